@@ -1,6 +1,17 @@
 //! rosterd keeps an application's people and groups in step with a company's directory, over SCIM 2.0.
 //!
-//! The crate is laid out in the order the data flows; `ARCHITECTURE.md` has the picture. Lower rooms never import higher ones.
+//! The crate is laid out in the order the data flows; `ARCHITECTURE.md` has the picture. Lower rooms never import higher ones:
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`model`] | users, groups, ids, paths: the words as types |
+//! | [`clock`], [`progress`] | time and progress as parameters |
+//! | [`source`] | directories, read into a proven-complete snapshot |
+//! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod model;
+pub mod progress;
 pub mod sandbox;
+pub mod source;

@@ -1,0 +1,154 @@
+//! Names and numbers that must not be mixed up: one type each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Wraps the text as it is: ids are opaque and case-sensitive.
+            pub fn new(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text of the id.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The directory's immutable id of a person or group (`entryUUID`, `objectGUID`, `_id`, …). Never a name or an e-mail.
+    SourceId
+}
+
+text_id! {
+    /// The app's `id` of a resource (RFC 7643 §3.1): opaque, case-sensitive, percent-encoded in paths.
+    AppId
+}
+
+text_id! {
+    /// One run of one tenant's cycle; sortable by time (a UUID version 7).
+    RunId
+}
+
+/// A group's id in the directory. An alias, so that signatures say which side of a membership they mean.
+pub type GroupKey = SourceId;
+
+/// A small dense number that the store gives each linked person, for compact membership sets. Stable within one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserNumber(pub u32);
+
+/// A person or a group of the directory, by its id there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectRef {
+    /// A person.
+    User(SourceId),
+    /// A group.
+    Group(SourceId),
+}
+
+impl ObjectRef {
+    /// The directory id, whichever kind it is.
+    pub fn id(&self) -> &SourceId {
+        match self {
+            Self::User(id) | Self::Group(id) => id,
+        }
+    }
+
+    /// `user` or `group`, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Group(_) => "group",
+        }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.id())
+    }
+}
+
+/// A tenant's name: the tenant file's name without `.toml`. It becomes a folder name, hence the narrow alphabet.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct TenantName(Box<str>);
+
+impl TenantName {
+    /// Accepts `^[a-z0-9][a-z0-9-]{0,62}$`; returns `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let mut chars = text.chars();
+        let first = chars.next().is_some_and(legal);
+        let rest = chars.all(|c| legal(c) || c == '-');
+        (first && rest && text.len() <= 63).then(|| Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_name_can_never_leave_its_folder() {
+        for bad in ["", "-a", "A", "a/b", "../etc", "a.b", "ä", "a b", &"a".repeat(64)] {
+            assert_eq!(TenantName::parse(bad), None, "{bad:?}");
+        }
+        for good in ["a", "0", "acme-heap", &"a".repeat(63)] {
+            assert_eq!(TenantName::parse(good).map(|n| n.to_string()).as_deref(), Some(good));
+        }
+    }
+}

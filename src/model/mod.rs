@@ -1,0 +1,41 @@
+//! The words of the design as types: ids, standings, SCIM paths and values, operations.
+//!
+//! Plain values without input or output. This is the lowest room: it imports nothing of rosterd, everything may import it.
+
+mod attributes;
+mod bits;
+mod ids;
+mod operation;
+mod path;
+
+pub use attributes::{Attributes, fold};
+pub use bits::Bits;
+pub use ids::{AppId, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
+pub use operation::{Change, Lane, Op};
+pub use path::{ENTERPRISE, Path, PathError, PathParts};
+
+use serde::{Deserialize, Serialize};
+
+/// What the directory says of a person's account.
+///
+/// Directories have many words for it; every source maps them onto these three (`facts` of each source's module doc).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// May be given an account.
+    Active,
+    /// The directory names the account as disabled, suspended or locked for good: access ends at once.
+    Suspended,
+    /// Known but not yet to be provisioned (JumpCloud STAGED, Okta STAGED): no account is made, none is taken away.
+    Staged,
+}
+
+/// How the link between a directory id and an app id came about. Decides what may be done to the account later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// rosterd created the object.
+    Created,
+    /// The object was there already and was matched.
+    Adopted,
+}

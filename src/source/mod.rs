@@ -1,0 +1,101 @@
+//! Directories. In: one company's people, groups and memberships, over whatever the product speaks. Out: a [`Snapshot`].
+//!
+//! This room does not know the app, the state on disk, plans or rules. It answers three questions: *who is there*
+//! ([`Source::read`]), *is this person still there* ([`Source::ask_users`]) and *does this group still exist*
+//! ([`Source::ask_groups`]).
+//!
+//! # How to add a directory
+//! One file with one type that implements [`Source`]. In `read`, open a list for everything the product pages
+//! ([`Reading::open_list`]), hand over each entry, and close the list with the total the product announced, if it announces
+//! one. Never swallow an error: returning `Err` throws the whole reading away, which is the point. A member list that could
+//! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
+
+mod reading;
+mod snapshot;
+
+pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
+pub use snapshot::{Counts, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
+
+use async_trait::async_trait;
+
+use crate::model::SourceId;
+use crate::progress::Progress;
+
+/// What a directory says when asked about one id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It exists (for a person: and is not disabled).
+    Present,
+    /// It exists and is disabled or suspended.
+    Suspended,
+    /// The directory says plainly that there is no such object.
+    Gone,
+    /// The directory could not say. Counts as the harmless case everywhere.
+    Unknown,
+}
+
+/// One directory, as the cycle sees it.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The product and the place, for messages: `file ./people.json`, `ldap ldaps://dc1.example.com`.
+    fn describe(&self) -> String;
+
+    /// Reads everybody and every group in reach into `reading`.
+    ///
+    /// # Errors
+    /// Anything that leaves the reading incomplete. Nothing may be skipped in silence.
+    async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError>;
+
+    /// Asks for single people by id, in the order given.
+    ///
+    /// # Errors
+    /// Only when the directory can't be reached at all; one id without an answer is [`Presence::Unknown`].
+    async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
+
+    /// Asks for single groups by id, in the order given.
+    ///
+    /// # Errors
+    /// As [`Source::ask_users`].
+    async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
+}
+
+/// Reads a directory and proves the reading complete.
+///
+/// # Errors
+/// When the directory can't be read, or what was read does not prove complete.
+pub async fn take_snapshot(
+    source: &dyn Source,
+    sentinels: &[String],
+    progress: &dyn Progress,
+) -> Result<Snapshot, SourceError> {
+    let mut reading = Reading::new();
+    source.read(&mut reading, progress).await?;
+    Ok(reading.finish(sentinels)?)
+}
+
+/// Why a directory could not be read. Each carries what a person needs to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The credential was refused.
+    #[error("the directory refused the credential: {0}")]
+    Refused(String),
+    /// The credential is good but may not read what is needed.
+    #[error("the directory does not let this credential read: {0}")]
+    Forbidden(String),
+    /// No answer, or the connection broke.
+    #[error("the directory did not answer: {0}")]
+    Unreachable(String),
+    /// Asked to slow down more often than the retry limit allows.
+    #[error("the directory keeps asking to slow down: {0}")]
+    Throttled(String),
+    /// What came back is not what the product's protocol says.
+    #[error("the directory's answer can't be read: {0}")]
+    Malformed(String),
+    /// The settings do not fit the directory (a base that does not exist, a missing folder).
+    #[error("the source's settings do not fit: {0}")]
+    Settings(String),
+    /// It ended properly but does not prove complete.
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
+}

@@ -1,0 +1,282 @@
+//! A reading under way. In: pages of people, groups and members. Out: a [`Snapshot`], if and only if it proves complete.
+
+use std::sync::Arc;
+
+use super::Snapshot;
+use super::snapshot::{GroupIx, GroupRow, Span, Store, UserIx};
+use crate::model::{SourceId, Standing};
+
+/// Bytes of one arena block. Big enough that a million people make few allocations, small enough not to waste memory.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// How many examples of a finding are kept for messages.
+const EXAMPLES: usize = 5;
+
+/// One person, as a source hands them over.
+#[derive(Debug, Clone, Copy)]
+pub struct UserEntry<'a> {
+    /// The immutable id.
+    pub id: &'a str,
+    /// The directory's record as a JSON object: the attributes that mappings and filters see.
+    pub record: &'a str,
+    /// Whether the directory lets this person have accounts.
+    pub standing: Standing,
+    /// Whether the directory assigns the person to the app directly, not through a group.
+    pub direct: bool,
+}
+
+/// One group, as a source hands it over. Its members follow by [`Reading::member`].
+#[derive(Debug, Clone, Copy)]
+pub struct GroupEntry<'a> {
+    /// The immutable id.
+    pub id: &'a str,
+    /// The name people know it by.
+    pub name: &'a str,
+    /// The directory's record as a JSON object, for mappings; `{}` where there is nothing more.
+    pub record: &'a str,
+    /// Whether the directory binds the group to the app (true where the product has no such thing).
+    pub assigned: bool,
+}
+
+/// A list that the source is paging through; to be closed, or the reading is incomplete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListId(usize);
+
+#[derive(Debug)]
+struct List {
+    what: String,
+    received: u64,
+    announced: Option<u64>,
+    closed: bool,
+}
+
+/// Why a reading that ended without an error still can't be trusted. Nothing is changed in the app on the word of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// A list was never read to its end.
+    #[error("the reading is incomplete: the list of {what} was not read to its end ({received} received)")]
+    Open {
+        /// What the list holds.
+        what: String,
+        /// How many entries had come.
+        received: u64,
+    },
+    /// The directory announced another number than it delivered.
+    #[error("the reading is incomplete: the directory announced {announced} {what} and delivered {received}")]
+    Count {
+        /// What the list holds.
+        what: String,
+        /// How many were announced.
+        announced: u64,
+        /// How many different ones came.
+        received: u64,
+    },
+    /// There was nobody: the commonest shape of a lost permission.
+    #[error("the directory shows no people at all: a token that lost its rights looks just like this")]
+    Nobody,
+    /// A sentinel was not among what was read.
+    #[error("the sentinel {0:?} is not visible in the directory: this credential may no longer see everything")]
+    Sentinel(String),
+    /// One id came with two different records.
+    #[error("the directory shows the id {id:?} twice with different records")]
+    Twice {
+        /// The id.
+        id: String,
+    },
+    /// More than the compact numbers can hold.
+    #[error("the directory is larger than one tenant can be: {0}")]
+    TooLarge(&'static str),
+}
+
+/// Collects what a source reads. Only [`Reading::finish`] makes a [`Snapshot`] of it, and only from a complete one.
+#[derive(Debug, Default)]
+pub struct Reading {
+    store: Store,
+    lists: Vec<List>,
+    /// Members that were no person when they came: groups, or ids that lead nowhere. Sorted out at the end.
+    unresolved: Vec<(GroupIx, Box<str>)>,
+    first_fault: Option<Incomplete>,
+}
+
+impl Reading {
+    /// A reading of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens a list that is read page by page. `what` names it in messages: `users`, `members of group 5f2b…`.
+    pub fn open_list(&mut self, what: impl Into<String>) -> ListId {
+        self.lists.push(List { what: what.into(), received: 0, announced: None, closed: false });
+        ListId(self.lists.len() - 1)
+    }
+
+    /// Counts `n` entries received for a list.
+    pub fn received(&mut self, list: ListId, n: u64) {
+        if let Some(list) = self.lists.get_mut(list.0) {
+            list.received += n;
+        }
+    }
+
+    /// The list came to its proper end; `announced` is the total the directory gave, if it gives one.
+    pub fn close_list(&mut self, list: ListId, announced: Option<u64>) {
+        if let Some(list) = self.lists.get_mut(list.0) {
+            list.announced = announced;
+            list.closed = true;
+        }
+    }
+
+    /// Keeps a whole buffer, so that [`Reading::user_in`] can point into it without copying.
+    pub fn keep(&mut self, bytes: Arc<Vec<u8>>) -> Kept {
+        Kept { block: self.store.keep(Arc::clone(&bytes)), bytes }
+    }
+
+    /// Takes a person over. The same record twice (pages that shifted) is folded; two records for one id is a fault.
+    pub fn user(&mut self, entry: UserEntry<'_>) -> UserIx {
+        if let Some(ix) = self.seen(entry) {
+            return ix;
+        }
+        let span = self.store.write(entry.record.as_bytes(), BLOCK_BYTES);
+        self.add(entry, span)
+    }
+
+    /// As [`Reading::user`], for a record that lies inside a kept buffer.
+    pub fn user_in(&mut self, kept: &Kept, entry: UserEntry<'_>) -> UserIx {
+        if let Some(ix) = self.seen(entry) {
+            return ix;
+        }
+        let span = kept.span_of(entry.record).unwrap_or_else(|| self.store.write(entry.record.as_bytes(), BLOCK_BYTES));
+        self.add(entry, span)
+    }
+
+    fn seen(&mut self, entry: UserEntry<'_>) -> Option<UserIx> {
+        let ix = self.store.find_user(entry.id)?;
+        if self.store.record(ix) != entry.record || self.store.standing(ix) != entry.standing {
+            self.fault(Incomplete::Twice { id: entry.id.to_owned() });
+        }
+        Some(ix)
+    }
+
+    fn add(&mut self, entry: UserEntry<'_>, span: Option<Span>) -> UserIx {
+        let ix = span.and_then(|span| self.store.add_user(entry.id, span, entry.record, entry.standing, entry.direct));
+        ix.unwrap_or_else(|| {
+            self.fault(Incomplete::TooLarge("more than 4 billion bytes or people"));
+            UserIx(0)
+        })
+    }
+
+    /// The person with this id, if already read.
+    pub fn find_user(&self, id: &str) -> Option<UserIx> {
+        self.store.find_user(id)
+    }
+
+    /// Takes a group over; members follow. A group that comes twice is a fault unless it is the same in name.
+    pub fn group(&mut self, entry: GroupEntry<'_>) -> GroupIx {
+        if let Some(ix) = self.store.find_group(entry.id) {
+            if self.store.groups.get(ix.0 as usize).is_some_and(|row| row.name.as_ref() != entry.name) {
+                self.fault(Incomplete::Twice { id: entry.id.to_owned() });
+            }
+            return ix;
+        }
+        self.store.add_group(GroupRow {
+            id: SourceId::new(entry.id),
+            name: entry.name.into(),
+            record: entry.record.into(),
+            assigned: entry.assigned,
+            unread: None,
+            members: Vec::new(),
+            subgroups: Vec::new(),
+        })
+    }
+
+    /// Adds a member by id: a person already read, or else a group or an id that leads nowhere, told apart at the end.
+    pub fn member(&mut self, group: GroupIx, id: &str) {
+        match self.store.find_user(id) {
+            Some(user) => self.member_user(group, user),
+            None => self.unresolved.push((group, id.into())),
+        }
+    }
+
+    /// Adds a member that is a person already read.
+    pub fn member_user(&mut self, group: GroupIx, user: UserIx) {
+        if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
+            row.members.push(user);
+        }
+    }
+
+    /// Adds a group as a member of another.
+    pub fn member_group(&mut self, group: GroupIx, sub: GroupIx) {
+        if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
+            row.subgroups.push(sub);
+        }
+    }
+
+    /// The group's members could not be read (or can't be trusted): it still holds whom it held. `why` is shown.
+    pub fn members_unread(&mut self, group: GroupIx, why: impl Into<String>) {
+        if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
+            row.unread = Some(why.into().into());
+        }
+    }
+
+    fn fault(&mut self, fault: Incomplete) {
+        self.first_fault.get_or_insert(fault);
+    }
+
+    /// Turns a proven-complete reading into a snapshot.
+    ///
+    /// # Errors
+    /// The first reason for which the reading does not prove complete.
+    pub fn finish(mut self, sentinels: &[String]) -> Result<Snapshot, Incomplete> {
+        if let Some(fault) = self.first_fault {
+            return Err(fault);
+        }
+        for list in &self.lists {
+            if !list.closed {
+                return Err(Incomplete::Open { what: list.what.clone(), received: list.received });
+            }
+            if let Some(announced) = list.announced.filter(|total| *total != list.received) {
+                return Err(Incomplete::Count { what: list.what.clone(), announced, received: list.received });
+            }
+        }
+        if self.store.user_count() == 0 {
+            return Err(Incomplete::Nobody);
+        }
+        let mut dangling = 0;
+        let mut examples = Vec::new();
+        for (group, id) in std::mem::take(&mut self.unresolved) {
+            match self.store.find_user(&id) {
+                Some(user) => self.member_user(group, user),
+                None => match self.store.find_group(&id) {
+                    Some(sub) => self.member_group(group, sub),
+                    None => {
+                        dangling += 1;
+                        if examples.len() < EXAMPLES {
+                            examples.push(id);
+                        }
+                    }
+                },
+            }
+        }
+        let snapshot = Snapshot::new(self.store, dangling, examples);
+        match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
+            Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
+            None => Ok(snapshot),
+        }
+    }
+}
+
+/// A buffer that the reading keeps alive.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    block: Option<u32>,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Kept {
+    /// Where `text` lies inside the buffer; `None` if it is not part of it.
+    fn span_of(&self, text: &str) -> Option<Option<Span>> {
+        let start = (text.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
+        (start + text.len() <= self.bytes.len()).then(|| {
+            Some(Span { block: self.block?, start: u32::try_from(start).ok()?, len: u32::try_from(text.len()).ok()? })
+        })
+    }
+}
