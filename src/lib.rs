@@ -11,7 +11,10 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
 pub mod model;
 pub mod progress;
 pub mod sandbox;
+pub mod scim;
 pub mod source;
+pub mod store;

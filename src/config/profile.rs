@@ -1,0 +1,509 @@
+//! How one app differs from RFC 7643 and 7644: the wire as data (design decision 9).
+//!
+//! In: a profile file (`config/profiles/*.toml`, shipped inside the binary, or the operator's own) and a tenant's overrides.
+//! Out: a [`Profile`] with every knob set. The defaults are those of the SCIM interoperability profile: PATCH only, one
+//! operation per attribute path, lower-case operations, filters with `eq` and `and` only, at most 50 members a PATCH.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A profile: every knob with its default. Unknown knobs are errors.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// The app's name, for people.
+    pub name: String,
+    /// What an operator should know about this app, a line each.
+    pub notes: Vec<String>,
+    /// How requests look.
+    pub transport: Transport,
+    /// How fast, and how failures are repeated.
+    pub pace: Pace,
+    /// How objects are found and read.
+    pub read: Read,
+    /// How people are written.
+    pub users: UserWire,
+    /// How groups and memberships are written.
+    pub groups: GroupWire,
+}
+
+/// A tenant's differences from its profile: the same tables, any subset of the keys.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct ProfileOverrides(
+    /// Merged over the profile's own tables before the profile is read.
+    pub toml::Table,
+);
+
+impl JsonSchema for ProfileOverrides {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProfileOverrides".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // Every key of a profile has a default, so a profile's schema describes any part of one.
+        generator.subschema_for::<Profile>()
+    }
+}
+
+/// Requests.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transport {
+    /// The path of the Users endpoint below the base URL.
+    pub users_path: String,
+    /// The path of the Groups endpoint below the base URL.
+    pub groups_path: String,
+    /// The path of ServiceProviderConfig (RFC 7644 §4); some apps use the plural.
+    pub spc_path: String,
+    /// Whether to ask for ServiceProviderConfig at all.
+    pub discovery: bool,
+    /// Whether collection URLs end in a slash.
+    pub trailing_slash: bool,
+    /// The header that carries the token.
+    pub auth_header: String,
+    /// The header's value; `{token}` stands for the token.
+    pub auth_template: String,
+    /// `Content-Type` of requests with a body (RFC 7644 §3.8).
+    pub content_type: String,
+    /// `Accept` of every request.
+    pub accept: String,
+    /// `User-Agent`; empty for `rosterd/<version>`. Some apps refuse requests without one.
+    pub user_agent: String,
+    /// Further headers, sent with every request. Never secrets.
+    pub extra_headers: BTreeMap<String, String>,
+    /// Seconds until a connection must stand.
+    pub connect_timeout_secs: u64,
+    /// Seconds for a whole request, body included.
+    pub timeout_secs: u64,
+    /// The largest response body that is read, in bytes.
+    pub max_response_bytes: usize,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            users_path: "/Users".into(),
+            groups_path: "/Groups".into(),
+            spc_path: "/ServiceProviderConfig".into(),
+            discovery: true,
+            trailing_slash: false,
+            auth_header: "Authorization".into(),
+            auth_template: "Bearer {token}".into(),
+            content_type: "application/scim+json".into(),
+            accept: "application/scim+json, application/json".into(),
+            user_agent: String::new(),
+            extra_headers: BTreeMap::new(),
+            connect_timeout_secs: 10,
+            timeout_secs: 60,
+            max_response_bytes: 8 << 20,
+        }
+    }
+}
+
+/// `10/s`, or a list of buckets that all apply to a call they match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateSetting(pub Vec<Bucket>);
+
+/// One token bucket.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bucket {
+    /// Which calls it counts: empty for all, a method (`GET`, `write` for every method that changes something), or a method
+    /// and a resource (`POST /Users`).
+    #[serde(default, rename = "match")]
+    pub matches: String,
+    /// How many in which time: `10/s`, `600/m`, `1000/h`.
+    pub rate: String,
+    /// How many may go at once after a pause; 1 if left out.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub burst: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl<'de> Deserialize<'de> for RateSetting {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> serde::de::Visitor<'de> for Either {
+            type Value = RateSetting;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a rate such as \"10/s\", or a list of { match, rate, burst }")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RateSetting, E> {
+                Ok(RateSetting(vec![Bucket { matches: String::new(), rate: text.to_owned(), burst: 1 }]))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<RateSetting, A::Error> {
+                let mut buckets = Vec::new();
+                while let Some(bucket) = seq.next_element()? {
+                    buckets.push(bucket);
+                }
+                Ok(RateSetting(buckets))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for RateSetting {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RateSetting".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let bucket = generator.subschema_for::<Bucket>();
+        schemars::json_schema!({
+            "description": "A rate such as \"10/s\", or a list of buckets.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": bucket }],
+        })
+    }
+}
+
+/// Speed and repetition.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pace {
+    /// Token buckets; all that match a call apply to it.
+    pub rate: RateSetting,
+    /// At most this many requests at once (and always one per object).
+    pub in_flight: u32,
+    /// How often a call is tried in all.
+    pub attempts: u32,
+    /// Milliseconds before the first repetition; doubled each time, with full jitter.
+    pub backoff_base_ms: u64,
+    /// The longest pause between two tries, in milliseconds; also the longest `Retry-After` that is waited for.
+    pub backoff_cap_ms: u64,
+    /// How many further 5xx answers in a row, over all objects, stop the run.
+    pub breaker_failures: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            rate: RateSetting(vec![Bucket { matches: String::new(), rate: "10/s".into(), burst: 1 }]),
+            in_flight: 4,
+            attempts: 5,
+            backoff_base_ms: 500,
+            backoff_cap_ms: 300_000,
+            breaker_failures: 20,
+        }
+    }
+}
+
+/// How lists are paged (RFC 7644 §3.4.2.4, RFC 9865).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Paging {
+    /// `startIndex` and `count`, switching to cursors when the app sends one.
+    Auto,
+    /// `startIndex` and `count`.
+    Index,
+    /// A cursor, asked for with an empty `cursor` parameter.
+    Cursor,
+    /// The app returns everything at once and does not understand paging parameters.
+    None,
+}
+
+/// How unlinked objects are looked for in the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LookUp {
+    /// By filter for a few, by listing everything for many: whichever takes fewer calls.
+    Auto,
+    /// Always by filter.
+    Filter,
+    /// Always by listing (for apps whose filters can't be relied on).
+    List,
+}
+
+/// Finding and reading.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Read {
+    /// By which attributes people are matched, in this order.
+    pub user_match: Vec<String>,
+    /// By which attributes groups are matched, in this order.
+    pub group_match: Vec<String>,
+    /// Filter or list.
+    pub look_up: LookUp,
+    /// How lists are paged.
+    pub paging: Paging,
+    /// Entries a page.
+    pub page_size: u32,
+    /// A list longer than this many pages is given up as endless.
+    pub max_pages: u32,
+    /// Whether a 404 to a filtered list means "no match".
+    pub no_match_404: bool,
+    /// Whether to ask for groups without their members when looking groups up.
+    pub exclude_members_on_look_up: bool,
+    /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
+    pub members_readable: bool,
+    /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).
+    pub lossy: Vec<String>,
+}
+
+impl Default for Read {
+    fn default() -> Self {
+        Self {
+            user_match: vec!["externalId".into(), "userName".into()],
+            group_match: vec!["externalId".into(), "displayName".into()],
+            look_up: LookUp::Auto,
+            paging: Paging::Auto,
+            page_size: 100,
+            max_pages: 100_000,
+            no_match_404: false,
+            exclude_members_on_look_up: true,
+            members_readable: true,
+            lossy: Vec::new(),
+        }
+    }
+}
+
+/// How an update is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateMethod {
+    /// PATCH (RFC 7644 §3.5.2).
+    Patch,
+    /// GET, merge our attributes into the whole resource, PUT (RFC 7644 §3.5.1).
+    PutMerge,
+}
+
+/// How PATCH operations name their attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PatchPath {
+    /// One operation per attribute, each with its `path`.
+    WithPath,
+    /// One `replace` without path whose value is an object.
+    Pathless,
+    /// As `pathless`, with sub-attributes as dotted keys (`"name.givenName"`).
+    PathlessDotted,
+}
+
+/// How `op` is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OpCase {
+    /// `add`, `remove`, `replace`.
+    Lower,
+    /// `Add`, `Remove`, `Replace`.
+    Pascal,
+}
+
+/// How `true` and `false` are written in PATCH values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoolStyle {
+    /// As JSON says.
+    Json,
+    /// `"true"`, `"false"`.
+    Text,
+    /// `"True"`, `"False"`.
+    TextPascal,
+}
+
+/// How one typed element of a multi-valued attribute (a work e-mail) is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementStyle {
+    /// `emails[type eq "work"].value`.
+    Filter,
+    /// The whole attribute is replaced with a list of what we manage.
+    WholeList,
+}
+
+/// How a value is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClearStyle {
+    /// A `remove` operation.
+    RemoveOp,
+    /// `replace` with `null`.
+    Null,
+    /// `replace` with `""`.
+    EmptyString,
+    /// Not at all: the app can't clear a value.
+    Never,
+}
+
+/// What becomes of the resource when `active` turns false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InactiveEffect {
+    /// It stays, switched off.
+    KeepsResource,
+    /// It is deleted.
+    DeletesResource,
+    /// It answers 404 until it is active again.
+    HidesResource,
+}
+
+/// What DELETE does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeleteEffect {
+    /// Deletes.
+    Hard,
+    /// Only deactivates.
+    Deactivates,
+    /// Deletes for ever: the person can never have an account again.
+    Irreversible,
+    /// Is not offered.
+    Unsupported,
+}
+
+/// How the `role` attribute looks on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleShape {
+    /// A plain value at `role_path`.
+    Scalar,
+    /// `[{"value": …}]`.
+    List,
+    /// `[{"value": …, "type": role_type}]`.
+    TypedList,
+}
+
+/// Writing people.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserWire {
+    /// PATCH or PUT.
+    pub update_method: UpdateMethod,
+    /// With or without path.
+    pub patch_path: PatchPath,
+    /// How `op` is spelt.
+    pub op_case: OpCase,
+    /// How booleans are written in PATCH.
+    pub bool_style: BoolStyle,
+    /// How typed elements are changed.
+    pub elements: ElementStyle,
+    /// How a value is taken away.
+    pub clear: ClearStyle,
+    /// Whether the directory's id is sent as `externalId`.
+    pub send_external_id: bool,
+    /// Attributes the app accepts only when the account is made; never sent again.
+    pub create_only: Vec<String>,
+    /// Attributes the app can't change.
+    pub immutable: Vec<String>,
+    /// Attributes without which the app refuses an account.
+    pub required: Vec<String>,
+    /// Attributes the app does not know: never sent, whatever the mapping says.
+    pub unsupported: Vec<String>,
+    /// What a change of an immutable attribute leads to.
+    pub on_immutable_change: super::tenant::OnImmutableChange,
+    /// The wire path of the mapping's `role`; empty for `roles`.
+    pub role_path: String,
+    /// The wire shape of the mapping's `role`.
+    pub role_shape: RoleShape,
+    /// The `type` of a typed role.
+    pub role_type: String,
+    /// What `active = false` does.
+    pub inactive_effect: InactiveEffect,
+    /// What DELETE does.
+    pub delete_effect: DeleteEffect,
+    /// Whether a deleted person leaves the app's groups by that.
+    pub deleted_leave_groups: bool,
+}
+
+impl Default for UserWire {
+    fn default() -> Self {
+        Self {
+            update_method: UpdateMethod::Patch,
+            patch_path: PatchPath::WithPath,
+            op_case: OpCase::Lower,
+            bool_style: BoolStyle::Json,
+            elements: ElementStyle::Filter,
+            clear: ClearStyle::RemoveOp,
+            send_external_id: true,
+            create_only: Vec::new(),
+            immutable: Vec::new(),
+            required: vec!["userName".into()],
+            unsupported: Vec::new(),
+            on_immutable_change: super::tenant::OnImmutableChange::Hold,
+            role_path: String::new(),
+            role_shape: RoleShape::List,
+            role_type: String::new(),
+            inactive_effect: InactiveEffect::KeepsResource,
+            delete_effect: DeleteEffect::Hard,
+            deleted_leave_groups: true,
+        }
+    }
+}
+
+/// How much of groups the app lets a client do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupSupport {
+    /// Create, rename, delete, members.
+    Full,
+    /// Only members of groups that are there already.
+    LinkOnly,
+    /// Nothing.
+    Off,
+}
+
+/// How members are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRemove {
+    /// `remove` with `members[value eq "…"]`, one operation a member (RFC 7644 §3.5.2.2).
+    PathFilter,
+    /// `remove` of `members` with a `value` list: not in the RFC; a strict server empties the group.
+    ValueList,
+    /// GET the group, PUT it with the remaining members (needs readable members).
+    PutRemaining,
+}
+
+/// What stands in a member's `value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberValue {
+    /// The app's id (RFC 7643 §4.2).
+    Id,
+    /// The user name.
+    UserName,
+}
+
+/// Writing groups.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupWire {
+    /// How much is possible.
+    pub support: GroupSupport,
+    /// Whether the directory's id is sent as `externalId`.
+    pub send_external_id: bool,
+    /// Whether a group is created together with its first members.
+    pub members_on_create: bool,
+    /// How members are removed.
+    pub member_remove: MemberRemove,
+    /// What a member's `value` is.
+    pub member_value: MemberValue,
+    /// Whether members carry `$ref` with the user's URL, for apps that insist.
+    pub member_ref: bool,
+    /// At most this many members in one PATCH.
+    pub max_members_per_patch: u32,
+    /// Whether a group's name can be changed.
+    pub rename: bool,
+}
+
+impl Default for GroupWire {
+    fn default() -> Self {
+        Self {
+            support: GroupSupport::Full,
+            send_external_id: true,
+            members_on_create: false,
+            member_remove: MemberRemove::PathFilter,
+            member_value: MemberValue::Id,
+            member_ref: false,
+            max_members_per_patch: 50,
+            rename: true,
+        }
+    }
+}

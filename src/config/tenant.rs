@@ -1,0 +1,435 @@
+//! A tenant file, key by key. The doc comments are what `rosterd schema` shows in an editor.
+//!
+//! Only shapes and defaults live here; `config::load` reads, checks and reports.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::profile::{ProfileOverrides, RateSetting};
+
+/// One connection: a directory, an app, and the rules between them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantFile {
+    /// When to run: a cron expression of five fields, or `every 10m`. Only the daemon reads it.
+    pub schedule: Option<String>,
+    /// The IANA time zone of `schedule`; UTC if left out.
+    pub time_zone: Option<String>,
+    /// The directory: exactly one table below, such as `[source.ldap]`.
+    pub source: SourceTables,
+    /// Who belongs: without it, every group the directory assigns to the app and everybody assigned directly.
+    #[serde(default)]
+    pub scope: ScopeTable,
+    /// The app.
+    pub target: TargetTable,
+    /// How people are matched, and what becomes of those who leave.
+    #[serde(default)]
+    pub users: UsersTable,
+    /// How groups are kept.
+    #[serde(default)]
+    pub groups: GroupsTable,
+    /// When to stop and ask.
+    #[serde(default)]
+    pub guard: GuardTable,
+}
+
+/// The directories there are; a tenant has exactly one.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTables {
+    /// A JSON document or a folder of CSV files.
+    pub file: Option<FileTable>,
+    /// OpenLDAP, 389 Directory Server, Active Directory.
+    pub ldap: Option<LdapTable>,
+}
+
+/// `[source.file]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTable {
+    /// A JSON document `{"users":[…],"groups":[…]}`, or a folder with `users.csv`, `groups.csv` and `members.csv`.
+    pub path: PathBuf,
+    /// The column separator of CSV files, one ASCII character.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+}
+
+fn comma() -> char {
+    ','
+}
+
+/// `[source.ldap]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LdapTable {
+    /// `ldaps://host[:port]`, or `ldap://host[:port]` together with `start_tls = true`.
+    pub url: String,
+    /// Which product it is: sets the filters, attributes and ids below.
+    #[serde(default)]
+    pub preset: LdapPreset,
+    /// Upgrade an `ldap://` connection to TLS before anything is said.
+    #[serde(default)]
+    pub start_tls: bool,
+    /// A PEM file with the certificate authorities to trust instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+    /// Speak `ldap://` without TLS. Accepted only for loopback addresses.
+    #[serde(default)]
+    pub allow_plain_loopback: bool,
+    /// Who to bind as: a DN, or for Active Directory `user@realm`.
+    pub bind_dn: String,
+    /// The password of `bind_dn`.
+    pub password: SecretRef,
+    /// Where everything is, such as `dc=example,dc=org`.
+    pub base: String,
+    /// Where people are, if narrower than `base`.
+    pub user_base: Option<String>,
+    /// Which entries are people; the preset's filter if left out.
+    pub user_filter: Option<String>,
+    /// Where groups are, if narrower than `base`.
+    pub group_base: Option<String>,
+    /// Which entries are groups; the preset's filter if left out.
+    pub group_filter: Option<String>,
+    /// The attribute with the immutable id; the preset's (`entryUUID`, `nsUniqueId`, `objectGUID`) if left out.
+    pub id_attribute: Option<String>,
+    /// The attributes of people that mappings and filters may use, besides the preset's.
+    #[serde(default)]
+    pub attributes: Vec<String>,
+    /// The attribute with a group's name; `cn` if left out.
+    pub group_name: Option<String>,
+    /// The attributes that hold members; the preset's if left out.
+    pub member_attributes: Option<Vec<String>>,
+    /// An LDAP filter for people who are to count as suspended, besides what the preset knows.
+    pub suspended_filter: Option<String>,
+    /// Entries a page (RFC 2696), 1 to 5,000.
+    #[serde(default = "page_of_ldap")]
+    #[schemars(range(min = 1, max = 5000))]
+    pub page_size: u32,
+    /// Seconds to wait for one answer.
+    #[serde(default = "half_a_minute")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_secs: u64,
+}
+
+fn page_of_ldap() -> u32 {
+    500
+}
+
+fn half_a_minute() -> u64 {
+    30
+}
+
+/// The LDAP products with known habits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum LdapPreset {
+    /// OpenLDAP: `entryUUID`, `pwdAccountLockedTime`.
+    #[default]
+    #[serde(rename = "openldap")]
+    OpenLdap,
+    /// 389 Directory Server: `nsUniqueId`, `nsAccountLock`.
+    #[serde(rename = "389ds")]
+    Ds389,
+    /// Active Directory and Samba: `objectGUID`, `userAccountControl`, primary groups, ranged members.
+    #[serde(rename = "ad")]
+    ActiveDirectory,
+}
+
+/// Where a secret is kept. Exactly one of the three; a secret is never written in a tenant file.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// The name of a systemd credential (`LoadCredential=`), read from `$CREDENTIALS_DIRECTORY`.
+    pub credential: Option<String>,
+    /// A file that only its owner can read; no symbolic link.
+    pub file: Option<PathBuf>,
+    /// The name of an environment variable.
+    pub env: Option<String>,
+}
+
+/// `[scope]`: who belongs, beside or instead of what the directory assigns.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeTable {
+    /// The groups in scope, by name pattern (`*` and `?`) or by id. Without it, all that the directory assigns.
+    pub groups: Option<Vec<GroupPattern>>,
+    /// An expression; only people for whom it is true are in scope.
+    pub users: Option<String>,
+    /// Whether everybody whom `users` accepts belongs, in a group or not. Needs `users`.
+    #[serde(default)]
+    pub all_users: bool,
+    /// Whether members of groups inside a group belong to it too.
+    #[serde(default)]
+    pub nested: bool,
+    /// Groups or people that must be visible in every reading; otherwise nothing is changed.
+    #[serde(default)]
+    pub sentinels: Vec<String>,
+    /// People who are never touched, by user name, e-mail or directory id, whatever the directory says.
+    #[serde(default)]
+    pub protect: Vec<String>,
+}
+
+/// One entry of `scope.groups`: by name or by id.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPattern {
+    /// The group's name; `*` stands for any text, `?` for one character. Compares without case.
+    pub name: Option<String>,
+    /// The group's immutable id.
+    pub id: Option<String>,
+}
+
+/// `[target]`: the app.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTable {
+    /// How the app speaks SCIM: the name of a shipped profile, or the path of a profile file.
+    #[serde(default = "plain_scim")]
+    pub profile: String,
+    /// The SCIM base URL, up to but without `/Users`.
+    pub base_url: String,
+    /// The bearer token (or what the profile's `auth` says). May be left out for an app without authentication on loopback.
+    pub token: Option<SecretRef>,
+    /// At most this many requests: `10/s`, `600/m`, `1000/h`, or a list of buckets. The profile's if left out.
+    pub rate: Option<RateSetting>,
+    /// At most this many requests at once. The profile's if left out.
+    #[schemars(range(min = 1, max = 64))]
+    pub in_flight: Option<u32>,
+    /// Accept plain http, only to loopback addresses.
+    #[serde(default)]
+    pub allow_http_loopback: bool,
+    /// A PEM file with the certificate authorities to trust instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+    /// Differences from the profile, for this tenant alone.
+    #[serde(default)]
+    pub override_profile: ProfileOverrides,
+}
+
+fn plain_scim() -> String {
+    "scim".to_owned()
+}
+
+/// What to do with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Set `active` to false.
+    Deactivate,
+    /// Delete the account.
+    Delete,
+    /// Leave it as it is.
+    Nothing,
+}
+
+/// What to do when an attribute that the app can't change has changed in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnImmutableChange {
+    /// Hold the person until somebody decides.
+    Hold,
+    /// Make a new account and deactivate the old one.
+    Recreate,
+    /// Keep the old value in the app.
+    Ignore,
+}
+
+/// `[users]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UsersTable {
+    /// By which attributes an account that is already in the app is recognised, in this order. The profile's if left out.
+    pub r#match: Option<Vec<String>>,
+    /// What becomes of people whom the directory suspends.
+    pub on_suspended: Fate,
+    /// What becomes of people who are no longer assigned.
+    pub on_unassigned: Fate,
+    /// What becomes of people who are gone from the directory.
+    pub on_deleted: Fate,
+    /// Deactivate at once and delete after this time (`30d`, `12h`); only where a fate above is `delete`.
+    pub delete_after: Option<String>,
+    /// What to do when an immutable attribute changes. The profile's if left out.
+    pub on_immutable_change: Option<OnImmutableChange>,
+    /// SCIM attribute = directory attribute or expression. When given, exactly these are sent; otherwise the defaults of
+    /// the directory.
+    pub attributes: Option<BTreeMap<String, AttributeRule>>,
+}
+
+impl Default for UsersTable {
+    fn default() -> Self {
+        Self {
+            r#match: None,
+            on_suspended: Fate::Deactivate,
+            on_unassigned: Fate::Deactivate,
+            on_deleted: Fate::Deactivate,
+            delete_after: None,
+            on_immutable_change: None,
+            attributes: None,
+        }
+    }
+}
+
+/// The right-hand side of a mapping: an attribute's name or an expression, and who owns the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeRule {
+    /// An attribute's name, or a Jinja expression.
+    pub from: String,
+    /// When it is pushed.
+    pub push: Push,
+}
+
+/// Who owns an attribute's value in the app (design decision 14).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// Kept equal to the directory.
+    #[default]
+    Always,
+    /// Sent when the account is made and whenever the directory's value changes; a change made in the app stays.
+    OnSourceChange,
+    /// Sent when the account is made, never again.
+    OnCreate,
+}
+
+impl<'de> Deserialize<'de> for AttributeRule {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            from: String,
+            #[serde(default)]
+            push: Push,
+        }
+        struct Either;
+        impl<'de> serde::de::Visitor<'de> for Either {
+            type Value = AttributeRule;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an attribute's name, an expression, or { from = \"…\", push = \"…\" }")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AttributeRule, E> {
+                Ok(AttributeRule { from: text.to_owned(), push: Push::Always })
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<AttributeRule, A::Error> {
+                let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(AttributeRule { from: table.from, push: table.push })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for AttributeRule {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AttributeRule".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let push = generator.subschema_for::<Push>();
+        schemars::json_schema!({
+            "description": "A directory attribute's name, or a Jinja expression over them.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "from": { "type": "string", "description": "An attribute's name, or an expression." },
+                        "push": push,
+                    },
+                    "required": ["from"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+/// Whether an existing app group may be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdoptGroups {
+    /// A group with the same name (without case) is taken over.
+    ByName,
+    /// Never: a group of that name is a conflict.
+    Never,
+}
+
+/// What becomes of an app group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupFate {
+    /// Left as it is, no longer managed.
+    Leave,
+    /// Deleted.
+    Delete,
+}
+
+/// What becomes of members of a managed group whom rosterd does not manage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignMembers {
+    /// They stay.
+    Keep,
+}
+
+/// `[groups]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupsTable {
+    /// Whether groups and memberships are managed at all. The profile may say no.
+    pub manage: bool,
+    /// The directory attribute or expression for a group's name in the app.
+    #[serde(rename = "displayName")]
+    pub display_name: String,
+    /// Whether a group without members is created.
+    pub create_empty: bool,
+    /// Whether a group that is already in the app is taken over.
+    pub adopt: AdoptGroups,
+    /// What becomes of a group that still exists in the directory but left the scope.
+    pub on_unassigned: GroupFate,
+    /// What becomes of a group that is gone from the directory.
+    pub on_deleted: GroupFate,
+    /// What becomes of members whom rosterd does not manage.
+    pub foreign_members: ForeignMembers,
+}
+
+impl Default for GroupsTable {
+    fn default() -> Self {
+        Self {
+            manage: true,
+            display_name: "name".to_owned(),
+            create_empty: false,
+            adopt: AdoptGroups::ByName,
+            on_unassigned: GroupFate::Leave,
+            on_deleted: GroupFate::Delete,
+            foreign_members: ForeignMembers::Keep,
+        }
+    }
+}
+
+/// `[guard]`: limits as text, such as `10%, at least 3, at most 200`; `none` switches one off.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardTable {
+    /// How many managed people may lose access in any 24 hours.
+    pub removals_per_day: String,
+    /// How much of one group's membership may be removed in one run.
+    pub group_removals: String,
+    /// How much smaller than the last a reading may be before everything is held.
+    pub source_shrink: String,
+    /// How many people may lose a mapped attribute in one run before everything is held.
+    pub attribute_loss: String,
+    /// How many accounts may be created in any 24 hours (a seat limit).
+    pub creates_per_day: String,
+}
+
+impl Default for GuardTable {
+    fn default() -> Self {
+        Self {
+            removals_per_day: "10%, at least 3, at most 200".to_owned(),
+            group_removals: "20%, at least 3".to_owned(),
+            source_shrink: "20%".to_owned(),
+            attribute_loss: "5%".to_owned(),
+            creates_per_day: "none".to_owned(),
+        }
+    }
+}

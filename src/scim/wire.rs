@@ -1,0 +1,210 @@
+//! What the rooms above may ask of an app: two traits, one for reading and one for writing, and their answers.
+//!
+//! Planning is handed only [`AppRead`], so it can't write by construction.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AppId, Attributes, Path, SourceId};
+
+/// Under what names a person may already be in the app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserKeys {
+    /// The directory's id: what `externalId` would hold.
+    pub source_id: SourceId,
+    /// The attributes the person shall have; the profile's `user_match` picks from them.
+    pub attributes: Attributes,
+}
+
+/// Under what names a group may already be in the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupKeys {
+    /// The directory's id: what `externalId` would hold.
+    pub source_id: SourceId,
+    /// The name it shall have.
+    pub display_name: String,
+}
+
+/// A person as the app shows them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppUser {
+    /// The app's id.
+    pub id: AppId,
+    /// `active`; `true` where the app does not say.
+    pub active: bool,
+    /// The values at the paths that are mapped, plus `userName` and `externalId`.
+    pub attributes: Attributes,
+}
+
+/// A group as the app shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppGroup {
+    /// The app's id.
+    pub id: AppId,
+    /// `displayName`.
+    pub display_name: String,
+    /// `externalId`.
+    pub external_id: Option<String>,
+    /// The members' values, if the app shows them; `None` where they were not asked for or can't be seen.
+    pub members: Option<Vec<String>>,
+}
+
+/// What looking somebody up found. Every match has been verified on our side: apps are known to ignore filters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Match<T> {
+    /// Nobody: safe to create.
+    Nobody,
+    /// Exactly one, found by this attribute.
+    One {
+        /// What was found.
+        found: T,
+        /// The attribute that matched.
+        by: String,
+    },
+    /// Something stands in the way; said in words, with the evidence. Nothing may be created or adopted.
+    Conflict {
+        /// What was found.
+        detail: String,
+    },
+}
+
+/// What an app answered to a create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Created {
+    /// The app's id for the new object.
+    pub id: AppId,
+    /// What the app says it holds now, at the paths that were sent. Empty where the app does not echo.
+    pub echo: Attributes,
+}
+
+/// What kind of failure a call met; decides what happens next (RFC 7644 §3.12 and what apps really do).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// 401: the credential is dead. Stops the tenant.
+    Unauthorized,
+    /// 403: this call is not allowed.
+    Forbidden,
+    /// 404 (or 410): the object is not there.
+    NotFound,
+    /// 409, or an app's own way of saying "already exists".
+    Conflict,
+    /// 412: the object changed meanwhile.
+    Changed,
+    /// 413: the body is too large.
+    TooLarge,
+    /// 429.
+    Throttled,
+    /// 400, 422: this payload will never do.
+    Invalid,
+    /// 400 with `scimType` `mutability`: the attribute can't be changed.
+    Immutable,
+    /// 405, 501: the app does not offer this operation.
+    Unsupported,
+    /// 5xx: the app is in trouble.
+    Server,
+    /// 3xx: redirects are not followed; a token stays with its origin.
+    Redirect,
+    /// An answer that is not SCIM: HTML, truncated JSON, too large, too deep.
+    NotScim,
+    /// No connection could be made: nothing was sent.
+    Unreachable,
+    /// The request went out and no answer came back: it may have been carried out.
+    Unknown,
+}
+
+/// A call that failed, with the evidence a person needs.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{method} {path}: {message}")]
+pub struct CallError {
+    /// What kind of failure.
+    pub class: Class,
+    /// The HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// `scimType`, if the app gave one.
+    pub scim_type: Option<String>,
+    /// One line for people: the status and the app's own words, cleaned of control characters and cut to a sane length.
+    pub message: String,
+    /// The request's method.
+    pub method: &'static str,
+    /// The request's path below the base URL, without query (queries hold personal data).
+    pub path: String,
+    /// How long the app asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether the request may have been carried out although it failed (no answer, 5xx, cut connection).
+    pub maybe_done: bool,
+}
+
+/// How many calls were made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallStats {
+    /// All calls.
+    pub total: u64,
+    /// By method.
+    pub by_method: BTreeMap<String, u64>,
+}
+
+/// Reading from an app. Reads repeat themselves where that is safe; what comes back as an error has been tried enough.
+#[async_trait]
+pub trait AppRead: Send + Sync {
+    /// Proves that base URL, token and SCIM fit together, with as few calls as possible (J2).
+    async fn check(&self) -> Result<(), CallError>;
+
+    /// Looks people up, in the order given: by filter or by listing everything, whichever the profile says or takes fewer
+    /// calls. `mapped` are the paths whose values the caller wants to see.
+    async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError>;
+
+    /// Looks groups up, in the order given. Members are not read.
+    async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError>;
+
+    /// One person by app id; `None` for 404.
+    async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError>;
+
+    /// One group by app id, with members if the app shows them; `None` for 404.
+    async fn get_group(&self, id: &AppId) -> Result<Option<AppGroup>, CallError>;
+
+    /// Calls made so far, of both kinds.
+    fn stats(&self) -> CallStats;
+}
+
+/// Writing to an app. Every method is one request (PUT-merge: a read and a write) and is never repeated in here.
+#[async_trait]
+pub trait AppWrite: AppRead {
+    /// `POST /Users`.
+    async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError>;
+
+    /// Changes attributes of a person: `set` gets values, `clear` loses them. Returns the echo.
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError>;
+
+    /// Sets `active`.
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError>;
+
+    /// `DELETE /Users/{id}`; gone already counts as done.
+    async fn delete_user(&self, id: &AppId) -> Result<(), CallError>;
+
+    /// `POST /Groups`, with first members where the profile allows.
+    async fn create_group(
+        &self,
+        source_id: &SourceId,
+        display_name: &str,
+        members: &[AppId],
+    ) -> Result<Created, CallError>;
+
+    /// Changes a group's `displayName`.
+    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError>;
+
+    /// Adds members; at most [`AppWrite::members_per_call`].
+    async fn add_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError>;
+
+    /// Removes members; at most [`AppWrite::members_per_call`].
+    async fn remove_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError>;
+
+    /// `DELETE /Groups/{id}`; gone already counts as done.
+    async fn delete_group(&self, id: &AppId) -> Result<(), CallError>;
+
+    /// How many members fit into one call.
+    fn members_per_call(&self) -> usize;
+}

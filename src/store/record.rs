@@ -1,0 +1,255 @@
+//! What the journal says: one record an event, and the effects by which the cache is rebuilt.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId};
+
+/// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The record's number.
+    pub seq: u64,
+    /// SHA-256 of the previous record's text, hex; empty for the first.
+    pub prev: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The first record of a journal.
+    Opened {
+        /// The tenant, so that a journal in the wrong folder is noticed.
+        tenant: String,
+        /// The state format's version.
+        format: u32,
+        /// Why the journal is new: `new tenant`, or what became of the old one.
+        why: String,
+    },
+    /// A run begins.
+    RunStarted {
+        /// Its id.
+        run: RunId,
+        /// Who started it.
+        trigger: Trigger,
+        /// The plan's hash.
+        plan: String,
+    },
+    /// A call is about to be made. Durable before the first byte is sent.
+    Intent {
+        /// The run.
+        run: RunId,
+        /// What kind of change.
+        op: Op,
+        /// Its lane.
+        lane: Lane,
+        /// For whom.
+        object: ObjectRef,
+        /// The app's id, if known.
+        app_id: Option<AppId>,
+        /// What changes, as shown in the plan.
+        changes: Vec<Change>,
+        /// Why.
+        reason: String,
+    },
+    /// What became of an intent.
+    Outcome {
+        /// The intent's `seq`.
+        intent: u64,
+        /// How it went.
+        result: OutcomeResult,
+        /// What is known from now on.
+        effects: Vec<Effect>,
+    },
+    /// Something became known without a call that changes the app (an adoption, a settled failure).
+    Noted {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+        /// What is known from now on.
+        effects: Vec<Effect>,
+    },
+    /// A run ended.
+    RunEnded(Box<RunSummary>),
+}
+
+/// Who started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A person, or a timer outside of rosterd.
+    Command,
+    /// The daemon's schedule.
+    Schedule,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeResult {
+    /// Carried out.
+    Done {
+        /// The HTTP status.
+        status: Option<u16>,
+    },
+    /// Refused, and certainly not carried out.
+    Failed {
+        /// The HTTP status.
+        status: Option<u16>,
+        /// The reason in words.
+        detail: String,
+    },
+    /// Nobody knows; the next run looks before it repeats anything.
+    Unknown {
+        /// What was seen.
+        detail: String,
+    },
+}
+
+/// What is known from now on. The cache is the fold of these, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// A person is linked to an account.
+    UserLinked {
+        /// The directory's id.
+        id: SourceId,
+        /// The app's id.
+        app_id: AppId,
+        /// Created or adopted.
+        provenance: Provenance,
+    },
+    /// Values were sent to (or seen in) the account: `set` over what was known, without `clear`.
+    UserSent {
+        /// The directory's id.
+        id: SourceId,
+        /// Values it was given.
+        set: Attributes,
+        /// Attributes taken away.
+        clear: Vec<Path>,
+        /// `active`, if that was sent or seen.
+        active: Option<bool>,
+        /// What the app answered where it differs from what was sent (lower-cased, trimmed, dropped).
+        echo: Attributes,
+    },
+    /// The directory's value at which an `on_source_change` attribute was last pushed.
+    UserSource {
+        /// The directory's id.
+        id: SourceId,
+        /// Path and value.
+        seen: Attributes,
+    },
+    /// The account is gone or no longer ours.
+    UserUnlinked {
+        /// The directory's id.
+        id: SourceId,
+    },
+    /// A group is linked.
+    GroupLinked {
+        /// The directory's id.
+        id: SourceId,
+        /// The app's id.
+        app_id: AppId,
+        /// Created or adopted.
+        provenance: Provenance,
+        /// Its name in the app.
+        name: String,
+    },
+    /// A group got another name.
+    GroupRenamed {
+        /// The directory's id.
+        id: SourceId,
+        /// The name.
+        name: String,
+    },
+    /// A group is deleted, or released and left as it is.
+    GroupUnlinked {
+        /// The directory's id.
+        id: SourceId,
+    },
+    /// People are members in the app by our doing, or were found there.
+    MembersAdded {
+        /// The group's directory id.
+        group: SourceId,
+        /// Directory ids of people.
+        users: Vec<SourceId>,
+    },
+    /// People are no longer members.
+    MembersRemoved {
+        /// The group's directory id.
+        group: SourceId,
+        /// Directory ids of people.
+        users: Vec<SourceId>,
+    },
+    /// An object could not be brought in step.
+    Failed {
+        /// Whose.
+        object: ObjectRef,
+        /// Why, and when next.
+        note: FailureNote,
+    },
+    /// It is in step again.
+    Settled {
+        /// Whose.
+        object: ObjectRef,
+    },
+    /// Absent from a complete snapshot for the first time (or, with `None`, there again).
+    Missed {
+        /// Whose.
+        object: ObjectRef,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// Access ended: counts against the rolling budget.
+    AccessLost {
+        /// Whose.
+        user: SourceId,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why an object is set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailureNote {
+    /// In words.
+    pub reason: String,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When the daemon tries again. A command tries at once.
+    pub next_try: Timestamp,
+}
+
+/// A run in numbers; the last ones are shown by `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: RunId,
+    /// The plan's hash.
+    pub plan: String,
+    /// `ok`, `partial`, `held` or `failed`.
+    pub status: String,
+    /// Operations planned.
+    pub planned: u64,
+    /// Done.
+    pub done: u64,
+    /// Held.
+    pub held: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Calls to the app.
+    pub calls: u64,
+    /// One line: why it was held or failed.
+    pub note: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
