@@ -169,6 +169,16 @@ impl Reading {
         self.store.find_user(id)
     }
 
+    /// The group with this id, if already read.
+    pub fn find_group(&self, id: &str) -> Option<GroupIx> {
+        self.store.find_group(id)
+    }
+
+    /// What was read of a person's account.
+    pub fn standing(&self, user: UserIx) -> Standing {
+        self.store.standing(user)
+    }
+
     /// Takes a group over; members follow. A group that comes twice is a fault unless it is the same in name.
     pub fn group(&mut self, entry: GroupEntry<'_>) -> GroupIx {
         if let Some(ix) = self.store.find_group(entry.id) {

@@ -1,0 +1,100 @@
+//! `[source.file]`: a JSON document or a folder of CSV files. In: a path. Out: people and groups in a reading.
+//!
+//! The reader of the shape in `docs/sources.md`. A file can be asked too: whoever is not in a complete, well-formed one is
+//! gone. A file that changes while it is read, is cut short or holds one malformed entry is refused as a whole.
+
+mod csv_folder;
+mod json;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Presence, Reading, Source, SourceError};
+use crate::model::{SourceId, Standing};
+use crate::progress::Progress;
+
+/// A directory that is a file.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    path: PathBuf,
+    delimiter: u8,
+}
+
+impl FileSource {
+    /// A document or a folder at `path`; `delimiter` separates the columns of CSV files.
+    pub fn new(path: PathBuf, delimiter: u8) -> Self {
+        Self { path, delimiter }
+    }
+
+    fn read_now(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+        if self.path.is_dir() {
+            csv_folder::read(&self.path, self.delimiter, reading, progress)
+        } else {
+            json::read(&self.path, reading, progress)
+        }
+    }
+
+    fn ask<T>(&self, ids: &[SourceId], find: impl Fn(&Reading, &str) -> T) -> Result<Vec<T>, SourceError> {
+        let mut reading = Reading::new();
+        self.read_now(&mut reading, &crate::progress::Silent)?;
+        Ok(ids.iter().map(|id| find(&reading, id.as_str())).collect())
+    }
+}
+
+#[async_trait]
+impl Source for FileSource {
+    fn describe(&self) -> String {
+        format!("file {}", self.path.display())
+    }
+
+    async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+        self.read_now(reading, progress)
+    }
+
+    async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        self.ask(ids, |reading, id| match reading.find_user(id).map(|user| reading.standing(user)) {
+            None => Presence::Gone,
+            Some(Standing::Suspended) => Presence::Suspended,
+            Some(_) => Presence::Present,
+        })
+    }
+
+    async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        self.ask(ids, |reading, id| if reading.find_group(id).is_some() { Presence::Present } else { Presence::Gone })
+    }
+}
+
+/// Reads a whole file and makes sure that nobody rewrote it meanwhile.
+fn read_stable(path: &Path) -> Result<Arc<Vec<u8>>, SourceError> {
+    let at = |what: &str, error: std::io::Error| SourceError::Settings(format!("{what} {}: {error}", path.display()));
+    let before = std::fs::metadata(path).map_err(|error| at("no directory file at", error))?;
+    let mut bytes = std::fs::read(path).map_err(|error| at("reading", error))?;
+    let after = std::fs::metadata(path).map_err(|error| at("reading", error))?;
+    let changed = match (before.modified(), after.modified()) {
+        (Ok(before), Ok(after)) => before != after,
+        _ => false,
+    };
+    if changed || before.len() != after.len() || bytes.len() as u64 != after.len() {
+        return Err(SourceError::Malformed(format!(
+            "{} changed while it was read; write a new file beside it and rename it into place",
+            path.display()
+        )));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    Ok(Arc::new(bytes))
+}
+
+/// Line and column (both from 1) of a byte offset.
+fn line_and_column(bytes: &[u8], offset: usize) -> (usize, usize) {
+    let before = bytes.get(..offset.min(bytes.len())).unwrap_or(bytes);
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests;
