@@ -39,3 +39,14 @@ pub enum Provenance {
     /// The object was there already and was matched.
     Adopted,
 }
+
+/// How much a snapshot holds. The journal keeps the last accepted one's, to notice a directory that shrank.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// People.
+    pub users: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Direct memberships of people in groups.
+    pub memberships: u64,
+}

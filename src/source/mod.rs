@@ -15,10 +15,11 @@ mod reading;
 mod snapshot;
 
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
-pub use snapshot::{Counts, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
+pub use snapshot::{GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use async_trait::async_trait;
 
+pub use crate::model::Counts;
 use crate::model::SourceId;
 use crate::progress::Progress;
 

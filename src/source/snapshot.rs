@@ -6,11 +6,10 @@
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::model::{SourceId, Standing, fold};
+use crate::model::{Counts, SourceId, Standing, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,17 +59,6 @@ pub struct GroupRow {
     pub members: Vec<UserIx>,
     /// Groups that are direct members.
     pub subgroups: Vec<GroupIx>,
-}
-
-/// How much a snapshot holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// People.
-    pub users: u64,
-    /// Groups.
-    pub groups: u64,
-    /// Direct memberships of people in groups.
-    pub memberships: u64,
 }
 
 /// The growing contents of a reading.

@@ -6,4 +6,4 @@
 
 mod record;
 
-pub use record::{Effect, Event, FailureNote, OutcomeResult, Record, RunSummary, Trigger};
+pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};

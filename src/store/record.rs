@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId};
+use crate::model::{AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId};
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,22 +42,7 @@ pub enum Event {
         plan: String,
     },
     /// A call is about to be made. Durable before the first byte is sent.
-    Intent {
-        /// The run.
-        run: RunId,
-        /// What kind of change.
-        op: Op,
-        /// Its lane.
-        lane: Lane,
-        /// For whom.
-        object: ObjectRef,
-        /// The app's id, if known.
-        app_id: Option<AppId>,
-        /// What changes, as shown in the plan.
-        changes: Vec<Change>,
-        /// Why.
-        reason: String,
-    },
+    Intent(Box<Intent>),
     /// What became of an intent.
     Outcome {
         /// The intent's `seq`.
@@ -78,6 +63,60 @@ pub enum Event {
     },
     /// A run ended.
     RunEnded(Box<RunSummary>),
+    /// The state can no longer be trusted to know the app: it was restored, or lost its end. Adopt-only from here.
+    Doubted {
+        /// What was seen.
+        why: String,
+    },
+    /// Every linked or linkable object was looked up in the app: adopt-only ends.
+    Trusted {
+        /// The run.
+        run: RunId,
+        /// On what grounds.
+        reason: String,
+    },
+    /// The first record of every journal file but the first: what a reader of this file alone has to know.
+    Continued(Box<Continued>),
+}
+
+/// A call that is about to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// The run.
+    pub run: RunId,
+    /// What kind of change.
+    pub op: Op,
+    /// Its lane.
+    pub lane: Lane,
+    /// For whom.
+    pub object: ObjectRef,
+    /// The app's id, if known.
+    pub app_id: Option<AppId>,
+    /// What changes, as shown in the plan.
+    pub changes: Vec<Change>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the records before this file add up to, as far as a quiet cycle needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Continued {
+    /// The tenant, so that a file in the wrong folder is noticed.
+    pub tenant: String,
+    /// The state format's version.
+    pub format: u32,
+    /// Why the state is adopt-only, if it is.
+    pub adopt_only: Option<String>,
+    /// `seq` of the last record with effects; 0 if there is none.
+    pub mutated: u64,
+    /// That record's hash; empty if there is none.
+    pub mutated_hash: String,
+    /// Intents without an outcome.
+    pub open: Vec<u64>,
+    /// What the last accepted snapshot held.
+    pub counts: Option<Counts>,
 }
 
 /// Who started a run.
@@ -136,15 +175,20 @@ pub enum Effect {
         clear: Vec<Path>,
         /// `active`, if that was sent or seen.
         active: Option<bool>,
-        /// What the app answered where it differs from what was sent (lower-cased, trimmed, dropped).
+        /// What the app answered where it differs from what was sent (lower-cased, trimmed, dropped). Replaces what was known
+        /// of the paths in `set` and `clear`.
         echo: Attributes,
     },
-    /// The directory's value at which an `on_source_change` attribute was last pushed.
+    /// The directory's values at which `on_source_change` attributes were last pushed: `seen` over what was known, without
+    /// `gone`.
     UserSource {
         /// The directory's id.
         id: SourceId,
         /// Path and value.
         seen: Attributes,
+        /// Attributes that were without a value then.
+        #[serde(default)]
+        gone: Vec<Path>,
     },
     /// The account is gone or no longer ours.
     UserUnlinked {
@@ -248,6 +292,9 @@ pub struct RunSummary {
     pub calls: u64,
     /// One line: why it was held or failed.
     pub note: String,
+    /// What the accepted snapshot held; `None` if none was accepted.
+    #[serde(default)]
+    pub counts: Option<Counts>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
