@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod desired;
 pub mod model;
 pub mod progress;
 pub mod sandbox;

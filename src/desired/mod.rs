@@ -1,0 +1,242 @@
+//! What the app should hold. In: a complete snapshot and the scope. Out: who belongs, in which groups, and by which group.
+//!
+//! Pure: no clock, network, disk or randomness. Knows nothing of what the app holds now.
+
+mod nesting;
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::model::{Bits, fold};
+use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
+
+/// One entry of `scope.groups`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupMatch {
+    /// By immutable id.
+    Id(String),
+    /// By name, without case; `*` stands for any text, `?` for one character.
+    Name(String),
+}
+
+impl GroupMatch {
+    fn accepts(&self, group: &GroupRow) -> bool {
+        match self {
+            Self::Id(id) => group.id.as_str() == id,
+            Self::Name(pattern) => glob(&fold(pattern), &fold(&group.name)),
+        }
+    }
+}
+
+/// Whether a text fits a pattern of literal characters, `*` and `?`. Linear in memory, no backtracking explosion.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t, mut star, mut mark) = (0, 0, None, 0);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some(p);
+                mark = t;
+                p += 1;
+            }
+            Some(c) if *c == '?' || Some(c) == text.get(t) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some(at) => {
+                    p = at + 1;
+                    mark += 1;
+                    t = mark;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == '*')
+}
+
+/// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
+pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + 'a;
+
+/// The name a group shall have in the app.
+pub type GroupNamer<'a> = dyn Fn(&GroupRow) -> Result<String, String> + 'a;
+
+/// Who belongs, as the operator wrote it.
+pub struct Scope<'a> {
+    /// The groups in scope; `None` for all that the directory assigns.
+    pub groups: Option<&'a [GroupMatch]>,
+    /// Whether everybody whom the filter accepts belongs.
+    pub all_users: bool,
+    /// Whether members of inner groups count.
+    pub nested: bool,
+    /// Narrows all of the above.
+    pub filter: Option<&'a PersonFilter<'a>>,
+    /// Names groups.
+    pub group_name: &'a GroupNamer<'a>,
+}
+
+/// One group that the app should hold.
+#[derive(Debug, Clone)]
+pub struct DesiredGroup {
+    /// The group in the snapshot.
+    pub ix: GroupIx,
+    /// Its name in the app.
+    pub name: String,
+    /// People who belong and are members, ascending, each once.
+    pub members: Vec<UserIx>,
+    /// Changes when the name, a member or a member's standing changes.
+    pub fingerprint: u64,
+    /// Why nothing may be done for this group: a name that can't be made, two groups with one name.
+    pub problem: Option<String>,
+}
+
+/// What the app should hold.
+pub struct Desired<'s> {
+    /// The snapshot it was derived from.
+    pub snapshot: &'s Snapshot,
+    /// The groups in scope.
+    pub groups: Vec<DesiredGroup>,
+    assigned: Bits,
+    frozen: HashMap<UserIx, String>,
+    via: Vec<u32>,
+    in_scope: HashMap<GroupIx, usize>,
+}
+
+/// Not held by any group.
+const BY_NONE: u32 = u32::MAX;
+
+/// Works out who belongs.
+pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
+    let mut desired = Desired {
+        snapshot,
+        groups: Vec::new(),
+        assigned: Bits::new(snapshot.user_count()),
+        frozen: HashMap::new(),
+        via: vec![BY_NONE; snapshot.user_count()],
+        in_scope: HashMap::new(),
+    };
+    let mut nesting = nesting::Nesting::new(snapshot);
+    for ix in snapshot.groups() {
+        let Some(group) = snapshot.group(ix).filter(|group| is_in_scope(group, scope)) else { continue };
+        let members = if scope.nested { nesting.all_members(ix) } else { direct_members(group) };
+        let at = desired.groups.len();
+        for member in &members {
+            desired.assigned.insert(member.0 as usize);
+            if let Some(via) = desired.via.get_mut(member.0 as usize).filter(|via| **via == BY_NONE) {
+                *via = at as u32;
+            }
+        }
+        let (name, problem) = match (scope.group_name)(group) {
+            Ok(name) if !name.trim().is_empty() => (name, None),
+            Ok(_) => (String::new(), Some("its name in the app would be empty".to_owned())),
+            Err(why) => (group.name.to_string(), Some(why)),
+        };
+        desired.in_scope.insert(ix, at);
+        desired.groups.push(DesiredGroup { ix, name, members, fingerprint: 0, problem });
+    }
+    for user in snapshot.users() {
+        if scope.all_users || (scope.groups.is_none() && snapshot.direct(user)) {
+            desired.assigned.insert(user.0 as usize);
+        }
+    }
+    if let Some(filter) = scope.filter {
+        desired.narrow(filter);
+    }
+    desired.finish_groups();
+    desired
+}
+
+fn is_in_scope(group: &GroupRow, scope: &Scope<'_>) -> bool {
+    match scope.groups {
+        Some(patterns) => patterns.iter().any(|pattern| pattern.accepts(group)),
+        None => group.assigned,
+    }
+}
+
+fn direct_members(group: &GroupRow) -> Vec<UserIx> {
+    let mut members = group.members.clone();
+    if !members.is_sorted_by(|a, b| a < b) {
+        members.sort_unstable();
+        members.dedup();
+    }
+    members
+}
+
+impl Desired<'_> {
+    fn narrow(&mut self, filter: &PersonFilter<'_>) {
+        let candidates: Vec<usize> = self.assigned.iter().collect();
+        for at in candidates {
+            let user = UserIx(at as u32);
+            match filter(&self.snapshot.record(user)) {
+                Ok(true) => {}
+                Ok(false) => self.assigned.remove(at),
+                Err(why) => {
+                    self.frozen.insert(user, why);
+                }
+            }
+        }
+    }
+
+    fn finish_groups(&mut self) {
+        let mut by_name: HashMap<String, usize> = HashMap::with_capacity(self.groups.len());
+        let mut twins = Vec::new();
+        for (at, group) in self.groups.iter_mut().enumerate() {
+            group.members.retain(|member| self.assigned.contains(member.0 as usize));
+            group.fingerprint =
+                group.members.iter().fold(xxh3_64_with_seed(group.name.as_bytes(), 0), |sum, &member| {
+                    let standing = self.snapshot.standing(member) as u64;
+                    sum.wrapping_add(xxh3_64_with_seed(&self.snapshot.id_hash(member).to_le_bytes(), standing + 1))
+                });
+            if let Some(&earlier) = by_name.get(&fold(&group.name)) {
+                twins.push((earlier, at));
+            } else {
+                by_name.insert(fold(&group.name), at);
+            }
+        }
+        for (first, second) in twins {
+            for (one, other) in [(first, second), (second, first)] {
+                let other = self.groups.get(other).and_then(|group| self.snapshot.group(group.ix)).map(|row| &row.id);
+                let why = other.map(|id| format!("group {id} has the same name in the app"));
+                if let Some(group) = self.groups.get_mut(one) {
+                    group.problem = group.problem.take().or(why);
+                }
+            }
+        }
+    }
+
+    /// Whether the person belongs to the app (whatever their standing).
+    pub fn is_assigned(&self, user: UserIx) -> bool {
+        self.assigned.contains(user.0 as usize)
+    }
+
+    /// Why nothing may be decided about the person.
+    pub fn frozen(&self, user: UserIx) -> Option<&str> {
+        self.frozen.get(&user).map(String::as_str)
+    }
+
+    /// How many people belong.
+    pub fn assigned_count(&self) -> usize {
+        self.assigned.count()
+    }
+
+    /// The group in scope, if it is.
+    pub fn group(&self, ix: GroupIx) -> Option<&DesiredGroup> {
+        self.in_scope.get(&ix).and_then(|&at| self.groups.get(at))
+    }
+
+    /// By what the person belongs, in words: a group's name, or the direct assignment.
+    pub fn because(&self, user: UserIx) -> String {
+        let via = self.via.get(user.0 as usize).copied().unwrap_or(BY_NONE);
+        match self.groups.get(via as usize) {
+            Some(group) => format!("member of {}", group.name),
+            None if self.snapshot.direct(user) => "assigned directly".to_owned(),
+            None => "every person is in scope".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
