@@ -1,0 +1,203 @@
+//! The app between the wire and its memory: what each operation on a resource does, personality and misbehaviour included.
+//!
+//! In: a kind, an id, a body that is JSON already. Out: JSON or a fault. It knows no HTTP but status codes.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::filter;
+use super::misbehave::{Misbehave, Mischief};
+use super::query::Query;
+use super::render::{Projection, View};
+use super::schema::Kind;
+use super::store::{Draft, Resource, State};
+use super::{Now, admit, patch};
+
+const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+
+/// How this app differs from a plain one, within the standard.
+#[derive(Debug, Clone)]
+pub(super) struct Personality {
+    pub(super) page_size_max: usize,
+    /// Attributes of a user that keep their first value, by canonical name.
+    pub(super) immutable: Vec<&'static str>,
+    pub(super) inactive_deletes: bool,
+    pub(super) delete_deactivates: bool,
+    pub(super) default_role: Option<String>,
+}
+
+/// The app: its state, its character, its clock.
+pub(super) struct App {
+    pub(super) base: String,
+    pub(super) personality: Personality,
+    pub(super) mischief: Mischief,
+    pub(super) now: Now,
+    pub(super) state: RwLock<State>,
+}
+
+impl App {
+    /// A panic elsewhere cannot leave the state half changed, so a poisoned lock is taken as it is.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    fn view<'a>(&'a self, state: &'a State, resource: &'a Resource) -> View<'a> {
+        View { state, resource, base: &self.base }
+    }
+
+    fn render(&self, state: &State, resource: &Resource, projection: &Projection) -> Value {
+        let mut value = self.view(state, resource).render(projection);
+        if self.mischief.has(Misbehave::HiddenMembers)
+            && let Some(map) = value.as_object_mut()
+        {
+            map.remove("members");
+        }
+        value
+    }
+
+    /// One resource.
+    pub(super) fn get(&self, kind: Kind, id: &str, query: &Query) -> Result<Value, Fault> {
+        let projection = query.projection(kind)?;
+        let state = self.read();
+        let resource = state.named(kind, id)?;
+        Ok(self.render(&state, resource, &projection))
+    }
+
+    /// A page of the resources that meet the filter (RFC 7644 §3.4.2).
+    pub(super) fn list(&self, kind: Kind, query: &Query) -> Result<Value, Fault> {
+        let projection = query.projection(kind)?;
+        let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
+        let filter = filter.map(|filter| filter::compile(kind, filter)).transpose()?;
+        let state = self.read();
+        let meets = |row: &&Arc<Resource>| filter.as_ref().is_none_or(|f| f.matches(&self.view(&state, row)));
+        let found: Vec<&Arc<Resource>> = match filter.as_ref().and_then(|filter| filter.lookup(kind)) {
+            Some(lookup) => state.look_up(kind, &lookup).into_iter().filter(meets).collect(),
+            None => state.all(kind).iter().filter(meets).collect(),
+        };
+        let mut size = query.count.unwrap_or(usize::MAX).min(self.personality.page_size_max);
+        if self.mischief.has(Misbehave::ShortPages) {
+            size = size.div_ceil(2);
+        }
+        let page: Vec<Value> = found
+            .iter()
+            .skip(query.start_index - 1)
+            .take(size)
+            .map(|resource| self.render(&state, resource, &projection))
+            .collect();
+        Ok(json!({
+            "schemas": [LIST_URN],
+            "totalResults": found.len(),
+            "startIndex": query.start_index,
+            "itemsPerPage": page.len(),
+            "Resources": page,
+        }))
+    }
+
+    /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
+    pub(super) fn create(&self, kind: Kind, query: &Query, body: &Value) -> Result<(Value, String), Fault> {
+        let projection = query.projection(kind)?;
+        let mut state = self.write();
+        let mut draft = admit::resource(kind, &state, body)?;
+        self.mischief.bend(&mut draft);
+        admit::whole(kind, &state, None, &draft)?;
+        if kind == Kind::User {
+            self.defaults(&mut draft);
+        }
+        let resource = state.create(kind, draft, self.now())?;
+        Ok((self.render(&state, &resource, &projection), View::location(&self.base, kind, resource.id)))
+    }
+
+    /// What the app gives a new user who came without.
+    fn defaults(&self, draft: &mut Draft) {
+        draft.attrs.entry("active").or_insert(Value::Bool(true));
+        if let Some(role) = &self.personality.default_role {
+            draft.attrs.entry("roles").or_insert_with(|| json!([{ "value": role }]));
+        }
+    }
+
+    /// Replaces a resource (RFC 7644 §3.5.1).
+    pub(super) fn replace(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Value, Fault> {
+        let projection = query.projection(kind)?;
+        let mut state = self.write();
+        let old = Arc::clone(state.named(kind, id)?);
+        let mut draft = admit::resource(kind, &state, body)?;
+        // an immutable attribute that is left out keeps its value
+        for name in self.immutable(kind) {
+            if let (None, Some(value)) = (draft.attrs.get(*name), old.draft.attrs.get(*name)) {
+                draft.attrs.insert((*name).to_owned(), value.clone());
+            }
+        }
+        self.commit(&mut state, &old, draft, &projection)
+    }
+
+    /// Changes a resource (RFC 7644 §3.5.2). `None`: done, and nobody asked for the result of a group, which may be large.
+    pub(super) fn patch(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Option<Value>, Fault> {
+        let projection = query.projection(kind)?;
+        let mut state = self.write();
+        let old = Arc::clone(state.named(kind, id)?);
+        let mut draft = old.draft.clone();
+        patch::apply(kind, &state, &mut draft, body)?;
+        let quiet = kind == Kind::Group && matches!(projection, Projection::All);
+        let shown = if quiet { Projection::Only(Vec::new()) } else { projection };
+        let value = self.commit(&mut state, &old, draft, &shown)?;
+        Ok((!quiet).then_some(value))
+    }
+
+    fn immutable(&self, kind: Kind) -> &[&'static str] {
+        if kind == Kind::User { &self.personality.immutable } else { &[] }
+    }
+
+    /// Puts a changed draft in place, as this app's character has it.
+    fn commit(
+        &self,
+        state: &mut State,
+        old: &Arc<Resource>,
+        mut draft: Draft,
+        projection: &Projection,
+    ) -> Result<Value, Fault> {
+        let kind = old.kind;
+        self.mischief.bend(&mut draft);
+        admit::whole(kind, state, Some((old.id, &old.draft)), &draft)?;
+        for name in self.immutable(kind) {
+            let before = old.draft.attrs.get(*name);
+            if before.is_some() && before != draft.attrs.get(*name) {
+                return Err(Fault::mutability(format!("{name:?} cannot be changed here once it is set")));
+            }
+        }
+        let resource = if self.mischief.splits(old, &draft) {
+            state.create(kind, draft, self.now())?
+        } else {
+            state.update(old, draft, self.now())?
+        };
+        let value = self.render(state, &resource, projection);
+        let inactive = resource.draft.attrs.get("active") == Some(&Value::Bool(false));
+        if self.personality.inactive_deletes && kind == Kind::User && inactive {
+            state.delete(&resource, self.now());
+        }
+        Ok(value)
+    }
+
+    /// Removes a resource (RFC 7644 §3.6), or, where the app is like that, only switches a user off.
+    pub(super) fn delete(&self, kind: Kind, id: &str) -> Result<(), Fault> {
+        let mut state = self.write();
+        let old = Arc::clone(state.named(kind, id)?);
+        if kind == Kind::User && self.personality.delete_deactivates {
+            let mut draft = old.draft.clone();
+            draft.attrs.insert("active".to_owned(), Value::Bool(false));
+            return state.update(&old, draft, self.now()).map(|_| ());
+        }
+        state.delete(&old, self.now());
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! What was called: counters that never forget, and the last calls in full.
+//!
+//! In: each call as it ends. Out: copies. Bounded: it holds `KEPT` calls, each clipped. It never sees a header or a body.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::http::{Method, StatusCode, Uri};
+
+/// How many calls are kept in full.
+const KEPT: usize = 1024;
+/// How many bytes of a path or a query are kept.
+const CLIP: usize = 512;
+
+/// One call, as it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The query as it was sent, percent-encoded.
+    pub query: Option<String>,
+    /// The status the client saw.
+    pub status: u16,
+}
+
+/// How many calls of each method there were since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// GET.
+    pub get: u64,
+    /// POST.
+    pub post: u64,
+    /// PUT.
+    pub put: u64,
+    /// PATCH.
+    pub patch: u64,
+    /// DELETE.
+    pub delete: u64,
+    /// Anything else.
+    pub other: u64,
+}
+
+impl Counts {
+    /// Calls that are made to change something.
+    pub fn writes(&self) -> u64 {
+        self.post + self.put + self.patch + self.delete
+    }
+
+    /// All calls.
+    pub fn total(&self) -> u64 {
+        self.get + self.other + self.writes()
+    }
+
+    fn add(&mut self, method: &Method) {
+        let counter = match *method {
+            Method::GET => &mut self.get,
+            Method::POST => &mut self.post,
+            Method::PUT => &mut self.put,
+            Method::PATCH => &mut self.patch,
+            Method::DELETE => &mut self.delete,
+            _ => &mut self.other,
+        };
+        *counter += 1;
+    }
+}
+
+/// The log of a running server.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Mutex<(Counts, VecDeque<Logged>)>);
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, (Counts, VecDeque<Logged>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, method: &Method, uri: &Uri, status: StatusCode) {
+        let logged = Logged {
+            method: clip(method.as_str()),
+            path: clip(uri.path()),
+            query: uri.query().map(clip),
+            status: status.as_u16(),
+        };
+        let (counts, calls) = &mut *self.lock();
+        counts.add(method);
+        if calls.len() == KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(logged);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().0
+    }
+
+    pub(super) fn last(&self) -> Vec<Logged> {
+        self.lock().1.iter().cloned().collect()
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.get(..text.floor_char_boundary(CLIP)).unwrap_or(text).to_owned()
+}

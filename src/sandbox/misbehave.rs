@@ -1,0 +1,212 @@
+//! The ways the app can be told to misbehave, as real apps do: for rehearsing what a client does about it.
+//!
+//! In: the presets an operator chose. Out: their names and help for the command line, and the faults that sit around a call.
+//! All of it counts calls and throws no dice, so a rehearsal can be repeated.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
+
+use super::fault::Fault;
+use super::schema::Kind;
+use super::store::{Draft, Resource};
+
+/// One way to misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misbehave {
+    /// Every 5th write is refused with 429 and `Retry-After` in seconds.
+    Throttle,
+    /// Every 5th write is refused with 429 and `Retry-After` as an HTTP date.
+    ThrottleDate,
+    /// Every 7th write is refused with 503.
+    Flaky,
+    /// Every 9th create is made, but answered with 504.
+    LostResponse,
+    /// Errors come as an HTML page.
+    HtmlErrors,
+    /// A filter is ignored: a query answers everybody.
+    NoFilter,
+    /// Nothing is unique: a second account with the same name is made.
+    Duplicates,
+    /// `userName` and e-mail addresses are lower-cased.
+    Lowercase,
+    /// A group never shows its members.
+    HiddenMembers,
+    /// A page holds about half of what was asked for.
+    ShortPages,
+    /// A changed `userName` makes a second account instead.
+    HeapRename,
+    /// `externalId` is taken and forgotten.
+    Amnesia,
+}
+
+const PRESETS: [(Misbehave, &str, &str); 12] = [
+    (Misbehave::Throttle, "throttle", "every 5th write answers 429 with Retry-After: 1"),
+    (Misbehave::ThrottleDate, "throttle-date", "every 5th write answers 429 with Retry-After as an HTTP date"),
+    (Misbehave::Flaky, "flaky", "every 7th write answers 503 and does nothing"),
+    (Misbehave::LostResponse, "lost-response", "every 9th create is made, but answers 504"),
+    (Misbehave::HtmlErrors, "html-errors", "errors come as HTML pages"),
+    (Misbehave::NoFilter, "no-filter", "filters are ignored: every query answers everybody"),
+    (Misbehave::Duplicates, "duplicates", "no name is unique: nothing answers 409"),
+    (Misbehave::Lowercase, "lowercase", "userName and e-mail addresses are lower-cased"),
+    (Misbehave::HiddenMembers, "hidden-members", "groups never show their members"),
+    (Misbehave::ShortPages, "short-pages", "pages hold about half of what was asked for"),
+    (Misbehave::HeapRename, "heap-rename", "changing userName makes a second account and leaves the first"),
+    (Misbehave::Amnesia, "amnesia", "externalId is taken and forgotten"),
+];
+
+impl Misbehave {
+    /// Every preset, in the order to list them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        PRESETS.iter().map(|(preset, _, _)| *preset)
+    }
+
+    fn row(self) -> (&'static str, &'static str) {
+        PRESETS.iter().find(|(preset, _, _)| *preset == self).map_or(("", ""), |(_, name, help)| (name, help))
+    }
+
+    /// The name to type.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// One line that says what it does.
+    pub fn help(self) -> &'static str {
+        self.row().1
+    }
+}
+
+impl fmt::Display for Misbehave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no preset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is no way to misbehave; there are {known}", known = known())]
+pub struct UnknownMisbehave {
+    /// What was typed.
+    pub given: String,
+}
+
+fn known() -> String {
+    Misbehave::all().map(Misbehave::name).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Misbehave {
+    type Err = UnknownMisbehave;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::all().find(|preset| preset.name() == text).ok_or_else(|| UnknownMisbehave { given: text.to_owned() })
+    }
+}
+
+/// The chosen presets and their counters.
+#[derive(Debug, Default)]
+pub(super) struct Mischief {
+    chosen: Vec<Misbehave>,
+    writes: AtomicU64,
+    creates: AtomicU64,
+}
+
+impl Mischief {
+    pub(super) fn new(chosen: Vec<Misbehave>) -> Self {
+        Self { chosen, ..Self::default() }
+    }
+
+    pub(super) fn has(&self, preset: Misbehave) -> bool {
+        self.chosen.contains(&preset)
+    }
+
+    /// Refuses a call before it does anything.
+    pub(super) fn before(&self, method: &Method, now: Timestamp) -> Option<Response> {
+        if !matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+            return None;
+        }
+        let nth = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        if nth.is_multiple_of(5) && self.has(Misbehave::Throttle) {
+            return Some(throttled(HeaderValue::from_static("1")));
+        }
+        if nth.is_multiple_of(5) && self.has(Misbehave::ThrottleDate) {
+            return Some(throttled(in_two_seconds(now)));
+        }
+        if nth.is_multiple_of(7) && self.has(Misbehave::Flaky) {
+            return Some(Fault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
+        }
+        None
+    }
+
+    /// Spoils the answer of a call that was carried out.
+    pub(super) fn after(&self, method: &Method, response: Response) -> Response {
+        if !self.has(Misbehave::LostResponse) || *method != Method::POST || response.status() != StatusCode::CREATED {
+            return response;
+        }
+        let nth = self.creates.fetch_add(1, Ordering::Relaxed) + 1;
+        if !nth.is_multiple_of(9) {
+            return response;
+        }
+        Fault::plain(StatusCode::GATEWAY_TIMEOUT, "the answer to every 9th create is lost here").into_response()
+    }
+
+    /// Puts an error into the clothes of a web page, its other headers left as they are.
+    pub(super) fn dress(&self, mut response: Response) -> Response {
+        let status = response.status();
+        if self.has(Misbehave::HtmlErrors) && (status.is_client_error() || status.is_server_error()) {
+            *response.body_mut() = Body::from(format!("<html><body><h1>{status}</h1></body></html>\n"));
+            let headers = response.headers_mut();
+            headers.remove(header::CONTENT_LENGTH);
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        }
+        response
+    }
+
+    /// Bends what a client wrote.
+    pub(super) fn bend(&self, draft: &mut Draft) {
+        if self.has(Misbehave::Amnesia) {
+            draft.attrs.remove("externalId");
+        }
+        if !self.has(Misbehave::Lowercase) {
+            return;
+        }
+        let emails = draft.attrs.get_mut("emails").and_then(|emails| emails.as_array_mut());
+        for email in emails.into_iter().flatten().filter_map(|email| email.get_mut("value")) {
+            lower(email);
+        }
+        draft.attrs.get_mut("userName").map(lower);
+    }
+
+    /// Whether this change of a user is to make a second account.
+    pub(super) fn splits(&self, old: &Resource, draft: &Draft) -> bool {
+        self.has(Misbehave::HeapRename) && old.kind == Kind::User && old.draft.text("userName") != draft.text("userName")
+    }
+}
+
+fn lower(value: &mut serde_json::Value) {
+    if let serde_json::Value::String(text) = value {
+        *text = text.to_lowercase();
+    }
+}
+
+fn throttled(retry_after: HeaderValue) -> Response {
+    let mut response =
+        Fault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+    response
+}
+
+/// An HTTP date has whole seconds: two ahead is at least one ahead.
+fn in_two_seconds(now: Timestamp) -> HeaderValue {
+    let date = now
+        .checked_add(SignedDuration::from_secs(2))
+        .and_then(|then| DateTimePrinter::new().timestamp_to_rfc9110_string(&then));
+    // only a clock near the end of time has no date two seconds ahead
+    date.ok().and_then(|date| HeaderValue::from_str(&date).ok()).unwrap_or(HeaderValue::from_static("2"))
+}

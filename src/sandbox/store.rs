@@ -1,0 +1,335 @@
+//! The app's memory: users and groups, their indexes, and who is a member of what.
+//!
+//! In: admitted drafts. Out: resources in the order of their creation. Every change is checked first and then made whole,
+//! so a refused change leaves nothing behind. It knows no HTTP and no JSON body.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::schema::Kind;
+
+/// The identity of a resource: a counter inside, an opaque case-sensitive string outside (RFC 7643 §3.1).
+///
+/// The outside form scrambles the counter, so that neighbours do not look alike to a person comparing two of them and no
+/// client is led to read an order into them; it is the same in every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Id(u64);
+
+/// An odd number has an inverse modulo 2^64, which makes the multiplication reversible.
+const SCRAMBLE: u64 = 0x9E37_79B9_7F4A_7C15;
+const UNSCRAMBLE: u64 = inverse(SCRAMBLE);
+
+/// Newton's iteration: each round doubles the number of right bits.
+const fn inverse(odd: u64) -> u64 {
+    let mut guess = odd;
+    let mut round = 0;
+    while round < 6 {
+        guess = guess.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(guess)));
+        round += 1;
+    }
+    guess
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0.wrapping_mul(SCRAMBLE))
+    }
+}
+
+impl Id {
+    /// Reads the outside form; anything this server would not have written is no id.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let canonical = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let scrambled = u64::from_str_radix(text, 16).ok().filter(|_| canonical)?;
+        Some(Self(scrambled.wrapping_mul(UNSCRAMBLE)))
+    }
+}
+
+/// What a client may decide of a resource: attributes by their canonical names (an extension's under its URN), and members.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Draft {
+    pub(super) attrs: Map<String, Value>,
+    /// Only a group has any. Apart from `attrs`, because a group may have a hundred thousand.
+    pub(super) members: BTreeSet<Id>,
+}
+
+impl Draft {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.attrs.get(name).and_then(Value::as_str)
+    }
+}
+
+/// A resource as it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Resource {
+    pub(super) id: Id,
+    pub(super) kind: Kind,
+    pub(super) draft: Draft,
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    /// Counts the changes of this resource. `User.groups` is a view of other resources and does not count.
+    pub(super) revision: u64,
+}
+
+/// Folds a string for a comparison in which case does not count.
+pub(super) fn fold(text: &str) -> String {
+    unicase::UniCase::new(text).to_folded_case()
+}
+
+/// The resources of one kind, ascending by id, which is the order of creation, with an index for each way clients look up.
+#[derive(Debug, Default)]
+struct Table {
+    rows: Vec<Arc<Resource>>,
+    by_name: HashMap<String, Vec<Id>>,
+    by_external_id: HashMap<String, Vec<Id>>,
+}
+
+impl Table {
+    fn position(&self, id: Id) -> Option<usize> {
+        self.rows.binary_search_by_key(&id, |row| row.id).ok()
+    }
+
+    fn get(&self, id: Id) -> Option<&Arc<Resource>> {
+        self.position(id).and_then(|at| self.rows.get(at))
+    }
+
+    fn get_mut(&mut self, id: Id) -> Option<&mut Resource> {
+        let at = self.position(id)?;
+        self.rows.get_mut(at).map(Arc::make_mut)
+    }
+
+    fn index(&mut self, row: &Resource) {
+        if let Some(name) = row.draft.text(row.kind.naming()) {
+            self.by_name.entry(fold(name)).or_default().push(row.id);
+        }
+        if let Some(external_id) = row.draft.text("externalId") {
+            self.by_external_id.entry(external_id.to_owned()).or_default().push(row.id);
+        }
+    }
+
+    fn unindex(&mut self, row: &Resource) {
+        if let Some(name) = row.draft.text(row.kind.naming()) {
+            forget(&mut self.by_name, &fold(name), row.id);
+        }
+        if let Some(external_id) = row.draft.text("externalId") {
+            forget(&mut self.by_external_id, external_id, row.id);
+        }
+    }
+}
+
+fn forget(index: &mut HashMap<String, Vec<Id>>, key: &str, id: Id) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// What an index can answer without looking at every resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lookup {
+    Id(String),
+    /// `userName` or `displayName`, in any case.
+    Name(String),
+    ExternalId(String),
+    /// Groups that have this id as a direct member.
+    Member(String),
+}
+
+/// Everything the app holds.
+#[derive(Debug)]
+pub(super) struct State {
+    users: Table,
+    groups: Table,
+    member_of: HashMap<Id, BTreeSet<Id>>,
+    last_id: u64,
+    unique_users: bool,
+    unique_groups: bool,
+}
+
+impl State {
+    pub(super) fn new(unique_users: bool, unique_groups: bool) -> Self {
+        Self {
+            users: Table::default(),
+            groups: Table::default(),
+            member_of: HashMap::new(),
+            last_id: 0,
+            unique_users,
+            unique_groups,
+        }
+    }
+
+    fn table(&self, kind: Kind) -> &Table {
+        match kind {
+            Kind::User => &self.users,
+            Kind::Group => &self.groups,
+        }
+    }
+
+    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::User => &mut self.users,
+            Kind::Group => &mut self.groups,
+        }
+    }
+
+    /// Every resource of a kind, oldest first.
+    pub(super) fn all(&self, kind: Kind) -> &[Arc<Resource>] {
+        &self.table(kind).rows
+    }
+
+    pub(super) fn get(&self, kind: Kind, id: Id) -> Option<&Arc<Resource>> {
+        self.table(kind).get(id)
+    }
+
+    /// The resource a client named in a path.
+    pub(super) fn named(&self, kind: Kind, id: &str) -> Result<&Arc<Resource>, Fault> {
+        Id::parse(id)
+            .and_then(|id| self.get(kind, id))
+            .ok_or_else(|| Fault::not_found(format!("there is no {} with the id {id:?}", kind.name())))
+    }
+
+    /// The resource of either kind with this id.
+    pub(super) fn any(&self, id: Id) -> Option<&Arc<Resource>> {
+        self.users.get(id).or_else(|| self.groups.get(id))
+    }
+
+    /// The groups a resource is a direct member of, oldest first.
+    pub(super) fn groups_of(&self, id: Id) -> impl Iterator<Item = &Arc<Resource>> {
+        self.member_of.get(&id).into_iter().flatten().filter_map(|group| self.groups.get(*group))
+    }
+
+    /// The resources that an index finds, oldest first.
+    pub(super) fn look_up(&self, kind: Kind, lookup: &Lookup) -> Vec<&Arc<Resource>> {
+        let table = self.table(kind);
+        let mut ids: Vec<Id> = match lookup {
+            Lookup::Id(id) => Id::parse(id).into_iter().collect(),
+            Lookup::Name(name) => table.by_name.get(&fold(name)).cloned().unwrap_or_default(),
+            Lookup::ExternalId(id) => table.by_external_id.get(id).cloned().unwrap_or_default(),
+            Lookup::Member(id) => match Id::parse(id).and_then(|id| self.member_of.get(&id)) {
+                Some(groups) if kind == Kind::Group => groups.iter().copied().collect(),
+                _ => Vec::new(),
+            },
+        };
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| table.get(id)).collect()
+    }
+
+    /// Refuses a name that another resource of the kind has.
+    fn check_unique(&self, kind: Kind, draft: &Draft, own: Option<Id>) -> Result<(), Fault> {
+        let enforced = match kind {
+            Kind::User => self.unique_users,
+            Kind::Group => self.unique_groups,
+        };
+        let Some(name) = draft.text(kind.naming()).filter(|_| enforced) else { return Ok(()) };
+        let taken = self.table(kind).by_name.get(&fold(name)).is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
+        if taken {
+            let detail = format!("another {} has the {} {name:?}", kind.name(), kind.naming());
+            return Err(Fault::unique(detail));
+        }
+        Ok(())
+    }
+
+    /// Makes a resource of an admitted draft.
+    pub(super) fn create(&mut self, kind: Kind, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
+        self.check_unique(kind, &draft, None)?;
+        self.last_id += 1;
+        let id = Id(self.last_id);
+        for member in &draft.members {
+            self.member_of.entry(*member).or_default().insert(id);
+        }
+        let row = Arc::new(Resource { id, kind, draft, created: now, modified: now, revision: 1 });
+        let table = self.table_mut(kind);
+        table.index(&row);
+        table.rows.push(Arc::clone(&row));
+        Ok(row)
+    }
+
+    /// Puts a draft in the place of what the resource held. A draft that changes nothing leaves `lastModified` as it was.
+    pub(super) fn update(
+        &mut self,
+        old: &Arc<Resource>,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Arc<Resource>, Fault> {
+        if old.draft == draft {
+            return Ok(Arc::clone(old));
+        }
+        self.check_unique(old.kind, &draft, Some(old.id))?;
+        for gone in old.draft.members.difference(&draft.members) {
+            self.leave(*gone, old.id);
+        }
+        for come in draft.members.difference(&old.draft.members) {
+            self.member_of.entry(*come).or_default().insert(old.id);
+        }
+        let revision = old.revision + 1;
+        let row = Arc::new(Resource { id: old.id, kind: old.kind, draft, created: old.created, modified: now, revision });
+        let table = self.table_mut(old.kind);
+        table.unindex(old);
+        table.index(&row);
+        if let Some(slot) = table.position(old.id).and_then(|at| table.rows.get_mut(at)) {
+            *slot = Arc::clone(&row);
+        }
+        Ok(row)
+    }
+
+    fn leave(&mut self, member: Id, group: Id) {
+        if let Some(groups) = self.member_of.get_mut(&member) {
+            groups.remove(&group);
+            if groups.is_empty() {
+                self.member_of.remove(&member);
+            }
+        }
+    }
+
+    /// Removes a resource, also from every group that has it as a member.
+    pub(super) fn delete(&mut self, old: &Arc<Resource>, now: Timestamp) {
+        let table = self.table_mut(old.kind);
+        table.unindex(old);
+        if let Some(at) = table.position(old.id) {
+            table.rows.remove(at);
+        }
+        for member in &old.draft.members {
+            self.leave(*member, old.id);
+        }
+        for group in self.member_of.remove(&old.id).unwrap_or_default() {
+            if let Some(group) = self.groups.get_mut(group) {
+                group.draft.members.remove(&old.id);
+                group.modified = now;
+                group.revision += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl State {
+    /// Recomputes every index from the rows and compares: what must hold after any sequence of changes.
+    pub(super) fn assert_consistent(&self) {
+        let mut member_of: HashMap<Id, BTreeSet<Id>> = HashMap::new();
+        for kind in Kind::ALL {
+            let table = self.table(kind);
+            let mut fresh = Table { rows: table.rows.clone(), ..Table::default() };
+            assert!(table.rows.is_sorted_by(|a, b| a.id < b.id), "rows ascend by id");
+            for row in &table.rows {
+                fresh.index(row);
+                for member in &row.draft.members {
+                    assert!(self.any(*member).is_some(), "a member exists");
+                    member_of.entry(*member).or_default().insert(row.id);
+                }
+            }
+            let sorted = |index: &HashMap<String, Vec<Id>>| -> std::collections::BTreeMap<String, BTreeSet<Id>> {
+                index.iter().map(|(key, ids)| (key.clone(), ids.iter().copied().collect())).collect()
+            };
+            assert_eq!(sorted(&table.by_name), sorted(&fresh.by_name), "the name index agrees with the rows");
+            assert_eq!(sorted(&table.by_external_id), sorted(&fresh.by_external_id), "so does the externalId index");
+        }
+        assert_eq!(self.member_of, member_of, "who is a member of what agrees with the groups");
+    }
+}
