@@ -14,7 +14,8 @@ use super::query::Query;
 use super::render::{Projection, View};
 use super::schema::Kind;
 use super::store::{Draft, Resource, State};
-use super::{Now, admit, patch};
+use super::{admit, patch};
+use crate::clock::Clock;
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
@@ -34,7 +35,7 @@ pub(super) struct App {
     pub(super) base: String,
     pub(super) personality: Personality,
     pub(super) mischief: Mischief,
-    pub(super) now: Now,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) state: RwLock<State>,
 }
 
@@ -49,7 +50,7 @@ impl App {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        (self.now)()
+        self.clock.now()
     }
 
     fn view<'a>(&'a self, state: &'a State, resource: &'a Resource) -> View<'a> {

@@ -45,7 +45,11 @@ pub(super) static SERVICE_PROVIDER_CONFIG: Schema = Schema {
                 integer("maxPayloadSize", "The largest request, in bytes.").required(),
             ],
         ),
-        option("filter", "Filters.", &[SUPPORTED, integer("maxResults", "The most resources of one answer.").required()]),
+        option(
+            "filter",
+            "Filters.",
+            &[SUPPORTED, integer("maxResults", "The most resources of one answer.").required()],
+        ),
         option("changePassword", "Changing a password.", &[SUPPORTED]),
         option("sort", "Sorting.", &[SUPPORTED]),
         option("etag", "ETags.", &[SUPPORTED]),
@@ -136,20 +140,23 @@ const SUB_ATTRIBUTE: &[Attr] = &[
 ];
 
 const NAME: Attr = string("name", "The name of the attribute.").exact().required();
-const TYPE: Attr = string("type", "The type of the attribute.")
-    .required()
-    .canonical(&["string", "complex", "boolean", "decimal", "integer", "dateTime", "reference", "binary"]);
+const TYPE: Attr = string("type", "The type of the attribute.").required().canonical(&[
+    "string",
+    "complex",
+    "boolean",
+    "decimal",
+    "integer",
+    "dateTime",
+    "reference",
+    "binary",
+]);
 const MULTI_VALUED: Attr = boolean("multiValued", "Whether there can be several values.").required();
 const DESCRIPTION: Attr = string("description", "What the attribute is.").exact();
 const REQUIRED: Attr = boolean("required", "Whether a resource must have it.");
 const CANONICAL_VALUES: Attr = string("canonicalValues", "Suggested values.").exact().multi();
 const CASE_EXACT: Attr = boolean("caseExact", "Whether case counts when values are compared.");
-const MUTABILITY: Attr = string("mutability", "Who may change it.").exact().canonical(&[
-    "readOnly",
-    "readWrite",
-    "immutable",
-    "writeOnly",
-]);
+const MUTABILITY: Attr =
+    string("mutability", "Who may change it.").exact().canonical(&["readOnly", "readWrite", "immutable", "writeOnly"]);
 const RETURNED: Attr =
     string("returned", "When it is returned.").exact().canonical(&["always", "never", "default", "request"]);
 const UNIQUENESS: Attr =

@@ -56,7 +56,8 @@ fn resource_type(base: &str, kind: Kind) -> Value {
 
 /// The schemas, each with the URN it is asked for by.
 pub(super) fn schemas(base: &str) -> Vec<(&'static str, Value)> {
-    let resources = Kind::ALL.iter().flat_map(|kind| std::iter::once(kind.core()).chain(kind.extensions().iter().copied()));
+    let resources =
+        Kind::ALL.iter().flat_map(|kind| std::iter::once(kind.core()).chain(kind.extensions().iter().copied()));
     resources
         .chain([&SERVICE_PROVIDER_CONFIG, &RESOURCE_TYPE, &SCHEMA])
         .map(|definition| (definition.urn, schema(base, definition)))

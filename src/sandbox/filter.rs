@@ -58,10 +58,20 @@ pub(super) struct Place {
 pub(super) enum Test {
     Present,
     Absent,
-    Bool { equal: bool, operand: bool },
+    Bool {
+        equal: bool,
+        operand: bool,
+    },
     /// The operand is folded unless case counts.
-    Text { op: CompareOp, exact: bool, operand: String },
-    Time { op: CompareOp, operand: Timestamp },
+    Text {
+        op: CompareOp,
+        exact: bool,
+        operand: String,
+    },
+    Time {
+        op: CompareOp,
+        operand: Timestamp,
+    },
 }
 
 /// Checks the filter of a query.
@@ -80,7 +90,10 @@ pub(super) fn compile(kind: Kind, filter: &Filter) -> Result<Node, Fault> {
         Filter::ValuePath(path) => {
             let place = locate(kind, &path.attr)?;
             if place.sub.is_some() {
-                return Err(Fault::filter(format!("{}[…] filters a sub-attribute, which has no values of its own", path.attr)));
+                return Err(Fault::filter(format!(
+                    "{}[…] filters a sub-attribute, which has no values of its own",
+                    path.attr
+                )));
             }
             Ok(match compile_values(place.attr, &path.filter)? {
                 Node::Test(value, Test::Text { op: CompareOp::Eq, operand, .. })
@@ -232,7 +245,9 @@ impl Node {
     pub(super) fn value_equals(&self) -> Option<&str> {
         match self {
             Self::All(items) => items.iter().find_map(Self::value_equals),
-            Self::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) if place.is("value", None) => Some(operand),
+            Self::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) if place.is("value", None) => {
+                Some(operand)
+            }
             _ => None,
         }
     }
@@ -247,7 +262,10 @@ impl Test {
             Self::Text { op, exact, operand } => {
                 // `ne` is what `eq` is not: of several values, none is equal
                 let wanted = *op != CompareOp::Ne;
-                wanted == place.any(subject, |value| value.as_str().is_some_and(|text| compare_text(op, *exact, text, operand)))
+                wanted
+                    == place.any(subject, |value| {
+                        value.as_str().is_some_and(|text| compare_text(op, *exact, text, operand))
+                    })
             }
             Self::Time { op, operand } => {
                 let wanted = *op != CompareOp::Ne;

@@ -16,9 +16,9 @@ use axum::routing::{any, get};
 use serde_json::{Value, json};
 
 use super::app::App;
+use super::calls::Calls;
 use super::discovery;
 use super::fault::{Fault, SCIM_JSON, scim};
-use super::calls::Calls;
 use super::query::Query;
 use super::schema::Kind;
 use super::token::Token;
@@ -87,7 +87,7 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     let allowed = server.token.as_ref().is_none_or(|token| token.admits(authorization));
     let response = if !allowed {
         Fault::plain(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong").into_response()
-    } else if let Some(refusal) = mischief.before(&method, server.app.now()) {
+    } else if let Some(refusal) = mischief.before(&method, || server.app.now()) {
         refusal
     } else {
         mischief.after(&method, next.run(request).await)

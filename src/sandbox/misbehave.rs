@@ -127,7 +127,7 @@ impl Mischief {
     }
 
     /// Refuses a call before it does anything.
-    pub(super) fn before(&self, method: &Method, now: Timestamp) -> Option<Response> {
+    pub(super) fn before(&self, method: &Method, now: impl FnOnce() -> Timestamp) -> Option<Response> {
         if !matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
             return None;
         }
@@ -136,7 +136,7 @@ impl Mischief {
             return Some(throttled(HeaderValue::from_static("1")));
         }
         if nth.is_multiple_of(5) && self.has(Misbehave::ThrottleDate) {
-            return Some(throttled(in_two_seconds(now)));
+            return Some(throttled(in_two_seconds(now())));
         }
         if nth.is_multiple_of(7) && self.has(Misbehave::Flaky) {
             return Some(Fault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
@@ -185,7 +185,9 @@ impl Mischief {
 
     /// Whether this change of a user is to make a second account.
     pub(super) fn splits(&self, old: &Resource, draft: &Draft) -> bool {
-        self.has(Misbehave::HeapRename) && old.kind == Kind::User && old.draft.text("userName") != draft.text("userName")
+        self.has(Misbehave::HeapRename)
+            && old.kind == Kind::User
+            && old.draft.text("userName") != draft.text("userName")
     }
 }
 
@@ -196,8 +198,7 @@ fn lower(value: &mut serde_json::Value) {
 }
 
 fn throttled(retry_after: HeaderValue) -> Response {
-    let mut response =
-        Fault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
+    let mut response = Fault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
     response.headers_mut().insert(header::RETRY_AFTER, retry_after);
     response
 }

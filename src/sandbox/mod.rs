@@ -34,16 +34,17 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::clock::{Clock, SystemClock};
+
 use self::app::{App, Personality};
-use self::handlers::Server;
 pub use self::calls::{Counts, Logged};
-pub use self::misbehave::{Misbehave, UnknownMisbehave};
+use self::handlers::Server;
 use self::misbehave::Mischief;
+pub use self::misbehave::{Misbehave, UnknownMisbehave};
 use self::schema::{Kind, Mutability};
 use self::store::{Resource, State};
 use self::token::Token;
@@ -52,9 +53,6 @@ use self::token::Token;
 const PREFIX: &str = "/scim/v2";
 /// How long `stop` waits for calls in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where the server takes the time from.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How to start a server.
 pub struct Options {
@@ -77,12 +75,12 @@ pub struct Options {
     /// The role a user gets who is made without one.
     pub default_role: Option<String>,
     /// The clock for `meta.created` and `meta.lastModified`.
-    pub now: Now,
+    pub clock: Arc<dyn Clock>,
 }
 
-impl Options {
+impl Default for Options {
     /// A plain, strict server on a free loopback port.
-    pub fn new(now: Now) -> Self {
+    fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             bearer: None,
@@ -93,13 +91,15 @@ impl Options {
             inactive_deletes: false,
             delete_deactivates: false,
             default_role: None,
-            now,
+            clock: Arc::new(SystemClock),
         }
     }
+}
 
+impl Options {
     /// A server as Heap is known to be: a changed `userName` makes a second account, and a user made without a role gets one.
-    pub fn heap(now: Now) -> Self {
-        Self { misbehave: vec![Misbehave::HeapRename], default_role: Some("consumer".to_owned()), ..Self::new(now) }
+    pub fn heap() -> Self {
+        Self { misbehave: vec![Misbehave::HeapRename], default_role: Some("consumer".to_owned()), ..Self::default() }
     }
 }
 
@@ -173,7 +173,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
         base: format!("http://{addr}{PREFIX}"),
         personality,
         mischief: Mischief::new(options.misbehave),
-        now: options.now,
+        clock: options.clock,
         state: RwLock::new(State::new(unique, unique && options.group_unique_names)),
     };
     let token = options.bearer.as_deref().map(Token::new);

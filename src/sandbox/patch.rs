@@ -47,7 +47,12 @@ struct Patch<'a> {
 /// What a path points to.
 enum Target {
     Extension(&'static Schema),
-    Attribute { extension: Option<&'static Schema>, attr: &'static Attr, filter: Option<Node>, sub: Option<&'static Attr> },
+    Attribute {
+        extension: Option<&'static Schema>,
+        attr: &'static Attr,
+        filter: Option<Node>,
+        sub: Option<&'static Attr>,
+    },
 }
 
 impl Patch<'_> {
@@ -138,8 +143,11 @@ impl Patch<'_> {
             self.draft.attrs.remove(extension.urn);
             return Ok(());
         }
-        let given = value.as_object().ok_or_else(|| Fault::value(format!("the value of {:?} is not an object", extension.urn)))?;
-        for (name, value) in given {
+        let given = value
+            .as_object()
+            .ok_or_else(|| Fault::value(format!("the value of {:?} is not an object", extension.urn)))?;
+        // some clients repeat `schemas` inside the extension, where it says nothing new
+        for (name, value) in given.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("schemas")) {
             let found = self.kind.find(Some(extension.urn), name);
             let found = found.ok_or_else(|| Fault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
             let target = Target::Attribute { extension: Some(extension), attr: found.attr, filter: None, sub: None };
@@ -187,7 +195,9 @@ impl Patch<'_> {
         };
         match filter.value_equals() {
             // the usual filter names one member: no need to look at the others
-            Some(id) => Id::parse(id).filter(|id| self.draft.members.contains(id)).filter(matches).into_iter().collect(),
+            Some(id) => {
+                Id::parse(id).filter(|id| self.draft.members.contains(id)).filter(matches).into_iter().collect()
+            }
             None => self.draft.members.iter().copied().filter(matches).collect(),
         }
     }
@@ -199,7 +209,8 @@ impl Target {
         if let Some(extension) = kind.extension(path.trim()) {
             return Ok(Self::Extension(extension));
         }
-        let parsed: PatchPath = path.parse().map_err(|e| Fault::path(format!("the path {path:?} does not parse: {e}")))?;
+        let parsed: PatchPath =
+            path.parse().map_err(|e| Fault::path(format!("the path {path:?} does not parse: {e}")))?;
         let (at, values, below) = match &parsed {
             PatchPath::Attr(at) => (at, None, at.sub_attr.as_deref()),
             PatchPath::Value(value) if value.attr.sub_attr.is_some() => {

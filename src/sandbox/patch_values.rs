@@ -59,22 +59,18 @@ pub(super) fn edit(
     Ok(())
 }
 
-/// A single-valued attribute: a new value takes the old one's place; into a complex one it is merged.
+/// A single-valued attribute: a new value takes the old one's place. Into a complex one it is merged, where a null clears.
 fn one(attr: &'static Attr, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
     if verb == Verb::Remove {
         return Ok(None);
     }
-    match (old, admit::single(attr, value)?) {
-        (Some(Value::Object(mut old)), Some(Value::Object(new))) => {
-            old.extend(new);
-            // a sub-attribute that is given as null is cleared
-            for (name, _) in value.as_object().into_iter().flatten().filter(|(_, value)| value.is_null()) {
-                old.retain(|key, _| !key.eq_ignore_ascii_case(name));
-            }
-            Ok(Some(Value::Object(old)))
-        }
-        (_, new) => Ok(new),
+    let new = admit::single(attr, value)?;
+    let (Some(Value::Object(mut merged)), Value::Object(given)) = (old, value) else { return Ok(new) };
+    merged.retain(|name, _| !given.keys().any(|key| key.eq_ignore_ascii_case(name)));
+    if let Some(Value::Object(new)) = new {
+        merged.extend(new);
     }
+    Ok((!merged.is_empty()).then_some(Value::Object(merged)))
 }
 
 /// A sub-attribute of a single-valued complex attribute.

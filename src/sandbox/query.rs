@@ -21,7 +21,8 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Fault> {
-        let mut parsed = Self { filter: None, start_index: 1, count: None, attributes: None, excluded_attributes: None };
+        let mut parsed =
+            Self { filter: None, start_index: 1, count: None, attributes: None, excluded_attributes: None };
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "filter" => parsed.filter = Some(filter(&value)?),

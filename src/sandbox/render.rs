@@ -152,7 +152,9 @@ impl Projection {
         match self {
             Self::All => {}
             Self::Only(selections) => map.retain(|top, value| always(top) || keep(value, &paths(top, selections))),
-            Self::Without(selections) => map.retain(|top, value| always(top) || !remove(value, &paths(top, selections))),
+            Self::Without(selections) => {
+                map.retain(|top, value| always(top) || !remove(value, &paths(top, selections)))
+            }
         }
     }
 }

@@ -95,7 +95,11 @@ impl Attr {
         Self { subs, ..Self::new(Type::Complex, name, description) }
     }
 
-    pub(super) const fn reference(name: &'static str, description: &'static str, refs: &'static [&'static str]) -> Self {
+    pub(super) const fn reference(
+        name: &'static str,
+        description: &'static str,
+        refs: &'static [&'static str],
+    ) -> Self {
         Self { refs, ..Self::new(Type::Reference, name, description) }
     }
 

@@ -252,12 +252,7 @@ impl State {
     }
 
     /// Puts a draft in the place of what the resource held. A draft that changes nothing leaves `lastModified` as it was.
-    pub(super) fn update(
-        &mut self,
-        old: &Arc<Resource>,
-        draft: Draft,
-        now: Timestamp,
-    ) -> Result<Arc<Resource>, Fault> {
+    pub(super) fn update(&mut self, old: &Arc<Resource>, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
         if old.draft == draft {
             return Ok(Arc::clone(old));
         }
@@ -269,7 +264,8 @@ impl State {
             self.member_of.entry(*come).or_default().insert(old.id);
         }
         let revision = old.revision + 1;
-        let row = Arc::new(Resource { id: old.id, kind: old.kind, draft, created: old.created, modified: now, revision });
+        let row =
+            Arc::new(Resource { id: old.id, kind: old.kind, draft, created: old.created, modified: now, revision });
         let table = self.table_mut(old.kind);
         table.unindex(old);
         table.index(&row);
