@@ -3,7 +3,44 @@
 //! Two things lie in a tenant's state folder. The **journal** is the truth: append-only, hash-chained, an intent before every
 //! call and an outcome after it. The **cache** (sled) is a fold of the journal: links, last sent values, memberships, failures.
 //! Deleting the cache loses nothing. This room knows no network and no plan.
+//!
+//! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
+//! and what a cycle needs besides). Another engine can stand behind them.
 
+mod baseline;
+mod error;
+mod fold;
+mod index;
+mod keys;
+mod ledger;
+mod memory;
+mod numbers;
 mod record;
+mod rows;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod suite;
+mod tail;
+mod view;
 
+pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+pub use error::{Notice, StoreError};
+pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
+pub use ledger::{Health, Ledger, OpenIntent, State};
+pub use memory::MemoryStore;
 pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};
+
+/// The version of everything in a state folder. A higher one is refused, never guessed at.
+pub const FORMAT: u32 = 1;
+
+/// Effects of one record: more are cut into several, so that no record and no batch of rows grows without limit.
+const EFFECTS_PER_RECORD: usize = 100;
+
+/// Cuts effects into what one record may carry.
+fn chunks(effects: Vec<Effect>) -> impl Iterator<Item = Vec<Effect>> {
+    let mut rest = effects.into_iter();
+    std::iter::from_fn(move || {
+        let some: Vec<Effect> = rest.by_ref().take(EFFECTS_PER_RECORD).collect();
+        (!some.is_empty()).then_some(some)
+    })
+}

@@ -1,0 +1,127 @@
+//! What we last knew the app to hold. Read by `plan`; written only by folding the journal.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::record::{FailureNote, RunSummary};
+use crate::model::{AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
+
+/// A linked person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserRow {
+    /// The person's number in membership sets.
+    pub number: UserNumber,
+    /// The account.
+    pub app_id: AppId,
+    /// Created or adopted.
+    pub provenance: Provenance,
+    /// Whether the account is active in the app; `None` while nobody has sent or seen it.
+    pub active: Option<bool>,
+    /// What the account was last given (or, for an adopted one, seen to hold).
+    pub sent: Attributes,
+    /// What the app answered where that differs from `sent`.
+    pub echo: Attributes,
+    /// The directory's values at which `on_source_change` attributes were last pushed.
+    pub source_seen: Attributes,
+    /// Since when the person is absent from complete snapshots.
+    pub missed_since: Option<Timestamp>,
+}
+
+/// A linked group. Its members are asked for apart: [`Baseline::members`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// The app's group.
+    pub app_id: AppId,
+    /// Created or adopted.
+    pub provenance: Provenance,
+    /// Its name in the app.
+    pub name: String,
+    /// Since when the group is absent from complete snapshots.
+    pub missed_since: Option<Timestamp>,
+}
+
+/// How much is linked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkCounts {
+    /// Linked people.
+    pub users: u64,
+    /// Of these, the ones not known to be inactive in the app.
+    pub active: u64,
+    /// Linked groups.
+    pub groups: u64,
+}
+
+/// One end of access, for the rolling budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub user: SourceId,
+}
+
+/// The read side of the state.
+///
+/// Every method may block on the disk for a moment. Lists are complete and in the order of their keys. What has no link has
+/// no row: memberships of people who are not linked are not kept.
+pub trait Baseline: Send + Sync {
+    /// A linked person.
+    ///
+    /// # Errors
+    /// Every method fails with [`StoreError`] when the state can't be read; never because a row is absent.
+    fn user(&self, id: &SourceId) -> Result<Option<UserRow>, StoreError>;
+
+    /// Whose number this is; `None` for a number whose link has ended.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn user_by_number(&self, number: UserNumber) -> Result<Option<SourceId>, StoreError>;
+
+    /// The number of a linked person: [`Baseline::user`] without reading the row.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn number_of(&self, id: &SourceId) -> Result<Option<UserNumber>, StoreError>;
+
+    /// Which person an account is linked to.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn user_by_app_id(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
+
+    /// A linked group.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn group(&self, id: &SourceId) -> Result<Option<GroupRow>, StoreError>;
+
+    /// Which group an app's group is linked to.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn group_by_app_id(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
+
+    /// All linked groups, by id.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn groups(&self) -> Result<Vec<(SourceId, GroupRow)>, StoreError>;
+
+    /// A group's members by our doing, or found there: linked people's numbers, ascending. Empty for an unknown group.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn members(&self, group: &SourceId) -> Result<Vec<UserNumber>, StoreError>;
+
+    /// Hands every linked person to `each`, by id, until it breaks off. Memory does not grow with their number.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn linked_users(&self, each: &mut dyn FnMut(SourceId, UserRow) -> ControlFlow<()>) -> Result<(), StoreError>;
+
+    /// Everything set aside, people first.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn failures(&self) -> Result<Vec<(ObjectRef, FailureNote)>, StoreError>;
+
+    /// Ends of access at or after an instant, oldest first. Kept for eight days.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError>;
+
+    /// How much is linked.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn counts(&self) -> Result<LinkCounts, StoreError>;
+
+    /// The last runs, newest first. The last 200 are kept.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn runs(&self, limit: usize) -> Result<Vec<RunSummary>, StoreError>;
+
+    /// What the last accepted snapshot held; `None` before the first.
+    fn last_counts(&self) -> Option<Counts>;
+}

@@ -1,0 +1,398 @@
+//! The fold: journal records in, rows out. The same records always give the same rows.
+//!
+//! Rows are written in batches of about a hundred, a record's rows never split over two, and each batch says how far the
+//! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{GroupRow, LinkCounts, UserRow};
+use super::keys;
+use super::numbers::{NumberBlock, split};
+use super::record::{Effect, Event, Record, RunSummary};
+use super::rows::{Batch, Rows, RowsError};
+use crate::model::{AppId, Attributes, ObjectRef, Provenance, SourceId, UserNumber};
+
+/// sled keeps a batch in memory several times over; a hundred rows keep it flat.
+const BATCH_ROWS: usize = 100;
+/// How many runs are kept.
+const RUNS_KEPT: usize = 200;
+/// The longest budget window is a week; a day more for clocks that were wrong.
+const LOST_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// How far the rows are, and what is counted along.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    /// The last folded record.
+    pub(super) seq: u64,
+    /// Its hash: rows that belong to another journal are noticed.
+    pub(super) hash: String,
+    /// The number the next linked person gets.
+    next_number: u32,
+    users: u64,
+    inactive: u64,
+    groups: u64,
+}
+
+impl Meta {
+    pub(super) fn read(rows: &dyn Rows) -> Result<Self, RowsError> {
+        Ok(get_json(rows.get(keys::META)?.as_deref(), keys::META)?.unwrap_or_default())
+    }
+
+    pub(super) fn counts(&self) -> LinkCounts {
+        LinkCounts { users: self.users, active: self.users.saturating_sub(self.inactive), groups: self.groups }
+    }
+}
+
+/// A person's row as it lies on disk, behind the number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct UserData {
+    app_id: AppId,
+    provenance: Provenance,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<bool>,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    sent: Attributes,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    echo: Attributes,
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    source_seen: Attributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missed_since: Option<Timestamp>,
+}
+
+/// Reads a person's row.
+pub(super) fn decode_user(bytes: &[u8]) -> Result<UserRow, RowsError> {
+    let (number, json) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged(keys::USERS))?;
+    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since } =
+        serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
+    let number = UserNumber(u32::from_le_bytes(*number));
+    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since })
+}
+
+/// Reads only the number of a person's row.
+pub(super) fn decode_number(bytes: &[u8]) -> Result<UserNumber, RowsError> {
+    bytes.first_chunk().map(|number| UserNumber(u32::from_le_bytes(*number))).ok_or_else(|| damaged(keys::USERS))
+}
+
+fn encode_user(row: UserRow) -> Result<Vec<u8>, RowsError> {
+    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since } = row;
+    let mut bytes = number.0.to_le_bytes().to_vec();
+    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since };
+    serde_json::to_writer(&mut bytes, &data).map_err(unwritable)?;
+    Ok(bytes)
+}
+
+pub(super) fn damaged(key: &[u8]) -> RowsError {
+    RowsError::Damaged(format!("row {:?} can't be read", String::from_utf8_lossy(key)))
+}
+
+fn unwritable(error: serde_json::Error) -> RowsError {
+    RowsError::Io(error.into())
+}
+
+/// Reads a JSON row.
+pub(super) fn get_json<T: DeserializeOwned>(bytes: Option<&[u8]>, key: &[u8]) -> Result<Option<T>, RowsError> {
+    bytes.map(|bytes| serde_json::from_slice(bytes).map_err(|_| damaged(key))).transpose()
+}
+
+/// Reads a block of numbers.
+pub(super) fn get_block(bytes: Option<&[u8]>, key: &[u8]) -> Result<Option<NumberBlock>, RowsError> {
+    bytes.map(|bytes| NumberBlock::decode(bytes).ok_or_else(|| damaged(key))).transpose()
+}
+
+/// A fold under way. After an error it must be dropped: what is pending may be half a record.
+#[derive(Debug)]
+pub(super) struct Fold {
+    meta: Meta,
+    stored: Meta,
+    pending: Batch,
+}
+
+impl Fold {
+    /// Goes on where the rows are.
+    pub(super) fn resume(rows: &dyn Rows) -> Result<Self, RowsError> {
+        let meta = Meta::read(rows)?;
+        Ok(Self { stored: meta.clone(), meta, pending: Batch::new() })
+    }
+
+    /// The last folded record, pending rows included.
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Folds one record; `hash` is the hash of its text. Its rows may stay pending until [`Fold::commit`].
+    pub(super) fn record(&mut self, rows: &dyn Rows, record: &Record, hash: &str) -> Result<(), RowsError> {
+        match &record.event {
+            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+                for effect in effects {
+                    Step { fold: self, rows }.effect(effect)?;
+                }
+            }
+            Event::RunEnded(summary) => {
+                // Forgetting old rows looks at what is stored, so everything before must be.
+                self.commit(rows)?;
+                self.run_ended(rows, summary)?;
+            }
+            _ => {}
+        }
+        self.meta.seq = record.seq;
+        hash.clone_into(&mut self.meta.hash);
+        if self.pending.len() >= BATCH_ROWS {
+            self.commit(rows)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything folded visible to readers, in one batch.
+    pub(super) fn commit(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
+        if self.meta == self.stored {
+            return Ok(());
+        }
+        self.pending.insert(keys::META.to_vec(), Some(serde_json::to_vec(&self.meta).map_err(unwritable)?));
+        rows.apply(std::mem::take(&mut self.pending))?;
+        self.stored = self.meta.clone();
+        Ok(())
+    }
+
+    fn run_ended(&mut self, rows: &dyn Rows, summary: &RunSummary) -> Result<(), RowsError> {
+        let before = keys::lost_from(summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN));
+        let mut after: Option<Vec<u8>> = None;
+        while let Some((key, _)) = rows.page(keys::LOST, after.as_deref(), 1)?.pop().filter(|(key, _)| *key < before) {
+            self.pending.insert(key.clone(), None);
+            after = Some(key);
+        }
+        let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
+        for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
+            self.pending.insert(key.clone(), None);
+        }
+        self.pending.insert(keys::run(&summary.run), Some(serde_json::to_vec(summary).map_err(unwritable)?));
+        Ok(())
+    }
+}
+
+/// One effect being folded: rows are read through what is pending.
+struct Step<'a> {
+    fold: &'a mut Fold,
+    rows: &'a dyn Rows,
+}
+
+impl Step<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        match self.fold.pending.get(key) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.rows.get(key),
+        }
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.fold.pending.insert(key, Some(value));
+    }
+
+    fn delete(&mut self, key: Vec<u8>) {
+        self.fold.pending.insert(key, None);
+    }
+
+    fn effect(&mut self, effect: &Effect) -> Result<(), RowsError> {
+        match effect {
+            Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
+            Effect::UserSent { id, set, clear, active, echo } => self.change_user(id, |row| {
+                for path in set.iter().map(|(path, _)| path).chain(clear) {
+                    row.echo.clear(path);
+                }
+                put_all(&mut row.echo, echo);
+                put_all(&mut row.sent, set);
+                for path in clear {
+                    row.sent.clear(path);
+                }
+                row.active = active.or(row.active);
+            }),
+            Effect::UserSource { id, seen, gone } => self.change_user(id, |row| {
+                put_all(&mut row.source_seen, seen);
+                for path in gone {
+                    row.source_seen.clear(path);
+                }
+            }),
+            Effect::UserUnlinked { id } => self.unlink_user(id),
+            Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
+            Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
+            Effect::GroupUnlinked { id } => self.unlink_group(id),
+            Effect::MembersAdded { group, users } => self.change_members(group, users, NumberBlock::insert),
+            Effect::MembersRemoved { group, users } => self.change_members(group, users, NumberBlock::remove),
+            Effect::Failed { object, note } => {
+                self.put(keys::failure(object), serde_json::to_vec(note).map_err(unwritable)?);
+                Ok(())
+            }
+            Effect::Settled { object } => {
+                self.delete(keys::failure(object));
+                Ok(())
+            }
+            Effect::Missed { object: ObjectRef::User(id), since } => {
+                self.change_user(id, |row| row.missed_since = *since)
+            }
+            Effect::Missed { object: ObjectRef::Group(id), since } => {
+                self.change_group(id, |row| row.missed_since = *since)
+            }
+            Effect::AccessLost { user, at } => {
+                self.put(keys::lost(*at, user), Vec::new());
+                Ok(())
+            }
+        }
+    }
+
+    fn user(&self, id: &SourceId) -> Result<Option<UserRow>, RowsError> {
+        self.get(&keys::user(id))?.map(|bytes| decode_user(&bytes)).transpose()
+    }
+
+    fn link_user(&mut self, id: &SourceId, app_id: &AppId, provenance: Provenance) -> Result<(), RowsError> {
+        match self.user(id)? {
+            Some(row) if row.app_id == *app_id => return self.change_user(id, |row| row.provenance = provenance),
+            // Another account starts from nothing: neither values nor memberships of the old one are its own.
+            Some(_) => self.unlink_user(id)?,
+            None => {}
+        }
+        let meta = &mut self.fold.meta;
+        let number = UserNumber(meta.next_number);
+        let used_up =
+            || RowsError::Io(std::io::Error::other("four thousand million links were made; rebuild the state"));
+        meta.next_number = meta.next_number.checked_add(1).ok_or_else(used_up)?;
+        meta.users += 1;
+        let row = UserRow {
+            number,
+            app_id: app_id.clone(),
+            provenance,
+            active: None,
+            sent: Attributes::new(),
+            echo: Attributes::new(),
+            source_seen: Attributes::new(),
+            missed_since: None,
+        };
+        self.put(keys::user(id), encode_user(row)?);
+        self.put(keys::number(number), id.as_str().into());
+        self.put(keys::app_user(app_id), id.as_str().into());
+        Ok(())
+    }
+
+    fn change_user(&mut self, id: &SourceId, change: impl FnOnce(&mut UserRow)) -> Result<(), RowsError> {
+        let Some(mut row) = self.user(id)? else { return Ok(()) };
+        let was_inactive = row.active == Some(false);
+        change(&mut row);
+        let inactive = &mut self.fold.meta.inactive;
+        *inactive = (*inactive + u64::from(row.active == Some(false))).saturating_sub(u64::from(was_inactive));
+        self.put(keys::user(id), encode_user(row)?);
+        Ok(())
+    }
+
+    fn unlink_user(&mut self, id: &SourceId) -> Result<(), RowsError> {
+        let Some(row) = self.user(id)? else { return Ok(()) };
+        let meta = &mut self.fold.meta;
+        meta.users = meta.users.saturating_sub(1);
+        meta.inactive = meta.inactive.saturating_sub(u64::from(row.active == Some(false)));
+        self.delete(keys::user(id));
+        self.delete(keys::number(row.number));
+        self.delete_reverse(keys::app_user(&row.app_id), id)?;
+        let (block, place) = split(row.number.0);
+        let key = keys::dead_block(block);
+        let mut dead = self.block(&key)?;
+        dead.insert(place);
+        self.put(key, dead.encode());
+        Ok(())
+    }
+
+    /// An app's id may belong to somebody else by now.
+    fn delete_reverse(&mut self, key: Vec<u8>, id: &SourceId) -> Result<(), RowsError> {
+        if self.get(&key)?.as_deref() == Some(id.as_str().as_bytes()) {
+            self.delete(key);
+        }
+        Ok(())
+    }
+
+    fn group(&self, id: &SourceId) -> Result<Option<GroupRow>, RowsError> {
+        let key = keys::group(id);
+        get_json(self.get(&key)?.as_deref(), &key)
+    }
+
+    fn link_group(
+        &mut self,
+        id: &SourceId,
+        app_id: &AppId,
+        provenance: Provenance,
+        name: &str,
+    ) -> Result<(), RowsError> {
+        let old = self.group(id)?;
+        if old.as_ref().is_some_and(|row| row.app_id != *app_id) {
+            self.unlink_group(id)?;
+        }
+        self.fold.meta.groups += u64::from(self.group(id)?.is_none());
+        let row = GroupRow { app_id: app_id.clone(), provenance, name: name.to_owned(), missed_since: None };
+        self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
+        self.put(keys::app_group(app_id), id.as_str().into());
+        Ok(())
+    }
+
+    fn change_group(&mut self, id: &SourceId, change: impl FnOnce(&mut GroupRow)) -> Result<(), RowsError> {
+        let Some(mut row) = self.group(id)? else { return Ok(()) };
+        change(&mut row);
+        self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
+        Ok(())
+    }
+
+    fn unlink_group(&mut self, id: &SourceId) -> Result<(), RowsError> {
+        let Some(row) = self.group(id)? else { return Ok(()) };
+        self.fold.meta.groups = self.fold.meta.groups.saturating_sub(1);
+        self.delete(keys::group(id));
+        self.delete_reverse(keys::app_group(&row.app_id), id)?;
+        for block in 0..=split(self.fold.meta.next_number).0 {
+            let key = keys::member_block(id, block);
+            if self.get(&key)?.is_some() {
+                self.delete(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&self, key: &[u8]) -> Result<NumberBlock, RowsError> {
+        Ok(get_block(self.get(key)?.as_deref(), key)?.unwrap_or_else(NumberBlock::new))
+    }
+
+    /// People and groups without a link have no memberships to keep.
+    fn change_members(
+        &mut self,
+        group: &SourceId,
+        users: &[SourceId],
+        change: impl Fn(&mut NumberBlock, u32),
+    ) -> Result<(), RowsError> {
+        if self.get(&keys::group(group))?.is_none() {
+            return Ok(());
+        }
+        let mut places = Vec::with_capacity(users.len());
+        for user in users {
+            if let Some(bytes) = self.get(&keys::user(user))? {
+                places.push(split(decode_number(&bytes)?.0));
+            }
+        }
+        places.sort_unstable();
+        for of_block in places.chunk_by(|a, b| a.0 == b.0) {
+            let Some(&(at, _)) = of_block.first() else { continue };
+            let key = keys::member_block(group, at);
+            let mut block = self.block(&key)?;
+            if let Some(dead) = get_block(self.get(&keys::dead_block(at))?.as_deref(), &key)? {
+                block.subtract(&dead);
+            }
+            of_block.iter().for_each(|&(_, place)| change(&mut block, place));
+            if block.is_empty() {
+                self.delete(key);
+            } else {
+                self.put(key, block.encode());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put_all(into: &mut Attributes, from: &Attributes) {
+    for (path, value) in from.iter() {
+        into.set(path.clone(), value.clone());
+    }
+}

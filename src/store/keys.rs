@@ -1,0 +1,102 @@
+//! The keys of the cache's rows. One tree: the first letters say what a row is.
+//!
+//! | key | value |
+//! |---|---|
+//! | `meta` | how far the journal is folded, counters |
+//! | `u/` id | a linked person: number, then JSON |
+//! | `n/` number | the id of the person with this number |
+//! | `g/` id | a linked group |
+//! | `m/` length, id, block | members of a group (see [`numbers`](super::numbers)) |
+//! | `d/` block | numbers whose link has ended; they may still stand in sets |
+//! | `a/u/` app id, `a/g/` app id | the directory id linked to an app's object |
+//! | `f/u/` id, `f/g/` id | why an object is set aside |
+//! | `l/` time, id | an end of access |
+//! | `r/` run | a run's summary |
+
+use jiff::Timestamp;
+
+use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
+
+pub(super) const META: &[u8] = b"meta";
+pub(super) const USERS: &[u8] = b"u/";
+pub(super) const GROUPS: &[u8] = b"g/";
+pub(super) const FAILED_USERS: &[u8] = b"f/u/";
+pub(super) const FAILED_GROUPS: &[u8] = b"f/g/";
+pub(super) const LOST: &[u8] = b"l/";
+pub(super) const RUNS: &[u8] = b"r/";
+
+fn join(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+pub(super) fn user(id: &SourceId) -> Vec<u8> {
+    join(&[USERS, id.as_str().as_bytes()])
+}
+
+pub(super) fn number(number: UserNumber) -> Vec<u8> {
+    join(&[b"n/", &number.0.to_be_bytes()])
+}
+
+pub(super) fn group(id: &SourceId) -> Vec<u8> {
+    join(&[GROUPS, id.as_str().as_bytes()])
+}
+
+/// The prefix of a group's membership blocks. The length keeps an id from being the prefix of another.
+pub(super) fn members(group: &SourceId) -> Vec<u8> {
+    let id = group.as_str().as_bytes();
+    join(&[b"m/", &(id.len() as u64).to_be_bytes(), id])
+}
+
+pub(super) fn member_block(group: &SourceId, block: u32) -> Vec<u8> {
+    join(&[&members(group), &block.to_be_bytes()])
+}
+
+/// The block number at the end of a key made by [`member_block`].
+pub(super) fn block_of(key: &[u8]) -> Option<u32> {
+    key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+pub(super) fn dead_block(block: u32) -> Vec<u8> {
+    join(&[b"d/", &block.to_be_bytes()])
+}
+
+pub(super) fn app_user(app_id: &AppId) -> Vec<u8> {
+    join(&[b"a/u/", app_id.as_str().as_bytes()])
+}
+
+pub(super) fn app_group(app_id: &AppId) -> Vec<u8> {
+    join(&[b"a/g/", app_id.as_str().as_bytes()])
+}
+
+pub(super) fn failure(object: &ObjectRef) -> Vec<u8> {
+    let prefix = match object {
+        ObjectRef::User(_) => FAILED_USERS,
+        ObjectRef::Group(_) => FAILED_GROUPS,
+    };
+    join(&[prefix, object.id().as_str().as_bytes()])
+}
+
+/// Sorts by time, also before 1970.
+fn time(at: Timestamp) -> [u8; 16] {
+    (at.as_nanosecond() ^ i128::MIN).to_be_bytes()
+}
+
+pub(super) fn lost(at: Timestamp, user: &SourceId) -> Vec<u8> {
+    join(&[&lost_from(at), user.as_str().as_bytes()])
+}
+
+/// The lowest key of an end of access at or after an instant.
+pub(super) fn lost_from(at: Timestamp) -> Vec<u8> {
+    join(&[LOST, &time(at)])
+}
+
+/// Reads a key made by [`lost`].
+pub(super) fn parse_lost(key: &[u8]) -> Option<(Timestamp, SourceId)> {
+    let (time, id) = key.strip_prefix(LOST)?.split_first_chunk::<16>()?;
+    let at = Timestamp::from_nanosecond(i128::from_be_bytes(*time) ^ i128::MIN).ok()?;
+    Some((at, SourceId::from(std::str::from_utf8(id).ok()?)))
+}
+
+pub(super) fn run(run: &RunId) -> Vec<u8> {
+    join(&[RUNS, run.as_str().as_bytes()])
+}

@@ -1,0 +1,86 @@
+//! The write side: what `apply` and `cycle` tell the journal. Intent before a call, outcome after it.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::baseline::Baseline;
+use super::error::{Notice, StoreError};
+use super::index::{Index, IndexDraft};
+use super::record::{Effect, Intent, OutcomeResult, RunSummary, Trigger};
+use crate::model::RunId;
+
+/// Whether the state may be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// The state knows the app.
+    Trusted,
+    /// New, restored or damaged state: nothing is created without a look-up and nothing is removed, until a run that looked
+    /// through the app calls [`Ledger::trusted`].
+    AdoptOnly {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An intent whose outcome nobody wrote: the object is looked up before anything is repeated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenIntent {
+    /// Its number; the look-up's result is written as the [`Ledger::outcome`] of it.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What was about to be done.
+    pub intent: Intent,
+}
+
+/// The write side of the state. Records lie in the journal in the order of the calls.
+///
+/// When one write fails, every later one fails too ([`StoreError::Stopped`]) until the state is opened anew: a call whose
+/// intent is not on the disk must not be made.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// A run begins.
+    ///
+    /// # Errors
+    /// Every method fails with [`StoreError`] when the record could not be written.
+    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError>;
+
+    /// A call is about to be made. Returns the intent's number once it is on the disk (`fdatasync`, shared by all intents that
+    /// wait at that moment).
+    async fn intent(&self, intent: Intent) -> Result<u64, StoreError>;
+
+    /// What became of an intent. Written in order and visible to every later read; on the disk with the next intent, at the
+    /// latest by [`Ledger::run_ended`]. One that a crash swallows leaves its intent open, and open intents are looked up.
+    async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError>;
+
+    /// Something became known without a call that changes the app. Any number of effects.
+    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError>;
+
+    /// The app was looked through: adopt-only ends. On the disk when it returns.
+    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
+
+    /// A run ended. Journal and cache are on the disk when it returns.
+    async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError>;
+}
+
+/// The whole state of one tenant, as a cycle uses it.
+pub trait State: Baseline + Ledger {
+    /// Whether it may be believed.
+    fn health(&self) -> Health;
+
+    /// Intents without an outcome, oldest first.
+    fn open_intents(&self) -> Vec<OpenIntent>;
+
+    /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
+    /// `None` means "compare everything with the rows".
+    fn load_index(&self, settings_hash: u64) -> Option<Index>;
+
+    /// Keeps an index for the next quiet cycle. Says `false` when two ids share a hash: then there is no index.
+    ///
+    /// # Errors
+    /// When it could not be written. The state is whole without it.
+    fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError>;
+
+    /// What was found and mended since the last call.
+    fn take_notices(&self) -> Vec<Notice>;
+}

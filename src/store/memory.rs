@@ -1,0 +1,140 @@
+//! The whole state in memory: for simulations and for tests of the rooms above. Nothing of it outlives the process.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::error::{Notice, StoreError};
+use super::fold::Fold;
+use super::index::{Index, IndexDraft, Mark};
+use super::ledger::{Health, Ledger, OpenIntent, State};
+use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, Trigger};
+use super::rows::{MemoryRows, Rows, RowsError};
+use super::tail::Tail;
+use super::view::HasRows;
+use super::{FORMAT, chunks};
+use crate::clock::Clock;
+use crate::model::{Counts, RunId, TenantName};
+
+/// A [`State`] in memory, with the records it was told.
+pub struct MemoryStore {
+    rows: MemoryRows,
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    fold: Fold,
+    tail: Tail,
+    records: Vec<Record>,
+    index: Option<(Mark, u64, Index)>,
+}
+
+impl MemoryStore {
+    /// A new tenant's state: adopt-only, as on disk.
+    ///
+    /// # Errors
+    /// None in practice; the signature is that of a store on disk.
+    pub fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let rows = MemoryRows::default();
+        let fold = Fold::resume(&rows)?;
+        let inner = Mutex::new(Inner { fold, tail: Tail::default(), records: Vec::new(), index: None });
+        let store = Self { rows, clock, inner };
+        store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
+        Ok(store)
+    }
+
+    /// Everything that was written, oldest first.
+    pub fn records(&self) -> Vec<Record> {
+        self.inner().records.clone()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, event: Event) -> Result<u64, StoreError> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let record = Record { seq: inner.tail.seq + 1, prev: inner.tail.hash.clone(), at: self.clock.now(), event };
+        // Nothing is ever read back from a disk here, so a number is as good as a hash.
+        let hash = record.seq.to_string();
+        inner.tail.record(&record, &hash);
+        inner.fold.record(&self.rows, &record, &hash)?;
+        inner.fold.commit(&self.rows)?;
+        inner.records.push(record);
+        Ok(inner.tail.seq)
+    }
+}
+
+impl HasRows for MemoryStore {
+    fn with_rows<T>(&self, read: impl Fn(&dyn Rows) -> Result<T, RowsError>) -> Result<T, StoreError> {
+        Ok(read(&self.rows)?)
+    }
+
+    fn accepted_counts(&self) -> Option<Counts> {
+        self.inner().tail.counts
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryStore {
+    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError> {
+        self.append(Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned() }).map(drop)
+    }
+
+    async fn intent(&self, intent: Intent) -> Result<u64, StoreError> {
+        self.append(Event::Intent(Box::new(intent)))
+    }
+
+    async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError> {
+        self.append(Event::Outcome { intent, result, effects }).map(drop)
+    }
+
+    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError> {
+        for effects in chunks(effects) {
+            self.append(Event::Noted { run: run.clone(), reason: reason.to_owned(), effects })?;
+        }
+        Ok(())
+    }
+
+    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError> {
+        self.append(Event::Trusted { run: run.clone(), reason: reason.to_owned() }).map(drop)
+    }
+
+    async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
+        self.append(Event::RunEnded(Box::new(summary))).map(drop)
+    }
+}
+
+impl State for MemoryStore {
+    fn health(&self) -> Health {
+        self.inner().tail.health()
+    }
+
+    fn open_intents(&self) -> Vec<OpenIntent> {
+        self.inner().tail.open_intents()
+    }
+
+    fn load_index(&self, settings_hash: u64) -> Option<Index> {
+        let inner = self.inner();
+        let now = inner.tail.mark()?;
+        inner
+            .index
+            .as_ref()
+            .filter(|(mark, hash, _)| *mark == now && *hash == settings_hash)
+            .map(|(_, _, index)| index.clone())
+    }
+
+    fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError> {
+        let settings_hash = draft.settings_hash;
+        let mut inner = self.inner();
+        let mark = inner.tail.mark();
+        inner.index = mark.zip(draft.into_index()).map(|(mark, index)| (mark, settings_hash, index));
+        Ok(inner.index.is_some())
+    }
+
+    fn take_notices(&self) -> Vec<Notice> {
+        Vec::new()
+    }
+}

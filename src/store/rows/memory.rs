@@ -1,0 +1,40 @@
+//! Rows in memory: for readers while another process holds the disk, and for tests and simulations.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+use super::{Batch, Row, Rows, RowsError};
+
+/// An ordered map in memory.
+#[derive(Debug, Default)]
+pub(in crate::store) struct MemoryRows(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Rows for MemoryRows {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+        let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let rows = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let range = rows.range::<[u8], _>((start, Bound::Unbounded));
+        let wanted = range.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(wanted.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), RowsError> {
+        let mut rows = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in batch {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), RowsError> {
+        Ok(())
+    }
+}

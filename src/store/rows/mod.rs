@@ -1,0 +1,40 @@
+//! Rows: the cache seen as ordered keys and values. In: batches that are applied whole or not at all. Out: rows.
+//!
+//! Knows nothing of people and groups. Two implementations run the same tests: memory, and sled.
+
+mod memory;
+
+pub(super) use memory::MemoryRows;
+
+use std::collections::BTreeMap;
+use std::io;
+
+/// Changes of rows by key; `None` takes the row away.
+pub(super) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A key and its value.
+pub(super) type Row = (Vec<u8>, Vec<u8>);
+
+/// Why rows can't be read or written.
+#[derive(Debug)]
+pub(super) enum RowsError {
+    /// What is there is not what was written: fold it anew from the journal.
+    Damaged(String),
+    /// The disk said no (full, not permitted): folding anew would not help.
+    Io(io::Error),
+}
+
+/// An ordered map on disk or in memory.
+pub(super) trait Rows: Send + Sync {
+    /// The value at a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError>;
+
+    /// Up to `limit` rows whose key begins with `prefix`, in order, after the key `after` if given.
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError>;
+
+    /// Applies all changes or none.
+    fn apply(&self, batch: Batch) -> Result<(), RowsError>;
+
+    /// Returns when everything applied is on the disk.
+    fn flush(&self) -> Result<(), RowsError>;
+}

@@ -1,0 +1,91 @@
+//! What the journal adds up to, as far as a quiet cycle needs it. Kept in memory; carried over from file to file.
+
+use std::collections::BTreeMap;
+
+use super::index::Mark;
+use super::ledger::{Health, OpenIntent};
+use super::record::{Continued, Effect, Event, Record};
+use crate::model::Counts;
+
+/// The fold of the whole journal into a few numbers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tail {
+    /// The last record; 0 before the first.
+    pub(super) seq: u64,
+    /// Its hash; empty before the first.
+    pub(super) hash: String,
+    /// Why the state is adopt-only.
+    pub(super) adopt_only: Option<String>,
+    /// The last record with effects, and its hash.
+    mutated: (u64, String),
+    /// Intents without an outcome. `None` for one that stands in an earlier file and was not fetched yet.
+    pub(super) open: BTreeMap<u64, Option<OpenIntent>>,
+    /// What the last accepted snapshot held.
+    pub(super) counts: Option<Counts>,
+}
+
+impl Tail {
+    /// Takes in the next record; `hash` is the hash of its text.
+    pub(super) fn record(&mut self, record: &Record, hash: &str) {
+        self.seq = record.seq;
+        hash.clone_into(&mut self.hash);
+        match &record.event {
+            Event::Opened { why, .. } | Event::Doubted { why } => self.adopt_only = Some(why.clone()),
+            Event::Trusted { .. } => self.adopt_only = None,
+            Event::Intent(intent) => {
+                let open = OpenIntent { seq: record.seq, at: record.at, intent: (**intent).clone() };
+                self.open.insert(record.seq, Some(open));
+            }
+            Event::Outcome { intent, effects, .. } => {
+                self.open.remove(intent);
+                self.mutate(effects);
+            }
+            Event::Noted { effects, .. } => self.mutate(effects),
+            Event::RunEnded(summary) => self.counts = summary.counts.or(self.counts),
+            Event::Continued(before) => self.continue_from(before),
+            Event::RunStarted { .. } => {}
+        }
+    }
+
+    fn mutate(&mut self, effects: &[Effect]) {
+        if !effects.is_empty() {
+            self.mutated = (self.seq, self.hash.clone());
+        }
+    }
+
+    /// What is already known of open intents stays; a reader that begins with this file knows only their numbers.
+    fn continue_from(&mut self, before: &Continued) {
+        self.adopt_only.clone_from(&before.adopt_only);
+        self.mutated = (before.mutated, before.mutated_hash.clone());
+        self.counts = before.counts;
+        let mut known = std::mem::take(&mut self.open);
+        self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
+    }
+
+    /// The first record of the next file.
+    pub(super) fn to_continued(&self, tenant: &str, format: u32) -> Continued {
+        Continued {
+            tenant: tenant.to_owned(),
+            format,
+            adopt_only: self.adopt_only.clone(),
+            mutated: self.mutated.0,
+            mutated_hash: self.mutated.1.clone(),
+            open: self.open.keys().copied().collect(),
+            counts: self.counts,
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.adopt_only.clone().map_or(Health::Trusted, |reason| Health::AdoptOnly { reason })
+    }
+
+    pub(super) fn open_intents(&self) -> Vec<OpenIntent> {
+        self.open.values().flatten().cloned().collect()
+    }
+
+    /// Names the state for an index. `None` while the state is not to be trusted, or something is unresolved.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        let quiet = self.adopt_only.is_none() && self.open.is_empty();
+        quiet.then(|| Mark { seq: self.mutated.0, hash: xxhash_rust::xxh3::xxh3_64(self.mutated.1.as_bytes()) })
+    }
+}
