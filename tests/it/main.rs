@@ -1,0 +1,9 @@
+//! Integration tests: the real binary against real directories and real SCIM servers, all on loopback.
+//!
+//! `./test` installs the servers. Without them a test says SKIPPED and passes, unless ROSTERD_TEST_REQUIRE=1.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stderr, reason = "what a test prints is shown when it fails")]
+
+mod support;
+
+mod rig;
