@@ -28,6 +28,8 @@ pub struct UserRow {
     pub source_seen: Attributes,
     /// Since when the person is absent from complete snapshots.
     pub missed_since: Option<Timestamp>,
+    /// Since when the account is switched off by our doing; the grace before a deletion counts from here.
+    pub inactive_since: Option<Timestamp>,
 }
 
 /// A linked group. Its members are asked for apart: [`Baseline::members`].

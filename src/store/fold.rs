@@ -60,15 +60,17 @@ struct UserData {
     source_seen: Attributes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missed_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inactive_since: Option<Timestamp>,
 }
 
 /// Reads a person's row.
 pub(super) fn decode_user(bytes: &[u8]) -> Result<UserRow, RowsError> {
     let (number, json) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged(keys::USERS))?;
-    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since } =
+    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since } =
         serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
     let number = UserNumber(u32::from_le_bytes(*number));
-    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since })
+    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since })
 }
 
 /// Reads only the number of a person's row.
@@ -77,9 +79,9 @@ pub(super) fn decode_number(bytes: &[u8]) -> Result<UserNumber, RowsError> {
 }
 
 fn encode_user(row: UserRow) -> Result<Vec<u8>, RowsError> {
-    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since } = row;
+    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since } = row;
     let mut bytes = number.0.to_le_bytes().to_vec();
-    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since };
+    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since };
     serde_json::to_writer(&mut bytes, &data).map_err(unwritable)?;
     Ok(bytes)
 }
@@ -207,6 +209,9 @@ impl Step<'_> {
                     row.sent.clear(path);
                 }
                 row.active = active.or(row.active);
+                if row.active == Some(true) {
+                    row.inactive_since = None;
+                }
             }),
             Effect::UserSource { id, seen, gone } => self.change_user(id, |row| {
                 put_all(&mut row.source_seen, seen);
@@ -236,7 +241,7 @@ impl Step<'_> {
             }
             Effect::AccessLost { user, at } => {
                 self.put(keys::lost(*at, user), Vec::new());
-                Ok(())
+                self.change_user(user, |row| row.inactive_since = row.inactive_since.or(Some(*at)))
             }
         }
     }
@@ -267,6 +272,7 @@ impl Step<'_> {
             echo: Attributes::new(),
             source_seen: Attributes::new(),
             missed_since: None,
+            inactive_since: None,
         };
         self.put(keys::user(id), encode_user(row)?);
         self.put(keys::number(number), id.as_str().into());
