@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
+//! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`source`] | directories, read into a proven-complete snapshot |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@
 pub mod clock;
 pub mod config;
 pub mod desired;
+pub mod mapping;
 pub mod model;
 pub mod progress;
 pub mod sandbox;

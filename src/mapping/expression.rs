@@ -1,0 +1,227 @@
+//! One right-hand side: compiled, checked, and run for one person.
+//!
+//! In: the text; later a record. Out: every flaw of the text with its place; later an [`Outcome`] or a [`Failure`].
+//! Knows nothing of SCIM. A plain attribute name, alone or with `one`, `all` or `default`, is looked up directly; everything
+//! else is an expression that minijinja runs.
+
+use std::ops::Range;
+
+use minijinja::{Environment, Error, ErrorKind, Expression};
+use serde_json::{Map, Value as Json};
+
+use super::binding::{Bound, Layout};
+use super::direct::Direct;
+use super::known::{KnownAttributes, Verdict};
+use super::lint::{self, Read};
+use super::values::{self, Outcome};
+
+/// The longest text of an expression, in bytes.
+const MAX_EXPRESSION: usize = 4096;
+
+/// What is wrong with an expression's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// The place in the text; the whole text if `None`.
+    pub(super) at: Option<Range<usize>>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Flaw {
+    pub(super) fn new(at: Option<Range<usize>>, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { at, message: message.into(), hint }
+    }
+}
+
+/// Why an expression gave nothing for one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The attribute it computes with and the record does not have, if that is why.
+    pub(super) missing: Option<String>,
+    pub(super) at: Option<Range<usize>>,
+    pub(super) message: String,
+}
+
+/// A compiled right-hand side.
+#[derive(Debug)]
+pub(super) struct Program {
+    source: Box<str>,
+    reads: Vec<Read>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Direct(Direct),
+    Jinja(Expression<'static, 'static>),
+}
+
+impl Program {
+    /// Compiles a text for one of the engines.
+    ///
+    /// # Errors
+    /// Every flaw that shows without a record.
+    pub(super) fn compile(text: &str, engine: &'static Environment<'static>) -> Result<Self, Vec<Flaw>> {
+        if let Some(direct) = Direct::parse(text) {
+            let reads = direct.reads(text);
+            return Ok(Self { source: text.into(), reads, body: Body::Direct(direct) });
+        }
+        Self::compile_jinja(text, engine)
+    }
+
+    /// The same without the short way of plain names.
+    pub(super) fn compile_jinja(text: &str, engine: &'static Environment<'static>) -> Result<Self, Vec<Flaw>> {
+        if text.trim().is_empty() {
+            return Err(vec![Flaw::new(None, "the expression is empty", Some("to clear it, write `none`".to_owned()))]);
+        }
+        if text.len() > MAX_EXPRESSION {
+            return Err(vec![Flaw::new(None, format!("the expression is longer than {MAX_EXPRESSION} bytes"), None)]);
+        }
+        let expression =
+            engine.compile_expression_owned(text.to_owned()).map_err(|error| vec![syntax(text, &error)])?;
+        let (reads, flaws) = lint::inspect(text, expression.undeclared_variables(true));
+        if flaws.is_empty() {
+            Ok(Self { source: text.into(), reads, body: Body::Jinja(expression) })
+        } else {
+            Err(flaws)
+        }
+    }
+
+    /// The text as it was written, without white space around it.
+    pub(super) fn source(&self) -> &str {
+        self.source.trim()
+    }
+
+    /// The attributes it reads, each once.
+    pub(super) fn reads(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().map(|read| read.name.as_str())
+    }
+
+    /// What the engine needs of a record; `None` for a plain name, which needs no engine.
+    pub(super) fn engine_reads(&self) -> Option<&[Read]> {
+        match &self.body {
+            Body::Direct(_) => None,
+            Body::Jinja(_) => Some(&self.reads),
+        }
+    }
+
+    /// Whether the text itself says that the result is a list.
+    pub(super) fn gives_list(&self) -> bool {
+        lint::gives_list(&self.source)
+    }
+
+    /// Whether it is nothing but an attribute's name.
+    pub(super) fn is_plain_name(&self) -> bool {
+        matches!(&self.body, Body::Direct(direct) if direct.is_plain_name())
+    }
+
+    /// Judges the names it reads: mistakes, and names that were not seen but may exist.
+    pub(super) fn judge(&self, known: &KnownAttributes) -> (Vec<Flaw>, Vec<Flaw>) {
+        let (mut mistakes, mut doubts) = (Vec::new(), Vec::new());
+        for read in &self.reads {
+            let name = &read.name;
+            let hint = known
+                .nearest(name)
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| self.is_plain_name().then(|| format!("for a fixed text write '\"{name}\"'")));
+            match known.judge(name) {
+                Verdict::Fine => {}
+                Verdict::Unseen => {
+                    doubts.push(Flaw::new(
+                        read.at.clone(),
+                        format!("no record seen so far has an attribute `{name}`"),
+                        hint,
+                    ));
+                }
+                Verdict::Unknown => {
+                    mistakes.push(Flaw::new(read.at.clone(), format!("the directory has no attribute `{name}`"), hint));
+                }
+            }
+        }
+        (mistakes, doubts)
+    }
+
+    /// Runs it for one record. `bound` holds the record for the engine and is made at most once a person.
+    pub(super) fn run(&self, bound: &mut Bound<'_>) -> Result<Outcome, Failure> {
+        match &self.body {
+            Body::Direct(direct) => Ok(direct.run(|name| bound.look_up(name))),
+            Body::Jinja(expression) => {
+                let result = expression.eval(bound.engine_value()).map_err(|error| self.explain(&error, bound))?;
+                values::from_engine(&result).map_err(|message| Failure { missing: None, at: None, message })
+            }
+        }
+    }
+
+    /// Whether the record has everything that is read; if not, a failure may be due to that alone.
+    pub(super) fn is_complete_in(&self, record: &Map<String, Json>) -> bool {
+        let layout = Layout::default();
+        let bound = Bound::new(&layout, record, &[]);
+        self.reads().all(|name| bound.has(name))
+    }
+
+    fn explain(&self, error: &Error, bound: &Bound<'_>) -> Failure {
+        let at = error.range().filter(|at| self.source.get(at.clone()).is_some());
+        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        let undefined = error.kind() == ErrorKind::UndefinedError || detail.contains("undefined");
+        let missing = undefined.then(|| self.missing(&detail, bound)).flatten();
+        let place =
+            at.clone().and_then(|at| self.source.get(at)).filter(|place| *place != self.source()).unwrap_or("it");
+        let message = match (&missing, error.kind()) {
+            (Some(name), _) => format!("the person has no attribute `{name}`"),
+            (None, ErrorKind::UndefinedError) => format!("{} computes with a value that is not there", quoted(place)),
+            (None, ErrorKind::OutOfFuel) => "it takes too many steps".to_owned(),
+            _ if detail.starts_with("unable to calculate") => format!("{} can't be calculated", quoted(place)),
+            _ if place == "it" => detail,
+            _ => format!("in {}: {detail}", quoted(place)),
+        };
+        Failure { missing, at, message }
+    }
+
+    /// Which attribute was missing: the one the engine names, or the only one that is.
+    fn missing(&self, detail: &str, bound: &Bound<'_>) -> Option<String> {
+        let named =
+            detail.split_once("` is undefined").and_then(|(before, _)| before.rsplit_once('`')).map(|(_, name)| name);
+        let mut absent = self.reads().filter(|name| !bound.has(name));
+        match named {
+            Some(named) if self.reads().any(|name| name == named) => Some(named.to_owned()),
+            _ => match (absent.next(), absent.next()) {
+                (Some(name), None) => Some(name.to_owned()),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn quoted(place: &str) -> String {
+    if place == "it" { place.to_owned() } else { format!("`{place}`") }
+}
+
+/// A layout for several programs that are run for the same person.
+pub(super) fn layout<'p>(programs: impl IntoIterator<Item = &'p Program>) -> Layout {
+    Layout::new(programs.into_iter().filter_map(Program::engine_reads).flatten())
+}
+
+/// Runs one program alone, with names that stand before those of the record.
+pub(super) fn run_alone(
+    program: &Program,
+    layout: &Layout,
+    record: &Map<String, Json>,
+    given: &[(&str, &str)],
+) -> Result<Outcome, Failure> {
+    program.run(&mut Bound::new(layout, record, given))
+}
+
+fn syntax(text: &str, error: &Error) -> Flaw {
+    let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let hint = if text.trim_start().starts_with("{{") || text.trim_start().starts_with("{%") {
+        Some("an expression stands alone, without {{ }}".to_owned())
+    } else if message.starts_with("unexpected input after") {
+        Some("texts are joined with `~`".to_owned())
+    } else if text.contains(|c: char| c.is_alphabetic() && !c.is_ascii()) && message.contains("unexpected character") {
+        Some("a name with other letters than a to z is read as record[\"…\"]".to_owned())
+    } else {
+        None
+    };
+    let at = error.range().filter(|at| !at.is_empty() && text.get(at.clone()).is_some());
+    Flaw::new(at, message, hint)
+}

@@ -1,0 +1,178 @@
+//! The two other places with expressions: who is in scope, and what a group is called in the app.
+
+use serde_json::{Map, Value as Json};
+
+use super::binding::Layout;
+use super::engine::{LENIENT, STRICT};
+use super::expression::{self, Failure, Flaw, Program};
+use super::known::KnownAttributes;
+use super::lint;
+use super::values::Outcome;
+use super::{MapError, RuleProblem, Where};
+
+const FILTER_KEY: &str = "scope.users";
+const GROUP_KEY: &str = "groups.displayName";
+
+/// `scope.users`: an expression that is true or false for a person.
+///
+/// A missing attribute equals nothing, is in nothing and is false: `department == "R&D"` is false and `department != "R&D"`
+/// true for a person without a department. An expression that orders (`<`, `>=`) is stricter: there a missing attribute is an
+/// error for that person unless `default(…)` says what it counts as, because any other rule would let somebody in by accident.
+/// Texts order as texts; write `level | int >= 5` for numbers.
+#[derive(Debug)]
+pub struct Filter {
+    program: Program,
+    layout: Layout,
+    warnings: Vec<RuleProblem>,
+}
+
+impl Filter {
+    /// Compiles the expression and tries it on a sample person, who may be empty.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn compile(text: &str, known: &KnownAttributes, sample: &Map<String, Json>) -> Result<Self, Vec<RuleProblem>> {
+        let engine = if lint::orders(text) { &STRICT } else { &LENIENT };
+        let (program, warnings) = compile(FILTER_KEY, text, known, engine)?;
+        let layout = expression::layout([&program]);
+        let filter = Self { program, layout, warnings };
+        match filter.run(sample) {
+            Err(failure) if filter.program.is_complete_in(sample) => Err(vec![on_sample(FILTER_KEY, failure)]),
+            _ => Ok(filter),
+        }
+    }
+
+    /// Whether a person is in scope.
+    ///
+    /// # Errors
+    /// When the expression gives neither true nor false for this person; the caller leaves them as they are.
+    pub fn accepts(&self, record: &Map<String, Json>) -> Result<bool, MapError> {
+        self.run(record).map_err(|failure| MapError::new(FILTER_KEY, &self.program, failure))
+    }
+
+    /// The directory attributes it reads, for the request to the directory and for the check against all records.
+    pub fn attributes_read(&self) -> impl Iterator<Item = &str> {
+        self.program.reads()
+    }
+
+    /// What may be a mistake, but need not be.
+    pub fn warnings(&self) -> &[RuleProblem] {
+        &self.warnings
+    }
+
+    /// The expression's text.
+    pub fn source(&self) -> &str {
+        self.program.source()
+    }
+
+    fn run(&self, record: &Map<String, Json>) -> Result<bool, Failure> {
+        let fail = |message: &str| Err(Failure { missing: None, at: None, message: message.to_owned() });
+        match expression::run_alone(&self.program, &self.layout, record, &[])? {
+            Outcome::Set(Json::Bool(yes)) => Ok(yes),
+            Outcome::Unset => Ok(false),
+            Outcome::Leave => fail("`leave` is for attributes; a filter is true or false"),
+            Outcome::Set(_) => {
+                fail("it gives a value instead of true or false; compare it with `==`, or ask `is defined`")
+            }
+        }
+    }
+}
+
+/// `groups.displayName`: a group's name in the app, over `id`, `name` and the group's directory record.
+#[derive(Debug)]
+pub struct GroupName {
+    program: Program,
+    layout: Layout,
+    warnings: Vec<RuleProblem>,
+}
+
+impl GroupName {
+    /// Compiles the rule. `id` and `name` are always known.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn compile(text: &str, known: &KnownAttributes) -> Result<Self, Vec<RuleProblem>> {
+        let mut known = known.clone();
+        match &mut known {
+            KnownAttributes::Open { examples } if examples.is_empty() => {}
+            KnownAttributes::Open { examples: names } | KnownAttributes::Closed(names) => {
+                names.extend(["id".to_owned(), "name".to_owned()]);
+            }
+        }
+        let (program, warnings) = compile(GROUP_KEY, text, &known, &STRICT)?;
+        let name = Self { layout: expression::layout([&program]), program, warnings };
+        match name.run("id", "name", &Map::new()) {
+            Err(failure) if name.program.reads().all(|read| matches!(read, "id" | "name")) => {
+                Err(vec![on_sample(GROUP_KEY, failure)])
+            }
+            _ => Ok(name),
+        }
+    }
+
+    /// The name of one group.
+    ///
+    /// # Errors
+    /// When the rule gives no text; the caller leaves the group as it is.
+    pub fn apply(&self, id: &str, name: &str, record: &Map<String, Json>) -> Result<String, MapError> {
+        self.run(id, name, record).map_err(|failure| MapError::new(GROUP_KEY, &self.program, failure))
+    }
+
+    /// The directory attributes it reads.
+    pub fn attributes_read(&self) -> impl Iterator<Item = &str> {
+        self.program.reads()
+    }
+
+    /// What may be a mistake, but need not be.
+    pub fn warnings(&self) -> &[RuleProblem] {
+        &self.warnings
+    }
+
+    /// The rule's text.
+    pub fn source(&self) -> &str {
+        self.program.source()
+    }
+
+    fn run(&self, id: &str, name: &str, record: &Map<String, Json>) -> Result<String, Failure> {
+        let given = [("id", id), ("name", name)];
+        match expression::run_alone(&self.program, &self.layout, record, &given)? {
+            Outcome::Set(Json::String(name)) => Ok(name),
+            Outcome::Set(Json::Number(number)) => Ok(number.to_string()),
+            Outcome::Set(_) => Err(Failure { missing: None, at: None, message: "it gives no text".to_owned() }),
+            Outcome::Leave => Err(Failure {
+                missing: None,
+                at: None,
+                message: "a group's name can't be left: every group has one".to_owned(),
+            }),
+            Outcome::Unset => Err(Failure {
+                missing: self.program.reads().next().map(str::to_owned),
+                at: None,
+                message: "the group would have no name".to_owned(),
+            }),
+        }
+    }
+}
+
+type Compiled = (Program, Vec<RuleProblem>);
+
+fn compile(
+    key: &str,
+    text: &str,
+    known: &KnownAttributes,
+    engine: &'static minijinja::Environment<'static>,
+) -> Result<Compiled, Vec<RuleProblem>> {
+    let problems =
+        |flaws: Vec<Flaw>| flaws.into_iter().map(|flaw| RuleProblem::of_value(key, flaw)).collect::<Vec<_>>();
+    let program = Program::compile(text, engine).map_err(problems)?;
+    let (mistakes, doubts) = program.judge(known);
+    if mistakes.is_empty() { Ok((program, problems(doubts))) } else { Err(problems(mistakes)) }
+}
+
+fn on_sample(key: &str, failure: Failure) -> RuleProblem {
+    RuleProblem {
+        key: key.to_owned(),
+        what: Where::Value,
+        offset: failure.at,
+        message: format!("tried on a sample: {}", failure.message),
+        hint: None,
+    }
+}

@@ -1,0 +1,107 @@
+//! Which attributes a directory has, as far as we know, and the nearest name to a misspelt one.
+
+use std::collections::BTreeSet;
+
+/// The attributes that mappings and filters may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownAttributes {
+    /// A directory that can hold any attribute, such as a JSON file. A name that is not among the examples may be right
+    /// nevertheless, so it is a warning; without examples there is nothing to compare with.
+    Open {
+        /// Names that were seen.
+        examples: BTreeSet<String>,
+    },
+    /// Exactly these: the attribute list of an LDAP tenant, the header of a CSV file. Any other name is a mistake.
+    Closed(BTreeSet<String>),
+}
+
+/// What is known of one name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is there, or nothing speaks against it.
+    Fine,
+    /// It was not seen, but may exist.
+    Unseen,
+    /// It does not exist.
+    Unknown,
+}
+
+impl KnownAttributes {
+    /// A directory that can hold any attribute; these were seen.
+    pub fn open<N: Into<String>>(examples: impl IntoIterator<Item = N>) -> Self {
+        Self::Open { examples: examples.into_iter().map(Into::into).collect() }
+    }
+
+    /// A directory with exactly these attributes.
+    pub fn closed<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::Closed(names.into_iter().map(Into::into).collect())
+    }
+
+    /// The names themselves.
+    pub fn names(&self) -> &BTreeSet<String> {
+        match self {
+            Self::Open { examples } => examples,
+            Self::Closed(names) => names,
+        }
+    }
+
+    /// Judges a name as a rule reads it: `title`, or `attributes.heapRole`, for which `attributes` is enough.
+    pub(super) fn judge(&self, name: &str) -> Verdict {
+        let names = self.names();
+        let mut prefixes = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
+        let there = names.contains(name) || prefixes.any(|prefix| names.contains(prefix));
+        match self {
+            _ if there => Verdict::Fine,
+            Self::Open { examples } if examples.is_empty() => Verdict::Fine,
+            Self::Open { .. } => Verdict::Unseen,
+            Self::Closed(_) => Verdict::Unknown,
+        }
+    }
+
+    /// The known name that was most likely meant.
+    pub(super) fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.names().iter().map(String::as_str))
+    }
+}
+
+/// The candidate that differs least from `name`, if it differs little: a third of its letters at most, case aside.
+pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let wanted = plain(name);
+    let allowed = wanted.chars().count().div_ceil(3).min(3);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        let known = KnownAttributes::closed(["department", "departmentNumber", "givenName", "sn", "mail"]);
+        for (written, meant) in [
+            ("departmnt", Some("department")),
+            ("givenname", Some("givenName")),
+            ("given_name", Some("givenName")),
+            ("email", Some("mail")),
+            ("zzz", None),
+        ] {
+            assert_eq!(known.nearest(written), meant, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_known_attribute_is_known() {
+        let known = KnownAttributes::closed(["attributes", "title"]);
+        assert_eq!(known.judge("attributes.heapRole"), Verdict::Fine);
+        assert_eq!(known.judge("title"), Verdict::Fine);
+        assert_eq!(known.judge("attribute.heapRole"), Verdict::Unknown);
+        assert_eq!(KnownAttributes::open(["title"]).judge("titel"), Verdict::Unseen);
+        assert_eq!(KnownAttributes::open(Vec::<String>::new()).judge("titel"), Verdict::Fine);
+    }
+}
