@@ -24,6 +24,15 @@ pub(super) fn object(body: &Value) -> Result<&Map<String, Value>, Fault> {
     body.as_object().ok_or_else(|| Fault::syntax("the body is not a JSON object"))
 }
 
+/// Checks that a body is a message of this schema (RFC 7644 §3.1).
+pub(super) fn message(body: &Map<String, Value>, urn: &str) -> Result<(), Fault> {
+    let listed = key(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    match listed.iter().filter_map(Value::as_str).any(|listed| listed.eq_ignore_ascii_case(urn)) {
+        true => Ok(()),
+        false => Err(Fault::syntax(format!("`schemas` does not list {urn:?}"))),
+    }
+}
+
 /// Reads the body of a POST or PUT.
 pub(super) fn resource(kind: Kind, state: &State, body: &Value) -> Result<Draft, Fault> {
     let body = object(body)?;

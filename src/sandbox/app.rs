@@ -19,6 +19,10 @@ use crate::clock::Clock;
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
+/// The largest group that is shown after each PATCH. Showing all of a larger one after every handful of members would cost
+/// more than the change; 204 is as good an answer (RFC 7644 §3.5.2).
+pub(super) const SHOWN_UNASKED: usize = 1000;
+
 /// How this app differs from a plain one, within the standard.
 #[derive(Debug, Clone)]
 pub(super) struct Personality {
@@ -53,12 +57,8 @@ impl App {
         self.clock.now()
     }
 
-    fn view<'a>(&'a self, state: &'a State, resource: &'a Resource) -> View<'a> {
-        View { state, resource, base: &self.base }
-    }
-
     fn render(&self, state: &State, resource: &Resource, projection: &Projection) -> Value {
-        let mut value = self.view(state, resource).render(projection);
+        let mut value = View { state, resource, base: &self.base }.render(projection);
         if self.mischief.has(Misbehave::HiddenMembers)
             && let Some(map) = value.as_object_mut()
         {
@@ -75,26 +75,24 @@ impl App {
         Ok(self.render(&state, resource, &projection))
     }
 
-    /// A page of the resources that meet the filter (RFC 7644 §3.4.2).
-    pub(super) fn list(&self, kind: Kind, query: &Query) -> Result<Value, Fault> {
-        let projection = query.projection(kind)?;
-        let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
-        let filter = filter.map(|filter| filter::compile(kind, filter)).transpose()?;
+    /// A page of the resources of some kinds that meet the filter (RFC 7644 §3.4.2). A filter over several kinds is one that
+    /// makes sense of each of them.
+    pub(super) fn list(&self, kinds: &[Kind], query: &Query) -> Result<Value, Fault> {
         let state = self.read();
-        let meets = |row: &&Arc<Resource>| filter.as_ref().is_none_or(|f| f.matches(&self.view(&state, row)));
-        let found: Vec<&Arc<Resource>> = match filter.as_ref().and_then(|filter| filter.lookup(kind)) {
-            Some(lookup) => state.look_up(kind, &lookup).into_iter().filter(meets).collect(),
-            None => state.all(kind).iter().filter(meets).collect(),
-        };
+        let mut found: Vec<(&Resource, &Projection)> = Vec::new();
+        let projections = kinds.iter().map(|kind| query.projection(*kind)).collect::<Result<Vec<_>, _>>()?;
+        for (kind, projection) in kinds.iter().zip(&projections) {
+            found.extend(self.find(&state, *kind, query)?.into_iter().map(|resource| (resource, projection)));
+        }
         let mut size = query.count.unwrap_or(usize::MAX).min(self.personality.page_size_max);
         if self.mischief.has(Misbehave::ShortPages) {
             size = size.div_ceil(2);
         }
         let page: Vec<Value> = found
             .iter()
-            .skip(query.start_index - 1)
+            .skip(query.start_index.saturating_sub(1))
             .take(size)
-            .map(|resource| self.render(&state, resource, &projection))
+            .map(|(resource, projection)| self.render(&state, resource, projection))
             .collect();
         Ok(json!({
             "schemas": [LIST_URN],
@@ -103,6 +101,19 @@ impl App {
             "itemsPerPage": page.len(),
             "Resources": page,
         }))
+    }
+
+    /// The resources of a kind that meet the filter, oldest first.
+    fn find<'a>(&self, state: &'a State, kind: Kind, query: &Query) -> Result<Vec<&'a Resource>, Fault> {
+        let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
+        let Some(filter) = filter.map(|filter| filter::compile(kind, filter)).transpose()? else {
+            return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
+        };
+        let meets = |row: &&'a Resource| filter.matches(&View { state, resource: row, base: &self.base });
+        Ok(match filter.lookup(kind) {
+            Some(lookup) => state.look_up(kind, &lookup).into_iter().map(Arc::as_ref).filter(meets).collect(),
+            None => state.all(kind).iter().map(Arc::as_ref).filter(meets).collect(),
+        })
     }
 
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
@@ -142,14 +153,14 @@ impl App {
         self.commit(&mut state, &old, draft, &projection)
     }
 
-    /// Changes a resource (RFC 7644 §3.5.2). `None`: done, and nobody asked for the result of a group, which may be large.
+    /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
     pub(super) fn patch(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Option<Value>, Fault> {
         let projection = query.projection(kind)?;
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         let mut draft = old.draft.clone();
         patch::apply(kind, &state, &mut draft, body)?;
-        let quiet = kind == Kind::Group && matches!(projection, Projection::All);
+        let quiet = draft.members.len() > SHOWN_UNASKED && matches!(projection, Projection::All);
         let shown = if quiet { Projection::Only(Vec::new()) } else { projection };
         let value = self.commit(&mut state, &old, draft, &shown)?;
         Ok((!quiet).then_some(value))

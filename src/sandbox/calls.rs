@@ -30,7 +30,9 @@ pub struct Logged {
 pub struct Counts {
     /// GET.
     pub get: u64,
-    /// POST.
+    /// POST to `/.search`, which is a read.
+    pub search: u64,
+    /// Any other POST.
     pub post: u64,
     /// PUT.
     pub put: u64,
@@ -50,19 +52,51 @@ impl Counts {
 
     /// All calls.
     pub fn total(&self) -> u64 {
-        self.get + self.other + self.writes()
+        self.get + self.search + self.other + self.writes()
     }
 
-    fn add(&mut self, method: &Method) {
-        let counter = match *method {
-            Method::GET => &mut self.get,
-            Method::POST => &mut self.post,
-            Method::PUT => &mut self.put,
-            Method::PATCH => &mut self.patch,
-            Method::DELETE => &mut self.delete,
-            _ => &mut self.other,
+    fn add(&mut self, call: Call) {
+        let counter = match call {
+            Call::Get => &mut self.get,
+            Call::Search => &mut self.search,
+            Call::Post => &mut self.post,
+            Call::Put => &mut self.put,
+            Call::Patch => &mut self.patch,
+            Call::Delete => &mut self.delete,
+            Call::Other => &mut self.other,
         };
         *counter += 1;
+    }
+}
+
+/// What kind of call one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Get,
+    Search,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Other,
+}
+
+impl Call {
+    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::POST if uri.path().ends_with("/.search") => Self::Search,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::PATCH => Self::Patch,
+            Method::DELETE => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it is made to change something.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch | Self::Delete)
     }
 }
 
@@ -83,7 +117,7 @@ impl Calls {
             status: status.as_u16(),
         };
         let (counts, calls) = &mut *self.lock();
-        counts.add(method);
+        counts.add(Call::of(method, uri));
         if calls.len() == KEPT {
             calls.pop_front();
         }

@@ -12,11 +12,11 @@ use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::calls::Calls;
+use super::calls::{Call, Calls};
 use super::discovery;
 use super::fault::{Fault, SCIM_JSON, scim};
 use super::query::Query;
@@ -46,10 +46,14 @@ pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
         .route("/ResourceTypes/{name}", get(|s: Shared, n: Segment| entry(s, n, discovery::resource_types)))
         .route("/Schemas", get(|s: Shared, q: RawQuery| directory(s, q, discovery::schemas)))
         .route("/Schemas/{urn}", get(|s: Shared, n: Segment| entry(s, n, discovery::schemas)));
-    let absent = ["/Bulk", "/Me", "/.search", "/Users/.search", "/Groups/.search"]
-        .into_iter()
-        .fold(Router::new(), |router, path| router.route(path, any(not_implemented)));
-    let scim = Kind::ALL.into_iter().map(resources).fold(discovery.merge(absent), Router::merge);
+    let others = Router::new()
+        .route(
+            "/.search",
+            post(async |State(s): Shared, headers: HeaderMap, body: Body| search(&s, &Kind::ALL, &headers, body)),
+        )
+        .route("/Bulk", any(not_implemented))
+        .route("/Me", any(not_implemented));
+    let scim = Kind::ALL.into_iter().map(resources).fold(discovery.merge(others), Router::merge);
     Router::new()
         .nest(prefix, scim)
         .fallback(async || Fault::not_found("there is no such endpoint"))
@@ -75,8 +79,15 @@ fn resources(kind: Kind) -> Router<Arc<Server>> {
             patch(&s, kind, id, q.as_deref(), &headers, body)
         })
         .delete(move |State(s): Shared, id: Segment| async move { delete(&s, kind, id) });
+    let searched =
+        post(
+            move |State(s): Shared, headers: HeaderMap, body: Body| async move { search(&s, &[kind], &headers, body) },
+        );
     let endpoint = kind.endpoint();
-    Router::new().route(&format!("/{endpoint}"), all).route(&format!("/{endpoint}/{{id}}"), one)
+    Router::new()
+        .route(&format!("/{endpoint}"), all)
+        .route(&format!("/{endpoint}/.search"), searched)
+        .route(&format!("/{endpoint}/{{id}}"), one)
 }
 
 /// Authorizes, misbehaves and logs around every call, unknown endpoints included.
@@ -87,7 +98,7 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     let allowed = server.token.as_ref().is_none_or(|token| token.admits(authorization));
     let response = if !allowed {
         Fault::plain(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong").into_response()
-    } else if let Some(refusal) = mischief.before(&method, || server.app.now()) {
+    } else if let Some(refusal) = mischief.before(Call::of(&method, &uri), || server.app.now()) {
         refusal
     } else {
         mischief.after(&method, next.run(request).await)
@@ -98,7 +109,11 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
 }
 
 fn list(server: &Server, kind: Kind, query: Option<&str>) -> Answer {
-    server.app.list(kind, &Query::parse(query)?).map(ok)
+    server.app.list(&[kind], &Query::parse(query)?).map(ok)
+}
+
+fn search(server: &Server, kinds: &[Kind], headers: &HeaderMap, body: Body) -> Answer {
+    server.app.list(kinds, &Query::search(&json_body(headers, body)?)?).map(ok)
 }
 
 fn read(server: &Server, kind: Kind, id: Segment, query: Option<&str>) -> Answer {

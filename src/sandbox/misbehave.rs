@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 
+use super::calls::Call;
 use super::fault::Fault;
 use super::schema::Kind;
 use super::store::{Draft, Resource};
@@ -127,8 +128,8 @@ impl Mischief {
     }
 
     /// Refuses a call before it does anything.
-    pub(super) fn before(&self, method: &Method, now: impl FnOnce() -> Timestamp) -> Option<Response> {
-        if !matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+    pub(super) fn before(&self, call: Call, now: impl FnOnce() -> Timestamp) -> Option<Response> {
+        if !call.writes() {
             return None;
         }
         let nth = self.writes.fetch_add(1, Ordering::Relaxed) + 1;

@@ -28,10 +28,7 @@ pub(super) fn apply(kind: Kind, state: &State, draft: &mut Draft, body: &Value) 
 
 fn operations(body: &Value) -> Result<&[Value], Fault> {
     let body = admit::object(body)?;
-    let schemas = admit::key(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if !schemas.iter().filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(PATCH_URN)) {
-        return Err(Fault::syntax(format!("`schemas` does not list {PATCH_URN:?}")));
-    }
+    admit::message(body, PATCH_URN)?;
     match admit::key(body, "Operations").and_then(Value::as_array).map(Vec::as_slice) {
         None | Some([]) => Err(Fault::syntax("`Operations` is not an array of at least one operation")),
         Some(operations) => Ok(operations),

@@ -29,7 +29,7 @@ fn world() -> App {
 }
 
 fn found(app: &App, kind: Kind, filter: &str) -> Vec<String> {
-    let page = app.list(kind, &by_filter(filter).unwrap()).unwrap();
+    let page = app.list(&[kind], &by_filter(filter).unwrap()).unwrap();
     let names = page["Resources"].as_array().unwrap().iter();
     let names: Vec<String> = names.map(|r| r[kind.naming()].as_str().unwrap().to_owned()).collect();
     assert_eq!(page["totalResults"], names.len());
@@ -149,7 +149,7 @@ fn filters_the_schema_does_not_allow_are_refused() {
         r#"urn:x:User:userName eq "ann""#,
         r#"password eq "secret""#,
     ] {
-        let refused = by_filter(filter).and_then(|query| app.list(Kind::User, &query));
+        let refused = by_filter(filter).and_then(|query| app.list(&[Kind::User], &query));
         assert_eq!(refusal(refused), "invalidFilter", "{filter}");
     }
 }
@@ -166,7 +166,7 @@ proptest::proptest! {
     #[test]
     fn no_filter_text_makes_it_panic(text in r#"[a-z."\[\]() ]{0,40}|(userName|emails|name|meta|active)[ .](eq|pr|co|ne) ?["a-z]{0,8}"#) {
         if let Ok(query) = by_filter(&text) {
-            let _ = world().list(Kind::User, &query);
+            let _ = world().list(&[Kind::User], &query);
         }
     }
 }

@@ -100,7 +100,9 @@ async fn errors_have_the_body_of_the_rfc() {
         (Method::DELETE, "/Users", 405, Value::Null),
         (Method::PUT, "/Schemas", 405, Value::Null),
         (Method::POST, "/ServiceProviderConfig", 405, Value::Null),
-        (Method::POST, "/.search", 501, Value::Null),
+        (Method::GET, "/.search", 405, Value::Null),
+        (Method::GET, "/Users/.search", 405, Value::Null),
+        (Method::POST, "/.search", 415, Value::Null),
         (Method::POST, "/Bulk", 501, Value::Null),
         (Method::GET, "/Me", 501, Value::Null),
         (Method::GET, "/Schemas?filter=id%20pr", 403, Value::Null),
@@ -108,7 +110,7 @@ async fn errors_have_the_body_of_the_rfc() {
         (Method::GET, "/ResourceTypes/nosuch", 404, Value::Null),
     ];
     for (method, path, status, scim_type) in table {
-        let reply = caller.call(method.clone(), path, None).await;
+        let reply = caller.raw(method.clone(), path, &[], None).await;
         assert_eq!(reply.status, status, "{method} {path}");
         assert_eq!(reply.body["status"], status.to_string(), "{method} {path}");
         assert_eq!(reply.body.get("scimType").cloned().unwrap_or(Value::Null), scim_type, "{method} {path}");
@@ -186,6 +188,42 @@ async fn discovery_says_what_is_so() {
             assert_eq!(caller.call(Method::GET, path, None).await.body, *entry);
         }
     }
+}
+
+#[tokio::test]
+async fn a_search_is_a_query_whose_filter_stays_out_of_the_address() {
+    const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+    let caller = Caller::plain().await;
+    let ann = id_of(&caller.call(Method::POST, "/Users", Some(&user("ann", json!({})))).await.body);
+    caller.call(Method::POST, "/Users", Some(&user("bob", json!({})))).await;
+    caller.call(Method::POST, "/Groups", Some(&group("team", &[&ann]))).await;
+    let search = async |path: &str, more: Value| {
+        let mut body = json!({ "schemas": [SEARCH] });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        caller.call(Method::POST, path, Some(&body)).await
+    };
+    let by_name = json!({ "filter": "userName eq \"ANN\"", "attributes": ["userName"], "startIndex": 1, "count": 5 });
+    let found = search("/Users/.search", by_name.clone()).await;
+    assert_eq!((found.status, &found.body["totalResults"]), (200, &json!(1)));
+    assert_eq!(found.body["Resources"], json!([{ "schemas": [USER], "id": ann, "userName": "ann" }]));
+    let all = search("/.search", json!({ "excludedAttributes": ["members"], "startIndex": 2 })).await.body;
+    assert_eq!((&all["totalResults"], &all["itemsPerPage"]), (&json!(3), &json!(2)));
+    assert_eq!(all["Resources"][1]["displayName"], "team");
+    assert_eq!(all["Resources"][1].get("members"), None);
+    let both = search("/.search", json!({ "filter": format!("id eq \"{ann}\"") })).await.body;
+    assert_eq!(both["totalResults"], 1);
+    for (path, body, scim_type) in [
+        ("/.search", by_name, "invalidFilter"),
+        ("/Users/.search", json!({ "filter": 5 }), "invalidSyntax"),
+        ("/Users/.search", json!({ "count": "5" }), "invalidValue"),
+        ("/Users/.search", json!({ "attributes": "userName" }), "invalidSyntax"),
+        ("/Users/.search", json!({ "schemas": [USER] }), "invalidSyntax"),
+    ] {
+        let refused = search(path, body.clone()).await;
+        assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!(scim_type)), "{path} {body}");
+    }
+    assert_eq!(caller.running.counts().search, 8);
+    assert_eq!(caller.running.counts().writes(), 3);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sandbox::app::SHOWN_UNASKED;
 
 /// Ann, with two addresses, a name and a department.
 fn ann() -> Value {
@@ -260,11 +261,17 @@ fn members_are_added_and_removed_by_id() {
 }
 
 #[test]
-fn a_group_is_shown_after_a_patch_only_when_asked_for() {
+fn a_large_group_is_shown_after_a_patch_only_when_asked_for() {
     let app = app();
-    let team = made(&app, Kind::Group, &group("team", &[]));
+    let ids: Vec<String> =
+        (0..=SHOWN_UNASKED).map(|n| made(&app, Kind::User, &user(&format!("u{n}"), json!({})))).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let team = made(&app, Kind::Group, &group("team", &ids));
     let rename = ops(json!([{ "op": "replace", "path": "displayName", "value": "crew" }]));
     assert_eq!(app.patch(Kind::Group, &team, &query(""), &rename).unwrap(), None);
     let shown = app.patch(Kind::Group, &team, &query("attributes=displayName"), &rename).unwrap().unwrap();
-    assert_eq!(shown["displayName"], "crew");
+    assert_eq!((&shown["displayName"], shown.get("members")), (&json!("crew"), None));
+    let shrink = ops(json!([{ "op": "remove", "path": format!("members[value eq \"{}\"]", ids[0]) }]));
+    let shown = app.patch(Kind::Group, &team, &query(""), &shrink).unwrap().unwrap();
+    assert_eq!(shown["members"].as_array().unwrap().len(), SHOWN_UNASKED);
 }

@@ -52,7 +52,7 @@ fn group_names_are_unique_only_where_the_app_is_like_that() {
     loose.state = RwLock::new(State::new(true, false));
     made(&loose, Kind::Group, &group("Admins", &[]));
     made(&loose, Kind::Group, &group("Admins", &[]));
-    let both = loose.list(Kind::Group, &by_filter(r#"displayName eq "admins""#).unwrap()).unwrap();
+    let both = loose.list(&[Kind::Group], &by_filter(r#"displayName eq "admins""#).unwrap()).unwrap();
     assert_eq!(both["totalResults"], 2);
     loose.read().assert_consistent();
 }
@@ -64,7 +64,7 @@ fn pages_come_in_the_order_of_creation_and_never_exceed_what_was_asked() {
         made(&app, Kind::User, &user(&format!("u{n}"), json!({})));
     }
     let names = |text: &str| -> (u64, Vec<String>) {
-        let page = app.list(Kind::User, &query(text)).unwrap();
+        let page = app.list(&[Kind::User], &query(text)).unwrap();
         let names = page["Resources"].as_array().unwrap();
         assert_eq!(page["totalResults"], 10);
         assert_eq!(page["itemsPerPage"], names.len());
