@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 
 use super::catalog::ENTERPRISE;
 use super::fault::Fault;
+use super::members::MemberEdit;
 use super::schema::{Attr, Kind, Mutability, Schema, Type};
-use super::store::{Draft, Id, State};
+use super::store::{Draft, Id, Resource, State};
 
 /// Finds a key of a message whatever its case (RFC 7643 §2.1).
 pub(super) fn key<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
@@ -37,7 +38,7 @@ pub(super) fn message(body: &Map<String, Value>, urn: &str) -> Result<(), Fault>
 pub(super) fn resource(kind: Kind, state: &State, body: &Value) -> Result<Draft, Fault> {
     let body = object(body)?;
     let claimed = schemas(kind, body)?;
-    let mut draft = Draft::default();
+    let mut draft = Draft { attrs: Map::new(), members: MemberEdit::exactly(BTreeSet::new()) };
     for (name, value) in body {
         if let Some(extension) = kind.extension(name) {
             if !claimed.contains(extension.urn) {
@@ -56,7 +57,7 @@ pub(super) fn resource(kind: Kind, state: &State, body: &Value) -> Result<Draft,
             continue;
         }
         if is_members(kind, found.attr) {
-            draft.members = members(state, &list(found.attr, value)?)?;
+            draft.members = MemberEdit::exactly(members(state, &list(found.attr, value)?)?);
         } else if let Some(value) = attribute(found.attr, value)? {
             put_once(&mut draft.attrs, found.attr.name, value)?;
         }
@@ -193,14 +194,15 @@ fn member(state: &State, value: &Value) -> Result<Id, Fault> {
 }
 
 /// What must hold of a whole draft, however it came about. `old` is what the resource held before, if it existed.
-pub(super) fn whole(kind: Kind, state: &State, old: Option<(Id, &Draft)>, draft: &Draft) -> Result<(), Fault> {
+pub(super) fn whole(kind: Kind, state: &State, old: Option<&Resource>, draft: &Draft) -> Result<(), Fault> {
     for attr in kind.core().attrs.iter().filter(|attr| attr.required) {
         if draft.text(attr.name).is_none_or(|text| text.trim().is_empty()) {
             return Err(Fault::value(format!("{:?} is required", attr.name)));
         }
     }
-    let manager = |draft: &Draft| draft.attrs.get(ENTERPRISE.urn).and_then(|e| e.pointer("/manager/value")).cloned();
-    let (new, before) = (manager(draft), old.and_then(|(_, old)| manager(old)));
+    let manager =
+        |attrs: &Map<String, Value>| attrs.get(ENTERPRISE.urn).and_then(|e| e.pointer("/manager/value")).cloned();
+    let (new, before) = (manager(&draft.attrs), old.and_then(|old| manager(&old.attrs)));
     // a manager who was deleted since stays as a dangling reference, and must not block other changes
     if let Some(new) = new.filter(|new| before.as_ref() != Some(new)) {
         let known = new.as_str().and_then(Id::parse).is_some_and(|id| state.get(Kind::User, id).is_some());
@@ -209,7 +211,7 @@ pub(super) fn whole(kind: Kind, state: &State, old: Option<(Id, &Draft)>, draft:
         }
     }
     match old {
-        Some((own, _)) if draft.members.contains(&own) => Err(Fault::value("a group cannot be a member of itself")),
+        Some(old) if draft.members.adds(old.id) => Err(Fault::value("a group cannot be a member of itself")),
         _ => Ok(()),
     }
 }

@@ -146,11 +146,14 @@ impl App {
         let mut draft = admit::resource(kind, &state, body)?;
         // an immutable attribute that is left out keeps its value
         for name in self.immutable(kind) {
-            if let (None, Some(value)) = (draft.attrs.get(*name), old.draft.attrs.get(*name)) {
+            if let (None, Some(value)) = (draft.attrs.get(*name), old.attrs.get(*name)) {
                 draft.attrs.insert((*name).to_owned(), value.clone());
             }
         }
-        self.commit(&mut state, &old, draft, &projection)
+        let new = self.commit(&mut state, &old, draft)?;
+        let value = self.render(&state, &new, &projection);
+        self.settle(&mut state, &new);
+        Ok(value)
     }
 
     /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
@@ -158,46 +161,41 @@ impl App {
         let projection = query.projection(kind)?;
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
-        let mut draft = old.draft.clone();
-        patch::apply(kind, &state, &mut draft, body)?;
-        let quiet = draft.members.len() > SHOWN_UNASKED && matches!(projection, Projection::All);
-        let shown = if quiet { Projection::Only(Vec::new()) } else { projection };
-        let value = self.commit(&mut state, &old, draft, &shown)?;
-        Ok((!quiet).then_some(value))
+        let draft = patch::apply(&state, &old, body)?;
+        let new = self.commit(&mut state, &old, draft)?;
+        let unasked = matches!(projection, Projection::All);
+        let shown = !unasked || state.members_of(new.id).len() <= SHOWN_UNASKED;
+        let value = shown.then(|| self.render(&state, &new, &projection));
+        self.settle(&mut state, &new);
+        Ok(value)
     }
 
     fn immutable(&self, kind: Kind) -> &[&'static str] {
         if kind == Kind::User { &self.personality.immutable } else { &[] }
     }
 
-    /// Puts a changed draft in place, as this app's character has it.
-    fn commit(
-        &self,
-        state: &mut State,
-        old: &Arc<Resource>,
-        mut draft: Draft,
-        projection: &Projection,
-    ) -> Result<Value, Fault> {
-        let kind = old.kind;
+    /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
+    fn commit(&self, state: &mut State, old: &Arc<Resource>, mut draft: Draft) -> Result<Arc<Resource>, Fault> {
         self.mischief.bend(&mut draft);
-        admit::whole(kind, state, Some((old.id, &old.draft)), &draft)?;
-        for name in self.immutable(kind) {
-            let before = old.draft.attrs.get(*name);
+        admit::whole(old.kind, state, Some(old), &draft)?;
+        for name in self.immutable(old.kind) {
+            let before = old.attrs.get(*name);
             if before.is_some() && before != draft.attrs.get(*name) {
                 return Err(Fault::mutability(format!("{name:?} cannot be changed here once it is set")));
             }
         }
-        let resource = if self.mischief.splits(old, &draft) {
-            state.create(kind, draft, self.now())?
-        } else {
-            state.update(old, draft, self.now())?
-        };
-        let value = self.render(state, &resource, projection);
-        let inactive = resource.draft.attrs.get("active") == Some(&Value::Bool(false));
-        if self.personality.inactive_deletes && kind == Kind::User && inactive {
-            state.delete(&resource, self.now());
+        match self.mischief.splits(old, &draft) {
+            true => state.create(old.kind, draft, self.now()),
+            false => state.update(old, draft, self.now()),
         }
-        Ok(value)
+    }
+
+    /// What follows from a change once it is answered.
+    fn settle(&self, state: &mut State, new: &Arc<Resource>) {
+        let inactive = new.attrs.get("active") == Some(&Value::Bool(false));
+        if self.personality.inactive_deletes && new.kind == Kind::User && inactive {
+            state.delete(new, self.now());
+        }
     }
 
     /// Removes a resource (RFC 7644 §3.6), or, where the app is like that, only switches a user off.
@@ -205,7 +203,7 @@ impl App {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         if kind == Kind::User && self.personality.delete_deactivates {
-            let mut draft = old.draft.clone();
+            let mut draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
             draft.attrs.insert("active".to_owned(), Value::Bool(false));
             return state.update(&old, draft, self.now()).map(|_| ());
         }

@@ -186,9 +186,7 @@ impl Mischief {
 
     /// Whether this change of a user is to make a second account.
     pub(super) fn splits(&self, old: &Resource, draft: &Draft) -> bool {
-        self.has(Misbehave::HeapRename)
-            && old.kind == Kind::User
-            && old.draft.text("userName") != draft.text("userName")
+        self.has(Misbehave::HeapRename) && old.kind == Kind::User && old.text("userName") != draft.text("userName")
     }
 }
 

@@ -16,6 +16,7 @@ mod fault;
 mod filter;
 mod handlers;
 
+mod members;
 mod misbehave;
 mod patch;
 mod patch_values;
@@ -243,7 +244,8 @@ impl Running {
 
     /// The groups it holds, oldest first.
     pub fn groups(&self) -> Vec<GroupView> {
-        self.server.app.read().all(Kind::Group).iter().map(|group| group_view(group)).collect()
+        let state = self.server.app.read();
+        state.all(Kind::Group).iter().map(|group| group_view(&state, group)).collect()
     }
 
     /// Stops: takes no more calls, lets those in flight end, but not for ever.
@@ -267,17 +269,17 @@ impl Running {
 fn user_view(user: &Resource) -> UserView {
     UserView {
         id: user.id.to_string(),
-        external_id: user.draft.text("externalId").map(str::to_owned),
-        user_name: user.draft.text("userName").unwrap_or_default().to_owned(),
-        active: user.draft.attrs.get("active").and_then(serde_json::Value::as_bool).unwrap_or(true),
+        external_id: user.text("externalId").map(str::to_owned),
+        user_name: user.text("userName").unwrap_or_default().to_owned(),
+        active: user.attrs.get("active").and_then(serde_json::Value::as_bool).unwrap_or(true),
     }
 }
 
-fn group_view(group: &Resource) -> GroupView {
+fn group_view(state: &State, group: &Resource) -> GroupView {
     GroupView {
         id: group.id.to_string(),
-        external_id: group.draft.text("externalId").map(str::to_owned),
-        display_name: group.draft.text("displayName").unwrap_or_default().to_owned(),
-        members: group.draft.members.iter().map(ToString::to_string).collect(),
+        external_id: group.text("externalId").map(str::to_owned),
+        display_name: group.text("displayName").unwrap_or_default().to_owned(),
+        members: state.members_of(group.id).iter().map(ToString::to_string).collect(),
     }
 }

@@ -1,7 +1,9 @@
-//! PATCH (RFC 7644 §3.5.2): a list of operations, applied in order to a draft.
+//! PATCH (RFC 7644 §3.5.2): a list of operations, applied in order.
 //!
-//! In: the body of the request and a copy of what the resource holds. Out: the changed copy, or the first error; the caller
-//! puts the copy in the resource's place or drops it, which makes the request atomic. It changes no state.
+//! In: the body of the request and the resource. Out: a changed copy, or the first error; the caller puts the copy in the
+//! resource's place or drops it, which makes the request atomic. It changes no state.
+
+use std::collections::BTreeSet;
 
 use scim_v2::filter::PatchPath;
 use serde_json::{Map, Value};
@@ -12,18 +14,19 @@ use super::filter::{self, Node};
 use super::patch_values::{self, Verb};
 use super::render::View;
 use super::schema::{Attr, Kind, Mutability, Schema};
-use super::store::{Draft, Id, State};
+use super::store::{Draft, Id, Resource, State};
 
 const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/// Applies the operations of a PATCH body to a draft.
-pub(super) fn apply(kind: Kind, state: &State, draft: &mut Draft, body: &Value) -> Result<(), Fault> {
-    let mut patch = Patch { kind, state, draft };
+/// What a resource would hold after the operations of a PATCH body.
+pub(super) fn apply(state: &State, old: &Resource, body: &Value) -> Result<Draft, Fault> {
+    let draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
+    let mut patch = Patch { kind: old.kind, state, members: state.members_of(old.id), draft };
     for (n, operation) in operations(body)?.iter().enumerate() {
         let located = |fault: Fault| Fault { detail: format!("operation {}: {}", n + 1, fault.detail), ..fault };
         patch.operation(operation).map_err(located)?;
     }
-    Ok(())
+    Ok(patch.draft)
 }
 
 fn operations(body: &Value) -> Result<&[Value], Fault> {
@@ -38,7 +41,9 @@ fn operations(body: &Value) -> Result<&[Value], Fault> {
 struct Patch<'a> {
     kind: Kind,
     state: &'a State,
-    draft: &'a mut Draft,
+    /// The members before the PATCH.
+    members: &'a BTreeSet<Id>,
+    draft: Draft,
 }
 
 /// What a path points to.
@@ -169,7 +174,7 @@ impl Patch<'_> {
             (Verb::Remove, None) => self.draft.members.clear(),
             (Verb::Remove, Some(filter)) => {
                 for id in self.selected_members(filter) {
-                    self.draft.members.remove(&id);
+                    self.draft.members.remove(id);
                 }
             }
             (verb, _) => {
@@ -178,7 +183,7 @@ impl Patch<'_> {
                 if verb == Verb::Replace {
                     self.draft.members.clear();
                 }
-                self.draft.members.extend(ids);
+                ids.into_iter().for_each(|id| self.draft.members.add(id));
             }
         }
         Ok(())
@@ -192,10 +197,8 @@ impl Patch<'_> {
         };
         match filter.value_equals() {
             // the usual filter names one member: no need to look at the others
-            Some(id) => {
-                Id::parse(id).filter(|id| self.draft.members.contains(id)).filter(matches).into_iter().collect()
-            }
-            None => self.draft.members.iter().copied().filter(matches).collect(),
+            Some(id) => Id::parse(id).filter(matches).into_iter().collect(),
+            None => self.draft.members.after(self.members).filter(matches).collect(),
         }
     }
 }

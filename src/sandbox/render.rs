@@ -27,7 +27,7 @@ impl View<'_> {
 
     /// The representation, as far as the projection asks for it.
     pub(super) fn render(&self, projection: &Projection) -> Value {
-        let mut map = self.resource.draft.attrs.clone();
+        let mut map = self.resource.attrs.clone();
         for name in ["schemas", "id", "meta", "groups", "members"] {
             // a big group's members are not built to be thrown away
             if projection.wants(name)
@@ -42,20 +42,22 @@ impl View<'_> {
 
     /// The attributes that are not the client's to write, or are kept apart.
     fn computed(&self, name: &str) -> Option<Value> {
-        let Resource { id, kind, draft, .. } = self.resource;
+        let Resource { id, kind, .. } = self.resource;
         match (name, kind) {
             ("id", _) => Some(Value::String(id.to_string())),
             ("schemas", _) => Some(self.schemas()),
             ("meta", _) => Some(self.meta()),
             ("groups", Kind::User) => non_empty(self.state.groups_of(*id).map(|group| self.group(group)).collect()),
-            ("members", Kind::Group) => non_empty(draft.members.iter().filter_map(|id| self.member(*id)).collect()),
+            ("members", Kind::Group) => {
+                non_empty(self.state.members_of(*id).iter().filter_map(|id| self.member(*id)).collect())
+            }
             _ => None,
         }
     }
 
     fn schemas(&self) -> Value {
         let kind = self.resource.kind;
-        let used = kind.extensions().iter().map(|s| s.urn).filter(|urn| self.resource.draft.attrs.contains_key(*urn));
+        let used = kind.extensions().iter().map(|s| s.urn).filter(|urn| self.resource.attrs.contains_key(*urn));
         std::iter::once(kind.core().urn).chain(used).collect()
     }
 
@@ -74,7 +76,7 @@ impl View<'_> {
         json!({
             "value": group.id.to_string(),
             "$ref": Self::location(self.base, Kind::Group, group.id),
-            "display": group.draft.attrs.get("displayName"),
+            "display": group.attrs.get("displayName"),
             "type": "direct",
         })
     }
@@ -97,12 +99,12 @@ impl Subject for View<'_> {
     fn get(&self, extension: Option<&str>, name: &str) -> Option<Cow<'_, Value>> {
         match self.computed(name) {
             Some(value) if extension.is_none() => Some(Cow::Owned(value)),
-            _ => Subject::get(&self.resource.draft.attrs, extension, name),
+            _ => Subject::get(&self.resource.attrs, extension, name),
         }
     }
 
     fn has_member(&self, id: &str) -> bool {
-        Id::parse(id).is_some_and(|id| self.resource.draft.members.contains(&id))
+        Id::parse(id).is_some_and(|id| self.state.members_of(self.resource.id).contains(&id))
     }
 }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::members::{MemberEdit, Memberships};
 use super::schema::Kind;
 
 /// The identity of a resource: a counter inside, an opaque case-sensitive string outside (RFC 7643 §3.1).
@@ -51,11 +52,11 @@ impl Id {
 }
 
 /// What a client may decide of a resource: attributes by their canonical names (an extension's under its URN), and members.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
     pub(super) attrs: Map<String, Value>,
-    /// Only a group has any. Apart from `attrs`, because a group may have a hundred thousand.
-    pub(super) members: BTreeSet<Id>,
+    /// Only a group has any.
+    pub(super) members: MemberEdit,
 }
 
 impl Draft {
@@ -69,11 +70,18 @@ impl Draft {
 pub(super) struct Resource {
     pub(super) id: Id,
     pub(super) kind: Kind,
-    pub(super) draft: Draft,
+    /// By canonical names; without what only the server says, and without the members of a group.
+    pub(super) attrs: Map<String, Value>,
     pub(super) created: Timestamp,
     pub(super) modified: Timestamp,
     /// Counts the changes of this resource. `User.groups` is a view of other resources and does not count.
     pub(super) revision: u64,
+}
+
+impl Resource {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.attrs.get(name).and_then(Value::as_str)
+    }
 }
 
 /// Folds a string for a comparison in which case does not count.
@@ -104,19 +112,19 @@ impl Table {
     }
 
     fn index(&mut self, row: &Resource) {
-        if let Some(name) = row.draft.text(row.kind.naming()) {
+        if let Some(name) = row.text(row.kind.naming()) {
             self.by_name.entry(fold(name)).or_default().push(row.id);
         }
-        if let Some(external_id) = row.draft.text("externalId") {
+        if let Some(external_id) = row.text("externalId") {
             self.by_external_id.entry(external_id.to_owned()).or_default().push(row.id);
         }
     }
 
     fn unindex(&mut self, row: &Resource) {
-        if let Some(name) = row.draft.text(row.kind.naming()) {
+        if let Some(name) = row.text(row.kind.naming()) {
             forget(&mut self.by_name, &fold(name), row.id);
         }
-        if let Some(external_id) = row.draft.text("externalId") {
+        if let Some(external_id) = row.text("externalId") {
             forget(&mut self.by_external_id, external_id, row.id);
         }
     }
@@ -147,7 +155,7 @@ pub(super) enum Lookup {
 pub(super) struct State {
     users: Table,
     groups: Table,
-    member_of: HashMap<Id, BTreeSet<Id>>,
+    memberships: Memberships,
     last_id: u64,
     unique_users: bool,
     unique_groups: bool,
@@ -158,7 +166,7 @@ impl State {
         Self {
             users: Table::default(),
             groups: Table::default(),
-            member_of: HashMap::new(),
+            memberships: Memberships::default(),
             last_id: 0,
             unique_users,
             unique_groups,
@@ -202,7 +210,12 @@ impl State {
 
     /// The groups a resource is a direct member of, oldest first.
     pub(super) fn groups_of(&self, id: Id) -> impl Iterator<Item = &Arc<Resource>> {
-        self.member_of.get(&id).into_iter().flatten().filter_map(|group| self.groups.get(*group))
+        self.memberships.groups_of(id).iter().filter_map(|group| self.groups.get(*group))
+    }
+
+    /// The direct members of a group, oldest first.
+    pub(super) fn members_of(&self, group: Id) -> &BTreeSet<Id> {
+        self.memberships.of(group)
     }
 
     /// The resources that an index finds, oldest first.
@@ -212,8 +225,8 @@ impl State {
             Lookup::Id(id) => Id::parse(id).into_iter().collect(),
             Lookup::Name(name) => table.by_name.get(&fold(name)).cloned().unwrap_or_default(),
             Lookup::ExternalId(id) => table.by_external_id.get(id).cloned().unwrap_or_default(),
-            Lookup::Member(id) => match Id::parse(id).and_then(|id| self.member_of.get(&id)) {
-                Some(groups) if kind == Kind::Group => groups.iter().copied().collect(),
+            Lookup::Member(id) => match Id::parse(id) {
+                Some(id) if kind == Kind::Group => self.memberships.groups_of(id).iter().copied().collect(),
                 _ => Vec::new(),
             },
         };
@@ -241,10 +254,8 @@ impl State {
         self.check_unique(kind, &draft, None)?;
         self.last_id += 1;
         let id = Id(self.last_id);
-        for member in &draft.members {
-            self.member_of.entry(*member).or_default().insert(id);
-        }
-        let row = Arc::new(Resource { id, kind, draft, created: now, modified: now, revision: 1 });
+        self.memberships.apply(id, &draft.members);
+        let row = Arc::new(Resource { id, kind, attrs: draft.attrs, created: now, modified: now, revision: 1 });
         let table = self.table_mut(kind);
         table.index(&row);
         table.rows.push(Arc::clone(&row));
@@ -253,19 +264,12 @@ impl State {
 
     /// Puts a draft in the place of what the resource held. A draft that changes nothing leaves `lastModified` as it was.
     pub(super) fn update(&mut self, old: &Arc<Resource>, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
-        if old.draft == draft {
+        if old.attrs == draft.attrs && !self.memberships.changes(old.id, &draft.members) {
             return Ok(Arc::clone(old));
         }
         self.check_unique(old.kind, &draft, Some(old.id))?;
-        for gone in old.draft.members.difference(&draft.members) {
-            self.leave(*gone, old.id);
-        }
-        for come in draft.members.difference(&old.draft.members) {
-            self.member_of.entry(*come).or_default().insert(old.id);
-        }
-        let revision = old.revision + 1;
-        let row =
-            Arc::new(Resource { id: old.id, kind: old.kind, draft, created: old.created, modified: now, revision });
+        self.memberships.apply(old.id, &draft.members);
+        let row = Arc::new(Resource { attrs: draft.attrs, modified: now, revision: old.revision + 1, ..**old });
         let table = self.table_mut(old.kind);
         table.unindex(old);
         table.index(&row);
@@ -275,15 +279,6 @@ impl State {
         Ok(row)
     }
 
-    fn leave(&mut self, member: Id, group: Id) {
-        if let Some(groups) = self.member_of.get_mut(&member) {
-            groups.remove(&group);
-            if groups.is_empty() {
-                self.member_of.remove(&member);
-            }
-        }
-    }
-
     /// Removes a resource, also from every group that has it as a member.
     pub(super) fn delete(&mut self, old: &Arc<Resource>, now: Timestamp) {
         let table = self.table_mut(old.kind);
@@ -291,12 +286,8 @@ impl State {
         if let Some(at) = table.position(old.id) {
             table.rows.remove(at);
         }
-        for member in &old.draft.members {
-            self.leave(*member, old.id);
-        }
-        for group in self.member_of.remove(&old.id).unwrap_or_default() {
+        for group in self.memberships.forget(old.id) {
             if let Some(group) = self.groups.get_mut(group) {
-                group.draft.members.remove(&old.id);
                 group.modified = now;
                 group.revision += 1;
             }
@@ -308,17 +299,12 @@ impl State {
 impl State {
     /// Recomputes every index from the rows and compares: what must hold after any sequence of changes.
     pub(super) fn assert_consistent(&self) {
-        let mut member_of: HashMap<Id, BTreeSet<Id>> = HashMap::new();
         for kind in Kind::ALL {
             let table = self.table(kind);
             let mut fresh = Table { rows: table.rows.clone(), ..Table::default() };
             assert!(table.rows.is_sorted_by(|a, b| a.id < b.id), "rows ascend by id");
             for row in &table.rows {
                 fresh.index(row);
-                for member in &row.draft.members {
-                    assert!(self.any(*member).is_some(), "a member exists");
-                    member_of.entry(*member).or_default().insert(row.id);
-                }
             }
             let sorted = |index: &HashMap<String, Vec<Id>>| -> std::collections::BTreeMap<String, BTreeSet<Id>> {
                 index.iter().map(|(key, ids)| (key.clone(), ids.iter().copied().collect())).collect()
@@ -326,6 +312,8 @@ impl State {
             assert_eq!(sorted(&table.by_name), sorted(&fresh.by_name), "the name index agrees with the rows");
             assert_eq!(sorted(&table.by_external_id), sorted(&fresh.by_external_id), "so does the externalId index");
         }
-        assert_eq!(self.member_of, member_of, "who is a member of what agrees with the groups");
+        for (group, member) in self.memberships.pairs() {
+            assert!(self.groups.get(group).is_some() && self.any(member).is_some(), "only what exists is a member");
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::sandbox::calls::Call;
 
 fn names(app: &App, kind: Kind) -> Vec<String> {
-    app.read().all(kind).iter().map(|row| row.draft.text(kind.naming()).unwrap().to_owned()).collect()
+    app.read().all(kind).iter().map(|row| row.text(kind.naming()).unwrap().to_owned()).collect()
 }
 
 #[test]
