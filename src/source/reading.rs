@@ -61,6 +61,16 @@ pub enum Incomplete {
         /// How many entries had come.
         received: u64,
     },
+    /// The directory itself says that it stopped early: a limit, a lost page.
+    #[error("the reading is incomplete: the list of {what} stopped after {received} at {why}")]
+    Cut {
+        /// What the list holds.
+        what: String,
+        /// How many entries had come.
+        received: u64,
+        /// What stopped it, and what to do about it.
+        why: String,
+    },
     /// The directory announced another number than it delivered.
     #[error("the reading is incomplete: the directory announced {announced} {what} and delivered {received}")]
     Count {
