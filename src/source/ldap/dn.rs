@@ -1,0 +1,367 @@
+//! Names of entries. In: distinguished names as servers write them (RFC 4514). Out: keys that are equal when the names are.
+//!
+//! Groups name their members, and no two servers (nor two entries of one) agree on case, spaces and escapes. This file
+//! knows nothing of connections or entries.
+
+use std::borrow::Cow;
+
+use crate::model::fold;
+
+/// Appends the canonical form of a name to `out`; `None` (with `out` as it was) if the text is no distinguished name.
+///
+/// Types and values compare without case and with insignificant spaces folded (`caseIgnoreMatch`, RFC 4518 §2.6.1):
+/// what the attributes that name people and groups use everywhere.
+pub(super) fn normalise_into(dn: &str, out: &mut String) -> Option<()> {
+    let start = out.len();
+    let done = Parser { rest: dn, out }.name();
+    if done.is_none() {
+        out.truncate(start);
+    }
+    done
+}
+
+/// The type and value that name an entry below its parent, both in canonical form. `None` for the root, for what is no
+/// name, and for a name of several parts (`cn=a+uid=b`).
+pub(super) fn leading(dn: &str) -> Option<(String, String)> {
+    let mut out = String::new();
+    let mut parser = Parser { rest: dn, out: &mut out };
+    parser.attribute()?;
+    if parser.rest.starts_with('+') {
+        return None;
+    }
+    let (kind, value) = out.split_once('=')?;
+    Some((kind.to_owned(), value.to_owned()))
+}
+
+/// The canonical form of one attribute value, comparable with what [`leading`] gives.
+pub(super) fn canonical_value(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    push_value(value, &mut out);
+    out
+}
+
+/// Takes the optional bit string off a *name and optional UID* (`cn=a,dc=b#'0101'B`, RFC 4517 §3.3.21).
+pub(super) fn without_uid(value: &str) -> &str {
+    let Some(body) = value.strip_suffix("'B") else { return value };
+    match body.rsplit_once("#'") {
+        Some((name, bits)) if bits.bytes().all(|bit| matches!(bit, b'0' | b'1')) => name,
+        _ => value,
+    }
+}
+
+struct Parser<'a, 'o> {
+    rest: &'a str,
+    out: &'o mut String,
+}
+
+impl<'a> Parser<'a, '_> {
+    fn name(&mut self) -> Option<()> {
+        if self.rest.trim_matches(' ').is_empty() {
+            return Some(());
+        }
+        loop {
+            self.relative_name()?;
+            match self.take_any(&[',', ';']) {
+                true => self.out.push(','),
+                false => return self.rest.is_empty().then_some(()),
+            }
+        }
+    }
+
+    /// One level. Where it has several parts, they are a set and come out sorted.
+    fn relative_name(&mut self) -> Option<()> {
+        let start = self.out.len();
+        self.attribute()?;
+        if !self.rest.starts_with('+') {
+            return Some(());
+        }
+        let mut parts = vec![self.out.split_off(start)];
+        while self.take_any(&['+']) {
+            self.attribute()?;
+            parts.push(self.out.split_off(start));
+        }
+        parts.sort_unstable();
+        self.out.push_str(&parts.join("+"));
+        Some(())
+    }
+
+    fn attribute(&mut self) -> Option<()> {
+        let (kind, rest) = self.rest.split_once('=')?;
+        push_kind(kind.trim_matches(' '), self.out)?;
+        self.out.push('=');
+        self.rest = rest.trim_start_matches(' ');
+        match self.rest.as_bytes().first() {
+            Some(b'#') => self.hex_value(),
+            Some(b'"') => self.quoted_value(),
+            _ => self.plain_value(),
+        }
+    }
+
+    fn plain_value(&mut self) -> Option<()> {
+        let bytes = self.rest.as_bytes();
+        let mut end = 0;
+        while let Some(byte) = bytes.get(end) {
+            match byte {
+                b',' | b';' | b'+' => break,
+                b'\\' => end += 2,
+                _ => end += 1,
+            }
+        }
+        // A lone backslash at the very end: the escape has no character.
+        let (value, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        push_value(&unescape(value)?, self.out);
+        Some(())
+    }
+
+    /// `"…"`, the quoting of RFC 2253, which RFC 4514 no longer writes but old entries still hold.
+    fn quoted_value(&mut self) -> Option<()> {
+        let body = self.rest.strip_prefix('"')?;
+        let bytes = body.as_bytes();
+        let mut end = 0;
+        while *bytes.get(end)? != b'"' {
+            end += if bytes.get(end) == Some(&b'\\') { 2 } else { 1 };
+        }
+        let (value, rest) = body.split_at_checked(end)?;
+        push_value(&unescape(value)?, self.out);
+        self.rest = rest.strip_prefix('"')?.trim_start_matches(' ');
+        self.at_separator()
+    }
+
+    /// `#04024869`: the BER encoding of the value. Text comes out as text, anything else as its hexadecimal digits.
+    fn hex_value(&mut self) -> Option<()> {
+        let end = self.rest.find([',', ';', '+']).unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        let digits = digits.trim_matches(' ').strip_prefix('#')?;
+        let bytes = from_hex(digits)?;
+        match ber_text(&bytes) {
+            Some(text) => push_value(text, self.out),
+            None => {
+                self.out.push('#');
+                self.out.push_str(&digits.to_ascii_lowercase());
+            }
+        }
+        Some(())
+    }
+
+    fn at_separator(&self) -> Option<()> {
+        matches!(self.rest.as_bytes().first(), None | Some(b',' | b';' | b'+')).then_some(())
+    }
+
+    fn take_any(&mut self, separators: &[char]) -> bool {
+        match self.rest.strip_prefix(separators) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// The types that RFC 4514 §3 lets a name give by number.
+const KINDS: [(&str, &str); 9] = [
+    ("2.5.4.3", "cn"),
+    ("2.5.4.6", "c"),
+    ("2.5.4.7", "l"),
+    ("2.5.4.8", "st"),
+    ("2.5.4.9", "street"),
+    ("2.5.4.10", "o"),
+    ("2.5.4.11", "ou"),
+    ("0.9.2342.19200300.100.1.1", "uid"),
+    ("0.9.2342.19200300.100.1.25", "dc"),
+];
+
+fn push_kind(kind: &str, out: &mut String) -> Option<()> {
+    let prefixed = kind.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("oid."));
+    let kind = if prefixed { kind.get(4..)? } else { kind };
+    if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') {
+        return None;
+    }
+    match KINDS.iter().find(|(number, _)| *number == kind) {
+        Some((_, name)) => out.push_str(name),
+        None => out.extend(kind.chars().map(|c| c.to_ascii_lowercase())),
+    }
+    Some(())
+}
+
+/// Writes a value folded, its outer spaces gone and inner ones single, and what could be mistaken for syntax escaped.
+fn push_value(value: &str, out: &mut String) {
+    let folded = if value.is_ascii() { Cow::Borrowed(value) } else { Cow::Owned(fold(value)) };
+    let mut space = false;
+    for c in folded.trim_matches(' ').chars() {
+        if c == ' ' {
+            space = true;
+            continue;
+        }
+        if std::mem::take(&mut space) {
+            out.push(' ');
+        }
+        if matches!(c, '\\' | ',' | ';' | '+' | '=' | '#' | '"') {
+            out.push('\\');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+}
+
+/// Resolves `\,` and `\2C` escapes. `None` if one is broken, or the bytes are no UTF-8.
+fn unescape(value: &str) -> Option<Cow<'_, str>> {
+    if !value.contains('\\') {
+        return Some(Cow::Borrowed(value));
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let first = rest.next()?;
+        match hex_digit(first) {
+            Some(high) => bytes.push(high << 4 | hex_digit(rest.next()?)?),
+            None => bytes.push(first),
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// The contents of a BER string (octet, UTF-8, printable, IA5) with a short length, if they are text.
+fn ber_text(bytes: &[u8]) -> Option<&str> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&length, contents) = rest.split_first()?;
+    let text = matches!(tag, 0x04 | 0x0c | 0x13 | 0x16) && usize::from(length) == contents.len();
+    std::str::from_utf8(contents).ok().filter(|_| text)
+}
+
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    if digits.is_empty() || digits.len() % 2 == 1 {
+        return None;
+    }
+    digits
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| match pair {
+            [high, low] => Some(hex_digit(*high)? << 4 | hex_digit(*low)?),
+            _ => None,
+        })
+        .collect()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn normalise(dn: &str) -> Option<String> {
+        let mut out = String::new();
+        normalise_into(dn, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn one_name_written_in_many_ways_has_one_key() {
+        let key = normalise("uid=ann,ou=People,dc=example,dc=org").unwrap();
+        for other in [
+            "UID=Ann,OU=people,DC=Example,DC=ORG",
+            "uid = ann , ou = people , dc = example , dc = org",
+            "uid=ann;ou=people;dc=example;dc=org",
+            "uid=\\61nn,ou=people,dc=example,dc=org",
+            "uid=\"ann\",ou=people,dc=example,dc=org",
+            "uid=#0403616e6e,ou=people,dc=example,dc=org",
+            "OID.0.9.2342.19200300.100.1.1=ann,2.5.4.11=people,dc=example,dc=org",
+        ] {
+            assert_eq!(normalise(other).as_deref(), Some(key.as_str()), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_have_keys_that_differ() {
+        for (one, other) in [
+            ("cn=a,dc=x", "cn=b,dc=x"),
+            ("cn=a\\,dc=x", "cn=a,dc=x"),
+            ("cn=a\\+uid=b", "cn=a+uid=b"),
+            ("cn=a\\=b", "cn=a,b=b"),
+            ("cn=\\#0401", "cn=#0401"),
+            ("cn=a\\\\,dc=x", "cn=a\\\\\\,dc=x"),
+            ("cn=ab", "cn=a b"),
+        ] {
+            assert_ne!(normalise(one), normalise(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn spaces_case_and_accents_fold_as_names_compare() {
+        assert_eq!(normalise("cn=Ann   B.  Lee,dc=x"), normalise("cn=ann b. lee,dc=x"));
+        assert_eq!(normalise("cn=ZO\u{cb},dc=x"), normalise("cn=zo\\C3\\AB,dc=x"));
+        assert_eq!(normalise("cn=Ann\\20,dc=x"), normalise("cn=ann,dc=x"));
+    }
+
+    #[test]
+    fn the_parts_of_a_name_of_several_parts_are_a_set() {
+        assert_eq!(normalise("cn=Ann+uid=a,dc=x"), normalise("UID=a + CN=ann,dc=x"));
+        assert_eq!(normalise("cn=Ann+uid=a,dc=x").as_deref(), Some("cn=ann+uid=a,dc=x"));
+    }
+
+    #[test]
+    fn the_root_is_a_name_and_text_is_not() {
+        assert_eq!(normalise("").as_deref(), Some(""));
+        for bad in
+            ["ann", "=ann", "cn=a,", "cn=a,,dc=x", "cn=a\\", "cn=a\\4", "cn=\"a", "cn=#0", "cn=#zz", "c n=a", "cn=\\ff"]
+        {
+            assert_eq!(normalise(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refused_name_leaves_the_buffer_as_it_was() {
+        let mut out = "before".to_owned();
+        assert_eq!(normalise_into("cn=a,ann", &mut out), None);
+        assert_eq!(out, "before");
+    }
+
+    #[test]
+    fn an_optional_uid_is_taken_off() {
+        assert_eq!(without_uid("cn=a,dc=x#'0101'B"), "cn=a,dc=x");
+        assert_eq!(without_uid("cn=a,dc=x#''B"), "cn=a,dc=x");
+        for plain in ["cn=a,dc=x", "cn=a#'01,dc=x", "cn=a,dc=x#'02'B", "cn=it's\\#'B"] {
+            assert_eq!(without_uid(plain), plain);
+        }
+    }
+
+    #[test]
+    fn the_naming_value_is_found() {
+        assert_eq!(leading("UID=Ann Lee,dc=x"), Some(("uid".to_owned(), canonical_value("ann lee"))));
+        assert_eq!(leading("cn=a\\,b,dc=x"), Some(("cn".to_owned(), canonical_value("A,B"))));
+        for none in ["", "x", "cn=a+uid=b,dc=x"] {
+            assert_eq!(leading(none), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_escaped_by_another_hand_comes_back(value in "\\PC{0,20}") {
+            let dn = format!("cn={},dc=x", ldap3::dn_escape(&*value));
+            prop_assert_eq!(normalise(&dn), Some(format!("cn={},dc=x", canonical_value(&value))));
+        }
+
+        #[test]
+        fn the_canonical_form_is_its_own(dn in "(cn|ou)=[a-zA-Z ,+=\\\\\"#;é]{0,12}(,dc=[a-z]{1,3})?") {
+            if let Some(key) = normalise(&dn) {
+                prop_assert_eq!(normalise(&key), Some(key));
+            }
+        }
+
+        #[test]
+        fn x1_no_text_makes_it_panic(text in "\\PC{0,40}") {
+            let _ = normalise(&text);
+            let _ = leading(&text);
+            let _ = without_uid(&text);
+        }
+    }
+}

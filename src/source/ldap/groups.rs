@@ -1,0 +1,214 @@
+//! The groups of one reading. In: their entries and the people already read. Out: groups and members in the [`Reading`].
+//!
+//! Members are found by name (`member`, `uniqueMember`), by `uid` (`memberUid`), and in Active Directory by the primary group
+//! of each person, which no member list shows. A member that is a group is reported as one; who leads nowhere is reported
+//! under the name that the group gives. Where a member could be two people, or the list can't be trusted, the group's
+//! members count as unread.
+
+use std::collections::HashMap;
+
+use super::connection::Connection;
+use super::entry::{self, Entry};
+use super::layout::{Layout, is_by_uid};
+use super::people::{self, Owner, Roster};
+use super::range::{self, Pieces, Step};
+use super::{dn, people::search};
+use crate::config::tenant::LdapPreset;
+use crate::progress::Progress;
+use crate::source::{GroupEntry, GroupIx, Reading, SourceError};
+
+/// How often a long member list is begun again when it changes while it is read.
+const ATTEMPTS: usize = 3;
+
+/// The classes that need a member in OpenLDAP, and where it stands (RFC 4519 §3.5, §3.6).
+const NEVER_EMPTY: [(&str, &str); 2] = [("groupOfNames", "member"), ("groupOfUniqueNames", "uniqueMember")];
+
+/// Reads every group into `reading`.
+pub(super) async fn read(
+    connection: &mut Connection,
+    layout: &Layout,
+    roster: &Roster,
+    reading: &mut Reading,
+    progress: &dyn Progress,
+) -> Result<(), SourceError> {
+    progress.stage("reading groups", None);
+    let list = reading.open_list("groups");
+    let mut groups = Groups { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
+    let search = search("groups", &layout.group_base, &layout.group_filter, &layout.group_attributes);
+    let found =
+        connection.pages(search, layout.page_size, |entry| groups.take(entry), |came| progress.advance(came)).await?;
+    for long in std::mem::take(&mut groups.long) {
+        groups.read_long_list(connection, &long).await?;
+    }
+    groups.settle();
+    reading.received(list, found.entries);
+    reading.close_list(list, None);
+    Ok(())
+}
+
+/// A member list that came in pieces.
+#[derive(Debug)]
+struct Long {
+    group: GroupIx,
+    dn: String,
+    attribute: String,
+}
+
+struct Groups<'a> {
+    layout: &'a Layout,
+    roster: &'a Roster,
+    reading: &'a mut Reading,
+    by_dn: HashMap<Box<str>, GroupIx>,
+    /// Members that are no people: the name as it was given, and in canonical form if it has one.
+    pending: Vec<(GroupIx, Box<str>, Option<Box<str>>)>,
+    long: Vec<Long>,
+}
+
+impl Groups<'_> {
+    /// Takes one entry; whether its name is new.
+    fn take(&mut self, entry: Entry) -> Result<bool, SourceError> {
+        let group = self.add(&entry)?;
+        let mut key = String::new();
+        people::key_of(&entry, &mut key)?;
+        match self.by_dn.insert(key.into(), group) {
+            None => {}
+            // The same entry again: pages may shift.
+            Some(known) if known == group => return Ok(false),
+            Some(_) => return Err(SourceError::Malformed(format!("two groups are called {:?}", entry.dn))),
+        }
+        self.primary_members(group, &entry);
+        if let Some((class, attribute)) = hidden_members(self.layout, &entry) {
+            self.reading.members_unread(group, format!("no `{attribute}` is visible, yet every {class} has one"));
+        }
+        let dn = entry.dn.clone();
+        for (description, values) in entry.into_attributes() {
+            let ranged = range::parse(&description);
+            let attribute = ranged.map_or(description.as_str(), |range| range.attribute);
+            if !self.layout.members.iter().any(|name| name.eq_ignore_ascii_case(attribute)) {
+                continue;
+            }
+            match ranged {
+                Some(_) => self.long.push(Long { group, dn: dn.clone(), attribute: attribute.to_owned() }),
+                None => self.members(group, attribute, &values),
+            }
+        }
+        Ok(true)
+    }
+
+    fn add(&mut self, entry: &Entry) -> Result<GroupIx, SourceError> {
+        let id = people::id_of(entry, self.layout)?;
+        let name = entry.leading(&self.layout.group_name).and_then(|name| std::str::from_utf8(name).ok());
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            let why = format!("`{}` of {}: a group needs a name; see `group_name`", self.layout.group_name, entry.dn);
+            return Err(SourceError::Forbidden(why));
+        };
+        let (mut bare, mut record) = (String::new(), String::new());
+        entry.write_record(&id, &self.layout.group_wanted, &mut bare);
+        entry::with_member(&bare, "name", name, &mut record);
+        Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
+    }
+
+    fn primary_members(&mut self, group: GroupIx, entry: &Entry) {
+        for sid in entry.values("objectSid") {
+            for person in self.roster.of_primary_group(sid) {
+                self.reading.member_user(group, person);
+            }
+        }
+    }
+
+    fn members(&mut self, group: GroupIx, attribute: &str, values: &[Vec<u8>]) {
+        let mut key = String::new();
+        for value in values {
+            let Ok(name) = std::str::from_utf8(value) else {
+                self.reading.members_unread(group, format!("a value of `{attribute}` is no text"));
+                continue;
+            };
+            let owner = if is_by_uid(attribute) {
+                self.roster.by_uid.get(name)
+            } else {
+                key.clear();
+                dn::normalise_into(dn::without_uid(name), &mut key).and_then(|()| self.roster.by_dn.get(&key))
+            };
+            match owner {
+                Some(Owner::One(place)) => {
+                    if let Some(person) = self.roster.person(place) {
+                        self.reading.member_user(group, person);
+                    }
+                }
+                Some(Owner::Several) => {
+                    self.reading.members_unread(group, format!("its member {name:?} could be several people"));
+                }
+                None => {
+                    let key = (!is_by_uid(attribute) && !key.is_empty()).then(|| key.as_str().into());
+                    self.pending.push((group, name.into(), key));
+                }
+            }
+        }
+    }
+
+    /// Members that are no people are groups, now that all are known, or lead nowhere.
+    fn settle(&mut self) {
+        for (group, name, key) in std::mem::take(&mut self.pending) {
+            match key.and_then(|key| self.by_dn.get(&key).copied()) {
+                Some(sub) => self.reading.member_group(group, sub),
+                None => self.reading.member(group, &name),
+            }
+        }
+    }
+
+    /// Reads a list that came in pieces, from its beginning.
+    async fn read_long_list(&mut self, connection: &mut Connection, long: &Long) -> Result<(), SourceError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(values) = self.try_long_list(connection, long).await? {
+                self.members(long.group, &long.attribute, &values);
+                return Ok(());
+            }
+        }
+        self.reading.members_unread(long.group, format!("its member list changed {ATTEMPTS} times while it was read"));
+        Ok(())
+    }
+
+    /// `None` if the list changed on the way.
+    async fn try_long_list(
+        &mut self,
+        connection: &mut Connection,
+        long: &Long,
+    ) -> Result<Option<Vec<Vec<u8>>>, SourceError> {
+        let mut pieces = Pieces::default();
+        loop {
+            let attributes = [pieces.question(&long.attribute)];
+            let mut search = search("members", &long.dn, "(objectClass=*)", &attributes);
+            search.scope = ldap3::Scope::Base;
+            let mut step = None;
+            connection
+                .unpaged(search, |entry| {
+                    step = entry.into_attributes().find_map(|(description, values)| {
+                        let range = range::parse(&description)?;
+                        range.attribute.eq_ignore_ascii_case(&long.attribute).then(|| pieces.take(range, values))
+                    });
+                    Ok(())
+                })
+                .await?;
+            match step {
+                Some(Ok(Step::More)) => {}
+                Some(Ok(Step::Whole)) => return Ok(Some(pieces.into_values())),
+                Some(Err(range::Shifted)) | None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// The class that needs a member the entry does not show: the credential may not read it.
+///
+/// Only OpenLDAP insists on a member; the others let such a group be empty.
+fn hidden_members(layout: &Layout, entry: &Entry) -> Option<(&'static str, &'static str)> {
+    if layout.preset != LdapPreset::OpenLdap {
+        return None;
+    }
+    let classes = entry.values("objectClass");
+    let has = |class: &str| classes.iter().any(|known| known.eq_ignore_ascii_case(class.as_bytes()));
+    let asked = |attribute: &str| layout.members.iter().any(|name| name.eq_ignore_ascii_case(attribute));
+    NEVER_EMPTY
+        .into_iter()
+        .find(|(class, attribute)| has(class) && asked(attribute) && entry.values(attribute).is_empty())
+}

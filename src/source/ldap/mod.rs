@@ -1,0 +1,109 @@
+//! LDAP directories: OpenLDAP, 389 Directory Server, Active Directory and Samba. In: `[source.ldap]` and its password.
+//! Out: people and groups of one subtree, and answers about single ids.
+//!
+//! People are read first, then groups; both in pages, and each search counts only when the server ends it with result 0.
+//! People are found in groups by name, whatever the case and the escapes. [`entry`] tells what a record looks like,
+//! [`standing`] who counts as suspended. References to other servers are never followed.
+//!
+//! What can't be seen here: a credential that lost its rights sees less without being told. Some of it shows (an id, an
+//! account's control bits or a required member that is hidden is an error); for the rest there are sentinels.
+
+mod ask;
+mod binary;
+mod connection;
+mod dn;
+mod entry;
+mod groups;
+mod layout;
+mod outcome;
+mod people;
+mod range;
+mod standing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::connection::{Address, Connection};
+use self::layout::Layout;
+use super::{Presence, Reading, Source, SourceError};
+use crate::clock::Clock;
+use crate::config::tenant::LdapTable;
+use crate::model::SourceId;
+use crate::progress::Progress;
+
+/// A directory that speaks LDAP version 3.
+pub struct LdapSource {
+    address: Address,
+    layout: Layout,
+    bind_dn: String,
+    password: zeroize::Zeroizing<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl LdapSource {
+    /// A directory as the operator describes it; nothing is sent yet, but the CA file is read.
+    ///
+    /// `read_by_mappings` are the names that mappings and filters read of a record: what is an attribute among them is
+    /// asked for. `clock` decides whether an account of Active Directory has expired.
+    ///
+    /// # Errors
+    /// [`SourceError::Settings`] for everything that can't work: an address that would send the password in the clear, an
+    /// empty password (which a server takes for a bind as nobody, RFC 4513 §5.1.2), a filter that is none.
+    pub fn from_table(
+        table: &LdapTable,
+        password: zeroize::Zeroizing<String>,
+        read_by_mappings: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SourceError> {
+        let layout = Layout::new(table, read_by_mappings)?;
+        let address = Address::new(table, layout.timeout)?;
+        if table.bind_dn.is_empty() || password.is_empty() {
+            let why = "bind_dn and password must not be empty: that is a bind as nobody, who sees little or nothing";
+            return Err(SourceError::Settings(why.to_owned()));
+        }
+        Ok(Self { address, layout, bind_dn: table.bind_dn.clone(), password, clock })
+    }
+
+    async fn connect(&self) -> Result<Connection, SourceError> {
+        self.address.connect(&self.bind_dn, &self.password).await
+    }
+}
+
+impl std::fmt::Debug for LdapSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LdapSource")
+            .field("address", &self.address)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Source for LdapSource {
+    fn describe(&self) -> String {
+        format!("ldap {}", self.address)
+    }
+
+    async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+        let mut connection = self.connect().await?;
+        let roster = people::read(&mut connection, &self.layout, self.clock.now(), reading, progress).await?;
+        groups::read(&mut connection, &self.layout, &roster, reading, progress).await?;
+        connection.close().await;
+        Ok(())
+    }
+
+    async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        let mut connection = self.connect().await?;
+        let answers = ask::users(&mut connection, &self.layout, self.clock.now(), ids).await;
+        connection.close().await;
+        Ok(answers)
+    }
+
+    async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        let mut connection = self.connect().await?;
+        let answers = ask::groups(&mut connection, &self.layout, ids).await;
+        connection.close().await;
+        Ok(answers)
+    }
+}
