@@ -24,3 +24,27 @@ impl Token {
         scheme.eq_ignore_ascii_case(b"bearer ") && std::hint::black_box(differing) == 0
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn admits(token: &Token, header: &str) -> bool {
+        token.admits(Some(&HeaderValue::from_str(header).unwrap()))
+    }
+
+    #[test]
+    fn i6_only_the_token_is_admitted() {
+        let token = Token::new("s3cret");
+        assert!(admits(&token, "Bearer s3cret") && admits(&token, "BEARER s3cret"));
+        assert!(!token.admits(None));
+        for wrong in
+            ["", "Bearer", "Bearer ", "s3cret", "Basic s3cret", "Bearer  s3cret", "Bearer s3cret0", "Bearer S3cret"]
+        {
+            assert!(!admits(&token, wrong), "{wrong:?}");
+        }
+        // enough guesses for each byte of the digest to be right by chance in some of them
+        assert!((0..4096).all(|guess| !admits(&token, &format!("Bearer {guess}"))));
+    }
+}

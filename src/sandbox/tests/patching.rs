@@ -241,6 +241,22 @@ fn members_are_added_and_removed_by_id() {
         members(json!([{ "op": "remove", "path": format!("members[value eq \"{a}\" or value eq \"{c}\"]") }])).unwrap(),
         [b]
     );
+    // in order, also within one request
+    let (add_b, remove_b) =
+        (json!({ "op": "add", "path": "members", "value": value(&[b]) }), json!({ "op": "remove", "path": one(b) }));
+    assert_eq!(members(json!([remove_b, add_b])).unwrap(), [b]);
+    assert_eq!(members(json!([{ "op": "remove", "path": "members" }, add_b])).unwrap(), [b]);
+    assert_eq!(
+        members(json!([add_b, remove_b, { "op": "add", "path": "members", "value": value(&[a]) }])).unwrap(),
+        [a]
+    );
+    assert_eq!(
+        members(
+            json!([{ "op": "replace", "path": "members", "value": value(&[a, b]) }, { "op": "remove", "path": one(a) }])
+        )
+        .unwrap(),
+        [b]
+    );
 
     let ghost = "0123456789abcdef";
     let table = [
