@@ -11,11 +11,15 @@
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod clock;
 pub mod config;
+pub mod cycle;
 pub mod desired;
+pub mod guard;
 pub mod mapping;
 pub mod model;
+pub mod plan;
 pub mod progress;
 pub mod sandbox;
 pub mod scim;

@@ -288,6 +288,9 @@ pub struct RunSummary {
     pub held: u64,
     /// Failed.
     pub failed: u64,
+    /// Accounts created, for the seat limit.
+    #[serde(default)]
+    pub created: u64,
     /// Calls to the app.
     pub calls: u64,
     /// One line: why it was held or failed.

@@ -70,6 +70,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         held: 0,
         failed: 0,
         calls: 1,
+        created: 0,
         note: String::new(),
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),

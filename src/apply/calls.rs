@@ -1,0 +1,359 @@
+//! Operations of one call each. In: an operation. Out: intent, call, outcome, and what is known afterwards.
+
+use std::future::Future;
+
+use super::retry::{Kind, Next};
+use super::{OpResult, Stop, Worker};
+use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId};
+use crate::plan::{Action, Operation};
+use crate::scim::{CallError, Class, Created, GroupKeys, Match, UserKeys};
+use crate::store::{Effect, Intent, OutcomeResult, StoreError};
+
+/// What a call that went well told us.
+pub(super) enum Reply {
+    Nothing,
+    Echo(Attributes),
+    Created(Created),
+}
+
+/// How one call ended, after all its repetitions.
+pub(super) enum Ended {
+    Well(Reply),
+    Badly(CallError),
+}
+
+impl Worker<'_> {
+    pub(super) async fn single(&self, operation: &Operation) -> OpResult {
+        let target = match self.target(operation) {
+            Ok(target) => target,
+            Err(why) => return OpResult::Failed(why),
+        };
+        let intent = match self.intent(operation, target.app_id.clone()).await {
+            Ok(intent) => intent,
+            Err(error) => return self.broke(error),
+        };
+        let ended = self.send(operation, &target).await;
+        self.conclude(operation, &target, intent, ended).await
+    }
+
+    pub(super) async fn intent(&self, operation: &Operation, app_id: Option<AppId>) -> Result<u64, StoreError> {
+        let intent = Intent {
+            run: self.run.id.clone(),
+            op: operation.op(),
+            lane: operation.lane,
+            object: operation.object.clone(),
+            app_id,
+            changes: operation.changes(),
+            reason: operation.reason.clone(),
+        };
+        self.run.state.intent(intent).await
+    }
+
+    /// The app ids an operation needs, resolved now: some were only made by this run.
+    fn target(&self, operation: &Operation) -> Result<Target, String> {
+        let state = self.run.state;
+        let unreadable = |error: StoreError| error.to_string();
+        let id = operation.object.id();
+        let app_id = match (&operation.app_id, &operation.object) {
+            (Some(app_id), _) => Some(app_id.clone()),
+            (None, ObjectRef::User(_)) => state.user(id).map_err(unreadable)?.map(|row| row.app_id),
+            (None, ObjectRef::Group(_)) => state.group(id).map_err(unreadable)?.map(|row| row.app_id),
+        };
+        let creates = matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
+        if app_id.is_none() && !creates {
+            return Err(format!("not tried: the {} has no account in the app yet", operation.object.kind()));
+        }
+        let manager = match &operation.action {
+            Action::UpdateUser { manager: Some(manager), .. } => {
+                let row = state.user(manager).map_err(unreadable)?;
+                Some(row.ok_or("not tried: the manager has no account in the app yet")?.app_id)
+            }
+            _ => None,
+        };
+        Ok(Target { app_id, manager })
+    }
+
+    async fn send(&self, operation: &Operation, target: &Target) -> Ended {
+        let kind = match operation.action {
+            Action::CreateUser { .. } | Action::CreateGroup { .. } => Kind::Create,
+            _ => Kind::Absolute,
+        };
+        self.attempts(kind, || self.call(operation, target), || self.look(operation)).await
+    }
+
+    /// Tries a call until it goes well or nothing more is to be gained.
+    pub(super) async fn attempts<F, L>(
+        &self,
+        kind: Kind,
+        mut call: impl FnMut() -> F,
+        mut look: impl FnMut() -> L,
+    ) -> Ended
+    where
+        F: Future<Output = Result<Reply, CallError>>,
+        L: Future<Output = Result<Option<Reply>, CallError>>,
+    {
+        let repeat = self.run.repeat;
+        let mut attempt = 1;
+        loop {
+            let error = match call().await {
+                Ok(reply) => {
+                    self.watch(false, repeat.breaker_failures);
+                    return Ended::Well(reply);
+                }
+                Err(error) => error,
+            };
+            let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
+            self.watch(in_trouble, repeat.breaker_failures);
+            let (pause, look_first) = match repeat.next(&error, kind, attempt, chance(attempt, &error)) {
+                Next::GiveUp => return Ended::Badly(error),
+                Next::StopRun => {
+                    self.stop(Stop::Target(stop_text(&error)));
+                    return Ended::Badly(error);
+                }
+                Next::Again(pause) => (pause, false),
+                Next::LookFirst(pause) => (pause, true),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.run.stop.cancelled() => return Ended::Badly(error),
+            }
+            if look_first {
+                match look().await {
+                    Ok(Some(reply)) => return Ended::Well(reply),
+                    Ok(None) => {}
+                    // Without a look nobody knows whether it exists: it must not be made again.
+                    Err(_) => return Ended::Badly(error),
+                }
+            }
+            if self.is_stopped() {
+                return Ended::Badly(error);
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn call(&self, operation: &Operation, target: &Target) -> Result<Reply, CallError> {
+        let app = self.run.app;
+        let source_id = operation.object.id();
+        let nobody = AppId::new("");
+        let id = target.app_id.as_ref().unwrap_or(&nobody);
+        match &operation.action {
+            Action::CreateUser { attributes } => app.create_user(source_id, attributes).await.map(Reply::Created),
+            Action::UpdateUser { set, clear, .. } => {
+                let mut set = set.clone();
+                if let Some(manager) = &target.manager {
+                    set.set(Path::manager(), manager.as_str().into());
+                }
+                app.update_user(id, &set, clear).await.map(Reply::Echo)
+            }
+            Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
+            Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
+            Action::DeleteUser => app.delete_user(id).await.map(|()| Reply::Nothing),
+            Action::CreateGroup { display_name } => {
+                app.create_group(source_id, display_name, &[]).await.map(Reply::Created)
+            }
+            Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
+            Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
+            Action::AddMembers { .. }
+            | Action::RemoveMembers { .. }
+            | Action::AdoptUser { .. }
+            | Action::AdoptGroup { .. }
+            | Action::ReleaseGroup => Ok(Reply::Nothing),
+        }
+    }
+
+    /// Whether a create whose answer was lost was carried out after all.
+    async fn look(&self, operation: &Operation) -> Result<Option<Reply>, CallError> {
+        let app = self.run.app;
+        let source_id = operation.object.id().clone();
+        let created = |id: AppId| Reply::Created(Created { id, echo: Attributes::new() });
+        match &operation.action {
+            Action::CreateUser { attributes } => {
+                let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
+                let keys = UserKeys { source_id, attributes: attributes.clone() };
+                let found = app.look_up_users(&[keys], &mapped).await?;
+                Ok(found.into_iter().find_map(|found| match found {
+                    Match::One { found, .. } => Some(created(found.id)),
+                    Match::Nobody | Match::Conflict { .. } => None,
+                }))
+            }
+            Action::CreateGroup { display_name } => {
+                let keys = GroupKeys { source_id, display_name: display_name.clone() };
+                let found = app.look_up_groups(&[keys]).await?;
+                Ok(found.into_iter().find_map(|found| match found {
+                    Match::One { found, .. } => Some(created(found.id)),
+                    Match::Nobody | Match::Conflict { .. } => None,
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
+        let (result, mut effects, shown) = match ended {
+            Ended::Well(reply) => {
+                let effects = self.effects(operation, target, reply);
+                (OutcomeResult::Done { status: None }, effects, OpResult::Done)
+            }
+            Ended::Badly(error) => self.failure(operation, &error),
+        };
+        if shown == OpResult::Done {
+            self.settle(&operation.object, &mut effects);
+        }
+        match self.run.state.outcome(intent, result, effects).await {
+            Ok(()) => shown,
+            Err(error) => self.broke(error),
+        }
+    }
+
+    fn failure(&self, operation: &Operation, error: &CallError) -> (OutcomeResult, Vec<Effect>, OpResult) {
+        let mut reason = error.to_string();
+        let mut effects = Vec::new();
+        let addressed = !matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
+        if error.class == Class::NotFound && addressed {
+            // Somebody deleted it in the app: the link leads nowhere. The next run looks it up and makes it anew.
+            reason = format!("{reason}; it is gone from the app, the next run looks for it again");
+            effects.push(match &operation.object {
+                ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
+                ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },
+            });
+        }
+        effects.push(self.failed(&operation.object, &reason));
+        let result = outcome_of(error, &reason);
+        (result, effects, OpResult::Failed(reason))
+    }
+
+    /// What is known after a call that went well.
+    fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
+        let id = operation.object.id().clone();
+        let now = self.run.clock.now();
+        let active = |active| Effect::UserSent {
+            id: id.clone(),
+            set: Attributes::new(),
+            clear: Vec::new(),
+            active: Some(active),
+            echo: Attributes::new(),
+        };
+        let wire = self.run.wire;
+        match (&operation.action, reply) {
+            (Action::CreateUser { attributes }, Reply::Created(created)) => {
+                let mut effects = vec![
+                    Effect::UserLinked { id: id.clone(), app_id: created.id, provenance: Provenance::Created },
+                    sent(&id, attributes.clone(), Vec::new(), Some(true), created.echo),
+                ];
+                effects.extend(self.source_seen(&id, attributes, &[]));
+                effects
+            }
+            (Action::UpdateUser { set, clear, .. }, reply) => {
+                let mut set = set.clone();
+                if let Some(manager) = &target.manager {
+                    set.set(Path::manager(), manager.as_str().into());
+                }
+                let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+                let seen = self.source_seen(&id, &set, clear);
+                let mut effects = vec![sent(&id, set, clear.clone(), None, echo)];
+                effects.extend(seen);
+                effects
+            }
+            (Action::ActivateUser, _) => vec![active(true)],
+            (Action::DeactivateUser, _) if wire.inactive_effect == InactiveEffect::DeletesResource => {
+                vec![Effect::AccessLost { user: id.clone(), at: now }, Effect::UserUnlinked { id }]
+            }
+            (Action::DeleteUser, _) if wire.delete_effect != DeleteEffect::Deactivates => {
+                vec![Effect::AccessLost { user: id.clone(), at: now }, Effect::UserUnlinked { id }]
+            }
+            (Action::DeactivateUser | Action::DeleteUser, _) => {
+                vec![Effect::AccessLost { user: id.clone(), at: now }, active(false)]
+            }
+            (Action::CreateGroup { display_name }, Reply::Created(created)) => vec![Effect::GroupLinked {
+                id,
+                app_id: created.id,
+                provenance: Provenance::Created,
+                name: display_name.clone(),
+            }],
+            (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
+            (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The directory's values at which attributes that follow it only on change were pushed.
+    fn source_seen(&self, id: &SourceId, set: &Attributes, clear: &[Path]) -> Option<Effect> {
+        let watched = self.run.on_source_change;
+        let seen: Attributes =
+            watched.iter().filter_map(|path| set.get(path).map(|value| (path.clone(), value.clone()))).collect();
+        let gone: Vec<Path> = watched.iter().filter(|path| clear.contains(path)).cloned().collect();
+        (!seen.is_empty() || !gone.is_empty()).then(|| Effect::UserSource { id: id.clone(), seen, gone })
+    }
+}
+
+struct Target {
+    app_id: Option<AppId>,
+    manager: Option<AppId>,
+}
+
+/// The note of values sent: of the echo only what differs is worth keeping.
+fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>, echo: Attributes) -> Effect {
+    let echo = echo.into_iter().filter(|(path, value)| set.get(path) != Some(value)).collect();
+    Effect::UserSent { id: id.clone(), set, clear, active, echo }
+}
+
+/// What the journal says of a call that failed.
+pub(super) fn outcome_of(error: &CallError, reason: &str) -> OutcomeResult {
+    match error.maybe_done {
+        true => OutcomeResult::Unknown { detail: reason.to_owned() },
+        false => OutcomeResult::Failed { status: error.status, detail: reason.to_owned() },
+    }
+}
+
+/// Adoptions and releases: known without a call.
+pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
+    let id = operation.object.id().clone();
+    match (&operation.action, &operation.app_id) {
+        (Action::AdoptUser { found, source, .. }, _) => {
+            let mut effects = vec![
+                Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: Provenance::Adopted },
+                Effect::UserSent {
+                    id: id.clone(),
+                    set: found.attributes.clone(),
+                    clear: Vec::new(),
+                    active: Some(found.active),
+                    echo: Attributes::new(),
+                },
+            ];
+            if !source.is_empty() {
+                effects.push(Effect::UserSource { id, seen: source.clone(), gone: Vec::new() });
+            }
+            effects
+        }
+        (Action::AdoptGroup { display_name, present, .. }, Some(app_id)) => {
+            let mut effects = vec![Effect::GroupLinked {
+                id: id.clone(),
+                app_id: app_id.clone(),
+                provenance: Provenance::Adopted,
+                name: display_name.clone(),
+            }];
+            if !present.is_empty() {
+                effects.push(Effect::MembersAdded { group: id, users: present.clone() });
+            }
+            effects
+        }
+        (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
+        _ => Vec::new(),
+    }
+}
+
+/// Why the whole run ends, in one sentence.
+fn stop_text(error: &CallError) -> String {
+    match error.class {
+        Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
+        _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
+    }
+}
+
+/// Spreads repetitions: a cheap number in 0..1 that differs from object to object and try to try, and needs no randomness.
+fn chance(attempt: u32, error: &CallError) -> f64 {
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(error.path.as_bytes(), u64::from(attempt));
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}

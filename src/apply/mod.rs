@@ -1,0 +1,339 @@
+//! Doing it. In: a cleared plan. Out: a result for each operation, and the journal's word for every call.
+//!
+//! Decides nothing: a plan is specific enough that only *whether* a call may still be made is left (stop asked for, credential
+//! dead, app in trouble). Intent is on the disk before a call and its outcome is written after it; a call whose outcome nobody
+//! knows is looked up before it is repeated. One writer per object, many objects at once.
+
+mod calls;
+mod members;
+mod recover;
+mod retry;
+
+pub use recover::{RecoverError, recover};
+pub use retry::Repeat;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::profile::UserWire;
+use crate::guard::Cleared;
+use crate::model::{Lane, ObjectRef, Path, RunId};
+use crate::plan::{Action, Blocked, Operation};
+use crate::progress::Progress;
+use crate::scim::AppWrite;
+use crate::store::{Effect, FailureNote, State, StoreError};
+
+/// How an operation went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpResult {
+    /// Carried out.
+    Done,
+    /// The guard, or somebody, has to let it pass.
+    Held,
+    /// It went wrong; the reason.
+    Failed(String),
+}
+
+/// Why a run ended before its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The app no longer takes the credential, or the address is wrong: nothing will work.
+    Target(String),
+    /// The app failed too often in a row.
+    Breaker(String),
+    /// Somebody asked.
+    Asked,
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Target(why) | Self::Breaker(why) => f.write_str(why),
+            Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
+        }
+    }
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For each operation, in the plan's order.
+    pub results: Vec<OpResult>,
+    /// Why it ended early.
+    pub stop: Option<Stop>,
+}
+
+/// Judges absences again, just before they are acted on.
+#[async_trait]
+pub trait Recheck: Send + Sync {
+    /// For each object that a plan believes absent: whether it still is.
+    async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool>;
+}
+
+/// What a run needs beside the plan.
+pub struct Run<'a> {
+    /// Its id.
+    pub id: RunId,
+    /// The app.
+    pub app: &'a dyn AppWrite,
+    /// The state.
+    pub state: &'a dyn State,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Judges absences again.
+    pub recheck: &'a dyn Recheck,
+    /// Attributes pushed only when the directory's value changes.
+    pub on_source_change: &'a [Path],
+    /// What the app does with people who are switched off or deleted.
+    pub wire: &'a UserWire,
+    /// How many calls at once.
+    pub in_flight: usize,
+    /// How failures are repeated.
+    pub repeat: Repeat,
+    /// Set when no further call may begin.
+    pub stop: &'a CancellationToken,
+    /// Hears of each operation that ended.
+    pub progress: &'a dyn Progress,
+}
+
+/// Carries a cleared plan out.
+///
+/// # Errors
+/// When the state can't be written: no call is made whose intent is not on the disk.
+pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreError> {
+    let worker = Worker {
+        run,
+        failures: run.state.failures()?.into_iter().collect(),
+        stopped: Mutex::new(None),
+        server_failures: AtomicU32::new(0),
+        broken: Mutex::new(None),
+    };
+    let operations = &cleared.plan().operations;
+    let mut results: Vec<OpResult> = operations
+        .iter()
+        .map(|operation| match &operation.blocked {
+            Some(Blocked::Failed(why)) => OpResult::Failed(why.clone()),
+            _ => OpResult::Held,
+        })
+        .collect();
+    run.progress.stage("applying", Some(operations.len() as u64));
+    worker.note_blocked(operations).await?;
+    for (lane, phase) in stations(operations) {
+        let mut due: Vec<usize> = (0..operations.len())
+            .filter(|&at| cleared.allows(at))
+            .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == (lane, phase)))
+            .collect();
+        if lane == Lane::Absences {
+            due = worker.judge_again(operations, due, &mut results).await;
+        }
+        worker.station(operations, &due, &mut results).await?;
+    }
+    let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Outcome { results, stop })
+}
+
+/// The (lane, phase) pairs of a plan, in order: each is finished before the next begins.
+fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
+    let mut all: Vec<_> = operations.iter().map(|operation| (operation.lane, operation.phase())).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// One run's shared hands.
+struct Worker<'a> {
+    run: &'a Run<'a>,
+    failures: HashMap<ObjectRef, FailureNote>,
+    stopped: Mutex<Option<Stop>>,
+    /// Server errors in a row, over all objects.
+    server_failures: AtomicU32,
+    /// The first failure of the state itself.
+    broken: Mutex<Option<StoreError>>,
+}
+
+impl Worker<'_> {
+    /// Operations of one lane and phase, several at once. Those on one object go one after the other.
+    async fn station(
+        &self,
+        operations: &[Operation],
+        due: &[usize],
+        results: &mut [OpResult],
+    ) -> Result<(), StoreError> {
+        let mut by_object: Vec<Vec<usize>> = Vec::new();
+        let mut place: HashMap<&ObjectRef, usize> = HashMap::new();
+        for &at in due {
+            let Some(operation) = operations.get(at) else { continue };
+            let slot = *place.entry(&operation.object).or_insert_with(|| {
+                by_object.push(Vec::new());
+                by_object.len() - 1
+            });
+            if let Some(chain) = by_object.get_mut(slot) {
+                chain.push(at);
+            }
+        }
+        if due.iter().all(|&at| operations.get(at).is_some_and(|op| op.phase() == 0)) {
+            return self.notes(operations, due, results).await;
+        }
+        let mut under_way = futures_util::stream::iter(by_object)
+            .map(|chain| async move {
+                let mut ended = Vec::with_capacity(chain.len());
+                for at in chain {
+                    if let Some(operation) = operations.get(at) {
+                        ended.push((at, self.operation(operation).await));
+                        self.run.progress.advance(1);
+                    }
+                }
+                ended
+            })
+            .buffer_unordered(self.run.in_flight.max(1));
+        while let Some(ended) = under_way.next().await {
+            for (at, result) in ended {
+                if let Some(slot) = results.get_mut(at) {
+                    *slot = result;
+                }
+            }
+        }
+        drop(under_way);
+        match self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Operations without a call: adoptions and releases. Many go into one record.
+    async fn notes(&self, operations: &[Operation], due: &[usize], results: &mut [OpResult]) -> Result<(), StoreError> {
+        if self.is_stopped() {
+            self.mark(due, results, "not tried: the run was stopped");
+            return Ok(());
+        }
+        let mut effects = Vec::new();
+        for &at in due {
+            let Some(operation) = operations.get(at) else { continue };
+            effects.extend(calls::effects_without_call(operation));
+            self.settle(&operation.object, &mut effects);
+            if let Some(slot) = results.get_mut(at) {
+                *slot = OpResult::Done;
+            }
+            self.run.progress.advance(1);
+        }
+        match effects.is_empty() {
+            true => Ok(()),
+            false => self.run.state.noted(&self.run.id, "adopted or released", effects).await,
+        }
+    }
+
+    fn mark(&self, due: &[usize], results: &mut [OpResult], why: &str) {
+        for &at in due {
+            if let Some(slot) = results.get_mut(at) {
+                *slot = OpResult::Failed(why.to_owned());
+            }
+        }
+    }
+
+    /// Asks once more about everybody who is to lose access for being absent. Whoever is there again is left alone.
+    async fn judge_again(&self, operations: &[Operation], due: Vec<usize>, results: &mut [OpResult]) -> Vec<usize> {
+        let objects: Vec<ObjectRef> =
+            due.iter().filter_map(|&at| operations.get(at)).map(|operation| operation.object.clone()).collect();
+        if objects.is_empty() || self.is_stopped() {
+            return due;
+        }
+        let verdicts = self.run.recheck.still_absent(&objects).await;
+        let mut still = Vec::with_capacity(due.len());
+        for (at, absent) in due.into_iter().zip(verdicts) {
+            match absent {
+                true => still.push(at),
+                false => self.mark(&[at], results, "not done: the directory shows it again; the next run looks anew"),
+            }
+        }
+        still
+    }
+
+    /// Conflicts found while planning are failures of their objects, with a next try.
+    async fn note_blocked(&self, operations: &[Operation]) -> Result<(), StoreError> {
+        let effects: Vec<Effect> = operations
+            .iter()
+            .filter_map(|operation| match &operation.blocked {
+                Some(Blocked::Failed(why)) => Some((operation, why)),
+                _ => None,
+            })
+            // The same words again would only lengthen the journal.
+            .filter(|(operation, why)| self.failures.get(&operation.object).is_none_or(|note| note.reason != **why))
+            .map(|(operation, why)| self.failed(&operation.object, why))
+            .collect();
+        match effects.is_empty() {
+            true => Ok(()),
+            false => self.run.state.noted(&self.run.id, "set aside", effects).await,
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        if self.run.stop.is_cancelled() {
+            self.stop(Stop::Asked);
+        }
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            || self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn stop(&self, why: Stop) {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    /// The state failed: nothing more may be sent.
+    fn broke(&self, error: StoreError) -> OpResult {
+        let text = error.to_string();
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        OpResult::Failed(text)
+    }
+
+    /// An object is in step again: its note goes.
+    fn settle(&self, object: &ObjectRef, effects: &mut Vec<Effect>) {
+        if self.failures.contains_key(object) {
+            effects.push(Effect::Settled { object: object.clone() });
+        }
+    }
+
+    /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
+    fn failed(&self, object: &ObjectRef, reason: &str) -> Effect {
+        let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
+        let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
+        let now = self.run.clock.now();
+        let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
+        let note = FailureNote { reason: reason.to_owned(), attempts, next_try };
+        Effect::Failed { object: object.clone(), note }
+    }
+
+    /// Server errors in a row open the breaker; any good answer closes it.
+    fn watch(&self, server_error: bool, limit: u32) {
+        if !server_error {
+            self.server_failures.store(0, Ordering::Relaxed);
+        } else if self.server_failures.fetch_add(1, Ordering::Relaxed) + 1 >= limit {
+            self.stop(Stop::Breaker(format!(
+                "the app failed {limit} times in a row; the rest is left for the next run"
+            )));
+        }
+    }
+
+    async fn operation(&self, operation: &Operation) -> OpResult {
+        if self.is_stopped() {
+            return OpResult::Failed("not tried: the run was stopped".to_owned());
+        }
+        match &operation.action {
+            Action::AddMembers { users } => self.members(operation, users, true).await,
+            Action::RemoveMembers { users, .. } => self.members(operation, users, false).await,
+            _ => self.single(operation).await,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -1,0 +1,129 @@
+//! The questions of a survey, put to app and directory. In: a survey. Out: answers. Nothing is changed anywhere.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use super::{CycleError, Job};
+use crate::apply::Recheck;
+use crate::desired::Desired;
+use crate::model::{ObjectRef, SourceId};
+use crate::plan::{Answers, Survey};
+use crate::scim::{AppGroup, CallError, GroupKeys, Match, UserKeys};
+use crate::source::{Presence, Source};
+
+pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Survey) -> Result<Answers, CycleError> {
+    let mut answers = Answers::default();
+    if !survey.newcomers.is_empty() {
+        let keys: Vec<UserKeys> = survey
+            .newcomers
+            .iter()
+            .map(|person| UserKeys { source_id: person.id.clone(), attributes: person.attributes.clone() })
+            .collect();
+        job.progress.stage("looking people up in the app", Some(keys.len() as u64));
+        answers.users = job.app.look_up_users(&keys, &job.mapped()).await?;
+    }
+    answers.groups = groups(job, desired, survey).await?;
+    if !survey.absent.is_empty() {
+        job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
+        answers.absent = job.source.ask_users(&survey.absent).await?;
+    }
+    let unseen: Vec<SourceId> =
+        survey.lost_groups.iter().filter(|(_, _, ix)| ix.is_none()).map(|(id, ..)| id.clone()).collect();
+    let asked = if unseen.is_empty() { Vec::new() } else { job.source.ask_groups(&unseen).await? };
+    let mut asked = asked.into_iter();
+    answers.lost_groups = survey
+        .lost_groups
+        .iter()
+        .map(|(_, _, ix)| match ix {
+            Some(_) => Presence::Present,
+            None => asked.next().unwrap_or(Presence::Unknown),
+        })
+        .collect();
+    Ok(answers)
+}
+
+async fn groups(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    survey: &Survey,
+) -> Result<Vec<Option<Match<AppGroup>>>, CallError> {
+    let mut places = Vec::new();
+    let mut keys = Vec::new();
+    for (at, ix) in survey.new_groups.iter().enumerate() {
+        let (Some(group), Some(row)) = (desired.group(*ix), desired.snapshot.group(*ix)) else { continue };
+        if group.problem.is_none() {
+            places.push(at);
+            keys.push(GroupKeys { source_id: row.id.clone(), display_name: group.name.clone() });
+        }
+    }
+    let mut answers: Vec<Option<Match<AppGroup>>> = survey.new_groups.iter().map(|_| None).collect();
+    if keys.is_empty() {
+        return Ok(answers);
+    }
+    job.progress.stage("looking groups up in the app", Some(keys.len() as u64));
+    let found = job.app.look_up_groups(&keys).await?;
+    for (at, found) in places.into_iter().zip(found) {
+        let found = match found {
+            Match::One { found, by } => with_members(job, found, by).await?,
+            other => other,
+        };
+        if let Some(slot) = answers.get_mut(at) {
+            *slot = Some(found);
+        }
+    }
+    Ok(answers)
+}
+
+/// A group that is to be taken over is read with its members: nobody is added twice.
+async fn with_members(job: &Job<'_>, found: AppGroup, by: String) -> Result<Match<AppGroup>, CallError> {
+    if !job.rules.profile.read.members_readable {
+        return Ok(Match::One { found, by });
+    }
+    Ok(match job.app.get_group(&found.id).await? {
+        Some(found) => Match::One { found, by },
+        None => Match::Conflict { detail: format!("the app lists the group {} but does not show it", found.id) },
+    })
+}
+
+/// Asks the directory again, just before an absence is acted on.
+pub(super) struct Again<'a> {
+    source: &'a dyn Source,
+    /// What the directory called gone. Whoever leaves for another reason has nothing to be asked about.
+    gone: HashSet<ObjectRef>,
+}
+
+impl<'a> Again<'a> {
+    pub(super) fn new(source: &'a dyn Source, survey: &Survey, answers: &Answers) -> Self {
+        let users = survey.absent.iter().map(|id| ObjectRef::User(id.clone())).zip(&answers.absent);
+        let groups = survey.lost_groups.iter().map(|(id, ..)| ObjectRef::Group(id.clone())).zip(&answers.lost_groups);
+        let gone = users.chain(groups).filter(|(_, answer)| **answer == Presence::Gone).map(|(object, _)| object);
+        Self { source, gone: gone.collect() }
+    }
+
+    fn ids<'o>(&'o self, objects: &'o [ObjectRef], users: bool) -> Vec<SourceId> {
+        let asked = objects.iter().filter(|object| self.gone.contains(*object));
+        asked.filter(|object| matches!(object, ObjectRef::User(_)) == users).map(|object| object.id().clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Recheck for Again<'_> {
+    async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool> {
+        let (users, groups) = (self.ids(objects, true), self.ids(objects, false));
+        // A directory that can't be asked has confirmed nothing: the harmless reading is that they are there.
+        let unknown = |error, count| {
+            tracing::warn!(%error, "the directory could not be asked again about absent people or groups");
+            vec![Presence::Unknown; count]
+        };
+        let answers = self.source.ask_users(&users).await.unwrap_or_else(|error| unknown(error, users.len()));
+        let of_groups = self.source.ask_groups(&groups).await.unwrap_or_else(|error| unknown(error, groups.len()));
+        let (mut answers, mut of_groups) = (answers.into_iter(), of_groups.into_iter());
+        let mut still = |object: &ObjectRef| match object {
+            _ if !self.gone.contains(object) => true,
+            ObjectRef::User(_) => answers.next() == Some(Presence::Gone),
+            ObjectRef::Group(_) => of_groups.next() == Some(Presence::Gone),
+        };
+        objects.iter().map(&mut still).collect()
+    }
+}

@@ -1,0 +1,327 @@
+//! What a cycle says of itself. In: a cleared plan and its outcome. Out: the numbers and lines that people and scripts read.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::apply::{OpResult, Outcome, Stop};
+use crate::guard::{Cleared, Hold};
+use crate::model::{Change, Counts, Lane, ObjectRef, Op, RunId, TenantName};
+use crate::plan::Operation;
+use crate::scim::CallStats;
+use crate::store::RunSummary;
+
+/// How a cycle ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All done.
+    Ok,
+    /// Some objects failed, the rest is done.
+    Partial,
+    /// Something waits for approval.
+    Held,
+    /// The run stopped before its end.
+    Failed,
+}
+
+impl Status {
+    /// The word used in JSON and in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A cycle, for people and scripts. `planned = done + held + failed` holds for a run (I11).
+#[derive(Debug)]
+pub struct Report {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// The run.
+    pub run: RunId,
+    /// What the directory held.
+    pub snapshot: Counts,
+    /// The plan with the guard's word; `None` when everything was held before there was one.
+    pub cleared: Option<Cleared>,
+    /// For each operation; empty for a preview.
+    pub results: Vec<OpResult>,
+    /// Holds that concern everything.
+    pub holds: Vec<Hold>,
+    /// Why it ended early.
+    pub stop: Option<Stop>,
+    /// Interrupted calls of an earlier run whose outcome was found out.
+    pub recovered: usize,
+    /// Calls made to the app.
+    pub calls: CallStats,
+    /// Whether it was only a preview.
+    pub dry_run: bool,
+    /// Whether the reading counts as accepted: the next one is measured by it.
+    pub counts_accepted: bool,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+impl Report {
+    pub(super) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            run,
+            snapshot,
+            cleared: None,
+            results: Vec::new(),
+            holds: Vec::new(),
+            stop: None,
+            recovered: 0,
+            calls: CallStats::default(),
+            dry_run: false,
+            counts_accepted: true,
+            started,
+            ended: started,
+        }
+    }
+
+    pub(super) fn hold_everything(&mut self, hold: Hold) {
+        self.holds.push(hold);
+        self.counts_accepted = false;
+    }
+
+    pub(super) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
+        self.holds.extend_from_slice(cleared.holds());
+        self.cleared = Some(cleared);
+        self.calls = calls;
+        self.dry_run = true;
+        self.ended = now;
+    }
+
+    pub(super) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
+        self.holds.extend_from_slice(cleared.holds());
+        self.cleared = Some(cleared);
+        self.results = outcome.results;
+        self.stop = outcome.stop;
+    }
+
+    /// The planned operations.
+    pub fn operations(&self) -> &[Operation] {
+        self.cleared.as_ref().map_or(&[], |cleared| &cleared.plan().operations)
+    }
+
+    /// The plan's hash; empty when there was no plan.
+    pub fn plan_hash(&self) -> &str {
+        self.cleared.as_ref().map_or("", |cleared| &cleared.plan().hash)
+    }
+
+    /// How one operation went, or, in a preview, what would become of it.
+    pub fn result(&self, at: usize) -> Shown<'_> {
+        match self.results.get(at) {
+            Some(OpResult::Done) => Shown::Done,
+            Some(OpResult::Held) => Shown::Held,
+            Some(OpResult::Failed(why)) => Shown::Failed(why),
+            None => match self.operations().get(at).and_then(|operation| operation.blocked.as_ref()) {
+                Some(crate::plan::Blocked::Failed(why)) => Shown::Failed(why),
+                Some(crate::plan::Blocked::Held(_)) => Shown::Held,
+                None if self.cleared.as_ref().is_some_and(|cleared| cleared.allows(at)) => Shown::Planned,
+                None => Shown::Held,
+            },
+        }
+    }
+
+    /// Planned, done, held, failed. In a preview nothing is done.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { planned: self.operations().len() as u64, ..Tally::default() };
+        for at in 0..self.operations().len() {
+            match self.result(at) {
+                Shown::Done => tally.done += 1,
+                Shown::Held => tally.held += 1,
+                Shown::Failed(_) => tally.failed += 1,
+                Shown::Planned => {}
+            }
+        }
+        tally
+    }
+
+    /// How it ended.
+    pub fn status(&self) -> Status {
+        match self.stop {
+            Some(Stop::Target(_) | Stop::Breaker(_)) => return Status::Failed,
+            Some(Stop::Asked) => return Status::Partial,
+            None => {}
+        }
+        let tally = self.tally();
+        if !self.holds.is_empty() || tally.held > 0 {
+            Status::Held
+        } else if tally.failed > 0 {
+            Status::Partial
+        } else {
+            Status::Ok
+        }
+    }
+
+    pub(super) fn to_summary(&self) -> RunSummary {
+        let tally = self.tally();
+        let created = (0..self.results.len())
+            .filter(|&at| self.operations().get(at).is_some_and(|op| op.op() == Op::CreateUser))
+            .filter(|&at| matches!(self.result(at), Shown::Done))
+            .count();
+        let note = match (&self.stop, self.holds.first()) {
+            (Some(stop), _) => stop.to_string(),
+            (None, Some(hold)) => format!("{}: {}", hold.reason, hold.detail),
+            (None, None) => String::new(),
+        };
+        RunSummary {
+            run: self.run.clone(),
+            plan: self.plan_hash().to_owned(),
+            status: self.status().name().to_owned(),
+            planned: tally.planned,
+            done: tally.done,
+            held: tally.held,
+            failed: tally.failed,
+            created: created as u64,
+            calls: self.calls.total,
+            note,
+            counts: self.counts_accepted.then_some(self.snapshot),
+            started: self.started,
+            ended: self.ended,
+        }
+    }
+}
+
+/// One operation's result, as shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown<'a> {
+    /// It would be sent.
+    Planned,
+    /// Carried out.
+    Done,
+    /// It waits.
+    Held,
+    /// It failed; the reason.
+    Failed(&'a str),
+}
+
+/// The numbers of a cycle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Operations in the plan.
+    pub planned: u64,
+    /// Carried out.
+    pub done: u64,
+    /// Waiting.
+    pub held: u64,
+    /// Failed.
+    pub failed: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    op: &'static str,
+    lane: Lane,
+    source_id: &'a str,
+    app_id: Option<&'a str>,
+    name: &'a str,
+    kind: &'static str,
+    changes: Vec<Change>,
+    reason: &'a str,
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+struct Lines<'a>(&'a Report);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let operations = self.0.operations();
+        let mut seq = serializer.serialize_seq(Some(operations.len()))?;
+        for (at, operation) in operations.iter().enumerate() {
+            let shown = self.0.result(at);
+            let blocked = match &operation.blocked {
+                Some(crate::plan::Blocked::Held(why) | crate::plan::Blocked::Failed(why)) => Some(why.as_str()),
+                None => None,
+            };
+            seq.serialize_element(&Line {
+                op: operation.op().name(),
+                lane: operation.lane,
+                source_id: operation.object.id().as_str(),
+                app_id: operation.app_id.as_ref().map(crate::model::AppId::as_str),
+                name: &operation.name,
+                kind: match operation.object {
+                    ObjectRef::User(_) => "user",
+                    ObjectRef::Group(_) => "group",
+                },
+                changes: operation.changes(),
+                reason: &operation.reason,
+                result: match shown {
+                    Shown::Planned => "planned",
+                    Shown::Done => "done",
+                    Shown::Held => "held",
+                    Shown::Failed(_) => "failed",
+                },
+                detail: if let Shown::Failed(why) = shown { Some(why) } else { blocked },
+            })?;
+        }
+        seq.end()
+    }
+}
+
+/// The JSON of the command line's contract.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Calls<'a> {
+            total: u64,
+            #[serde(flatten)]
+            by_method: &'a BTreeMap<String, u64>,
+        }
+        #[derive(Serialize)]
+        struct Document<'a> {
+            tenant: &'a TenantName,
+            run: &'a RunId,
+            plan: &'a str,
+            status: Status,
+            dry_run: bool,
+            snapshot: Counts,
+            operations: Lines<'a>,
+            summary: BTreeMap<Op, u64>,
+            planned: u64,
+            done: u64,
+            held: u64,
+            failed: u64,
+            calls: Calls<'a>,
+            holds: &'a [Hold],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            stopped: Option<String>,
+            started: Timestamp,
+            ended: Timestamp,
+        }
+        let tally = self.tally();
+        Document {
+            tenant: &self.tenant,
+            run: &self.run,
+            plan: self.plan_hash(),
+            status: self.status(),
+            dry_run: self.dry_run,
+            snapshot: self.snapshot,
+            operations: Lines(self),
+            summary: self.cleared.as_ref().map(|cleared| cleared.plan().summary()).unwrap_or_default(),
+            planned: tally.planned,
+            done: tally.done,
+            held: tally.held,
+            failed: tally.failed,
+            calls: Calls { total: self.calls.total, by_method: &self.calls.by_method },
+            holds: &self.holds,
+            stopped: self.stop.as_ref().map(ToString::to_string),
+            started: self.started,
+            ended: self.ended,
+        }
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,129 @@
+//! Who is linked, at a glance. In: the state's index, or its rows. Out: number and fingerprint by id hash.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use crate::model::{Bits, UserNumber};
+use crate::source::id_hash;
+use crate::store::{Baseline, Index, IndexEntry, StoreError};
+
+/// A link, as the survey needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedUser {
+    /// The person's number in membership sets.
+    pub number: UserNumber,
+    /// The fingerprint at which the account was in step; `None` if that is not known.
+    pub fingerprint: Option<u64>,
+}
+
+/// A group's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedGroup {
+    /// The fingerprint at which the group was in step; `None` if that is not known.
+    pub fingerprint: Option<u64>,
+}
+
+/// The mark of an index entry that was in step when the index was written. Others are linked but have to be looked at.
+pub const IN_STEP: u8 = 1;
+
+/// The mark of an index entry of somebody who is absent and whose account is as it shall stay.
+pub const FINISHED: u8 = 2;
+
+/// All links of a tenant.
+pub enum Links {
+    /// From the last cycle: nothing else has to be read.
+    Index(Index),
+    /// From the rows: every object is looked at closely.
+    Rows {
+        /// People by id hash.
+        users: HashMap<u64, UserNumber>,
+        /// Every number, also of people who share a hash.
+        numbers: Vec<UserNumber>,
+        /// Groups by id hash.
+        groups: HashSet<u64>,
+    },
+}
+
+impl Links {
+    /// Reads the rows.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn from_rows(baseline: &dyn Baseline) -> Result<Self, StoreError> {
+        let mut users = HashMap::new();
+        let mut numbers = Vec::new();
+        baseline.linked_users(&mut |id, row| {
+            users.insert(id_hash(id.as_str()), row.number);
+            numbers.push(row.number);
+            ControlFlow::Continue(())
+        })?;
+        let groups = baseline.groups()?.into_iter().map(|(id, _)| id_hash(id.as_str())).collect();
+        Ok(Self::Rows { users, numbers, groups })
+    }
+
+    /// The link of the person with this id hash.
+    pub fn user(&self, hash: u64) -> Option<LinkedUser> {
+        match self {
+            Self::Index(index) => index
+                .user(hash)
+                .map(|(_, entry)| LinkedUser { number: UserNumber(entry.number), fingerprint: in_step(entry) }),
+            Self::Rows { users, .. } => users.get(&hash).map(|&number| LinkedUser { number, fingerprint: None }),
+        }
+    }
+
+    /// The link of the group with this id hash.
+    pub fn group(&self, hash: u64) -> Option<LinkedGroup> {
+        match self {
+            Self::Index(index) => index.group(hash).map(|(_, entry)| LinkedGroup { fingerprint: in_step(entry) }),
+            Self::Rows { groups, .. } => groups.contains(&hash).then_some(LinkedGroup { fingerprint: None }),
+        }
+    }
+
+    /// How many groups are linked.
+    pub fn group_count(&self) -> usize {
+        match self {
+            Self::Index(index) => index.groups.len(),
+            Self::Rows { groups, .. } => groups.len(),
+        }
+    }
+
+    pub(super) fn user_numbers(&self) -> Box<dyn Iterator<Item = UserNumber> + '_> {
+        match self {
+            Self::Index(index) => Box::new(index.users.iter().map(|entry| UserNumber(entry.number))),
+            Self::Rows { numbers, .. } => Box::new(numbers.iter().copied()),
+        }
+    }
+
+    /// Hash, number and marks of linked people whose numbers are not in `seen`.
+    pub fn unseen<'a>(&'a self, seen: &'a Bits) -> Box<dyn Iterator<Item = (u64, UserNumber, u8)> + 'a> {
+        match self {
+            Self::Index(index) => {
+                let all = index.users.iter().map(|entry| (entry.id_hash, UserNumber(entry.number), entry.flags));
+                Box::new(all.filter(|(_, number, _)| !seen.contains(number.0 as usize)))
+            }
+            Self::Rows { users, .. } => {
+                let all = users.iter().map(|(&hash, &number)| (hash, number, 0));
+                Box::new(all.filter(|(_, number, _)| !seen.contains(number.0 as usize)))
+            }
+        }
+    }
+
+    /// The numbers of people who are not marked [`FINISHED`].
+    pub(super) fn unfinished(&self) -> Box<dyn Iterator<Item = UserNumber> + '_> {
+        match self {
+            Self::Index(index) => Box::new(
+                index.users.iter().filter(|entry| entry.flags & FINISHED == 0).map(|entry| UserNumber(entry.number)),
+            ),
+            Self::Rows { numbers, .. } => Box::new(numbers.iter().copied()),
+        }
+    }
+
+    /// One more than the highest number.
+    pub fn number_range(&self) -> usize {
+        self.user_numbers().map(|number| number.0 as usize + 1).max().unwrap_or(0)
+    }
+}
+
+fn in_step(entry: &IndexEntry) -> Option<u64> {
+    (entry.flags & IN_STEP != 0).then_some(entry.fingerprint)
+}

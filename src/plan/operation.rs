@@ -1,0 +1,194 @@
+//! One change to the app, complete enough that whoever carries it out has nothing left to decide.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, SourceId};
+use crate::scim::AppUser;
+
+/// A person in a membership change: the id counts, the name is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The directory's id.
+    pub id: SourceId,
+    /// The user name.
+    pub name: String,
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// A new account.
+    CreateUser {
+        /// What it shall hold.
+        attributes: Attributes,
+    },
+    /// An account that is already there becomes ours. No call; differences follow as an update.
+    AdoptUser {
+        /// The account as the app showed it.
+        found: AppUser,
+        /// By which attribute it was recognised.
+        by: String,
+        /// The directory's values, as of now, of attributes that are pushed only when these change.
+        source: Attributes,
+    },
+    /// Attributes change.
+    UpdateUser {
+        /// What the app is believed to hold at these paths.
+        before: Attributes,
+        /// New values.
+        set: Attributes,
+        /// Attributes to take away.
+        clear: Vec<Path>,
+        /// The manager to set once they have an account: a directory id.
+        manager: Option<SourceId>,
+    },
+    /// `active` becomes true.
+    ActivateUser,
+    /// `active` becomes false.
+    DeactivateUser,
+    /// The account is deleted.
+    DeleteUser,
+    /// A new group, its members follow.
+    CreateGroup {
+        /// Its name.
+        display_name: String,
+    },
+    /// A group that is already there becomes ours. No call.
+    AdoptGroup {
+        /// Its name in the app.
+        display_name: String,
+        /// People we manage who are already in it.
+        present: Vec<SourceId>,
+        /// By which attribute it was recognised.
+        by: String,
+    },
+    /// A group's name changes.
+    RenameGroup {
+        /// The name in the app.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// People become members.
+    AddMembers {
+        /// Who.
+        users: Vec<Member>,
+    },
+    /// People are no longer members.
+    RemoveMembers {
+        /// Who.
+        users: Vec<Member>,
+        /// How many members of ours the group had, for the guard.
+        of: u64,
+    },
+    /// The group is deleted.
+    DeleteGroup {
+        /// How many members of ours it had, for the guard.
+        of: u64,
+    },
+    /// The group stays in the app as it is and is no longer managed. No call.
+    ReleaseGroup,
+}
+
+/// One planned change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// When it is sent.
+    pub lane: Lane,
+    /// For whom.
+    pub object: ObjectRef,
+    /// The app's id, where it is known before the run.
+    pub app_id: Option<AppId>,
+    /// The user name or group name, for people.
+    pub name: String,
+    /// What is done.
+    pub action: Action,
+    /// Why, in words.
+    pub reason: String,
+    /// Why it can't be done now: a conflict, an attribute the app can't change. Such an operation counts as failed, or held.
+    pub blocked: Option<Blocked>,
+}
+
+/// What stands in the way of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Blocked {
+    /// Somebody has to decide.
+    Held(String),
+    /// Something has to be mended in the directory, the app or the tenant file.
+    Failed(String),
+}
+
+impl Operation {
+    /// The kind of change.
+    pub fn op(&self) -> Op {
+        match self.action {
+            Action::CreateUser { .. } => Op::CreateUser,
+            Action::AdoptUser { .. } => Op::AdoptUser,
+            Action::UpdateUser { .. } => Op::UpdateUser,
+            Action::ActivateUser => Op::ActivateUser,
+            Action::DeactivateUser => Op::DeactivateUser,
+            Action::DeleteUser => Op::DeleteUser,
+            Action::CreateGroup { .. } => Op::CreateGroup,
+            Action::AdoptGroup { .. } => Op::AdoptGroup,
+            Action::RenameGroup { .. } => Op::RenameGroup,
+            Action::AddMembers { .. } => Op::AddMembers,
+            Action::RemoveMembers { .. } => Op::RemoveMembers,
+            Action::DeleteGroup { .. } => Op::DeleteGroup,
+            Action::ReleaseGroup => Op::ReleaseGroup,
+        }
+    }
+
+    /// The place inside its lane: people before groups, groups before memberships, managers when everybody is there.
+    pub fn phase(&self) -> u8 {
+        match &self.action {
+            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::ReleaseGroup => 0,
+            Action::CreateUser { .. } | Action::ActivateUser => 1,
+            Action::UpdateUser { manager: None, .. } => 2,
+            Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
+            Action::AddMembers { .. } | Action::RemoveMembers { .. } => 4,
+            Action::UpdateUser { manager: Some(_), .. } => 5,
+            Action::DeactivateUser | Action::DeleteUser => 6,
+            Action::DeleteGroup { .. } => 7,
+        }
+    }
+
+    /// The change attribute by attribute, as reports and the journal show it.
+    pub fn changes(&self) -> Vec<Change> {
+        let change = |attribute: &str, from: Value, to: Value| Change { attribute: attribute.to_owned(), from, to };
+        let names = |users: &[Member]| Value::from(users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>());
+        match &self.action {
+            Action::CreateUser { attributes } => {
+                attributes.iter().map(|(path, to)| change(path.as_str(), Value::Null, to.clone())).collect()
+            }
+            Action::UpdateUser { before, set, clear, manager } => {
+                let was = |path: &Path| before.get(path).cloned().unwrap_or_default();
+                let set = set.iter().map(|(path, to)| change(path.as_str(), was(path), to.clone()));
+                let clear = clear.iter().map(|path| change(path.as_str(), was(path), Value::Null));
+                let manager = manager.iter().map(|id| {
+                    let path = Path::manager();
+                    change(path.as_str(), was(&path), Value::from(id.as_str()))
+                });
+                set.chain(clear).chain(manager).collect()
+            }
+            Action::ActivateUser => vec![change("active", Value::from(false), Value::from(true))],
+            Action::DeactivateUser => vec![change("active", Value::from(true), Value::from(false))],
+            Action::CreateGroup { display_name } => {
+                vec![change("displayName", Value::Null, Value::from(display_name.as_str()))]
+            }
+            Action::RenameGroup { from, to } => {
+                vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]
+            }
+            Action::AddMembers { users } => vec![change("members", Value::Null, names(users))],
+            Action::RemoveMembers { users, .. } => vec![change("members", names(users), Value::Null)],
+            Action::AdoptUser { .. }
+            | Action::AdoptGroup { .. }
+            | Action::DeleteUser
+            | Action::DeleteGroup { .. }
+            | Action::ReleaseGroup => Vec::new(),
+        }
+    }
+}
