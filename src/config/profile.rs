@@ -5,9 +5,12 @@
 //! operation per attribute path, lower-case operations, filters with `eq` and `and` only, at most 50 members a PATCH.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::forms::Rate;
 
 /// A profile: every knob with its default. Unknown knobs are errors.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -107,6 +110,12 @@ impl Default for Transport {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateSetting(pub Vec<Bucket>);
 
+impl From<Rate> for RateSetting {
+    fn from(rate: Rate) -> Self {
+        Self(vec![Bucket { matches: String::new(), rate, burst: 1 }])
+    }
+}
+
 /// One token bucket.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -116,7 +125,7 @@ pub struct Bucket {
     #[serde(default, rename = "match")]
     pub matches: String,
     /// How many in which time: `10/s`, `600/m`, `1000/h`.
-    pub rate: String,
+    pub rate: Rate,
     /// How many may go at once after a pause; 1 if left out.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10000))]
@@ -136,7 +145,7 @@ impl<'de> Deserialize<'de> for RateSetting {
                 f.write_str("a rate such as \"10/s\", or a list of { match, rate, burst }")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RateSetting, E> {
-                Ok(RateSetting(vec![Bucket { matches: String::new(), rate: text.to_owned(), burst: 1 }]))
+                text.parse::<Rate>().map(RateSetting::from).map_err(E::custom)
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<RateSetting, A::Error> {
                 let mut buckets = Vec::new();
@@ -156,10 +165,10 @@ impl JsonSchema for RateSetting {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let bucket = generator.subschema_for::<Bucket>();
+        let (rate, bucket) = (generator.subschema_for::<Rate>(), generator.subschema_for::<Bucket>());
         schemars::json_schema!({
             "description": "A rate such as \"10/s\", or a list of buckets.",
-            "anyOf": [{ "type": "string" }, { "type": "array", "items": bucket }],
+            "anyOf": [rate, { "type": "array", "items": bucket, "minItems": 1 }],
         })
     }
 }
@@ -182,10 +191,12 @@ pub struct Pace {
     pub breaker_failures: u32,
 }
 
+const TEN: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            rate: RateSetting(vec![Bucket { matches: String::new(), rate: "10/s".into(), burst: 1 }]),
+            rate: Rate::per_second(TEN).into(),
             in_flight: 4,
             attempts: 5,
             backoff_base_ms: 500,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::forms::{Limit, Period, Schedule, Zone};
 use super::profile::{ProfileOverrides, RateSetting};
 
 /// One connection: a directory, an app, and the rules between them.
@@ -15,9 +16,9 @@ use super::profile::{ProfileOverrides, RateSetting};
 #[serde(deny_unknown_fields)]
 pub struct TenantFile {
     /// When to run: a cron expression of five fields, or `every 10m`. Only the daemon reads it.
-    pub schedule: Option<String>,
+    pub schedule: Option<Schedule>,
     /// The IANA time zone of `schedule`; UTC if left out.
-    pub time_zone: Option<String>,
+    pub time_zone: Option<Zone>,
     /// The directory: exactly one table below, such as `[source.ldap]`.
     pub source: SourceTables,
     /// Who belongs: without it, every group the directory assigns to the app and everybody assigned directly.
@@ -247,7 +248,7 @@ pub struct UsersTable {
     /// What becomes of people who are gone from the directory.
     pub on_deleted: Fate,
     /// Deactivate at once and delete after this time (`30d`, `12h`); only where a fate above is `delete`.
-    pub delete_after: Option<String>,
+    pub delete_after: Option<Period>,
     /// What to do when an immutable attribute changes. The profile's if left out.
     pub on_immutable_change: Option<OnImmutableChange>,
     /// SCIM attribute = directory attribute or expression. When given, exactly these are sent; otherwise the defaults of
@@ -411,25 +412,25 @@ impl Default for GroupsTable {
 #[serde(deny_unknown_fields, default)]
 pub struct GuardTable {
     /// How many managed people may lose access in any 24 hours.
-    pub removals_per_day: String,
+    pub removals_per_day: Limit,
     /// How much of one group's membership may be removed in one run.
-    pub group_removals: String,
+    pub group_removals: Limit,
     /// How much smaller than the last a reading may be before everything is held.
-    pub source_shrink: String,
+    pub source_shrink: Limit,
     /// How many people may lose a mapped attribute in one run before everything is held.
-    pub attribute_loss: String,
+    pub attribute_loss: Limit,
     /// How many accounts may be created in any 24 hours (a seat limit).
-    pub creates_per_day: String,
+    pub creates_per_day: Limit,
 }
 
 impl Default for GuardTable {
     fn default() -> Self {
         Self {
-            removals_per_day: "10%, at least 3, at most 200".to_owned(),
-            group_removals: "20%, at least 3".to_owned(),
-            source_shrink: "20%".to_owned(),
-            attribute_loss: "5%".to_owned(),
-            creates_per_day: "none".to_owned(),
+            removals_per_day: Limit::of_percent(10).at_least(3).at_most(200),
+            group_removals: Limit::of_percent(20).at_least(3),
+            source_shrink: Limit::of_percent(20),
+            attribute_loss: Limit::of_percent(5),
+            creates_per_day: Limit::NONE,
         }
     }
 }
