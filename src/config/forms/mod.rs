@@ -123,19 +123,19 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
     fn fits<T: TextForm>(text: &str) -> Result<(), Misfit> {
         T::read(text).map(drop)
     }
-    let forms: [(&str, fn(&str) -> Result<(), Misfit>); 10] = [
-        (Rate::FORMAT, fits::<Rate>),
-        (Limit::FORMAT, fits::<Limit>),
-        (Period::FORMAT, fits::<Period>),
-        (Schedule::FORMAT, fits::<Schedule>),
-        (Zone::FORMAT, fits::<Zone>),
-        (AppAddress::FORMAT, fits::<AppAddress>),
-        (LdapAddress::FORMAT, fits::<LdapAddress>),
-        ("scim-attribute", names::scim_attribute),
-        ("environment-variable", names::environment_variable),
-        ("credential-name", names::credential_name),
-    ];
-    forms.iter().find(|(name, _)| *name == format).map(|(_, check)| check(text))
+    Some(match format {
+        Rate::FORMAT => fits::<Rate>(text),
+        Limit::FORMAT => fits::<Limit>(text),
+        Period::FORMAT => fits::<Period>(text),
+        Schedule::FORMAT => fits::<Schedule>(text),
+        Zone::FORMAT => fits::<Zone>(text),
+        AppAddress::FORMAT => fits::<AppAddress>(text),
+        LdapAddress::FORMAT => fits::<LdapAddress>(text),
+        "scim-attribute" => names::scim_attribute(text),
+        "environment-variable" => names::environment_variable(text),
+        "credential-name" => names::credential_name(text),
+        _ => return None,
+    })
 }
 
 /// The candidate that was most likely meant by `name`, if one is near: a third of the letters may differ, case and
