@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::rig;
 
 /// How long a server may take until it answers, on a machine that is busy compiling.
-const READY_LIMIT: Duration = Duration::from_secs(90);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(20);
 /// A port can be taken by somebody else between finding it and serving on it.
 const ATTEMPTS: u32 = 5;
@@ -27,7 +27,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` and waits until `is_ready`; `Err` with the end of its log if it ended or took too long.
+    /// Starts `command` and waits until `is_ready`. A server that ends, as for want of its port, is an `Err` with its
+    /// log; one that runs and does not get ready in time is broken, and ends the test.
     fn start(command: &Command, log: &Path, is_ready: &dyn Fn() -> bool) -> Result<Self, String> {
         let mut process = Self::spawn(command, log);
         let deadline = Instant::now() + READY_LIMIT;
@@ -40,9 +41,7 @@ impl Process {
             if answers {
                 return Ok(process);
             }
-            if Instant::now() > deadline {
-                return Err(format!("no answer within {READY_LIMIT:?}\n{}", process.log()));
-            }
+            assert!(Instant::now() < deadline, "not ready within {READY_LIMIT:?}: {command:?}");
             std::thread::sleep(READY_POLL);
         }
     }

@@ -1,4 +1,5 @@
 // Better Auth with its SCIM plugin on a SQLite file. In: RIG_PORT, RIG_TOKEN, RIG_DIR. The base is /api/auth/scim/v2.
+import { webcrypto } from "node:crypto";
 import http from "node:http";
 import path from "node:path";
 import { scim } from "@better-auth/scim";
@@ -8,6 +9,8 @@ import { toNodeHandler } from "better-auth/node";
 import { SqliteDialect } from "kysely";
 import Database from "libsql";
 
+// Node 18 has it, but not as a global.
+globalThis.crypto ??= webcrypto;
 const { RIG_PORT, RIG_TOKEN, RIG_DIR } = process.env;
 
 const auth = betterAuth({
