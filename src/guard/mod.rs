@@ -4,14 +4,11 @@
 //! Pure. Holds the part that takes access when too many people would lose it, and everything when the directory itself looks
 //! wrong. There is no way around it but a plan approved by its hash.
 
-mod limit;
-
-pub use limit::Limit;
-
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::forms::Limit;
 use crate::model::{Bits, Counts, Op, SourceId};
 use crate::plan::{Action, Blocked, Operation, Plan};
 
@@ -98,6 +95,11 @@ impl Cleared {
     }
 }
 
+/// Whether `count` of `whole` is more than allowed.
+fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
+    limit.allowed(whole).is_some_and(|allowed| count > allowed)
+}
+
 /// Whether the directory's numbers alone are reason enough to hold everything, before anything is asked or planned.
 pub fn check_reading(facts: &Facts, limits: &Limits) -> Option<Hold> {
     let before = facts.before?;
@@ -105,7 +107,7 @@ pub fn check_reading(facts: &Facts, limits: &Limits) -> Option<Hold> {
     for (what, was, is) in pairs {
         let lost = was.saturating_sub(is);
         let none_left = was > 0 && is == 0;
-        if !facts.approved && (none_left || limits.source_shrink.is_exceeded(lost, was)) {
+        if !facts.approved && (none_left || exceeds(limits.source_shrink, lost, was)) {
             let detail = format!(
                 "the directory shows {is} {what}, {was} in the last accepted reading ({lost} fewer; the limit is {})",
                 limits.source_shrink
@@ -168,7 +170,7 @@ impl Cleared {
             _ => false,
         });
         let count = losing.count() as u64;
-        if count > 0 && limits.attribute_loss.is_exceeded(count, facts.managed) {
+        if count > 0 && exceeds(limits.attribute_loss, count, facts.managed) {
             let detail = format!(
                 "{count} of {} managed people would lose a mapped attribute (the limit is {}): a directory that hides \
                  attributes looks like this",
@@ -182,7 +184,7 @@ impl Cleared {
         let mut over = Vec::new();
         for (at, operation) in self.plan.operations.iter().enumerate() {
             if let Action::RemoveMembers { users, of } = &operation.action
-                && limits.group_removals.is_exceeded(users.len() as u64, *of)
+                && exceeds(limits.group_removals, users.len() as u64, *of)
             {
                 let detail = format!(
                     "group {} would lose {} of its {of} members (the limit is {})",
@@ -215,7 +217,7 @@ impl Cleared {
         let total = planned + facts.lost.len() as u64;
         let managed = facts.managed + facts.lost.len() as u64;
         let none_left = losing.len() as u64 >= facts.managed && facts.managed > 0 && planned > 1;
-        if planned > 0 && (none_left || limits.removals_per_day.is_exceeded(total, managed)) {
+        if planned > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
             let detail = format!(
                 "{planned} people would lose access now and {} lost it in the last 24 hours, of {managed} managed (the limit is \
                  {})",
@@ -232,7 +234,7 @@ impl Cleared {
         let planned =
             self.plan.operations.iter().filter(|op| op.op() == Op::CreateUser && op.blocked.is_none()).count() as u64;
         let total = planned + facts.created;
-        if planned > 0 && limits.creates_per_day.is_exceeded(total, facts.managed) {
+        if planned > 0 && exceeds(limits.creates_per_day, total, facts.managed) {
             let detail = format!(
                 "{planned} accounts would be created now and {} were in the last 24 hours (the limit is {})",
                 facts.created, limits.creates_per_day
