@@ -25,7 +25,7 @@ use crate::plan::{self, Links, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Snapshot, Source, take_snapshot};
-use crate::store::{Effect, Health, State, StoreError, Trigger};
+use crate::store::{Effect, Health, State, StoreError, Trigger, View};
 
 /// Everything one cycle works with.
 pub struct Job<'a> {
@@ -36,7 +36,9 @@ pub struct Job<'a> {
     /// The app.
     pub app: &'a dyn AppWrite,
     /// What we know of it.
-    pub state: &'a dyn State,
+    pub state: &'a dyn View,
+    /// The same state for writing; `None` for a preview, which can't write because it holds nothing to write with.
+    pub ledger: Option<&'a dyn State>,
     /// Who belongs.
     pub scope: Scope<'a>,
     /// What follows.
@@ -61,8 +63,6 @@ pub struct Job<'a> {
 
 /// What a cycle is asked to do.
 pub struct Ask<'a> {
-    /// Whether to stop before anything is sent.
-    pub dry_run: bool,
     /// Who asks.
     pub trigger: Trigger,
     /// Only this plan may be carried out.
@@ -84,8 +84,8 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
         report.hold_everything(hold);
         return job.close(report, ask, None).await;
     }
-    if !ask.dry_run {
-        report.recovered = apply::recover(job.app, job.state, &job.mapped(), job.clock).await?;
+    if let Some(ledger) = job.ledger {
+        report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.clock).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let (links, survey) = job.survey(&desired, ask)?;
@@ -96,12 +96,12 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
     let cleared = guard::check(plan, &job.facts(&snapshot)?, &job.limits);
-    if ask.dry_run {
+    let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
         return Ok(report);
-    }
+    };
     let again = observe::Again::new(job.source, &survey, &answers);
-    let outcome = job.apply(&cleared, &run, ask.trigger, &again).await?;
+    let outcome = job.apply(ledger, &cleared, &run, ask.trigger, &again).await?;
     let settled = ask.only.is_none().then(|| index::draft(job, &desired, &links, &survey, &cleared, &outcome));
     report.applied(cleared, outcome);
     job.close(report, ask, settled.transpose()?.flatten()).await
@@ -151,6 +151,7 @@ impl Job<'_> {
 
     async fn apply(
         &self,
+        ledger: &dyn State,
         cleared: &Cleared,
         run: &RunId,
         trigger: Trigger,
@@ -160,8 +161,8 @@ impl Job<'_> {
         if plan.operations.is_empty() && plan.missed.is_empty() {
             return Ok(Outcome { results: Vec::new(), stop: None });
         }
-        self.state.run_started(run, trigger, &plan.hash).await?;
-        self.note_missed(plan, run).await?;
+        ledger.run_started(run, trigger, &plan.hash).await?;
+        self.note_missed(ledger, plan, run).await?;
         let on_source_change: Vec<Path> = self
             .rules
             .mapping
@@ -172,7 +173,7 @@ impl Job<'_> {
         let hands = apply::Run {
             id: run.clone(),
             app: self.app,
-            state: self.state,
+            state: ledger,
             clock: self.clock,
             recheck,
             on_source_change: &on_source_change,
@@ -186,7 +187,7 @@ impl Job<'_> {
     }
 
     /// First sightings of an absence are remembered: the second look counts from them.
-    async fn note_missed(&self, plan: &Plan, run: &RunId) -> Result<(), StoreError> {
+    async fn note_missed(&self, ledger: &dyn State, plan: &Plan, run: &RunId) -> Result<(), StoreError> {
         let mut effects = Vec::new();
         for (object, since) in &plan.missed {
             let known = self.state.user(object.id())?.and_then(|row| row.missed_since);
@@ -196,7 +197,7 @@ impl Job<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.state.noted(run, "missing from a complete reading, not confirmed", effects).await,
+            false => ledger.noted(run, "missing from a complete reading, not confirmed", effects).await,
         }
     }
 
@@ -209,16 +210,17 @@ impl Job<'_> {
     ) -> Result<Report, CycleError> {
         report.calls = self.app.stats();
         report.ended = self.clock.now();
-        if ask.dry_run {
+        let Some(ledger) = self.ledger else {
+            report.dry_run = true;
             return Ok(report);
-        }
+        };
         let whole = report.stop.is_none() && ask.only.is_none() && report.status() != Status::Failed;
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
-            self.state.trusted(&report.run, "everybody in scope was looked up in the app").await?;
+            ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
         }
-        self.state.run_ended(report.to_summary()).await?;
+        ledger.run_ended(report.to_summary()).await?;
         if let Some(index) = index.filter(|_| whole) {
-            self.state.write_index(index)?;
+            ledger.write_index(index)?;
         }
         Ok(report)
     }

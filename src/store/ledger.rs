@@ -63,8 +63,8 @@ pub trait Ledger: Send + Sync {
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError>;
 }
 
-/// The whole state of one tenant, as a cycle uses it.
-pub trait State: Baseline + Ledger {
+/// The state of one tenant for somebody who only looks: a preview can't write because it holds nothing that could.
+pub trait View: Baseline {
     /// Whether it may be believed.
     fn health(&self) -> Health;
 
@@ -74,7 +74,10 @@ pub trait State: Baseline + Ledger {
     /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
     /// `None` means "compare everything with the rows".
     fn load_index(&self, settings_hash: u64) -> Option<Index>;
+}
 
+/// The whole state of one tenant, as a cycle that applies uses it.
+pub trait State: View + Ledger {
     /// Keeps an index for the next quiet cycle. Says `false` when two ids share a hash: then there is no index.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::index::{Index, IndexDraft, Mark};
-use super::ledger::{Health, Ledger, OpenIntent, State};
+use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
@@ -107,7 +107,7 @@ impl Ledger for MemoryStore {
     }
 }
 
-impl State for MemoryStore {
+impl View for MemoryStore {
     fn health(&self) -> Health {
         self.inner().tail.health()
     }
@@ -125,7 +125,9 @@ impl State for MemoryStore {
             .filter(|(mark, hash, _)| *mark == now && *hash == settings_hash)
             .map(|(_, _, index)| index.clone())
     }
+}
 
+impl State for MemoryStore {
     fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError> {
         let settings_hash = draft.settings_hash;
         let mut inner = self.inner();

@@ -5,7 +5,7 @@
 //! Deleting the cache loses nothing. This room knows no network and no plan.
 //!
 //! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
-//! and what a cycle needs besides). Another engine can stand behind them.
+//! and what a cycle needs besides; [`View`] is the part of it that can't write). Another engine can stand behind them.
 
 mod baseline;
 mod error;
@@ -26,7 +26,7 @@ mod view;
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
-pub use ledger::{Health, Ledger, OpenIntent, State};
+pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use memory::MemoryStore;
 pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};
 
