@@ -7,4 +7,5 @@
 mod support;
 
 mod ldap;
+mod ldap_faults;
 mod rig;

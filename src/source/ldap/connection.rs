@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::controls::{Control, ControlType, MakeCritical as _, PagedResults, RawControl};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchOptions};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -174,7 +174,7 @@ impl Connection {
             let mut fresh = false;
             let before = found.entries;
             let result = self
-                .one_search(search, vec![control], &mut found, |entry| {
+                .one_search(search, Some(control), &mut found, |entry| {
                     fresh |= visit(entry)?;
                     Ok(())
                 })
@@ -202,7 +202,7 @@ impl Connection {
         mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
     ) -> Result<Found, SourceError> {
         let mut found = Found::default();
-        self.one_search(search, Vec::new(), &mut found, &mut visit).await?;
+        self.one_search(search, None, &mut found, &mut visit).await?;
         Ok(found)
     }
 
@@ -218,20 +218,20 @@ impl Connection {
             seen.get_or_insert(entry);
             Ok(())
         };
-        self.one_search(search, vec![control], &mut found, visit).await?;
+        self.one_search(search, Some(control), &mut found, visit).await?;
         Ok(seen)
     }
 
     async fn one_search(
         &mut self,
         search: Search<'_>,
-        controls: Vec<RawControl>,
+        control: Option<RawControl>,
         found: &mut Found,
         mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
     ) -> Result<LdapResult, SourceError> {
         let Search { what, base, scope, filter, attributes } = search;
-        let ldap = self.ldap.with_timeout(self.timeout).with_controls(controls);
-        ldap.with_search_options(SearchOptions::new());
+        let ldap = self.ldap.with_timeout(self.timeout);
+        ldap.controls = control.map(|control| vec![control]);
         let mut stream = match ldap.streaming_search(base, scope, filter, attributes).await {
             Ok(stream) => stream,
             Err(error) => return Err(self.broken(error).await),

@@ -80,7 +80,7 @@ pub(super) fn of_error(error: &LdapError) -> SourceError {
         },
         LdapError::Io { source } => SourceError::Unreachable(match source.get_ref().and_then(|e| e.downcast_ref()) {
             Some(rustls::Error::InvalidCertificate(why)) => {
-                format!("its certificate is not trusted ({why:?}): check the name in `url`, and `ca_file`")
+                format!("its certificate is not trusted ({why}): check the name in `url`, and `ca_file`")
             }
             _ => source.to_string(),
         }),

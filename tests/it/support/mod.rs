@@ -12,6 +12,7 @@ pub(crate) mod proxy;
 pub(crate) mod reader;
 pub(crate) mod rig;
 pub(crate) mod rosterd;
+pub(crate) mod scripted_ldap;
 pub(crate) mod servers;
 pub(crate) mod slapd;
 pub(crate) mod tls;

@@ -1,0 +1,284 @@
+//! The LDAP source against a server that misbehaves, and against habits of Active Directory that Samba does not have.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rosterd::clock::SystemClock;
+use rosterd::config::tenant::LdapTable;
+use rosterd::model::SourceId;
+use rosterd::progress::Silent;
+use rosterd::source::ldap::LdapSource;
+use rosterd::source::{GroupRow, Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
+
+use crate::support::scripted_ldap::{Request, Say, Search, done, entry, serve};
+
+fn source(url: &str, preset: &str) -> LdapSource {
+    let text = format!(
+        "url = '{url}'\nallow_plain_loopback = true\npreset = '{preset}'\nbind_dn = 'cn=reader'\n\
+         password = {{ env = 'UNUSED' }}\nbase = 'dc=x'\ntimeout_secs = 2\npage_size = 10"
+    );
+    let table: LdapTable = toml::from_str(&text).unwrap();
+    LdapSource::from_table(&table, "password".to_owned().into(), &[], Arc::new(SystemClock)).unwrap()
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(future)
+}
+
+/// Reads from a server that binds everybody and answers searches as it is told.
+fn read(preset: &str, mut answer: impl FnMut(&Search) -> Vec<Say> + Send + 'static) -> Result<Snapshot, SourceError> {
+    let url = serve(move |request| match request {
+        Request::Bind => vec![Say::Bound(0)],
+        Request::Search(search) => answer(search),
+    });
+    run(take_snapshot(&source(&url, preset), &[], &Silent))
+}
+
+fn is_for_people(search: &Search) -> bool {
+    search.asks("givenName")
+}
+
+fn person(number: usize) -> Say {
+    let (dn, id) = (format!("uid=u{number},dc=x"), format!("id-{number}"));
+    entry(&dn, &[("entryUUID", &id), ("uid", &format!("u{number}"))])
+}
+
+fn page(people: std::ops::Range<usize>, cookie: &str) -> Vec<Say> {
+    people.map(person).chain([Say::Done(0, Some(cookie.into()))]).collect()
+}
+
+#[test]
+fn s16_pages_that_repeat_without_end_are_an_error() {
+    let circle = read("openldap", |search| match search.cookie.as_deref() {
+        Some(b"two") => page(10..20, "one"),
+        _ => page(0..10, "two"),
+    });
+    assert!(matches!(&circle, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{circle:?}");
+    let empty = read("openldap", |_| page(0..0, "more"));
+    assert!(matches!(&empty, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{empty:?}");
+}
+
+#[test]
+fn some_empty_pages_are_no_fault() {
+    let mut empty = 5;
+    let snapshot = read("openldap", move |search| {
+        if !is_for_people(search) {
+            return vec![done()];
+        }
+        empty -= 1;
+        if empty > 0 { page(0..0, "more") } else { page(0..3, "") }
+    });
+    assert_eq!(snapshot.unwrap().counts().users, 3);
+}
+
+#[test]
+fn s2_a_page_that_does_not_say_whether_it_is_the_last_is_an_error() {
+    let error = read("openldap", |_| (0..3).map(person).chain([Say::Done(0, None)]).collect()).unwrap_err();
+    assert!(matches!(error, SourceError::Malformed(_)), "{error:?}");
+}
+
+#[test]
+fn s2_a_limit_that_strikes_on_a_later_page_cuts_the_reading() {
+    for code in [3, 4, 11] {
+        let error = read("openldap", move |search| match search.cookie.as_deref() {
+            Some(b"two") => vec![person(10), Say::Done(code, Some(Vec::new()))],
+            _ => page(0..10, "two"),
+        });
+        let cut = matches!(error, Err(SourceError::Incomplete(Incomplete::Cut { received: 11, .. })));
+        assert!(cut, "result {code}: {error:?}");
+    }
+}
+
+#[test]
+fn s5_the_same_entry_on_two_pages_is_one_and_two_readings_of_it_are_an_error() {
+    let shifted = |other: Say| {
+        read("openldap", move |search| match (is_for_people(search), search.cookie.as_deref()) {
+            (false, _) => vec![done()],
+            (true, Some(b"two")) => vec![other.clone(), person(10), done()],
+            (true, _) => page(0..10, "two"),
+        })
+    };
+    assert_eq!(shifted(person(9)).unwrap().counts().users, 11);
+    let renamed = entry("uid=renamed,dc=x", &[("entryUUID", "id-9"), ("uid", "renamed")]);
+    let error = shifted(renamed).unwrap_err();
+    assert!(matches!(&error, SourceError::Incomplete(Incomplete::Twice { id }) if id == "id-9"), "{error:?}");
+}
+
+#[test]
+fn s8_answers_that_break_the_protocol_are_errors_and_nothing_worse() {
+    let broken: [Vec<Say>; 6] = [
+        vec![Say::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Say::HangUp],
+        vec![Say::Broken(0x64, vec![]), done()],
+        vec![Say::Broken(0x64, b"\x04\x02\xff\xfe\x30\x00".to_vec()), done()],
+        vec![Say::Broken(0x65, vec![])],
+        vec![Say::Broken(0x7f, vec![1, 2, 3])],
+        vec![person(1), Say::HangUp],
+    ];
+    for answer in broken {
+        let error = read("openldap", {
+            let answer = answer.clone();
+            move |_| answer.clone()
+        });
+        let kind = matches!(error, Err(SourceError::Malformed(_) | SourceError::Unreachable(_)));
+        assert!(kind, "{answer:?}: {error:?}");
+    }
+    for bound in [Say::Broken(0x61, vec![]), Say::Broken(0x61, vec![0x0a, 0x01]), Say::HangUp] {
+        let answer = bound.clone();
+        let url = serve(move |_| vec![answer.clone()]);
+        let error = run(take_snapshot(&source(&url, "openldap"), &[], &Silent));
+        let kind = matches!(error, Err(SourceError::Malformed(_) | SourceError::Unreachable(_)));
+        assert!(kind, "{bound:?}: {error:?}");
+    }
+}
+
+#[test]
+fn a_server_that_falls_silent_in_the_middle_is_given_up_after_the_time_limit() {
+    let before = Instant::now();
+    let error = read("openldap", |_| vec![person(1), Say::Hold]).unwrap_err();
+    assert!(matches!(&error, SourceError::Unreachable(why) if why.contains("timeout_secs")), "{error:?}");
+    assert!(before.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn a_required_member_that_is_hidden_leaves_the_group_unread() {
+    let snapshot = read("openldap", |search| {
+        if is_for_people(search) {
+            return page(0..2, "");
+        }
+        let group = |cn: &str, more: &[(&str, &str)]| {
+            let dn = format!("cn={cn},dc=x");
+            entry(&dn, &[&[("entryUUID", cn), ("cn", cn)], more].concat())
+        };
+        vec![
+            group("hidden", &[("objectClass", "groupOfNames")]),
+            group("shown", &[("objectClass", "groupOfNames"), ("member", "uid=u1,dc=x")]),
+            group("empty", &[("objectClass", "posixGroup")]),
+            done(),
+        ]
+    })
+    .unwrap();
+    assert!(group(&snapshot, "hidden").unread.is_some(), "s9: rights that were lost look like an empty group");
+    assert_eq!((group(&snapshot, "shown").members.len(), group(&snapshot, "shown").unread.as_deref()), (1, None));
+    assert_eq!(group(&snapshot, "empty").unread, None);
+}
+
+#[test]
+fn silence_beside_a_reference_to_another_server_is_not_gone() {
+    let ask = |preset: &str, reference: bool| {
+        let url = serve(move |request| match request {
+            Request::Bind => vec![Say::Bound(0)],
+            Request::Search(search) if search.cookie.is_some() => vec![seen(), done()],
+            Request::Search(_) if reference => {
+                vec![Say::Reference("ldap://elsewhere/dc=sub,dc=x".to_owned()), Say::Done(0, None)]
+            }
+            Request::Search(_) => vec![Say::Done(0, None)],
+        });
+        let id = SourceId::new("00000000-0000-0000-0000-000000000001");
+        run(source(&url, preset).ask_users(&[id])).unwrap()
+    };
+    assert_eq!(ask("openldap", false), [Presence::Gone]);
+    assert_eq!(ask("openldap", true), [Presence::Unknown]);
+    assert_eq!(ask("ad", true), [Presence::Gone], "Active Directory names its other partitions in every answer");
+}
+
+/// A person that both presets take for one.
+fn seen() -> Say {
+    let values = vec![("entryUUID".to_owned(), vec![b"id".to_vec()]), ("objectGUID".to_owned(), vec![vec![7; 16]])];
+    Say::Entry("cn=seen,dc=x".to_owned(), values)
+}
+
+/// A person of Active Directory whose primary group is 513.
+fn ad_person(number: u8) -> Say {
+    let text = |value: &str| vec![value.as_bytes().to_vec()];
+    let attributes = vec![
+        ("objectGUID".to_owned(), vec![vec![number; 16]]),
+        ("objectSid".to_owned(), vec![sid(1000 + u32::from(number))]),
+        ("sAMAccountName".to_owned(), text(&format!("u{number}"))),
+        ("userAccountControl".to_owned(), text("512")),
+        ("primaryGroupID".to_owned(), text("513")),
+    ];
+    Say::Entry(format!("CN=User {number},DC=x"), attributes)
+}
+
+fn sid(relative_id: u32) -> Vec<u8> {
+    let subs = [21_u32, 1, 2, 3, relative_id];
+    [&[1, 5, 0, 0, 0, 0, 0, 5][..], &subs.map(u32::to_le_bytes).concat()].concat()
+}
+
+/// A group of Active Directory with these further attributes.
+fn ad_group(cn: &str, relative_id: u32, more: Vec<(String, Vec<Vec<u8>>)>) -> Say {
+    let own = vec![
+        ("objectGUID".to_owned(), vec![[&[0; 15][..], &relative_id.to_le_bytes()[..1]].concat()]),
+        ("objectSid".to_owned(), vec![sid(relative_id)]),
+        ("cn".to_owned(), vec![cn.as_bytes().to_vec()]),
+    ];
+    Say::Entry(format!("CN={cn},DC=x"), [own, more].concat())
+}
+
+fn group<'a>(snapshot: &'a Snapshot, name: &str) -> &'a GroupRow {
+    let mut groups = snapshot.groups().filter_map(|ix| snapshot.group(ix));
+    groups.find(|row| row.name.as_ref() == name).unwrap_or_else(|| panic!("no group {name}"))
+}
+
+/// Two values of a long list from a position on, as Active Directory gives them.
+fn piece(list: &[String], low: usize) -> (String, Vec<Vec<u8>>) {
+    let values: Vec<_> = list.iter().skip(low).take(2).map(|dn| dn.as_bytes().to_vec()).collect();
+    let last = low + values.len() >= list.len();
+    let high = if last { "*".to_owned() } else { (low + values.len() - 1).to_string() };
+    (format!("member;range={low}-{high}"), values)
+}
+
+/// Reads seven people and one group whose list comes in pieces; `list` gives it as it is at each question.
+fn read_long_list(mut list: impl FnMut(usize) -> Vec<String> + Send + 'static) -> Snapshot {
+    let mut asked = 0;
+    read("ad", move |search| {
+        if is_for_people(search) {
+            return (1..8).map(ad_person).chain([done()]).collect();
+        }
+        let list = list(asked);
+        asked += 1;
+        if search.cookie.is_some() {
+            let empty = ("member".to_owned(), vec![]);
+            return vec![
+                ad_group("long", 600, vec![empty, piece(&list, 0)]),
+                ad_group("Domain Users", 513, vec![]),
+                done(),
+            ];
+        }
+        assert!(search.base_only && search.base == "CN=long,DC=x", "{search:?}");
+        let low =
+            search.attributes[0].strip_prefix("member;range=").and_then(|range| range.strip_suffix("-*")).unwrap();
+        vec![ad_group("long", 600, vec![piece(&list, low.parse().unwrap())]), Say::Done(0, None)]
+    })
+    .unwrap()
+}
+
+fn all_seven() -> Vec<String> {
+    (1..8).map(|number| format!("CN=User {number},DC=x")).collect()
+}
+
+#[test]
+fn a_member_list_in_pieces_is_read_whole_and_the_primary_group_has_its_members() {
+    let snapshot = read_long_list(|_| all_seven());
+    let row = group(&snapshot, "long");
+    assert_eq!((row.members.len(), row.unread.as_deref(), snapshot.dangling().0), (7, None, 0));
+    assert_eq!(group(&snapshot, "Domain Users").members.len(), 7);
+}
+
+#[test]
+fn s5_a_member_list_that_changes_while_it_is_read_is_begun_again() {
+    let snapshot = read_long_list(|asked| if asked < 4 { all_seven() } else { all_seven().split_off(1) });
+    let row = group(&snapshot, "long");
+    assert_eq!((row.members.len(), row.unread.as_deref()), (6, None), "everybody but the one taken out");
+}
+
+#[test]
+fn s5_a_member_list_that_never_stands_still_leaves_the_group_unread() {
+    let snapshot = read_long_list(|asked| {
+        let mut list = all_seven();
+        list.rotate_left(asked % 7);
+        list
+    });
+    assert!(group(&snapshot, "long").unread.as_deref().unwrap().contains("changed"));
+}
