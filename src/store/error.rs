@@ -103,6 +103,11 @@ pub enum Notice {
         /// How many records were folded.
         records: u64,
     },
+    /// The cache could not be written; the journal has everything.
+    CacheBehind {
+        /// Why.
+        why: String,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -124,6 +129,9 @@ impl fmt::Display for Notice {
                     f,
                     "the state is older than the last run ({why}); until the app has been looked through, nothing is removed"
                 )
+            }
+            Self::CacheBehind { why } => {
+                write!(f, "the cache could not be written ({why}); the journal has everything, the cache follows later")
             }
             Self::CacheRebuilt { why, records } => {
                 write!(f, "the cache was rebuilt from {records} journal records ({why}); nothing was lost")

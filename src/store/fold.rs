@@ -16,6 +16,8 @@ use crate::model::{AppId, Attributes, ObjectRef, Provenance, SourceId, UserNumbe
 
 /// sled keeps a batch in memory several times over; a hundred rows keep it flat.
 const BATCH_ROWS: usize = 100;
+/// After so many rows they are sent to the disk: sled's memory grows with what it has not flushed.
+const FLUSH_ROWS: usize = 1000;
 /// How many runs are kept.
 const RUNS_KEPT: usize = 200;
 /// The longest budget window is a week; a day more for clocks that were wrong.
@@ -110,13 +112,14 @@ pub(super) struct Fold {
     meta: Meta,
     stored: Meta,
     pending: Batch,
+    unflushed: usize,
 }
 
 impl Fold {
     /// Goes on where the rows are.
     pub(super) fn resume(rows: &dyn Rows) -> Result<Self, RowsError> {
         let meta = Meta::read(rows)?;
-        Ok(Self { stored: meta.clone(), meta, pending: Batch::new() })
+        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), unflushed: 0 })
     }
 
     /// The last folded record, pending rows included.
@@ -153,8 +156,13 @@ impl Fold {
             return Ok(());
         }
         self.pending.insert(keys::META.to_vec(), Some(serde_json::to_vec(&self.meta).map_err(unwritable)?));
+        self.unflushed += self.pending.len();
         rows.apply(std::mem::take(&mut self.pending))?;
         self.stored = self.meta.clone();
+        if self.unflushed >= FLUSH_ROWS {
+            self.unflushed = 0;
+            rows.flush()?;
+        }
         Ok(())
     }
 

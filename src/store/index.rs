@@ -169,7 +169,7 @@ pub(super) fn read(input: impl Read, settings_hash: u64, mark: Mark) -> io::Resu
     let mut header = [0; 8 + HEADER_BYTES];
     input.read_exact(&mut header)?;
     let (magic, numbers) = header.split_at(8);
-    let mut numbers = numbers.chunks_exact(8).map(|bytes| le_u64(bytes));
+    let mut numbers = numbers.chunks_exact(8).map(le_u64);
     let mut next = || numbers.next().unwrap_or_default();
     let found = Mark { seq: next(), hash: next() };
     if magic != MAGIC || found != mark || next() != settings_hash {

@@ -7,28 +7,43 @@
 //! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
 //! and what a cycle needs besides; [`View`] is the part of it that can't write). Another engine can stand behind them.
 
+mod audit;
 mod baseline;
+mod cache;
+mod disk;
 mod error;
 mod fold;
 mod index;
+mod journal;
 mod keys;
 mod ledger;
+mod lock;
 mod memory;
 mod numbers;
+mod open;
 mod record;
 mod rows;
+mod state;
+mod status;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod suite;
 mod tail;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;
 mod view;
+mod writer;
 
+pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use memory::MemoryStore;
 pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};
+pub use state::{ReadStore, Store};
+pub use status::{Status, read_status};
 
 /// The version of everything in a state folder. A higher one is refused, never guessed at.
 pub const FORMAT: u32 = 1;

@@ -32,7 +32,8 @@ impl NumberBlock {
         self.count == 0
     }
 
-    pub(super) fn contains(&self, place: u32) -> bool {
+    #[cfg(test)]
+    fn contains(&self, place: u32) -> bool {
         self.bits.get(place as usize / 8).is_some_and(|byte| byte & (1 << (place % 8)) != 0)
     }
 

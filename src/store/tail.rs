@@ -75,6 +75,11 @@ impl Tail {
         }
     }
 
+    /// The last record that says anything about the app; 0 if none does.
+    pub(super) fn last_effects(&self) -> u64 {
+        self.mutated.0
+    }
+
     pub(super) fn health(&self) -> Health {
         self.adopt_only.clone().map_or(Health::Trusted, |reason| Health::AdoptOnly { reason })
     }

@@ -3,8 +3,10 @@
 //! Knows nothing of people and groups. Two implementations run the same tests: memory, and sled.
 
 mod memory;
+mod sled;
 
-pub(super) use memory::MemoryRows;
+pub(super) use self::memory::MemoryRows;
+pub(super) use self::sled::SledRows;
 
 use std::collections::BTreeMap;
 use std::io;

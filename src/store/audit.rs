@@ -1,0 +1,98 @@
+//! The journal for people: all records in order, and the proof that none is missing or changed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::FORMAT;
+use super::error::StoreError;
+use super::journal::{Entry, Reader, Segment, format_of, segments};
+use super::record::Record;
+use crate::model::TenantName;
+
+/// What a full check of a journal found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Good records, from the first on.
+    pub records: u64,
+    /// Files.
+    pub files: u64,
+    /// The hash of the last good record: note it elsewhere, and nobody can rewrite what came before.
+    pub head: String,
+    /// The first record that is not as it was written.
+    pub broken: Option<BrokenRecord>,
+    /// Bytes of an unfinished record at the end, as a crash leaves it (or as another process is just writing it).
+    pub unfinished: u64,
+}
+
+/// The first place where a journal stops being one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenRecord {
+    /// The record that should stand there.
+    pub seq: u64,
+    /// The file.
+    pub file: PathBuf,
+    /// Where the line begins, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Checks every record of a tenant's journal: checksum, number, chain. Needs no lock and changes nothing.
+///
+/// # Errors
+/// [`StoreError::Newer`], or when a file can't be read.
+pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, StoreError> {
+    let (journal, files) = readable_files(state_dir, tenant)?;
+    let failed = |source| StoreError::io("read", &journal, source);
+    let mut report =
+        VerifyReport { records: 0, files: files.len() as u64, head: String::new(), broken: None, unfinished: 0 };
+    for entry in Reader::from_first(files.clone()) {
+        match entry {
+            Ok(entry) => (report.records, report.head) = (entry.record.seq, entry.hash),
+            Err(broken) if broken.is_torn_end(&files).map_err(failed)? => {
+                let len = std::fs::metadata(&broken.path).map_err(failed)?.len();
+                report.unfinished = len.saturating_sub(broken.offset);
+            }
+            Err(broken) => {
+                let (seq, file, offset, why) = (broken.seq, broken.path, broken.offset, broken.why);
+                report.broken = Some(BrokenRecord { seq, file, offset, why });
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// All records from number `from` on, in order. Needs no lock. Ends before an unfinished last record; breaks off with an
+/// error where the journal is damaged.
+///
+/// # Errors
+/// [`StoreError::Newer`], or when the folder can't be read.
+pub fn records(
+    state_dir: &Path,
+    tenant: &TenantName,
+    from: u64,
+) -> Result<impl Iterator<Item = Result<Record, StoreError>> + use<>, StoreError> {
+    let (journal, files) = readable_files(state_dir, tenant)?;
+    Ok(Reader::around(files.clone(), from).filter_map(move |entry| match entry {
+        Ok(Entry { record, .. }) => (record.seq >= from).then_some(Ok(record)),
+        Err(broken) => match broken.is_torn_end(&files) {
+            Ok(true) => None,
+            Ok(false) => Some(Err(StoreError::Damaged(broken.describe()))),
+            Err(source) => Some(Err(StoreError::io("read", &journal, source))),
+        },
+    }))
+}
+
+/// The journal's folder and files, unless a newer rosterd wrote them.
+fn readable_files(state_dir: &Path, tenant: &TenantName) -> Result<(PathBuf, Vec<Segment>), StoreError> {
+    let folder = state_dir.join(tenant.as_str());
+    let journal = folder.join("journal");
+    let failed = |source| StoreError::io("read", &journal, source);
+    let files = segments(&journal).map_err(failed)?;
+    let newest = files.last().map(|last| format_of(&last.path)).transpose().map_err(failed)?.flatten();
+    match newest {
+        Some(found) if found > FORMAT => Err(StoreError::Newer { folder, found, known: FORMAT }),
+        _ => Ok((journal, files)),
+    }
+}

@@ -1,0 +1,209 @@
+//! Opening a tenant's state folder: the lock, a look at the journal, and what to do when it can't be believed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+use super::cache::{BROKEN_MARK, Cache, Place};
+use super::error::{Notice, StoreError};
+use super::journal::{Appender, Cut, Disk, Look, RealDisk, SEGMENT_BYTES, Segment, cut_off, look};
+use super::lock::Lock;
+use super::record::Event;
+use super::state::{ReadStore, Store};
+use super::status::read_status;
+use super::tail::Tail;
+use super::writer::{Work, Writer};
+use super::{FORMAT, disk};
+use crate::clock::Clock;
+use crate::model::TenantName;
+
+/// Everything in a state folder that is moved aside together when the journal is damaged.
+const STATE: [&str; 6] = ["journal", "cache", "cache-broken", "index", "status.json", BROKEN_MARK];
+
+/// What a test may change about the machine.
+pub(super) struct Machine {
+    pub(super) disk: Box<dyn Disk>,
+    pub(super) segment_bytes: u64,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { disk: Box::new(RealDisk), segment_bytes: SEGMENT_BYTES }
+    }
+}
+
+impl Store {
+    /// Opens the state of a tenant for writing, in `<state_dir>/<tenant>/`; makes it if there is none. `who` is the command,
+    /// shown to whoever finds the tenant busy.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when another process has it, [`StoreError::Newer`] when a newer rosterd wrote it, or the disk's
+    /// error. Damage is no error: it is moved aside, and [`State::health`](super::State::health) says adopt-only.
+    pub fn open(
+        state_dir: &Path,
+        tenant: &TenantName,
+        who: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Vec<Notice>), StoreError> {
+        Self::open_on(Machine::default(), state_dir, tenant, who, clock)
+    }
+
+    pub(super) fn open_on(
+        machine: Machine,
+        state_dir: &Path,
+        tenant: &TenantName,
+        who: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Vec<Notice>), StoreError> {
+        let folder = state_dir.join(tenant.as_str());
+        disk::private_folder(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
+        let lock = Lock::take(&folder, who)?;
+        let opening = Opening { folder: &folder, tenant: tenant.as_str(), now: clock.now(), notices: Vec::new() };
+        let (found, notices) = opening.open(machine)?;
+        let Found { appender, tail } = found;
+        let expected = tail.last_effects() > 0;
+        let cache = Arc::new(Cache::new(Place::Folder(folder.join("cache")), &folder, tail.seq, expected));
+        let tail = Arc::new(Mutex::new(tail));
+        let work = Work { appender, tail: Arc::clone(&tail), cache: Arc::clone(&cache) };
+        let writer =
+            Writer::start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
+        let last_ok = read_status(&folder)?.and_then(|status| status.last_ok);
+        Ok((Self::new(writer, cache, tail, clock, folder, tenant.to_string(), last_ok, lock), notices))
+    }
+}
+
+impl ReadStore {
+    /// Opens the state of a tenant for reading, beside a process that writes. Nothing on the disk is touched; rows are folded
+    /// into memory when somebody asks for them. The view is that of this moment. `None` if there is no state.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Damaged`] or the disk's error.
+    pub fn open(state_dir: &Path, tenant: &TenantName) -> Result<Option<Self>, StoreError> {
+        let folder = state_dir.join(tenant.as_str());
+        let journal = folder.join("journal");
+        match look(&journal, tenant.as_str()).map_err(|source| StoreError::io("read", &journal, source))? {
+            Look::Nothing => Ok(None),
+            Look::Newer(found) => Err(StoreError::Newer { folder, found, known: FORMAT }),
+            Look::Damaged(why) => Err(StoreError::Damaged(why)),
+            Look::Whole { tail, .. } => {
+                let cache = Cache::new(Place::Memory, &folder, tail.seq, tail.last_effects() > 0);
+                Ok(Some(Self::new(cache, *tail, folder)))
+            }
+        }
+    }
+}
+
+/// A journal that can be gone on with.
+struct Found {
+    appender: Appender,
+    tail: Tail,
+}
+
+struct Opening<'a> {
+    folder: &'a Path,
+    tenant: &'a str,
+    now: Timestamp,
+    notices: Vec<Notice>,
+}
+
+impl Opening<'_> {
+    fn open(mut self, machine: Machine) -> Result<(Found, Vec<Notice>), StoreError> {
+        let journal = self.folder.join("journal");
+        let found = look(&journal, self.tenant).map_err(|source| StoreError::io("read", &journal, source))?;
+        let marked = fs::read_to_string(self.folder.join(BROKEN_MARK)).ok();
+        let found = match (found, marked) {
+            (Look::Newer(found), _) => {
+                return Err(StoreError::Newer { folder: self.folder.to_owned(), found, known: FORMAT });
+            }
+            (Look::Whole { .. } | Look::Nothing, Some(why)) | (Look::Damaged(why), _) => {
+                self.start_over(machine, why)?
+            }
+            (Look::Whole { tail, last, cut }, None) => self.go_on(machine, *tail, &last, cut)?,
+            (Look::Nothing, None) if self.has_leftovers() => {
+                self.start_over(machine, "the journal is missing, other state is there".to_owned())?
+            }
+            (Look::Nothing, None) => {
+                self.notices.push(Notice::New);
+                self.begin(machine, "there was no state: a new tenant, or its state was lost")?
+            }
+        };
+        Ok((found, self.notices))
+    }
+
+    fn has_leftovers(&self) -> bool {
+        STATE.iter().any(|name| *name != "journal" && self.folder.join(name).exists())
+    }
+
+    fn begin(&self, machine: Machine, why: &str) -> Result<Found, StoreError> {
+        let journal = self.folder.join("journal");
+        disk::private_folder(&journal).map_err(|source| StoreError::io("make", &journal, source))?;
+        let Machine { disk, segment_bytes } = machine;
+        let (appender, first) = Appender::begin(disk, &journal, self.tenant, why, self.now, segment_bytes)?;
+        let mut tail = Tail::default();
+        tail.record(&first.record, &first.hash);
+        Ok(Found { appender, tail })
+    }
+
+    /// Goes on with a journal, after cutting off what a crash left behind.
+    fn go_on(
+        &mut self,
+        machine: Machine,
+        mut tail: Tail,
+        last: &Segment,
+        cut: Option<Cut>,
+    ) -> Result<Found, StoreError> {
+        if let Some(cut) = cut {
+            let journal = self.folder.join("journal");
+            let (kept, bytes) =
+                cut_off(&journal, &cut, tail.seq).map_err(|source| StoreError::io("mend", &cut.path, source))?;
+            self.notices.push(Notice::TornTail { after: tail.seq, bytes, kept });
+        }
+        let mut appender = Appender::resume(machine.disk, last, self.tenant, &tail, machine.segment_bytes)?;
+        let known = read_status(self.folder)?.map_or(0, |status| status.seq);
+        if known > tail.seq {
+            let why = format!("the journal ends at record {}, the last run had written {known}", tail.seq);
+            self.notices.push(Notice::Behind { why: why.clone() });
+            for entry in appender.append(vec![(self.now, Event::Doubted { why })])? {
+                let entry = entry?;
+                tail.record(&entry.record, &entry.hash);
+            }
+            appender.sync()?;
+            // Its number has been used up by another history.
+            self.forget("status.json")?;
+            self.forget("index")?;
+        }
+        Ok(Found { appender, tail })
+    }
+
+    fn forget(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.folder.join(name);
+        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))
+    }
+
+    /// Moves all state aside and begins a new journal, in which nothing is trusted yet.
+    fn start_over(&mut self, machine: Machine, why: String) -> Result<Found, StoreError> {
+        let to = self
+            .move_aside()
+            .map_err(|source| StoreError::io("move aside the damaged state in", self.folder, source))?;
+        let found = self.begin(machine, &format!("the state was damaged: {why}"))?;
+        self.notices.push(Notice::MovedAside { why, to });
+        Ok(found)
+    }
+
+    /// The journal goes first and the mark last: a crash in between leaves what the next opening moves aside as well.
+    fn move_aside(&self) -> std::io::Result<PathBuf> {
+        let to = disk::free_name(self.folder, &format!("damaged-{}", self.now.strftime("%Y%m%dT%H%M%SZ")));
+        disk::private_folder(&to)?;
+        for name in STATE {
+            let from = self.folder.join(name);
+            if fs::symlink_metadata(&from).is_ok() {
+                fs::rename(from, to.join(name))?;
+                disk::sync_folder(self.folder)?;
+            }
+        }
+        disk::sync_folder(&to)?;
+        Ok(to)
+    }
+}

@@ -1,0 +1,259 @@
+//! The state of one tenant on disk: what [`Store`] and [`ReadStore`] do once they are open.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::baseline::Baseline;
+use super::cache::Cache;
+use super::error::{Notice, StoreError};
+use super::index::{self, Index, IndexDraft};
+use super::ledger::{Health, Ledger, OpenIntent, State};
+use super::lock::Lock;
+use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, Trigger};
+use super::rows::{Rows, RowsError};
+use super::status::{FAILURES_LISTED, Status, read_status, write_status};
+use super::tail::Tail;
+use super::view::HasRows;
+use super::writer::{Until, Writer};
+use super::{FORMAT, chunks, disk};
+use crate::clock::Clock;
+use crate::model::{Counts, RunId};
+
+/// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
+pub struct Store {
+    // The order matters when it is dropped: the thread ends, the cache closes, and only then another process may come.
+    writer: Writer,
+    cache: Arc<Cache>,
+    tail: Arc<Mutex<Tail>>,
+    clock: Arc<dyn Clock>,
+    folder: PathBuf,
+    tenant: String,
+    last_ok: Mutex<Option<Timestamp>>,
+    _lock: Lock,
+}
+
+/// The state of a tenant as it was at one moment, read beside the process that writes it.
+pub struct ReadStore {
+    cache: Cache,
+    tail: Tail,
+    folder: PathBuf,
+}
+
+impl Store {
+    #[expect(clippy::too_many_arguments, reason = "the one place where the parts come together")]
+    pub(super) fn new(
+        writer: Writer,
+        cache: Arc<Cache>,
+        tail: Arc<Mutex<Tail>>,
+        clock: Arc<dyn Clock>,
+        folder: PathBuf,
+        tenant: String,
+        last_ok: Option<Timestamp>,
+        lock: Lock,
+    ) -> Self {
+        Self { writer, cache, tail, clock, folder, tenant, last_ok: Mutex::new(last_ok), _lock: lock }
+    }
+
+    /// Returns when journal and cache are on the disk.
+    ///
+    /// # Errors
+    /// When the journal could not be synced.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.writer.sync().await?;
+        self.cache.flush();
+        Ok(())
+    }
+
+    /// Folds the cache anew from the journal. The old one is kept as `cache-broken`.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or the disk says no.
+    pub fn rebuild(&self) -> Result<(), StoreError> {
+        self.forget_index()?;
+        self.cache.rebuild("asked for")
+    }
+
+    /// The state folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    #[cfg(test)]
+    pub(super) fn tail_seq(&self) -> u64 {
+        self.tail().seq
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.folder.join("index")
+    }
+
+    fn forget_index(&self) -> Result<(), StoreError> {
+        let path = self.index_path();
+        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))
+    }
+
+    async fn append(&self, event: Event, until: Until) -> Result<u64, StoreError> {
+        self.writer.append(self.clock.now(), event, until).await
+    }
+
+    /// What `status` shows without opening anything.
+    fn write_status(&self, summary: RunSummary) -> Result<(), StoreError> {
+        let before = read_status(&self.folder)?;
+        let (linked, failures, failed) = match before {
+            // Nothing about the app was learned since, and a quiet cycle leaves the cache closed.
+            Some(before) if before.seq >= self.tail().last_effects() && !self.cache.is_open() => {
+                (before.linked, before.failures, before.failed)
+            }
+            _ => {
+                let mut failed = self.failures()?;
+                let failures = failed.len() as u64;
+                failed.truncate(FAILURES_LISTED);
+                (self.counts()?, failures, failed)
+            }
+        };
+        let mut last_ok = self.last_ok.lock().unwrap_or_else(PoisonError::into_inner);
+        if summary.status == "ok" {
+            *last_ok = Some(summary.ended);
+        }
+        let tail = self.tail();
+        let (seq, adopt_only, open_intents) = (tail.seq, tail.adopt_only.clone(), tail.open.len() as u64);
+        drop(tail);
+        let (tenant, last_ok) = (self.tenant.clone(), *last_ok);
+        let status = Status {
+            format: FORMAT,
+            tenant,
+            seq,
+            adopt_only,
+            last_run: summary,
+            last_ok,
+            linked,
+            failures,
+            failed,
+            open_intents,
+        };
+        write_status(&self.folder, &status)
+    }
+}
+
+impl HasRows for Store {
+    fn with_rows<T>(&self, read: impl Fn(&dyn Rows) -> Result<T, RowsError>) -> Result<T, StoreError> {
+        self.cache.read(read)
+    }
+
+    fn accepted_counts(&self) -> Option<Counts> {
+        self.tail().counts
+    }
+}
+
+#[async_trait]
+impl Ledger for Store {
+    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError> {
+        let event = Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned() };
+        self.append(event, Until::Written).await.map(drop)
+    }
+
+    async fn intent(&self, intent: Intent) -> Result<u64, StoreError> {
+        self.append(Event::Intent(Box::new(intent)), Until::OnDisk).await
+    }
+
+    async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError> {
+        self.append(Event::Outcome { intent, result, effects }, Until::Written).await.map(drop)
+    }
+
+    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError> {
+        for effects in chunks(effects) {
+            let event = Event::Noted { run: run.clone(), reason: reason.to_owned(), effects };
+            self.append(event, Until::Written).await?;
+        }
+        Ok(())
+    }
+
+    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError> {
+        let event = Event::Trusted { run: run.clone(), reason: reason.to_owned() };
+        self.append(event, Until::OnDisk).await.map(drop)
+    }
+
+    async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
+        self.append(Event::RunEnded(Box::new(summary.clone())), Until::OnDisk).await?;
+        self.cache.flush();
+        self.write_status(summary)
+    }
+}
+
+impl State for Store {
+    fn health(&self) -> Health {
+        self.tail().health()
+    }
+
+    fn open_intents(&self) -> Vec<OpenIntent> {
+        self.tail().open_intents()
+    }
+
+    fn load_index(&self, settings_hash: u64) -> Option<Index> {
+        let tail = self.tail().clone();
+        load_index(&self.folder, &tail, settings_hash)
+    }
+
+    fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError> {
+        let settings_hash = draft.settings_hash;
+        let mark = self.tail().mark();
+        let Some((mark, index)) = mark.zip(draft.into_index()) else {
+            self.forget_index()?;
+            return Ok(false);
+        };
+        let path = self.index_path();
+        disk::replace(&path, &mut |out| index::write(&index, settings_hash, mark, out))
+            .map_err(|source| StoreError::io("write", &path, source))?;
+        Ok(true)
+    }
+
+    fn take_notices(&self) -> Vec<Notice> {
+        self.cache.take_notices()
+    }
+}
+
+impl ReadStore {
+    pub(super) fn new(cache: Cache, tail: Tail, folder: PathBuf) -> Self {
+        Self { cache, tail, folder }
+    }
+
+    /// Whether the state may be believed.
+    pub fn health(&self) -> Health {
+        self.tail.health()
+    }
+
+    /// Intents without an outcome, oldest first. Those of a run that is under way are among them.
+    pub fn open_intents(&self) -> Vec<OpenIntent> {
+        self.tail.open_intents()
+    }
+
+    /// As [`State::load_index`].
+    pub fn load_index(&self, settings_hash: u64) -> Option<Index> {
+        load_index(&self.folder, &self.tail, settings_hash)
+    }
+}
+
+impl HasRows for ReadStore {
+    fn with_rows<T>(&self, read: impl Fn(&dyn Rows) -> Result<T, RowsError>) -> Result<T, StoreError> {
+        self.cache.read(read)
+    }
+
+    fn accepted_counts(&self) -> Option<Counts> {
+        self.tail.counts
+    }
+}
+
+/// Every reason why there is no index is the same to the caller: everything is compared.
+fn load_index(folder: &Path, tail: &Tail, settings_hash: u64) -> Option<Index> {
+    let mark = tail.mark()?;
+    let file = File::open(folder.join("index")).ok()?;
+    index::read(file, settings_hash, mark).ok().flatten()
+}

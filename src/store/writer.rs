@@ -1,0 +1,193 @@
+//! One thread owns the journal's end. In: events, in order, from many tasks. Out: their numbers, once they are written or on
+//! the disk.
+//!
+//! Group commit: while one `fdatasync` runs, events pile up; the next one takes them all. After an error nothing is written
+//! any more, because what came after it in the journal would be a lie.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::cache::Cache;
+use super::error::StoreError;
+use super::journal::{Appender, Entry};
+use super::record::Event;
+use super::tail::Tail;
+
+/// Events that may wait before `append` itself waits.
+const QUEUE: usize = 1024;
+/// Events written at once.
+const GROUP: usize = 256;
+
+/// When an appended event is answered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// It is written: in order, and visible to readers of this process.
+    Written,
+    /// It and everything before it is on the disk.
+    OnDisk,
+}
+
+struct Command {
+    event: Option<(Timestamp, Event)>,
+    until: Until,
+    reply: oneshot::Sender<Result<u64, StoreError>>,
+}
+
+/// The way to the thread. Dropping it waits until everything is on the disk.
+pub(super) struct Writer {
+    commands: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread works on.
+pub(super) struct Work {
+    pub(super) appender: Appender,
+    pub(super) tail: Arc<Mutex<Tail>>,
+    pub(super) cache: Arc<Cache>,
+}
+
+impl Writer {
+    pub(super) fn start(work: Work) -> std::io::Result<Self> {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || work.run(queue))?;
+        Ok(Self { commands: Some(commands), thread: Some(thread) })
+    }
+
+    /// Appends an event and returns its number.
+    pub(super) async fn append(&self, at: Timestamp, event: Event, until: Until) -> Result<u64, StoreError> {
+        self.send(Some((at, event)), until).await
+    }
+
+    /// Returns when everything appended is on the disk.
+    pub(super) async fn sync(&self) -> Result<(), StoreError> {
+        self.send(None, Until::OnDisk).await.map(drop)
+    }
+
+    async fn send(&self, event: Option<(Timestamp, Event)>, until: Until) -> Result<u64, StoreError> {
+        let gone = || StoreError::Stopped("its thread ended".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let commands = self.commands.as_ref().ok_or_else(gone)?;
+        commands.send(Command { event, until, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's thread panicked; the next start reads what it wrote");
+        }
+    }
+}
+
+impl Work {
+    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let mut stopped: Option<String> = None;
+        while let Some(first) = queue.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(next) = queue.try_recv()
+            {
+                group.push(next);
+            }
+            if let Some(why) = &stopped {
+                refuse(group.into_iter().map(|command| command.reply), why);
+            } else if let Err(why) = self.group(group) {
+                tracing::error!(%why, "the journal stopped");
+                stopped = Some(why);
+            }
+        }
+        if stopped.is_none()
+            && let Err(error) = self.appender.sync()
+        {
+            tracing::error!(%error, "the journal's last records may not be on the disk");
+        }
+        self.cache.flush();
+    }
+
+    /// Writes a group, lets the cache follow, and answers. The error has been given to everybody waiting.
+    fn group(&mut self, group: Vec<Command>) -> Result<(), String> {
+        let mut events = Vec::with_capacity(group.len());
+        let mut waiting = Vec::with_capacity(group.len());
+        for command in group {
+            let has_event = command.event.is_some();
+            events.extend(command.event);
+            waiting.push((command.until, command.reply, has_event));
+        }
+        let written = match self.write(events) {
+            Ok(written) => written,
+            Err(error) => {
+                let why = error.to_string();
+                refuse(waiting.into_iter().map(|(_, reply, _)| reply), &why);
+                return Err(why);
+            }
+        };
+        let mut written = written.into_iter();
+        let mut on_disk = Vec::new();
+        for (until, reply, has_event) in waiting {
+            let number = if has_event { written.next().unwrap_or(Ok(0)) } else { Ok(0) };
+            match until {
+                Until::OnDisk => on_disk.push((reply, number)),
+                Until::Written => answer(reply, number),
+            }
+        }
+        if on_disk.is_empty() {
+            return Ok(());
+        }
+        match self.appender.sync() {
+            Ok(()) => on_disk.into_iter().for_each(|(reply, number)| answer(reply, number)),
+            Err(error) => {
+                let why = error.to_string();
+                refuse(on_disk.into_iter().map(|(reply, _)| reply), &why);
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes events and lets tail and cache follow. Returns their numbers.
+    fn write(&mut self, events: Vec<(Timestamp, Event)>) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
+        let Some((at, _)) = events.first() else { return Ok(Vec::new()) };
+        if self.appender.is_full() {
+            let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let continued = self.appender.rotate(&tail, *at)?;
+            self.follow(&[continued]);
+        }
+        let results = self.appender.append(events)?;
+        let mut entries = Vec::with_capacity(results.len());
+        let mut numbers = Vec::with_capacity(results.len());
+        for result in results {
+            numbers.push(result.map(|entry| {
+                let seq = entry.record.seq;
+                entries.push(entry);
+                seq
+            }));
+        }
+        self.follow(&entries);
+        Ok(numbers)
+    }
+
+    fn follow(&self, entries: &[Entry]) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            tail.record(&entry.record, &entry.hash);
+        }
+        drop(tail);
+        self.cache.follow(entries);
+    }
+}
+
+fn answer(reply: oneshot::Sender<Result<u64, StoreError>>, result: Result<u64, StoreError>) {
+    // Whoever asked may have gone away; the record stands all the same.
+    let _ = reply.send(result);
+}
+
+fn refuse(replies: impl Iterator<Item = oneshot::Sender<Result<u64, StoreError>>>, why: &str) {
+    replies.for_each(|reply| answer(reply, Err(StoreError::Stopped(why.to_owned()))));
+}
