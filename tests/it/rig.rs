@@ -16,6 +16,7 @@ use crate::support::rig;
 use crate::support::rosterd::Rosterd;
 use crate::support::servers::{self, ScimServer};
 use crate::support::slapd::{self, LIMITED_DN, Options, READER_DN, READER_PASSWORD, SIZE_LIMIT, Slapd, Tls};
+use crate::support::testers::{self, Outcome};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -293,6 +294,39 @@ fn the_proxy_spoils_what_it_is_told_to() {
 fn the_proxy_says_that_the_app_is_down() {
     let proxy = Proxy::before(&servers::nobody());
     assert_eq!(http::send("GET", &format!("{}/Users", proxy.base_url), "token", None).status, 502);
+}
+
+#[test]
+fn the_testers_tell_a_good_server_from_a_bad_one() {
+    let Some(rig) = rig::require_all(&["scim-testers", "scim2-server", "django-scim2"]) else { return };
+    let failures = |server: &ScimServer| {
+        let checks = testers::conformance(&rig, &server.base_url, &server.token);
+        assert!(checks.iter().filter(|check| check.outcome == Outcome::Passed).count() > 20, "{checks:?}");
+        let failed = checks.into_iter().filter(|check| check.outcome == Outcome::Failed);
+        failed.map(|check| (check.tester, check.reason)).collect::<Vec<_>>()
+    };
+    // The two testers disagree about 204, which RFC 7644 §3.5.2 allows.
+    let good = failures(&rig.scim2_server());
+    assert!(good.iter().all(|(tester, reason)| tester == "scim-sanity" && reason.contains("204")), "{good:?}");
+    let bad = failures(&rig.django_scim2());
+    assert!(bad.iter().any(|(tester, _)| tester == "scim2-tester"), "{bad:?}");
+}
+
+#[test]
+fn the_linters_find_what_is_wrong_with_a_request() {
+    let Some(rig) = rig::require("scim-testers") else { return };
+    let proxy = Proxy::before(&servers::nobody());
+    let send = |method: &str, path: &str, body: Value| {
+        http::send(method, &format!("{}{path}", proxy.base_url), "token", Some(&body));
+        let problems = testers::lint(&rig, &proxy.calls());
+        proxy.forget();
+        problems
+    };
+    let patch = |operations: Value| json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+    assert_eq!(send("POST", "/Users", user("ada@example.org")), [""; 0]);
+    assert_eq!(send("PATCH", "/Users/1", patch(json!([{"op": "replace", "path": "active", "value": false}]))), [""; 0]);
+    assert!(!send("POST", "/Users", json!({"schemas": [USER], "userName": "a", "active": "perhaps"})).is_empty());
+    assert!(!send("PATCH", "/Groups/1", patch(json!([{"op": "remove"}]))).is_empty());
 }
 
 #[test]
