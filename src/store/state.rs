@@ -11,7 +11,7 @@ use super::baseline::Baseline;
 use super::cache::Cache;
 use super::error::{Notice, StoreError};
 use super::index::{self, Index, IndexDraft};
-use super::ledger::{Health, Ledger, OpenIntent, State};
+use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::lock::Lock;
 use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, Trigger};
 use super::rows::{Rows, RowsError};
@@ -188,7 +188,7 @@ impl Ledger for Store {
     }
 }
 
-impl State for Store {
+impl View for Store {
     fn health(&self) -> Health {
         self.tail().health()
     }
@@ -201,7 +201,9 @@ impl State for Store {
         let tail = self.tail().clone();
         load_index(&self.folder, &tail, settings_hash)
     }
+}
 
+impl State for Store {
     fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError> {
         let settings_hash = draft.settings_hash;
         let mark = self.tail().mark();
@@ -224,19 +226,19 @@ impl ReadStore {
     pub(super) fn new(cache: Cache, tail: Tail, folder: PathBuf) -> Self {
         Self { cache, tail, folder }
     }
+}
 
-    /// Whether the state may be believed.
-    pub fn health(&self) -> Health {
+impl View for ReadStore {
+    fn health(&self) -> Health {
         self.tail.health()
     }
 
-    /// Intents without an outcome, oldest first. Those of a run that is under way are among them.
-    pub fn open_intents(&self) -> Vec<OpenIntent> {
+    /// Those of a run that is under way are among them.
+    fn open_intents(&self) -> Vec<OpenIntent> {
         self.tail.open_intents()
     }
 
-    /// As [`State::load_index`].
-    pub fn load_index(&self, settings_hash: u64) -> Option<Index> {
+    fn load_index(&self, settings_hash: u64) -> Option<Index> {
         load_index(&self.folder, &self.tail, settings_hash)
     }
 }
