@@ -3,6 +3,21 @@
 //! Knows no network and no state. The types here are the single description of the files: the loader, the editor schema
 //! (`rosterd schema`) and the documentation of every key come from them.
 
+mod blot;
+mod check;
+pub mod diagnostic;
+pub mod document;
 pub mod forms;
+pub mod global;
+mod literal;
+pub mod load;
 pub mod profile;
+pub mod schema;
+pub mod secret;
+mod shape;
 pub mod tenant;
+mod words;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -56,32 +56,42 @@ impl JsonSchema for ProfileOverrides {
 #[serde(deny_unknown_fields, default)]
 pub struct Transport {
     /// The path of the Users endpoint below the base URL.
+    #[schemars(length(min = 1))]
     pub users_path: String,
     /// The path of the Groups endpoint below the base URL.
+    #[schemars(length(min = 1))]
     pub groups_path: String,
     /// The path of ServiceProviderConfig (RFC 7644 §4); some apps use the plural.
+    #[schemars(length(min = 1))]
     pub spc_path: String,
     /// Whether to ask for ServiceProviderConfig at all.
     pub discovery: bool,
     /// Whether collection URLs end in a slash.
     pub trailing_slash: bool,
     /// The header that carries the token.
+    #[schemars(length(min = 1))]
     pub auth_header: String,
     /// The header's value; `{token}` stands for the token.
+    #[schemars(length(min = 1))]
     pub auth_template: String,
     /// `Content-Type` of requests with a body (RFC 7644 §3.8).
+    #[schemars(length(min = 1))]
     pub content_type: String,
     /// `Accept` of every request.
+    #[schemars(length(min = 1))]
     pub accept: String,
     /// `User-Agent`; empty for `rosterd/<version>`. Some apps refuse requests without one.
     pub user_agent: String,
     /// Further headers, sent with every request. Never secrets.
     pub extra_headers: BTreeMap<String, String>,
     /// Seconds until a connection must stand.
+    #[schemars(range(min = 1, max = 600))]
     pub connect_timeout_secs: u64,
     /// Seconds for a whole request, body included.
+    #[schemars(range(min = 1, max = 3600))]
     pub timeout_secs: u64,
     /// The largest response body that is read, in bytes.
+    #[schemars(range(min = 65536, max = 1073741824))]
     pub max_response_bytes: usize,
 }
 
@@ -180,14 +190,19 @@ pub struct Pace {
     /// Token buckets; all that match a call apply to it.
     pub rate: RateSetting,
     /// At most this many requests at once (and always one per object).
+    #[schemars(range(min = 1, max = 64))]
     pub in_flight: u32,
     /// How often a call is tried in all.
+    #[schemars(range(min = 1, max = 20))]
     pub attempts: u32,
     /// Milliseconds before the first repetition; doubled each time, with full jitter.
+    #[schemars(range(min = 1, max = 3600000))]
     pub backoff_base_ms: u64,
     /// The longest pause between two tries, in milliseconds; also the longest `Retry-After` that is waited for.
+    #[schemars(range(min = 1, max = 3600000))]
     pub backoff_cap_ms: u64,
     /// How many further 5xx answers in a row, over all objects, stop the run.
+    #[schemars(range(min = 1, max = 1000000))]
     pub breaker_failures: u32,
 }
 
@@ -232,21 +247,37 @@ pub enum LookUp {
     List,
 }
 
+/// Attribute paths, at least one.
+pub(super) fn attribute_list(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut list = attributes(generator);
+    list.insert("minItems".to_owned(), 1.into());
+    list
+}
+
+/// Attribute paths.
+fn attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "scim-attribute" } })
+}
+
 /// Finding and reading.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Read {
     /// By which attributes people are matched, in this order.
+    #[schemars(schema_with = "attribute_list")]
     pub user_match: Vec<String>,
     /// By which attributes groups are matched, in this order.
+    #[schemars(schema_with = "attribute_list")]
     pub group_match: Vec<String>,
     /// Filter or list.
     pub look_up: LookUp,
     /// How lists are paged.
     pub paging: Paging,
     /// Entries a page.
+    #[schemars(range(min = 1, max = 10000))]
     pub page_size: u32,
     /// A list longer than this many pages is given up as endless.
+    #[schemars(range(min = 1, max = 10000000))]
     pub max_pages: u32,
     /// Whether a 404 to a filtered list means "no match".
     pub no_match_404: bool,
@@ -255,6 +286,7 @@ pub struct Read {
     /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
     pub members_readable: bool,
     /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).
+    #[schemars(schema_with = "attributes")]
     pub lossy: Vec<String>,
 }
 
@@ -400,12 +432,16 @@ pub struct UserWire {
     /// Whether the directory's id is sent as `externalId`.
     pub send_external_id: bool,
     /// Attributes the app accepts only when the account is made; never sent again.
+    #[schemars(schema_with = "attributes")]
     pub create_only: Vec<String>,
     /// Attributes the app can't change.
+    #[schemars(schema_with = "attributes")]
     pub immutable: Vec<String>,
     /// Attributes without which the app refuses an account.
+    #[schemars(schema_with = "attributes")]
     pub required: Vec<String>,
     /// Attributes the app does not know: never sent, whatever the mapping says.
+    #[schemars(schema_with = "attributes")]
     pub unsupported: Vec<String>,
     /// What a change of an immutable attribute leads to.
     pub on_immutable_change: super::tenant::OnImmutableChange,
@@ -499,6 +535,7 @@ pub struct GroupWire {
     /// Whether members carry `$ref` with the user's URL, for apps that insist.
     pub member_ref: bool,
     /// At most this many members in one PATCH.
+    #[schemars(range(min = 1, max = 100000))]
     pub max_members_per_patch: u32,
     /// Whether a group's name can be changed.
     pub rename: bool,

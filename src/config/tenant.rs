@@ -1,6 +1,6 @@
 //! A tenant file, key by key. The doc comments are what `rosterd schema` shows in an editor.
 //!
-//! Only shapes and defaults live here; `config::load` reads, checks and reports.
+//! Only shapes and defaults live here; [`load`](super::load) reads, [`shape`](super::shape) and [`check`](super::check) report.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,6 +40,7 @@ pub struct TenantFile {
 /// The directories there are; a tenant has exactly one.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct SourceTables {
     /// A JSON document or a folder of CSV files.
     pub file: Option<FileTable>,
@@ -52,6 +53,7 @@ pub struct SourceTables {
 #[serde(deny_unknown_fields)]
 pub struct FileTable {
     /// A JSON document `{"users":[…],"groups":[…]}`, or a folder with `users.csv`, `groups.csv` and `members.csv`.
+    #[schemars(length(min = 1))]
     pub path: PathBuf,
     /// The column separator of CSV files, one ASCII character.
     #[serde(default = "comma")]
@@ -67,6 +69,7 @@ fn comma() -> char {
 #[serde(deny_unknown_fields)]
 pub struct LdapTable {
     /// `ldaps://host[:port]`, or `ldap://host[:port]` together with `start_tls = true`.
+    #[schemars(extend("format" = "ldap-address"))]
     pub url: String,
     /// Which product it is: sets the filters, attributes and ids below.
     #[serde(default)]
@@ -80,29 +83,40 @@ pub struct LdapTable {
     #[serde(default)]
     pub allow_plain_loopback: bool,
     /// Who to bind as: a DN, or for Active Directory `user@realm`.
+    #[schemars(length(min = 1))]
     pub bind_dn: String,
     /// The password of `bind_dn`.
     pub password: SecretRef,
     /// Where everything is, such as `dc=example,dc=org`.
+    #[schemars(length(min = 1))]
     pub base: String,
     /// Where people are, if narrower than `base`.
+    #[schemars(length(min = 1))]
     pub user_base: Option<String>,
     /// Which entries are people; the preset's filter if left out.
+    #[schemars(length(min = 1))]
     pub user_filter: Option<String>,
     /// Where groups are, if narrower than `base`.
+    #[schemars(length(min = 1))]
     pub group_base: Option<String>,
     /// Which entries are groups; the preset's filter if left out.
+    #[schemars(length(min = 1))]
     pub group_filter: Option<String>,
     /// The attribute with the immutable id; the preset's (`entryUUID`, `nsUniqueId`, `objectGUID`) if left out.
+    #[schemars(length(min = 1))]
     pub id_attribute: Option<String>,
     /// The attributes of people that mappings and filters may use, besides the preset's.
     #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
     pub attributes: Vec<String>,
     /// The attribute with a group's name; `cn` if left out.
+    #[schemars(length(min = 1))]
     pub group_name: Option<String>,
     /// The attributes that hold members; the preset's if left out.
+    #[schemars(length(min = 1), inner(length(min = 1)))]
     pub member_attributes: Option<Vec<String>>,
     /// An LDAP filter for people who are to count as suspended, besides what the preset knows.
+    #[schemars(length(min = 1))]
     pub suspended_filter: Option<String>,
     /// Entries a page (RFC 2696), 1 to 5,000.
     #[serde(default = "page_of_ldap")]
@@ -140,12 +154,20 @@ pub enum LdapPreset {
 /// Where a secret is kept. Exactly one of the three; a secret is never written in a tenant file.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "minProperties" = 1,
+    "maxProperties" = 1,
+    "x-hint" = "a secret is never written in this file: write { credential = \"name\" }, { file = \"path\" } or { env = \"NAME\" }"
+))]
 pub struct SecretRef {
     /// The name of a systemd credential (`LoadCredential=`), read from `$CREDENTIALS_DIRECTORY`.
+    #[schemars(extend("format" = "credential-name"))]
     pub credential: Option<String>,
     /// A file that only its owner can read; no symbolic link.
+    #[schemars(length(min = 1))]
     pub file: Option<PathBuf>,
     /// The name of an environment variable.
+    #[schemars(extend("format" = "environment-variable"))]
     pub env: Option<String>,
 }
 
@@ -154,8 +176,10 @@ pub struct SecretRef {
 #[serde(deny_unknown_fields)]
 pub struct ScopeTable {
     /// The groups in scope, by name pattern (`*` and `?`) or by id. Without it, all that the directory assigns.
+    #[schemars(length(min = 1), extend("x-hint" = "an empty list never means all: name at least one group, or leave the key out for every group the directory assigns"))]
     pub groups: Option<Vec<GroupPattern>>,
     /// An expression; only people for whom it is true are in scope.
+    #[schemars(length(min = 1))]
     pub users: Option<String>,
     /// Whether everybody whom `users` accepts belongs, in a group or not. Needs `users`.
     #[serde(default)]
@@ -165,19 +189,28 @@ pub struct ScopeTable {
     pub nested: bool,
     /// Groups or people that must be visible in every reading; otherwise nothing is changed.
     #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
     pub sentinels: Vec<String>,
     /// People who are never touched, by user name, e-mail or directory id, whatever the directory says.
     #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
     pub protect: Vec<String>,
 }
 
 /// One entry of `scope.groups`: by name or by id.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "minProperties" = 1,
+    "maxProperties" = 1,
+    "x-hint" = "write { name = \"Heap *\" } or { id = \"5f2b0c\" }"
+))]
 pub struct GroupPattern {
     /// The group's name; `*` stands for any text, `?` for one character. Compares without case.
+    #[schemars(length(min = 1))]
     pub name: Option<String>,
     /// The group's immutable id.
+    #[schemars(length(min = 1))]
     pub id: Option<String>,
 }
 
@@ -187,8 +220,10 @@ pub struct GroupPattern {
 pub struct TargetTable {
     /// How the app speaks SCIM: the name of a shipped profile, or the path of a profile file.
     #[serde(default = "plain_scim")]
+    #[schemars(length(min = 1))]
     pub profile: String,
     /// The SCIM base URL, up to but without `/Users`.
+    #[schemars(extend("format" = "app-address"))]
     pub base_url: String,
     /// The bearer token (or what the profile's `auth` says). May be left out for an app without authentication on loopback.
     pub token: Option<SecretRef>,
@@ -240,6 +275,7 @@ pub enum OnImmutableChange {
 #[serde(deny_unknown_fields, default)]
 pub struct UsersTable {
     /// By which attributes an account that is already in the app is recognised, in this order. The profile's if left out.
+    #[schemars(schema_with = "super::profile::attribute_list")]
     pub r#match: Option<Vec<String>>,
     /// What becomes of people whom the directory suspends.
     pub on_suspended: Fate,
@@ -329,11 +365,11 @@ impl JsonSchema for AttributeRule {
         schemars::json_schema!({
             "description": "A directory attribute's name, or a Jinja expression over them.",
             "anyOf": [
-                { "type": "string" },
+                { "type": "string", "minLength": 1 },
                 {
                     "type": "object",
                     "properties": {
-                        "from": { "type": "string", "description": "An attribute's name, or an expression." },
+                        "from": { "type": "string", "minLength": 1, "description": "An attribute's name, or an expression." },
                         "push": push,
                     },
                     "required": ["from"],
@@ -380,6 +416,7 @@ pub struct GroupsTable {
     pub manage: bool,
     /// The directory attribute or expression for a group's name in the app.
     #[serde(rename = "displayName")]
+    #[schemars(length(min = 1))]
     pub display_name: String,
     /// Whether a group without members is created.
     pub create_empty: bool,

@@ -98,6 +98,13 @@ impl std::str::FromStr for LdapAddress {
     }
 }
 
+/// An address and port to listen on.
+pub(super) fn listen(text: &str) -> Result<(), Misfit> {
+    text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {
+        Misfit::new(format!("{text:?} is not an address and port"), "such as `127.0.0.1:9464` or `[::1]:9464`")
+    })
+}
+
 fn parse(text: &str, schemes: &[&str], hint: &str) -> Result<Url, Misfit> {
     let wrong = |message: &str| Misfit::new(message, hint);
     // The parser trims and drops such characters in silence; an address is to be what is written.

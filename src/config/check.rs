@@ -1,0 +1,203 @@
+//! What a tenant file may not say although each key on its own is fine. In: the file's tree. Out: a diagnostic for each
+//! contradiction.
+//!
+//! Every check looks at the tree, not at the finished value, so that it also works on a file that has other mistakes: all of
+//! them are to be shown at once. What is missing or of the wrong type was reported before, and is passed over here. What
+//! needs the mapping language or a profile is checked in [`tenancy`](crate::tenancy).
+
+use toml::de::{DeTable, DeValue};
+
+use super::blot;
+use super::diagnostic::Diagnostic;
+use super::document::Document;
+use super::forms::{AppAddress, LdapAddress};
+use super::words;
+
+type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
+
+/// The checks of a tenant file, in the order of the file.
+pub(super) const OF_A_TENANT: [Check; 7] =
+    [ldap_connection, file_delimiter, scope, app_address, app_token, overrides, deletion];
+
+/// The checks of a profile file.
+pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
+
+/// The checks of `rosterd.toml`.
+pub(super) const OF_THE_GLOBAL_FILE: [Check; 1] = [store];
+
+/// The password must not cross a network in the clear.
+fn ldap_connection(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    const LDAP: [&str; 2] = ["source", "ldap"];
+    let key = |name: &'static str| [LDAP[0], LDAP[1], name];
+    let Some(address) = document.text_at(&key("url")).and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
+    let (start_tls, plain) = (document.is_true(&key("start_tls")), document.is_true(&key("allow_plain_loopback")));
+    if address.is_ldaps() && start_tls {
+        found.push(document.error(
+            &key("start_tls"),
+            "an ldaps:// connection is TLS from its first byte and can't be upgraded",
+            "remove `start_tls`, or write the url as ldap://",
+        ));
+    }
+    if address.is_ldaps() || start_tls {
+        return;
+    }
+    if !plain {
+        found.push(document.error(
+            &key("url"),
+            "ldap:// without TLS would send the password in the clear",
+            "write ldaps://, or add `start_tls = true`",
+        ));
+    } else if !address.is_loopback() {
+        found.push(document.error(
+            &key("url"),
+            "ldap:// without TLS is accepted only to this machine",
+            "`allow_plain_loopback` holds for 127.0.0.1, [::1] and localhost; write ldaps://, or add `start_tls = true`",
+        ));
+    }
+}
+
+fn file_delimiter(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["source", "file", "delimiter"];
+    let Some(text) = document.text_at(&path) else { return };
+    let mut letters = text.chars();
+    if let (Some(only), None) = (letters.next(), letters.next())
+        && (!only.is_ascii() || matches!(only, '"' | '\n' | '\r'))
+    {
+        found.push(document.error(
+            &path,
+            format!("{only:?} can't separate columns"),
+            "write one ASCII character, such as `;`",
+        ));
+    }
+}
+
+fn scope(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    if document.is_true(&["scope", "all_users"]) && document.get(&["scope", "users"]).is_none() {
+        found.push(document.error(
+            &["scope", "all_users"],
+            "`all_users` takes everybody whom `users` accepts, and there is no `users`",
+            "write `users = \"true\"` if really everybody in the directory belongs",
+        ));
+    }
+}
+
+/// The token must not cross a network in the clear.
+fn app_address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["target", "base_url"];
+    let Some(address) = document.text_at(&path).and_then(|url| url.parse::<AppAddress>().ok()) else { return };
+    if address.is_https() {
+        return;
+    }
+    if !document.is_true(&["target", "allow_http_loopback"]) {
+        let hint = if address.is_loopback() {
+            "write https://, or add `allow_http_loopback = true` for an app on this machine"
+        } else {
+            "write https://"
+        };
+        found.push(document.error(&path, "plain http would send the token and people's data in the clear", hint));
+    } else if !address.is_loopback() {
+        found.push(document.error(
+            &path,
+            "plain http is accepted only to this machine",
+            "`allow_http_loopback` holds for 127.0.0.1, [::1] and localhost; write https://",
+        ));
+    }
+}
+
+fn app_token(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(target) = document.table_at(&["target"]) else { return };
+    let address = document.text_at(&["target", "base_url"]).and_then(|url| url.parse::<AppAddress>().ok());
+    if !target.contains_key("token") && address.is_some_and(|address| !address.is_loopback()) {
+        found.push(document.error(
+            &["target"],
+            "the key `token` is missing in `[target]`",
+            "only an app on this machine can do without: write `token = { credential = \"name\" }`, { file = \"path\" } or { env = \"NAME\" }",
+        ));
+    }
+}
+
+fn overrides(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    wire(document, &["target", "override_profile"], found);
+    for bucket in buckets(document, &["target", "rate"]) {
+        bucket_match(document, bucket, found);
+    }
+}
+
+/// What holds for a profile, wherever its tables stand.
+fn wire(document: &Document<'_>, base: &[&str], found: &mut Vec<Diagnostic>) {
+    let path =
+        |rest: &[&'static str]| -> Vec<String> { base.iter().chain(rest).map(|name| (*name).to_owned()).collect() };
+    let template = path(&["transport", "auth_template"]);
+    let template: Vec<&str> = template.iter().map(String::as_str).collect();
+    if document.text_at(&template).is_some_and(|text| !text.contains("{token}")) {
+        found.push(document.error(
+            &template,
+            "the template has no `{token}`",
+            "write where the token goes, such as `Bearer {token}`; the token itself is never written here",
+        ));
+    }
+    let headers = path(&["transport", "extra_headers"]);
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    for key in document.table_at(&headers).into_iter().flat_map(DeTable::keys) {
+        if blot::names_a_secret(key.get_ref()) {
+            found.push(document.at(
+                key.span(),
+                super::diagnostic::Level::Error,
+                format!("the header `{}` would carry a secret", key.get_ref()),
+                Some("a secret is never written in this file: set `auth_header` and `auth_template`, and give it as `token`".to_owned()),
+            ));
+        }
+    }
+    let rate = path(&["pace", "rate"]);
+    let rate: Vec<&str> = rate.iter().map(String::as_str).collect();
+    for bucket in buckets(document, &rate) {
+        bucket_match(document, bucket, found);
+    }
+}
+
+fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {
+    let list = document.get(path).and_then(|node| node.get_ref().as_array());
+    list.into_iter().flat_map(|list| list.iter()).filter_map(|bucket| bucket.get_ref().as_table())
+}
+
+/// The methods that a bucket can count.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "write"];
+
+fn bucket_match(document: &Document<'_>, bucket: &DeTable<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(value) = bucket.get("match") else { return };
+    let DeValue::String(text) = value.get_ref() else { return };
+    let mut parts = text.split_whitespace();
+    let (method, resource) = (parts.next(), parts.next());
+    let fits = method.is_none_or(|method| METHODS.contains(&method))
+        && resource.is_none_or(|resource| resource.starts_with('/'))
+        && parts.next().is_none();
+    if !fits {
+        let hint = format!("write {}, if need be with a resource: `POST /Users`", words::list(METHODS.into_iter()));
+        let message = format!("{text:?} matches no call");
+        found.push(document.at(value.span(), super::diagnostic::Level::Error, message, Some(hint)));
+    }
+}
+
+fn deletion(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["users", "delete_after"];
+    let fates = ["on_suspended", "on_unassigned", "on_deleted"];
+    let deletes = fates.iter().any(|fate| document.text_at(&["users", fate]) == Some("delete"));
+    if document.get(&path).is_some() && !deletes {
+        found.push(document.error(
+            &path,
+            "`delete_after` says when to delete, but nobody is ever deleted",
+            "write `on_deleted = \"delete\"` (or `on_unassigned`), or remove `delete_after`",
+        ));
+    }
+}
+
+fn store(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["store", "kind"];
+    if document.text_at(&path) == Some("postgres") {
+        found.push(document.error(
+            &path,
+            "this version keeps state only on its own disk",
+            "write `kind = \"sled\"`, or leave it out",
+        ));
+    }
+}
