@@ -197,7 +197,15 @@ mod tests {
     #[test]
     fn the_place_comes_first_then_the_line_with_a_caret_then_the_hint() {
         let text = "# ä\r\nshedule = \"*\"\r\n";
-        insta::assert_snapshot!(render(&[at(text, 6..13)], false), @"");
+        insta::assert_snapshot!(render(&[at(text, 6..13)], false), @r#"
+            tenants/acme.toml:2:1: error: there is no key `shedule`
+              |
+            2 | shedule = "*"
+              | ^^^^^^^
+              |
+              = hint: did you mean `schedule`?
+              = note: a fact
+            "#);
     }
 
     #[test]

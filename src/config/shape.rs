@@ -14,7 +14,7 @@ use super::words;
 
 /// The parts of JSON Schema that are understood; a test makes sure that our schemas use no other.
 #[cfg(test)]
-const KEYWORDS: [&str; 27] = [
+pub(super) const KEYWORDS: [&str; 27] = [
     "$defs",
     "$ref",
     "$schema",
