@@ -143,7 +143,7 @@ fn render_one(one: &Diagnostic, colour: bool, out: &mut String) {
         let caret = AnnotationKind::Primary.span(place.within.clone());
         group = group.element(Snippet::source(printable(&place.excerpt)).line_start(place.line).annotation(caret));
     }
-    for hint in &one.hint {
+    if let Some(hint) = &one.hint {
         group = group.element(Name::HELP.with_name("hint").message(printable(hint)));
     }
     for note in &one.notes {

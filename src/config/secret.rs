@@ -78,10 +78,13 @@ impl SecretError {
     }
 }
 
+/// Looks an environment variable up.
+type Lookup<'e> = dyn Fn(&str) -> Option<String> + 'e;
+
 /// Where this process finds secrets.
 pub struct Secrets<'e> {
     credentials: Option<PathBuf>,
-    variable: Box<dyn Fn(&str) -> Option<String> + 'e>,
+    variable: Box<Lookup<'e>>,
 }
 
 impl Secrets<'static> {

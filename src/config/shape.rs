@@ -199,13 +199,12 @@ impl<'w> Walk<'w, '_> {
             let table = property.is_some_and(|property| {
                 self.alternatives(property).iter().all(|one| one.get("type").and_then(Json::as_str) == Some("object"))
             });
-            let what = if table && place.path.is_empty() {
-                format!("the table `[{name}]`")
+            let told = property.and_then(|one| one.get("description")?.as_str()).map(words::first_sentence);
+            let (message, hint) = if table && place.path.is_empty() {
+                (format!("the table `[{name}]` is missing"), told.map(|told| format!("write `[{name}]`: {told}")))
             } else {
-                format!("the key `{name}`")
+                (format!("the key `{name}` is missing {}", words::in_table(&place.path)), told)
             };
-            let hint = property.and_then(|one| one.get("description")?.as_str()).map(words::first_sentence);
-            let message = format!("{what} is missing {}", words::in_table(&place.path));
             found.push(self.document.at(place.span.clone(), Level::Error, message, hint));
         }
     }
