@@ -141,6 +141,11 @@ impl<'t> Document<'t> {
         self.at(span, Level::Error, message, hint)
     }
 
+    /// An error about a key itself, not its value.
+    pub(crate) fn at_key(&self, path: &[&str], message: impl Into<String>, hint: Option<String>) -> Diagnostic {
+        self.at(self.key_span(path), Level::Error, message, hint)
+    }
+
     /// The bytes of a key's name.
     pub(crate) fn key_span(&self, path: &[&str]) -> Range<usize> {
         self.entry(path).map_or(0..0, |(key, _)| key)

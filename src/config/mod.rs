@@ -12,6 +12,7 @@ pub mod global;
 mod literal;
 pub mod load;
 pub mod profile;
+pub mod profiles;
 pub mod schema;
 pub mod secret;
 mod shape;

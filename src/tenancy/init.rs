@@ -1,0 +1,194 @@
+//! `rosterd init`: the first files. In: a tenant's name, a directory, an app. Out: commented files to edit.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::profiles;
+use crate::mapping::defaults;
+use crate::model::TenantName;
+
+/// The directories `init` knows.
+pub const SOURCES: [&str; 4] = ["file", "openldap", "389ds", "ad"];
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// One of [`SOURCES`].
+    pub source: String,
+    /// The name of a shipped profile.
+    pub app: String,
+}
+
+/// Writes the tenant file, and `rosterd.toml` where there is none. Returns the files written.
+///
+/// # Errors
+/// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
+pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Diagnostic> {
+    if !SOURCES.contains(&plan.source.as_str()) {
+        let message = format!("there is no directory {:?}", plan.source);
+        return Err(Diagnostic::of_file(config, message, format!("--source is one of {}", SOURCES.join(", "))));
+    }
+    if profiles::shipped(&plan.app).is_none() {
+        let known: Vec<&str> = profiles::names().collect();
+        let message = format!("there is no profile {:?}", plan.app);
+        return Err(Diagnostic::of_file(config, message, format!("--app is one of {}", known.join(", "))));
+    }
+    let mut written = Vec::new();
+    let tenants = if config.exists() {
+        super::load_global(config).map_err(first)?.tenants_dir
+    } else {
+        let folder = config.parent().unwrap_or(Path::new(""));
+        create(config, GLOBAL)?;
+        written.push(config.to_owned());
+        folder.join("tenants")
+    };
+    let path = tenants.join(format!("{}.toml", plan.tenant));
+    create(&path, &template(plan))?;
+    written.push(path);
+    Ok(written)
+}
+
+fn first(found: Vec<Diagnostic>) -> Diagnostic {
+    let fallback = || Diagnostic::of_file(Path::new("rosterd.toml"), "it can't be read", "run `rosterd check`");
+    found.into_iter().next().unwrap_or_else(fallback)
+}
+
+/// Writes a new file; one that is there already is never touched.
+fn create(path: &Path, text: &str) -> Result<(), Diagnostic> {
+    let failed = |error: std::io::Error| {
+        let (message, hint) = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                ("it exists already; nothing was written".to_owned(), "edit it, or choose another name")
+            }
+            _ => (format!("it can't be written: {error}"), "--config names another place"),
+        };
+        Diagnostic::of_file(path, message, hint)
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+const GLOBAL: &str = r#"# rosterd: where things are on this machine. Everything about a connection is in tenants/<name>.toml.
+# Relative paths are relative to this file.
+
+# Journals and caches, one folder a tenant. Losing it costs a look-up of everybody, never an account.
+state_dir = "state"
+# tenants_dir = "tenants"
+"#;
+
+/// The tenant file.
+fn template(plan: &Plan) -> String {
+    let mut text = format!(
+        "# The connection {}: one directory, one app. `rosterd check {0}` finds every mistake, `rosterd plan {0}` shows what\n\
+         # would change and sends nothing, `rosterd sync {0}` does it. Paths are relative to this file.\n\n",
+        plan.tenant
+    );
+    text.push_str(source(&plan.source));
+    text.push_str(SCOPE);
+    target(plan, &mut text);
+    text.push_str(USERS);
+    for (attribute, from) in defaults(&plan.source) {
+        let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+            true => attribute.to_owned(),
+            false => format!("{attribute:?}"),
+        };
+        // Jinja has double quotes; a literal string keeps them as they are.
+        let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
+        let _infallible = writeln!(text, "{key} = {value}");
+    }
+    text.push_str(REST);
+    text
+}
+
+fn source(name: &str) -> &'static str {
+    match name {
+        "openldap" => {
+            r#"[source.ldap]
+preset = "openldap"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "cn=rosterd,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+        }
+        "389ds" => {
+            r#"[source.ldap]
+preset = "389ds"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "uid=rosterd,ou=services,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+        }
+        "ad" => {
+            r#"[source.ldap]
+preset = "ad"
+url = "ldaps://dc1.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "rosterd@example.org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+        }
+        _ => {
+            r#"[source.file]
+# A JSON document {"users": […], "groups": […]}, or a folder with users.csv, groups.csv and members.csv.
+path = "../people.json"
+"#
+        }
+    }
+}
+
+const SCOPE: &str = r#"
+[scope]
+# Who belongs. Without `groups`: every group the directory assigns to the app.
+# groups = [{ name = "Heap *" }]
+# Must be visible in every reading, or nothing is changed: a token that lost its rights sees an empty directory.
+# sentinels = ["it-admins"]
+# Never touched, whatever the directory says.
+# protect = ["breakglass@example.org"]
+
+"#;
+
+fn target(plan: &Plan, text: &mut String) {
+    let base_url = match plan.app.as_str() {
+        "heap" => "https://heapanalytics.com/scim/v2/YOUR-TENANT",
+        _ => "https://app.example.org/scim/v2",
+    };
+    let _infallible = write!(
+        text,
+        "[target]\nprofile = {:?}\nbase_url = {base_url:?}\ntoken = {{ file = \"../secrets/{}\" }}     # chmod 600\n\
+         rate = \"10/s\"\n",
+        plan.app, plan.tenant
+    );
+}
+
+const USERS: &str = r#"
+[users]
+# deactivate | delete | nothing
+on_suspended = "deactivate"
+on_unassigned = "deactivate"
+on_deleted = "deactivate"
+
+[users.attributes]
+# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent.
+"#;
+
+const REST: &str = r#"
+[groups]
+# Whether groups and memberships are managed too.
+manage = true
+
+[guard]
+# Stop and ask when more than this would happen.
+removals_per_day = "10%, at least 3, at most 200"
+"#;
