@@ -171,7 +171,7 @@ fn groups_of_every_kind_nested_and_in_a_circle() {
     assert_eq!((dangling, examples[0].as_ref()), (1, "stranger"));
     assert!(snapshot.groups().all(|ix| snapshot.group(ix).unwrap().unread.is_none()));
     let record: serde_json::Value = serde_json::from_str(&group(&snapshot, "posix").record).unwrap();
-    assert_eq!((&record["name"], &record["dn"]), (&"posix".into(), &group_dn("posix").into()));
+    assert_eq!((&record["cn"], &record["dn"]), (&"posix".into(), &group_dn("posix").into()));
     assert!(record.get("memberUid").is_none());
 }
 

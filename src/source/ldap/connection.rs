@@ -3,7 +3,6 @@
 //! This file does not know people from groups. It holds the rules that keep a reading honest: TLS unless loopback, a time
 //! limit on every answer, pages followed to the empty cookie (RFC 2696), and nothing but result 0 counts as an end.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use url::Url;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
+use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
 use crate::source::SourceError;
 
@@ -40,29 +40,20 @@ pub(super) struct Address {
 impl Address {
     /// Judges the address without touching the network; the CA file is read.
     pub(super) fn new(table: &LdapTable, timeout: Duration) -> Result<Self, SourceError> {
-        let wrong = |why: &str| Err(SourceError::Settings(format!("url {:?}: {why}", table.url)));
-        let Ok(url) = Url::parse(&table.url) else { return wrong("is no URL such as ldaps://dc1.example.com") };
-        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else { return wrong("has no host") };
-        let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        if !bare || url.fragment().is_some() || !matches!(url.path(), "" | "/") {
-            return wrong("must be only scheme, host and port; the rest has keys of its own");
+        let wrong = |why: &str| SourceError::Settings(format!("url {:?}: {why}", table.url));
+        let address: LdapAddress = table.url.parse().map_err(|misfit: Misfit| wrong(&misfit.to_string()))?;
+        let tls = address.is_ldaps() || table.start_tls;
+        if address.is_ldaps() && table.start_tls {
+            return Err(wrong("ldaps:// is TLS from the start: drop start_tls"));
         }
-        let tls = match (url.scheme(), table.start_tls) {
-            ("ldaps", true) => return wrong("ldaps:// is TLS from the start: drop start_tls"),
-            ("ldaps", false) | ("ldap", true) => true,
-            ("ldap", false) if !table.allow_plain_loopback => {
-                return wrong("would send the password in the clear: use ldaps:// or start_tls = true");
-            }
-            ("ldap", false) if !is_loopback(host) => {
-                return wrong(
-                    "would send the password in the clear, and allow_plain_loopback is for 127.0.0.1 and ::1",
-                );
-            }
-            ("ldap", false) => false,
-            _ => return wrong("must begin with ldaps:// or ldap://"),
-        };
+        if !tls && !(table.allow_plain_loopback && address.is_loopback()) {
+            return Err(wrong(
+                "would send the password in the clear: use ldaps:// or start_tls = true \
+                 (allow_plain_loopback is for addresses of this machine)",
+            ));
+        }
         let tls = tls.then(|| tls_config(table.ca_file.as_deref())).transpose()?;
-        Ok(Self { url, start_tls: table.start_tls, tls, timeout })
+        Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout })
     }
 
     /// Connects and binds.
@@ -88,11 +79,6 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.url.as_str().trim_end_matches('/'))
     }
-}
-
-/// Loopback addresses only: a name could lead anywhere.
-fn is_loopback(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> {
@@ -183,6 +169,7 @@ impl Connection {
             page(came);
             cookie = next_cookie(&result.ctrls)?;
             if cookie.is_empty() {
+                tracing::debug!(what = search.what, ?found, "a search came to its end");
                 return Ok(found);
             }
             empty = if came == 0 { empty + 1 } else { 0 };
@@ -314,14 +301,14 @@ mod tests {
             ("ldap://127.0.0.1", ""),
             ("ldap://dc1.example.com", "allow_plain_loopback = true"),
             ("ldap://127.0.0.1.example.com", "allow_plain_loopback = true"),
-            ("ldap://localhost", "allow_plain_loopback = true"),
+            ("ldap://localhost.example.com", "allow_plain_loopback = true"),
             ("ldap://10.0.0.1", "allow_plain_loopback = true"),
             ("ldap://[fe80::1]", "allow_plain_loopback = true"),
         ] {
             let refused = address(url, more).unwrap_err().to_string();
             assert!(refused.contains("in the clear"), "{url}: {refused}");
         }
-        for url in ["ldap://127.0.0.1:1389", "ldap://127.9.9.9", "ldap://[::1]:389/"] {
+        for url in ["ldap://127.0.0.1:1389", "ldap://127.9.9.9", "ldap://[::1]:389/", "ldap://localhost:389"] {
             assert!(address(url, "allow_plain_loopback = true").is_ok(), "{url}");
         }
     }

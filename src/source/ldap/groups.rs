@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::connection::Connection;
-use super::entry::{self, Entry};
+use super::entry::Entry;
 use super::layout::{Layout, is_by_uid};
 use super::people::{self, Owner, Roster};
 use super::range::{self, Pieces, Step};
@@ -102,9 +102,8 @@ impl Groups<'_> {
             let why = format!("`{}` of {}: a group needs a name; see `group_name`", self.layout.group_name, entry.dn);
             return Err(SourceError::Forbidden(why));
         };
-        let (mut bare, mut record) = (String::new(), String::new());
-        entry.write_record(&id, &self.layout.group_wanted, &mut bare);
-        entry::with_member(&bare, "name", name, &mut record);
+        let mut record = String::new();
+        entry.write_record(&id, &self.layout.group_wanted, &mut record);
         Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::binary;
-use super::entry::{Form, MANAGER, Wanted};
+use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
 use super::standing;
 use crate::config::tenant::{LdapPreset, LdapTable};
 use crate::source::SourceError;
@@ -140,7 +140,7 @@ impl Layout {
             check_name(name)?;
         }
         let user_wanted = wanted(habits.attributes, &table.attributes, read_by_mappings, &[]);
-        // `name` is the group's name, whatever attribute that is.
+        // `name` is the group's name, whatever attribute that is; the reading hands it over beside the record.
         let withheld: Vec<&str> = members.iter().map(String::as_str).chain(["name"]).collect();
         let group_wanted = wanted(&["description", &group_name], &[], read_by_mappings, &withheld);
         Ok(Self {
@@ -180,6 +180,15 @@ impl Layout {
     }
 }
 
+/// Every name that a record of these attributes may hold.
+pub(super) fn names_in(wanted: &[Wanted]) -> Vec<String> {
+    let names = wanted.iter().flat_map(|wanted| match wanted.name.as_str() {
+        MANAGER => vec![MANAGER.to_owned(), MANAGER_DN.to_owned(), format!("{MANAGER_DN}_all")],
+        name => vec![name.to_owned(), format!("{name}_all")],
+    });
+    OWN_KEYS.into_iter().map(str::to_owned).chain(names).collect()
+}
+
 /// Whether a member attribute holds `uid`s rather than names of entries (RFC 2307 §3).
 pub(super) fn is_by_uid(member_attribute: &str) -> bool {
     member_attribute.eq_ignore_ascii_case("memberUid")
@@ -216,11 +225,7 @@ fn wanted(defaults: &[&str], configured: &[String], read: &[String], without: &[
             Some(name) => (name, true),
             None => (name, false),
         };
-        let name = if [MANAGER, super::entry::MANAGER_DN].iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            MANAGER
-        } else {
-            name
-        };
+        let name = if [MANAGER, MANAGER_DN].iter().any(|own| own.eq_ignore_ascii_case(name)) { MANAGER } else { name };
         let withheld = without.iter().any(|other| other.eq_ignore_ascii_case(name));
         if withheld || OWN_KEYS.contains(&name) || check_name(name).is_err() {
             continue;
@@ -316,6 +321,16 @@ mod tests {
         }
         assert!(layout.user_wanted.iter().any(|wanted| wanted.name == "mail" && wanted.all));
         assert_eq!(layout.user_attributes.iter().filter(|name| name.eq_ignore_ascii_case("mail")).count(), 1);
+    }
+
+    #[test]
+    fn the_names_in_records_are_told_without_a_directory() {
+        let layout = Layout::new(&table("attributes = ['roomNumber']"), &[]).unwrap();
+        let names = names_in(&layout.user_wanted);
+        for name in ["id", "dn", "mail", "mail_all", "roomNumber", "manager", "manager_dn"] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        assert_eq!(names_in(&layout.group_wanted), ["id", "dn", "description", "description_all", "cn", "cn_all"]);
     }
 
     #[test]

@@ -70,6 +70,25 @@ impl LdapSource {
     }
 }
 
+/// The names that records may hold: what mappings and filters may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordNames {
+    /// In the record of a person.
+    pub people: Vec<String>,
+    /// In the record of a group. Its `name` comes beside the record.
+    pub groups: Vec<String>,
+}
+
+/// The names that the records of a directory may hold, as far as the operator's table tells. Needs neither password nor
+/// network.
+///
+/// # Errors
+/// [`SourceError::Settings`] for filters and names that no directory would understand.
+pub fn record_names(table: &LdapTable) -> Result<RecordNames, SourceError> {
+    let layout = Layout::new(table, &[])?;
+    Ok(RecordNames { people: layout::names_in(&layout.user_wanted), groups: layout::names_in(&layout.group_wanted) })
+}
+
 impl std::fmt::Debug for LdapSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LdapSource")
