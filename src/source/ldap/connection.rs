@@ -46,7 +46,8 @@ impl Address {
         if address.is_ldaps() && table.start_tls {
             return Err(wrong("ldaps:// is TLS from the start: drop start_tls"));
         }
-        if !tls && !(table.allow_plain_loopback && address.is_loopback()) {
+        let allowed = tls || (table.allow_plain_loopback && address.is_loopback());
+        if !allowed {
             return Err(wrong(
                 "would send the password in the clear: use ldaps:// or start_tls = true \
                  (allow_plain_loopback is for addresses of this machine)",
