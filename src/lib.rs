@@ -6,8 +6,10 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
+//! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`source`] | directories, read into a proven-complete snapshot |
+//! | [`tenancy`] | a tenant file made ready: checked, compiled, every mistake in its place |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 #![forbid(unsafe_code)]
 

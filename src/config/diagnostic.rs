@@ -69,6 +69,12 @@ impl Diagnostic {
         }
     }
 
+    /// The same as a warning.
+    #[must_use]
+    pub fn softened(self) -> Self {
+        Self { level: Level::Warning, ..self }
+    }
+
     /// Whether the file can't be used because of it.
     pub fn is_error(&self) -> bool {
         self.level == Level::Error

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,12 +16,14 @@ use super::{blot, literal};
 pub struct SourceText {
     file: PathBuf,
     text: String,
+    /// The text without the lines that would keep the parser from reading on; same length.
+    mended: OnceLock<String>,
 }
 
 impl SourceText {
     /// A text and the file it came from, as the operator would name it.
     pub fn new(file: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into() }
+        Self { file: file.into(), text: text.into(), mended: OnceLock::new() }
     }
 
     /// The file.
@@ -61,24 +64,29 @@ pub(super) enum Syntax {
 impl<'t> Document<'t> {
     /// Parses a text; every syntax error goes to `found`, and what could be read is in the document.
     pub fn parse(source: &'t SourceText, found: &mut Vec<Diagnostic>) -> Self {
-        let (root, errors) = DeTable::parse_recoverable(&source.text);
+        let (root, errors) = parse_past_lone_keys(source);
         let shown = blot::blot(&source.text, root.get_ref(), !errors.is_empty());
-        let spans: Vec<_> = errors.iter().map(|error| error.span().unwrap_or(0..0)).collect();
-        let syntax = match errors.as_slice() {
-            [] => Syntax::Clean,
-            errors if errors.iter().any(|error| swallows_what_follows(error.message())) => Syntax::Unclear,
-            _ => Syntax::Damaged(spans),
+        let unclosed = errors.iter().find(|error| swallows_what_follows(&error.message)).cloned();
+        let spans = errors.iter().map(|error| error.span.clone()).collect();
+        let (syntax, errors) = match unclosed {
+            None if errors.is_empty() => (Syntax::Clean, errors),
+            None => (Syntax::Damaged(spans), errors),
+            // All else is a consequence of it. The first of them is where the closing bracket was missed.
+            Some(unclosed) => {
+                let first = errors.iter().map(|error| error.span.start).min().unwrap_or(unclosed.span.start);
+                (Syntax::Unclear, vec![SyntaxError { span: first..first, ..unclosed }])
+            }
         };
         let document = Self { source, shown, root, syntax };
         for error in errors {
-            found.push(document.syntax_error(&error));
+            let (message, hint) = in_words(&error.message);
+            let mut one = document.at(error.span, Level::Error, message, Some(hint));
+            if document.syntax == Syntax::Unclear {
+                one.notes.push("what follows can't be checked before this is mended".to_owned());
+            }
+            found.push(one);
         }
         document
-    }
-
-    fn syntax_error(&self, error: &toml::de::Error) -> Diagnostic {
-        let (message, hint) = in_words(error.message());
-        self.at(error.span().unwrap_or(0..0), Level::Error, message, Some(hint))
     }
 
     /// The file's root table.
@@ -141,14 +149,10 @@ impl<'t> Document<'t> {
         self.at(span, Level::Error, message, hint)
     }
 
-    /// An error about a key itself, not its value.
-    pub(crate) fn at_key(&self, path: &[&str], message: impl Into<String>, hint: Option<String>) -> Diagnostic {
-        self.at(self.key_span(path), Level::Error, message, hint)
-    }
-
-    /// The bytes of a key's name.
-    pub(crate) fn key_span(&self, path: &[&str]) -> Range<usize> {
-        self.entry(path).map_or(0..0, |(key, _)| key)
+    /// An error at the name of a key; at the nearest table around it if the key is not written in the file.
+    pub(crate) fn error_at_key(&self, path: &[&str], message: impl Into<String>, hint: Option<String>) -> Diagnostic {
+        let span = self.entry(path).map_or_else(|| self.span_of(path), |(key, _)| key);
+        self.at(span, Level::Error, message, hint)
     }
 
     /// The value at a path of keys, if it is written in the file.
@@ -190,6 +194,73 @@ impl<'t> Document<'t> {
     }
 }
 
+/// What the parser complains about.
+#[derive(Debug, Clone)]
+struct SyntaxError {
+    span: Range<usize>,
+    message: String,
+}
+
+/// So many lines are taken out at most; a text with more is no file of ours.
+const MOST_LONE_KEYS: usize = 50;
+
+/// Parses a text. After a line without `=` the parser gives up; such lines are blanked and the text is parsed again.
+fn parse_past_lone_keys(source: &SourceText) -> (Spanned<DeTable<'_>>, Vec<SyntaxError>) {
+    let own = |error: &toml::de::Error| SyntaxError {
+        span: error.span().unwrap_or(0..0),
+        message: error.message().to_owned(),
+    };
+    let mut lone = Vec::new();
+    let mended = source.mended.get_or_init(|| {
+        let mut text = source.text.clone();
+        for _ in 0..MOST_LONE_KEYS {
+            let (_, errors) = DeTable::parse_recoverable(&text);
+            let Some(error) = errors.iter().find(|error| error.message().starts_with(LONE_KEY)) else { break };
+            let error = own(error);
+            match without_line(&text, error.span.start) {
+                Some(shorter) => text = shorter,
+                None => break,
+            }
+        }
+        text
+    });
+    // Every blanked line had this one error; it is told from the difference, so that parsing twice tells it twice.
+    for (start, line) in lines(&source.text) {
+        if mended.get(start..start + line.len()).is_some_and(|kept| kept != line) {
+            let end = start + line.trim_end().len();
+            lone.push(SyntaxError {
+                span: start + (line.len() - line.trim_start().len())..end,
+                message: LONE_KEY.to_owned(),
+            });
+        }
+    }
+    let (root, errors) = DeTable::parse_recoverable(mended);
+    lone.extend(errors.iter().map(own));
+    (root, lone)
+}
+
+const LONE_KEY: &str = "key with no value";
+
+/// The lines of a text, with where they begin.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_inclusive('\n').scan(0, |start, line| {
+        let at = *start;
+        *start += line.len();
+        Some((at, line))
+    })
+}
+
+/// The text with the line around `at` blanked; `None` if there is nothing left to blank.
+fn without_line(text: &str, at: usize) -> Option<String> {
+    let (start, line) = lines(text).take_while(|(start, _)| *start <= at).last()?;
+    let blank: String =
+        line.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { ' ' }).collect();
+    if blank == line {
+        return None;
+    }
+    Some([text.get(..start)?, &blank, text.get(start + line.len()..)?].concat())
+}
+
 /// Whether nobody can say any more what belongs to which table.
 fn swallows_what_follows(message: &str) -> bool {
     ["unclosed", "invalid multi-line", "cannot recurse"].iter().any(|begin| message.starts_with(begin))
@@ -199,6 +270,9 @@ fn swallows_what_follows(message: &str) -> bool {
 fn in_words(message: &str) -> (String, String) {
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let hint = match what {
+        "unclosed array" => "a list ends with `]`, and its values are separated by `,`".to_owned(),
+        "unclosed inline table" => "a table in braces ends with `}`, and its keys are separated by `,`".to_owned(),
+        "unclosed table" => "the name of a table stands in brackets: `[target]`".to_owned(),
         "duplicate key" => "a key can be given once; remove one of the two".to_owned(),
         "string values must be quoted" => "write a text in quotes: `key = \"text\"`".to_owned(),
         "key with no value" => "a line is `key = value` or a `[table]`".to_owned(),

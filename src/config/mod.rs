@@ -17,7 +17,7 @@ pub mod schema;
 pub mod secret;
 mod shape;
 pub mod tenant;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -150,8 +150,36 @@ fn what_follows_an_unclosed_table_is_not_guessed_at() {
         1 | [target
           |        ^
           |
-          = hint: expected `]`
+          = hint: the name of a table stands in brackets: `[target]`
+          = note: what follows can't be checked before this is mended
         "#);
+}
+
+#[test]
+fn an_unclosed_list_is_one_mistake_where_it_was_left_open() {
+    let text = "[scope]\nprotect = [\"a\", \"b\"\nnested = true\n[target]\nx = 1\n";
+    insta::assert_snapshot!(shown(text), @r#"
+        tenants/acme.toml:3:1: error: unclosed array
+          |
+        3 | nested = true
+          | ^
+          |
+          = hint: a list ends with `]`, and its values are separated by `,`
+          = note: what follows can't be checked before this is mended
+        "#);
+}
+
+#[test]
+fn a_line_without_a_value_does_not_hide_what_follows() {
+    assert_eq!(
+        said(&good_with("[users]\non deleted = 'delete'\n  schedule\non_deleted = 'gone'\n[guard]\nx = 1")),
+        [
+            "10:1 key with no value",
+            "11:3 key with no value",
+            "12:14 `on_deleted` can't be \"gone\"",
+            "14:1 there is no key `x` in `[guard]`"
+        ]
+    );
 }
 
 #[test]

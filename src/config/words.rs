@@ -146,7 +146,7 @@ pub(super) fn in_table(path: &[String]) -> String {
 }
 
 /// `a`, `b` or `c`.
-pub(super) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+pub(crate) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match (names.pop(), names.is_empty()) {
         (None, _) => "none".to_owned(),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::files::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles;
 use crate::mapping::defaults;
@@ -27,38 +28,43 @@ pub struct Plan {
 ///
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
-pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Diagnostic> {
+pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
     if !SOURCES.contains(&plan.source.as_str()) {
         let message = format!("there is no directory {:?}", plan.source);
-        return Err(Diagnostic::of_file(config, message, format!("--source is one of {}", SOURCES.join(", "))));
+        return Err(Box::new(Diagnostic::of_file(
+            config,
+            message,
+            format!("--source is one of {}", SOURCES.join(", ")),
+        )));
     }
     if profiles::shipped(&plan.app).is_none() {
         let known: Vec<&str> = profiles::names().collect();
         let message = format!("there is no profile {:?}", plan.app);
-        return Err(Diagnostic::of_file(config, message, format!("--app is one of {}", known.join(", "))));
+        return Err(Box::new(Diagnostic::of_file(config, message, format!("--app is one of {}", known.join(", ")))));
     }
-    let mut written = Vec::new();
-    let tenants = if config.exists() {
-        super::load_global(config).map_err(first)?.tenants_dir
-    } else {
-        let folder = config.parent().unwrap_or(Path::new(""));
-        create(config, GLOBAL)?;
-        written.push(config.to_owned());
-        folder.join("tenants")
+    let first_time = !config.exists();
+    let tenants = match first_time {
+        true => beside(config, Path::new("tenants")),
+        false => super::load_global(config).map_err(first)?.tenants_dir,
     };
+    // The tenant's file first: if it is there already, nothing at all is written.
     let path = tenants.join(format!("{}.toml", plan.tenant));
     create(&path, &template(plan))?;
-    written.push(path);
+    let mut written = vec![path];
+    if first_time {
+        create(config, GLOBAL)?;
+        written.insert(0, config.to_owned());
+    }
     Ok(written)
 }
 
-fn first(found: Vec<Diagnostic>) -> Diagnostic {
+fn first(found: Vec<Diagnostic>) -> Box<Diagnostic> {
     let fallback = || Diagnostic::of_file(Path::new("rosterd.toml"), "it can't be read", "run `rosterd check`");
-    found.into_iter().next().unwrap_or_else(fallback)
+    Box::new(found.into_iter().next().unwrap_or_else(fallback))
 }
 
 /// Writes a new file; one that is there already is never touched.
-fn create(path: &Path, text: &str) -> Result<(), Diagnostic> {
+fn create(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
     let failed = |error: std::io::Error| {
         let (message, hint) = match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
@@ -66,7 +72,7 @@ fn create(path: &Path, text: &str) -> Result<(), Diagnostic> {
             }
             _ => (format!("it can't be written: {error}"), "--config names another place"),
         };
-        Diagnostic::of_file(path, message, hint)
+        Box::new(Diagnostic::of_file(path, message, hint))
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -75,7 +81,7 @@ fn create(path: &Path, text: &str) -> Result<(), Diagnostic> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
-const GLOBAL: &str = r#"# rosterd: where things are on this machine. Everything about a connection is in tenants/<name>.toml.
+pub(super) const GLOBAL: &str = r#"# rosterd: where things are on this machine. Everything about a connection is in tenants/<name>.toml.
 # Relative paths are relative to this file.
 
 # Journals and caches, one folder a tenant. Losing it costs a look-up of everybody, never an account.
@@ -84,7 +90,7 @@ state_dir = "state"
 "#;
 
 /// The tenant file.
-fn template(plan: &Plan) -> String {
+pub(super) fn template(plan: &Plan) -> String {
     let mut text = format!(
         "# The connection {}: one directory, one app. `rosterd check {0}` finds every mistake, `rosterd plan {0}` shows what\n\
          # would change and sends nothing, `rosterd sync {0}` does it. Paths are relative to this file.\n\n",

@@ -3,18 +3,29 @@
 //! `config` checks each file by itself; here the mapping language, profiles and files are brought together. Knows no network
 //! and no state.
 
+mod expressions;
+mod files;
+mod fit;
 mod init;
 mod ready;
+mod report;
+mod world;
 
-pub use init::{Plan as InitPlan, init};
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
+
+pub use files::{DEFAULT_CONFIG, Global, load_global};
+pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
+pub use report::{Checked, Report};
 
 use std::path::{Path, PathBuf};
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::document::Document;
 use crate::config::global::GlobalFile;
 use crate::config::load;
+use crate::config::secret::Secrets;
 use crate::model::TenantName;
 
 /// A configuration without mistakes.
@@ -30,39 +41,24 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// `rosterd.toml` with its paths made whole.
+/// A configuration as far as it is right: for work on many tenants, where one broken file must not stop the others.
 #[derive(Debug)]
-pub struct Global {
-    /// The file.
-    pub file: GlobalFile,
-    /// Where state is kept.
-    pub state_dir: PathBuf,
-    /// Where tenant files are.
-    pub tenants_dir: PathBuf,
+pub struct Usable {
+    /// `rosterd.toml` and the tenants without mistakes.
+    pub loaded: Loaded,
+    /// The tenants with mistakes.
+    pub broken: Vec<Broken>,
 }
 
-/// Reads `rosterd.toml`.
-///
-/// # Errors
-/// Every mistake in it.
-pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
-    let text = load::read_text(path).map_err(|mut one| {
-        if !path.exists() {
-            one.hint =
-                Some("`rosterd init NAME` writes it together with a first tenant; --config names another".to_owned());
-        }
-        vec![*one]
-    })?;
-    let mut found = Vec::new();
-    let document = Document::parse(&text, &mut found);
-    match load::global(&document, &mut found) {
-        Some(file) => {
-            let base = path.parent().unwrap_or(Path::new(""));
-            let (state_dir, tenants_dir) = (base.join(&file.state_dir), base.join(&file.tenants_dir));
-            Ok(Global { file, state_dir, tenants_dir })
-        }
-        None => Err(found),
-    }
+/// A tenant with mistakes.
+#[derive(Debug)]
+pub struct Broken {
+    /// Its name.
+    pub name: TenantName,
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong, in its file or in one that it names.
+    pub found: Vec<Diagnostic>,
 }
 
 /// Reads `rosterd.toml` and the tenants asked for (all of them if `only` is empty).
@@ -70,18 +66,39 @@ pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
 /// # Errors
 /// Every mistake of every file that was asked for.
 pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
-    let global = load_global(path)?;
-    let mut found = Vec::new();
-    let mut tenants = Vec::new();
-    for (name, file) in tenant_files(&global.tenants_dir, only, &mut found) {
-        tenants.extend(ready::read(name, &file, &mut found));
+    let Usable { mut loaded, broken } = load_usable(path, only)?;
+    // A file whose name can't be a tenant's is reported as a broken file of no tenant.
+    let misnamed = loaded.warnings.iter().any(Diagnostic::is_error);
+    if broken.is_empty() && !misnamed {
+        return Ok(loaded);
     }
+    let mut found: Vec<Diagnostic> = broken.into_iter().flat_map(|broken| broken.found).collect();
+    found.append(&mut loaded.warnings);
     load::sort(&mut found);
-    if found.iter().any(Diagnostic::is_error) {
-        return Err(found);
+    Err(found)
+}
+
+/// Reads the same, and keeps tenants without mistakes apart from those with some. A file whose name can't be a tenant's is
+/// told among the warnings, as the error it is.
+///
+/// # Errors
+/// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
+pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
+    let Global { file, state_dir, tenants_dir } = load_global(path)?;
+    let (listed, misnamed) = files::tenants(&tenants_dir, only)?;
+    let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
+    let mut broken = Vec::new();
+    for (name, path) in listed {
+        let (tenant, found) = read_tenant(&name, &path);
+        match tenant {
+            Some(tenant) => {
+                loaded.tenants.push(tenant);
+                loaded.warnings.extend(found);
+            }
+            None => broken.push(Broken { name, path, found }),
+        }
     }
-    let Global { file, state_dir, .. } = global;
-    Ok(Loaded { global: file, state_dir, tenants, warnings: found })
+    Ok(Usable { loaded, broken })
 }
 
 /// The names of the tenants asked for, or of all, without reading their files.
@@ -89,73 +106,46 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// When `rosterd.toml` has mistakes, or a tenant asked for does not exist.
 pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagnostic>> {
-    let global = load_global(path)?;
-    let mut found = Vec::new();
-    let files = tenant_files(&global.tenants_dir, only, &mut found);
-    match found.is_empty() {
-        true => Ok(files.into_iter().map(|(name, _)| name).collect()),
-        false => Err(found),
+    let (listed, misnamed) = files::tenants(&load_global(path)?.tenants_dir, only)?;
+    match misnamed.is_empty() {
+        true => Ok(listed.into_iter().map(|(name, _)| name).collect()),
+        false => Err(misnamed),
     }
 }
 
-/// The tenant files, by name. A file whose name can't be a tenant's is a mistake, not overlooked.
-fn tenant_files(folder: &Path, only: &[String], found: &mut Vec<Diagnostic>) -> Vec<(TenantName, PathBuf)> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
+/// Checks everything that can be checked without a network: what [`load`] checks, and whether the secrets and files that
+/// tenants name are there and fit to be used.
+pub fn check(path: &Path, only: &[String]) -> Report {
+    let Usable { loaded, broken } = match load_usable(path, only) {
+        Ok(usable) => usable,
+        Err(found) => return Report::new(found, Vec::new()),
+    };
+    let (mut found, mut checked) = (loaded.warnings, Vec::new());
+    let secrets = Secrets::of_this_process();
+    for tenant in &loaded.tenants {
+        let own = world::look(tenant, &secrets);
+        checked.push(Checked::new(tenant.name.clone(), tenant.path.clone(), &own));
+        found.extend(own);
+    }
+    for Broken { name, path, found: own } in broken {
+        checked.push(Checked::new(name, path, &own));
+        found.extend(own);
+    }
+    checked.sort_by(|a, b| a.name.cmp(&b.name));
+    load::sort(&mut found);
+    Report::new(found, checked)
+}
+
+/// Reads one tenant file; `None` if it has an error.
+fn read_tenant(name: &TenantName, path: &Path) -> (Option<Tenant>, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let tenant = match load::read_text(path) {
+        Ok(source) => ready::make(name, source, &mut found),
         Err(error) => {
-            let hint = "`rosterd init NAME` writes the first tenant file; `tenants_dir` names the folder";
-            found.push(Diagnostic::of_file(folder, format!("the tenants' folder can't be read: {error}"), hint));
-            return Vec::new();
+            found.push(*error);
+            None
         }
     };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = match entry {
-            Ok(entry) => entry.path(),
-            Err(error) => {
-                found.push(Diagnostic::of_file(folder, format!("the folder can't be read: {error}"), "try again"));
-                continue;
-            }
-        };
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        match TenantName::parse(stem) {
-            Some(name) => files.push((name, path)),
-            None => found.push(Diagnostic::of_file(
-                &path,
-                "a tenant's name has lower-case letters, digits and dashes only",
-                "rename the file",
-            )),
-        }
-    }
-    files.sort();
-    choose(folder, files, only, found)
-}
-
-fn choose(
-    folder: &Path,
-    files: Vec<(TenantName, PathBuf)>,
-    only: &[String],
-    found: &mut Vec<Diagnostic>,
-) -> Vec<(TenantName, PathBuf)> {
-    if only.is_empty() {
-        return files;
-    }
-    // A file with a bad name is the business of whoever asks about all of them.
-    found.retain(|one| one.file == folder);
-    for asked in only.iter().filter(|asked| !files.iter().any(|(name, _)| name.as_str() == asked.as_str())) {
-        let nearest = files
-            .iter()
-            .map(|(name, _)| (strsim::damerau_levenshtein(name.as_str(), asked), name))
-            .min()
-            .filter(|(distance, _)| *distance <= 3);
-        let hint = match nearest {
-            Some((_, name)) => format!("did you mean `{name}`?"),
-            None => format!("`rosterd init {asked}` writes it"),
-        };
-        found.push(Diagnostic::of_file(&folder.join(format!("{asked}.toml")), "there is no such tenant", hint));
-    }
-    files.into_iter().filter(|(name, _)| only.iter().any(|asked| asked == name.as_str())).collect()
+    load::sort(&mut found);
+    (tenant, found)
 }

@@ -141,7 +141,7 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
 
 /// The candidate that was most likely meant by `name`, if one is near: a third of the letters may differ, case and
 /// separators do not count.
-pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let wanted = plain(name);
     let allowed = wanted.chars().count().div_ceil(3).min(3);

@@ -5,6 +5,9 @@
 
 mod csv_folder;
 mod json;
+mod sample;
+
+pub use sample::{Sample, sample};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

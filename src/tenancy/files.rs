@@ -1,0 +1,110 @@
+//! Which files there are. In: the path of `rosterd.toml`. Out: the tenants beside it, by name.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::global::GlobalFile;
+use crate::config::{forms, load, words};
+use crate::model::TenantName;
+
+/// Where `rosterd.toml` is if nobody says otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
+
+/// A path of a file, relative to that file.
+pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or_else(|| Path::new("")).join(path)
+}
+
+/// `rosterd.toml` with its paths made whole.
+#[derive(Debug)]
+pub struct Global {
+    /// The file.
+    pub file: GlobalFile,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// Where tenant files are.
+    pub tenants_dir: PathBuf,
+}
+
+/// Reads `rosterd.toml`.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
+    if !path.exists() {
+        let hint = "`rosterd init TENANT` makes one with a first tenant; `--config FILE` names another place";
+        return Err(vec![Diagnostic::of_file(path, "there is no configuration here", hint)]);
+    }
+    let source = load::read_text(path).map_err(|error| vec![*error])?;
+    let mut found = Vec::new();
+    let document = Document::parse(&source, &mut found);
+    let file = load::global(&document, &mut found);
+    load::sort(&mut found);
+    match file {
+        Some(file) => {
+            let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
+            Ok(Global { file, state_dir, tenants_dir })
+        }
+        None => Err(found),
+    }
+}
+
+/// Tenants by name and file.
+type Listed = Vec<(TenantName, PathBuf)>;
+
+/// Lists the tenant files: all, or those named. Beside them the files whose names can't be a tenant's; who names a tenant has
+/// nothing to do with those.
+pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<(Listed, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
+    for path in list(folder).map_err(|error| vec![*error])? {
+        match path.file_stem().and_then(|stem| stem.to_str()).and_then(TenantName::parse) {
+            Some(name) => listed.push((name, path)),
+            None => misnamed.push(bad_name(&path)),
+        }
+    }
+    if only.is_empty() {
+        return Ok((listed, misnamed));
+    }
+    let is_listed = |asked: &&String| listed.iter().any(|(name, _)| name.as_str() == asked.as_str());
+    let unknown: Vec<_> =
+        only.iter().filter(|asked| !is_listed(asked)).map(|asked| unknown(asked, folder, &listed)).collect();
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    listed.retain(|(name, _)| only.iter().any(|asked| asked == name.as_str()));
+    Ok((listed, Vec::new()))
+}
+
+/// The `.toml` files of a folder, by name. Editors' and packagers' leftovers (`.x.toml.swp`, `x.toml~`, `.x.toml`) are none.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+    let failed = |error: std::io::Error| {
+        let hint = "`rosterd init TENANT` makes a first tenant; the folder is `tenants_dir` in rosterd.toml";
+        Box::new(Diagnostic::of_file(folder, format!("the folder with the tenant files can't be read: {error}"), hint))
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn bad_name(path: &Path) -> Diagnostic {
+    let hint = "rename it: small letters, digits and `-`, at most 63, beginning with a letter or digit, such as `acme-heap.toml`";
+    Diagnostic::of_file(path, "this file's name can't be a tenant's name", hint)
+}
+
+fn unknown(name: &str, folder: &Path, listed: &Listed) -> Diagnostic {
+    let names = || listed.iter().map(|(name, _)| name.as_str());
+    let hint = match forms::nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if listed.is_empty() => format!("there is no tenant yet; `rosterd init {name}` makes one"),
+        None => format!("it can be {}", words::list(names().take(20))),
+    };
+    Diagnostic::of_file(&folder.join(format!("{name}.toml")), "there is no such tenant", hint)
+}

@@ -1,0 +1,358 @@
+//! Whole configurations: a folder with `rosterd.toml`, tenants and what they name.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::diagnostic::render;
+use crate::config::document::SourceText;
+use crate::desired::GroupMatch;
+
+/// A configuration in a folder that is gone when this is dropped.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tenants")).unwrap();
+        let site = Self { folder };
+        site.write("rosterd.toml", "state_dir = 'state'\n");
+        site.write(
+            "tenants/people.json",
+            r#"{"users":[{"id":"1","userName":"ann","email":"ann@a.test","title":"x"}]}"#,
+        );
+        site
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.folder.path().join(path), text).unwrap();
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("rosterd.toml")
+    }
+
+    fn tenant(&self, name: &str, text: &str) {
+        self.write(&format!("tenants/{name}.toml"), text);
+    }
+
+    fn load(&self) -> Loaded {
+        load(&self.config(), &[]).unwrap_or_else(|found| panic!("{}", render(&found, false)))
+    }
+
+    /// The one tenant of the text.
+    fn ready(&self, text: &str) -> Tenant {
+        self.tenant("acme", text);
+        self.load().tenants.pop().unwrap()
+    }
+
+    /// What is said of a tenant text, with paths as the operator would see them.
+    fn said(&self, text: &str) -> String {
+        self.tenant("acme", text);
+        self.shown(&load(&self.config(), &[]).map_or_else(|found| found, |loaded| loaded.warnings))
+    }
+
+    fn shown(&self, found: &[Diagnostic]) -> String {
+        render(found, false).replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+const TARGET: &str =
+    "[target]\nbase_url = 'https://app.example.com/scim/v2'\ntoken = { env = 'ROSTERD_TEST_UNSET_TOKEN' }\n";
+
+fn with_file(more: &str) -> String {
+    format!("[source.file]\npath = 'people.json'\n{TARGET}{more}")
+}
+
+#[test]
+fn a_tenant_of_a_few_lines_is_ready_with_defaults() {
+    let site = Site::new();
+    let tenant = site.ready(&with_file(""));
+    let loaded = site.load();
+    assert_eq!(site.shown(&loaded.warnings), "");
+    assert_eq!(tenant.profile.name, "SCIM 2.0");
+    let mapped: Vec<_> = tenant.mapping.paths().map(|path| path.as_str()).collect();
+    assert_eq!(mapped, ["emails[type eq \"work\"].value", "userName"], "only what the file has");
+    let path = tenant.file.source.file.unwrap().path;
+    assert_eq!(path, site.folder.path().join("tenants/people.json"), "relative to the tenant's file");
+    assert_eq!(loaded.state_dir, site.folder.path().join("state"), "relative to rosterd.toml");
+}
+
+#[test]
+fn expressions_are_checked_in_the_same_go_as_everything_else() {
+    let site = Site::new();
+    let text = with_file(
+        "in_flight = 'four'\n[scope]\nusers = 'titel == '\n[groups]\ndisplayName = 'name |'\n[users.attributes]\nuserName = \"email\"\n\"user name\" = \"email\"\n\"emails.werk.x\" = \"email\"\ndisplayName = { from = \"title ~ \\\"é\\\" ~ | upper\" }\n",
+    );
+    insta::assert_snapshot!(site.said(&text), @r#"
+        tenants/acme.toml:6:13: error: `in_flight` takes a whole number, this is a text
+          |
+        6 | in_flight = 'four'
+          |             ^^^^^^
+          |
+          = hint: a number stands without quotes: `4`
+
+        tenants/acme.toml:8:16: error: unexpected end of input, expected expression
+          |
+        8 | users = 'titel == '
+          |                ^^
+          |
+          = hint: write an attribute's name, or an expression such as `firstname ~ " " ~ lastname`
+
+        tenants/acme.toml:10:21: error: unexpected end of input, expected identifier
+           |
+        10 | displayName = 'name |'
+           |                     ^
+           |
+           = hint: write an attribute's name, or an expression such as `firstname ~ " " ~ lastname`
+
+        tenants/acme.toml:13:1: error: "user name" is not a SCIM attribute path: an attribute's name begins with a letter and has only letters, digits, `_` and `-`
+           |
+        13 | "user name" = "email"
+           | ^^^^^^^^^^^
+           |
+           = hint: such as `userName`, `name.givenName` or `emails.work`
+
+        tenants/acme.toml:15:41: error: unexpected `|`
+           |
+        15 | displayName = { from = "title ~ \"é\" ~ | upper" }
+           |                                         ^
+           |
+           = hint: write an attribute's name, or an expression such as `firstname ~ " " ~ lastname`
+        "#);
+}
+
+#[test]
+fn a_name_that_nobody_has_is_a_warning_with_the_nearest() {
+    let site = Site::new();
+    insta::assert_snapshot!(site.said(&with_file("[users.attributes]\nuserName = 'userName'\ntitle = 'titel'\n")), @r#"
+        tenants/acme.toml:8:10: warning: no record seen so far has an attribute `titel`
+          |
+        8 | title = 'titel'
+          |          ^^^^^
+          |
+          = hint: did you mean `title`?
+        "#);
+    assert_eq!(site.load().tenants.len(), 1, "a warning does not stop it");
+}
+
+#[test]
+fn one_broken_tenant_disturbs_no_other() {
+    let site = Site::new();
+    site.tenant("good", &with_file(""));
+    site.tenant("bad", "nonsense");
+    site.tenant("Bad-Name", &with_file(""));
+    site.write("tenants/.good.toml.swp", "x");
+    site.write("tenants/.hidden.toml", "x");
+    site.write("tenants/good.toml~", "x");
+    let usable = load_usable(&site.config(), &[]).unwrap();
+    let names: Vec<_> = usable.loaded.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+    assert_eq!(names, ["good"]);
+    assert_eq!((usable.broken.len(), usable.broken[0].name.as_str()), (1, "bad"));
+    assert!(usable.broken[0].found.iter().all(|one| one.file.ends_with("bad.toml")));
+
+    let strict = site.shown(&load(&site.config(), &[]).unwrap_err());
+    assert!(strict.contains("tenants/Bad-Name.toml: error: this file's name can't be a tenant's name"), "{strict}");
+    assert!(strict.contains("tenants/bad.toml:1:"), "{strict}");
+    // Named tenants are looked at alone: another one's mistakes are not their business.
+    assert!(load(&site.config(), &["good".to_owned()]).is_ok());
+    assert!(super::names(&site.config(), &["bad".to_owned()]).is_ok(), "a name is known before its file is read");
+}
+
+#[test]
+fn a_tenant_that_does_not_exist_is_answered_with_the_nearest() {
+    let site = Site::new();
+    site.tenant("acme-heap", &with_file(""));
+    let found = load(&site.config(), &["acme-hepa".to_owned()]).unwrap_err();
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean `acme-heap`?"));
+}
+
+#[test]
+fn without_a_configuration_the_way_to_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = check(&folder.path().join("rosterd.toml"), &[]);
+    assert!(report.diagnostics[0].hint.as_ref().unwrap().contains("rosterd init TENANT"));
+    assert!(!report.is_good());
+    std::fs::write(folder.path().join("rosterd.toml"), "").unwrap();
+    let report = check(&folder.path().join("rosterd.toml"), &[]);
+    assert!(report.diagnostics[0].message.contains("the folder with the tenant files can't be read"));
+}
+
+#[test]
+fn the_profile_is_found_by_name_or_path_and_overridden() {
+    let site = Site::new();
+    site.write("own.toml", "name = 'Own'\n[read]\npage_size = 7\n");
+    let text = with_file("profile = '../own.toml'\n[target.override_profile.users]\nop_case = 'pascal'\n");
+    let profile = site.ready(&text).profile;
+    assert_eq!((profile.name.as_str(), profile.read.page_size), ("Own", 7));
+    assert_eq!(profile.users.op_case, crate::config::profile::OpCase::Pascal);
+
+    insta::assert_snapshot!(site.said(&with_file("profile = 'heep'\n")), @r#"
+        tenants/acme.toml:6:11: error: there is no profile "heep"
+          |
+        6 | profile = 'heep'
+          |           ^^^^^^
+          |
+          = hint: did you mean `heap`? a profile file of your own is named by its path
+        "#);
+    assert!(site.said(&with_file("profile = './none.toml'\n")).contains("there is no such file"));
+    site.write("own.toml", "nam = 'Own'\n");
+    let shown = site.said(&with_file("profile = '../own.toml'\n"));
+    assert!(shown.contains("own.toml:1:1: error: there is no key `nam`"), "{shown}");
+    assert!(load(&site.config(), &[]).is_err());
+}
+
+#[test]
+fn what_the_app_can_not_do_is_told_before_it_is_tried() {
+    let site = Site::new();
+    let over = |over: &str, more: &str| with_file(&format!("[target.override_profile.users]\n{over}\n{more}"));
+    let attributes = "[users.attributes]\nuserName = 'userName'\ntitle = 'title'\n";
+    for (text, part) in [
+        (
+            over("delete_effect = 'unsupported'", "[users]\non_deleted = 'delete'"),
+            "acme.toml:9:14: error: SCIM 2.0 offers no way to delete",
+        ),
+        (
+            over("delete_effect = 'irreversible'", "[users]\non_deleted = 'delete'"),
+            "acme.toml:9:14: warning: who is deleted",
+        ),
+        (over("required = ['displayName']", attributes), "error: SCIM 2.0 refuses an account without `displayName`"),
+        (over("unsupported = ['title']", attributes), "warning: SCIM 2.0 does not know `title`"),
+        (
+            with_file(&format!("[users]\nmatch = ['displayName']\n{attributes}")),
+            "error: people are matched by `displayName`",
+        ),
+        (
+            with_file(&format!("[users]\nmatch = ['userName', 'displayName']\n{attributes}")),
+            "warning: people are matched by",
+        ),
+        (with_file("[guard]\nremovals_per_day = 'none'\n"), "warning: everybody could lose access in one run"),
+        (
+            with_file("[groups]\nmanage = true\n[target.override_profile.groups]\nsupport = 'off'"),
+            "warning: SCIM 2.0 has no groups that could be managed",
+        ),
+    ] {
+        let shown = site.said(&text);
+        assert!(shown.contains(part), "{text}\n->\n{shown}");
+    }
+    for good in [
+        over(
+            "required = ['emails', 'externalId']",
+            "[users.attributes]\nuserName = 'userName'\n'emails.work' = 'email'",
+        ),
+        over("required = ['name']", "[users.attributes]\nuserName = 'userName'\n'name.givenName' = 'title'"),
+    ] {
+        assert_eq!(site.said(&good), "");
+    }
+}
+
+#[test]
+fn i6_check_looks_whether_secrets_can_be_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    let target =
+        "[target]\nbase_url = 'https://app.example.com/scim'\ntoken = { file = '../token' }\nca_file = 'ca.pem'\n";
+    site.tenant("acme", &format!("[source.file]\npath = 'nobody.json'\n{target}"));
+    let shown = site.shown(&check(&site.config(), &[]).diagnostics);
+    assert!(shown.contains("acme.toml:2:8: warning: "), "the directory file may come later: {shown}");
+    assert!(shown.contains("acme.toml:5:1: error: the secret file tenants/../token does not exist"), "{shown}");
+    assert!(shown.contains("acme.toml:6:11: error: tenants/ca.pem can't be read"), "{shown}");
+
+    site.write("token", "s3cr3t");
+    site.write("tenants/ca.pem", "-----BEGIN CERTIFICATE-----\n");
+    std::fs::set_permissions(site.folder.path().join("token"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let report = check(&site.config(), &[]);
+    let shown = site.shown(&report.diagnostics);
+    assert!(
+        shown.contains("others can read or change it (mode 644)") && shown.contains("= hint: chmod 600 "),
+        "{shown}"
+    );
+    assert!(!shown.contains("s3cr3t"));
+    assert_eq!((report.errors(), report.tenants[0].errors), (1, 1));
+
+    std::fs::set_permissions(site.folder.path().join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(check(&site.config(), &[]).is_good());
+}
+
+#[test]
+fn a_report_counts_for_people_and_programs() {
+    let site = Site::new();
+    site.tenant("good", &with_file(""));
+    site.tenant("bad", &with_file("[scope]\ngroups = []\nprotect = ['']\n"));
+    let report = check(&site.config(), &[]);
+    assert!(report.render(false).ends_with("1 of 2 tenants good, 2 errors, 1 warning\n"));
+    let json = report.json();
+    assert_eq!((&json["ok"], &json["errors"], &json["tenants"][0]["errors"]), (&false.into(), &2.into(), &2.into()));
+    let first = &json["diagnostics"][0];
+    assert_eq!((&first["line"], &first["column"], &first["level"]), (&7.into(), &10.into(), &"error".into()));
+    assert!(first["file"].as_str().unwrap().ends_with("tenants/bad.toml"));
+}
+
+#[test]
+fn a_filter_and_groups_are_compiled() {
+    let site = Site::new();
+    let tenant =
+        site.ready(&with_file("[scope]\nusers = 'title == \"R\"'\ngroups = [{ name = 'Heap *' }, { id = '7' }]\n"));
+    assert_eq!(tenant.groups, Some(vec![GroupMatch::Name("Heap *".to_owned()), GroupMatch::Id("7".to_owned())]));
+    let person = |title: &str| serde_json::Map::from_iter([("title".to_owned(), title.into())]);
+    let filter = tenant.filter.unwrap();
+    assert!(filter.accepts(&person("R")).unwrap() && !filter.accepts(&person("S")).unwrap());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_tenant_text_panics_or_is_refused_in_silence(more in "(\\[users.attributes\\]\n)?([a-z.\"' =~|{}\\[\\]()-]{0,40}\n){0,4}") {
+        let source = SourceText::new("t.toml", with_file(&more));
+        let mut found = Vec::new();
+        let tenant = super::ready::make(&TenantName::parse("t").unwrap(), source, &mut found);
+        proptest::prop_assert_eq!(tenant.is_some(), !found.iter().any(Diagnostic::is_error));
+        render(&found, true);
+    }
+}
+
+#[test]
+fn what_init_writes_passes_check_once_the_secrets_are_there() {
+    use std::os::unix::fs::PermissionsExt;
+    for source in SOURCES {
+        for app in crate::config::profiles::names() {
+            let folder = tempfile::tempdir().unwrap();
+            let config = folder.path().join("etc/rosterd.toml");
+            let plan =
+                InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: app.to_owned() };
+            let written = init(&config, &plan).unwrap();
+            assert_eq!(written, [config.clone(), folder.path().join("etc/tenants/acme.toml")]);
+
+            let secrets = folder.path().join("etc/secrets");
+            std::fs::create_dir(&secrets).unwrap();
+            for name in ["acme", "ldap"] {
+                std::fs::write(secrets.join(name), "s3cr3t").unwrap();
+                std::fs::set_permissions(secrets.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            std::fs::write(folder.path().join("etc/people.json"), r#"{"users":[]}"#).unwrap();
+            let report = check(&config, &[]);
+            assert_eq!(render(&report.diagnostics, false), "", "{source} {app}");
+
+            // A second time nothing is written, and what is there stays.
+            std::fs::write(&written[1], "mine").unwrap();
+            assert!(init(&config, &plan).unwrap_err().message.contains("exists already"));
+            assert_eq!(std::fs::read_to_string(&written[1]).unwrap(), "mine");
+        }
+    }
+}
+
+#[test]
+fn init_writes_nothing_at_all_where_a_tenant_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("tenants")).unwrap();
+    std::fs::write(folder.path().join("tenants/acme.toml"), "mine").unwrap();
+    let config = folder.path().join("rosterd.toml");
+    let plan = |source: &str, app: &str| InitPlan {
+        tenant: TenantName::parse("acme").unwrap(),
+        source: source.to_owned(),
+        app: app.to_owned(),
+    };
+    assert!(init(&config, &plan("file", "scim")).is_err());
+    assert!(init(&config, &plan("fiel", "scim")).is_err() && init(&config, &plan("file", "../scim")).is_err());
+    assert!(!config.exists());
+}

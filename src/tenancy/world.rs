@@ -1,0 +1,63 @@
+//! Is what a tenant file names there? In: a checked tenant. Out: a diagnostic for each secret or file that can't be used.
+//!
+//! Looks at this machine only. Kept apart from the file's own mistakes: what is missing now may be there at the next run.
+
+use std::path::Path;
+
+use super::Tenant;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::secret::{SecretError, Secrets};
+
+/// Looks for all that the tenant names.
+pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    // The text parsed before; this is only for the places in it.
+    let document = Document::parse(&tenant.source, &mut found);
+    for (path, secret) in tenant.secrets() {
+        if let Err(error) = secrets.fetch(secret) {
+            found.push(secret_missing(&document, path, &error));
+        }
+    }
+    ca_file(&document, &["target", "ca_file"], tenant.file.target.ca_file.as_deref(), &mut found);
+    if let Some(table) = &tenant.file.source.ldap {
+        ca_file(&document, &["source", "ldap", "ca_file"], table.ca_file.as_deref(), &mut found);
+    }
+    if let Some(table) = &tenant.file.source.file
+        && let Err(error) = std::fs::metadata(&table.path)
+    {
+        let message = format!("{} can't be looked at: {error}", table.path.display());
+        let hint = "a relative path is relative to this file; until it is there no run can read the directory";
+        found.push(document.warning(&["source", "file", "path"], message, hint));
+    }
+    found
+}
+
+fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -> Diagnostic {
+    let message = error.to_string();
+    // The message carries its remedy in brackets at its end.
+    let (message, remedy) = match message.rsplit_once(" (").map(|(head, tail)| (head, tail.strip_suffix(')'))) {
+        Some((head, Some(remedy))) => (head.to_owned(), remedy.to_owned()),
+        _ => (message, "put the secret there".to_owned()),
+    };
+    if error.may_differ_elsewhere() {
+        let hint =
+            "it may be there for the service, which has another environment; `rosterd doctor` there tells".to_owned();
+        return document.warning(path, message, hint);
+    }
+    document.error(path, message, remedy)
+}
+
+fn ca_file(document: &Document<'_>, path: &[&str], file: Option<&Path>, found: &mut Vec<Diagnostic>) {
+    let Some(file) = file else { return };
+    let message = match std::fs::read(file) {
+        Ok(content) if content.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") => return,
+        Ok(_) => format!("{} has no certificate in it", file.display()),
+        Err(error) => format!("{} can't be read: {error}", file.display()),
+    };
+    found.push(document.error(
+        path,
+        message,
+        "name a PEM file with the certificate authorities; a relative path is relative to this file",
+    ));
+}
