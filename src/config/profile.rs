@@ -259,6 +259,16 @@ fn attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "scim-attribute" } })
 }
 
+/// Whether an account that was found by name may be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Adopt {
+    /// Only if its `externalId` is empty or ours: another value says that another directory record owns it.
+    IfUnowned,
+    /// Also if its `externalId` is another one, which is then replaced: for moving over from another provisioning system.
+    Always,
+}
+
 /// Finding and reading.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -269,6 +279,8 @@ pub struct Read {
     /// By which attributes groups are matched, in this order.
     #[schemars(schema_with = "attribute_list")]
     pub group_match: Vec<String>,
+    /// Whether what was found by name may be taken over from another owner.
+    pub adopt: Adopt,
     /// Filter or list.
     pub look_up: LookUp,
     /// How lists are paged.
@@ -295,6 +307,7 @@ impl Default for Read {
         Self {
             user_match: vec!["externalId".into(), "userName".into()],
             group_match: vec!["externalId".into(), "displayName".into()],
+            adopt: Adopt::IfUnowned,
             look_up: LookUp::Auto,
             paging: Paging::Auto,
             page_size: 100,

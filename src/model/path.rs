@@ -99,6 +99,11 @@ impl Path {
         Self("externalId".into())
     }
 
+    /// `displayName`, a group's name (RFC 7643 §4.2).
+    pub fn display_name() -> Self {
+        Self("displayName".into())
+    }
+
     /// The enterprise manager's id (RFC 7643 §4.3): a reference to another person's app id.
     pub fn manager() -> Self {
         Self(format!("{ENTERPRISE}:manager.value").into())

@@ -3,9 +3,29 @@
 //! This room turns our words into requests by the [`Profile`](crate::config::profile::Profile) and answers into words again.
 //! It knows no directory, no state and no plan: it does not decide *what* is sent, and it never repeats a call that changes
 //! something. Only `apply`, which has journaled the intent, may do that.
+//!
+//! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `resource`, `patch`
+//! and `filter` are the wire format, `error` is what comes back instead of success, `policy` what to do about it.
 
+mod client;
+mod discovery;
+mod error;
+mod filter;
+mod json;
+mod list;
+mod lookup;
+mod patch;
+pub mod policy;
+mod read;
+mod resource;
 mod wire;
+mod write;
 
+pub use client::{App, AppSettings, pacer};
 pub use wire::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, UserKeys,
 };
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,426 @@
+//! A client for one origin. In: a method, path segments, a query, a body. Out: a status, a few headers, the whole body.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Url};
+
+use super::date::http_date;
+use super::error::{BodyFault, SendError, SetupError, send_error};
+use super::retry;
+use super::secret::Secret;
+use crate::clock::{Clock, SystemClock};
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How much of an error's body is read: enough for any message, too little to be a burden.
+const ERROR_BODY: usize = 64 << 10;
+
+/// Many servers drop a connection after five idle seconds. Reusing one just then loses a request with unknown outcome, which
+/// costs a look-up; a new connection costs a handshake.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn native(self) -> reqwest::Method {
+        match self {
+            Self::Get => reqwest::Method::GET,
+            Self::Post => reqwest::Method::POST,
+            Self::Put => reqwest::Method::PUT,
+            Self::Patch => reqwest::Method::PATCH,
+            Self::Delete => reqwest::Method::DELETE,
+        }
+    }
+}
+
+/// The header that carries the token.
+#[derive(Clone)]
+pub struct Auth {
+    /// The header's name.
+    pub header: String,
+    /// Its value; `{token}` stands for the token.
+    pub template: String,
+    /// The token.
+    pub token: Secret,
+}
+
+/// What a client is made of.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// Scheme, host, port and path prefix: nothing outside of it can be asked.
+    pub base_url: String,
+    /// Accept `http:` when the host is a loopback address.
+    pub allow_http_loopback: bool,
+    /// PEM text of the certificate authorities to trust instead of the machine's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// How the token is presented, if there is one.
+    pub auth: Option<Auth>,
+    /// `User-Agent`; empty for `rosterd/<version>`.
+    pub user_agent: String,
+    /// `Accept`.
+    pub accept: String,
+    /// `Content-Type` of requests with a body.
+    pub content_type: String,
+    /// Further headers of every request. Never secrets.
+    pub extra_headers: BTreeMap<String, String>,
+    /// Until a connection must stand, TLS included.
+    pub connect_timeout: Duration,
+    /// The longest silence while an answer is awaited or read.
+    pub idle_timeout: Duration,
+    /// For the whole exchange.
+    pub total_timeout: Duration,
+    /// The largest body that is read, in bytes.
+    pub max_body: usize,
+}
+
+impl ClientSettings {
+    /// Settings with the usual limits, for a base URL.
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            allow_http_loopback: false,
+            ca_pem: None,
+            auth: None,
+            user_agent: String::new(),
+            accept: "application/json".into(),
+            content_type: "application/json".into(),
+            extra_headers: BTreeMap::new(),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            total_timeout: Duration::from_secs(60),
+            max_body: 8 << 20,
+        }
+    }
+}
+
+/// One request below the base URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path below the base URL, segment by segment, not yet encoded.
+    pub segments: Vec<String>,
+    /// Whether the path ends in a slash.
+    pub trailing_slash: bool,
+    /// The query, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A request without query and body.
+    pub fn new(method: Method, segments: Vec<String>) -> Self {
+        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Location`, as it stands there. It is never followed.
+    pub location: Option<String>,
+    /// The host of `Location`, for messages.
+    pub location_host: Option<String>,
+    /// How long the other side asks to be left alone: `Retry-After`, or a quota that is used up.
+    pub retry_after: Option<Duration>,
+    /// The body, as far as it was read.
+    pub body: Vec<u8>,
+    /// Why the body is not whole.
+    pub fault: Option<BodyFault>,
+}
+
+/// A client for one origin and path prefix.
+///
+/// There is no way to send it anywhere else: it takes path segments, never a URL, and it follows no redirect.
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    base: Url,
+    base_text: String,
+    host: String,
+    headers: HeaderMap,
+    content_type: HeaderValue,
+    max_body: usize,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// Makes a client. Nothing is sent.
+    ///
+    /// # Errors
+    /// When the base URL, a header or the certificate file can't be used; the text says which and why.
+    pub fn new(settings: &ClientSettings) -> Result<Self, SetupError> {
+        let base = base_url(&settings.base_url, settings.allow_http_loopback)?;
+        let http = transport(settings, &base)?;
+        let host = match (base.host_str(), base.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.extra_headers {
+            headers.insert(header_name(name)?, header_value(name, value)?);
+        }
+        headers.insert(header::ACCEPT, header_value("Accept", &settings.accept)?);
+        if let Some(auth) = &settings.auth {
+            headers.insert(header_name(&auth.header)?, auth_value(auth)?);
+        }
+        Ok(Self {
+            http,
+            base_text: base.as_str().trim_end_matches('/').to_owned(),
+            base,
+            host,
+            headers,
+            content_type: header_value("Content-Type", &settings.content_type)?,
+            max_body: settings.max_body,
+            token: settings.auth.as_ref().map(|auth| auth.token.clone()),
+        })
+    }
+
+    /// The host, with its port if it is not the usual one: for messages.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The URL of a path below the base.
+    ///
+    /// # Errors
+    /// When a segment is empty, `.` or `..`: URLs can't carry these as names, and would mean another resource.
+    pub fn url(&self, segments: &[String]) -> Result<String, SendError> {
+        let mut text = self.base_text.clone();
+        for segment in segments {
+            if matches!(segment.as_str(), "" | "." | "..") {
+                return Err(SendError::NotSent(format!("{segment:?} can't be part of a URL's path")));
+            }
+            text.push('/');
+            text.extend(utf8_percent_encode(segment, RESERVED));
+        }
+        Ok(text)
+    }
+
+    /// Sends one request, once, and reads the answer.
+    ///
+    /// # Errors
+    /// When there is no answer at all. An answer that is cut off or too large is a [`Reply`] with a fault, since its status
+    /// says whether the request was carried out.
+    pub async fn send(&self, request: Request) -> Result<Reply, SendError> {
+        let mut text = self.url(&request.segments)?;
+        if request.trailing_slash {
+            text.push('/');
+        }
+        for (at, (name, value)) in request.query.iter().enumerate() {
+            text.push(if at == 0 { '?' } else { '&' });
+            text.push_str(name);
+            text.push('=');
+            text.extend(utf8_percent_encode(value, RESERVED));
+        }
+        let url = Url::parse(&text).map_err(|why| SendError::NotSent(why.to_string()))?;
+        if !self.is_below(&url) {
+            return Err(SendError::NotSent("the request would leave the configured base URL".to_owned()));
+        }
+        let mut builder = self.http.request(request.method.native(), url).headers(self.headers.clone());
+        if let Some(body) = request.body {
+            builder = builder.header(header::CONTENT_TYPE, self.content_type.clone()).body(body);
+        }
+        let response = builder.send().await.map_err(|error| send_error(error, &self.host))?;
+        Ok(self.read(response).await)
+    }
+
+    /// Takes the token out of a text that the other side wrote: error messages quote requests.
+    pub fn redact(&self, text: String) -> String {
+        match &self.token {
+            Some(token) if text.contains(token.expose()) => text.replace(token.expose(), "[token]"),
+            _ => text,
+        }
+    }
+
+    fn is_below(&self, url: &Url) -> bool {
+        url.scheme() == self.base.scheme()
+            && url.host() == self.base.host()
+            && url.port() == self.base.port()
+            && url
+                .as_str()
+                .strip_prefix(&self.base_text)
+                .is_some_and(|rest| rest.starts_with(['/', '?']) || rest.is_empty())
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Reply {
+        let status = response.status();
+        let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let location = text(header::LOCATION);
+        let mut reply = Reply {
+            status: status.as_u16(),
+            content_type: text(header::CONTENT_TYPE),
+            location_host: location.as_deref().and_then(|location| self.host_of(location)),
+            location,
+            retry_after: wish(response.headers(), SystemClock.now()),
+            body: Vec::new(),
+            fault: None,
+        };
+        let limit = if status.is_success() { self.max_body } else { ERROR_BODY.min(self.max_body) };
+        let announced = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        reply.body.reserve(announced.min(limit));
+        loop {
+            match response.chunk().await {
+                Ok(None) => return reply,
+                Ok(Some(chunk)) => {
+                    let room = limit - reply.body.len();
+                    reply.body.extend(chunk.iter().take(room));
+                    if chunk.len() > room {
+                        reply.fault = Some(BodyFault::TooLarge(limit));
+                        return reply;
+                    }
+                }
+                Err(error) => {
+                    reply.fault = Some(BodyFault::Cut(super::error::describe(&error, &self.host)));
+                    return reply;
+                }
+            }
+        }
+    }
+
+    fn host_of(&self, location: &str) -> Option<String> {
+        let url = self.base.join(location).ok()?;
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+}
+
+/// How long we are asked to wait: `Retry-After` if it is usable, else a quota header that says "nothing left".
+fn wish(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    const QUOTAS: [(&str, &str); 3] = [
+        ("ratelimit-remaining", "ratelimit-reset"),
+        ("x-ratelimit-remaining", "x-ratelimit-reset"),
+        ("x-rate-limit-remaining", "x-rate-limit-reset"),
+    ];
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let sent = text("date").and_then(http_date);
+    let asked = text("retry-after").and_then(|value| retry::retry_after(value, sent, now));
+    asked.or_else(|| {
+        QUOTAS.iter().find_map(|(remaining, reset)| retry::quota_pause(text(remaining)?, text(reset)?, sent, now))
+    })
+}
+
+fn base_url(text: &str, allow_http_loopback: bool) -> Result<Url, SetupError> {
+    let fail = |why: &str| SetupError::new(format!("the base URL {text:?} can't be used: {why}"));
+    let url = Url::parse(text.trim()).map_err(|why| fail(&why.to_string()))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not quoted: what stands there is a secret.
+        return Err(SetupError::new("the base URL has a user name or password in it; tokens belong in secret files"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fail("it ends in a query or fragment; leave out everything from \"?\" or \"#\" on"));
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => return Err(fail("it names no host")),
+    };
+    match (url.scheme(), loopback, allow_http_loopback) {
+        ("https", ..) | ("http", true, true) => Ok(url),
+        ("http", true, false) => Err(fail("plain http to a loopback address needs `allow_http_loopback = true`")),
+        ("http", false, _) => Err(fail("the token would travel in the clear; use https")),
+        _ => Err(fail("only https is spoken")),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where a client is made, with the policy set")]
+fn transport(settings: &ClientSettings, base: &Url) -> Result<reqwest::Client, SetupError> {
+    let agent = match settings.user_agent.as_str() {
+        "" => concat!("rosterd/", env!("CARGO_PKG_VERSION")),
+        own => own,
+    };
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .https_only(base.scheme() == "https")
+        .user_agent(agent)
+        .connect_timeout(settings.connect_timeout)
+        .read_timeout(settings.idle_timeout)
+        .timeout(settings.total_timeout)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(64)
+        .tcp_nodelay(true);
+    if base.scheme() == "http" {
+        // No certificate will be looked at, so a machine without any is fine. And `localhost` is what it says, whatever a
+        // name server thinks.
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        builder = builder
+            .tls_certs_only(std::iter::empty())
+            .resolve_to_addrs("localhost", &loopback.map(|address| SocketAddr::new(address, 0)));
+    } else if let Some(pem) = &settings.ca_pem {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem)
+            .map_err(|why| SetupError::new(format!("the CA file is not readable as PEM: {}", chain(&why))))?;
+        if certificates.is_empty() {
+            return Err(SetupError::new("the CA file has no certificate in it"));
+        }
+        builder = builder.tls_certs_only(certificates);
+    }
+    builder.build().map_err(|why| SetupError::new(format!("TLS can't be set up: {}", chain(&why))))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        text = format!("{text}: {inner}");
+        next = inner.source();
+    }
+    text
+}
+
+fn header_name(name: &str) -> Result<HeaderName, SetupError> {
+    name.parse().map_err(|_| SetupError::new(format!("{name:?} is not a header's name")))
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, SetupError> {
+    HeaderValue::from_str(value).map_err(|_| SetupError::new(format!("the header {name} can't carry {value:?}")))
+}
+
+fn auth_value(auth: &Auth) -> Result<HeaderValue, SetupError> {
+    if !auth.template.contains("{token}") {
+        return Err(SetupError::new("the template of the authentication header has no {token} in it"));
+    }
+    let value = zeroize::Zeroizing::new(auth.template.replace("{token}", auth.token.expose()));
+    let mut value = HeaderValue::from_str(&value)
+        .map_err(|_| SetupError::new("the token has characters that no header can carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

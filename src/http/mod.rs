@@ -1,0 +1,17 @@
+//! One HTTP policy for both networks (design decision 10). In: requests as paths, queries and bodies. Out: whole answers.
+//!
+//! Knows no SCIM, no directory product and no tenant. What it promises to the rooms above:
+//! a token leaves only for the origin it was configured for, over TLS (plain http reaches loopback addresses only);
+//! redirects, ambient proxies and hidden retries do not exist; every wait and every answer has a limit.
+
+mod client;
+mod date;
+mod error;
+pub mod pace;
+pub mod retry;
+mod secret;
+
+pub use client::{Auth, Client, ClientSettings, Method, Reply, Request};
+pub use date::http_date;
+pub use error::{BodyFault, SendError, SetupError};
+pub use secret::{Secret, SecretError};

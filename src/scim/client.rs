@@ -1,0 +1,334 @@
+//! One app: its settings, what was learned about it, and the one place where a request is made.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::discovery::Capabilities;
+use super::error::{Asked, clean};
+use super::json::Object;
+use super::policy::{self, Kind, Step};
+use super::resource::Wire;
+use super::{CallError, CallStats};
+use crate::config::profile::{Profile, RateSetting};
+use crate::http::pace::{BucketSpec, Pacer};
+use crate::http::retry::{Backoff, Dice};
+use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError};
+
+/// What an [`App`] is made of.
+#[derive(Clone)]
+pub struct AppSettings {
+    /// How the app differs from the standard.
+    pub profile: Profile,
+    /// The SCIM base URL, up to but without `/Users`.
+    pub base_url: String,
+    /// The token; none for an app without authentication.
+    pub token: Option<Secret>,
+    /// PEM text of the certificate authorities to trust instead of the machine's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Accept plain http to a loopback address.
+    pub allow_http_loopback: bool,
+    /// How fast, and how many at once. Tenants on one quota share its buckets.
+    pub pacer: Pacer,
+    /// Where the jitter of pauses starts.
+    pub seed: u64,
+}
+
+/// The pacer that a rate setting describes.
+pub fn pacer(rate: &RateSetting, in_flight: u32) -> Pacer {
+    let buckets: Vec<BucketSpec> = rate
+        .0
+        .iter()
+        .map(|bucket| BucketSpec { matches: bucket.matches.clone(), rate: bucket.rate, burst: bucket.burst })
+        .collect();
+    Pacer::new(&buckets, in_flight)
+}
+
+/// An app that speaks SCIM 2.0. One value per tenant; all its methods may be called at once.
+pub struct App {
+    pub(super) http: Client,
+    pub(super) profile: Profile,
+    pub(super) wire: Wire,
+    pub(super) learned: Learned,
+    capabilities: OnceCell<Capabilities>,
+    pacer: Pacer,
+    backoff: Backoff,
+    dice: Mutex<Dice>,
+    throttled_in_a_row: AtomicU32,
+    calls: Calls,
+}
+
+/// What the app was seen to do, against its own word or the profile's.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    /// It refuses filters, or ignores them.
+    filters_unusable: AtomicBool,
+    /// It breaks on paging parameters and shows everything without.
+    no_paging: AtomicBool,
+    /// It answers 404 where nothing matches.
+    no_match_is_404: AtomicBool,
+    /// User names, folded, that it said exist when they were to be created: a filter that finds nobody is not believed.
+    pub(super) taken: Mutex<HashSet<String>>,
+}
+
+impl Learned {
+    pub(super) fn filters_unusable(&self) -> bool {
+        self.filters_unusable.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn filters_are_unusable(&self) {
+        self.filters_unusable.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn no_paging(&self) -> bool {
+        self.no_paging.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn paging_is_not_offered(&self) {
+        self.no_paging.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn no_match_is_404(&self) -> bool {
+        self.no_match_is_404.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn a_404_means_no_match(&self) {
+        self.no_match_is_404.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The endpoints in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Users,
+    Groups,
+    ServiceProviderConfig,
+}
+
+/// One request, in SCIM's terms.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) endpoint: Endpoint,
+    pub(super) id: Option<String>,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+}
+
+impl Call {
+    pub(super) fn get(endpoint: Endpoint) -> Self {
+        Self { method: Method::Get, endpoint, id: None, query: Vec::new(), body: None }
+    }
+
+    pub(super) fn get_one(endpoint: Endpoint, id: &str) -> Self {
+        Self { id: Some(id.to_owned()), ..Self::get(endpoint) }
+    }
+
+    pub(super) fn post(endpoint: Endpoint, body: Value) -> Self {
+        Self { method: Method::Post, body: Some(body), ..Self::get(endpoint) }
+    }
+
+    pub(super) fn change(method: Method, endpoint: Endpoint, id: &str, body: Option<Value>) -> Self {
+        Self { method, body, ..Self::get_one(endpoint, id) }
+    }
+}
+
+/// A success.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
+    pub(super) body: Option<Object>,
+}
+
+impl App {
+    /// Makes an app of its settings. Nothing is sent.
+    ///
+    /// # Errors
+    /// When the base URL, the certificate file or a part of the profile can't be used; the text says which and why.
+    pub fn new(settings: AppSettings) -> Result<Self, SetupError> {
+        let AppSettings { profile, base_url, token, ca_pem, allow_http_loopback, pacer, seed } = settings;
+        let transport = &profile.transport;
+        let http = Client::new(&ClientSettings {
+            allow_http_loopback,
+            ca_pem,
+            auth: token.map(|token| Auth {
+                header: transport.auth_header.clone(),
+                template: transport.auth_template.clone(),
+                token,
+            }),
+            user_agent: transport.user_agent.clone(),
+            accept: transport.accept.clone(),
+            content_type: transport.content_type.clone(),
+            extra_headers: transport.extra_headers.clone(),
+            connect_timeout: Duration::from_secs(transport.connect_timeout_secs),
+            total_timeout: Duration::from_secs(transport.timeout_secs),
+            max_body: transport.max_response_bytes,
+            ..ClientSettings::new(base_url)
+        })?;
+        let wire = Wire::new(&profile).map_err(|why| SetupError::new(format!("the profile's role: {why}")))?;
+        let backoff = Backoff {
+            base: Duration::from_millis(profile.pace.backoff_base_ms),
+            cap: Duration::from_millis(profile.pace.backoff_cap_ms),
+        };
+        Ok(Self {
+            http,
+            profile,
+            wire,
+            learned: Learned::default(),
+            capabilities: OnceCell::new(),
+            pacer,
+            backoff,
+            dice: Mutex::new(Dice::new(seed)),
+            throttled_in_a_row: AtomicU32::new(0),
+            calls: Calls::default(),
+        })
+    }
+
+    /// The profile in use.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The pauses between repetitions, for whoever repeats writes.
+    pub fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
+    pub(super) fn stats_now(&self) -> CallStats {
+        self.calls.now()
+    }
+
+    /// How many calls may be made at once.
+    pub(super) fn in_flight(&self) -> usize {
+        self.profile.pace.in_flight.max(1) as usize
+    }
+
+    /// What the app says it can do; asked for once. An app that does not say is no error: the profile is enough.
+    pub(super) async fn capabilities(&self) -> &Capabilities {
+        self.capabilities
+            .get_or_init(|| async {
+                if !self.profile.transport.discovery {
+                    return Capabilities::default();
+                }
+                let config = self.once(&Call::get(Endpoint::ServiceProviderConfig)).await;
+                config.ok().and_then(|answer| answer.body).map(|body| Capabilities::read(&body)).unwrap_or_default()
+            })
+            .await
+    }
+
+    /// A read, repeated where that may help, at most `attempts` times in all.
+    pub(super) async fn read(&self, call: &Call, attempts: u32) -> Result<Answer, CallError> {
+        let mut tried = 1;
+        loop {
+            let error = match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if tried >= attempts || policy::next_step(error.class, Kind::Read) != Step::WaitAndRepeat {
+                let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
+                return Err(CallError { message: error.message + &times, ..error });
+            }
+            tokio::time::sleep(self.pause(tried, error.retry_after)).await;
+            tried += 1;
+        }
+    }
+
+    /// One request, once.
+    pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallError> {
+        let root = self.endpoint_path(call.endpoint);
+        let mut segments: Vec<String> = root.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+        segments.extend(call.id.clone());
+        let path = format!("/{}", clean(&segments.join("/")));
+        let asked = Asked { method: call.method, path: &path };
+        // An id that no URL can carry is found before a place in line is taken.
+        self.http.url(&segments).map_err(|error| asked.no_answer(error))?;
+        let request = Request {
+            trailing_slash: self.profile.transport.trailing_slash && call.id.is_none(),
+            query: call.query.clone(),
+            body: call.body.as_ref().map(|body| body.to_string().into_bytes()),
+            ..Request::new(call.method, segments)
+        };
+
+        let permit = self.pacer.acquire(call.method.as_str(), root).await;
+        self.calls.count(call.method);
+        let sent = self.http.send(request).await;
+        drop(permit);
+
+        let result = match sent {
+            Ok(reply) => {
+                self.heed(&reply);
+                asked.answer(&reply).map(|body| Answer { status: reply.status, location: reply.location, body })
+            }
+            Err(error) => Err(asked.no_answer(error)),
+        };
+        let status = result.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
+        tracing::debug!(method = call.method.as_str(), path, status, "call");
+        result.map_err(|error| CallError { message: self.http.redact(error.message), ..error })
+    }
+
+    fn endpoint_path(&self, endpoint: Endpoint) -> &str {
+        let transport = &self.profile.transport;
+        match endpoint {
+            Endpoint::Users => &transport.users_path,
+            Endpoint::Groups => &transport.groups_path,
+            Endpoint::ServiceProviderConfig => &transport.spc_path,
+        }
+    }
+
+    /// Slows everybody down when the app says so, not only the call it said it to.
+    fn heed(&self, reply: &Reply) {
+        let throttled = reply.status == 429 || (reply.status == 503 && reply.retry_after.is_some());
+        if throttled {
+            // Several calls in flight are refused together: that is one refusal, not several in a row.
+            let is_news = self.pacer.held_for().is_zero();
+            let in_a_row = if is_news {
+                self.throttled_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+            } else {
+                self.throttled_in_a_row.load(Ordering::Relaxed).max(1)
+            };
+            self.pacer.hold_off(self.pause(in_a_row, reply.retry_after));
+            return;
+        }
+        if reply.status < 400 {
+            self.throttled_in_a_row.store(0, Ordering::Relaxed);
+        }
+        if let Some(pause) = reply.retry_after {
+            self.pacer.hold_off(pause.min(self.backoff.cap));
+        }
+    }
+
+    fn pause(&self, tried: u32, asked: Option<Duration>) -> Duration {
+        // The state is one number: a panic elsewhere can't leave it half written.
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        self.backoff.pause(tried, asked, &mut dice)
+    }
+}
+
+/// Counters, one per method.
+#[derive(Debug, Default)]
+struct Calls([AtomicU64; 5]);
+
+impl Calls {
+    const METHODS: [Method; 5] = [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete];
+
+    fn count(&self, method: Method) {
+        for (counter, counted) in self.0.iter().zip(Self::METHODS) {
+            if counted == method {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn now(&self) -> CallStats {
+        let counts =
+            self.0.iter().zip(Self::METHODS).map(|(counter, method)| (method, counter.load(Ordering::Relaxed)));
+        let by_method: BTreeMap<String, u64> =
+            counts.filter(|(_, count)| *count > 0).map(|(method, count)| (method.as_str().to_owned(), count)).collect();
+        CallStats { total: by_method.values().sum(), by_method }
+    }
+}

@@ -1,0 +1,279 @@
+//! Answers that are not success, in our words (RFC 7644 §3.12, RFC 6585, and what apps really send). In: a reply or the lack of
+//! one. Out: a [`CallError`] whose message shows what the app said, whatever form it has.
+
+use serde_json::Value;
+
+use super::json::{self, Object};
+use super::{CallError, Class};
+use crate::http::{BodyFault, Method, Reply, SendError};
+
+/// The longest message kept, in characters.
+const LONGEST: usize = 300;
+
+/// Which request an answer belongs to, as far as errors need to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) method: Method,
+    /// Below the base URL, without query.
+    pub(super) path: &'a str,
+}
+
+impl Asked<'_> {
+    fn is_write(self) -> bool {
+        self.method != Method::Get
+    }
+
+    fn error(self, class: Class, status: Option<u16>, message: String) -> CallError {
+        CallError {
+            class,
+            status,
+            scim_type: None,
+            message,
+            method: self.method.as_str(),
+            path: self.path.to_owned(),
+            retry_after: None,
+            maybe_done: false,
+        }
+    }
+
+    /// There was no answer.
+    pub(super) fn no_answer(self, error: SendError) -> CallError {
+        match error {
+            SendError::Unreachable(text) => self.error(Class::Unreachable, None, text),
+            SendError::NotSent(text) => self.error(Class::Invalid, None, text),
+            SendError::NoAnswer(text) => {
+                let message = if self.is_write() { format!("{text}; it may have been carried out") } else { text };
+                CallError { maybe_done: self.is_write(), ..self.error(Class::Unknown, None, message) }
+            }
+        }
+    }
+
+    /// A success whose body is not what SCIM says. A write has probably been carried out.
+    pub(super) fn not_scim(self, status: u16, what: &str) -> CallError {
+        let message = format!("{status}, but {}", clean(what));
+        CallError { maybe_done: self.is_write(), ..self.error(Class::NotScim, Some(status), message) }
+    }
+
+    /// A reply, sorted: the body of a success, or an error.
+    pub(super) fn answer(self, reply: &Reply) -> Result<Option<Object>, CallError> {
+        match reply.status {
+            200..=299 => self.success(reply),
+            300..=399 => {
+                let host = reply.location_host.as_deref().map_or_else(|| "somewhere else".to_owned(), clean);
+                let message = format!(
+                    "{} redirects to {host}; redirects are not followed, so that the token stays with its host: \
+                     if the app has moved, put the new address into base_url",
+                    reply.status
+                );
+                Err(self.error(Class::Redirect, Some(reply.status), message))
+            }
+            _ => Err(self.failure(reply)),
+        }
+    }
+
+    fn success(self, reply: &Reply) -> Result<Option<Object>, CallError> {
+        match &reply.fault {
+            Some(BodyFault::Cut(_)) if self.method == Method::Delete => return Ok(None),
+            Some(BodyFault::Cut(why)) => {
+                let message = format!("{}, but the answer was cut off: {}", reply.status, clean(why));
+                let error = self.error(Class::Unknown, Some(reply.status), message);
+                return Err(CallError { maybe_done: self.is_write(), ..error });
+            }
+            Some(BodyFault::TooLarge(limit)) => {
+                let what = format!("the answer is larger than {limit} bytes (transport.max_response_bytes)");
+                return Err(self.not_scim(reply.status, &what));
+            }
+            None => {}
+        }
+        if reply.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        if is_html(reply) {
+            return Err(self.not_scim(reply.status, &html(&reply.body)));
+        }
+        match serde_json::from_slice::<Value>(&reply.body) {
+            Ok(Value::Object(body)) if is_error(&body) => {
+                Err(self.failure(&Reply { status: stated_status(&body).unwrap_or(500), ..reply.clone() }))
+            }
+            Ok(Value::Object(body)) => Ok(Some(body)),
+            Ok(Value::Null) => Ok(None),
+            Ok(_) => Err(self.not_scim(reply.status, "the body is not a JSON object")),
+            Err(why) => Err(self.not_scim(reply.status, &format!("the body is not JSON: {why}"))),
+        }
+    }
+
+    fn failure(self, reply: &Reply) -> CallError {
+        let body = match serde_json::from_slice::<Value>(&reply.body) {
+            Ok(Value::Object(body)) => Some(body),
+            _ => None,
+        };
+        let scim_type = body.as_ref().and_then(|body| json::text(body, "scimType")).map(|text| clean(&text));
+        let said = said(reply, body.as_ref());
+        let class = self.class(reply.status, scim_type.as_deref(), &said);
+        let scim_type = scim_type.filter(|text| !text.is_empty());
+        let mut message = reply.status.to_string();
+        if let Some(name) = &scim_type {
+            message = format!("{message} {name}");
+        }
+        message = match said.is_empty() {
+            true => format!("{message} {}", reason(reply.status)),
+            false => format!("{message}: {said}"),
+        };
+        CallError {
+            scim_type,
+            retry_after: reply.retry_after,
+            maybe_done: self.is_write() && class == Class::Server,
+            ..self.error(class, Some(reply.status), message)
+        }
+    }
+
+    fn class(self, status: u16, scim_type: Option<&str>, said: &str) -> Class {
+        let is = |name: &str| scim_type.is_some_and(|given| given.eq_ignore_ascii_case(name));
+        match status {
+            401 => Class::Unauthorized,
+            // 402: no seat left to pay for; as final as a ban.
+            402 | 403 => Class::Forbidden,
+            404 | 410 => Class::NotFound,
+            409 => Class::Conflict,
+            412 => Class::Changed,
+            413 => Class::TooLarge,
+            429 => Class::Throttled,
+            405 | 501 => Class::Unsupported,
+            400..=499 if is("uniqueness") => Class::Conflict,
+            400..=499 if is("mutability") => Class::Immutable,
+            400 | 422 if self.is_write() && tells_of_a_duplicate(said) => Class::Conflict,
+            // 408, 425: the server gave up on the request, or wants it once more; it may have begun.
+            408 | 425 | 500..=599 => Class::Server,
+            400..=499 => Class::Invalid,
+            _ => Class::NotScim,
+        }
+    }
+}
+
+/// Whether a body is a SCIM error, whatever the HTTP status says.
+fn is_error(body: &Object) -> bool {
+    json::elements(body, "schemas").iter().any(|schema| {
+        schema.as_str().is_some_and(|schema| schema.eq_ignore_ascii_case("urn:ietf:params:scim:api:messages:2.0:Error"))
+    })
+}
+
+/// The `status` of a SCIM error: text by the RFC, a number in some apps.
+fn stated_status(body: &Object) -> Option<u16> {
+    let status = u16::try_from(json::count(body, "status")?).ok()?;
+    (400..600).contains(&status).then_some(status)
+}
+
+/// Some apps answer 400 without a `scimType` to what the RFC calls 409 `uniqueness`.
+fn tells_of_a_duplicate(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["already exist", "already in use", "already taken", "already been taken", "duplicate", "must be unique"]
+        .iter()
+        .any(|sign| said.contains(sign))
+}
+
+/// What the app said, in one clean line; empty if it said nothing.
+fn said(reply: &Reply, body: Option<&Object>) -> String {
+    let text = match body {
+        Some(body) => in_json(body).unwrap_or_else(|| Value::Object(body.clone()).to_string()),
+        None if is_html(reply) => html(&reply.body),
+        None => String::from_utf8_lossy(&reply.body).into_owned(),
+    };
+    clean(&text)
+}
+
+/// The message in an error body: SCIM 2.0, SCIM 1.1 (`Errors`), RFC 9457, OAuth, and the usual ways of frameworks.
+fn in_json(body: &Object) -> Option<String> {
+    const NAMES: [&str; 8] =
+        ["detail", "Errors", "errors", "message", "error_description", "title", "error", "description"];
+    NAMES.iter().find_map(|name| words(json::get(body, name)?)).filter(|text| !text.trim().is_empty())
+}
+
+/// The words in a value: text itself, the message of an object, all messages of a list.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(object) => {
+            in_json(object).or_else(|| json::text(object, "msg")).or_else(|| Some(value.to_string()))
+        }
+        Value::Array(values) => {
+            let all: Vec<String> = values.iter().filter_map(words).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        _ => None,
+    }
+}
+
+fn is_html(reply: &Reply) -> bool {
+    let named = reply.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    named || reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// What an HTML page is about: its title.
+fn html(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|at| {
+        let begin = at + lower.get(at..)?.find('>')? + 1;
+        let end = begin + lower.get(begin..)?.find("</")?;
+        text.get(begin..end)
+    });
+    match title.map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => format!("the answer is an HTML page titled {title:?}"),
+        None => "the answer is an HTML page".to_owned(),
+    }
+}
+
+/// One line without control, formatting and direction characters, of a length that a person reads.
+pub(super) fn clean(text: &str) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let c = if c.is_whitespace() { ' ' } else { c };
+        if c.is_control() || is_invisible(c) || (c == ' ' && (line.is_empty() || line.ends_with(' '))) {
+            continue;
+        }
+        if length == LONGEST {
+            line.push('…');
+            return line;
+        }
+        line.push(c);
+        length += 1;
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Characters that change how their neighbours are shown (Unicode bidi controls, joiners, tags).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The usual reason for a status that came without words.
+fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "bad request",
+        401 => "the token is not accepted",
+        402 => "payment required",
+        403 => "not allowed",
+        404 => "not found",
+        405 => "this method is not offered",
+        408 => "the app gave up waiting for the request",
+        409 => "conflict",
+        410 => "gone",
+        412 => "changed meanwhile",
+        413 => "the request is too large",
+        415 => "this content type is not accepted",
+        422 => "the content is not accepted",
+        429 => "too many requests",
+        500 => "internal error of the app",
+        501 => "not offered by the app",
+        502..=504 => "the app is not available",
+        _ => "without explanation",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,435 @@
+//! Finding people and groups that may already be in the app. In: keys. Out: for each nobody, one, or a conflict with evidence.
+//!
+//! Every match is verified here: apps ignore filters, compare in their own way, and repeat themselves. What is not certain is a
+//! conflict, since a wrong match hands somebody another person's account.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::client::{App, Call, Endpoint};
+use super::filter;
+use super::json::{self, Object};
+use super::list::{Page, Walk};
+use super::resource;
+use super::{CallError, Class, Match};
+use crate::config::profile::{Adopt, LookUp};
+use crate::http::Method;
+use crate::model::{Path, fold};
+
+/// An attribute by which objects are matched.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct MatchBy {
+    /// As the profile spells it; also the filter's attribute.
+    pub(super) name: String,
+    /// Where its value stands in a resource; `None` for the app's `id`.
+    pub(super) path: Option<Path>,
+    /// Compared with case (`externalId`, `id`: `caseExact`, RFC 7643 §3.1) or without.
+    pub(super) exact: bool,
+}
+
+impl MatchBy {
+    pub(super) fn new(name: &str) -> Option<Self> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let path = if is("id") { None } else { Some(Path::parse(name).ok()?) };
+        Some(Self { name: name.to_owned(), path, exact: is("id") || is("externalId") })
+    }
+
+    fn comparable(&self, value: &str) -> String {
+        if self.exact { value.to_owned() } else { fold(value) }
+    }
+
+    /// The value of a resource, made comparable.
+    fn of(&self, resource: &Object) -> Option<String> {
+        let text = match &self.path {
+            Some(path) => resource::read(resource, path).as_ref().and_then(json::as_text),
+            None => json::text(resource, "id"),
+        };
+        text.filter(|text| !text.is_empty()).map(|text| self.comparable(&text))
+    }
+
+    /// Whether a resource that is found by it must show it. An e-mail may have been found in an element of another type.
+    fn is_plain(&self) -> bool {
+        self.path.as_ref().is_none_or(|path| path.parts().element_type.is_none())
+    }
+
+    /// How the attribute is named in a filter: `emails.value` for a typed e-mail, since few apps filter inside of elements.
+    fn in_filter(&self) -> String {
+        match self.path.as_ref().map(Path::parts) {
+            Some(parts) if parts.element_type.is_some() => {
+                format!("{}.{}", parts.attribute, parts.sub.unwrap_or("value"))
+            }
+            _ => self.name.clone(),
+        }
+    }
+}
+
+/// What is looked for: for every key and every attribute the value, if there is one.
+pub(super) struct Wanted {
+    pub(super) endpoint: Endpoint,
+    pub(super) by: Vec<MatchBy>,
+    /// `values[key][attribute]`.
+    pub(super) values: Vec<Vec<Option<String>>>,
+    /// The directory's ids: what `externalId` would hold.
+    pub(super) source_ids: Vec<String>,
+    /// Whether we write `externalId`, so that another value there means another owner.
+    pub(super) own_external_ids: bool,
+    /// The attribute of which no two keys may have the same value.
+    pub(super) unique: &'static str,
+    /// Sent with every request.
+    pub(super) query: Vec<(&'static str, String)>,
+}
+
+/// What was found so far: resources that match some key, and for each key which of them, by which attribute.
+#[derive(Default)]
+struct Found {
+    resources: Vec<Object>,
+    by_id: HashMap<String, usize>,
+    /// `hits[key]`: (attribute, resource).
+    hits: Vec<Vec<(usize, usize)>>,
+}
+
+impl Found {
+    fn new(keys: usize) -> Self {
+        Self { hits: vec![Vec::new(); keys], ..Self::default() }
+    }
+
+    fn note(&mut self, key: usize, attribute: usize, id: &str, resource: &Object) {
+        let at = *self.by_id.entry(id.to_owned()).or_insert_with(|| {
+            self.resources.push(resource.clone());
+            self.resources.len() - 1
+        });
+        if let Some(hits) = self.hits.get_mut(key)
+            && !hits.contains(&(attribute, at))
+        {
+            hits.push((attribute, at));
+        }
+    }
+}
+
+/// A filter that was answered with something else than what it asks for.
+enum Asked {
+    Answered(Vec<Object>),
+    FilterIgnored,
+}
+
+impl App {
+    /// Looks for every key, by the way that takes fewer calls.
+    pub(super) async fn look_up(&self, wanted: &Wanted) -> Result<Vec<Match<Object>>, CallError> {
+        if wanted.values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = match self.way(wanted).await {
+            Way::Filter => self.by_filter(wanted).await?,
+            Way::List => self.by_list(wanted, false).await?,
+            Way::Cheaper => self.by_list(wanted, true).await?,
+        };
+        Ok(judge(wanted, found, self.profile.read.adopt))
+    }
+
+    async fn way(&self, wanted: &Wanted) -> Way {
+        let needs_list = || wanted.values.iter().flatten().flatten().any(|value| !filter::is_plain(value));
+        match self.profile.read.look_up {
+            LookUp::List => Way::List,
+            _ if self.learned.filters_unusable() || needs_list() => Way::List,
+            LookUp::Filter => Way::Filter,
+            LookUp::Auto if self.capabilities().await.filter == Some(false) => Way::List,
+            // Two people cost at most a handful of filters; finding out how long the list is costs a page.
+            LookUp::Auto if wanted.values.len() <= 2 => Way::Filter,
+            LookUp::Auto => Way::Cheaper,
+        }
+    }
+
+    /// Walks through the whole collection. If `may_filter`, the first page decides whether that is worth it.
+    async fn by_list(&self, wanted: &Wanted, may_filter: bool) -> Result<Found, CallError> {
+        let index = Index::new(wanted);
+        let mut is_second_reading = false;
+        loop {
+            let mut walk = Walk::new(self, wanted.endpoint, wanted.query.clone()).await;
+            let mut found = Found::new(wanted.values.len());
+            let outcome = loop {
+                match walk.next().await {
+                    Ok(Some(resources)) => index.match_all(wanted, &resources, &mut found),
+                    Ok(None) => break walk.verdict(),
+                    Err(error) => break Err(error),
+                }
+                let filters_cost = wanted.values.len() as u64;
+                let is_long = walk.requests_left().is_none_or(|left| left > filters_cost);
+                if may_filter && !is_second_reading && is_long {
+                    return self.by_filter(wanted).await;
+                }
+            };
+            match outcome {
+                Ok(()) => return Ok(found),
+                // Something changed while we read, or a cursor grew old: once more. Then the filters have to do.
+                Err(error) if is_shaken(&error) && !is_second_reading => is_second_reading = true,
+                Err(error) if is_shaken(&error) && may_filter => return self.by_filter(wanted).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Asks for each key by filter; falls back to the list when the app does not understand or ignores filters.
+    async fn by_filter(&self, wanted: &Wanted) -> Result<Found, CallError> {
+        let mut found = Found::new(wanted.values.len());
+        let mut answers = stream::iter(0..wanted.values.len())
+            .map(|key| async move { (key, self.filter_key(wanted, key).await) })
+            .buffer_unordered(self.in_flight());
+        while let Some((key, answer)) = answers.next().await {
+            match answer? {
+                Some((attribute, resources)) => {
+                    for resource in &resources {
+                        if let Some(id) = json::text(resource, "id") {
+                            found.note(key, attribute, &id, resource);
+                        }
+                    }
+                }
+                None => {
+                    drop(answers);
+                    self.learned.filters_are_unusable();
+                    return Box::pin(self.by_list(wanted, false)).await;
+                }
+            }
+        }
+        drop(answers);
+        if self.is_disbelieved(wanted, &found) {
+            return Box::pin(self.by_list(wanted, false)).await;
+        }
+        Ok(found)
+    }
+
+    /// The first attribute that finds something, and what; an empty list when none does. `None` when filters are no use here.
+    async fn filter_key(&self, wanted: &Wanted, key: usize) -> Result<Option<(usize, Vec<Object>)>, CallError> {
+        let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
+        for (attribute, (by, value)) in wanted.by.iter().zip(values).enumerate() {
+            let Some(value) = value else { continue };
+            match self.ask(wanted.endpoint, &wanted.query, by, value).await? {
+                Asked::FilterIgnored => return Ok(None),
+                Asked::Answered(resources) if resources.is_empty() => {}
+                Asked::Answered(resources) => return Ok(Some((attribute, resources))),
+            }
+        }
+        Ok(Some((0, Vec::new())))
+    }
+
+    /// One filtered request; what comes back is what really matches.
+    async fn ask(
+        &self,
+        endpoint: Endpoint,
+        query: &[(&'static str, String)],
+        by: &MatchBy,
+        value: &str,
+    ) -> Result<Asked, CallError> {
+        let mut call = Call { query: query.to_vec(), ..Call::get(endpoint) };
+        call.query.push(("filter", filter::equals(&by.in_filter(), value)));
+        let answer = match self.read(&call, self.profile.pace.attempts).await {
+            Ok(answer) => answer,
+            Err(error) if is_refused_filter(&error) => return Ok(Asked::FilterIgnored),
+            Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
+                return Ok(Asked::Answered(Vec::new()));
+            }
+            Err(error) => return Err(error),
+        };
+        let asked = super::error::Asked { method: Method::Get, path: path_of(endpoint) };
+        let not_scim = |what: &str| asked.not_scim(answer.status, what);
+        let mut body = answer.body.ok_or_else(|| not_scim("the answer is empty"))?;
+        let page = Page::read(&mut body).map_err(|what| not_scim(&what))?;
+        if page.resources.is_empty() && page.total.unwrap_or(0) > 0 {
+            return Err(not_scim("it announces a match and shows none"));
+        }
+        let wanted = by.comparable(value);
+        let mut matching = Vec::new();
+        for resource in page.resources {
+            let given = by.of(&resource);
+            if given.as_ref() == Some(&wanted) {
+                matching.push(resource);
+            } else if by.is_plain() && given.is_none_or(|given| fold(&given) != fold(&wanted)) {
+                // Not even nearly what was asked for: the filter was ignored, and silence would prove nothing either.
+                return Ok(Asked::FilterIgnored);
+            }
+        }
+        if matching.iter().any(|resource| json::text(resource, "id").is_none()) {
+            return Err(not_scim("a matching resource has no id"));
+        }
+        Ok(Asked::Answered(matching))
+    }
+
+    pub(super) fn a_404_is_no_match(&self) -> bool {
+        self.profile.read.no_match_404 || self.learned.no_match_is_404()
+    }
+
+    /// The app refused to create somebody as existing, and its filter finds nobody of that name: it compares with case where
+    /// it should not, or hides something. The list shows the truth.
+    fn is_disbelieved(&self, wanted: &Wanted, found: &Found) -> bool {
+        let taken = self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.is_empty() || wanted.endpoint != Endpoint::Users {
+            return false;
+        }
+        let Some(name) = wanted.by.iter().position(|by| by.name.eq_ignore_ascii_case("userName")) else { return false };
+        wanted.values.iter().zip(&found.hits).any(|(values, hits)| {
+            let name = values.get(name).cloned().flatten();
+            hits.is_empty() && name.is_some_and(|name| taken.contains(&fold(&name)))
+        })
+    }
+}
+
+enum Way {
+    Filter,
+    List,
+    /// Whichever takes fewer calls; the first page of the list tells.
+    Cheaper,
+}
+
+fn path_of(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Groups => "/Groups",
+        _ => "/Users",
+    }
+}
+
+/// Whether a list went wrong in a way that another reading may not repeat.
+fn is_shaken(error: &CallError) -> bool {
+    let cursor = error
+        .scim_type
+        .as_deref()
+        .is_some_and(|name| ["invalidCursor", "expiredCursor"].iter().any(|other| name.eq_ignore_ascii_case(other)));
+    cursor || (error.class == Class::NotScim && error.status == Some(200))
+}
+
+/// Whether the app says that it does not do this filter.
+pub(super) fn is_refused_filter(error: &CallError) -> bool {
+    let named = error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("invalidFilter"));
+    named || matches!(error.class, Class::Unsupported | Class::Invalid)
+}
+
+/// The keys by what they look for.
+struct Index(Vec<HashMap<String, Vec<usize>>>);
+
+impl Index {
+    fn new(wanted: &Wanted) -> Self {
+        let mut maps: Vec<HashMap<String, Vec<usize>>> = vec![HashMap::new(); wanted.by.len()];
+        for (key, values) in wanted.values.iter().enumerate() {
+            for ((by, value), map) in wanted.by.iter().zip(values).zip(&mut maps) {
+                if let Some(value) = value {
+                    map.entry(by.comparable(value)).or_default().push(key);
+                }
+            }
+        }
+        Self(maps)
+    }
+
+    fn match_all(&self, wanted: &Wanted, resources: &[Object], found: &mut Found) {
+        for resource in resources {
+            let Some(id) = json::text(resource, "id") else { continue };
+            for (attribute, (by, map)) in wanted.by.iter().zip(&self.0).enumerate() {
+                let keys = by.of(resource).and_then(|value| map.get(&value));
+                for &key in keys.into_iter().flatten() {
+                    found.note(key, attribute, &id, resource);
+                }
+            }
+        }
+    }
+}
+
+/// Turns hits into answers.
+fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
+    let doubled = doubled_values(wanted);
+    let mut answers: Vec<Match<usize>> = found
+        .hits
+        .iter()
+        .enumerate()
+        .map(|(key, hits)| match doubled.get(&key) {
+            Some(detail) => Match::Conflict { detail: detail.clone() },
+            None => judge_one(wanted, key, hits, &found.resources, adopt),
+        })
+        .collect();
+    part_shared(wanted, &found.resources, &mut answers);
+    answers
+        .into_iter()
+        .map(|answer| match answer {
+            Match::Nobody => Match::Nobody,
+            Match::Conflict { detail } => Match::Conflict { detail },
+            Match::One { found: at, by } => match found.resources.get(at) {
+                Some(resource) => Match::One { found: resource.clone(), by },
+                None => Match::Nobody,
+            },
+        })
+        .collect()
+}
+
+fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[Object], adopt: Adopt) -> Match<usize> {
+    let Some(best) = hits.iter().map(|(attribute, _)| *attribute).min() else { return Match::Nobody };
+    let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
+    let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
+        let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
+        let ids: Vec<String> = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id")).collect();
+        let detail = format!("{} objects in the app have the same {name}: ids {}", ids.len(), ids.join(", "));
+        return Match::Conflict { detail };
+    };
+    let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
+    let ours = wanted.source_ids.get(key);
+    match owner {
+        Some(owner) if wanted.own_external_ids && adopt == Adopt::IfUnowned && Some(&owner) != ours => {
+            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+            let detail = format!(
+                "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
+                 {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
+                 [target.override_profile]",
+                by.name,
+                ours.map(String::as_str).unwrap_or_default(),
+            );
+            Match::Conflict { detail }
+        }
+        _ => Match::One { found: *at, by: by.name.clone() },
+    }
+}
+
+/// Keys that want the same unique name: neither can have it.
+fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
+    let mut conflicts = HashMap::new();
+    let Some((at, by)) = wanted.by.iter().enumerate().find(|(_, by)| by.name.eq_ignore_ascii_case(wanted.unique))
+    else {
+        return conflicts;
+    };
+    let mut keys_of: HashMap<String, Vec<usize>> = HashMap::new();
+    for (key, values) in wanted.values.iter().enumerate() {
+        if let Some(Some(value)) = values.get(at) {
+            keys_of.entry(by.comparable(value)).or_default().push(key);
+        }
+    }
+    for keys in keys_of.into_values().filter(|keys| keys.len() > 1) {
+        let records: Vec<&str> = keys.iter().filter_map(|key| Some(wanted.source_ids.get(*key)?.as_str())).collect();
+        let records = records.join(", ");
+        for key in keys {
+            let value = wanted.values.get(key).and_then(|values| values.get(at)).cloned().flatten().unwrap_or_default();
+            let detail = format!("several directory records want the {} {value:?}: {records}", by.name);
+            conflicts.insert(key, detail);
+        }
+    }
+    conflicts
+}
+
+/// Keys that found one and the same object: it can be only one's.
+fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize>]) {
+    let mut keys_of: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (key, answer) in answers.iter().enumerate() {
+        if let Match::One { found, .. } = answer {
+            keys_of.entry(*found).or_default().push(key);
+        }
+    }
+    for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
+        let id = resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+        let records: Vec<&str> = keys.iter().filter_map(|key| Some(wanted.source_ids.get(*key)?.as_str())).collect();
+        let detail = format!("several directory records match the object {id} in the app: {}", records.join(", "));
+        for key in keys {
+            if let Some(answer) = answers.get_mut(key) {
+                *answer = Match::Conflict { detail: detail.clone() };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

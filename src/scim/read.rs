@@ -1,0 +1,216 @@
+//! [`AppRead`] for [`App`]: the connection check, look-ups, single objects.
+
+use async_trait::async_trait;
+
+use super::client::{Answer, App, Call, Endpoint};
+use super::error::{Asked, clean};
+use super::filter;
+use super::json::{self, Object};
+use super::list::{Page, Walk};
+use super::lookup::{MatchBy, Wanted, is_refused_filter};
+use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Match, UserKeys};
+use crate::config::profile::LookUp;
+use crate::http::Method;
+use crate::model::{AppId, Path};
+
+/// A person waits for the check: one repetition is patience enough.
+const CHECK_ATTEMPTS: u32 = 2;
+
+#[async_trait]
+impl AppRead for App {
+    async fn check(&self) -> Result<(), CallError> {
+        self.check_connection().await.map_err(|error| self.explained(error))
+    }
+
+    async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
+        let by = self.match_by(&self.profile.read.user_match, self.profile.users.send_external_id);
+        let wanted = Wanted {
+            endpoint: Endpoint::Users,
+            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(external_id).collect(),
+            own_external_ids: self.profile.users.send_external_id,
+            unique: "userName",
+            query: Vec::new(),
+            by,
+        };
+        let matches = self.look_up(&wanted).await?;
+        matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped))).collect()
+    }
+
+    async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
+        let by = self.match_by(&self.profile.read.group_match, self.profile.groups.send_external_id);
+        let excluded = self.profile.read.exclude_members_on_look_up;
+        let wanted = Wanted {
+            endpoint: Endpoint::Groups,
+            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
+            own_external_ids: self.profile.groups.send_external_id,
+            unique: "displayName",
+            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
+            by,
+        };
+        let matches = self.look_up(&wanted).await?;
+        let group = |resource: Object| self.group(&resource).map(|group| AppGroup { members: None, ..group });
+        matches.into_iter().map(|found| turned(found, group)).collect()
+    }
+
+    async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError> {
+        self.one(Endpoint::Users, id).await?.map(|resource| self.user(&resource, mapped)).transpose()
+    }
+
+    async fn get_group(&self, id: &AppId) -> Result<Option<AppGroup>, CallError> {
+        self.one(Endpoint::Groups, id).await?.map(|resource| self.group(&resource)).transpose()
+    }
+
+    fn stats(&self) -> CallStats {
+        self.stats_now()
+    }
+}
+
+impl App {
+    /// Looks for somebody who can't be there: the empty list that comes back proves address, token and SCIM at once.
+    async fn check_connection(&self) -> Result<(), CallError> {
+        if self.profile.read.look_up == LookUp::List {
+            return self.check_by_list().await;
+        }
+        let nobody = format!("rosterd-check-{}", uuid::Uuid::now_v7().simple());
+        let mut call = Call::get(Endpoint::Users);
+        call.query.push(("filter", filter::equals("userName", &nobody)));
+        match self.read(&call, CHECK_ATTEMPTS).await {
+            Ok(answer) => {
+                let page = self.page(answer)?;
+                if !page.resources.is_empty() {
+                    self.learned.filters_are_unusable();
+                }
+                Ok(())
+            }
+            Err(error) if error.class == Class::NotFound => {
+                // Either the address is wrong, or this is how the app says "nobody".
+                self.check_by_list().await.map_err(|_| error)?;
+                self.learned.a_404_means_no_match();
+                Ok(())
+            }
+            Err(error) if is_refused_filter(&error) => {
+                self.learned.filters_are_unusable();
+                self.check_by_list().await
+            }
+            Err(error) if error.class == Class::Server => self.check_by_list().await.map_err(|_| error),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_by_list(&self) -> Result<(), CallError> {
+        Walk::new(self, Endpoint::Users, Vec::new()).await.next().await.map(|_| ())
+    }
+
+    fn page(&self, answer: Answer) -> Result<Page, CallError> {
+        let asked = Asked { method: Method::Get, path: "/Users" };
+        let mut body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
+        Page::read(&mut body).map_err(|what| asked.not_scim(answer.status, &what))
+    }
+
+    /// What a failed check means for the person who set the connection up.
+    fn explained(&self, error: CallError) -> CallError {
+        let host = self.http.host();
+        let said = &error.message;
+        let message = match error.class {
+            Class::Unauthorized => format!("{host} does not accept the token ({said}); nothing was changed"),
+            Class::Forbidden => format!(
+                "{host} knows the token but does not let it manage users ({said}); check its rights, and that SCIM is on"
+            ),
+            Class::NotFound | Class::NotScim | Class::Unsupported => format!(
+                "there is no SCIM user list at {host} under this base_url ({said}); base_url ends right before /Users"
+            ),
+            _ => said.clone(),
+        };
+        CallError { message, ..error }
+    }
+
+    fn match_by(&self, names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
+        // Where our id was never written, looking for it is a wasted call.
+        let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
+        useful.filter_map(|name| MatchBy::new(name)).collect()
+    }
+
+    /// One object by id; `None` for 404.
+    async fn one(&self, endpoint: Endpoint, id: &AppId) -> Result<Option<Object>, CallError> {
+        match self.resource(endpoint, id).await {
+            Ok(resource) => Ok(Some(resource)),
+            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One object by id, as it is.
+    pub(super) async fn resource(&self, endpoint: Endpoint, id: &AppId) -> Result<Object, CallError> {
+        let answer = self.read(&Call::get_one(endpoint, id.as_str()), self.profile.pace.attempts).await?;
+        let asked = Asked { method: Method::Get, path: &format!("/{}", clean(id.as_str())) };
+        let body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
+        match json::text(&body, "id") {
+            Some(given) if given == id.as_str() => Ok(body),
+            Some(given) => Err(asked.not_scim(answer.status, &format!("{id} was asked for and {given} was shown"))),
+            None => Err(asked.not_scim(answer.status, "the body is not a resource: it has no id")),
+        }
+    }
+
+    fn user(&self, resource: &Object, mapped: &[Path]) -> Result<AppUser, CallError> {
+        let always = [Path::user_name(), Path::external_id()];
+        Ok(AppUser {
+            id: self.id_of(resource)?,
+            active: json::flag(resource, "active").unwrap_or(true),
+            attributes: self.wire.read_all(resource, mapped.iter().chain(&always)),
+        })
+    }
+
+    fn group(&self, resource: &Object) -> Result<AppGroup, CallError> {
+        let values = || {
+            let members = json::elements(resource, "members").iter();
+            members.filter_map(|member| {
+                member.as_object().map_or_else(|| json::as_text(member), |m| json::text(m, "value"))
+            })
+        };
+        Ok(AppGroup {
+            id: self.id_of(resource)?,
+            display_name: json::text(resource, "displayName").unwrap_or_default(),
+            external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()),
+            members: self.profile.read.members_readable.then(|| values().collect()),
+        })
+    }
+
+    fn id_of(&self, resource: &Object) -> Result<AppId, CallError> {
+        let asked = Asked { method: Method::Get, path: "/" };
+        let id = json::text(resource, "id").filter(|id| !id.is_empty());
+        id.map(AppId::new).ok_or_else(|| asked.not_scim(200, "a resource has no id"))
+    }
+}
+
+/// What `externalId` holds for a person: the directory's id, unless the mapping says otherwise.
+fn external_id(key: &UserKeys) -> String {
+    key.attributes.text(&Path::external_id()).map_or_else(|| key.source_id.to_string(), str::to_owned)
+}
+
+fn user_value(by: &MatchBy, key: &UserKeys) -> Option<String> {
+    let value = match &by.path {
+        None => Some(key.source_id.to_string()),
+        Some(path) if *path == Path::external_id() => Some(external_id(key)),
+        Some(path) => key.attributes.get(path).and_then(json::as_text),
+    };
+    value.filter(|value| !value.is_empty())
+}
+
+fn group_value(by: &MatchBy, key: &GroupKeys) -> Option<String> {
+    let value = match by.path.as_ref().map(Path::as_str) {
+        None | Some("externalId") => key.source_id.to_string(),
+        Some("displayName") => key.display_name.clone(),
+        Some(_) => return None,
+    };
+    Some(value).filter(|value| !value.is_empty())
+}
+
+fn turned<T>(found: Match<Object>, turn: impl FnOnce(Object) -> Result<T, CallError>) -> Result<Match<T>, CallError> {
+    Ok(match found {
+        Match::Nobody => Match::Nobody,
+        Match::One { found, by } => Match::One { found: turn(found)?, by },
+        Match::Conflict { detail } => Match::Conflict { detail },
+    })
+}

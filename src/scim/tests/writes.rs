@@ -1,0 +1,377 @@
+//! Writes: what is sent, that it is sent once, and what an answer means.
+
+use super::*;
+use crate::config::profile::{ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod};
+
+fn ann() -> Attributes {
+    attributes(&[("userName", json!("Ann")), ("emails.work", json!("ann@example.com")), ("title", json!("x"))])
+}
+
+async fn create(server: &MockServer) -> Result<Created, CallError> {
+    app(server).create_user(&SourceId::from("s-1"), &ann()).await
+}
+
+fn methods(seen: &[Request]) -> Vec<&str> {
+    seen.iter().map(|request| request.method.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_new_account_comes_back_with_its_id_and_what_the_app_made_of_it() {
+    let made = json!({ "id": "7", "userName": "ann", "emails": [{ "type": "work", "value": "ann@example.com" }] });
+    for status in [200, 201] {
+        let server = always(json_reply(status, &made)).await;
+        let created = create(&server).await.unwrap();
+        assert_eq!(created.id.as_str(), "7");
+        assert_eq!(created.echo, attributes(&[("userName", json!("ann")), ("emails.work", json!("ann@example.com"))]));
+        let seen = requests(&server).await;
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].headers.get("content-type").unwrap(), "application/scim+json");
+        assert_eq!(body(&seen[0])["externalId"], "s-1");
+    }
+}
+
+#[tokio::test]
+async fn c1_without_a_body_the_id_is_in_the_location_or_is_looked_for() {
+    for (location, id) in
+        [("https://elsewhere.example/scim/v2/Users/a%2Fb%20c", "a/b c"), ("/Users/7/", "7"), ("Users/7?x=1", "7")]
+    {
+        let server = always(ResponseTemplate::new(201).insert_header("Location", location)).await;
+        assert_eq!(create(&server).await.unwrap().id.as_str(), id, "{location}");
+        assert_eq!(requests(&server).await.len(), 1, "a Location is never followed");
+    }
+    for location in ["", "https://x.example/scim/v2/Users", "/Users/"] {
+        let found = json_reply(200, &list_of(&[json!({ "id": "7", "userName": "ANN" })]));
+        let made = ResponseTemplate::new(201).insert_header("Location", location);
+        let server = in_turn(vec![made, found]).await;
+        assert_eq!(create(&server).await.unwrap().id.as_str(), "7", "{location}");
+        assert_eq!(methods(&requests(&server).await), ["POST", "GET"]);
+    }
+    for found in [list_of(&[]), list_of(&[json!({ "id": "8", "userName": "bob" })]), list_of(&[user(1), user(2)])] {
+        let server = in_turn(vec![ResponseTemplate::new(202), json_reply(200, &found)]).await;
+        let error = create(&server).await.unwrap_err();
+        assert_eq!((error.class, error.maybe_done, error.status), (Class::Unknown, true, Some(202)));
+    }
+}
+
+#[tokio::test]
+async fn t1_no_write_is_ever_repeated_in_here() {
+    for status in [400, 401, 403, 409, 412, 413, 422, 429, 500, 501, 502, 503, 504, 301, 307] {
+        let server = always(ResponseTemplate::new(status)).await;
+        let app = app(&server);
+        let id = AppId::from("7");
+        let error = create(&server).await.unwrap_err();
+        assert_eq!(error.maybe_done, (500..600).contains(&status) && status != 501, "{status}");
+        app.update_user(&id, &ann(), &[]).await.unwrap_err();
+        app.set_active(&id, false).await.unwrap_err();
+        app.delete_user(&id).await.unwrap_err();
+        app.create_group(&SourceId::from("g"), "G", &[]).await.unwrap_err();
+        app.rename_group(&id, "H").await.unwrap_err();
+        app.add_members(&id, &[AppId::from("a")]).await.unwrap_err();
+        app.remove_members(&id, &[AppId::from("a")]).await.unwrap_err();
+        app.delete_group(&id).await.unwrap_err();
+        let seen = requests(&server).await;
+        let expected = ["POST", "PATCH", "PATCH", "DELETE", "POST", "PATCH", "PATCH", "PATCH", "DELETE"];
+        assert_eq!(methods(&seen), expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn t1_a_lost_answer_is_told_apart_from_a_refusal() {
+    let slow = ResponseTemplate::new(201).set_delay(Duration::from_secs(5));
+    let server = always(slow).await;
+    let app = app_with(&server, |profile| profile.transport.timeout_secs = 1);
+    let error = app.create_user(&SourceId::from("s"), &ann()).await.unwrap_err();
+    assert_eq!((error.class, error.status, error.maybe_done), (Class::Unknown, None, true));
+    assert_eq!((error.method, error.path.as_str()), ("POST", "/Users"));
+}
+
+#[tokio::test]
+async fn who_is_gone_already_is_deleted() {
+    for status in [200, 202, 204, 404, 410] {
+        let server = always(ResponseTemplate::new(status)).await;
+        app(&server).delete_user(&AppId::from("7")).await.unwrap();
+        app(&server).delete_group(&AppId::from("7")).await.unwrap();
+    }
+    // A sign-in page in place of an answer deletes nobody.
+    let server = always(ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).await;
+    assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, Class::NotScim);
+}
+
+#[tokio::test]
+async fn an_update_is_one_patch_and_returns_the_echo_if_there_is_one() {
+    let server = always(json_reply(200, &json!({ "id": "7", "userName": "ann", "title": "y", "nickName": "z" }))).await;
+    let set = attributes(&[("title", json!("x")), ("userName", json!("Ann"))]);
+    let echo = app(&server).update_user(&AppId::from("7"), &set, &[p("nickName")]).await.unwrap();
+    assert_eq!(echo, attributes(&[("title", json!("y")), ("userName", json!("ann"))]));
+    let seen = requests(&server).await;
+    assert_eq!((methods(&seen), seen[0].url.path()), (vec!["PATCH"], "/scim/v2/Users/7"));
+    assert_eq!(body(&seen[0])["Operations"].as_array().unwrap().len(), 3);
+    let server = always(ResponseTemplate::new(204)).await;
+    assert!(app(&server).update_user(&AppId::from("7"), &set, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_to_write_sends_nothing() {
+    let server = always(ResponseTemplate::new(500)).await;
+    let app = app_with(&server, |profile| profile.users.create_only = vec!["title".into()]);
+    app.update_user(&AppId::from("7"), &attributes(&[("title", json!("x"))]), &[]).await.unwrap();
+    app.add_members(&AppId::from("7"), &[]).await.unwrap();
+    app.remove_members(&AppId::from("7"), &[]).await.unwrap();
+    assert!(requests(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn j6_an_attribute_that_can_not_change_is_never_sent_in_a_change() {
+    let server = always(ResponseTemplate::new(200)).await;
+    let app = app_with(&server, |profile| profile.users.immutable = vec!["userName".into(), "emails".into()]);
+    for (set, clear) in [
+        (attributes(&[("userName", json!("anna"))]), vec![]),
+        (attributes(&[("title", json!("x")), ("emails.work", json!("b@example.com"))]), vec![]),
+        (Attributes::new(), vec![p("emails.work")]),
+    ] {
+        let error = app.update_user(&AppId::from("7"), &set, &clear).await.unwrap_err();
+        assert_eq!((error.class, error.status, error.maybe_done), (Class::Immutable, None, false));
+    }
+    assert!(requests(&server).await.is_empty());
+    app.create_user(&SourceId::from("s"), &ann()).await.unwrap_err();
+    assert_eq!(body(&requests(&server).await[0])["userName"], "Ann", "a new account has them");
+}
+
+#[tokio::test]
+async fn a_path_that_finds_nothing_is_sent_once_more_in_fitting_form() {
+    let server = answering(|request| match request.method.as_str() {
+        "GET" => json_reply(200, &json!({ "id": "7", "userName": "ann", "title": "old" })),
+        _ if String::from_utf8_lossy(&request.body).contains("[type eq") => {
+            scim_error(400, "noTarget", "no such email")
+        }
+        _ => ResponseTemplate::new(204),
+    })
+    .await;
+    let set = attributes(&[("emails.work", json!("a@example.com")), ("title", json!("x"))]);
+    app(&server).update_user(&AppId::from("7"), &set, &[p("phoneNumbers.work")]).await.unwrap();
+    let seen = requests(&server).await;
+    assert_eq!(methods(&seen), ["PATCH", "GET", "PATCH"]);
+    let expected = json!([
+        { "op": "add", "path": "emails", "value": [{ "type": "work", "value": "a@example.com" }] },
+        { "op": "replace", "path": "title", "value": "x" },
+    ]);
+    assert_eq!(body(&seen[2])["Operations"], expected);
+    // Refused again: that is the answer.
+    let stubborn = answering(|request| match request.method.as_str() {
+        "GET" => json_reply(200, &json!({ "id": "7", "emails": [{ "type": "work", "value": "b" }] })),
+        _ => scim_error(400, "noTarget", "no"),
+    })
+    .await;
+    let error = app(&stubborn).update_user(&AppId::from("7"), &set, &[]).await.unwrap_err();
+    assert_eq!(error.scim_type.as_deref(), Some("noTarget"));
+    assert_eq!(methods(&requests(&stubborn).await), ["PATCH", "GET"]);
+}
+
+#[tokio::test]
+async fn i4_whole_lists_and_puts_keep_what_is_not_ours() {
+    let current = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "7", "userName": "ann", "nickName": "theirs",
+        "meta": { "version": "1" }, "groups": [{ "value": "g" }], "active": true,
+        "emails": [{ "type": "home", "value": "theirs" }, { "type": "work", "value": "old" }],
+    });
+    let shown = current.clone();
+    let server = answering(move |request| match request.method.as_str() {
+        "GET" => json_reply(200, &shown),
+        _ => ResponseTemplate::new(204),
+    })
+    .await;
+    let set = attributes(&[("emails.work", json!("new")), ("title", json!("x"))]);
+    let emails = json!([{ "type": "home", "value": "theirs" }, { "type": "work", "value": "new" }]);
+
+    let lists = app_with(&server, |profile| profile.users.elements = ElementStyle::WholeList);
+    lists.update_user(&AppId::from("7"), &set, &[]).await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    let replaced = json!({ "op": "replace", "path": "emails", "value": emails });
+    assert!(sent["Operations"].as_array().unwrap().contains(&replaced), "{sent}");
+
+    let pathless = app_with(&server, |profile| profile.users.patch_path = Style::Pathless);
+    pathless.update_user(&AppId::from("7"), &set, &[]).await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    assert_eq!(sent["Operations"], json!([{ "op": "replace", "value": { "emails": emails, "title": "x" } }]));
+
+    let put = app_with(&server, |profile| profile.users.update_method = UpdateMethod::PutMerge);
+    put.update_user(&AppId::from("7"), &set, &[p("nickName")]).await.unwrap();
+    let seen = requests(&server).await;
+    assert_eq!(methods(&seen[seen.len() - 2..]), ["GET", "PUT"]);
+    let expected = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "7", "userName": "ann", "active": true,
+        "emails": emails, "title": "x",
+    });
+    assert_eq!(body(seen.last().unwrap()), expected);
+    put.set_active(&AppId::from("7"), false).await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    assert_eq!((&sent["active"], &sent["nickName"]), (&json!(false), &json!("theirs")));
+}
+
+#[tokio::test]
+async fn i2_a_put_is_never_built_on_a_failed_read() {
+    for bad in [
+        ResponseTemplate::new(404),
+        ResponseTemplate::new(500),
+        json_reply(200, &json!({})),
+        ResponseTemplate::new(200),
+    ] {
+        let server = answering(move |request| match request.method.as_str() {
+            "GET" => bad.clone(),
+            _ => ResponseTemplate::new(200),
+        })
+        .await;
+        let app = app_with(&server, |profile| {
+            profile.users.update_method = UpdateMethod::PutMerge;
+            profile.groups.member_remove = MemberRemove::PutRemaining;
+        });
+        app.update_user(&AppId::from("7"), &ann(), &[]).await.unwrap_err();
+        app.remove_members(&AppId::from("7"), &[AppId::from("a")]).await.unwrap_err();
+        assert!(requests(&server).await.iter().all(|request| request.method.as_str() == "GET"));
+    }
+}
+
+#[tokio::test]
+async fn groups_are_made_renamed_and_filled_as_the_profile_says() {
+    let server = always(json_reply(201, &json!({ "id": "g", "displayName": "Sales" }))).await;
+    let members = [AppId::from("a"), AppId::from("b c")];
+    let plain = app(&server);
+    let created = plain.create_group(&SourceId::from("s"), "Sales", &members).await.unwrap();
+    assert_eq!((created.id.as_str(), created.echo.text(&p("displayName"))), ("g", Some("Sales")));
+    let core = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let expected = json!({ "schemas": [core], "displayName": "Sales", "externalId": "s" });
+    assert_eq!(body(&requests(&server).await[0]), expected, "no members unless the profile says so");
+
+    let base = format!("{}/scim/v2/Users", server.uri());
+    let full = app_with(&server, |profile| {
+        (profile.groups.members_on_create, profile.groups.member_ref) = (true, true);
+        profile.groups.send_external_id = false;
+    });
+    full.create_group(&SourceId::from("s"), "Sales", &members).await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    let elements =
+        json!([{ "value": "a", "$ref": format!("{base}/a") }, { "value": "b c", "$ref": format!("{base}/b%20c") }]);
+    assert_eq!(sent, json!({ "schemas": [core], "displayName": "Sales", "members": elements }));
+    full.add_members(&AppId::from("g"), &members).await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    assert_eq!(sent["Operations"], json!([{ "op": "add", "path": "members", "value": elements }]));
+    full.rename_group(&AppId::from("g"), "Vente").await.unwrap();
+    let sent = body(requests(&server).await.last().unwrap());
+    assert_eq!(sent["Operations"], json!([{ "op": "replace", "path": "displayName", "value": "Vente" }]));
+
+    let before = requests(&server).await.len();
+    let none = app_with(&server, |profile| profile.groups.support = GroupSupport::LinkOnly);
+    let error = none.create_group(&SourceId::from("s"), "Sales", &[]).await.unwrap_err();
+    assert_eq!((error.class, error.path.as_str()), (Class::Unsupported, "/Groups"));
+    assert_eq!(requests(&server).await.len(), before);
+}
+
+#[tokio::test]
+async fn members_leave_in_every_way_the_profile_knows() {
+    let group = json!({ "id": "g", "displayName": "G", "meta": {}, "members": [
+        { "value": "a" }, { "value": "b", "display": "B" }, { "value": "foreign" }] });
+    let server = answering(move |request| match request.method.as_str() {
+        "GET" => json_reply(200, &group),
+        _ => ResponseTemplate::new(204),
+    })
+    .await;
+    let leaving = [AppId::from("a"), AppId::from("zz")];
+    let last = async || body(requests(&server).await.last().unwrap());
+    app(&server).remove_members(&AppId::from("g"), &leaving).await.unwrap();
+    let paths: Vec<_> = last().await["Operations"].as_array().unwrap().iter().map(|op| op["path"].clone()).collect();
+    assert_eq!(paths, ["members[value eq \"a\"]", "members[value eq \"zz\"]"]);
+
+    let put = app_with(&server, |profile| profile.groups.member_remove = MemberRemove::PutRemaining);
+    put.remove_members(&AppId::from("g"), &leaving).await.unwrap();
+    let expected =
+        json!({ "id": "g", "displayName": "G", "members": [{ "value": "b", "display": "B" }, { "value": "foreign" }] });
+    assert_eq!(last().await, expected);
+    let before = requests(&server).await.len();
+    put.remove_members(&AppId::from("g"), &[AppId::from("zz")]).await.unwrap();
+    assert_eq!(requests(&server).await.len(), before + 1, "who is not in it needs no PUT");
+}
+
+#[tokio::test]
+async fn t14_a_member_who_is_not_there_is_removed_but_hides_no_others() {
+    let server = always(scim_error(400, "noTarget", "no such member")).await;
+    let app = app(&server);
+    app.remove_members(&AppId::from("g"), &[AppId::from("a")]).await.unwrap();
+    let error = app.remove_members(&AppId::from("g"), &[AppId::from("a"), AppId::from("b")]).await.unwrap_err();
+    assert_eq!(policy::next_step(error.class, policy::Kind::Members), policy::Step::Halve);
+}
+
+#[tokio::test]
+async fn members_go_by_user_name_where_the_app_wants_that() {
+    let server = MockServer::start().await;
+    let shown = |request: &Request| {
+        let id = request.url.path().rsplit('/').next().unwrap().to_owned();
+        json_reply(200, &json!({ "id": id, "userName": format!("{id}@example.com") }))
+    };
+    struct By<F>(F);
+    impl<F: Fn(&Request) -> ResponseTemplate + Send + Sync> Respond for By<F> {
+        fn respond(&self, request: &Request) -> ResponseTemplate {
+            (self.0)(request)
+        }
+    }
+    Mock::given(method("GET")).and(path_regex("/Users/")).respond_with(By(shown)).mount(&server).await;
+    Mock::given(method("PATCH"))
+        .and(path("/scim/v2/Groups/g"))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&server)
+        .await;
+    let app = app_with(&server, |profile| profile.groups.member_value = MemberValue::UserName);
+    app.add_members(&AppId::from("g"), &[AppId::from("a"), AppId::from("b")]).await.unwrap();
+    let seen = requests(&server).await;
+    let sent = body(seen.iter().find(|request| request.method.as_str() == "PATCH").unwrap());
+    assert_eq!(sent["Operations"][0]["value"], json!([{ "value": "a@example.com" }, { "value": "b@example.com" }]));
+}
+
+#[tokio::test]
+async fn paths_and_headers_of_the_profile_are_used() {
+    let server = always(ResponseTemplate::new(204)).await;
+    let app = app_with(&server, |profile| {
+        profile.transport.users_path = "/directory/users/".into();
+        profile.transport.trailing_slash = true;
+        profile.transport.auth_header = "X-Api-Key".into();
+        profile.transport.auth_template = "key={token}".into();
+        profile.transport.user_agent = "tester/1".into();
+        profile.transport.content_type = "application/json".into();
+        profile.transport.extra_headers = [("X-Extra".to_owned(), "1".to_owned())].into();
+    });
+    app.set_active(&AppId::from("7"), true).await.unwrap();
+    let _ = app.create_user(&SourceId::from("s"), &ann()).await;
+    let seen = requests(&server).await;
+    assert_eq!(seen[0].url.path(), "/scim/v2/directory/users/7");
+    assert_eq!(seen[1].url.path(), "/scim/v2/directory/users/");
+    for (name, value) in [
+        ("x-api-key", "key=the-app-token"),
+        ("user-agent", "tester/1"),
+        ("content-type", "application/json"),
+        ("x-extra", "1"),
+    ] {
+        assert_eq!(seen[0].headers.get(name).unwrap(), value);
+    }
+    assert!(seen[0].headers.get("authorization").is_none());
+}
+
+#[tokio::test]
+async fn many_calls_at_once_stay_within_the_limit() {
+    let busy = Arc::new(Mutex::new((0_usize, 0_usize)));
+    let server = always(ResponseTemplate::new(204).set_delay(Duration::from_millis(20))).await;
+    let app = Arc::new(app_with(&server, |profile| profile.pace.in_flight = 4));
+    let tasks: Vec<_> = (0..40)
+        .map(|n| {
+            let (app, busy) = (Arc::clone(&app), Arc::clone(&busy));
+            tokio::spawn(async move {
+                app.set_active(&AppId::new(n.to_string()), true).await.unwrap();
+                busy.lock().unwrap().0 += 1;
+            })
+        })
+        .collect();
+    let started = Instant::now();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(started.elapsed() >= Duration::from_millis(200), "forty calls of 20 ms, four at a time");
+    assert_eq!(busy.lock().unwrap().0, 40);
+}

@@ -1,0 +1,311 @@
+//! [`AppWrite`] for [`App`]. Every method sends one request that changes something, and never sends it again; the one exception
+//! is a PATCH that was refused as a whole because a path found nothing (`noTarget`), which is sent once more in fitting form.
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::client::{Answer, App, Call, Endpoint};
+use super::error::{Asked, clean};
+use super::json::{self, Object};
+use super::list::Page;
+use super::patch::{self, Edit};
+use super::resource::{self, GROUP};
+use super::{AppWrite, CallError, Class, Created, filter};
+use crate::config::profile::{
+    ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
+};
+use crate::http::Method;
+use crate::model::{AppId, Attributes, Path, SourceId, fold};
+
+#[async_trait]
+impl AppWrite for App {
+    async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
+        let external_id = self.profile.users.send_external_id.then(|| source_id.as_str());
+        let body = self.wire.new_user(attributes, external_id);
+        let name = attributes.text(&Path::user_name()).unwrap_or_default();
+        let sent = self.once(&Call::post(Endpoint::Users, Value::Object(body))).await;
+        let answer = sent.inspect_err(|error| {
+            if error.class == Class::Conflict {
+                self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(fold(name));
+            }
+        })?;
+        let echo = self.echo(answer.body.as_ref(), attributes);
+        let id = self.id_of_created(Endpoint::Users, answer, "userName", name).await?;
+        Ok(Created { id, echo })
+    }
+
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
+        let users = &self.profile.users;
+        if let Some(path) =
+            set.iter().map(|(path, _)| path).chain(clear).find(|path| resource::names(&users.immutable, path))
+        {
+            // The last line of defence: an app may answer such a change with a second account (J6).
+            let message =
+                format!("{path} can't be changed in this app (users.immutable of its profile); nothing was sent");
+            return Err(not_sent(Method::Patch, Endpoint::Users, id, Class::Immutable, message));
+        }
+        let edits = patch::edits(&self.wire, users, set, clear);
+        if edits.is_empty() {
+            return Ok(Attributes::new());
+        }
+        let body = match users.update_method {
+            UpdateMethod::PutMerge => self.put(Endpoint::Users, id, |user| patch::apply(user, &edits)).await?,
+            UpdateMethod::Patch => self.patch_user(id, edits).await?,
+        };
+        Ok(self.echo(body.as_ref(), set))
+    }
+
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
+        self.set_one(Endpoint::Users, id, "active", active.into()).await
+    }
+
+    async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
+        self.delete(Endpoint::Users, id).await
+    }
+
+    async fn create_group(
+        &self,
+        source_id: &SourceId,
+        display_name: &str,
+        members: &[AppId],
+    ) -> Result<Created, CallError> {
+        if self.profile.groups.support != GroupSupport::Full {
+            let message =
+                "this app lets nobody create groups (groups.support of its profile); nothing was sent".to_owned();
+            return Err(not_sent(Method::Post, Endpoint::Groups, &AppId::from(""), Class::Unsupported, message));
+        }
+        let mut body = json!({ "schemas": [GROUP], "displayName": display_name });
+        let object = json::object_in(&mut body);
+        if self.profile.groups.send_external_id {
+            object.insert("externalId".into(), source_id.as_str().into());
+        }
+        if self.profile.groups.members_on_create && !members.is_empty() {
+            object.insert("members".into(), Value::Array(self.member_elements(members).await?));
+        }
+        let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
+        let paths = [Path::display_name(), Path::external_id()];
+        let echo = answer.body.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default();
+        let id = self.id_of_created(Endpoint::Groups, answer, "displayName", display_name).await?;
+        Ok(Created { id, echo })
+    }
+
+    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError> {
+        self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await
+    }
+
+    async fn add_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        let body = patch::add_members(self.profile.users.op_case, &self.member_elements(members).await?);
+        self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await.map(|_| ())
+    }
+
+    async fn remove_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        let values = self.member_values(members).await?;
+        let groups = &self.profile.groups;
+        if groups.member_remove == MemberRemove::PutRemaining {
+            return self.put_remaining(id, &values).await;
+        }
+        let body = patch::remove_members(self.profile.users.op_case, groups, &values);
+        match self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await {
+            // Whoever is not in the group needs no removing. Of several, the others may still be in it.
+            Err(error) if is_no_target(&error) && values.len() == 1 => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
+        self.delete(Endpoint::Groups, id).await
+    }
+
+    fn members_per_call(&self) -> usize {
+        self.profile.groups.max_members_per_patch.max(1) as usize
+    }
+}
+
+impl App {
+    /// What the answer shows at the paths that were sent; nothing if it has no body.
+    fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
+        body.map(|body| self.wire.read_all(body, sent.iter().map(|(path, _)| path))).unwrap_or_default()
+    }
+
+    /// The id of what was just created: from the body, else from `Location`, else by looking for it.
+    async fn id_of_created(
+        &self,
+        endpoint: Endpoint,
+        answer: Answer,
+        unique: &str,
+        name: &str,
+    ) -> Result<AppId, CallError> {
+        let in_body = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
+        if let Some(id) = in_body.or_else(|| answer.location.as_deref().and_then(id_in_location)) {
+            return Ok(AppId::new(id));
+        }
+        let mut call = Call::get(endpoint);
+        call.query.push(("filter", filter::equals(unique, name)));
+        let page =
+            self.once(&call).await.ok().and_then(|answer| answer.body).and_then(|mut body| Page::read(&mut body).ok());
+        let mut resources = page.map(|page| page.resources).unwrap_or_default().into_iter();
+        let has_name = |one: &Object| json::text(one, unique).is_some_and(|given| fold(&given) == fold(name));
+        match (resources.next().filter(has_name).and_then(|one| json::text(&one, "id")), resources.next()) {
+            (Some(id), None) => Ok(AppId::new(id)),
+            _ => {
+                let message = format!("{}: accepted, but the app does not say under which id", answer.status);
+                let error = not_sent(Method::Post, endpoint, &AppId::from(""), Class::Unknown, message);
+                Err(CallError { status: Some(answer.status), maybe_done: true, ..error })
+            }
+        }
+    }
+
+    async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<Object>, CallError> {
+        let users = &self.profile.users;
+        let by_list = users.elements == ElementStyle::WholeList || users.patch_path == PatchPath::Pathless;
+        if by_list && edits.iter().any(Edit::is_element) {
+            edits = patch::as_whole_lists(edits, &self.resource(Endpoint::Users, id).await?);
+            if users.clear == ClearStyle::Never {
+                edits.retain(|edit| !matches!(edit, Edit::Clear(_)));
+            }
+            if edits.is_empty() {
+                return Ok(None);
+            }
+        }
+        let send = async |edits: &[Edit]| {
+            let body = patch::user_body(users, edits);
+            let call = Call::change(Method::Patch, Endpoint::Users, id.as_str(), Some(body));
+            self.once(&call).await.map(|answer| answer.body)
+        };
+        let error = match send(&edits).await {
+            Err(error) if is_no_target(&error) => error,
+            other => return other,
+        };
+        let fitted = patch::fitted(edits.clone(), &self.resource(Endpoint::Users, id).await?);
+        match fitted {
+            _ if fitted.is_empty() => Ok(None),
+            _ if fitted == edits => Err(error),
+            _ => send(&fitted).await,
+        }
+    }
+
+    /// Sets one attribute by PATCH, or by PUT where the profile says so and no member can be lost by it.
+    async fn set_one(&self, endpoint: Endpoint, id: &AppId, attribute: &str, value: Value) -> Result<(), CallError> {
+        let by_put = self.profile.users.update_method == UpdateMethod::PutMerge
+            && (endpoint == Endpoint::Users || self.profile.read.members_readable);
+        if by_put {
+            return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await.map(|_| ());
+        }
+        let body = patch::set_one(&self.profile.users, attribute, &value);
+        self.once(&Call::change(Method::Patch, endpoint, id.as_str(), Some(body))).await.map(|_| ())
+    }
+
+    /// GET, change, PUT (RFC 7644 §3.5.1): what is left out of a PUT may be cleared, so everything goes back.
+    async fn put(
+        &self,
+        endpoint: Endpoint,
+        id: &AppId,
+        change: impl FnOnce(&mut Object) + Send,
+    ) -> Result<Option<Object>, CallError> {
+        let mut body = self.resource(endpoint, id).await?;
+        for read_only in ["meta", "groups", "password"] {
+            json::remove(&mut body, read_only);
+        }
+        change(&mut body);
+        let call = Call::change(Method::Put, endpoint, id.as_str(), Some(Value::Object(body)));
+        self.once(&call).await.map(|answer| answer.body)
+    }
+
+    async fn put_remaining(&self, id: &AppId, leaving: &[String]) -> Result<(), CallError> {
+        let mut body = self.resource(Endpoint::Groups, id).await?;
+        let members = json::elements(&body, "members");
+        let stays = |member: &&Value| {
+            let value = member.as_object().and_then(|member| json::text(member, "value"));
+            value.is_none_or(|value| !leaving.contains(&value))
+        };
+        let remaining: Vec<Value> = members.iter().filter(stays).cloned().collect();
+        if remaining.len() == members.len() {
+            return Ok(());
+        }
+        json::remove(&mut body, "meta");
+        *json::slot(&mut body, "members") = Value::Array(remaining);
+        self.once(&Call::change(Method::Put, Endpoint::Groups, id.as_str(), Some(Value::Object(body))))
+            .await
+            .map(|_| ())
+    }
+
+    async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
+        match self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await {
+            Err(error) if error.class == Class::NotFound => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// What stands in `members[].value` for these people.
+    async fn member_values(&self, members: &[AppId]) -> Result<Vec<String>, CallError> {
+        if self.profile.groups.member_value == MemberValue::Id {
+            return Ok(members.iter().map(|id| id.as_str().to_owned()).collect());
+        }
+        stream::iter(members.to_vec())
+            .map(|id| async move {
+                let user = self.resource(Endpoint::Users, &id).await?;
+                let asked = Asked { method: Method::Get, path: "/Users" };
+                json::text(&user, "userName").ok_or_else(|| asked.not_scim(200, "a person has no userName"))
+            })
+            .buffered(self.in_flight())
+            .try_collect()
+            .await
+    }
+
+    async fn member_elements(&self, members: &[AppId]) -> Result<Vec<Value>, CallError> {
+        let values = self.member_values(members).await?;
+        Ok(members
+            .iter()
+            .zip(values)
+            .map(|(id, value)| match self.user_url(id) {
+                Some(url) if self.profile.groups.member_ref => json!({ "value": value, "$ref": url }),
+                _ => json!({ "value": value }),
+            })
+            .collect())
+    }
+
+    fn user_url(&self, id: &AppId) -> Option<String> {
+        let users = self.profile.transport.users_path.split('/').filter(|segment| !segment.is_empty());
+        let segments: Vec<String> = users.chain([id.as_str()]).map(str::to_owned).collect();
+        self.http.url(&segments).ok()
+    }
+}
+
+/// The last segment of a `Location`, unless that is a collection.
+fn id_in_location(location: &str) -> Option<String> {
+    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
+    let (collection, last) = path.rsplit_once('/')?;
+    let id = percent_decode_str(last).decode_utf8().ok()?.into_owned();
+    let is_collection = collection.is_empty() || ["users", "groups"].iter().any(|name| id.eq_ignore_ascii_case(name));
+    (!id.is_empty() && !is_collection).then_some(id)
+}
+
+fn is_no_target(error: &CallError) -> bool {
+    error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("noTarget"))
+}
+
+fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
+    let collection = if endpoint == Endpoint::Users { "/Users" } else { "/Groups" };
+    let path =
+        if id.as_str().is_empty() { collection.to_owned() } else { format!("{collection}/{}", clean(id.as_str())) };
+    CallError {
+        class,
+        status: None,
+        scim_type: None,
+        message,
+        method: method.as_str(),
+        path,
+        retry_after: None,
+        maybe_done: false,
+    }
+}
