@@ -67,5 +67,6 @@ pub fn default_rules(directory: &str, known: &KnownAttributes) -> BTreeMap<Strin
 }
 
 fn reads_any(from: &str, known: &KnownAttributes) -> bool {
-    Program::compile(from, &STRICT).is_ok_and(|program| program.reads().any(|name| known.judge(name) == Verdict::Fine))
+    Program::compile(from, &STRICT, &KnownAttributes::open(Vec::<String>::new()))
+        .is_ok_and(|compiled| compiled.program.reads().any(|name| known.judge(name) == Verdict::Fine))
 }

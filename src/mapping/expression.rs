@@ -50,6 +50,13 @@ pub(super) struct Program {
     body: Body,
 }
 
+/// A program, and what may be a mistake in it but need not be.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) program: Program,
+    pub(super) doubts: Vec<Flaw>,
+}
+
 #[derive(Debug)]
 enum Body {
     Direct(Direct),
@@ -61,16 +68,26 @@ impl Program {
     ///
     /// # Errors
     /// Every flaw that shows without a record.
-    pub(super) fn compile(text: &str, engine: &'static Environment<'static>) -> Result<Self, Vec<Flaw>> {
-        if let Some(direct) = Direct::parse(text) {
-            let reads = direct.reads(text);
-            return Ok(Self { source: text.into(), reads, body: Body::Direct(direct) });
+    pub(super) fn compile(
+        text: &str,
+        engine: &'static Environment<'static>,
+        known: &KnownAttributes,
+    ) -> Result<Compiled, Vec<Flaw>> {
+        match Direct::parse(text) {
+            Some(direct) => {
+                let reads = direct.reads(text);
+                Self { source: text.into(), reads, body: Body::Direct(direct) }.judged(known, Vec::new())
+            }
+            None => Self::compile_jinja(text, engine, known),
         }
-        Self::compile_jinja(text, engine)
     }
 
     /// The same without the short way of plain names.
-    pub(super) fn compile_jinja(text: &str, engine: &'static Environment<'static>) -> Result<Self, Vec<Flaw>> {
+    pub(super) fn compile_jinja(
+        text: &str,
+        engine: &'static Environment<'static>,
+        known: &KnownAttributes,
+    ) -> Result<Compiled, Vec<Flaw>> {
         if text.trim().is_empty() {
             return Err(vec![Flaw::new(None, "the expression is empty", Some("to clear it, write `none`".to_owned()))]);
         }
@@ -80,11 +97,38 @@ impl Program {
         let expression =
             engine.compile_expression_owned(text.to_owned()).map_err(|error| vec![syntax(text, &error)])?;
         let (reads, flaws) = lint::inspect(text, expression.undeclared_variables(true));
-        if flaws.is_empty() {
-            Ok(Self { source: text.into(), reads, body: Body::Jinja(expression) })
-        } else {
-            Err(flaws)
+        Self { source: text.into(), reads, body: Body::Jinja(expression) }.judged(known, flaws)
+    }
+
+    /// Judges the names it reads: mistakes join the flaws, names that were not seen but may exist are doubts.
+    fn judged(self, known: &KnownAttributes, mut flaws: Vec<Flaw>) -> Result<Compiled, Vec<Flaw>> {
+        let mut doubts = Vec::new();
+        // A flaw at the same place explains the name already.
+        let explained = |at: &Option<Range<usize>>, flaws: &[Flaw]| {
+            at.as_ref().is_some_and(|at| {
+                flaws
+                    .iter()
+                    .filter_map(|flaw| flaw.at.as_ref())
+                    .any(|flaw| flaw.start <= at.start && at.end <= flaw.end)
+            })
+        };
+        for read in &self.reads {
+            let name = &read.name;
+            let fixed = || self.is_plain_name().then(|| format!("for a fixed text write '\"{name}\"'"));
+            let hint = known.nearest(name).map(|near| format!("did you mean `{near}`?")).or_else(fixed);
+            match known.judge(name) {
+                Verdict::Unseen => {
+                    let message = format!("no record seen so far has an attribute `{name}`");
+                    doubts.push(Flaw::new(read.at.clone(), message, hint));
+                }
+                Verdict::Unknown if !explained(&read.at, &flaws) => {
+                    flaws.push(Flaw::new(read.at.clone(), format!("the directory has no attribute `{name}`"), hint));
+                }
+                Verdict::Unknown | Verdict::Fine => {}
+            }
         }
+        flaws.sort_by_key(|flaw| flaw.at.as_ref().map_or(0, |at| at.start));
+        if flaws.is_empty() { Ok(Compiled { program: self, doubts }) } else { Err(flaws) }
     }
 
     /// The text as it was written, without white space around it.
@@ -113,32 +157,6 @@ impl Program {
     /// Whether it is nothing but an attribute's name.
     pub(super) fn is_plain_name(&self) -> bool {
         matches!(&self.body, Body::Direct(direct) if direct.is_plain_name())
-    }
-
-    /// Judges the names it reads: mistakes, and names that were not seen but may exist.
-    pub(super) fn judge(&self, known: &KnownAttributes) -> (Vec<Flaw>, Vec<Flaw>) {
-        let (mut mistakes, mut doubts) = (Vec::new(), Vec::new());
-        for read in &self.reads {
-            let name = &read.name;
-            let hint = known
-                .nearest(name)
-                .map(|near| format!("did you mean `{near}`?"))
-                .or_else(|| self.is_plain_name().then(|| format!("for a fixed text write '\"{name}\"'")));
-            match known.judge(name) {
-                Verdict::Fine => {}
-                Verdict::Unseen => {
-                    doubts.push(Flaw::new(
-                        read.at.clone(),
-                        format!("no record seen so far has an attribute `{name}`"),
-                        hint,
-                    ));
-                }
-                Verdict::Unknown => {
-                    mistakes.push(Flaw::new(read.at.clone(), format!("the directory has no attribute `{name}`"), hint));
-                }
-            }
-        }
-        (mistakes, doubts)
     }
 
     /// Runs it for one record. `bound` holds the record for the engine and is made at most once a person.

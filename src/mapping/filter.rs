@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::binding::Layout;
 use super::engine::{LENIENT, STRICT};
-use super::expression::{self, Failure, Flaw, Program};
+use super::expression::{self, Compiled, Failure, Flaw, Program};
 use super::known::KnownAttributes;
 use super::lint;
 use super::values::Outcome;
@@ -16,9 +16,9 @@ const GROUP_KEY: &str = "groups.displayName";
 /// `scope.users`: an expression that is true or false for a person.
 ///
 /// A missing attribute equals nothing, is in nothing and is false: `department == "R&D"` is false and `department != "R&D"`
-/// true for a person without a department. An expression that orders (`<`, `>=`) is stricter: there a missing attribute is an
-/// error for that person unless `default(…)` says what it counts as, because any other rule would let somebody in by accident.
-/// Texts order as texts; write `level | int >= 5` for numbers.
+/// true for a person without a department. An expression that orders, counts or calculates (`<`, `>=`, `+`, `| int`,
+/// `| length`) is stricter: there a missing attribute is an error for that person unless `default(…)` says what it counts as,
+/// because zero would let somebody in by accident. Texts order as texts; write `level | int >= 5` for numbers.
 #[derive(Debug)]
 pub struct Filter {
     program: Program,
@@ -32,7 +32,7 @@ impl Filter {
     /// # Errors
     /// Every problem at once.
     pub fn compile(text: &str, known: &KnownAttributes, sample: &Map<String, Json>) -> Result<Self, Vec<RuleProblem>> {
-        let engine = if lint::orders(text) { &STRICT } else { &LENIENT };
+        let engine = if lint::measures(text) { &STRICT } else { &LENIENT };
         let (program, warnings) = compile(FILTER_KEY, text, known, engine)?;
         let layout = expression::layout([&program]);
         let filter = Self { program, layout, warnings };
@@ -152,19 +152,16 @@ impl GroupName {
     }
 }
 
-type Compiled = (Program, Vec<RuleProblem>);
-
 fn compile(
     key: &str,
     text: &str,
     known: &KnownAttributes,
     engine: &'static minijinja::Environment<'static>,
-) -> Result<Compiled, Vec<RuleProblem>> {
+) -> Result<(Program, Vec<RuleProblem>), Vec<RuleProblem>> {
     let problems =
         |flaws: Vec<Flaw>| flaws.into_iter().map(|flaw| RuleProblem::of_value(key, flaw)).collect::<Vec<_>>();
-    let program = Program::compile(text, engine).map_err(problems)?;
-    let (mistakes, doubts) = program.judge(known);
-    if mistakes.is_empty() { Ok((program, problems(doubts))) } else { Err(problems(mistakes)) }
+    let Compiled { program, doubts } = Program::compile(text, engine, known).map_err(problems)?;
+    Ok((program, problems(doubts)))
 }
 
 fn on_sample(key: &str, failure: Failure) -> RuleProblem {

@@ -48,6 +48,8 @@ const REFUSED: [(&str, &str); 6] = [
 pub(super) enum Shape {
     /// One text.
     Text,
+    /// One text, of an attribute that could also hold many: `emails.work`.
+    Element,
     /// All elements of a multi-valued attribute.
     Elements,
     /// All elements, of which the first is the work one and primary: `emails`, `phoneNumbers`.
@@ -138,7 +140,7 @@ fn plural_shape(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
         (Some(_), Some("primary")) | (None, Some("primary")) => {
             flaw(format!("`primary` of `{name}` is not mapped: the profile says which element is primary"), None)
         }
-        (Some(_), _) => Ok(Shape::Text),
+        (Some(_), _) => Ok(Shape::Element),
         (None, None) if matches!(name, "emails" | "phoneNumbers") => Ok(Shape::TypedElements),
         (None, None) if matches!(name, "roles" | "addresses") => Ok(Shape::Any),
         (None, None) => Ok(Shape::Elements),
@@ -185,7 +187,8 @@ pub(super) fn overlap(a: &Path, b: &Path) -> bool {
 pub(super) fn shape(value: Json, shape: Shape) -> Result<Option<Json>, String> {
     match shape {
         Shape::Any => Ok(Some(value)),
-        Shape::Text => one_text(value).map(Some),
+        Shape::Text => one_text(value, "").map(Some),
+        Shape::Element => one_text(value, ", or map the whole attribute with `| all`").map(Some),
         Shape::Elements => Ok(Some(Json::Array(elements(value, |_, value| json!({ "value": value }))))),
         Shape::TypedElements => Ok(Some(Json::Array(elements(value, |ix, value| match ix {
             0 => json!({ "value": value, "type": "work", "primary": true }),
@@ -194,16 +197,16 @@ pub(super) fn shape(value: Json, shape: Shape) -> Result<Option<Json>, String> {
     }
 }
 
-fn one_text(value: Json) -> Result<Json, String> {
+fn one_text(value: Json, instead: &str) -> Result<Json, String> {
     match value {
         Json::String(_) => Ok(value),
         // A JSON file's `"employeeNumber": 1001`.
         Json::Number(number) => Ok(Json::String(number.to_string())),
         Json::Array(mut items) => match (items.pop(), items.len()) {
-            (Some(only), 0) => one_text(only),
-            (_, rest) => Err(format!(
-                "there are {} values and the attribute holds one; take the first with `| one`, or join them with `| join(\", \")`",
-                rest + 1
+            (Some(only), 0) => one_text(only, instead),
+            (_, others) => Err(format!(
+                "there are {} values and the attribute holds one; take the first with `| one`{instead}",
+                others + 1
             )),
         },
         Json::Bool(_) => Err("the value is true or false, and the attribute holds a text".to_owned()),

@@ -11,7 +11,8 @@ pub enum KnownAttributes {
         /// Names that were seen.
         examples: BTreeSet<String>,
     },
-    /// Exactly these: the attribute list of an LDAP tenant, the header of a CSV file. Any other name is a mistake.
+    /// Exactly these: the attribute list of an LDAP tenant with the names its records add, the header of a CSV file. Any
+    /// other name is a mistake.
     Closed(BTreeSet<String>),
 }
 

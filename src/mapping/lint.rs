@@ -41,6 +41,9 @@ pub(super) fn inspect(text: &str, undeclared: HashSet<String>) -> (Vec<Read>, Ve
         }
     }
     flaws.extend(slices(&words));
+    // `a ~ not (b)`: the engine takes the keyword for a name there.
+    let keywords = undeclared.iter().filter(|name| is_reserved(name) && !matches!(root(name), "leave" | "record"));
+    flaws.extend(keywords.map(|name| Flaw::new(None, format!("`{name}` stands where a value belongs"), None)));
     let mut names: Vec<String> = undeclared.into_iter().filter(|name| !is_reserved(name)).collect();
     names.sort();
     let mut reads: Vec<Read> =
@@ -49,9 +52,20 @@ pub(super) fn inspect(text: &str, undeclared: HashSet<String>) -> (Vec<Read>, Ve
     (reads, flaws)
 }
 
+/// The names that the words say are read; the engine's own list is the one that counts.
+#[cfg(test)]
+pub(super) fn variables(text: &str) -> Vec<String> {
+    let words = words(text);
+    let found = (0..words.len()).filter_map(|ix| (Here { words: &words, ix }).variable());
+    found.map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+fn root(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
 fn is_reserved(name: &str) -> bool {
-    let root = name.split('.').next().unwrap_or_default();
-    RESERVED.contains(&root)
+    RESERVED.contains(&root(name))
 }
 
 /// One word among its neighbours.
@@ -218,7 +232,14 @@ pub(super) fn gives_list(text: &str) -> bool {
     last_filter.is_some_and(|name| LIST_FILTERS.contains(&name))
 }
 
-/// Whether an expression puts values in order.
-pub(super) fn orders(text: &str) -> bool {
-    words(text).iter().any(|word| word.kind == Kind::Sign && matches!(word.text, "<" | ">" | "<=" | ">="))
+/// Whether an expression orders, counts or calculates: then a missing attribute must not count as zero or as the smallest.
+pub(super) fn measures(text: &str) -> bool {
+    const SIGNS: [&str; 9] = ["<", ">", "<=", ">=", "+", "-", "/", "//", "%"];
+    const FILTERS: [&str; 6] = ["bool", "count", "int", "length", "max", "min"];
+    let words = words(text);
+    words.iter().enumerate().any(|(ix, word)| match word.kind {
+        Kind::Sign => SIGNS.contains(&word.text),
+        Kind::Name => FILTERS.contains(&word.text) && (Here { words: &words, ix }).is_filter(),
+        Kind::Text | Kind::Number => false,
+    })
 }

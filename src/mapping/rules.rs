@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::binding::{Bound, Layout};
 use super::engine::STRICT;
-use super::expression::{self, Failure, Program};
+use super::expression::{self, Compiled, Failure, Program};
 use super::keys::{self, Key, Shape};
 use super::known::KnownAttributes;
 use super::values::Outcome;
@@ -33,6 +33,30 @@ struct Rule {
     key: Key,
     program: Program,
     push: Push,
+    part: Part,
+}
+
+/// What an attribute is to rosterd itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Everybody needs one.
+    UserName,
+    /// A reference to another person, resolved when everybody is in the app.
+    Manager,
+    /// A value like any other.
+    Value,
+}
+
+impl Part {
+    fn of(path: &Path) -> Self {
+        if *path == Path::user_name() {
+            Self::UserName
+        } else if *path == Path::manager() {
+            Self::Manager
+        } else {
+            Self::Value
+        }
+    }
 }
 
 impl Mapping {
@@ -131,7 +155,7 @@ impl Rule {
         };
         match outcome {
             Outcome::Set(_) => Ok(outcome),
-            _ if self.key.path != Path::user_name() => Ok(outcome),
+            _ if self.part != Part::UserName => Ok(outcome),
             _ => Err(Failure {
                 missing: self.program.reads().next().map(str::to_owned),
                 at: None,
@@ -161,18 +185,16 @@ fn compile_rule(
     warnings: &mut Vec<RuleProblem>,
 ) -> Result<Rule, Vec<RuleProblem>> {
     let at_value = |flaw| RuleProblem::of_value(written, flaw);
-    let (program, mut problems) = match Program::compile(&rule.from, &STRICT) {
-        Ok(program) => (Some(program), Vec::new()),
+    let (program, mut problems) = match Program::compile(&rule.from, &STRICT, known) {
+        Ok(Compiled { program, doubts }) => {
+            warnings.extend(doubts.into_iter().map(at_value));
+            (Some(program), Vec::new())
+        }
         Err(flaws) => (None, flaws.into_iter().map(at_value).collect()),
     };
-    if let Some(program) = &program {
-        let (mistakes, doubts) = program.judge(known);
-        problems.extend(mistakes.into_iter().map(at_value));
-        warnings.extend(doubts.into_iter().map(at_value));
-    }
     match (keys::read(written, program.as_ref().is_some_and(Program::gives_list)), program) {
-        (Ok(key), Some(program)) if problems.is_empty() => Ok(Rule { key, program, push: rule.push }),
-        (Ok(_), _) => Err(problems),
+        (Ok(key), Some(program)) => Ok(Rule { part: Part::of(&key.path), key, program, push: rule.push }),
+        (Ok(_), None) => Err(problems),
         (Err(flaw), _) => {
             problems.insert(0, RuleProblem::of_key(written, flaw.message, flaw.hint));
             Err(problems)
@@ -226,7 +248,7 @@ fn fingerprint(rules: &[Rule]) -> u64 {
             Push::OnCreate => b"on_create",
         };
         let shape: &[u8] = match rule.key.shape {
-            Shape::Text => b"text",
+            Shape::Text | Shape::Element => b"text",
             Shape::Elements => b"elements",
             Shape::TypedElements => b"typed",
             Shape::Any => b"any",
