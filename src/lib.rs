@@ -8,17 +8,27 @@
 //! | [`clock`], [`progress`] | time and progress as parameters |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
+//! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
 //! | [`source`] | directories, read into a proven-complete snapshot |
-//! | [`tenancy`] | a tenant file made ready: checked, compiled, every mistake in its place |
+//! | [`scim`] | the app, by its profile |
+//! | [`store`] | the disk: the journal and its fold |
+//! | [`desired`], [`plan`], [`guard`] | the pure middle: who belongs, what to do, when to stop and ask |
+//! | [`apply`] | doing it: intent, call, outcome |
+//! | [`cycle`] | one tenant, once: all of the above in a row |
+//! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
+//! | [`cli`] | what a person types |
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cycle;
 pub mod desired;
+pub mod engine;
 pub mod guard;
+pub mod http;
 pub mod mapping;
 pub mod model;
 pub mod plan;

@@ -9,7 +9,7 @@ mod observe;
 mod report;
 
 pub use failure::CycleError;
-pub use report::{Report, Status};
+pub use report::{Report, Shown, Status, Tally};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;

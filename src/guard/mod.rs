@@ -95,6 +95,10 @@ impl Cleared {
     }
 }
 
+/// So many fewer say nothing about a directory's health, whatever share of a small one they are. The budget of removals and
+/// the rule that nobody may be left over guard these.
+const FEW: u64 = 3;
+
 /// Whether `count` of `whole` is more than allowed.
 fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
     limit.allowed(whole).is_some_and(|allowed| count > allowed)
@@ -107,7 +111,7 @@ pub fn check_reading(facts: &Facts, limits: &Limits) -> Option<Hold> {
     for (what, was, is) in pairs {
         let lost = was.saturating_sub(is);
         let none_left = was > 0 && is == 0;
-        if !facts.approved && (none_left || exceeds(limits.source_shrink, lost, was)) {
+        if !facts.approved && (none_left || (lost > FEW && exceeds(limits.source_shrink, lost, was))) {
             let detail = format!(
                 "the directory shows {is} {what}, {was} in the last accepted reading ({lost} fewer; the limit is {})",
                 limits.source_shrink

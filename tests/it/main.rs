@@ -9,3 +9,4 @@ mod support;
 mod ldap;
 mod ldap_faults;
 mod rig;
+mod story;

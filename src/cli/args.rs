@@ -1,0 +1,232 @@
+//! What a person types. In: the command line. Out: typed commands. The help texts here are the reference.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps an application's people and groups in step with the company's directory, over SCIM 2.0.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rosterd",
+    version,
+    max_term_width = 100,
+    after_help = "Start here:\n  rosterd demo                 the whole job on this machine, nothing to set up\n  rosterd init acme            write a tenant file to edit\n  rosterd check                find every mistake in the files, without network\n  rosterd plan acme            show what would change; sends nothing\n  rosterd sync acme            do it\n\nExit codes: 0 done, 1 failed, 2 changes are due (--detailed-exitcode), 3 held, 4 partly done,\n75 busy, 78 configuration error."
+)]
+pub(super) struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// The main configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/rosterd/rosterd.toml",
+        env = "ROSTERD_CONFIG"
+    )]
+    pub config: PathBuf,
+    /// Where state is kept, instead of what the configuration says
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// For people, or one JSON document on standard output for scripts
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Colours
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+    /// Say more; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The shape of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Tables and sentences
+    Human,
+    /// JSON
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show the whole job on this machine: a sample directory, an embedded app, a leaver, a deleted group
+    Demo(DemoArgs),
+    /// Write a commented tenant file to start from
+    Init(InitArgs),
+    /// Find every mistake in the configuration, without network
+    Check(TenantsArgs),
+    /// Show what would change; sends nothing
+    Plan(PlanArgs),
+    /// Bring the app in step with the directory, once
+    Sync(SyncArgs),
+    /// Show what each tenant is doing, what is held, what failed
+    Status(TenantsArgs),
+    /// Read or prove the audit trail
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Look after the state on disk
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Run a SCIM app on loopback to rehearse against
+    Sandbox(SandboxArgs),
+    /// Print the editor schema of the configuration files
+    Schema(SchemaArgs),
+}
+
+/// `rosterd demo`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  rosterd demo --keep /tmp/rosterd-demo   leaves the files, to look at and play with"
+)]
+pub(super) struct DemoArgs {
+    /// Leave the sample files and the state in this folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `rosterd init`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd init acme --source file --app scim\n  rosterd init acme-heap --source openldap --app heap"
+)]
+pub(super) struct InitArgs {
+    /// The tenant's name: lower-case letters, digits and dashes
+    pub tenant: String,
+    /// The directory
+    #[arg(long, default_value = "file")]
+    pub source: String,
+    /// The app: the name of a shipped profile
+    #[arg(long, default_value = "scim")]
+    pub app: String,
+}
+
+/// Commands about some tenants, or all.
+#[derive(Debug, Args)]
+pub(super) struct TenantsArgs {
+    /// Tenants; all of them if none is named
+    pub tenants: Vec<String>,
+}
+
+/// `rosterd plan`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd plan acme\n  rosterd plan acme --out acme.plan && rosterd sync acme --plan acme.plan"
+)]
+pub(super) struct PlanArgs {
+    /// The tenant
+    pub tenant: String,
+    /// Save the plan, for `rosterd sync --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only this person, by user name or directory id
+    #[arg(long, value_name = "USER")]
+    pub only: Option<String>,
+}
+
+/// `rosterd sync`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync acme --only ann@example.com"
+)]
+pub(super) struct SyncArgs {
+    /// Tenants
+    pub tenants: Vec<String>,
+    /// All tenants
+    #[arg(long, conflicts_with = "tenants")]
+    pub all: bool,
+    /// Stop before anything is sent: the same as `rosterd plan`
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Carry out exactly this saved plan, or nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "only"])]
+    pub plan: Option<PathBuf>,
+    /// Only this person, by user name or directory id
+    #[arg(long, value_name = "USER")]
+    pub only: Option<String>,
+    /// With --dry-run: exit with 2 when changes are due
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `rosterd journal`
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Show records, oldest first
+    Show {
+        /// The tenant
+        tenant: String,
+        /// Only records about this person or group, by directory id
+        #[arg(long, value_name = "ID")]
+        object: Option<String>,
+        /// Only the last N records
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
+    /// Prove that no record is missing, altered or out of order
+    Verify {
+        /// The tenant
+        tenant: String,
+    },
+}
+
+/// `rosterd state`
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// Make the cache anew from the journal
+    Rebuild {
+        /// The tenant
+        tenant: String,
+    },
+}
+
+/// `rosterd sandbox`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd sandbox --port 8080 --token secret\n  rosterd sandbox --profile heap --misbehave throttle --misbehave flaky"
+)]
+pub(super) struct SandboxArgs {
+    /// The loopback port; a free one if left out
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// The bearer token it asks for; none if left out
+    #[arg(long, env = "ROSTERD_SANDBOX_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Whose habits it has: `scim` or `heap`
+    #[arg(long, default_value = "scim")]
+    pub profile: String,
+    /// A fault to commit; may be given several times. `list` shows them
+    #[arg(long, value_name = "PRESET")]
+    pub misbehave: Vec<String>,
+}
+
+/// `rosterd schema`
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of which file: tenant, config or profile
+    #[arg(default_value = "tenant")]
+    pub of: String,
+}

@@ -1,0 +1,176 @@
+//! `rosterd demo`: the whole job on this machine. A sample directory file, the embedded app on loopback, and the same code that
+//! `plan` and `sync` run. Says what it does, checks what it says, and cleans up.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{DemoArgs, Format};
+use super::demo_company::Company;
+use super::failure::Failure;
+use super::report_view;
+use super::screen::{ADD, FAINT, STRONG, Screen, paint};
+use crate::clock::SystemClock;
+use crate::cycle::Report;
+use crate::engine::{Engine, Wish};
+use crate::model::Op;
+use crate::progress::Silent;
+use crate::sandbox::{Options, Running, start};
+use crate::tenancy;
+
+/// The demo's token: it opens an app that lives for a second on this machine.
+const TOKEN: &str = "demo-token";
+
+pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), Failure> {
+    let began = Instant::now();
+    let kept = args.keep.is_some();
+    let folder = match &args.keep {
+        Some(folder) => folder.clone(),
+        None => std::env::temp_dir().join(format!("rosterd-demo-{}", std::process::id())),
+    };
+    if folder.join("rosterd.toml").exists() {
+        let message = format!("{} holds a demo already; nothing was changed", folder.display());
+        return Err(Failure::failed(message).hint("name another folder, or delete that one"));
+    }
+    let app = start(Options { bearer: Some(TOKEN.to_owned()), ..Options::default() })
+        .await
+        .map_err(|error| Failure::failed(format!("the embedded app did not start: {error}")))?;
+    let told = Demo { screen, folder: &folder, app: &app, reports: Vec::new() }.tell().await;
+    app.stop().await.map_err(|error| Failure::failed(format!("stopping the embedded app: {error}")))?;
+    if !kept && folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| Failure::failed(format!("cleaning up {}: {error}", folder.display())))?;
+    }
+    let reports = told?;
+    if screen.format == Format::Json {
+        screen.json(&reports)?;
+    }
+    screen.say(format!(
+        "{} in {:.1} s. {}",
+        paint(ADD.bold(), "All of it held"),
+        began.elapsed().as_secs_f64(),
+        match kept {
+            true => format!("The files are in {}.", folder.display()),
+            false => "Nothing is left behind.".to_owned(),
+        }
+    ));
+    screen.say(paint(
+        FAINT,
+        "Next: rosterd init acme --source file --app scim, then rosterd check and rosterd plan acme",
+    ));
+    Ok(())
+}
+
+struct Demo<'a> {
+    screen: &'a Screen,
+    folder: &'a Path,
+    app: &'a Running,
+    reports: Vec<Report>,
+}
+
+impl Demo<'_> {
+    async fn tell(mut self) -> Result<Vec<Report>, Failure> {
+        let mut company = Company::new();
+        self.set_up(&company)?;
+        self.scene(1, "What would change? A preview reads both sides and writes nothing.");
+        self.cycle(true).await?;
+        self.must("a preview writes nothing", self.app.counts().writes() == 0)?;
+
+        self.scene(2, "The first sync: accounts, groups, memberships.");
+        self.cycle(false).await?;
+        self.must("nine people belong, by their groups", self.app.users().len() == 9)?;
+
+        self.scene(3, "Nothing changed since: a quiet run sends nothing at all.");
+        let before = self.app.counts().total();
+        self.cycle(false).await?;
+        self.must("not one request", self.app.counts().total() == before)?;
+
+        self.scene(4, "Bruno is suspended, Chiara has a new name: two calls, the leaver first.");
+        company.suspend("p02");
+        company.marry("p03", "Chiara", "Bianchi");
+        self.write(&company.to_json())?;
+        self.cycle(false).await?;
+
+        self.scene(5, "The group Pilot is deleted. Elif stays: other groups hold her. Hana and Ines lose access.");
+        company.delete_group("g3");
+        self.write(&company.to_json())?;
+        let report = self.cycle(false).await?;
+        let lost = report.operations().iter().filter(|op| op.op() == Op::DeactivateUser).count();
+        self.must("exactly two people lost access", lost == 2)?;
+
+        self.scene(6, "The directory suddenly shows nobody, as it does when a token loses its rights.");
+        self.write(&company.empty())?;
+        match self.engine()?.run(&Wish::default(), &Silent, &CancellationToken::new()).await {
+            Ok(_) => return Err(Failure::failed("an empty directory was believed: this is a bug")),
+            Err(error) => self.screen.say(format!("\n  {}: {error}\n", paint(ADD.bold(), "refused"))),
+        }
+        Ok(self.reports)
+    }
+
+    fn scene(&self, number: u32, what: &str) {
+        self.screen.say(format!("{} {what}\n", paint(STRONG, format!("{number}."))));
+    }
+
+    /// The demo checks what it claims.
+    fn must(&self, claim: &str, holds: bool) -> Result<(), Failure> {
+        match holds {
+            true => {
+                self.screen.say(format!("  {} {claim}\n", paint(ADD, "✓")));
+                Ok(())
+            }
+            false => Err(Failure::failed(format!("the demo expected that {claim}; this is a bug"))),
+        }
+    }
+
+    async fn cycle(&mut self, dry_run: bool) -> Result<&Report, Failure> {
+        let wish = Wish { dry_run, ..Wish::default() };
+        let (report, _) = self.engine()?.run(&wish, &Silent, &CancellationToken::new()).await?;
+        report_view::show(self.screen, &report);
+        self.screen.say("");
+        self.reports.push(report);
+        self.reports.last().ok_or_else(|| Failure::failed("no report"))
+    }
+
+    /// The tenant is read from its files each time, as every command does.
+    fn engine(&self) -> Result<Engine, Failure> {
+        let loaded = tenancy::load(&self.folder.join("rosterd.toml"), &[])
+            .map_err(|problems| Failure::config(format!("the demo's own files have mistakes: {problems:?}")))?;
+        let tenant =
+            loaded.tenants.into_iter().next().ok_or_else(|| Failure::failed("the demo's tenant is missing"))?;
+        Ok(Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock)))
+    }
+
+    fn set_up(&self, company: &Company) -> Result<(), Failure> {
+        std::fs::create_dir_all(self.folder.join("tenants"))?;
+        self.write(&company.to_json())?;
+        let token = self.folder.join("app.token");
+        std::fs::write(&token, TOKEN)?;
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::write(self.folder.join("rosterd.toml"), "state_dir = \"state\"\n")?;
+        std::fs::write(self.folder.join("tenants/acme.toml"), tenant_file(&self.app.base_url()))?;
+        self.screen.say(format!(
+            "A directory of 12 people and 3 groups in {}, an empty app at {}\n",
+            paint(STRONG, self.folder.join("people.json").display()),
+            paint(STRONG, self.app.base_url())
+        ));
+        Ok(())
+    }
+
+    /// The new file is renamed into place: a reader sees the old one or the new one, never half of it.
+    fn write(&self, text: &str) -> Result<(), Failure> {
+        let (path, fresh): (PathBuf, PathBuf) = (self.folder.join("people.json"), self.folder.join("people.json.new"));
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(fresh, path)?;
+        Ok(())
+    }
+}
+
+fn tenant_file(base_url: &str) -> String {
+    format!(
+        "[source.file]\npath = \"../people.json\"\n\n[target]\nprofile = \"scim\"\nbase_url = \"{base_url}\"\n\
+         token = {{ file = \"../app.token\" }}\nrate = \"1000/s\"\nallow_http_loopback = true\n"
+    )
+}

@@ -1,0 +1,98 @@
+//! Why a command failed, with its exit code. The codes are part of the command line's contract.
+
+use crate::cycle::CycleError;
+use crate::engine::EngineError;
+use crate::store::StoreError;
+
+/// Exit codes.
+pub mod code {
+    /// Done.
+    pub const DONE: u8 = 0;
+    /// Failed.
+    pub const FAILED: u8 = 1;
+    /// Changes are due (only with `--dry-run --detailed-exitcode`).
+    pub const CHANGES_DUE: u8 = 2;
+    /// Held, waits for approval.
+    pub const HELD: u8 = 3;
+    /// Some objects failed, the rest is done.
+    pub const PARTIAL: u8 = 4;
+    /// Another process holds the tenant (`EX_TEMPFAIL`).
+    pub const BUSY: u8 = 75;
+    /// Configuration error (`EX_CONFIG`).
+    pub const CONFIG: u8 = 78;
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What happened.
+    pub message: String,
+    /// What to type next.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Something went wrong.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { code: code::FAILED, message: message.into(), hint: None }
+    }
+
+    /// The files or the command line are not right.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self { code: code::CONFIG, message: message.into(), hint: None }
+    }
+
+    /// The command line asks for something that does not exist.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: code::CONFIG, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Adds what to type next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        // A reader that closed the pipe has seen enough.
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { code::DONE } else { code::FAILED };
+        Self { code, message: format!("writing the result: {error}"), hint: None }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Busy { .. } => code::BUSY,
+            StoreError::Newer { .. } => code::CONFIG,
+            _ => code::FAILED,
+        };
+        Self { code, message: error.to_string(), hint: None }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Cycle(error) => error.into(),
+            EngineError::Secret(_) | EngineError::Token(_) | EngineError::Setup(_) | EngineError::File { .. } => {
+                Self::config(format!("{error}; nothing was changed"))
+            }
+            EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
+        }
+    }
+}
+
+impl From<CycleError> for Failure {
+    fn from(error: CycleError) -> Self {
+        match error {
+            CycleError::Store(error) => error.into(),
+            error => Self { code: code::FAILED, message: format!("{error}; nothing was changed"), hint: None },
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `rosterd journal`: the audit trail for people, and the proof that it is whole.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::args::{Format, JournalCommand};
+use super::failure::Failure;
+use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
+use super::tenant_name;
+use crate::model::ObjectRef;
+use crate::store::{Effect, Event, OutcomeResult, Record, records, verify};
+
+pub(super) fn run(screen: &Screen, state_dir: &Path, command: &JournalCommand) -> Result<(), Failure> {
+    match command {
+        JournalCommand::Show { tenant, object, last } => show(screen, state_dir, tenant, object.as_deref(), *last),
+        JournalCommand::Verify { tenant } => prove(screen, state_dir, tenant),
+    }
+}
+
+fn show(
+    screen: &Screen,
+    state_dir: &Path,
+    tenant: &str,
+    object: Option<&str>,
+    last: Option<usize>,
+) -> Result<(), Failure> {
+    let tenant = tenant_name(tenant)?;
+    let mut kept = std::collections::VecDeque::new();
+    for record in records(state_dir, &tenant, 1)? {
+        let record = record?;
+        if object.is_some_and(|id| !is_about(&record, id)) {
+            continue;
+        }
+        match last {
+            Some(most) => {
+                kept.push_back(record);
+                if kept.len() > most {
+                    kept.pop_front();
+                }
+            }
+            None => print(screen, &record)?,
+        }
+    }
+    kept.iter().try_for_each(|record| print(screen, record))
+}
+
+fn print(screen: &Screen, record: &Record) -> Result<(), Failure> {
+    match screen.format {
+        Format::Json => screen.json_line(record)?,
+        Format::Human => {
+            let mut out = anstream::stdout();
+            writeln!(
+                out,
+                "{} {}  {}",
+                paint(FAINT, format!("{:>7}", record.seq)),
+                paint(FAINT, record.at),
+                line(record)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// One record in one line.
+fn line(record: &Record) -> String {
+    match &record.event {
+        Event::Opened { tenant, why, .. } => format!("{} {tenant}: {why}", paint(STRONG, "journal begins")),
+        Event::RunStarted { run, plan, .. } => format!("{} {run}, plan {plan}", paint(STRONG, "run begins")),
+        Event::Intent(intent) => {
+            let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
+            let what = safe(&changes.join(", "));
+            format!("{} {}  {what}  {}", intent.op.name(), intent.object, paint(FAINT, safe(&intent.reason)))
+        }
+        Event::Outcome { intent, result, effects } => {
+            let told = match result {
+                OutcomeResult::Done { .. } => paint(ADD, "done"),
+                OutcomeResult::Failed { detail, .. } => format!("{} {}", paint(REMOVE, "failed"), safe(detail)),
+                OutcomeResult::Unknown { detail } => format!("{} {}", paint(WAIT, "unknown"), safe(detail)),
+            };
+            format!("  of {intent}: {told}{}", paint(FAINT, effects_text(effects)))
+        }
+        Event::Noted { reason, effects, .. } => format!("{}{}", safe(reason), paint(FAINT, effects_text(effects))),
+        Event::RunEnded(summary) => format!(
+            "{} {}: {} planned, {} done, {} held, {} failed, {} calls  {}",
+            paint(STRONG, "run ended"),
+            summary.status,
+            summary.planned,
+            summary.done,
+            summary.held,
+            summary.failed,
+            summary.calls,
+            safe(&summary.note)
+        ),
+        Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
+        Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),
+        Event::Continued(continued) => format!("continues the journal of {}", continued.tenant),
+    }
+}
+
+fn effects_text(effects: &[Effect]) -> String {
+    match effects.len() {
+        0 => String::new(),
+        n => format!("  ({})", count(n as u64, "effect", "effects")),
+    }
+}
+
+fn is_about(record: &Record, id: &str) -> bool {
+    let names = |effect: &Effect| match effect {
+        Effect::UserLinked { id: of, .. }
+        | Effect::UserSent { id: of, .. }
+        | Effect::UserSource { id: of, .. }
+        | Effect::UserUnlinked { id: of }
+        | Effect::GroupLinked { id: of, .. }
+        | Effect::GroupRenamed { id: of, .. }
+        | Effect::GroupUnlinked { id: of }
+        | Effect::AccessLost { user: of, .. } => of.as_str() == id,
+        Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
+            group.as_str() == id || users.iter().any(|user| user.as_str() == id)
+        }
+        Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),
+    };
+    match &record.event {
+        Event::Intent(intent) => is(&intent.object, id),
+        Event::Outcome { effects, .. } | Event::Noted { effects, .. } => effects.iter().any(names),
+        _ => false,
+    }
+}
+
+fn is(object: &ObjectRef, id: &str) -> bool {
+    object.id().as_str() == id
+}
+
+fn prove(screen: &Screen, state_dir: &Path, tenant: &str) -> Result<(), Failure> {
+    let tenant = tenant_name(tenant)?;
+    let report = verify(state_dir, &tenant)?;
+    if screen.format == Format::Json {
+        screen.json(&report)?;
+    }
+    if let Some(broken) = &report.broken {
+        return Err(Failure::failed(format!(
+            "the journal of {tenant} is broken at record {} ({}, byte {}): {}; {} records before it are as they were written",
+            broken.seq,
+            broken.file.display(),
+            broken.offset,
+            broken.why,
+            report.records
+        )));
+    }
+    screen.say(format!(
+        "{} {} records in {}, each as it was written, none missing",
+        paint(ADD.bold(), "whole:"),
+        thousands(report.records),
+        count(report.files, "file", "files")
+    ));
+    if !report.head.is_empty() {
+        screen.say(format!("       head {}: keep it elsewhere, and nobody can rewrite what came before", report.head));
+    }
+    if report.unfinished > 0 {
+        screen.say(format!(
+            "       {} bytes at the end are of a record being written now, or cut short by a crash",
+            report.unfinished
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What a person types and reads. In: the command line. Out: text or JSON, and an exit code.
+//!
+//! A command is one file here. Results go to standard output, everything else to standard error; nothing below this room prints.
+
+mod args;
+mod check;
+mod demo;
+mod demo_company;
+mod failure;
+mod init;
+mod journal;
+mod log;
+mod report_view;
+mod sandbox;
+mod schema;
+mod screen;
+mod state;
+mod status;
+mod sync;
+
+pub use failure::{Failure, code};
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use screen::Screen;
+
+use crate::model::TenantName;
+
+/// Runs a command line to its end.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no mistakes; a wrong command line is a configuration error (78), not clap's own 2, which here
+        // means that changes are due.
+        Err(error) => {
+            let _closed_pipe = error.print();
+            return ExitCode::from(if error.use_stderr() { code::CONFIG } else { code::DONE });
+        }
+    };
+    let screen = Screen::new(&cli.global);
+    log::start(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            screen.error(format!("the runtime did not start: {error}"));
+            return ExitCode::from(code::FAILED);
+        }
+    };
+    match runtime.block_on(dispatch(&screen, &cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.message.is_empty() => ExitCode::from(failure.code),
+        Err(failure) => {
+            screen.failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(args) => demo::run(screen, args).await?,
+        Command::Init(args) => init::run(screen, global, args)?,
+        Command::Check(args) => check::run(screen, global, &args.tenants)?,
+        Command::Plan(args) => return sync::plan(screen, global, args).await,
+        Command::Sync(args) => return sync::sync(screen, global, args).await,
+        Command::Status(args) => status::run(screen, global, &args.tenants)?,
+        Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
+        Command::State(command) => state::run(screen, global, command)?,
+        Command::Sandbox(args) => sandbox::run(screen, args).await?,
+        Command::Schema(args) => schema::run(screen, args)?,
+    }
+    Ok(code::DONE)
+}
+
+/// A tenant's name as somebody typed it.
+fn tenant_name(text: &str) -> Result<TenantName, Failure> {
+    TenantName::parse(text).ok_or_else(|| {
+        Failure::usage(
+            format!("{text:?} is not a tenant's name"),
+            "it is the tenant file's name without .toml: lower-case letters, digits and dashes",
+        )
+    })
+}
+
+/// The command line's own description, for tests of the documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

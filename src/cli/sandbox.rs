@@ -1,0 +1,55 @@
+//! `rosterd sandbox`: a SCIM app on loopback to rehearse against. Ends with Ctrl-C.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::args::{Format, SandboxArgs};
+use super::failure::Failure;
+use super::screen::{FAINT, STRONG, Screen, paint};
+use crate::sandbox::{Misbehave, Options, start};
+
+pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failure> {
+    if args.misbehave.iter().any(|name| name == "list") {
+        return list(screen);
+    }
+    let mut options = match args.profile.as_str() {
+        "scim" => Options::default(),
+        "heap" => Options::heap(),
+        other => {
+            let hint = "the sandbox can be `scim` (strict) or `heap` (immutable user names, a default role)";
+            return Err(Failure::usage(format!("there is no sandbox profile {other:?}"), hint));
+        }
+    };
+    for name in &args.misbehave {
+        let preset = name.parse::<Misbehave>().map_err(|error| {
+            Failure::usage(error.to_string(), "`rosterd sandbox --misbehave list` shows all presets")
+        })?;
+        options.misbehave.push(preset);
+    }
+    options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    options.bearer = args.token.clone();
+    let app = start(options).await.map_err(|error| Failure::failed(format!("the sandbox did not start: {error}")))?;
+    match screen.format {
+        Format::Json => screen.json_line(&serde_json::json!({"base_url": app.base_url()}))?,
+        Format::Human => {
+            screen.say(format!("{} {}", paint(STRONG, "SCIM app at"), app.base_url()));
+            screen.say(paint(FAINT, "  everything is kept in memory and gone when it ends; Ctrl-C stops it"));
+        }
+    }
+    tokio::signal::ctrl_c().await.map_err(|error| Failure::failed(format!("waiting for Ctrl-C: {error}")))?;
+    let counts = app.counts();
+    screen.note(format!("stopped after {} requests, {} of them writes", counts.total(), counts.writes()));
+    app.stop().await.map_err(|error| Failure::failed(format!("stopping the sandbox: {error}")))
+}
+
+fn list(screen: &Screen) -> Result<(), Failure> {
+    if screen.format == Format::Json {
+        let all: Vec<_> =
+            Misbehave::all().map(|preset| serde_json::json!({"name": preset.name(), "help": preset.help()})).collect();
+        screen.json(&all)?;
+        return Ok(());
+    }
+    for preset in Misbehave::all() {
+        screen.say(format!("{:16} {}", preset.name(), preset.help()));
+    }
+    Ok(())
+}

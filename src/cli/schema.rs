@@ -1,0 +1,16 @@
+//! `rosterd schema`: the editor schema of the configuration files, made from the types that read them.
+
+use std::io::Write;
+
+use super::args::SchemaArgs;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::config::schema::{Kind, text};
+
+pub(super) fn run(_screen: &Screen, args: &SchemaArgs) -> Result<(), Failure> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == args.of).ok_or_else(|| {
+        Failure::usage(format!("there is no schema of {:?}", args.of), "it is one of tenant, config and profile")
+    })?;
+    std::io::stdout().lock().write_all(text(kind).as_bytes())?;
+    Ok(())
+}

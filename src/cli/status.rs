@@ -1,0 +1,109 @@
+//! `rosterd status`: how each tenant stood at the end of its last run.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::{Format, Global};
+use super::check;
+use super::failure::Failure;
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use crate::model::TenantName;
+use crate::store::{Status, read_status};
+
+/// How many failures are listed for people.
+const LISTED: usize = 10;
+
+#[derive(Serialize)]
+struct Line {
+    tenant: String,
+    #[serde(flatten)]
+    status: Option<Status>,
+}
+
+pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+    let names = check::names(screen, global, tenants)?;
+    of_all(screen, &check::state_dir(screen, global)?, &names)
+}
+
+fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
+    let mut all = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        all.push(Line { tenant: tenant.to_string(), status: read_status(&state_dir.join(tenant.as_str()))? });
+    }
+    if screen.format == Format::Json {
+        screen.json(&all)?;
+        return Ok(());
+    }
+    if all.is_empty() {
+        screen.say("there are no tenants yet; `rosterd init NAME` writes the first tenant file");
+    }
+    for line in &all {
+        match &line.status {
+            None => screen.say(format!(
+                "{}  has not run yet; `rosterd plan {0}` shows what it would do",
+                paint(STRONG, &line.tenant)
+            )),
+            Some(status) => show(screen, status),
+        }
+    }
+    Ok(())
+}
+
+fn show(screen: &Screen, status: &Status) {
+    let run = &status.last_run;
+    let style = match run.status.as_str() {
+        "ok" => ADD,
+        "partial" => CHANGE,
+        "held" => WAIT,
+        _ => REMOVE,
+    };
+    screen.say(format!(
+        "{}  {}  {}, {} linked",
+        paint(STRONG, &status.tenant),
+        paint(style.bold(), &run.status),
+        count(status.linked.users, "person", "people"),
+        count(status.linked.groups, "group", "groups"),
+    ));
+    screen.say(paint(
+        FAINT,
+        format!(
+            "  last run {}: {} planned, {} done, {} held, {} failed, {}",
+            run.ended,
+            run.planned,
+            run.done,
+            run.held,
+            run.failed,
+            count(run.calls, "call", "calls")
+        ),
+    ));
+    match status.last_ok {
+        Some(at) if run.status != "ok" => screen.say(paint(FAINT, format!("  last good run {at}"))),
+        _ => {}
+    }
+    if !run.note.is_empty() {
+        screen.say(format!("  {}", paint(style, safe(&run.note))));
+    }
+    if let Some(why) = &status.adopt_only {
+        screen.say(format!("  {} {}", paint(WAIT, "adopt-only:"), safe(why)));
+    }
+    if status.open_intents > 0 {
+        screen.say(format!(
+            "  {} without an answer; the next run looks them up before anything is repeated",
+            count(status.open_intents, "call", "calls")
+        ));
+    }
+    for (object, note) in status.failed.iter().take(LISTED) {
+        screen.say(format!(
+            "  {} {object}: {} (tried {}, the schedule tries again {})",
+            paint(REMOVE, "set aside"),
+            safe(&note.reason),
+            count(u64::from(note.attempts), "time", "times"),
+            note.next_try
+        ));
+    }
+    let more = status.failures.saturating_sub(status.failed.len().min(LISTED) as u64);
+    if more > 0 {
+        screen.say(paint(FAINT, format!("  … and {more} more set aside")));
+    }
+}

@@ -1,0 +1,182 @@
+//! `rosterd plan` and `rosterd sync`: one cycle, stopped before anything is sent or carried to its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Format, Global, PlanArgs, SyncArgs};
+use super::failure::{Failure, code};
+use super::screen::{Screen, safe};
+use super::{check, report_view};
+use crate::clock::SystemClock;
+use crate::cycle::{Report, Status};
+use crate::engine::{Engine, Wish};
+use crate::plan::Plan;
+use crate::tenancy::Tenant;
+
+pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
+    let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
+    let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
+    let report = one(screen, loaded.tenants, &loaded.state_dir, &wish).await?;
+    if let Some(path) = &args.out {
+        save(path, &report)?;
+        screen.note(format!(
+            "saved; `rosterd sync {} --plan {}` carries out exactly this",
+            args.tenant,
+            path.display()
+        ));
+    }
+    show_one(screen, &report)?;
+    Ok(code::DONE)
+}
+
+pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
+    let loaded = check::load(screen, global, &args.tenants)?;
+    if !args.all && args.tenants.is_empty() && loaded.tenants.len() != 1 {
+        let hint = "name the tenants, or say --all";
+        return Err(Failure::usage(format!("there are {} tenants", loaded.tenants.len()), hint));
+    }
+    let expected = args.plan.as_deref().map(read_plan).transpose()?;
+    if expected.is_some() && loaded.tenants.len() != 1 {
+        return Err(Failure::usage("a saved plan belongs to one tenant", "name that tenant"));
+    }
+    let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected };
+    if !args.all && loaded.tenants.len() == 1 {
+        let report = one(screen, loaded.tenants, &loaded.state_dir, &wish).await?;
+        show_one(screen, &report)?;
+        return Ok(exit_code(&report, args.detailed_exitcode));
+    }
+    many(screen, loaded.tenants, &loaded.state_dir, &wish, args.detailed_exitcode).await
+}
+
+/// All tenants, one after the other; one that fails does not keep the others from their turn.
+async fn many(
+    screen: &Screen,
+    tenants: Vec<Tenant>,
+    state_dir: &Path,
+    wish: &Wish,
+    detailed: bool,
+) -> Result<u8, Failure> {
+    let mut worst = code::DONE;
+    let mut reports = Vec::new();
+    for tenant in tenants {
+        let name = tenant.name.clone();
+        match one(screen, vec![tenant], state_dir, wish).await {
+            Ok(report) => {
+                worst = worse(worst, exit_code(&report, detailed));
+                if screen.format == Format::Human {
+                    report_view::show(screen, &report);
+                    screen.say("");
+                }
+                reports.push(serde_json::to_value(&report).map_err(std::io::Error::from)?);
+            }
+            Err(failure) => {
+                worst = worse(worst, failure.code);
+                screen.error(format!("{name}: {}", safe(&failure.message)));
+                reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": failure.message}));
+            }
+        }
+    }
+    if screen.format == Format::Json {
+        screen.json(&reports)?;
+    }
+    Ok(worst)
+}
+
+async fn one(screen: &Screen, tenants: Vec<Tenant>, state_dir: &Path, wish: &Wish) -> Result<Report, Failure> {
+    let tenant = tenants.into_iter().next().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let bar = screen.bar();
+    let stop = CancellationToken::new();
+    let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
+    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let result = engine.run(wish, &bar, &stop).await;
+    watch.abort();
+    bar.clear();
+    let (report, notices) = result?;
+    for notice in notices {
+        screen.note(notice);
+    }
+    Ok(report)
+}
+
+/// The first Ctrl-C (or SIGTERM) lets the calls under way end and begins no other.
+async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    screen.note("stopping: the calls under way are finished, nothing new begins");
+    stop.cancel();
+}
+
+fn show_one(screen: &Screen, report: &Report) -> Result<(), Failure> {
+    match screen.format {
+        Format::Json => screen.json(report)?,
+        Format::Human => report_view::show(screen, report),
+    }
+    Ok(())
+}
+
+fn exit_code(report: &Report, detailed: bool) -> u8 {
+    match report.status() {
+        Status::Failed => code::FAILED,
+        Status::Held => code::HELD,
+        _ if report.dry_run && detailed && report.tally().planned > 0 => code::CHANGES_DUE,
+        // A preview did what it should; what can't be done is in its text.
+        _ if report.dry_run => code::DONE,
+        Status::Partial => code::PARTIAL,
+        Status::Ok => code::DONE,
+    }
+}
+
+/// Of several tenants' exit codes the one that asks for most attention.
+fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 7] =
+        [code::DONE, code::CHANGES_DUE, code::BUSY, code::PARTIAL, code::HELD, code::CONFIG, code::FAILED];
+    let rank = |code| ORDER.iter().position(|known| *known == code).unwrap_or(ORDER.len());
+    if rank(b) > rank(a) { b } else { a }
+}
+
+/// A plan file holds personal data: only its owner may read it. Written whole or not at all.
+fn save(path: &Path, report: &Report) -> Result<(), Failure> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(cleared) = &report.cleared else {
+        return Err(Failure::failed("there is no plan to save: everything is held"));
+    };
+    let failed = |error: std::io::Error| Failure::failed(format!("saving {}: {error}", path.display()));
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
+    serde_json::to_writer_pretty(&mut file, cleared.plan()).map_err(|error| failed(error.into()))?;
+    file.write_all(b"\n").and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&fresh, path).map_err(failed)
+}
+
+/// The hash of a saved plan, if the file is as it was saved.
+fn read_plan(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read(path).map_err(|error| Failure::config(format!("reading {}: {error}", path.display())))?;
+    let plan: Plan = serde_json::from_slice(&text)
+        .map_err(|error| Failure::config(format!("{} is not a saved plan: {error}", path.display())))?;
+    match plan.is_genuine() {
+        true => Ok(plan.hash),
+        false => Err(Failure::config(format!("{} was changed after it was saved; nothing was done", path.display()))
+            .hint("make a new plan with `rosterd plan TENANT --out FILE`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i11_the_code_of_several_tenants_is_that_of_the_worst() {
+        assert_eq!(worse(code::DONE, code::HELD), code::HELD);
+        assert_eq!(worse(code::FAILED, code::HELD), code::FAILED);
+        assert_eq!(worse(code::PARTIAL, code::BUSY), code::PARTIAL);
+    }
+}

@@ -1,0 +1,268 @@
+//! A tenant made ready, connected and run once. In: a [`Tenant`]. Out: a [`Report`].
+//!
+//! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::apply::Repeat;
+use crate::clock::Clock;
+use crate::config::profile::Profile;
+use crate::config::secret::{SecretError, Secrets};
+use crate::config::tenant::SecretRef;
+use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::desired::Scope;
+use crate::guard::Limits;
+use crate::http::{Secret, SetupError};
+use crate::plan::{Protected, Rules};
+use crate::progress::Progress;
+use crate::scim::{App, AppSettings, AppWrite, pacer};
+use crate::source::file::FileSource;
+use crate::source::ldap::LdapSource;
+use crate::source::{GroupRow, Source, SourceError};
+use crate::store::{MemoryStore, Notice, ReadStore, State, Store, StoreError, Trigger, View};
+use crate::tenancy::Tenant;
+
+/// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
+const DECISIONS: u64 = 1;
+
+/// What somebody wants of one cycle.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Stop before anything is sent.
+    pub dry_run: bool,
+    /// Only this person, by directory id or user name.
+    pub only: Option<String>,
+    /// Only this plan may be carried out.
+    pub expected_plan: Option<String>,
+}
+
+/// Why a tenant could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A secret could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A connection could not even be prepared.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A file that the tenant names could not be read.
+    #[error("reading {path}: {error}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The token is no token.
+    #[error("the token of the app: {0}")]
+    Token(#[from] crate::http::SecretError),
+    /// The directory can't be used as it is described.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The cycle.
+    #[error(transparent)]
+    Cycle(#[from] CycleError),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Cycle(error.into())
+    }
+}
+
+/// One tenant, ready to run.
+pub struct Engine {
+    tenant: Arc<Tenant>,
+    state_dir: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Engine {
+    /// A tenant whose state lies below `state_dir`.
+    pub fn new(tenant: Arc<Tenant>, state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { tenant, state_dir, clock }
+    }
+
+    /// Runs one cycle. What was found and mended in the state comes with the report.
+    ///
+    /// # Errors
+    /// When it came to no plan; nothing was sent then.
+    pub async fn run(
+        &self,
+        wish: &Wish,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<(Report, Vec<Notice>), EngineError> {
+        let source = self.source()?;
+        let app = self.app()?;
+        let name = &self.tenant.name;
+        if wish.dry_run {
+            let report = match ReadStore::open(&self.state_dir, name)? {
+                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?,
+                None => {
+                    let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
+                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?
+                }
+            };
+            return Ok((report, Vec::new()));
+        }
+        let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
+        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop).await?;
+        notices.extend(state.take_notices());
+        Ok((report, notices))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
+    async fn cycle(
+        &self,
+        wish: &Wish,
+        source: &dyn Source,
+        app: &dyn AppWrite,
+        state: &dyn View,
+        ledger: Option<&dyn State>,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Report, CycleError> {
+        let tenant = &*self.tenant;
+        let accepts = |record: &serde_json::Map<String, serde_json::Value>| match &tenant.filter {
+            Some(filter) => filter.accepts(record).map_err(|error| error.to_string()),
+            None => Ok(true),
+        };
+        let group_name = |group: &GroupRow| {
+            let record = serde_json::from_str(&group.record).unwrap_or_default();
+            tenant.group_name.apply(group.id.as_str(), &group.name, &record).map_err(|error| error.to_string())
+        };
+        let job = Job {
+            tenant: &tenant.name,
+            source,
+            app,
+            state,
+            ledger,
+            scope: Scope {
+                groups: tenant.groups.as_deref(),
+                all_users: tenant.file.scope.all_users,
+                nested: tenant.file.scope.nested,
+                filter: tenant.filter.is_some().then_some(&accepts),
+                group_name: &group_name,
+            },
+            rules: self.rules(),
+            limits: self.limits(),
+            sentinels: &tenant.file.scope.sentinels,
+            in_flight: self.in_flight() as usize,
+            repeat: repeat(&tenant.profile),
+            settings_hash: self.settings_hash(),
+            clock: self.clock.as_ref(),
+            progress,
+            stop,
+        };
+        let ask =
+            Ask { trigger: Trigger::Command, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
+        cycle(&job, &ask).await
+    }
+
+    fn source(&self) -> Result<Box<dyn Source>, EngineError> {
+        let tables = &self.tenant.file.source;
+        if let Some(table) = &tables.ldap {
+            let password = Secrets::of_this_process().fetch(&table.password)?;
+            let mut reads: Vec<String> = self.tenant.mapping.attributes_read().iter().cloned().collect();
+            reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
+            return Ok(Box::new(LdapSource::from_table(table, password, &reads, Arc::clone(&self.clock))?));
+        }
+        let table = tables.file.as_ref();
+        let path = table.map(|table| table.path.clone()).unwrap_or_default();
+        let delimiter = table.map_or(b',', |table| table.delimiter as u8);
+        Ok(Box::new(FileSource::new(path, delimiter)))
+    }
+
+    fn app(&self) -> Result<App, EngineError> {
+        let target = &self.tenant.file.target;
+        let profile = &self.tenant.profile;
+        let token = target.token.as_ref().map(token).transpose()?;
+        let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
+        let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
+        Ok(App::new(AppSettings {
+            profile: profile.clone(),
+            base_url: target.base_url.clone(),
+            token,
+            ca_pem,
+            allow_http_loopback: target.allow_http_loopback,
+            pacer: pacer(rate, self.in_flight()),
+            seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
+        })?)
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.tenant.file.target.in_flight.unwrap_or(self.tenant.profile.pace.in_flight)
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        let tenant = &*self.tenant;
+        let (users, groups) = (&tenant.file.users, &tenant.file.groups);
+        Rules {
+            mapping: &tenant.mapping,
+            profile: &tenant.profile,
+            on_suspended: users.on_suspended,
+            on_unassigned: users.on_unassigned,
+            on_deleted: users.on_deleted,
+            delete_after: users
+                .delete_after
+                .map(|period| SignedDuration::try_from(period.duration()).unwrap_or(SignedDuration::MAX)),
+            on_immutable_change: users.on_immutable_change.unwrap_or(tenant.profile.users.on_immutable_change),
+            manage_groups: groups.manage,
+            create_empty: groups.create_empty,
+            adopt_groups: groups.adopt,
+            on_group_unassigned: groups.on_unassigned,
+            on_group_deleted: groups.on_deleted,
+            protected: Protected::new(tenant.file.scope.protect.iter().map(String::as_str)),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let guard = &self.tenant.file.guard;
+        Limits {
+            removals_per_day: guard.removals_per_day,
+            group_removals: guard.group_removals,
+            source_shrink: guard.source_shrink,
+            attribute_loss: guard.attribute_loss,
+            creates_per_day: guard.creates_per_day,
+        }
+    }
+
+    /// Everything in the tenant file that decides over people: when it changes, everybody is compared anew.
+    fn settings_hash(&self) -> u64 {
+        let tenant = &*self.tenant;
+        let file = &tenant.file;
+        let text = format!(
+            "{DECISIONS} {} {:?} {:?} {:?} {:?}",
+            tenant.mapping.settings_fingerprint(),
+            file.scope,
+            file.users,
+            file.groups,
+            tenant.profile
+        );
+        xxh3_64(text.as_bytes())
+    }
+}
+
+fn repeat(profile: &Profile) -> Repeat {
+    Repeat {
+        attempts: profile.pace.attempts.max(1),
+        base: Duration::from_millis(profile.pace.backoff_base_ms),
+        cap: Duration::from_millis(profile.pace.backoff_cap_ms),
+        breaker_failures: profile.pace.breaker_failures.max(1),
+    }
+}
+
+fn token(place: &SecretRef) -> Result<Secret, EngineError> {
+    Ok(Secret::new(Secrets::of_this_process().fetch(place)?.as_str())?)
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, EngineError> {
+    std::fs::read(path).map_err(|error| EngineError::File { path: path.display().to_string(), error })
+}

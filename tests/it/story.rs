@@ -1,0 +1,246 @@
+//! The main job, whole and real: slapd's people become the roster of an app that others wrote, step by step. A proxy counts every
+//! request; a reader that shares no code with rosterd reads the app back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::support::directory::{Directory, Group, Kind as GroupKind, Member, group_dn, person_dn, uid};
+use crate::support::proxy::Proxy;
+use crate::support::rig::{Rig, require_all};
+use crate::support::rosterd::Rosterd;
+use crate::support::servers::{Kind, ScimServer};
+use crate::support::slapd::{READER_DN, READER_PASSWORD, Slapd};
+
+const PEOPLE: usize = 2_000;
+const GROUPS: usize = 100;
+const MEMBERSHIPS: usize = 6_000;
+
+/// The people's attributes that every one of the servers keeps.
+const NAMES: &str = r#"
+userName = "uid"
+"name.givenName" = "givenName"
+"name.familyName" = "sn"
+"emails.work" = "mail"
+"#;
+
+struct Scene {
+    slapd: Slapd,
+    server: ScimServer,
+    proxy: Proxy,
+    rosterd: Rosterd,
+}
+
+impl Scene {
+    fn new(rig: &Rig, kind: Kind, directory: &Directory, extra: &str) -> Self {
+        let slapd = Slapd::start(rig, directory);
+        let server = ScimServer::start(rig, kind);
+        let proxy = Proxy::before(&server.base_url);
+        let rosterd = Rosterd::new();
+        let password = rosterd.secret("ldap.secret", READER_PASSWORD);
+        let token = rosterd.secret("app.secret", &server.token);
+        let tenant = format!(
+            r#"[source.ldap]
+url = "{url}"
+preset = "openldap"
+allow_plain_loopback = true
+bind_dn = "{READER_DN}"
+password = {{ file = "{password}" }}
+base = "dc=example,dc=org"
+
+[scope]
+groups = [{{ name = "*" }}]
+
+[target]
+base_url = "{base_url}"
+token = {{ file = "{token}" }}
+rate = "2000/s"
+in_flight = 8
+allow_http_loopback = true
+
+[users]
+on_deleted = "delete"
+
+[users.attributes]
+{NAMES}
+{extra}
+"#,
+            url = slapd.url(),
+            password = password.display(),
+            base_url = proxy.base_url,
+            token = token.display(),
+        );
+        rosterd.tenant("acme", &tenant);
+        Self { slapd, server, proxy, rosterd }
+    }
+
+    /// Runs a command about the tenant; gives its JSON and the requests it made.
+    fn run(&self, command: &[&str], code: i32) -> (Value, BTreeMap<String, usize>) {
+        self.proxy.forget();
+        let run = self.rosterd.run(&[command, &["--format", "json"]].concat());
+        run.expect_code(code);
+        (run.json(), self.proxy.counts())
+    }
+
+    fn sync(&self) -> (Value, BTreeMap<String, usize>) {
+        self.run(&["sync", "acme"], 0)
+    }
+
+    /// I12: a second run sends nothing at all.
+    fn is_quiet(&self) {
+        let (report, calls) = self.sync();
+        assert_eq!(report["planned"], 0, "{report:#}");
+        assert_eq!(calls.values().sum::<usize>(), 0, "a quiet run makes no request: {calls:?}");
+    }
+
+    fn summary(report: &Value) -> BTreeMap<String, u64> {
+        serde_json::from_value(report["summary"].clone()).unwrap()
+    }
+}
+
+/// What the app has to show: user names with activity, and members by group, from the directory's own entries.
+fn expected(slapd: &Slapd) -> (BTreeMap<String, bool>, BTreeMap<String, BTreeSet<String>>) {
+    let people = slapd.search("(objectClass=inetOrgPerson)", &["uid", "pwdAccountLockedTime"]);
+    let uid_of: BTreeMap<String, String> = people.iter().map(|entry| (entry.dn.clone(), entry.first("uid"))).collect();
+    let groups = slapd.search("(objectClass=groupOfNames)", &["cn", "member"]);
+    let members: BTreeMap<String, BTreeSet<String>> = groups
+        .iter()
+        .map(|entry| {
+            let dns = entry.attributes.get("member").cloned().unwrap_or_default();
+            (entry.first("cn"), dns.iter().filter_map(|dn| uid_of.get(dn).cloned()).collect())
+        })
+        .collect();
+    let locked = |uid: &str| {
+        people.iter().any(|entry| entry.first("uid") == uid && entry.attributes.contains_key("pwdAccountLockedTime"))
+    };
+    let belong: BTreeSet<&String> = members.values().flatten().collect();
+    (belong.into_iter().map(|uid| (uid.clone(), !locked(uid))).collect(), members)
+}
+
+fn assert_equal_to_directory(scene: &Scene, left_behind: &[&str]) {
+    let app = scene.server.read();
+    let (mut people, mut groups) = expected(&scene.slapd);
+    for gone in left_behind {
+        people.insert((*gone).to_owned(), false);
+    }
+    let shown: BTreeMap<String, bool> =
+        app.users.iter().map(|(name, user)| (name.clone(), user.active.unwrap_or(true))).collect();
+    assert_eq!(shown, people);
+    groups.retain(|name, members| !members.is_empty() || app.groups.contains_key(name));
+    assert_eq!(app.groups, groups);
+    for (name, group) in &app.group_resources {
+        assert_eq!(group.members.len(), app.groups[name].len(), "nobody is twice in {name}");
+        assert!(group.dangling.is_empty(), "{name} refers to {:?}, who is gone", group.dangling);
+    }
+}
+
+/// 2,000 people in 100 groups, and a small group that can be emptied without asking the guard.
+fn company() -> Directory {
+    let mut directory = Directory::generate(PEOPLE, GROUPS, MEMBERSHIPS);
+    directory.groups.push(Group {
+        cn: "tiny".to_owned(),
+        kind: GroupKind::GroupOfNames,
+        members: [Member::Dn("cn=nobody,dc=example,dc=org".to_owned())]
+            .into_iter()
+            .chain([10, 11, 12].map(|number| Member::Person(uid(number))))
+            .collect(),
+    });
+    directory
+}
+
+/// The whole story against one app.
+fn story(kind: Kind, extra: &str, leaves_dangling: bool) {
+    let name = kind.name();
+    let Some(rig) = require_all(&["slapd", name]) else { return };
+    let directory = company();
+    let scene = Scene::new(&rig, kind, &directory, extra);
+    let groups = directory.groups.len() as u64;
+
+    // A preview lists exactly the changes and writes nothing.
+    let (plan, calls) = scene.run(&["sync", "acme", "--dry-run", "--detailed-exitcode"], 2);
+    assert!(calls.keys().all(|call| call.starts_with("GET")), "a preview only reads: {calls:?}");
+    let due = Scene::summary(&plan);
+    assert_eq!(due["create_user"], PEOPLE as u64);
+    assert_eq!((due["create_group"], due["add_members"]), (groups, groups));
+    assert_eq!(due.len(), 3, "nothing else is due: {due:?}");
+    assert!(scene.server.read().users.is_empty());
+
+    // The run does what the preview showed (I10).
+    let (report, _) = scene.sync();
+    assert_eq!((&report["status"], &report["plan"]), (&Value::from("ok"), &plan["plan"]));
+    assert_eq!(report["done"], report["planned"]);
+    assert_equal_to_directory(&scene, &[]);
+    scene.is_quiet();
+    changes(&scene, leaves_dangling);
+}
+
+/// One of everything: each shows up as the smallest possible set of calls.
+fn changes(scene: &Scene, leaves_dangling: bool) {
+    // A new family name.
+    let modify = |dn: &str, change: &str| scene.slapd.modify(&format!("dn: {dn}\nchangetype: modify\n{change}\n"));
+    modify(&person_dn(&uid(1)), "replace: sn\nsn: Newname");
+    let (report, calls) = scene.sync();
+    assert_eq!(Scene::summary(&report), BTreeMap::from([("update_user".to_owned(), 1)]));
+    assert_eq!(calls, BTreeMap::from([("PATCH /Users/{id}".to_owned(), 1)]));
+    assert_eq!(scene.server.read().users[&uid(1)].family_name.as_deref(), Some("Newname"));
+
+    // From one group to another: added before removed, and never without access.
+    modify(&group_dn("group-0001"), &format!("add: member\nmember: {}", person_dn(&uid(2))));
+    modify(&group_dn("group-0000"), &format!("delete: member\nmember: {}", person_dn(&uid(2))));
+    let (report, calls) = scene.sync();
+    assert_eq!(calls, BTreeMap::from([("PATCH /Groups/{id}".to_owned(), 2)]), "{report:#}");
+    let lanes: Vec<&str> =
+        report["operations"].as_array().unwrap().iter().map(|op| op["op"].as_str().unwrap()).collect();
+    assert_eq!(lanes, ["add_members", "remove_members"]);
+    assert_equal_to_directory(scene, &[]);
+
+    // Disabled by name: one call, first of all lanes.
+    modify(&person_dn(&uid(3)), "add: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z");
+    let (report, calls) = scene.sync();
+    assert_eq!(calls, BTreeMap::from([("PATCH /Users/{id}".to_owned(), 1)]));
+    assert_eq!(report["operations"][0]["lane"], "leavers");
+    assert_equal_to_directory(scene, &[]);
+
+    // Deleted in the directory, where refint takes them out of their groups too.
+    scene.slapd.delete(&person_dn(&uid(4)));
+    let (report, calls) = scene.sync();
+    assert_eq!(calls.get("DELETE /Users/{id}"), Some(&1), "{report:#}");
+    let memberships = calls.get("PATCH /Groups/{id}").copied().unwrap_or(0);
+    assert_eq!(
+        memberships > 0,
+        leaves_dangling,
+        "memberships are only removed where the app would keep them: {calls:?}"
+    );
+    assert_equal_to_directory(scene, &[]);
+
+    // A group gets another name and keeps its members.
+    scene.slapd.rename(&group_dn("group-0005"), "cn=Renamed");
+    let (_, calls) = scene.sync();
+    assert_eq!(calls, BTreeMap::from([("PATCH /Groups/{id}".to_owned(), 1)]));
+    assert_equal_to_directory(scene, &[]);
+
+    // A group is emptied: it stays, without members.
+    let delete: Vec<String> = [10, 11, 12].map(|number| format!("member: {}", person_dn(&uid(number)))).to_vec();
+    modify(&group_dn("tiny"), &format!("delete: member\n{}", delete.join("\n")));
+    let (report, calls) = scene.sync();
+    assert_eq!(calls, BTreeMap::from([("PATCH /Groups/{id}".to_owned(), 1)]), "{report:#}");
+    assert_eq!(scene.server.read().groups["tiny"], BTreeSet::new());
+    assert_equal_to_directory(scene, &[]);
+    scene.is_quiet();
+}
+
+#[test]
+fn i12_slapd_to_scim2_server() {
+    // This server keeps the memberships of deleted people.
+    story(Kind::Scim2Server, "[target.override_profile.users]\ndeleted_leave_groups = false", true);
+}
+
+#[test]
+fn i12_slapd_to_better_auth() {
+    story(Kind::BetterAuth, "", false);
+}
+
+#[test]
+fn i12_slapd_to_scimmy() {
+    story(Kind::Scimmy, "[target.override_profile.users]\ndeleted_leave_groups = false", true);
+}
