@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::report_view;
 use super::screen::{ADD, FAINT, STRONG, Screen, paint};
 use crate::clock::SystemClock;
-use crate::cycle::Report;
+use crate::cycle::{Report, Status};
 use crate::engine::{Engine, Wish};
 use crate::model::Op;
 use crate::progress::Silent;
@@ -99,7 +99,9 @@ impl Demo<'_> {
         self.write(&company.to_json())?;
         let report = self.cycle(false).await?;
         let lost = report.operations().iter().filter(|op| op.op() == Op::DeactivateUser).count();
-        self.must("exactly two people lost access", lost == 2)?;
+        let done = report.status() == Status::Ok;
+        self.must("exactly two people lost access, and the group is gone", done && lost == 2)?;
+        self.must("two groups are left", self.app.groups().len() == 2)?;
 
         self.scene(6, "The directory suddenly shows nobody, as it does when a token loses its rights.");
         self.write(&company.empty())?;

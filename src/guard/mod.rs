@@ -206,18 +206,11 @@ impl Cleared {
     }
 
     fn check_removals(&mut self, facts: &Facts, limits: &Limits) {
-        let mut losing: BTreeSet<&SourceId> = BTreeSet::new();
-        let mut through_groups = 0;
-        for operation in &self.plan.operations {
-            match &operation.action {
-                Action::DeactivateUser | Action::DeleteUser => {
-                    losing.insert(operation.object.id());
-                }
-                Action::DeleteGroup { of } => through_groups += of,
-                _ => {}
-            }
-        }
-        let planned = losing.iter().filter(|id| !facts.lost.contains(**id)).count() as u64 + through_groups;
+        // Whoever leaves with a group is switched off by an operation of their own: nobody is counted twice.
+        let takes = |operation: &&Operation| matches!(operation.action, Action::DeactivateUser | Action::DeleteUser);
+        let losing: BTreeSet<&SourceId> =
+            self.plan.operations.iter().filter(takes).map(|operation| operation.object.id()).collect();
+        let planned = losing.iter().filter(|id| !facts.lost.contains(**id)).count() as u64;
         let total = planned + facts.lost.len() as u64;
         let managed = facts.managed + facts.lost.len() as u64;
         let none_left = losing.len() as u64 >= facts.managed && facts.managed > 0 && planned > 1;

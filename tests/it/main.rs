@@ -6,6 +6,7 @@
 
 mod support;
 
+mod cli;
 mod ldap;
 mod ldap_faults;
 mod rig;

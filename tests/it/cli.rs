@@ -1,0 +1,453 @@
+//! The command line as scripts and people use it: exit codes, JSON, messages. The app is the embedded one, the directory a file.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::proxy::{Fault, Proxy, Rule};
+use crate::support::rosterd::{Rosterd, Running};
+
+const TOKEN: &str = "canary-3f9c1d77a2";
+
+/// An installation with a directory file, an embedded app and a proxy between.
+struct Desk {
+    rosterd: Rosterd,
+    _app: Running,
+    base_url: String,
+    proxy: Proxy,
+    people: PathBuf,
+}
+
+fn person(id: &str, name: &str) -> Value {
+    json!({"id": id, "userName": name, "email": format!("{name}@acme.test"), "givenName": name, "familyName": "Test", "displayName": name})
+}
+
+fn company() -> Value {
+    json!({
+        "users": [person("p1", "ann"), person("p2", "bob"), person("p3", "cid"), person("p4", "dee")],
+        "groups": [{"id": "g1", "name": "Staff", "members": ["p1", "p2", "p3"]}, {"id": "g2", "name": "Empty", "members": []}],
+    })
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::with_app(&[])
+    }
+
+    fn with_app(options: &[&str]) -> Self {
+        let rosterd = Rosterd::new();
+        let command = [&["sandbox", "--token", TOKEN, "--format", "json"], options].concat();
+        let app = rosterd.spawn(&command);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let base_url = loop {
+            if let Ok(line) = serde_json::from_str::<Value>(app.stdout().trim()) {
+                break line["base_url"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "the sandbox did not start: {}", app.stderr());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let proxy = Proxy::before(&base_url);
+        let people = rosterd.file("people.json", &company().to_string());
+        rosterd.secret("app.token", TOKEN);
+        let desk = Self { rosterd, _app: app, base_url, proxy, people };
+        desk.tenant("");
+        desk
+    }
+
+    fn tenant(&self, extra: &str) {
+        self.rosterd.tenant(
+            "acme",
+            &format!(
+                "[source.file]\npath = \"../people.json\"\n\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\n\
+                 rate = \"1000/s\"\nallow_http_loopback = true\n{extra}",
+                self.proxy.base_url
+            ),
+        );
+    }
+
+    fn directory(&self, document: &Value) {
+        std::fs::write(&self.people, document.to_string()).unwrap();
+    }
+
+    fn sync(&self, code: i32) -> Value {
+        let run = self.rosterd.run(&["sync", "acme", "--format", "json"]);
+        run.expect_code(code);
+        run.json()
+    }
+
+    fn app(&self, path: &str) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{}{path}", self.base_url)).bearer_auth(TOKEN);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let text = runtime.block_on(async { request.send().await.unwrap().text().await.unwrap() });
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn user_names(&self) -> Vec<String> {
+        let list = self.app("/Users");
+        list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn j2_one_sync_then_quiet_with_the_documented_json() {
+    let desk = Desk::new();
+    let preview = desk.rosterd.run(&["plan", "acme", "--format", "json"]);
+    let plan = preview.expect_code(0).json();
+    assert_eq!(plan["operations"][0]["result"], "planned");
+    assert!(desk.proxy.writes().is_empty());
+
+    let report = desk.sync(0);
+    for key in ["tenant", "run", "plan", "status", "snapshot", "operations", "summary", "calls", "holds"] {
+        assert!(!report[key].is_null(), "{key} is missing: {report:#}");
+    }
+    assert_eq!(report["plan"], plan["plan"], "i10: what was shown is what ran");
+    assert_eq!(report["summary"], json!({"create_user": 3, "create_group": 1, "add_members": 1}), "j8: no empty group");
+    assert_eq!((&report["planned"], &report["done"]), (&json!(5), &json!(5)));
+    assert_eq!(desk.user_names(), ["ann", "bob", "cid"]);
+    desk.proxy.forget();
+    assert_eq!(desk.sync(0)["calls"]["total"], 0);
+    assert!(desk.proxy.calls().is_empty(), "i12: no request at all");
+    desk.rosterd.run(&["sync", "acme", "--dry-run", "--detailed-exitcode"]).expect_code(0);
+    desk.directory(
+        &json!({"users": [person("p1", "ann")], "groups": [{"id": "g1", "name": "Staff", "members": ["p1"]}]}),
+    );
+    desk.rosterd.run(&["sync", "acme", "--dry-run", "--detailed-exitcode"]).expect_code(2);
+}
+
+#[test]
+fn i10_a_saved_plan_runs_exactly_or_not_at_all() {
+    let desk = Desk::new();
+    desk.rosterd.run(&["plan", "acme", "--out", "acme.plan"]).expect_code(0);
+    let saved = std::fs::read_to_string(desk.rosterd.path().join("acme.plan")).unwrap();
+    desk.rosterd.file("edited.plan", &saved.replace("ann", "eve"));
+    let refused = desk.rosterd.run(&["sync", "acme", "--plan", "edited.plan"]);
+    assert!(refused.expect_code(78).stderr.contains("was changed after it was saved"), "{}", refused.stderr);
+
+    let mut document = company();
+    document["users"][0]["displayName"] = json!("Somebody else");
+    desk.directory(&document);
+    let void = desk.rosterd.run(&["sync", "acme", "--plan", "acme.plan"]);
+    assert!(void.expect_code(1).stderr.contains("is void"), "{}", void.stderr);
+    assert!(desk.proxy.writes().is_empty());
+
+    desk.directory(&company());
+    desk.rosterd.run(&["sync", "acme", "--plan", "acme.plan"]).expect_code(0);
+    assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn five_mistakes_are_shown_at_once_in_their_places() {
+    let desk = Desk::new();
+    desk.rosterd.tenant(
+        "acme",
+        "schedul = \"*/10 * * * *\"\n[source.file]\npath = 7\n[target]\nbase_url = \"http://app.example.org/scim\"\ntoken = \"geheim\"\n[users]\non_deleted = \"remove\"\n",
+    );
+    let run = desk.rosterd.run(&["check"]);
+    run.expect_code(78);
+    for place in ["acme.toml:1:1", "acme.toml:3:8", "acme.toml:5:12", "acme.toml:6:9", "acme.toml:8:14"] {
+        assert!(run.stderr.contains(place), "{place} is not shown:\n{}", run.stderr);
+    }
+    assert!(run.stderr.contains("`schedule`"), "the nearest known key: {}", run.stderr);
+    assert!(!run.stderr.contains("geheim"), "i6: a secret in the wrong place is not shown");
+    let json = desk.rosterd.run(&["check", "--format", "json"]).expect_code(78).json();
+    assert_eq!(json["diagnostics"].as_array().unwrap().len(), 5, "{json:#}");
+}
+
+#[test]
+fn t13_a_bad_token_stops_the_tenant_in_one_sentence() {
+    let desk = Desk::new();
+    desk.rosterd.secret("app.token", "wrong");
+    let run = desk.rosterd.run(&["sync", "acme"]);
+    run.expect_code(1);
+    assert!(run.stderr.contains("401") && run.stderr.contains("nothing was changed"), "{}", run.stderr);
+    assert!(desk.proxy.writes().is_empty());
+}
+
+#[test]
+fn t13_a_token_that_dies_midway_stops_at_once() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("POST", "/Users").skip(1).times(1000), Fault::status(401));
+    desk.tenant("in_flight = 1\n");
+    let report = desk.sync(1);
+    assert_eq!(report["status"], "failed");
+    assert_eq!(report["planned"], json!(report["done"].as_u64().unwrap() + report["failed"].as_u64().unwrap()));
+    assert_eq!(desk.proxy.writes().len(), 2, "one account, one 401, and no storm");
+}
+
+#[test]
+fn s8_a_directory_file_cut_in_half_changes_nothing() {
+    let desk = Desk::new();
+    desk.sync(0);
+    let text = company().to_string();
+    std::fs::write(&desk.people, &text[..text.len() / 2]).unwrap();
+    desk.proxy.forget();
+    let run = desk.rosterd.run(&["sync", "acme"]);
+    assert!(run.expect_code(1).stderr.contains("people.json:1:"), "{}", run.stderr);
+    assert!(desk.proxy.calls().is_empty());
+}
+
+#[test]
+fn j5_accounts_that_are_there_are_adopted_and_foreign_ones_left_alone() {
+    let desk = Desk::new();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for name in ["ANN", "stranger"] {
+        let body = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name, "active": true});
+        let request = client
+            .post(format!("{}/Users", desk.base_url))
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/scim+json")
+            .body(body.to_string());
+        assert_eq!(runtime.block_on(request.send()).unwrap().status(), 201);
+    }
+    let report = desk.sync(0);
+    assert_eq!(report["summary"]["adopt_user"], 1, "{report:#}");
+    assert_eq!(report["summary"]["create_user"], 2);
+    let all = desk.app("/Users");
+    let of = |name: &str| {
+        let all = all["Resources"].as_array().unwrap();
+        all.iter()
+            .filter(|user| user["userName"].as_str().unwrap().eq_ignore_ascii_case(name))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("ann").len(), 1, "i3: no second account");
+    assert_eq!(of("ann")[0]["externalId"], "p1");
+    assert_eq!(of("stranger")[0]["externalId"], Value::Null, "i4: nobody assigned it, nobody touches it");
+}
+
+#[test]
+fn i2_too_many_leavers_are_held_and_the_rest_goes_on() {
+    let desk = Desk::new();
+    let crowd: Vec<Value> = (0..20).map(|at| person(&format!("c{at}"), &format!("crowd{at}"))).collect();
+    let ids: Vec<String> = (0..20).map(|at| format!("c{at}")).collect();
+    let document = |active: bool, more: bool| {
+        let mut users = crowd.clone();
+        for user in &mut users {
+            user["active"] = json!(active);
+        }
+        let mut members = ids.clone();
+        if more {
+            users.push(person("n1", "newcomer"));
+            members.push("n1".to_owned());
+        }
+        json!({"users": users, "groups": [{"id": "g1", "name": "Staff", "members": members}]})
+    };
+    desk.directory(&document(true, false));
+    desk.sync(0);
+    desk.directory(&document(false, true));
+    let report = desk.sync(3);
+    assert_eq!(report["status"], "held");
+    assert_eq!(report["holds"][0]["reason"], "removals_per_day");
+    assert_eq!(report["held"], 20);
+    assert!(desk.user_names().contains(&"newcomer".to_owned()), "additions are not held");
+    let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json();
+    assert_eq!(status[0]["last_run"]["held"], 20, "i11: status says the same: {status:#}");
+    desk.directory(&document(true, true));
+    desk.sync(0);
+}
+
+#[test]
+fn i5_a_second_process_is_told_who_holds_the_tenant() {
+    let desk = Desk::with_app(&[]);
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Delay(Duration::from_secs(5)));
+    let first = desk.rosterd.spawn(&["sync", "acme"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while desk.proxy.writes().is_empty() {
+        assert!(Instant::now() < deadline, "{}", first.stderr());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let second = desk.rosterd.run(&["sync", "acme"]);
+    assert!(second.expect_code(75).stderr.contains("busy"), "{}", second.stderr);
+    desk.rosterd.run(&["plan", "acme"]).expect_code(0);
+    first.wait(Duration::from_secs(60)).expect_code(0);
+}
+
+#[test]
+fn i8_the_journal_explains_and_proves_itself_and_the_cache_is_rebuilt_from_it() {
+    let desk = Desk::new();
+    desk.sync(0);
+    let shown = desk.rosterd.run(&["journal", "show", "acme", "--format", "json"]);
+    let records: Vec<Value> =
+        shown.expect_code(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let intents = records.iter().filter(|record| record["event"].get("intent").is_some()).count();
+    assert_eq!(intents, desk.proxy.writes().len(), "an intent for every write");
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+
+    std::fs::remove_dir_all(desk.rosterd.path().join("state/acme/cache")).unwrap();
+    desk.rosterd.run(&["state", "rebuild", "acme"]).expect_code(0);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty(), "i12: nothing was lost with the cache");
+
+    let journal =
+        std::fs::read_dir(desk.rosterd.path().join("state/acme/journal")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("Staff", "Stuff", 1)).unwrap();
+    let run = desk.rosterd.run(&["journal", "verify", "acme"]);
+    assert!(run.expect_code(1).stderr.contains("broken at record"), "{}", run.stderr);
+}
+
+#[test]
+fn p4_a_lost_state_adopts_and_removes_nothing() {
+    let desk = Desk::new();
+    desk.sync(0);
+    std::fs::remove_dir_all(desk.rosterd.path().join("state/acme")).unwrap();
+    let mut document = company();
+    document["users"][1]["active"] = json!(false);
+    desk.directory(&document);
+    desk.proxy.forget();
+    let report = desk.sync(0);
+    assert_eq!(report["summary"]["adopt_user"], 2, "{report:#}");
+    assert!(report["summary"].get("create_user").is_none(), "i3: nobody is made twice");
+    assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn i6_the_token_is_in_no_output_and_no_file() {
+    let desk = Desk::new();
+    for command in
+        [&["sync", "acme", "-vv"][..], &["status"], &["check"], &["journal", "show", "acme"], &["plan", "acme", "-vv"]]
+    {
+        let run = desk.rosterd.run(command);
+        assert!(!run.stdout.contains(TOKEN) && !run.stderr.contains(TOKEN), "{command:?}");
+    }
+    let holding = desk.rosterd.files_holding(TOKEN);
+    assert_eq!(holding, [desk.rosterd.path().join("app.token")]);
+}
+
+#[test]
+fn t7_a_redirect_is_not_followed_and_nothing_of_the_token_goes_there() {
+    let desk = Desk::new();
+    let elsewhere = Proxy::before(&desk.base_url);
+    desk.proxy
+        .inject(Rule::on("POST", "/Users").times(1000), Fault::redirect(&format!("{}/Users", elsewhere.base_url)));
+    let report = desk.sync(1);
+    assert!(elsewhere.calls().is_empty());
+    assert!(report["stopped"].as_str().unwrap().contains("redirect"), "{report:#}");
+}
+
+#[test]
+fn t3_and_t4_throttling_and_server_errors_are_waited_out() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::too_many_requests("1"));
+    desk.proxy.inject(Rule::on("POST", "/Groups").times(1), Fault::status(503));
+    let report = desk.sync(0);
+    assert_eq!(report["failed"], 0, "{report:#}");
+    assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn t2_one_refused_person_does_not_stop_the_others() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::html(400));
+    let report = desk.sync(4);
+    assert_eq!(report["status"], "partial");
+    assert_eq!(
+        report["failed"].as_u64().unwrap() + report["done"].as_u64().unwrap(),
+        report["planned"].as_u64().unwrap()
+    );
+    let report = desk.sync(0);
+    assert_eq!(report["status"], "ok", "the next run makes up for it: {report:#}");
+    assert_eq!(desk.user_names().len(), 3);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty());
+}
+
+#[test]
+fn i3_a_lost_answer_makes_no_second_account() {
+    let desk = Desk::with_app(&["--misbehave", "duplicates"]);
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Truncate);
+    let report = desk.sync(0);
+    assert_eq!(report["failed"], 0, "{report:#}");
+    let mut names = desk.user_names();
+    names.sort();
+    assert_eq!(names, ["ann", "bob", "cid"], "the app takes duplicates, and there are none");
+}
+
+#[test]
+fn i8_a_kill_in_the_middle_loses_nothing_and_doubles_nobody() {
+    let desk = Desk::with_app(&["--misbehave", "duplicates"]);
+    desk.tenant("in_flight = 1\n");
+    desk.proxy.inject(Rule::on("POST", "/Users").skip(1).times(1), Fault::Delay(Duration::from_secs(30)));
+    let first = desk.rosterd.spawn(&["sync", "acme"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while desk.proxy.writes().len() < 2 {
+        assert!(Instant::now() < deadline, "{}", first.stderr());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The second create is at the app, its answer is held back: now the process dies.
+    while desk.user_names().len() < 2 {
+        assert!(Instant::now() < deadline, "the app has the second account at last");
+    }
+    first.signal("KILL");
+    drop(first);
+    desk.sync(0);
+    let mut names = desk.user_names();
+    names.sort();
+    assert_eq!(names, ["ann", "bob", "cid"]);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty());
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
+fn p5_ctrl_c_finishes_what_is_under_way_and_the_next_run_ends_it() {
+    let desk = Desk::new();
+    desk.tenant("in_flight = 1\n");
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Delay(Duration::from_secs(2)));
+    let first = desk.rosterd.spawn(&["sync", "acme", "--format", "json"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while desk.proxy.writes().is_empty() {
+        assert!(Instant::now() < deadline, "{}", first.stderr());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    first.signal("INT");
+    let run = first.wait(Duration::from_secs(30));
+    let report = run.expect_code(4).json();
+    assert_eq!(report["done"], 1, "the call under way was finished: {report:#}");
+    assert_eq!(desk.proxy.writes().len(), 1, "and no other began");
+    desk.sync(0);
+    assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn init_writes_files_that_check_accepts() {
+    for source in ["file", "openldap", "389ds", "ad"] {
+        for app in ["scim", "heap"] {
+            let rosterd = Rosterd::new();
+            rosterd.file("people.json", &company().to_string());
+            rosterd.run(&["init", "acme", "--source", source, "--app", app]).expect_code(0);
+            rosterd.secret("secrets/acme", "token");
+            rosterd.secret("secrets/ldap", "password");
+            rosterd.run(&["check", "acme"]).expect_code(0);
+            let again = rosterd.run(&["init", "acme", "--source", source, "--app", app]);
+            assert!(again.expect_code(78).stderr.contains("exists already"), "{}", again.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_demo_holds_all_it_claims() {
+    let rosterd = Rosterd::new();
+    let run = rosterd.run(&["demo"]);
+    assert!(run.expect_code(0).stdout.contains("All of it held"));
+    rosterd.run(&["demo", "--keep", "kept"]).expect_code(0);
+    assert!(rosterd.path().join("kept/tenants/acme.toml").exists());
+}
+
+#[test]
+fn schemas_are_json_and_a_wrong_command_line_is_a_configuration_error() {
+    let rosterd = Rosterd::new();
+    for kind in ["tenant", "config", "profile"] {
+        assert_eq!(rosterd.run(&["schema", kind]).expect_code(0).json()["type"], "object");
+    }
+    rosterd.run(&["schema", "nonsense"]).expect_code(78);
+    rosterd.run(&["frobnicate"]).expect_code(78);
+    rosterd.run(&["--version"]).expect_code(0);
+    rosterd.run(&["plan", "nobody"]).expect_code(78);
+}
