@@ -226,7 +226,7 @@ pub(super) struct SandboxArgs {
 /// `rosterd schema`
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of which file: tenant, config or profile
+    /// Of which file: tenant, config or profile; `reference` prints every key as a page of documentation
     #[arg(default_value = "tenant")]
     pub of: String,
 }

@@ -5,11 +5,19 @@ use std::io::Write;
 use super::args::SchemaArgs;
 use super::failure::Failure;
 use super::screen::Screen;
+use crate::config::reference;
 use crate::config::schema::{Kind, text};
 
 pub(super) fn run(_screen: &Screen, args: &SchemaArgs) -> Result<(), Failure> {
+    if args.of == "reference" {
+        std::io::stdout().lock().write_all(reference::markdown().as_bytes())?;
+        return Ok(());
+    }
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == args.of).ok_or_else(|| {
-        Failure::usage(format!("there is no schema of {:?}", args.of), "it is one of tenant, config and profile")
+        Failure::usage(
+            format!("there is no schema of {:?}", args.of),
+            "it is one of tenant, config and profile, or `reference` for all keys as a page",
+        )
     })?;
     std::io::stdout().lock().write_all(text(kind).as_bytes())?;
     Ok(())

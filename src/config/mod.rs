@@ -13,6 +13,7 @@ mod literal;
 pub mod load;
 pub mod profile;
 pub mod profiles;
+pub mod reference;
 pub mod schema;
 pub mod secret;
 mod shape;

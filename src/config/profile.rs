@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::forms::Rate;
 
@@ -222,7 +222,7 @@ impl Default for Pace {
 }
 
 /// How lists are paged (RFC 7644 §3.4.2.4, RFC 9865).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Paging {
     /// `startIndex` and `count`, switching to cursors when the app sends one.
@@ -236,7 +236,7 @@ pub enum Paging {
 }
 
 /// How unlinked objects are looked for in the app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LookUp {
     /// By filter for a few, by listing everything for many: whichever takes fewer calls.
@@ -260,7 +260,7 @@ fn attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// Whether an account that was found by name may be taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adopt {
     /// Only if its `externalId` is empty or ours: another value says that another directory record owns it.
@@ -321,7 +321,7 @@ impl Default for Read {
 }
 
 /// How an update is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateMethod {
     /// PATCH (RFC 7644 §3.5.2).
@@ -331,7 +331,7 @@ pub enum UpdateMethod {
 }
 
 /// How PATCH operations name their attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PatchPath {
     /// One operation per attribute, each with its `path`.
@@ -343,7 +343,7 @@ pub enum PatchPath {
 }
 
 /// How `op` is spelt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OpCase {
     /// `add`, `remove`, `replace`.
@@ -353,7 +353,7 @@ pub enum OpCase {
 }
 
 /// How `true` and `false` are written in PATCH values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BoolStyle {
     /// As JSON says.
@@ -365,7 +365,7 @@ pub enum BoolStyle {
 }
 
 /// How one typed element of a multi-valued attribute (a work e-mail) is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ElementStyle {
     /// `emails[type eq "work"].value`.
@@ -375,7 +375,7 @@ pub enum ElementStyle {
 }
 
 /// How a value is taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClearStyle {
     /// A `remove` operation.
@@ -389,7 +389,7 @@ pub enum ClearStyle {
 }
 
 /// What becomes of the resource when `active` turns false.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InactiveEffect {
     /// It stays, switched off.
@@ -401,7 +401,7 @@ pub enum InactiveEffect {
 }
 
 /// What DELETE does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteEffect {
     /// Deletes.
@@ -415,7 +415,7 @@ pub enum DeleteEffect {
 }
 
 /// How the `role` attribute looks on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleShape {
     /// A plain value at `role_path`.
@@ -498,7 +498,7 @@ impl Default for UserWire {
 }
 
 /// How much of groups the app lets a client do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupSupport {
     /// Create, rename, delete, members.
@@ -510,7 +510,7 @@ pub enum GroupSupport {
 }
 
 /// How members are removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberRemove {
     /// `remove` with `members[value eq "…"]`, one operation a member (RFC 7644 §3.5.2.2).
@@ -522,7 +522,7 @@ pub enum MemberRemove {
 }
 
 /// What stands in a member's `value`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberValue {
     /// The app's id (RFC 7643 §4.2).

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::forms::{Limit, Period, Schedule, Zone};
 use super::profile::{ProfileOverrides, RateSetting};
@@ -137,7 +137,7 @@ fn half_a_minute() -> u64 {
 }
 
 /// The LDAP products with known habits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum LdapPreset {
     /// OpenLDAP: `entryUUID`, `pwdAccountLockedTime`.
     #[default]
@@ -247,7 +247,7 @@ fn plain_scim() -> String {
 }
 
 /// What to do with an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Set `active` to false.
@@ -259,7 +259,7 @@ pub enum Fate {
 }
 
 /// What to do when an attribute that the app can't change has changed in the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnImmutableChange {
     /// Hold the person until somebody decides.
@@ -316,7 +316,7 @@ pub struct AttributeRule {
 }
 
 /// Who owns an attribute's value in the app (design decision 14).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Push {
     /// Kept equal to the directory.
@@ -381,7 +381,7 @@ impl JsonSchema for AttributeRule {
 }
 
 /// Whether an existing app group may be taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdoptGroups {
     /// A group with the same name (without case) is taken over.
@@ -391,7 +391,7 @@ pub enum AdoptGroups {
 }
 
 /// What becomes of an app group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupFate {
     /// Left as it is, no longer managed.
@@ -401,7 +401,7 @@ pub enum GroupFate {
 }
 
 /// What becomes of members of a managed group whom rosterd does not manage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ForeignMembers {
     /// They stay.

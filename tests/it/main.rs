@@ -7,6 +7,7 @@
 mod support;
 
 mod cli;
+mod docs;
 mod ldap;
 mod ldap_faults;
 mod rig;

@@ -42,7 +42,9 @@ def read_all(base, endpoint, token):
         # Some apps answer a page past the end with rows again, so a page without news is an end too.
         if len(by_id) >= page["totalResults"] or len(by_id) == known:
             break
-        page = get(f"{url}?startIndex={len(by_id) + 1}", token)
+        # Where pages are so small that hundreds would be needed, larger ones are asked for; an app may ignore it.
+        count = "&count=1000" if page["totalResults"] > 10 * len(page["Resources"]) else ""
+        page = get(f"{url}?startIndex={len(by_id) + 1}{count}", token)
     if len(by_id) != page["totalResults"]:
         sys.exit(f"{url}: {page['totalResults']} announced, {len(by_id)} read")
     return list(by_id.values())

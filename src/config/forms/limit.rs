@@ -68,6 +68,13 @@ impl fmt::Display for Limit {
     }
 }
 
+/// As it is written in a file: for the documented defaults.
+impl serde::Serialize for Limit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 const HINT: &str = "write `10%`, `10%, at least 3, at most 200`, a whole number, or `none`";
 
 impl TextForm for Limit {

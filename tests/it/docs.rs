@@ -1,0 +1,77 @@
+//! What the documentation says is true: its commands run, its names exist.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::rosterd::Rosterd;
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// The blocks fenced as "sh tested".
+fn tested_blocks(text: &str) -> Vec<String> {
+    text.split("```sh tested\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
+    let rosterd = Rosterd::new();
+    let folder = rosterd.path().join("empty");
+    std::fs::create_dir(&folder).unwrap();
+    let blocks = tested_blocks(&read("README.md"));
+    assert_eq!(blocks.len(), 1);
+    let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // The reader waits a moment between two pasted lines; the script waits until the app answers.
+    let wait =
+        format!("for i in $(seq 200); do (: > /dev/tcp/127.0.0.1/{port}) 2>/dev/null && break; sleep 0.05; done");
+    let script = blocks[0].replace("18080", &port.to_string()).replace("sandbox=$!", &format!("sandbox=$!\n{wait}"));
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $sandbox 2>/dev/null || true' EXIT\n{script}")])
+        .current_dir(&folder)
+        .env_clear()
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(stdout.contains("in step: nothing to change, 0 calls to the app"), "{stdout}\n{stderr}");
+}
+
+#[test]
+fn every_page_that_is_linked_exists() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.contains("://") {
+                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
+                assert!(file.exists(), "{page} links to {link}, which does not exist");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_command_in_the_documentation_exists() {
+    let known: Vec<String> =
+        rosterd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for page in ["README.md", "docs/runbook.md", "docs/how-it-decides.md", "docs/how-it-fails.md", "docs/sources.md"] {
+        for rest in read(page).split("`rosterd ").skip(1) {
+            let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap();
+            // The README says of `run` that it is not there yet.
+            let exists = known.iter().any(|command| command == name) || name == "run" || name.starts_with('-');
+            assert!(exists, "{page} speaks of `rosterd {name}`");
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_files_is_documented() {
+    let page = read("docs/configuration.md");
+    assert_eq!(
+        page,
+        rosterd::config::reference::markdown(),
+        "run `cargo run -- schema reference > docs/configuration.md`"
+    );
+}
