@@ -112,6 +112,11 @@ impl<'t> Document<'t> {
             .map_err(|error| Box::new(self.at(error.span().unwrap_or(0..0), Level::Error, error.message(), None)))
     }
 
+    /// Reads the value at a path by itself, if it is there and right.
+    pub(crate) fn read_at<T: serde::de::DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        T::deserialize(toml::de::ValueDeserializer::from(self.get(path)?.clone())).ok()
+    }
+
     /// A diagnostic about some bytes of this file.
     pub(super) fn at(
         &self,

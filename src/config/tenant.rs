@@ -94,29 +94,30 @@ pub struct LdapTable {
     #[schemars(length(min = 1))]
     pub user_base: Option<String>,
     /// Which entries are people; the preset's filter if left out.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "ldap-filter"))]
     pub user_filter: Option<String>,
     /// Where groups are, if narrower than `base`.
     #[schemars(length(min = 1))]
     pub group_base: Option<String>,
     /// Which entries are groups; the preset's filter if left out.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "ldap-filter"))]
     pub group_filter: Option<String>,
     /// The attribute with the immutable id; the preset's (`entryUUID`, `nsUniqueId`, `objectGUID`) if left out.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "ldap-attribute"))]
     pub id_attribute: Option<String>,
     /// The attributes of people that mappings and filters may use, besides the preset's.
     #[serde(default)]
-    #[schemars(inner(length(min = 1)))]
+    #[schemars(schema_with = "ldap_attributes")]
     pub attributes: Vec<String>,
     /// The attribute with a group's name; `cn` if left out.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "ldap-attribute"))]
     pub group_name: Option<String>,
     /// The attributes that hold members; the preset's if left out.
-    #[schemars(length(min = 1), inner(length(min = 1)))]
+    #[serde(default)]
+    #[schemars(schema_with = "ldap_attributes", extend("minItems" = 1))]
     pub member_attributes: Option<Vec<String>>,
     /// An LDAP filter for people who are to count as suspended, besides what the preset knows.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("format" = "ldap-filter"))]
     pub suspended_filter: Option<String>,
     /// Entries a page (RFC 2696), 1 to 5,000.
     #[serde(default = "page_of_ldap")]
@@ -126,6 +127,11 @@ pub struct LdapTable {
     #[serde(default = "half_a_minute")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_secs: u64,
+}
+
+/// Names of LDAP attributes.
+fn ldap_attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "ldap-attribute" } })
 }
 
 fn page_of_ldap() -> u32 {

@@ -499,3 +499,74 @@ proptest::proptest! {
         render(&read(&text).1, true);
     }
 }
+
+/// A file of the tree, beside the sources.
+fn in_the_tree(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn the_editor_schema_in_the_tree_is_fresh() {
+    let kept = std::fs::read_to_string(in_the_tree("config/schema.json")).unwrap_or_default();
+    assert!(
+        kept == schema::text(Kind::Tenant),
+        "the schema is stale; run: cargo run -- schema tenant > config/schema.json"
+    );
+}
+
+/// The keys of every table that a schema describes, those of a profile apart.
+fn keys(schema: &Json) -> Vec<String> {
+    let of_profiles = schema::of(Kind::Profile)["$defs"].as_object().unwrap();
+    let own = schema["$defs"].as_object().into_iter().flatten().filter(|(name, _)| {
+        !of_profiles.contains_key(*name) && !matches!(name.as_str(), "Profile" | "SecretRef" | "GroupPattern")
+    });
+    let tables = own.map(|(_, table)| table).chain([schema]);
+    tables.filter_map(|table| table["properties"].as_object()).flat_map(|keys| keys.keys().cloned()).collect()
+}
+
+#[test]
+fn the_sample_files_are_right_and_show_every_key() {
+    for (path, kind) in [("config/rosterd.toml", Kind::Config), ("config/tenants/example.toml", Kind::Tenant)] {
+        let source = load::read_text(&in_the_tree(path)).unwrap();
+        let mut found = Vec::new();
+        let document = Document::parse(&source, &mut found);
+        match kind {
+            Kind::Config => drop(load::global(&document, &mut found)),
+            _ => drop(load::tenant(&document, &mut found)),
+        }
+        assert_eq!(render(&found, false), "");
+        for key in keys(schema::of(kind)) {
+            assert!(source.text().lines().any(|line| shows(line, &key)), "{path} does not show `{key}`");
+        }
+    }
+}
+
+/// Whether a line, commented out or not, is `key = …` or the header of a table that the key names.
+fn shows(line: &str, key: &str) -> bool {
+    let line = line.trim_start_matches("# ");
+    match line.strip_prefix('[').and_then(|header| header.split_once(']')) {
+        Some((header, _)) => header.split('.').any(|part| part == key),
+        None => line.split('=').next().is_some_and(|name| name.trim() == key),
+    }
+}
+
+#[test]
+fn the_commented_keys_of_the_sample_are_right_too() {
+    let text = std::fs::read_to_string(in_the_tree("config/tenants/example.toml")).unwrap();
+    let (_, one_source) = text.split_once("[source.ldap]").unwrap();
+    let live: String = one_source
+        .lines()
+        // The other directory and what excludes what is written are not both possible.
+        .filter(|line| {
+            !["# [source.file]", "# path", "# delimiter", "# start_tls", "# allow_"]
+                .iter()
+                .any(|no| line.starts_with(no))
+        })
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with('[')).unwrap_or(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    // A table that was commented out ends the table it stands in; what follows belongs to it.
+    assert_eq!(shown(&format!("[source.ldap]{live}")), "");
+}

@@ -12,34 +12,50 @@ use toml::de::DeValue;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
-use crate::config::tenant::{AttributeRule, GroupsTable, LdapPreset, Push};
+use crate::config::tenant::{AttributeRule, GroupsTable, LdapPreset, LdapTable, Push};
 use crate::mapping::{Filter, GroupName, KnownAttributes, Mapping, RuleProblem, Where, default_rules};
-use crate::source::{file, ldap};
+use crate::source::{SourceError, file, ldap};
 
-/// What is known of a directory before it is read.
+/// No names.
+const NOTHING: [&str; 0] = [];
+
+/// What is known of a directory before it is read. Any directory may hold more.
 pub(super) struct Known {
     /// The name under which the mapping room keeps default rules.
-    pub(super) product: &'static str,
-    pub(super) attributes: KnownAttributes,
-    pub(super) sample: Map<String, Json>,
+    product: &'static str,
+    people: KnownAttributes,
+    groups: KnownAttributes,
+    sample: Map<String, Json>,
 }
 
 impl Known {
     /// Of a file: what its first people have.
     pub(super) fn of_file(path: &std::path::Path, delimiter: u8) -> Self {
         let seen = file::sample(path, delimiter);
-        Self { product: "file", attributes: KnownAttributes::open(seen.names), sample: seen.person }
+        let (people, groups) = (KnownAttributes::open(seen.names), KnownAttributes::open(NOTHING));
+        Self { product: "file", people, groups, sample: seen.person }
     }
 
     /// Of an LDAP directory: the product's usual attributes and those that the operator names.
-    pub(super) fn of_ldap(preset: LdapPreset, named: &[String]) -> Self {
-        let product = match preset {
+    ///
+    /// # Errors
+    /// What the source says of a table that can't be asked with.
+    pub(super) fn of_ldap(table: &LdapTable) -> Result<Self, SourceError> {
+        let product = match table.preset {
             LdapPreset::OpenLdap => "openldap",
             LdapPreset::Ds389 => "389ds",
             LdapPreset::ActiveDirectory => "ad",
         };
-        let names = ldap::usual_attributes(preset).map(str::to_owned).chain(named.iter().cloned());
-        Self { product, attributes: KnownAttributes::open(names), sample: Map::new() }
+        let names = ldap::record_names(table)?;
+        let groups = names.groups.into_iter().chain(["name".to_owned()]);
+        let (people, groups) = (KnownAttributes::open(names.people), KnownAttributes::open(groups));
+        Ok(Self { product, people, groups, sample: Map::new() })
+    }
+
+    /// Of a directory whose table can't be read: no name is doubted.
+    pub(super) fn nothing() -> Self {
+        let (people, groups) = (KnownAttributes::open(NOTHING), KnownAttributes::open(NOTHING));
+        Self { product: "", people, groups, sample: Map::new() }
     }
 }
 
@@ -58,17 +74,22 @@ pub(super) fn compile(document: &Document<'_>, known: &Known, found: &mut Vec<Di
         Some(table) => {
             table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), rule(value.get_ref())?))).collect()
         }
-        None => default_rules(known.product, &known.attributes),
+        None if known.product.is_empty() => BTreeMap::new(),
+        None => default_rules(known.product, &known.people),
     };
-    let mapping = compile_mapping(document, known, &rules, found);
+    // Without a readable directory there are no default rules to judge.
+    let mapping = if rules.is_empty() && known.product.is_empty() {
+        None
+    } else {
+        compile_mapping(document, known, &rules, found)
+    };
     let filter = document.text_at(&["scope", "users"]).map(|text| {
-        let filter = Filter::compile(text, &known.attributes, &known.sample);
+        let filter = Filter::compile(text, &known.people, &known.sample);
         keep(document, filter, Filter::warnings, found)
     });
     let default = GroupsTable::default().display_name;
     let name = document.text_at(&["groups", "displayName"]).unwrap_or(&default);
-    // What groups have is known only for people's attributes; a group's own are open.
-    let name = GroupName::compile(name, &KnownAttributes::open(Vec::<String>::new()));
+    let name = GroupName::compile(name, &known.groups);
     let group_name = keep(document, name, GroupName::warnings, found);
     let filter = match filter {
         Some(None) => return None,
@@ -84,7 +105,7 @@ fn compile_mapping(
     rules: &BTreeMap<String, AttributeRule>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Mapping> {
-    keep(document, Mapping::compile(rules, &known.attributes, &known.sample), Mapping::warnings, found)
+    keep(document, Mapping::compile(rules, &known.people, &known.sample), Mapping::warnings, found)
 }
 
 /// Reports problems or warnings and hands on what was compiled.

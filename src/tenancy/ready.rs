@@ -8,7 +8,7 @@ use super::fit;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{Document, SourceText};
 use crate::config::profile::Profile;
-use crate::config::tenant::{GroupPattern, LdapPreset, SecretRef, TenantFile};
+use crate::config::tenant::{FileTable, GroupPattern, LdapTable, SecretRef, TenantFile};
 use crate::config::{forms, load, profiles, words};
 use crate::desired::GroupMatch;
 use crate::mapping::{Filter, GroupName, Mapping};
@@ -49,8 +49,8 @@ impl Tenant {
 pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagnostic>) -> Option<Tenant> {
     let document = Document::parse(&source, found);
     let file = load::tenant(&document, found);
-    let known = known(&document);
-    let expressions = known.and_then(|known| expressions::compile(&document, &known, found));
+    let known = known(&document, found);
+    let expressions = expressions::compile(&document, &known, found);
     let profile = profile(&document, file.as_ref(), found);
     let (Some(mut file), Some(expressions), Some(profile)) = (file, expressions, profile) else { return None };
     fit::check(&document, &file, &profile, &expressions.mapping, found);
@@ -73,25 +73,25 @@ fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {
     }
 }
 
-/// What is known of the directory, as far as its table can be read; `None` if there is no directory to know of.
-fn known(document: &Document<'_>) -> Option<Known> {
-    if document.table_at(&["source", "ldap"]).is_some() {
-        let preset = match document.text_at(&["source", "ldap", "preset"]) {
-            Some("389ds") => LdapPreset::Ds389,
-            Some("ad") => LdapPreset::ActiveDirectory,
-            _ => LdapPreset::OpenLdap,
-        };
-        let named = document.get(&["source", "ldap", "attributes"]).and_then(|node| node.get_ref().as_array());
-        let named: Vec<String> = named
-            .into_iter()
-            .flat_map(|list| list.iter())
-            .filter_map(|one| one.get_ref().as_str().map(str::to_owned))
-            .collect();
-        return Some(Known::of_ldap(preset, &named));
+/// What is known of the directory, as far as its table can be read.
+fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
+    const LDAP: [&str; 2] = ["source", "ldap"];
+    if let Some(table) = document.read_at::<LdapTable>(&LDAP) {
+        return Known::of_ldap(&table).unwrap_or_else(|error| {
+            // A mistake that the file's shape shows is told there, at its own place.
+            if !found.iter().any(Diagnostic::is_error) {
+                found.push(document.error(&LDAP, error.to_string(), "see the keys of `[source.ldap]`"));
+            }
+            Known::nothing()
+        });
     }
-    let path = document.text_at(&["source", "file", "path"])?;
-    let delimiter = document.text_at(&["source", "file", "delimiter"]).and_then(|text| text.bytes().next());
-    Some(Known::of_file(&beside(document.source().file(), path.as_ref()), delimiter.unwrap_or(b',')))
+    match document.read_at::<FileTable>(&["source", "file"]) {
+        Some(table) => {
+            let delimiter = u8::try_from(table.delimiter).unwrap_or(b',');
+            Known::of_file(&beside(document.source().file(), &table.path), delimiter)
+        }
+        None => Known::nothing(),
+    }
 }
 
 /// Finds the profile and reads it with the tenant's overrides.

@@ -134,6 +134,8 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
         "scim-attribute" => names::scim_attribute(text),
         "environment-variable" => names::environment_variable(text),
         "credential-name" => names::credential_name(text),
+        "ldap-attribute" => names::ldap_attribute(text),
+        "ldap-filter" => names::ldap_filter(text),
         "listen-address" => address::listen(text),
         _ => return None,
     })
@@ -193,7 +195,7 @@ mod tests {
         #[test]
         fn no_text_makes_a_form_panic(text in ".{0,60}") {
             for format in ["rate", "limit", "time-span", "schedule", "time-zone", "app-address", "ldap-address",
-                "scim-attribute", "environment-variable", "credential-name", "listen-address"] {
+                "scim-attribute", "environment-variable", "credential-name", "ldap-attribute", "ldap-filter", "listen-address"] {
                 proptest::prop_assert!(check(format, &text).is_some(), "{format}");
             }
         }

@@ -1,4 +1,4 @@
-//! Names that other systems give meaning to: SCIM attributes, environment variables, systemd credentials.
+//! Texts that other systems give meaning to: SCIM and LDAP attributes, LDAP filters, environment variables, credentials.
 
 use super::Misfit;
 use crate::model::Path;
@@ -39,6 +39,25 @@ pub(super) fn credential_name(text: &str) -> Result<(), Misfit> {
     ))
 }
 
+/// An attribute description of RFC 4512 §2.5: a name or a number, with options if need be.
+pub(super) fn ldap_attribute(text: &str) -> Result<(), Misfit> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';' | '=');
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(legal) {
+        return Ok(());
+    }
+    Err(Misfit::new(format!("{text:?} is not an LDAP attribute"), "such as `mail` or `departmentNumber`"))
+}
+
+/// A search filter of RFC 4515; the outer parentheses may be left out.
+pub(super) fn ldap_filter(text: &str) -> Result<(), Misfit> {
+    let text = text.trim();
+    let whole = if text.starts_with('(') { text.to_owned() } else { format!("({text})") };
+    ldap3::parse_filter(&whole).map(drop).map_err(|()| {
+        let hint = "such as `(&(objectClass=inetOrgPerson)(mail=*))`; of a value, ( ) * and \\ are written \\28 \\29 \\2a \\5c";
+        Misfit::new(format!("{text:?} is not an LDAP filter"), hint)
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
@@ -50,6 +69,18 @@ mod tests {
             assert!(credential_name(bad).is_err(), "{bad:?}");
         }
         assert!(credential_name("heap.token-2").is_ok());
+    }
+
+    #[test]
+    fn an_ldap_filter_and_an_attribute_are_what_the_rfcs_say() {
+        for good in ["(mail=*)", "mail=*", "(&(objectClass=user)(!(cn=a\\2ab)))"] {
+            assert!(ldap_filter(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "(mail=*", "mail", "(&(a=b)", "()"] {
+            assert!(ldap_filter(bad).is_err(), "{bad:?}");
+        }
+        assert!(ldap_attribute("member;range=0-1499").is_ok() && ldap_attribute("2.5.4.3").is_ok());
+        assert!(ldap_attribute("").is_err() && ldap_attribute("first name").is_err());
     }
 
     #[test]

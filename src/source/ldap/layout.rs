@@ -95,11 +95,6 @@ fn habits(preset: LdapPreset) -> Habits {
     }
 }
 
-/// What mappings find in every record of a product, and what is asked for without being named.
-pub(super) fn usual_attributes(preset: LdapPreset) -> impl Iterator<Item = &'static str> {
-    OWN_KEYS.iter().chain(habits(preset).attributes).copied()
-}
-
 /// Everything that one directory is asked for.
 #[derive(Debug)]
 pub(super) struct Layout {

@@ -28,7 +28,7 @@ use self::connection::{Address, Connection};
 use self::layout::Layout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
-use crate::config::tenant::{LdapPreset, LdapTable};
+use crate::config::tenant::LdapTable;
 use crate::model::SourceId;
 use crate::progress::Progress;
 
@@ -39,11 +39,6 @@ pub struct LdapSource {
     bind_dn: String,
     password: zeroize::Zeroizing<String>,
     clock: Arc<dyn Clock>,
-}
-
-/// The attributes of people that are asked for without being named, for a preset. Others may exist.
-pub fn usual_attributes(preset: LdapPreset) -> impl Iterator<Item = &'static str> {
-    layout::usual_attributes(preset)
 }
 
 impl LdapSource {
