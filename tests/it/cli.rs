@@ -86,7 +86,10 @@ impl Desk {
 
     fn user_names(&self) -> Vec<String> {
         let list = self.app("/Users");
-        list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned()).collect()
+        let names = list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
     }
 }
 
@@ -363,9 +366,7 @@ fn i3_a_lost_answer_makes_no_second_account() {
     desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Truncate);
     let report = desk.sync(0);
     assert_eq!(report["failed"], 0, "{report:#}");
-    let mut names = desk.user_names();
-    names.sort();
-    assert_eq!(names, ["ann", "bob", "cid"], "the app takes duplicates, and there are none");
+    assert_eq!(desk.user_names(), ["ann", "bob", "cid"], "the app takes duplicates, and there are none");
 }
 
 #[test]
@@ -386,9 +387,7 @@ fn i8_a_kill_in_the_middle_loses_nothing_and_doubles_nobody() {
     first.signal("KILL");
     drop(first);
     desk.sync(0);
-    let mut names = desk.user_names();
-    names.sort();
-    assert_eq!(names, ["ann", "bob", "cid"]);
+    assert_eq!(desk.user_names(), ["ann", "bob", "cid"]);
     desk.proxy.forget();
     desk.sync(0);
     assert!(desk.proxy.calls().is_empty());
