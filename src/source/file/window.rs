@@ -9,11 +9,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-/// So much is read at once.
+/// So much is read at once. With less than a sixteenth of it at hand more is read before a value is begun, so that few values
+/// are parsed twice.
 const WINDOW: usize = 1 << 20;
-
-/// With less than this at hand more is read before a value is begun: few values are parsed twice.
-const LOW: usize = 1 << 16;
 
 /// A single entry that is longer is not believed: a quotation mark forgotten must not fill the memory.
 const LONGEST: usize = 1 << 30;
@@ -35,6 +33,7 @@ impl From<std::io::Error> for Fault {
 
 pub(super) struct Window {
     file: File,
+    size: usize,
     text: String,
     /// The present place in `text`.
     at: usize,
@@ -48,8 +47,11 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn open(path: &Path) -> Result<Self, std::io::Error> {
-        let file = File::open(path)?;
-        Ok(Self { file, text: String::new(), at: 0, before: 0, half: Vec::new(), ended: false })
+        Ok(Self::over(File::open(path)?, WINDOW))
+    }
+
+    fn over(file: File, size: usize) -> Self {
+        Self { file, size, text: String::new(), at: 0, before: 0, half: Vec::new(), ended: false }
     }
 
     pub(super) fn metadata(&self) -> Result<Metadata, std::io::Error> {
@@ -107,7 +109,7 @@ impl Window {
     pub(super) fn value(&mut self, mut take: impl FnMut(&str) -> Result<usize, Stop>) -> Result<(), Fault> {
         self.peek()?;
         loop {
-            if self.text.len() - self.at < LOW && !self.ended {
+            if self.text.len() - self.at < self.size / 16 && !self.ended {
                 self.read_on()?;
             }
             let text = self.text.get(self.at..).unwrap_or_default();
@@ -161,19 +163,22 @@ impl Window {
         bytes.drain(..self.at);
         self.before += std::mem::take(&mut self.at) as u64;
         bytes.append(&mut self.half);
-        let more = bytes.len().max(WINDOW - LOW);
+        let more = bytes.len().max(self.size);
         bytes.reserve(more);
         let got = (&mut self.file).take(more as u64).read_to_end(&mut bytes)?;
         self.ended = got < more;
-        self.text = String::from_utf8(bytes)
-            .or_else(|error| {
+        self.text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
                 let (valid, cut_off) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
+                if !cut_off || self.ended {
+                    return Err(Fault::At(self.before + valid as u64, "this is not UTF-8 text".to_owned()));
+                }
                 let mut bytes = error.into_bytes();
                 self.half = bytes.split_off(valid);
-                let text = String::from_utf8(bytes).unwrap_or_default();
-                if cut_off && !self.ended { Ok(text) } else { Err(valid) }
-            })
-            .map_err(|valid| Fault::At(self.before + valid as u64, "this is not UTF-8 text".to_owned()))?;
+                String::from_utf8(bytes).unwrap_or_default()
+            }
+        };
         if self.before == 0 && self.at == 0 && self.text.starts_with('\u{feff}') {
             self.at = '\u{feff}'.len_utf8();
         }
@@ -185,7 +190,7 @@ impl Window {
         self.file.rewind()?;
         let (mut line, mut column) = (1, 1);
         let mut bytes = (&mut self.file).take(place);
-        let mut buffer = vec![0; LOW];
+        let mut buffer = vec![0; self.size];
         loop {
             let got = bytes.read(&mut buffer)?;
             let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else { return Ok((line, column)) };
@@ -232,4 +237,111 @@ fn place_in(text: &str, error: &serde_json::Error) -> usize {
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn over(bytes: &[u8], size: usize) -> Window {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        Window::over(file, size)
+    }
+
+    /// Everything in a list of texts, read through a window of `size` bytes.
+    fn texts(bytes: &[u8], size: usize) -> Result<Vec<String>, (u64, String)> {
+        let mut window = over(bytes, size);
+        let mut all = Vec::new();
+        let read = window.list("texts", |text| {
+            let (value, raw) = first::<String>(text)?;
+            all.push(value);
+            Ok(raw.len())
+        });
+        let rest = read.and_then(|()| window.peek());
+        match rest {
+            Ok(rest) => {
+                assert_eq!(rest, None);
+                Ok(all)
+            }
+            Err(Fault::At(place, message)) => Err((place, message)),
+            Err(Fault::Io(error)) => panic!("{error}"),
+        }
+    }
+
+    const LIST: &str = " [ \"\", \"a\" ,\n\"zwölf Boxkämpfer\", \"\\ud83d\\ude00 \\\"…\", \"😀😀😀😀😀😀😀😀\" ]\r\n";
+
+    #[test]
+    fn a_window_of_any_size_shows_the_same() {
+        let whole: Vec<String> = serde_json::from_str(LIST).unwrap();
+        for size in 1..=LIST.len() + 1 {
+            assert_eq!(texts(LIST.as_bytes(), size).unwrap(), whole, "window of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn i2_a_text_cut_anywhere_is_a_fault_in_a_window_of_any_size() {
+        let end = LIST.trim_end().len();
+        for size in 1..=LIST.len() + 1 {
+            for cut in 0..end {
+                assert!(texts(&LIST.as_bytes()[..cut], size).is_err(), "window of {size} bytes, cut after {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_has_the_same_place_in_a_window_of_any_size() {
+        for (bytes, place, part) in [
+            (&b"[\"a\", 7, \"b\"]"[..], 6, "invalid type"),
+            (b"[\"a\" \"b\"]", 5, "expected `,` or `]`"),
+            (b"[\"a\",]", 5, "expected value"),
+            (b"[\"a\", \"\xff\"]", 7, "not UTF-8"),
+            (b"[\"a\", \"\xe2\x82", 7, "not UTF-8"),
+            (b"{}", 0, "expected a list of texts"),
+            (b"", 0, "the file ends where a list of texts was expected"),
+        ] {
+            for size in 1..=bytes.len() + 1 {
+                let (at, message) = texts(bytes, size).unwrap_err();
+                assert!(message.contains(part), "{message}");
+                assert_eq!(at, place, "{message}, window of {size} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn going_back_shows_the_same_again() {
+        let text = "{\"k\": [1, {\"a\": [2]}, \"x\"], \"l\": 12345678}";
+        for size in 1..=text.len() {
+            let mut window = over(text.as_bytes(), size);
+            window.expect(b"{", "").unwrap();
+            window.skip().unwrap();
+            window.expect(b":", "").unwrap();
+            let list = window.place();
+            window.skip().unwrap();
+            window.expect(b",", "").unwrap();
+            window.jump(list).unwrap();
+            let mut parts = Vec::new();
+            window
+                .list("anything", |text| {
+                    let (value, raw) = first::<serde_json::Value>(text)?;
+                    parts.push(value);
+                    Ok(raw.len())
+                })
+                .unwrap();
+            assert_eq!(parts, [serde_json::json!(1), serde_json::json!({"a": [2]}), serde_json::json!("x")]);
+            assert_eq!(window.expect(b",", "").unwrap(), b',');
+        }
+    }
+
+    #[test]
+    fn a_place_has_a_line_and_a_column() {
+        let mut window = over(b"ab\n\nc", 2);
+        for (place, line, column) in [(0, 1, 1), (2, 1, 3), (3, 2, 1), (4, 3, 1), (5, 3, 2), (99, 3, 2)] {
+            assert_eq!(window.line_and_column(place).unwrap(), (line, column));
+        }
+    }
 }
