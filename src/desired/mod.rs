@@ -165,6 +165,11 @@ fn direct_members(group: &GroupRow) -> Vec<UserIx> {
     members
 }
 
+/// What a member adds to a group's fingerprint.
+fn mark(snapshot: &Snapshot, member: UserIx) -> u64 {
+    xxh3_64_with_seed(&snapshot.id_hash(member).to_le_bytes(), snapshot.standing(member) as u64 + 1)
+}
+
 impl Desired<'_> {
     fn narrow(&mut self, filter: &PersonFilter<'_>) {
         let candidates: Vec<usize> = self.assigned.iter().collect();
@@ -181,14 +186,15 @@ impl Desired<'_> {
     }
 
     fn finish_groups(&mut self) {
+        // Most people are in several groups: what they add to a fingerprint is worked out once.
+        let marks: Vec<u64> = self.snapshot.users().map(|user| mark(self.snapshot, user)).collect();
         let mut by_name: HashMap<String, usize> = HashMap::with_capacity(self.groups.len());
         let mut twins = Vec::new();
         for (at, group) in self.groups.iter_mut().enumerate() {
             group.members.retain(|member| self.assigned.contains(member.0 as usize));
             group.fingerprint =
                 group.members.iter().fold(xxh3_64_with_seed(group.name.as_bytes(), 0), |sum, &member| {
-                    let standing = self.snapshot.standing(member) as u64;
-                    sum.wrapping_add(xxh3_64_with_seed(&self.snapshot.id_hash(member).to_le_bytes(), standing + 1))
+                    sum.wrapping_add(marks.get(member.0 as usize).copied().unwrap_or_default())
                 });
             if let Some(&earlier) = by_name.get(&fold(&group.name)) {
                 twins.push((earlier, at));

@@ -11,6 +11,7 @@
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
 
 pub mod file;
+mod ids;
 pub mod ldap;
 mod reading;
 mod snapshot;

@@ -1,13 +1,9 @@
 //! A reading under way. In: pages of people, groups and members. Out: a [`Snapshot`], if and only if it proves complete.
 
-use std::sync::Arc;
-
 use super::Snapshot;
-use super::snapshot::{GroupIx, GroupRow, Span, Store, UserIx};
+use super::ids::NotNew;
+use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
 use crate::model::{SourceId, Standing};
-
-/// Bytes of one arena block. Big enough that a million people make few allocations, small enough not to waste memory.
-const BLOCK_BYTES: usize = 4 << 20;
 
 /// How many examples of a finding are kept for messages.
 const EXAMPLES: usize = 5;
@@ -135,42 +131,28 @@ impl Reading {
         }
     }
 
-    /// Keeps a whole buffer, so that [`Reading::user_in`] can point into it without copying.
-    pub fn keep(&mut self, bytes: Arc<Vec<u8>>) -> Kept {
-        Kept { block: self.store.keep(Arc::clone(&bytes)), bytes }
-    }
-
     /// Takes a person over. The same record twice (pages that shifted) is folded; two records for one id is a fault.
     pub fn user(&mut self, entry: UserEntry<'_>) -> UserIx {
-        if let Some(ix) = self.seen(entry) {
-            return ix;
-        }
-        let span = self.store.write(entry.record.as_bytes(), BLOCK_BYTES);
-        self.add(entry, span)
+        self.add_user(entry).unwrap_or_else(|ix| {
+            if self.store.record(ix) != entry.record || self.store.standing(ix) != entry.standing {
+                self.fault(Incomplete::Twice { id: entry.id.to_owned() });
+            }
+            ix
+        })
     }
 
-    /// As [`Reading::user`], for a record that lies inside a kept buffer.
-    pub fn user_in(&mut self, kept: &Kept, entry: UserEntry<'_>) -> UserIx {
-        if let Some(ix) = self.seen(entry) {
-            return ix;
-        }
-        let span = kept.span_of(entry.record).unwrap_or_else(|| self.store.write(entry.record.as_bytes(), BLOCK_BYTES));
-        self.add(entry, span)
+    /// As [`Reading::user`], where nobody may come twice; `None` if the id has come before.
+    pub fn new_user(&mut self, entry: UserEntry<'_>) -> Option<UserIx> {
+        self.add_user(entry).ok()
     }
 
-    fn seen(&mut self, entry: UserEntry<'_>) -> Option<UserIx> {
-        let ix = self.store.find_user(entry.id)?;
-        if self.store.record(ix) != entry.record || self.store.standing(ix) != entry.standing {
-            self.fault(Incomplete::Twice { id: entry.id.to_owned() });
-        }
-        Some(ix)
-    }
-
-    fn add(&mut self, entry: UserEntry<'_>, span: Option<Span>) -> UserIx {
-        let ix = span.and_then(|span| self.store.add_user(entry.id, span, entry.record, entry.standing, entry.direct));
-        ix.unwrap_or_else(|| {
-            self.fault(Incomplete::TooLarge("more than 4 billion bytes or people"));
-            UserIx(0)
+    fn add_user(&mut self, entry: UserEntry<'_>) -> Result<UserIx, UserIx> {
+        self.store.add_user(entry).or_else(|not_new| match not_new {
+            NotNew::Known(ix) => Err(UserIx(ix)),
+            NotNew::Full => {
+                self.fault(Incomplete::TooLarge("more than 4 billion bytes of ids, or people"));
+                Ok(UserIx(0))
+            }
         })
     }
 
@@ -191,13 +173,7 @@ impl Reading {
 
     /// Takes a group over; members follow. A group that comes twice is a fault unless it is the same in name.
     pub fn group(&mut self, entry: GroupEntry<'_>) -> GroupIx {
-        if let Some(ix) = self.store.find_group(entry.id) {
-            if self.store.groups.get(ix.0 as usize).is_some_and(|row| row.name.as_ref() != entry.name) {
-                self.fault(Incomplete::Twice { id: entry.id.to_owned() });
-            }
-            return ix;
-        }
-        self.store.add_group(GroupRow {
+        let row = GroupRow {
             id: SourceId::new(entry.id),
             name: entry.name.into(),
             record: entry.record.into(),
@@ -205,15 +181,35 @@ impl Reading {
             unread: None,
             members: Vec::new(),
             subgroups: Vec::new(),
-        })
+        };
+        match self.store.add_group(row) {
+            Ok(ix) => ix,
+            Err(NotNew::Known(ix)) => {
+                if self.store.groups.get(ix as usize).is_some_and(|row| row.name.as_ref() != entry.name) {
+                    self.fault(Incomplete::Twice { id: entry.id.to_owned() });
+                }
+                GroupIx(ix)
+            }
+            Err(NotNew::Full) => {
+                self.fault(Incomplete::TooLarge("more than 4 billion bytes of ids, or groups"));
+                GroupIx(0)
+            }
+        }
     }
 
     /// Adds a member by id: a person already read, or else a group or an id that leads nowhere, told apart at the end.
     pub fn member(&mut self, group: GroupIx, id: &str) {
-        match self.store.find_user(id) {
-            Some(user) => self.member_user(group, user),
+        self.members(group, &[id]);
+    }
+
+    /// Adds many members by id; faster than one by one.
+    pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) {
+        let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return };
+        row.members.reserve(ids.len());
+        self.store.user_ids.find_all(ids, |id, user| match user {
+            Some(user) => row.members.push(UserIx(user)),
             None => self.unresolved.push((group, id.into())),
-        }
+        });
     }
 
     /// Adds a member that is a person already read.
@@ -281,22 +277,5 @@ impl Reading {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),
         }
-    }
-}
-
-/// A buffer that the reading keeps alive.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    block: Option<u32>,
-    bytes: Arc<Vec<u8>>,
-}
-
-impl Kept {
-    /// Where `text` lies inside the buffer; `None` if it is not part of it.
-    fn span_of(&self, text: &str) -> Option<Option<Span>> {
-        let start = (text.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
-        (start + text.len() <= self.bytes.len()).then(|| {
-            Some(Span { block: self.block?, start: u32::try_from(start).ok()?, len: u32::try_from(text.len()).ok()? })
-        })
     }
 }

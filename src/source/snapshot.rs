@@ -3,12 +3,11 @@
 //! Made for a million people: ids and records lie in a few large blocks, people are numbered, members are numbers.
 //! Records stay JSON text and are parsed only for the people whose record changed.
 
-use std::sync::Arc;
-
-use hashbrown::HashTable;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::ids::{Ids, NotNew};
+use super::reading::UserEntry;
 use crate::model::{Counts, SourceId, Standing, fold};
 
 /// A person's number within one snapshot.
@@ -24,20 +23,16 @@ pub fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// Where a record's text lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) block: u32,
-    pub(super) start: u32,
-    pub(super) len: u32,
-}
+/// Bytes of one block of records. Big enough that a million people make few allocations, small enough not to waste memory.
+const BLOCK_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Clone, Copy)]
 struct UserRow {
-    id_hash: u64,
     fingerprint: u64,
-    id_end: u32,
-    record: Span,
+    /// Where the record lies.
+    block: u32,
+    start: u32,
+    len: u32,
     standing: Standing,
     direct: bool,
 }
@@ -64,87 +59,49 @@ pub struct GroupRow {
 /// The growing contents of a reading.
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    blocks: Vec<Arc<Vec<u8>>>,
-    open: Vec<u8>,
-    ids: String,
+    /// The records' texts, many to a block. A block is never moved once it is begun.
+    blocks: Vec<String>,
+    pub(super) user_ids: Ids,
     users: Vec<UserRow>,
-    by_id: HashTable<u32>,
+    pub(super) group_ids: Ids,
     pub(super) groups: Vec<GroupRow>,
-    group_by_id: HashTable<u32>,
 }
 
 impl Store {
-    pub(super) fn keep(&mut self, bytes: Arc<Vec<u8>>) -> Option<u32> {
-        self.seal();
-        self.blocks.push(bytes);
-        u32::try_from(self.blocks.len() - 1).ok()
+    /// Takes a new person in. After [`NotNew::Full`] the reading is lost.
+    pub(super) fn add_user(&mut self, entry: UserEntry<'_>) -> Result<UserIx, NotNew> {
+        let ix = self.user_ids.insert(entry.id)?;
+        let (block, start, len) = self.write(entry.record).ok_or(NotNew::Full)?;
+        let fingerprint = xxh3_64(entry.record.as_bytes());
+        self.users.push(UserRow { fingerprint, block, start, len, standing: entry.standing, direct: entry.direct });
+        Ok(UserIx(ix))
     }
 
-    fn seal(&mut self) {
-        if !self.open.is_empty() {
-            self.blocks.push(Arc::new(std::mem::take(&mut self.open)));
+    fn write(&mut self, record: &str) -> Option<(u32, u32, u32)> {
+        let fits = |block: &String| block.len() + record.len() <= block.capacity();
+        if !self.blocks.last().is_some_and(fits) {
+            self.blocks.push(String::with_capacity(record.len().max(BLOCK_BYTES)));
         }
+        let block = u32::try_from(self.blocks.len() - 1).ok()?;
+        let text = self.blocks.last_mut()?;
+        let start = u32::try_from(text.len()).ok()?;
+        text.push_str(record);
+        Some((block, start, u32::try_from(record.len()).ok()?))
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8], block_bytes: usize) -> Option<Span> {
-        if self.open.len() + bytes.len() > block_bytes {
-            self.seal();
-        }
-        if self.open.capacity() == 0 {
-            self.open.reserve(block_bytes.max(bytes.len()));
-        }
-        let start = u32::try_from(self.open.len()).ok()?;
-        self.open.extend_from_slice(bytes);
-        Some(Span { block: u32::try_from(self.blocks.len()).ok()?, start, len: u32::try_from(bytes.len()).ok()? })
-    }
-
-    pub(super) fn add_user(
-        &mut self,
-        id: &str,
-        record: Span,
-        text: &str,
-        standing: Standing,
-        direct: bool,
-    ) -> Option<UserIx> {
-        let ix = u32::try_from(self.users.len()).ok()?;
-        self.ids.push_str(id);
-        let hash = id_hash(id);
-        self.users.push(UserRow {
-            id_hash: hash,
-            fingerprint: xxh3_64(text.as_bytes()),
-            id_end: u32::try_from(self.ids.len()).ok()?,
-            record,
-            standing,
-            direct,
-        });
-        self.by_id.insert_unique(hash, ix, |&at| self.users.get(at as usize).map_or(0, |row| row.id_hash));
-        Some(UserIx(ix))
-    }
-
-    pub(super) fn add_group(&mut self, row: GroupRow) -> GroupIx {
-        let ix = self.groups.len() as u32;
-        let hash = id_hash(row.id.as_str());
+    /// Takes a new group in.
+    pub(super) fn add_group(&mut self, row: GroupRow) -> Result<GroupIx, NotNew> {
+        let ix = self.group_ids.insert(row.id.as_str())?;
         self.groups.push(row);
-        self.group_by_id
-            .insert_unique(hash, ix, |&at| self.groups.get(at as usize).map_or(0, |row| id_hash(row.id.as_str())));
-        GroupIx(ix)
-    }
-
-    fn id(&self, ix: u32) -> &str {
-        let at = ix as usize;
-        let start = at.checked_sub(1).and_then(|before| self.users.get(before)).map_or(0, |row| row.id_end);
-        let end = self.users.get(at).map_or(0, |row| row.id_end);
-        self.ids.get(start as usize..end as usize).unwrap_or_default()
+        Ok(GroupIx(ix))
     }
 
     pub(super) fn find_user(&self, id: &str) -> Option<UserIx> {
-        self.by_id.find(id_hash(id), |&at| self.id(at) == id).map(|&at| UserIx(at))
+        self.user_ids.find(id).map(UserIx)
     }
 
     pub(super) fn find_group(&self, id: &str) -> Option<GroupIx> {
-        self.group_by_id
-            .find(id_hash(id), |&at| self.groups.get(at as usize).is_some_and(|row| row.id.as_str() == id))
-            .map(|&at| GroupIx(at))
+        self.group_ids.find(id).map(GroupIx)
     }
 
     pub(super) fn user_count(&self) -> usize {
@@ -156,13 +113,11 @@ impl Store {
     }
 
     pub(super) fn record(&self, ix: UserIx) -> &str {
-        let Some(row) = self.users.get(ix.0 as usize) else { return "{}" };
-        let block = match self.blocks.get(row.record.block as usize) {
-            Some(block) => block.as_slice(),
-            None => &self.open,
-        };
-        let (start, len) = (row.record.start as usize, row.record.len as usize);
-        block.get(start..start + len).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("{}")
+        let text = self.users.get(ix.0 as usize).and_then(|row| {
+            let (start, len) = (row.start as usize, row.len as usize);
+            self.blocks.get(row.block as usize)?.get(start..start + len)
+        });
+        text.unwrap_or("{}")
     }
 }
 
@@ -176,8 +131,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(mut store: Store, dangling: u64, dangling_examples: Vec<Box<str>>) -> Self {
-        store.seal();
+    pub(super) fn new(store: Store, dangling: u64, dangling_examples: Vec<Box<str>>) -> Self {
         let counts = Counts {
             users: store.users.len() as u64,
             groups: store.groups.len() as u64,
@@ -208,12 +162,12 @@ impl Snapshot {
 
     /// A person's id.
     pub fn id(&self, user: UserIx) -> &str {
-        self.store.id(user.0)
+        self.store.user_ids.text(user.0)
     }
 
-    /// The hash of a person's id (see [`id_hash`]), kept because everything compares by it.
+    /// The hash of a person's id (see [`id_hash`]).
     pub fn id_hash(&self, user: UserIx) -> u64 {
-        self.store.users.get(user.0 as usize).map_or(0, |row| row.id_hash)
+        id_hash(self.id(user))
     }
 
     /// A number that changes when the person's record changes.

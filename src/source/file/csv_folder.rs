@@ -3,28 +3,31 @@
 //! `users.csv` has a column `id`; `active` and `assigned` are understood; every other column is an attribute, and an empty cell
 //! is no value. `groups.csv` has `id`, `name` and may have `assigned`. `members.csv` has `group_id` and `user_id`.
 
+use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
-use super::read_stable;
+use super::unchanged;
 use crate::model::Standing;
 use crate::progress::Progress;
 
-/// One CSV file in memory with its header.
+/// One CSV file with its header.
 struct Table {
     path: PathBuf,
+    before: Metadata,
     header: Vec<String>,
-    rows: csv::Reader<std::io::Cursor<Vec<u8>>>,
+    rows: csv::Reader<File>,
 }
 
 impl Table {
     fn open(path: PathBuf, delimiter: u8, needed: &[&str]) -> Result<Self, SourceError> {
-        let bytes = read_stable(&path)?;
-        let bytes = std::sync::Arc::try_unwrap(bytes).unwrap_or_else(|shared| shared.as_ref().clone());
-        let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(std::io::Cursor::new(bytes));
+        let file = File::open(&path)
+            .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
+        let before = file.metadata().map_err(|error| unreadable(&path, &error))?;
+        let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(file);
         let header: Vec<String> =
             rows.headers().map_err(|error| fault(&path, &error))?.iter().map(|name| name.trim().to_owned()).collect();
         for (at, name) in header.iter().enumerate() {
@@ -44,7 +47,7 @@ impl Table {
                 )));
             }
         }
-        Ok(Self { path, header, rows })
+        Ok(Self { path, before, header, rows })
     }
 
     fn each(mut self, mut row: impl FnMut(&[String], &StringRecord) -> Result<(), String>) -> Result<u64, SourceError> {
@@ -57,8 +60,14 @@ impl Table {
             })?;
             count += 1;
         }
+        let after = self.rows.get_ref().metadata().map_err(|error| unreadable(&self.path, &error))?;
+        unchanged(&self.path, &self.before, &after)?;
         Ok(count)
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
+    SourceError::Settings(format!("reading {}: {error}", path.display()))
 }
 
 fn fault(path: &Path, error: &csv::Error) -> SourceError {
@@ -67,6 +76,7 @@ fn fault(path: &Path, error: &csv::Error) -> SourceError {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("this row has {len} cells, the header has {expected_len}")
         }
+        csv::ErrorKind::Io(error) => return unreadable(path, error),
         csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8 text".to_owned(),
         _ => error.to_string(),
     };
@@ -121,9 +131,6 @@ pub(super) fn read(
 
 fn user(reading: &mut Reading, header: &[String], row: &StringRecord) -> Result<(), String> {
     let id = cell(header, row, "id").ok_or("the id is empty")?;
-    if reading.find_user(id).is_some() {
-        return Err(format!("the id {id:?} stands twice in this file"));
-    }
     let standing = if flag(header, row, "active", true)? { Standing::Active } else { Standing::Suspended };
     let direct = flag(header, row, "assigned", false)?;
     let record: Map<String, Value> = header
@@ -133,8 +140,8 @@ fn user(reading: &mut Reading, header: &[String], row: &StringRecord) -> Result<
         .map(|(name, text)| (name.clone(), Value::from(text)))
         .collect();
     let record = Value::Object(record).to_string();
-    reading.user(UserEntry { id, record: &record, standing, direct });
-    Ok(())
+    let entry = UserEntry { id, record: &record, standing, direct };
+    reading.new_user(entry).map(drop).ok_or_else(|| format!("the id {id:?} stands twice in this file"))
 }
 
 fn group(reading: &mut Reading, header: &[String], row: &StringRecord) -> Result<(), String> {

@@ -1,152 +1,136 @@
-//! The JSON document. In: bytes. Out: entries in a reading, or the place of the first fault.
-//!
-//! People are kept as slices of the file's own bytes: nothing is copied, and a record is parsed again only when it changed.
+//! The JSON document. In: a file. Out: entries in a reading, or the place of the first fault.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{self, Deserializer, Visitor};
 
-use super::super::reading::Kept;
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
-use super::{line_and_column, read_stable};
+use super::unchanged;
+use super::window::{Fault, Stop, Window, first};
 use crate::model::Standing;
 use crate::progress::Progress;
 
 pub(super) fn read(path: &Path, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
     progress.stage("reading the directory file", None);
-    let bytes = read_stable(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let (line, column) = line_and_column(&bytes, error.valid_up_to());
-        malformed(path, line, column, "this is not UTF-8 text")
-    })?;
-    let kept = reading.keep(std::sync::Arc::clone(&bytes));
-    let mut fault = None;
-    let mut document = serde_json::Deserializer::from_str(text);
-    let mut seed =
-        Document { reading, kept: &kept, text, groups_before_users: None, seen: [false; 2], fault: &mut fault };
-    let parsed = seed.by_ref().deserialize(&mut document).and_then(|()| document.end());
-    let deferred = seed.groups_before_users;
-    let parsed = match (parsed, deferred) {
-        (Ok(()), Some(groups)) => {
-            let at = offset_of(text, groups.get());
-            let mut groups_only = serde_json::Deserializer::from_str(groups.get());
-            let seed = Groups { reading, fault: &mut fault, text };
-            seed.deserialize(&mut groups_only).map_err(|error| Fault::of(&error, groups.get(), at))
-        }
-        (parsed, _) => parsed.map_err(|error| Fault::of(&error, text, 0)),
-    };
-    match (parsed, fault) {
-        (Ok(()), None) => Ok(()),
-        (_, Some(fault)) | (Err(fault), None) => {
-            let (line, column) = line_and_column(&bytes, fault.offset);
-            Err(malformed(path, line, column, &fault.message))
+    let failed = |error| SourceError::Settings(format!("reading {}: {error}", path.display()));
+    let mut window = Window::open(path)
+        .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
+    let before = window.metadata().map_err(failed)?;
+    match document(&mut window, reading) {
+        Ok(()) => {}
+        Err(Fault::Io(error)) => return Err(failed(error)),
+        Err(Fault::At(place, message)) => {
+            let (line, column) = window.line_and_column(place).map_err(failed)?;
+            return Err(SourceError::Malformed(format!("{}:{line}:{column}: {message}", path.display())));
         }
     }
+    unchanged(path, &before, &window.metadata().map_err(failed)?)
 }
 
-fn malformed(path: &Path, line: usize, column: usize, message: &str) -> SourceError {
-    SourceError::Malformed(format!("{}:{line}:{column}: {message}", path.display()))
+/// `{"users": […], "groups": […]}` in either order; other keys mean nothing here.
+fn document(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
+    let (mut users_seen, mut groups_at) = (false, None);
+    let mut groups_read = false;
+    window.expect(b"{", "a document {\"users\": […], \"groups\": […]}")?;
+    let mut empty = window.peek()? == Some(b'}');
+    loop {
+        if std::mem::take(&mut empty) {
+            window.expect(b"}", "`}`")?;
+            break;
+        }
+        let mut key = String::new();
+        window.value(|text| {
+            let (name, raw) = first::<Text<'_>>(text)?;
+            key = name.0.into_owned();
+            Ok(raw.len())
+        })?;
+        window.expect(b":", "`:`")?;
+        match key.as_str() {
+            "users" if users_seen => return Err(window.fault("duplicate field `users`")),
+            "groups" if groups_at.is_some() => return Err(window.fault("duplicate field `groups`")),
+            "users" => {
+                users(window, reading)?;
+                users_seen = true;
+            }
+            "groups" => {
+                groups_at = Some(window.place());
+                // Who of a group's members is a person can only be told once all people are known.
+                groups_read = users_seen;
+                if users_seen { groups(window, reading)? } else { window.skip()? }
+            }
+            _ => window.skip()?,
+        }
+        if window.expect(b",}", "`,` or `}`")? == b'}' {
+            break;
+        }
+    }
+    if window.peek()?.is_some() {
+        return Err(window.fault("the document ended before this"));
+    }
+    if !users_seen {
+        return Err(window.fault("missing field `users`"));
+    }
+    if let Some(place) = groups_at.filter(|_| !groups_read) {
+        window.jump(place)?;
+        groups(window, reading)?;
+    }
+    Ok(())
 }
 
-/// The first thing wrong, by its place in the whole file.
-struct Fault {
-    offset: usize,
-    message: String,
-}
+/// A text, without a copy wherever it stands in the file as it is.
+struct Text<'t>(Cow<'t, str>);
 
-impl Fault {
-    /// `error` was met in `part`, which begins at `start` of the file.
-    fn of(error: &serde_json::Error, part: &str, start: usize) -> Self {
-        let lines_before = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let offset = start + (lines_before + error.column().saturating_sub(1)).min(part.len());
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        Self { offset, message }
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
-fn offset_of(whole: &str, part: &str) -> usize {
-    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
-}
+impl<'de: 't, 't> Deserialize<'de> for Text<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'t> Visitor<'t> for Either {
+            type Value = Text<'t>;
 
-struct Document<'r, 't> {
-    reading: &'r mut Reading,
-    kept: &'r Kept,
-    text: &'t str,
-    /// Groups that stand before the users in the file: their members can only be told once the users are known.
-    groups_before_users: Option<&'t RawValue>,
-    seen: [bool; 2],
-    fault: &'r mut Option<Fault>,
-}
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
 
-impl<'r, 't> Document<'r, 't> {
-    fn by_ref(&mut self) -> &mut Self {
-        self
-    }
-}
+            fn visit_borrowed_str<E: de::Error>(self, text: &'t str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
 
-impl<'t> DeserializeSeed<'t> for &mut Document<'_, 't> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'t> Visitor<'t> for &mut Document<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a document {\"users\": […], \"groups\": […]}")
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'t, str>>()? {
-            match key.as_ref() {
-                "users" if std::mem::replace(&mut self.seen[0], true) => {
-                    return Err(de::Error::duplicate_field("users"));
-                }
-                "groups" if std::mem::replace(&mut self.seen[1], true) => {
-                    return Err(de::Error::duplicate_field("groups"));
-                }
-                "users" => map.next_value_seed(Users {
-                    reading: self.reading,
-                    kept: self.kept,
-                    text: self.text,
-                    fault: self.fault,
-                })?,
-                "groups" if self.seen[0] => {
-                    map.next_value_seed(Groups { reading: self.reading, fault: self.fault, text: self.text })?;
-                }
-                "groups" => self.groups_before_users = Some(map.next_value()?),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
-        if self.seen[0] { Ok(()) } else { Err(de::Error::missing_field("users")) }
+        deserializer.deserialize_str(Either)
     }
-}
-
-struct Users<'r, 't> {
-    reading: &'r mut Reading,
-    kept: &'r Kept,
-    text: &'t str,
-    fault: &'r mut Option<Fault>,
 }
 
 /// The keys of a person that mean something here; all others are attributes for the mapping.
 #[derive(Deserialize)]
 struct User<'t> {
     #[serde(borrow)]
-    id: Cow<'t, str>,
+    id: Text<'t>,
     #[serde(default = "yes")]
     active: bool,
     #[serde(default)]
+    assigned: bool,
+}
+
+#[derive(Deserialize)]
+struct Group<'t> {
+    #[serde(borrow)]
+    id: Text<'t>,
+    #[serde(borrow)]
+    name: Text<'t>,
+    #[serde(borrow, default)]
+    members: Vec<Text<'t>>,
+    #[serde(default = "yes")]
     assigned: bool,
 }
 
@@ -154,110 +138,43 @@ fn yes() -> bool {
     true
 }
 
-impl<'t> DeserializeSeed<'t> for Users<'_, 't> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'t> Visitor<'t> for Users<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of people")
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut seq: A) -> Result<(), A::Error> {
-        let list = self.reading.open_list("users");
-        let mut count = 0;
-        while let Some(raw) = seq.next_element::<&'t RawValue>()? {
-            let record = raw.get();
-            let user: User<'_> = serde_json::from_str(record).map_err(|error| {
-                let fault = Fault::of(&error, record, offset_of(self.text, record));
-                stop(self.fault, fault)
-            })?;
-            if user.id.is_empty() || self.reading.find_user(&user.id).is_some() {
-                let message = match user.id.is_empty() {
-                    true => "this person's id is empty".to_owned(),
-                    false => format!("the id {:?} stands twice in this file", user.id),
-                };
-                return Err(stop(self.fault, Fault { offset: offset_of(self.text, record), message }));
-            }
-            let standing = if user.active { Standing::Active } else { Standing::Suspended };
-            let entry = UserEntry { id: &user.id, record, standing, direct: user.assigned };
-            self.reading.user_in(self.kept, entry);
-            count += 1;
+fn users(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
+    let list = reading.open_list("users");
+    let mut count = 0;
+    window.list("people", |text| {
+        let (user, record) = first::<User<'_>>(text)?;
+        let id = user.id.as_ref();
+        if id.is_empty() {
+            return Err(Stop::Here("this person's id is empty".to_owned()));
         }
-        self.reading.received(list, count);
-        self.reading.close_list(list, None);
-        Ok(())
-    }
-}
-
-/// Notes where the fault is and unwinds the parser with an error that nobody will see.
-fn stop<E: de::Error>(place: &mut Option<Fault>, fault: Fault) -> E {
-    let error = E::custom(&fault.message);
-    place.get_or_insert(fault);
-    error
-}
-
-struct Groups<'r, 't> {
-    reading: &'r mut Reading,
-    text: &'t str,
-    fault: &'r mut Option<Fault>,
-}
-
-#[derive(Deserialize)]
-struct Group<'t> {
-    #[serde(borrow)]
-    id: Cow<'t, str>,
-    #[serde(borrow)]
-    name: Cow<'t, str>,
-    #[serde(borrow, default)]
-    members: Vec<Cow<'t, str>>,
-    #[serde(default = "yes")]
-    assigned: bool,
-}
-
-impl<'t> DeserializeSeed<'t> for Groups<'_, 't> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'t> Visitor<'t> for Groups<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of groups")
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut seq: A) -> Result<(), A::Error> {
-        let list = self.reading.open_list("groups");
-        let mut count = 0;
-        while let Some(raw) = seq.next_element::<&'t RawValue>()? {
-            let text = raw.get();
-            let group: Group<'_> = serde_json::from_str(text).map_err(|error| {
-                let fault = Fault::of(&error, text, offset_of(self.text, text));
-                stop(self.fault, fault)
-            })?;
-            if group.id.is_empty() || self.reading.find_group(&group.id).is_some() {
-                let message = format!("the group id {:?} is empty or stands twice in this file", group.id);
-                return Err(stop(self.fault, Fault { offset: offset_of(self.text, text), message }));
-            }
-            let entry = GroupEntry { id: &group.id, name: &group.name, record: "{}", assigned: group.assigned };
-            let ix = self.reading.group(entry);
-            for member in &group.members {
-                self.reading.member(ix, member);
-            }
-            count += 1;
+        let standing = if user.active { Standing::Active } else { Standing::Suspended };
+        let entry = UserEntry { id, record, standing, direct: user.assigned };
+        if reading.new_user(entry).is_none() {
+            return Err(Stop::Here(format!("the id {id:?} stands twice in this file")));
         }
-        self.reading.received(list, count);
-        self.reading.close_list(list, None);
-        Ok(())
-    }
+        count += 1;
+        Ok(record.len())
+    })?;
+    reading.received(list, count);
+    reading.close_list(list, None);
+    Ok(())
+}
+
+fn groups(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
+    let list = reading.open_list("groups");
+    let mut count = 0;
+    window.list("groups", |text| {
+        let (group, raw) = first::<Group<'_>>(text)?;
+        let id = group.id.as_ref();
+        if id.is_empty() || reading.find_group(id).is_some() {
+            return Err(Stop::Here(format!("the group id {id:?} is empty or stands twice in this file")));
+        }
+        let ix = reading.group(GroupEntry { id, name: group.name.as_ref(), record: "{}", assigned: group.assigned });
+        reading.members(ix, &group.members);
+        count += 1;
+        Ok(raw.len())
+    })?;
+    reading.received(list, count);
+    reading.close_list(list, None);
+    Ok(())
 }

@@ -6,11 +6,12 @@
 mod csv_folder;
 mod json;
 mod sample;
+mod window;
 
 pub use sample::{Sample, sample};
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -69,34 +70,19 @@ impl Source for FileSource {
     }
 }
 
-/// Reads a whole file and makes sure that nobody rewrote it meanwhile.
-fn read_stable(path: &Path) -> Result<Arc<Vec<u8>>, SourceError> {
-    let at = |what: &str, error: std::io::Error| SourceError::Settings(format!("{what} {}: {error}", path.display()));
-    let before = std::fs::metadata(path).map_err(|error| at("no directory file at", error))?;
-    let mut bytes = std::fs::read(path).map_err(|error| at("reading", error))?;
-    let after = std::fs::metadata(path).map_err(|error| at("reading", error))?;
-    let changed = match (before.modified(), after.modified()) {
-        (Ok(before), Ok(after)) => before != after,
-        _ => false,
+/// Makes sure that nobody wrote into an open file while it was read. Another one may have taken its name meanwhile.
+fn unchanged(path: &Path, before: &Metadata, after: &Metadata) -> Result<(), SourceError> {
+    let same_time = match (before.modified(), after.modified()) {
+        (Ok(before), Ok(after)) => before == after,
+        _ => true,
     };
-    if changed || before.len() != after.len() || bytes.len() as u64 != after.len() {
-        return Err(SourceError::Malformed(format!(
-            "{} changed while it was read; write a new file beside it and rename it into place",
-            path.display()
-        )));
+    if same_time && before.len() == after.len() {
+        return Ok(());
     }
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        bytes.drain(..3);
-    }
-    Ok(Arc::new(bytes))
-}
-
-/// Line and column (both from 1) of a byte offset.
-fn line_and_column(bytes: &[u8], offset: usize) -> (usize, usize) {
-    let before = bytes.get(..offset.min(bytes.len())).unwrap_or(bytes);
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
-    (line, column)
+    Err(SourceError::Malformed(format!(
+        "{} changed while it was read; write a new file beside it and rename it into place",
+        path.display()
+    )))
 }
 
 #[cfg(test)]
