@@ -86,7 +86,8 @@ impl Desk {
 
     fn user_names(&self) -> Vec<String> {
         let list = self.app("/Users");
-        let names = list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned());
+        let names =
+            list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names

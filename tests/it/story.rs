@@ -56,7 +56,7 @@ groups = [{{ name = "*" }}]
 base_url = "{base_url}"
 token = {{ file = "{token}" }}
 rate = "2000/s"
-in_flight = 8
+in_flight = {in_flight}
 allow_http_loopback = true
 
 [users]
@@ -67,6 +67,8 @@ on_deleted = "delete"
 {extra}
 "#,
             url = slapd.url(),
+            // Its SQLite file takes one writer at a time and gives up on the others.
+            in_flight = if kind == Kind::DjangoScim2 { 1 } else { 8 },
             password = password.display(),
             base_url = proxy.base_url,
             token = token.display(),
