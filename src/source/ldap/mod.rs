@@ -71,7 +71,7 @@ impl LdapSource {
 }
 
 /// The names that records may hold: what mappings and filters may read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordNames {
     /// In the record of a person.
     pub people: Vec<String>,
