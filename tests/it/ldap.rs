@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use rosterd::clock::SystemClock;
 use rosterd::config::tenant::LdapTable;
+use rosterd::mapping::{KnownAttributes, Mapping, default_rules};
 use rosterd::model::{SourceId, Standing};
 use rosterd::progress::{Progress, Silent};
-use rosterd::source::ldap::LdapSource;
+use rosterd::source::ldap::{LdapSource, record_names};
 use rosterd::source::{Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
 
 use crate::support::directory::{DUMMY_MEMBER, Directory, Group, Kind, Member, group_dn, person_dn, uid};
@@ -22,13 +23,17 @@ fn source(url: &str, more: &str) -> LdapSource {
 }
 
 fn source_as(dn: &str, password: &str, url: &str, more: &str) -> Result<LdapSource, SourceError> {
+    let table = table(url, dn, more);
+    let read_by_mappings = ["mail_all".to_owned(), "manager".to_owned(), "id".to_owned()];
+    LdapSource::from_table(&table, password.to_owned().into(), &read_by_mappings, Arc::new(SystemClock))
+}
+
+fn table(url: &str, dn: &str, more: &str) -> LdapTable {
     let text = format!(
         "url = '{url}'\nallow_plain_loopback = true\nbind_dn = '{dn}'\npassword = {{ env = 'UNUSED' }}\n\
          base = 'dc=example,dc=org'\n{more}"
     );
-    let table: LdapTable = toml::from_str(&text).unwrap();
-    let read_by_mappings = ["mail_all".to_owned(), "manager".to_owned(), "id".to_owned()];
-    LdapSource::from_table(&table, password.to_owned().into(), &read_by_mappings, Arc::new(SystemClock))
+    toml::from_str(&text).unwrap()
 }
 
 fn run<F: Future>(future: F) -> F::Output {
@@ -119,6 +124,33 @@ fn a_record_holds_what_mappings_read() {
     let (stray, _) = record(2);
     assert_eq!(stray["manager_dn"], "cn=gone,dc=example,dc=org");
     assert!(!stray.contains_key("manager"), "nobody is invented");
+}
+
+#[test]
+fn the_default_mapping_fits_the_records_whatever_attributes_are_added() {
+    let Some(rig) = rig::require("slapd") else { return };
+    let slapd = Slapd::start(&rig, &Directory::generate(1, 0, 0));
+    slapd.modify(&format!("dn: {}\nchangetype: modify\nadd: mail\nmail: other@example.org\n", person_dn(&uid(0))));
+    let more = "attributes = ['roomNumber']";
+    let names = record_names(&table(&slapd.url(), READER_DN, more)).unwrap();
+    let known = KnownAttributes::open(names.people);
+    let mapping = Mapping::compile(&default_rules("openldap", &known), &known, &serde_json::Map::new()).unwrap();
+    assert!(mapping.warnings().is_empty(), "{:?}", mapping.warnings());
+    let snapshot = read(&source(&slapd.url(), more)).unwrap();
+    let record = snapshot.record(snapshot.users().next().unwrap());
+    let mapped = mapping.apply(&record).unwrap();
+    let sent: Vec<_> =
+        mapped.values.iter().map(|(path, value)| format!("{path}={}", value.as_str().unwrap())).collect();
+    assert_eq!(
+        sent,
+        [
+            "displayName=Ada Lovelace 0",
+            "emails[type eq \"work\"].value=u00000@example.org",
+            "name.familyName=Lovelace 0",
+            "name.givenName=Ada",
+            "userName=u00000"
+        ]
+    );
 }
 
 #[test]
