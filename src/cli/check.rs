@@ -5,7 +5,7 @@ use super::failure::{Failure, code};
 use super::screen::{ADD, Screen, count, paint};
 use crate::config::diagnostic::{Diagnostic, render};
 use crate::model::TenantName;
-use crate::tenancy::{self, Loaded};
+use crate::tenancy::{self, Loaded, Usable};
 
 /// Everything a command needs of the configuration; or all mistakes, shown.
 pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Loaded, Failure> {
@@ -19,31 +19,38 @@ pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Resu
     Ok(loaded)
 }
 
-/// `rosterd check`: every mistake of every file, without network.
-pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
-    match tenancy::load(&global.config, tenants) {
-        Ok(loaded) => {
-            if screen.format == Format::Json {
-                let names: Vec<_> = loaded.tenants.iter().map(|tenant| &tenant.name).collect();
-                screen.json(&serde_json::json!({"ok": true, "tenants": names, "diagnostics": loaded.warnings}))?;
-                return Ok(());
-            }
-            show(screen, &loaded.warnings);
-            for tenant in &loaded.tenants {
-                screen.say(format!("{} {}", paint(ADD, "ok"), tenant.name));
-            }
-            let tenants = count(loaded.tenants.len() as u64, "tenant", "tenants");
-            screen.say(format!("{tenants} checked; `rosterd plan NAME` shows what one would do"));
-            Ok(())
-        }
-        Err(found) => {
-            if screen.format == Format::Json {
-                screen.json(&serde_json::json!({"ok": false, "tenants": [], "diagnostics": found}))?;
-                return Err(Failure { code: code::CONFIG, message: String::new(), hint: None });
-            }
-            Err(shown(screen, &found))
-        }
+/// The same for work on many tenants: the mistakes of one are shown, and do not keep the others from their turn.
+pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Failure> {
+    let mut usable = tenancy::load_usable(&global.config, &[]).map_err(|found| shown(screen, &found))?;
+    for broken in &usable.broken {
+        show(screen, &broken.found);
     }
+    let misnamed = usable.loaded.warnings.iter().filter(|one| one.is_error() || screen.verbose > 0).cloned();
+    show(screen, &misnamed.collect::<Vec<_>>());
+    if let Some(folder) = &global.state_dir {
+        usable.loaded.state_dir.clone_from(folder);
+    }
+    Ok(usable)
+}
+
+/// `rosterd check`: every mistake of every file, and whether secrets and files can be used, without network.
+pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+    let report = tenancy::check(&global.config, tenants);
+    if screen.format == Format::Json {
+        screen.json(&report.json())?;
+        let failed = Failure { code: code::CONFIG, message: String::new(), hint: None };
+        return if report.is_good() { Ok(()) } else { Err(failed) };
+    }
+    show(screen, &report.diagnostics);
+    for tenant in report.tenants.iter().filter(|tenant| tenant.errors == 0) {
+        screen.say(format!("{} {}", paint(ADD, "ok"), tenant.name));
+    }
+    if !report.is_good() {
+        return Err(mistakes(report.errors()));
+    }
+    let tenants = count(report.tenants.len() as u64, "tenant", "tenants");
+    screen.say(format!("{tenants} checked; `rosterd plan NAME` shows what one would do"));
+    Ok(())
 }
 
 /// Where state is kept, by the configuration alone.
@@ -71,6 +78,10 @@ fn show(screen: &Screen, found: &[Diagnostic]) {
 /// Shows all mistakes; what is left to say is how many there were.
 fn shown(screen: &Screen, found: &[Diagnostic]) -> Failure {
     show(screen, found);
-    let errors = found.iter().filter(|one| one.is_error()).count() as u64;
-    Failure::config(format!("{} in the configuration; nothing was done", count(errors, "mistake", "mistakes")))
+    mistakes(found.iter().filter(|one| one.is_error()).count())
+}
+
+fn mistakes(errors: usize) -> Failure {
+    let errors = count(errors as u64, "mistake", "mistakes");
+    Failure::config(format!("{errors} in the configuration; nothing was done"))
 }

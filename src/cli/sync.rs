@@ -10,10 +10,11 @@ use super::failure::{Failure, code};
 use super::screen::{Screen, safe};
 use super::{check, report_view};
 use crate::clock::SystemClock;
+use crate::config::diagnostic::Diagnostic;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, Wish};
 use crate::plan::Plan;
-use crate::tenancy::Tenant;
+use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
@@ -32,6 +33,11 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
 }
 
 pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
+    if args.all && args.plan.is_none() {
+        let usable = check::load_usable(screen, global)?;
+        let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None };
+        return many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode).await;
+    }
     let loaded = check::load(screen, global, &args.tenants)?;
     if !args.all && args.tenants.is_empty() && loaded.tenants.len() != 1 {
         let hint = "name the tenants, or say --all";
@@ -47,22 +53,31 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
         show_one(screen, &report)?;
         return Ok(exit_code(&report, args.detailed_exitcode));
     }
-    many(screen, loaded.tenants, &loaded.state_dir, &wish, args.detailed_exitcode).await
+    many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode).await
 }
 
 /// All tenants, one after the other; one that fails does not keep the others from their turn.
 async fn many(
     screen: &Screen,
-    tenants: Vec<Tenant>,
-    state_dir: &Path,
+    loaded: Loaded,
+    broken: Vec<Broken>,
     wish: &Wish,
     detailed: bool,
 ) -> Result<u8, Failure> {
     let mut worst = code::DONE;
     let mut reports = Vec::new();
-    for tenant in tenants {
+    for Broken { name, .. } in broken {
+        worst = worse(worst, code::CONFIG);
+        let error = "its file has mistakes; nothing was done";
+        screen.error(format!("{name}: {error}"));
+        reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
+    }
+    if loaded.warnings.iter().any(Diagnostic::is_error) {
+        worst = worse(worst, code::CONFIG);
+    }
+    for tenant in loaded.tenants {
         let name = tenant.name.clone();
-        match one(screen, vec![tenant], state_dir, wish).await {
+        match one(screen, vec![tenant], &loaded.state_dir, wish).await {
             Ok(report) => {
                 worst = worse(worst, exit_code(&report, detailed));
                 if screen.format == Format::Human {

@@ -1,11 +1,10 @@
-//! What a look at the files found. In: diagnostics. Out: text for a person, or one JSON document.
+//! What a look at the files found. In: diagnostics. Out: how each tenant stands, and one JSON document.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::diagnostic::{Diagnostic, render};
+use crate::config::diagnostic::Diagnostic;
 use crate::model::TenantName;
 
 /// One tenant file that was looked at.
@@ -55,22 +54,6 @@ impl Report {
     /// Whether every file can be used.
     pub fn is_good(&self) -> bool {
         self.errors() == 0
-    }
-
-    /// For a person: each finding with its line, then how it stands.
-    pub fn render(&self, colour: bool) -> String {
-        let mut out = render(&self.diagnostics, colour);
-        let good = self.tenants.iter().filter(|tenant| tenant.errors == 0).count();
-        let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-        let (errors, warnings) = (plural(self.errors(), "error"), plural(self.warnings(), "warning"));
-        // Writing to a `String` can't fail.
-        let _ = match (self.tenants.len(), self.errors()) {
-            (0, 0) => writeln!(out, "there is no tenant yet; `rosterd init TENANT` makes one"),
-            (0, _) => writeln!(out, "{errors}"),
-            (all, 0) => writeln!(out, "{} good, {warnings}", plural(all, "tenant")),
-            (all, _) => writeln!(out, "{good} of {} good, {errors}, {warnings}", plural(all, "tenant")),
-        };
-        out
     }
 
     /// For a program.

@@ -160,6 +160,25 @@ fn five_mistakes_are_shown_at_once_in_their_places() {
 }
 
 #[test]
+fn i7_one_broken_tenant_file_keeps_no_other_tenant_from_its_turn() {
+    let desk = Desk::new();
+    desk.rosterd.tenant("broken", "schedul = 1\n");
+    let run = desk.rosterd.run(&["sync", "--all"]);
+    assert!(run.expect_code(78).stderr.contains("broken.toml:1:1"), "{}", run.stderr);
+    assert_eq!(desk.user_names(), ["ann", "bob", "cid"]);
+}
+
+#[test]
+fn i6_check_refuses_a_token_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let token = desk.rosterd.path().join("app.token");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let run = desk.rosterd.run(&["check"]);
+    assert!(run.expect_code(78).stderr.contains("chmod 600"), "{}", run.stderr);
+}
+
+#[test]
 fn t13_a_bad_token_stops_the_tenant_in_one_sentence() {
     let desk = Desk::new();
     desk.rosterd.secret("app.token", "wrong");
