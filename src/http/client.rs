@@ -355,7 +355,6 @@ fn base_url(text: &str, allow_http_loopback: bool) -> Result<Url, SetupError> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where a client is made, with the policy set")]
 fn transport(settings: &ClientSettings, base: &Url) -> Result<reqwest::Client, SetupError> {
     let agent = match settings.user_agent.as_str() {
         "" => concat!("rosterd/", env!("CARGO_PKG_VERSION")),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use governor::clock::{Clock, Reference};
 use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, state::InMemoryState, state::direct::NotKeyed};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::config::forms::Rate;
@@ -175,11 +175,8 @@ impl Pacer {
 
     /// Waits until a call may go. Dropping the wait gives the place in line back.
     pub async fn acquire(&self, method: &str, resource: &str) -> Permit {
-        let slot = match Arc::clone(&self.slots).acquire_owned().await {
-            Ok(slot) => Some(slot),
-            // The semaphore is never closed.
-            Err(AcquireError { .. }) => None,
-        };
+        // The semaphore is never closed: there always is a slot.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         let mut held = Vec::new();
         for bucket in self.shared.buckets.iter().filter(|bucket| bucket.matches.covers(method, resource)) {
             held.push(bucket.line.lock().await);

@@ -47,8 +47,8 @@ fn most_in_any(times: &[f64], seconds: f64) -> usize {
 async fn i7_at_least_98_percent_of_the_rate_is_used_and_no_second_sees_more() {
     for (rate, per_second, calls) in [
         ("1/s", 1.0, 60),
-        ("7.5/s", 7.5, 400),
         ("10/s", 10.0, 600),
+        ("450/m", 7.5, 400),
         ("600/m", 10.0, 600),
         ("40/s", 40.0, 2_000),
         ("300/s", 300.0, 6_000),
