@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::FORMAT;
 use super::error::StoreError;
-use super::journal::{Entry, Reader, Segment, format_of, segments};
+use super::journal::{Entry, ReadError, Reader, Segment, format_of, segments};
 use super::record::Record;
 use crate::model::TenantName;
 
@@ -50,11 +50,12 @@ pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, Sto
     for entry in Reader::from_first(files.clone()) {
         match entry {
             Ok(entry) => (report.records, report.head) = (entry.record.seq, entry.hash),
-            Err(broken) if broken.is_torn_end(&files).map_err(failed)? => {
+            Err(ReadError::Disk(error)) => return Err(error),
+            Err(ReadError::Broken(broken)) if broken.is_torn_end(&files).map_err(failed)? => {
                 let len = std::fs::metadata(&broken.path).map_err(failed)?.len();
                 report.unfinished = len.saturating_sub(broken.offset);
             }
-            Err(broken) => {
+            Err(ReadError::Broken(broken)) => {
                 let (seq, file, offset, why) = (broken.seq, broken.path, broken.offset, broken.why);
                 report.broken = Some(BrokenRecord { seq, file, offset, why });
             }
@@ -76,7 +77,8 @@ pub fn records(
     let (journal, files) = readable_files(state_dir, tenant)?;
     Ok(Reader::around(files.clone(), from).filter_map(move |entry| match entry {
         Ok(Entry { record, .. }) => (record.seq >= from).then_some(Ok(record)),
-        Err(broken) => match broken.is_torn_end(&files) {
+        Err(ReadError::Disk(error)) => Some(Err(error)),
+        Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
             Ok(true) => None,
             Ok(false) => Some(Err(StoreError::Damaged(broken.describe()))),
             Err(source) => Some(Err(StoreError::io("read", &journal, source))),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::disk;
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
-use super::journal::{Entry, Reader, segments};
+use super::journal::{Entry, ReadError, Reader, segments};
 use super::record::Event;
 use super::rows::{MemoryRows, Rows, RowsError, SledRows};
 
@@ -34,8 +34,17 @@ pub(super) struct Cache {
     written: AtomicU64,
     /// Whether the journal had effects when it was opened: then a cache that is not there was lost.
     expected: bool,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Slot>,
     notices: Mutex<Vec<Notice>>,
+}
+
+enum Slot {
+    /// Nobody asked yet.
+    Closed,
+    /// Rows that follow the journal.
+    Open(Open),
+    /// They could not follow. The next reader tries again and is told why not; appending does not.
+    Stuck,
 }
 
 struct Open {
@@ -75,7 +84,7 @@ impl Cache {
             folder: folder.to_owned(),
             written: AtomicU64::new(written),
             expected,
-            open: Mutex::new(None),
+            open: Mutex::new(Slot::Closed),
             notices: Mutex::new(Vec::new()),
         }
     }
@@ -88,26 +97,23 @@ impl Cache {
         let Some(last) = entries.last() else { return };
         let mut guard = self.lock();
         self.written.store(last.record.seq, Ordering::Release);
-        let followed = match guard.as_mut() {
-            Some(open) => open.follow(entries).map_err(OpenError::from),
-            None if entries.iter().any(|entry| has_effects(&entry.record.event)) => {
-                self.open_rows().map(|open| *guard = Some(open)).map_err(OpenError::Other)
+        let followed = match &mut *guard {
+            Slot::Open(open) => open.follow(entries).map_err(OpenError::from),
+            Slot::Closed if entries.iter().any(|entry| has_effects(&entry.record.event)) => {
+                self.open_rows().map(|open| *guard = Slot::Open(open)).map_err(OpenError::Other)
             }
-            None => Ok(()),
+            Slot::Closed | Slot::Stuck => Ok(()),
         };
-        match followed {
-            Ok(()) => {}
-            Err(OpenError::Cache(why)) => {
-                self.close(&mut guard);
-                if let Err(error) = self.set_aside() {
-                    self.notify(Notice::CacheBehind { why: format!("{why}; {error}") });
-                }
-            }
-            Err(OpenError::Other(error)) => {
-                self.close(&mut guard);
-                self.notify(Notice::CacheBehind { why: error.to_string() });
-            }
-        }
+        let Err(error) = followed else { return };
+        *guard = Slot::Stuck;
+        let why = match error {
+            OpenError::Other(error) => error.to_string(),
+            OpenError::Cache(why) => match self.set_aside() {
+                Ok(()) => why,
+                Err(error) => format!("{why}; {error}"),
+            },
+        };
+        self.notify(Notice::CacheBehind { why });
     }
 
     /// Reads rows; damaged ones are folded anew once and read again.
@@ -124,23 +130,26 @@ impl Cache {
 
     /// Returns when everything followed is on the disk. Nothing to do while closed.
     pub(super) fn flush(&self) {
-        let flushed = self.lock().as_ref().map_or(Ok(()), |open| open.rows.flush());
-        if let Err(error) = flushed {
+        let guard = self.lock();
+        if let Slot::Open(open) = &*guard
+            && let Err(error) = open.rows.flush()
+        {
             self.notify(Notice::CacheBehind { why: StoreError::from(error).to_string() });
         }
     }
 
     /// Whether rows are open: a quiet cycle leaves them closed.
     pub(super) fn is_open(&self) -> bool {
-        self.lock().is_some()
+        matches!(&*self.lock(), Slot::Open(_))
     }
 
     /// Moves the cache aside and folds it anew.
     pub(super) fn rebuild(&self, why: &str) -> Result<(), StoreError> {
         let mut guard = self.lock();
-        self.close(&mut guard);
+        // Closed before it is moved.
+        *guard = Slot::Stuck;
         self.set_aside()?;
-        *guard = Some(self.fold_anew(why)?);
+        *guard = Slot::Open(self.fold_anew(why)?);
         Ok(())
     }
 
@@ -148,11 +157,11 @@ impl Cache {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
         // A panic while folding leaves pending rows behind: they are dropped, the stored ones are whole.
         self.open.lock().unwrap_or_else(|poisoned| {
             let mut guard = poisoned.into_inner();
-            *guard = None;
+            *guard = Slot::Stuck;
             self.open.clear_poison();
             guard
         })
@@ -164,29 +173,26 @@ impl Cache {
 
     fn rows(&self) -> Result<Arc<dyn Rows>, StoreError> {
         let mut guard = self.lock();
-        if let Some(open) = guard.as_ref() {
+        if let Slot::Open(open) = &*guard {
             return Ok(Arc::clone(&open.rows));
         }
         let open = self.open_rows()?;
         let rows = Arc::clone(&open.rows);
-        *guard = Some(open);
+        *guard = Slot::Open(open);
         Ok(rows)
     }
 
     /// Closes and moves aside rows that a reader found damaged, unless somebody else did so already.
     fn give_up(&self, found: &Arc<dyn Rows>, why: &str) -> Result<(), StoreError> {
         let mut guard = self.lock();
-        if guard.as_ref().is_some_and(|open| !Arc::ptr_eq(&open.rows, found)) {
+        if matches!(&*guard, Slot::Open(open) if !Arc::ptr_eq(&open.rows, found)) {
             return Ok(());
         }
-        self.close(&mut guard);
+        // Closed before it is moved.
+        *guard = Slot::Stuck;
         self.set_aside()?;
-        *guard = Some(self.fold_anew(why)?);
+        *guard = Slot::Open(self.fold_anew(why)?);
         Ok(())
-    }
-
-    fn close(&self, guard: &mut MutexGuard<'_, Option<Open>>) {
-        **guard = None;
     }
 
     /// Opens what is there and lets it catch up; folds anew if it can't be believed.
@@ -246,7 +252,10 @@ impl Cache {
             return Err(OpenError::Cache(format!("it knows of record {from}, the journal ends at {written}")));
         }
         for entry in Reader::around(files, from.max(1)) {
-            let entry = entry.map_err(|broken| OpenError::Other(self.mark_broken(&broken.describe())))?;
+            let entry = entry.map_err(|error| match error {
+                ReadError::Broken(broken) => OpenError::Other(self.mark_broken(&broken.describe())),
+                ReadError::Disk(error) => OpenError::Other(error),
+            })?;
             let seq = entry.record.seq;
             if seq == from && entry.hash != fold.meta().hash {
                 return Err(OpenError::Cache(format!("it belongs to a journal with another record {seq}")));

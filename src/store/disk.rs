@@ -10,13 +10,13 @@ const FILE_MODE: u32 = 0o600;
 
 /// Makes a folder that only the owner can enter (parents too), or narrows one that others could.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
-    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE))?;
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
-        _ => Ok(()),
+    match fs::metadata(path) {
+        Ok(found) if found.permissions().mode() & 0o077 == 0 => Ok(()),
+        Ok(_) => fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE)),
+        Err(_) => {
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
+        }
     }
 }
 

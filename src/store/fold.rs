@@ -1,7 +1,8 @@
 //! The fold: journal records in, rows out. The same records always give the same rows.
 //!
 //! Rows are written in batches of about a hundred, a record's rows never split over two, and each batch says how far the
-//! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there.
+//! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there. Only a fold from the
+//! first record on says so at the end; one that a crash cut short is begun again.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -16,6 +17,8 @@ use crate::model::{AppId, Attributes, ObjectRef, Provenance, SourceId, UserNumbe
 
 /// sled keeps a batch in memory several times over; a hundred rows keep it flat.
 const BATCH_ROWS: usize = 100;
+/// Rows that a fold from the first record on gathers and sorts: neighbours are written together, which sled rewards.
+const BULK_ROWS: usize = 20_000;
 /// After so many rows they are sent to the disk: sled's memory grows with what it has not flushed.
 const FLUSH_ROWS: usize = 1000;
 /// How many runs are kept.
@@ -113,13 +116,19 @@ pub(super) struct Fold {
     stored: Meta,
     pending: Batch,
     unflushed: usize,
+    /// From the first record on, rows are written in any order, and that they are whole only at the end.
+    bulk: bool,
 }
 
 impl Fold {
-    /// Goes on where the rows are.
+    /// Goes on where the rows are. Rows that do not say how far they are were never finished.
     pub(super) fn resume(rows: &dyn Rows) -> Result<Self, RowsError> {
         let meta = Meta::read(rows)?;
-        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), unflushed: 0 })
+        let bulk = meta.seq == 0;
+        if bulk && !rows.page(b"", None, 1)?.is_empty() {
+            return Err(RowsError::Damaged("it was not folded to the end".to_owned()));
+        }
+        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), unflushed: 0, bulk })
     }
 
     /// The last folded record, pending rows included.
@@ -137,28 +146,47 @@ impl Fold {
             }
             Event::RunEnded(summary) => {
                 // Forgetting old rows looks at what is stored, so everything before must be.
-                self.commit(rows)?;
+                self.write_pending(rows)?;
                 self.run_ended(rows, summary)?;
             }
             _ => {}
         }
         self.meta.seq = record.seq;
         hash.clone_into(&mut self.meta.hash);
-        if self.pending.len() >= BATCH_ROWS {
-            self.commit(rows)?;
+        if self.pending.len() >= if self.bulk { BULK_ROWS } else { BATCH_ROWS } {
+            self.write_pending(rows)?;
         }
         Ok(())
     }
 
-    /// Makes everything folded visible to readers, in one batch.
+    /// Makes everything folded visible to readers.
     pub(super) fn commit(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
-        if self.meta == self.stored {
-            return Ok(());
+        if self.bulk {
+            self.write_pending(rows)?;
+            self.bulk = false;
         }
-        self.pending.insert(keys::META.to_vec(), Some(serde_json::to_vec(&self.meta).map_err(unwritable)?));
-        self.unflushed += self.pending.len();
-        rows.apply(std::mem::take(&mut self.pending))?;
-        self.stored = self.meta.clone();
+        self.write_pending(rows)
+    }
+
+    /// Writes what is pending: in one batch that says how far the rows are, or in many that don't.
+    fn write_pending(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
+        if self.bulk {
+            let mut pending = std::mem::take(&mut self.pending).into_iter();
+            while pending.len() > 0 {
+                self.apply(rows, pending.by_ref().take(BATCH_ROWS).collect())?;
+            }
+        } else if self.meta != self.stored {
+            self.pending.insert(keys::META.to_vec(), Some(serde_json::to_vec(&self.meta).map_err(unwritable)?));
+            let batch = std::mem::take(&mut self.pending);
+            self.apply(rows, batch)?;
+            self.stored = self.meta.clone();
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, rows: &dyn Rows, batch: Batch) -> Result<(), RowsError> {
+        self.unflushed += batch.len();
+        rows.apply(batch)?;
         if self.unflushed >= FLUSH_ROWS {
             self.unflushed = 0;
             rows.flush()?;

@@ -83,7 +83,7 @@ impl ReadStore {
     pub fn open(state_dir: &Path, tenant: &TenantName) -> Result<Option<Self>, StoreError> {
         let folder = state_dir.join(tenant.as_str());
         let journal = folder.join("journal");
-        match look(&journal, tenant.as_str()).map_err(|source| StoreError::io("read", &journal, source))? {
+        match look(&journal, tenant.as_str())? {
             Look::Nothing => Ok(None),
             Look::Newer(found) => Err(StoreError::Newer { folder, found, known: FORMAT }),
             Look::Damaged(why) => Err(StoreError::Damaged(why)),
@@ -111,7 +111,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn open(mut self, machine: Machine) -> Result<(Found, Vec<Notice>), StoreError> {
         let journal = self.folder.join("journal");
-        let found = look(&journal, self.tenant).map_err(|source| StoreError::io("read", &journal, source))?;
+        let found = look(&journal, self.tenant)?;
         let marked = fs::read_to_string(self.folder.join(BROKEN_MARK)).ok();
         let found = match (found, marked) {
             (Look::Newer(found), _) => {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::read::{Broken, Reader};
+use super::read::{Entry, ReadError, Reader};
 use super::segment::{Segment, last_line, segments};
 use super::{MAX_LINE, line};
 use crate::store::FORMAT;
+use crate::store::error::StoreError;
 use crate::store::ledger::OpenIntent;
 use crate::store::record::{Event, Record};
 use crate::store::tail::Tail;
@@ -37,16 +38,17 @@ pub(in crate::store) enum Look {
 }
 
 /// Looks at the journal of a tenant. Reads only.
-pub(in crate::store) fn look(folder: &Path, tenant: &str) -> io::Result<Look> {
-    let files = segments(folder)?;
+pub(in crate::store) fn look(folder: &Path, tenant: &str) -> Result<Look, StoreError> {
+    let failed = |source| StoreError::io("read", folder, source);
+    let files = segments(folder).map_err(failed)?;
     let Some(last) = files.last().cloned() else { return Ok(Look::Nothing) };
-    if let Some(found) = format_of(&last.path)?.filter(|found| *found > FORMAT) {
+    if let Some(found) = format_of(&last.path).map_err(failed)?.filter(|found| *found > FORMAT) {
         return Ok(Look::Newer(found));
     }
     let before = match files.len().checked_sub(2).and_then(|at| files.get(at)) {
         None if last.first == 1 => String::new(),
         None => return Ok(Look::Damaged(format!("the files before record {} are missing", last.first))),
-        Some(before) => match joint(before)? {
+        Some(before) => match joint(before).map_err(failed)? {
             Some((seq, hash)) if seq + 1 == last.first => hash,
             _ => {
                 return Ok(Look::Damaged(format!(
@@ -58,7 +60,7 @@ pub(in crate::store) fn look(folder: &Path, tenant: &str) -> io::Result<Look> {
         },
     };
     let mut tail = Tail::default();
-    let mut end = Vec::new();
+    let mut end = None;
     let mut found_tenant = None;
     for entry in Reader::new(vec![last.clone()]).following(before) {
         match entry {
@@ -66,12 +68,15 @@ pub(in crate::store) fn look(folder: &Path, tenant: &str) -> io::Result<Look> {
                 found_tenant = found_tenant.or_else(|| tenant_of(&entry.record));
                 tail.record(&entry.record, &entry.hash);
             }
-            Err(broken) => end.push(broken),
+            Err(ReadError::Broken(broken)) => end = Some(broken),
+            Err(ReadError::Disk(error)) => return Err(error),
         }
     }
-    let cut = match end.pop() {
+    let cut = match end {
         None => None,
-        Some(broken) if broken.is_torn_end(&files)? => Some(Cut { path: broken.path, len: broken.offset }),
+        Some(broken) if broken.is_torn_end(&files).map_err(failed)? => {
+            Some(Cut { path: broken.path, len: broken.offset })
+        }
         Some(broken) => return Ok(Look::Damaged(broken.describe())),
     };
     match found_tenant {
@@ -79,7 +84,7 @@ pub(in crate::store) fn look(folder: &Path, tenant: &str) -> io::Result<Look> {
         Some(found) => return Ok(Look::Damaged(format!("it is the journal of tenant {found}"))),
         None => return Ok(Look::Damaged(format!("{} does not begin as a journal does", last.path.display()))),
     }
-    if let Err(why) = fetch_open(&files, &mut tail) {
+    if let Some(why) = fetch_open(&files, &mut tail)? {
         return Ok(Look::Damaged(why));
     }
     Ok(Look::Whole { tail: Box::new(tail), last, cut })
@@ -113,21 +118,19 @@ fn joint(file: &Segment) -> io::Result<Option<(u64, String)>> {
     Ok(serde_json::from_slice::<Record>(json).ok().map(|record| (record.seq, line::hash(json))))
 }
 
-/// Fetches what earlier files say of intents that are still open.
-fn fetch_open(files: &[Segment], tail: &mut Tail) -> Result<(), String> {
+/// Fetches what earlier files say of intents that are still open. Says what is wrong if they don't.
+fn fetch_open(files: &[Segment], tail: &mut Tail) -> Result<Option<String>, StoreError> {
     for (seq, open) in tail.open.iter_mut().filter(|(_, open)| open.is_none()) {
-        let found = Reader::around(files.to_vec(), *seq).find(|entry| match entry {
-            Ok(entry) => entry.record.seq >= *seq,
-            Err(_) => true,
-        });
-        match found {
-            Some(Ok(entry)) => match entry.record.event {
-                Event::Intent(intent) => *open = Some(OpenIntent { seq: *seq, at: entry.record.at, intent: *intent }),
-                _ => return Err(format!("record {seq} is no intent")),
-            },
-            Some(Err(broken)) => return Err(Broken::describe(&broken)),
-            None => return Err(format!("intent {seq} is missing")),
+        let mut entries = Reader::around(files.to_vec(), *seq);
+        let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.record.seq >= *seq));
+        match found.transpose() {
+            Ok(Some(Entry { record: Record { at, event: Event::Intent(intent), .. }, .. })) => {
+                *open = Some(OpenIntent { seq: *seq, at, intent: *intent });
+            }
+            Ok(_) => return Ok(Some(format!("intent {seq} is missing"))),
+            Err(ReadError::Broken(broken)) => return Ok(Some(broken.describe())),
+            Err(ReadError::Disk(error)) => return Err(error),
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -11,7 +11,7 @@ mod segment;
 mod write;
 
 pub(super) use look::{Cut, Look, format_of, look};
-pub(super) use read::{Entry, Reader};
+pub(super) use read::{Entry, ReadError, Reader};
 pub(super) use segment::{Segment, segments};
 #[cfg(test)]
 pub(super) use write::LogFile;

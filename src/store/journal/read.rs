@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use super::{MAX_LINE, Segment, line};
+use crate::store::error::StoreError;
 use crate::store::record::Record;
 
 /// A record with the hash of its text.
@@ -27,6 +28,15 @@ pub(in crate::store) struct Broken {
     pub(in crate::store) why: String,
     /// The file ends in the middle of the line: it is being written, or a crash interrupted that.
     unfinished: bool,
+}
+
+/// Why reading ended early.
+#[derive(Debug)]
+pub(in crate::store) enum ReadError {
+    /// The journal is not as it was written.
+    Broken(Broken),
+    /// A file can't be read at this moment. That says nothing about what is in it.
+    Disk(StoreError),
 }
 
 impl Broken {
@@ -54,7 +64,7 @@ impl Broken {
     }
 }
 
-/// Reads records in order, file after file. Ends after the last line or the first [`Broken`].
+/// Reads records in order, file after file. Ends after the last line or the first [`ReadError`].
 pub(in crate::store) struct Reader {
     files: std::vec::IntoIter<Segment>,
     current: Option<Open>,
@@ -105,23 +115,23 @@ impl Reader {
     }
 
     /// Makes `line` the next line, opening the next file where one ends. `false` at the end of the last one.
-    fn next_line(&mut self) -> Result<bool, Broken> {
+    fn next_line(&mut self) -> Result<bool, ReadError> {
         loop {
             if let Some(open) = &mut self.current {
                 self.line.clear();
                 match open.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line) {
                     Ok(0) => self.current = None,
                     Ok(_) => return Ok(true),
-                    Err(error) => return Err(self.broken(error.to_string())),
+                    Err(source) => return Err(ReadError::Disk(StoreError::io("read", &open.path, source))),
                 }
             }
             let Some(Segment { first, path }) = self.files.next() else { return Ok(false) };
-            let opened = File::open(&path);
-            let unreadable = |why: String| Broken { seq: first, path: path.clone(), offset: 0, why, unfinished: false };
-            let input = BufReader::with_capacity(1 << 16, opened.map_err(|error| unreadable(error.to_string()))?);
+            let file = File::open(&path).map_err(|source| ReadError::Disk(StoreError::io("open", &path, source)))?;
             if first != self.next {
-                return Err(Broken { seq: self.next, ..unreadable(format!("the file begins with record {first}")) });
+                let why = format!("the file begins with record {first}");
+                return Err(ReadError::Broken(Broken { seq: self.next, path, offset: 0, why, unfinished: false }));
             }
+            let input = BufReader::with_capacity(1 << 16, file);
             self.current = Some(Open { path, input, offset: 0 });
         }
     }
@@ -152,13 +162,13 @@ impl Reader {
 }
 
 impl Iterator for Reader {
-    type Item = Result<Entry, Broken>;
+    type Item = Result<Entry, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = match self.next_line() {
-            Ok(true) => self.entry(),
+            Ok(true) => self.entry().map_err(ReadError::Broken),
             Ok(false) => return None,
-            Err(broken) => Err(broken),
+            Err(error) => Err(error),
         };
         if next.is_err() {
             self.files = Vec::new().into_iter();

@@ -213,6 +213,65 @@ async fn p2_a_row_that_rots_while_it_is_in_use_is_folded_anew() {
 }
 
 #[tokio::test]
+async fn p2_a_fold_that_a_crash_cut_short_is_begun_again() {
+    use super::super::keys::META;
+    use super::super::rows::{Batch, Rows, SledRows};
+    let home = Home::new();
+    let before = lived_in(&home).await;
+    {
+        let rows = SledRows::open(&home.folder().join("cache")).unwrap();
+        rows.apply(Batch::from([(META.to_vec(), None), (b"u/u7".to_vec(), None)])).unwrap();
+        rows.flush().unwrap();
+    }
+    let store = home.open();
+    assert_eq!(everything(&store), before);
+    assert!(matches!(store.take_notices().as_slice(), [Notice::CacheRebuilt { .. }]));
+}
+
+#[tokio::test]
+async fn p3_a_file_that_cannot_be_read_now_is_no_damage() {
+    for which in ["last", "old"] {
+        let home = Home::new();
+        let before = lived_in(&home).await;
+        let files = super::super::journal::segments(&home.journal()).unwrap();
+        let file = if which == "last" { files.last() } else { files.first() }.unwrap().path.clone();
+        // A folder opens like a file and answers every read with an error.
+        let away = home.path().join("away");
+        fs::rename(&file, &away).unwrap();
+        fs::create_dir(&file).unwrap();
+        fs::remove_dir_all(home.folder().join("cache")).unwrap();
+        let opened = Store::open(home.path(), &tenant(), "test", Arc::new(SystemClock));
+        match opened {
+            Ok((store, _)) => assert!(matches!(store.counts(), Err(StoreError::Io { .. })), "{which}"),
+            Err(error) => assert!(matches!(error, StoreError::Io { .. }), "{which}: {error}"),
+        }
+        fs::remove_dir(&file).unwrap();
+        fs::rename(&away, &file).unwrap();
+        let (store, notices) = home.open_with_notices();
+        assert_eq!((notices, store.health()), (vec![], Health::Trusted), "{which}: nothing was moved aside");
+        assert_eq!(everything(&store), before);
+    }
+}
+
+#[tokio::test]
+async fn i7_a_cache_that_cannot_be_written_is_said_once_and_loses_nothing() {
+    let home = Home::new();
+    lived_in(&home).await;
+    let cache = home.folder().join("cache");
+    fs::remove_dir_all(&cache).unwrap();
+    fs::write(&cache, "a file where the folder should be").unwrap();
+    let store = home.open();
+    for n in 0..20 {
+        store.noted(&run(), "test", vec![linked(&format!("late{n}"))]).await.unwrap();
+    }
+    let notices = store.take_notices();
+    assert!(matches!(notices.as_slice(), [Notice::CacheBehind { .. }]), "{notices:?}");
+    assert!(store.counts().is_err(), "who reads is told");
+    fs::remove_file(&cache).unwrap();
+    assert_eq!(store.counts().unwrap().users, 60);
+}
+
+#[tokio::test]
 async fn c9_a_newer_format_is_refused_and_left_as_it_is() {
     let home = Home::new();
     lived_in(&home).await;

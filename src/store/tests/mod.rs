@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod group;
+mod measure;
 mod process;
 mod property;
 
