@@ -1,4 +1,4 @@
-//! JSON Schemas of the three kinds of files, for editors (`rosterd schema`) and for [`shape`](super::shape). In: our types.
+//! JSON Schemas of the three kinds of files, for editors (`rosterd schema`) and for `shape`. In: our types.
 //! Out: one document each.
 
 use std::sync::LazyLock;

@@ -2,7 +2,7 @@
 //! missing key and value out of range at once, each at its place, with what to write instead.
 //!
 //! Reading with serde alone would stop at the first mistake. The schema is the one that editors get, so an editor and
-//! `rosterd check` say the same. [`words`](super::words) puts it in sentences.
+//! `rosterd check` say the same. `words` puts it in sentences.
 
 use serde_json::{Map, Value as Json};
 use toml::de::{DeTable, DeValue};

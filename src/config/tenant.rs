@@ -1,6 +1,6 @@
 //! A tenant file, key by key. The doc comments are what `rosterd schema` shows in an editor.
 //!
-//! Only shapes and defaults live here; [`load`](super::load) reads, [`shape`](super::shape) and [`check`](super::check) report.
+//! Only shapes and defaults live here; `load` reads, `shape` and `check` report.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

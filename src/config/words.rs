@@ -1,4 +1,4 @@
-//! The sentences of [`shape`](super::shape): what a schema asks for and what a file has, in a person's words.
+//! The sentences of `shape`: what a schema asks for and what a file has, in a person's words.
 
 use std::ops::Range;
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::forms::nearest;
+
 /// The attributes that mappings and filters may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownAttributes {
@@ -63,19 +65,6 @@ impl KnownAttributes {
     pub(super) fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.names().iter().map(String::as_str))
     }
-}
-
-/// The candidate that differs least from `name`, if it differs little: a third of its letters at most, case aside.
-pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    let wanted = plain(name);
-    let allowed = wanted.chars().count().div_ceil(3).min(3);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::engine::{FILTERS, LIST_FILTERS, TESTS};
 use super::expression::Flaw;
-use super::known::nearest;
 use super::words::{Kind, RESERVED, Word, words};
+use crate::config::forms::nearest;
 
 /// An attribute that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,11 @@ pub struct Plan {
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
 pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+    // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
+    let plan = &Plan {
+        source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
+        ..plan.clone()
+    };
     if !SOURCES.contains(&plan.source.as_str()) {
         let message = format!("there is no directory {:?}", plan.source);
         return Err(Box::new(Diagnostic::of_file(

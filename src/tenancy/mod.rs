@@ -113,7 +113,7 @@ pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagno
     }
 }
 
-/// Checks everything that can be checked without a network: what [`load`] checks, and whether the secrets and files that
+/// Checks everything that can be checked without a network: what [`load()`] checks, and whether the secrets and files that
 /// tenants name are there and fit to be used.
 pub fn check(path: &Path, only: &[String]) -> Report {
     let Usable { loaded, broken } = match load_usable(path, only) {

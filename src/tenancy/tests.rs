@@ -256,7 +256,7 @@ fn i6_check_looks_whether_secrets_can_be_used() {
     site.tenant("acme", &format!("[source.file]\npath = 'nobody.json'\n{target}"));
     let shown = site.shown(&check(&site.config(), &[]).diagnostics);
     assert!(shown.contains("acme.toml:2:8: warning: "), "the directory file may come later: {shown}");
-    assert!(shown.contains("acme.toml:5:1: error: the secret file tenants/../token does not exist"), "{shown}");
+    assert!(shown.contains("acme.toml:5:18: error: the secret file tenants/../token does not exist"), "{shown}");
     assert!(shown.contains("acme.toml:6:11: error: tenants/ca.pem can't be read"), "{shown}");
 
     site.write("token", "s3cr3t");
@@ -316,7 +316,7 @@ proptest::proptest! {
 #[test]
 fn what_init_writes_passes_check_once_the_secrets_are_there() {
     use std::os::unix::fs::PermissionsExt;
-    for source in SOURCES {
+    for source in SOURCES.into_iter().chain(["ldap"]) {
         for app in crate::config::profiles::names() {
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("etc/rosterd.toml");

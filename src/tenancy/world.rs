@@ -16,7 +16,12 @@ pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
     let document = Document::parse(&tenant.source, &mut found);
     for (path, secret) in tenant.secrets() {
         if let Err(error) = secrets.fetch(secret) {
-            found.push(secret_missing(&document, path, &error));
+            let kind = match (&secret.credential, &secret.file) {
+                (Some(_), _) => "credential",
+                (None, Some(_)) => "file",
+                (None, None) => "env",
+            };
+            found.push(secret_missing(&document, &[path, &[kind]].concat(), &error));
         }
     }
     ca_file(&document, &["target", "ca_file"], tenant.file.target.ca_file.as_deref(), &mut found);
