@@ -3,7 +3,6 @@
 mod crash;
 mod damage;
 mod group;
-mod measure;
 mod process;
 mod property;
 
