@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when another process has it, [`StoreError::Newer`] when a newer rosterd wrote it, or the disk's
-    /// error. Damage is no error: it is moved aside, and [`State::health`](super::State::health) says adopt-only.
+    /// error. Damage is no error: it is moved aside, and [`View::health`](super::View::health) says adopt-only.
     pub fn open(
         state_dir: &Path,
         tenant: &TenantName,

@@ -2,8 +2,8 @@
 //! Out: people and groups of one subtree, and answers about single ids.
 //!
 //! People are read first, then groups; both in pages, and each search counts only when the server ends it with result 0.
-//! People are found in groups by name, whatever the case and the escapes. [`entry`] tells what a record looks like,
-//! [`standing`] who counts as suspended. References to other servers are never followed.
+//! People are found in groups by name, whatever the case and the escapes. `entry` tells what a record looks like,
+//! `standing` who counts as suspended. References to other servers are never followed.
 //!
 //! What can't be seen here: a credential that lost its rights sees less without being told. Some of it shows (an id, an
 //! account's control bits or a required member that is hidden is an error); for the rest there are sentinels.
