@@ -286,6 +286,18 @@ fn what_is_deleted_is_gone_and_what_moved_out_of_the_filter_is_not() {
 }
 
 #[test]
+fn an_id_that_the_directory_writes_otherwise_today_is_not_gone() {
+    let Some(rig) = rig::require("slapd") else { return };
+    let slapd = Slapd::start(&rig, &Directory::generate(2, 0, 0));
+    let source = source(&slapd.url(), "id_attribute = 'uid'");
+    let ids = ["U00000", "u0000  1", "u00009"].map(SourceId::new);
+    slapd.modify(&format!("dn: {}\nchangetype: modify\nadd: uid\nuid: twice\n", person_dn(&uid(1))));
+    let doubtful = run(source.ask_users(&["u00001", "twice"].map(SourceId::new))).unwrap();
+    assert_eq!(doubtful, [Presence::Unknown; 2], "two values are no id");
+    assert_eq!(run(source.ask_users(&ids)).unwrap(), [Presence::Present, Presence::Gone, Presence::Gone]);
+}
+
+#[test]
 fn silence_is_not_gone_when_the_credential_sees_no_ids() {
     let Some(rig) = rig::require("slapd") else { return };
     let slapd = Slapd::start(&rig, &Directory::generate(3, 0, 0));

@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::people::{id_of, search};
 use super::standing::{self, standing};
 use crate::config::tenant::LdapPreset;
-use crate::model::{SourceId, Standing};
+use crate::model::{SourceId, Standing, fold};
 use crate::source::{Presence, SourceError};
 
 /// Ids in one search.
@@ -74,9 +74,12 @@ async fn ask(
                 // Active Directory always names its other partitions, where people never are; elsewhere a reference is a
                 // part of the tree that could not be searched.
                 let whole = found.references == 0 || layout.preset == LdapPreset::ActiveDirectory;
-                let silence = if trusted && whole { Presence::Gone } else { Presence::Unknown };
-                answers.extend(ids.iter().map(|id| match layout.by_id(id.as_str()) {
-                    Some(_) => said.get(id.as_str()).copied().unwrap_or(silence),
+                // An answer that fits no question means that the server compares ids by other rules than these.
+                let asked: Vec<String> = ids.iter().map(|id| fold(id.as_str())).collect();
+                let understood = said.keys().all(|said| asked.contains(said));
+                let silence = if trusted && whole && understood { Presence::Gone } else { Presence::Unknown };
+                answers.extend(ids.iter().zip(&asked).map(|(id, folded)| match layout.by_id(id.as_str()) {
+                    Some(_) => said.get(folded).copied().unwrap_or(silence),
                     None => Presence::Unknown,
                 }));
             }
@@ -89,6 +92,7 @@ async fn ask(
     answers
 }
 
+/// One search; what it says of each id, by the folded id: servers compare most attributes without case.
 async fn ask_chunk(
     connection: &mut Connection,
     layout: &Layout,
@@ -104,7 +108,7 @@ async fn ask_chunk(
     }
     let any = format!("(&(|{any}){filter})");
     let visit = |entry: Entry| {
-        said.insert(id_of(&entry, layout)?, judge(&entry)?);
+        said.insert(fold(&id_of(&entry, layout)?), judge(&entry)?);
         Ok(())
     };
     let found = connection.unpaged(search("ids", &layout.base, &any, attributes), visit).await?;
