@@ -10,6 +10,8 @@
 mod directory;
 mod idle;
 mod meter;
+mod seed;
+mod tenant;
 
 use std::path::Path;
 
@@ -22,7 +24,8 @@ fn main() {
     {
         let run = match task.as_str() {
             "parse" => idle::parse,
-            "desired" => idle::desired,
+            "seed" => seed::seed,
+            "cycle" => idle::cycle,
             _ => panic!("no task {task}"),
         };
         println!("{}", serde_json::to_string(&run(Path::new(folder))).unwrap());
@@ -38,13 +41,16 @@ fn main() {
     } else {
         small
     };
-    if let Some(at) = args.iter().position(|arg| arg == "--write") {
-        directory::write(Path::new(&args[at + 1]), size, false).unwrap();
+    let kept = args.iter().position(|arg| arg == "--keep").map(|at| std::path::PathBuf::from(&args[at + 1]));
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    directory::write(&folder.join(tenant::DIRECTORY), size, false).unwrap();
+    tenant::write(folder, &tenant::Target { base_url: "https://127.0.0.1:9/scim/v2", token: "none", in_flight: 4 });
+    println!("parse: {:?}", meter::best_of(3, "parse", folder));
+    println!("seed: {:?}", meter::in_child("seed", folder));
+    println!("compare: {:?}", meter::in_child("cycle", folder));
+    if args.iter().any(|arg| arg == "--only-prepare") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    directory::write(&folder.path().join(idle::DIRECTORY), size, false).unwrap();
-    for task in ["parse", "desired"] {
-        println!("{task}: {:?}", meter::best_of(3, task, folder.path()));
-    }
+    println!("quiet: {:?}", meter::best_of(3, "cycle", folder));
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a child found, by name. Times in seconds, memory in bytes.
 pub(crate) type Figures = BTreeMap<String, f64>;
@@ -45,8 +45,8 @@ impl Since {
         Self { wall: Instant::now(), cpu: cpu_seconds() }
     }
 
-    pub(crate) fn wall(&self) -> Duration {
-        self.wall.elapsed()
+    pub(crate) fn wall(&self) -> f64 {
+        self.wall.elapsed().as_secs_f64()
     }
 
     /// Processor seconds of all threads, in user and kernel.
@@ -68,4 +68,9 @@ pub(crate) fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux with /proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("proc(5)");
     line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0
+}
+
+/// Figures by name.
+pub(crate) fn figures<const N: usize>(pairs: [(&str, f64); N]) -> Figures {
+    pairs.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
 }

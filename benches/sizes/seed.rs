@@ -1,0 +1,76 @@
+//! The state of a tenant whose app is in step already, without the hours that a first sync of a million people would take.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rosterd::clock::{Clock, SystemClock};
+use rosterd::model::{AppId, Attributes, Path as ScimPath, Provenance, RunId, SourceId};
+use rosterd::progress::Silent;
+use rosterd::source::file::FileSource;
+use rosterd::source::{Snapshot, take_snapshot};
+use rosterd::store::{Effect, Ledger, RunSummary, Store, Trigger};
+use rosterd::tenancy::Tenant;
+
+use crate::meter::Figures;
+use crate::tenant::{self, DIRECTORY};
+
+/// Members that one effect names.
+const MEMBERS: usize = 500;
+
+/// Writes a state in which every person and group of the directory is linked and was sent as it is.
+pub(crate) fn seed(folder: &Path) -> Figures {
+    let mut loaded = tenant::load(folder);
+    let tenant = loaded.tenants.pop().expect("one tenant");
+    tenant::runtime().block_on(async {
+        let source = FileSource::new(folder.join(DIRECTORY), b',');
+        let snapshot = take_snapshot(&source, &[], &Silent).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let (store, _) = Store::open(&loaded.state_dir, &tenant.name, "a benchmark", clock.clone()).unwrap();
+        let run = RunId::new("seed");
+        store.run_started(&run, Trigger::Command, "").await.unwrap();
+        for user in snapshot.users() {
+            store.noted(&run, "seeded", person(&tenant, &snapshot, user)).await.unwrap();
+        }
+        for ix in snapshot.groups() {
+            let group = snapshot.group(ix).expect("a group");
+            let app_id = AppId::new(format!("g{}", ix.0));
+            let (id, provenance, name) = (group.id.clone(), Provenance::Created, group.name.to_string());
+            let mut effects = vec![Effect::GroupLinked { id, app_id, provenance, name }];
+            effects.extend(group.members.chunks(MEMBERS).map(|some| Effect::MembersAdded {
+                group: group.id.clone(),
+                users: some.iter().map(|user| SourceId::new(snapshot.id(*user))).collect(),
+            }));
+            store.noted(&run, "seeded", effects).await.unwrap();
+        }
+        store.trusted(&run, "seeded").await.unwrap();
+        let now = clock.now();
+        let summary = RunSummary {
+            run,
+            plan: String::new(),
+            status: "ok".to_owned(),
+            planned: 0,
+            done: 0,
+            held: 0,
+            failed: 0,
+            calls: 0,
+            created: 0,
+            note: String::new(),
+            counts: Some(snapshot.counts()),
+            started: now,
+            ended: now,
+        };
+        store.run_ended(summary).await.unwrap();
+    });
+    Figures::new()
+}
+
+fn person(tenant: &Tenant, snapshot: &Snapshot, user: rosterd::source::UserIx) -> Vec<Effect> {
+    let id = SourceId::new(snapshot.id(user));
+    let mut set: Attributes = tenant.mapping.apply(&snapshot.record(user)).expect("a mapping that fits").values;
+    set.set(ScimPath::external_id(), id.as_str().into());
+    let app_id = AppId::new(format!("u{}", user.0));
+    vec![
+        Effect::UserLinked { id: id.clone(), app_id, provenance: Provenance::Created },
+        Effect::UserSent { id, set, clear: Vec::new(), active: Some(true), echo: Attributes::new() },
+    ]
+}
