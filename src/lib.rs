@@ -35,6 +35,9 @@ pub mod plan;
 pub mod progress;
 pub mod sandbox;
 pub mod scim;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod sim;
 pub mod source;
 pub mod store;
 pub mod tenancy;

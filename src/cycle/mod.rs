@@ -235,3 +235,7 @@ fn is_done(outcome: &Outcome, at: usize) -> bool {
 fn done<'a>(cleared: &'a Cleared, outcome: &'a Outcome) -> impl Iterator<Item = &'a Operation> {
     cleared.plan().operations.iter().enumerate().filter(|(at, _)| is_done(outcome, *at)).map(|(_, operation)| operation)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -1,0 +1,178 @@
+//! The directory: people and groups that a test edits, read through the real [`Reading`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use crate::model::{SourceId, Standing};
+use crate::progress::Progress;
+use crate::source::{GroupEntry, Presence, Reading, Source, SourceError, UserEntry};
+
+/// A person of the directory.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DirUser {
+    pub(crate) record: Map<String, Value>,
+    pub(crate) standing: Standing,
+    pub(crate) direct: bool,
+}
+
+/// A group of the directory. Members are ids of people or of groups.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct DirGroup {
+    pub(crate) name: String,
+    pub(crate) members: BTreeSet<String>,
+    pub(crate) assigned: bool,
+    pub(crate) unread: bool,
+}
+
+/// What is there. A person's id is a short name such as `ann`, their user name `ann@x.test`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Directory {
+    pub(crate) users: BTreeMap<String, DirUser>,
+    pub(crate) groups: BTreeMap<String, DirGroup>,
+    /// Ids that exist but are not shown when everybody is listed.
+    pub(crate) hidden: BTreeSet<String>,
+    /// Whether it answers when asked for single ids.
+    pub(crate) mute: bool,
+    /// An outage.
+    pub(crate) down: bool,
+}
+
+impl Directory {
+    /// People with these ids, nobody assigned.
+    pub(crate) fn of(ids: &[&str]) -> Self {
+        let mut all = Self::default();
+        for id in ids {
+            all.add_user(id);
+        }
+        all
+    }
+
+    /// Adds an active person.
+    pub(crate) fn add_user(&mut self, id: &str) {
+        let record = json!({ "id": id, "userName": format!("{id}@x.test"), "displayName": id });
+        let record = record.as_object().unwrap().clone();
+        self.users.insert(id.to_owned(), DirUser { record, standing: Standing::Active, direct: false });
+    }
+
+    /// Adds an assigned group named like its id.
+    pub(crate) fn with_group(mut self, id: &str, members: &[&str]) -> Self {
+        self.add_group(id, members);
+        self
+    }
+
+    /// Adds an assigned group named like its id.
+    pub(crate) fn add_group(&mut self, id: &str, members: &[&str]) {
+        let members = members.iter().map(|member| (*member).to_owned()).collect();
+        self.groups.insert(id.to_owned(), DirGroup { name: id.to_owned(), members, assigned: true, unread: false });
+    }
+
+    /// Sets an attribute of a person; `null` takes it away.
+    pub(crate) fn set(&mut self, id: &str, attribute: &str, value: impl Into<Value>) {
+        let record = &mut self.users.get_mut(id).unwrap().record;
+        match value.into() {
+            Value::Null => drop(record.remove(attribute)),
+            value => drop(record.insert(attribute.to_owned(), value)),
+        }
+    }
+
+    /// Changes a person's standing.
+    pub(crate) fn stand(&mut self, id: &str, standing: Standing) {
+        self.users.get_mut(id).unwrap().standing = standing;
+    }
+
+    /// The group.
+    pub(crate) fn group(&mut self, id: &str) -> &mut DirGroup {
+        self.groups.get_mut(id).unwrap()
+    }
+
+    /// Puts somebody into a group.
+    pub(crate) fn join(&mut self, group: &str, member: &str) {
+        self.group(group).members.insert(member.to_owned());
+    }
+
+    /// Takes somebody out of a group.
+    pub(crate) fn part(&mut self, group: &str, member: &str) {
+        self.group(group).members.remove(member);
+    }
+
+    /// Deletes a person: nothing of them is left, in groups neither.
+    pub(crate) fn delete_user(&mut self, id: &str) {
+        self.users.remove(id);
+        for group in self.groups.values_mut() {
+            group.members.remove(id);
+        }
+    }
+
+    fn presence(&self, id: &str, there: bool) -> Presence {
+        match self.users.get(id).map(|user| user.standing) {
+            _ if self.mute => Presence::Unknown,
+            Some(Standing::Suspended) => Presence::Suspended,
+            _ if there || self.hidden.contains(id) => Presence::Present,
+            _ => Presence::Gone,
+        }
+    }
+}
+
+/// The directory as the cycle sees it.
+pub(crate) struct SimSource(Mutex<Directory>);
+
+impl SimSource {
+    pub(super) fn new(directory: Directory) -> Self {
+        Self(Mutex::new(directory))
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn edit(&self, edit: impl FnOnce(&mut Directory)) {
+        edit(&mut self.directory());
+    }
+
+    /// What is there now.
+    pub(crate) fn copy(&self) -> Directory {
+        self.directory().clone()
+    }
+}
+
+#[async_trait]
+impl Source for SimSource {
+    fn describe(&self) -> String {
+        "a simulated directory".to_owned()
+    }
+
+    async fn read(&self, reading: &mut Reading, _: &dyn Progress) -> Result<(), SourceError> {
+        let directory = self.directory();
+        if directory.down {
+            return Err(SourceError::Unreachable("it is down".to_owned()));
+        }
+        for (id, user) in directory.users.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
+            let record = serde_json::to_string(&user.record).unwrap();
+            reading.user(UserEntry { id, record: &record, standing: user.standing, direct: user.direct });
+        }
+        for (id, group) in directory.groups.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
+            let at = reading.group(GroupEntry { id, name: &group.name, record: "{}", assigned: group.assigned });
+            if group.unread {
+                reading.members_unread(at, "the list was cut");
+                continue;
+            }
+            for member in &group.members {
+                reading.member(at, member);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        let directory = self.directory();
+        Ok(ids.iter().map(|id| directory.presence(id.as_str(), directory.users.contains_key(id.as_str()))).collect())
+    }
+
+    async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        let directory = self.directory();
+        Ok(ids.iter().map(|id| directory.presence(id.as_str(), directory.groups.contains_key(id.as_str()))).collect())
+    }
+}

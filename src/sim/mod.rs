@@ -1,0 +1,163 @@
+//! A simulated world for tests: a directory, an app and a clock in memory, and one tenant between them.
+//!
+//! In: edits of the directory, faults to script. Out: what the real cycle made of them: reports, calls, the app's end state.
+//! The engine runs unchanged; only the edges are replaced. Everything here is deterministic: time moves when a test moves it,
+//! and chance comes from seeds.
+
+mod app;
+mod directory;
+mod tenant;
+
+pub(crate) use app::{Call, Fault, SimApp};
+pub(crate) use directory::{Directory, SimSource};
+pub(crate) use tenant::Tenant;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::Repeat;
+use crate::clock::Clock;
+use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::model::TenantName;
+use crate::progress::Silent;
+use crate::store::{MemoryStore, Trigger};
+
+/// A clock that moves only when told to.
+#[derive(Debug)]
+pub(crate) struct SimClock(AtomicI64);
+
+impl Default for SimClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(1_700_000_000))
+    }
+}
+
+impl SimClock {
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+/// One tenant with both its sides.
+pub(crate) struct World {
+    pub(crate) source: SimSource,
+    pub(crate) app: SimApp,
+    pub(crate) store: MemoryStore,
+    pub(crate) tenant: Tenant,
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) stop: CancellationToken,
+    name: TenantName,
+}
+
+impl World {
+    /// A new tenant: an empty app, no state.
+    pub(crate) fn new(directory: Directory) -> Self {
+        let clock = Arc::new(SimClock::default());
+        let name = TenantName::parse("acme").unwrap();
+        Self {
+            source: SimSource::new(directory),
+            app: SimApp::default(),
+            store: MemoryStore::new(&name, Arc::clone(&clock) as Arc<dyn Clock>).unwrap(),
+            tenant: Tenant::default(),
+            clock,
+            stop: CancellationToken::new(),
+            name,
+        }
+    }
+
+    /// Edits the directory.
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Directory)) {
+        self.source.edit(edit);
+    }
+
+    /// Changes the tenant's file; whoever was in step is compared anew.
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Tenant)) {
+        change(&mut self.tenant);
+        self.tenant.settings_hash += 1;
+    }
+
+    /// Forgets everything, as when the state folder is lost.
+    pub(crate) fn lose_state(&mut self) {
+        self.store = MemoryStore::new(&self.name, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap();
+    }
+
+    /// Runs a cycle as `ask` says.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Report, CycleError> {
+        let progress = Silent;
+        let job = Job {
+            tenant: &self.name,
+            source: &self.source,
+            app: &self.app,
+            state: &self.store,
+            scope: self.tenant.scope(),
+            rules: self.tenant.rules(),
+            limits: self.tenant.limits.clone(),
+            sentinels: &self.tenant.sentinels,
+            in_flight: 4,
+            repeat: Repeat {
+                attempts: 3,
+                base: Duration::from_millis(500),
+                cap: Duration::from_secs(60),
+                breaker_failures: self.tenant.breaker_failures,
+            },
+            settings_hash: self.tenant.settings_hash,
+            clock: &*self.clock,
+            progress: &progress,
+            stop: &self.stop,
+        };
+        cycle(&job, ask).await
+    }
+
+    /// Runs a cycle, as a person who types `rosterd sync`, and lets ten minutes pass.
+    pub(crate) async fn try_sync(&self) -> Result<Report, CycleError> {
+        self.app.forget_calls();
+        let report = self.ask(&command()).await;
+        self.clock.pass(SignedDuration::from_mins(10));
+        report
+    }
+
+    /// As [`World::try_sync`], for a cycle that comes to a plan.
+    pub(crate) async fn sync(&self) -> Report {
+        let report = self.try_sync().await.unwrap();
+        let tally = report.tally();
+        assert_eq!(tally.planned, tally.done + tally.held + tally.failed, "I11: {report:?}");
+        report
+    }
+
+    /// A cycle of the daemon's schedule.
+    pub(crate) async fn scheduled(&self) -> Report {
+        self.app.forget_calls();
+        let report = self.ask(&Ask { trigger: Trigger::Schedule, ..command() }).await.unwrap();
+        self.clock.pass(SignedDuration::from_mins(10));
+        report
+    }
+
+    /// A preview.
+    pub(crate) async fn plan(&self) -> Report {
+        self.app.forget_calls();
+        self.ask(&Ask { dry_run: true, ..command() }).await.unwrap()
+    }
+
+    /// Asserts that a cycle now makes no call of any kind.
+    pub(crate) async fn assert_quiet(&self) {
+        let report = self.sync().await;
+        assert_eq!(self.app.calls(), Vec::<Call>::new(), "I12: a quiet cycle makes no call");
+        assert_eq!(report.operations(), [], "I12");
+    }
+}
+
+/// What a person asks for who types `rosterd sync`.
+pub(crate) fn command<'a>() -> Ask<'a> {
+    Ask { dry_run: false, trigger: Trigger::Command, expected_plan: None, only: None }
+}
