@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{MemoryStore, Trigger};
+use crate::store::{MemoryStore, State, Trigger};
 
 /// A clock that moves only when told to.
 #[derive(Debug)]
@@ -92,14 +92,15 @@ impl World {
         self.store = MemoryStore::new(&self.name, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap();
     }
 
-    /// Runs a cycle as `ask` says.
-    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Report, CycleError> {
+    /// Runs a cycle as `ask` says; a preview, unless it may write.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>, may_write: bool) -> Result<Report, CycleError> {
         let progress = Silent;
         let job = Job {
             tenant: &self.name,
             source: &self.source,
             app: &self.app,
             state: &self.store,
+            ledger: may_write.then_some(&self.store as &dyn State),
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
             limits: self.tenant.limits.clone(),
@@ -122,7 +123,7 @@ impl World {
     /// Runs a cycle, as a person who types `rosterd sync`, and lets ten minutes pass.
     pub(crate) async fn try_sync(&self) -> Result<Report, CycleError> {
         self.app.forget_calls();
-        let report = self.ask(&command()).await;
+        let report = self.ask(&command(), true).await;
         self.clock.pass(SignedDuration::from_mins(10));
         report
     }
@@ -138,7 +139,7 @@ impl World {
     /// A cycle of the daemon's schedule.
     pub(crate) async fn scheduled(&self) -> Report {
         self.app.forget_calls();
-        let report = self.ask(&Ask { trigger: Trigger::Schedule, ..command() }).await.unwrap();
+        let report = self.ask(&Ask { trigger: Trigger::Schedule, ..command() }, true).await.unwrap();
         self.clock.pass(SignedDuration::from_mins(10));
         report
     }
@@ -146,7 +147,7 @@ impl World {
     /// A preview.
     pub(crate) async fn plan(&self) -> Report {
         self.app.forget_calls();
-        self.ask(&Ask { dry_run: true, ..command() }).await.unwrap()
+        self.ask(&command(), false).await.unwrap()
     }
 
     /// Asserts that a cycle now makes no call of any kind.
@@ -159,5 +160,5 @@ impl World {
 
 /// What a person asks for who types `rosterd sync`.
 pub(crate) fn command<'a>() -> Ask<'a> {
-    Ask { dry_run: false, trigger: Trigger::Command, expected_plan: None, only: None }
+    Ask { trigger: Trigger::Command, expected_plan: None, only: None }
 }
