@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
@@ -113,6 +114,8 @@ pub(crate) struct Manners {
     pub(crate) delete_effect: DeleteEffect,
     /// Members that make every call fail in which they stand: user names.
     pub(crate) bad_members: BTreeSet<String>,
+    /// What it answers then.
+    pub(crate) bad_member_answer: (Class, u16),
 }
 
 impl Default for Manners {
@@ -124,6 +127,7 @@ impl Default for Manners {
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             bad_members: BTreeSet::new(),
+            bad_member_answer: (Class::Invalid, 400),
         }
     }
 }
@@ -135,6 +139,7 @@ struct Inner {
     calls: Vec<Call>,
     scripts: Vec<Script>,
     noise: Option<Noise>,
+    stop_after: Option<(usize, CancellationToken)>,
     next_id: u64,
     total: u64,
 }
@@ -224,6 +229,11 @@ impl SimApp {
         self.inner().scripts.push(Script { matches, times: 1, fault });
     }
 
+    /// Somebody asks the run to stop after this many writing calls.
+    pub(crate) fn stop_after(&self, writes: usize, stop: CancellationToken) {
+        self.inner().stop_after = Some((writes, stop));
+    }
+
     /// From now on this share of the writing calls meets a transient fault; 0 ends it.
     pub(crate) fn noise(&self, seed: u64, percent: u64) {
         self.inner().noise = (percent > 0).then_some(Noise { state: seed, percent });
@@ -301,7 +311,14 @@ impl SimApp {
             inner.total += 1;
             let call = Call { name, about, carries };
             let fault = inner.fault(&call);
+            let is_write = !call.is_read();
             inner.calls.push(call);
+            if let Some((left, stop)) = inner.stop_after.as_mut().filter(|_| is_write) {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    stop.cancel();
+                }
+            }
             let carried_out = fault.as_ref().is_none_or(|fault| fault.applied);
             (fault, carried_out.then(|| work(&mut inner)))
         };
@@ -425,7 +442,8 @@ impl Inner {
             Some(account) => self.manners.bad_members.contains(account.name()),
             None => true,
         });
-        bad.map_or(Ok(()), |_| Err(error("members", Class::Invalid, Some(400))))
+        let (class, status) = self.manners.bad_member_answer;
+        bad.map_or(Ok(()), |_| Err(error("members", class, Some(status))))
     }
 }
 

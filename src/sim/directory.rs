@@ -1,6 +1,7 @@
 //! The directory: people and groups that a test edits, read through the real [`Reading`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -34,6 +35,8 @@ pub(crate) struct Directory {
     pub(crate) groups: BTreeMap<String, DirGroup>,
     /// Ids that exist but are not shown when everybody is listed.
     pub(crate) hidden: BTreeSet<String>,
+    /// Ids that are said to be gone when asked first, and to be there when asked again.
+    pub(crate) back_when_asked_again: BTreeSet<String>,
     /// Whether it answers when asked for single ids.
     pub(crate) mute: bool,
     /// An outage.
@@ -117,19 +120,32 @@ impl Directory {
 }
 
 /// The directory as the cycle sees it.
-pub(crate) struct SimSource(Mutex<Directory>);
+pub(crate) struct SimSource {
+    directory: Mutex<Directory>,
+    asks: AtomicUsize,
+}
 
 impl SimSource {
     pub(super) fn new(directory: Directory) -> Self {
-        Self(Mutex::new(directory))
+        Self { directory: Mutex::new(directory), asks: AtomicUsize::new(0) }
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn edit(&self, edit: impl FnOnce(&mut Directory)) {
         edit(&mut self.directory());
+    }
+
+    /// For how many ids it was asked.
+    pub(crate) fn asks(&self) -> usize {
+        self.asks.load(Ordering::Relaxed)
+    }
+
+    /// Begins the count of asks anew.
+    pub(crate) fn forget_asks(&self) {
+        self.asks.store(0, Ordering::Relaxed);
     }
 
     /// What is there now.
@@ -167,11 +183,17 @@ impl Source for SimSource {
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
-        let directory = self.directory();
-        Ok(ids.iter().map(|id| directory.presence(id.as_str(), directory.users.contains_key(id.as_str()))).collect())
+        self.asks.fetch_add(ids.len(), Ordering::Relaxed);
+        let mut directory = self.directory();
+        let answer = |id: &SourceId| directory.presence(id.as_str(), directory.users.contains_key(id.as_str()));
+        let answers = ids.iter().map(answer).collect();
+        let back = std::mem::take(&mut directory.back_when_asked_again);
+        directory.hidden.extend(back);
+        Ok(answers)
     }
 
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+        self.asks.fetch_add(ids.len(), Ordering::Relaxed);
         let directory = self.directory();
         Ok(ids.iter().map(|id| directory.presence(id.as_str(), directory.groups.contains_key(id.as_str()))).collect())
     }

@@ -12,6 +12,7 @@ pub(crate) use app::{Call, Fault, SimApp};
 pub(crate) use directory::{Directory, SimSource};
 pub(crate) use tenant::Tenant;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -22,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::guard::Limits;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{MemoryStore, State, Trigger};
+use crate::store::{Baseline, MemoryStore, State, Trigger};
 
 /// A clock that moves only when told to.
 #[derive(Debug)]
@@ -87,6 +89,26 @@ impl World {
         self.tenant.settings_hash += 1;
     }
 
+    /// Changes the guard's limits, which decide over no person: whoever is in step stays so.
+    pub(crate) fn reconfigure_limits(&self, change: impl FnOnce(&mut Limits)) {
+        change(&mut self.tenant.limits.lock().unwrap());
+    }
+
+    /// Who is set aside, as `user ann`.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        self.store.failures().unwrap().into_iter().map(|(object, _)| object.to_string()).collect()
+    }
+
+    /// How many people are linked.
+    pub(crate) fn linked_count(&self) -> u64 {
+        self.store.counts().unwrap().users
+    }
+
+    /// Who counts against the rolling budget.
+    pub(crate) fn spent_budget(&self) -> BTreeSet<String> {
+        self.store.lost_since(Timestamp::UNIX_EPOCH).unwrap().into_iter().map(|lost| lost.user.to_string()).collect()
+    }
+
     /// Forgets everything, as when the state folder is lost.
     pub(crate) fn lose_state(&mut self) {
         self.store = MemoryStore::new(&self.name, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap();
@@ -103,7 +125,7 @@ impl World {
             ledger: may_write.then_some(&self.store as &dyn State),
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
-            limits: self.tenant.limits.clone(),
+            limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &self.tenant.sentinels,
             in_flight: 4,
             repeat: Repeat {

@@ -1,6 +1,7 @@
 //! What the operator of the simulated tenant wrote, with the contract's defaults and without a file.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
@@ -35,7 +36,7 @@ pub(crate) struct Tenant {
     pub(crate) adopt_groups: AdoptGroups,
     pub(crate) on_group_unassigned: GroupFate,
     pub(crate) on_group_deleted: GroupFate,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Mutex<Limits>,
     pub(crate) breaker_failures: u32,
     pub(super) settings_hash: u64,
 }
@@ -60,7 +61,7 @@ impl Default for Tenant {
             adopt_groups: AdoptGroups::ByName,
             on_group_unassigned: GroupFate::Leave,
             on_group_deleted: GroupFate::Delete,
-            limits: limits(),
+            limits: Mutex::new(limits()),
             breaker_failures: 20,
             settings_hash: 1,
         }

@@ -1,7 +1,7 @@
 //! The first sync, the quiet second, and the everyday changes after it.
 
 use super::*;
-use crate::model::Standing;
+
 
 fn story() -> Directory {
     Directory::of(&["ann", "bo", "cy", "di"]).with_group("staff", &["ann", "bo", "cy"]).with_group("night", &["cy"])

@@ -1,5 +1,61 @@
 //! The whole engine against a simulated directory and app: what people lose and keep, in which order, after how many calls.
 
+mod adopting;
+mod attributes;
+mod crashing;
+mod failing;
 mod first;
+mod groups;
+mod guarding;
+mod leaving;
 
-pub(super) use crate::sim::{Call, Directory, Fault, World};
+use crate::cycle::{Report, Shown, Status};
+use crate::model::Standing;
+use crate::sim::{Call, Directory, Fault, World, command};
+
+/// People `u00`, `u01`, … who are all members of the group `all`.
+fn crowd(n: usize) -> Directory {
+    let ids: Vec<String> = (0..n).map(|at| format!("u{at:02}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    Directory::of(&ids).with_group("all", &ids)
+}
+
+/// A tenant in step with its directory.
+async fn synced(directory: Directory) -> World {
+    let world = World::new(directory);
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    world.assert_quiet().await;
+    world
+}
+
+/// As [`synced`], with another tenant file.
+async fn synced_as(directory: Directory, change: impl FnOnce(&mut crate::sim::Tenant)) -> World {
+    let mut world = World::new(directory);
+    world.reconfigure(change);
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    world.assert_quiet().await;
+    world
+}
+
+/// The names of the holds.
+fn holds(report: &Report) -> Vec<&str> {
+    report.holds.iter().map(|hold| hold.reason.as_str()).collect()
+}
+
+/// `op name` of the operations that failed, with the reason.
+fn failures(report: &Report) -> Vec<(String, String)> {
+    let shown = report.operations().iter().enumerate().filter_map(|(at, operation)| match report.result(at) {
+        Shown::Failed(why) => Some((format!("{} {}", operation.op().name(), operation.name), why.to_owned())),
+        _ => None,
+    });
+    shown.collect()
+}
+
+/// `op name` of the operations that were held.
+fn held(report: &Report) -> Vec<String> {
+    let operations = report.operations().iter().enumerate();
+    let held = operations.filter(|(at, _)| report.result(*at) == Shown::Held);
+    held.map(|(_, operation)| format!("{} {}", operation.op().name(), operation.name)).collect()
+}

@@ -1,0 +1,294 @@
+//! What becomes of people who leave: suspended, unassigned, deleted, absent.
+
+use super::*;
+use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::config::tenant::Fate;
+use jiff::SignedDuration;
+
+/// How somebody leaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Cause {
+    Suspended,
+    Unassigned,
+    Deleted,
+}
+
+fn leave(dir: &mut Directory, cause: Cause) {
+    match cause {
+        Cause::Suspended => dir.stand("u00", Standing::Suspended),
+        Cause::Unassigned => dir.part("all", "u00"),
+        Cause::Deleted => dir.delete_user("u00"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn o3_the_fate_of_each_cause_is_the_operators_choice() {
+    for cause in [Cause::Suspended, Cause::Unassigned, Cause::Deleted] {
+        for fate in [Fate::Deactivate, Fate::Delete, Fate::Nothing] {
+            let world = synced_as(crowd(5), |tenant| match cause {
+                Cause::Suspended => tenant.on_suspended = fate,
+                Cause::Unassigned => tenant.on_unassigned = fate,
+                Cause::Deleted => tenant.on_deleted = fate,
+            })
+            .await;
+            world.edit(|dir| leave(dir, cause));
+            world.sync().await;
+            let account = world.app.account("u00@x.test");
+            match fate {
+                Fate::Deactivate => assert!(!account.unwrap().1.active, "{cause:?}"),
+                Fate::Delete => assert_eq!(account, None, "{cause:?}"),
+                Fate::Nothing => assert!(account.unwrap().1.active, "{cause:?}"),
+            }
+            world.assert_quiet().await;
+            world.assert_quiet().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_after_deactivates_now_and_deletes_then() {
+    for cause in [Cause::Suspended, Cause::Unassigned, Cause::Deleted] {
+        let world = synced_as(crowd(5), |tenant| {
+            tenant.on_suspended = Fate::Delete;
+            tenant.on_unassigned = Fate::Delete;
+            tenant.on_deleted = Fate::Delete;
+            tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
+        })
+        .await;
+        world.edit(|dir| leave(dir, cause));
+        world.sync().await;
+        assert!(!world.app.account("u00@x.test").unwrap().1.active, "{cause:?}");
+        world.assert_quiet().await;
+        world.clock.pass(SignedDuration::from_hours(29 * 24));
+        world.assert_quiet().await;
+        world.clock.pass(SignedDuration::from_hours(24));
+        world.sync().await;
+        assert_eq!(world.app.account("u00@x.test"), None, "{cause:?}");
+        world.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_after_is_cancelled_by_a_return() {
+    let world = synced_as(crowd(5), |tenant| {
+        tenant.on_suspended = Fate::Delete;
+        tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
+    })
+    .await;
+    let account = world.app.account("u00@x.test").unwrap().0;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    world.clock.pass(SignedDuration::from_hours(29 * 24));
+    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["activate u00@x.test"]);
+    world.clock.pass(SignedDuration::from_hours(2 * 24));
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.account("u00@x.test").map(|(id, user)| (id, user.active)), Some((account, false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_account_comes_back_as_a_new_one_with_its_groups() {
+    let world = synced_as(crowd(5), |tenant| tenant.on_suspended = Fate::Delete).await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["delete_user u00@x.test"]);
+    world.assert_quiet().await;
+    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["create_user u00@x.test", "add_members all"]);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn class_1_an_app_that_deletes_on_deactivation_gets_a_new_account_on_return() {
+    let mut world = World::new(crowd(5));
+    world.reconfigure(|tenant| tenant.profile.users.inactive_effect = InactiveEffect::DeletesResource);
+    world.app.behave(|app| app.inactive_effect = InactiveEffect::DeletesResource);
+    world.sync().await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.account("u00@x.test"), None);
+    world.assert_quiet().await;
+    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["create_user u00@x.test", "add_members all"]);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn class_1_an_app_that_hides_the_inactive_gets_the_same_account_back() {
+    let mut world = World::new(crowd(5));
+    world.reconfigure(|tenant| tenant.profile.users.inactive_effect = InactiveEffect::HidesResource);
+    world.app.behave(|app| app.inactive_effect = InactiveEffect::HidesResource);
+    world.sync().await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    world.assert_quiet().await;
+    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["activate u00@x.test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn class_2_an_app_whose_delete_only_deactivates_is_deleted_from_once() {
+    let mut world = World::new(crowd(5));
+    world.reconfigure(|tenant| {
+        tenant.profile.users.delete_effect = DeleteEffect::Deactivates;
+        tenant.on_suspended = Fate::Delete;
+    });
+    world.app.behave(|app| app.delete_effect = DeleteEffect::Deactivates);
+    world.sync().await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["delete_user u00@x.test"]);
+    world.assert_quiet().await;
+    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["activate u00@x.test"], "the same account");
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn class_3_an_irreversible_delete_waits_for_a_decision_and_access_ends_at_once() {
+    let world = synced_as(crowd(5), |tenant| {
+        tenant.profile.users.delete_effect = DeleteEffect::Irreversible;
+        tenant.on_suspended = Fate::Delete;
+    })
+    .await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    let report = world.sync().await;
+    assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
+    assert_eq!(held(&report), ["delete_user u00@x.test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_without_delete_is_deactivated_in() {
+    let world = synced_as(crowd(5), |tenant| {
+        tenant.profile.users.delete_effect = DeleteEffect::Unsupported;
+        tenant.on_suspended = Fate::Delete;
+    })
+    .await;
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn i2_an_absence_that_nobody_confirms_needs_a_second_look_ten_minutes_later() {
+    for mute in [true, false] {
+        let world = synced(crowd(5)).await;
+        world.edit(|dir| {
+            dir.mute = mute;
+            dir.hidden.insert("u00".into());
+        });
+        let report = world.ask(&command(), true).await.unwrap();
+        assert_eq!(world.app.writes(), [""; 0], "{report:?}");
+        assert_eq!(world.app.members("all").unwrap().len(), 5);
+        world.clock.pass(SignedDuration::from_mins(9));
+        world.ask(&command(), true).await.unwrap();
+        assert_eq!(world.app.writes(), [""; 0], "too early");
+        world.clock.pass(SignedDuration::from_mins(1));
+        world.sync().await;
+        assert_eq!(world.app.writes(), ["remove_members all", "deactivate u00@x.test"]);
+        world.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i2_a_second_look_counts_from_this_absence_and_not_from_an_older_one() {
+    let world = synced(crowd(5)).await;
+    world.edit(|dir| drop(dir.hidden.insert("u00".into())));
+    world.sync().await;
+    world.edit(|dir| drop(dir.hidden.remove("u00")));
+    world.sync().await;
+    world.assert_quiet().await;
+    world.clock.pass(SignedDuration::from_hours(24 * 60));
+    world.edit(|dir| drop(dir.hidden.insert("u00".into())));
+    world.sync().await;
+    assert_eq!(world.app.writes(), [""; 0], "missing once, not twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaver_is_not_kept_waiting_by_an_older_failure() {
+    let world = synced(crowd(5)).await;
+    world.edit(|dir| dir.set("u00", "displayName", "new"));
+    world.app.fail("update_user", "u00", 1, Fault::refused(crate::scim::Class::Invalid, 400));
+    assert_eq!(world.scheduled().await.status(), Status::Partial);
+    world.clock.pass(SignedDuration::from_mins(-9));
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.scheduled().await;
+    assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn departed_people_are_not_asked_about_for_ever() {
+    for fate in [Fate::Nothing, Fate::Deactivate] {
+        let world = synced_as(crowd(5), |tenant| tenant.on_deleted = fate).await;
+        world.edit(|dir| dir.delete_user("u00"));
+        world.sync().await;
+        world.sync().await;
+        world.source.forget_asks();
+        world.assert_quiet().await;
+        assert_eq!(world.source.asks(), 0, "{fate:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn someone_who_shows_up_again_just_before_the_call_keeps_their_account() {
+    let world = synced(crowd(5)).await;
+    // Gone when asked first, there when asked again.
+    world.edit(|dir| {
+        dir.delete_user("u00");
+        dir.back_when_asked_again.insert("u00".into());
+    });
+    let report = world.sync().await;
+    assert!(world.app.active().contains(&"u00@x.test".to_owned()));
+    assert_eq!(failures(&report).len(), 1, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn staged_people_get_nothing_and_lose_nothing() {
+    let mut dir = crowd(5);
+    dir.add_user("new");
+    dir.stand("new", Standing::Staged);
+    dir.join("all", "new");
+    let world = synced(dir).await;
+    assert_eq!(world.app.active().len(), 5);
+    world.edit(|dir| dir.stand("u00", Standing::Staged));
+    world.assert_quiet().await;
+    world.edit(|dir| dir.stand("new", Standing::Active));
+    world.sync().await;
+    assert_eq!(world.app.members("all").unwrap().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_leavers_first_then_additions_then_removals_then_absences() {
+    let mut dir = crowd(8);
+    dir.add_group("night", &["u01"]);
+    let world = synced(dir).await;
+    world.edit(|dir| {
+        dir.stand("u00", Standing::Suspended);
+        dir.delete_user("u01");
+        dir.add_user("new");
+        dir.join("night", "new");
+        dir.join("night", "u02");
+        dir.part("all", "u02");
+        dir.set("u03", "displayName", "three");
+    });
+    world.sync().await;
+    assert_eq!(
+        world.app.writes(),
+        [
+            "deactivate u00@x.test",
+            "create_user new@x.test",
+            "update_user u03@x.test",
+            "add_members night",
+            "remove_members all",
+            "remove_members night",
+            "deactivate u01@x.test"
+        ]
+    );
+}
