@@ -105,25 +105,26 @@ impl Worker<'_> {
             };
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
             self.watch(in_trouble, repeat.breaker_failures);
-            let (pause, look_first) = match repeat.next(&error, kind, attempt, chance(attempt, &error)) {
+            let next = repeat.next(&error, kind, attempt, chance(attempt, &error));
+            let pause = match next {
                 Next::GiveUp => return Ended::Badly(error),
                 Next::StopRun => {
                     self.stop(Stop::Target(stop_text(&error)));
                     return Ended::Badly(error);
                 }
-                Next::Again(pause) => (pause, false),
-                Next::LookFirst(pause) => (pause, true),
+                Next::Again(pause) | Next::LookFirst(pause) | Next::LookOnly(pause) => pause,
             };
             tokio::select! {
+                biased;
+                () = self.halt.cancelled() => return Ended::Badly(error),
                 () = tokio::time::sleep(pause) => {}
-                () = self.run.stop.cancelled() => return Ended::Badly(error),
             }
-            if look_first {
+            if !matches!(next, Next::Again(_)) {
                 match look().await {
                     Ok(Some(reply)) => return Ended::Well(reply),
-                    Ok(None) => {}
+                    Ok(None) if matches!(next, Next::LookFirst(_)) => {}
                     // Without a look nobody knows whether it exists: it must not be made again.
-                    Err(_) => return Ended::Badly(error),
+                    Ok(None) | Err(_) => return Ended::Badly(error),
                 }
             }
             if self.is_stopped() {
@@ -149,7 +150,7 @@ impl Worker<'_> {
             }
             Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
             Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
-            Action::DeleteUser => app.delete_user(id).await.map(|()| Reply::Nothing),
+            Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| Reply::Nothing),
             Action::CreateGroup { display_name } => {
                 app.create_group(source_id, display_name, &[]).await.map(Reply::Created)
             }
@@ -165,29 +166,53 @@ impl Worker<'_> {
 
     /// Whether a create whose answer was lost was carried out after all.
     async fn look(&self, operation: &Operation) -> Result<Option<Reply>, CallError> {
-        let app = self.run.app;
-        let source_id = operation.object.id().clone();
-        let created = |id: AppId| Reply::Created(Created { id, echo: Attributes::new() });
-        match &operation.action {
-            Action::CreateUser { attributes } => {
-                let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
-                let keys = UserKeys { source_id, attributes: attributes.clone() };
-                let found = app.look_up_users(&[keys], &mapped).await?;
-                Ok(found.into_iter().find_map(|found| match found {
-                    Match::One { found, .. } => Some(created(found.id)),
-                    Match::Nobody | Match::Conflict { .. } => None,
-                }))
-            }
-            Action::CreateGroup { display_name } => {
-                let keys = GroupKeys { source_id, display_name: display_name.clone() };
-                let found = app.look_up_groups(&[keys]).await?;
-                Ok(found.into_iter().find_map(|found| match found {
-                    Match::One { found, .. } => Some(created(found.id)),
-                    Match::Nobody | Match::Conflict { .. } => None,
-                }))
-            }
-            _ => Ok(None),
-        }
+        let source_id = operation.object.id();
+        let found = match &operation.action {
+            Action::CreateUser { attributes } => self.find_user(source_id, attributes).await?,
+            Action::CreateGroup { display_name } => self.find_group(source_id, display_name).await?,
+            _ => None,
+        };
+        let owner = |id: &AppId| match operation.object {
+            ObjectRef::User(_) => self.run.state.user_by_app_id(id),
+            ObjectRef::Group(_) => self.run.state.group_by_app_id(id),
+        };
+        // Somebody else's account, or one whose owner can't be read, is not the one that was just made.
+        let found = found.filter(|id| matches!(owner(id), Ok(None)));
+        Ok(found.map(|id| Reply::Created(Created { id, echo: Attributes::new() })))
+    }
+
+    async fn find_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Option<AppId>, CallError> {
+        let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
+        let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone() };
+        Ok(self.run.app.look_up_users(&[keys], &mapped).await?.into_iter().find_map(|found| match found {
+            Match::One { found, .. } => Some(found.id),
+            Match::Nobody | Match::Conflict { .. } => None,
+        }))
+    }
+
+    async fn find_group(&self, source_id: &SourceId, name: &str) -> Result<Option<AppId>, CallError> {
+        let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned() };
+        Ok(self.run.app.look_up_groups(&[keys]).await?.into_iter().find_map(|found| match found {
+            Match::One { found, .. } => Some(found.id),
+            Match::Nobody | Match::Conflict { .. } => None,
+        }))
+    }
+
+    /// Whether the app, asked in another way, shows the object no more. A 404 alone is no proof: a wrong address answers
+    /// just like that, for everybody (T6).
+    pub(super) async fn is_gone(&self, object: &ObjectRef, app_id: &AppId) -> bool {
+        let id = object.id();
+        let found = match object {
+            ObjectRef::User(_) => match self.run.state.user(id) {
+                Ok(Some(row)) => self.find_user(id, &row.sent).await,
+                _ => return false,
+            },
+            ObjectRef::Group(_) => match self.run.state.group(id) {
+                Ok(Some(row)) => self.find_group(id, &row.name).await,
+                _ => return false,
+            },
+        };
+        found.is_ok_and(|found| found.as_ref() != Some(app_id))
     }
 
     async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
@@ -196,7 +221,7 @@ impl Worker<'_> {
                 let effects = self.effects(operation, target, reply);
                 (OutcomeResult::Done { status: None }, effects, OpResult::Done)
             }
-            Ended::Badly(error) => self.failure(operation, &error),
+            Ended::Badly(error) => self.failure(operation, target, &error).await,
         };
         if shown == OpResult::Done {
             self.settle(&operation.object, &mut effects);
@@ -207,19 +232,24 @@ impl Worker<'_> {
         }
     }
 
-    fn failure(&self, operation: &Operation, error: &CallError) -> (OutcomeResult, Vec<Effect>, OpResult) {
+    async fn failure(
+        &self,
+        operation: &Operation,
+        target: &Target,
+        error: &CallError,
+    ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = error.to_string();
         let mut effects = Vec::new();
-        let addressed = !matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
-        if error.class == Class::NotFound && addressed {
-            // Somebody deleted it in the app: the link leads nowhere. The next run looks it up and makes it anew.
+        if error.class == Class::NotFound
+            && let Some(app_id) = &target.app_id
+            && self.is_gone(&operation.object, app_id).await
+        {
             reason = format!("{reason}; it is gone from the app, the next run looks for it again");
-            effects.push(match &operation.object {
-                ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
-                ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },
-            });
+            effects.push(self.unlinked(&operation.object));
         }
-        effects.push(self.failed(&operation.object, &reason));
+        if self.blames_object() {
+            effects.push(self.failed(&operation.object, &reason));
+        }
         let result = outcome_of(error, &reason);
         (result, effects, OpResult::Failed(reason))
     }
@@ -235,14 +265,15 @@ impl Worker<'_> {
             active: Some(active),
             echo: Attributes::new(),
         };
-        let wire = self.run.wire;
+        let wire = &self.run.profile.users;
+        let lost = Effect::AccessLost { user: id.clone(), at: now };
         match (&operation.action, reply) {
             (Action::CreateUser { attributes }, Reply::Created(created)) => {
                 let mut effects = vec![
                     Effect::UserLinked { id: id.clone(), app_id: created.id, provenance: Provenance::Created },
                     sent(&id, attributes.clone(), Vec::new(), Some(true), created.echo),
                 ];
-                effects.extend(self.source_seen(&id, attributes, &[]));
+                effects.extend(self.source_seen(&id, attributes, &[], operation));
                 effects
             }
             (Action::UpdateUser { set, clear, .. }, reply) => {
@@ -251,21 +282,19 @@ impl Worker<'_> {
                     set.set(Path::manager(), manager.as_str().into());
                 }
                 let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
-                let seen = self.source_seen(&id, &set, clear);
+                let seen = self.source_seen(&id, &set, clear, operation);
                 let mut effects = vec![sent(&id, set, clear.clone(), None, echo)];
                 effects.extend(seen);
                 effects
             }
             (Action::ActivateUser, _) => vec![active(true)],
             (Action::DeactivateUser, _) if wire.inactive_effect == InactiveEffect::DeletesResource => {
-                vec![Effect::AccessLost { user: id.clone(), at: now }, Effect::UserUnlinked { id }]
+                vec![lost, Effect::UserUnlinked { id }]
             }
-            (Action::DeleteUser, _) if wire.delete_effect != DeleteEffect::Deactivates => {
-                vec![Effect::AccessLost { user: id.clone(), at: now }, Effect::UserUnlinked { id }]
+            (Action::DeleteUser { .. }, _) if wire.delete_effect != DeleteEffect::Deactivates => {
+                vec![lost, Effect::UserUnlinked { id }]
             }
-            (Action::DeactivateUser | Action::DeleteUser, _) => {
-                vec![Effect::AccessLost { user: id.clone(), at: now }, active(false)]
-            }
+            (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
             (Action::CreateGroup { display_name }, Reply::Created(created)) => vec![Effect::GroupLinked {
                 id,
                 app_id: created.id,
@@ -279,10 +308,16 @@ impl Worker<'_> {
     }
 
     /// The directory's values at which attributes that follow it only on change were pushed.
-    fn source_seen(&self, id: &SourceId, set: &Attributes, clear: &[Path]) -> Option<Effect> {
+    fn source_seen(&self, id: &SourceId, set: &Attributes, clear: &[Path], operation: &Operation) -> Option<Effect> {
         let watched = self.run.on_source_change;
-        let seen: Attributes =
-            watched.iter().filter_map(|path| set.get(path).map(|value| (path.clone(), value.clone()))).collect();
+        let value = |path: &Path| match &operation.action {
+            // The app was given the manager's account; the directory said their id.
+            Action::UpdateUser { manager: Some(manager), .. } if *path == Path::manager() => {
+                Some(manager.as_str().into())
+            }
+            _ => set.get(path).cloned(),
+        };
+        let seen: Attributes = watched.iter().filter_map(|path| Some((path.clone(), value(path)?))).collect();
         let gone: Vec<Path> = watched.iter().filter(|path| clear.contains(path)).cloned().collect();
         (!seen.is_empty() || !gone.is_empty()).then(|| Effect::UserSource { id: id.clone(), seen, gone })
     }

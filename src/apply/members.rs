@@ -5,13 +5,26 @@
 use super::calls::{Ended, Reply, outcome_of};
 use super::retry::Kind;
 use super::{OpResult, Worker};
-use crate::model::{AppId, SourceId};
+use crate::config::profile::MemberValue;
+use crate::model::{AppId, ObjectRef, Path, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::{CallError, Class};
-use crate::store::{Effect, OutcomeResult};
+use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
-/// A member with both ids.
+/// A member, and the value by which the app knows them.
 type Resolved = (Member, AppId);
+
+/// What kept a membership change from being whole.
+#[derive(Default)]
+struct Unfinished {
+    /// Calls that failed.
+    problems: Vec<String>,
+    /// People who should have an account by now and have none; their own operation says why.
+    without_account: Vec<String>,
+    /// People whose account was held.
+    held: bool,
+    stopped: bool,
+}
 
 impl Worker<'_> {
     pub(super) async fn members(&self, operation: &Operation, users: &[Member], add: bool) -> OpResult {
@@ -21,45 +34,83 @@ impl Worker<'_> {
             Ok(None) => return OpResult::Failed("not tried: the group is not in the app".to_owned()),
             Err(error) => return self.broke(error),
         };
-        let mut problems = Vec::new();
-        let mut resolved = Vec::with_capacity(users.len());
-        for user in users {
-            match self.run.state.user(&user.id) {
-                Ok(Some(row)) => resolved.push((user.clone(), row.app_id)),
-                // Somebody without an account is no member any more; but can't become one either.
-                Ok(None) if add => problems.push(format!("{} has no account in the app yet", user.name)),
-                Ok(None) => {}
-                Err(error) => return self.broke(error),
-            }
-        }
+        let mut unfinished = Unfinished::default();
+        let resolved = match self.resolve(users, add, &mut unfinished) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.broke(error),
+        };
         let most = self.run.app.members_per_call().max(1);
         let mut waiting: Vec<Vec<Resolved>> = resolved.chunks(most).rev().map(<[Resolved]>::to_vec).collect();
         while let Some(chunk) = waiting.pop() {
             if self.is_stopped() {
-                problems.push("the run was stopped".to_owned());
+                unfinished.stopped = true;
                 break;
             }
-            match self.chunk(operation, group, &app_id, &chunk, add).await {
-                Ok(None) => {}
-                Ok(Some(error)) if can_be_cut(&error, chunk.len()) => {
-                    let (first, second) = chunk.split_at(chunk.len() / 2);
-                    waiting.push(second.to_vec());
-                    waiting.push(first.to_vec());
+            let error = match self.chunk(operation, group, &app_id, &chunk, add).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(error) => return self.broke(error),
+            };
+            if error.class == Class::NotFound && self.is_gone(&operation.object, &app_id).await {
+                let note =
+                    self.run.state.noted(&self.run.id, "gone from the app", vec![self.unlinked(&operation.object)]);
+                if let Err(error) = note.await {
+                    return self.broke(error);
                 }
-                Ok(Some(error)) => {
-                    let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
-                    problems.push(format!("{} ({})", error, names.join(", ")));
-                    if error.class == Class::NotFound {
-                        break;
-                    }
-                }
-                Err(result) => return result,
+                unfinished
+                    .problems
+                    .push(format!("{error}; the group is gone from the app, the next run makes it anew"));
+                break;
+            }
+            if can_be_cut(&error) && chunk.len() > 1 {
+                let (first, second) = chunk.split_at(chunk.len() / 2);
+                waiting.push(second.to_vec());
+                waiting.push(first.to_vec());
+                continue;
+            }
+            let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
+            unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+            if error.class == Class::NotFound
+                && let Some((member, account)) = chunk.first()
+                && let Err(error) = self.forget_if_gone(&member.id, account).await
+            {
+                return self.broke(error);
             }
         }
-        self.report(operation, &problems).await
+        self.report(operation, &unfinished).await
     }
 
-    /// One call. `Ok(Some(…))` is a failure of the call, `Err` one of the state.
+    /// The app's values for people who have an account.
+    fn resolve(&self, users: &[Member], add: bool, unfinished: &mut Unfinished) -> Result<Vec<Resolved>, StoreError> {
+        let by_name = self.run.profile.groups.member_value == MemberValue::UserName;
+        let value = |row: UserRow| match row.sent.text(&Path::user_name()) {
+            Some(name) if by_name => AppId::new(name),
+            _ => row.app_id,
+        };
+        let mut resolved = Vec::with_capacity(users.len());
+        for user in users {
+            match self.run.state.user(&user.id)? {
+                Some(row) => resolved.push((user.clone(), value(row))),
+                // Somebody without an account is no member any more; but can't become one either.
+                None if !add => {}
+                None if self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
+                None => unfinished.without_account.push(user.name.clone()),
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// A member whom the app does not know: perhaps somebody deleted the account in the app. Then the next run makes it anew.
+    async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
+        let object = ObjectRef::User(id.clone());
+        let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
+        if linked && self.is_gone(&object, account).await {
+            self.run.state.noted(&self.run.id, "gone from the app", vec![self.unlinked(&object)]).await?;
+        }
+        Ok(())
+    }
+
+    /// One call with its intent and outcome. The outer error is the state's.
     async fn chunk(
         &self,
         operation: &Operation,
@@ -67,10 +118,10 @@ impl Worker<'_> {
         app_id: &AppId,
         chunk: &[Resolved],
         add: bool,
-    ) -> Result<Option<CallError>, OpResult> {
+    ) -> Result<Result<(), CallError>, StoreError> {
         let members: Vec<Member> = chunk.iter().map(|(member, _)| member.clone()).collect();
         let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
-        let ids: Vec<AppId> = chunk.iter().map(|(_, id)| id.clone()).collect();
+        let values: Vec<AppId> = chunk.iter().map(|(_, value)| value.clone()).collect();
         let part = Operation {
             action: match add {
                 true => Action::AddMembers { users: members },
@@ -78,54 +129,46 @@ impl Worker<'_> {
             },
             ..operation.clone()
         };
-        let intent = self.intent(&part, Some(app_id.clone())).await.map_err(|error| self.broke(error))?;
-        let app = self.run.app;
-        let ids = ids.as_slice();
+        let intent = self.intent(&part, Some(app_id.clone())).await?;
+        let (app, values) = (self.run.app, values.as_slice());
         let call = || async move {
             match add {
-                true => app.add_members(app_id, ids).await,
-                false => app.remove_members(app_id, ids).await,
+                true => app.add_members(app_id, values).await,
+                false => app.remove_members(app_id, values).await,
             }
             .map(|()| Reply::Nothing)
         };
-        let ended = self.attempts(Kind::Absolute, call, || async { Ok(None) }).await;
-        let (result, effects, error) = match ended {
+        let (result, effects, ended) = match self.attempts(Kind::Absolute, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
+                let group = group.clone();
                 let effect = match add {
-                    true => Effect::MembersAdded { group: group.clone(), users },
-                    false => Effect::MembersRemoved { group: group.clone(), users },
+                    true => Effect::MembersAdded { group, users },
+                    false => Effect::MembersRemoved { group, users },
                 };
-                (OutcomeResult::Done { status: None }, vec![effect], None)
+                (OutcomeResult::Done { status: None }, vec![effect], Ok(()))
             }
-            Ended::Badly(error) => {
-                (outcome_of(&error, &error.to_string()), self.lost_group(group, &error), Some(error))
-            }
+            Ended::Badly(error) => (outcome_of(&error, &error.to_string()), Vec::new(), Err(error)),
         };
-        self.run.state.outcome(intent, result, effects).await.map_err(|error| self.broke(error))?;
-        Ok(error)
+        self.run.state.outcome(intent, result, effects).await?;
+        Ok(ended)
     }
 
-    /// 404 for a group: somebody deleted it in the app. The link goes, the next run makes it anew.
-    fn lost_group(&self, group: &SourceId, error: &CallError) -> Vec<Effect> {
-        match error.class {
-            Class::NotFound => vec![Effect::GroupUnlinked { id: group.clone() }],
-            _ => Vec::new(),
-        }
-    }
-
-    async fn report(&self, operation: &Operation, problems: &[String]) -> OpResult {
+    async fn report(&self, operation: &Operation, unfinished: &Unfinished) -> OpResult {
         let mut effects = Vec::new();
-        let result = match problems {
+        let result = match unfinished.problems.as_slice() {
+            [first, rest @ ..] => {
+                let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
+                let reason = format!("{first}{more}");
+                if self.blames_object() {
+                    effects.push(self.failed(&operation.object, &reason));
+                }
+                OpResult::Failed(reason)
+            }
             [] => {
                 self.settle(&operation.object, &mut effects);
-                OpResult::Done
+                unfinished.result()
             }
-            [only] => OpResult::Failed(only.clone()),
-            [first, rest @ ..] => OpResult::Failed(format!("{first}; and {} more", rest.len())),
         };
-        if let OpResult::Failed(reason) = &result {
-            effects.push(self.failed(&operation.object, reason));
-        }
         if !effects.is_empty()
             && let Err(error) = self.run.state.noted(&self.run.id, "memberships", effects).await
         {
@@ -135,9 +178,23 @@ impl Worker<'_> {
     }
 }
 
+impl Unfinished {
+    /// The result where no call failed.
+    fn result(&self) -> OpResult {
+        match self.without_account.as_slice() {
+            _ if self.stopped => OpResult::Failed("not finished: the run was stopped".to_owned()),
+            [] if self.held => OpResult::Held,
+            [] => OpResult::Done,
+            [only] => OpResult::Failed(format!("{only} has no account in the app yet")),
+            [first, rest @ ..] => {
+                OpResult::Failed(format!("{first} and {} more have no account in the app yet", rest.len()))
+            }
+        }
+    }
+}
+
 /// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large.
-fn can_be_cut(error: &CallError, size: usize) -> bool {
-    let spoilt = matches!(error.class, Class::TooLarge | Class::Invalid | Class::Conflict)
-        || (error.class == Class::Server && error.status == Some(500));
-    size > 1 && spoilt
+fn can_be_cut(error: &CallError) -> bool {
+    matches!(error.class, Class::TooLarge | Class::Invalid | Class::Conflict | Class::NotFound)
+        || (error.class == Class::Server && error.status == Some(500))
 }

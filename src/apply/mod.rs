@@ -12,8 +12,8 @@ mod retry;
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::profile::UserWire;
+use crate::config::profile::Profile;
 use crate::guard::Cleared;
-use crate::model::{Lane, ObjectRef, Path, RunId};
+use crate::model::{Lane, ObjectRef, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
@@ -70,6 +70,8 @@ pub struct Outcome {
     pub results: Vec<OpResult>,
     /// Why it ended early.
     pub stop: Option<Stop>,
+    /// Whether an object was found to be gone from the app: its link ended.
+    pub lost_links: bool,
 }
 
 /// Judges absences again, just before they are acted on.
@@ -93,8 +95,8 @@ pub struct Run<'a> {
     pub recheck: &'a dyn Recheck,
     /// Attributes pushed only when the directory's value changes.
     pub on_source_change: &'a [Path],
-    /// What the app does with people who are switched off or deleted.
-    pub wire: &'a UserWire,
+    /// What the app is like.
+    pub profile: &'a Profile,
     /// How many calls at once.
     pub in_flight: usize,
     /// How failures are repeated.
@@ -113,7 +115,11 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     let worker = Worker {
         run,
         failures: run.state.failures()?.into_iter().collect(),
+        failed_now: Mutex::new(HashSet::new()),
+        waiting_for_accounts: people_held_back(cleared),
+        lost_links: AtomicBool::new(false),
         stopped: Mutex::new(None),
+        halt: run.stop.child_token(),
         server_failures: AtomicU32::new(0),
         broken: Mutex::new(None),
     };
@@ -126,7 +132,9 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         })
         .collect();
     run.progress.stage("applying", Some(operations.len() as u64));
-    worker.note_blocked(operations).await?;
+    if !cleared.is_all_held() {
+        worker.note_blocked(operations).await?;
+    }
     for (lane, phase) in stations(operations) {
         let mut due: Vec<usize> = (0..operations.len())
             .filter(|&at| cleared.allows(at))
@@ -138,7 +146,17 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.station(operations, &due, &mut results).await?;
     }
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Outcome { results, stop })
+    Ok(Outcome { results, stop, lost_links: worker.lost_links.into_inner() })
+}
+
+/// People whose accounts are planned and held: groups wait for them without having failed.
+fn people_held_back(cleared: &Cleared) -> HashSet<SourceId> {
+    let operations = cleared.plan().operations.iter().enumerate();
+    let held = operations.filter(|(at, operation)| {
+        let failed = matches!(operation.blocked, Some(Blocked::Failed(_)));
+        matches!(operation.action, Action::CreateUser { .. }) && !failed && !cleared.allows(*at)
+    });
+    held.map(|(_, operation)| operation.object.id().clone()).collect()
 }
 
 /// The (lane, phase) pairs of a plan, in order: each is finished before the next begins.
@@ -152,8 +170,15 @@ fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
 /// One run's shared hands.
 struct Worker<'a> {
     run: &'a Run<'a>,
+    /// What was set aside before this run.
     failures: HashMap<ObjectRef, FailureNote>,
+    /// What this run set aside.
+    failed_now: Mutex<HashSet<ObjectRef>>,
+    waiting_for_accounts: HashSet<SourceId>,
+    lost_links: AtomicBool,
     stopped: Mutex<Option<Stop>>,
+    /// Set with `stopped` or `broken`: nobody sleeps on after the end.
+    halt: CancellationToken,
     /// Server errors in a row, over all objects.
     server_failures: AtomicU32,
     /// The first failure of the state itself.
@@ -257,16 +282,22 @@ impl Worker<'_> {
         still
     }
 
-    /// Conflicts found while planning are failures of their objects, with a next try.
+    /// Conflicts found while planning are failures of their objects, with a next try. Whoever waits for a decision before
+    /// they have an account is looked up less and less often, too.
     async fn note_blocked(&self, operations: &[Operation]) -> Result<(), StoreError> {
+        let now = self.run.clock.now();
         let effects: Vec<Effect> = operations
             .iter()
             .filter_map(|operation| match &operation.blocked {
                 Some(Blocked::Failed(why)) => Some((operation, why)),
+                Some(Blocked::Held(why)) if operation.app_id.is_none() => Some((operation, why)),
                 _ => None,
             })
-            // The same words again would only lengthen the journal.
-            .filter(|(operation, why)| self.failures.get(&operation.object).is_none_or(|note| note.reason != **why))
+            // The same words again before their time would only lengthen the journal.
+            .filter(|(operation, why)| {
+                let note = self.failures.get(&operation.object);
+                note.is_none_or(|note| note.reason != **why || note.next_try <= now)
+            })
             .map(|(operation, why)| self.failed(&operation.object, why))
             .collect();
         match effects.is_empty() {
@@ -285,24 +316,43 @@ impl Worker<'_> {
 
     fn stop(&self, why: Stop) {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.halt.cancel();
+    }
+
+    /// Whether a failed call says something about its object: not when the run as a whole ended.
+    fn blames_object(&self) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.run.stop.is_cancelled() && matches!(*stopped, None | Some(Stop::Breaker(_)))
+    }
+
+    /// The end of a link that leads nowhere: the next run looks the object up and makes it anew.
+    fn unlinked(&self, object: &ObjectRef) -> Effect {
+        self.lost_links.store(true, Ordering::Relaxed);
+        match object {
+            ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
+            ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },
+        }
     }
 
     /// The state failed: nothing more may be sent.
     fn broke(&self, error: StoreError) -> OpResult {
         let text = error.to_string();
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.halt.cancel();
         OpResult::Failed(text)
     }
 
     /// An object is in step again: its note goes.
     fn settle(&self, object: &ObjectRef, effects: &mut Vec<Effect>) {
-        if self.failures.contains_key(object) {
+        let failed_now = self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).contains(object);
+        if self.failures.contains_key(object) && !failed_now {
             effects.push(Effect::Settled { object: object.clone() });
         }
     }
 
     /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
     fn failed(&self, object: &ObjectRef, reason: &str) -> Effect {
+        self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());
         let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();

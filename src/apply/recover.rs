@@ -1,9 +1,12 @@
 //! After a crash. In: intents without an outcome. Out: the outcome, by looking at the app. Nothing is repeated here.
 
+use std::collections::HashSet;
+
 use crate::clock::Clock;
+use crate::config::profile::{InactiveEffect, MemberValue, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
-use crate::scim::{AppRead, CallError, GroupKeys, Match, UserKeys};
-use crate::store::{Effect, OpenIntent, OutcomeResult, State, StoreError};
+use crate::scim::{AppRead, AppUser, CallError, GroupKeys, Match, UserKeys};
+use crate::store::{Effect, Intent, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
 #[derive(Debug, thiserror::Error)]
@@ -24,96 +27,142 @@ pub async fn recover(
     app: &dyn AppRead,
     state: &dyn State,
     mapped: &[Path],
+    profile: &Profile,
     clock: &dyn Clock,
 ) -> Result<usize, RecoverError> {
+    let look = Look { app, state, mapped, profile, clock };
     let open = state.open_intents();
-    for intent in &open {
-        let effects = look(app, state, mapped, intent, clock).await?;
+    for OpenIntent { seq, intent, .. } in &open {
+        let effects = look.at(intent).await?;
         let detail = "the last run ended before the answer came; this is what the app shows now".to_owned();
-        state.outcome(intent.seq, OutcomeResult::Unknown { detail }, effects).await?;
+        state.outcome(*seq, OutcomeResult::Unknown { detail }, effects).await?;
     }
     Ok(open.len())
 }
 
-async fn look(
-    app: &dyn AppRead,
-    state: &dyn State,
-    mapped: &[Path],
-    open: &OpenIntent,
-    clock: &dyn Clock,
-) -> Result<Vec<Effect>, RecoverError> {
-    let intent = &open.intent;
-    match (&intent.object, intent.op, &intent.app_id) {
-        (ObjectRef::User(id), Op::CreateUser, _) => {
-            let attributes = created_with(open);
-            let keys = UserKeys { source_id: id.clone(), attributes };
-            let found = app.look_up_users(&[keys], mapped).await?.into_iter().next();
-            Ok(match found {
-                Some(Match::One { found, .. }) => vec![
-                    Effect::UserLinked { id: id.clone(), app_id: found.id, provenance: Provenance::Created },
-                    seen(id, found.attributes, found.active),
-                ],
-                _ => Vec::new(),
-            })
+struct Look<'a> {
+    app: &'a dyn AppRead,
+    state: &'a dyn State,
+    mapped: &'a [Path],
+    profile: &'a Profile,
+    clock: &'a dyn Clock,
+}
+
+impl Look<'_> {
+    async fn at(&self, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+        match (&intent.object, intent.op, &intent.app_id) {
+            (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
+            (ObjectRef::User(id), op, Some(app_id)) => self.user(id, op, app_id).await,
+            (ObjectRef::Group(id), Op::CreateGroup, _) => self.created_group(id, intent).await,
+            (ObjectRef::Group(id), _, Some(app_id)) => self.group(id, app_id).await,
+            _ => Ok(Vec::new()),
         }
-        (ObjectRef::User(id), _, Some(app_id)) => Ok(match app.get_user(app_id, mapped).await? {
-            Some(found) => vec![seen(id, found.attributes, found.active)],
-            None => {
-                vec![Effect::AccessLost { user: id.clone(), at: clock.now() }, Effect::UserUnlinked { id: id.clone() }]
-            }
-        }),
-        (ObjectRef::Group(id), Op::CreateGroup, _) => {
-            let name = intent.changes.first().and_then(|change| change.to.as_str()).unwrap_or_default();
-            let keys = GroupKeys { source_id: id.clone(), display_name: name.to_owned() };
-            Ok(match app.look_up_groups(&[keys]).await?.into_iter().next() {
-                Some(Match::One { found, .. }) => vec![Effect::GroupLinked {
-                    id: id.clone(),
-                    app_id: found.id,
-                    provenance: Provenance::Created,
-                    name: found.display_name,
-                }],
-                _ => Vec::new(),
-            })
+    }
+
+    async fn created_user(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+        let changes = intent.changes.iter();
+        let sent = changes.filter_map(|change| Some((Path::parse(&change.attribute).ok()?, change.to.clone())));
+        let keys = UserKeys { source_id: id.clone(), attributes: sent.collect() };
+        let Some(Match::One { found, .. }) = self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next()
+        else {
+            return Ok(Vec::new());
+        };
+        if self.state.user_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {
+            return Ok(Vec::new());
         }
-        (ObjectRef::Group(id), _, Some(app_id)) => match app.get_group(app_id).await? {
-            None => Ok(vec![Effect::GroupUnlinked { id: id.clone() }]),
+        let (app_id, provenance) = (found.id.clone(), Provenance::Created);
+        Ok(vec![Effect::UserLinked { id: id.clone(), app_id, provenance }, seen(id, found)])
+    }
+
+    async fn user(&self, id: &SourceId, op: Op, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+        let was_active = self.state.user(id)?.is_some_and(|row| row.active != Some(false));
+        let lost = Effect::AccessLost { user: id.clone(), at: self.clock.now() };
+        let ends_access = matches!(op, Op::DeactivateUser | Op::DeleteUser);
+        let mut effects = match self.app.get_user(app_id, self.mapped).await? {
             Some(found) => {
-                let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
-                effects.extend(members_seen(state, id, found.members)?);
-                Ok(effects)
+                let ended = ends_access && was_active && !found.active;
+                let mut effects = vec![seen(id, found)];
+                effects.extend(ended.then_some(lost));
+                return Ok(effects);
             }
-        },
-        _ => Ok(Vec::new()),
+            // The app hides whoever is switched off: that is all that happened.
+            None if op == Op::DeactivateUser && self.hides_the_inactive() => vec![switched_off(id)],
+            None => vec![Effect::UserUnlinked { id: id.clone() }],
+        };
+        if ends_access {
+            effects.push(lost);
+        }
+        Ok(effects)
+    }
+
+    fn hides_the_inactive(&self) -> bool {
+        self.profile.users.inactive_effect == InactiveEffect::HidesResource
+    }
+
+    async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+        let name = intent.changes.first().and_then(|change| change.to.as_str()).unwrap_or_default();
+        let keys = GroupKeys { source_id: id.clone(), display_name: name.to_owned() };
+        let Some(Match::One { found, .. }) = self.app.look_up_groups(&[keys]).await?.into_iter().next() else {
+            return Ok(Vec::new());
+        };
+        if self.state.group_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {
+            return Ok(Vec::new());
+        }
+        let provenance = Provenance::Created;
+        Ok(vec![Effect::GroupLinked { id: id.clone(), app_id: found.id, provenance, name: found.display_name }])
+    }
+
+    async fn group(&self, id: &SourceId, op: Op, app_id: &AppId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+        let Some(found) = self.app.get_group(app_id).await? else {
+            return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
+        };
+        let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
+        effects.extend(self.members(id, found.members)?);
+        Ok(effects)
+    }
+
+    /// Members of ours that the group really has, against those we believed in. Where the app does not show them, or not
+    /// by id, the plan simply makes the same absolute change again.
+    fn members(&self, group: &SourceId, shown: Option<Vec<String>>) -> Result<Vec<Effect>, StoreError> {
+        let by_id = self.profile.groups.member_value == MemberValue::Id;
+        let Some(shown) = shown.filter(|_| by_id) else { return Ok(Vec::new()) };
+        let mut now = HashSet::new();
+        for member in shown {
+            now.extend(self.state.user_by_app_id(&AppId::new(member))?);
+        }
+        let mut believed = HashSet::new();
+        for number in self.state.members(group)? {
+            believed.extend(self.state.user_by_number(number)?);
+        }
+        let sorted = |ids: Vec<&SourceId>| {
+            let mut ids: Vec<SourceId> = ids.into_iter().cloned().collect();
+            ids.sort();
+            ids
+        };
+        let joined = sorted(now.difference(&believed).collect());
+        let gone = sorted(believed.difference(&now).collect());
+        let mut effects = Vec::new();
+        if !joined.is_empty() {
+            effects.push(Effect::MembersAdded { group: group.clone(), users: joined });
+        }
+        if !gone.is_empty() {
+            effects.push(Effect::MembersRemoved { group: group.clone(), users: gone });
+        }
+        Ok(effects)
     }
 }
 
-/// The attributes an interrupted create was about to send.
-fn created_with(open: &OpenIntent) -> Attributes {
-    let changes = open.intent.changes.iter();
-    changes.filter_map(|change| Path::parse(&change.attribute).ok().map(|path| (path, change.to.clone()))).collect()
+fn seen(id: &SourceId, found: AppUser) -> Effect {
+    Effect::UserSent {
+        id: id.clone(),
+        set: found.attributes,
+        clear: Vec::new(),
+        active: Some(found.active),
+        echo: Attributes::new(),
+    }
 }
 
-fn seen(id: &SourceId, set: Attributes, active: bool) -> Effect {
-    Effect::UserSent { id: id.clone(), set, clear: Vec::new(), active: Some(active), echo: Attributes::new() }
-}
-
-/// Members of ours that the group really has, against those we believed in.
-fn members_seen(state: &dyn State, group: &SourceId, members: Option<Vec<String>>) -> Result<Vec<Effect>, StoreError> {
-    let Some(members) = members else { return Ok(Vec::new()) };
-    let mut now = Vec::new();
-    for member in members {
-        now.extend(state.user_by_app_id(&AppId::new(member))?);
-    }
-    let mut gone = Vec::new();
-    for number in state.members(group)? {
-        gone.extend(state.user_by_number(number)?.filter(|id| !now.contains(id)));
-    }
-    let mut effects = Vec::new();
-    if !now.is_empty() {
-        effects.push(Effect::MembersAdded { group: group.clone(), users: now });
-    }
-    if !gone.is_empty() {
-        effects.push(Effect::MembersRemoved { group: group.clone(), users: gone });
-    }
-    Ok(effects)
+fn switched_off(id: &SourceId) -> Effect {
+    let nothing = Attributes::new;
+    Effect::UserSent { id: id.clone(), set: nothing(), clear: Vec::new(), active: Some(false), echo: nothing() }
 }

@@ -33,6 +33,8 @@ pub(super) enum Next {
     Again(Duration),
     /// Wait, then see whether it was carried out after all, and repeat it only if not.
     LookFirst(Duration),
+    /// Wait, see whether it was carried out after all, and leave it for the next run if not: it may still be under way.
+    LookOnly(Duration),
     /// The tenant's target is unusable: nothing else is tried.
     StopRun,
     /// This object is set aside.
@@ -46,7 +48,11 @@ impl Repeat {
         let pause = self.pause(error, attempt, chance);
         match error.class {
             C::Unauthorized | C::Redirect => Next::StopRun,
-            _ if attempt >= self.attempts => Next::GiveUp,
+            C::Unknown if kind == Kind::Create => Next::LookOnly(pause),
+            _ if attempt >= self.attempts => match (kind, error.maybe_done) {
+                (Kind::Create, true) => Next::LookOnly(pause),
+                _ => Next::GiveUp,
+            },
             C::Throttled | C::Unreachable => Next::Again(pause),
             C::Changed => Next::Again(pause),
             C::Server | C::Unknown | C::NotScim => match (kind, error.maybe_done) {
@@ -90,11 +96,16 @@ mod tests {
 
     #[test]
     fn i3_a_create_that_may_have_been_done_is_looked_up_before_it_is_repeated() {
-        for class in [Class::Server, Class::Unknown, Class::NotScim] {
+        let pause = Duration::from_millis(500);
+        for class in [Class::Server, Class::NotScim] {
             let next = REPEAT.next(&error(class, true), Kind::Create, 1, 1.0);
-            assert_eq!(next, Next::LookFirst(Duration::from_millis(500)), "{class:?}");
+            assert_eq!(next, Next::LookFirst(pause), "{class:?}");
         }
-        assert_eq!(REPEAT.next(&error(Class::Unknown, true), Kind::Create, 5, 1.0), Next::GiveUp);
+        let unanswered = REPEAT.next(&error(Class::Unknown, true), Kind::Create, 1, 1.0);
+        assert_eq!(unanswered, Next::LookOnly(pause), "it may still be under way");
+        let last = REPEAT.next(&error(Class::Server, true), Kind::Create, 5, 0.0);
+        assert_eq!(last, Next::LookOnly(Duration::ZERO));
+        assert_eq!(REPEAT.next(&error(Class::Server, false), Kind::Create, 5, 1.0), Next::GiveUp);
     }
 
     #[test]

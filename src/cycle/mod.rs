@@ -11,6 +11,8 @@ mod report;
 pub use failure::CycleError;
 pub use report::{Report, Shown, Status, Tally};
 
+use std::collections::HashSet;
+
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,8 +22,8 @@ use crate::clock::Clock;
 use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Facts, Limits};
-use crate::model::{Path, RunId, TenantName};
-use crate::plan::{self, Links, Operation, Plan, Rules, Survey};
+use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::plan::{self, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Snapshot, Source, take_snapshot};
@@ -74,7 +76,8 @@ pub struct Ask<'a> {
 /// Runs one cycle.
 ///
 /// # Errors
-/// When it could not come to a plan: the directory was not read completely, app or state could not be asked. Nothing was sent then.
+/// When it could not come to a plan: the directory was not read completely, app or state could not be asked. Nothing was sent
+/// then, except that people whom the directory names as suspended may have lost their access already.
 pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let started = job.clock.now();
     let run = RunId::new(Uuid::now_v7().to_string());
@@ -85,26 +88,41 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
         return job.close(report, ask, None).await;
     }
     if let Some(ledger) = job.ledger {
-        report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.clock).await?;
+        report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
-    let (links, survey) = job.survey(&desired, ask)?;
+    let links = job.links()?;
+    let early = job.leavers_first(&desired, &links, ask, &mut report).await?;
+    if report.stop.is_some() {
+        return job.close(report, ask, None).await;
+    }
+    let survey = job.survey(&desired, &links, ask)?;
     let answers = observe::observe(job, &desired, &survey).await?;
-    let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, started)?;
-    let plan = ask.only.map_or(plan.clone(), |person| plan.only(person));
+    let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, &early.failed, started)?;
+    let plan = match ask.only {
+        Some(person) => plan.only(person),
+        None => plan,
+    };
     if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
-    let cleared = guard::check(plan, &job.facts(&snapshot)?, &job.limits);
+    let cleared = guard::check(plan, &job.facts(&desired)?, &job.limits);
+    report.set_aside = survey.waiting.len() as u64;
     let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
         return Ok(report);
     };
     let again = observe::Again::new(job.source, &survey, &answers);
     let outcome = job.apply(ledger, &cleared, &run, ask.trigger, &again).await?;
-    let settled = ask.only.is_none().then(|| index::draft(job, &desired, &links, &survey, &cleared, &outcome));
+    let mut index = None;
+    if ask.only.is_none() {
+        job.settle(ledger, &run, &survey, &cleared, &outcome, &early).await?;
+        if !early.compare_again {
+            index = index::draft(job, &desired, &links, &survey, &cleared, &outcome)?;
+        }
+    }
     report.applied(cleared, outcome);
-    job.close(report, ask, settled.transpose()?.flatten()).await
+    job.close(report, ask, index).await
 }
 
 impl Job<'_> {
@@ -117,15 +135,49 @@ impl Job<'_> {
         paths
     }
 
-    fn survey(&self, desired: &Desired<'_>, ask: &Ask<'_>) -> Result<(Links, Survey), StoreError> {
-        let links = match self.state.load_index(self.settings_hash) {
-            Some(index) => Links::Index(index),
-            None => Links::from_rows(self.state)?,
-        };
+    fn links(&self) -> Result<Links, StoreError> {
+        match self.state.load_index(self.settings_hash) {
+            Some(index) => Ok(Links::Index(index)),
+            None => Links::from_rows(self.state),
+        }
+    }
+
+    fn survey(&self, desired: &Desired<'_>, links: &Links, ask: &Ask<'_>) -> Result<Survey, StoreError> {
         // Somebody who types a command wants to see it tried now; the schedule waits as long as it promised.
-        let wait_until = (ask.trigger == Trigger::Schedule).then(|| self.clock.now());
-        let survey = plan::survey(desired, &links, self.state, &self.rules, wait_until)?;
-        Ok((links, survey))
+        let retry_before = (ask.trigger == Trigger::Schedule).then(|| self.clock.now());
+        let adopt_only = matches!(self.state.health(), Health::AdoptOnly { .. });
+        plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })
+    }
+
+    /// Whoever the directory names as suspended loses access before anybody is looked up: a backlog of newcomers must not
+    /// keep a leaver's account open. What the guard holds of it is left to the whole plan.
+    async fn leavers_first(
+        &self,
+        desired: &Desired<'_>,
+        links: &Links,
+        ask: &Ask<'_>,
+        report: &mut Report,
+    ) -> Result<Early, CycleError> {
+        let Some(ledger) = self.ledger.filter(|_| ask.only.is_none() && ask.expected_plan.is_none()) else {
+            return Ok(Early::default());
+        };
+        let plan = plan::leavers(desired, links, self.state, &self.rules, report.started)?;
+        if plan.operations.is_empty() {
+            return Ok(Early::default());
+        }
+        let plan = guard::check(plan, &self.facts(desired)?, &self.limits).into_allowed();
+        // Judged once more as a plan of its own: only what the guard has cleared can be applied.
+        let cleared = guard::check(plan, &self.facts(desired)?, &self.limits);
+        let nobody_is_absent = observe::Again::nobody(self.source);
+        let outcome = self.apply(ledger, &cleared, &report.run, ask.trigger, &nobody_is_absent).await?;
+        let operations = cleared.plan().operations.iter().enumerate();
+        let failed = operations.filter(|(at, _)| !is_done(&outcome, *at));
+        let early = Early {
+            failed: failed.map(|(_, operation)| operation.object.id().clone()).collect(),
+            compare_again: index::must_compare_again(self, &cleared, &outcome),
+        };
+        report.applied(cleared, outcome);
+        Ok(early)
     }
 
     /// What can be judged before anything else is read.
@@ -133,7 +185,7 @@ impl Job<'_> {
         Facts { before: self.state.last_counts(), now: snapshot.counts(), ..Facts::default() }
     }
 
-    fn facts(&self, snapshot: &Snapshot) -> Result<Facts, StoreError> {
+    fn facts(&self, desired: &Desired<'_>) -> Result<Facts, StoreError> {
         let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
         let counts = self.state.counts()?;
         let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
@@ -145,7 +197,9 @@ impl Job<'_> {
                 Health::Trusted => None,
                 Health::AdoptOnly { reason } => Some(reason),
             },
-            ..self.reading_facts(snapshot)
+            failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
+            unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
+            ..self.reading_facts(desired.snapshot)
         })
     }
 
@@ -159,7 +213,7 @@ impl Job<'_> {
     ) -> Result<Outcome, StoreError> {
         let plan: &Plan = cleared.plan();
         if plan.operations.is_empty() && plan.missed.is_empty() {
-            return Ok(Outcome { results: Vec::new(), stop: None });
+            return Ok(Outcome { results: Vec::new(), stop: None, lost_links: false });
         }
         ledger.run_started(run, trigger, &plan.hash).await?;
         self.note_missed(ledger, plan, run).await?;
@@ -177,7 +231,7 @@ impl Job<'_> {
             clock: self.clock,
             recheck,
             on_source_change: &on_source_change,
-            wire: &self.rules.profile.users,
+            profile: self.rules.profile,
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,
@@ -186,18 +240,46 @@ impl Job<'_> {
         apply::apply(cleared, &hands).await
     }
 
-    /// First sightings of an absence are remembered: the second look counts from them.
+    /// First sightings of an absence are remembered, for the second look; and that somebody is there again.
     async fn note_missed(&self, ledger: &dyn State, plan: &Plan, run: &RunId) -> Result<(), StoreError> {
         let mut effects = Vec::new();
-        for (object, since) in &plan.missed {
-            let known = self.state.user(object.id())?.and_then(|row| row.missed_since);
-            if known != Some(*since) {
-                effects.push(Effect::Missed { object: object.clone(), since: Some(*since) });
+        for (id, since) in &plan.missed {
+            let known = self.state.user(id)?.and_then(|row| row.missed_since);
+            if known != *since {
+                effects.push(Effect::Missed { object: ObjectRef::User(id.clone()), since: *since });
             }
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => ledger.noted(run, "missing from a complete reading, not confirmed", effects).await,
+            false => ledger.noted(run, "missing from a complete reading, or there again", effects).await,
+        }
+    }
+
+    /// Forgets failures of objects that were looked at and need nothing any more.
+    async fn settle(
+        &self,
+        ledger: &dyn State,
+        run: &RunId,
+        survey: &Survey,
+        cleared: &Cleared,
+        outcome: &Outcome,
+        early: &Early,
+    ) -> Result<(), StoreError> {
+        let notes = self.state.failures()?;
+        if notes.is_empty() || outcome.stop.is_some() || cleared.is_all_held() {
+            return Ok(());
+        }
+        let operations = cleared.plan().operations.iter().enumerate();
+        let undone = operations.filter(|(at, _)| !is_done(outcome, *at)).map(|(_, operation)| &operation.object);
+        let open: HashSet<&ObjectRef> = undone.chain(&survey.waiting).collect();
+        let over = notes
+            .iter()
+            .map(|(object, _)| object)
+            .filter(|object| !open.contains(object) && !early.failed.contains(object.id()));
+        let effects: Vec<Effect> = over.map(|object| Effect::Settled { object: object.clone() }).collect();
+        match effects.is_empty() {
+            true => Ok(()),
+            false => ledger.noted(run, "nothing is left to do", effects).await,
         }
     }
 
@@ -224,6 +306,15 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// What became of the leavers who were not kept waiting for the rest.
+#[derive(Default)]
+struct Early {
+    /// Those whose access could not be ended: they had their turn in this run.
+    failed: HashSet<SourceId>,
+    /// Whether everybody must be compared next time.
+    compare_again: bool,
 }
 
 /// Whether an operation was carried out.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 
 use super::{CycleError, Job};
 use crate::apply::Recheck;
@@ -63,15 +64,20 @@ async fn groups(
     }
     job.progress.stage("looking groups up in the app", Some(keys.len() as u64));
     let found = job.app.look_up_groups(&keys).await?;
-    for (at, found) in places.into_iter().zip(found) {
-        let found = match found {
-            Match::One { found, by } => with_members(job, found, by).await?,
-            other => other,
-        };
-        if let Some(slot) = answers.get_mut(at) {
-            *slot = Some(found);
+    let read = found.into_iter().map(|found| async move {
+        match found {
+            Match::One { found, by } => with_members(job, found, by).await,
+            other => Ok(other),
+        }
+    });
+    let mut read = futures_util::stream::iter(read).buffered(job.in_flight.max(1));
+    let mut places = places.into_iter();
+    while let Some(found) = read.next().await {
+        if let Some(slot) = places.next().and_then(|at| answers.get_mut(at)) {
+            *slot = Some(found?);
         }
     }
+    drop(read);
     Ok(answers)
 }
 
@@ -99,6 +105,11 @@ impl<'a> Again<'a> {
         let groups = survey.lost_groups.iter().map(|(id, ..)| ObjectRef::Group(id.clone())).zip(&answers.lost_groups);
         let gone = users.chain(groups).filter(|(_, answer)| **answer == Presence::Gone).map(|(object, _)| object);
         Self { source, gone: gone.collect() }
+    }
+
+    /// For a plan in which nobody leaves for being absent.
+    pub(super) fn nobody(source: &'a dyn Source) -> Self {
+        Self { source, gone: HashSet::new() }
     }
 
     fn ids<'o>(&'o self, objects: &'o [ObjectRef], users: bool) -> Vec<SourceId> {

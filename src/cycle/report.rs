@@ -52,7 +52,9 @@ pub struct Report {
     pub cleared: Option<Cleared>,
     /// For each operation; empty for a preview.
     pub results: Vec<OpResult>,
-    /// Holds that concern everything.
+    /// Objects that failed before and whose next try is still to come: nothing was tried for them.
+    pub set_aside: u64,
+    /// Everything that was held, and why.
     pub holds: Vec<Hold>,
     /// Why it ended early.
     pub stop: Option<Stop>,
@@ -78,6 +80,7 @@ impl Report {
             snapshot,
             cleared: None,
             results: Vec::new(),
+            set_aside: 0,
             holds: Vec::new(),
             stop: None,
             recovered: 0,
@@ -102,11 +105,15 @@ impl Report {
         self.ended = now;
     }
 
+    /// Takes in what was carried out; a run may do it in two parts.
     pub(super) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
         self.holds.extend_from_slice(cleared.holds());
-        self.cleared = Some(cleared);
-        self.results = outcome.results;
-        self.stop = outcome.stop;
+        self.results.extend(outcome.results);
+        self.stop = self.stop.take().or(outcome.stop);
+        self.cleared = Some(match self.cleared.take() {
+            Some(earlier) => earlier.followed_by(cleared),
+            None => cleared,
+        });
     }
 
     /// The planned operations.
@@ -158,7 +165,7 @@ impl Report {
         let tally = self.tally();
         if !self.holds.is_empty() || tally.held > 0 {
             Status::Held
-        } else if tally.failed > 0 {
+        } else if tally.failed > 0 || self.set_aside > 0 {
             Status::Partial
         } else {
             Status::Ok
@@ -295,6 +302,7 @@ impl Serialize for Report {
             done: u64,
             held: u64,
             failed: u64,
+            set_aside: u64,
             calls: Calls<'a>,
             holds: &'a [Hold],
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -316,6 +324,7 @@ impl Serialize for Report {
             done: tally.done,
             held: tally.held,
             failed: tally.failed,
+            set_aside: self.set_aside,
             calls: Calls { total: self.calls.total, by_method: &self.calls.by_method },
             holds: &self.holds,
             stopped: self.stop.as_ref().map(ToString::to_string),

@@ -89,8 +89,10 @@ pub struct DesiredGroup {
     pub members: Vec<UserIx>,
     /// Changes when the name, a member or a member's standing changes.
     pub fingerprint: u64,
-    /// Why nothing may be done for this group: a name that can't be made, two groups with one name.
+    /// Why the group can't have its name: it can't be made, or two groups would share it.
     pub problem: Option<String>,
+    /// Why `members` may not be everybody: this group, or one inside it, could not be read. Nobody leaves it for that.
+    pub unread: Option<String>,
 }
 
 /// What the app should hold.
@@ -121,7 +123,10 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     let mut nesting = nesting::Nesting::new(snapshot);
     for ix in snapshot.groups() {
         let Some(group) = snapshot.group(ix).filter(|group| is_in_scope(group, scope)) else { continue };
-        let members = if scope.nested { nesting.all_members(ix) } else { direct_members(group) };
+        let (members, unread) = match scope.nested {
+            true => nesting.all_members(ix),
+            false => (direct_members(group), group.unread.as_deref().map(str::to_owned)),
+        };
         let at = desired.groups.len();
         for member in &members {
             desired.assigned.insert(member.0 as usize);
@@ -135,7 +140,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
             Err(why) => (group.name.to_string(), Some(why)),
         };
         desired.in_scope.insert(ix, at);
-        desired.groups.push(DesiredGroup { ix, name, members, fingerprint: 0, problem });
+        desired.groups.push(DesiredGroup { ix, name, members, fingerprint: 0, problem, unread });
     }
     for user in snapshot.users() {
         if scope.all_users || (scope.groups.is_none() && snapshot.direct(user)) {
@@ -221,6 +226,11 @@ impl Desired<'_> {
     /// Why nothing may be decided about the person.
     pub fn frozen(&self, user: UserIx) -> Option<&str> {
         self.frozen.get(&user).map(String::as_str)
+    }
+
+    /// Groups in scope whose members could not all be read. While there is one, nobody can be said to belong no more.
+    pub fn unread(&self) -> impl Iterator<Item = (&DesiredGroup, &str)> {
+        self.groups.iter().filter_map(|group| Some((group, group.unread.as_deref()?)))
     }
 
     /// How many people belong.

@@ -16,10 +16,11 @@ impl<'s> Nesting<'s> {
         Self { snapshot, visited: vec![0; snapshot.groups().count()], walk: 0 }
     }
 
-    /// All people in `group`, ascending, each once.
-    pub(super) fn all_members(&mut self, group: GroupIx) -> Vec<UserIx> {
+    /// All people in `group`, ascending, each once; and why they may not be all, if a group on the way could not be read.
+    pub(super) fn all_members(&mut self, group: GroupIx) -> (Vec<UserIx>, Option<String>) {
         self.walk += 1;
         let mut members = Vec::new();
+        let mut unread = None;
         let mut open = vec![group];
         while let Some(next) = open.pop() {
             match self.visited.get_mut(next.0 as usize) {
@@ -27,6 +28,9 @@ impl<'s> Nesting<'s> {
                 _ => continue,
             }
             if let Some(row) = self.snapshot.group(next) {
+                if let Some(why) = &row.unread {
+                    unread = Some(if next == group { why.to_string() } else { format!("{} in it: {why}", row.name) });
+                }
                 members.extend_from_slice(&row.members);
                 open.extend_from_slice(&row.subgroups);
             }
@@ -37,10 +41,10 @@ impl<'s> Nesting<'s> {
             for member in &members {
                 set.insert(member.0 as usize);
             }
-            return set.iter().map(|at| UserIx(at as u32)).collect();
+            return (set.iter().map(|at| UserIx(at as u32)).collect(), unread);
         }
         members.sort_unstable();
         members.dedup();
-        members
+        (members, unread)
     }
 }

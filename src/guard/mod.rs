@@ -4,7 +4,7 @@
 //! Pure. Holds the part that takes access when too many people would lose it, and everything when the directory itself looks
 //! wrong. There is no way around it but a plan approved by its hash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,10 @@ pub struct Facts {
     pub lost: BTreeSet<SourceId>,
     /// Accounts created in the last 24 hours.
     pub created: u64,
+    /// People who could not be brought in step before this run: nothing new if they can't now.
+    pub failing: HashSet<SourceId>,
+    /// Groups whose members could not be read, and why.
+    pub unread: Vec<(String, String)>,
     /// What the last accepted reading held.
     pub before: Option<Counts>,
     /// What this one holds.
@@ -67,6 +71,7 @@ pub struct Cleared {
     plan: Plan,
     allowed: Bits,
     holds: Vec<Hold>,
+    all_held: bool,
 }
 
 impl Cleared {
@@ -83,6 +88,29 @@ impl Cleared {
     /// Why something was held.
     pub fn holds(&self) -> &[Hold] {
         &self.holds
+    }
+
+    /// A plan of only what may be sent.
+    pub fn into_allowed(self) -> Plan {
+        let Self { plan, allowed, .. } = self;
+        let operations = plan.operations.into_iter().enumerate();
+        Plan::of(operations.filter(|(at, _)| allowed.contains(*at)).map(|(_, operation)| operation).collect())
+    }
+
+    /// This and what was cleared after it in the same run, as one: its operations first.
+    pub fn followed_by(self, later: Self) -> Self {
+        let first = self.plan.operations.len();
+        let mut allowed = Bits::new(first + later.plan.operations.len());
+        for at in self.allowed.iter().chain(later.allowed.iter().map(|at| first + at)) {
+            allowed.insert(at);
+        }
+        let holds = self.holds.into_iter().chain(later.holds).collect();
+        Self { plan: self.plan.followed_by(later.plan), allowed, holds, all_held: later.all_held }
+    }
+
+    /// Whether the directory looks so wrong that nothing of the plan counts, its failures neither.
+    pub fn is_all_held(&self) -> bool {
+        self.all_held
     }
 
     /// Only the operations that `keep` names may go; the others count as held, without a hold of their own.
@@ -104,22 +132,32 @@ fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
     limit.allowed(whole).is_some_and(|allowed| count > allowed)
 }
 
+/// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
+/// removal budget counts them all the same.
+const EVERYDAY: u64 = 3;
+
 /// Whether the directory's numbers alone are reason enough to hold everything, before anything is asked or planned.
 pub fn check_reading(facts: &Facts, limits: &Limits) -> Option<Hold> {
-    let before = facts.before?;
-    let pairs = [("people", before.users, facts.now.users), ("groups", before.groups, facts.now.groups)];
-    for (what, was, is) in pairs {
-        let lost = was.saturating_sub(is);
-        let none_left = was > 0 && is == 0;
-        if !facts.approved && (none_left || (lost > FEW && exceeds(limits.source_shrink, lost, was))) {
-            let detail = format!(
-                "the directory shows {is} {what}, {was} in the last accepted reading ({lost} fewer; the limit is {})",
-                limits.source_shrink
-            );
-            return Some(Hold::new("source_shrink", detail));
-        }
-    }
-    None
+    let before = facts.before.filter(|_| !facts.approved && !limits.source_shrink.is_none())?;
+    let shrank = |was: u64, is: u64| {
+        let fewer = was.saturating_sub(is);
+        (was > 0 && is == 0) || (fewer > EVERYDAY && exceeds(limits.source_shrink, fewer, was))
+    };
+    // Groups are emptied every day, but not all of them at once.
+    let vanished = |was: u64, is: u64| was > EVERYDAY && is == 0;
+    let (now, members) = (facts.now, vanished(before.memberships, facts.now.memberships));
+    let (what, was, is) = match () {
+        () if shrank(before.users, now.users) => ("people", before.users, now.users),
+        () if shrank(before.groups, now.groups) => ("groups", before.groups, now.groups),
+        () if members => ("memberships", before.memberships, now.memberships),
+        () => return None,
+    };
+    let detail = format!(
+        "the directory shows {is} {what}, {was} in the last accepted reading ({} fewer; the limit is {})",
+        was.saturating_sub(is),
+        limits.source_shrink
+    );
+    Some(Hold::new("source_shrink", detail))
 }
 
 /// Passes a plan, or holds part of it, or all.
@@ -130,8 +168,9 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
             allowed.insert(at);
         }
     }
-    let mut cleared = Cleared { plan, allowed, holds: Vec::new() };
+    let mut cleared = Cleared { plan, allowed, holds: Vec::new(), all_held: false };
     cleared.note_blocked();
+    cleared.note_unread(facts);
     if facts.approved {
         return cleared;
     }
@@ -149,11 +188,27 @@ impl Cleared {
         self.restrict(|operation| !which(operation));
     }
 
+    /// The operations that may go so far.
+    fn going(&self) -> impl Iterator<Item = &Operation> {
+        self.plan.operations.iter().enumerate().filter(|(at, _)| self.allows(*at)).map(|(_, operation)| operation)
+    }
+
     fn note_blocked(&mut self) {
         for operation in &self.plan.operations {
             if let Some(Blocked::Held(why)) = &operation.blocked {
                 self.holds.push(Hold::new("needs_decision", format!("{} {}: {why}", operation.object, operation.name)));
             }
+        }
+    }
+
+    /// While the members of a group are unknown, nobody can be said to belong no more.
+    fn note_unread(&mut self, facts: &Facts) {
+        for (group, why) in &facts.unread {
+            let detail = format!(
+                "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being \
+                 in no group"
+            );
+            self.holds.push(Hold::new("unread_group", detail));
         }
     }
 
@@ -167,19 +222,25 @@ impl Cleared {
     }
 
     fn check_attribute_loss(&mut self, facts: &Facts, limits: &Limits) {
-        let losing = self.plan.operations.iter().filter(|operation| match &operation.action {
-            Action::UpdateUser { clear, .. } => {
-                !clear.is_empty() || matches!(operation.blocked, Some(Blocked::Failed(_)))
-            }
-            _ => false,
-        });
-        let count = losing.count() as u64;
-        if count > 0 && exceeds(limits.attribute_loss, count, facts.managed) {
+        let losing: BTreeSet<&SourceId> = self
+            .plan
+            .operations
+            .iter()
+            .filter(|operation| match (&operation.action, &operation.blocked) {
+                (Action::UpdateUser { .. }, Some(Blocked::Failed(_))) => !facts.failing.contains(operation.object.id()),
+                (Action::UpdateUser { clear, .. }, _) => !clear.is_empty(),
+                _ => false,
+            })
+            .map(|operation| operation.object.id())
+            .collect();
+        let count = losing.len() as u64;
+        if count > EVERYDAY && exceeds(limits.attribute_loss, count, facts.managed) {
             let detail = format!(
                 "{count} of {} managed people would lose a mapped attribute (the limit is {}): a directory that hides \
                  attributes looks like this",
                 facts.managed, limits.attribute_loss
             );
+            self.all_held = true;
             self.hold(Hold::new("attribute_loss", detail), |_| true);
         }
     }
@@ -206,32 +267,40 @@ impl Cleared {
     }
 
     fn check_removals(&mut self, facts: &Facts, limits: &Limits) {
-        // Whoever leaves with a group is switched off by an operation of their own: nobody is counted twice.
-        let takes = |operation: &&Operation| matches!(operation.action, Action::DeactivateUser | Action::DeleteUser);
-        let losing: BTreeSet<&SourceId> =
-            self.plan.operations.iter().filter(takes).map(|operation| operation.object.id()).collect();
-        let planned = losing.iter().filter(|id| !facts.lost.contains(**id)).count() as u64;
-        let total = planned + facts.lost.len() as u64;
-        let managed = facts.managed + facts.lost.len() as u64;
-        let none_left = losing.len() as u64 >= facts.managed && facts.managed > 0 && planned > 1;
-        if planned > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
+        // Whoever leaves with a group is switched off by an operation of their own.
+        let mut losing: BTreeSet<&SourceId> = BTreeSet::new();
+        let mut accounts_end: BTreeSet<&SourceId> = BTreeSet::new();
+        let mut somebody_comes = false;
+        for operation in self.going() {
+            let id = operation.object.id();
+            match &operation.action {
+                Action::DeactivateUser | Action::DeleteUser { active: true } => {
+                    losing.insert(id);
+                    accounts_end.insert(id);
+                }
+                Action::DeleteUser { active: false } => drop(losing.insert(id)),
+                Action::CreateUser { .. } | Action::AdoptUser { .. } | Action::ActivateUser => somebody_comes = true,
+                _ => {}
+            }
+        }
+        let now = losing.iter().filter(|id| !facts.lost.contains(**id)).count() as u64;
+        let (total, managed) = (now + facts.lost.len() as u64, facts.managed + facts.lost.len() as u64);
+        let none_left = !accounts_end.is_empty() && accounts_end.len() as u64 >= facts.managed && !somebody_comes;
+        if now > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
             let detail = format!(
-                "{planned} people would lose access now and {} lost it in the last 24 hours, of {managed} managed (the limit is \
-                 {})",
+                "{now} people would lose access now and {} lost it in the last 24 hours, of {managed} managed (the limit is \
+                 {}{})",
                 facts.lost.len(),
-                limits.removals_per_day
+                limits.removals_per_day,
+                if none_left { ", and nobody would be left" } else { "" }
             );
-            self.hold(Hold::new("removals_per_day", detail), |operation| {
-                operation.op().takes_access() && operation.op() != Op::RemoveMembers
-            });
+            self.hold(Hold::new("removals_per_day", detail), |operation| operation.op().takes_access());
         }
     }
 
     fn check_creates(&mut self, facts: &Facts, limits: &Limits) {
-        let planned =
-            self.plan.operations.iter().filter(|op| op.op() == Op::CreateUser && op.blocked.is_none()).count() as u64;
-        let total = planned + facts.created;
-        if planned > 0 && exceeds(limits.creates_per_day, total, facts.managed) {
+        let planned = self.going().filter(|operation| operation.op() == Op::CreateUser).count() as u64;
+        if planned > 0 && exceeds(limits.creates_per_day, planned + facts.created, facts.managed) {
             let detail = format!(
                 "{planned} accounts would be created now and {} were in the last 24 hours (the limit is {})",
                 facts.created, limits.creates_per_day

@@ -2,7 +2,7 @@
 //!
 //! Judged on the end state: a person stays a member's member until the directory says otherwise in a group that was read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::links::Links;
 use super::operation::{Action, Blocked, Member, Operation};
@@ -11,7 +11,7 @@ use super::{Account, Answers, Draft};
 use crate::config::profile::MemberValue;
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, Lane, ObjectRef, Path, SourceId, UserNumber, fold};
+use crate::model::{AppId, Lane, ObjectRef, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
@@ -19,6 +19,7 @@ use crate::store::{GroupRow, StoreError};
 impl Draft<'_> {
     /// Groups in scope that have no link yet.
     pub(super) fn new_groups(&mut self, groups: &[GroupIx], answers: &Answers) -> Result<(), StoreError> {
+        let by_id = self.groups_matched_by_id(groups, answers);
         for (ix, answer) in groups.iter().zip(&answers.groups) {
             let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
                 continue;
@@ -32,20 +33,52 @@ impl Draft<'_> {
             match answer {
                 None => {}
                 Some(Match::Conflict { detail }) => self.blocked_group(&object, group, Blocked::Failed(detail.clone())),
+                Some(Match::Nobody) if members.is_empty() && !self.rules.create_empty => {}
                 Some(Match::Nobody) if !self.rules.groups_full() => {
                     let why = "this app's groups have to be made in the app first".to_owned();
                     self.blocked_group(&object, group, Blocked::Failed(why));
                 }
-                Some(Match::Nobody) if members.is_empty() && !self.rules.create_empty => {}
                 Some(Match::Nobody) => {
                     let action = Action::CreateGroup { display_name: group.name.clone() };
                     self.group(&object, None, group, action, "the directory's group is in scope");
                     self.add(&object, None, group, members);
                 }
-                Some(Match::One { found, by }) => self.take_over(&object, group, found, by, members)?,
+                Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id)? {
+                    Some(why) => self.blocked_group(&object, group, Blocked::Held(why)),
+                    None => self.take_over(&object, group, found, by, members),
+                },
             }
         }
         Ok(())
+    }
+
+    /// Which group has each of the app's groups by its immutable id: a mere name yields to that.
+    fn groups_matched_by_id(&self, groups: &[GroupIx], answers: &Answers) -> HashMap<AppId, SourceId> {
+        let matched = groups.iter().zip(&answers.groups).filter_map(|(ix, answer)| match answer {
+            Some(Match::One { found, by }) if by == "externalId" => {
+                Some((found.id.clone(), self.desired.snapshot.group(*ix)?.id.clone()))
+            }
+            _ => None,
+        });
+        matched.collect()
+    }
+
+    /// Why a group that was found in the app must not be taken over.
+    fn why_not_ours(
+        &mut self,
+        id: &SourceId,
+        found: &AppGroup,
+        by: &str,
+        by_id: &HashMap<AppId, SourceId>,
+    ) -> Result<Option<String>, StoreError> {
+        let linked = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
+        if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
+            self.contested.insert(found.id.clone());
+            return Ok(Some(format!("the app's group {} is linked to the directory's group {other}", found.id)));
+        }
+        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != "externalId";
+        Ok(is_named_only
+            .then(|| format!("the app has a group named {:?} and groups.adopt is \"never\"", found.display_name)))
     }
 
     fn take_over(
@@ -55,23 +88,11 @@ impl Draft<'_> {
         found: &AppGroup,
         by: &str,
         members: Vec<(Member, Account)>,
-    ) -> Result<(), StoreError> {
-        if let Some(other) = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != object.id()) {
-            let why = format!("the app's group {} is linked to the directory's group {other} already", found.id);
-            self.blocked_group(object, group, Blocked::Failed(why));
-            return Ok(());
-        }
-        if self.rules.adopt_groups == AdoptGroups::Never && by != "externalId" {
-            let why = format!("the app has a group named {:?} and groups.adopt is \"never\"", found.display_name);
-            self.blocked_group(object, group, Blocked::Held(why));
-            return Ok(());
-        }
+    ) {
         let inside: HashSet<&str> = found.members.iter().flatten().map(String::as_str).collect();
         let (present, missing): (Vec<_>, Vec<_>) = members.into_iter().partition(|(member, account)| {
             match (self.rules.profile.groups.member_value, account) {
-                (MemberValue::Id, Account::Known(id)) => {
-                    inside.contains(id.as_str()) || inside.contains(member.name.as_str())
-                }
+                (MemberValue::Id, Account::Known(id)) => inside.contains(id.as_str()),
                 (MemberValue::UserName, Account::Known(_)) => inside.contains(member.name.as_str()),
                 (_, Account::Coming | Account::None) => false,
             }
@@ -83,11 +104,8 @@ impl Draft<'_> {
         };
         let reason = format!("the app has this group already, matched by {by}");
         self.group(object, Some(&found.id), group, action, &reason);
-        if fold(&found.display_name) != fold(&group.name) {
-            self.rename(object, &found.id, group, &found.display_name);
-        }
+        self.rename(object, &found.id, group, &found.display_name);
         self.add(object, Some(&found.id), group, missing);
-        Ok(())
     }
 
     /// Linked groups in scope whose name or members may have changed.
@@ -98,14 +116,8 @@ impl Draft<'_> {
             };
             let Some(link) = self.baseline.group(&row.id)? else { continue };
             let object = ObjectRef::Group(row.id.clone());
-            if let Some(why) = &group.problem {
-                self.blocked_group(&object, group, Blocked::Failed(why.clone()));
-                continue;
-            }
-            if link.name != group.name {
-                self.rename(&object, &link.app_id, group, &link.name);
-            }
-            self.compare_members(&object, &link, group, links, row.unread.as_deref())?;
+            self.rename(&object, &link.app_id, group, &link.name);
+            self.compare_members(&object, &link, group, links)?;
         }
         Ok(())
     }
@@ -116,7 +128,6 @@ impl Draft<'_> {
         link: &GroupRow,
         group: &DesiredGroup,
         links: &Links,
-        unread: Option<&str>,
     ) -> Result<(), StoreError> {
         let held = self.baseline.members(object.id())?;
         let mut desired: HashSet<UserNumber> = HashSet::with_capacity(group.members.len());
@@ -131,37 +142,41 @@ impl Draft<'_> {
             }
         }
         self.add(object, Some(&link.app_id), group, missing);
-        let mut gone = Vec::new();
-        for number in held.iter().filter(|number| !desired.contains(number)) {
-            if unread.is_some() || self.unconfirmed.contains(number) || self.leaving_groups.contains(number) {
-                continue;
-            }
-            gone.extend(self.removable(*number)?);
+        if group.unread.is_some() {
+            // Whoever is not among the members that could be read may be one all the same.
+            self.unsettled.insert(object.clone());
+            return Ok(());
         }
-        if unread.is_some() {
-            self.unsettled.insert(object.id().clone());
+        let mut gone = Vec::new();
+        for number in held.iter().filter(|number| !desired.contains(number) && !self.leaving_groups.contains(number)) {
+            match self.removable(*number)? {
+                Removal::Due(member) => gone.push(member),
+                Removal::Never => {}
+                // The group is looked at again until it is known.
+                Removal::Undecided => drop(self.unsettled.insert(object.clone())),
+            }
         }
         if !gone.is_empty() {
             let action = Action::RemoveMembers { users: gone, of: held.len() as u64 };
             let reason = "no longer members in the directory";
-            let mut operation = group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason);
-            operation.name = group.name.clone();
-            self.push(operation);
+            self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         Ok(())
     }
 
-    /// The person behind a number, unless they are protected, unlinked or nobody can decide about them.
-    fn removable(&self, number: UserNumber) -> Result<Option<Member>, StoreError> {
-        let Some(id) = self.baseline.user_by_number(number)? else { return Ok(None) };
-        let Some(row) = self.baseline.user(&id)? else { return Ok(None) };
-        let frozen =
-            self.desired.snapshot.find_user(id.as_str()).is_some_and(|user| self.desired.frozen(user).is_some());
-        if frozen || self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
-            return Ok(None);
+    /// Whether the person behind a number may be taken out of a group that the directory no longer has them in.
+    fn removable(&self, number: UserNumber) -> Result<Removal, StoreError> {
+        let Some(id) = self.baseline.user_by_number(number)? else { return Ok(Removal::Never) };
+        let Some(row) = self.baseline.user(&id)? else { return Ok(Removal::Never) };
+        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+            return Ok(Removal::Never);
+        }
+        let frozen = self.in_snapshot(&id).is_some_and(|user| self.desired.frozen(user).is_some());
+        if frozen || self.unconfirmed.contains(&number) {
+            return Ok(Removal::Undecided);
         }
         let name = row_name(&row, &id);
-        Ok(Some(Member { id, name }))
+        Ok(Removal::Due(Member { id, name }))
     }
 
     /// Linked groups that are no longer in scope: still there (J12) or gone (J13).
@@ -171,44 +186,76 @@ impl Draft<'_> {
         answers: &Answers,
     ) -> Result<(), StoreError> {
         for ((id, link, ix), answer) in lost.iter().zip(&answers.lost_groups) {
-            let object = ObjectRef::Group(id.clone());
             let gone = ix.is_none() && *answer == Presence::Gone;
-            let (fate, reason) = match gone {
-                true => (self.rules.on_group_deleted, "the directory says this group is gone"),
-                false => (self.rules.on_group_unassigned, "the group left the scope; it stays in the app as it is"),
-            };
+            let fate = if gone { self.rules.on_group_deleted } else { self.rules.on_group_unassigned };
             let delete = fate == GroupFate::Delete && self.rules.groups_full();
-            let (lane, action, reason) = if delete {
-                let of = self.baseline.members(id)?.len() as u64;
-                let reason = if gone { reason } else { "the group left the scope" };
-                (Lane::Absences, Action::DeleteGroup { of }, reason)
-            } else {
-                (
-                    Lane::Additions,
-                    Action::ReleaseGroup,
-                    if gone { "gone from the directory; left as it is" } else { reason },
-                )
-            };
-            self.push(Operation {
-                lane,
-                object,
+            let mut operation = Operation {
+                lane: Lane::Additions,
+                object: ObjectRef::Group(id.clone()),
                 app_id: Some(link.app_id.clone()),
                 name: link.name.clone(),
-                action,
-                reason: reason.to_owned(),
+                action: Action::ReleaseGroup,
+                reason: match gone {
+                    true => "the directory says this group is gone".to_owned(),
+                    false => "the group left the scope".to_owned(),
+                },
                 blocked: None,
-            });
+            };
+            if delete {
+                operation.lane = Lane::Absences;
+                let (users, protected) = self.who_loses(id)?;
+                operation.action = Action::DeleteGroup { users };
+                operation.blocked = self.why_not_deleted(&link.app_id, protected).map(Blocked::Held);
+            } else {
+                operation.reason.push_str("; it stays in the app as it is");
+            }
+            self.push(operation);
         }
         Ok(())
     }
 
-    fn rename(&mut self, object: &ObjectRef, app_id: &AppId, group: &DesiredGroup, from: &str) {
-        let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };
-        let mut operation =
-            group_operation(Lane::Additions, object, Some(app_id), group, action, "the directory's group was renamed");
-        if !self.rules.groups_full() || !self.rules.profile.groups.rename {
-            operation.blocked = Some(Blocked::Held("this app's groups can't be renamed".to_owned()));
+    /// The members of ours who lose a group, and the first protected one among them.
+    fn who_loses(&self, group: &SourceId) -> Result<(Vec<SourceId>, Option<String>), StoreError> {
+        let mut users = Vec::new();
+        let mut protected = None;
+        for number in self.baseline.members(group)? {
+            let Some(id) = self.baseline.user_by_number(number)? else { continue };
+            if protected.is_none() && !self.rules.protected.is_empty() {
+                let row = self.baseline.user(&id)?;
+                let row = row.filter(|row| self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]));
+                protected = row.map(|row| row_name(&row, &id));
+            }
+            users.push(id);
         }
+        Ok((users, protected))
+    }
+
+    fn why_not_deleted(&self, app_id: &AppId, protected: Option<String>) -> Option<String> {
+        match protected {
+            Some(name) => Some(format!("{name} is a member, and protected")),
+            None if self.contested.contains(app_id) => {
+                Some("the directory has a new group of this name: the same one made anew, or another".to_owned())
+            }
+            None => None,
+        }
+    }
+
+    /// Brings the name in step, where it differs and can be.
+    fn rename(&mut self, object: &ObjectRef, app_id: &AppId, group: &DesiredGroup, from: &str) {
+        let possible = self.rules.groups_full() && self.rules.profile.groups.rename;
+        // An app without renames may keep its own spelling of the name.
+        let same = if possible { from == group.name } else { fold(from) == fold(&group.name) };
+        if same {
+            return;
+        }
+        let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };
+        let reason = "the directory's group was renamed";
+        let mut operation = group_operation(Lane::Additions, object, Some(app_id), group, action, reason);
+        operation.blocked = match &group.problem {
+            Some(why) => Some(Blocked::Failed(why.clone())),
+            None if !possible => Some(Blocked::Held("this app's groups can't be renamed".to_owned())),
+            None => None,
+        };
         self.push(operation);
     }
 
@@ -266,25 +313,32 @@ impl Draft<'_> {
     /// A person as a member, if they have or will have an account.
     fn member(&mut self, group: &SourceId, user: UserIx) -> Result<Option<(Member, Account)>, StoreError> {
         let id = SourceId::new(self.desired.snapshot.id(user));
-        let account = self.account_of(&id)?;
-        let name = match &account {
-            Account::None => {
-                // The group is looked at again until this member has an account.
-                self.unsettled.insert(group.clone());
-                return Ok(None);
-            }
-            Account::Coming | Account::Known(_) => self.name_of(&id)?,
-        };
-        Ok(Some((Member { id, name }, account)))
-    }
-
-    fn name_of(&self, id: &SourceId) -> Result<String, StoreError> {
-        if let Some(name) = self.names.get(id) {
-            return Ok(name.clone());
+        if let Some(account) = self.accounts.get(&id) {
+            let name = self.names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+            return Ok(Some((Member { id, name }, account.clone())));
         }
-        let row = self.baseline.user(id)?;
-        Ok(row.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned)).unwrap_or_else(|| id.to_string()))
+        let Some(row) = self.baseline.user(&id)? else {
+            // The group is looked at again until this member has an account, if they are ever to have one.
+            if self.desired.snapshot.standing(user) == Standing::Active && !self.untouched.contains(&user) {
+                self.unsettled.insert(ObjectRef::Group(group.clone()));
+            }
+            return Ok(None);
+        };
+        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+            return Ok(None);
+        }
+        let name = self.names.get(&id).cloned().unwrap_or_else(|| row_name(&row, &id));
+        Ok(Some((Member { id, name }, Account::Known(row.app_id))))
     }
+}
+
+/// Whether somebody leaves a group.
+enum Removal {
+    Due(Member),
+    /// Protected, or no longer linked.
+    Never,
+    /// Nobody has confirmed that they are gone, or nothing can be decided about them.
+    Undecided,
 }
 
 fn group_operation(

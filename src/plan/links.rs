@@ -12,15 +12,44 @@ use crate::store::{Baseline, Index, IndexEntry, StoreError};
 pub struct LinkedUser {
     /// The person's number in membership sets.
     pub number: UserNumber,
-    /// The fingerprint at which the account was in step; `None` if that is not known.
-    pub fingerprint: Option<u64>,
+    seen: Option<Seen>,
 }
 
 /// A group's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkedGroup {
-    /// The fingerprint at which the group was in step; `None` if that is not known.
-    pub fingerprint: Option<u64>,
+    seen: Option<Seen>,
+}
+
+/// What the directory said when it was last looked at closely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    fingerprint: u64,
+    in_step: bool,
+}
+
+impl LinkedUser {
+    /// Whether nothing is left to do as long as the directory says the same.
+    pub fn is_settled_at(&self, fingerprint: u64) -> bool {
+        self.seen.is_some_and(|seen| seen.in_step && seen.fingerprint == fingerprint)
+    }
+
+    /// Whether the directory still says what it said when the person was last looked at, well or not.
+    pub fn is_unchanged_at(&self, fingerprint: u64) -> bool {
+        self.seen.is_none_or(|seen| seen.fingerprint == fingerprint)
+    }
+}
+
+impl LinkedGroup {
+    /// As [`LinkedUser::is_settled_at`].
+    pub fn is_settled_at(&self, fingerprint: u64) -> bool {
+        self.seen.is_some_and(|seen| seen.in_step && seen.fingerprint == fingerprint)
+    }
+
+    /// As [`LinkedUser::is_unchanged_at`].
+    pub fn is_unchanged_at(&self, fingerprint: u64) -> bool {
+        self.seen.is_none_or(|seen| seen.fingerprint == fingerprint)
+    }
 }
 
 /// The mark of an index entry that was in step when the index was written. Others are linked but have to be looked at.
@@ -66,16 +95,16 @@ impl Links {
         match self {
             Self::Index(index) => index
                 .user(hash)
-                .map(|(_, entry)| LinkedUser { number: UserNumber(entry.number), fingerprint: in_step(entry) }),
-            Self::Rows { users, .. } => users.get(&hash).map(|&number| LinkedUser { number, fingerprint: None }),
+                .map(|(_, entry)| LinkedUser { number: UserNumber(entry.number), seen: Some(seen(entry)) }),
+            Self::Rows { users, .. } => users.get(&hash).map(|&number| LinkedUser { number, seen: None }),
         }
     }
 
     /// The link of the group with this id hash.
     pub fn group(&self, hash: u64) -> Option<LinkedGroup> {
         match self {
-            Self::Index(index) => index.group(hash).map(|(_, entry)| LinkedGroup { fingerprint: in_step(entry) }),
-            Self::Rows { groups, .. } => groups.contains(&hash).then_some(LinkedGroup { fingerprint: None }),
+            Self::Index(index) => index.group(hash).map(|(_, entry)| LinkedGroup { seen: Some(seen(entry)) }),
+            Self::Rows { groups, .. } => groups.contains(&hash).then_some(LinkedGroup { seen: None }),
         }
     }
 
@@ -124,6 +153,6 @@ impl Links {
     }
 }
 
-fn in_step(entry: &IndexEntry) -> Option<u64> {
-    (entry.flags & IN_STEP != 0).then_some(entry.fingerprint)
+fn seen(entry: &IndexEntry) -> Seen {
+    Seen { fingerprint: entry.fingerprint, in_step: entry.flags & IN_STEP != 0 }
 }

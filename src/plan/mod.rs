@@ -11,12 +11,13 @@ mod people;
 mod person;
 mod rules;
 mod survey;
+mod update;
 
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Action, Blocked, Member, Operation};
 pub use person::Person;
 pub use rules::{Protected, Rules};
-pub use survey::{Survey, survey, user_fingerprint};
+pub use survey::{Manner, Survey, survey, user_fingerprint};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -25,10 +26,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{AppId, ObjectRef, Op, SourceId, UserNumber, fold};
+use crate::model::{AppId, ObjectRef, Op, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
-use crate::source::Presence;
+use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
+use rules::Lists;
 
 /// What app and directory answered to a survey's questions, in the survey's order.
 #[derive(Debug, Default)]
@@ -51,17 +53,29 @@ pub struct Plan {
     pub operations: Vec<Operation>,
     /// A hash of the operations: what was shown is what runs (I10).
     pub hash: String,
-    /// People and groups missing for the first time, or still: noted, not acted on.
-    pub missed: Vec<(ObjectRef, Timestamp)>,
+    /// People missing since then, without anybody's word for it: noted, not acted on. `None`: there again.
+    pub missed: Vec<(SourceId, Option<Timestamp>)>,
     /// Objects that must be looked at again next time although nothing is to be done for them now.
-    pub unsettled: Vec<SourceId>,
+    pub unsettled: Vec<ObjectRef>,
+    /// Absent people whom the directory calls gone and whose accounts are as they shall stay: nothing is left to ask.
+    pub finished: Vec<SourceId>,
 }
 
 impl Plan {
-    fn new(mut operations: Vec<Operation>, missed: Vec<(ObjectRef, Timestamp)>, unsettled: Vec<SourceId>) -> Self {
-        operations.sort_by(|a, b| (a.lane, a.phase(), &a.object).cmp(&(b.lane, b.phase(), &b.object)));
-        let hash = hash_of(&operations);
-        Self { operations, hash, missed, unsettled }
+    /// A plan of these operations, in the order in which they are sent.
+    pub fn of(mut operations: Vec<Operation>) -> Self {
+        operations.sort_by(|a, b| a.place().cmp(&b.place()));
+        let hash = hash_of(operations.iter());
+        Self { operations, hash, missed: Vec::new(), unsettled: Vec::new(), finished: Vec::new() }
+    }
+
+    /// This and what was planned after it in the same run. The hash is that of one plan with all of it.
+    pub fn followed_by(self, later: Self) -> Self {
+        let operations: Vec<Operation> = self.operations.into_iter().chain(later.operations).collect();
+        let mut in_order: Vec<&Operation> = operations.iter().collect();
+        in_order.sort_by(|a, b| a.place().cmp(&b.place()));
+        let hash = hash_of(in_order.into_iter());
+        Self { operations, hash, ..later }
     }
 
     /// The part of the plan that concerns one person, by directory id or user name: their account and their memberships in
@@ -86,12 +100,12 @@ impl Plan {
             };
             some.then_some(operation)
         });
-        Self::new(kept.collect(), Vec::new(), Vec::new())
+        Self::of(kept.collect())
     }
 
     /// Whether the hash belongs to the operations: a plan file that was edited is no plan.
     pub fn is_genuine(&self) -> bool {
-        self.hash == hash_of(&self.operations)
+        self.hash == hash_of(self.operations.iter())
     }
 
     /// How many operations there are of each kind.
@@ -105,7 +119,7 @@ impl Plan {
 }
 
 /// SHA-256 over the operations' JSON, the first 128 bits in hex.
-fn hash_of(operations: &[Operation]) -> String {
+fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
     let mut hash = Sha256::new();
     for operation in operations {
         // An operation is plain data whose maps have text keys: writing it as JSON can't fail.
@@ -129,28 +143,37 @@ struct Draft<'a> {
     desired: &'a Desired<'a>,
     baseline: &'a dyn Baseline,
     rules: &'a Rules<'a>,
+    lists: Lists,
     now: Timestamp,
     operations: Vec<Operation>,
     /// Accounts decided on by this plan.
     accounts: HashMap<SourceId, Account>,
     /// User names decided on by this plan.
     names: HashMap<SourceId, String>,
+    /// Who shall have which user name, by a hash of its fold.
+    claims: HashMap<u64, UserIx>,
+    /// People who shall have the user name of somebody else.
+    rivals: HashMap<SourceId, SourceId>,
     /// Manager changes that wait until all accounts are known: manager, what the app holds, operation.
     managers: Vec<(SourceId, Option<String>, Operation)>,
     /// People whose absence nobody has confirmed.
     unconfirmed: HashSet<UserNumber>,
     /// People whose account goes, and their memberships with it.
     leaving_groups: HashSet<UserNumber>,
-    missed: Vec<(ObjectRef, Timestamp)>,
-    unsettled: HashSet<SourceId>,
-    /// Members, as last known, of groups in scope whose members could not be read.
-    unread_members: Option<HashSet<UserNumber>>,
+    /// The app's groups that a new group of the directory would take from another.
+    contested: HashSet<AppId>,
+    /// Protected people without an account: they never get one.
+    untouched: HashSet<UserIx>,
+    missed: Vec<(SourceId, Option<Timestamp>)>,
+    unsettled: HashSet<ObjectRef>,
+    finished: Vec<SourceId>,
 }
 
-/// Makes the plan.
+/// Makes the plan. People of `attempted` had their turn in this run already, in vain: they are left for the next.
 ///
 /// # Errors
 /// When the state can't be read.
+#[expect(clippy::too_many_arguments, reason = "a pure function: everything it knows is in its arguments")]
 pub fn plan(
     desired: &Desired<'_>,
     survey: &Survey,
@@ -158,42 +181,87 @@ pub fn plan(
     links: &Links,
     baseline: &dyn Baseline,
     rules: &Rules<'_>,
+    attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut draft = Draft {
-        desired,
-        baseline,
-        rules,
-        now,
-        operations: Vec::new(),
-        accounts: HashMap::new(),
-        names: HashMap::new(),
-        managers: Vec::new(),
-        unconfirmed: HashSet::new(),
-        leaving_groups: HashSet::new(),
-        missed: Vec::new(),
-        unsettled: HashSet::new(),
-        unread_members: None,
-    };
-    draft.newcomers(&survey.newcomers, answers)?;
+    let mut draft = Draft::new(desired, baseline, rules, now);
+    draft.untouched.extend(&survey.untouched);
     for &user in &survey.linked {
-        draft.linked(user)?;
+        let id = SourceId::new(desired.snapshot.id(user));
+        match attempted.contains(&id) {
+            true => drop(draft.unsettled.insert(ObjectRef::User(id))),
+            false => draft.linked(user)?,
+        }
     }
+    draft.newcomers(&survey.newcomers, answers)?;
     for (id, answer) in survey.absent.iter().zip(&answers.absent) {
-        draft.absent(id, *answer, now)?;
+        draft.absent(id, *answer)?;
     }
     draft.problems(&survey.problems);
+    draft.set_rivals_aside();
     draft.managers()?;
     draft.new_groups(&survey.new_groups, answers)?;
     draft.changed_groups(&survey.changed_groups, links)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
-    draft.missed.sort();
-    let mut unsettled: Vec<SourceId> = draft.unsettled.into_iter().collect();
-    unsettled.sort();
-    Ok(Plan::new(draft.operations, draft.missed, unsettled))
+    Ok(draft.finish())
 }
 
-impl Draft<'_> {
+/// The part of the plan that waits for no answer: people with an account whom the directory names as suspended.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn leavers(
+    desired: &Desired<'_>,
+    links: &Links,
+    baseline: &dyn Baseline,
+    rules: &Rules<'_>,
+    now: Timestamp,
+) -> Result<Plan, StoreError> {
+    let snapshot = desired.snapshot;
+    let mut draft = Draft::new(desired, baseline, rules, now);
+    for user in snapshot.users().filter(|user| snapshot.standing(*user) == Standing::Suspended) {
+        let link = links.user(snapshot.id_hash(user));
+        if link.is_some_and(|link| !link.is_settled_at(user_fingerprint(desired, user))) {
+            draft.linked(user)?;
+        }
+    }
+    Ok(draft.finish())
+}
+
+impl<'a> Draft<'a> {
+    fn new(desired: &'a Desired<'a>, baseline: &'a dyn Baseline, rules: &'a Rules<'a>, now: Timestamp) -> Self {
+        Self {
+            desired,
+            baseline,
+            rules,
+            lists: Lists::of(rules),
+            now,
+            operations: Vec::new(),
+            accounts: HashMap::new(),
+            names: HashMap::new(),
+            claims: HashMap::new(),
+            rivals: HashMap::new(),
+            managers: Vec::new(),
+            unconfirmed: HashSet::new(),
+            leaving_groups: HashSet::new(),
+            contested: HashSet::new(),
+            untouched: HashSet::new(),
+            missed: Vec::new(),
+            unsettled: HashSet::new(),
+            finished: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let mut plan = Plan::of(self.operations);
+        plan.missed = self.missed;
+        plan.missed.sort();
+        plan.unsettled = self.unsettled.into_iter().collect();
+        plan.unsettled.sort();
+        plan.finished = self.finished;
+        plan
+    }
+
     fn push(&mut self, operation: Operation) {
         if let ObjectRef::User(id) = &operation.object {
             self.names.entry(id.clone()).or_insert_with(|| operation.name.clone());
@@ -208,16 +276,8 @@ impl Draft<'_> {
         Ok(self.baseline.user(id)?.map_or(Account::None, |row| Account::Known(row.app_id)))
     }
 
-    fn held_by_unread_group(&mut self, row: &crate::store::UserRow) -> Result<bool, StoreError> {
-        if self.unread_members.is_none() {
-            let mut held = HashSet::new();
-            for group in &self.desired.groups {
-                if let Some(source) = self.desired.snapshot.group(group.ix).filter(|source| source.unread.is_some()) {
-                    held.extend(self.baseline.members(&source.id)?);
-                }
-            }
-            self.unread_members = Some(held);
-        }
-        Ok(self.unread_members.as_ref().is_some_and(|held| held.contains(&row.number)))
+    /// The person, if they are in the snapshot.
+    fn in_snapshot(&self, id: &SourceId) -> Option<UserIx> {
+        self.desired.snapshot.find_user(id.as_str())
     }
 }

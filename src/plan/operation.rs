@@ -49,7 +49,10 @@ pub enum Action {
     /// `active` becomes false.
     DeactivateUser,
     /// The account is deleted.
-    DeleteUser,
+    DeleteUser {
+        /// Whether it is active until then: whether access ends by this.
+        active: bool,
+    },
     /// A new group, its members follow.
     CreateGroup {
         /// Its name.
@@ -85,8 +88,8 @@ pub enum Action {
     },
     /// The group is deleted.
     DeleteGroup {
-        /// How many members of ours it had, for the guard.
-        of: u64,
+        /// The members of ours who lose it.
+        users: Vec<SourceId>,
     },
     /// The group stays in the app as it is and is no longer managed. No call.
     ReleaseGroup,
@@ -131,7 +134,7 @@ impl Operation {
             Action::UpdateUser { .. } => Op::UpdateUser,
             Action::ActivateUser => Op::ActivateUser,
             Action::DeactivateUser => Op::DeactivateUser,
-            Action::DeleteUser => Op::DeleteUser,
+            Action::DeleteUser { .. } => Op::DeleteUser,
             Action::CreateGroup { .. } => Op::CreateGroup,
             Action::AdoptGroup { .. } => Op::AdoptGroup,
             Action::RenameGroup { .. } => Op::RenameGroup,
@@ -151,9 +154,14 @@ impl Operation {
             Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
             Action::AddMembers { .. } | Action::RemoveMembers { .. } => 4,
             Action::UpdateUser { manager: Some(_), .. } => 5,
-            Action::DeactivateUser | Action::DeleteUser => 6,
+            Action::DeactivateUser | Action::DeleteUser { .. } => 6,
             Action::DeleteGroup { .. } => 7,
         }
+    }
+
+    /// What a plan is sorted by. Operations on one object keep the order in which they were decided on.
+    pub(super) fn place(&self) -> (Lane, u8, &ObjectRef) {
+        (self.lane, self.phase(), &self.object)
     }
 
     /// The change attribute by attribute, as reports and the journal show it.
@@ -186,7 +194,7 @@ impl Operation {
             Action::RemoveMembers { users, .. } => vec![change("members", names(users), Value::Null)],
             Action::AdoptUser { .. }
             | Action::AdoptGroup { .. }
-            | Action::DeleteUser
+            | Action::DeleteUser { .. }
             | Action::DeleteGroup { .. }
             | Action::ReleaseGroup => Vec::new(),
         }

@@ -1,69 +1,128 @@
 //! What happens to people. In: the survey and what app and directory answered. Out: operations, each with its reason.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::operation::{Action, Blocked, Operation};
 use super::person::{Person, person};
 use super::survey::label;
+use super::update::Before;
 use super::{Account, Answers, Draft};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::{Fate, OnImmutableChange, Push};
+use crate::config::tenant::{Fate, Push};
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, SourceId, Standing};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, SourceId, Standing, fold};
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
 
 /// How long a person must have been missing before a second complete snapshot counts as confirmation.
-const SECOND_LOOK_MINUTES: i64 = 10;
+const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(10);
 
 /// What stands between a person and their account.
 enum Leaving {
     Suspended,
-    Unassigned(String),
+    Unassigned(&'static str),
     Deleted,
 }
 
 impl Draft<'_> {
     /// People who belong and have no link yet.
     pub(super) fn newcomers(&mut self, newcomers: &[Person], answers: &Answers) -> Result<(), StoreError> {
-        let mut claimed: HashMap<AppId, SourceId> = HashMap::new();
-        for (person, answer) in newcomers.iter().zip(&answers.users) {
-            let because = self.desired.because(person.ix);
+        let snapshot = self.desired.snapshot;
+        let (active, suspended): (Vec<_>, Vec<_>) = newcomers
+            .iter()
+            .zip(&answers.users)
+            .partition(|(person, _)| snapshot.standing(person.ix) != Standing::Suspended);
+        let owners = owners(&active);
+        for (person, answer) in &active {
+            self.claim_name(person);
             match answer {
-                Match::Nobody => self.create(person, &because),
+                Match::Nobody => self.create(person),
                 Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone())),
-                Match::One { found, by } => {
-                    let owner = match claimed.get(&found.id) {
-                        Some(other) => Some(other.clone()),
-                        None => self.baseline.user_by_app_id(&found.id)?,
-                    };
-                    match owner.filter(|owner| *owner != person.id) {
-                        Some(other) => self.blocked_create(
-                            person,
-                            Blocked::Held(format!(
-                                "the account {} that matches by {by} belongs to the directory's {other}",
-                                found.id
-                            )),
-                        ),
-                        None => {
-                            claimed.insert(found.id.clone(), person.id.clone());
-                            self.adopt(person, found, by, &because);
-                        }
+                Match::One { found, by } => match self.owner(person, found, &owners)? {
+                    Some(other) => {
+                        let account = &found.id;
+                        let why =
+                            format!("the account {account} that matches by {by} belongs to the directory's {other}");
+                        self.blocked_create(person, Blocked::Held(why));
                     }
-                }
+                    None => self.adopt(person, found, by),
+                },
+            }
+        }
+        self.suspended_newcomers(&suspended, &owners)
+    }
+
+    /// Accounts of suspended people, from before the state was lost. With the link the next run can end their access.
+    fn suspended_newcomers(
+        &mut self,
+        suspended: &[(&Person, &Match<AppUser>)],
+        owners: &HashMap<&AppId, Suitors<'_>>,
+    ) -> Result<(), StoreError> {
+        let mut taken: HashSet<&AppId> = HashSet::new();
+        for (person, answer) in suspended {
+            let Match::One { found, by } = answer else { continue };
+            let of_somebody = owners.contains_key(&found.id) || self.baseline.user_by_app_id(&found.id)?.is_some();
+            if !of_somebody && taken.insert(&found.id) {
+                self.adopt_only(person, found, by);
+                self.unsettled.insert(ObjectRef::User(person.id.clone()));
             }
         }
         Ok(())
     }
 
-    fn create(&mut self, person: &Person, because: &str) {
+    /// Somebody else to whom the account that was found belongs, or may belong.
+    fn owner(
+        &self,
+        person: &Person,
+        found: &AppUser,
+        owners: &HashMap<&AppId, Suitors<'_>>,
+    ) -> Result<Option<SourceId>, StoreError> {
+        let rival = owners.get(&found.id).and_then(|suitors| suitors.rival_of(&person.id));
+        match rival {
+            Some(rival) => Ok(Some(rival.clone())),
+            None => Ok(self.baseline.user_by_app_id(&found.id)?.filter(|owner| *owner != person.id)),
+        }
+    }
+
+    /// Notes whose user name this shall be: two people never get one, whichever comes first (I3).
+    fn claim_name(&mut self, person: &Person) {
+        let Some(name) = person.attributes.text(&Path::user_name()) else { return };
+        let first = *self.claims.entry(xxh3_64(fold(name).as_bytes())).or_insert(person.ix);
+        if first != person.ix {
+            let first = SourceId::new(self.desired.snapshot.id(first));
+            self.rivals.entry(first.clone()).or_insert_with(|| person.id.clone());
+            self.rivals.insert(person.id.clone(), first);
+        }
+    }
+
+    /// People who would share a user name are told and left as they are.
+    pub(super) fn set_rivals_aside(&mut self) {
+        for operation in self.operations.iter_mut().filter(|operation| operation.blocked.is_none()) {
+            let Some(other) = self.rivals.get(operation.object.id()) else { continue };
+            let names = match &operation.action {
+                Action::CreateUser { .. } => true,
+                Action::UpdateUser { set, .. } => set.get(&Path::user_name()).is_some(),
+                _ => false,
+            };
+            if names && matches!(operation.object, ObjectRef::User(_)) {
+                let why = format!("the directory gives the user name {} to {other} too", operation.name);
+                operation.blocked = Some(Blocked::Failed(why));
+                if matches!(operation.action, Action::CreateUser { .. }) {
+                    self.accounts.remove(operation.object.id());
+                }
+            }
+        }
+    }
+
+    fn create(&mut self, person: &Person) {
         self.accounts.insert(person.id.clone(), Account::Coming);
         let action = Action::CreateUser { attributes: person.attributes.clone() };
-        self.push(user_operation(Lane::Additions, person, None, action, because.to_owned()));
-        self.note_manager(person, None, &Attributes::new());
+        self.push(user_operation(Lane::Additions, person, None, action, self.desired.because(person.ix)));
+        self.first_manager(person);
     }
 
     fn blocked_create(&mut self, person: &Person, blocked: Blocked) {
@@ -74,23 +133,32 @@ impl Draft<'_> {
         self.push(operation);
     }
 
-    fn adopt(&mut self, person: &Person, found: &AppUser, by: &str, because: &str) {
-        self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
-        let mapping = self.rules.mapping;
-        let source = person.attributes.iter().filter(|(path, _)| mapping.push(path) == Push::OnSourceChange);
-        let source = source.map(|(path, value)| (path.clone(), value.clone())).collect();
-        let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source };
-        let reason = format!("{because}; the app has this account already, matched by {by}");
-        self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
+    fn adopt(&mut self, person: &Person, found: &AppUser, by: &str) {
+        self.adopt_only(person, found, by);
         if !found.active {
-            self.activate(person, &found.id, because);
+            self.activate(person, &found.id, self.desired.because(person.ix));
         }
-        let row = Before { attributes: &found.attributes, source_seen: None, app_id: &found.id };
-        self.update(person, &row, "the adopted account differs from the directory");
+        let nothing = Attributes::new();
+        let before = Before { attributes: &found.attributes, source_seen: &nothing, app_id: &found.id };
+        self.update(person, &before, "the adopted account differs from the directory");
     }
 
-    fn activate(&mut self, person: &Person, app_id: &AppId, because: &str) {
-        self.push(user_operation(Lane::Additions, person, Some(app_id), Action::ActivateUser, because.to_owned()));
+    fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str) {
+        self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
+        let mapping = self.rules.mapping;
+        // Where the app differs, the value counts as seen only when it has been pushed.
+        let seen = person.attributes.iter().filter(|(path, value)| {
+            mapping.push(path) == Push::OnSourceChange && found.attributes.get(path) == Some(*value)
+        });
+        let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
+        let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source };
+        let because = self.desired.because(person.ix);
+        let reason = format!("{because}; the app has this account already, matched by {by}");
+        self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
+    }
+
+    fn activate(&mut self, person: &Person, app_id: &AppId, because: String) {
+        self.push(user_operation(Lane::Additions, person, Some(app_id), Action::ActivateUser, because));
     }
 
     /// A linked person whose record, standing or assignment may have changed.
@@ -99,37 +167,35 @@ impl Draft<'_> {
         let snapshot = desired.snapshot;
         let id = SourceId::new(snapshot.id(user));
         let Some(row) = self.baseline.user(&id)? else { return Ok(()) };
+        if row.missed_since.is_some() {
+            self.missed.push((id.clone(), None));
+        }
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
-            None => person(snapshot, user, self.rules),
+            None => person(snapshot, user, self.rules, &self.lists),
         };
-        let fresh = mapped.as_ref().map(|person| &person.attributes);
-        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo, fresh.unwrap_or(&Attributes::new())]) {
+        let nothing = Attributes::new();
+        let fresh = mapped.as_ref().map_or(&nothing, |person| &person.attributes);
+        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo, fresh]) {
             return Ok(());
         }
         match snapshot.standing(user) {
-            Standing::Suspended => {
-                let name = row_name(&row, &id);
-                self.leave(&id, &name, &row, Leaving::Suspended, Lane::Leavers);
-            }
             Standing::Staged => {}
+            Standing::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended, Lane::Leavers)),
             Standing::Active if desired.frozen(user).is_none() && !desired.is_assigned(user) => {
-                if self.held_by_unread_group(&row)? {
-                    self.unsettled.insert(id);
+                if desired.unread().next().is_some() {
+                    self.unsettled.insert(ObjectRef::User(id));
                 } else {
-                    let name = row_name(&row, &id);
-                    let why = "no group in scope holds this person".to_owned();
-                    self.leave(&id, &name, &row, Leaving::Unassigned(why), Lane::Absences);
+                    self.leave(&id, &row, &Leaving::Unassigned("no group in scope holds this person"), Lane::Absences);
                 }
             }
             Standing::Active => match mapped {
                 Ok(person) => {
+                    self.claim_name(&person);
                     if row.active == Some(false) {
-                        let because = desired.because(user);
-                        self.activate(&person, &row.app_id, &format!("{because} (again)"));
+                        self.activate(&person, &row.app_id, format!("{} (again)", desired.because(user)));
                     }
-                    let before =
-                        Before { attributes: &row.sent, source_seen: Some(&row.source_seen), app_id: &row.app_id };
+                    let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
                     self.update(&person, &before, "the directory's record changed");
                 }
                 Err(why) => self.problem(&id, &label(snapshot, user), Some(&row.app_id), why),
@@ -139,207 +205,102 @@ impl Draft<'_> {
     }
 
     /// A linked person who is not in the snapshot.
-    pub(super) fn absent(&mut self, id: &SourceId, answer: Presence, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn absent(&mut self, id: &SourceId, answer: Presence) -> Result<(), StoreError> {
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
         }
-        let name = row_name(&row, id);
         match answer {
-            Presence::Gone => self.leave(id, &name, &row, Leaving::Deleted, Lane::Absences),
-            Presence::Suspended => self.leave(id, &name, &row, Leaving::Suspended, Lane::Leavers),
+            Presence::Gone => {
+                if self.leave(id, &row, &Leaving::Deleted, Lane::Absences) == Left::Nothing {
+                    self.finished.push(id.clone());
+                }
+            }
+            Presence::Suspended => drop(self.leave(id, &row, &Leaving::Suspended, Lane::Leavers)),
             Presence::Present | Presence::Unknown => {
-                let long_enough = row.missed_since.is_some_and(|since| {
-                    now.duration_since(since) >= jiff::SignedDuration::from_mins(SECOND_LOOK_MINUTES)
-                });
-                if !long_enough || self.held_by_unread_group(&row)? {
-                    self.unconfirmed.insert(row.number);
-                    self.missed.push((ObjectRef::User(id.clone()), row.missed_since.unwrap_or(now)));
+                let long_enough = row.missed_since.is_some_and(|since| self.now.duration_since(since) >= SECOND_LOOK);
+                if long_enough && self.desired.unread().next().is_none() {
+                    let why = "missing from two complete readings, and the directory did not say deleted";
+                    self.leave(id, &row, &Leaving::Unassigned(why), Lane::Absences);
                 } else {
-                    let why = "missing from two complete readings, and the directory did not say deleted".to_owned();
-                    self.leave(id, &name, &row, Leaving::Unassigned(why), Lane::Absences);
+                    self.unconfirmed.insert(row.number);
+                    self.missed.push((id.clone(), row.missed_since.or(Some(self.now))));
                 }
             }
         }
         Ok(())
     }
 
-    fn leave(&mut self, id: &SourceId, name: &str, row: &UserRow, why: Leaving, lane: Lane) {
+    /// Ends a person's access as the operator said, and tells what is left to do.
+    fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving, lane: Lane) -> Left {
         let (fate, reason) = match why {
-            Leaving::Suspended => (self.rules.on_suspended, "the directory suspended this person".to_owned()),
-            Leaving::Unassigned(why) => (self.rules.on_unassigned, why),
-            Leaving::Deleted => (self.rules.on_deleted, "the directory says this person is gone".to_owned()),
-        };
-        let wire = &self.rules.profile.users;
-        let deletable = wire.delete_effect != DeleteEffect::Unsupported;
-        let ripe = match (self.rules.delete_after, row.inactive_since) {
-            (None, _) => true,
-            (Some(after), Some(since)) => self.now.duration_since(since) >= after,
-            (Some(_), None) => false,
+            Leaving::Suspended => (self.rules.on_suspended, "the directory suspended this person"),
+            Leaving::Unassigned(why) => (self.rules.on_unassigned, *why),
+            Leaving::Deleted => (self.rules.on_deleted, "the directory says this person is gone"),
         };
         let active = row.active != Some(false);
-        if fate == Fate::Delete && deletable && !ripe {
-            self.unsettled.insert(id.clone());
-        }
-        let action = match fate {
-            Fate::Nothing => None,
-            Fate::Delete if deletable && ripe => {
-                let only_deactivates = wire.delete_effect == DeleteEffect::Deactivates;
-                (active || !only_deactivates).then_some(Action::DeleteUser)
-            }
-            Fate::Delete | Fate::Deactivate => active.then_some(Action::DeactivateUser),
+        let effect = self.rules.profile.users.delete_effect;
+        let deletes = fate == Fate::Delete
+            && match effect {
+                DeleteEffect::Unsupported => false,
+                DeleteEffect::Deactivates => active,
+                DeleteEffect::Hard | DeleteEffect::Irreversible => true,
+            };
+        let ripe = match (self.rules.delete_after, row.inactive_since) {
+            (None, _) => true,
+            (Some(after), since) => since.is_some_and(|since| self.now.duration_since(since) >= after),
         };
-        let Some(action) = action else { return };
-        let gone = action == Action::DeleteUser
-            || (action == Action::DeactivateUser && wire.inactive_effect == InactiveEffect::DeletesResource);
-        if gone && wire.deleted_leave_groups {
-            self.leaving_groups.insert(row.number);
+        if deletes && !ripe {
+            self.unsettled.insert(ObjectRef::User(id.clone()));
         }
-        self.push(Operation {
+        let operation = |action, blocked| Operation {
             lane,
             object: ObjectRef::User(id.clone()),
             app_id: Some(row.app_id.clone()),
-            name: name.to_owned(),
+            name: row_name(row, id),
             action,
-            reason,
-            blocked: None,
-        });
-    }
-
-    /// Changes of attributes: what the directory says now against what the app was last given.
-    fn update(&mut self, person: &Person, before: &Before<'_>, reason: &str) {
-        let mut changes = Diff::default();
-        let mut paths: Vec<Path> = self.rules.mapping.paths().cloned().collect();
-        if !paths.contains(&Path::external_id()) {
-            paths.push(Path::external_id());
-        }
-        for path in &paths {
-            if *path == Path::manager() || person.leave.contains(path) || self.rules.unsupported(path) {
-                continue;
-            }
-            self.compare(path, person, before, &mut changes);
-        }
-        let plain = !changes.set.is_empty() || !changes.clear.is_empty();
-        if plain {
-            let action =
-                Action::UpdateUser { before: changes.was, set: changes.set, clear: changes.clear, manager: None };
-            self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason.to_owned()));
-        }
-        if !changes.immutable.is_empty() {
-            self.immutable_change(person, before, changes.immutable);
-        }
-        if person.manager.is_some() {
-            self.note_manager(person, Some(before.app_id), before.attributes);
-        } else if before.attributes.get(&Path::manager()).is_some() && self.rules.maps_manager() {
-            let was = before.attributes.iter().filter(|(path, _)| **path == Path::manager());
-            let action = Action::UpdateUser {
-                before: was.map(|(path, value)| (path.clone(), value.clone())).collect(),
-                set: Attributes::new(),
-                clear: vec![Path::manager()],
-                manager: None,
-            };
-            self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason.to_owned()));
-        }
-    }
-
-    fn compare(&self, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
-        let (now, was) = (person.attributes.get(path), before.attributes.get(path));
-        let due = match self.rules.push(path) {
-            Push::Always => now != was,
-            Push::OnCreate => false,
-            Push::OnSourceChange => match before.source_seen {
-                Some(seen) => now != seen.get(path),
-                None => now.is_some() && now != was,
-            },
+            reason: reason.to_owned(),
+            blocked,
         };
-        if !due || self.rules.never_updated(path) {
-            return;
+        if deletes && ripe && effect != DeleteEffect::Irreversible {
+            self.leaves_groups(row, effect != DeleteEffect::Deactivates);
+            self.push(operation(Action::DeleteUser { active }, None));
+            return Left::Something;
         }
-        if let Some(was) = was {
-            changes.was.set(path.clone(), was.clone());
+        if active && fate != Fate::Nothing {
+            let gone = self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
+            self.leaves_groups(row, gone);
+            self.push(operation(Action::DeactivateUser, None));
         }
-        match now {
-            _ if self.rules.is_immutable(path) && was.is_some() => changes.immutable.push(path.clone()),
-            Some(now) => changes.set.set(path.clone(), now.clone()),
-            // Without a value in the directory an attribute pushed on change stays as the app has it (O6).
-            None if self.rules.push(path) == Push::OnSourceChange || !self.rules.can_clear() => {}
-            None => changes.clear.push(path.clone()),
+        if deletes && ripe {
+            let why = "in this app a deleted person can never have an account again".to_owned();
+            self.push(operation(Action::DeleteUser { active: false }, Some(Blocked::Held(why))));
+        }
+        match deletes || (active && fate != Fate::Nothing) {
+            true => Left::Something,
+            false => Left::Nothing,
         }
     }
 
-    fn immutable_change(&mut self, person: &Person, before: &Before<'_>, paths: Vec<Path>) {
-        if self.rules.on_immutable_change == OnImmutableChange::Ignore {
-            return;
+    /// Somebody whose account goes leaves the app's groups by that, if the app is like that.
+    fn leaves_groups(&mut self, row: &UserRow, account_goes: bool) {
+        if account_goes && self.rules.profile.users.deleted_leave_groups {
+            self.leaving_groups.insert(row.number);
         }
-        let pick = |from: &Attributes| -> Attributes {
-            paths.iter().filter_map(|path| from.get(path).map(|value| (path.clone(), value.clone()))).collect()
-        };
-        let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
-        let action = Action::UpdateUser {
-            before: pick(before.attributes),
-            set: pick(&person.attributes),
-            clear: Vec::new(),
-            manager: None,
-        };
-        let mut operation = user_operation(
-            Lane::Additions,
-            person,
-            Some(before.app_id),
-            action,
-            "the directory's record changed".into(),
-        );
-        operation.blocked =
-            Some(Blocked::Held(format!("this app can't change {names}: trying would make a second account")));
-        self.push(operation);
-    }
-
-    /// Managers are looked at when it is known who will have an account.
-    fn note_manager(&mut self, person: &Person, app_id: Option<&AppId>, before: &Attributes) {
-        let Some(manager) = person.manager.clone() else { return };
-        let holds = before.text(&Path::manager()).map(str::to_owned);
-        let reason = "the manager in the directory".to_owned();
-        let was = before.get(&Path::manager()).map(|value| (Path::manager(), value.clone()));
-        let action = Action::UpdateUser {
-            before: was.into_iter().collect(),
-            set: Attributes::new(),
-            clear: Vec::new(),
-            manager: Some(manager.clone()),
-        };
-        let operation = user_operation(Lane::Additions, person, app_id, action, reason);
-        self.managers.push((manager, holds, operation));
-    }
-
-    /// Second pass: a manager is set once they have, or are about to have, an account; until then what the app holds stays.
-    pub(super) fn managers(&mut self) -> Result<(), StoreError> {
-        for (manager, holds, operation) in std::mem::take(&mut self.managers) {
-            match self.account_of(&manager)? {
-                Account::None => {
-                    if let ObjectRef::User(id) = &operation.object {
-                        self.unsettled.insert(id.clone());
-                    }
-                }
-                Account::Known(account) if holds.as_deref() == Some(account.as_str()) => {}
-                Account::Known(_) | Account::Coming => self.push(operation),
-            }
-        }
-        Ok(())
     }
 
     fn problem(&mut self, id: &SourceId, name: &str, app_id: Option<&AppId>, why: String) {
+        let nothing = Attributes::new;
+        let action = match app_id {
+            Some(_) => Action::UpdateUser { before: nothing(), set: nothing(), clear: Vec::new(), manager: None },
+            None => Action::CreateUser { attributes: nothing() },
+        };
         self.push(Operation {
             lane: Lane::Additions,
             object: ObjectRef::User(id.clone()),
             app_id: app_id.cloned(),
             name: name.to_owned(),
-            action: match app_id {
-                Some(_) => Action::UpdateUser {
-                    before: Attributes::new(),
-                    set: Attributes::new(),
-                    clear: Vec::new(),
-                    manager: None,
-                },
-                None => Action::CreateUser { attributes: Attributes::new() },
-            },
+            action,
             reason: "the directory's record".to_owned(),
             blocked: Some(Blocked::Failed(why)),
         });
@@ -353,23 +314,43 @@ impl Draft<'_> {
     }
 }
 
-/// What is known of the account before the update.
-struct Before<'a> {
-    attributes: &'a Attributes,
-    /// `None` for an account that is just being adopted.
-    source_seen: Option<&'a Attributes>,
-    app_id: &'a AppId,
+/// Whether a leaver's account is as it shall stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
 }
 
+/// The newcomers whom one account matches.
 #[derive(Default)]
-struct Diff {
-    was: Attributes,
-    set: Attributes,
-    clear: Vec<Path>,
-    immutable: Vec<Path>,
+struct Suitors<'a>(Vec<(&'a SourceId, bool)>);
+
+impl Suitors<'_> {
+    /// Somebody who may have the account rather than `id`: a match by immutable id comes before all others, and of equals
+    /// nobody comes first.
+    fn rival_of(&self, id: &SourceId) -> Option<&SourceId> {
+        let by_id = self.0.iter().any(|(suitor, by_id)| *by_id && *suitor == id);
+        self.0.iter().find(|(suitor, rival_by_id)| *suitor != id && (*rival_by_id || !by_id)).map(|(rival, _)| *rival)
+    }
 }
 
-fn user_operation(lane: Lane, person: &Person, app_id: Option<&AppId>, action: Action, reason: String) -> Operation {
+fn owners<'a>(newcomers: &[(&'a Person, &'a Match<AppUser>)]) -> HashMap<&'a AppId, Suitors<'a>> {
+    let mut suitors: HashMap<&AppId, Suitors<'_>> = HashMap::new();
+    for (person, answer) in newcomers {
+        if let Match::One { found, by } = answer {
+            suitors.entry(&found.id).or_default().0.push((&person.id, by == Path::external_id().as_str()));
+        }
+    }
+    suitors
+}
+
+pub(super) fn user_operation(
+    lane: Lane,
+    person: &Person,
+    app_id: Option<&AppId>,
+    action: Action,
+    reason: String,
+) -> Operation {
     Operation {
         lane,
         object: ObjectRef::User(person.id.clone()),

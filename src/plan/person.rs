@@ -1,6 +1,6 @@
 //! One person as the app should hold them. In: a record and the mapping. Out: attributes.
 
-use super::rules::Rules;
+use super::rules::{Lists, Rules};
 use crate::model::{Attributes, Path, SourceId};
 use crate::source::{Snapshot, UserIx};
 
@@ -25,30 +25,24 @@ pub struct Person {
 ///
 /// # Errors
 /// In words: which attribute can't be made, or which one the app requires is missing.
-pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
+pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: &Lists) -> Result<Person, String> {
     let id = SourceId::new(snapshot.id(ix));
     let mapped = rules
         .mapping
         .apply(&snapshot.record(ix))
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let mut attributes: Attributes = mapped.values.into_iter().filter(|(path, _)| !rules.unsupported(path)).collect();
+    let mut attributes: Attributes = mapped.values.into_iter().filter(|(path, _)| !lists.unsupported(path)).collect();
     let external_id = Path::external_id();
     if rules.profile.users.send_external_id
         && attributes.get(&external_id).is_none()
-        && !rules.unsupported(&external_id)
+        && !lists.unsupported(&external_id)
     {
         attributes.set(external_id, id.as_str().into());
     }
-    for required in &rules.profile.users.required {
-        let missing = Path::parse(required).is_ok_and(|path| {
-            attributes.get(&path).is_none()
-                && !attributes.iter().any(|(has, _)| has.parts().attribute == required.as_str())
-        });
-        if missing {
-            return Err(format!("the app requires {required}, and the mapping gives no value for it"));
-        }
+    if let Some(required) = lists.missing(&attributes) {
+        return Err(format!("the app requires {required}, and the mapping gives no value for it"));
     }
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
-    let manager = mapped.manager.filter(|_| !rules.unsupported(&Path::manager()));
+    let manager = mapped.manager.filter(|_| !lists.unsupported(&Path::manager()));
     Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager })
 }

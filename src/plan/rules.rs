@@ -50,22 +50,6 @@ impl Rules<'_> {
         self.profile.groups.support == GroupSupport::Full
     }
 
-    pub(super) fn is_listed(list: &[String], path: &Path) -> bool {
-        list.iter().any(|listed| Path::parse(listed).is_ok_and(|listed| covers(&listed, path)))
-    }
-
-    pub(super) fn is_immutable(&self, path: &Path) -> bool {
-        Self::is_listed(&self.profile.users.immutable, path)
-    }
-
-    pub(super) fn never_updated(&self, path: &Path) -> bool {
-        Self::is_listed(&self.profile.users.create_only, path)
-    }
-
-    pub(super) fn unsupported(&self, path: &Path) -> bool {
-        Self::is_listed(&self.profile.users.unsupported, path)
-    }
-
     /// Who owns an attribute. The directory's id belongs to rosterd, mapped or not.
     pub(super) fn push(&self, path: &Path) -> Push {
         match self.mapping.paths().any(|mapped| mapped == path) {
@@ -85,6 +69,61 @@ impl Rules<'_> {
     }
 }
 
+/// Attribute lists of profile and mapping, read once for a whole plan.
+#[derive(Debug)]
+pub(super) struct Lists {
+    immutable: Vec<Path>,
+    create_only: Vec<Path>,
+    unsupported: Vec<Path>,
+    required: Vec<Path>,
+    /// The attributes to compare, besides the manager.
+    pub(super) compared: Vec<Path>,
+}
+
+impl Lists {
+    pub(super) fn of(rules: &Rules<'_>) -> Self {
+        // A name that is no path covers nothing; the reader of profiles refuses such a name.
+        let read = |list: &[String]| list.iter().filter_map(|name| Path::parse(name).ok()).collect();
+        let wire = &rules.profile.users;
+        let mut lists = Self {
+            immutable: read(&wire.immutable),
+            create_only: read(&wire.create_only),
+            unsupported: read(&wire.unsupported),
+            required: read(&wire.required),
+            compared: Vec::new(),
+        };
+        let external_id = wire.send_external_id.then(Path::external_id);
+        let compared = rules.mapping.paths().cloned().chain(external_id);
+        lists.compared = compared.filter(|path| *path != Path::manager() && !lists.unsupported(path)).collect();
+        lists.compared.sort();
+        lists.compared.dedup();
+        lists
+    }
+
+    pub(super) fn is_immutable(&self, path: &Path) -> bool {
+        is_listed(&self.immutable, path)
+    }
+
+    /// Whether it is sent only when an account is made.
+    pub(super) fn never_updated(&self, path: &Path) -> bool {
+        is_listed(&self.create_only, path)
+    }
+
+    pub(super) fn unsupported(&self, path: &Path) -> bool {
+        is_listed(&self.unsupported, path)
+    }
+
+    /// The first attribute that the app requires and that has no value.
+    pub(super) fn missing(&self, attributes: &Attributes) -> Option<&Path> {
+        let has = |required: &Path| attributes.iter().any(|(path, _)| covers(required, path));
+        self.required.iter().find(|required| !has(required))
+    }
+}
+
+fn is_listed(list: &[Path], path: &Path) -> bool {
+    list.iter().any(|listed| covers(listed, path))
+}
+
 /// `emails` covers `emails[type eq "work"].value`, `name` covers `name.givenName`.
 fn covers(listed: &Path, path: &Path) -> bool {
     let (listed, path) = (listed.parts(), path.parts());
@@ -102,6 +141,11 @@ impl Protected {
     /// Names compare without case.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().map(fold).collect())
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether any of a person's names is protected.
@@ -152,11 +196,11 @@ mod tests {
 
     #[test]
     fn a_listed_attribute_covers_its_parts() {
-        let list = vec!["emails".to_owned(), "name.givenName".to_owned()];
+        let list = ["emails", "name.givenName"].map(|path| Path::parse(path).unwrap());
         for (path, expected) in
             [("emails.work", true), ("name.givenName", true), ("name.familyName", false), ("title", false)]
         {
-            assert_eq!(Rules::is_listed(&list, &Path::parse(path).unwrap()), expected, "{path}");
+            assert_eq!(is_listed(&list, &Path::parse(path).unwrap()), expected, "{path}");
         }
     }
 }

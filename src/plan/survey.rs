@@ -3,22 +3,23 @@
 //! This is the pass that a quiet cycle consists of: one look at each person, no record parsed, no row read, unless something
 //! changed. Everything after it works on what it found.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::links::Links;
 use super::person::{Person, person};
-use super::rules::Rules;
+use super::rules::{Lists, Rules};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::Fate;
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredGroup};
 use crate::model::{Bits, ObjectRef, SourceId, Standing, UserNumber};
 use crate::source::{GroupIx, Snapshot, UserIx, id_hash};
-use crate::store::{Baseline, FailureNote, GroupRow, StoreError, UserRow};
+use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
 /// What has to be looked at, and asked for, before a plan can be made.
+#[derive(Debug, Default)]
 pub struct Survey {
     /// People who belong and have no link: to be looked up in the app.
     pub newcomers: Vec<Person>,
@@ -36,8 +37,10 @@ pub struct Survey {
     pub lost_groups: Vec<(SourceId, GroupRow, Option<GroupIx>)>,
     /// People about whom nothing can be decided, and why.
     pub problems: Vec<(SourceId, String, String)>,
-    /// Objects set aside earlier whose time has not come.
-    pub waiting: Vec<(ObjectRef, FailureNote)>,
+    /// Protected people without an account.
+    pub untouched: Vec<UserIx>,
+    /// Objects set aside earlier whose time has not come: they were not looked at.
+    pub waiting: Vec<ObjectRef>,
 }
 
 /// Changes with everything in the directory that decides over a person.
@@ -46,7 +49,16 @@ pub fn user_fingerprint(desired: &Desired<'_>, user: UserIx) -> u64 {
     xxh3_64_with_seed(&desired.snapshot.fingerprint(user).to_le_bytes(), assigned)
 }
 
-/// Looks everything over. With `retry_before`, objects set aside until later than that are left waiting.
+/// How a survey is to be made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Objects set aside until later than this are left waiting.
+    pub retry_before: Option<Timestamp>,
+    /// The state does not know whom it once gave an account: suspended people may have one, and are looked up too.
+    pub adopt_only: bool,
+}
+
+/// Looks everything over.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -55,142 +67,166 @@ pub fn survey(
     links: &Links,
     baseline: &dyn Baseline,
     rules: &Rules<'_>,
-    retry_before: Option<Timestamp>,
+    manner: Manner,
 ) -> Result<Survey, StoreError> {
-    let mut survey = Survey {
-        newcomers: Vec::new(),
-        linked: Vec::new(),
-        absent: Vec::new(),
-        finished: Vec::new(),
-        new_groups: Vec::new(),
-        changed_groups: Vec::new(),
-        lost_groups: Vec::new(),
-        problems: Vec::new(),
-        waiting: Vec::new(),
+    let waiting = match manner.retry_before {
+        Some(now) => {
+            let notes = baseline.failures()?.into_iter();
+            notes.filter(|(_, note)| note.next_try > now).map(|(object, _)| object).collect()
+        }
+        None => HashSet::new(),
     };
-    let waiting = match retry_before {
-        Some(now) => baseline.failures()?.into_iter().filter(|(_, note)| note.next_try > now).collect(),
-        None => HashMap::new(),
+    let mut surveyor = Surveyor {
+        desired,
+        links,
+        baseline,
+        rules,
+        lists: Lists::of(rules),
+        adopt_only: manner.adopt_only,
+        waiting,
+        found: Survey::default(),
     };
-    survey.people(desired, links, baseline, rules, &waiting)?;
+    surveyor.people()?;
     if rules.groups_on() {
-        survey.groups(desired, links, baseline, rules, &waiting)?;
+        surveyor.groups()?;
     }
-    survey.waiting = waiting.into_iter().collect();
-    survey.waiting.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(survey)
+    let mut found = surveyor.found;
+    found.absent.sort();
+    found.waiting.sort();
+    Ok(found)
 }
 
-impl Survey {
-    fn people(
-        &mut self,
-        desired: &Desired<'_>,
-        links: &Links,
-        baseline: &dyn Baseline,
-        rules: &Rules<'_>,
-        waiting: &HashMap<ObjectRef, FailureNote>,
-    ) -> Result<(), StoreError> {
-        let snapshot = desired.snapshot;
-        let mut seen = Bits::new(links.number_range());
+struct Surveyor<'a> {
+    desired: &'a Desired<'a>,
+    links: &'a Links,
+    baseline: &'a dyn Baseline,
+    rules: &'a Rules<'a>,
+    lists: Lists,
+    adopt_only: bool,
+    /// Whose next try is later than now.
+    waiting: HashSet<ObjectRef>,
+    found: Survey,
+}
+
+impl Surveyor<'_> {
+    fn people(&mut self) -> Result<(), StoreError> {
+        let snapshot = self.desired.snapshot;
+        let mut seen = Bits::new(self.links.number_range());
         for user in snapshot.users() {
-            match links.user(snapshot.id_hash(user)) {
+            match self.links.user(snapshot.id_hash(user)) {
                 Some(link) => {
                     seen.insert(link.number.0 as usize);
-                    if link.fingerprint != Some(user_fingerprint(desired, user)) {
-                        self.suspect(desired, baseline, rules, waiting, user)?;
+                    let fingerprint = user_fingerprint(self.desired, user);
+                    if !link.is_settled_at(fingerprint) {
+                        self.suspect(user, link.is_unchanged_at(fingerprint))?;
                     }
                 }
-                None => self.newcomer(desired, rules, waiting, user),
+                None => self.newcomer(user),
             }
         }
-        for number in links.unfinished().filter(|number| !seen.contains(number.0 as usize)) {
+        for number in self.links.unfinished().filter(|number| !seen.contains(number.0 as usize)) {
             // Two ids may share a hash: only the snapshot itself can say who is absent.
-            let id = baseline.user_by_number(number)?.filter(|id| snapshot.find_user(id.as_str()).is_none());
+            let id = self.baseline.user_by_number(number)?.filter(|id| snapshot.find_user(id.as_str()).is_none());
             let Some(id) = id else { continue };
-            match baseline.user(&id)? {
-                Some(row) if !is_finished(&row, rules) => self.absent.push(id),
-                _ => self.finished.push(number),
+            match self.baseline.user(&id)? {
+                Some(row) if !is_finished(&row, self.rules) => self.found.absent.push(id),
+                _ => self.found.finished.push(number),
             }
         }
-        self.absent.sort();
         Ok(())
     }
 
-    fn suspect(
-        &mut self,
-        desired: &Desired<'_>,
-        baseline: &dyn Baseline,
-        rules: &Rules<'_>,
-        waiting: &HashMap<ObjectRef, FailureNote>,
-        user: UserIx,
-    ) -> Result<(), StoreError> {
-        let id = SourceId::new(desired.snapshot.id(user));
-        if baseline.number_of(&id)?.is_none() {
-            self.newcomer(desired, rules, waiting, user);
-        } else if !waiting.contains_key(&ObjectRef::User(id)) {
-            self.linked.push(user);
+    fn suspect(&mut self, user: UserIx, unchanged: bool) -> Result<(), StoreError> {
+        let id = SourceId::new(self.desired.snapshot.id(user));
+        if self.baseline.number_of(&id)?.is_none() {
+            self.newcomer(user);
+            return Ok(());
+        }
+        // A failure delays neither what the directory says anew nor the end of somebody's access.
+        let stays = self.desired.snapshot.standing(user) == Standing::Active && self.desired.is_assigned(user);
+        if !(unchanged && stays && self.waits(ObjectRef::User(id))) {
+            self.found.linked.push(user);
         }
         Ok(())
     }
 
-    fn newcomer(
-        &mut self,
-        desired: &Desired<'_>,
-        rules: &Rules<'_>,
-        waiting: &HashMap<ObjectRef, FailureNote>,
-        user: UserIx,
-    ) {
-        let snapshot = desired.snapshot;
-        if !desired.is_assigned(user) || snapshot.standing(user) != Standing::Active {
+    /// Whether an object's time has not come.
+    fn waits(&mut self, object: ObjectRef) -> bool {
+        let waits = !self.waiting.is_empty() && self.waiting.contains(&object);
+        if waits {
+            self.found.waiting.push(object);
+        }
+        waits
+    }
+
+    fn newcomer(&mut self, user: UserIx) {
+        let (desired, snapshot) = (self.desired, self.desired.snapshot);
+        let suspended = match snapshot.standing(user) {
+            Standing::Active => false,
+            Standing::Suspended if self.adopt_only => true,
+            Standing::Suspended | Standing::Staged => return,
+        };
+        if !desired.is_assigned(user) {
             return;
         }
         let id = SourceId::new(snapshot.id(user));
-        if !waiting.is_empty() && waiting.contains_key(&ObjectRef::User(id.clone())) {
+        if self.waits(ObjectRef::User(id.clone())) {
             return;
         }
-        match desired.frozen(user).map_or_else(|| person(snapshot, user, rules), |why| Err(why.to_owned())) {
-            Ok(person) if rules.protected.covers(id.as_str(), &[&person.attributes]) => {}
-            Ok(person) => self.newcomers.push(person),
-            Err(why) => self.problems.push((id, label(snapshot, user), why)),
+        let mapped = match desired.frozen(user) {
+            Some(why) => Err(why.to_owned()),
+            None => person(snapshot, user, self.rules, &self.lists),
+        };
+        match mapped {
+            Ok(person) if self.rules.protected.covers(id.as_str(), &[&person.attributes]) => {
+                self.found.untouched.push(user);
+            }
+            Ok(person) => self.found.newcomers.push(person),
+            Err(_) if suspended => {}
+            Err(why) => self.found.problems.push((id, label(snapshot, user), why)),
         }
     }
 
-    fn groups(
-        &mut self,
-        desired: &Desired<'_>,
-        links: &Links,
-        baseline: &dyn Baseline,
-        rules: &Rules<'_>,
-        waiting: &HashMap<ObjectRef, FailureNote>,
-    ) -> Result<(), StoreError> {
-        let snapshot = desired.snapshot;
+    fn groups(&mut self) -> Result<(), StoreError> {
+        let snapshot = self.desired.snapshot;
+        let mut newcomers = Bits::new(snapshot.user_count());
+        for person in &self.found.newcomers {
+            newcomers.insert(person.ix.0 as usize);
+        }
         let mut matched = 0;
-        for group in &desired.groups {
+        for group in &self.desired.groups {
             let Some(row) = snapshot.group(group.ix) else { continue };
-            let link = links.group(id_hash(row.id.as_str()));
-            if link.is_some() {
-                matched += 1;
+            let link = self.links.group(id_hash(row.id.as_str()));
+            matched += usize::from(link.is_some());
+            if link.is_some_and(|link| link.is_settled_at(group.fingerprint)) {
+                continue;
             }
-            let settled = link.is_some_and(|link| link.fingerprint == Some(group.fingerprint));
-            let waits = !waiting.is_empty() && waiting.contains_key(&ObjectRef::Group(row.id.clone()));
-            match link {
-                Some(_) if settled || waits => {}
-                Some(_) if baseline.group(&row.id)?.is_some() => self.changed_groups.push(group.ix),
-                _ if waits => {}
-                // Nothing will be done for an empty group (J8): nothing has to be asked.
-                _ if group.members.is_empty() && !rules.create_empty => {}
-                _ => self.new_groups.push(group.ix),
+            let linked = link.is_some() && self.baseline.group(&row.id)?.is_some();
+            let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
+            // Nothing will be done for an empty group (J8): nothing has to be asked.
+            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers);
+            if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
+                continue;
+            }
+            match linked {
+                true => self.found.changed_groups.push(group.ix),
+                false => self.found.new_groups.push(group.ix),
             }
         }
-        if matched < links.group_count() {
-            for (id, row) in baseline.groups()? {
+        if matched < self.links.group_count() {
+            for (id, row) in self.baseline.groups()? {
                 let ix = snapshot.find_group(id.as_str());
-                if ix.is_none_or(|ix| desired.group(ix).is_none()) {
-                    self.lost_groups.push((id, row, ix));
+                if ix.is_none_or(|ix| self.desired.group(ix).is_none()) {
+                    self.found.lost_groups.push((id, row, ix));
                 }
             }
         }
         Ok(())
+    }
+
+    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
+        let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
+        group.members.iter().any(|&user| newcomers.contains(user.0 as usize) || linked(user))
     }
 }
 

@@ -109,6 +109,16 @@ impl Directory {
         }
     }
 
+    /// An id is left out of every list, but exists.
+    pub(crate) fn hide(&mut self, id: &str) {
+        self.hidden.insert(id.to_owned());
+    }
+
+    /// It is listed again.
+    pub(crate) fn show(&mut self, id: &str) {
+        self.hidden.remove(id);
+    }
+
     fn presence(&self, id: &str, there: bool) -> Presence {
         match self.users.get(id).map(|user| user.standing) {
             _ if self.mute => Presence::Unknown,

@@ -153,12 +153,21 @@ async fn p4_lost_state_adopts_everything_again_and_removes_nothing_at_first() {
     let report = world.sync().await;
     assert_eq!(world.app.writes(), [""; 0], "{report:?}");
     assert_eq!(world.app.holdings(), before);
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["deactivate bo@x.test"], "who left while nobody knew is found again, and goes");
     world.assert_quiet().await;
-    // bo's account has no link now: whoever is suspended without one is none of ours.
     world.edit(|dir| dir.stand("bo", Standing::Active));
     world.sync().await;
-    assert_eq!(world.app.writes(), [""; 0], "found again, nothing to change");
-    world.edit(|dir| dir.stand("bo", Standing::Suspended));
-    world.sync().await;
-    assert_eq!(world.app.writes(), ["deactivate bo@x.test"]);
+    assert_eq!(world.app.writes(), ["activate bo@x.test"]);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_person_without_an_account_gets_none_and_is_asked_about_once() {
+    let mut dir = three();
+    dir.stand("bo", Standing::Suspended);
+    let world = World::new(dir);
+    assert_eq!(world.sync().await.status(), Status::Ok);
+    assert_eq!(world.app.active(), ["ann@x.test", "cy@x.test"]);
+    world.assert_quiet().await;
 }

@@ -200,8 +200,7 @@ async fn o7_a_manager_may_follow_only_changes_too() {
     let mut dir = three();
     dir.set("ann", "boss", "bo");
     dir.set("bo", "boss", "cy");
-    let rules =
-        [("userName", "userName", Push::Always), ("enterprise.manager", "boss", Push::OnSourceChange)];
+    let rules = [("userName", "userName", Push::Always), ("enterprise.manager", "boss", Push::OnSourceChange)];
     let mut world = World::new(dir);
     world.reconfigure(|tenant| tenant.map_pushed(&rules));
     world.sync().await;

@@ -2,7 +2,6 @@
 
 use super::*;
 
-
 fn story() -> Directory {
     Directory::of(&["ann", "bo", "cy", "di"]).with_group("staff", &["ann", "bo", "cy"]).with_group("night", &["cy"])
 }

@@ -56,39 +56,18 @@ async fn i2_memberships_are_held_with_the_accounts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn i2_a_deleted_group_counts_its_members_once() {
-    let mut dir = crowd(40);
-    dir.add_group("pair", &["u00", "u01", "u02", "u03"]);
+async fn i2_whoever_leaves_with_a_group_counts_once_and_whoever_stays_not_at_all() {
+    let mut dir = crowd(10);
+    for at in 0..3 {
+        dir.part("all", &format!("u{at:02}"));
+    }
+    dir.add_group("pilot", &["u00", "u01", "u02", "u03", "u04"]);
     let world = synced(dir).await;
-    world.edit(|dir| {
-        dir.groups.remove("pair");
-        for at in 0..4 {
-            dir.part("all", &format!("u{at:02}"));
-        }
-    });
-    world.reconfigure_limits(|limits| limits.group_removals = Limit::NONE);
+    world.edit(|dir| drop(dir.groups.remove("pilot")));
     let report = world.sync().await;
-    assert_eq!(holds(&report), [""; 0], "four people, each counted once, are within four of forty");
-    assert_eq!(world.app.members("pair"), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn i2_deleted_groups_count_against_the_rolling_budget() {
-    let mut dir = crowd(40);
-    dir.add_group("a", &["u00", "u01", "u02"]);
-    dir.add_group("b", &["u03", "u04", "u05"]);
-    dir.add_group("c", &["u06"]);
-    let world = synced(dir).await;
-    world.edit(|dir| drop(dir.groups.remove("a")));
-    world.sync().await;
-    assert_eq!(world.app.members("a"), None);
-    world.edit(|dir| drop(dir.groups.remove("b")));
-    let report = world.sync().await;
-    assert_eq!(holds(&report), ["removals_per_day"], "six of forty in a day");
-    assert!(world.app.members("b").is_some());
-    world.clock.pass(SignedDuration::from_hours(24));
-    world.sync().await;
-    assert_eq!(world.app.members("b"), None);
+    assert_eq!(holds(&report), [""; 0]);
+    assert_eq!(world.app.members("pilot"), None);
+    assert_eq!(world.app.active().len(), 7, "three are held by no other group");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +90,7 @@ async fn s2_a_reading_that_shrank_holds_everything_and_recovers_by_itself() {
     let world = synced(crowd(40)).await;
     let whole = world.source.copy();
     world.edit(|dir| {
-        for at in 0..9 {
+        for at in 0..10 {
             dir.delete_user(&format!("u{at:02}"));
         }
         dir.add_user("new");
@@ -223,7 +202,8 @@ async fn people_who_have_failed_for_long_do_not_hold_everybody() {
     for at in 0..4 {
         dir.set(&format!("u{at:02}"), "displayName", "x");
     }
-    let world = synced_as(dir, |tenant| tenant.map(&[("userName", "userName"), ("displayName", "displayName ~ ''")])).await;
+    let world =
+        synced_as(dir, |tenant| tenant.map(&[("userName", "userName"), ("displayName", "displayName ~ ''")])).await;
     for at in 0..4 {
         world.edit(|dir| dir.set(&format!("u{at:02}"), "displayName", Value::Null));
         world.sync().await;

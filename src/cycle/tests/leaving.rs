@@ -182,7 +182,7 @@ async fn i2_an_absence_that_nobody_confirms_needs_a_second_look_ten_minutes_late
         let world = synced(crowd(5)).await;
         world.edit(|dir| {
             dir.mute = mute;
-            dir.hidden.insert("u00".into());
+            dir.hide("u00");
         });
         let report = world.ask(&command(), true).await.unwrap();
         assert_eq!(world.app.writes(), [""; 0], "{report:?}");
@@ -200,13 +200,13 @@ async fn i2_an_absence_that_nobody_confirms_needs_a_second_look_ten_minutes_late
 #[tokio::test(start_paused = true)]
 async fn i2_a_second_look_counts_from_this_absence_and_not_from_an_older_one() {
     let world = synced(crowd(5)).await;
-    world.edit(|dir| drop(dir.hidden.insert("u00".into())));
+    world.edit(|dir| dir.hide("u00"));
     world.sync().await;
-    world.edit(|dir| drop(dir.hidden.remove("u00")));
+    world.edit(|dir| dir.show("u00"));
     world.sync().await;
     world.assert_quiet().await;
     world.clock.pass(SignedDuration::from_hours(24 * 60));
-    world.edit(|dir| drop(dir.hidden.insert("u00".into())));
+    world.edit(|dir| dir.hide("u00"));
     world.sync().await;
     assert_eq!(world.app.writes(), [""; 0], "missing once, not twice");
 }
@@ -279,8 +279,11 @@ async fn lanes_leavers_first_then_additions_then_removals_then_absences() {
         dir.set("u03", "displayName", "three");
     });
     world.sync().await;
+    let mut writes = world.app.writes();
+    // Two groups of one lane go at the same time.
+    writes[4..6].sort();
     assert_eq!(
-        world.app.writes(),
+        writes,
         [
             "deactivate u00@x.test",
             "create_user new@x.test",

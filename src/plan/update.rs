@@ -1,0 +1,159 @@
+//! Changes of attributes. In: what the directory says now, what the app was last given, who owns each value. Out: operations.
+
+use super::operation::{Action, Blocked};
+use super::people::user_operation;
+use super::person::Person;
+use super::{Account, Draft};
+use crate::config::tenant::{OnImmutableChange, Push};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path};
+use crate::store::StoreError;
+
+/// What is known of the account before the update.
+pub(super) struct Before<'a> {
+    /// What it holds.
+    pub(super) attributes: &'a Attributes,
+    /// The directory's values at which attributes were last pushed that are pushed only on a change.
+    pub(super) source_seen: &'a Attributes,
+    pub(super) app_id: &'a AppId,
+}
+
+#[derive(Default)]
+struct Diff {
+    was: Attributes,
+    set: Attributes,
+    clear: Vec<Path>,
+    immutable: Vec<Path>,
+}
+
+impl Draft<'_> {
+    /// What the directory says now against what the app was last given.
+    pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: &str) {
+        let mut changes = Diff::default();
+        for path in self.lists.compared.iter().filter(|path| !person.leave.contains(path)) {
+            self.compare(path, person, before, &mut changes);
+        }
+        if !changes.set.is_empty() || !changes.clear.is_empty() {
+            let Diff { was, set, clear, .. } = changes;
+            let action = Action::UpdateUser { before: was, set, clear, manager: None };
+            self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason.to_owned()));
+        }
+        if !changes.immutable.is_empty() {
+            self.immutable_change(person, before, &changes.immutable);
+        }
+        self.next_manager(person, before);
+    }
+
+    fn compare(&self, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
+        let (now, was) = (person.attributes.get(path), before.attributes.get(path));
+        let owner = self.rules.push(path);
+        let due = match (owner, before.source_seen.get(path)) {
+            (Push::OnCreate, _) => false,
+            (Push::Always, _) => now != was,
+            (Push::OnSourceChange, Some(seen)) => now != Some(seen),
+            (Push::OnSourceChange, None) => now.is_some() && now != was,
+        };
+        if !due || self.lists.never_updated(path) {
+            return;
+        }
+        match now {
+            _ if self.lists.is_immutable(path) && was.is_some() => {
+                changes.immutable.push(path.clone());
+                return;
+            }
+            Some(now) => changes.set.set(path.clone(), now.clone()),
+            // Without a value in the directory an attribute pushed on change stays as the app has it (O6).
+            None if owner == Push::OnSourceChange || !self.rules.can_clear() => return,
+            None => changes.clear.push(path.clone()),
+        }
+        if let Some(was) = was {
+            changes.was.set(path.clone(), was.clone());
+        }
+    }
+
+    fn immutable_change(&mut self, person: &Person, before: &Before<'_>, paths: &[Path]) {
+        if self.rules.on_immutable_change == OnImmutableChange::Ignore {
+            return;
+        }
+        let pick = |from: &Attributes| -> Attributes {
+            paths.iter().filter_map(|path| from.get(path).map(|value| (path.clone(), value.clone()))).collect()
+        };
+        let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+        let (was, set) = (pick(before.attributes), pick(&person.attributes));
+        let action = Action::UpdateUser { before: was, set, clear: Vec::new(), manager: None };
+        let reason = "the directory's record changed".to_owned();
+        let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, reason);
+        operation.blocked =
+            Some(Blocked::Held(format!("this app can't change {names}: trying would make a second account")));
+        self.push(operation);
+    }
+
+    /// The manager of a new account: set when it is known who will have an account.
+    pub(super) fn first_manager(&mut self, person: &Person) {
+        self.note_manager(person, None, &Attributes::new());
+    }
+
+    fn next_manager(&mut self, person: &Person, before: &Before<'_>) {
+        let path = Path::manager();
+        let owner = self.rules.push(&path);
+        let fixed = owner == Push::OnCreate || self.lists.never_updated(&path) || self.lists.unsupported(&path);
+        if fixed || !self.rules.maps_manager() || person.leave.contains(&path) {
+            return;
+        }
+        let seen = before.source_seen.text(&path);
+        match &person.manager {
+            Some(manager) if owner == Push::OnSourceChange && seen == Some(manager.as_str()) => {}
+            Some(_) => self.note_manager(person, Some(before.app_id), before.attributes),
+            None if owner == Push::OnSourceChange || !self.rules.can_clear() => {}
+            None => self.clear_manager(person, before),
+        }
+    }
+
+    fn clear_manager(&mut self, person: &Person, before: &Before<'_>) {
+        let path = Path::manager();
+        let Some(was) = before.attributes.get(&path) else { return };
+        let action = Action::UpdateUser {
+            before: [(path.clone(), was.clone())].into_iter().collect(),
+            set: Attributes::new(),
+            clear: vec![path],
+            manager: None,
+        };
+        let reason = "no manager in the directory".to_owned();
+        self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason));
+    }
+
+    fn note_manager(&mut self, person: &Person, app_id: Option<&AppId>, before: &Attributes) {
+        let Some(manager) = person.manager.clone() else { return };
+        let path = Path::manager();
+        let holds = before.text(&path).map(str::to_owned);
+        let action = Action::UpdateUser {
+            before: before.get(&path).map(|value| (path.clone(), value.clone())).into_iter().collect(),
+            set: Attributes::new(),
+            clear: Vec::new(),
+            manager: Some(manager.clone()),
+        };
+        let reason = "the manager in the directory".to_owned();
+        let mut operation = user_operation(Lane::Additions, person, app_id, action, reason);
+        if holds.is_some() && self.lists.is_immutable(&path) {
+            operation.blocked = Some(Blocked::Held("this app can't change a manager".to_owned()));
+        }
+        self.managers.push((manager, holds, operation));
+    }
+
+    /// Second pass: a manager is set once they have, or are about to have, an account; until then what the app holds stays.
+    pub(super) fn managers(&mut self) -> Result<(), StoreError> {
+        for (manager, holds, operation) in std::mem::take(&mut self.managers) {
+            let own_account = match &operation.object {
+                ObjectRef::User(id) if operation.app_id.is_none() => self.account_of(id)?,
+                _ => Account::Coming,
+            };
+            match self.account_of(&manager)? {
+                // Whoever is set aside themselves gets no manager.
+                _ if own_account == Account::None => {}
+                Account::None => drop(self.unsettled.insert(operation.object.clone())),
+                Account::Known(account) if holds.as_deref() == Some(account.as_str()) => {}
+                Account::Known(_) | Account::Coming => self.push(operation),
+            }
+        }
+        Ok(())
+    }
+}
