@@ -112,7 +112,7 @@ impl Look<'_> {
         Ok(vec![Effect::GroupLinked { id: id.clone(), app_id: found.id, provenance, name: found.display_name }])
     }
 
-    async fn group(&self, id: &SourceId, op: Op, app_id: &AppId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+    async fn group(&self, id: &SourceId, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
         let Some(found) = self.app.get_group(app_id).await? else {
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };

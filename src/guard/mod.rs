@@ -123,10 +123,6 @@ impl Cleared {
     }
 }
 
-/// So many fewer say nothing about a directory's health, whatever share of a small one they are. The budget of removals and
-/// the rule that nobody may be left over guard these.
-const FEW: u64 = 3;
-
 /// Whether `count` of `whole` is more than allowed.
 fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
     limit.allowed(whole).is_some_and(|allowed| count > allowed)
