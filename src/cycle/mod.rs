@@ -95,7 +95,8 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
-    let cleared = guard::check(plan, &job.facts(&snapshot)?, &job.limits);
+    let facts = job.facts(&snapshot, &plan)?;
+    let cleared = guard::check(plan, &facts, &job.limits);
     let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
         return Ok(report);
@@ -133,7 +134,11 @@ impl Job<'_> {
         Facts { before: self.state.last_counts(), now: snapshot.counts(), ..Facts::default() }
     }
 
-    fn facts(&self, snapshot: &Snapshot) -> Result<Facts, StoreError> {
+    /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
+    fn facts(&self, snapshot: &Snapshot, plan: &Plan) -> Result<Facts, StoreError> {
+        if plan.operations.is_empty() {
+            return Ok(self.reading_facts(snapshot));
+        }
         let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
         let counts = self.state.counts()?;
         let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
