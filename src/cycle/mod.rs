@@ -106,7 +106,8 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
-    let cleared = guard::check(plan, &job.facts(&desired)?, &job.limits);
+    let facts = job.facts(&desired, &plan)?;
+    let cleared = guard::check(plan, &facts, &job.limits);
     report.set_aside = survey.waiting.len() as u64;
     let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
@@ -165,9 +166,10 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(Early::default());
         }
-        let plan = guard::check(plan, &self.facts(desired)?, &self.limits).into_allowed();
+        let facts = self.facts(desired, &plan)?;
+        let plan = guard::check(plan, &facts, &self.limits).into_allowed();
         // Judged once more as a plan of its own: only what the guard has cleared can be applied.
-        let cleared = guard::check(plan, &self.facts(desired)?, &self.limits);
+        let cleared = guard::check(plan, &facts, &self.limits);
         let nobody_is_absent = observe::Again::nobody(self.source);
         let outcome = self.apply(ledger, &cleared, &report.run, ask.trigger, &nobody_is_absent).await?;
         let operations = cleared.plan().operations.iter().enumerate();
@@ -185,7 +187,15 @@ impl Job<'_> {
         Facts { before: self.state.last_counts(), now: snapshot.counts(), ..Facts::default() }
     }
 
-    fn facts(&self, desired: &Desired<'_>) -> Result<Facts, StoreError> {
+    /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
+    fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
+        let reading = Facts {
+            unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
+            ..self.reading_facts(desired.snapshot)
+        };
+        if plan.operations.is_empty() {
+            return Ok(reading);
+        }
         let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
         let counts = self.state.counts()?;
         let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
@@ -198,8 +208,7 @@ impl Job<'_> {
                 Health::AdoptOnly { reason } => Some(reason),
             },
             failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
-            unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
-            ..self.reading_facts(desired.snapshot)
+            ..reading
         })
     }
 

@@ -14,7 +14,7 @@ use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
 use crate::clock::Clock;
-use crate::model::{Counts, RunId, TenantName};
+use crate::model::{RunId, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
 pub struct MemoryStore {
@@ -72,8 +72,8 @@ impl HasRows for MemoryStore {
         Ok(read(&self.rows)?)
     }
 
-    fn accepted_counts(&self) -> Option<Counts> {
-        self.inner().tail.counts
+    fn with_tail<T>(&self, read: impl Fn(&Tail) -> T) -> T {
+        read(&self.inner().tail)
     }
 }
 

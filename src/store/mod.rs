@@ -26,7 +26,7 @@ mod rows;
 mod state;
 mod status;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod suite;
 mod tail;
 #[cfg(test)]

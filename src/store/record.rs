@@ -117,6 +117,8 @@ pub struct Continued {
     pub open: Vec<u64>,
     /// What the last accepted snapshot held.
     pub counts: Option<Counts>,
+    /// Objects set aside; `None` if there are too many to say here.
+    pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
 }
 
 /// Who started a run.

@@ -21,7 +21,7 @@ use super::view::HasRows;
 use super::writer::{Until, Writer};
 use super::{FORMAT, chunks, disk};
 use crate::clock::Clock;
-use crate::model::{Counts, RunId};
+use crate::model::RunId;
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {
@@ -148,8 +148,8 @@ impl HasRows for Store {
         self.cache.read(read)
     }
 
-    fn accepted_counts(&self) -> Option<Counts> {
-        self.tail().counts
+    fn with_tail<T>(&self, read: impl Fn(&Tail) -> T) -> T {
+        read(&self.tail())
     }
 }
 
@@ -248,8 +248,8 @@ impl HasRows for ReadStore {
         self.cache.read(read)
     }
 
-    fn accepted_counts(&self) -> Option<Counts> {
-        self.tail.counts
+    fn with_tail<T>(&self, read: impl Fn(&Tail) -> T) -> T {
+        read(&self.tail)
     }
 }
 

@@ -207,7 +207,17 @@ async fn set_aside(state: &dyn State) {
     let all = state.failures().unwrap();
     assert_eq!(all, [(user.clone(), note_of(2)), (group.clone(), note_of(1))], "i1: kept, though nothing is linked");
     note(state, vec![Effect::Settled { object: user }]).await;
-    assert_eq!(state.failures().unwrap(), [(group, note_of(1))]);
+    assert_eq!(state.failures().unwrap(), [(group.clone(), note_of(1))]);
+    // More than are kept in memory, and back.
+    let many: Vec<ObjectRef> = (0..1500).map(|n| ObjectRef::User(id(&format!("u{n:05}")))).collect();
+    note(state, many.iter().map(|user| failed(user.clone(), 7)).collect()).await;
+    let all = state.failures().unwrap();
+    assert_eq!(
+        (all.len(), all.first(), all.last()),
+        (1501, Some(&(many[0].clone(), note_of(7))), Some(&(group, note_of(1))))
+    );
+    note(state, many.into_iter().map(|object| Effect::Settled { object }).collect()).await;
+    assert_eq!(state.failures().unwrap().len(), 1);
 }
 
 async fn budget_and_runs(state: &dyn State) {

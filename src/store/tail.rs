@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
-use super::record::{Continued, Effect, Event, Record};
-use crate::model::Counts;
+use super::record::{Continued, Effect, Event, FailureNote, Record};
+use crate::model::{Counts, ObjectRef};
+
+/// More failures than this are left to the rows.
+const FAILURES_KEPT: usize = 1000;
 
 /// The fold of the whole journal into a few numbers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Tail {
     /// The last record; 0 before the first.
     pub(super) seq: u64,
@@ -22,6 +25,22 @@ pub(super) struct Tail {
     pub(super) open: BTreeMap<u64, Option<OpenIntent>>,
     /// What the last accepted snapshot held.
     pub(super) counts: Option<Counts>,
+    /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
+    failed: Option<BTreeMap<ObjectRef, FailureNote>>,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self {
+            seq: 0,
+            hash: String::new(),
+            adopt_only: None,
+            mutated: (0, String::new()),
+            open: BTreeMap::new(),
+            counts: None,
+            failed: Some(BTreeMap::new()),
+        }
+    }
 }
 
 impl Tail {
@@ -51,6 +70,17 @@ impl Tail {
         if !effects.is_empty() {
             self.mutated = (self.seq, self.hash.clone());
         }
+        let Some(failed) = &mut self.failed else { return };
+        for effect in effects {
+            match effect {
+                Effect::Failed { object, note } => failed.insert(object.clone(), note.clone()),
+                Effect::Settled { object } => failed.remove(object),
+                _ => None,
+            };
+        }
+        if failed.len() > FAILURES_KEPT {
+            self.failed = None;
+        }
     }
 
     /// What is already known of open intents stays; a reader that begins with this file knows only their numbers.
@@ -58,6 +88,7 @@ impl Tail {
         self.adopt_only.clone_from(&before.adopt_only);
         self.mutated = (before.mutated, before.mutated_hash.clone());
         self.counts = before.counts;
+        self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
     }
@@ -72,7 +103,14 @@ impl Tail {
             mutated_hash: self.mutated.1.clone(),
             open: self.open.keys().copied().collect(),
             counts: self.counts,
+            failed: self.failures(),
         }
+    }
+
+    /// Objects set aside, people first; `None` if the rows have to be asked.
+    pub(super) fn failures(&self) -> Option<Vec<(ObjectRef, FailureNote)>> {
+        let copy = |(object, note): (&ObjectRef, &FailureNote)| (object.clone(), note.clone());
+        self.failed.as_ref().map(|failed| failed.iter().map(copy).collect())
     }
 
     /// The last record that says anything about the app; 0 if none does.

@@ -11,6 +11,7 @@ use super::keys;
 use super::numbers::BLOCK_SIZE;
 use super::record::{FailureNote, RunSummary};
 use super::rows::{Rows, RowsError};
+use super::tail::Tail;
 use crate::model::{AppId, Counts, ObjectRef, SourceId, UserNumber};
 
 /// How many rows are fetched at once: enough to make a scan fast, few enough that memory stays flat.
@@ -21,8 +22,8 @@ pub(super) trait HasRows: Send + Sync {
     /// Reads rows. The closure may be run twice: rows found damaged are folded anew from the journal in between.
     fn with_rows<T>(&self, read: impl Fn(&dyn Rows) -> Result<T, RowsError>) -> Result<T, StoreError>;
 
-    /// What the last accepted snapshot held.
-    fn accepted_counts(&self) -> Option<Counts>;
+    /// What is known without rows.
+    fn with_tail<T>(&self, read: impl Fn(&Tail) -> T) -> T;
 }
 
 fn text(bytes: &[u8], key: &[u8]) -> Result<SourceId, RowsError> {
@@ -138,6 +139,9 @@ impl<S: HasRows> Baseline for S {
     }
 
     fn failures(&self) -> Result<Vec<(ObjectRef, FailureNote)>, StoreError> {
+        if let Some(known) = self.with_tail(Tail::failures) {
+            return Ok(known);
+        }
         let note = |key: &[u8], value: &[u8]| get_json::<FailureNote>(Some(value), key)?.ok_or_else(|| damaged(key));
         let mut all = collect(self, keys::FAILED_USERS, None, |key, value| {
             Ok((ObjectRef::User(id_after(keys::FAILED_USERS, key)?), note(key, value)?))
@@ -171,6 +175,6 @@ impl<S: HasRows> Baseline for S {
     }
 
     fn last_counts(&self) -> Option<Counts> {
-        self.accepted_counts()
+        self.with_tail(|tail| tail.counts)
     }
 }

@@ -81,8 +81,10 @@ async fn p1_killed_in_the_first_sync_nobody_is_doubled() {
     }
 }
 
+type Seen = (Vec<(String, bool, Option<String>)>, Vec<(String, Vec<String>)>);
+
 /// User names with standing, and groups with members, whatever the app's ids are.
-fn seen(world: &World) -> (Vec<(String, bool, Option<String>)>, Vec<(String, Vec<String>)>) {
+fn seen(world: &World) -> Seen {
     let holdings = world.app.holdings();
     let mut users: Vec<_> = holdings
         .users
@@ -97,4 +99,21 @@ fn seen(world: &World) -> (Vec<(String, bool, Option<String>)>, Vec<(String, Vec
         holdings.groups.values().map(|group| (group.name.clone(), world.app.members(&group.name).unwrap())).collect();
     groups.sort();
     (users, groups)
+}
+
+#[tokio::test(start_paused = true)]
+async fn i1_i3_under_transient_faults_everything_arrives_and_nobody_is_doubled() {
+    let calm = synced(before()).await;
+    for seed in 0..200 {
+        let world = World::new(before());
+        world.app.behave(|app| app.unique = seed % 2 == 0);
+        world.app.noise(seed, 35);
+        world.sync().await;
+        world.app.heal();
+        world.clock.pass(jiff::SignedDuration::from_hours(24));
+        world.sync().await;
+        assert_eq!(seen(&world), seen(&calm), "seed {seed}");
+        world.sync().await;
+        world.assert_quiet().await;
+    }
 }

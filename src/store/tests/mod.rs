@@ -168,6 +168,7 @@ async fn i12_a_quiet_cycle_opens_no_cache() {
         store.run_started(&run(), Trigger::Schedule, "p").await.unwrap();
         assert!(store.load_index(1).is_some());
         assert_eq!(store.last_counts().map(|counts| counts.users), Some(5));
+        assert_eq!(store.failures().unwrap(), [], "a schedule asks who waits for another try");
         store.run_ended(summary("r2", 2)).await.unwrap();
         assert!(home.read().load_index(1).is_some(), "a reader has it too");
     }
@@ -203,6 +204,9 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
         let store = home.open_small(1500);
         store.trusted(&run(), "looked").await.unwrap();
         let seq = store.intent(intent("never-answered")).await.unwrap();
+        let note = FailureNote { reason: "409".into(), attempts: 1, next_try: at(9) };
+        let failed = Effect::Failed { object: crate::model::ObjectRef::User(id("x")), note };
+        store.noted(&run(), "test", vec![failed]).await.unwrap();
         for n in 0..40 {
             store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
         }
@@ -218,6 +222,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
     let store = home.open();
     assert_eq!((store.health(), store.open_intents()), (health, open), "also what stands in earlier files");
     assert_eq!(store.last_counts().map(|counts| counts.users), Some(5));
+    assert_eq!(store.failures().unwrap().len(), 1);
     assert_eq!(store.counts().unwrap().users, 40);
 }
 
