@@ -2,6 +2,7 @@
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +13,22 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
+use crate::config::forms::AppAddress;
 use crate::config::profile::Profile;
 use crate::config::secret::{SecretError, Secrets};
-use crate::config::tenant::SecretRef;
+use crate::config::tenant::{ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
 use crate::desired::Scope;
 use crate::guard::Limits;
 use crate::http::{Secret, SetupError};
+use crate::model::{Op, Path};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite, pacer};
 use crate::source::file::FileSource;
 use crate::source::ldap::LdapSource;
 use crate::source::{GroupRow, Source, SourceError};
-use crate::store::{MemoryStore, Notice, ReadStore, State, Store, StoreError, Trigger, View};
+use crate::store::{MemoryStore, Notice, ReadStore, SettingsMark, State, Store, StoreError, Trigger, View};
 use crate::tenancy::Tenant;
 
 /// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
@@ -156,7 +159,7 @@ impl Engine {
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
             repeat: repeat(&tenant.profile),
-            settings_hash: self.settings_hash(),
+            settings: self.settings_mark(),
             clock: self.clock.as_ref(),
             progress,
             stop,
@@ -214,6 +217,7 @@ impl Engine {
                 .delete_after
                 .map(|period| SignedDuration::try_from(period.duration()).unwrap_or(SignedDuration::MAX)),
             on_immutable_change: users.on_immutable_change.unwrap_or(tenant.profile.users.on_immutable_change),
+            adopted: users.adopted,
             manage_groups: groups.manage,
             create_empty: groups.create_empty,
             adopt_groups: groups.adopt,
@@ -230,7 +234,33 @@ impl Engine {
             group_removals: guard.group_removals,
             source_shrink: guard.source_shrink,
             attribute_loss: guard.attribute_loss,
+            rekey: guard.rekey,
+            settings_change: guard.settings_change,
             creates_per_day: guard.creates_per_day,
+            ask_before: ask_before(self.tenant.file.approval),
+        }
+    }
+
+    /// Fingerprints of what the operator wrote, to notice an edit.
+    fn settings_mark(&self) -> SettingsMark {
+        let tenant = &*self.tenant;
+        let matched = tenant.profile.read.user_match.iter();
+        let keys: Vec<_> = matched
+            .map(|name| {
+                (name, Path::parse(name).ok().and_then(|path| tenant.mapping.source_of(&path).map(str::to_owned)))
+            })
+            .collect();
+        let ldap = tenant.file.source.ldap.as_ref().map(|table| (table.preset, &table.id_attribute));
+        let adopt = tenant.profile.read.adopt;
+        let base_url = &tenant.file.target.base_url;
+        SettingsMark {
+            all: self.settings_hash(),
+            matching: xxh3_64(format!("{keys:?} {ldap:?} {adopt:?}").as_bytes()),
+            // On loopback a port says nothing about which app it is.
+            target: match base_url.parse::<AppAddress>() {
+                Ok(address) if !address.is_loopback() => xxh3_64(address.url().as_str().as_bytes()),
+                _ => 0,
+            },
         }
     }
 
@@ -248,6 +278,23 @@ impl Engine {
         );
         xxh3_64(text.as_bytes())
     }
+}
+
+fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
+    let kinds: [(bool, &[Op]); 8] = [
+        (table.create, &[Op::CreateUser]),
+        (table.adopt, &[Op::AdoptUser, Op::RelinkUser]),
+        (table.update, &[Op::UpdateUser]),
+        (table.activate, &[Op::ActivateUser]),
+        (table.deactivate, &[Op::DeactivateUser]),
+        (table.delete, &[Op::DeleteUser]),
+        (
+            table.groups,
+            &[Op::CreateGroup, Op::AdoptGroup, Op::RelinkGroup, Op::RenameGroup, Op::DeleteGroup, Op::ReleaseGroup],
+        ),
+        (table.memberships, &[Op::AddMembers, Op::RemoveMembers]),
+    ];
+    kinds.into_iter().filter(|(asked, _)| *asked).flat_map(|(_, ops)| ops.iter().copied()).collect()
 }
 
 fn repeat(profile: &Profile) -> Repeat {

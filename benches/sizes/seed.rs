@@ -55,6 +55,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
             calls: 0,
             created: 0,
             note: String::new(),
+            settings: None,
             counts: Some(snapshot.counts()),
             started: now,
             ended: now,

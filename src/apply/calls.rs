@@ -159,7 +159,9 @@ impl Worker<'_> {
             Action::AddMembers { .. }
             | Action::RemoveMembers { .. }
             | Action::AdoptUser { .. }
+            | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
+            | Action::RelinkGroup { .. }
             | Action::ReleaseGroup => Ok(Reply::Nothing),
         }
     }
@@ -256,6 +258,20 @@ impl Worker<'_> {
 
     /// What is known after a call that went well.
     fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
+        let mut effects = self.effects_of(operation, target, reply);
+        if matches!(operation.action, Action::UpdateUser { .. } | Action::DeleteGroup { .. }) {
+            effects.extend(self.reduced(operation));
+        }
+        effects
+    }
+
+    /// Whoever keeps the account and lost a group or a role by this: it counts against the budget.
+    pub(super) fn reduced(&self, operation: &Operation) -> Option<Effect> {
+        let users: Vec<SourceId> = operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect();
+        (!users.is_empty()).then(|| Effect::AccessReduced { users, at: self.run.clock.now() })
+    }
+
+    fn effects_of(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
         let id = operation.object.id().clone();
         let now = self.run.clock.now();
         let active = |active| Effect::UserSent {
@@ -374,6 +390,17 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             }
             effects
         }
+        (Action::RelinkUser { from }, _) => vec![Effect::UserRelinked { from: from.clone(), to: id }],
+        (Action::RelinkGroup { from, display_name, provenance, present }, Some(app_id)) => vec![
+            Effect::GroupUnlinked { id: from.clone() },
+            Effect::GroupLinked {
+                id: id.clone(),
+                app_id: app_id.clone(),
+                provenance: *provenance,
+                name: display_name.clone(),
+            },
+            Effect::MembersAdded { group: id, users: present.clone() },
+        ],
         (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
         _ => Vec::new(),
     }

@@ -125,7 +125,7 @@ impl Worker<'_> {
         let part = Operation {
             action: match add {
                 true => Action::AddMembers { users: members },
-                false => Action::RemoveMembers { of: members.len() as u64, users: members },
+                false => Action::RemoveMembers { of: members.len() as u64, users: members, last: last_of(operation) },
             },
             ..operation.clone()
         };
@@ -141,11 +141,17 @@ impl Worker<'_> {
         let (result, effects, ended) = match self.attempts(Kind::Absolute, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
                 let group = group.clone();
-                let effect = match add {
-                    true => Effect::MembersAdded { group, users },
-                    false => Effect::MembersRemoved { group, users },
+                let effects = match add {
+                    true => vec![Effect::MembersAdded { group, users }],
+                    false => {
+                        let (members, at) = (users.len() as u64, self.run.clock.now());
+                        let mut effects = vec![Effect::GroupReduced { group: group.clone(), members, at }];
+                        effects.push(Effect::MembersRemoved { group, users });
+                        effects.extend(self.reduced(&part));
+                        effects
+                    }
                 };
-                (OutcomeResult::Done { status: None }, vec![effect], Ok(()))
+                (OutcomeResult::Done { status: None }, effects, Ok(()))
             }
             Ended::Badly(error) => (outcome_of(&error, &error.to_string()), Vec::new(), Err(error)),
         };
@@ -197,4 +203,12 @@ impl Unfinished {
 fn can_be_cut(error: &CallError) -> bool {
     matches!(error.class, Class::TooLarge | Class::Invalid | Class::Conflict | Class::NotFound)
         || (error.class == Class::Server && error.status == Some(500))
+}
+
+/// Whose last group it is.
+fn last_of(operation: &Operation) -> Vec<SourceId> {
+    match &operation.action {
+        Action::RemoveMembers { last, .. } => last.clone(),
+        _ => Vec::new(),
+    }
 }

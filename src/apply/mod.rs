@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::profile::Profile;
-use crate::guard::Cleared;
+use crate::guard::{Cleared, Gate};
 use crate::model::{Lane, ObjectRef, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
@@ -93,6 +93,8 @@ pub struct Run<'a> {
     pub clock: &'a dyn Clock,
     /// Judges absences again.
     pub recheck: &'a dyn Recheck,
+    /// The last look before a call.
+    pub gate: &'a Gate,
     /// Attributes pushed only when the directory's value changes.
     pub on_source_change: &'a [Path],
     /// What the app is like.
@@ -117,6 +119,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         failures: run.state.failures()?.into_iter().collect(),
         failed_now: Mutex::new(HashSet::new()),
         waiting_for_accounts: people_held_back(cleared),
+        access: access(run.profile),
         lost_links: AtomicBool::new(false),
         stopped: Mutex::new(None),
         halt: run.stop.child_token(),
@@ -159,6 +162,11 @@ fn people_held_back(cleared: &Cleared) -> HashSet<SourceId> {
     held.map(|(_, operation)| operation.object.id().clone()).collect()
 }
 
+/// The attributes that give access in an app: a name that is no path gives none; the reader of profiles refuses such a name.
+pub fn access(profile: &Profile) -> Vec<Path> {
+    profile.users.access.iter().filter_map(|name| Path::parse(name).ok()).collect()
+}
+
 /// The (lane, phase) pairs of a plan, in order: each is finished before the next begins.
 fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
     let mut all: Vec<_> = operations.iter().map(|operation| (operation.lane, operation.phase())).collect();
@@ -175,6 +183,8 @@ struct Worker<'a> {
     /// What this run set aside.
     failed_now: Mutex<HashSet<ObjectRef>>,
     waiting_for_accounts: HashSet<SourceId>,
+    /// Attributes that give access.
+    access: Vec<Path>,
     lost_links: AtomicBool,
     stopped: Mutex<Option<Stop>>,
     /// Set with `stopped` or `broken`: nobody sleeps on after the end.
@@ -372,9 +382,26 @@ impl Worker<'_> {
         }
     }
 
+    /// Whether the operation may still be sent, by what the state says at this moment.
+    fn last_look(&self, operation: &Operation) -> Result<Result<(), String>, StoreError> {
+        let row = match &operation.object {
+            ObjectRef::User(id) if operation.op().takes_access() => self.run.state.user(id)?,
+            _ => None,
+        };
+        Ok(match &row {
+            Some(row) => self.run.gate.admit(operation, Some(&row.app_id), &[&row.sent, &row.echo]),
+            None => self.run.gate.admit(operation, operation.app_id.as_ref(), &[]),
+        })
+    }
+
     async fn operation(&self, operation: &Operation) -> OpResult {
         if self.is_stopped() {
             return OpResult::Failed("not tried: the run was stopped".to_owned());
+        }
+        match self.last_look(operation) {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return OpResult::Failed(why),
+            Err(error) => return self.broke(error),
         }
         match &operation.action {
             Action::AddMembers { users } => self.members(operation, users, true).await,

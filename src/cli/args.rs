@@ -85,6 +85,10 @@ pub(super) enum Command {
     Sync(SyncArgs),
     /// Show what each tenant is doing, what is held, what failed
     Status(TenantsArgs),
+    /// Let a held plan pass: exactly that one, once
+    Approve(DecideArgs),
+    /// Say no to a held plan: it stays held, with your reason
+    Reject(DecideArgs),
     /// Read or prove the audit trail
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -170,6 +174,24 @@ pub(super) struct SyncArgs {
     /// With --dry-run: exit with 2 when changes are due
     #[arg(long)]
     pub detailed_exitcode: bool,
+}
+
+/// `rosterd approve`, `rosterd reject`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd status acme                                    shows what is held, and its id\n  rosterd approve acme 3fa9c2 --reason \"the Lyon office closed\"\n  rosterd reject acme 3fa9c2 --reason \"HR export was broken\"\n\nAn approval is for exactly the changes that were held, once. If directory, app or tenant file\nlead to other changes before the next run, it is void and the new plan is shown."
+)]
+pub(super) struct DecideArgs {
+    /// The tenant
+    pub tenant: String,
+    /// The held plan's id, or how it begins
+    pub plan: String,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long the decision counts
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub expires: crate::config::forms::Period,
 }
 
 /// `rosterd journal`

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
-use crate::store::{Effect, Event, OutcomeResult, Record, records, verify};
+use crate::store::{Effect, Event, OutcomeResult, Record, Verdict, records, verify};
 
 pub(super) fn run(screen: &Screen, state_dir: &Path, command: &JournalCommand) -> Result<(), Failure> {
     match command {
@@ -91,6 +91,14 @@ fn line(record: &Record) -> String {
             summary.calls,
             safe(&summary.note)
         ),
+        Event::Decided { decision, .. } => {
+            let verdict = match decision.verdict {
+                Verdict::Approve => paint(ADD, "approved"),
+                Verdict::Reject => paint(REMOVE, "rejected"),
+            };
+            let (by, why) = (safe(&decision.by), safe(&decision.reason));
+            format!("{verdict} plan {} by {by}: {}", decision.plan, paint(FAINT, why))
+        }
         Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
         Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),
         Event::Continued(continued) => format!("continues the journal of {}", continued.tenant),
@@ -117,6 +125,9 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
             group.as_str() == id || users.iter().any(|user| user.as_str() == id)
         }
+        Effect::UserRelinked { from, to } => from.as_str() == id || to.as_str() == id,
+        Effect::GroupReduced { group, .. } => group.as_str() == id,
+        Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),
     };
     match &record.event {

@@ -2,6 +2,7 @@
 //!
 //! A command is one file here. Results go to standard output, everything else to standard error; nothing below this room prints.
 
+mod approve;
 mod args;
 mod check;
 mod demo;
@@ -27,6 +28,7 @@ use clap::{CommandFactory, Parser};
 use screen::Screen;
 
 use crate::model::TenantName;
+use crate::store::Verdict;
 
 /// Runs a command line to its end.
 pub fn run() -> ExitCode {
@@ -67,6 +69,8 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
+        Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve),
+        Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject),
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
 use crate::cycle::{Report, Shown, Status};
+use crate::guard::Cleared;
 use crate::model::{Change, Op};
 use crate::plan::Operation;
 
@@ -54,12 +55,14 @@ fn manner(op: Op) -> (&'static str, Style, &'static str) {
     match op {
         Op::CreateUser => ("+", ADD, "create account"),
         Op::AdoptUser => ("=", CHANGE, "adopt account"),
+        Op::RelinkUser => ("=", CHANGE, "link account to a new record"),
         Op::UpdateUser => ("~", CHANGE, "update account"),
         Op::ActivateUser => ("+", ADD, "activate account"),
         Op::DeactivateUser => ("-", REMOVE, "deactivate account"),
         Op::DeleteUser => ("-", REMOVE, "delete account"),
         Op::CreateGroup => ("+", ADD, "create group"),
         Op::AdoptGroup => ("=", CHANGE, "adopt group"),
+        Op::RelinkGroup => ("=", CHANGE, "link group to a new record"),
         Op::RenameGroup => ("~", CHANGE, "rename group"),
         Op::AddMembers => ("+", ADD, "add members"),
         Op::RemoveMembers => ("-", REMOVE, "remove members"),
@@ -150,8 +153,16 @@ fn holds(screen: &Screen, report: &Report) {
     for hold in &report.holds {
         screen.say(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, &hold.reason), safe(&hold.detail)));
     }
-    if report.cleared.is_none() {
-        screen.say("       nothing was sent. Look at the directory first; the next run decides anew.");
+    if report.cleared.as_ref().is_some_and(Cleared::is_all_held) {
+        screen.say(
+            "       nothing was sent. Look at the cause first; once it is mended, the next run goes on by itself.",
+        );
+    }
+    if let Some(no) = &report.rejected {
+        screen.say(format!("       rejected by {}: {}", safe(&no.by), safe(&no.reason)));
+    } else if let Some(plan) = report.cleared.as_ref().and_then(Cleared::held_plan) {
+        let (tenant, id) = (&report.tenant, plan.get(..8).unwrap_or(&plan));
+        screen.say(format!("       `rosterd approve {tenant} {id} --reason …` lets exactly what is held pass, once"));
     }
 }
 

@@ -9,7 +9,7 @@ use super::check;
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::model::TenantName;
-use crate::store::{Status, read_status};
+use crate::store::{HeldPlan, Status, read_held, read_status};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -19,6 +19,8 @@ struct Line {
     tenant: String,
     #[serde(flatten)]
     status: Option<Status>,
+    /// What waits for a decision.
+    held_plan: Option<HeldPlan>,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
@@ -29,7 +31,8 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
 fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
     let mut all = Vec::with_capacity(tenants.len());
     for tenant in tenants {
-        all.push(Line { tenant: tenant.to_string(), status: read_status(&state_dir.join(tenant.as_str()))? });
+        let folder = state_dir.join(tenant.as_str());
+        all.push(Line { tenant: tenant.to_string(), status: read_status(&folder)?, held_plan: read_held(&folder)? });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -46,8 +49,47 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             )),
             Some(status) => show(screen, status),
         }
+        if let Some(held) = &line.held_plan {
+            waiting(screen, &line.tenant, held);
+        }
     }
     Ok(())
+}
+
+/// What is held, why, whom it concerns, and what to type.
+fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
+    screen.say(format!(
+        "  {} plan {}: {} since {}",
+        paint(WAIT.bold(), "held"),
+        paint(STRONG, &held.plan),
+        count(held.count, "change", "changes"),
+        held.at
+    ));
+    for (reason, detail) in &held.reasons {
+        screen.say(format!("    {}: {}", paint(STRONG, reason), safe(detail)));
+    }
+    let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
+    for operation in held.operations.iter().take(most) {
+        let why = paint(FAINT, safe(&operation.reason));
+        screen.say(format!("      {} {}  {why}", operation.op.name(), safe(&operation.name)));
+    }
+    let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
+    if more > 0 {
+        screen.say(paint(FAINT, format!("      … and {more} more (-v shows more)")));
+    }
+    match &held.rejected {
+        Some(no) => {
+            let why = if no.reason.is_empty() { String::new() } else { format!(": {}", safe(&no.reason)) };
+            screen.say(format!("    {} by {} at {}{why}", paint(REMOVE, "rejected"), safe(&no.by), no.at));
+        }
+        None => {
+            let id = held.plan.get(..8).unwrap_or(&held.plan);
+            screen.say(paint(
+                FAINT,
+                format!("    `rosterd approve {tenant} {id} --reason …` lets exactly this pass, `rosterd reject {tenant} {id}` says no"),
+            ));
+        }
+    }
 }
 
 fn show(screen: &Screen, status: &Status) {

@@ -297,6 +297,9 @@ pub struct Read {
     pub exclude_members_on_look_up: bool,
     /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
     pub members_readable: bool,
+    /// Whether to ask the app, before anybody loses an account, to whom the token belongs (`/Me`, RFC 7644 §3.11). An app that
+    /// has no such address answers 404 or 501, and that is all.
+    pub own_account: bool,
     /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).
     #[schemars(schema_with = "attributes")]
     pub lossy: Vec<String>,
@@ -315,6 +318,7 @@ impl Default for Read {
             no_match_404: false,
             exclude_members_on_look_up: true,
             members_readable: true,
+            own_account: true,
             lossy: Vec::new(),
         }
     }
@@ -456,6 +460,9 @@ pub struct UserWire {
     /// Attributes the app does not know: never sent, whatever the mapping says.
     #[schemars(schema_with = "attributes")]
     pub unsupported: Vec<String>,
+    /// Attributes that give access in the app: who loses such a value counts as losing access.
+    #[schemars(schema_with = "attributes")]
+    pub access: Vec<String>,
     /// What a change of an immutable attribute leads to.
     pub on_immutable_change: super::tenant::OnImmutableChange,
     /// The wire path of the mapping's `role`; empty for `roles`.
@@ -486,6 +493,7 @@ impl Default for UserWire {
             immutable: Vec::new(),
             required: vec!["userName".into()],
             unsupported: Vec::new(),
+            access: vec!["role".into(), "roles".into(), "entitlements".into()],
             on_immutable_change: super::tenant::OnImmutableChange::Hold,
             role_path: String::new(),
             role_shape: RoleShape::List,

@@ -35,6 +35,9 @@ pub struct TenantFile {
     /// When to stop and ask.
     #[serde(default)]
     pub guard: GuardTable,
+    /// Which kinds of change always wait for `rosterd approve`.
+    #[serde(default)]
+    pub approval: ApprovalTable,
 }
 
 /// The directories there are; a tenant has exactly one.
@@ -276,6 +279,16 @@ pub enum OnImmutableChange {
     Ignore,
 }
 
+/// What becomes of an adopted account whose person is no longer assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Adopted {
+    /// The same as of any other: `on_unassigned`.
+    Manage,
+    /// It stays as it is. Who is suspended in the directory, or gone from it, loses access all the same.
+    Keep,
+}
+
 /// `[users]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -289,6 +302,8 @@ pub struct UsersTable {
     pub on_unassigned: Fate,
     /// What becomes of people who are gone from the directory.
     pub on_deleted: Fate,
+    /// Whether people whose account was there before rosterd, and who are no longer assigned, are treated like the others.
+    pub adopted: Adopted,
     /// Deactivate at once and delete after this time (`30d`, `12h`); only where a fate above is `delete`.
     pub delete_after: Option<Period>,
     /// What to do when an immutable attribute changes. The profile's if left out.
@@ -305,6 +320,7 @@ impl Default for UsersTable {
             on_suspended: Fate::Deactivate,
             on_unassigned: Fate::Deactivate,
             on_deleted: Fate::Deactivate,
+            adopted: Adopted::Manage,
             delete_after: None,
             on_immutable_change: None,
             attributes: None,
@@ -456,12 +472,17 @@ impl Default for GroupsTable {
 pub struct GuardTable {
     /// How many managed people may lose access in any 24 hours.
     pub removals_per_day: Limit,
-    /// How much of one group's membership may be removed in one run.
+    /// How much of one group's membership may be removed in any 24 hours.
     pub group_removals: Limit,
     /// How much smaller than the last a reading may be before everything is held.
     pub source_shrink: Limit,
     /// How many people may lose a mapped attribute in one run before everything is held.
     pub attribute_loss: Limit,
+    /// How many people may be gone while as many new ones appear before everything is held: a directory that gave its people
+    /// other ids looks like this.
+    pub rekey: Limit,
+    /// How many managed people an edit of this file may change or remove before everything is held.
+    pub settings_change: Limit,
     /// How many accounts may be created in any 24 hours (a seat limit).
     pub creates_per_day: Limit,
 }
@@ -473,7 +494,31 @@ impl Default for GuardTable {
             group_removals: Limit::of_percent(20).at_least(3),
             source_shrink: Limit::of_percent(20),
             attribute_loss: Limit::of_percent(5),
+            rekey: Limit::of_percent(5),
+            settings_change: Limit::of_percent(20).at_least(10),
             creates_per_day: Limit::NONE,
         }
     }
+}
+
+/// `[approval]`: kinds of change that always wait for `rosterd approve`, whatever the guard says.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalTable {
+    /// New accounts.
+    pub create: bool,
+    /// Accounts in the app that are taken over.
+    pub adopt: bool,
+    /// Changed attributes.
+    pub update: bool,
+    /// Accounts that are switched on again.
+    pub activate: bool,
+    /// Accounts that are switched off.
+    pub deactivate: bool,
+    /// Accounts that are deleted.
+    pub delete: bool,
+    /// Groups that are made, taken over, renamed, deleted or released.
+    pub groups: bool,
+    /// People who join or leave groups.
+    pub memberships: bool,
 }

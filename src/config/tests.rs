@@ -220,7 +220,7 @@ fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
     let (_, found) = read(&good_with("[users]\nsentinels = []\nfrobnicate = 1"));
     let hints: Vec<_> = found.iter().map(|one| one.hint.clone().unwrap()).collect();
     assert_eq!(hints[0], "`sentinels` belongs into `[scope]`");
-    assert!(hints[1].starts_with("the keys here are `attributes`, `delete_after`"), "{}", hints[1]);
+    assert!(hints[1].starts_with("the keys here are `adopted`, `attributes`, `delete_after`"), "{}", hints[1]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::apply::Outcome;
 use crate::config::profile::InactiveEffect;
 use crate::desired::Desired;
 use crate::guard::Cleared;
-use crate::model::{Bits, ObjectRef, SourceId, UserNumber};
+use crate::model::{Bits, ObjectRef, Op, SourceId, UserNumber};
 use crate::plan::{Action, FINISHED, IN_STEP, Links, Survey, user_fingerprint};
 use crate::source::{UserIx, id_hash};
 use crate::store::{IndexDraft, IndexEntry, StoreError};
@@ -35,7 +35,7 @@ pub(super) fn draft(
     let finished = finished(job, survey, cleared)?;
     let fresh = Fresh::new(cleared, outcome);
     let mut draft = IndexDraft {
-        settings_hash: job.settings_hash,
+        settings_hash: job.settings.all,
         counts: desired.snapshot.counts(),
         users: Vec::with_capacity(desired.snapshot.user_count()),
         groups: Vec::with_capacity(desired.groups.len()),
@@ -53,7 +53,9 @@ pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Out
         Action::DeactivateUser => job.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource,
         _ => false,
     };
+    let relinks = done(cleared, outcome).any(|operation| matches!(operation.op(), Op::RelinkUser | Op::RelinkGroup));
     outcome.lost_links
+        || relinks
         || (job.rules.maps_manager() && done(cleared, outcome).any(|operation| deletes(&operation.action)))
 }
 

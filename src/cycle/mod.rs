@@ -19,15 +19,16 @@ use uuid::Uuid;
 
 use crate::apply::{self, OpResult, Outcome, Repeat};
 use crate::clock::Clock;
+use crate::config::profile::DeleteEffect;
 use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
-use crate::guard::{self, Cleared, Facts, Limits};
-use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::guard::{self, Cleared, Edited, Facts, Limits};
+use crate::model::{AppId, ObjectRef, Op, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::source::{Snapshot, Source, take_snapshot};
-use crate::store::{Effect, Health, State, StoreError, Trigger, View};
+use crate::source::{Source, take_snapshot};
+use crate::store::{Effect, Health, SettingsMark, State, StoreError, Trigger, Verdict, View};
 
 /// Everything one cycle works with.
 pub struct Job<'a> {
@@ -53,8 +54,8 @@ pub struct Job<'a> {
     pub in_flight: usize,
     /// How failures are repeated.
     pub repeat: Repeat,
-    /// A hash of everything above that decides over people: another one compares everybody anew.
-    pub settings_hash: u64,
+    /// Fingerprints of everything above that decides over people: with another one everybody is compared anew.
+    pub settings: SettingsMark,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Who watches.
@@ -83,10 +84,6 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let run = RunId::new(Uuid::now_v7().to_string());
     let snapshot = take_snapshot(job.source, job.sentinels, job.progress).await?;
     let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
-    if let Some(hold) = guard::check_reading(&job.reading_facts(&snapshot), &job.limits) {
-        report.hold_everything(hold);
-        return job.close(report, ask, None).await;
-    }
     if let Some(ledger) = job.ledger {
         report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
     }
@@ -106,15 +103,19 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
-    let facts = job.facts(&desired, &plan)?;
-    let cleared = guard::check(plan, &facts, &job.limits);
+    let facts = Facts {
+        strangers: survey.newcomers.len() as u64,
+        missing: survey.absent.len() as u64,
+        ..job.facts(&desired, &plan).await?
+    };
+    let cleared = job.judge(plan, &facts, &mut report).await?;
     report.set_aside = survey.waiting.len() as u64;
     let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
         return Ok(report);
     };
     let again = observe::Again::new(job.source, &survey, &answers);
-    let outcome = job.apply(ledger, &cleared, &run, ask.trigger, &again).await?;
+    let outcome = job.apply(ledger, &cleared, &facts, &run, ask.trigger, &again).await?;
     let mut index = None;
     if ask.only.is_none() {
         job.settle(ledger, &run, &survey, &cleared, &outcome, &early).await?;
@@ -137,7 +138,7 @@ impl Job<'_> {
     }
 
     fn links(&self) -> Result<Links, StoreError> {
-        match self.state.load_index(self.settings_hash) {
+        match self.state.load_index(self.settings.all) {
             Some(index) => Ok(Links::Index(index)),
             None => Links::from_rows(self.state),
         }
@@ -159,19 +160,19 @@ impl Job<'_> {
         ask: &Ask<'_>,
         report: &mut Report,
     ) -> Result<Early, CycleError> {
-        let Some(ledger) = self.ledger.filter(|_| ask.only.is_none() && ask.expected_plan.is_none()) else {
-            return Ok(Early::default());
-        };
+        // A plan that somebody has seen runs as one.
+        let in_parts = ask.only.is_none() && ask.expected_plan.is_none() && !self.state.is_approval_waiting()?;
+        let Some(ledger) = self.ledger.filter(|_| in_parts) else { return Ok(Early::default()) };
         let plan = plan::leavers(desired, links, self.state, &self.rules, report.started)?;
         if plan.operations.is_empty() {
             return Ok(Early::default());
         }
-        let facts = self.facts(desired, &plan)?;
+        let facts = self.facts(desired, &plan).await?;
         let plan = guard::check(plan, &facts, &self.limits).into_allowed();
         // Judged once more as a plan of its own: only what the guard has cleared can be applied.
         let cleared = guard::check(plan, &facts, &self.limits);
         let nobody_is_absent = observe::Again::nobody(self.source);
-        let outcome = self.apply(ledger, &cleared, &report.run, ask.trigger, &nobody_is_absent).await?;
+        let outcome = self.apply(ledger, &cleared, &facts, &report.run, ask.trigger, &nobody_is_absent).await?;
         let operations = cleared.plan().operations.iter().enumerate();
         let failed = operations.filter(|(at, _)| !is_done(&outcome, *at));
         let early = Early {
@@ -182,16 +183,14 @@ impl Job<'_> {
         Ok(early)
     }
 
-    /// What can be judged before anything else is read.
-    fn reading_facts(&self, snapshot: &Snapshot) -> Facts {
-        Facts { before: self.state.last_counts(), now: snapshot.counts(), ..Facts::default() }
-    }
-
     /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
-    fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
+    async fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
         let reading = Facts {
+            before: self.state.last_counts(),
+            now: desired.snapshot.counts(),
+            edited: self.edited(),
             unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
-            ..self.reading_facts(desired.snapshot)
+            ..Facts::default()
         };
         if plan.operations.is_empty() {
             return Ok(reading);
@@ -199,16 +198,63 @@ impl Job<'_> {
         let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
         let counts = self.state.counts()?;
         let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+        let profile = self.rules.profile;
         Ok(Facts {
             managed: counts.active,
             lost: self.state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
+            reduced: self.state.reduced_since(day_ago)?,
             created: recent.map(|run| run.created).sum(),
             adopt_only: match self.state.health() {
                 Health::Trusted => None,
                 Health::AdoptOnly { reason } => Some(reason),
             },
             failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
+            own_account: self.own_account(plan).await,
+            access: apply::access(profile),
+            delete_is_final: profile.users.delete_effect == DeleteEffect::Irreversible,
             ..reading
+        })
+    }
+
+    /// What the operator changed since the last run that was not held for it.
+    fn edited(&self) -> Edited {
+        let now = self.settings;
+        match self.state.last_settings() {
+            Some(before) if before.target != now.target => Edited::Target,
+            Some(before) if before.matching != now.matching => Edited::Matching,
+            Some(before) if before.all != now.all => Edited::Settings,
+            _ => Edited::Nothing,
+        }
+    }
+
+    /// To whom the token belongs; asked only before somebody loses an account.
+    async fn own_account(&self, plan: &Plan) -> Option<AppId> {
+        let ends = |operation: &Operation| matches!(operation.op(), Op::DeactivateUser | Op::DeleteUser);
+        match self.rules.profile.read.own_account && plan.operations.iter().any(ends) {
+            true => self.app.own_account().await,
+            false => None,
+        }
+    }
+
+    /// The guard's word on a plan, and somebody's decision if it holds.
+    async fn judge(&self, plan: Plan, facts: &Facts, report: &mut Report) -> Result<Cleared, StoreError> {
+        let cleared = guard::check(plan, facts, &self.limits);
+        let Some(held) = cleared.held_plan() else { return Ok(cleared) };
+        // Who approves a preview approves the whole of it.
+        let decision = match self.state.decision(&held)? {
+            Some(decision) => Some(decision),
+            None => self.state.decision(&cleared.plan().hash)?,
+        };
+        let Some(decision) = decision else { return Ok(cleared) };
+        if let Some(ledger) = self.ledger.filter(|_| !decision.noted) {
+            ledger.decided(&report.run, &decision).await?;
+        }
+        Ok(match decision.verdict {
+            Verdict::Approve => cleared.approve(&decision.plan),
+            Verdict::Reject => {
+                report.rejected = Some(decision);
+                cleared
+            }
         })
     }
 
@@ -216,6 +262,7 @@ impl Job<'_> {
         &self,
         ledger: &dyn State,
         cleared: &Cleared,
+        facts: &Facts,
         run: &RunId,
         trigger: Trigger,
         recheck: &observe::Again<'_>,
@@ -225,7 +272,9 @@ impl Job<'_> {
             return Ok(Outcome { results: Vec::new(), stop: None, lost_links: false });
         }
         ledger.run_started(run, trigger, &plan.hash).await?;
-        self.note_missed(ledger, plan, run).await?;
+        if !cleared.is_all_held() {
+            self.note_missed(ledger, plan, run).await?;
+        }
         let on_source_change: Vec<Path> = self
             .rules
             .mapping
@@ -233,12 +282,14 @@ impl Job<'_> {
             .filter(|path| self.rules.mapping.push(path) == Push::OnSourceChange)
             .cloned()
             .collect();
+        let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
         let hands = apply::Run {
             id: run.clone(),
             app: self.app,
             state: ledger,
             clock: self.clock,
             recheck,
+            gate: &gate,
             on_source_change: &on_source_change,
             profile: self.rules.profile,
             in_flight: self.in_flight,
@@ -309,7 +360,10 @@ impl Job<'_> {
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
         }
-        ledger.run_ended(report.to_summary()).await?;
+        ledger.run_ended(report.to_summary(self.settings)).await?;
+        if ask.only.is_none() {
+            ledger.write_held(report.held_plan().as_ref())?;
+        }
         if let Some(index) = index.filter(|_| whole) {
             ledger.write_index(index)?;
         }

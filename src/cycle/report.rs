@@ -11,7 +11,7 @@ use crate::guard::{Cleared, Hold};
 use crate::model::{Change, Counts, Lane, ObjectRef, Op, RunId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
-use crate::store::RunSummary;
+use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark};
 
 /// How a cycle ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,10 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether the reading counts as accepted: the next one is measured by it.
     pub counts_accepted: bool,
+    /// Whether the tenant file counts as accepted: the next edit is measured by it.
+    pub settings_accepted: bool,
+    /// Somebody said no to what is held.
+    pub rejected: Option<Decision>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
@@ -87,18 +91,15 @@ impl Report {
             calls: CallStats::default(),
             dry_run: false,
             counts_accepted: true,
+            settings_accepted: true,
+            rejected: None,
             started,
             ended: started,
         }
     }
 
-    pub(super) fn hold_everything(&mut self, hold: Hold) {
-        self.holds.push(hold);
-        self.counts_accepted = false;
-    }
-
     pub(super) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
-        self.holds.extend_from_slice(cleared.holds());
+        self.take_holds(&cleared);
         self.cleared = Some(cleared);
         self.calls = calls;
         self.dry_run = true;
@@ -107,13 +108,45 @@ impl Report {
 
     /// Takes in what was carried out; a run may do it in two parts.
     pub(super) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
-        self.holds.extend_from_slice(cleared.holds());
+        self.take_holds(&cleared);
         self.results.extend(outcome.results);
         self.stop = self.stop.take().or(outcome.stop);
         self.cleared = Some(match self.cleared.take() {
             Some(earlier) => earlier.followed_by(cleared),
             None => cleared,
         });
+    }
+
+    fn take_holds(&mut self, cleared: &Cleared) {
+        self.holds.extend_from_slice(cleared.holds());
+        let held_for = |reasons: &[&str]| self.holds.iter().any(|hold| reasons.contains(&hold.reason.as_str()));
+        self.counts_accepted = !held_for(&["source_shrink"]);
+        self.settings_accepted = !held_for(&["settings_change", "matching_change", "target_change"]);
+    }
+
+    /// What waits for a decision, as `status` shows it and `approve` takes it; `None` if nothing does.
+    pub fn held_plan(&self) -> Option<HeldPlan> {
+        let cleared = self.cleared.as_ref()?;
+        let plan = cleared.held_plan()?;
+        let show = |operation: &Operation| HeldOperation {
+            op: operation.op(),
+            object: operation.object.clone(),
+            name: operation.name.clone(),
+            reason: operation.reason.clone(),
+        };
+        Some(HeldPlan {
+            of: cleared.plan().hash.clone(),
+            run: self.run.clone(),
+            at: self.ended,
+            reasons: self.holds.iter().map(|hold| (hold.reason.clone(), hold.detail.clone())).collect(),
+            count: cleared.held().count() as u64,
+            operations: cleared.held().take(HELD_LISTED).map(show).collect(),
+            rejected: self
+                .rejected
+                .clone()
+                .filter(|decision| decision.plan == plan || decision.plan == cleared.plan().hash),
+            plan,
+        })
     }
 
     /// The planned operations.
@@ -172,7 +205,7 @@ impl Report {
         }
     }
 
-    pub(super) fn to_summary(&self) -> RunSummary {
+    pub(super) fn to_summary(&self, settings: SettingsMark) -> RunSummary {
         let tally = self.tally();
         let created = (0..self.results.len())
             .filter(|&at| self.operations().get(at).is_some_and(|op| op.op() == Op::CreateUser))
@@ -195,6 +228,7 @@ impl Report {
             calls: self.calls.total,
             note,
             counts: self.counts_accepted.then_some(self.snapshot),
+            settings: self.settings_accepted.then_some(settings),
             started: self.started,
             ended: self.ended,
         }
@@ -306,6 +340,8 @@ impl Serialize for Report {
             calls: Calls<'a>,
             holds: &'a [Hold],
             #[serde(skip_serializing_if = "Option::is_none")]
+            held_plan: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             stopped: Option<String>,
             started: Timestamp,
             ended: Timestamp,
@@ -327,6 +363,7 @@ impl Serialize for Report {
             set_aside: self.set_aside,
             calls: Calls { total: self.calls.total, by_method: &self.calls.by_method },
             holds: &self.holds,
+            held_plan: self.cleared.as_ref().and_then(Cleared::held_plan),
             stopped: self.stop.as_ref().map(ToString::to_string),
             started: self.started,
             ended: self.ended,

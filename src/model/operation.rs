@@ -10,12 +10,14 @@ use serde_json::Value;
 pub enum Op {
     CreateUser,
     AdoptUser,
+    RelinkUser,
     UpdateUser,
     ActivateUser,
     DeactivateUser,
     DeleteUser,
     CreateGroup,
     AdoptGroup,
+    RelinkGroup,
     RenameGroup,
     AddMembers,
     RemoveMembers,
@@ -25,15 +27,17 @@ pub enum Op {
 
 impl Op {
     /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CreateUser,
         Self::AdoptUser,
+        Self::RelinkUser,
         Self::UpdateUser,
         Self::ActivateUser,
         Self::DeactivateUser,
         Self::DeleteUser,
         Self::CreateGroup,
         Self::AdoptGroup,
+        Self::RelinkGroup,
         Self::RenameGroup,
         Self::AddMembers,
         Self::RemoveMembers,
@@ -46,12 +50,14 @@ impl Op {
         match self {
             Self::CreateUser => "create_user",
             Self::AdoptUser => "adopt_user",
+            Self::RelinkUser => "relink_user",
             Self::UpdateUser => "update_user",
             Self::ActivateUser => "activate_user",
             Self::DeactivateUser => "deactivate_user",
             Self::DeleteUser => "delete_user",
             Self::CreateGroup => "create_group",
             Self::AdoptGroup => "adopt_group",
+            Self::RelinkGroup => "relink_group",
             Self::RenameGroup => "rename_group",
             Self::AddMembers => "add_members",
             Self::RemoveMembers => "remove_members",

@@ -71,6 +71,16 @@ impl Path {
         &self.0
     }
 
+    /// Whether `path` is this attribute or a part of it: `emails` covers `emails[type eq "work"].value`, `name` covers
+    /// `name.givenName`.
+    pub fn covers(&self, path: &Self) -> bool {
+        let (whole, part) = (self.parts(), path.parts());
+        whole.urn == part.urn
+            && whole.attribute == part.attribute
+            && whole.element_type.is_none_or(|kind| Some(kind) == part.element_type)
+            && whole.sub.is_none_or(|sub| Some(sub) == part.sub)
+    }
+
     /// The path taken apart.
     pub fn parts(&self) -> PathParts<'_> {
         let (urn, local) = split_urn(&self.0).unwrap_or((None, &self.0));

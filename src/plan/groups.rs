@@ -11,14 +11,19 @@ use super::{Account, Answers, Draft};
 use crate::config::profile::MemberValue;
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, Lane, ObjectRef, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, Lane, ObjectRef, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
 
 impl Draft<'_> {
     /// Groups in scope that have no link yet.
-    pub(super) fn new_groups(&mut self, groups: &[GroupIx], answers: &Answers) -> Result<(), StoreError> {
+    pub(super) fn new_groups(
+        &mut self,
+        groups: &[GroupIx],
+        lost: &[(SourceId, GroupRow, Option<GroupIx>)],
+        answers: &Answers,
+    ) -> Result<(), StoreError> {
         let by_id = self.groups_matched_by_id(groups, answers);
         for (ix, answer) in groups.iter().zip(&answers.groups) {
             let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
@@ -44,7 +49,10 @@ impl Draft<'_> {
                     self.add(&object, None, group, members);
                 }
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id)? {
-                    Some(why) => self.blocked_group(&object, group, Blocked::Held(why)),
+                    Some(why) => match replaced(lost, answers, found) {
+                        Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
+                        None => self.blocked_group(&object, group, Blocked::Held(why)),
+                    },
                     None => self.take_over(&object, group, found, by, members),
                 },
             }
@@ -79,6 +87,39 @@ impl Draft<'_> {
         let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != "externalId";
         Ok(is_named_only
             .then(|| format!("the app has a group named {:?} and groups.adopt is \"never\"", found.display_name)))
+    }
+
+    /// Proposes that the app's group goes over to the directory's new one.
+    fn relink_group(
+        &mut self,
+        object: &ObjectRef,
+        group: &DesiredGroup,
+        from: &SourceId,
+        link: &GroupRow,
+        members: Vec<(Member, Account)>,
+    ) -> Result<(), StoreError> {
+        self.replaced.insert(from.clone());
+        let mut present = Vec::new();
+        for number in self.baseline.members(from)? {
+            let Some(id) = self.baseline.user_by_number(number)? else { continue };
+            let made_anew = self.relinked.iter().find(|(_, (from, _))| *from == id);
+            present.push(made_anew.map_or(id, |(user, _)| SourceId::new(self.desired.snapshot.id(*user))));
+        }
+        let inside: HashSet<&SourceId> = present.iter().collect();
+        let missing = members.into_iter().filter(|(member, _)| !inside.contains(&member.id)).collect();
+        let action = Action::RelinkGroup {
+            from: from.clone(),
+            display_name: link.name.clone(),
+            provenance: link.provenance,
+            present: present.clone(),
+        };
+        let reason = format!("the app's group belonged to the record {from}, which is gone");
+        self.group(object, Some(&link.app_id), group, action, &reason);
+        self.rename(object, &link.app_id, group, &link.name);
+        self.add(object, Some(&link.app_id), group, missing);
+        // Who is in the app's group and not in the directory's leaves it in the next run, when it is linked.
+        self.unsettled.insert(object.clone());
+        Ok(())
     }
 
     fn take_over(
@@ -134,7 +175,11 @@ impl Draft<'_> {
         let mut missing = Vec::new();
         let held_set: HashSet<UserNumber> = held.iter().copied().collect();
         for &user in &group.members {
-            match self.linked_number(user, links)? {
+            let number = match self.relinked.get(&user) {
+                Some((_, number)) => Some(*number),
+                None => self.linked_number(user, links)?,
+            };
+            match number {
                 Some(number) if held_set.contains(&number) => {
                     desired.insert(number);
                 }
@@ -157,11 +202,29 @@ impl Draft<'_> {
             }
         }
         if !gone.is_empty() {
-            let action = Action::RemoveMembers { users: gone, of: held.len() as u64 };
+            let last = self.loses_last_group(&gone);
+            let action = Action::RemoveMembers { users: gone, of: held.len() as u64, last };
             let reason = "no longer members in the directory";
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         Ok(())
+    }
+
+    /// Of people who leave a group, the ones who keep their account and are in no group in scope any more.
+    fn loses_last_group(&mut self, gone: &[Member]) -> Vec<SourceId> {
+        let desired = self.desired;
+        let in_groups = self.in_groups.get_or_insert_with(|| {
+            let mut all = Bits::new(desired.snapshot.user_count());
+            for user in desired.groups.iter().flat_map(|group| group.members.iter()) {
+                all.insert(user.0 as usize);
+            }
+            all
+        });
+        let loses = |id: &SourceId| {
+            let user = desired.snapshot.find_user(id.as_str());
+            user.is_some_and(|user| desired.is_assigned(user) && !in_groups.contains(user.0 as usize))
+        };
+        gone.iter().map(|member| &member.id).filter(|id| loses(id)).cloned().collect()
     }
 
     /// Whether the person behind a number may be taken out of a group that the directory no longer has them in.
@@ -186,6 +249,9 @@ impl Draft<'_> {
         answers: &Answers,
     ) -> Result<(), StoreError> {
         for ((id, link, ix), answer) in lost.iter().zip(&answers.lost_groups) {
+            if self.replaced.contains(id) {
+                continue;
+            }
             let gone = ix.is_none() && *answer == Presence::Gone;
             let fate = if gone { self.rules.on_group_deleted } else { self.rules.on_group_unassigned };
             let delete = fate == GroupFate::Delete && self.rules.groups_full();
@@ -215,17 +281,17 @@ impl Draft<'_> {
     }
 
     /// The members of ours who lose a group, and the first protected one among them.
-    fn who_loses(&self, group: &SourceId) -> Result<(Vec<SourceId>, Option<String>), StoreError> {
+    fn who_loses(&self, group: &SourceId) -> Result<(Vec<Member>, Option<String>), StoreError> {
         let mut users = Vec::new();
         let mut protected = None;
         for number in self.baseline.members(group)? {
             let Some(id) = self.baseline.user_by_number(number)? else { continue };
-            if protected.is_none() && !self.rules.protected.is_empty() {
-                let row = self.baseline.user(&id)?;
-                let row = row.filter(|row| self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]));
-                protected = row.map(|row| row_name(&row, &id));
+            let Some(row) = self.baseline.user(&id)? else { continue };
+            let name = row_name(&row, &id);
+            if protected.is_none() && self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+                protected = Some(name.clone());
             }
-            users.push(id);
+            users.push(Member { id, name });
         }
         Ok((users, protected))
     }
@@ -330,6 +396,18 @@ impl Draft<'_> {
         let name = self.names.get(&id).cloned().unwrap_or_else(|| row_name(&row, &id));
         Ok(Some((Member { id, name }, Account::Known(row.app_id))))
     }
+}
+
+/// The directory's group that is gone and whose group in the app was found for another.
+fn replaced<'a>(
+    lost: &'a [(SourceId, GroupRow, Option<GroupIx>)],
+    answers: &Answers,
+    found: &AppGroup,
+) -> Option<(&'a SourceId, &'a GroupRow)> {
+    let mut gone = lost.iter().zip(&answers.lost_groups).filter(|((_, link, ix), answer)| {
+        ix.is_none() && link.app_id == found.id && matches!(answer, Presence::Gone | Presence::Unknown)
+    });
+    gone.next().map(|((id, link, _), _)| (id, link))
 }
 
 /// Whether somebody leaves a group.

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{AppId, ObjectRef, Op, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
@@ -91,7 +91,7 @@ impl Plan {
             operation.app_id.as_ref()?;
             operation.action = match operation.action {
                 Action::AddMembers { users } => Action::AddMembers { users: trim(users) },
-                Action::RemoveMembers { users, of } => Action::RemoveMembers { users: trim(users), of },
+                Action::RemoveMembers { users, of, last } => Action::RemoveMembers { users: trim(users), of, last },
                 _ => return None,
             };
             let some = match &operation.action {
@@ -118,15 +118,24 @@ impl Plan {
     }
 }
 
+/// The id of something that was found, where there is no operation to name.
+pub(crate) fn hash_of_text(text: &str) -> String {
+    short(Sha256::new_with_prefix(text))
+}
+
+fn short(hash: Sha256) -> String {
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// SHA-256 over the operations' JSON, the first 128 bits in hex.
-fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
+pub(crate) fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
     let mut hash = Sha256::new();
     for operation in operations {
         // An operation is plain data whose maps have text keys: writing it as JSON can't fail.
         hash.update(serde_json::to_vec(operation).unwrap_or_default());
         hash.update(b"\n");
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    short(hash)
 }
 
 /// Whether a person has an account to refer to.
@@ -160,6 +169,14 @@ struct Draft<'a> {
     unconfirmed: HashSet<UserNumber>,
     /// People whose account goes, and their memberships with it.
     leaving_groups: HashSet<UserNumber>,
+    /// People made anew, whose old record has the account: the old id and its number.
+    relinked: HashMap<UserIx, (SourceId, UserNumber)>,
+    /// Records that are gone and whose account or group goes over to another one.
+    replaced: HashSet<SourceId>,
+    /// People who are not in the reading, and who the directory says are there all the same.
+    still_there: HashSet<SourceId>,
+    /// Members of a group in scope; made when somebody first asks.
+    in_groups: Option<Bits>,
     /// The app's groups that a new group of the directory would take from another.
     contested: HashSet<AppId>,
     /// Protected people without an account: they never get one.
@@ -186,6 +203,9 @@ pub fn plan(
 ) -> Result<Plan, StoreError> {
     let mut draft = Draft::new(desired, baseline, rules, now);
     draft.untouched.extend(&survey.untouched);
+    let absent = survey.absent.iter().zip(&answers.absent);
+    let there = absent.filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
+    draft.still_there.extend(there.map(|(id, _)| id.clone()));
     for &user in &survey.linked {
         let id = SourceId::new(desired.snapshot.id(user));
         match attempted.contains(&id) {
@@ -195,12 +215,15 @@ pub fn plan(
     }
     draft.newcomers(&survey.newcomers, answers)?;
     for (id, answer) in survey.absent.iter().zip(&answers.absent) {
+        if draft.replaced.contains(id) {
+            continue;
+        }
         draft.absent(id, *answer)?;
     }
     draft.problems(&survey.problems);
     draft.set_rivals_aside();
     draft.managers()?;
-    draft.new_groups(&survey.new_groups, answers)?;
+    draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
     draft.changed_groups(&survey.changed_groups, links)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
     Ok(draft.finish())
@@ -244,6 +267,10 @@ impl<'a> Draft<'a> {
             managers: Vec::new(),
             unconfirmed: HashSet::new(),
             leaving_groups: HashSet::new(),
+            relinked: HashMap::new(),
+            replaced: HashSet::new(),
+            still_there: HashSet::new(),
+            in_groups: None,
             contested: HashSet::new(),
             untouched: HashSet::new(),
             missed: Vec::new(),

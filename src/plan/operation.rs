@@ -1,9 +1,11 @@
 //! One change to the app, complete enough that whoever carries it out has nothing left to decide.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, SourceId};
+use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::scim::AppUser;
 
 /// A person in a membership change: the id counts, the name is for people.
@@ -32,6 +34,12 @@ pub enum Action {
         by: String,
         /// The directory's values, as of now, of attributes that are pushed only when these change.
         source: Attributes,
+    },
+    /// The directory made this person anew: the account of the old record becomes theirs. No call; differences follow as an
+    /// update.
+    RelinkUser {
+        /// The record that is gone.
+        from: SourceId,
     },
     /// Attributes change.
     UpdateUser {
@@ -67,6 +75,17 @@ pub enum Action {
         /// By which attribute it was recognised.
         by: String,
     },
+    /// The directory made this group anew: the old one's group in the app becomes its own. No call.
+    RelinkGroup {
+        /// The record that is gone.
+        from: SourceId,
+        /// Its name in the app.
+        display_name: String,
+        /// How the link came about.
+        provenance: Provenance,
+        /// People we manage who are in it.
+        present: Vec<SourceId>,
+    },
     /// A group's name changes.
     RenameGroup {
         /// The name in the app.
@@ -85,11 +104,13 @@ pub enum Action {
         users: Vec<Member>,
         /// How many members of ours the group had, for the guard.
         of: u64,
+        /// Of these people, the ones who keep their account and are in no managed group any more.
+        last: Vec<SourceId>,
     },
     /// The group is deleted.
     DeleteGroup {
         /// The members of ours who lose it.
-        users: Vec<SourceId>,
+        users: Vec<Member>,
     },
     /// The group stays in the app as it is and is no longer managed. No call.
     ReleaseGroup,
@@ -131,12 +152,14 @@ impl Operation {
         match self.action {
             Action::CreateUser { .. } => Op::CreateUser,
             Action::AdoptUser { .. } => Op::AdoptUser,
+            Action::RelinkUser { .. } => Op::RelinkUser,
             Action::UpdateUser { .. } => Op::UpdateUser,
             Action::ActivateUser => Op::ActivateUser,
             Action::DeactivateUser => Op::DeactivateUser,
             Action::DeleteUser { .. } => Op::DeleteUser,
             Action::CreateGroup { .. } => Op::CreateGroup,
             Action::AdoptGroup { .. } => Op::AdoptGroup,
+            Action::RelinkGroup { .. } => Op::RelinkGroup,
             Action::RenameGroup { .. } => Op::RenameGroup,
             Action::AddMembers { .. } => Op::AddMembers,
             Action::RemoveMembers { .. } => Op::RemoveMembers,
@@ -148,7 +171,11 @@ impl Operation {
     /// The place inside its lane: people before groups, groups before memberships, managers when everybody is there.
     pub fn phase(&self) -> u8 {
         match &self.action {
-            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::ReleaseGroup => 0,
+            Action::AdoptUser { .. }
+            | Action::RelinkUser { .. }
+            | Action::AdoptGroup { .. }
+            | Action::RelinkGroup { .. }
+            | Action::ReleaseGroup => 0,
             Action::CreateUser { .. } | Action::ActivateUser => 1,
             Action::UpdateUser { manager: None, .. } => 2,
             Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
@@ -156,6 +183,23 @@ impl Operation {
             Action::UpdateUser { manager: Some(_), .. } => 5,
             Action::DeactivateUser | Action::DeleteUser { .. } => 6,
             Action::DeleteGroup { .. } => 7,
+        }
+    }
+
+    /// Who loses access by it, with their names: an account, a deleted group, the last group, or a value of one of the
+    /// attributes in `access`.
+    pub fn loses_access(&self, access: &[Path]) -> Vec<(&SourceId, &str)> {
+        match &self.action {
+            Action::DeactivateUser | Action::DeleteUser { .. } => vec![(self.object.id(), self.name.as_str())],
+            Action::DeleteGroup { users } => users.iter().map(|user| (&user.id, user.name.as_str())).collect(),
+            Action::RemoveMembers { users, last, .. } => {
+                let last: HashSet<&SourceId> = last.iter().collect();
+                users.iter().filter(|user| last.contains(&user.id)).map(|user| (&user.id, user.name.as_str())).collect()
+            }
+            Action::UpdateUser { clear, .. } if clear.iter().any(|path| access.iter().any(|of| of.covers(path))) => {
+                vec![(self.object.id(), self.name.as_str())]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -191,12 +235,15 @@ impl Operation {
                 vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]
             }
             Action::AddMembers { users } => vec![change("members", Value::Null, names(users))],
-            Action::RemoveMembers { users, .. } => vec![change("members", names(users), Value::Null)],
-            Action::AdoptUser { .. }
-            | Action::AdoptGroup { .. }
-            | Action::DeleteUser { .. }
-            | Action::DeleteGroup { .. }
-            | Action::ReleaseGroup => Vec::new(),
+            Action::RemoveMembers { users, .. } | Action::DeleteGroup { users } => {
+                vec![change("members", names(users), Value::Null)]
+            }
+            Action::RelinkUser { from } | Action::RelinkGroup { from, .. } => {
+                vec![change("directory id", from.as_str().into(), self.object.id().as_str().into())]
+            }
+            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::DeleteUser { .. } | Action::ReleaseGroup => {
+                Vec::new()
+            }
         }
     }
 }

@@ -11,9 +11,9 @@ use super::survey::label;
 use super::update::Before;
 use super::{Account, Answers, Draft};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::{Fate, Push};
+use crate::config::tenant::{Adopted, Fate, Push};
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, SourceId, Standing, fold};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, SourceId, Standing, fold};
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -43,6 +43,7 @@ impl Draft<'_> {
                 Match::Nobody => self.create(person),
                 Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone())),
                 Match::One { found, by } => match self.owner(person, found, &owners)? {
+                    Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
                     Some(other) => {
                         let account = &found.id;
                         let why =
@@ -143,6 +144,34 @@ impl Draft<'_> {
         self.update(person, &before, "the adopted account differs from the directory");
     }
 
+    /// Whether the account's owner is a record that is gone, so that this person may be the same one, made anew.
+    fn can_relink(&self, owner: &SourceId, found: &AppUser) -> Result<bool, StoreError> {
+        let gone =
+            self.in_snapshot(owner).is_none() && !self.replaced.contains(owner) && !self.still_there.contains(owner);
+        Ok(gone && self.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id))
+    }
+
+    /// Proposes that the account goes over to the new record; nothing is taken from anybody for it.
+    fn relink(&mut self, person: &Person, owner: &SourceId, found: &AppUser) -> Result<(), StoreError> {
+        let Some(row) = self.baseline.user(owner)? else { return Ok(()) };
+        if self.rules.protected.covers(owner.as_str(), &[&row.sent, &row.echo]) {
+            return Ok(());
+        }
+        self.replaced.insert(owner.clone());
+        self.relinked.insert(person.ix, (owner.clone(), row.number));
+        self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
+        let action = Action::RelinkUser { from: owner.clone() };
+        let because = self.desired.because(person.ix);
+        let reason = format!("{because}; the account belonged to the record {owner}, which is gone");
+        self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
+        if !found.active {
+            self.activate(person, &found.id, because);
+        }
+        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id };
+        self.update(person, &before, "the account goes over to a new record");
+        Ok(())
+    }
+
     fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str) {
         self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
         let mapping = self.rules.mapping;
@@ -238,6 +267,10 @@ impl Draft<'_> {
             Leaving::Unassigned(why) => (self.rules.on_unassigned, *why),
             Leaving::Deleted => (self.rules.on_deleted, "the directory says this person is gone"),
         };
+        let unassigned = matches!(why, Leaving::Unassigned(_));
+        if unassigned && row.provenance == Provenance::Adopted && self.rules.adopted == Adopted::Keep {
+            return Left::Nothing;
+        }
         let active = row.active != Some(false);
         let effect = self.rules.profile.users.delete_effect;
         let deletes = fate == Fate::Delete
@@ -253,28 +286,28 @@ impl Draft<'_> {
         if deletes && !ripe {
             self.unsettled.insert(ObjectRef::User(id.clone()));
         }
-        let operation = |action, blocked| Operation {
+        let operation = |action| Operation {
             lane,
             object: ObjectRef::User(id.clone()),
             app_id: Some(row.app_id.clone()),
             name: row_name(row, id),
             action,
             reason: reason.to_owned(),
-            blocked,
+            blocked: None,
         };
+        // Where a deletion is for ever it waits for somebody; access ends before that.
         if deletes && ripe && effect != DeleteEffect::Irreversible {
             self.leaves_groups(row, effect != DeleteEffect::Deactivates);
-            self.push(operation(Action::DeleteUser { active }, None));
+            self.push(operation(Action::DeleteUser { active }));
             return Left::Something;
         }
         if active && fate != Fate::Nothing {
             let gone = self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
             self.leaves_groups(row, gone);
-            self.push(operation(Action::DeactivateUser, None));
+            self.push(operation(Action::DeactivateUser));
         }
         if deletes && ripe {
-            let why = "in this app a deleted person can never have an account again".to_owned();
-            self.push(operation(Action::DeleteUser { active: false }, Some(Blocked::Held(why))));
+            self.push(operation(Action::DeleteUser { active: false }));
         }
         match deletes || (active && fate != Fate::Nothing) {
             true => Left::Something,

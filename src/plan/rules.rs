@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::SignedDuration;
 
 use crate::config::profile::{ClearStyle, GroupSupport, Profile};
-use crate::config::tenant::{AdoptGroups, Fate, GroupFate, OnImmutableChange, Push};
+use crate::config::tenant::{AdoptGroups, Adopted, Fate, GroupFate, OnImmutableChange, Push};
 use crate::mapping::Mapping;
 use crate::model::{Attributes, Path, fold};
 
@@ -25,6 +25,8 @@ pub struct Rules<'a> {
     pub delete_after: Option<SignedDuration>,
     /// What a change of an immutable attribute leads to.
     pub on_immutable_change: OnImmutableChange,
+    /// What becomes of adopted people who are no longer assigned.
+    pub adopted: Adopted,
     /// Whether groups are managed (J7, J14).
     pub manage_groups: bool,
     /// Whether empty groups are created (J8).
@@ -115,22 +117,13 @@ impl Lists {
 
     /// The first attribute that the app requires and that has no value.
     pub(super) fn missing(&self, attributes: &Attributes) -> Option<&Path> {
-        let has = |required: &Path| attributes.iter().any(|(path, _)| covers(required, path));
+        let has = |required: &Path| attributes.iter().any(|(path, _)| required.covers(path));
         self.required.iter().find(|required| !has(required))
     }
 }
 
 fn is_listed(list: &[Path], path: &Path) -> bool {
-    list.iter().any(|listed| covers(listed, path))
-}
-
-/// `emails` covers `emails[type eq "work"].value`, `name` covers `name.givenName`.
-fn covers(listed: &Path, path: &Path) -> bool {
-    let (listed, path) = (listed.parts(), path.parts());
-    listed.urn == path.urn
-        && listed.attribute == path.attribute
-        && listed.element_type.is_none_or(|kind| Some(kind) == path.element_type)
-        && listed.sub.is_none_or(|sub| Some(sub) == path.sub)
+    list.iter().any(|listed| listed.covers(path))
 }
 
 /// People who are never touched, whatever the directory says: user names, e-mails or directory ids.

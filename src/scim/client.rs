@@ -107,6 +107,7 @@ pub(super) enum Endpoint {
     Users,
     Groups,
     ServiceProviderConfig,
+    Me,
 }
 
 /// One request, in SCIM's terms.
@@ -277,6 +278,7 @@ impl App {
             Endpoint::Users => &transport.users_path,
             Endpoint::Groups => &transport.groups_path,
             Endpoint::ServiceProviderConfig => &transport.spc_path,
+            Endpoint::Me => "/Me",
         }
     }
 

@@ -155,6 +155,7 @@ impl<'a> Walk<'a> {
             Endpoint::Users => "/Users",
             Endpoint::Groups => "/Groups",
             Endpoint::ServiceProviderConfig => "/ServiceProviderConfig",
+            Endpoint::Me => "/Me",
         }
     }
 

@@ -62,6 +62,17 @@ impl AppRead for App {
         self.one(Endpoint::Groups, id).await?.map(|resource| self.group(&resource)).transpose()
     }
 
+    async fn own_account(&self) -> Option<AppId> {
+        // An optional address: whatever it answers but an account, it does not tell.
+        match self.read(&Call::get(Endpoint::Me), 1).await {
+            Ok(answer) => answer.body.and_then(|body| json::text(&body, "id")).map(AppId::new),
+            Err(error) => {
+                tracing::debug!(%error, "the app does not say whose token this is");
+                None
+            }
+        }
+    }
+
     fn stats(&self) -> CallStats {
         self.stats_now()
     }

@@ -166,6 +166,9 @@ pub trait AppRead: Send + Sync {
     /// One group by app id, with members if the app shows them; `None` for 404.
     async fn get_group(&self, id: &AppId) -> Result<Option<AppGroup>, CallError>;
 
+    /// The account that the token belongs to (`/Me`, RFC 7644 §3.11). `None` where the app does not tell: most don't.
+    async fn own_account(&self) -> Option<AppId>;
+
     /// Calls made so far, of both kinds.
     fn stats(&self) -> CallStats;
 }

@@ -112,6 +112,8 @@ pub(crate) struct Manners {
     pub(crate) members_per_call: usize,
     pub(crate) inactive_effect: InactiveEffect,
     pub(crate) delete_effect: DeleteEffect,
+    /// The account the token belongs to, if the app tells.
+    pub(crate) own_account: Option<AppId>,
     /// Members that make every call fail in which they stand: user names.
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
@@ -126,6 +128,7 @@ impl Default for Manners {
             members_per_call: 50,
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
+            own_account: None,
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
         }
@@ -500,6 +503,10 @@ impl AppRead for SimApp {
             Ok(found)
         })
         .await
+    }
+
+    async fn own_account(&self) -> Option<AppId> {
+        self.inner().manners.own_account.clone()
     }
 
     fn stats(&self) -> CallStats {

@@ -26,7 +26,7 @@ use crate::cycle::{Ask, CycleError, Job, Report, cycle};
 use crate::guard::Limits;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Baseline, MemoryStore, State, Trigger};
+use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
 
 /// A clock that moves only when told to.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl World {
     /// Changes the tenant's file; whoever was in step is compared anew.
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Tenant)) {
         change(&mut self.tenant);
-        self.tenant.settings_hash += 1;
+        self.tenant.settings.all += 1;
     }
 
     /// Changes the guard's limits, which decide over no person: whoever is in step stays so.
@@ -107,6 +107,20 @@ impl World {
     /// Who counts against the rolling budget.
     pub(crate) fn spent_budget(&self) -> BTreeSet<String> {
         self.store.lost_since(Timestamp::UNIX_EPOCH).unwrap().into_iter().map(|lost| lost.user.to_string()).collect()
+    }
+
+    /// Somebody approves what is held now.
+    pub(crate) fn approve(&self) {
+        self.decide(Verdict::Approve);
+    }
+
+    /// Somebody decides on what is held now; the word counts for a day.
+    pub(crate) fn decide(&self, verdict: Verdict) {
+        let plan = self.store.held().unwrap().plan;
+        let (at, by) = (self.clock.now(), "ann".to_owned());
+        let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
+        let reason = "as discussed".to_owned();
+        self.store.decide(Decision { plan, verdict, by, reason, at, expires, noted: false });
     }
 
     /// Forgets everything, as when the state folder is lost.
@@ -134,7 +148,7 @@ impl World {
                 cap: Duration::from_secs(60),
                 breaker_failures: self.tenant.breaker_failures,
             },
-            settings_hash: self.tenant.settings_hash,
+            settings: self.tenant.settings,
             clock: &*self.clock,
             progress: &progress,
             stop: &self.stop,

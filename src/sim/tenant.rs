@@ -1,18 +1,21 @@
 //! What the operator of the simulated tenant wrote, with the contract's defaults and without a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use crate::config::profile::Profile;
-use crate::config::tenant::{AdoptGroups, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push};
+use crate::config::tenant::{
+    AdoptGroups, Adopted, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push,
+};
 use crate::desired::{GroupMatch, Scope};
 use crate::guard::Limits;
 use crate::mapping::{KnownAttributes, Mapping};
 use crate::plan::{Protected, Rules};
 use crate::source::GroupRow;
+use crate::store::SettingsMark;
 
 /// Decides over a person by their record.
 type Filter = fn(&Map<String, Value>) -> Result<bool, String>;
@@ -38,7 +41,8 @@ pub(crate) struct Tenant {
     pub(crate) on_group_deleted: GroupFate,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) breaker_failures: u32,
-    pub(super) settings_hash: u64,
+    pub(crate) settings: SettingsMark,
+    pub(crate) adopted: Adopted,
 }
 
 impl Default for Tenant {
@@ -63,7 +67,8 @@ impl Default for Tenant {
             on_group_deleted: GroupFate::Delete,
             limits: Mutex::new(limits()),
             breaker_failures: 20,
-            settings_hash: 1,
+            settings: SettingsMark { all: 1, matching: 1, target: 1 },
+            adopted: Adopted::Manage,
         }
     }
 }
@@ -88,6 +93,7 @@ impl Tenant {
             on_deleted: self.on_deleted,
             delete_after: self.delete_after,
             on_immutable_change: self.on_immutable_change,
+            adopted: self.adopted,
             manage_groups: self.manage_groups,
             create_empty: self.create_empty,
             adopt_groups: self.adopt_groups,
@@ -118,7 +124,10 @@ pub(crate) fn limits() -> Limits {
         group_removals: table.group_removals,
         source_shrink: table.source_shrink,
         attribute_loss: table.attribute_loss,
+        rekey: table.rekey,
+        settings_change: table.settings_change,
         creates_per_day: table.creates_per_day,
+        ask_before: BTreeSet::new(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What we last knew the app to hold. Read by `plan`; written only by folding the journal.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::{FailureNote, RunSummary};
+use super::record::{FailureNote, RunSummary, SettingsMark};
 use crate::model::{AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
 
 /// A linked person.
@@ -116,6 +117,10 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError>;
 
+    /// How many members groups lost at or after an instant. Kept for eight days.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn reduced_since(&self, since: Timestamp) -> Result<BTreeMap<SourceId, u64>, StoreError>;
+
     /// How much is linked.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn counts(&self) -> Result<LinkCounts, StoreError>;
@@ -126,4 +131,7 @@ pub trait Baseline: Send + Sync {
 
     /// What the last accepted snapshot held; `None` before the first.
     fn last_counts(&self) -> Option<Counts>;
+
+    /// What the tenant file said in the last run that was not held for it; `None` before the first.
+    fn last_settings(&self) -> Option<SettingsMark>;
 }

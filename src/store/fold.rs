@@ -195,17 +195,27 @@ impl Fold {
     }
 
     fn run_ended(&mut self, rows: &dyn Rows, summary: &RunSummary) -> Result<(), RowsError> {
-        let before = keys::lost_from(summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN));
-        let mut after: Option<Vec<u8>> = None;
-        while let Some((key, _)) = rows.page(keys::LOST, after.as_deref(), 1)?.pop().filter(|(key, _)| *key < before) {
-            self.pending.insert(key.clone(), None);
-            after = Some(key);
-        }
+        let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
+        self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
+        self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
         let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
         for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
             self.pending.insert(key.clone(), None);
         }
         self.pending.insert(keys::run(&summary.run), Some(serde_json::to_vec(summary).map_err(unwritable)?));
+        Ok(())
+    }
+}
+
+impl Fold {
+    fn forget_before(&mut self, rows: &dyn Rows, prefix: &[u8], before: &[u8]) -> Result<(), RowsError> {
+        let mut after: Option<Vec<u8>> = None;
+        while let Some((key, _)) =
+            rows.page(prefix, after.as_deref(), 1)?.pop().filter(|(key, _)| key.as_slice() < before)
+        {
+            self.pending.insert(key.clone(), None);
+            after = Some(key);
+        }
         Ok(())
     }
 }
@@ -255,6 +265,7 @@ impl Step<'_> {
                     row.source_seen.clear(path);
                 }
             }),
+            Effect::UserRelinked { from, to } => self.relink_user(from, to),
             Effect::UserUnlinked { id } => self.unlink_user(id),
             Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
             Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
@@ -278,6 +289,16 @@ impl Step<'_> {
             Effect::AccessLost { user, at } => {
                 self.put(keys::lost(*at, user), Vec::new());
                 self.change_user(user, |row| row.inactive_since = row.inactive_since.or(Some(*at)))
+            }
+            Effect::AccessReduced { users, at } => {
+                users.iter().for_each(|user| self.put(keys::lost(*at, user), Vec::new()));
+                Ok(())
+            }
+            Effect::GroupReduced { group, members, at } => {
+                let key = keys::reduced(*at, group);
+                let before: u64 = get_json(self.get(&key)?.as_deref(), &key)?.unwrap_or_default();
+                self.put(key, serde_json::to_vec(&(before + members)).map_err(unwritable)?);
+                Ok(())
             }
         }
     }
@@ -323,6 +344,19 @@ impl Step<'_> {
         let inactive = &mut self.fold.meta.inactive;
         *inactive = (*inactive + u64::from(row.active == Some(false))).saturating_sub(u64::from(was_inactive));
         self.put(keys::user(id), encode_user(row)?);
+        Ok(())
+    }
+
+    /// The same row under another id. Somebody who has a link of their own keeps that one.
+    fn relink_user(&mut self, from: &SourceId, to: &SourceId) -> Result<(), RowsError> {
+        let Some(row) = self.user(from)? else { return Ok(()) };
+        if self.get(&keys::user(to))?.is_some() {
+            return Ok(());
+        }
+        self.delete(keys::user(from));
+        self.put(keys::number(row.number), to.as_str().into());
+        self.put(keys::app_user(&row.app_id), to.as_str().into());
+        self.put(keys::user(to), encode_user(UserRow { missed_since: None, ..row })?);
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 //! | `a/u/` app id, `a/g/` app id | the directory id linked to an app's object |
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
+//! | `k/` time, id | how many members a group lost then |
 //! | `r/` run | a run's summary |
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub(super) const GROUPS: &[u8] = b"g/";
 pub(super) const FAILED_USERS: &[u8] = b"f/u/";
 pub(super) const FAILED_GROUPS: &[u8] = b"f/g/";
 pub(super) const LOST: &[u8] = b"l/";
+pub(super) const REDUCED: &[u8] = b"k/";
 pub(super) const RUNS: &[u8] = b"r/";
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
@@ -95,6 +97,21 @@ pub(super) fn parse_lost(key: &[u8]) -> Option<(Timestamp, SourceId)> {
     let (time, id) = key.strip_prefix(LOST)?.split_first_chunk::<16>()?;
     let at = Timestamp::from_nanosecond(i128::from_be_bytes(*time) ^ i128::MIN).ok()?;
     Some((at, SourceId::from(std::str::from_utf8(id).ok()?)))
+}
+
+pub(super) fn reduced(at: Timestamp, group: &SourceId) -> Vec<u8> {
+    join(&[&reduced_from(at), group.as_str().as_bytes()])
+}
+
+/// The lowest key of a group's loss at or after an instant.
+pub(super) fn reduced_from(at: Timestamp) -> Vec<u8> {
+    join(&[REDUCED, &time(at)])
+}
+
+/// The group of a key made by [`reduced`].
+pub(super) fn parse_reduced(key: &[u8]) -> Option<SourceId> {
+    let (_, id) = key.strip_prefix(REDUCED)?.split_first_chunk::<16>()?;
+    Some(SourceId::from(std::str::from_utf8(id).ok()?))
 }
 
 pub(super) fn run(run: &RunId) -> Vec<u8> {

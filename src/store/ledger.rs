@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::baseline::Baseline;
+use super::decisions::{Decision, HeldPlan};
 use super::error::{Notice, StoreError};
 use super::index::{Index, IndexDraft};
 use super::record::{Effect, Intent, OutcomeResult, RunSummary, Trigger};
@@ -59,6 +60,10 @@ pub trait Ledger: Send + Sync {
     /// The app was looked through: adopt-only ends. On the disk when it returns.
     async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
 
+    /// Takes notice of what somebody decided about a held plan: the journal gets it, and an approval is used up by this. Both are
+    /// on the disk when it returns.
+    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError>;
+
     /// A run ended. Journal and cache are on the disk when it returns.
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError>;
 }
@@ -70,6 +75,18 @@ pub trait View: Baseline {
 
     /// Intents without an outcome, oldest first.
     fn open_intents(&self) -> Vec<OpenIntent>;
+
+    /// Whether there is an approval that still counts, for whatever plan.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn is_approval_waiting(&self) -> Result<bool, StoreError>;
+
+    /// What somebody decided about a held plan, if that still counts.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError>;
 
     /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
     /// `None` means "compare everything with the rows".
@@ -83,6 +100,12 @@ pub trait State: View + Ledger {
     /// # Errors
     /// When it could not be written. The state is whole without it.
     fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError>;
+
+    /// Shows what waits for a decision, or that nothing does. Decisions about anything else are forgotten.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError>;
 
     /// What was found and mended since the last call.
     fn take_notices(&self) -> Vec<Notice>;

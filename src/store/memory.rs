@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::decisions::{Decision, HeldPlan, Verdict};
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::index::{Index, IndexDraft, Mark};
@@ -28,6 +29,8 @@ struct Inner {
     tail: Tail,
     records: Vec<Record>,
     index: Option<(Mark, u64, Index)>,
+    held: Option<HeldPlan>,
+    decision: Option<Decision>,
 }
 
 impl MemoryStore {
@@ -38,7 +41,14 @@ impl MemoryStore {
     pub fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let rows = MemoryRows::default();
         let fold = Fold::resume(&rows)?;
-        let inner = Mutex::new(Inner { fold, tail: Tail::default(), records: Vec::new(), index: None });
+        let inner = Mutex::new(Inner {
+            fold,
+            tail: Tail::default(),
+            records: Vec::new(),
+            index: None,
+            held: None,
+            decision: None,
+        });
         let store = Self { rows, clock, inner };
         store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
         Ok(store)
@@ -47,6 +57,16 @@ impl MemoryStore {
     /// Everything that was written, oldest first.
     pub fn records(&self) -> Vec<Record> {
         self.inner().records.clone()
+    }
+
+    /// What waits for a decision.
+    pub fn held(&self) -> Option<HeldPlan> {
+        self.inner().held.clone()
+    }
+
+    /// Somebody decides.
+    pub fn decide(&self, decision: Decision) {
+        self.inner().decision = Some(decision);
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -102,6 +122,13 @@ impl Ledger for MemoryStore {
         self.append(Event::Trusted { run: run.clone(), reason: reason.to_owned() }).map(drop)
     }
 
+    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError> {
+        self.append(Event::Decided { run: run.clone(), decision: Box::new(decision.clone()) })?;
+        let rejected = decision.verdict == Verdict::Reject;
+        self.inner().decision = rejected.then(|| Decision { noted: true, ..decision.clone() });
+        Ok(())
+    }
+
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
         self.append(Event::RunEnded(Box::new(summary))).map(drop)
     }
@@ -114,6 +141,19 @@ impl View for MemoryStore {
 
     fn open_intents(&self) -> Vec<OpenIntent> {
         self.inner().tail.open_intents()
+    }
+
+    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let inner = self.inner();
+        let decision = inner.decision.as_ref();
+        Ok(decision.is_some_and(|decision| decision.verdict == Verdict::Approve && decision.expires > now))
+    }
+
+    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
+        let now = self.clock.now();
+        let found = self.inner().decision.clone();
+        Ok(found.filter(|decision| decision.plan == plan && decision.expires > now))
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
@@ -134,6 +174,16 @@ impl State for MemoryStore {
         let mark = inner.tail.mark();
         inner.index = mark.zip(draft.into_index()).map(|(mark, index)| (mark, settings_hash, index));
         Ok(inner.index.is_some())
+    }
+
+    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let plan = held.map(|held| &held.plan);
+        if inner.decision.as_ref().map(|decision| &decision.plan) != plan {
+            inner.decision = None;
+        }
+        inner.held = held.cloned();
+        Ok(())
     }
 
     fn take_notices(&self) -> Vec<Notice> {

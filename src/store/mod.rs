@@ -10,6 +10,7 @@
 mod audit;
 mod baseline;
 mod cache;
+mod decisions;
 mod disk;
 mod error;
 mod fold;
@@ -37,11 +38,14 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use memory::MemoryStore;
-pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};
+pub use record::{
+    Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
+};
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::decisions::Decision;
 use crate::model::{AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId};
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
@@ -68,6 +69,13 @@ pub enum Event {
         /// What was seen.
         why: String,
     },
+    /// Somebody decided on a held plan. An approval is used up by this: it was good for one run.
+    Decided {
+        /// The run that took notice.
+        run: RunId,
+        /// What was decided.
+        decision: Box<Decision>,
+    },
     /// Every linked or linkable object was looked up in the app: adopt-only ends.
     Trusted {
         /// The run.
@@ -119,6 +127,20 @@ pub struct Continued {
     pub counts: Option<Counts>,
     /// Objects set aside; `None` if there are too many to say here.
     pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
+    /// What the tenant file said in the last run that was not held for it.
+    #[serde(default)]
+    pub settings: Option<SettingsMark>,
+}
+
+/// Fingerprints of what the operator wrote. Another one means that the file was edited since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsMark {
+    /// Everything that decides over people.
+    pub all: u64,
+    /// By which values people are matched, and what gives these values.
+    pub matching: u64,
+    /// Which app it is.
+    pub target: u64,
 }
 
 /// Who started a run.
@@ -192,6 +214,13 @@ pub enum Effect {
         #[serde(default)]
         gone: Vec<Path>,
     },
+    /// The directory made a person anew: the link, with all that is known of the account, goes over to the new id.
+    UserRelinked {
+        /// The id that is gone.
+        from: SourceId,
+        /// The id that takes its place.
+        to: SourceId,
+    },
     /// The account is gone or no longer ours.
     UserUnlinked {
         /// The directory's id.
@@ -234,6 +263,15 @@ pub enum Effect {
         /// Directory ids of people.
         users: Vec<SourceId>,
     },
+    /// Of a group, so many members were taken: counts against its own rolling limit.
+    GroupReduced {
+        /// The group's directory id.
+        group: SourceId,
+        /// How many.
+        members: u64,
+        /// When.
+        at: Timestamp,
+    },
     /// An object could not be brought in step.
     Failed {
         /// Whose.
@@ -257,6 +295,13 @@ pub enum Effect {
     AccessLost {
         /// Whose.
         user: SourceId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The account stays, but its last group, a deleted group or a role went: counts against the rolling budget as well.
+    AccessReduced {
+        /// Whose.
+        users: Vec<SourceId>,
         /// When.
         at: Timestamp,
     },
@@ -300,6 +345,9 @@ pub struct RunSummary {
     /// What the accepted snapshot held; `None` if none was accepted.
     #[serde(default)]
     pub counts: Option<Counts>,
+    /// What the tenant file said, unless the run was held for that.
+    #[serde(default)]
+    pub settings: Option<SettingsMark>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::baseline::Baseline;
 use super::cache::Cache;
+use super::decisions::{self, Decision, HeldPlan, Verdict};
 use super::error::{Notice, StoreError};
 use super::index::{self, Index, IndexDraft};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
@@ -20,7 +21,7 @@ use super::tail::Tail;
 use super::view::HasRows;
 use super::writer::{Until, Writer};
 use super::{FORMAT, chunks, disk};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::model::RunId;
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
@@ -181,6 +182,15 @@ impl Ledger for Store {
         self.append(event, Until::OnDisk).await.map(drop)
     }
 
+    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError> {
+        let event = Event::Decided { run: run.clone(), decision: Box::new(decision.clone()) };
+        self.append(event, Until::OnDisk).await?;
+        match decision.verdict {
+            Verdict::Approve => decisions::use_up(&self.folder, &decision.plan),
+            Verdict::Reject => decisions::decide(&self.folder, &Decision { noted: true, ..decision.clone() }),
+        }
+    }
+
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
         self.append(Event::RunEnded(Box::new(summary.clone())), Until::OnDisk).await?;
         self.cache.flush();
@@ -195,6 +205,14 @@ impl View for Store {
 
     fn open_intents(&self) -> Vec<OpenIntent> {
         self.tail().open_intents()
+    }
+
+    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
+        decisions::is_approval_waiting(&self.folder, self.clock.now())
+    }
+
+    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
+        decisions::decision(&self.folder, plan, self.clock.now())
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
@@ -217,6 +235,11 @@ impl State for Store {
         Ok(true)
     }
 
+    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+        decisions::write_held(&self.folder, held)?;
+        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()))
+    }
+
     fn take_notices(&self) -> Vec<Notice> {
         self.cache.take_notices()
     }
@@ -236,6 +259,14 @@ impl View for ReadStore {
     /// Those of a run that is under way are among them.
     fn open_intents(&self) -> Vec<OpenIntent> {
         self.tail.open_intents()
+    }
+
+    fn is_approval_waiting(&self) -> Result<bool, StoreError> {
+        decisions::is_approval_waiting(&self.folder, SystemClock.now())
+    }
+
+    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
+        decisions::decision(&self.folder, plan, SystemClock.now())
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {

@@ -72,6 +72,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         calls: 1,
         created: 0,
         note: String::new(),
+        settings: None,
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),
         ended: at(ended),

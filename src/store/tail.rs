@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
-use super::record::{Continued, Effect, Event, FailureNote, Record};
+use super::record::{Continued, Effect, Event, FailureNote, Record, SettingsMark};
 use crate::model::{Counts, ObjectRef};
 
 /// More failures than this are left to the rows.
@@ -25,6 +25,8 @@ pub(super) struct Tail {
     pub(super) open: BTreeMap<u64, Option<OpenIntent>>,
     /// What the last accepted snapshot held.
     pub(super) counts: Option<Counts>,
+    /// What the tenant file said in the last run that was not held for it.
+    pub(super) settings: Option<SettingsMark>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
     failed: Option<BTreeMap<ObjectRef, FailureNote>>,
 }
@@ -38,6 +40,7 @@ impl Default for Tail {
             mutated: (0, String::new()),
             open: BTreeMap::new(),
             counts: None,
+            settings: None,
             failed: Some(BTreeMap::new()),
         }
     }
@@ -60,9 +63,12 @@ impl Tail {
                 self.mutate(effects);
             }
             Event::Noted { effects, .. } => self.mutate(effects),
-            Event::RunEnded(summary) => self.counts = summary.counts.or(self.counts),
+            Event::RunEnded(summary) => {
+                self.counts = summary.counts.or(self.counts);
+                self.settings = summary.settings.or(self.settings);
+            }
             Event::Continued(before) => self.continue_from(before),
-            Event::RunStarted { .. } => {}
+            Event::RunStarted { .. } | Event::Decided { .. } => {}
         }
     }
 
@@ -88,6 +94,7 @@ impl Tail {
         self.adopt_only.clone_from(&before.adopt_only);
         self.mutated = (before.mutated, before.mutated_hash.clone());
         self.counts = before.counts;
+        self.settings = before.settings;
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -103,6 +110,7 @@ impl Tail {
             mutated_hash: self.mutated.1.clone(),
             open: self.open.keys().copied().collect(),
             counts: self.counts,
+            settings: self.settings,
             failed: self.failures(),
         }
     }

@@ -1,5 +1,6 @@
 //! Rows read as people and groups: what [`Baseline`] answers, whatever the rows lie in.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
 use super::numbers::BLOCK_SIZE;
-use super::record::{FailureNote, RunSummary};
+use super::record::{FailureNote, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
 use crate::model::{AppId, Counts, ObjectRef, SourceId, UserNumber};
@@ -161,6 +162,19 @@ impl<S: HasRows> Baseline for S {
         })
     }
 
+    fn reduced_since(&self, since: Timestamp) -> Result<BTreeMap<SourceId, u64>, StoreError> {
+        let mut all = BTreeMap::new();
+        let each = collect(self, keys::REDUCED, Some(keys::reduced_from(since)), |key, value| {
+            let group = keys::parse_reduced(key).ok_or_else(|| damaged(key))?;
+            let members: u64 = get_json(Some(value), key)?.ok_or_else(|| damaged(key))?;
+            Ok((group, members))
+        })?;
+        for (group, members) in each {
+            *all.entry(group).or_default() += members;
+        }
+        Ok(all)
+    }
+
     fn counts(&self) -> Result<LinkCounts, StoreError> {
         self.with_rows(|rows| Ok(Meta::read(rows)?.counts()))
     }
@@ -176,5 +190,9 @@ impl<S: HasRows> Baseline for S {
 
     fn last_counts(&self) -> Option<Counts> {
         self.with_tail(|tail| tail.counts)
+    }
+
+    fn last_settings(&self) -> Option<SettingsMark> {
+        self.with_tail(|tail| tail.settings)
     }
 }

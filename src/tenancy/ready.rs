@@ -52,7 +52,10 @@ pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagno
     let known = known(&document, found);
     let expressions = expressions::compile(&document, &known, found);
     let profile = profile(&document, file.as_ref(), found);
-    let (Some(mut file), Some(expressions), Some(profile)) = (file, expressions, profile) else { return None };
+    let (Some(mut file), Some(expressions), Some(mut profile)) = (file, expressions, profile) else { return None };
+    if let Some(listed) = &file.users.r#match {
+        profile.read.user_match.clone_from(listed);
+    }
     fit::check(&document, &file, &profile, &expressions.mapping, found);
     if found.iter().any(Diagnostic::is_error) {
         return None;

@@ -11,19 +11,19 @@ use crate::support::rosterd::{Rosterd, Running};
 const TOKEN: &str = "canary-3f9c1d77a2";
 
 /// An installation with a directory file, an embedded app and a proxy between.
-struct Desk {
-    rosterd: Rosterd,
+pub(crate) struct Desk {
+    pub(crate) rosterd: Rosterd,
     _app: Running,
     base_url: String,
-    proxy: Proxy,
+    pub(crate) proxy: Proxy,
     people: PathBuf,
 }
 
-fn person(id: &str, name: &str) -> Value {
+pub(crate) fn person(id: &str, name: &str) -> Value {
     json!({"id": id, "userName": name, "email": format!("{name}@acme.test"), "givenName": name, "familyName": "Test", "displayName": name})
 }
 
-fn company() -> Value {
+pub(crate) fn company() -> Value {
     json!({
         "users": [person("p1", "ann"), person("p2", "bob"), person("p3", "cid"), person("p4", "dee")],
         "groups": [{"id": "g1", "name": "Staff", "members": ["p1", "p2", "p3"]}, {"id": "g2", "name": "Empty", "members": []}],
@@ -31,7 +31,7 @@ fn company() -> Value {
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_app(&[])
     }
 
@@ -66,11 +66,11 @@ impl Desk {
         );
     }
 
-    fn directory(&self, document: &Value) {
+    pub(crate) fn directory(&self, document: &Value) {
         std::fs::write(&self.people, document.to_string()).unwrap();
     }
 
-    fn sync(&self, code: i32) -> Value {
+    pub(crate) fn sync(&self, code: i32) -> Value {
         let run = self.rosterd.run(&["sync", "acme", "--format", "json"]);
         run.expect_code(code);
         run.json()

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod approvals;
 mod cli;
 mod docs;
 mod ldap;

@@ -236,7 +236,15 @@ async fn s12_a_group_made_anew_under_the_old_name_is_neither_deleted_nor_doubled
     });
     let report = world.sync().await;
     assert_eq!(world.app.writes(), [""; 0]);
-    assert_eq!(held(&report), ["create_group north", "delete_group north"]);
+    assert_eq!(holds(&report), ["relink"]);
+    assert_eq!(held(&report), ["relink_group north", "add_members north"]);
+    world.approve();
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["add_members north"], "the app's group is the new one's now");
+    world.edit(|dir| dir.part("north2", "cy"));
+    world.sync().await;
+    assert_eq!(world.app.writes(), ["remove_members north"]);
+    world.assert_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod adopting;
 mod attributes;
 mod crashing;
+mod deciding;
 mod failing;
 mod first;
 mod groups;
