@@ -297,8 +297,8 @@ pub struct Read {
     pub exclude_members_on_look_up: bool,
     /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
     pub members_readable: bool,
-    /// Whether to ask the app, before anybody loses an account, to whom the token belongs (`/Me`, RFC 7644 §3.11). An app that
-    /// has no such address answers 404 or 501, and that is all.
+    /// Whether to ask the app, in a tenant's first run, to whom the token belongs (`/Me`, RFC 7644 §3.11): that account is never
+    /// shut. An app that has no such address answers 404 or 501, and that is all.
     pub own_account: bool,
     /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).
     #[schemars(schema_with = "attributes")]

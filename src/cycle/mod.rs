@@ -23,7 +23,7 @@ use crate::config::profile::DeleteEffect;
 use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
-use crate::model::{AppId, ObjectRef, Op, Path, RunId, SourceId, TenantName};
+use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
@@ -95,6 +95,9 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     }
     let survey = job.survey(&desired, &links, ask)?;
     let answers = observe::observe(job, &desired, &survey).await?;
+    if !survey.newcomers.is_empty() {
+        job.ask_own_account(&run).await?;
+    }
     let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, &early.failed, started)?;
     let plan = match ask.only {
         Some(person) => plan.only(person),
@@ -106,7 +109,7 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let facts = Facts {
         strangers: survey.newcomers.len() as u64,
         missing: survey.absent.len() as u64,
-        ..job.facts(&desired, &plan).await?
+        ..job.facts(&desired, &plan)?
     };
     let cleared = job.judge(plan, &facts, &mut report).await?;
     report.set_aside = survey.waiting.len() as u64;
@@ -167,7 +170,7 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(Early::default());
         }
-        let facts = self.facts(desired, &plan).await?;
+        let facts = self.facts(desired, &plan)?;
         let plan = guard::check(plan, &facts, &self.limits).into_allowed();
         // Judged once more as a plan of its own: only what the guard has cleared can be applied.
         let cleared = guard::check(plan, &facts, &self.limits);
@@ -184,7 +187,7 @@ impl Job<'_> {
     }
 
     /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
-    async fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
+    fn facts(&self, desired: &Desired<'_>, plan: &Plan) -> Result<Facts, StoreError> {
         let reading = Facts {
             before: self.state.last_counts(),
             now: desired.snapshot.counts(),
@@ -209,7 +212,7 @@ impl Job<'_> {
                 Health::AdoptOnly { reason } => Some(reason),
             },
             failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
-            own_account: self.own_account(plan).await,
+            own_account: self.state.own_account()?.flatten(),
             access: apply::access(profile),
             delete_is_final: profile.users.delete_effect == DeleteEffect::Irreversible,
             ..reading
@@ -227,13 +230,14 @@ impl Job<'_> {
         }
     }
 
-    /// To whom the token belongs; asked only before somebody loses an account.
-    async fn own_account(&self, plan: &Plan) -> Option<AppId> {
-        let ends = |operation: &Operation| matches!(operation.op(), Op::DeactivateUser | Op::DeleteUser);
-        match self.rules.profile.read.own_account && plan.operations.iter().any(ends) {
-            true => self.app.own_account().await,
-            false => None,
+    /// Asks once to whom the token belongs, in a run that asks the app about people anyway.
+    async fn ask_own_account(&self, run: &RunId) -> Result<(), StoreError> {
+        let Some(ledger) = self.ledger.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
+        if self.state.own_account()?.is_some() {
+            return Ok(());
         }
+        let app_id = self.app.own_account().await;
+        ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await
     }
 
     /// The guard's word on a plan, and somebody's decision if it holds.

@@ -121,6 +121,10 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn reduced_since(&self, since: Timestamp) -> Result<BTreeMap<SourceId, u64>, StoreError>;
 
+    /// The account that the token belongs to: `None` while the app was not asked, `Some(None)` where it does not tell.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn own_account(&self) -> Result<Option<Option<AppId>>, StoreError>;
+
     /// How much is linked.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn counts(&self) -> Result<LinkCounts, StoreError>;

@@ -286,6 +286,10 @@ impl Step<'_> {
             Effect::Missed { object: ObjectRef::Group(id), since } => {
                 self.change_group(id, |row| row.missed_since = *since)
             }
+            Effect::OwnAccount { app_id } => {
+                self.put(keys::OWN.to_vec(), serde_json::to_vec(app_id).map_err(unwritable)?);
+                Ok(())
+            }
             Effect::AccessLost { user, at } => {
                 self.put(keys::lost(*at, user), Vec::new());
                 self.change_user(user, |row| row.inactive_since = row.inactive_since.or(Some(*at)))

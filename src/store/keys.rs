@@ -12,6 +12,7 @@
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
+//! | `own` | the account that the token belongs to |
 //! | `r/` run | a run's summary |
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
 
 pub(super) const META: &[u8] = b"meta";
+pub(super) const OWN: &[u8] = b"own";
 pub(super) const USERS: &[u8] = b"u/";
 pub(super) const GROUPS: &[u8] = b"g/";
 pub(super) const FAILED_USERS: &[u8] = b"f/u/";

@@ -291,6 +291,11 @@ pub enum Effect {
         /// Since when.
         since: Option<Timestamp>,
     },
+    /// The app told, or did not tell, to whom the token belongs.
+    OwnAccount {
+        /// The account.
+        app_id: Option<AppId>,
+    },
     /// Access ended: counts against the rolling budget.
     AccessLost {
         /// Whose.

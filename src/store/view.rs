@@ -175,6 +175,10 @@ impl<S: HasRows> Baseline for S {
         Ok(all)
     }
 
+    fn own_account(&self) -> Result<Option<Option<AppId>>, StoreError> {
+        self.with_rows(|rows| get_json(rows.get(keys::OWN)?.as_deref(), keys::OWN))
+    }
+
     fn counts(&self) -> Result<LinkCounts, StoreError> {
         self.with_rows(|rows| Ok(Meta::read(rows)?.counts()))
     }

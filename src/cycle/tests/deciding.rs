@@ -275,9 +275,11 @@ async fn i3_the_name_of_somebody_still_there_is_a_conflict_no_approval_settles()
 
 #[tokio::test(start_paused = true)]
 async fn i2_the_account_of_the_token_is_never_shut() {
-    let world = synced(crowd(5)).await;
-    let (account, _) = world.app.account("u03@x.test").unwrap();
+    let world = World::new(crowd(5));
+    let account = world.app.has_user("u03@x.test", true);
     world.app.behave(|app| app.own_account = Some(AppId::new(account)));
+    world.sync().await;
+    world.assert_quiet().await;
     suspend(&world, 2..4);
     let report = world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate u02@x.test"]);
