@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::config::profile::Profile;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::SecretRef;
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
@@ -155,7 +153,7 @@ impl Engine {
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
-            repeat: repeat(&tenant.profile),
+            repeat: Repeat::from(&tenant.profile.pace),
             settings_hash: self.settings_hash(),
             clock: self.clock.as_ref(),
             progress,
@@ -247,15 +245,6 @@ impl Engine {
             tenant.profile
         );
         xxh3_64(text.as_bytes())
-    }
-}
-
-fn repeat(profile: &Profile) -> Repeat {
-    Repeat {
-        attempts: profile.pace.attempts.max(1),
-        base: Duration::from_millis(profile.pace.backoff_base_ms),
-        cap: Duration::from_millis(profile.pace.backoff_cap_ms),
-        breaker_failures: profile.pace.breaker_failures.max(1),
     }
 }
 

@@ -70,8 +70,8 @@ pub struct Outcome {
     pub results: Vec<OpResult>,
     /// Why it ended early.
     pub stop: Option<Stop>,
-    /// Whether an object was found to be gone from the app: its link ended.
-    pub lost_links: bool,
+    /// Whether links ended or began that no operation stands for: an object was gone from the app, or there all along.
+    pub links_differ: bool,
 }
 
 /// Judges absences again, just before they are acted on.
@@ -117,7 +117,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         failures: run.state.failures()?.into_iter().collect(),
         failed_now: Mutex::new(HashSet::new()),
         waiting_for_accounts: people_held_back(cleared),
-        lost_links: AtomicBool::new(false),
+        links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
         halt: run.stop.child_token(),
         server_failures: AtomicU32::new(0),
@@ -146,7 +146,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.station(operations, &due, &mut results).await?;
     }
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Outcome { results, stop, lost_links: worker.lost_links.into_inner() })
+    Ok(Outcome { results, stop, links_differ: worker.links_differ.into_inner() })
 }
 
 /// People whose accounts are planned and held: groups wait for them without having failed.
@@ -175,7 +175,7 @@ struct Worker<'a> {
     /// What this run set aside.
     failed_now: Mutex<HashSet<ObjectRef>>,
     waiting_for_accounts: HashSet<SourceId>,
-    lost_links: AtomicBool,
+    links_differ: AtomicBool,
     stopped: Mutex<Option<Stop>>,
     /// Set with `stopped` or `broken`: nobody sleeps on after the end.
     halt: CancellationToken,
@@ -327,7 +327,7 @@ impl Worker<'_> {
 
     /// The end of a link that leads nowhere: the next run looks the object up and makes it anew.
     fn unlinked(&self, object: &ObjectRef) -> Effect {
-        self.lost_links.store(true, Ordering::Relaxed);
+        self.links_differ.store(true, Ordering::Relaxed);
         match object {
             ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
             ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },

@@ -53,7 +53,7 @@ pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Out
         Action::DeactivateUser => job.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource,
         _ => false,
     };
-    outcome.lost_links
+    outcome.links_differ
         || (job.rules.maps_manager() && done(cleared, outcome).any(|operation| deletes(&operation.action)))
 }
 

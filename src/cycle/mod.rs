@@ -222,7 +222,7 @@ impl Job<'_> {
     ) -> Result<Outcome, StoreError> {
         let plan: &Plan = cleared.plan();
         if plan.operations.is_empty() && plan.missed.is_empty() {
-            return Ok(Outcome { results: Vec::new(), stop: None, lost_links: false });
+            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
         }
         ledger.run_started(run, trigger, &plan.hash).await?;
         self.note_missed(ledger, plan, run).await?;

@@ -112,6 +112,8 @@ pub(crate) struct Manners {
     pub(crate) members_per_call: usize,
     pub(crate) inactive_effect: InactiveEffect,
     pub(crate) delete_effect: DeleteEffect,
+    /// Accounts that look-ups miss until the app refused to make them again: user names.
+    pub(crate) unseen: BTreeSet<String>,
     /// Members that make every call fail in which they stand: user names.
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
@@ -126,6 +128,7 @@ impl Default for Manners {
             members_per_call: 50,
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
+            unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
         }
@@ -379,7 +382,8 @@ impl Inner {
     }
 
     fn is_hidden(&self, account: &Account) -> bool {
-        self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active
+        (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
+            || self.manners.unseen.contains(account.name())
     }
 
     fn look_up_user(&self, keys: &UserKeys) -> Match<AppUser> {
@@ -513,6 +517,7 @@ impl AppWrite for SimApp {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
             if inner.name_is_taken(&name, None) {
+                inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
                 return Err(error("create_user", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("a");

@@ -24,6 +24,7 @@ use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
 use crate::guard::Limits;
+use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::store::{Baseline, MemoryStore, State, Trigger};
@@ -130,8 +131,7 @@ impl World {
             in_flight: 4,
             repeat: Repeat {
                 attempts: 3,
-                base: Duration::from_millis(500),
-                cap: Duration::from_secs(60),
+                backoff: Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(60) },
                 breaker_failures: self.tenant.breaker_failures,
             },
             settings_hash: self.tenant.settings_hash,
