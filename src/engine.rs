@@ -17,13 +17,16 @@ use crate::cycle::{Ask, CycleError, Job, Report, cycle};
 use crate::desired::Scope;
 use crate::guard::Limits;
 use crate::http::{Secret, SetupError};
+use crate::model::TenantName;
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite, pacer};
 use crate::source::file::FileSource;
 use crate::source::ldap::LdapSource;
 use crate::source::{GroupRow, Source, SourceError};
-use crate::store::{MemoryStore, Notice, ReadStore, State, Store, StoreError, Trigger, View};
+use crate::store::{
+    Mark, MemoryStore, Notice, ReadStore, Sign, State, Store, StoreError, Trigger, View, mark_path, read_mark,
+};
 use crate::tenancy::Tenant;
 
 /// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
@@ -66,6 +69,24 @@ pub enum EngineError {
     /// The cycle.
     #[error(transparent)]
     Cycle(#[from] CycleError),
+    /// Somebody asked that nothing be sent.
+    #[error("{tenant} is paused {mark}; nothing was read or sent")]
+    Paused {
+        /// The tenant.
+        tenant: TenantName,
+        /// Who, when, why.
+        mark: Mark,
+    },
+    /// The connection has ended.
+    #[error("{tenant} is retired {mark}; nothing was read or sent")]
+    Retired {
+        /// The tenant.
+        tenant: TenantName,
+        /// Who, when, why.
+        mark: Mark,
+        /// The file that says so.
+        file: PathBuf,
+    },
 }
 
 impl From<StoreError> for EngineError {
@@ -97,9 +118,12 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Report, Vec<Notice>), EngineError> {
+        let name = &self.tenant.name;
+        if !wish.dry_run {
+            self.may_send()?;
+        }
         let source = self.source()?;
         let app = self.app()?;
-        let name = &self.tenant.name;
         if wish.dry_run {
             let report = match ReadStore::open(&self.state_dir, name)? {
                 Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?,
@@ -114,6 +138,18 @@ impl Engine {
         let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
+    }
+
+    /// Whether the operator lets anything be sent. A pause that comes later ends the run before its next call.
+    fn may_send(&self) -> Result<(), EngineError> {
+        let (tenant, folder) = (self.tenant.name.clone(), self.state_dir.join(self.tenant.name.as_str()));
+        if let Some(mark) = read_mark(&folder, Sign::Retired) {
+            return Err(EngineError::Retired { tenant, mark, file: mark_path(&folder, Sign::Retired) });
+        }
+        match read_mark(&folder, Sign::Paused) {
+            Some(mark) => Err(EngineError::Paused { tenant, mark }),
+            None => Ok(()),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]

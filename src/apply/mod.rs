@@ -29,7 +29,7 @@ use crate::model::{Lane, ObjectRef, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{Effect, FailureNote, State, StoreError};
+use crate::store::{Effect, FailureNote, Mark, State, StoreError};
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub enum Stop {
     Breaker(String),
     /// Somebody asked.
     Asked,
+    /// Somebody paused the tenant while the run was under way: who, when and why.
+    Paused(String),
 }
 
 impl std::fmt::Display for Stop {
@@ -59,6 +61,7 @@ impl std::fmt::Display for Stop {
         match self {
             Self::Target(why) | Self::Breaker(why) => f.write_str(why),
             Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
+            Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
         }
     }
 }
@@ -103,6 +106,8 @@ pub struct Run<'a> {
     pub repeat: Repeat,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// A pause that is known and does not concern this run; any other ends it before its next call.
+    pub known_pause: Option<Mark>,
     /// Hears of each operation that ended.
     pub progress: &'a dyn Progress,
 }
@@ -309,6 +314,9 @@ impl Worker<'_> {
     fn is_stopped(&self) -> bool {
         if self.run.stop.is_cancelled() {
             self.stop(Stop::Asked);
+        }
+        if let Some(mark) = self.run.state.paused().filter(|mark| self.run.known_pause.as_ref() != Some(mark)) {
+            self.stop(Stop::Paused(mark.to_string()));
         }
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).is_some()
             || self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()

@@ -85,6 +85,10 @@ pub(super) enum Command {
     Sync(SyncArgs),
     /// Show what each tenant is doing, what is held, what failed
     Status(TenantsArgs),
+    /// Send nothing more, also from a run under way, until it is resumed
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(TenantsOrAll),
     /// Read or prove the audit trail
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -129,6 +133,30 @@ pub(super) struct InitArgs {
 pub(super) struct TenantsArgs {
     /// Tenants; all of them if none is named
     pub tenants: Vec<String>,
+}
+
+/// Tenants that have to be named, or all.
+#[derive(Debug, Args)]
+pub(super) struct TenantsOrAll {
+    /// Tenants
+    pub tenants: Vec<String>,
+    /// All tenants
+    #[arg(long, conflicts_with = "tenants")]
+    pub all: bool,
+}
+
+/// `rosterd pause`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A run under way finishes the calls it has begun and makes no other. `rosterd plan` still works; `rosterd sync`\nsends nothing and ends with 3.\n\nExamples:\n  rosterd pause acme --reason \"the app is being moved\"\n  rosterd pause --all\n  rosterd resume acme"
+)]
+pub(super) struct PauseArgs {
+    /// Which
+    #[command(flatten)]
+    pub which: TenantsOrAll,
+    /// Why, for whoever finds it paused
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: String,
 }
 
 /// `rosterd plan`

@@ -10,6 +10,7 @@ mod failure;
 mod init;
 mod journal;
 mod log;
+mod pause;
 mod report_view;
 mod sandbox;
 mod schema;
@@ -17,6 +18,7 @@ mod screen;
 mod state;
 mod status;
 mod sync;
+mod who;
 
 pub use failure::{Failure, code};
 
@@ -67,6 +69,8 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
+        Command::Pause(args) => pause::pause(screen, global, args)?,
+        Command::Resume(args) => pause::resume(screen, global, args)?,
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,

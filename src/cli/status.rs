@@ -9,7 +9,7 @@ use super::check;
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::model::TenantName;
-use crate::store::{Status, read_status};
+use crate::store::{Mark, Sign, Status, read_mark, read_status};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -19,6 +19,10 @@ struct Line {
     tenant: String,
     #[serde(flatten)]
     status: Option<Status>,
+    /// Who asked that nothing be sent.
+    paused: Option<Mark>,
+    /// Who ended the connection.
+    retired: Option<Mark>,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
@@ -29,7 +33,9 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
 fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
     let mut all = Vec::with_capacity(tenants.len());
     for tenant in tenants {
-        all.push(Line { tenant: tenant.to_string(), status: read_status(&state_dir.join(tenant.as_str()))? });
+        let folder = state_dir.join(tenant.as_str());
+        let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
+        all.push(Line { tenant: tenant.to_string(), status: read_status(&folder)?, paused, retired });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -46,8 +52,20 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             )),
             Some(status) => show(screen, status),
         }
+        marks(screen, line);
     }
     Ok(())
+}
+
+/// What somebody said of the tenant as a whole.
+fn marks(screen: &Screen, line: &Line) {
+    if let Some(mark) = &line.paused {
+        let next = format!("`rosterd resume {}` lets it go on", line.tenant);
+        screen.say(format!("  {} {}; {next}", paint(WAIT.bold(), "paused"), safe(&mark.to_string())));
+    }
+    if let Some(mark) = &line.retired {
+        screen.say(format!("  {} {}", paint(REMOVE.bold(), "retired"), safe(&mark.to_string())));
+    }
 }
 
 fn show(screen: &Screen, status: &Status) {

@@ -244,6 +244,7 @@ impl Job<'_> {
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,
+            known_pause: None,
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await

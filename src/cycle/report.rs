@@ -159,7 +159,7 @@ impl Report {
     pub fn status(&self) -> Status {
         match self.stop {
             Some(Stop::Target(_) | Stop::Breaker(_)) => return Status::Failed,
-            Some(Stop::Asked) => return Status::Partial,
+            Some(Stop::Asked | Stop::Paused(_)) => return Status::Partial,
             None => {}
         }
         let tally = self.tally();

@@ -8,6 +8,7 @@ use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::index::{Index, IndexDraft, Mark};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
+use super::mark;
 use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
@@ -28,6 +29,7 @@ struct Inner {
     tail: Tail,
     records: Vec<Record>,
     index: Option<(Mark, u64, Index)>,
+    paused: Option<mark::Mark>,
 }
 
 impl MemoryStore {
@@ -38,7 +40,7 @@ impl MemoryStore {
     pub fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let rows = MemoryRows::default();
         let fold = Fold::resume(&rows)?;
-        let inner = Mutex::new(Inner { fold, tail: Tail::default(), records: Vec::new(), index: None });
+        let inner = Mutex::new(Inner { fold, tail: Tail::default(), records: Vec::new(), index: None, paused: None });
         let store = Self { rows, clock, inner };
         store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
         Ok(store)
@@ -47,6 +49,11 @@ impl MemoryStore {
     /// Everything that was written, oldest first.
     pub fn records(&self) -> Vec<Record> {
         self.inner().records.clone()
+    }
+
+    /// Pauses the tenant, or lets it go on.
+    pub fn set_paused(&self, mark: Option<mark::Mark>) {
+        self.inner().paused = mark;
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -110,6 +117,10 @@ impl Ledger for MemoryStore {
 impl View for MemoryStore {
     fn health(&self) -> Health {
         self.inner().tail.health()
+    }
+
+    fn paused(&self) -> Option<mark::Mark> {
+        self.inner().paused.clone()
     }
 
     fn open_intents(&self) -> Vec<OpenIntent> {

@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::rosterd::{Rosterd, Running};
 
-const TOKEN: &str = "canary-3f9c1d77a2";
+pub(crate) const TOKEN: &str = "canary-3f9c1d77a2";
 
 /// An installation with a directory file, an embedded app and a proxy between.
-struct Desk {
-    rosterd: Rosterd,
+pub(crate) struct Desk {
+    pub(crate) rosterd: Rosterd,
     _app: Running,
-    base_url: String,
-    proxy: Proxy,
+    pub(crate) base_url: String,
+    pub(crate) proxy: Proxy,
     people: PathBuf,
 }
 
-fn person(id: &str, name: &str) -> Value {
+pub(crate) fn person(id: &str, name: &str) -> Value {
     json!({"id": id, "userName": name, "email": format!("{name}@acme.test"), "givenName": name, "familyName": "Test", "displayName": name})
 }
 
-fn company() -> Value {
+pub(crate) fn company() -> Value {
     json!({
         "users": [person("p1", "ann"), person("p2", "bob"), person("p3", "cid"), person("p4", "dee")],
         "groups": [{"id": "g1", "name": "Staff", "members": ["p1", "p2", "p3"]}, {"id": "g2", "name": "Empty", "members": []}],
@@ -31,11 +31,11 @@ fn company() -> Value {
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_app(&[])
     }
 
-    fn with_app(options: &[&str]) -> Self {
+    pub(crate) fn with_app(options: &[&str]) -> Self {
         let rosterd = Rosterd::new();
         let command = [&["sandbox", "--token", TOKEN, "--format", "json"], options].concat();
         let app = rosterd.spawn(&command);
@@ -55,7 +55,7 @@ impl Desk {
         desk
     }
 
-    fn tenant(&self, extra: &str) {
+    pub(crate) fn tenant(&self, extra: &str) {
         self.rosterd.tenant(
             "acme",
             &format!(
@@ -66,17 +66,17 @@ impl Desk {
         );
     }
 
-    fn directory(&self, document: &Value) {
+    pub(crate) fn directory(&self, document: &Value) {
         std::fs::write(&self.people, document.to_string()).unwrap();
     }
 
-    fn sync(&self, code: i32) -> Value {
+    pub(crate) fn sync(&self, code: i32) -> Value {
         let run = self.rosterd.run(&["sync", "acme", "--format", "json"]);
         run.expect_code(code);
         run.json()
     }
 
-    fn app(&self, path: &str) -> Value {
+    pub(crate) fn app(&self, path: &str) -> Value {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(format!("{}{path}", self.base_url)).bearer_auth(TOKEN);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -84,7 +84,7 @@ impl Desk {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn user_names(&self) -> Vec<String> {
+    pub(crate) fn user_names(&self) -> Vec<String> {
         let list = self.app("/Users");
         let names =
             list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned());

@@ -8,6 +8,7 @@ mod support;
 
 mod cli;
 mod docs;
+mod errands;
 mod ldap;
 mod ldap_faults;
 mod rig;
