@@ -2,6 +2,12 @@
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
+mod errands;
+mod explain;
+
+pub use errands::{Retirement, Undone};
+pub use explain::{Explained, Nobody};
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,8 +19,9 @@ use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::SecretRef;
-use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
 use crate::desired::Scope;
+use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::{Secret, SetupError};
 use crate::model::TenantName;
@@ -69,6 +76,9 @@ pub enum EngineError {
     /// The cycle.
     #[error(transparent)]
     Cycle(#[from] CycleError),
+    /// The run that is to be taken back.
+    #[error(transparent)]
+    NoSuchRun(#[from] NoSuchRun),
     /// Somebody asked that nothing be sent.
     #[error("{tenant} is paused {mark}; nothing was read or sent")]
     Paused {
@@ -126,16 +136,16 @@ impl Engine {
         let app = self.app()?;
         if wish.dry_run {
             let report = match ReadStore::open(&self.state_dir, name)? {
-                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?,
+                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?,
                 None => {
                     let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
-                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?
+                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?
                 }
             };
             return Ok((report, Vec::new()));
         }
         let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
-        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop).await?;
+        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop, None).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
     }
@@ -162,6 +172,7 @@ impl Engine {
         ledger: Option<&dyn State>,
         progress: &dyn Progress,
         stop: &CancellationToken,
+        witness: Option<&dyn Witness>,
     ) -> Result<Report, CycleError> {
         let tenant = &*self.tenant;
         let accepts = |record: &serde_json::Map<String, serde_json::Value>| match &tenant.filter {
@@ -194,6 +205,7 @@ impl Engine {
             clock: self.clock.as_ref(),
             progress,
             stop,
+            witness,
         };
         let ask =
             Ask { trigger: Trigger::Command, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };

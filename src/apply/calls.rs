@@ -163,7 +163,8 @@ impl Worker<'_> {
             | Action::RemoveMembers { .. }
             | Action::AdoptUser { .. }
             | Action::AdoptGroup { .. }
-            | Action::ReleaseGroup => Ok(Reply::Nothing),
+            | Action::ReleaseGroup
+            | Action::ReleaseUser => Ok(Reply::Nothing),
         }
     }
 
@@ -394,6 +395,7 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             effects
         }
         (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }
 }

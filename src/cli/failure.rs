@@ -2,6 +2,7 @@
 
 use crate::cycle::CycleError;
 use crate::engine::EngineError;
+use crate::errand::undo::NoSuchRun;
 use crate::store::StoreError;
 
 /// Exit codes.
@@ -93,6 +94,9 @@ impl From<EngineError> for Failure {
                     format!("delete the tenant file of {tenant}; or, to connect it again, delete {}", file.display());
                 Self::failed(error.to_string()).hint(hint)
             }
+            EngineError::NoSuchRun(NoSuchRun::Store(error)) => error.into(),
+            EngineError::NoSuchRun(_) => Self::failed(format!("{error}; nothing was changed"))
+                .hint("`rosterd journal show TENANT` lists the runs; `last` is the last one that changed anything"),
             EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
         }
     }

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod confirm;
 mod demo;
 mod demo_company;
 mod failure;
@@ -12,13 +13,16 @@ mod journal;
 mod log;
 mod pause;
 mod report_view;
+mod retire;
 mod sandbox;
 mod schema;
 mod screen;
 mod state;
 mod status;
 mod sync;
+mod undo;
 mod who;
+mod why;
 
 pub use failure::{Failure, code};
 
@@ -69,6 +73,9 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
+        Command::Why(args) => why::run(screen, global, args).await?,
+        Command::Undo(args) => return undo::run(screen, global, args).await,
+        Command::Retire(args) => return retire::run(screen, global, args).await,
         Command::Pause(args) => pause::pause(screen, global, args)?,
         Command::Resume(args) => pause::resume(screen, global, args)?,
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,

@@ -156,7 +156,7 @@ async fn one(screen: &Screen, tenants: Vec<Tenant>, state_dir: &Path, wish: &Wis
 }
 
 /// The first Ctrl-C (or SIGTERM) lets the calls under way end and begins no other.
-async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
+pub(super) async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
@@ -175,7 +175,7 @@ fn show_one(screen: &Screen, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn exit_code(report: &Report, detailed: bool) -> u8 {
+pub(super) fn exit_code(report: &Report, detailed: bool) -> u8 {
     match report.status() {
         Status::Failed => code::FAILED,
         Status::Held => code::HELD,

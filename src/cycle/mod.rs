@@ -13,7 +13,7 @@ pub use report::{Report, Shown, Status, Tally};
 
 use std::collections::HashSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Facts, Limits};
 use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
-use crate::plan::{self, Links, Manner, Operation, Plan, Rules, Survey};
+use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Snapshot, Source, take_snapshot};
@@ -61,6 +61,22 @@ pub struct Job<'a> {
     pub progress: &'a dyn Progress,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// Who wants to see what a plan is made of.
+    pub witness: Option<&'a dyn Witness>,
+}
+
+/// What a plan is made of.
+pub struct Sight<'a> {
+    /// Who belongs.
+    pub desired: &'a Desired<'a>,
+    /// What was asked and answered; `None` when everything is held before anybody is asked.
+    pub questions: Option<(&'a Survey, &'a Answers)>,
+}
+
+/// Somebody who looks on, to explain a plan.
+pub trait Witness {
+    /// Sees what the plan of this cycle is made of.
+    fn see(&self, sight: &Sight<'_>);
 }
 
 /// What a cycle is asked to do.
@@ -84,6 +100,9 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let snapshot = take_snapshot(job.source, job.sentinels, job.progress).await?;
     let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
     if let Some(hold) = guard::check_reading(&job.reading_facts(&snapshot), &job.limits) {
+        if let Some(witness) = job.witness {
+            witness.see(&Sight { desired: &desired::derive(&snapshot, &job.scope), questions: None });
+        }
         report.hold_everything(hold);
         return job.close(report, ask, None).await;
     }
@@ -98,6 +117,9 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     }
     let survey = job.survey(&desired, &links, ask)?;
     let answers = observe::observe(job, &desired, &survey).await?;
+    if let Some(witness) = job.witness {
+        witness.see(&Sight { desired: &desired, questions: Some((&survey, &answers)) });
+    }
     let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, &early.failed, started)?;
     let plan = match ask.only {
         Some(person) => plan.only(person),
@@ -129,11 +151,7 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
 impl Job<'_> {
     /// The paths whose values are compared with the app's.
     fn mapped(&self) -> Vec<Path> {
-        let mut paths: Vec<Path> = self.rules.mapping.paths().cloned().collect();
-        paths.extend([Path::user_name(), Path::external_id()]);
-        paths.sort();
-        paths.dedup();
-        paths
+        self.rules.read_paths()
     }
 
     fn links(&self) -> Result<Links, StoreError> {
@@ -196,20 +214,8 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(reading);
         }
-        let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
-        let counts = self.state.counts()?;
-        let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
-        Ok(Facts {
-            managed: counts.active,
-            lost: self.state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
-            created: recent.map(|run| run.created).sum(),
-            adopt_only: match self.state.health() {
-                Health::Trusted => None,
-                Health::AdoptOnly { reason } => Some(reason),
-            },
-            failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
-            ..reading
-        })
+        let Facts { unread, before, now, .. } = reading;
+        Ok(Facts { unread, before, now, ..facts_of_state(self.state, self.clock.now())? })
     }
 
     async fn apply(
@@ -316,6 +322,24 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// What the guard has to know that is in the state: of any plan, wherever it comes from.
+pub(crate) fn facts_of_state(state: &dyn View, now: Timestamp) -> Result<Facts, StoreError> {
+    let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
+    let counts = state.counts()?;
+    let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+    Ok(Facts {
+        managed: counts.active,
+        lost: state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
+        created: recent.map(|run| run.created).sum(),
+        adopt_only: match state.health() {
+            Health::Trusted => None,
+            Health::AdoptOnly { reason } => Some(reason),
+        },
+        failing: state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
+        ..Facts::default()
+    })
 }
 
 /// What became of the leavers who were not kept waiting for the rest.

@@ -73,7 +73,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
+    pub(crate) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
         Self {
             tenant: tenant.clone(),
             run,
@@ -97,7 +97,7 @@ impl Report {
         self.counts_accepted = false;
     }
 
-    pub(super) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
+    pub(crate) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
         self.holds.extend_from_slice(cleared.holds());
         self.cleared = Some(cleared);
         self.calls = calls;
@@ -106,7 +106,7 @@ impl Report {
     }
 
     /// Takes in what was carried out; a run may do it in two parts.
-    pub(super) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
+    pub(crate) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
         self.holds.extend_from_slice(cleared.holds());
         self.results.extend(outcome.results);
         self.stop = self.stop.take().or(outcome.stop);
@@ -172,7 +172,7 @@ impl Report {
         }
     }
 
-    pub(super) fn to_summary(&self) -> RunSummary {
+    pub(crate) fn to_summary(&self) -> RunSummary {
         let tally = self.tally();
         let created = (0..self.results.len())
             .filter(|&at| self.operations().get(at).is_some_and(|op| op.op() == Op::CreateUser))

@@ -21,11 +21,12 @@ pub enum Op {
     RemoveMembers,
     DeleteGroup,
     ReleaseGroup,
+    ReleaseUser,
 }
 
 impl Op {
     /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CreateUser,
         Self::AdoptUser,
         Self::UpdateUser,
@@ -39,6 +40,7 @@ impl Op {
         Self::RemoveMembers,
         Self::DeleteGroup,
         Self::ReleaseGroup,
+        Self::ReleaseUser,
     ];
 
     /// The name used in JSON, the journal and the plan's hash.
@@ -57,6 +59,7 @@ impl Op {
             Self::RemoveMembers => "remove_members",
             Self::DeleteGroup => "delete_group",
             Self::ReleaseGroup => "release_group",
+            Self::ReleaseUser => "release_user",
         }
     }
 

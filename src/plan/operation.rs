@@ -93,6 +93,8 @@ pub enum Action {
     },
     /// The group stays in the app as it is and is no longer managed. No call.
     ReleaseGroup,
+    /// The account stays in the app as it is and is no longer managed. No call.
+    ReleaseUser,
 }
 
 /// One planned change.
@@ -142,13 +144,14 @@ impl Operation {
             Action::RemoveMembers { .. } => Op::RemoveMembers,
             Action::DeleteGroup { .. } => Op::DeleteGroup,
             Action::ReleaseGroup => Op::ReleaseGroup,
+            Action::ReleaseUser => Op::ReleaseUser,
         }
     }
 
     /// The place inside its lane: people before groups, groups before memberships, managers when everybody is there.
     pub fn phase(&self) -> u8 {
         match &self.action {
-            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::ReleaseGroup => 0,
+            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::ReleaseGroup | Action::ReleaseUser => 0,
             Action::CreateUser { .. } | Action::ActivateUser => 1,
             Action::UpdateUser { manager: None, .. } => 2,
             Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
@@ -196,7 +199,8 @@ impl Operation {
             | Action::AdoptGroup { .. }
             | Action::DeleteUser { .. }
             | Action::DeleteGroup { .. }
-            | Action::ReleaseGroup => Vec::new(),
+            | Action::ReleaseGroup
+            | Action::ReleaseUser => Vec::new(),
         }
     }
 }

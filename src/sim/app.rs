@@ -142,7 +142,7 @@ struct Inner {
     calls: Vec<Call>,
     scripts: Vec<Script>,
     noise: Option<Noise>,
-    stop_after: Option<(usize, CancellationToken)>,
+    after_writes: Option<(usize, Box<dyn FnMut() + Send>)>,
     next_id: u64,
     total: u64,
 }
@@ -234,7 +234,12 @@ impl SimApp {
 
     /// Somebody asks the run to stop after this many writing calls.
     pub(crate) fn stop_after(&self, writes: usize, stop: CancellationToken) {
-        self.inner().stop_after = Some((writes, stop));
+        self.after_writes(writes, move || stop.cancel());
+    }
+
+    /// Something happens elsewhere with the n-th writing call.
+    pub(crate) fn after_writes(&self, writes: usize, what: impl FnMut() + Send + 'static) {
+        self.inner().after_writes = Some((writes, Box::new(what)));
     }
 
     /// From now on this share of the writing calls meets a transient fault; 0 ends it.
@@ -316,10 +321,10 @@ impl SimApp {
             let fault = inner.fault(&call);
             let is_write = !call.is_read();
             inner.calls.push(call);
-            if let Some((left, stop)) = inner.stop_after.as_mut().filter(|_| is_write) {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    stop.cancel();
+            if let Some((left, mut happens)) = inner.after_writes.take_if(|_| is_write) {
+                match left.saturating_sub(1) {
+                    0 => happens(),
+                    left => inner.after_writes = Some((left, happens)),
                 }
             }
             let carried_out = fault.as_ref().is_none_or(|fault| fault.applied);

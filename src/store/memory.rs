@@ -29,8 +29,11 @@ struct Inner {
     tail: Tail,
     records: Vec<Record>,
     index: Option<(Mark, u64, Index)>,
-    paused: Option<mark::Mark>,
+    paused: Pause,
 }
+
+/// Whether somebody paused the tenant: what is a file on disk.
+pub type Pause = Arc<Mutex<Option<mark::Mark>>>;
 
 impl MemoryStore {
     /// A new tenant's state: adopt-only, as on disk.
@@ -40,7 +43,13 @@ impl MemoryStore {
     pub fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let rows = MemoryRows::default();
         let fold = Fold::resume(&rows)?;
-        let inner = Mutex::new(Inner { fold, tail: Tail::default(), records: Vec::new(), index: None, paused: None });
+        let inner = Mutex::new(Inner {
+            fold,
+            tail: Tail::default(),
+            records: Vec::new(),
+            index: None,
+            paused: Pause::default(),
+        });
         let store = Self { rows, clock, inner };
         store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
         Ok(store)
@@ -51,9 +60,9 @@ impl MemoryStore {
         self.inner().records.clone()
     }
 
-    /// Pauses the tenant, or lets it go on.
-    pub fn set_paused(&self, mark: Option<mark::Mark>) {
-        self.inner().paused = mark;
+    /// Where the tenant is paused and resumed.
+    pub fn pause(&self) -> Pause {
+        Arc::clone(&self.inner().paused)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -120,7 +129,7 @@ impl View for MemoryStore {
     }
 
     fn paused(&self) -> Option<mark::Mark> {
-        self.inner().paused.clone()
+        self.pause().lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn open_intents(&self) -> Vec<OpenIntent> {

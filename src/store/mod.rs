@@ -42,7 +42,7 @@ pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, Pause};
 pub use record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, Trigger};
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
