@@ -2,10 +2,15 @@
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
+mod errands;
+mod explain;
+
+pub use errands::{Retirement, Undone};
+pub use explain::{Explained, Nobody};
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -14,21 +19,24 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::config::forms::AppAddress;
-use crate::config::profile::Profile;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
 use crate::desired::Scope;
+use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::{Secret, SetupError};
-use crate::model::{Op, Path};
+use crate::model::{Op, Path, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite, pacer};
 use crate::source::file::FileSource;
 use crate::source::ldap::LdapSource;
 use crate::source::{GroupRow, Source, SourceError};
-use crate::store::{MemoryStore, Notice, ReadStore, SettingsMark, State, Store, StoreError, Trigger, View};
+use crate::store::{
+    Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
+    read_mark,
+};
 use crate::tenancy::Tenant;
 
 /// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
@@ -71,6 +79,27 @@ pub enum EngineError {
     /// The cycle.
     #[error(transparent)]
     Cycle(#[from] CycleError),
+    /// The run that is to be taken back.
+    #[error(transparent)]
+    NoSuchRun(#[from] NoSuchRun),
+    /// Somebody asked that nothing be sent.
+    #[error("{tenant} is paused {mark}; nothing was read or sent")]
+    Paused {
+        /// The tenant.
+        tenant: TenantName,
+        /// Who, when, why.
+        mark: Mark,
+    },
+    /// The connection has ended.
+    #[error("{tenant} is retired {mark}; nothing was read or sent")]
+    Retired {
+        /// The tenant.
+        tenant: TenantName,
+        /// Who, when, why.
+        mark: Mark,
+        /// The file that says so.
+        file: PathBuf,
+    },
 }
 
 impl From<StoreError> for EngineError {
@@ -102,23 +131,38 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Report, Vec<Notice>), EngineError> {
+        let name = &self.tenant.name;
+        if !wish.dry_run {
+            self.may_send()?;
+        }
         let source = self.source()?;
         let app = self.app()?;
-        let name = &self.tenant.name;
         if wish.dry_run {
             let report = match ReadStore::open(&self.state_dir, name)? {
-                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?,
+                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?,
                 None => {
                     let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
-                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop).await?
+                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?
                 }
             };
             return Ok((report, Vec::new()));
         }
         let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
-        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop).await?;
+        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop, None).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
+    }
+
+    /// Whether the operator lets anything be sent. A pause that comes later ends the run before its next call.
+    fn may_send(&self) -> Result<(), EngineError> {
+        let (tenant, folder) = (self.tenant.name.clone(), self.state_dir.join(self.tenant.name.as_str()));
+        if let Some(mark) = read_mark(&folder, Sign::Retired) {
+            return Err(EngineError::Retired { tenant, mark, file: mark_path(&folder, Sign::Retired) });
+        }
+        match read_mark(&folder, Sign::Paused) {
+            Some(mark) => Err(EngineError::Paused { tenant, mark }),
+            None => Ok(()),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
@@ -131,6 +175,7 @@ impl Engine {
         ledger: Option<&dyn State>,
         progress: &dyn Progress,
         stop: &CancellationToken,
+        witness: Option<&dyn Witness>,
     ) -> Result<Report, CycleError> {
         let tenant = &*self.tenant;
         let accepts = |record: &serde_json::Map<String, serde_json::Value>| match &tenant.filter {
@@ -158,11 +203,12 @@ impl Engine {
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
-            repeat: repeat(&tenant.profile),
+            repeat: Repeat::from(&tenant.profile.pace),
             settings: self.settings_mark(),
             clock: self.clock.as_ref(),
             progress,
             stop,
+            witness,
         };
         let ask =
             Ask { trigger: Trigger::Command, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
@@ -295,15 +341,6 @@ fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
         (table.memberships, &[Op::AddMembers, Op::RemoveMembers]),
     ];
     kinds.into_iter().filter(|(asked, _)| *asked).flat_map(|(_, ops)| ops.iter().copied()).collect()
-}
-
-fn repeat(profile: &Profile) -> Repeat {
-    Repeat {
-        attempts: profile.pace.attempts.max(1),
-        base: Duration::from_millis(profile.pace.backoff_base_ms),
-        cap: Duration::from_millis(profile.pace.backoff_cap_ms),
-        breaker_failures: profile.pace.breaker_failures.max(1),
-    }
 }
 
 fn token(place: &SecretRef) -> Result<Secret, EngineError> {

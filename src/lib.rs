@@ -15,6 +15,8 @@
 //! | [`desired`], [`plan`], [`guard`] | the pure middle: who belongs, what to do, when to stop and ask |
 //! | [`apply`] | doing it: intent, call, outcome |
 //! | [`cycle`] | one tenant, once: all of the above in a row |
+//! | [`errand`] | what a person asks for beside the cycle: undo, retire |
+//! | [`explain`] | why somebody is, or is not, in the app |
 //! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 //! | [`cli`] | what a person types |
@@ -27,6 +29,8 @@ pub mod config;
 pub mod cycle;
 pub mod desired;
 pub mod engine;
+pub mod errand;
+pub mod explain;
 pub mod guard;
 pub mod http;
 pub mod mapping;

@@ -1,13 +1,14 @@
 //! Operations of one call each. In: an operation. Out: intent, call, outcome, and what is known afterwards.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
-use super::retry::{Kind, Next};
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId};
 use crate::plan::{Action, Operation};
-use crate::scim::{CallError, Class, Created, GroupKeys, Match, UserKeys};
+use crate::scim::policy::{Kind, Step, next_step};
+use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
 
 /// What a call that went well told us.
@@ -75,11 +76,7 @@ impl Worker<'_> {
     }
 
     async fn send(&self, operation: &Operation, target: &Target) -> Ended {
-        let kind = match operation.action {
-            Action::CreateUser { .. } | Action::CreateGroup { .. } => Kind::Create,
-            _ => Kind::Absolute,
-        };
-        self.attempts(kind, || self.call(operation, target), || self.look(operation)).await
+        self.attempts(kind(operation), || self.call(operation, target), || self.look(operation)).await
     }
 
     /// Tries a call until it goes well or nothing more is to be gained.
@@ -94,6 +91,7 @@ impl Worker<'_> {
         L: Future<Output = Result<Option<Reply>, CallError>>,
     {
         let repeat = self.run.repeat;
+        let mut may_be_made = false;
         let mut attempt = 1;
         loop {
             let error = match call().await {
@@ -105,24 +103,28 @@ impl Worker<'_> {
             };
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
             self.watch(in_trouble, repeat.breaker_failures);
-            let next = repeat.next(&error, kind, attempt, chance(attempt, &error));
-            let pause = match next {
-                Next::GiveUp => return Ended::Badly(error),
-                Next::StopRun => {
+            let step = match repeat.next(&error, kind, attempt) {
+                // It exists already: perhaps an earlier try made it, and the look after that came too soon.
+                Step::GiveUpAndLook if may_be_made => Step::LookUpOnly,
+                step => step,
+            };
+            match step {
+                Step::GiveUp | Step::GiveUpAndLook | Step::Halve => return Ended::Badly(error),
+                Step::StopTarget => {
                     self.stop(Stop::Target(stop_text(&error)));
                     return Ended::Badly(error);
                 }
-                Next::Again(pause) | Next::LookFirst(pause) | Next::LookOnly(pause) => pause,
-            };
+                Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly => {}
+            }
             tokio::select! {
                 biased;
                 () = self.halt.cancelled() => return Ended::Badly(error),
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(repeat.pause(&error, attempt)) => {}
             }
-            if !matches!(next, Next::Again(_)) {
+            if step != Step::WaitAndRepeat {
                 match look().await {
                     Ok(Some(reply)) => return Ended::Well(reply),
-                    Ok(None) if matches!(next, Next::LookFirst(_)) => {}
+                    Ok(None) if step == Step::LookUpFirst => {}
                     // Without a look nobody knows whether it exists: it must not be made again.
                     Ok(None) | Err(_) => return Ended::Badly(error),
                 }
@@ -130,6 +132,7 @@ impl Worker<'_> {
             if self.is_stopped() {
                 return Ended::Badly(error);
             }
+            may_be_made |= kind == Kind::Create && error.maybe_done;
             attempt += 1;
         }
     }
@@ -162,7 +165,8 @@ impl Worker<'_> {
             | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
             | Action::RelinkGroup { .. }
-            | Action::ReleaseGroup => Ok(Reply::Nothing),
+            | Action::ReleaseGroup
+            | Action::ReleaseUser => Ok(Reply::Nothing),
         }
     }
 
@@ -170,34 +174,35 @@ impl Worker<'_> {
     async fn look(&self, operation: &Operation) -> Result<Option<Reply>, CallError> {
         let source_id = operation.object.id();
         let found = match &operation.action {
-            Action::CreateUser { attributes } => self.find_user(source_id, attributes).await?,
-            Action::CreateGroup { display_name } => self.find_group(source_id, display_name).await?,
+            Action::CreateUser { attributes } => {
+                self.find_user(source_id, attributes).await?.map(|found| found.id).filter(|id| self.is_nobodys_user(id))
+            }
+            Action::CreateGroup { display_name } => {
+                self.find_group(source_id, display_name).await?.filter(|id| self.is_nobodys_group(id))
+            }
             _ => None,
         };
-        let owner = |id: &AppId| match operation.object {
-            ObjectRef::User(_) => self.run.state.user_by_app_id(id),
-            ObjectRef::Group(_) => self.run.state.group_by_app_id(id),
-        };
-        // Somebody else's account, or one whose owner can't be read, is not the one that was just made.
-        let found = found.filter(|id| matches!(owner(id), Ok(None)));
         Ok(found.map(|id| Reply::Created(Created { id, echo: Attributes::new() })))
     }
 
-    async fn find_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Option<AppId>, CallError> {
+    /// Somebody else's account, or one whose owner can't be read, is not the one that was looked for.
+    fn is_nobodys_user(&self, id: &AppId) -> bool {
+        matches!(self.run.state.user_by_app_id(id), Ok(None))
+    }
+
+    fn is_nobodys_group(&self, id: &AppId) -> bool {
+        matches!(self.run.state.group_by_app_id(id), Ok(None))
+    }
+
+    async fn find_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Option<AppUser>, CallError> {
         let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
         let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone() };
-        Ok(self.run.app.look_up_users(&[keys], &mapped).await?.into_iter().find_map(|found| match found {
-            Match::One { found, .. } => Some(found.id),
-            Match::Nobody | Match::Conflict { .. } => None,
-        }))
+        Ok(self.run.app.look_up_users(&[keys], &mapped).await?.into_iter().find_map(Match::one))
     }
 
     async fn find_group(&self, source_id: &SourceId, name: &str) -> Result<Option<AppId>, CallError> {
         let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned() };
-        Ok(self.run.app.look_up_groups(&[keys]).await?.into_iter().find_map(|found| match found {
-            Match::One { found, .. } => Some(found.id),
-            Match::Nobody | Match::Conflict { .. } => None,
-        }))
+        Ok(self.run.app.look_up_groups(&[keys]).await?.into_iter().find_map(Match::one).map(|found| found.id))
     }
 
     /// Whether the app, asked in another way, shows the object no more. A 404 alone is no proof: a wrong address answers
@@ -206,7 +211,7 @@ impl Worker<'_> {
         let id = object.id();
         let found = match object {
             ObjectRef::User(_) => match self.run.state.user(id) {
-                Ok(Some(row)) => self.find_user(id, &row.sent).await,
+                Ok(Some(row)) => self.find_user(id, &row.sent).await.map(|found| found.map(|found| found.id)),
                 _ => return false,
             },
             ObjectRef::Group(_) => match self.run.state.group(id) {
@@ -249,11 +254,27 @@ impl Worker<'_> {
             reason = format!("{reason}; it is gone from the app, the next run looks for it again");
             effects.push(self.unlinked(&operation.object));
         }
+        if next_step(error.class, kind(operation)) == Step::GiveUpAndLook
+            && let Action::CreateUser { attributes } = &operation.action
+            && let Some(found) = self.there_already(operation.object.id(), attributes).await
+        {
+            reason =
+                format!("{reason}; the app has this account already ({}), the next run brings it in step", found.id);
+            self.links_differ.store(true, Ordering::Relaxed);
+            effects.extend(adopted(operation.object.id(), &found));
+        }
         if self.blames_object() {
             effects.push(self.failed(&operation.object, &reason));
         }
         let result = outcome_of(error, &reason);
         (result, effects, OpResult::Failed(reason))
+    }
+
+    /// The account that a refused create would have doubled: one that the planning look-up was not shown, because the app
+    /// compares with case where it should not, or that was made since.
+    async fn there_already(&self, id: &SourceId, attributes: &Attributes) -> Option<AppUser> {
+        let found = self.find_user(id, attributes).await.ok().flatten();
+        found.filter(|found| self.is_nobodys_user(&found.id))
     }
 
     /// What is known after a call that went well.
@@ -344,6 +365,14 @@ struct Target {
     manager: Option<AppId>,
 }
 
+/// What a repetition of an operation's call could do.
+fn kind(operation: &Operation) -> Kind {
+    match operation.action {
+        Action::CreateUser { .. } | Action::CreateGroup { .. } => Kind::Create,
+        _ => Kind::Change,
+    }
+}
+
 /// The note of values sent: of the echo only what differs is worth keeping.
 fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>, echo: Attributes) -> Effect {
     let echo = echo.into_iter().filter(|(path, value)| set.get(path) != Some(value)).collect();
@@ -363,16 +392,7 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
     let id = operation.object.id().clone();
     match (&operation.action, &operation.app_id) {
         (Action::AdoptUser { found, source, .. }, _) => {
-            let mut effects = vec![
-                Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: Provenance::Adopted },
-                Effect::UserSent {
-                    id: id.clone(),
-                    set: found.attributes.clone(),
-                    clear: Vec::new(),
-                    active: Some(found.active),
-                    echo: Attributes::new(),
-                },
-            ];
+            let mut effects = adopted(&id, found);
             if !source.is_empty() {
                 effects.push(Effect::UserSource { id, seen: source.clone(), gone: Vec::new() });
             }
@@ -402,8 +422,23 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             Effect::MembersAdded { group: id, users: present.clone() },
         ],
         (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }
+}
+
+/// A link to an account that others made, with the values it shows.
+fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
+    vec![
+        Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: Provenance::Adopted },
+        Effect::UserSent {
+            id: id.clone(),
+            set: found.attributes.clone(),
+            clear: Vec::new(),
+            active: Some(found.active),
+            echo: Attributes::new(),
+        },
+    ]
 }
 
 /// Why the whole run ends, in one sentence.
@@ -412,10 +447,4 @@ fn stop_text(error: &CallError) -> String {
         Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
         _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
     }
-}
-
-/// Spreads repetitions: a cheap number in 0..1 that differs from object to object and try to try, and needs no randomness.
-fn chance(attempt: u32, error: &CallError) -> f64 {
-    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(error.path.as_bytes(), u64::from(attempt));
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
 }

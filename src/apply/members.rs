@@ -3,11 +3,11 @@
 //! A call that is too large, or that one bad member spoils, is cut in halves until the bad one is alone.
 
 use super::calls::{Ended, Reply, outcome_of};
-use super::retry::Kind;
 use super::{OpResult, Worker};
 use crate::config::profile::MemberValue;
 use crate::model::{AppId, ObjectRef, Path, SourceId};
 use crate::plan::{Action, Member, Operation};
+use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{CallError, Class};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
@@ -138,7 +138,7 @@ impl Worker<'_> {
             }
             .map(|()| Reply::Nothing)
         };
-        let (result, effects, ended) = match self.attempts(Kind::Absolute, call, || async { Ok(None) }).await {
+        let (result, effects, ended) = match self.attempts(Kind::Members, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
                 let group = group.clone();
                 let effects = match add {
@@ -199,10 +199,10 @@ impl Unfinished {
     }
 }
 
-/// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large.
+/// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide
+/// either.
 fn can_be_cut(error: &CallError) -> bool {
-    matches!(error.class, Class::TooLarge | Class::Invalid | Class::Conflict | Class::NotFound)
-        || (error.class == Class::Server && error.status == Some(500))
+    next_step(error.class, Kind::Members) == Step::Halve || (error.class == Class::Server && error.status == Some(500))
 }
 
 /// Whose last group it is.

@@ -29,7 +29,7 @@ use crate::model::{Lane, ObjectRef, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{Effect, FailureNote, State, StoreError};
+use crate::store::{Effect, FailureNote, Mark, State, StoreError};
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub enum Stop {
     Breaker(String),
     /// Somebody asked.
     Asked,
+    /// Somebody paused the tenant while the run was under way: who, when and why.
+    Paused(String),
 }
 
 impl std::fmt::Display for Stop {
@@ -59,6 +61,7 @@ impl std::fmt::Display for Stop {
         match self {
             Self::Target(why) | Self::Breaker(why) => f.write_str(why),
             Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
+            Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
         }
     }
 }
@@ -70,8 +73,8 @@ pub struct Outcome {
     pub results: Vec<OpResult>,
     /// Why it ended early.
     pub stop: Option<Stop>,
-    /// Whether an object was found to be gone from the app: its link ended.
-    pub lost_links: bool,
+    /// Whether links ended or began that no operation stands for: an object was gone from the app, or there all along.
+    pub links_differ: bool,
 }
 
 /// Judges absences again, just before they are acted on.
@@ -105,6 +108,8 @@ pub struct Run<'a> {
     pub repeat: Repeat,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// A pause that is known and does not concern this run; any other ends it before its next call.
+    pub known_pause: Option<Mark>,
     /// Hears of each operation that ended.
     pub progress: &'a dyn Progress,
 }
@@ -120,7 +125,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         failed_now: Mutex::new(HashSet::new()),
         waiting_for_accounts: people_held_back(cleared),
         access: access(run.profile),
-        lost_links: AtomicBool::new(false),
+        links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
         halt: run.stop.child_token(),
         server_failures: AtomicU32::new(0),
@@ -149,7 +154,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.station(operations, &due, &mut results).await?;
     }
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Outcome { results, stop, lost_links: worker.lost_links.into_inner() })
+    Ok(Outcome { results, stop, links_differ: worker.links_differ.into_inner() })
 }
 
 /// People whose accounts are planned and held: groups wait for them without having failed.
@@ -185,7 +190,7 @@ struct Worker<'a> {
     waiting_for_accounts: HashSet<SourceId>,
     /// Attributes that give access.
     access: Vec<Path>,
-    lost_links: AtomicBool,
+    links_differ: AtomicBool,
     stopped: Mutex<Option<Stop>>,
     /// Set with `stopped` or `broken`: nobody sleeps on after the end.
     halt: CancellationToken,
@@ -320,6 +325,9 @@ impl Worker<'_> {
         if self.run.stop.is_cancelled() {
             self.stop(Stop::Asked);
         }
+        if let Some(mark) = self.run.state.paused().filter(|mark| self.run.known_pause.as_ref() != Some(mark)) {
+            self.stop(Stop::Paused(mark.to_string()));
+        }
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).is_some()
             || self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -337,7 +345,7 @@ impl Worker<'_> {
 
     /// The end of a link that leads nowhere: the next run looks the object up and makes it anew.
     fn unlinked(&self, object: &ObjectRef) -> Effect {
-        self.lost_links.store(true, Ordering::Relaxed);
+        self.links_differ.store(true, Ordering::Relaxed);
         match object {
             ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
             ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },

@@ -89,6 +89,16 @@ pub(super) enum Command {
     Approve(DecideArgs),
     /// Say no to a held plan: it stays held, with your reason
     Reject(DecideArgs),
+    /// Send nothing more, also from a run under way, until it is resumed
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(TenantsOrAll),
+    /// Tell why somebody is, or is not, in the app: from the directory to what would change now
+    Why(WhyArgs),
+    /// Take a run back: shown first, sent after a confirmation
+    Undo(UndoArgs),
+    /// End a connection
+    Retire(RetireArgs),
     /// Read or prove the audit trail
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -133,6 +143,82 @@ pub(super) struct InitArgs {
 pub(super) struct TenantsArgs {
     /// Tenants; all of them if none is named
     pub tenants: Vec<String>,
+}
+
+/// Tenants that have to be named, or all.
+#[derive(Debug, Args)]
+pub(super) struct TenantsOrAll {
+    /// Tenants
+    pub tenants: Vec<String>,
+    /// All tenants
+    #[arg(long, conflicts_with = "tenants")]
+    pub all: bool,
+}
+
+/// `rosterd pause`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A run under way finishes the calls it has begun and makes no other. `rosterd plan` still works; `rosterd sync`\nsends nothing and ends with 3.\n\nExamples:\n  rosterd pause acme --reason \"the app is being moved\"\n  rosterd pause --all\n  rosterd resume acme"
+)]
+pub(super) struct PauseArgs {
+    /// Which
+    #[command(flatten)]
+    pub which: TenantsOrAll,
+    /// Why, for whoever finds it paused
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// `rosterd why`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads directory and app, as `rosterd plan` does, and writes nothing. A name that several people have ends with 1 and\nlists them.\n\nExamples:\n  rosterd why acme ann@example.com\n  rosterd why acme u-4711 --format json\n  rosterd why acme ann --offline"
+)]
+pub(super) struct WhyArgs {
+    /// The tenant
+    pub tenant: String,
+    /// The person: directory id, user name, e-mail address or app id, without case
+    pub person: String,
+    /// Ask neither directory nor app: only what state and journal know
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `rosterd undo`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Memberships, active flags, attributes and group names go back to what they were before the run. Accounts that the run\nmade are switched off, accounts and groups that it took over are let go. What changed since is left alone and said; what was\ndeleted can't be brought back, and that is said too. The guard judges it like any plan, and it can be undone itself.\n\nThe next sync does again what the directory still says: mend the directory, or pause the tenant first.\n\nExamples:\n  rosterd undo acme last --dry-run\n  rosterd undo acme 019326f0 --yes"
+)]
+pub(super) struct UndoArgs {
+    /// The tenant
+    pub tenant: String,
+    /// The run: its id or the beginning of it; `last` for the last one that changed anything
+    pub run: String,
+    /// Do it without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `rosterd retire`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is sent for a retired tenant any more; its tenant file and its journal stay. To stop for a while there is\n`rosterd pause`. People in scope.protect keep their accounts; no budget holds this, since you type what you mean.\n\nExamples:\n  rosterd retire acme\n  rosterd retire acme --deactivate --yes-i-mean acme"
+)]
+pub(super) struct RetireArgs {
+    /// The tenant
+    pub tenant: String,
+    /// Leave the app as it is (this is the default)
+    #[arg(long, conflicts_with = "deactivate")]
+    pub leave: bool,
+    /// Switch every managed account off
+    #[arg(long)]
+    pub deactivate: bool,
+    /// The tenant's name once more, instead of typing it when asked
+    #[arg(long, value_name = "TENANT")]
+    pub yes_i_mean: Option<String>,
 }
 
 /// `rosterd plan`

@@ -2,6 +2,7 @@
 
 use crate::cycle::CycleError;
 use crate::engine::EngineError;
+use crate::errand::undo::NoSuchRun;
 use crate::store::StoreError;
 
 /// Exit codes.
@@ -83,6 +84,19 @@ impl From<EngineError> for Failure {
             EngineError::Secret(_) | EngineError::Token(_) | EngineError::Setup(_) | EngineError::File { .. } => {
                 Self::config(format!("{error}; nothing was changed"))
             }
+            EngineError::Paused { ref tenant, .. } => {
+                let hint =
+                    format!("`rosterd resume {tenant}` lets it go on; `rosterd plan {tenant}` shows what is due");
+                Self { code: code::HELD, message: error.to_string(), hint: Some(hint) }
+            }
+            EngineError::Retired { ref tenant, ref file, .. } => {
+                let hint =
+                    format!("delete the tenant file of {tenant}; or, to connect it again, delete {}", file.display());
+                Self::failed(error.to_string()).hint(hint)
+            }
+            EngineError::NoSuchRun(NoSuchRun::Store(error)) => error.into(),
+            EngineError::NoSuchRun(_) => Self::failed(format!("{error}; nothing was changed"))
+                .hint("`rosterd journal show TENANT` lists the runs; `last` is the last one that changed anything"),
             EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
         }
     }

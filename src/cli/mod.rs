@@ -5,19 +5,25 @@
 mod approve;
 mod args;
 mod check;
+mod confirm;
 mod demo;
 mod demo_company;
 mod failure;
 mod init;
 mod journal;
 mod log;
+mod pause;
 mod report_view;
+mod retire;
 mod sandbox;
 mod schema;
 mod screen;
 mod state;
 mod status;
 mod sync;
+mod undo;
+mod who;
+mod why;
 
 pub use failure::{Failure, code};
 
@@ -71,6 +77,11 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
         Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve),
         Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject),
+        Command::Why(args) => why::run(screen, global, args).await?,
+        Command::Undo(args) => return undo::run(screen, global, args).await,
+        Command::Retire(args) => return retire::run(screen, global, args).await,
+        Command::Pause(args) => pause::pause(screen, global, args)?,
+        Command::Resume(args) => pause::resume(screen, global, args)?,
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,

@@ -18,6 +18,12 @@ const NAMED: usize = 6;
 
 pub(super) fn show(screen: &Screen, report: &Report) {
     heading(screen, report);
+    changes(screen, report);
+    closing(screen, report);
+}
+
+/// What changes, and what is held.
+pub(super) fn changes(screen: &Screen, report: &Report) {
     let mut by_op: BTreeMap<Op, Vec<usize>> = BTreeMap::new();
     for (at, operation) in report.operations().iter().enumerate() {
         by_op.entry(operation.op()).or_default().push(at);
@@ -26,7 +32,6 @@ pub(super) fn show(screen: &Screen, report: &Report) {
         section(screen, report, *op, places);
     }
     holds(screen, report);
-    closing(screen, report);
 }
 
 fn heading(screen: &Screen, report: &Report) {
@@ -68,6 +73,7 @@ fn manner(op: Op) -> (&'static str, Style, &'static str) {
         Op::RemoveMembers => ("-", REMOVE, "remove members"),
         Op::DeleteGroup => ("-", REMOVE, "delete group"),
         Op::ReleaseGroup => ("=", CHANGE, "release group"),
+        Op::ReleaseUser => ("=", CHANGE, "release account"),
     }
 }
 
@@ -120,7 +126,7 @@ fn line(screen: &Screen, report: &Report, at: usize, operation: &Operation, sign
     }
 }
 
-fn change_text(change: &Change) -> Option<String> {
+pub(super) fn change_text(change: &Change) -> Option<String> {
     if change.attribute == "members" {
         let members = change.from.as_array().or(change.to.as_array())?;
         let names: Vec<String> = members.iter().take(NAMED).filter_map(Value::as_str).map(safe).collect();
@@ -166,7 +172,8 @@ fn holds(screen: &Screen, report: &Report) {
     }
 }
 
-fn closing(screen: &Screen, report: &Report) {
+/// The numbers, in a line.
+pub(super) fn closing(screen: &Screen, report: &Report) {
     let tally = report.tally();
     screen.say("");
     if tally.planned == 0 && report.holds.is_empty() {

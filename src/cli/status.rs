@@ -9,7 +9,7 @@ use super::check;
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::model::TenantName;
-use crate::store::{HeldPlan, Status, read_held, read_status};
+use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -21,6 +21,10 @@ struct Line {
     status: Option<Status>,
     /// What waits for a decision.
     held_plan: Option<HeldPlan>,
+    /// Who asked that nothing be sent.
+    paused: Option<Mark>,
+    /// Who ended the connection.
+    retired: Option<Mark>,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
@@ -32,7 +36,9 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
     let mut all = Vec::with_capacity(tenants.len());
     for tenant in tenants {
         let folder = state_dir.join(tenant.as_str());
-        all.push(Line { tenant: tenant.to_string(), status: read_status(&folder)?, held_plan: read_held(&folder)? });
+        let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
+        let (status, held_plan) = (read_status(&folder)?, read_held(&folder)?);
+        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -52,6 +58,7 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
         if let Some(held) = &line.held_plan {
             waiting(screen, &line.tenant, held);
         }
+        marks(screen, line);
     }
     Ok(())
 }
@@ -89,6 +96,17 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
                 format!("    `rosterd approve {tenant} {id} --reason …` lets exactly this pass, `rosterd reject {tenant} {id}` says no"),
             ));
         }
+    }
+}
+
+/// What somebody said of the tenant as a whole.
+fn marks(screen: &Screen, line: &Line) {
+    if let Some(mark) = &line.paused {
+        let next = format!("`rosterd resume {}` lets it go on", line.tenant);
+        screen.say(format!("  {} {}; {next}", paint(WAIT.bold(), "paused"), safe(&mark.to_string())));
+    }
+    if let Some(mark) = &line.retired {
+        screen.say(format!("  {} {}", paint(REMOVE.bold(), "retired"), safe(&mark.to_string())));
     }
 }
 

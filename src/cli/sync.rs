@@ -13,13 +13,21 @@ use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, Wish};
+use crate::model::TenantName;
 use crate::plan::Plan;
+use crate::store::{Sign, read_mark};
 use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
+    let folder = loaded.state_dir.join(&args.tenant);
     let report = one(screen, loaded.tenants, &loaded.state_dir, &wish).await?;
+    for (sign, word) in [(Sign::Paused, "paused"), (Sign::Retired, "retired")] {
+        if let Some(mark) = read_mark(&folder, sign) {
+            screen.note(format!("{} is {word} {}: none of this will be sent", args.tenant, safe(&mark.to_string())));
+        }
+    }
     if let Some(path) = &args.out {
         save(path, &report)?;
         screen.note(format!(
@@ -34,7 +42,8 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
 
 pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
     if args.all && args.plan.is_none() {
-        let usable = check::load_usable(screen, global)?;
+        let mut usable = check::load_usable(screen, global)?;
+        leave_out_retired(screen, &mut usable.loaded);
         let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None };
         return many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode).await;
     }
@@ -49,11 +58,39 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
     }
     let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected };
     if !args.all && loaded.tenants.len() == 1 {
-        let report = one(screen, loaded.tenants, &loaded.state_dir, &wish).await?;
+        let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
+        let report = match one(screen, loaded.tenants, &loaded.state_dir, &wish).await {
+            Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
+                screen.json(&unsent(name.as_ref(), &failure.message))?;
+                return Err(failure);
+            }
+            ended => ended?,
+        };
         show_one(screen, &report)?;
         return Ok(exit_code(&report, args.detailed_exitcode));
     }
     many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode).await
+}
+
+/// Tenants whose connection has ended are not due.
+fn leave_out_retired(screen: &Screen, loaded: &mut Loaded) {
+    let state_dir = &loaded.state_dir;
+    loaded.tenants.retain(|tenant| match read_mark(&state_dir.join(tenant.name.as_str()), Sign::Retired) {
+        Some(mark) => {
+            screen.note(format!("{} is retired {}: left alone", tenant.name, safe(&mark.to_string())));
+            false
+        }
+        None => true,
+    });
+}
+
+/// The result of a tenant that is held before anything is read.
+fn unsent(tenant: Option<&TenantName>, why: &str) -> serde_json::Value {
+    serde_json::json!({
+        "tenant": tenant, "run": null, "plan": "", "status": "held", "operations": [], "summary": {},
+        "planned": 0, "done": 0, "held": 0, "failed": 0, "calls": {"total": 0},
+        "holds": [{"reason": "paused", "detail": why}],
+    })
 }
 
 /// All tenants, one after the other; one that fails does not keep the others from their turn.
@@ -89,7 +126,10 @@ async fn many(
             Err(failure) => {
                 worst = worse(worst, failure.code);
                 screen.error(format!("{name}: {}", safe(&failure.message)));
-                reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": failure.message}));
+                reports.push(match failure.code {
+                    code::HELD => unsent(Some(&name), &failure.message),
+                    _ => serde_json::json!({"tenant": name, "status": "failed", "error": failure.message}),
+                });
             }
         }
     }
@@ -116,7 +156,7 @@ async fn one(screen: &Screen, tenants: Vec<Tenant>, state_dir: &Path, wish: &Wis
 }
 
 /// The first Ctrl-C (or SIGTERM) lets the calls under way end and begins no other.
-async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
+pub(super) async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
@@ -135,7 +175,7 @@ fn show_one(screen: &Screen, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn exit_code(report: &Report, detailed: bool) -> u8 {
+pub(super) fn exit_code(report: &Report, detailed: bool) -> u8 {
     match report.status() {
         Status::Failed => code::FAILED,
         Status::Held => code::HELD,

@@ -54,7 +54,7 @@ pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Out
         _ => false,
     };
     let relinks = done(cleared, outcome).any(|operation| matches!(operation.op(), Op::RelinkUser | Op::RelinkGroup));
-    outcome.lost_links
+    outcome.links_differ
         || relinks
         || (job.rules.maps_manager() && done(cleared, outcome).any(|operation| deletes(&operation.action)))
 }

@@ -13,18 +13,18 @@ pub use report::{Report, Shown, Status, Tally};
 
 use std::collections::HashSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::apply::{self, OpResult, Outcome, Repeat};
 use crate::clock::Clock;
-use crate::config::profile::DeleteEffect;
+use crate::config::profile::{DeleteEffect, Profile};
 use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
 use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
-use crate::plan::{self, Links, Manner, Operation, Plan, Rules, Survey};
+use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Source, take_snapshot};
@@ -62,6 +62,22 @@ pub struct Job<'a> {
     pub progress: &'a dyn Progress,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// Who wants to see what a plan is made of.
+    pub witness: Option<&'a dyn Witness>,
+}
+
+/// What a plan is made of.
+pub struct Sight<'a> {
+    /// Who belongs.
+    pub desired: &'a Desired<'a>,
+    /// What was asked and answered; `None` when everything is held before anybody is asked.
+    pub questions: Option<(&'a Survey, &'a Answers)>,
+}
+
+/// Somebody who looks on, to explain a plan.
+pub trait Witness {
+    /// Sees what the plan of this cycle is made of.
+    fn see(&self, sight: &Sight<'_>);
 }
 
 /// What a cycle is asked to do.
@@ -98,6 +114,9 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     if !survey.newcomers.is_empty() {
         job.ask_own_account(&run).await?;
     }
+    if let Some(witness) = job.witness {
+        witness.see(&Sight { desired: &desired, questions: Some((&survey, &answers)) });
+    }
     let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, &early.failed, started)?;
     let plan = match ask.only {
         Some(person) => plan.only(person),
@@ -133,11 +152,7 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
 impl Job<'_> {
     /// The paths whose values are compared with the app's.
     fn mapped(&self) -> Vec<Path> {
-        let mut paths: Vec<Path> = self.rules.mapping.paths().cloned().collect();
-        paths.extend([Path::user_name(), Path::external_id()]);
-        paths.sort();
-        paths.dedup();
-        paths
+        self.rules.read_paths()
     }
 
     fn links(&self) -> Result<Links, StoreError> {
@@ -198,25 +213,9 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(reading);
         }
-        let day_ago = self.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
-        let counts = self.state.counts()?;
-        let recent = self.state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+        let Facts { unread, before, now, edited, .. } = reading;
         let profile = self.rules.profile;
-        Ok(Facts {
-            managed: counts.active,
-            lost: self.state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
-            reduced: self.state.reduced_since(day_ago)?,
-            created: recent.map(|run| run.created).sum(),
-            adopt_only: match self.state.health() {
-                Health::Trusted => None,
-                Health::AdoptOnly { reason } => Some(reason),
-            },
-            failing: self.state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
-            own_account: self.state.own_account()?.flatten(),
-            access: apply::access(profile),
-            delete_is_final: profile.users.delete_effect == DeleteEffect::Irreversible,
-            ..reading
-        })
+        Ok(Facts { unread, before, now, edited, ..facts_of_state(self.state, profile, self.clock.now())? })
     }
 
     /// What the operator changed since the last run that was not held for it.
@@ -273,7 +272,7 @@ impl Job<'_> {
     ) -> Result<Outcome, StoreError> {
         let plan: &Plan = cleared.plan();
         if plan.operations.is_empty() && plan.missed.is_empty() {
-            return Ok(Outcome { results: Vec::new(), stop: None, lost_links: false });
+            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
         }
         ledger.run_started(run, trigger, &plan.hash).await?;
         if !cleared.is_all_held() {
@@ -299,6 +298,7 @@ impl Job<'_> {
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,
+            known_pause: None,
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await
@@ -364,7 +364,7 @@ impl Job<'_> {
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
         }
-        ledger.run_ended(report.to_summary(self.settings)).await?;
+        ledger.run_ended(report.to_summary(Some(self.settings))).await?;
         if ask.only.is_none() {
             ledger.write_held(report.held_plan().as_ref())?;
         }
@@ -373,6 +373,28 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// What the guard has to know that is in the state: of any plan, wherever it comes from.
+pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp) -> Result<Facts, StoreError> {
+    let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
+    let counts = state.counts()?;
+    let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+    Ok(Facts {
+        managed: counts.active,
+        lost: state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
+        reduced: state.reduced_since(day_ago)?,
+        own_account: state.own_account()?.flatten(),
+        access: apply::access(profile),
+        delete_is_final: profile.users.delete_effect == DeleteEffect::Irreversible,
+        created: recent.map(|run| run.created).sum(),
+        adopt_only: match state.health() {
+            Health::Trusted => None,
+            Health::AdoptOnly { reason } => Some(reason),
+        },
+        failing: state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
+        ..Facts::default()
+    })
 }
 
 /// What became of the leavers who were not kept waiting for the rest.

@@ -77,7 +77,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
+    pub(crate) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
         Self {
             tenant: tenant.clone(),
             run,
@@ -98,7 +98,7 @@ impl Report {
         }
     }
 
-    pub(super) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
+    pub(crate) fn preview(&mut self, cleared: Cleared, calls: CallStats, now: Timestamp) {
         self.take_holds(&cleared);
         self.cleared = Some(cleared);
         self.calls = calls;
@@ -107,7 +107,7 @@ impl Report {
     }
 
     /// Takes in what was carried out; a run may do it in two parts.
-    pub(super) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
+    pub(crate) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
         self.take_holds(&cleared);
         self.results.extend(outcome.results);
         self.stop = self.stop.take().or(outcome.stop);
@@ -192,7 +192,7 @@ impl Report {
     pub fn status(&self) -> Status {
         match self.stop {
             Some(Stop::Target(_) | Stop::Breaker(_)) => return Status::Failed,
-            Some(Stop::Asked) => return Status::Partial,
+            Some(Stop::Asked | Stop::Paused(_)) => return Status::Partial,
             None => {}
         }
         let tally = self.tally();
@@ -205,7 +205,7 @@ impl Report {
         }
     }
 
-    pub(super) fn to_summary(&self, settings: SettingsMark) -> RunSummary {
+    pub(crate) fn to_summary(&self, settings: Option<SettingsMark>) -> RunSummary {
         let tally = self.tally();
         let created = (0..self.results.len())
             .filter(|&at| self.operations().get(at).is_some_and(|op| op.op() == Op::CreateUser))
@@ -228,7 +228,7 @@ impl Report {
             calls: self.calls.total,
             note,
             counts: self.counts_accepted.then_some(self.snapshot),
-            settings: self.settings_accepted.then_some(settings),
+            settings: settings.filter(|_| self.settings_accepted),
             started: self.started,
             ended: self.ended,
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::date::http_date;
+use crate::config::profile::Pace;
 
 /// Longer than any pause that is ever waited for; what "a number too large to mean anything" becomes.
 const AGES: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -41,6 +42,12 @@ pub struct Backoff {
     pub base: Duration,
     /// The upper end of every pause, and the longest wish of the other side that is granted.
     pub cap: Duration,
+}
+
+impl From<&Pace> for Backoff {
+    fn from(pace: &Pace) -> Self {
+        Self { base: Duration::from_millis(pace.backoff_base_ms), cap: Duration::from_millis(pace.backoff_cap_ms) }
+    }
 }
 
 impl Backoff {

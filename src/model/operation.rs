@@ -23,11 +23,12 @@ pub enum Op {
     RemoveMembers,
     DeleteGroup,
     ReleaseGroup,
+    ReleaseUser,
 }
 
 impl Op {
     /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CreateUser,
         Self::AdoptUser,
         Self::RelinkUser,
@@ -43,6 +44,7 @@ impl Op {
         Self::RemoveMembers,
         Self::DeleteGroup,
         Self::ReleaseGroup,
+        Self::ReleaseUser,
     ];
 
     /// The name used in JSON, the journal and the plan's hash.
@@ -63,6 +65,7 @@ impl Op {
             Self::RemoveMembers => "remove_members",
             Self::DeleteGroup => "delete_group",
             Self::ReleaseGroup => "release_group",
+            Self::ReleaseUser => "release_user",
         }
     }
 

@@ -15,9 +15,9 @@ mod update;
 
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Action, Blocked, Member, Operation};
-pub use person::Person;
+pub use person::{Person, map_person};
 pub use rules::{Protected, Rules};
-pub use survey::{Manner, Survey, survey, user_fingerprint};
+pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -114,6 +114,8 @@ pub enum Action {
     },
     /// The group stays in the app as it is and is no longer managed. No call.
     ReleaseGroup,
+    /// The account stays in the app as it is and is no longer managed. No call.
+    ReleaseUser,
 }
 
 /// One planned change.
@@ -165,6 +167,7 @@ impl Operation {
             Action::RemoveMembers { .. } => Op::RemoveMembers,
             Action::DeleteGroup { .. } => Op::DeleteGroup,
             Action::ReleaseGroup => Op::ReleaseGroup,
+            Action::ReleaseUser => Op::ReleaseUser,
         }
     }
 
@@ -175,7 +178,8 @@ impl Operation {
             | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
             | Action::RelinkGroup { .. }
-            | Action::ReleaseGroup => 0,
+            | Action::ReleaseGroup
+            | Action::ReleaseUser => 0,
             Action::CreateUser { .. } | Action::ActivateUser => 1,
             Action::UpdateUser { manager: None, .. } => 2,
             Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
@@ -241,9 +245,11 @@ impl Operation {
             Action::RelinkUser { from } | Action::RelinkGroup { from, .. } => {
                 vec![change("directory id", from.as_str().into(), self.object.id().as_str().into())]
             }
-            Action::AdoptUser { .. } | Action::AdoptGroup { .. } | Action::DeleteUser { .. } | Action::ReleaseGroup => {
-                Vec::new()
-            }
+            Action::AdoptUser { .. }
+            | Action::AdoptGroup { .. }
+            | Action::DeleteUser { .. }
+            | Action::ReleaseGroup
+            | Action::ReleaseUser => Vec::new(),
         }
     }
 }

@@ -21,6 +21,14 @@ pub struct Person {
     pub manager: Option<SourceId>,
 }
 
+/// Maps one person, outside of a plan.
+///
+/// # Errors
+/// In words: which attribute can't be made, or which one the app requires is missing.
+pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
+    person(snapshot, ix, rules, &Lists::of(rules))
+}
+
 /// Maps one person.
 ///
 /// # Errors

@@ -61,6 +61,15 @@ impl Rules<'_> {
         }
     }
 
+    /// The paths whose values are compared with the app's.
+    pub fn read_paths(&self) -> Vec<Path> {
+        let mut paths: Vec<Path> = self.mapping.paths().cloned().collect();
+        paths.extend([Path::user_name(), Path::external_id()]);
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// Whether the manager is mapped: then an account's fate touches the people who report to it.
     pub fn maps_manager(&self) -> bool {
         self.mapping.paths().any(|path| *path == Path::manager())

@@ -238,7 +238,7 @@ fn is_finished(row: &UserRow, rules: &Rules<'_>) -> bool {
 }
 
 /// A name for people, from whatever a record has.
-pub(super) fn label(snapshot: &Snapshot, user: UserIx) -> String {
+pub fn label(snapshot: &Snapshot, user: UserIx) -> String {
     let record = snapshot.record(user);
     ["userName", "username", "uid", "email", "mail", "displayName", "cn"]
         .iter()

@@ -172,10 +172,7 @@ impl App {
             ..ClientSettings::new(base_url)
         })?;
         let wire = Wire::new(&profile).map_err(|why| SetupError::new(format!("the profile's role: {why}")))?;
-        let backoff = Backoff {
-            base: Duration::from_millis(profile.pace.backoff_base_ms),
-            cap: Duration::from_millis(profile.pace.backoff_cap_ms),
-        };
+        let backoff = Backoff::from(&profile.pace);
         Ok(Self {
             http,
             profile,
@@ -193,11 +190,6 @@ impl App {
     /// The profile in use.
     pub fn profile(&self) -> &Profile {
         &self.profile
-    }
-
-    /// The pauses between repetitions, for whoever repeats writes.
-    pub fn backoff(&self) -> Backoff {
-        self.backoff
     }
 
     pub(super) fn stats_now(&self) -> CallStats {

@@ -1,6 +1,7 @@
 //! What a failed call leads to, as a table. In: the kind of failure and the kind of call. Out: the next step.
 //!
-//! `apply` reads it for writes, this room for its own reads. The pauses come from [`crate::http::retry::Backoff`].
+//! `apply` reads it for writes, this room for its own reads: there is no other opinion. How often and after which pause a call is
+//! repeated is not said here ([`crate::http::retry::Backoff`] and the profile's `pace` do).
 
 use super::Class;
 
@@ -22,10 +23,15 @@ pub enum Kind {
 pub enum Step {
     /// Set the object aside with the reason; nothing else would help.
     GiveUp,
+    /// Set the object aside, and look what the app has: the answer is news about it. It may be gone, or have been there all
+    /// along.
+    GiveUpAndLook,
     /// Wait, then send the same again.
     WaitAndRepeat,
-    /// Look the object up first: it may be there, gone, or different from what we knew. Then decide again.
+    /// Wait, see whether it was carried out after all, and send it again only if not.
     LookUpFirst,
+    /// Wait, see whether it was carried out after all, and leave it for the next run if not: it may still be under way.
+    LookUpOnly,
     /// Send the members in two halves, to get the good ones through and find the bad one.
     Halve,
     /// Stop everything for this app: the next call would fail alike, or do harm.
@@ -34,15 +40,17 @@ pub enum Step {
 
 /// The table (RFC 7644 §3.12, and what apps really do).
 pub fn next_step(class: Class, kind: Kind) -> Step {
-    use Step::{GiveUp, Halve, LookUpFirst, StopTarget, WaitAndRepeat};
-    //                                read           create       change         members
+    use Step::{GiveUp, GiveUpAndLook, Halve, LookUpFirst, LookUpOnly, StopTarget, WaitAndRepeat};
+    //                                read           create         change         members
     let row = match class {
         Class::Unauthorized => [StopTarget, StopTarget, StopTarget, StopTarget],
         Class::Forbidden => [GiveUp, GiveUp, GiveUp, GiveUp],
-        // A collection that is not there is a wrong base URL; an object that is not there is news about the object.
-        Class::NotFound => [GiveUp, StopTarget, LookUpFirst, LookUpFirst],
-        Class::Conflict => [GiveUp, LookUpFirst, LookUpFirst, LookUpFirst],
-        Class::Changed => [WaitAndRepeat, LookUpFirst, LookUpFirst, LookUpFirst],
+        // Of a person or group: the link may lead nowhere. Of a membership: the group may be gone, or one of the members.
+        Class::NotFound => [GiveUp, GiveUp, GiveUpAndLook, Halve],
+        // Somebody has that name already: to a create that may be the very account which was looked for and not shown.
+        Class::Conflict => [GiveUp, GiveUpAndLook, GiveUp, Halve],
+        // A change reads what it replaces anew each time (RFC 7644 §3.14).
+        Class::Changed => [WaitAndRepeat, LookUpFirst, WaitAndRepeat, WaitAndRepeat],
         Class::TooLarge => [GiveUp, GiveUp, GiveUp, Halve],
         Class::Throttled => [WaitAndRepeat, WaitAndRepeat, WaitAndRepeat, WaitAndRepeat],
         Class::Invalid => [GiveUp, GiveUp, GiveUp, Halve],
@@ -51,9 +59,10 @@ pub fn next_step(class: Class, kind: Kind) -> Step {
         Class::Server => [WaitAndRepeat, LookUpFirst, WaitAndRepeat, WaitAndRepeat],
         // The origin has moved, or somebody stands between: no further token goes there.
         Class::Redirect => [StopTarget, StopTarget, StopTarget, StopTarget],
-        Class::NotScim => [GiveUp, LookUpFirst, LookUpFirst, LookUpFirst],
+        // Somebody else answered, or the app in a way that repeats itself.
+        Class::NotScim => [GiveUp, LookUpFirst, GiveUp, GiveUp],
         Class::Unreachable => [WaitAndRepeat, WaitAndRepeat, WaitAndRepeat, WaitAndRepeat],
-        Class::Unknown => [WaitAndRepeat, LookUpFirst, WaitAndRepeat, WaitAndRepeat],
+        Class::Unknown => [WaitAndRepeat, LookUpOnly, WaitAndRepeat, WaitAndRepeat],
     };
     match kind {
         Kind::Read => row[0],
@@ -90,6 +99,14 @@ mod tests {
         let repeated: Vec<_> =
             CLASSES.into_iter().filter(|&class| next_step(class, Kind::Create) == Step::WaitAndRepeat).collect();
         assert_eq!(repeated, [Class::Throttled, Class::Unreachable]);
+    }
+
+    #[test]
+    fn i3_a_create_that_may_be_under_way_is_never_sent_again() {
+        assert_eq!(next_step(Class::Unknown, Kind::Create), Step::LookUpOnly);
+        for kind in [Kind::Read, Kind::Change, Kind::Members] {
+            assert_eq!(next_step(Class::Unknown, kind), Step::WaitAndRepeat, "done twice is done once");
+        }
     }
 
     #[test]

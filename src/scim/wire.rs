@@ -71,6 +71,16 @@ pub enum Match<T> {
     },
 }
 
+impl<T> Match<T> {
+    /// What was found, if it is exactly one.
+    pub fn one(self) -> Option<T> {
+        match self {
+            Self::One { found, .. } => Some(found),
+            Self::Nobody | Self::Conflict { .. } => None,
+        }
+    }
+}
+
 /// What an app answered to a create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {

@@ -114,6 +114,8 @@ pub(crate) struct Manners {
     pub(crate) delete_effect: DeleteEffect,
     /// The account the token belongs to, if the app tells.
     pub(crate) own_account: Option<AppId>,
+    /// Accounts that look-ups miss until the app refused to make them again: user names.
+    pub(crate) unseen: BTreeSet<String>,
     /// Members that make every call fail in which they stand: user names.
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
@@ -129,6 +131,7 @@ impl Default for Manners {
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             own_account: None,
+            unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
         }
@@ -142,7 +145,7 @@ struct Inner {
     calls: Vec<Call>,
     scripts: Vec<Script>,
     noise: Option<Noise>,
-    stop_after: Option<(usize, CancellationToken)>,
+    after_writes: Option<(usize, Box<dyn FnMut() + Send>)>,
     next_id: u64,
     total: u64,
 }
@@ -234,7 +237,12 @@ impl SimApp {
 
     /// Somebody asks the run to stop after this many writing calls.
     pub(crate) fn stop_after(&self, writes: usize, stop: CancellationToken) {
-        self.inner().stop_after = Some((writes, stop));
+        self.after_writes(writes, move || stop.cancel());
+    }
+
+    /// Something happens elsewhere with the n-th writing call.
+    pub(crate) fn after_writes(&self, writes: usize, what: impl FnMut() + Send + 'static) {
+        self.inner().after_writes = Some((writes, Box::new(what)));
     }
 
     /// From now on this share of the writing calls meets a transient fault; 0 ends it.
@@ -316,10 +324,10 @@ impl SimApp {
             let fault = inner.fault(&call);
             let is_write = !call.is_read();
             inner.calls.push(call);
-            if let Some((left, stop)) = inner.stop_after.as_mut().filter(|_| is_write) {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    stop.cancel();
+            if let Some((left, mut happens)) = inner.after_writes.take_if(|_| is_write) {
+                match left.saturating_sub(1) {
+                    0 => happens(),
+                    left => inner.after_writes = Some((left, happens)),
                 }
             }
             let carried_out = fault.as_ref().is_none_or(|fault| fault.applied);
@@ -382,7 +390,8 @@ impl Inner {
     }
 
     fn is_hidden(&self, account: &Account) -> bool {
-        self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active
+        (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
+            || self.manners.unseen.contains(account.name())
     }
 
     fn look_up_user(&self, keys: &UserKeys) -> Match<AppUser> {
@@ -520,6 +529,7 @@ impl AppWrite for SimApp {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
             if inner.name_is_taken(&name, None) {
+                inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
                 return Err(error("create_user", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("a");

@@ -8,9 +8,9 @@ mod app;
 mod directory;
 mod tenant;
 
-pub(crate) use app::{Call, Fault, SimApp};
+pub(crate) use app::{Account, Call, Fault, SimApp};
 pub(crate) use directory::{Directory, SimSource};
-pub(crate) use tenant::Tenant;
+pub(crate) use tenant::{Tenant, limits};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
+use crate::errand::Errand;
 use crate::guard::Limits;
+use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
@@ -130,6 +132,16 @@ impl World {
 
     /// Runs a cycle as `ask` says; a preview, unless it may write.
     pub(crate) async fn ask(&self, ask: &Ask<'_>, may_write: bool) -> Result<Report, CycleError> {
+        self.ask_watched(ask, may_write, None).await
+    }
+
+    /// As [`World::ask`], with somebody who looks on.
+    pub(crate) async fn ask_watched(
+        &self,
+        ask: &Ask<'_>,
+        may_write: bool,
+        witness: Option<&dyn Witness>,
+    ) -> Result<Report, CycleError> {
         let progress = Silent;
         let job = Job {
             tenant: &self.name,
@@ -142,16 +154,12 @@ impl World {
             limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &self.tenant.sentinels,
             in_flight: 4,
-            repeat: Repeat {
-                attempts: 3,
-                base: Duration::from_millis(500),
-                cap: Duration::from_secs(60),
-                breaker_failures: self.tenant.breaker_failures,
-            },
+            repeat: self.repeat(),
             settings: self.tenant.settings,
             clock: &*self.clock,
             progress: &progress,
             stop: &self.stop,
+            witness,
         };
         cycle(&job, ask).await
     }
@@ -178,6 +186,29 @@ impl World {
         let report = self.ask(&Ask { trigger: Trigger::Schedule, ..command() }, true).await.unwrap();
         self.clock.pass(SignedDuration::from_mins(10));
         report
+    }
+
+    /// What a person asks for beside the cycle.
+    pub(crate) fn errand(&self) -> Errand<'_> {
+        Errand {
+            tenant: &self.name,
+            app: &self.app,
+            rules: self.tenant.rules(),
+            limits: self.tenant.limits.lock().unwrap().clone(),
+            in_flight: 4,
+            repeat: self.repeat(),
+            clock: &*self.clock,
+            progress: &Silent,
+            stop: &self.stop,
+        }
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat {
+            attempts: 3,
+            backoff: Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(60) },
+            breaker_failures: self.tenant.breaker_failures,
+        }
     }
 
     /// A preview.

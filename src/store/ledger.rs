@@ -7,6 +7,7 @@ use super::baseline::Baseline;
 use super::decisions::{Decision, HeldPlan};
 use super::error::{Notice, StoreError};
 use super::index::{Index, IndexDraft};
+use super::mark::Mark;
 use super::record::{Effect, Intent, OutcomeResult, RunSummary, Trigger};
 use crate::model::RunId;
 
@@ -72,6 +73,9 @@ pub trait Ledger: Send + Sync {
 pub trait View: Baseline {
     /// Whether it may be believed.
     fn health(&self) -> Health;
+
+    /// Who asked that nothing be sent, if somebody did. Looked up anew each time: another process may say it during a run.
+    fn paused(&self) -> Option<Mark>;
 
     /// Intents without an outcome, oldest first.
     fn open_intents(&self) -> Vec<OpenIntent>;

@@ -9,6 +9,7 @@ use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::index::{Index, IndexDraft, Mark};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
+use super::mark;
 use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
@@ -31,7 +32,11 @@ struct Inner {
     index: Option<(Mark, u64, Index)>,
     held: Option<HeldPlan>,
     decision: Option<Decision>,
+    paused: Pause,
 }
+
+/// Whether somebody paused the tenant: what is a file on disk.
+pub type Pause = Arc<Mutex<Option<mark::Mark>>>;
 
 impl MemoryStore {
     /// A new tenant's state: adopt-only, as on disk.
@@ -48,6 +53,7 @@ impl MemoryStore {
             index: None,
             held: None,
             decision: None,
+            paused: Pause::default(),
         });
         let store = Self { rows, clock, inner };
         store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
@@ -67,6 +73,11 @@ impl MemoryStore {
     /// Somebody decides.
     pub fn decide(&self, decision: Decision) {
         self.inner().decision = Some(decision);
+    }
+
+    /// Where the tenant is paused and resumed.
+    pub fn pause(&self) -> Pause {
+        Arc::clone(&self.inner().paused)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -137,6 +148,10 @@ impl Ledger for MemoryStore {
 impl View for MemoryStore {
     fn health(&self) -> Health {
         self.inner().tail.health()
+    }
+
+    fn paused(&self) -> Option<mark::Mark> {
+        self.pause().lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn open_intents(&self) -> Vec<OpenIntent> {

@@ -19,6 +19,7 @@ mod journal;
 mod keys;
 mod ledger;
 mod lock;
+mod mark;
 mod memory;
 mod numbers;
 mod open;
@@ -42,7 +43,8 @@ pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, dec
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
-pub use memory::MemoryStore;
+pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
+pub use memory::{MemoryStore, Pause};
 pub use record::{
     Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
 };

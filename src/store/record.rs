@@ -151,6 +151,10 @@ pub enum Trigger {
     Command,
     /// The daemon's schedule.
     Schedule,
+    /// A person who takes a run back.
+    Undo,
+    /// A person who ends the connection.
+    Retire,
 }
 
 /// How a call went.

@@ -14,6 +14,7 @@ use super::error::{Notice, StoreError};
 use super::index::{self, Index, IndexDraft};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::lock::Lock;
+use super::mark::{Mark, Sign, read_mark};
 use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, Trigger};
 use super::rows::{Rows, RowsError};
 use super::status::{FAILURES_LISTED, Status, read_status, write_status};
@@ -203,6 +204,10 @@ impl View for Store {
         self.tail().health()
     }
 
+    fn paused(&self) -> Option<Mark> {
+        read_mark(&self.folder, Sign::Paused)
+    }
+
     fn open_intents(&self) -> Vec<OpenIntent> {
         self.tail().open_intents()
     }
@@ -254,6 +259,10 @@ impl ReadStore {
 impl View for ReadStore {
     fn health(&self) -> Health {
         self.tail.health()
+    }
+
+    fn paused(&self) -> Option<Mark> {
+        read_mark(&self.folder, Sign::Paused)
     }
 
     /// Those of a run that is under way are among them.

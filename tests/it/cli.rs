@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::rosterd::{Rosterd, Running};
 
-const TOKEN: &str = "canary-3f9c1d77a2";
+pub(crate) const TOKEN: &str = "canary-3f9c1d77a2";
 
 /// An installation with a directory file, an embedded app and a proxy between.
 pub(crate) struct Desk {
     pub(crate) rosterd: Rosterd,
     _app: Running,
-    base_url: String,
+    pub(crate) base_url: String,
     pub(crate) proxy: Proxy,
     people: PathBuf,
 }
@@ -35,7 +35,7 @@ impl Desk {
         Self::with_app(&[])
     }
 
-    fn with_app(options: &[&str]) -> Self {
+    pub(crate) fn with_app(options: &[&str]) -> Self {
         let rosterd = Rosterd::new();
         let command = [&["sandbox", "--token", TOKEN, "--format", "json"], options].concat();
         let app = rosterd.spawn(&command);
@@ -55,7 +55,7 @@ impl Desk {
         desk
     }
 
-    fn tenant(&self, extra: &str) {
+    pub(crate) fn tenant(&self, extra: &str) {
         self.rosterd.tenant(
             "acme",
             &format!(
@@ -76,7 +76,7 @@ impl Desk {
         run.json()
     }
 
-    fn app(&self, path: &str) -> Value {
+    pub(crate) fn app(&self, path: &str) -> Value {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(format!("{}{path}", self.base_url)).bearer_auth(TOKEN);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -84,7 +84,7 @@ impl Desk {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn user_names(&self) -> Vec<String> {
+    pub(crate) fn user_names(&self) -> Vec<String> {
         let list = self.app("/Users");
         let names =
             list["Resources"].as_array().unwrap().iter().map(|user| user["userName"].as_str().unwrap().to_owned());

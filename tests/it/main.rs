@@ -9,6 +9,7 @@ mod support;
 mod approvals;
 mod cli;
 mod docs;
+mod errands;
 mod ldap;
 mod ldap_faults;
 mod rig;

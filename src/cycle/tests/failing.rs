@@ -47,6 +47,50 @@ async fn i3_a_create_that_the_last_try_may_have_made_is_looked_up_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn i3_an_account_that_the_app_only_admits_when_it_is_to_be_doubled_is_adopted_and_brought_in_step() {
+    let world = World::new(crowd(3));
+    let id = world.app.has_user("U01@x.test", false);
+    // The app's filter tells upper from lower case: the planning look-up finds nobody. Each run asks a new connection.
+    world.app.behave(|app| app.unseen = ["U01@x.test".into()].into());
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Partial);
+    assert!(failures(&report)[0].1.contains("the app has this account already"), "{:?}", failures(&report));
+    world.app.behave(|app| app.unseen = ["U01@x.test".into()].into());
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{:?}", failures(&report));
+    assert_eq!(world.app.account("u01@x.test").map(|(id, account)| (id, account.active)), Some((id, true)));
+    assert_eq!(world.app.members("all").unwrap().len(), 3);
+    assert_eq!(world.app.holdings().users.len(), 3);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn i3_a_refused_double_of_somebody_elses_account_is_not_taken_over() {
+    let mut dir = crowd(2);
+    dir.set("u00", "userName", "ann@x.test");
+    let world = synced(dir).await;
+    world.edit(|dir| {
+        dir.add_user("new");
+        dir.set("new", "userName", "ANN@x.test");
+    });
+    world.sync().await;
+    assert_eq!(world.linked_count(), 2);
+    assert_eq!(world.app.holdings().users.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i3_a_repeated_create_that_meets_its_own_account_takes_it() {
+    let world = World::new(crowd(3));
+    world.app.fail("create_user", "u01", 1, Fault::server(503).but_done());
+    // The account shows late: the look after the first try finds nobody, the second try is refused as a double.
+    world.app.behave(|app| app.unseen = ["u01@x.test".into()].into());
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{:?}", failures(&report));
+    assert_eq!(world.app.holdings().users.len(), 3);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn t3_a_throttled_call_waits_as_long_as_asked_and_goes_on() {
     let world = World::new(crowd(3));
     world.app.fail("create_user", "u01", 2, Fault::throttled(Duration::from_secs(30)));

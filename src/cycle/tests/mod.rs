@@ -9,6 +9,7 @@ mod first;
 mod groups;
 mod guarding;
 mod leaving;
+mod pausing;
 
 use crate::cycle::{Report, Shown, Status};
 use crate::model::Standing;

@@ -1,0 +1,70 @@
+//! `rosterd pause` and `rosterd resume`: a word that every process honours before its next call to the app.
+
+use serde::Serialize;
+
+use super::args::{Format, Global, PauseArgs, TenantsOrAll};
+use super::failure::Failure;
+use super::screen::{ADD, STRONG, Screen, WAIT, paint, safe};
+use super::{check, who};
+use crate::clock::{Clock, SystemClock};
+use crate::model::TenantName;
+use crate::store::{Mark, Sign, clear_mark, set_mark};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    tenant: &'a TenantName,
+    paused: Option<&'a Mark>,
+    /// What ended, for `resume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<Mark>,
+}
+
+pub(super) fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Result<(), Failure> {
+    let names = names(screen, global, &args.which)?;
+    let state_dir = check::state_dir(screen, global)?;
+    let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: args.reason.clone() };
+    let mut lines = Vec::with_capacity(names.len());
+    for tenant in &names {
+        set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
+        screen.say(format!(
+            "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way ends before its next call",
+            paint(WAIT.bold(), "paused")
+        ));
+        lines.push(Line { tenant, paused: Some(&mark), was: None });
+    }
+    show(screen, &lines)
+}
+
+pub(super) fn resume(screen: &Screen, global: &Global, args: &TenantsOrAll) -> Result<(), Failure> {
+    let names = names(screen, global, args)?;
+    let state_dir = check::state_dir(screen, global)?;
+    let mut lines = Vec::with_capacity(names.len());
+    for tenant in &names {
+        let was = clear_mark(&state_dir.join(tenant.as_str()), Sign::Paused)?;
+        screen.say(match &was {
+            Some(mark) => format!(
+                "{} {tenant}, paused {}; `rosterd plan {tenant}` shows what is due",
+                paint(ADD.bold(), "resumed"),
+                safe(&mark.to_string())
+            ),
+            None => format!("{} was not paused", paint(STRONG, tenant)),
+        });
+        lines.push(Line { tenant, paused: None, was });
+    }
+    show(screen, &lines)
+}
+
+/// Tenants have to be named, or `--all` said: nobody stops everything by a slip.
+fn names(screen: &Screen, global: &Global, which: &TenantsOrAll) -> Result<Vec<TenantName>, Failure> {
+    if which.tenants.is_empty() && !which.all {
+        return Err(Failure::usage("no tenant is named", "name the tenants, or say --all"));
+    }
+    check::names(screen, global, &which.tenants)
+}
+
+fn show(screen: &Screen, lines: &[Line<'_>]) -> Result<(), Failure> {
+    if screen.format == Format::Json {
+        screen.json(&lines)?;
+    }
+    Ok(())
+}

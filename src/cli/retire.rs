@@ -1,0 +1,95 @@
+//! `rosterd retire`: the end of a connection.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Format, Global, RetireArgs};
+use super::failure::{Failure, code};
+use super::screen::{FAINT, REMOVE, STRONG, Screen, count, paint, safe};
+use super::sync::{exit_code, stop_on_signal};
+use super::{check, confirm, report_view, who};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Engine, Retirement};
+use crate::errand::retire::Fate;
+use crate::store::{Mark, Sign, mark_path};
+
+pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, Failure> {
+    let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let fate = if args.deactivate && !args.leave { Fate::Deactivate } else { Fate::Leave };
+    let file = mark_path(&loaded.state_dir.join(&args.tenant), Sign::Retired);
+    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let plan = engine.preview_retirement(fate)?;
+    if screen.format == Format::Human {
+        tell(screen, args, &plan);
+    }
+    confirmed(screen, args)?;
+    let how = if args.deactivate { "accounts deactivated" } else { "app left as it is" };
+    let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: how.to_owned() };
+    let (bar, stop) = (screen.bar(), CancellationToken::new());
+    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ended = engine.retire(fate, &mark, &bar, &stop).await;
+    watch.abort();
+    bar.clear();
+    let (ended, notices) = ended?;
+    for notice in notices {
+        screen.note(notice);
+    }
+    let code = ended.report.as_ref().map_or(code::DONE, |report| exit_code(report, false));
+    if screen.format == Format::Json {
+        screen.json(&serde_json::json!({
+            "tenant": args.tenant, "retired": mark, "linked": ended.linked, "kept": ended.kept, "report": ended.report,
+        }))?;
+        return Ok(code);
+    }
+    if let Some(report) = &ended.report {
+        report_view::changes(screen, report);
+        report_view::closing(screen, report);
+    }
+    screen.say(format!(
+        "{} {}: nothing is sent any more. Remove its tenant file; to connect it again, delete {}",
+        paint(REMOVE.bold(), "retired"),
+        args.tenant,
+        file.display()
+    ));
+    if code != code::DONE {
+        screen.say(format!("  not everybody was switched off: `rosterd retire {} --deactivate` goes on", args.tenant));
+    }
+    Ok(code)
+}
+
+fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
+    let linked = count(plan.linked, "person is", "people are");
+    screen.say(format!("{}  {}", paint(STRONG, &args.tenant), paint(FAINT, format!("{linked} linked"))));
+    match &plan.report {
+        None => screen.say("  the app is left as it is, and nothing is sent to it any more"),
+        Some(report) => {
+            report_view::changes(screen, report);
+            for left in &plan.kept {
+                screen.say(format!("    {}  {}", safe(&left.name), paint(FAINT, &left.why)));
+            }
+            screen.say("");
+        }
+    }
+}
+
+/// The tenant's name has to be typed, on the command line or now.
+fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), Failure> {
+    let what = match args.deactivate {
+        true => "Every account above is switched off and the connection ends.",
+        false => "The connection ends.",
+    };
+    match &args.yes_i_mean {
+        Some(typed) if *typed == args.tenant => return Ok(()),
+        Some(typed) => {
+            let message = format!("--yes-i-mean says {typed:?}, the tenant is {}; nothing was done", args.tenant);
+            return Err(Failure::usage(message, "type the name of the tenant that you mean"));
+        }
+        None if confirm::can_ask() && confirm::typed(screen, &args.tenant, what)? => return Ok(()),
+        None => {}
+    }
+    let flag = if args.deactivate { " --deactivate" } else { "" };
+    let hint = format!("`rosterd retire {0}{flag} --yes-i-mean {0}` does it", args.tenant);
+    Err(Failure::failed("not confirmed; nothing was done").hint(hint))
+}

@@ -1,0 +1,126 @@
+//! `rosterd undo`: a run taken back, shown first, like a plan.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Format, Global, UndoArgs};
+use super::failure::{Failure, code};
+use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
+use super::sync::{exit_code, stop_on_signal};
+use super::{check, confirm, report_view};
+use crate::clock::SystemClock;
+use crate::engine::{Engine, Undone};
+use crate::errand::Left;
+
+/// How many objects that stay are listed before the rest is only counted. `-v` lists all.
+const LISTED: usize = 12;
+
+pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Result<u8, Failure> {
+    let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let plan = engine.preview_undo(&args.run)?;
+    let nothing = plan.report.operations().is_empty() && plan.open_calls == 0;
+    if args.dry_run || nothing {
+        show(screen, args, &plan)?;
+        return Ok(if args.dry_run { code::DONE } else { ended(&plan) });
+    }
+    if screen.format == Format::Human {
+        tell(screen, args, &plan);
+    }
+    let confirmed =
+        args.yes || (confirm::can_ask() && confirm::typed(screen, &args.tenant, "This is sent to the app.")?);
+    if !confirmed {
+        return Err(Failure::failed("not confirmed; nothing was sent")
+            .hint(format!("`rosterd undo {} {} --yes` does it", args.tenant, plan.reversal.run)));
+    }
+    let (bar, stop) = (screen.bar(), CancellationToken::new());
+    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    // By its id: another run may have become the last one.
+    let done = engine.undo(plan.reversal.run.as_str(), &plan.reversal.plan.hash, &bar, &stop).await;
+    watch.abort();
+    bar.clear();
+    let (done, notices) = done?;
+    for notice in notices {
+        screen.note(notice);
+    }
+    show(screen, args, &done)?;
+    Ok(ended(&done))
+}
+
+/// Not all of the run was taken back: that is no "done".
+fn ended(undone: &Undone) -> u8 {
+    let whole = undone.reversal.cannot.is_empty() && undone.reversal.skipped.is_empty();
+    match exit_code(&undone.report, false) {
+        code::DONE if !whole => code::PARTIAL,
+        code => code,
+    }
+}
+
+fn show(screen: &Screen, args: &UndoArgs, undone: &Undone) -> Result<(), Failure> {
+    if screen.format == Format::Human {
+        tell(screen, args, undone);
+        return Ok(());
+    }
+    let mut document = serde_json::to_value(&undone.report).map_err(std::io::Error::from)?;
+    if let Some(fields) = document.as_object_mut() {
+        // No directory was read.
+        fields.remove("snapshot");
+        fields.insert("undoes".to_owned(), undone.reversal.run.as_str().into());
+        for (name, list) in [
+            ("cannot", &undone.reversal.cannot),
+            ("skipped", &undone.reversal.skipped),
+            ("stays", &undone.reversal.stays),
+        ] {
+            fields.insert(name.to_owned(), serde_json::to_value(list).map_err(std::io::Error::from)?);
+        }
+    }
+    screen.json(&document)?;
+    Ok(())
+}
+
+fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
+    let reversal = &undone.reversal;
+    let began = undone.started.map(|at| format!(" of {}", at.strftime("%Y-%m-%d %H:%M:%SZ"))).unwrap_or_default();
+    screen.say(format!("{}  {}", paint(STRONG, &args.tenant), paint(FAINT, format!("run {}{began}", reversal.run))));
+    if undone.open_calls > 0 && undone.report.dry_run {
+        let calls = count(undone.open_calls as u64, "call", "calls");
+        screen.say(format!(
+            "  {calls} of an interrupted run are looked up in the app first; the plan may change by that"
+        ));
+    }
+    report_view::changes(screen, &undone.report);
+    list(screen, &paint(REMOVE.bold(), "can't be undone"), &reversal.cannot);
+    list(screen, &paint(CHANGE.bold(), "left alone"), &reversal.skipped);
+    list(screen, &paint(FAINT, "stays"), &reversal.stays);
+    report_view::closing(screen, &undone.report);
+    if undone.report.operations().is_empty() {
+        return;
+    }
+    screen.say(match undone.paused {
+        true => format!(
+            "  {} is paused: it stays like this until `rosterd resume {0}`, which redoes what the directory still says",
+            args.tenant
+        ),
+        false => format!(
+            "  the next sync does again what the directory still says: mend the directory first, or `rosterd pause {}`",
+            args.tenant
+        ),
+    });
+}
+
+fn list(screen: &Screen, title: &str, left: &[Left]) {
+    if left.is_empty() {
+        return;
+    }
+    screen.say("");
+    screen.say(format!("  {title}"));
+    let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
+    for one in left.iter().take(most) {
+        screen.say(format!("    {} {}  {}", one.object.kind(), safe(&one.name), paint(FAINT, safe(&one.why))));
+    }
+    if left.len() > most {
+        screen.say(paint(FAINT, format!("    … and {} more (-v shows all)", left.len() - most)));
+    }
+}

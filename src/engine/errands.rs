@@ -1,0 +1,179 @@
+//! What a person asks for beside the cycle, with a real app and a real state: undo and retire.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError};
+use crate::apply::Repeat;
+use crate::cycle::Report;
+use crate::errand::history::History;
+use crate::errand::retire::{self, Fate};
+use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
+use crate::errand::{Errand, Left, put_on_record};
+use crate::progress::{Progress, Silent};
+use crate::scim::App;
+use crate::store::{
+    Baseline, Mark, Notice, ReadStore, Sign, State, Store, Trigger, View, mark_path, read_mark, records, set_mark,
+};
+
+/// A run taken back, or what that would come to.
+#[derive(Debug)]
+pub struct Undone {
+    /// What it comes to.
+    pub reversal: Reversal,
+    /// When the run that is taken back began.
+    pub started: Option<Timestamp>,
+    /// The plan with the guard's word on it, or how it went.
+    pub report: Report,
+    /// Calls of an interrupted run whose outcome is still to be found out: the plan may change by that.
+    pub open_calls: usize,
+    /// Whether the tenant is paused.
+    pub paused: bool,
+}
+
+/// A connection that has ended, or what that would come to.
+#[derive(Debug)]
+pub struct Retirement {
+    /// The deactivations, or how they went; `None` if the app is left as it is.
+    pub report: Option<Report>,
+    /// Who is left alone.
+    pub kept: Vec<Left>,
+    /// How many people are linked.
+    pub linked: u64,
+}
+
+impl Engine {
+    /// What taking a run back would come to. Makes no call.
+    ///
+    /// # Errors
+    /// When there is no such run, or the state can't be read.
+    pub fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
+        self.may_be_touched()?;
+        let (app, stop) = (self.app()?, CancellationToken::new());
+        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
+            return Err(NoSuchRun::Unknown(name.to_owned()).into());
+        };
+        let (reversal, started) = self.reversal(name, &state)?;
+        let report = self.errand(&app, &Silent, &stop).preview(&state, reversal.task())?;
+        let open_calls = state.open_intents().len();
+        Ok(Undone { reversal, started, report, open_calls, paused: state.paused().is_some() })
+    }
+
+    /// Takes a run back, if that still comes to the plan that was shown.
+    ///
+    /// # Errors
+    /// When there is no such run, the plan is another by now, or the state can't be written.
+    pub async fn undo(
+        &self,
+        name: &str,
+        shown: &str,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<(Undone, Vec<Notice>), EngineError> {
+        self.may_be_touched()?;
+        let app = self.app()?;
+        let (state, mut notices) =
+            Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
+        let errand = self.errand(&app, progress, stop);
+        let open_calls = errand.recover(&state).await?;
+        let (reversal, started) = self.reversal(name, &state)?;
+        if reversal.plan.hash != shown {
+            let (expected, now) = (shown.to_owned(), reversal.plan.hash);
+            return Err(crate::cycle::CycleError::OtherPlan { expected, now }.into());
+        }
+        let report = errand.run(&state, reversal.task()).await?;
+        notices.extend(state.take_notices());
+        let paused = state.paused().is_some();
+        Ok((Undone { reversal, started, report, open_calls, paused }, notices))
+    }
+
+    fn reversal(&self, name: &str, state: &dyn View) -> Result<(Reversal, Option<Timestamp>), EngineError> {
+        let journal = || records(&self.state_dir, &self.tenant.name, 1);
+        let run = find_run(journal()?, name)?;
+        let mut history = History::read(journal()?, &run)?;
+        if !history.deleted.is_empty() || !history.released.is_empty() {
+            history.name_the_gone(journal()?)?;
+        }
+        Ok((reverse(&history, &run, state, &self.rules())?, history.started))
+    }
+
+    /// What ending the connection would come to. Makes no call.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn preview_retirement(&self, fate: Fate) -> Result<Retirement, EngineError> {
+        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
+            return Ok(Retirement { report: None, kept: Vec::new(), linked: 0 });
+        };
+        let linked = state.counts()?.users;
+        if fate == Fate::Leave {
+            return Ok(Retirement { report: None, kept: Vec::new(), linked });
+        }
+        let (app, stop) = (self.app()?, CancellationToken::new());
+        let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
+        let report = self.errand(&app, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
+        Ok(Retirement { report: Some(report), kept, linked })
+    }
+
+    /// Ends the connection: from here on no sync sends anything. What could not be switched off is tried again by doing it
+    /// again.
+    ///
+    /// # Errors
+    /// When the app can't be reached at all, or the state can't be written.
+    pub async fn retire(
+        &self,
+        fate: Fate,
+        mark: &Mark,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<(Retirement, Vec<Notice>), EngineError> {
+        // The app is left as it is: its token may be gone already.
+        let app = (fate == Fate::Deactivate).then(|| self.app()).transpose()?;
+        let (state, mut notices) =
+            Store::open(&self.state_dir, &self.tenant.name, "rosterd retire", Arc::clone(&self.clock))?;
+        let linked = state.counts()?.users;
+        let Some(app) = app else {
+            set_mark(state.folder(), Sign::Retired, mark)?;
+            let (name, note) = (&self.tenant.name, retire::note(&mark.by, fate));
+            put_on_record(&state, name, Trigger::Retire, note, self.clock.as_ref()).await?;
+            return Ok((Retirement { report: None, kept: Vec::new(), linked }, notices));
+        };
+        let errand = self.errand(&app, progress, stop);
+        errand.recover(&state).await?;
+        // First the mark: a crash in what follows must not let the next sync switch everybody on again.
+        set_mark(state.folder(), Sign::Retired, mark)?;
+        let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
+        let report = errand.run(&state, retire::task(plan, &mark.by)).await?;
+        notices.extend(state.take_notices());
+        Ok((Retirement { report: Some(report), kept, linked }, notices))
+    }
+
+    /// A retired connection is over; a paused one may be put in order.
+    fn may_be_touched(&self) -> Result<(), EngineError> {
+        let folder = self.state_dir.join(self.tenant.name.as_str());
+        match read_mark(&folder, Sign::Retired) {
+            Some(mark) => Err(EngineError::Retired {
+                tenant: self.tenant.name.clone(),
+                mark,
+                file: mark_path(&folder, Sign::Retired),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn errand<'a>(&'a self, app: &'a App, progress: &'a dyn Progress, stop: &'a CancellationToken) -> Errand<'a> {
+        Errand {
+            tenant: &self.tenant.name,
+            app,
+            rules: self.rules(),
+            limits: self.limits(),
+            in_flight: self.in_flight() as usize,
+            repeat: Repeat::from(&self.tenant.profile.pace),
+            clock: self.clock.as_ref(),
+            progress,
+            stop,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Why somebody is, or is not, in the app: the preview, the state, the journal and the app, brought together.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError, Wish};
+use crate::cycle::{Report, Witness};
+use crate::explain::{
+    Candidate, InDirectory, Listed, Past, Sources, Story, Teller, linked_by_name, search_journal, tell,
+};
+use crate::model::{Attributes, Path, SourceId, fold};
+use crate::progress::Progress;
+use crate::scim::{App, AppRead, AppUser, Match, UserKeys};
+use crate::source::{Presence, Source};
+use crate::store::{MemoryStore, ReadStore, View, records};
+
+/// What asking about somebody came to.
+#[derive(Debug)]
+pub enum Explained {
+    /// One person.
+    Story(Box<Story>),
+    /// Several go by this name.
+    Ambiguous(Vec<Candidate>),
+    /// Nobody does: neither in the directory, nor linked, nor in the journal.
+    Nobody(Nobody),
+}
+
+/// What is known of a name that is nobody's.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Nobody {
+    /// What the directory answered when asked for it as an id; `None` if it was not asked.
+    pub answer: Option<Presence>,
+    /// What the app has by this user name; `None` if it was not asked or has nobody.
+    pub account: Option<String>,
+    /// Why directory or app could not be asked.
+    pub unread: Option<String>,
+}
+
+impl Engine {
+    /// Tells why somebody is, or is not, in the app. Reads only; with `offline` nothing but state and journal.
+    ///
+    /// # Errors
+    /// When the state can't be read, or a connection can't even be prepared.
+    pub async fn explain(&self, typed: &str, offline: bool, progress: &dyn Progress) -> Result<Explained, EngineError> {
+        let name = &self.tenant.name;
+        match ReadStore::open(&self.state_dir, name)? {
+            Some(state) => self.explain_with(&state, typed, offline, progress).await,
+            None => {
+                let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
+                self.explain_with(&state, typed, offline, progress).await
+            }
+        }
+    }
+
+    async fn explain_with(
+        &self,
+        state: &dyn View,
+        typed: &str,
+        offline: bool,
+        progress: &dyn Progress,
+    ) -> Result<Explained, EngineError> {
+        let linked = linked_by_name(state, typed)?;
+        let sides = match offline {
+            true => None,
+            false => Some((self.source()?, self.app()?)),
+        };
+        let seen = match &sides {
+            Some((source, app)) => self.preview(state, typed, &linked, source.as_ref(), app, progress).await,
+            None => Seen::default(),
+        };
+        let (candidate, directory) = match choose(linked, &seen.listed) {
+            Chosen::One(candidate, directory) => (candidate, directory),
+            Chosen::Many(all) => return Ok(Explained::Ambiguous(all)),
+            Chosen::None => match self.in_the_journal(typed)?.as_slice() {
+                [one] => (one.clone(), None),
+                [] => return Ok(Explained::Nobody(self.nobody(typed, sides.as_ref(), seen.unread).await)),
+                many => return Ok(Explained::Ambiguous(many.to_vec())),
+            },
+        };
+        let Seen { report, mut unread, .. } = seen;
+        let read = sides.is_some() && (report.is_some() || directory.is_some());
+        let mut directory = directory.or_else(|| read.then(InDirectory::default));
+        if let (Some(about), Some((source, _))) = (&mut directory, &sides)
+            && !about.listed
+            && about.answer.is_none()
+        {
+            match source.ask_users(std::slice::from_ref(&candidate.id)).await {
+                Ok(answers) => about.answer = answers.first().copied(),
+                Err(error) => unread = unread.or(Some(error.to_string())),
+            }
+        }
+        let shown = match &sides {
+            Some((_, app)) => match self.shown(app, state, &candidate, directory.as_ref()).await? {
+                Ok(shown) => Some(shown),
+                Err(why) => {
+                    unread = unread.or(Some(why));
+                    None
+                }
+            },
+            None => None,
+        };
+        let past = Past::read(records(&self.state_dir, &self.tenant.name, 1)?, &candidate)?;
+        let rules = self.rules();
+        let story = tell(Sources {
+            tenant: &self.tenant.name,
+            candidate,
+            state,
+            protected: &rules.protected,
+            directory,
+            report: report.as_ref(),
+            unread,
+            shown,
+            past,
+        })?;
+        Ok(Explained::Story(Box::new(story)))
+    }
+
+    /// The same preview as `rosterd plan`, watched.
+    async fn preview(
+        &self,
+        state: &dyn View,
+        typed: &str,
+        linked: &[Candidate],
+        source: &dyn Source,
+        app: &App,
+        progress: &dyn Progress,
+    ) -> Seen {
+        let scope = &self.tenant.file.scope;
+        let teller = Teller {
+            typed,
+            linked,
+            rules: self.rules(),
+            nested: scope.nested,
+            groups_named: self.tenant.groups.is_some(),
+            found: RefCell::new(Vec::new()),
+        };
+        let (wish, stop) = (Wish { dry_run: true, ..Wish::default() }, CancellationToken::new());
+        let watched = Some(&teller as &dyn Witness);
+        let report = self.cycle(&wish, source, app, state, None, progress, &stop, watched).await;
+        let (report, unread) = match report {
+            Ok(report) => (Some(report), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Seen { listed: teller.found.into_inner(), report, unread }
+    }
+
+    fn in_the_journal(&self, typed: &str) -> Result<Vec<Candidate>, EngineError> {
+        Ok(search_journal(records(&self.state_dir, &self.tenant.name, 1)?, &fold(typed))?)
+    }
+
+    /// What the app shows of somebody: their account, or whoever has the names they would have. The outer error is the
+    /// state's, the inner one the app's, in words.
+    async fn shown(
+        &self,
+        app: &App,
+        state: &dyn View,
+        candidate: &Candidate,
+        directory: Option<&InDirectory>,
+    ) -> Result<Result<Option<AppUser>, String>, EngineError> {
+        let mapped = self.rules().read_paths();
+        if let Some(row) = state.user(&candidate.id)? {
+            return Ok(app.get_user(&row.app_id, &mapped).await.map_err(|error| error.to_string()));
+        }
+        let values = directory.iter().flat_map(|directory| &directory.mapped);
+        let mut attributes: Attributes =
+            values.filter_map(|(path, value)| Some((Path::parse(path).ok()?, value.clone()))).collect();
+        if attributes.is_empty() {
+            attributes.set(Path::user_name(), candidate.name.as_str().into());
+        }
+        Ok(look_up(app, candidate.id.clone(), attributes, &mapped).await)
+    }
+
+    async fn nobody(&self, typed: &str, sides: Option<&(Box<dyn Source>, App)>, unread: Option<String>) -> Nobody {
+        let Some((source, app)) = sides else { return Nobody { unread, ..Nobody::default() } };
+        let id = SourceId::new(typed);
+        let attributes = [(Path::user_name(), typed.into())].into_iter().collect();
+        let (answer, why) = match source.ask_users(std::slice::from_ref(&id)).await {
+            Ok(answers) => (answers.first().copied(), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let (account, no_app) = match look_up(app, id, attributes, &self.rules().read_paths()).await {
+            Ok(found) => (found.map(|found| found.id.to_string()), None),
+            Err(error) => (None, Some(error)),
+        };
+        Nobody { answer, account, unread: unread.or(why).or(no_app) }
+    }
+}
+
+/// What a preview saw.
+#[derive(Default)]
+struct Seen {
+    listed: Vec<Listed>,
+    report: Option<Report>,
+    unread: Option<String>,
+}
+
+enum Chosen {
+    None,
+    One(Candidate, Option<InDirectory>),
+    Many(Vec<Candidate>),
+}
+
+/// Directory and state may both know somebody by the name: the same person counts once.
+fn choose(linked: Vec<Candidate>, listed: &[Listed]) -> Chosen {
+    let mut all: Vec<Candidate> = listed.iter().map(|listed| listed.candidate.clone()).collect();
+    all.extend(linked.into_iter().filter(|one| !listed.iter().any(|listed| listed.candidate.id == one.id)));
+    all.sort();
+    match all.as_slice() {
+        [] => Chosen::None,
+        [one] => {
+            let directory = listed.iter().find(|listed| listed.candidate.id == one.id);
+            Chosen::One(one.clone(), directory.map(|listed| listed.directory.clone()))
+        }
+        _ => Chosen::Many(all),
+    }
+}
+
+async fn look_up(
+    app: &dyn AppRead,
+    source_id: SourceId,
+    attributes: Attributes,
+    mapped: &[Path],
+) -> Result<Option<AppUser>, String> {
+    let keys = UserKeys { source_id, attributes };
+    let found = app.look_up_users(&[keys], mapped).await.map_err(|error| error.to_string())?;
+    Ok(found.into_iter().find_map(|found| match found {
+        Match::One { found, .. } => Some(found),
+        Match::Nobody | Match::Conflict { .. } => None,
+    }))
+}

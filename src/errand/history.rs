@@ -1,0 +1,311 @@
+//! What one run did, and who touched the same things since. In: the journal's records, oldest first. Out: a [`History`].
+//!
+//! Only what was carried out counts. Of each thing the *first* value before the run is kept: what it was after the run, the
+//! state knows. Memory grows with what the run did, not with the journal.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::model::{AppId, ObjectRef, Op, Path, Provenance, RunId, SourceId};
+use crate::store::{Effect, Event, Intent, OutcomeResult, Record, StoreError};
+
+/// One thing that can be put back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Facet {
+    /// Whether an account is active.
+    Active(SourceId),
+    /// One attribute of an account.
+    Attribute(SourceId, Path),
+    /// Whether somebody is a member: group, person.
+    Member(SourceId, SourceId),
+    /// A group's name.
+    Name(SourceId),
+    /// Whether an object is linked.
+    Link(ObjectRef),
+}
+
+/// The reason that every call of an undo carries.
+pub fn taken_back(run: &RunId) -> String {
+    format!("takes back run {run}")
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct History {
+    /// When it began; `None` if the journal has no such run.
+    pub started: Option<Timestamp>,
+    /// Accounts it made.
+    pub created: BTreeMap<SourceId, AppId>,
+    /// Accounts that were there and that it linked.
+    pub adopted: BTreeSet<SourceId>,
+    /// Whether these accounts were active before.
+    pub active: BTreeMap<SourceId, bool>,
+    /// What these accounts held before; `None` for nothing.
+    pub attributes: BTreeMap<SourceId, BTreeMap<Path, Option<Value>>>,
+    /// Who was a member of which group before.
+    pub members: BTreeMap<SourceId, BTreeMap<SourceId, bool>>,
+    /// What these groups were called before.
+    pub names: BTreeMap<SourceId, String>,
+    /// Groups it made.
+    pub created_groups: BTreeSet<SourceId>,
+    /// Groups that were there and that it linked.
+    pub adopted_groups: BTreeSet<SourceId>,
+    /// Accounts and groups it deleted.
+    pub deleted: BTreeSet<ObjectRef>,
+    /// Links it ended without a call: released, or found to be gone from the app.
+    pub released: BTreeSet<ObjectRef>,
+    /// Things it may have changed: the call was never answered, and nobody has looked since.
+    pub doubtful: HashSet<Facet>,
+    /// Accounts and groups it may have made, and groups whose members it may have changed, unanswered too; with their names.
+    pub unanswered: BTreeMap<ObjectRef, String>,
+    /// What each thing was touched by since.
+    pub since: HashMap<Facet, RunId>,
+    /// Names of what was deleted or released, as far as the journal has them.
+    pub called: HashMap<ObjectRef, String>,
+}
+
+impl History {
+    /// Reads what a run did.
+    ///
+    /// # Errors
+    /// When the journal can't be read to its end.
+    pub fn read(records: impl Iterator<Item = Result<Record, StoreError>>, run: &RunId) -> Result<Self, StoreError> {
+        let mut history = Self::default();
+        let mut open: HashMap<u64, Intent> = HashMap::new();
+        for record in records {
+            let record = record?;
+            match record.event {
+                Event::RunStarted { run: of, .. } if of == *run => {
+                    history.started = history.started.or(Some(record.at));
+                }
+                Event::Intent(intent) => drop(open.insert(record.seq, *intent)),
+                Event::Outcome { intent, result, effects } => match open.remove(&intent) {
+                    Some(intent) if intent.run == *run => match result {
+                        OutcomeResult::Failed { .. } => {}
+                        OutcomeResult::Done { .. } => history.deed(&intent, &effects),
+                        OutcomeResult::Unknown { .. } => {
+                            history.deed(&intent, &effects);
+                            history.doubt(&intent, &effects);
+                        }
+                    },
+                    // What an earlier undo of this run has put back already is no change of its own.
+                    Some(intent) if intent.reason == taken_back(run) => {}
+                    Some(intent) => history.later(&intent.run, &effects),
+                    None => {}
+                },
+                Event::Noted { run: of, effects, .. } if of == *run => history.note(&effects),
+                Event::Noted { run: of, effects, .. } => history.later(&of, &effects),
+                _ => {}
+            }
+        }
+        Ok(history)
+    }
+
+    /// Whether there is anything to put back, or to say.
+    pub fn is_empty(&self) -> bool {
+        self.created.is_empty()
+            && self.adopted.is_empty()
+            && self.active.is_empty()
+            && self.attributes.is_empty()
+            && self.members.is_empty()
+            && self.names.is_empty()
+            && self.created_groups.is_empty()
+            && self.adopted_groups.is_empty()
+            && self.deleted.is_empty()
+            && self.released.is_empty()
+            && self.unanswered.is_empty()
+    }
+
+    /// Everybody whose account the run touched.
+    pub fn people(&self) -> BTreeSet<&SourceId> {
+        let all = self.created.keys().chain(&self.adopted).chain(self.active.keys()).chain(self.attributes.keys());
+        all.collect()
+    }
+
+    /// Every group the run touched.
+    pub fn groups(&self) -> BTreeSet<&SourceId> {
+        let all = self.members.keys().chain(self.names.keys()).chain(&self.created_groups).chain(&self.adopted_groups);
+        all.collect()
+    }
+
+    /// Looks up what deleted and released objects were called.
+    ///
+    /// # Errors
+    /// When the journal can't be read to its end.
+    pub fn name_the_gone(
+        &mut self,
+        records: impl Iterator<Item = Result<Record, StoreError>>,
+    ) -> Result<(), StoreError> {
+        for record in records {
+            let (Event::Outcome { effects, .. } | Event::Noted { effects, .. }) = record?.event else { continue };
+            for effect in effects {
+                let (object, name) = match effect {
+                    Effect::UserSent { id, set, .. } => {
+                        let Some(name) = set.text(&Path::user_name()) else { continue };
+                        (ObjectRef::User(id), name.to_owned())
+                    }
+                    Effect::GroupLinked { id, name, .. } | Effect::GroupRenamed { id, name } => {
+                        (ObjectRef::Group(id), name)
+                    }
+                    _ => continue,
+                };
+                if self.deleted.contains(&object) || self.released.contains(&object) {
+                    self.called.insert(object, name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A call of the run that was carried out, or may have been: what it left is in the state, what was before is in here.
+    fn deed(&mut self, intent: &Intent, effects: &[Effect]) {
+        let ended =
+            effects.iter().any(|effect| matches!(effect, Effect::UserUnlinked { .. } | Effect::GroupUnlinked { .. }));
+        match (&intent.object, intent.op) {
+            (ObjectRef::User(id), Op::CreateUser) => {
+                let linked = effects.iter().find_map(|effect| match effect {
+                    Effect::UserLinked { app_id, .. } => Some(app_id.clone()),
+                    _ => None,
+                });
+                self.created.extend(linked.map(|app_id| (id.clone(), app_id)));
+            }
+            (ObjectRef::User(_), Op::DeactivateUser | Op::DeleteUser) if ended => {
+                self.deleted.insert(intent.object.clone());
+            }
+            (ObjectRef::User(id), Op::DeactivateUser | Op::DeleteUser | Op::ActivateUser) => {
+                self.active.entry(id.clone()).or_insert(intent.op != Op::ActivateUser);
+            }
+            (ObjectRef::User(id), Op::UpdateUser) => {
+                let before = self.attributes.entry(id.clone()).or_default();
+                for change in &intent.changes {
+                    if let Ok(path) = Path::parse(&change.attribute) {
+                        before.entry(path).or_insert_with(|| Some(change.from.clone()).filter(|from| !from.is_null()));
+                    }
+                }
+            }
+            (ObjectRef::Group(id), Op::CreateGroup) => drop(self.created_groups.insert(id.clone())),
+            (ObjectRef::Group(id), Op::RenameGroup) => {
+                if let Some(from) = intent.changes.first().and_then(|change| change.from.as_str()) {
+                    self.names.entry(id.clone()).or_insert_with(|| from.to_owned());
+                }
+            }
+            (ObjectRef::Group(_), Op::DeleteGroup) if ended => drop(self.deleted.insert(intent.object.clone())),
+            (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
+                for effect in effects {
+                    match effect {
+                        Effect::MembersAdded { users, .. } if intent.op == Op::AddMembers => {
+                            self.member(id, users, false);
+                        }
+                        Effect::MembersRemoved { users, .. } if intent.op == Op::RemoveMembers => {
+                            self.member(id, users, true);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
+    fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
+        if !effects.is_empty() {
+            return;
+        }
+        match (&intent.object, intent.op) {
+            (ObjectRef::User(id), Op::ActivateUser | Op::DeactivateUser | Op::DeleteUser) => {
+                self.doubtful.insert(Facet::Active(id.clone()));
+            }
+            (ObjectRef::User(id), Op::UpdateUser) => {
+                let paths = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
+                self.doubtful.extend(paths.map(|path| Facet::Attribute(id.clone(), path)));
+            }
+            (ObjectRef::Group(id), Op::RenameGroup) => drop(self.doubtful.insert(Facet::Name(id.clone()))),
+            (object, _) => {
+                let names = ["userName", "displayName"];
+                let named = intent.changes.iter().find(|change| names.contains(&change.attribute.as_str()));
+                let name = named.and_then(|change| change.to.as_str()).unwrap_or(object.id().as_str());
+                self.unanswered.insert(object.clone(), name.to_owned());
+            }
+        }
+    }
+
+    fn member(&mut self, group: &SourceId, users: &[SourceId], before: bool) {
+        let members = self.members.entry(group.clone()).or_default();
+        for user in users {
+            members.entry(user.clone()).or_insert(before);
+        }
+    }
+
+    /// What the run learned or decided without a call.
+    fn note(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::UserLinked { id, provenance: Provenance::Adopted, .. } => {
+                    self.adopted.insert(id.clone());
+                }
+                Effect::GroupLinked { id, provenance: Provenance::Adopted, .. } => {
+                    self.adopted_groups.insert(id.clone());
+                }
+                Effect::UserUnlinked { id } => drop(self.released.insert(ObjectRef::User(id.clone()))),
+                Effect::GroupUnlinked { id } => drop(self.released.insert(ObjectRef::Group(id.clone()))),
+                _ => {}
+            }
+        }
+    }
+
+    /// What another run did afterwards. Before this run there is nothing yet that it could have touched.
+    fn later(&mut self, run: &RunId, effects: &[Effect]) {
+        let mut touched = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::UserSent { id, set, clear, active, .. } => {
+                    if active.is_some() && (self.active.contains_key(id) || self.created.contains_key(id)) {
+                        touched.push(Facet::Active(id.clone()));
+                    }
+                    if let Some(ours) = self.attributes.get(id) {
+                        let paths =
+                            set.iter().map(|(path, _)| path).chain(clear).filter(|path| ours.contains_key(*path));
+                        touched.extend(paths.map(|path| Facet::Attribute(id.clone(), path.clone())));
+                    }
+                    if self.adopted.contains(id) {
+                        touched.push(Facet::Link(ObjectRef::User(id.clone())));
+                    }
+                }
+                Effect::UserLinked { id, .. } | Effect::UserUnlinked { id } => {
+                    touched.push(Facet::Link(ObjectRef::User(id.clone())));
+                }
+                Effect::GroupRenamed { id, .. } if self.names.contains_key(id) => touched.push(Facet::Name(id.clone())),
+                Effect::GroupLinked { id, .. } | Effect::GroupUnlinked { id } => {
+                    touched.push(Facet::Link(ObjectRef::Group(id.clone())));
+                }
+                Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
+                    if let Some(ours) = self.members.get(group) {
+                        let pairs = users.iter().filter(|user| ours.contains_key(*user));
+                        touched.extend(pairs.map(|user| Facet::Member(group.clone(), user.clone())));
+                    }
+                    if self.adopted_groups.contains(group) {
+                        touched.push(Facet::Link(ObjectRef::Group(group.clone())));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let people_and_groups_of_ours = |facet: &Facet| match facet {
+            Facet::Link(ObjectRef::User(id)) => {
+                self.created.contains_key(id)
+                    || self.adopted.contains(id)
+                    || self.active.contains_key(id)
+                    || self.attributes.contains_key(id)
+            }
+            Facet::Link(ObjectRef::Group(id)) => {
+                self.members.contains_key(id) || self.names.contains_key(id) || self.adopted_groups.contains(id)
+            }
+            _ => true,
+        };
+        touched.retain(people_and_groups_of_ours);
+        self.since.extend(touched.into_iter().map(|facet| (facet, run.clone())));
+    }
+}

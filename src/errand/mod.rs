@@ -1,0 +1,230 @@
+//! What a person asks for beside the cycle: taking a run back, ending a connection. In: a plan that no directory asked for.
+//! Out: a [`Report`].
+//!
+//! The same operations, the same guard and the same hands as in a cycle; only the plan comes from elsewhere. Knows no directory,
+//! no files and no terminal.
+
+pub mod history;
+pub mod retire;
+pub mod undo;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::apply::{self, OpResult, Outcome, Recheck, Repeat, Stop};
+use crate::clock::Clock;
+use crate::config::tenant::Push;
+use crate::cycle::{CycleError, Report, facts_of_state};
+use crate::guard::{self, Cleared, Facts, Limits};
+use crate::model::{Counts, Lane, ObjectRef, Path, RunId, TenantName};
+use crate::plan::{Action, Operation, Plan, Rules};
+use crate::progress::Progress;
+use crate::scim::AppWrite;
+use crate::store::{RunSummary, State, StoreError, Trigger, View};
+
+/// Everything an errand works with.
+pub struct Errand<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantName,
+    /// The app.
+    pub app: &'a dyn AppWrite,
+    /// What the operator decided; only who is protected and what the app is like count here.
+    pub rules: Rules<'a>,
+    /// When to stop and ask.
+    pub limits: Limits,
+    /// Calls at once.
+    pub in_flight: usize,
+    /// How failures are repeated.
+    pub repeat: Repeat,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+    /// Set when no further call may begin.
+    pub stop: &'a CancellationToken,
+}
+
+/// Somebody or something that an errand leaves as it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Whom or what.
+    pub object: ObjectRef,
+    /// The user name or group name, for people.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A plan with what the journal is told of it.
+pub struct Task {
+    /// The operations. Those of the last lane are carried out only where everything else of their object went well.
+    pub plan: Plan,
+    /// Who asks.
+    pub trigger: Trigger,
+    /// One line for the run's summary.
+    pub note: String,
+    /// Whether somebody has typed that exactly this is meant: then no budget holds it.
+    pub approved: bool,
+}
+
+impl Errand<'_> {
+    /// What would be done, with the guard's word on it. Makes no call.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn preview(&self, state: &dyn View, task: Task) -> Result<Report, StoreError> {
+        let mut report = blank(self.tenant, self.clock);
+        let mut cleared = self.judge(task.plan, &self.facts(state)?, task.approved);
+        let held = involved(&cleared, |at| !cleared.allows(at));
+        cleared.restrict(|operation| operation.lane != Lane::Absences || !held.contains(&operation.object));
+        report.preview(cleared, self.app.stats(), self.clock.now());
+        Ok(report)
+    }
+
+    /// Finds out what became of calls that an earlier run left without an answer.
+    ///
+    /// # Errors
+    /// When the app can't be asked or the state can't be written.
+    pub async fn recover(&self, ledger: &dyn State) -> Result<usize, CycleError> {
+        let mapped = self.rules.read_paths();
+        Ok(apply::recover(self.app, ledger, &mapped, self.rules.profile, self.clock).await?)
+    }
+
+    /// Does it, as a run of its own.
+    ///
+    /// # Errors
+    /// When the state can't be written: no call is made whose intent is not on the disk.
+    pub async fn run(&self, ledger: &dyn State, task: Task) -> Result<Report, StoreError> {
+        let Task { plan, trigger, note, approved } = task;
+        let mut report = blank(self.tenant, self.clock);
+        let facts = self.facts(ledger)?;
+        ledger.run_started(&report.run, trigger, &plan.hash).await?;
+        let (last, first): (Vec<_>, Vec<_>) =
+            plan.operations.into_iter().partition(|operation| operation.lane == Lane::Absences);
+        let first = self.judge(Plan::of(first), &facts, approved);
+        let outcome = self.apply(ledger, &first, &facts, &report.run).await?;
+        let undone = involved(&first, |at| outcome.results.get(at) != Some(&OpResult::Done));
+        let mut last = self.judge(Plan::of(last), &facts, approved);
+        last.restrict(|operation| !undone.contains(&operation.object));
+        let rest = match &outcome.stop {
+            Some(stop) => not_tried(&last, stop),
+            None => self.apply(ledger, &last, &facts, &report.run).await?,
+        };
+        report.applied(first, outcome);
+        report.applied(last, rest);
+        report.calls = self.app.stats();
+        report.ended = self.clock.now();
+        let mut summary = report.to_summary(None);
+        summary.note = match summary.note.is_empty() {
+            true => note,
+            false => format!("{note}; {}", summary.note),
+        };
+        ledger.run_ended(summary).await?;
+        Ok(report)
+    }
+
+    fn facts(&self, state: &dyn View) -> Result<Facts, StoreError> {
+        facts_of_state(state, self.rules.profile, self.clock.now())
+    }
+
+    /// The guard's word, or that of somebody who typed that exactly this is meant.
+    fn judge(&self, plan: Plan, facts: &Facts, approved: bool) -> Cleared {
+        let hash = plan.hash.clone();
+        let cleared = guard::check(plan, facts, &self.limits);
+        if approved { cleared.approve(&hash) } else { cleared }
+    }
+
+    async fn apply(
+        &self,
+        ledger: &dyn State,
+        cleared: &Cleared,
+        facts: &Facts,
+        run: &RunId,
+    ) -> Result<Outcome, StoreError> {
+        let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
+        let mapping = self.rules.mapping;
+        let on_source_change: Vec<Path> =
+            mapping.paths().filter(|path| mapping.push(path) == Push::OnSourceChange).cloned().collect();
+        let hands = apply::Run {
+            id: run.clone(),
+            app: self.app,
+            state: ledger,
+            clock: self.clock,
+            recheck: &Sure,
+            gate: &gate,
+            on_source_change: &on_source_change,
+            profile: self.rules.profile,
+            in_flight: self.in_flight,
+            repeat: self.repeat,
+            stop: self.stop,
+            // Whoever pauses a tenant and then takes a run back means both; to stop this too, pause again.
+            known_pause: ledger.paused(),
+            progress: self.progress,
+        };
+        apply::apply(cleared, &hands).await
+    }
+}
+
+/// Nobody has to be asked again: these plans do not come from somebody's absence.
+struct Sure;
+
+#[async_trait]
+impl Recheck for Sure {
+    async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool> {
+        vec![true; objects.len()]
+    }
+}
+
+/// The objects and members of the operations at these places.
+fn involved(cleared: &Cleared, which: impl Fn(usize) -> bool) -> HashSet<ObjectRef> {
+    let mut all = HashSet::new();
+    for (_, operation) in cleared.plan().operations.iter().enumerate().filter(|(at, _)| which(*at)) {
+        all.insert(operation.object.clone());
+        if let Action::AddMembers { users } | Action::RemoveMembers { users, .. } = &operation.action {
+            all.extend(users.iter().map(|user| ObjectRef::User(user.id.clone())));
+        }
+    }
+    all
+}
+
+fn not_tried(cleared: &Cleared, stop: &Stop) -> Outcome {
+    let failed = |_: &Operation| OpResult::Failed("not tried: the run was stopped".to_owned());
+    let results = cleared.plan().operations.iter().map(failed).collect();
+    Outcome { results, stop: Some(stop.clone()), links_differ: false }
+}
+
+/// Puts a decision on record that sends nothing.
+///
+/// # Errors
+/// When the state can't be written.
+pub async fn put_on_record(
+    ledger: &dyn State,
+    tenant: &TenantName,
+    trigger: Trigger,
+    note: String,
+    clock: &dyn Clock,
+) -> Result<(), StoreError> {
+    let report = blank(tenant, clock);
+    ledger.run_started(&report.run, trigger, "").await?;
+    ledger.run_ended(RunSummary { note, ..report.to_summary(None) }).await
+}
+
+fn blank(tenant: &TenantName, clock: &dyn Clock) -> Report {
+    let mut report = Report::new(tenant, RunId::new(Uuid::now_v7().to_string()), Counts::default(), clock.now());
+    // No directory was read: the next reading is measured by the last one that was.
+    report.counts_accepted = false;
+    report
+}
+
+/// An operation of an errand: nothing in it can be blocked.
+fn operation(lane: Lane, object: ObjectRef, name: &str, action: Action, reason: &str) -> Operation {
+    Operation { lane, object, app_id: None, name: name.to_owned(), action, reason: reason.to_owned(), blocked: None }
+}

@@ -1,0 +1,367 @@
+//! Taking a run back. In: what the run did, what the state holds now. Out: a plan of the opposite, and what stays as it is.
+//!
+//! Memberships, active flags, attributes and group names go back to what they were; accounts that the run made are switched
+//! off; accounts and groups that it took over are let go. What somebody touched since is left alone and said, and so is what
+//! can't be brought back.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::history::{Facet, History, taken_back};
+use super::{Left, Task, operation};
+use crate::config::profile::{ClearStyle, InactiveEffect};
+use crate::model::{Attributes, Lane, ObjectRef, Path, RunId, SourceId};
+use crate::plan::{Action, Member, Operation, Plan, Rules};
+use crate::store::{Baseline, GroupRow, Record, StoreError, Trigger, UserRow};
+
+/// What taking a run back comes to.
+#[derive(Debug)]
+pub struct Reversal {
+    /// The run that is taken back.
+    pub run: RunId,
+    /// The opposite of what it did, as far as that can be.
+    pub plan: Plan,
+    /// What can't be brought back.
+    pub cannot: Vec<Left>,
+    /// What somebody touched since, and who is protected.
+    pub skipped: Vec<Left>,
+    /// What stays although it was part of the run: said, but nothing to worry about.
+    pub stays: Vec<Left>,
+}
+
+impl Reversal {
+    /// What the hands and the journal need of it.
+    pub fn task(&self) -> Task {
+        let (plan, note) = (self.plan.clone(), taken_back(&self.run));
+        Task { plan, trigger: Trigger::Undo, note, approved: false }
+    }
+}
+
+/// Why no run was found.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSuchRun {
+    /// Nothing by this name.
+    #[error("the journal has no run {0:?} that changed anything")]
+    Unknown(String),
+    /// Several begin like this.
+    #[error("{name:?} may be several runs: {}", candidates.join(", "))]
+    Ambiguous {
+        /// What was typed.
+        name: String,
+        /// Some of the runs.
+        candidates: Vec<String>,
+    },
+    /// The journal can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The run that somebody means: its id, the beginning of it, or `last` for the last run that was carried out.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name: &str) -> Result<RunId, NoSuchRun> {
+    use crate::store::Event;
+    let mut last = None;
+    let mut found: Vec<RunId> = Vec::new();
+    for record in records {
+        let run = match record?.event {
+            Event::Intent(intent) => intent.run,
+            Event::Noted { run, effects, .. } if !effects.is_empty() => run,
+            _ => continue,
+        };
+        if run.as_str().starts_with(name) && !name.is_empty() && found.last() != Some(&run) && !found.contains(&run) {
+            found.push(run.clone());
+        }
+        last = Some(run);
+    }
+    if name == "last" {
+        return last.ok_or_else(|| NoSuchRun::Unknown(name.to_owned()));
+    }
+    if let Some(exact) = found.iter().find(|run| run.as_str() == name) {
+        return Ok(exact.clone());
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(NoSuchRun::Unknown(name.to_owned())),
+        many => {
+            let candidates = many.iter().rev().take(5).map(ToString::to_string).collect();
+            Err(NoSuchRun::Ambiguous { name: name.to_owned(), candidates })
+        }
+    }
+}
+
+/// The opposite of a run, against what the state holds now.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn reverse(
+    history: &History,
+    run: &RunId,
+    state: &dyn Baseline,
+    rules: &Rules<'_>,
+) -> Result<Reversal, StoreError> {
+    let mut draft = Draft {
+        history,
+        state,
+        rules,
+        reason: taken_back(run),
+        operations: Vec::new(),
+        cannot: Vec::new(),
+        skipped: Vec::new(),
+        stays: Vec::new(),
+    };
+    for object in history.deleted.iter().chain(&history.released) {
+        draft.gone(object);
+    }
+    for (object, name) in &history.unanswered {
+        let why =
+            "the app never answered a call of that run: look at it in the app; the next sync looks too".to_owned();
+        draft.skipped.push(Draft::left(object.clone(), name, why));
+    }
+    for id in history.people() {
+        draft.person(id)?;
+    }
+    for id in history.groups() {
+        draft.group(id)?;
+    }
+    let Draft { operations, cannot, skipped, stays, .. } = draft;
+    Ok(Reversal { run: run.clone(), plan: Plan::of(operations), cannot, skipped, stays })
+}
+
+struct Draft<'a> {
+    history: &'a History,
+    state: &'a dyn Baseline,
+    rules: &'a Rules<'a>,
+    reason: String,
+    operations: Vec<Operation>,
+    cannot: Vec<Left>,
+    skipped: Vec<Left>,
+    stays: Vec<Left>,
+}
+
+impl Draft<'_> {
+    fn push(&mut self, lane: Lane, object: ObjectRef, row: &Row<'_>, action: Action) {
+        let mut operation = operation(lane, object, row.name, action, &self.reason);
+        operation.app_id = Some(row.app_id.clone());
+        self.operations.push(operation);
+    }
+
+    fn left(object: ObjectRef, name: &str, why: String) -> Left {
+        Left { object, name: name.to_owned(), why }
+    }
+
+    fn touched(&self, facet: &Facet) -> Option<String> {
+        self.history.since.get(facet).map(|run| format!("changed since by run {run}"))
+    }
+
+    /// Whether the state may be wrong about something: the run's call was never answered, and nobody wrote it since.
+    fn is_doubtful(&self, facet: &Facet) -> bool {
+        self.history.doubtful.contains(facet) && !self.history.since.contains_key(facet)
+    }
+
+    /// What the run deleted, and what it let go of.
+    fn gone(&mut self, object: &ObjectRef) {
+        let name = self.history.called.get(object).map_or_else(|| object.id().to_string(), Clone::clone);
+        if self.history.deleted.contains(object) {
+            let why = match object {
+                ObjectRef::User(_) => {
+                    "the account was deleted in the app: the next sync makes a new one if they belong"
+                }
+                ObjectRef::Group(_) => "the group was deleted in the app, and its memberships with it",
+            };
+            self.cannot.push(Self::left(object.clone(), &name, why.to_owned()));
+        } else {
+            let why =
+                "the run let go of it, which changed nothing in the app; the next sync takes it over if it belongs";
+            self.stays.push(Self::left(object.clone(), &name, why.to_owned()));
+        }
+    }
+
+    fn person(&mut self, id: &SourceId) -> Result<(), StoreError> {
+        let object = ObjectRef::User(id.clone());
+        let Some(row) = self.state.user(id)? else {
+            if !self.history.deleted.contains(&object) && !self.history.released.contains(&object) {
+                let why = "is no longer linked to an account".to_owned();
+                self.skipped.push(Self::left(object, id.as_str(), why));
+            }
+            return Ok(());
+        };
+        let name = user_name(&row, id).to_owned();
+        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+            self.skipped.push(Self::left(object, &name, "is protected: never touched".to_owned()));
+            return Ok(());
+        }
+        if let Some(why) = self.touched(&Facet::Link(object.clone())).filter(|_| !self.history.adopted.contains(id)) {
+            self.skipped.push(Self::left(object, &name, format!("has another account: {why}")));
+            return Ok(());
+        }
+        let known = Row { name: &name, app_id: &row.app_id };
+        let was_active = match self.history.created.get(id) {
+            Some(_) => Some(false),
+            None => {
+                self.attributes(id, &row, &known);
+                self.history.active.get(id).copied()
+            }
+        };
+        let doubtful = self.is_doubtful(&Facet::Active(id.clone()));
+        if let Some(was_active) = was_active.filter(|was| doubtful || row.active.unwrap_or(true) != *was) {
+            self.active(id, &known, was_active);
+        }
+        if self.history.adopted.contains(id) {
+            match self.touched(&Facet::Link(object.clone())) {
+                Some(why) => self.skipped.push(Self::left(object, &name, format!("stays linked: {why}"))),
+                None => self.push(Lane::Absences, object, &known, Action::ReleaseUser),
+            }
+        }
+        Ok(())
+    }
+
+    fn active(&mut self, id: &SourceId, row: &Row<'_>, was: bool) {
+        let object = ObjectRef::User(id.clone());
+        if let Some(why) = self.touched(&Facet::Active(id.clone())) {
+            self.skipped.push(Self::left(object, row.name, format!("stays {}: {why}", active_word(!was))));
+            return;
+        }
+        let (lane, action) = match was {
+            true => (Lane::Additions, Action::ActivateUser),
+            false => (Lane::Removals, Action::DeactivateUser),
+        };
+        if !was && self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource {
+            let why = "this app deletes an account that is switched off".to_owned();
+            self.stays.push(Self::left(object.clone(), row.name, why));
+        }
+        self.push(lane, object, row, action);
+    }
+
+    fn attributes(&mut self, id: &SourceId, row: &UserRow, known: &Row<'_>) {
+        let Some(before) = self.history.attributes.get(id) else { return };
+        let object = ObjectRef::User(id.clone());
+        let can_clear = self.rules.profile.users.clear != ClearStyle::Never;
+        let (mut was, mut set, mut clear) = (Attributes::new(), Attributes::new(), Vec::new());
+        for (path, before) in before {
+            let now = row.sent.get(path);
+            if now == before.as_ref() && !self.is_doubtful(&Facet::Attribute(id.clone(), path.clone())) {
+                continue;
+            }
+            if let Some(why) = self.touched(&Facet::Attribute(id.clone(), path.clone())) {
+                self.skipped.push(Self::left(object.clone(), known.name, format!("{path} stays: {why}")));
+                continue;
+            }
+            match before {
+                Some(before) => set.set(path.clone(), before.clone()),
+                None if can_clear => clear.push(path.clone()),
+                None => {
+                    let why = format!("{path} had no value before, and this app can't take one away");
+                    self.cannot.push(Self::left(object.clone(), known.name, why));
+                    continue;
+                }
+            }
+            was.set(path.clone(), now.cloned().unwrap_or(Value::Null));
+        }
+        if !set.is_empty() || !clear.is_empty() {
+            let action = Action::UpdateUser { before: was, set, clear, manager: None };
+            self.push(Lane::Additions, object, known, action);
+        }
+    }
+
+    fn group(&mut self, id: &SourceId) -> Result<(), StoreError> {
+        let object = ObjectRef::Group(id.clone());
+        let Some(row) = self.state.group(id)? else {
+            if !self.history.deleted.contains(&object) && !self.history.released.contains(&object) {
+                let why = "the group is no longer linked".to_owned();
+                self.skipped.push(Self::left(object, id.as_str(), why));
+            }
+            return Ok(());
+        };
+        let known = Row { name: &row.name, app_id: &row.app_id };
+        let relinked = self.touched(&Facet::Link(object.clone()));
+        if let Some(why) = relinked.as_ref().filter(|_| !self.history.adopted_groups.contains(id)) {
+            self.skipped.push(Self::left(object, &row.name, format!("is another group in the app: {why}")));
+            return Ok(());
+        }
+        self.name(id, &row, &known);
+        self.members(id, &known)?;
+        if self.history.created_groups.contains(id) {
+            let why = "the run made this group: it stays, without the members it was given".to_owned();
+            self.stays.push(Self::left(object, &row.name, why));
+        } else if self.history.adopted_groups.contains(id) {
+            match relinked {
+                Some(why) => self.skipped.push(Self::left(object, &row.name, format!("stays linked: {why}"))),
+                None => self.push(Lane::Absences, object, &known, Action::ReleaseGroup),
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, id: &SourceId, row: &GroupRow, known: &Row<'_>) {
+        let doubtful = self.is_doubtful(&Facet::Name(id.clone()));
+        let before = self.history.names.get(id).filter(|before| doubtful || **before != row.name);
+        let Some(before) = before else { return };
+        let object = ObjectRef::Group(id.clone());
+        if let Some(why) = self.touched(&Facet::Name(id.clone())) {
+            self.skipped.push(Self::left(object, &row.name, format!("the name stays: {why}")));
+            return;
+        }
+        let action = Action::RenameGroup { from: row.name.clone(), to: before.clone() };
+        self.push(Lane::Additions, object, known, action);
+    }
+
+    fn members(&mut self, id: &SourceId, known: &Row<'_>) -> Result<(), StoreError> {
+        let nobody = BTreeMap::new();
+        let before = self.history.members.get(id).unwrap_or(&nobody);
+        let held = self.state.members(id)?;
+        let object = ObjectRef::Group(id.clone());
+        let (mut join, mut part) = (Vec::new(), Vec::new());
+        for (user, &was_member) in before {
+            let Some(row) = self.state.user(user)? else {
+                // Without an account there is no membership either.
+                if was_member {
+                    let why = format!("can't be a member of {} again: there is no account", known.name);
+                    self.cannot.push(Self::left(ObjectRef::User(user.clone()), user.as_str(), why));
+                }
+                continue;
+            };
+            if held.binary_search(&row.number).is_ok() == was_member {
+                continue;
+            }
+            let name = user_name(&row, user).to_owned();
+            let stays = match self.touched(&Facet::Member(id.clone(), user.clone())) {
+                _ if self.rules.protected.covers(user.as_str(), &[&row.sent, &row.echo]) => {
+                    Some("protected".to_owned())
+                }
+                touched => touched,
+            };
+            if let Some(why) = stays {
+                let why = format!("their membership in {} stays: {why}", known.name);
+                self.skipped.push(Self::left(ObjectRef::User(user.clone()), &name, why));
+                continue;
+            }
+            let list = if was_member { &mut join } else { &mut part };
+            list.push(Member { id: user.clone(), name });
+        }
+        if !join.is_empty() {
+            self.push(Lane::Additions, object.clone(), known, Action::AddMembers { users: join });
+        }
+        if !part.is_empty() {
+            let of = held.len() as u64;
+            self.push(Lane::Removals, object, known, Action::RemoveMembers { users: part, of, last: Vec::new() });
+        }
+        Ok(())
+    }
+}
+
+/// What of a row every operation carries.
+struct Row<'a> {
+    name: &'a str,
+    app_id: &'a crate::model::AppId,
+}
+
+fn user_name<'a>(row: &'a UserRow, id: &'a SourceId) -> &'a str {
+    row.sent.text(&Path::user_name()).unwrap_or(id.as_str())
+}
+
+fn active_word(active: bool) -> &'static str {
+    if active { "active" } else { "inactive" }
+}

@@ -1,0 +1,203 @@
+//! Stories in the simulated world: what the real binary's tests can't easily bring about.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::cycle::Witness;
+use crate::desired::GroupMatch;
+use crate::model::fold;
+use crate::sim::{Directory, Fault, World, command};
+
+fn records(world: &World) -> impl Iterator<Item = Result<crate::store::Record, StoreError>> + use<> {
+    world.store.records().into_iter().map(Ok)
+}
+
+/// Everybody who goes by a name, and the preview.
+async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Report) {
+    let linked = linked_by_name(&world.store, typed).unwrap();
+    let teller = Teller {
+        typed,
+        linked: &linked,
+        rules: world.errand().rules,
+        nested: world.tenant.nested,
+        groups_named: world.tenant.groups.is_some(),
+        found: RefCell::new(Vec::new()),
+    };
+    let report = world.ask_watched(&command(), false, Some(&teller as &dyn Witness)).await.unwrap();
+    (teller.found.into_inner(), linked, report)
+}
+
+async fn story(world: &World, typed: &str) -> Story {
+    let (listed, _, report) = look(world, typed).await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    let Listed { candidate, directory } = listed.into_iter().next().unwrap();
+    let past = Past::read(records(world), &candidate).unwrap();
+    let rules = world.errand().rules;
+    tell(Sources {
+        tenant: &TenantName::parse("acme").unwrap(),
+        candidate,
+        state: &world.store,
+        protected: &rules.protected,
+        directory: Some(directory),
+        report: Some(&report),
+        unread: None,
+        shown: None,
+        past,
+    })
+    .unwrap()
+}
+
+async fn synced(dir: Directory, change: impl FnOnce(&mut crate::sim::Tenant)) -> World {
+    let mut world = World::new(dir);
+    world.reconfigure(change);
+    world.sync().await;
+    world.app.forget_calls();
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_way_into_a_group_is_named_and_whether_it_counts() {
+    let dir = Directory::of(&["ann", "bob"])
+        .with_group("inner", &["ann"])
+        .with_group("middle", &["inner"])
+        .with_group("outer", &["middle"])
+        .with_group("other", &["ann", "bob"]);
+    for nested in [false, true] {
+        let world = synced(dir.clone(), |tenant| {
+            tenant.groups = Some(vec![GroupMatch::Name("outer".into())]);
+            tenant.nested = nested;
+        })
+        .await;
+        let ann = story(&world, "ann").await;
+        let directory = ann.directory.unwrap();
+        let words: Vec<(&str, bool)> =
+            directory.groups.iter().map(|group| (group.name.as_str(), group.counts)).collect();
+        assert_eq!(words, [("inner", false), ("other", false), ("middle", false), ("outer", nested)]);
+        assert_eq!((directory.belongs, ann.link.is_some()), (nested, nested));
+        assert_eq!(directory.groups[3].why.contains("scope.nested is off"), !nested);
+        assert!(directory.groups[3].why.starts_with("around middle, "));
+        assert_eq!(ann.verdict.starts_with("nothing would change: member of outer"), nested, "{}", ann.verdict);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn standings_protection_and_absence_are_told_as_they_are_decided() {
+    let dir = Directory::of(&["ann", "bob", "cid", "dee", "eve"]).with_group("all", &["ann", "bob", "cid", "dee"]);
+    let world = synced(dir, |tenant| tenant.protect = vec!["bob@x.test"]).await;
+    assert!(story(&world, "bob@x.test").await.verdict.starts_with("protected"));
+    assert_eq!(story(&world, "eve").await.verdict, "has no account by our doing: they are in no group");
+
+    world.edit(|dir| {
+        dir.stand("ann", Standing::Suspended);
+        dir.stand("cid", Standing::Staged);
+        dir.hide("dee");
+        dir.mute = true;
+    });
+    let ann = story(&world, "ann").await;
+    assert_eq!((ann.next[0].op, ann.next[0].lane), (Op::DeactivateUser, Lane::Leavers));
+    assert!(story(&world, "cid").await.verdict.contains("staged in the directory"));
+    let dee = story(&world, "dee").await;
+    assert_eq!(dee.directory.as_ref().unwrap().answer, Some(Presence::Unknown));
+    assert!(dee.verdict.contains("can't say whether they are gone"), "{}", dee.verdict);
+    world.sync().await;
+    let dee = story(&world, "dee").await;
+    assert!(dee.link.unwrap().missing_since.is_some());
+    assert_eq!(dee.history.last().unwrap().what, "missing");
+    assert_eq!(
+        story(&world, "ann").await.verdict,
+        "switched off, and nothing would change: suspended in the directory"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_with_the_apps_words_and_the_next_try() {
+    let dir = Directory::of(&["ann", "bob"]).with_group("all", &["ann", "bob"]);
+    let world = synced(dir, |_| {}).await;
+    world.edit(|dir| dir.set("ann", "displayName", "new"));
+    world.app.fail("update_user", "ann", 1, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.sync().await;
+    let ann = story(&world, "ann").await;
+    assert_eq!(ann.set_aside.unwrap().attempts, 1);
+    let last = ann.history.iter().rfind(|deed| deed.what == "update_user").unwrap();
+    assert_eq!((last.result, last.answer.as_deref()), ("failed", Some("update_user /Simulated: Invalid")));
+    assert_eq!(ann.next[0].op, Op::UpdateUser, "a command tries at once");
+    let changes = &ann.next[0].changes;
+    assert_eq!((changes[0].attribute.as_str(), &changes[0].to), ("displayName", &Value::from("new")));
+
+    world.edit(|dir| {
+        dir.add_user("cid");
+        dir.join("all", "cid");
+    });
+    world.app.fail("add_members", "all", 9, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.sync().await;
+    let cid = story(&world, "cid").await;
+    let joined = cid.history.iter().rfind(|deed| deed.what == "add_members").unwrap();
+    assert_eq!((joined.result, joined.name.as_deref()), ("failed", Some("all")), "the journal has only names: {cid:?}");
+    assert!(story(&world, "bob").await.history.iter().all(|deed| deed.result == "done"), "and not somebody else's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_guards_word_is_that_of_the_whole_plan() {
+    let ids: Vec<String> = (0..20).map(|at| format!("u{at:02}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let world = synced(Directory::of(&ids).with_group("all", &ids), |_| {}).await;
+    world.edit(|dir| ids.iter().take(9).for_each(|id| dir.stand(id, Standing::Suspended)));
+    let one = story(&world, "u03").await;
+    assert_eq!((one.next[0].result, one.holds[0].reason.as_str()), ("held", "removals_per_day"));
+    world.edit(|dir| ids.iter().skip(5).for_each(|id| dir.delete_user(id)));
+    let held = story(&world, "u03").await;
+    assert!(held.verdict.contains("source_shrink") && held.next.is_empty(), "{}", held.verdict);
+    assert_eq!(
+        held.directory.unwrap().standing,
+        Some(Standing::Suspended),
+        "the directory's word is told all the same"
+    );
+    assert!(world.app.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_is_found_by_every_name_and_in_the_journal_when_nowhere_else() {
+    let dir = Directory::of(&["Ann", "bob", "cid"]).with_group("all", &["Ann", "bob", "cid"]);
+    let world = synced(dir, |tenant| tenant.on_deleted = crate::config::tenant::Fate::Delete).await;
+    let account = world.app.account("bob@x.test").unwrap().0;
+    for typed in ["bob", "BOB", "Bob@X.test", &account, &account.to_uppercase()] {
+        assert_eq!(story(&world, typed).await.id.as_str(), "bob", "{typed}");
+    }
+    for typed in ["ann", "Ann"] {
+        assert_eq!(story(&world, typed).await.id.as_str(), "Ann", "{typed}");
+    }
+    let (listed, linked, _) = look(&world, "nobody").await;
+    assert!(listed.is_empty() && linked.is_empty());
+
+    world.edit(|dir| dir.delete_user("bob"));
+    world.sync().await;
+    let (listed, linked, _) = look(&world, "bob@x.test").await;
+    assert!(listed.is_empty() && linked.is_empty());
+    let found = search_journal(records(&world), &fold("BOB@x.test")).unwrap();
+    assert_eq!(found, [Candidate { id: SourceId::from("bob"), name: "bob@x.test".into() }]);
+    let past = Past::read(records(&world), &found[0]).unwrap();
+    assert_eq!(past.linked, None, "the link has ended");
+    assert_eq!(past.deeds.back().unwrap().what, "delete_user");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_deeds_are_kept_and_the_others_counted() {
+    let world = synced(Directory::of(&["ann"]).with_group("all", &["ann"]), |_| {}).await;
+    for n in 0..30 {
+        world.edit(|dir| dir.set("ann", "displayName", format!("name {n}")));
+        world.sync().await;
+    }
+    let ann = story(&world, "ann").await;
+    assert_eq!((ann.history.len(), ann.earlier), (20, 12));
+    assert_eq!(ann.history.last().unwrap().changes[0].to, Value::from("name 29"));
+    assert_eq!(ann.link.unwrap().since, Some(ann_linked(&world)));
+}
+
+/// When the account was made.
+fn ann_linked(world: &World) -> Timestamp {
+    let made = world.store.records().into_iter().find(|record| match &record.event {
+        crate::store::Event::Outcome { effects, .. } => !effects.is_empty(),
+        _ => false,
+    });
+    made.unwrap().at
+}

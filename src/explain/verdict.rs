@@ -1,0 +1,98 @@
+//! The whole story in one sentence.
+
+use super::Story;
+use crate::cycle::Report;
+use crate::guard::Cleared;
+use crate::model::{Op, Standing};
+use crate::source::Presence;
+
+/// What it comes to. The first thing that settles the matter is the one that is said.
+pub(super) fn of(story: &Story, report: Option<&Report>) -> String {
+    if story.protected {
+        return "protected by scope.protect: never touched, whatever the directory says".to_owned();
+    }
+    if let Some(why) = &story.unread {
+        return format!("what would change is not known: {why}");
+    }
+    if let Some(hold) = report
+        .filter(|report| report.cleared.as_ref().is_none_or(Cleared::is_all_held))
+        .and_then(|report| report.holds.first())
+    {
+        return format!("nothing of this tenant is sent now: {} ({})", hold.reason, hold.detail);
+    }
+    if !story.next.is_empty() {
+        return next(story);
+    }
+    let Some(directory) = &story.directory else { return as_last_known(story) };
+    let standing = standing(story);
+    match &story.link {
+        Some(link) if link.active == Some(false) => format!("switched off, and nothing would change: {standing}"),
+        Some(_) if directory.belongs || !directory.listed => format!("nothing would change: {standing}"),
+        Some(_) => format!("has an account that is left as it is: {standing}"),
+        None => format!("has no account by our doing: {standing}"),
+    }
+}
+
+fn as_last_known(story: &Story) -> String {
+    match &story.link {
+        Some(link) if link.active == Some(false) => "linked, and switched off when last heard of".to_owned(),
+        Some(_) => "linked, and active when last heard of".to_owned(),
+        None => "not linked to any account".to_owned(),
+    }
+}
+
+fn next(story: &Story) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for step in &story.next {
+        let word = match step.op {
+            Op::CreateUser => "create the account".to_owned(),
+            Op::RelinkUser | Op::RelinkGroup => "go over to a new record of the directory".to_owned(),
+            Op::AdoptUser => "take the account over".to_owned(),
+            Op::UpdateUser => "change attributes".to_owned(),
+            Op::ActivateUser => "switch the account on".to_owned(),
+            Op::DeactivateUser => "switch the account off".to_owned(),
+            Op::DeleteUser => "delete the account".to_owned(),
+            Op::AddMembers => format!("add to group {}", step.name),
+            Op::RemoveMembers => format!("remove from group {}", step.name),
+            Op::DeleteGroup => format!("delete group {}", step.name),
+            Op::AdoptGroup => format!("take over group {}", step.name),
+            Op::CreateGroup | Op::RenameGroup | Op::ReleaseGroup | Op::ReleaseUser => step.op.name().replace('_', " "),
+        };
+        let word = match step.result {
+            "held" => format!("{word} (held)"),
+            "failed" => format!("{word} (can't)"),
+            _ => word,
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    let pause = if story.paused.is_some() { ", but the tenant is paused" } else { "" };
+    format!("the next sync would: {}{pause}", words.join(", "))
+}
+
+/// Why somebody belongs, or does not.
+fn standing(story: &Story) -> String {
+    let Some(directory) = &story.directory else { return String::new() };
+    if !directory.listed {
+        return match directory.answer {
+            Some(Presence::Gone) => "the directory says they are gone".to_owned(),
+            Some(Presence::Suspended) => "the directory lists them no more, and calls them suspended".to_owned(),
+            Some(Presence::Present) => "the directory does not list them, but says they are there".to_owned(),
+            Some(Presence::Unknown) => {
+                "the directory does not list them, and can't say whether they are gone".to_owned()
+            }
+            None => "they are not in the directory".to_owned(),
+        };
+    }
+    match directory.standing {
+        Some(Standing::Suspended) => "suspended in the directory".to_owned(),
+        Some(Standing::Staged) => "staged in the directory: nothing is created, nothing is taken".to_owned(),
+        _ => match (&directory.filter, &directory.because) {
+            (Some(why), _) => why.clone(),
+            (None, Some(because)) => because.clone(),
+            (None, None) if directory.groups.is_empty() => "they are in no group".to_owned(),
+            (None, None) => "none of their groups is in scope".to_owned(),
+        },
+    }
+}
