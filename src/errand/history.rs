@@ -211,7 +211,9 @@ impl History {
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
     fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
-        if !effects.is_empty() {
+        // That somebody is set aside says nothing of what the app holds.
+        let is_word = |effect: &Effect| !matches!(effect, Effect::Failed { .. } | Effect::Settled { .. });
+        if effects.iter().any(is_word) {
             return;
         }
         match (&intent.object, intent.op) {

@@ -22,6 +22,7 @@ async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Repor
         nested: world.tenant.nested,
         groups_named: world.tenant.groups.is_some(),
         found: RefCell::new(Vec::new()),
+        similar: RefCell::new(Vec::new()),
     };
     let report = world.ask_watched(&command(), false, Some(&teller as &dyn Witness)).await.unwrap();
     (teller.found.into_inner(), linked, report)
@@ -43,6 +44,7 @@ async fn story(world: &World, typed: &str) -> Story {
         unread: None,
         shown: None,
         past,
+        retired: None,
     })
     .unwrap()
 }
