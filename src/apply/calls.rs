@@ -103,7 +103,7 @@ impl Worker<'_> {
                 // A refusal says nothing of an earlier try that was never answered.
                 Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
-            unanswered = error.maybe_done && kind == Kind::Absolute;
+            unanswered = error.maybe_done && kind != Kind::Create;
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
             self.watch(in_trouble, repeat.breaker_failures);
             let step = match repeat.next(&error, kind, attempt) {

@@ -100,7 +100,7 @@ fn reversal(world: &World, name: &str) -> Reversal {
     let mut history = History::read(records(world), &run).unwrap();
     history.name_the_gone(records(world)).unwrap();
     let errand = world.errand();
-    reverse(&history, &run, &world.store, &errand.rules).unwrap()
+    reverse(&mut history, &run, &world.store, &errand.rules).unwrap()
 }
 
 /// Takes a run back, as `rosterd undo` does.
@@ -378,11 +378,7 @@ async fn i9_calls_that_were_never_answered_are_taken_back_too() {
     world.app.heal();
     let (back, report) = undo(&world, "last").await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
-    let said: Vec<&str> = back.skipped.iter().map(|left| left.name.as_str()).collect();
-    assert_eq!(said, ["red"], "who was in an unanswered membership call is not in the journal: {:?}", back.skipped);
-    let now = held(&world);
-    assert_eq!(now.accounts, before.accounts);
-    assert_eq!(world.app.members("green"), Some(vec!["cid@x.test".to_owned(), "dee@x.test".to_owned()]));
+    assert_eq!((held(&world), back.skipped.len()), (before, 0), "{back:?}");
 }
 
 #[tokio::test(start_paused = true)]
