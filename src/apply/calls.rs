@@ -92,6 +92,7 @@ impl Worker<'_> {
     {
         let repeat = self.run.repeat;
         let mut may_be_made = false;
+        let mut unanswered = false;
         let mut attempt = 1;
         loop {
             let error = match call().await {
@@ -99,8 +100,10 @@ impl Worker<'_> {
                     self.watch(false, repeat.breaker_failures);
                     return Ended::Well(reply);
                 }
-                Err(error) => error,
+                // A refusal says nothing of an earlier try that was never answered.
+                Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
+            unanswered = error.maybe_done && kind != Kind::Create;
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
             self.watch(in_trouble, repeat.breaker_failures);
             let step = match repeat.next(&error, kind, attempt) {

@@ -73,6 +73,14 @@ fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> Failure {
     if let Some(account) = &nobody.account {
         message.push_str(&format!("; the app has an account of that name ({account}), which rosterd never touched"));
     }
+    if !nobody.similar.is_empty() {
+        let names: Vec<&str> = nobody.similar.iter().map(|one| one.name.as_str()).collect();
+        return Failure::failed(message).hint(format!(
+            "`rosterd why {} NAME` with one of {}",
+            args.tenant,
+            names.join(", ")
+        ));
+    }
     Failure::failed(message).hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
 }
 
@@ -232,8 +240,8 @@ fn now(screen: &Screen, story: &Story) {
             when(note.next_try)
         ));
     }
-    if let Some(mark) = &story.paused {
-        lines.push(format!("{} {}", paint(WAIT, "paused"), safe(&mark.to_string())));
+    for (mark, word) in [(&story.paused, "paused"), (&story.retired, "retired")] {
+        lines.extend(mark.as_ref().map(|mark| format!("{} {}", paint(WAIT, word), safe(&mark.to_string()))));
     }
     lines.push(paint(STRONG, safe(&story.verdict)));
     for step in &story.next {

@@ -96,7 +96,7 @@ impl Engine {
         if !history.deleted.is_empty() || !history.released.is_empty() {
             history.name_the_gone(journal()?)?;
         }
-        Ok((reverse(&history, &run, state, &self.rules())?, history.started))
+        Ok((reverse(&mut history, &run, state, &self.rules())?, history.started))
     }
 
     /// What ending the connection would come to. Makes no call.

@@ -14,7 +14,7 @@ use crate::model::{Attributes, Path, SourceId, fold};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppUser, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{MemoryStore, ReadStore, View, records};
+use crate::store::{MemoryStore, ReadStore, Sign, View, read_mark, records};
 
 /// What asking about somebody came to.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub enum Explained {
 pub struct Nobody {
     /// What the directory answered when asked for it as an id; `None` if it was not asked.
     pub answer: Option<Presence>,
+    /// People whose names begin like this, before an `@`.
+    pub similar: Vec<Candidate>,
     /// What the app has by this user name; `None` if it was not asked or has nobody.
     pub account: Option<String>,
     /// Why directory or app could not be asked.
@@ -75,7 +77,7 @@ impl Engine {
             Chosen::Many(all) => return Ok(Explained::Ambiguous(all)),
             Chosen::None => match self.in_the_journal(typed)?.as_slice() {
                 [one] => (one.clone(), None),
-                [] => return Ok(Explained::Nobody(self.nobody(typed, sides.as_ref(), seen.unread).await)),
+                [] => return Ok(Explained::Nobody(self.nobody(typed, sides.as_ref(), seen).await)),
                 many => return Ok(Explained::Ambiguous(many.to_vec())),
             },
         };
@@ -113,6 +115,7 @@ impl Engine {
             unread,
             shown,
             past,
+            retired: read_mark(&self.state_dir.join(self.tenant.name.as_str()), Sign::Retired),
         })?;
         Ok(Explained::Story(Box::new(story)))
     }
@@ -135,6 +138,7 @@ impl Engine {
             nested: scope.nested,
             groups_named: self.tenant.groups.is_some(),
             found: RefCell::new(Vec::new()),
+            similar: RefCell::new(Vec::new()),
         };
         let (wish, stop) = (Wish { dry_run: true, ..Wish::default() }, CancellationToken::new());
         let watched = Some(&teller as &dyn Witness);
@@ -143,7 +147,7 @@ impl Engine {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Seen { listed: teller.found.into_inner(), report, unread }
+        Seen { listed: teller.found.into_inner(), similar: teller.similar.into_inner(), report, unread }
     }
 
     fn in_the_journal(&self, typed: &str) -> Result<Vec<Candidate>, EngineError> {
@@ -172,8 +176,9 @@ impl Engine {
         Ok(look_up(app, candidate.id.clone(), attributes, &mapped).await)
     }
 
-    async fn nobody(&self, typed: &str, sides: Option<&(Box<dyn Source>, App)>, unread: Option<String>) -> Nobody {
-        let Some((source, app)) = sides else { return Nobody { unread, ..Nobody::default() } };
+    async fn nobody(&self, typed: &str, sides: Option<&(Box<dyn Source>, App)>, seen: Seen) -> Nobody {
+        let Seen { unread, similar, .. } = seen;
+        let Some((source, app)) = sides else { return Nobody { unread, similar, ..Nobody::default() } };
         let id = SourceId::new(typed);
         let attributes = [(Path::user_name(), typed.into())].into_iter().collect();
         let (answer, why) = match source.ask_users(std::slice::from_ref(&id)).await {
@@ -184,7 +189,7 @@ impl Engine {
             Ok(found) => (found.map(|found| found.id.to_string()), None),
             Err(error) => (None, Some(error)),
         };
-        Nobody { answer, account, unread: unread.or(why).or(no_app) }
+        Nobody { answer, similar, account, unread: unread.or(why).or(no_app) }
     }
 }
 
@@ -192,6 +197,7 @@ impl Engine {
 #[derive(Default)]
 struct Seen {
     listed: Vec<Listed>,
+    similar: Vec<Candidate>,
     report: Option<Report>,
     unread: Option<String>,
 }

@@ -4,12 +4,13 @@
 //! state knows. Memory grows with what the run did, not with the journal.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::{AppId, ObjectRef, Op, Path, Provenance, RunId, SourceId};
-use crate::store::{Effect, Event, Intent, OutcomeResult, Record, StoreError};
+use crate::store::{Baseline, Effect, Event, Intent, OutcomeResult, Record, StoreError};
 
 /// One thing that can be put back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,8 +59,10 @@ pub struct History {
     pub released: BTreeSet<ObjectRef>,
     /// Things it may have changed: the call was never answered, and nobody has looked since.
     pub doubtful: HashSet<Facet>,
-    /// Accounts and groups it may have made, and groups whose members it may have changed, unanswered too; with their names.
+    /// Accounts and groups it may have made or deleted, unanswered too; with their names.
     pub unanswered: BTreeMap<ObjectRef, String>,
+    /// Memberships it may have changed, unanswered too: group, user name, whether they were a member before.
+    pub(super) unanswered_members: Vec<(SourceId, String, bool)>,
     /// What each thing was touched by since.
     pub since: HashMap<Facet, RunId>,
     /// Names of what was deleted or released, as far as the journal has them.
@@ -116,6 +119,7 @@ impl History {
             && self.deleted.is_empty()
             && self.released.is_empty()
             && self.unanswered.is_empty()
+            && self.unanswered_members.is_empty()
     }
 
     /// Everybody whose account the run touched.
@@ -211,7 +215,9 @@ impl History {
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
     fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
-        if !effects.is_empty() {
+        // That somebody is set aside says nothing of what the app holds.
+        let is_word = |effect: &Effect| !matches!(effect, Effect::Failed { .. } | Effect::Settled { .. });
+        if effects.iter().any(is_word) {
             return;
         }
         match (&intent.object, intent.op) {
@@ -223,6 +229,12 @@ impl History {
                 self.doubtful.extend(paths.map(|path| Facet::Attribute(id.clone(), path)));
             }
             (ObjectRef::Group(id), Op::RenameGroup) => drop(self.doubtful.insert(Facet::Name(id.clone()))),
+            (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
+                let before = intent.op == Op::RemoveMembers;
+                let lists = intent.changes.iter().filter_map(|change| change.from.as_array().or(change.to.as_array()));
+                let names = lists.flatten().filter_map(Value::as_str);
+                self.unanswered_members.extend(names.map(|name| (id.clone(), name.to_owned(), before)));
+            }
             (object, _) => {
                 let names = ["userName", "displayName"];
                 let named = intent.changes.iter().find(|change| names.contains(&change.attribute.as_str()));
@@ -230,6 +242,36 @@ impl History {
                 self.unanswered.insert(object.clone(), name.to_owned());
             }
         }
+    }
+
+    /// Finds out who the people of unanswered membership calls are, of whom the journal has only the user names. Those who
+    /// go by another name now stay in `unanswered_members`.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub(super) fn resolve(&mut self, state: &dyn Baseline) -> Result<(), StoreError> {
+        if self.unanswered_members.is_empty() {
+            return Ok(());
+        }
+        let mut ids: HashMap<String, SourceId> = HashMap::new();
+        let wanted: HashSet<&str> = self.unanswered_members.iter().map(|(_, name, _)| name.as_str()).collect();
+        state.linked_users(&mut |id, row| {
+            let name = row.sent.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
+            if wanted.contains(name.as_str()) {
+                ids.insert(name, id);
+            }
+            ControlFlow::Continue(())
+        })?;
+        for (group, name, before) in std::mem::take(&mut self.unanswered_members) {
+            match ids.get(&name) {
+                Some(user) => {
+                    self.doubtful.insert(Facet::Member(group.clone(), user.clone()));
+                    self.members.entry(group).or_default().entry(user.clone()).or_insert(before);
+                }
+                None => self.unanswered_members.push((group, name, before)),
+            }
+        }
+        Ok(())
     }
 
     fn member(&mut self, group: &SourceId, users: &[SourceId], before: bool) {
@@ -282,10 +324,11 @@ impl History {
                     touched.push(Facet::Link(ObjectRef::Group(id.clone())));
                 }
                 Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
-                    if let Some(ours) = self.members.get(group) {
-                        let pairs = users.iter().filter(|user| ours.contains_key(*user));
-                        touched.extend(pairs.map(|user| Facet::Member(group.clone(), user.clone())));
-                    }
+                    let ours = self.members.get(group);
+                    // Who the people of an unanswered call are is found out later.
+                    let all = self.unanswered_members.iter().any(|(of, ..)| of == group);
+                    let pairs = users.iter().filter(|user| all || ours.is_some_and(|ours| ours.contains_key(*user)));
+                    touched.extend(pairs.map(|user| Facet::Member(group.clone(), user.clone())));
                     if self.adopted_groups.contains(group) {
                         touched.push(Facet::Link(ObjectRef::Group(group.clone())));
                     }

@@ -19,8 +19,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::apply::{self, OpResult, Outcome, Recheck, Repeat, Stop};
+use crate::apply::{self, OpResult, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
+use crate::config::forms::Limit;
 use crate::config::tenant::Push;
 use crate::cycle::{CycleError, Report, facts_of_state};
 use crate::guard::{self, Cleared, Facts, Limits};
@@ -107,19 +108,12 @@ impl Errand<'_> {
         let mut report = blank(self.tenant, self.clock);
         let facts = self.facts(ledger)?;
         ledger.run_started(&report.run, trigger, &plan.hash).await?;
-        let (last, first): (Vec<_>, Vec<_>) =
-            plan.operations.into_iter().partition(|operation| operation.lane == Lane::Absences);
-        let first = self.judge(Plan::of(first), &facts, approved);
-        let outcome = self.apply(ledger, &first, &facts, &report.run).await?;
-        let undone = involved(&first, |at| outcome.results.get(at) != Some(&OpResult::Done));
-        let mut last = self.judge(Plan::of(last), &facts, approved);
-        last.restrict(|operation| !undone.contains(&operation.object));
-        let rest = match &outcome.stop {
-            Some(stop) => not_tried(&last, stop),
-            None => self.apply(ledger, &last, &facts, &report.run).await?,
+        let cleared = self.judge(plan, &facts, approved);
+        let outcome = match cleared.plan().operations.iter().any(|operation| operation.lane == Lane::Absences) {
+            true => self.in_two_goes(ledger, &cleared, &facts, &report.run).await?,
+            false => self.apply(ledger, &cleared, &facts, &report.run).await?,
         };
-        report.applied(first, outcome);
-        report.applied(last, rest);
+        report.applied(cleared, outcome);
         report.calls = self.app.stats();
         report.ended = self.clock.now();
         let mut summary = report.to_summary(None);
@@ -131,6 +125,32 @@ impl Errand<'_> {
         Ok(report)
     }
 
+    /// First everything but the last lane, then that, where everything else of an object went well.
+    async fn in_two_goes(
+        &self,
+        ledger: &dyn State,
+        cleared: &Cleared,
+        facts: &Facts,
+        run: &RunId,
+    ) -> Result<Outcome, StoreError> {
+        let mut first = cleared.clone();
+        first.restrict(|operation| operation.lane != Lane::Absences);
+        let outcome = self.apply(ledger, &first, facts, run).await?;
+        let undone = involved(&first, |at| outcome.results.get(at) != Some(&OpResult::Done));
+        let mut last = cleared.clone();
+        last.restrict(|operation| operation.lane == Lane::Absences && !undone.contains(&operation.object));
+        let rest = match &outcome.stop {
+            Some(_) => not_tried(&last),
+            None => self.apply(ledger, &last, facts, run).await?,
+        };
+        Ok(joined(outcome, &last, rest))
+    }
+
+    /// Attributes that disappear say something of a directory's reading; here nothing was read.
+    fn limits(&self) -> Limits {
+        Limits { attribute_loss: Limit::NONE, ..self.limits.clone() }
+    }
+
     fn facts(&self, state: &dyn View) -> Result<Facts, StoreError> {
         facts_of_state(state, self.rules.profile, self.clock.now())
     }
@@ -138,7 +158,7 @@ impl Errand<'_> {
     /// The guard's word, or that of somebody who typed that exactly this is meant.
     fn judge(&self, plan: Plan, facts: &Facts, approved: bool) -> Cleared {
         let hash = plan.hash.clone();
-        let cleared = guard::check(plan, facts, &self.limits);
+        let cleared = guard::check(plan, facts, &self.limits());
         if approved { cleared.approve(&hash) } else { cleared }
     }
 
@@ -183,10 +203,11 @@ impl Recheck for Sure {
     }
 }
 
-/// The objects and members of the operations at these places.
+/// The objects and members of the operations at these places, but for those of the last lane.
 fn involved(cleared: &Cleared, which: impl Fn(usize) -> bool) -> HashSet<ObjectRef> {
     let mut all = HashSet::new();
-    for (_, operation) in cleared.plan().operations.iter().enumerate().filter(|(at, _)| which(*at)) {
+    let operations = cleared.plan().operations.iter().enumerate();
+    for (_, operation) in operations.filter(|(at, operation)| operation.lane != Lane::Absences && which(*at)) {
         all.insert(operation.object.clone());
         if let Action::AddMembers { users } | Action::RemoveMembers { users, .. } = &operation.action {
             all.extend(users.iter().map(|user| ObjectRef::User(user.id.clone())));
@@ -195,10 +216,21 @@ fn involved(cleared: &Cleared, which: impl Fn(usize) -> bool) -> HashSet<ObjectR
     all
 }
 
-fn not_tried(cleared: &Cleared, stop: &Stop) -> Outcome {
-    let failed = |_: &Operation| OpResult::Failed("not tried: the run was stopped".to_owned());
-    let results = cleared.plan().operations.iter().map(failed).collect();
-    Outcome { results, stop: Some(stop.clone()), links_differ: false }
+/// The results of two goes at one plan: what the second was to do is as the second says.
+fn joined(first: Outcome, last: &Cleared, rest: Outcome) -> Outcome {
+    let second = |at: usize| last.plan().operations.get(at).is_some_and(|operation| operation.lane == Lane::Absences);
+    let pairs = first.results.into_iter().zip(rest.results).enumerate();
+    let results = pairs.map(|(at, (first, rest))| if second(at) { rest } else { first }).collect();
+    Outcome { results, stop: first.stop.or(rest.stop), links_differ: first.links_differ || rest.links_differ }
+}
+
+fn not_tried(cleared: &Cleared) -> Outcome {
+    let failed = |at| match cleared.allows(at) {
+        true => OpResult::Failed("not tried: the run was stopped".to_owned()),
+        false => OpResult::Held,
+    };
+    let results = (0..cleared.plan().operations.len()).map(failed).collect();
+    Outcome { results, stop: None, links_differ: false }
 }
 
 /// Puts a decision on record that sends nothing.

@@ -9,7 +9,7 @@ use crate::config::forms::Limit;
 use crate::config::profile::InactiveEffect;
 use crate::config::tenant::{Fate, GroupFate};
 use crate::cycle::{Report, Status};
-use crate::model::{ObjectRef, Standing};
+use crate::model::{ObjectRef, Op, Standing};
 use crate::sim::{Directory, Fault, World, command};
 use crate::store::{Baseline, Event, StoreError, Trigger};
 
@@ -100,7 +100,7 @@ fn reversal(world: &World, name: &str) -> Reversal {
     let mut history = History::read(records(world), &run).unwrap();
     history.name_the_gone(records(world)).unwrap();
     let errand = world.errand();
-    reverse(&history, &run, &world.store, &errand.rules).unwrap()
+    reverse(&mut history, &run, &world.store, &errand.rules).unwrap()
 }
 
 /// Takes a run back, as `rosterd undo` does.
@@ -334,6 +334,72 @@ async fn an_adopted_account_is_let_go_only_when_it_is_as_it_was() {
     undo(&world, run.as_str()).await;
     assert_eq!(world.store.user(&fay).unwrap(), None);
     assert_eq!(held(&world), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_when_shown_is_not_let_go_when_run() {
+    let world = world(false);
+    for id in ["fay", "gus", "hal", "ida"] {
+        world.app.has_user(&format!("{id}@x.test"), false);
+    }
+    world.sync().await;
+    world.edit(|dir| {
+        for id in ["fay", "gus", "hal", "ida"] {
+            dir.add_user(id);
+            dir.join("red", id);
+        }
+    });
+    world.sync().await;
+    world.reconfigure_limits(|limits| *limits = crate::sim::limits());
+    let linked = world.linked_count();
+    let (_, report) = undo(&world, "last").await;
+    let adopted = report.operations().iter().filter(|operation| operation.op() == Op::ReleaseUser).count();
+    assert_eq!((adopted, report.status()), (4, Status::Held));
+    assert_eq!(world.linked_count(), linked, "they are active and members still: nobody is let go of");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i9_calls_that_were_never_answered_are_taken_back_too() {
+    let world = world(false);
+    world.sync().await;
+    let before = held(&world);
+    world.edit(|dir| {
+        dir.stand("dee", Standing::Suspended);
+        dir.set("ann", "displayName", "new");
+        dir.group("green").name = "lime".into();
+        dir.part("red", "bob");
+    });
+    for name in ["deactivate", "update_user", "rename_group", "remove_members"] {
+        world.app.fail(name, "", 9, Fault::lost().but_done());
+    }
+    let report = world.sync().await;
+    assert_eq!(report.tally().done, 0, "as far as anybody knows: {report:?}");
+    assert_ne!(held(&world), before);
+    world.app.heal();
+    let (back, report) = undo(&world, "last").await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    assert_eq!((held(&world), back.skipped.len()), (before, 0), "{back:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i9_under_transient_faults_what_is_not_restored_is_said() {
+    let mut restored = 0;
+    for seed in 0..200 {
+        let (world, mut dice) = (world(false), Dice(seed ^ 0x5EED));
+        world.sync().await;
+        let before = held(&world);
+        world.edit(|dir| (0..8).for_each(|_| edit(dir, &mut dice)));
+        world.app.noise(seed, 45);
+        world.sync().await;
+        world.app.heal();
+        let Ok(run) = find_run(records(&world), "last") else { continue };
+        let (back, _) = undo(&world, run.as_str()).await;
+        if back.skipped.is_empty() && back.cannot.is_empty() {
+            assert_restored(&before, &world, &back, seed);
+            restored += 1;
+        }
+    }
+    assert!(restored > 120, "{restored}");
 }
 
 #[tokio::test(start_paused = true)]

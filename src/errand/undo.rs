@@ -97,11 +97,12 @@ pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name:
 /// # Errors
 /// When the state can't be read.
 pub fn reverse(
-    history: &History,
+    history: &mut History,
     run: &RunId,
     state: &dyn Baseline,
     rules: &Rules<'_>,
 ) -> Result<Reversal, StoreError> {
+    history.resolve(state)?;
     let mut draft = Draft {
         history,
         state,
@@ -119,6 +120,10 @@ pub fn reverse(
         let why =
             "the app never answered a call of that run: look at it in the app; the next sync looks too".to_owned();
         draft.skipped.push(Draft::left(object.clone(), name, why));
+    }
+    for (group, name, _) in &history.unanswered_members {
+        let why = "the app never answered whether they became a member of a group, or no longer are one: look there";
+        draft.skipped.push(Draft::left(ObjectRef::Group(group.clone()), name, why.to_owned()));
     }
     for id in history.people() {
         draft.person(id)?;
@@ -323,7 +328,8 @@ impl Draft<'_> {
                 }
                 continue;
             };
-            if held.binary_search(&row.number).is_ok() == was_member {
+            let is_member = held.binary_search(&row.number).is_ok();
+            if is_member == was_member && !self.is_doubtful(&Facet::Member(id.clone(), user.clone())) {
                 continue;
             }
             let name = user_name(&row, user).to_owned();

@@ -57,6 +57,8 @@ pub struct Story {
     pub holds: Vec<Hold>,
     /// Who asked that nothing be sent.
     pub paused: Option<Mark>,
+    /// Who ended the connection.
+    pub retired: Option<Mark>,
     /// All of it in one sentence.
     pub verdict: String,
 }
@@ -170,6 +172,8 @@ pub struct Sources<'a> {
     pub shown: Option<Option<AppUser>>,
     /// What the journal says.
     pub past: Past,
+    /// Who ended the connection.
+    pub retired: Option<Mark>,
 }
 
 /// Tells the story.
@@ -177,7 +181,7 @@ pub struct Sources<'a> {
 /// # Errors
 /// When the state can't be read.
 pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
-    let Sources { tenant, candidate, state, protected, directory, report, unread, shown, past } = sources;
+    let Sources { tenant, candidate, state, protected, directory, report, unread, shown, past, retired } = sources;
     let Candidate { id, name } = candidate;
     let row = state.user(&id)?;
     let object = ObjectRef::User(id.clone());
@@ -219,6 +223,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         next,
         holds: holds.collect(),
         paused: state.paused(),
+        retired,
         id,
         verdict: String::new(),
     };

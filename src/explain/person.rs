@@ -35,6 +35,9 @@ pub struct Listed {
     pub directory: InDirectory,
 }
 
+/// So many people are suggested where nobody has exactly that name.
+const SIMILAR: usize = 5;
+
 /// More candidates than this are not told apart; the name is too common.
 const MOST: usize = 20;
 
@@ -95,6 +98,8 @@ pub struct Teller<'a> {
     pub groups_named: bool,
     /// Everybody who fits.
     pub found: RefCell<Vec<Listed>>,
+    /// Where nobody does: some whose names begin like this, before an `@`.
+    pub similar: RefCell<Vec<Candidate>>,
 }
 
 impl Witness for Teller<'_> {
@@ -113,6 +118,9 @@ impl Witness for Teller<'_> {
                 let directory = InDirectory { answer, ..InDirectory::default() };
                 all.push(Listed { candidate: candidate.clone(), directory });
             }
+        }
+        if all.is_empty() {
+            *self.similar.borrow_mut() = self.similar(snapshot);
         }
         *self.found.borrow_mut() = all;
     }
@@ -137,6 +145,23 @@ impl Teller<'_> {
                 map_person(snapshot, *user, &self.rules).is_ok_and(|person| is_called(&person.attributes, &folded))
             };
             found = snapshot.users().filter(mapped).take(MOST + 1).collect();
+        }
+        found
+    }
+
+    /// Some people whose user name or e-mail begins like this, before an `@`.
+    fn similar(&self, snapshot: &Snapshot) -> Vec<Candidate> {
+        let begin = format!("{}@", fold(self.typed));
+        let mut found = Vec::new();
+        for user in snapshot.users() {
+            let record = snapshot.record(user);
+            let name = record.values().filter_map(Value::as_str).find(|text| fold(text).starts_with(&begin));
+            if let Some(name) = name {
+                found.push(Candidate { id: SourceId::new(snapshot.id(user)), name: name.to_owned() });
+            }
+            if found.len() == SIMILAR {
+                break;
+            }
         }
         found
     }

@@ -67,8 +67,12 @@ fn next(story: &Story) -> String {
             words.push(word);
         }
     }
-    let pause = if story.paused.is_some() { ", but the tenant is paused" } else { "" };
-    format!("the next sync would: {}{pause}", words.join(", "))
+    let but = match (&story.retired, &story.paused) {
+        (Some(_), _) => ", but the tenant is retired",
+        (None, Some(_)) => ", but the tenant is paused",
+        (None, None) => "",
+    };
+    format!("the next sync would: {}{but}", words.join(", "))
 }
 
 /// Why somebody belongs, or does not.

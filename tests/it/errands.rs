@@ -316,6 +316,12 @@ fn why_names_candidates_strangers_and_nobody() {
     assert!(run.expect_code(1).stderr.contains("p1") && run.stderr.contains("p9"), "{}", run.stderr);
     let json = desk.rosterd.run(&["why", "acme", "ann@acme.test", "--format", "json"]).expect_code(1).json();
     assert_eq!(json["candidates"].as_array().unwrap().len(), 2);
+    let run = desk.rosterd.run(&["why", "acme", "b"]);
+    assert!(!run.expect_code(1).stderr.contains("bob"), "half a name is no name: {}", run.stderr);
+    document["users"][3] = json!({"id": "p4", "userName": "dee.long@acme.test"});
+    desk.directory(&document);
+    let run = desk.rosterd.run(&["why", "acme", "Dee.Long"]);
+    assert!(run.expect_code(1).stderr.contains("dee.long@acme.test"), "{}", run.stderr);
     let run = desk.rosterd.run(&["why", "acme", "zoe"]);
     assert!(run.expect_code(1).stderr.contains("is nobody in"), "{}", run.stderr);
 }
@@ -358,4 +364,6 @@ fn why_has_the_guards_word_and_writes_nothing() {
 
     desk.rosterd.run(&["pause", "acme"]).expect_code(0);
     assert!(why(&desk, "crowd7")["verdict"].as_str().unwrap().ends_with("but the tenant is paused"));
+    desk.rosterd.run(&["retire", "acme", "--yes-i-mean", "acme"]).expect_code(0);
+    assert!(why(&desk, "crowd7")["verdict"].as_str().unwrap().ends_with("but the tenant is retired"));
 }
