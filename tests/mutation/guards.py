@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Takes each guard out of a copy of the code, one at a time, and sees whether a test notices.
+
+In: this tree. Out: docs/guard-mutations.md. The copy is compiled once: every guard gets a switch, an environment variable
+chooses which one is off, and the unit tests run once for each. Nothing of this is in the program that is shipped.
+
+    tests/mutation/guards.py            all of them; writes the page
+    tests/mutation/guards.py rekey      one of them, with what its tests say
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "guard-mutations.md"
+OFF = 'crate::is_off("{0}")'
+
+
+def start(name, file, signature, leave="return;"):
+    """A guard that is a function: switched off, it leaves at once."""
+    return name, file, signature, signature + f"\n        if {OFF.format(name)} {{ {leave} }}"
+
+
+def instead(name, file, old, new):
+    """A guard that is a condition. `OFF` in `new` stands for the switch."""
+    return name, file, old, new.replace("OFF", OFF.format(name))
+
+
+def check(name, function, arguments):
+    return start(name, "src/guard/checks.rs", f"pub(super) fn {function}(&mut self{arguments}) {{")
+
+
+FACTS, LIMITS, BOTH = ", facts: &Facts", ", limits: &Limits", ", facts: &Facts, limits: &Limits"
+
+GUARDS = {
+    "own_account": ("the account of the token is never shut", check("own_account", "check_own_account", FACTS)),
+    "adopt_only": ("a state in doubt removes nothing", check("adopt_only", "check_adopt_only", FACTS)),
+    "source_shrink": ("a reading that shrank holds everything", check("source_shrink", "check_reading", BOTH)),
+    "rekey": ("ids that all change hold everything", check("rekey", "check_rekey", BOTH)),
+    "attribute_loss": ("attributes that vanish hold everything", check("attribute_loss", "check_attribute_loss", BOTH)),
+    "settings_change": ("an edit of the tenant file is held", check("settings_change", "check_settings", BOTH)),
+    "approval": ("`[approval]` is asked for", check("approval", "check_asked_before", LIMITS)),
+    "relink": ("a made-anew identity is proposed, not taken", check("relink", "check_relinks", "")),
+    "final_delete": ("a deletion for ever waits", check("final_delete", "check_final", FACTS)),
+    "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),
+    "removals_per_day": ("the rolling budget", check("removals_per_day", "check_removals", BOTH)),
+    "creates_per_day": ("the seat limit", check("creates_per_day", "check_creates", BOTH)),
+    "none_left": (
+        "never down to nobody",
+        instead(
+            "none_left",
+            "src/guard/checks.rs",
+            "let none_left = !accounts_end",
+            "let none_left = !OFF && !accounts_end",
+        ),
+    ),
+    "last_look": (
+        "the last look before a call",
+        start(
+            "last_look",
+            "src/guard/gate.rs",
+            "pub fn admit(&self, operation: &Operation, app_id: Option<&AppId>, known: &[&Attributes]) -> Result<(), String> {",
+            "return Ok(());",
+        ),
+    ),
+    "protected": (
+        "protected people are never touched",
+        start(
+            "protected",
+            "src/plan/rules.rs",
+            "pub fn covers(&self, id: &str, attributes: &[&Attributes]) -> bool {",
+            "return false;",
+        ),
+    ),
+    "approval_of_this_plan": (
+        "an approval is for one plan",
+        instead(
+            "approval_of_this_plan",
+            "src/guard/mod.rs",
+            "if self.held_plan().as_deref() != Some(approved) && self.plan.hash != approved {",
+            "if !OFF && self.held_plan().as_deref() != Some(approved) && self.plan.hash != approved {",
+        ),
+    ),
+    "approval_expires": (
+        "an approval expires",
+        instead(
+            "approval_expires",
+            "src/store/memory.rs",
+            "Ok(found.filter(|decision| decision.plan == plan && decision.expires > now))",
+            "Ok(found.filter(|decision| decision.plan == plan && (OFF || decision.expires > now)))",
+        ),
+    ),
+    "approval_once": (
+        "an approval is good once",
+        start(
+            "approval_once",
+            "src/store/decisions.rs",
+            "pub(super) fn use_up(folder: &Path, plan: &str) -> Result<(), StoreError> {",
+            "return Ok(());",
+        ),
+    ),
+    "second_look": (
+        "an absence needs a second look",
+        instead(
+            "second_look",
+            "src/plan/people.rs",
+            "let long_enough = row",
+            "let long_enough = OFF || row",
+        ),
+    ),
+    "asked_again": (
+        "an absence is asked about again just before the call",
+        start(
+            "asked_again",
+            "src/cycle/observe.rs",
+            "async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool> {",
+            "return vec![true; objects.len()];",
+        ),
+    ),
+    "unread_group": (
+        "an unread group still holds its members",
+        instead("unread_group", "src/plan/groups.rs", "if group.unread.is_some() {", "if !OFF && group.unread.is_some() {"),
+    ),
+    "unread_holds_accounts": (
+        "while a group is unread nobody loses an account for being in none",
+        instead(
+            "unread_holds_accounts",
+            "src/plan/people.rs",
+            "if desired.unread().next().is_some() {",
+            "if !OFF && desired.unread().next().is_some() {",
+        ),
+    ),
+    "sentinels": (
+        "a sentinel must be visible",
+        start("sentinels", "src/source/snapshot.rs", "pub fn shows(&self, sentinel: &str) -> bool {", "return true;"),
+    ),
+}
+
+SWITCH = """
+/// Which guard is off.
+pub(crate) fn is_off(name: &str) -> bool {
+    std::env::var("ROSTERD_GUARD_OFF").is_ok_and(|off| off == name)
+}
+"""
+
+
+def copy_with_switches(place):
+    for name in ["src", "config", "tests", "benches", "docs"]:
+        shutil.copytree(ROOT / name, place / name)
+    for name in ["Cargo.toml", "Cargo.lock", "README.md", "rust-toolchain.toml", "clippy.toml"]:
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, place / name)
+    for _, (_, file, old, new) in GUARDS.values():
+        path = place / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            sys.exit(f"{file} has {text.count(old)} times, not once: {old}")
+        path.write_text(text.replace(old, new))
+    lib = place / "src" / "lib.rs"
+    lib.write_text(lib.read_text() + SWITCH)
+
+
+def build(place):
+    target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
+    command = ["cargo", "test", "--lib", "--no-run", "--locked"]
+    env = {**os.environ, "CARGO_TARGET_DIR": target}
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)
+    found = re.search(r"Executable unittests src/lib.rs \((.*)\)", done.stderr)
+    if done.returncode != 0 or not found:
+        sys.exit(f"the copy with switches does not build:\n{done.stderr}")
+    return str((place / found[1]).resolve())
+
+
+def failing(tests, place, off):
+    env = {**os.environ, "ROSTERD_GUARD_OFF": off}
+    done = subprocess.run([tests, "--format", "terse"], cwd=place, env=env, capture_output=True, text=True, check=False)
+    return sorted(set(re.findall(r"^    ([\w:]+)$", done.stdout, re.M))), done.stdout
+
+
+def main():
+    asked = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder) / "copy"
+        place.mkdir()
+        copy_with_switches(place)
+        tests = build(place)
+        whole, output = failing(tests, place, "nothing")
+        if whole:
+            sys.exit(f"with all guards on, tests fail already: {whole}\n{output}")
+        rows, unnoticed = [], []
+        for name in asked or GUARDS:
+            found, output = failing(tests, place, name)
+            print(f"{name}: {len(found)} tests fail", flush=True)
+            if asked:
+                print(output)
+            if not found:
+                unnoticed.append(name)
+            first = f"`{found[0]}`" if found else "**none**"
+            rows.append(f"| `{name}` | {GUARDS[name][0]} | {len(found)} | {first} |")
+    if not asked:
+        PAGE.write_text(
+            "# What happens without each guard\n\n"
+            "`tests/mutation/guards.py` switches each guard off in a copy of the code and runs the unit tests. A guard that nothing\n"
+            "misses would be a guard that nothing holds.\n\n"
+            "| guard | holds that | tests that fail without it | the first of them |\n|---|---|---|---|\n"
+            + "\n".join(rows)
+            + "\n"
+        )
+    if unnoticed:
+        sys.exit(f"nobody misses: {', '.join(unnoticed)}")
+
+
+main()
