@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
+use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId};
 use crate::plan::{Action, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, UserKeys};
+use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
 
 /// What a call that went well told us.
@@ -16,6 +17,8 @@ pub(super) enum Reply {
     Nothing,
     Echo(Attributes),
     Created(Created),
+    /// The create was not answered; this is what it made.
+    Found(AppId),
 }
 
 /// How one call ended, after all its repetitions.
@@ -72,16 +75,18 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(Target { app_id, manager })
+        Ok(Target { app_id, manager, members: Vec::new() })
     }
 
-    async fn send(&self, operation: &Operation, target: &Target) -> Ended {
-        self.attempts(kind(operation), || self.call(operation, target), || self.look(operation)).await
+    pub(super) async fn send(&self, operation: &Operation, target: &Target) -> Ended {
+        let told = Told { operation, app_id: target.app_id.as_ref() };
+        self.attempts(told, kind(operation), || self.call(operation, target), || self.look(operation)).await
     }
 
     /// Tries a call until it goes well or nothing more is to be gained.
     pub(super) async fn attempts<F, L>(
         &self,
+        told: Told<'_>,
         kind: Kind,
         mut call: impl FnMut() -> F,
         mut look: impl FnMut() -> L,
@@ -98,6 +103,7 @@ impl Worker<'_> {
             let error = match call().await {
                 Ok(reply) => {
                     self.watch(false, repeat.breaker_failures);
+                    told.done(attempt);
                     return Ended::Well(reply);
                 }
                 // A refusal says nothing of an earlier try that was never answered.
@@ -111,6 +117,7 @@ impl Worker<'_> {
                 Step::GiveUpAndLook if may_be_made => Step::LookUpOnly,
                 step => step,
             };
+            told.failed(&error, attempt, step);
             match step {
                 Step::GiveUp | Step::GiveUpAndLook | Step::Halve => return Ended::Badly(error),
                 Step::StopTarget => {
@@ -157,8 +164,8 @@ impl Worker<'_> {
             Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
             Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
             Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| Reply::Nothing),
-            Action::CreateGroup { display_name } => {
-                app.create_group(source_id, display_name, &[]).await.map(Reply::Created)
+            Action::CreateGroup { display_name, .. } => {
+                app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
             }
             Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
             Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
@@ -180,12 +187,12 @@ impl Worker<'_> {
             Action::CreateUser { attributes } => {
                 self.find_user(source_id, attributes).await?.map(|found| found.id).filter(|id| self.is_nobodys_user(id))
             }
-            Action::CreateGroup { display_name } => {
+            Action::CreateGroup { display_name, .. } => {
                 self.find_group(source_id, display_name).await?.filter(|id| self.is_nobodys_group(id))
             }
             _ => None,
         };
-        Ok(found.map(|id| Reply::Created(Created { id, echo: Attributes::new() })))
+        Ok(found.map(Reply::Found))
     }
 
     /// Somebody else's account, or one whose owner can't be read, is not the one that was looked for.
@@ -225,7 +232,7 @@ impl Worker<'_> {
         found.is_ok_and(|found| found.as_ref() != Some(app_id))
     }
 
-    async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
+    pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
         let (result, mut effects, shown) = match ended {
             Ended::Well(reply) => {
                 let effects = self.effects(operation, target, reply);
@@ -309,12 +316,10 @@ impl Worker<'_> {
         let lost = Effect::AccessLost { user: id.clone(), at: now };
         match (&operation.action, reply) {
             (Action::CreateUser { attributes }, Reply::Created(created)) => {
-                let mut effects = vec![
-                    Effect::UserLinked { id: id.clone(), app_id: created.id, provenance: Provenance::Created },
-                    sent(&id, attributes.clone(), Vec::new(), Some(true), created.echo),
-                ];
-                effects.extend(self.source_seen(&id, attributes, &[], operation));
-                effects
+                self.created(operation, attributes, created)
+            }
+            (Action::CreateUser { attributes }, Reply::Found(id)) => {
+                self.created(operation, attributes, Created { id, echo: Attributes::new() })
             }
             (Action::UpdateUser { set, clear, .. }, reply) => {
                 let mut set = set.clone();
@@ -335,16 +340,30 @@ impl Worker<'_> {
                 vec![lost, Effect::UserUnlinked { id }]
             }
             (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
-            (Action::CreateGroup { display_name }, Reply::Created(created)) => vec![Effect::GroupLinked {
-                id,
-                app_id: created.id,
-                provenance: Provenance::Created,
-                name: display_name.clone(),
-            }],
+            (Action::CreateGroup { display_name, first }, Reply::Created(created)) => {
+                let users: Vec<SourceId> = first.iter().map(|member| member.id.clone()).collect();
+                let filled = (!users.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users });
+                [new_group(id, created.id, display_name)].into_iter().chain(filled).collect()
+            }
+            // Whom the app took in with it is not known: adding somebody twice does no harm.
+            (Action::CreateGroup { display_name, .. }, Reply::Found(app_id)) => {
+                vec![new_group(id, app_id, display_name)]
+            }
             (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
             (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
             _ => Vec::new(),
         }
+    }
+
+    /// What is known after an account was made.
+    fn created(&self, operation: &Operation, attributes: &Attributes, created: Created) -> Vec<Effect> {
+        let id = operation.object.id();
+        let mut effects = vec![
+            Effect::UserLinked { id: id.clone(), app_id: created.id, provenance: Provenance::Created },
+            sent(id, attributes.clone(), Vec::new(), Some(true), created.echo),
+        ];
+        effects.extend(self.source_seen(id, attributes, &[], operation));
+        effects
     }
 
     /// The directory's values at which attributes that follow it only on change were pushed.
@@ -363,9 +382,11 @@ impl Worker<'_> {
     }
 }
 
-struct Target {
-    app_id: Option<AppId>,
-    manager: Option<AppId>,
+pub(super) struct Target {
+    pub(super) app_id: Option<AppId>,
+    pub(super) manager: Option<AppId>,
+    /// The members a group is made with.
+    pub(super) members: Vec<MemberKeys>,
 }
 
 /// What a repetition of an operation's call could do.
@@ -428,6 +449,10 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
         (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }
+}
+
+fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
+    Effect::GroupLinked { id, app_id, provenance: Provenance::Created, name: name.to_owned() }
 }
 
 /// A link to an account that others made, with the values it shows.

@@ -2,17 +2,19 @@
 //!
 //! A call that is too large, or that one bad member spoils, is cut in halves until the bad one is alone.
 
-use super::calls::{Ended, Reply, outcome_of};
+use std::collections::HashSet;
+
+use super::calls::{Ended, Reply, Target, outcome_of};
+use super::telling::Told;
 use super::{OpResult, Worker};
-use crate::config::profile::MemberValue;
-use crate::model::{AppId, ObjectRef, Path, SourceId};
+use crate::model::{AppId, ObjectRef, Path, SourceId, UserNumber};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, Class, MemberKeys};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
-/// A member, and the value by which the app knows them.
-type Resolved = (Member, AppId);
+/// A member, and the names by which the app may know them.
+type Resolved = (Member, MemberKeys);
 
 /// What kept a membership change from being whole.
 #[derive(Default)]
@@ -35,7 +37,7 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         };
         let mut unfinished = Unfinished::default();
-        let resolved = match self.resolve(users, add, &mut unfinished) {
+        let resolved = match self.resolve(users, add, &mut unfinished).and_then(|all| self.due(operation, all)) {
             Ok(resolved) => resolved,
             Err(error) => return self.broke(error),
         };
@@ -71,8 +73,8 @@ impl Worker<'_> {
             let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
             unfinished.problems.push(format!("{error} ({})", names.join(", ")));
             if error.class == Class::NotFound
-                && let Some((member, account)) = chunk.first()
-                && let Err(error) = self.forget_if_gone(&member.id, account).await
+                && let Some((member, keys)) = chunk.first()
+                && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
             {
                 return self.broke(error);
             }
@@ -82,15 +84,10 @@ impl Worker<'_> {
 
     /// The app's values for people who have an account.
     fn resolve(&self, users: &[Member], add: bool, unfinished: &mut Unfinished) -> Result<Vec<Resolved>, StoreError> {
-        let by_name = self.run.profile.groups.member_value == MemberValue::UserName;
-        let value = |row: UserRow| match row.sent.text(&Path::user_name()) {
-            Some(name) if by_name => AppId::new(name),
-            _ => row.app_id,
-        };
         let mut resolved = Vec::with_capacity(users.len());
         for user in users {
             match self.run.state.user(&user.id)? {
-                Some(row) => resolved.push((user.clone(), value(row))),
+                Some(row) => resolved.push((user.clone(), keys_of(row))),
                 // Somebody without an account is no member any more; but can't become one either.
                 None if !add => {}
                 None if self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
@@ -98,6 +95,54 @@ impl Worker<'_> {
             }
         }
         Ok(resolved)
+    }
+
+    /// A new group together with its first members, for apps that want some. What the app refuses may be one of them: then it
+    /// is tried with fewer, in the end with none. Whoever is not in it follows as a membership, where a bad one is found.
+    pub(super) async fn group_with_members(&self, operation: &Operation, name: &str, first: &[Member]) -> OpResult {
+        // The memberships that follow name whoever has no account.
+        let mut first = match self.resolve(first, true, &mut Unfinished::default()) {
+            Ok(first) => first,
+            Err(error) => return self.broke(error),
+        };
+        first.truncate(self.run.app.members_per_call().max(1));
+        loop {
+            let (members, keys): (Vec<Member>, Vec<MemberKeys>) = first.iter().cloned().unzip();
+            let part = Operation {
+                action: Action::CreateGroup { display_name: name.to_owned(), first: members },
+                ..operation.clone()
+            };
+            let target = Target { app_id: None, manager: None, members: keys };
+            let intent = match self.intent(&part, None).await {
+                Ok(intent) => intent,
+                Err(error) => return self.broke(error),
+            };
+            match self.send(&part, &target).await {
+                Ended::Badly(error) if !first.is_empty() && may_be_a_member(&error) && !self.is_stopped() => {
+                    let result = outcome_of(&error, &error.to_string());
+                    if let Err(error) = self.run.state.outcome(intent, result, Vec::new()).await {
+                        return self.broke(error);
+                    }
+                    first.truncate(first.len() / 2);
+                }
+                ended => return self.conclude(&part, &target, intent, ended).await,
+            }
+        }
+    }
+
+    /// Without those whom a group that this run made has already.
+    fn due(&self, operation: &Operation, resolved: Vec<Resolved>) -> Result<Vec<Resolved>, StoreError> {
+        let inside: HashSet<UserNumber> = match (&operation.app_id, &operation.action) {
+            (None, Action::AddMembers { .. }) => self.run.state.members(operation.object.id())?.into_iter().collect(),
+            _ => return Ok(resolved),
+        };
+        let mut due = Vec::with_capacity(resolved.len());
+        for one in resolved {
+            if self.run.state.number_of(&one.0.id)?.is_none_or(|number| !inside.contains(&number)) {
+                due.push(one);
+            }
+        }
+        Ok(due)
     }
 
     /// A member whom the app does not know: perhaps somebody deleted the account in the app. Then the next run makes it anew.
@@ -121,7 +166,7 @@ impl Worker<'_> {
     ) -> Result<Result<(), CallError>, StoreError> {
         let members: Vec<Member> = chunk.iter().map(|(member, _)| member.clone()).collect();
         let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
-        let values: Vec<AppId> = chunk.iter().map(|(_, value)| value.clone()).collect();
+        let keys: Vec<MemberKeys> = chunk.iter().map(|(_, keys)| keys.clone()).collect();
         let part = Operation {
             action: match add {
                 true => Action::AddMembers { users: members },
@@ -130,15 +175,16 @@ impl Worker<'_> {
             ..operation.clone()
         };
         let intent = self.intent(&part, Some(app_id.clone())).await?;
-        let (app, values) = (self.run.app, values.as_slice());
+        let told = Told { operation: &part, app_id: Some(app_id) };
+        let (app, keys) = (self.run.app, keys.as_slice());
         let call = || async move {
             match add {
-                true => app.add_members(app_id, values).await,
-                false => app.remove_members(app_id, values).await,
+                true => app.add_members(app_id, keys).await,
+                false => app.remove_members(app_id, keys).await,
             }
             .map(|()| Reply::Nothing)
         };
-        let (result, effects, ended) = match self.attempts(Kind::Members, call, || async { Ok(None) }).await {
+        let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
                 let group = group.clone();
                 let effects = match add {
@@ -197,6 +243,17 @@ impl Unfinished {
             }
         }
     }
+}
+
+fn keys_of(row: UserRow) -> MemberKeys {
+    let path = Path::user_name();
+    let name = row.echo.text(&path).or(row.sent.text(&path)).unwrap_or(row.app_id.as_str()).to_owned();
+    MemberKeys { id: row.app_id, user_name: name }
+}
+
+/// Whether a group may have been refused for its members: surely not made, and not because there is one of its name.
+fn may_be_a_member(error: &CallError) -> bool {
+    next_step(error.class, Kind::Members) == Step::Halve && error.class != Class::Conflict && !error.maybe_done
 }
 
 /// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide

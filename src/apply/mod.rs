@@ -8,6 +8,7 @@ mod calls;
 mod members;
 mod recover;
 mod retry;
+mod telling;
 
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
@@ -412,6 +413,9 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         }
         match &operation.action {
+            Action::CreateGroup { display_name, first } if !first.is_empty() => {
+                self.group_with_members(operation, display_name, first).await
+            }
             Action::AddMembers { users } => self.members(operation, users, true).await,
             Action::RemoveMembers { users, .. } => self.members(operation, users, false).await,
             _ => self.single(operation).await,

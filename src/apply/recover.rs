@@ -108,8 +108,13 @@ impl Look<'_> {
         if self.state.group_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {
             return Ok(Vec::new());
         }
-        let provenance = Provenance::Created;
-        Ok(vec![Effect::GroupLinked { id: id.clone(), app_id: found.id, provenance, name: found.display_name }])
+        let (app_id, provenance) = (found.id.clone(), Provenance::Created);
+        let mut effects = vec![Effect::GroupLinked { id: id.clone(), app_id, provenance, name: found.display_name }];
+        if intent.changes.iter().any(|change| change.attribute == "members") {
+            let shown = self.app.get_group(&found.id).await?;
+            effects.extend(self.members(id, shown.and_then(|group| group.members))?);
+        }
+        Ok(effects)
     }
 
     async fn group(&self, id: &SourceId, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {

@@ -1,4 +1,4 @@
-//! Logs: one line an event, on standard error, ids only. `-v` shows what is sent, `-vv` everything; `RUST_LOG` overrides.
+//! Logs: one line an event, on standard error, ids only. `-v` shows each run's stages, `-vv` every call; `RUST_LOG` overrides.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;

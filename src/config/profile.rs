@@ -547,7 +547,8 @@ pub struct GroupWire {
     pub support: GroupSupport,
     /// Whether the directory's id is sent as `externalId`.
     pub send_external_id: bool,
-    /// Whether a group is created together with its first members.
+    /// Whether a group is created together with its first members, as many as fit into one request; the others follow. For apps that
+    /// refuse empty groups.
     pub members_on_create: bool,
     /// How members are removed.
     pub member_remove: MemberRemove,

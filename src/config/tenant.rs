@@ -273,7 +273,7 @@ pub enum Fate {
 pub enum OnImmutableChange {
     /// Hold the person until somebody decides.
     Hold,
-    /// Make a new account and deactivate the old one.
+    /// Make a new account and deactivate the old one. Not there yet: the person is held, as with `hold`.
     Recreate,
     /// Keep the old value in the app.
     Ignore,

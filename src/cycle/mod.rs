@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::apply::{self, OpResult, Outcome, Repeat};
@@ -23,7 +24,7 @@ use crate::config::profile::{DeleteEffect, Profile};
 use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
-use crate::model::{ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
@@ -96,9 +97,26 @@ pub struct Ask<'a> {
 /// When it could not come to a plan: the directory was not read completely, app or state could not be asked. Nothing was sent
 /// then, except that people whom the directory names as suspended may have lost their access already.
 pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
-    let started = job.clock.now();
     let run = RunId::new(Uuid::now_v7().to_string());
+    let span = tracing::error_span!("run", tenant = %job.tenant, %run);
+    async {
+        let ended = stations(job, ask, run).await;
+        match &ended {
+            Ok(report) => report.tell(),
+            // What it said may name people: it is for whoever asked.
+            Err(_) => tracing::warn!("came to no plan"),
+        }
+        ended
+    }
+    .instrument(span)
+    .await
+}
+
+async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
+    let started = job.clock.now();
     let snapshot = take_snapshot(job.source, job.sentinels, job.progress).await?;
+    let Counts { users, groups, memberships } = snapshot.counts();
+    tracing::info!(users, groups, memberships, "directory read");
     let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
     if let Some(ledger) = job.ledger {
         report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
@@ -125,6 +143,7 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
         return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
     }
+    tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
     let facts = Facts {
         strangers: survey.newcomers.len() as u64,
         missing: survey.absent.len() as u64,

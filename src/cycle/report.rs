@@ -205,6 +205,17 @@ impl Report {
         }
     }
 
+    /// The run's last line in the log.
+    pub(super) fn tell(&self) {
+        let Tally { planned, done, held, failed } = self.tally();
+        let (status, dry_run, calls) = (self.status().name(), self.dry_run, self.calls.total);
+        let seconds = self.ended.duration_since(self.started).as_secs_f64();
+        for hold in &self.holds {
+            tracing::info!(reason = hold.reason, "held");
+        }
+        tracing::info!(status, dry_run, planned, done, held, failed, calls, seconds, "ended");
+    }
+
     pub(crate) fn to_summary(&self, settings: Option<SettingsMark>) -> RunSummary {
         let tally = self.tally();
         let created = (0..self.results.len())

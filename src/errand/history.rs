@@ -189,7 +189,15 @@ impl History {
                     }
                 }
             }
-            (ObjectRef::Group(id), Op::CreateGroup) => drop(self.created_groups.insert(id.clone())),
+            (ObjectRef::Group(id), Op::CreateGroup) => {
+                self.created_groups.insert(id.clone());
+                // Some apps are given the first members with the group.
+                for effect in effects {
+                    if let Effect::MembersAdded { users, .. } = effect {
+                        self.member(id, users, false);
+                    }
+                }
+            }
             (ObjectRef::Group(id), Op::RenameGroup) => {
                 if let Some(from) = intent.changes.first().and_then(|change| change.from.as_str()) {
                     self.names.entry(id.clone()).or_insert_with(|| from.to_owned());

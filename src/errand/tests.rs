@@ -156,7 +156,8 @@ async fn i9_undo_restores_memberships_and_active_flags_of_a_run_exactly() {
     let (mut runs, mut operations, mut losses) = (0, 0, 0);
     for seed in 0..600 {
         let deletes = seed % 3 == 0;
-        let (world, mut dice) = (world(deletes), Dice(seed));
+        let (mut world, mut dice) = (world(deletes), Dice(seed));
+        world.reconfigure(|tenant| tenant.profile.groups.members_on_create = seed % 4 == 1);
         world.app.has_user("fay@x.test", seed % 2 == 0);
         world.app.has_group("blue", &[]);
         world.sync().await;

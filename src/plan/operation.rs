@@ -61,10 +61,13 @@ pub enum Action {
         /// Whether it is active until then: whether access ends by this.
         active: bool,
     },
-    /// A new group, its members follow.
+    /// A new group. All its members follow as memberships; whoever is in it by then needs none.
     CreateGroup {
         /// Its name.
         display_name: String,
+        /// Members it is made with, for apps that want some: no more than fit into one call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        first: Vec<Member>,
     },
     /// A group that is already there becomes ours. No call.
     AdoptGroup {
@@ -232,8 +235,10 @@ impl Operation {
             }
             Action::ActivateUser => vec![change("active", Value::from(false), Value::from(true))],
             Action::DeactivateUser => vec![change("active", Value::from(true), Value::from(false))],
-            Action::CreateGroup { display_name } => {
-                vec![change("displayName", Value::Null, Value::from(display_name.as_str()))]
+            Action::CreateGroup { display_name, first } => {
+                let named = change("displayName", Value::Null, Value::from(display_name.as_str()));
+                let filled = (!first.is_empty()).then(|| change("members", Value::Null, names(first)));
+                [named].into_iter().chain(filled).collect()
             }
             Action::RenameGroup { from, to } => {
                 vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]

@@ -23,7 +23,7 @@ mod write;
 
 pub use client::{App, AppSettings, pacer};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
 };
 
 #[cfg(test)]

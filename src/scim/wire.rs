@@ -81,6 +81,15 @@ impl<T> Match<T> {
     }
 }
 
+/// A person as a member of a group, in every way in which an app may want to know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberKeys {
+    /// The app's id.
+    pub id: AppId,
+    /// The user name, as the app spells it.
+    pub user_name: String,
+}
+
 /// What an app answered to a create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
@@ -198,22 +207,22 @@ pub trait AppWrite: AppRead {
     /// `DELETE /Users/{id}`; gone already counts as done.
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError>;
 
-    /// `POST /Groups`, with first members where the profile allows.
+    /// `POST /Groups`, with first members where the profile says so.
     async fn create_group(
         &self,
         source_id: &SourceId,
         display_name: &str,
-        members: &[AppId],
+        members: &[MemberKeys],
     ) -> Result<Created, CallError>;
 
     /// Changes a group's `displayName`.
     async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError>;
 
     /// Adds members; at most [`AppWrite::members_per_call`].
-    async fn add_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError>;
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError>;
 
     /// Removes members; at most [`AppWrite::members_per_call`].
-    async fn remove_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError>;
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError>;
 
     /// `DELETE /Groups/{id}`; gone already counts as done.
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError>;

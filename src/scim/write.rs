@@ -4,17 +4,16 @@
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::client::{Answer, App, Call, Endpoint};
-use super::error::{Asked, clean};
+use super::error::clean;
 use super::json::{self, Object};
 use super::list::Page;
 use super::patch::{self, Edit};
 use super::resource::{self, GROUP};
-use super::{AppWrite, CallError, Class, Created, filter};
+use super::{AppWrite, CallError, Class, Created, MemberKeys, filter};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
@@ -71,7 +70,7 @@ impl AppWrite for App {
         &self,
         source_id: &SourceId,
         display_name: &str,
-        members: &[AppId],
+        members: &[MemberKeys],
     ) -> Result<Created, CallError> {
         if self.profile.groups.support != GroupSupport::Full {
             let message =
@@ -84,7 +83,7 @@ impl AppWrite for App {
             object.insert("externalId".into(), source_id.as_str().into());
         }
         if self.profile.groups.members_on_create && !members.is_empty() {
-            object.insert("members".into(), Value::Array(self.member_elements(members).await?));
+            object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
         let paths = [Path::display_name(), Path::external_id()];
@@ -97,19 +96,19 @@ impl AppWrite for App {
         self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await
     }
 
-    async fn add_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
         if members.is_empty() {
             return Ok(());
         }
-        let body = patch::add_members(self.profile.users.op_case, &self.member_elements(members).await?);
+        let body = patch::add_members(self.profile.users.op_case, &self.member_elements(members));
         self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await.map(|_| ())
     }
 
-    async fn remove_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
         if members.is_empty() {
             return Ok(());
         }
-        let values = self.member_values(members).await?;
+        let values: Vec<String> = members.iter().map(|member| self.member_value(member).to_owned()).collect();
         let groups = &self.profile.groups;
         if groups.member_remove == MemberRemove::PutRemaining {
             return self.put_remaining(id, &values).await;
@@ -246,32 +245,23 @@ impl App {
         }
     }
 
-    /// What stands in `members[].value` for these people.
-    async fn member_values(&self, members: &[AppId]) -> Result<Vec<String>, CallError> {
-        if self.profile.groups.member_value == MemberValue::Id {
-            return Ok(members.iter().map(|id| id.as_str().to_owned()).collect());
+    /// What stands in `members[].value`.
+    fn member_value<'m>(&self, member: &'m MemberKeys) -> &'m str {
+        match self.profile.groups.member_value {
+            MemberValue::Id => member.id.as_str(),
+            MemberValue::UserName => &member.user_name,
         }
-        stream::iter(members.to_vec())
-            .map(|id| async move {
-                let user = self.resource(Endpoint::Users, &id).await?;
-                let asked = Asked { method: Method::Get, path: "/Users" };
-                json::text(&user, "userName").ok_or_else(|| asked.not_scim(200, "a person has no userName"))
-            })
-            .buffered(self.in_flight())
-            .try_collect()
-            .await
     }
 
-    async fn member_elements(&self, members: &[AppId]) -> Result<Vec<Value>, CallError> {
-        let values = self.member_values(members).await?;
-        Ok(members
-            .iter()
-            .zip(values)
-            .map(|(id, value)| match self.user_url(id) {
+    fn member_elements(&self, members: &[MemberKeys]) -> Vec<Value> {
+        let element = |member: &MemberKeys| {
+            let value = self.member_value(member);
+            match self.user_url(&member.id) {
                 Some(url) if self.profile.groups.member_ref => json!({ "value": value, "$ref": url }),
                 _ => json!({ "value": value }),
-            })
-            .collect())
+            }
+        };
+        members.iter().map(element).collect()
     }
 
     fn user_url(&self, id: &AppId) -> Option<String> {

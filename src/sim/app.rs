@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -472,6 +472,10 @@ fn shown_group(id: &str, group: &Group) -> AppGroup {
     }
 }
 
+fn ids(members: &[MemberKeys]) -> Vec<AppId> {
+    members.iter().map(|member| member.id.clone()).collect()
+}
+
 fn texts(ids: &[AppId]) -> Vec<String> {
     ids.iter().map(AppId::to_string).collect()
 }
@@ -589,8 +593,16 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn create_group(&self, source_id: &SourceId, name: &str, members: &[AppId]) -> Result<Created, CallError> {
-        self.call("create_group", name.to_owned(), texts(members), |inner| {
+    async fn create_group(
+        &self,
+        source_id: &SourceId,
+        name: &str,
+        members: &[MemberKeys],
+    ) -> Result<Created, CallError> {
+        let members = &ids(members);
+        let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
+        self.call("create_group", name.to_owned(), carries, |inner| {
+            inner.check_members(members)?;
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
                 return Err(error("create_group", Class::Conflict, Some(409)));
@@ -613,7 +625,8 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn add_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+        let members = &ids(members);
         let about = self.inner().group_name(id);
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("add_members", about, carries, |inner| {
@@ -625,7 +638,8 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn remove_members(&self, id: &AppId, members: &[AppId]) -> Result<(), CallError> {
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+        let members = &ids(members);
         let about = self.inner().group_name(id);
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {

@@ -361,6 +361,34 @@ fn i6_the_token_is_in_no_output_and_no_file() {
 }
 
 #[test]
+fn i6_no_log_line_holds_a_token_or_what_a_person_is_called() {
+    let desk = Desk::new();
+    let private = ["quarck", "Zenobia", "Brandywine", "0177-2255"];
+    let mut document = company();
+    document["users"][0] = json!({
+        "id": "p1", "userName": "quarck", "email": "quarck@acme.test", "givenName": "Zenobia",
+        "familyName": "Brandywine", "displayName": "Zenobia Brandywine", "phone": "0177-2255",
+    });
+    desk.directory(&document);
+    // One call is refused with the person's name in the answer, and one is repeated.
+    let words = "{\"status\":\"400\",\"detail\":\"quarck Brandywine is not welcome\"}";
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::body(400, words));
+    desk.proxy.inject(Rule::on("POST", "/Groups").times(1), Fault::status(503));
+    let mut logged = String::new();
+    for format in ["json", "human"] {
+        let sync = ["sync", "acme", "--format", format, "--quiet"];
+        let run = desk.rosterd.run_with(&sync, &[("RUST_LOG", "rosterd=trace")]);
+        logged.push_str(&run.stderr);
+    }
+    for told in ["directory read", "planned", "call done", "call failed", "ended", "create_user", "user p1", "acme"] {
+        assert!(logged.contains(told), "{told}: {logged}");
+    }
+    for hidden in private.iter().chain(&[TOKEN]) {
+        assert!(!logged.contains(hidden), "{hidden}: {logged}");
+    }
+}
+
+#[test]
 fn t7_a_redirect_is_not_followed_and_nothing_of_the_token_goes_there() {
     let desk = Desk::new();
     let elsewhere = Proxy::before(&desk.base_url);

@@ -63,11 +63,18 @@ async fn p1_killed_at_every_call_the_app_still_ends_as_it_should() {
 
 #[tokio::test(start_paused = true)]
 async fn p1_killed_in_the_first_sync_nobody_is_doubled() {
+    for members_on_create in [false, true] {
+        first_sync_killed_everywhere(members_on_create).await;
+    }
+}
+
+async fn first_sync_killed_everywhere(members_on_create: bool) {
     let calm = synced(before()).await;
     for n in 0.. {
         let mut ended = true;
         for fault in [Fault::crash(), Fault::crash().but_done()] {
-            let world = World::new(before());
+            let mut world = World::new(before());
+            world.reconfigure(|tenant| tenant.profile.groups.members_on_create = members_on_create);
             world.app.behave(|app| app.unique = false);
             ended &= until_crash(&world, n, fault).await;
             world.sync().await;

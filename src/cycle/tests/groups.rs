@@ -94,6 +94,73 @@ async fn i2_without_group_management_an_unread_group_holds_everybody() {
     assert!(world.app.active().contains(&"ann@x.test".to_owned()));
 }
 
+/// A tenant whose app wants groups with members in them, at most three a call.
+fn members_at_once(tenant: &mut crate::sim::Tenant) {
+    tenant.profile.groups.members_on_create = true;
+    tenant.profile.groups.max_members_per_patch = 3;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_made_with_its_first_members_where_the_app_wants_that() {
+    let mut world = World::new(crowd(5));
+    world.reconfigure(members_at_once);
+    world.app.behave(|app| app.members_per_call = 3);
+    world.sync().await;
+    let groups: Vec<_> = world.app.calls().into_iter().filter(|call| call.about == "all").collect();
+    let carried: Vec<_> = groups.iter().map(|call| (call.name, call.carries.len())).collect();
+    assert_eq!(carried, [("create_group", 3), ("add_members", 2)], "{groups:?}");
+    assert_eq!(world.app.members("all").unwrap().len(), 5);
+    world.assert_quiet().await;
+    // Those it was made with are known: one who leaves is taken out.
+    world.edit(|dir| dir.part("all", "u00"));
+    world.reconfigure_limits(|limits| limits.group_removals = "none".parse().unwrap());
+    world.sync().await;
+    assert!(!world.app.members("all").unwrap().contains(&"u00@x.test".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_one_call_fills_needs_no_second() {
+    let mut world = World::new(crowd(3));
+    world.reconfigure(members_at_once);
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok);
+    assert_eq!(world.app.writes().last().map(String::as_str), Some("create_group all"));
+    assert_eq!(world.app.members("all").unwrap().len(), 3);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn t14_a_bad_first_member_does_not_keep_the_group_from_being_made() {
+    for bad in ["u00@x.test", "u02@x.test"] {
+        let mut world = World::new(crowd(5));
+        world.reconfigure(members_at_once);
+        world.app.behave(|app| app.bad_members = [bad.into()].into());
+        let report = world.sync().await;
+        assert_eq!(report.status(), Status::Partial, "{report:?}");
+        assert!(failures(&report)[0].1.contains(bad), "{:?}", failures(&report));
+        assert_eq!(world.app.members("all").unwrap().len(), 4);
+        world.app.behave(|app| app.bad_members.clear());
+        assert_eq!(world.sync().await.status(), Status::Ok);
+        assert_eq!(world.app.members("all").unwrap().len(), 5);
+        world.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_without_an_account_is_left_out_of_the_new_group_and_named() {
+    let mut world = World::new(crowd(3));
+    world.reconfigure(members_at_once);
+    world.app.fail("create_user", "u00", 9, Fault::refused(crate::scim::Class::Invalid, 400));
+    let report = world.sync().await;
+    let failed = failures(&report);
+    assert!(failed.iter().any(|(what, why)| what == "add_members all" && why.contains("u00@x.test")), "{failed:?}");
+    assert_eq!(world.app.members("all").unwrap().len(), 2);
+    world.app.heal();
+    assert_eq!(world.sync().await.status(), Status::Ok);
+    assert_eq!(world.app.members("all").unwrap().len(), 3);
+    world.assert_quiet().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn j14_switching_groups_off_leaves_them_and_goes_on_with_people() {
     let mut world = synced(two_groups()).await;

@@ -75,6 +75,11 @@ impl Fault {
         Self::Answer { status, headers: vec![content_type("application/scim+json")], body: body.to_string() }
     }
 
+    /// A status with this SCIM body.
+    pub(crate) fn body(status: u16, body: &str) -> Self {
+        Self::Answer { status, headers: vec![content_type("application/scim+json")], body: body.to_owned() }
+    }
+
     /// A status with a web page, as gateways and login walls send it.
     pub(crate) fn html(status: u16) -> Self {
         let body = "<!DOCTYPE html><html><title>Sign in</title><body>made up by the proxy</body></html>".to_owned();
