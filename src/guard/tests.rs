@@ -72,7 +72,8 @@ fn i2_the_budget_is_a_share_with_a_floor_and_a_ceiling() {
 
 #[test]
 fn i2_nobody_is_ever_the_last_to_go_unseen() {
-    for (people, leaving, coming, passes) in [(1, 1, 0_u64, false), (3, 3, 0, false), (3, 2, 0, true), (3, 3, 1, true)] {
+    for (people, leaving, coming, passes) in [(1, 1, 0_u64, false), (3, 3, 0, false), (3, 2, 0, true), (3, 3, 1, true)]
+    {
         let create = |n: u64| on(user(500 + n), Action::CreateUser { attributes: Attributes::new() });
         let plan = Plan::of(deactivate(0..leaving).into_iter().chain((0..coming).map(create)).collect());
         let cleared = check(plan, &managed(people), &limits());
@@ -102,7 +103,8 @@ fn i2_only_the_last_group_is_a_loss_of_access() {
 #[test]
 fn i2_a_groups_own_limit_counts_what_it_lost_before() {
     let id = SourceId::new("g");
-    for (of, now, before, passes) in [(4, 3, 0, true), (4, 4, 0, false), (100, 20, 0, true), (90, 10, 10, true), (90, 11, 10, false)]
+    for (of, now, before, passes) in
+        [(4, 3, 0, true), (4, 4, 0, false), (100, 20, 0, true), (90, 10, 10, true), (90, 11, 10, false)]
     {
         let remove = Action::RemoveMembers { users: members(0..now), of, last: Vec::new() };
         let facts = Facts { reduced: [(id.clone(), before)].into(), ..managed(1000) };
@@ -135,7 +137,8 @@ fn i10_an_approval_is_for_the_held_part_or_the_whole_and_nothing_else() {
 
 #[test]
 fn i2_what_is_blocked_or_in_doubt_no_approval_lets_pass() {
-    let blocked = Operation { blocked: Some(Blocked::Held("a conflict".to_owned())), ..on(user(99), Action::ActivateUser) };
+    let blocked =
+        Operation { blocked: Some(Blocked::Held("a conflict".to_owned())), ..on(user(99), Action::ActivateUser) };
     let plan = Plan::of(deactivate(0..2).into_iter().chain([blocked]).collect());
     let facts = Facts { adopt_only: Some("restored".to_owned()), ..managed(20) };
     let cleared = check(plan.clone(), &facts, &limits());
