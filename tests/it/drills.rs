@@ -107,10 +107,10 @@ fn i2_an_e_mail_that_the_directory_no_longer_has_at_all_is_cleared_nowhere() {
     desk.directory(&document);
     // By the default rules the attribute is nobody's any more.
     desk.sync(0);
-    // A rule that somebody wrote is never left out: it is a mistake now, and said.
+    // A rule that somebody wrote is never left out: by that one everybody loses their address, and that is held.
     desk.tenant("[users.attributes]\nuserName = \"userName\"\n\"emails.work\" = \"email\"\n");
-    let run = desk.rosterd.run(&["sync", "acme"]);
-    assert!(run.code != Some(0) && run.stderr.contains("email"), "{run:?}");
+    let report = desk.sync(3);
+    assert_eq!(report["holds"][0]["reason"], "attribute_loss", "{report:#}");
     assert!(desk.proxy.writes().is_empty());
     assert_eq!(holdings(&desk), before);
 }

@@ -451,25 +451,25 @@ async fn play_guarded(all: std::ops::Range<u64>) {
 
 #[tokio::test(start_paused = true)]
 async fn j10_the_app_is_what_a_naive_model_says_1() {
-    play(0..3_000).await;
+    play(0..2_500).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn j10_the_app_is_what_a_naive_model_says_2() {
-    play(3_000..6_000).await;
+    play(2_500..5_000).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn j10_the_app_is_what_a_naive_model_says_3() {
-    play(6_000..9_000).await;
+    play(5_000..7_500).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn j10_the_app_is_what_a_naive_model_says_4() {
-    play(9_000..12_000).await;
+    play(7_500..10_000).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn i2_under_the_guard_the_app_is_between_what_it_was_and_what_a_naive_model_says() {
-    play_guarded(0..3_000).await;
+    play_guarded(0..2_000).await;
 }
