@@ -118,13 +118,19 @@ fn i2_an_e_mail_that_the_directory_no_longer_has_at_all_is_cleared_nowhere() {
 #[test]
 fn i2_somebody_edits_the_filter() {
     let edited = "[scope]\nusers = 'userName == \"person00\"'\n";
-    Drill { directory: company(), tenant: edited, cause: "removals_per_day" }.play();
+    Drill { directory: company(), tenant: edited, cause: "settings_change" }.play();
 }
 
 #[test]
 fn i2_somebody_edits_the_scope() {
     let edited = "[scope]\ngroups = [{ name = \"Night\" }]\n";
-    Drill { directory: company(), tenant: edited, cause: "removals_per_day" }.play();
+    Drill { directory: company(), tenant: edited, cause: "settings_change" }.play();
+}
+
+#[test]
+fn i3_everybody_has_another_id() {
+    let text = company().to_string().replace("\"p", "\"q").replace("\"qerson", "\"person");
+    Drill::of("rekey", |document| *document = serde_json::from_str(&text).unwrap()).play();
 }
 
 #[test]

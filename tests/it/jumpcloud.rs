@@ -73,7 +73,9 @@ fn add_member(scene: &Scene, group: &str, number: usize) {
     scene.slapd.modify(&format!("dn: {group}\nchangetype: modify\nadd: member\nmember: {person}\n"));
 }
 
-fn story(kind: Kind, unbinding: Unbinding, extra: &str) {
+fn story(kind: Kind, unbinding: Unbinding, differences: &str) {
+    // Two who lose their accounts and a group of four who lose it: in a company of 65 more than one day usually brings.
+    let extra = &format!("{differences}\n[guard]\nremovals_per_day = \"12%\"\n");
     let Some(rig) = require_all(&["slapd", kind.name()]) else { return };
     let scene = Scene::new(&rig, kind, &company(), extra);
     let all = r#"{ name = "heap-*" }"#;

@@ -27,9 +27,10 @@ enum Drill {
     NoRequiredAttributeAnywhere,
     FilterEdited,
     ScopeEdited,
+    ReKeyed,
 }
 
-const DRILLS: [Drill; 12] = [
+const DRILLS: [Drill; 13] = [
     Drill::NobodyAtAll,
     Drill::NoAnswer,
     Drill::SixtyPercentDeleted,
@@ -42,6 +43,7 @@ const DRILLS: [Drill; 12] = [
     Drill::NoRequiredAttributeAnywhere,
     Drill::FilterEdited,
     Drill::ScopeEdited,
+    Drill::ReKeyed,
 ];
 
 impl Drill {
@@ -53,9 +55,9 @@ impl Drill {
                 Some("source_shrink")
             }
             Self::NoMailAnywhere | Self::NoRequiredAttributeAnywhere => Some("attribute_loss"),
-            Self::AllGroupsUnbound | Self::AllDisabled | Self::FilterEdited | Self::ScopeEdited => {
-                Some("removals_per_day")
-            }
+            Self::AllGroupsUnbound | Self::AllDisabled => Some("removals_per_day"),
+            Self::FilterEdited | Self::ScopeEdited => Some("settings_change"),
+            Self::ReKeyed => Some("rekey"),
         }
     }
 
@@ -79,10 +81,36 @@ impl Drill {
                 Self::AllDisabled => dir.users.values_mut().for_each(|user| user.standing = Standing::Suspended),
                 Self::NoMailAnywhere => without(dir, "mail"),
                 Self::NoRequiredAttributeAnywhere => without(dir, "displayName"),
+                Self::ReKeyed => (0..PEOPLE).for_each(|at| rekey(dir, at)),
                 Self::FilterEdited | Self::ScopeEdited => {}
             }),
         }
     }
+}
+
+/// The directory gives somebody another id.
+fn rekey(dir: &mut Directory, at: usize) {
+    let (old, new) = (format!("u{at:02}"), format!("n{at:02}"));
+    let mut user = dir.users.remove(&old).unwrap();
+    user.record.insert("id".to_owned(), new.as_str().into());
+    dir.users.insert(new.clone(), user);
+    for group in dir.groups.values_mut().filter(|group| group.members.contains(&old)) {
+        group.members.remove(&old);
+        group.members.insert(new.clone());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i3_ids_that_change_drop_by_drop_double_nobody_and_take_nobodys_access() {
+    let world = company().await;
+    let app = world.app.holdings().users;
+    for at in 0..20 {
+        world.edit(|dir| rekey(dir, at));
+        let report = world.sync().await;
+        assert_eq!(report.status(), Status::Held, "somebody has to say that it is the same person");
+    }
+    assert_eq!(world.app.holdings().users.keys().collect::<Vec<_>>(), app.keys().collect::<Vec<_>>());
+    assert_eq!(world.app.active().len(), PEOPLE);
 }
 
 fn without(dir: &mut Directory, attribute: &str) {

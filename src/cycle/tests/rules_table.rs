@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::config::forms::Limit;
+use crate::config::tenant::Adopted;
 
 /// What befalls the group.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +53,8 @@ enum When {
 enum Kind {
     Created,
     Adopted,
+    /// Adopted, where `users.adopted = "keep"`.
+    AdoptedAndKept,
     Protected,
     Suspended,
     SuspendedInTheSameCycle,
@@ -101,7 +104,7 @@ impl Case {
         let protected = self.kind == Kind::Protected;
         let pat_is_active = match self.kind {
             Kind::Created | Kind::Adopted => keeps_access(self.event, self.elsewhere),
-            Kind::Protected => true,
+            Kind::Protected | Kind::AdoptedAndKept => true,
             Kind::Suspended | Kind::SuspendedInTheSameCycle => false,
         };
         // `eve` is in the app's group by nobody's word but the app's: she stays as long as the group does.
@@ -183,7 +186,10 @@ impl Case {
         let mut world = World::new(self.directory());
         without_limits(&world);
         world.reconfigure(|tenant| tenant.nested = true);
-        if self.kind == Kind::Adopted {
+        if self.kind == Kind::AdoptedAndKept {
+            world.reconfigure(|tenant| tenant.adopted = Adopted::Keep);
+        }
+        if matches!(self.kind, Kind::Adopted | Kind::AdoptedAndKept) {
             world.app.has_user("pat@x.test", true);
         }
         assert_eq!(world.sync().await.status(), Status::Ok);
@@ -196,7 +202,7 @@ impl Case {
         match self.kind {
             Kind::Protected => world.reconfigure(|tenant| tenant.protect = vec!["pat@x.test"]),
             Kind::Suspended => world.edit(|dir| dir.stand("pat", Standing::Suspended)),
-            Kind::Created | Kind::Adopted | Kind::SuspendedInTheSameCycle => {}
+            Kind::Created | Kind::Adopted | Kind::AdoptedAndKept | Kind::SuspendedInTheSameCycle => {}
         }
         if self.when == When::Before {
             world.edit(|dir| self.befall_the_other(dir));
@@ -272,6 +278,8 @@ pub(super) fn without_limits(world: &World) {
         limits.group_removals = Limit::NONE;
         limits.source_shrink = Limit::NONE;
         limits.attribute_loss = Limit::NONE;
+        limits.rekey = Limit::NONE;
+        limits.settings_change = Limit::NONE;
     });
 }
 
@@ -314,8 +322,14 @@ async fn every_case(event: Event, managing: Managing) {
             Elsewhere::DirectAssignment,
             Elsewhere::Nowhere,
         ] {
-            for kind in [Kind::Created, Kind::Adopted, Kind::Protected, Kind::Suspended, Kind::SuspendedInTheSameCycle]
-            {
+            for kind in [
+                Kind::Created,
+                Kind::Adopted,
+                Kind::AdoptedAndKept,
+                Kind::Protected,
+                Kind::Suspended,
+                Kind::SuspendedInTheSameCycle,
+            ] {
                 for when in [When::Before, When::InTheSameCycle] {
                     Case { event, place, elsewhere, when, kind, managing }.play().await;
                     count += 1;
