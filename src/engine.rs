@@ -40,7 +40,7 @@ use crate::store::{
 use crate::tenancy::Tenant;
 
 /// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
-const DECISIONS: u64 = 1;
+const DECISIONS: u64 = 2;
 
 /// What somebody wants of one cycle.
 #[derive(Debug, Clone, Default)]

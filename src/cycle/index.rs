@@ -124,12 +124,13 @@ fn people(
     let snapshot = desired.snapshot;
     let mut seen = Bits::new(links.number_range());
     for user in snapshot.users() {
-        let Some(number) = number_of(job, desired, links, fresh, user)? else { continue };
+        let fingerprint = user_fingerprint(desired, user);
+        let Some(number) = number_of(job, desired, links, fresh, user, fingerprint)? else { continue };
         seen.insert(number.0 as usize);
         let in_step = !open.user(snapshot.id(user)) && desired.frozen(user).is_none();
         draft.users.push(IndexEntry {
             id_hash: snapshot.id_hash(user),
-            fingerprint: user_fingerprint(desired, user),
+            fingerprint,
             number: number.0,
             flags: if in_step { IN_STEP } else { 0 },
         });
@@ -150,12 +151,13 @@ fn number_of(
     links: &Links,
     fresh: &Fresh<'_>,
     user: UserIx,
+    fingerprint: u64,
 ) -> Result<Option<UserNumber>, StoreError> {
     let id = desired.snapshot.id(user);
     match links.user(desired.snapshot.id_hash(user)) {
-        Some(link) if matches!(links, Links::Index(_)) => Ok(Some(link.number)),
+        Some(link) if link.is_settled_at(fingerprint) => Ok(Some(link.number)),
         None if !fresh.users.contains(id) => Ok(None),
-        // Rows may share a hash, and a new link has its number from the state.
+        // Rows may share a hash, a new link has its number from the state, and this run may have deleted the account.
         _ => job.state.number_of(&SourceId::new(id)),
     }
 }

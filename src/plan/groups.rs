@@ -25,6 +25,7 @@ impl Draft<'_> {
         answers: &Answers,
     ) -> Result<(), StoreError> {
         let by_id = self.groups_matched_by_id(groups, answers);
+        let adopted = self.accounts_adopted_now();
         for (ix, answer) in groups.iter().zip(&answers.groups) {
             let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
                 continue;
@@ -54,7 +55,7 @@ impl Draft<'_> {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
                     },
-                    None => self.take_over(&object, group, found, by, members),
+                    None => self.take_over(&object, group, found, by, members, &adopted)?,
                 },
             }
         }
@@ -130,6 +131,15 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Whose each account is that this plan adopts.
+    fn accounts_adopted_now(&self) -> HashMap<AppId, SourceId> {
+        let known = self.accounts.iter().filter_map(|(id, account)| match account {
+            Account::Known(app_id) => Some((app_id.clone(), id.clone())),
+            Account::Coming | Account::None => None,
+        });
+        known.collect()
+    }
+
     fn take_over(
         &mut self,
         object: &ObjectRef,
@@ -137,7 +147,8 @@ impl Draft<'_> {
         found: &AppGroup,
         by: &str,
         members: Vec<(Member, Account)>,
-    ) {
+        adopted: &HashMap<AppId, SourceId>,
+    ) -> Result<(), StoreError> {
         let inside: HashSet<&str> = found.members.iter().flatten().map(String::as_str).collect();
         let (present, missing): (Vec<_>, Vec<_>) = members.into_iter().partition(|(member, account)| {
             match (self.rules.profile.groups.member_value, account) {
@@ -146,15 +157,45 @@ impl Draft<'_> {
                 (_, Account::Coming | Account::None) => false,
             }
         });
-        let action = Action::AdoptGroup {
-            display_name: found.display_name.clone(),
-            present: present.into_iter().map(|(member, _)| member.id).collect(),
-            by: by.to_owned(),
-        };
-        let reason = format!("the app has this group already, matched by {by}");
+        let mut present: Vec<SourceId> = present.into_iter().map(|(member, _)| member.id).collect();
+        let others = self.other_people_of_ours(found, &present, adopted)?;
+        let mut reason = format!("the app has this group already, matched by {by}");
+        if !others.is_empty() {
+            // Taking over takes nothing away: the next run does, by what the directory says then.
+            self.unsettled.insert(object.clone());
+            reason = format!("{reason}; {} managed members of it are not in the directory's group", others.len());
+            present.extend(others);
+        }
+        let action = Action::AdoptGroup { display_name: found.display_name.clone(), present, by: by.to_owned() };
         self.group(object, Some(&found.id), group, action, &reason);
         self.rename(object, &found.id, group, &found.display_name);
         self.add(object, Some(&found.id), group, missing);
+        Ok(())
+    }
+
+    /// People with a link who are in a group of the app besides those who belong there. Who has no link is a foreign member.
+    fn other_people_of_ours(
+        &self,
+        found: &AppGroup,
+        belong: &[SourceId],
+        adopted: &HashMap<AppId, SourceId>,
+    ) -> Result<Vec<SourceId>, StoreError> {
+        if self.rules.profile.groups.member_value != MemberValue::Id {
+            return Ok(Vec::new());
+        }
+        let belong: HashSet<&SourceId> = belong.iter().collect();
+        let mut others = Vec::new();
+        for value in found.members.iter().flatten() {
+            let app_id = AppId::new(value.as_str());
+            let owner = match adopted.get(&app_id) {
+                Some(id) => Some(id.clone()),
+                None => self.baseline.user_by_app_id(&app_id)?,
+            };
+            others.extend(owner.filter(|id| !belong.contains(id)));
+        }
+        others.sort();
+        others.dedup();
+        Ok(others)
     }
 
     /// Linked groups in scope whose name or members may have changed.

@@ -84,6 +84,7 @@ pub fn survey(
         lists: Lists::of(rules),
         adopt_only: manner.adopt_only,
         waiting,
+        seen: Bits::new(links.number_range()),
         found: Survey::default(),
     };
     surveyor.people()?;
@@ -92,6 +93,7 @@ pub fn survey(
     }
     let mut found = surveyor.found;
     found.absent.sort();
+    found.absent.dedup();
     found.waiting.sort();
     Ok(found)
 }
@@ -105,17 +107,18 @@ struct Surveyor<'a> {
     adopt_only: bool,
     /// Whose next try is later than now.
     waiting: HashSet<ObjectRef>,
+    /// The numbers of linked people who are in the snapshot.
+    seen: Bits,
     found: Survey,
 }
 
 impl Surveyor<'_> {
     fn people(&mut self) -> Result<(), StoreError> {
         let snapshot = self.desired.snapshot;
-        let mut seen = Bits::new(self.links.number_range());
         for user in snapshot.users() {
             match self.links.user(snapshot.id_hash(user)) {
                 Some(link) => {
-                    seen.insert(link.number.0 as usize);
+                    self.seen.insert(link.number.0 as usize);
                     let fingerprint = user_fingerprint(self.desired, user);
                     if !link.is_settled_at(fingerprint) {
                         self.suspect(user, link.is_unchanged_at(fingerprint))?;
@@ -124,14 +127,31 @@ impl Surveyor<'_> {
                 None => self.newcomer(user),
             }
         }
-        for number in self.links.unfinished().filter(|number| !seen.contains(number.0 as usize)) {
-            // Two ids may share a hash: only the snapshot itself can say who is absent.
-            let id = self.baseline.user_by_number(number)?.filter(|id| snapshot.find_user(id.as_str()).is_none());
-            let Some(id) = id else { continue };
+        for number in self.links.unfinished() {
+            let Some(id) = self.absentee(number)? else { continue };
             match self.baseline.user(&id)? {
                 Some(row) if !is_finished(&row, self.rules) => self.found.absent.push(id),
                 _ => self.found.finished.push(number),
             }
+        }
+        Ok(())
+    }
+
+    /// The person behind a number, if they are not in the snapshot.
+    fn absentee(&self, number: UserNumber) -> Result<Option<SourceId>, StoreError> {
+        if self.seen.contains(number.0 as usize) {
+            return Ok(None);
+        }
+        // Two ids may share a hash: only the snapshot itself can say who is absent.
+        let id = self.baseline.user_by_number(number)?;
+        Ok(id.filter(|id| self.desired.snapshot.find_user(id.as_str()).is_none()))
+    }
+
+    /// Absent members of a group that is looked at: they leave it only when their absence is confirmed, even those whose
+    /// accounts were switched off long ago.
+    fn absent_members(&mut self, group: &SourceId) -> Result<(), StoreError> {
+        for number in self.baseline.members(group)? {
+            self.found.absent.extend(self.absentee(number)?);
         }
         Ok(())
     }
@@ -209,7 +229,10 @@ impl Surveyor<'_> {
                 continue;
             }
             match linked {
-                true => self.found.changed_groups.push(group.ix),
+                true => {
+                    self.found.changed_groups.push(group.ix);
+                    self.absent_members(&row.id)?;
+                }
                 false => self.found.new_groups.push(group.ix),
             }
         }
@@ -230,9 +253,9 @@ impl Surveyor<'_> {
     }
 }
 
-/// Whether an absent person's account is as it shall stay.
+/// Whether an absent person's account is as it shall stay, whatever the directory answers.
 fn is_finished(row: &UserRow, rules: &Rules<'_>) -> bool {
-    let may_be_deleted = rules.on_deleted == Fate::Delete
+    let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&Fate::Delete)
         && !matches!(rules.profile.users.delete_effect, DeleteEffect::Unsupported | DeleteEffect::Deactivates);
     row.active == Some(false) && !may_be_deleted
 }

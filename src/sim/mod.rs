@@ -9,7 +9,7 @@ mod directory;
 mod tenant;
 
 pub(crate) use app::{Account, Call, Fault, SimApp};
-pub(crate) use directory::{Directory, SimSource};
+pub(crate) use directory::{DirGroup, DirUser, Directory, SimSource};
 pub(crate) use tenant::{Tenant, limits};
 
 use std::collections::BTreeSet;

@@ -141,7 +141,7 @@ impl Fold {
         match &record.event {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
                 for effect in effects {
-                    Step { fold: self, rows }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -224,6 +224,8 @@ impl Fold {
 struct Step<'a> {
     fold: &'a mut Fold,
     rows: &'a dyn Rows,
+    /// When it was written.
+    at: Timestamp,
 }
 
 impl Step<'_> {
@@ -245,20 +247,26 @@ impl Step<'_> {
     fn effect(&mut self, effect: &Effect) -> Result<(), RowsError> {
         match effect {
             Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
-            Effect::UserSent { id, set, clear, active, echo } => self.change_user(id, |row| {
-                for path in set.iter().map(|(path, _)| path).chain(clear) {
-                    row.echo.clear(path);
-                }
-                put_all(&mut row.echo, echo);
-                put_all(&mut row.sent, set);
-                for path in clear {
-                    row.sent.clear(path);
-                }
-                row.active = active.or(row.active);
-                if row.active == Some(true) {
-                    row.inactive_since = None;
-                }
-            }),
+            Effect::UserSent { id, set, clear, active, echo } => {
+                let at = self.at;
+                self.change_user(id, |row| {
+                    for path in set.iter().map(|(path, _)| path).chain(clear) {
+                        row.echo.clear(path);
+                    }
+                    put_all(&mut row.echo, echo);
+                    put_all(&mut row.sent, set);
+                    for path in clear {
+                        row.sent.clear(path);
+                    }
+                    row.active = active.or(row.active);
+                    match active {
+                        Some(true) => row.inactive_since = None,
+                        // An account that was found switched off has its grace from then on.
+                        Some(false) => row.inactive_since = row.inactive_since.or(Some(at)),
+                        None => {}
+                    }
+                })
+            }
             Effect::UserSource { id, seen, gone } => self.change_user(id, |row| {
                 put_all(&mut row.source_seen, seen);
                 for path in gone {

@@ -63,8 +63,8 @@ impl NumberBlock {
 
     /// The places in the set, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        // Most blocks are nearly empty: eight bytes are passed over at a time.
-        self.bits.chunks_exact(8).enumerate().flat_map(|(word_at, bytes)| {
+        // Most blocks are nearly empty: eight bytes are passed over at a time, and none after the last member.
+        let places = self.bits.chunks_exact(8).enumerate().flat_map(|(word_at, bytes)| {
             let mut word = bytes.try_into().map_or(0, u64::from_le_bytes);
             std::iter::from_fn(move || {
                 (word != 0).then(|| {
@@ -73,7 +73,8 @@ impl NumberBlock {
                     word_at as u32 * 64 + bit
                 })
             })
-        })
+        });
+        places.take(self.count)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -33,21 +33,38 @@ userName = "uid"
 "name.formatted" = 'givenName ~ " " ~ sn'
 "#;
 
-struct Scene {
-    slapd: Slapd,
-    server: ScimServer,
+pub(crate) struct Scene {
+    pub(crate) slapd: Slapd,
+    pub(crate) server: ScimServer,
     proxy: Proxy,
     rosterd: Rosterd,
+    names: &'static str,
+    in_flight: u32,
 }
 
 impl Scene {
-    fn new(rig: &Rig, directory: &Directory, app: &App) -> Self {
+    /// With the usual mapping, as fast as the app goes.
+    pub(crate) fn new(rig: &Rig, kind: Kind, directory: &Directory, extra: &str) -> Self {
+        Self::start(rig, kind, directory, NAMES, 8, extra)
+    }
+
+    fn of(rig: &Rig, directory: &Directory, app: &App) -> Self {
+        Self::start(rig, app.kind, directory, app.names, app.in_flight, app.profile)
+    }
+
+    fn start(rig: &Rig, kind: Kind, directory: &Directory, names: &'static str, in_flight: u32, extra: &str) -> Self {
         let slapd = Slapd::start(rig, directory);
-        let server = ScimServer::start(rig, app.kind);
+        let server = ScimServer::start(rig, kind);
         let proxy = Proxy::before(&server.base_url);
-        let rosterd = Rosterd::new();
-        let password = rosterd.secret("ldap.secret", READER_PASSWORD);
-        let token = rosterd.secret("app.secret", &server.token);
+        let scene = Self { slapd, server, proxy, rosterd: Rosterd::new(), names, in_flight };
+        scene.configure(r#"{ name = "*" }"#, extra);
+        scene
+    }
+
+    /// Writes (again) the tenant's file.
+    pub(crate) fn configure(&self, scope: &str, extra: &str) {
+        let password = self.rosterd.secret("ldap.secret", READER_PASSWORD);
+        let token = self.rosterd.secret("app.secret", &self.server.token);
         let tenant = format!(
             r#"[source.ldap]
 url = "{url}"
@@ -56,9 +73,10 @@ allow_plain_loopback = true
 bind_dn = "{READER_DN}"
 password = {{ file = "{password}" }}
 base = "dc=example,dc=org"
+group_base = "ou=groups,dc=example,dc=org"
 
 [scope]
-groups = [{{ name = "*" }}]
+groups = [{scope}]
 
 [target]
 base_url = "{base_url}"
@@ -72,34 +90,32 @@ on_deleted = "delete"
 
 [users.attributes]
 {names}
-{profile}
+{extra}
 "#,
-            names = app.names,
-            in_flight = app.in_flight,
-            profile = app.profile,
-            url = slapd.url(),
+            names = self.names,
+            in_flight = self.in_flight,
+            url = self.slapd.url(),
             password = password.display(),
-            base_url = proxy.base_url,
+            base_url = self.proxy.base_url,
             token = token.display(),
         );
-        rosterd.tenant("acme", &tenant);
-        Self { slapd, server, proxy, rosterd }
+        self.rosterd.tenant("acme", &tenant);
     }
 
     /// Runs a command about the tenant; gives its JSON and the requests it made.
-    fn run(&self, command: &[&str], code: i32) -> (Value, BTreeMap<String, usize>) {
+    pub(crate) fn run(&self, command: &[&str], code: i32) -> (Value, BTreeMap<String, usize>) {
         self.proxy.forget();
         let run = self.rosterd.run(&[command, &["--format", "json"]].concat());
         run.expect_code(code);
         (run.json(), self.proxy.counts())
     }
 
-    fn sync(&self) -> (Value, BTreeMap<String, usize>) {
+    pub(crate) fn sync(&self) -> (Value, BTreeMap<String, usize>) {
         self.run(&["sync", "acme"], 0)
     }
 
     /// I12: a second run sends nothing at all.
-    fn is_quiet(&self) {
+    pub(crate) fn is_quiet(&self) {
         let (report, calls) = self.sync();
         assert_eq!(report["planned"], 0, "{report:#}");
         assert_eq!(calls.values().sum::<usize>(), 0, "a quiet run makes no request: {calls:?}");
@@ -200,7 +216,7 @@ impl App {
 fn story(app: &App) {
     let Some(rig) = require_all(&["slapd", app.kind.name()]) else { return };
     let directory = company(app.size);
-    let scene = Scene::new(&rig, &directory, app);
+    let scene = Scene::of(&rig, &directory, app);
     first_sync(&scene, &directory, app.size.0);
     changes(&scene, app);
 }

@@ -9,7 +9,14 @@ mod first;
 mod groups;
 mod guarding;
 mod leaving;
+mod naive;
 mod pausing;
+mod rules_drills;
+mod rules_fates;
+mod rules_model;
+mod rules_moves;
+mod rules_switches;
+mod rules_table;
 
 use crate::cycle::{Report, Shown, Status};
 use crate::model::Standing;

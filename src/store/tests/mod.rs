@@ -15,6 +15,15 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::model::TenantName;
 
+/// A clock that stands still: what two stores are told at once has one time.
+struct Still;
+
+impl crate::clock::Clock for Still {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+}
+
 /// A state folder that goes away with the test.
 struct Home(tempfile::TempDir);
 
@@ -46,7 +55,7 @@ impl Home {
     /// Opens with small files, so that a few records make several.
     fn open_small(&self, segment_bytes: u64) -> Store {
         let machine = Machine { segment_bytes, ..Machine::default() };
-        Store::open_on(machine, self.path(), &tenant(), "rosterd test", Arc::new(SystemClock)).unwrap().0
+        Store::open_on(machine, self.path(), &tenant(), "rosterd test", Arc::new(Still)).unwrap().0
     }
 
     fn read(&self) -> ReadStore {

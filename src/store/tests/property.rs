@@ -77,7 +77,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let home = Home::new();
-            let memory = MemoryStore::new(&tenant(), Arc::new(SystemClock)).unwrap();
+            let memory = MemoryStore::new(&tenant(), Arc::new(Still)).unwrap();
             let mut store = home.open_small(4000);
             for (n, step) in steps.into_iter().enumerate() {
                 match step {
