@@ -43,6 +43,9 @@ pub struct Survey {
     pub waiting: Vec<ObjectRef>,
 }
 
+/// So many people are looked for together.
+const TOGETHER: usize = 64;
+
 /// Changes with everything in the directory that decides over a person.
 pub fn user_fingerprint(desired: &Desired<'_>, user: UserIx) -> u64 {
     let assigned = u64::from(desired.is_assigned(user));
@@ -112,16 +115,12 @@ impl Surveyor<'_> {
     fn people(&mut self) -> Result<(), StoreError> {
         let snapshot = self.desired.snapshot;
         let mut seen = Bits::new(self.links.number_range());
-        for user in snapshot.users() {
-            match self.links.user(snapshot.id_hash(user)) {
-                Some(link) => {
-                    seen.insert(link.number.0 as usize);
-                    let fingerprint = user_fingerprint(self.desired, user);
-                    if !link.is_settled_at(fingerprint) {
-                        self.suspect(user, link.is_unchanged_at(fingerprint))?;
-                    }
-                }
-                None => self.newcomer(user),
+        let mut users = snapshot.users();
+        let hashes: Vec<u64> = snapshot.users().map(|user| snapshot.id_hash(user)).collect();
+        for together in hashes.chunks(TOGETHER) {
+            self.links.approach(together);
+            for (&hash, user) in together.iter().zip(users.by_ref()) {
+                self.person(user, hash, &mut seen)?;
             }
         }
         for number in self.links.unfinished().filter(|number| !seen.contains(number.0 as usize)) {
@@ -134,6 +133,16 @@ impl Surveyor<'_> {
             }
         }
         Ok(())
+    }
+
+    fn person(&mut self, user: UserIx, hash: u64, seen: &mut Bits) -> Result<(), StoreError> {
+        let Some(link) = self.links.user(hash) else {
+            self.newcomer(user);
+            return Ok(());
+        };
+        seen.insert(link.number.0 as usize);
+        let fingerprint = user_fingerprint(self.desired, user);
+        if link.is_settled_at(fingerprint) { Ok(()) } else { self.suspect(user, link.is_unchanged_at(fingerprint)) }
     }
 
     fn suspect(&mut self, user: UserIx, unchanged: bool) -> Result<(), StoreError> {
@@ -226,7 +235,7 @@ impl Surveyor<'_> {
 
     fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
         let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
-        group.members.iter().any(|&user| newcomers.contains(user.0 as usize) || linked(user))
+        self.desired.members(group).into_iter().any(|user| newcomers.contains(user.0 as usize) || linked(user))
     }
 }
 
