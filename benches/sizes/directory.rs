@@ -28,12 +28,14 @@ pub(crate) fn write(path: &Path, size: Size, changed: bool) -> io::Result<()> {
         let comma = if n == 0 { "" } else { ",\n" };
         let (given, family) = (GIVEN[pick(n, 8)], FAMILY[pick(n + 1, 8)]);
         let login = format!("{}.{}{n}", ascii(given), ascii(family));
+        // Without groups people belong because they are assigned one by one.
+        let assigned = if size.groups == 0 { ",\"assigned\":true" } else { "" };
         let title = if changed && n % 100 == 0 { "Principal Engineer" } else { "Staff Engineer" };
         write!(
             out,
             "{comma}{{\"id\":\"{}\",\"userName\":\"{login}\",\"email\":\"{login}@example.com\",\"givenName\":\"{given}\",\
              \"familyName\":\"{family}\",\"displayName\":\"{given} {family}\",\"department\":\"{}\",\"title\":\"{title}\",\
-             \"active\":true}}",
+             \"active\":true{assigned}}}",
             id(1, n),
             DEPARTMENTS[pick(n + 2, 5)]
         )?;

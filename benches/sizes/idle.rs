@@ -3,10 +3,47 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::meter::{Figures, Since, figures, peak_memory};
-use crate::tenant::{DIRECTORY, sync};
+use crate::directory::{self, Size};
+use crate::machine;
+use crate::meter::{Figures, Since, best, figures, in_child, peak_memory};
+use crate::tenant::{self, DIRECTORY, Target, sync};
+
+/// So often is measured, in turns: what disturbs one disturbs the other.
+const ROUNDS: usize = 5;
+
+/// What was found at one size.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) on: String,
+    pub(crate) parse: Figures,
+    pub(crate) quiet: Figures,
+    /// Only where the folder was made anew: a kept one has an index already.
+    pub(crate) compare: Option<Figures>,
+    /// Only at the smallest size: at the others it takes many minutes.
+    pub(crate) rebuild: Option<Figures>,
+}
+
+/// Makes a directory and the state of a tenant that is in step with it, unless the folder has them, and measures.
+pub(crate) fn measure(folder: &Path, size: Size) -> Found {
+    if !folder.join("state").exists() {
+        directory::write(&folder.join(DIRECTORY), size, false).unwrap();
+        // Nobody listens there: one call would be the end of the measurement.
+        let base_url = "https://127.0.0.1:9/scim/v2";
+        tenant::write(folder, &Target { base_url, token: "none", in_flight: 4 });
+        in_child("seed", folder);
+    }
+    let rebuild = (size.people < 1_000_000).then(|| in_child("rebuild", folder));
+    // Without an index everybody is compared with the rows, and a new index is written.
+    let compare = (!folder.join("state/acme/index").exists()).then(|| in_child("cycle", folder));
+    let (mut parses, mut cycles) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        parses.push(in_child("parse", folder));
+        cycles.push(in_child("cycle", folder));
+    }
+    Found { on: machine::today(), parse: best(parses), quiet: best(cycles), compare, rebuild }
+}
 
 #[derive(Deserialize)]
 struct Document<'t> {

@@ -1,21 +1,43 @@
-//! Measures rosterd at the sizes it is built for.
+//! Measures rosterd at the sizes it is built for and writes `docs/benchmarks.md`.
+//!
+//! `cargo bench` measures 100,000 people and the first sync; `-- --middle` and `-- --large` the two sizes of a million people, which
+//! take their time to prepare; `-- --all` everything. What is not measured anew keeps the figures that it had.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a developer's program"
 )]
 
 mod directory;
+mod first_sync;
 mod idle;
+mod machine;
 mod meter;
+mod notepad;
+mod report;
 mod seed;
 mod tenant;
 
-use std::path::Path;
+/// The servers of the integration tests.
+#[path = "../../tests/it/support"]
+#[allow(dead_code, reason = "the rig offers more than is measured")]
+mod support {
+    mod directory;
+    mod http;
+    mod process;
+    mod reader;
+    pub(crate) mod rig;
+    pub(crate) mod servers;
+    mod slapd;
+    mod tls;
+}
 
-use directory::Size;
+use std::path::{Path, PathBuf};
+
+use report::{Results, SIZES};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -25,32 +47,35 @@ fn main() {
         let run = match task.as_str() {
             "parse" => idle::parse,
             "seed" => seed::seed,
+            "rebuild" => seed::rebuild,
             "cycle" => idle::cycle,
+            "first-sync" => first_sync::run_sync,
+            "load" => first_sync::run_load,
             _ => panic!("no task {task}"),
         };
         println!("{}", serde_json::to_string(&run(Path::new(folder))).unwrap());
         return;
     }
-    let large = Size { people: 1_000_000, groups: 50_000, memberships: 10_000_000 };
-    let middle = Size { people: 1_000_000, groups: 10_000, memberships: 5_000_000 };
-    let small = Size { people: 100_000, groups: 1_000, memberships: 500_000 };
-    let size = if args.iter().any(|arg| arg == "--large") {
-        large
-    } else if args.iter().any(|arg| arg == "--middle") {
-        middle
-    } else {
-        small
-    };
-    let kept = args.iter().position(|arg| arg == "--keep").map(|at| std::path::PathBuf::from(&args[at + 1]));
-    let temporary = tempfile::tempdir().unwrap();
-    let folder = kept.as_deref().unwrap_or(temporary.path());
-    directory::write(&folder.join(tenant::DIRECTORY), size, false).unwrap();
-    tenant::write(folder, &tenant::Target { base_url: "https://127.0.0.1:9/scim/v2", token: "none", in_flight: 4 });
-    println!("parse: {:?}", meter::best_of(3, "parse", folder));
-    println!("seed: {:?}", meter::in_child("seed", folder));
-    println!("compare: {:?}", meter::in_child("cycle", folder));
-    if args.iter().any(|arg| arg == "--only-prepare") {
-        return;
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    let value = |flag: &str| args.iter().position(|arg| arg == flag).and_then(|at| args.get(at + 1)).map(PathBuf::from);
+    let by_default = !SIZES.iter().any(|(name, _)| has(&format!("--{name}")));
+    let mut results = Results::load();
+    for (at, (name, size)) in SIZES.iter().enumerate() {
+        if has("--all") || has(&format!("--{name}")) || (by_default && at == 0 && !has("--first-sync")) {
+            println!("{} people, {} groups, {} memberships", size.people, size.groups, size.memberships);
+            // With `--folder` the directory and the state are kept, and used again if they are there.
+            let temporary = tempfile::tempdir().unwrap();
+            let folder = value("--folder").unwrap_or_else(|| temporary.path().to_owned());
+            results.sizes.insert((*name).to_owned(), idle::measure(&folder, *size));
+            results.save();
+        }
     }
-    println!("quiet: {:?}", meter::best_of(3, "cycle", folder));
+    if has("--all") || has("--first-sync") || by_default {
+        println!("the first sync");
+        match first_sync::measure() {
+            Some(found) => results.first_sync = Some(found),
+            None => eprintln!("SKIPPED the first sync: no SCIM server is installed; run ./test --setup-only"),
+        }
+        results.save();
+    }
 }

@@ -24,12 +24,10 @@ pub(crate) fn in_child(task: &str, folder: &Path) -> Figures {
 }
 
 /// The best of several runs: what disturbs a measurement only ever adds to it.
-pub(crate) fn best_of(runs: usize, task: &str, folder: &Path) -> Figures {
-    let mut best = in_child(task, folder);
-    for _ in 1..runs {
-        for (name, figure) in in_child(task, folder) {
-            best.entry(name).and_modify(|best| *best = best.min(figure));
-        }
+pub(crate) fn best(runs: Vec<Figures>) -> Figures {
+    let mut best = Figures::new();
+    for (name, figure) in runs.into_iter().flatten() {
+        best.entry(name).and_modify(|best| *best = figure.min(*best)).or_insert(figure);
     }
     best
 }

@@ -85,14 +85,24 @@ pub struct DesiredGroup {
     pub ix: GroupIx,
     /// Its name in the app.
     pub name: String,
-    /// People who belong and are members, ascending, each once.
-    pub members: Vec<UserIx>,
     /// Changes when the name, a member or a member's standing changes.
     pub fingerprint: u64,
     /// Why the group can't have its name: it can't be made, or two groups would share it.
     pub problem: Option<String>,
-    /// Why `members` may not be everybody: this group, or one inside it, could not be read. Nobody leaves it for that.
+    /// Why its members may not be everybody: this group, or one inside it, could not be read. Nobody leaves it for that.
     pub unread: Option<String>,
+    /// Everybody in it and in the groups inside it, where those count; otherwise the snapshot's row has its members.
+    with_inner: Option<Vec<UserIx>>,
+}
+
+impl DesiredGroup {
+    /// Members as they come: some may not belong, some may come twice.
+    fn raw_members<'a>(&'a self, snapshot: &'a Snapshot) -> &'a [UserIx] {
+        match &self.with_inner {
+            Some(members) => members,
+            None => snapshot.group(self.ix).map_or(&[], |row| row.members.as_slice()),
+        }
+    }
 }
 
 /// What the app should hold.
@@ -123,14 +133,19 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     let mut nesting = nesting::Nesting::new(snapshot);
     for ix in snapshot.groups() {
         let Some(group) = snapshot.group(ix).filter(|group| is_in_scope(group, scope)) else { continue };
-        let (members, unread) = match scope.nested {
-            true => nesting.all_members(ix),
-            false => (direct_members(group), group.unread.as_deref().map(str::to_owned)),
+        let (with_inner, unread) = match scope.nested {
+            true => {
+                let (members, unread) = nesting.all_members(ix);
+                (Some(members), unread)
+            }
+            false => (None, group.unread.as_deref().map(str::to_owned)),
         };
         let at = desired.groups.len();
-        for member in &members {
-            desired.assigned.insert(member.0 as usize);
-            if let Some(via) = desired.via.get_mut(member.0 as usize).filter(|via| **via == BY_NONE) {
+        for &member in with_inner.as_ref().unwrap_or(&group.members) {
+            // Most people are in several groups: what lies far off in memory is touched by the first one only.
+            if desired.assigned.insert(member.0 as usize)
+                && let Some(via) = desired.via.get_mut(member.0 as usize)
+            {
                 *via = at as u32;
             }
         }
@@ -140,7 +155,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
             Err(why) => (group.name.to_string(), Some(why)),
         };
         desired.in_scope.insert(ix, at);
-        desired.groups.push(DesiredGroup { ix, name, members, fingerprint: 0, problem, unread });
+        desired.groups.push(DesiredGroup { ix, name, fingerprint: 0, problem, unread, with_inner });
     }
     for user in snapshot.users() {
         if scope.all_users || (scope.groups.is_none() && snapshot.direct(user)) {
@@ -150,7 +165,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     if let Some(filter) = scope.filter {
         desired.narrow(filter);
     }
-    desired.finish_groups();
+    desired.finish_groups(scope.filter.is_some());
     desired
 }
 
@@ -159,15 +174,6 @@ fn is_in_scope(group: &GroupRow, scope: &Scope<'_>) -> bool {
         Some(patterns) => patterns.iter().any(|pattern| pattern.accepts(group)),
         None => group.assigned,
     }
-}
-
-fn direct_members(group: &GroupRow) -> Vec<UserIx> {
-    let mut members = group.members.clone();
-    if !members.is_sorted_by(|a, b| a < b) {
-        members.sort_unstable();
-        members.dedup();
-    }
-    members
 }
 
 /// What a member adds to a group's fingerprint.
@@ -190,17 +196,23 @@ impl Desired<'_> {
         }
     }
 
-    fn finish_groups(&mut self) {
+    fn finish_groups(&mut self, narrowed: bool) {
         // Most people are in several groups: what they add to a fingerprint is worked out once.
         let marks: Vec<u64> = self.snapshot.users().map(|user| mark(self.snapshot, user)).collect();
+        let mut counted = Bits::new(self.snapshot.user_count());
         let mut by_name: HashMap<String, usize> = HashMap::with_capacity(self.groups.len());
         let mut twins = Vec::new();
         for (at, group) in self.groups.iter_mut().enumerate() {
-            group.members.retain(|member| self.assigned.contains(member.0 as usize));
-            group.fingerprint =
-                group.members.iter().fold(xxh3_64_with_seed(group.name.as_bytes(), 0), |sum, &member| {
-                    sum.wrapping_add(marks.get(member.0 as usize).copied().unwrap_or_default())
-                });
+            let members = group.raw_members(self.snapshot).iter().map(|member| member.0 as usize);
+            let belonging = members.clone().filter(|member| !narrowed || self.assigned.contains(*member));
+            // A sum, so that the order does not matter; and each once.
+            let name = xxh3_64_with_seed(group.name.as_bytes(), 0);
+            let fingerprint = belonging.fold(name, |sum, member| match counted.insert(member) {
+                true => sum.wrapping_add(marks.get(member).copied().unwrap_or_default()),
+                false => sum,
+            });
+            members.for_each(|member| counted.remove(member));
+            group.fingerprint = fingerprint;
             if let Some(&earlier) = by_name.get(&fold(&group.name)) {
                 twins.push((earlier, at));
             } else {
@@ -231,6 +243,17 @@ impl Desired<'_> {
     /// Groups in scope whose members could not all be read. While there is one, nobody can be said to belong no more.
     pub fn unread(&self) -> impl Iterator<Item = (&DesiredGroup, &str)> {
         self.groups.iter().filter_map(|group| Some((group, group.unread.as_deref()?)))
+    }
+
+    /// People who belong and are members of a group, ascending, each once. Made when asked for: few groups are looked at closely.
+    pub fn members(&self, group: &DesiredGroup) -> Vec<UserIx> {
+        let all = group.raw_members(self.snapshot).iter().copied();
+        let mut members: Vec<UserIx> = all.filter(|member| self.is_assigned(*member)).collect();
+        if !members.is_sorted_by(|a, b| a < b) {
+            members.sort_unstable();
+            members.dedup();
+        }
+        members
     }
 
     /// How many people belong.

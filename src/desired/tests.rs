@@ -38,7 +38,7 @@ fn who(desired: &Desired<'_>) -> Vec<u32> {
 
 fn members(desired: &Desired<'_>, name: &str) -> Vec<u32> {
     let group = desired.groups.iter().find(|group| group.name == name).unwrap();
-    group.members.iter().map(|user| user.0).collect()
+    desired.members(group).iter().map(|user| user.0).collect()
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::{Left, Task, operation};
-use crate::model::{Lane, ObjectRef, Path};
+use crate::config::tenant::Adopted;
+use crate::model::{Lane, ObjectRef, Path, Provenance};
 use crate::plan::{Action, Plan, Rules};
 use crate::store::{Baseline, StoreError, Trigger};
 
@@ -27,6 +28,8 @@ pub fn deactivate_all(state: &dyn Baseline, rules: &Rules<'_>) -> Result<(Plan, 
         let object = ObjectRef::User(id.clone());
         if rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             kept.push(Left { object, name, why: "is protected: never touched".to_owned() });
+        } else if row.provenance == Provenance::Adopted && rules.adopted == Adopted::Keep {
+            kept.push(Left { object, name, why: "was there before, and users.adopted is \"keep\"".to_owned() });
         } else if row.active != Some(false) {
             let reason = "the connection is retired";
             let mut off = operation(Lane::Removals, object, &name, Action::DeactivateUser, reason);

@@ -7,7 +7,7 @@ use super::undo::{NoSuchRun, Reversal, find_run, reverse};
 use super::{Left, retire};
 use crate::config::forms::Limit;
 use crate::config::profile::InactiveEffect;
-use crate::config::tenant::{Fate, GroupFate};
+use crate::config::tenant::{Adopted, Fate, GroupFate};
 use crate::cycle::{Report, Status};
 use crate::model::{ObjectRef, Op, Standing};
 use crate::sim::{Directory, Fault, World, command};
@@ -450,6 +450,38 @@ async fn a_run_is_found_by_its_id_by_its_beginning_and_as_the_last() {
     assert!(matches!(begins(first.as_str(), common), Err(NoSuchRun::Ambiguous { .. })));
     for bad in ["", "zz"] {
         assert!(matches!(find_run(records(&world), bad), Err(NoSuchRun::Unknown(_))), "{bad:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i2_an_undo_that_takes_the_last_group_counts_against_the_budget() {
+    let ids = ["fay", "gus", "hal", "ida", "ann", "bob", "cid", "dee"];
+    let mut dir = Directory::of(&ids).with_group("red", &[]).with_group("blue", &["ann", "bob", "cid", "dee"]);
+    dir.users.values_mut().for_each(|user| user.direct = true);
+    for (joining, reason) in [(&ids[..4], vec!["removals_per_day"]), (&ids[4..], vec![])] {
+        let world = World::new(dir.clone());
+        world.reconfigure_limits(|limits| limits.group_removals = Limit::NONE);
+        world.sync().await;
+        world.edit(|dir| joining.iter().for_each(|id| dir.join("red", id)));
+        world.sync().await;
+        let (_, report) = undo(&world, "last").await;
+        let reasons: Vec<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
+        assert_eq!(reasons, reason, "{joining:?}: {report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn j17_retiring_spares_the_adopted_where_the_tenant_keeps_them() {
+    for (adopted, active) in [(Adopted::Keep, true), (Adopted::Manage, false)] {
+        let mut world = world(false);
+        world.reconfigure(|tenant| tenant.adopted = adopted);
+        world.app.has_user("ann@x.test", true);
+        world.sync().await;
+        let errand = world.errand();
+        let (plan, kept) = retire::deactivate_all(&world.store, &errand.rules).unwrap();
+        errand.run(&world.store, retire::task(plan, "bob")).await.unwrap();
+        assert_eq!((world.app.account("ann@x.test").unwrap().1.active, kept.len()), (active, usize::from(active)));
+        assert!(!world.app.account("bob@x.test").unwrap().1.active);
     }
 }
 

@@ -4,7 +4,7 @@
 //! off; accounts and groups that it took over are let go. What somebody touched since is left alone and said, and so is what
 //! can't be brought back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -131,6 +131,7 @@ pub fn reverse(
     for id in history.groups() {
         draft.group(id)?;
     }
+    draft.note_last_groups()?;
     let Draft { operations, cannot, skipped, stays, .. } = draft;
     Ok(Reversal { run: run.clone(), plan: Plan::of(operations), cannot, skipped, stays })
 }
@@ -295,6 +296,46 @@ impl Draft<'_> {
             match relinked {
                 Some(why) => self.skipped.push(Self::left(object, &row.name, format!("stays linked: {why}"))),
                 None => self.push(Lane::Absences, object, &known, Action::ReleaseGroup),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is in no group afterwards counts against the removal budget, as in a cycle.
+    fn note_last_groups(&mut self) -> Result<(), StoreError> {
+        let mut groups_left: HashMap<SourceId, i64> = HashMap::new();
+        for operation in &self.operations {
+            if let Action::RemoveMembers { users, .. } = &operation.action {
+                groups_left.extend(users.iter().map(|user| (user.id.clone(), 0)));
+            }
+        }
+        if groups_left.is_empty() {
+            return Ok(());
+        }
+        for (group, _) in self.state.groups()? {
+            for number in self.state.members(&group)? {
+                let id = self.state.user_by_number(number)?;
+                if let Some(count) = id.and_then(|id| groups_left.get_mut(&id)) {
+                    *count += 1;
+                }
+            }
+        }
+        for operation in &self.operations {
+            let (users, change) = match &operation.action {
+                Action::AddMembers { users } => (users, 1),
+                Action::RemoveMembers { users, .. } => (users, -1),
+                _ => continue,
+            };
+            for user in users {
+                if let Some(count) = groups_left.get_mut(&user.id) {
+                    *count += change;
+                }
+            }
+        }
+        for operation in &mut self.operations {
+            if let Action::RemoveMembers { users, last, .. } = &mut operation.action {
+                let none_left = users.iter().filter(|user| groups_left.get(&user.id).is_some_and(|count| *count <= 0));
+                *last = none_left.map(|user| user.id.clone()).collect();
             }
         }
         Ok(())

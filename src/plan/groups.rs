@@ -2,6 +2,7 @@
 //!
 //! Judged on the end state: a person stays a member's member until the directory says otherwise in a group that was read.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::links::Links;
@@ -220,10 +221,11 @@ impl Draft<'_> {
         links: &Links,
     ) -> Result<(), StoreError> {
         let held = self.baseline.members(object.id())?;
-        let mut desired: HashSet<UserNumber> = HashSet::with_capacity(group.members.len());
+        let members = self.desired.members(group);
+        let mut desired: HashSet<UserNumber> = HashSet::with_capacity(members.len());
         let mut missing = Vec::new();
         let held_set: HashSet<UserNumber> = held.iter().copied().collect();
-        for &user in &group.members {
+        for user in members {
             let number = match self.relinked.get(&user) {
                 Some((_, number)) => Some(*number),
                 None => self.linked_number(user, links)?,
@@ -264,7 +266,7 @@ impl Draft<'_> {
         let desired = self.desired;
         let in_groups = self.in_groups.get_or_insert_with(|| {
             let mut all = Bits::new(desired.snapshot.user_count());
-            for user in desired.groups.iter().flat_map(|group| group.members.iter()) {
+            for user in desired.groups.iter().flat_map(|group| desired.members(group)) {
                 all.insert(user.0 as usize);
             }
             all
@@ -408,19 +410,25 @@ impl Draft<'_> {
     }
 
     fn accounts_of(&mut self, id: &SourceId, group: &DesiredGroup) -> Result<Vec<(Member, Account)>, StoreError> {
-        let mut all = Vec::with_capacity(group.members.len());
-        for &user in &group.members {
+        let members = self.desired.members(group);
+        let mut all = Vec::with_capacity(members.len());
+        for user in members {
             all.extend(self.member(id, user)?);
         }
         Ok(all)
     }
 
-    fn linked_number(&self, user: UserIx, links: &Links) -> Result<Option<UserNumber>, StoreError> {
-        let hash = self.desired.snapshot.id_hash(user);
-        match links.user(hash) {
-            // An index is only written when all hashes differ; rows may share one, so they are asked.
+    fn linked_number(&mut self, user: UserIx, links: &Links) -> Result<Option<UserNumber>, StoreError> {
+        let snapshot = self.desired.snapshot;
+        match links.user(snapshot.id_hash(user)) {
+            // An index is only written when all hashes differ; rows may share one, so they are asked, once for each person.
             Some(link) if matches!(links, Links::Index(_)) => Ok(Some(link.number)),
-            Some(_) => self.baseline.number_of(&SourceId::new(self.desired.snapshot.id(user))),
+            Some(_) => match self.numbers.entry(user) {
+                Entry::Occupied(known) => Ok(*known.get()),
+                Entry::Vacant(unknown) => {
+                    Ok(*unknown.insert(self.baseline.number_of(&SourceId::new(snapshot.id(user)))?))
+                }
+            },
             None => Ok(None),
         }
     }

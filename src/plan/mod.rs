@@ -177,6 +177,8 @@ struct Draft<'a> {
     still_there: HashSet<SourceId>,
     /// Members of a group in scope; made when somebody first asks.
     in_groups: Option<Bits>,
+    /// People's numbers, as the rows gave them: they are asked for with every membership.
+    numbers: HashMap<UserIx, Option<UserNumber>>,
     /// The app's groups that a new group of the directory would take from another.
     contested: HashSet<AppId>,
     /// Protected people without an account: they never get one.
@@ -271,6 +273,7 @@ impl<'a> Draft<'a> {
             replaced: HashSet::new(),
             still_there: HashSet::new(),
             in_groups: None,
+            numbers: HashMap::new(),
             contested: HashSet::new(),
             untouched: HashSet::new(),
             missed: Vec::new(),

@@ -43,6 +43,9 @@ pub struct Survey {
     pub waiting: Vec<ObjectRef>,
 }
 
+/// So many people are looked for together.
+const TOGETHER: usize = 64;
+
 /// Changes with everything in the directory that decides over a person.
 pub fn user_fingerprint(desired: &Desired<'_>, user: UserIx) -> u64 {
     let assigned = u64::from(desired.is_assigned(user));
@@ -115,16 +118,12 @@ struct Surveyor<'a> {
 impl Surveyor<'_> {
     fn people(&mut self) -> Result<(), StoreError> {
         let snapshot = self.desired.snapshot;
-        for user in snapshot.users() {
-            match self.links.user(snapshot.id_hash(user)) {
-                Some(link) => {
-                    self.seen.insert(link.number.0 as usize);
-                    let fingerprint = user_fingerprint(self.desired, user);
-                    if !link.is_settled_at(fingerprint) {
-                        self.suspect(user, link.is_unchanged_at(fingerprint))?;
-                    }
-                }
-                None => self.newcomer(user),
+        let mut users = snapshot.users();
+        let hashes: Vec<u64> = snapshot.users().map(|user| snapshot.id_hash(user)).collect();
+        for together in hashes.chunks(TOGETHER) {
+            self.links.approach(together);
+            for (&hash, user) in together.iter().zip(users.by_ref()) {
+                self.person(user, hash)?;
             }
         }
         for number in self.links.unfinished() {
@@ -154,6 +153,16 @@ impl Surveyor<'_> {
             self.found.absent.extend(self.absentee(number)?);
         }
         Ok(())
+    }
+
+    fn person(&mut self, user: UserIx, hash: u64) -> Result<(), StoreError> {
+        let Some(link) = self.links.user(hash) else {
+            self.newcomer(user);
+            return Ok(());
+        };
+        self.seen.insert(link.number.0 as usize);
+        let fingerprint = user_fingerprint(self.desired, user);
+        if link.is_settled_at(fingerprint) { Ok(()) } else { self.suspect(user, link.is_unchanged_at(fingerprint)) }
     }
 
     fn suspect(&mut self, user: UserIx, unchanged: bool) -> Result<(), StoreError> {
@@ -249,7 +258,7 @@ impl Surveyor<'_> {
 
     fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
         let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
-        group.members.iter().any(|&user| newcomers.contains(user.0 as usize) || linked(user))
+        self.desired.members(group).into_iter().any(|user| newcomers.contains(user.0 as usize) || linked(user))
     }
 }
 

@@ -206,6 +206,7 @@ impl Reading {
     pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) {
         let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return };
         row.members.reserve(ids.len());
+        self.store.user_ids.settle();
         self.store.user_ids.find_all(ids, |id, user| match user {
             Some(user) => row.members.push(UserIx(user)),
             None => self.unresolved.push((group, id.into())),

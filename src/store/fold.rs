@@ -21,6 +21,8 @@ const BATCH_ROWS: usize = 100;
 const BULK_ROWS: usize = 20_000;
 /// After so many rows they are sent to the disk: sled's memory grows with what it has not flushed.
 const FLUSH_ROWS: usize = 1000;
+/// The same for a fold from the first record on, which has everything to gain from fewer waits for the disk.
+const BULK_FLUSH_ROWS: usize = 10_000;
 /// How many runs are kept.
 const RUNS_KEPT: usize = 200;
 /// The longest budget window is a week; a day more for clocks that were wrong.
@@ -187,7 +189,7 @@ impl Fold {
     fn apply(&mut self, rows: &dyn Rows, batch: Batch) -> Result<(), RowsError> {
         self.unflushed += batch.len();
         rows.apply(batch)?;
-        if self.unflushed >= FLUSH_ROWS {
+        if self.unflushed >= if self.bulk { BULK_FLUSH_ROWS } else { FLUSH_ROWS } {
             self.unflushed = 0;
             rows.flush()?;
         }

@@ -60,6 +60,8 @@ pub(super) struct App {
     pub(super) groups: Vec<Group>,
     /// Whether a first cycle has been made.
     pub(super) begun: bool,
+    /// How many groups were ever made: one that is held back and one that is new are never taken for each other.
+    pub(super) made: usize,
 }
 
 /// What the directory shows, read by the operator's rules.
@@ -307,8 +309,9 @@ impl App {
     }
 
     fn made(&mut self, id: &str) -> usize {
+        self.made += 1;
         self.groups.push(Group {
-            serial: self.groups.iter().map(|group| group.serial + 1).max().unwrap_or_default(),
+            serial: self.made,
             name: String::new(),
             made_for: Some(id.to_owned()),
             follows: Some(id.to_owned()),

@@ -159,8 +159,9 @@ impl Life {
                 let (people, members): (Vec<&str>, Vec<&str>) =
                     ids.iter().filter(|_| self.chance.one_in(2)).map(|(person, id)| (*person, id.as_str())).unzip();
                 self.world.app.has_group(&group.to_uppercase(), &members);
+                self.app.made += 1;
                 self.app.groups.push(Group {
-                    serial: self.app.groups.len(),
+                    serial: self.app.made,
                     name: group.to_uppercase(),
                     made_for: None,
                     follows: None,
@@ -498,7 +499,6 @@ async fn j10_the_app_is_what_a_naive_model_says_4() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "seed 482: the guard's account of lost groups and this test differ; not yet decided which is right"]
 async fn i2_under_the_guard_the_app_is_between_what_it_was_and_what_a_naive_model_says() {
     play_guarded(0..2_000).await;
 }

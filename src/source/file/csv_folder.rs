@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
 use super::unchanged;
 use crate::model::Standing;
-use crate::progress::Progress;
 
 /// One CSV file with its header.
 struct Table {
@@ -97,13 +96,7 @@ fn flag(header: &[String], row: &StringRecord, name: &str, default: bool) -> Res
     }
 }
 
-pub(super) fn read(
-    folder: &Path,
-    delimiter: u8,
-    reading: &mut Reading,
-    progress: &dyn Progress,
-) -> Result<(), SourceError> {
-    progress.stage("reading the directory files", None);
+pub(super) fn read(folder: &Path, delimiter: u8, reading: &mut Reading) -> Result<(), SourceError> {
     let users = reading.open_list("users");
     let count =
         Table::open(folder.join("users.csv"), delimiter, &["id"])?.each(|header, row| user(reading, header, row))?;

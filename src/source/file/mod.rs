@@ -5,6 +5,7 @@
 
 mod csv_folder;
 mod json;
+mod plain;
 mod sample;
 mod window;
 
@@ -32,17 +33,26 @@ impl FileSource {
         Self { path, delimiter }
     }
 
-    fn read_now(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+    fn read_now(&self, reading: &mut Reading) -> Result<(), SourceError> {
         if self.path.is_dir() {
-            csv_folder::read(&self.path, self.delimiter, reading, progress)
+            csv_folder::read(&self.path, self.delimiter, reading)
         } else {
-            json::read(&self.path, reading, progress)
+            json::read(&self.path, reading)
         }
     }
 
-    fn ask<T>(&self, ids: &[SourceId], find: impl Fn(&Reading, &str) -> T) -> Result<Vec<T>, SourceError> {
-        let mut reading = Reading::new();
-        self.read_now(&mut reading, &crate::progress::Silent)?;
+    /// Reads on a thread where reading may take its time: other tenants' calls must not wait for a large file.
+    async fn read_aside(&self, mut reading: Reading) -> Result<Reading, SourceError> {
+        let source = self.clone();
+        let read = tokio::task::spawn_blocking(move || source.read_now(&mut reading).map(|()| reading));
+        read.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(SourceError::Settings(format!("reading {}: {error}", self.path.display()))),
+        })
+    }
+
+    async fn ask<T>(&self, ids: &[SourceId], find: impl Fn(&Reading, &str) -> T) -> Result<Vec<T>, SourceError> {
+        let reading = self.read_aside(Reading::new()).await?;
         Ok(ids.iter().map(|id| find(&reading, id.as_str())).collect())
     }
 }
@@ -54,7 +64,9 @@ impl Source for FileSource {
     }
 
     async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-        self.read_now(reading, progress)
+        progress.stage("reading the directory file", None);
+        *reading = self.read_aside(std::mem::take(reading)).await?;
+        Ok(())
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
@@ -63,10 +75,12 @@ impl Source for FileSource {
             Some(Standing::Suspended) => Presence::Suspended,
             Some(_) => Presence::Present,
         })
+        .await
     }
 
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
         self.ask(ids, |reading, id| if reading.find_group(id).is_some() { Presence::Present } else { Presence::Gone })
+            .await
     }
 }
 

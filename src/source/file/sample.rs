@@ -4,12 +4,11 @@
 //! Proves nothing: what can't be read is simply not in the sample. The reading itself is strict.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use super::window::{Fault, Stop, Window, first};
 
 /// So many people are looked at.
 const ENOUGH: usize = 1_000;
@@ -37,11 +36,30 @@ pub fn sample(path: &Path, delimiter: u8) -> Sample {
     let mut sample = Sample::default();
     if path.is_dir() {
         of_folder(&path.join("users.csv"), delimiter, &mut sample);
-    } else if let Ok(file) = File::open(path) {
-        // The visitor ends the parsing with an error once it has seen enough.
-        let _ = serde_json::Deserializer::from_reader(BufReader::new(file)).deserialize_map(Document(&mut sample));
+    } else {
+        // What is wrong with the document is for the reading to say.
+        let _ = of_document(path, &mut sample);
     }
     sample
+}
+
+fn of_document(path: &Path, sample: &mut Sample) -> Result<(), Fault> {
+    let mut window = Window::open(path)?;
+    window.expect(b"{", "a document")?;
+    while window.key()? != "users" {
+        window.skip()?;
+        window.expect(b",", "`,`")?;
+    }
+    let mut seen = 0;
+    window.list("people", |text| {
+        if seen == ENOUGH {
+            return Err(Stop::Here("seen enough".to_owned()));
+        }
+        let (person, raw) = first(text)?;
+        sample.take(person);
+        seen += 1;
+        Ok(raw.len())
+    })
 }
 
 fn of_folder(users: &Path, delimiter: u8, sample: &mut Sample) {
@@ -52,55 +70,6 @@ fn of_folder(users: &Path, delimiter: u8, sample: &mut Sample) {
     for row in rows.records().take(ENOUGH).map_while(Result::ok) {
         let filled = header.iter().zip(&row).filter(|(_, text)| !text.is_empty());
         sample.take(filled.map(|(name, text)| (name.trim().to_owned(), Value::from(text))).collect());
-    }
-}
-
-struct Document<'s>(&'s mut Sample);
-
-impl<'de> Visitor<'de> for Document<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a document with users")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "users" {
-                map.next_value_seed(Users(self.0))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Users<'s>(&'s mut Sample);
-
-impl<'de> serde::de::DeserializeSeed<'de> for Users<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Users<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of people")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut people: A) -> Result<(), A::Error> {
-        for _ in 0..ENOUGH {
-            match people.next_element::<Map<String, Value>>()? {
-                Some(person) => self.0.take(person),
-                None => return Ok(()),
-            }
-        }
-        Err(A::Error::custom("seen enough"))
     }
 }
 

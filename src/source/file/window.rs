@@ -133,6 +133,18 @@ impl Window {
         }
     }
 
+    /// Passes over the next key of an object and its colon.
+    pub(super) fn key(&mut self) -> Result<String, Fault> {
+        let mut key = String::new();
+        self.value(|text| {
+            let (name, raw) = first(text)?;
+            key = name;
+            Ok(raw.len())
+        })?;
+        self.expect(b":", "`:`")?;
+        Ok(key)
+    }
+
     /// Goes through a list, value by value; as [`Window::value`].
     pub(super) fn list(&mut self, what: &str, mut take: impl FnMut(&str) -> Result<usize, Stop>) -> Result<(), Fault> {
         self.expect(b"[", &format!("a list of {what}"))?;
@@ -157,13 +169,13 @@ impl Window {
         }
     }
 
-    /// Drops what is behind and reads on: at least doubles what is at hand, so that a long value is parsed few times.
+    /// Drops what is behind and reads on: at least four times what is at hand, so that a long value is parsed few times.
     fn read_on(&mut self) -> Result<(), Fault> {
         let mut bytes = std::mem::take(&mut self.text).into_bytes();
         bytes.drain(..self.at);
         self.before += std::mem::take(&mut self.at) as u64;
         bytes.append(&mut self.half);
-        let more = bytes.len().max(self.size);
+        let more = (3 * bytes.len()).max(self.size);
         bytes.reserve(more);
         let got = (&mut self.file).take(more as u64).read_to_end(&mut bytes)?;
         self.ended = got < more;

@@ -1,0 +1,189 @@
+//! Figures kept in `benches/results.json`, and the page made of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::directory::Size;
+use crate::meter::Figures;
+use crate::{first_sync, idle};
+
+/// The sizes by the flags that ask for them; the first is measured by default.
+pub(crate) const SIZES: [(&str, Size); 3] = [
+    ("small", Size { people: 100_000, groups: 1_000, memberships: 500_000 }),
+    ("middle", Size { people: 1_000_000, groups: 10_000, memberships: 5_000_000 }),
+    ("large", Size { people: 1_000_000, groups: 50_000, memberships: 10_000_000 }),
+];
+
+const MIB: f64 = 1_048_576.0;
+
+/// The last figures of everything.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) sizes: BTreeMap<String, idle::Found>,
+    pub(crate) first_sync: Option<first_sync::Found>,
+}
+
+fn at(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+impl Results {
+    pub(crate) fn load() -> Self {
+        match fs::read(at("benches/results.json")) {
+            Ok(bytes) => serde_json::from_slice(&bytes).expect("what an earlier run wrote"),
+            Err(_) => Self::default(),
+        }
+    }
+
+    pub(crate) fn save(&self) {
+        let json = serde_json::to_string_pretty(self).expect("figures are JSON") + "\n";
+        fs::write(at("benches/results.json"), json).expect("the tree takes the figures");
+        fs::write(at("docs/benchmarks.md"), self.page().expect("text takes text")).expect("the tree takes the page");
+    }
+
+    fn page(&self) -> Result<String, std::fmt::Error> {
+        let mut page = INTRODUCTION.to_owned();
+        self.aims(&mut page)?;
+        for (name, size) in SIZES {
+            let people = separated(size.people);
+            let (groups, memberships) = (separated(size.groups), separated(size.memberships));
+            write!(page, "\n## {people} people, {groups} groups, {memberships} memberships\n\n")?;
+            match self.sizes.get(name) {
+                Some(found) => one_size(&mut page, found)?,
+                None => writeln!(page, "Not measured yet: `cargo bench -- --{name}`.")?,
+            }
+        }
+        page.push_str("\n## The first sync\n\n");
+        match &self.first_sync {
+            Some(found) => first_sync(&mut page, found)?,
+            None => {
+                page.push_str("Not measured yet: no SCIM server was installed; `./test --setup-only` installs some.\n")
+            }
+        }
+        Ok(page)
+    }
+
+    /// What the design promises, beside what was found.
+    fn aims(&self, page: &mut String) -> std::fmt::Result {
+        let mut aim = |what: &str, found: Option<(String, bool)>| {
+            let (figure, verdict) = match found {
+                Some((figure, true)) => (figure, "met"),
+                Some((figure, false)) => (figure, "**missed**"),
+                None => ("not measured yet".to_owned(), ""),
+            };
+            writeln!(page, "| {what} | {figure} | {verdict} |")
+        };
+        let (large, small) = (self.sizes.get("large"), self.sizes.get("small"));
+        aim(
+            "quiet cycle of 1,000,000 people with 10,000,000 memberships: at most twice the processor time of only parsing the bytes",
+            large.map(|found| {
+                let ratio = found.quiet["cpu"] / found.parse["cpu"];
+                (format!("{ratio:.2} times"), ratio <= 2.0)
+            }),
+        )?;
+        aim("the same: at most 1 GiB", large.map(|found| memory(found, 1024.0)))?;
+        aim("the same: no calls", large.map(calls))?;
+        aim(
+            "quiet cycle of 100,000 people: at most 1 s of processor time",
+            small.map(|found| (seconds(found.quiet["cpu"]), found.quiet["cpu"] <= 1.0)),
+        )?;
+        aim("the same: at most 200 MiB", small.map(|found| memory(found, 200.0)))?;
+        aim("the same: no calls", small.map(calls))?;
+        aim(
+            "first sync: at least 90 % of a bare load generator's rate",
+            self.first_sync.as_ref().map(|found| {
+                let share = found.bare["wall"] / found.sync["wall"];
+                (format!("{:.0} %", share * 100.0), share >= 0.9)
+            }),
+        )
+    }
+}
+
+const INTRODUCTION: &str = "# Benchmarks
+
+`cargo bench` measures 100,000 people and the first sync, and writes this page; `cargo bench -- --middle` and `-- --large` measure a
+million people. Every measurement is a process of its own, which reads its processor time and peak memory from the kernel. What is
+compared was measured in turns, and the best of several runs counts: other work on the machine only adds to a figure.
+
+What a quiet cycle spends beyond parsing it spends on memory: every member is looked up in a table of some 30 MB, and the records
+are kept.
+
+| aim | found | |
+|---|---|---|
+";
+
+fn one_size(page: &mut String, found: &idle::Found) -> std::fmt::Result {
+    let (parse, quiet) = (&found.parse, &found.quiet);
+    writeln!(
+        page,
+        "A directory of {:.0} MB of JSON with random-looking ids; an app that is in step, at an address where nobody listens.\n",
+        parse["bytes"] / 1e6
+    )?;
+    writeln!(page, "| | processor time | peak memory | calls |\n|---|---|---|---|")?;
+    let mut row = |what: &str, cpu: f64, figures: &Figures| {
+        let calls = figures.get("calls").map_or(String::new(), f64::to_string);
+        writeln!(page, "| {what} | {} | {:.0} MiB | {calls} |", seconds(cpu), figures["peak"] / MIB)
+    };
+    row("only parsing the bytes, which are in memory, into borrowed values", parse["cpu"], parse)?;
+    row("the same with reading the file", parse["cpu"] + parse["read_cpu"], parse)?;
+    row("quiet cycle: read the file, compare by the index, nothing to do", quiet["cpu"], quiet)?;
+    let seldom = [
+        ("full comparison with the cache's rows, without an index", &found.compare),
+        ("`state rebuild`: the cache folded anew from the journal", &found.rebuild),
+    ];
+    for (what, figures) in seldom {
+        if let Some(figures) = figures {
+            row(what, figures["cpu"], figures)?;
+        }
+    }
+    writeln!(
+        page,
+        "\nThe quiet cycle takes {:.2} times as long as only parsing, and {:.2} times as long as reading the file and parsing it.\n",
+        quiet["cpu"] / parse["cpu"],
+        quiet["cpu"] / (parse["cpu"] + parse["read_cpu"])
+    )?;
+    writeln!(page, "Measured on {}.", found.on)
+}
+
+fn first_sync(page: &mut String, found: &first_sync::Found) -> std::fmt::Result {
+    let first_sync::Found { on, server, trials, people, in_flight, bare, sync, notepad } = found;
+    writeln!(
+        page,
+        "{} people, {in_flight} calls in flight, a fresh instance of {server} for every run: it is the fastest that `./test` installs \
+         (people a second in a short trial: {}). The load generator sends the bodies that rosterd sends, and keeps no journal.\n",
+        separated(*people),
+        trials.iter().map(|(name, rate)| format!("{name} {rate:.0}")).collect::<Vec<_>>().join(", ")
+    )?;
+    writeln!(page, "| | time | people a second |\n|---|---|---|")?;
+    let mut row =
+        |what: &str, wall: f64| writeln!(page, "| {what} | {} | {:.0} |", seconds(wall), *people as f64 / wall);
+    row("bare load generator", bare["wall"])?;
+    row("`rosterd sync` from nothing, look-ups and state on disk included", sync["wall"])?;
+    row("the same with an app that only takes notes", notepad["wall"])?;
+    writeln!(page, "\nMeasured on {on}.")
+}
+
+fn memory(found: &idle::Found, limit: f64) -> (String, bool) {
+    let peak = found.quiet["peak"] / MIB;
+    (format!("{peak:.0} MiB"), peak <= limit)
+}
+
+fn calls(found: &idle::Found) -> (String, bool) {
+    let calls = found.quiet["calls"];
+    (calls.to_string(), calls == 0.0)
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.2} s")
+}
+
+/// A number as people read it: `1,000,000`.
+fn separated(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
