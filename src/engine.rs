@@ -274,17 +274,8 @@ impl Engine {
     }
 
     fn limits(&self) -> Limits {
-        let guard = &self.tenant.file.guard;
-        Limits {
-            removals_per_day: guard.removals_per_day,
-            group_removals: guard.group_removals,
-            source_shrink: guard.source_shrink,
-            attribute_loss: guard.attribute_loss,
-            rekey: guard.rekey,
-            settings_change: guard.settings_change,
-            creates_per_day: guard.creates_per_day,
-            ask_before: ask_before(self.tenant.file.approval),
-        }
+        let file = &self.tenant.file;
+        Limits { ask_before: ask_before(file.approval), ..Limits::from(&file.guard) }
     }
 
     /// Fingerprints of what the operator wrote, to notice an edit.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
+use super::losses::note_lost_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
@@ -48,7 +49,11 @@ impl Worker<'_> {
             lane: operation.lane,
             object: operation.object.clone(),
             app_id,
-            changes: operation.changes(),
+            changes: match operation.action {
+                // Who was in it is in the records before. A record must not grow with a group.
+                Action::DeleteGroup { .. } => Vec::new(),
+                _ => operation.changes(),
+            },
             reason: operation.reason.clone(),
         };
         self.run.state.intent(intent).await
@@ -242,6 +247,12 @@ impl Worker<'_> {
         };
         if shown == OpResult::Done {
             self.settle(&operation.object, &mut effects);
+            if matches!(operation.action, Action::DeleteGroup { .. }) {
+                let users = operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect();
+                if let Err(error) = note_lost_group(self.run.state, &self.run.id, users, self.run.clock.now()).await {
+                    return self.broke(error);
+                }
+            }
         }
         match self.run.state.outcome(intent, result, effects).await {
             Ok(()) => shown,
@@ -290,7 +301,7 @@ impl Worker<'_> {
     /// What is known after a call that went well.
     fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
         let mut effects = self.effects_of(operation, target, reply);
-        if matches!(operation.action, Action::UpdateUser { .. } | Action::DeleteGroup { .. }) {
+        if matches!(operation.action, Action::UpdateUser { .. }) {
             effects.extend(self.reduced(operation));
         }
         effects

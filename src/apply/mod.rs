@@ -5,6 +5,7 @@
 //! knows is looked up before it is repeated. One writer per object, many objects at once.
 
 mod calls;
+mod losses;
 mod members;
 mod recover;
 mod retry;

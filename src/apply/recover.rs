@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::losses::note_lost_group;
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, MemberValue, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
@@ -54,7 +55,7 @@ impl Look<'_> {
             (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
             (ObjectRef::User(id), op, Some(app_id)) => self.user(id, op, app_id).await,
             (ObjectRef::Group(id), Op::CreateGroup, _) => self.created_group(id, intent).await,
-            (ObjectRef::Group(id), _, Some(app_id)) => self.group(id, app_id).await,
+            (ObjectRef::Group(id), _, Some(app_id)) => self.group(id, app_id, intent).await,
             _ => Ok(Vec::new()),
         }
     }
@@ -117,13 +118,25 @@ impl Look<'_> {
         Ok(effects)
     }
 
-    async fn group(&self, id: &SourceId, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+    async fn group(&self, id: &SourceId, app_id: &AppId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         let Some(found) = self.app.get_group(app_id).await? else {
+            if intent.op == Op::DeleteGroup {
+                let users = self.believed_members(id)?;
+                note_lost_group(self.state, &intent.run, users, self.clock.now()).await?;
+            }
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };
         let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
         effects.extend(self.members(id, found.members)?);
         Ok(effects)
+    }
+
+    fn believed_members(&self, group: &SourceId) -> Result<Vec<SourceId>, StoreError> {
+        let mut believed = Vec::new();
+        for number in self.state.members(group)? {
+            believed.extend(self.state.user_by_number(number)?);
+        }
+        Ok(believed)
     }
 
     /// Members of ours that the group really has, against those we believed in. Where the app does not show them, or not
@@ -135,10 +148,7 @@ impl Look<'_> {
         for member in shown {
             now.extend(self.state.user_by_app_id(&AppId::new(member))?);
         }
-        let mut believed = HashSet::new();
-        for number in self.state.members(group)? {
-            believed.extend(self.state.user_by_number(number)?);
-        }
+        let believed: HashSet<SourceId> = self.believed_members(group)?.into_iter().collect();
         let sorted = |ids: Vec<&SourceId>| {
             let mut ids: Vec<SourceId> = ids.into_iter().cloned().collect();
             ids.sort();
@@ -151,6 +161,8 @@ impl Look<'_> {
             effects.push(Effect::MembersAdded { group: group.clone(), users: joined });
         }
         if !gone.is_empty() {
+            let (members, at) = (gone.len() as u64, self.clock.now());
+            effects.push(Effect::GroupReduced { group: group.clone(), members, at });
             effects.push(Effect::MembersRemoved { group: group.clone(), users: gone });
         }
         Ok(effects)

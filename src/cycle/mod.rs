@@ -21,7 +21,6 @@ use uuid::Uuid;
 use crate::apply::{self, OpResult, Outcome, Repeat};
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
-use crate::config::tenant::Push;
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
 use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
@@ -254,8 +253,14 @@ impl Job<'_> {
         if self.state.own_account()?.is_some() {
             return Ok(());
         }
-        let app_id = self.app.own_account().await;
-        ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await
+        match self.app.own_account().await {
+            Ok(app_id) => ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await,
+            // Not remembered: the next run that looks people up asks again.
+            Err(error) => {
+                tracing::warn!(class = ?error.class, status = error.status, "the app did not say whose token this is");
+                Ok(())
+            }
+        }
     }
 
     /// The guard's word on a plan, and somebody's decision if it holds.
@@ -297,13 +302,7 @@ impl Job<'_> {
         if !cleared.is_all_held() {
             self.note_missed(ledger, plan, run).await?;
         }
-        let on_source_change: Vec<Path> = self
-            .rules
-            .mapping
-            .paths()
-            .filter(|path| self.rules.mapping.push(path) == Push::OnSourceChange)
-            .cloned()
-            .collect();
+        let on_source_change = self.rules.pushed_on_change();
         let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
         let hands = apply::Run {
             id: run.clone(),
@@ -385,7 +384,7 @@ impl Job<'_> {
         }
         ledger.run_ended(report.to_summary(Some(self.settings))).await?;
         if ask.only.is_none() {
-            ledger.write_held(report.held_plan().as_ref())?;
+            ledger.write_held(report.held_plan().as_ref(), report.started)?;
         }
         if let Some(index) = index.filter(|_| whole) {
             ledger.write_index(index)?;

@@ -22,10 +22,9 @@ use uuid::Uuid;
 use crate::apply::{self, OpResult, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
-use crate::config::tenant::Push;
 use crate::cycle::{CycleError, Report, facts_of_state};
 use crate::guard::{self, Cleared, Facts, Limits};
-use crate::model::{Counts, Lane, ObjectRef, Path, RunId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
@@ -170,9 +169,7 @@ impl Errand<'_> {
         run: &RunId,
     ) -> Result<Outcome, StoreError> {
         let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
-        let mapping = self.rules.mapping;
-        let on_source_change: Vec<Path> =
-            mapping.paths().filter(|path| mapping.push(path) == Push::OnSourceChange).cloned().collect();
+        let on_source_change = self.rules.pushed_on_change();
         let hands = apply::Run {
             id: run.clone(),
             app: self.app,

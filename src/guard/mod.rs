@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::forms::Limit;
+use crate::config::tenant::GuardTable;
 use crate::model::{AppId, Bits, Counts, Op, Path, SourceId};
 use crate::plan::{Operation, Plan, Protected};
 
@@ -36,6 +37,22 @@ pub struct Limits {
     pub creates_per_day: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
+}
+
+/// What `[guard]` says; nothing has to be asked before.
+impl From<&GuardTable> for Limits {
+    fn from(table: &GuardTable) -> Self {
+        Self {
+            removals_per_day: table.removals_per_day,
+            group_removals: table.group_removals,
+            source_shrink: table.source_shrink,
+            attribute_loss: table.attribute_loss,
+            rekey: table.rekey,
+            settings_change: table.settings_change,
+            creates_per_day: table.creates_per_day,
+            ask_before: BTreeSet::new(),
+        }
+    }
 }
 
 /// What the guard has to know beside the plan.

@@ -6,17 +6,7 @@ use crate::model::{Attributes, Lane, ObjectRef};
 use crate::plan::{Action, Blocked, Member};
 
 fn limits() -> Limits {
-    let table = GuardTable::default();
-    Limits {
-        removals_per_day: table.removals_per_day,
-        group_removals: table.group_removals,
-        source_shrink: table.source_shrink,
-        attribute_loss: table.attribute_loss,
-        rekey: table.rekey,
-        settings_change: table.settings_change,
-        creates_per_day: table.creates_per_day,
-        ask_before: BTreeSet::new(),
-    }
+    Limits::from(&GuardTable::default())
 }
 
 fn on(object: ObjectRef, action: Action) -> Operation {

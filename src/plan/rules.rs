@@ -70,6 +70,12 @@ impl Rules<'_> {
         paths
     }
 
+    /// The attributes that are pushed only when the directory's value changes.
+    pub fn pushed_on_change(&self) -> Vec<Path> {
+        let mapping = self.mapping;
+        mapping.paths().filter(|path| mapping.push(path) == Push::OnSourceChange).cloned().collect()
+    }
+
     /// Whether the manager is mapped: then an account's fate touches the people who report to it.
     pub fn maps_manager(&self) -> bool {
         self.mapping.paths().any(|path| *path == Path::manager())

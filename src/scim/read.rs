@@ -62,14 +62,14 @@ impl AppRead for App {
         self.one(Endpoint::Groups, id).await?.map(|resource| self.group(&resource)).transpose()
     }
 
-    async fn own_account(&self) -> Option<AppId> {
-        // An optional address: whatever it answers but an account, it does not tell.
+    async fn own_account(&self) -> Result<Option<AppId>, CallError> {
         match self.read(&Call::get(Endpoint::Me), 1).await {
-            Ok(answer) => answer.body.and_then(|body| json::text(&body, "id")).map(AppId::new),
-            Err(error) => {
-                tracing::debug!(%error, "the app does not say whose token this is");
-                None
-            }
+            Ok(answer) => Ok(answer.body.and_then(|body| json::text(&body, "id")).map(AppId::new)),
+            Err(error) => match error.class {
+                // An app without this address says so in many ways; any of them is an answer.
+                Class::NotFound | Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotScim => Ok(None),
+                _ => Err(error),
+            },
         }
     }
 

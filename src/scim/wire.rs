@@ -186,7 +186,10 @@ pub trait AppRead: Send + Sync {
     async fn get_group(&self, id: &AppId) -> Result<Option<AppGroup>, CallError>;
 
     /// The account that the token belongs to (`/Me`, RFC 7644 §3.11). `None` where the app does not tell: most don't.
-    async fn own_account(&self) -> Option<AppId>;
+    ///
+    /// # Errors
+    /// When there was no answer that would be the same the next time.
+    async fn own_account(&self) -> Result<Option<AppId>, CallError>;
 
     /// Calls made so far, of both kinds.
     fn stats(&self) -> CallStats;

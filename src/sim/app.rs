@@ -114,6 +114,8 @@ pub(crate) struct Manners {
     pub(crate) delete_effect: DeleteEffect,
     /// The account the token belongs to, if the app tells.
     pub(crate) own_account: Option<AppId>,
+    /// Whether it gives no answer to that question.
+    pub(crate) own_account_times_out: bool,
     /// Accounts that look-ups miss until the app refused to make them again: user names.
     pub(crate) unseen: BTreeSet<String>,
     /// Members that make every call fail in which they stand: user names.
@@ -131,6 +133,7 @@ impl Default for Manners {
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             own_account: None,
+            own_account_times_out: false,
             unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
@@ -518,8 +521,12 @@ impl AppRead for SimApp {
         .await
     }
 
-    async fn own_account(&self) -> Option<AppId> {
-        self.inner().manners.own_account.clone()
+    async fn own_account(&self) -> Result<Option<AppId>, CallError> {
+        let inner = self.inner();
+        match inner.manners.own_account_times_out {
+            true => Err(error("own_account", Class::Unknown, None)),
+            false => Ok(inner.manners.own_account.clone()),
+        }
     }
 
     fn stats(&self) -> CallStats {

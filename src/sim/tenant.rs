@@ -1,6 +1,6 @@
 //! What the operator of the simulated tenant wrote, with the contract's defaults and without a file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use jiff::SignedDuration;
@@ -118,17 +118,7 @@ fn group_name(group: &GroupRow) -> Result<String, String> {
 
 /// The limits that a tenant has who writes none.
 pub(crate) fn limits() -> Limits {
-    let table = GuardTable::default();
-    Limits {
-        removals_per_day: table.removals_per_day,
-        group_removals: table.group_removals,
-        source_shrink: table.source_shrink,
-        attribute_loss: table.attribute_loss,
-        rekey: table.rekey,
-        settings_change: table.settings_change,
-        creates_per_day: table.creates_per_day,
-        ask_before: BTreeSet::new(),
-    }
+    Limits::from(&GuardTable::default())
 }
 
 fn mapping(rules: &[(&str, &str)]) -> Mapping {

@@ -83,10 +83,10 @@ pub struct Decision {
     pub noted: bool,
 }
 
-/// What waits for a decision; `None` if nothing does.
+/// What waits for a decision; `None` if nothing does, or if the file makes no sense: the next run writes it anew.
 ///
 /// # Errors
-/// When it is there and can't be read.
+/// When the disk says no.
 pub fn read_held(folder: &Path) -> Result<Option<HeldPlan>, StoreError> {
     read(&held_path(folder))
 }
@@ -133,11 +133,15 @@ pub(super) fn use_up(folder: &Path, plan: &str) -> Result<(), StoreError> {
     gone.map_err(|source| StoreError::io("remove", &path, source))
 }
 
-/// Takes away decisions about plans that are no longer there to be decided on.
-pub(super) fn forget_others(folder: &Path, plan: Option<&str>) -> Result<(), StoreError> {
+/// Takes away decisions about plans that are no longer there to be decided on. One made after `since` was made while a run was
+/// under way that could not know it: it is left for the next.
+pub(super) fn forget_others(folder: &Path, plan: Option<&str>, since: Timestamp) -> Result<(), StoreError> {
     let keep = plan.map(|plan| decision_path(folder, plan));
     for path in all(folder)?.into_iter().filter(|path| keep.as_ref() != Some(path)) {
-        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+        let found: Option<Decision> = read(&path)?;
+        if found.is_none_or(|decision| decision.at <= since) {
+            disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))?;
+        }
     }
     Ok(())
 }
@@ -171,10 +175,13 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
     match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StoreError::io("read", path, source)),
-        // Half a file can't be: it was not made by us, and so decides nothing.
+        // Ours are written whole or not at all. Another one says nothing, and must not keep a tenant from running.
         Ok(bytes) => match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(StoreError::io("read", path, error.into())),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "not a file of ours; it decides nothing");
+                Ok(None)
+            }
         },
     }
 }
@@ -225,11 +232,34 @@ mod tests {
         let during: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
         decide(dir.path(), &approval("abc")).unwrap();
         decide(dir.path(), &approval("def")).unwrap();
-        forget_others(dir.path(), Some("def")).unwrap();
+        forget_others(dir.path(), Some("def"), during).unwrap();
         assert_eq!(decision(dir.path(), "abc", during).unwrap(), None);
         assert!(decision(dir.path(), "def", during).unwrap().is_some());
-        forget_others(dir.path(), None).unwrap();
+        forget_others(dir.path(), None, during).unwrap();
         assert_eq!(decision(dir.path(), "def", during).unwrap(), None);
+    }
+
+    #[test]
+    fn a_word_given_while_a_run_was_under_way_is_left_for_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let before: Timestamp = "2025-12-31T23:59:00Z".parse().unwrap();
+        decide(dir.path(), &approval("abc")).unwrap();
+        forget_others(dir.path(), None, before).unwrap();
+        assert_eq!(decision(dir.path(), "abc", before).unwrap(), Some(approval("abc")));
+    }
+
+    #[test]
+    fn i7_a_file_that_makes_no_sense_decides_nothing_and_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let during: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        decide(dir.path(), &approval("abc")).unwrap();
+        std::fs::write(decision_path(dir.path(), "abc"), "{").unwrap();
+        std::fs::write(held_path(dir.path()), "").unwrap();
+        assert_eq!(decision(dir.path(), "abc", during).unwrap(), None);
+        assert!(!is_approval_waiting(dir.path(), during).unwrap());
+        assert_eq!(read_held(dir.path()).unwrap(), None);
+        forget_others(dir.path(), None, during).unwrap();
+        assert!(all(dir.path()).unwrap().is_empty());
     }
 
     #[test]

@@ -105,11 +105,12 @@ pub trait State: View + Ledger {
     /// When it could not be written. The state is whole without it.
     fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError>;
 
-    /// Shows what waits for a decision, or that nothing does. Decisions about anything else are forgotten.
+    /// Shows what waits for a decision, or that nothing does. Decisions about anything else are forgotten, if they were made
+    /// before the run started.
     ///
     /// # Errors
     /// When it could not be written.
-    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError>;
+    fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError>;
 
     /// What was found and mended since the last call.
     fn take_notices(&self) -> Vec<Notice>;

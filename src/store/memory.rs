@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::decisions::{Decision, HeldPlan, Verdict};
 use super::error::{Notice, StoreError};
@@ -191,12 +192,11 @@ impl State for MemoryStore {
         Ok(inner.index.is_some())
     }
 
-    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+    fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
         let mut inner = self.inner();
         let plan = held.map(|held| &held.plan);
-        if inner.decision.as_ref().map(|decision| &decision.plan) != plan {
-            inner.decision = None;
-        }
+        let of_now = |decision: &Decision| Some(&decision.plan) == plan || decision.at > started;
+        inner.decision = inner.decision.take().filter(of_now);
         inner.held = held.cloned();
         Ok(())
     }

@@ -240,9 +240,9 @@ impl State for Store {
         Ok(true)
     }
 
-    fn write_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+    fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
         decisions::write_held(&self.folder, held)?;
-        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()))
+        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()), started)
     }
 
     fn take_notices(&self) -> Vec<Notice> {

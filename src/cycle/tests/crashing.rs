@@ -124,3 +124,15 @@ async fn i1_i3_under_transient_faults_everything_arrives_and_nobody_is_doubled()
         world.assert_quiet().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn i2_what_was_taken_before_a_crash_counts_against_the_budget() {
+    let world = synced(crowd(3).with_group("team", &["u00", "u01"])).await;
+    world.app.fail("delete_group", "team", 1, Fault::crash().but_done());
+    world.edit(|dir| drop(dir.groups.remove("team")));
+    let killed = tokio::time::timeout(std::time::Duration::from_secs(3600), world.sync()).await;
+    assert!(killed.is_err(), "the process ended during the call");
+    world.sync().await;
+    assert_eq!(world.spent_budget().len(), 2);
+    world.assert_quiet().await;
+}

@@ -377,3 +377,40 @@ async fn i9_a_deletion_for_ever_waits_for_somebody_and_access_ends_before() {
     assert_eq!(world.app.writes(), ["delete_user u00@x.test"]);
     world.assert_quiet().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn i2_whose_token_it_is_is_asked_again_where_nobody_answered() {
+    let world = World::new(crowd(5));
+    let account = world.app.has_user("u03@x.test", true);
+    world.app.behave(|app| {
+        app.own_account = Some(AppId::new(account));
+        app.own_account_times_out = true;
+    });
+    world.sync().await;
+    world.app.behave(|app| app.own_account_times_out = false);
+    world.edit(|dir| {
+        dir.add_user("new");
+        dir.join("all", "new");
+    });
+    world.sync().await;
+    suspend(&world, 3..4);
+    assert_eq!(holds(&world.sync().await), ["own_account"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i7_no_record_grows_with_a_group_and_everybody_in_it_is_counted() {
+    let world = World::new(crowd(1000).with_group("other", &["u00"]));
+    world.edit(|dir| dir.users.values_mut().for_each(|user| user.direct = true));
+    world.sync().await;
+    world.reconfigure_limits(|limits| limits.removals_per_day = crate::config::forms::Limit::NONE);
+    let before = world.store.records().len();
+    world.edit(|dir| drop(dir.groups.remove("all")));
+    world.sync().await;
+    assert!(world.app.members("all").is_none());
+    assert_eq!(world.spent_budget().len(), 1000);
+    for record in world.store.records().iter().skip(before) {
+        let is_noted = matches!(record.event, crate::store::Event::Noted { .. });
+        let length = serde_json::to_string(record).unwrap().len();
+        assert!(is_noted || length < 1000, "{length} bytes");
+    }
+}
