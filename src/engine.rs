@@ -194,6 +194,7 @@ impl Engine {
             ledger,
             scope: Scope {
                 groups: tenant.groups.as_deref(),
+                narrows: tenant.file.source.binds_application(),
                 all_users: tenant.file.scope.all_users,
                 nested: tenant.file.scope.nested,
                 filter: tenant.filter.is_some().then_some(&accepts),

@@ -51,6 +51,14 @@ pub struct SourceTables {
     pub ldap: Option<LdapTable>,
 }
 
+impl SourceTables {
+    /// Whether the directory itself says which groups belong to the app, so that `scope.groups` narrows that instead of
+    /// standing for it.
+    pub fn binds_application(&self) -> bool {
+        false
+    }
+}
+
 /// `[source.file]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,54 +9,9 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub use crate::model::GroupMatch;
 use crate::model::{Bits, fold};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
-
-/// One entry of `scope.groups`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupMatch {
-    /// By immutable id.
-    Id(String),
-    /// By name, without case; `*` stands for any text, `?` for one character.
-    Name(String),
-}
-
-impl GroupMatch {
-    fn accepts(&self, group: &GroupRow) -> bool {
-        match self {
-            Self::Id(id) => group.id.as_str() == id,
-            Self::Name(pattern) => glob(&fold(pattern), &fold(&group.name)),
-        }
-    }
-}
-
-/// Whether a text fits a pattern of literal characters, `*` and `?`. Linear in memory, no backtracking explosion.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t, mut star, mut mark) = (0, 0, None, 0);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some(p);
-                mark = t;
-                p += 1;
-            }
-            Some(c) if *c == '?' || Some(c) == text.get(t) => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some(at) => {
-                    p = at + 1;
-                    mark += 1;
-                    t = mark;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|c| *c == '*')
-}
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
 pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + 'a;
@@ -68,6 +23,8 @@ pub type GroupNamer<'a> = dyn Fn(&GroupRow) -> Result<String, String> + 'a;
 pub struct Scope<'a> {
     /// The groups in scope; `None` for all that the directory assigns.
     pub groups: Option<&'a [GroupMatch]>,
+    /// Whether `groups` narrows what the directory assigns; otherwise it stands instead of it.
+    pub narrows: bool,
     /// Whether everybody whom the filter accepts belongs.
     pub all_users: bool,
     /// Whether members of inner groups count.
@@ -171,7 +128,9 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
 
 fn is_in_scope(group: &GroupRow, scope: &Scope<'_>) -> bool {
     match scope.groups {
-        Some(patterns) => patterns.iter().any(|pattern| pattern.accepts(group)),
+        Some(patterns) => {
+            GroupMatch::any(patterns, group.id.as_str(), &group.name) && (group.assigned || !scope.narrows)
+        }
         None => group.assigned,
     }
 }

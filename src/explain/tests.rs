@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::cycle::Witness;
-use crate::desired::GroupMatch;
+use crate::model::GroupMatch;
 use crate::model::fold;
 use crate::sim::{Directory, Fault, World, command};
 

@@ -132,12 +132,14 @@ pub struct Request {
     pub query: Vec<(&'static str, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+    /// The body's `Content-Type`, where it is not the client's.
+    pub content_type: Option<&'static str>,
 }
 
 impl Request {
     /// A request without query and body.
     pub fn new(method: Method, segments: Vec<String>) -> Self {
-        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None }
+        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None, content_type: None }
     }
 }
 
@@ -154,10 +156,19 @@ pub struct Reply {
     pub location_host: Option<String>,
     /// How long the other side asks to be left alone: `Retry-After`, or a quota that is used up.
     pub retry_after: Option<Duration>,
+    /// All headers; see [`Reply::header`].
+    pub headers: HeaderMap,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
     /// Why the body is not whole.
     pub fault: Option<BodyFault>,
+}
+
+impl Reply {
+    /// A header by its name, whatever the case; `None` where it is missing or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 /// A client for one origin and path prefix.
@@ -207,6 +218,25 @@ impl Client {
         })
     }
 
+    /// The same client, connections and limits included, with another token: tokens that are renewed.
+    ///
+    /// # Errors
+    /// When the token can't be a header.
+    pub fn with_auth(&self, auth: &Auth) -> Result<Self, SetupError> {
+        let mut headers = self.headers.clone();
+        headers.insert(header_name(&auth.header)?, auth_value(auth)?);
+        Ok(Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            base_text: self.base_text.clone(),
+            host: self.host.clone(),
+            headers,
+            content_type: self.content_type.clone(),
+            max_body: self.max_body,
+            token: Some(auth.token.clone()),
+        })
+    }
+
     /// The host, with its port if it is not the usual one: for messages.
     pub fn host(&self) -> &str {
         &self.host
@@ -250,7 +280,8 @@ impl Client {
         }
         let mut builder = self.http.request(request.method.native(), url).headers(self.headers.clone());
         if let Some(body) = request.body {
-            builder = builder.header(header::CONTENT_TYPE, self.content_type.clone()).body(body);
+            let content_type = request.content_type.map_or_else(|| self.content_type.clone(), HeaderValue::from_static);
+            builder = builder.header(header::CONTENT_TYPE, content_type).body(body);
         }
         let response = builder.send().await.map_err(|error| send_error(error, &self.host))?;
         Ok(self.read(response).await)
@@ -284,6 +315,7 @@ impl Client {
             location_host: location.as_deref().and_then(|location| self.host_of(location)),
             location,
             retry_after: wish(response.headers(), SystemClock.now()),
+            headers: response.headers().clone(),
             body: Vec::new(),
             fault: None,
         };

@@ -10,6 +10,7 @@ mod error;
 pub mod pace;
 pub mod retry;
 mod secret;
+pub(crate) mod words;
 
 pub use client::{Auth, Client, ClientSettings, Method, Reply, Request};
 pub use date::http_date;

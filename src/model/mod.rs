@@ -4,15 +4,19 @@
 
 mod attributes;
 mod bits;
+mod finding;
 mod ids;
 mod operation;
 mod path;
+mod pattern;
 
 pub use attributes::{Attributes, fold};
 pub use bits::Bits;
+pub use finding::{Finding, Verdict};
 pub use ids::{AppId, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use operation::{Change, Lane, Op};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
+pub use pattern::GroupMatch;
 
 use serde::{Deserialize, Serialize};
 

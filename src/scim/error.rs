@@ -5,10 +5,9 @@ use serde_json::Value;
 
 use super::json::{self, Object};
 use super::{CallError, Class};
+pub(super) use crate::http::words::clean;
+use crate::http::words::{html, is_html};
 use crate::http::{BodyFault, Method, Reply, SendError};
-
-/// The longest message kept, in characters.
-const LONGEST: usize = 300;
 
 /// Which request an answer belongs to, as far as errors need to know.
 #[derive(Debug, Clone, Copy)]
@@ -201,53 +200,6 @@ fn words(value: &Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn is_html(reply: &Reply) -> bool {
-    let named = reply.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
-    named || reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
-}
-
-/// What an HTML page is about: its title.
-fn html(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let lower = text.to_ascii_lowercase();
-    let title = lower.find("<title").and_then(|at| {
-        let begin = at + lower.get(at..)?.find('>')? + 1;
-        let end = begin + lower.get(begin..)?.find("</")?;
-        text.get(begin..end)
-    });
-    match title.map(str::trim).filter(|title| !title.is_empty()) {
-        Some(title) => format!("the answer is an HTML page titled {title:?}"),
-        None => "the answer is an HTML page".to_owned(),
-    }
-}
-
-/// One line without control, formatting and direction characters, of a length that a person reads.
-pub(super) fn clean(text: &str) -> String {
-    let mut line = String::new();
-    let mut length = 0;
-    for c in text.chars() {
-        let c = if c.is_whitespace() { ' ' } else { c };
-        if c.is_control() || is_invisible(c) || (c == ' ' && (line.is_empty() || line.ends_with(' '))) {
-            continue;
-        }
-        if length == LONGEST {
-            line.push('…');
-            return line;
-        }
-        line.push(c);
-        length += 1;
-    }
-    line.truncate(line.trim_end().len());
-    line
-}
-
-/// Characters that change how their neighbours are shown (Unicode bidi controls, joiners, tags).
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The usual reason for a status that came without words.

@@ -10,9 +10,10 @@ use crate::config::profile::Profile;
 use crate::config::tenant::{
     AdoptGroups, Adopted, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push,
 };
-use crate::desired::{GroupMatch, Scope};
+use crate::desired::Scope;
 use crate::guard::Limits;
 use crate::mapping::{KnownAttributes, Mapping};
+use crate::model::GroupMatch;
 use crate::plan::{Protected, Rules};
 use crate::source::GroupRow;
 use crate::store::SettingsMark;
@@ -105,7 +106,14 @@ impl Tenant {
 
     pub(super) fn scope(&self) -> Scope<'_> {
         let filter = self.filter.as_ref().map(|filter| filter as &crate::desired::PersonFilter<'_>);
-        Scope { groups: self.groups.as_deref(), all_users: false, nested: self.nested, filter, group_name: &group_name }
+        Scope {
+            groups: self.groups.as_deref(),
+            narrows: false,
+            all_users: false,
+            nested: self.nested,
+            filter,
+            group_name: &group_name,
+        }
     }
 }
 

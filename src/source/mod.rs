@@ -15,14 +15,18 @@ mod ids;
 pub mod ldap;
 mod reading;
 mod snapshot;
+#[allow(dead_code, reason = "the directories that stand on it follow")]
+pub(crate) mod web;
+pub mod write;
 
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
 pub use snapshot::{GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub use crate::model::Counts;
-use crate::model::SourceId;
+use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
 
 /// What a directory says when asked about one id.
@@ -62,6 +66,45 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::ask_users`].
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
+
+    /// What the directory's change feed tells since then: a reason to read earlier, never a truth to act on.
+    ///
+    /// # Errors
+    /// When the feed can't be read; the next reading comes on its schedule all the same.
+    async fn hint(&self, since: Timestamp) -> Result<Hint, SourceError> {
+        let _not_offered = since;
+        Ok(Hint::NotOffered)
+    }
+
+    /// Looks at the connection for `rosterd doctor`: credential, rights, application, address. Writes nothing. What fails is
+    /// a finding, never an error.
+    async fn examine(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// The way to make new people, where the directory can be written.
+    fn new_people(&self) -> Option<&dyn write::NewPeople> {
+        None
+    }
+}
+
+/// What a change feed tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// There is no feed, or it is switched off.
+    NotOffered,
+    /// Nothing of interest happened until `seen`, up to where the feed was read.
+    Quiet {
+        /// Ask from here on next time.
+        seen: Timestamp,
+    },
+    /// People, groups or bindings changed.
+    Changed {
+        /// Ask from here on next time.
+        seen: Timestamp,
+        /// How many events of interest.
+        events: u64,
+    },
 }
 
 /// Reads a directory and proves the reading complete.

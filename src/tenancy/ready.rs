@@ -10,8 +10,8 @@ use crate::config::document::{Document, SourceText};
 use crate::config::profile::Profile;
 use crate::config::tenant::{FileTable, GroupPattern, LdapTable, SecretRef, TenantFile};
 use crate::config::{forms, load, profiles, words};
-use crate::desired::GroupMatch;
 use crate::mapping::{Filter, GroupName, Mapping};
+use crate::model::GroupMatch;
 use crate::model::TenantName;
 
 /// A tenant that can't be invalid. Only this room makes one, so whoever holds one need not check anything again.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::config::diagnostic::render;
 use crate::config::document::SourceText;
-use crate::desired::GroupMatch;
+use crate::model::GroupMatch;
 
 /// A configuration in a folder that is gone when this is dropped.
 struct Site {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::clock::Clock as _;
-use crate::desired::GroupMatch;
+use crate::model::GroupMatch;
 
 const PEOPLE: usize = 40;
 /// 10 % of them may lose access in 24 hours.

@@ -9,7 +9,7 @@ use super::naive::{Account, App, Group, Reading, Rules};
 use super::rules_table::without_limits;
 use super::*;
 use crate::config::tenant::{Fate, GroupFate};
-use crate::desired::GroupMatch;
+use crate::model::GroupMatch;
 
 const PEOPLE: [&str; 4] = ["ann", "bo", "cy", "di"];
 const GROUPS: [&str; 3] = ["g1", "g2", "g3"];

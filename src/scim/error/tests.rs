@@ -9,6 +9,7 @@ fn reply(status: u16, content_type: &str, body: impl ToString) -> Reply {
         location: None,
         location_host: None,
         retry_after: None,
+        headers: Default::default(),
         body: body.to_string().into_bytes(),
         fault: None,
     }

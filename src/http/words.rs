@@ -1,0 +1,54 @@
+//! What the other side wrote, made fit for one line of a log or a terminal. In: answers. Out: short plain text.
+
+use super::Reply;
+
+/// The longest message kept, in characters.
+const LONGEST: usize = 300;
+
+/// Whether an answer is a page for people: a proxy, a sign-in, a wrong address.
+pub(crate) fn is_html(reply: &Reply) -> bool {
+    let named = reply.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    named || reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// What an HTML page is about: its title.
+pub(crate) fn html(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|at| {
+        let begin = at + lower.get(at..)?.find('>')? + 1;
+        let end = begin + lower.get(begin..)?.find("</")?;
+        text.get(begin..end)
+    });
+    match title.map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => format!("the answer is an HTML page titled {title:?}"),
+        None => "the answer is an HTML page".to_owned(),
+    }
+}
+
+/// One line without control, formatting and direction characters, of a length that a person reads.
+pub(crate) fn clean(text: &str) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let c = if c.is_whitespace() { ' ' } else { c };
+        if c.is_control() || is_invisible(c) || (c == ' ' && (line.is_empty() || line.ends_with(' '))) {
+            continue;
+        }
+        if length == LONGEST {
+            line.push('…');
+            return line;
+        }
+        line.push(c);
+        length += 1;
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Characters that change how their neighbours are shown (Unicode bidi controls, joiners, tags).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}

@@ -1,0 +1,46 @@
+//! What `doctor` found at one spot. In: what an edge saw. Out: a line for a person, a row for a script.
+
+use serde::{Deserialize, Serialize};
+
+/// How a spot looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and somebody should know.
+    Warning,
+    /// A sync would fail, or do less than it should.
+    Wrong,
+}
+
+/// One spot that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at, in a word or two: `api key`, `application`, `discovery`.
+    pub check: String,
+    /// How it looks.
+    pub verdict: Verdict,
+    /// What was seen. Never a secret, never a person's name.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { check: check.into(), verdict: Verdict::Ok, detail: detail.into(), remedy: None }
+    }
+
+    /// It works, and somebody should know.
+    pub fn warning(check: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check: check.into(), verdict: Verdict::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A sync would fail, or do less than it should.
+    pub fn wrong(check: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check: check.into(), verdict: Verdict::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+}

@@ -1,0 +1,188 @@
+//! How a directory knows us. In: a key for ever, or credentials that are granted a token for a time (OAuth 2.0 client
+//! credentials, RFC 6749 §4.4). Out: a client that carries what is good now.
+//!
+//! A granted token is kept in memory only, used by all calls until shortly before it ends, and fetched by one caller while
+//! the others wait for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::refusal;
+use crate::http::retry::Backoff;
+use crate::http::words::clean;
+use crate::http::{Auth, Client, ClientSettings, Method, Request, Secret, SetupError};
+use crate::source::SourceError;
+
+/// A token is renewed this long before it ends.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// What a token lasts when its giver does not say (RFC 6749 §5.1 only recommends `expires_in`).
+const USUAL_LIFE: u64 = 3600;
+
+/// How often a token is asked for in a row.
+const TRIES: u32 = 3;
+
+/// How the directory knows us.
+pub(crate) enum Login {
+    /// One header, as long as the key lives.
+    Fixed(Auth),
+    /// A token for a time, asked for with credentials.
+    Granted(Box<Grant>),
+}
+
+/// How a token is asked for.
+pub(crate) struct Grant {
+    /// The place that grants, with the credentials in its header. Its base URL is the token's own address.
+    pub(crate) endpoint: ClientSettings,
+    /// The path below that base URL.
+    pub(crate) segments: Vec<String>,
+    /// What is asked.
+    pub(crate) body: Vec<u8>,
+    /// And in which form.
+    pub(crate) content_type: &'static str,
+    /// The header that carries the token, with `{token}` for the token.
+    pub(crate) header: &'static str,
+    /// Its value.
+    pub(crate) template: &'static str,
+    /// What a server error of the token endpoint may mean, beside an outage.
+    pub(crate) on_server_error: &'static str,
+}
+
+struct Granting {
+    grant: Box<Grant>,
+    endpoint: Client,
+}
+
+struct Held {
+    client: Arc<Client>,
+    until: Instant,
+}
+
+/// Keeps what is good now.
+pub(super) struct Holder {
+    product: &'static str,
+    backoff: Backoff,
+    bare: Arc<Client>,
+    granting: Option<Granting>,
+    held: tokio::sync::Mutex<Option<Held>>,
+    /// The client in use, for taking its token out of texts.
+    latest: Mutex<Option<Arc<Client>>>,
+}
+
+impl Holder {
+    pub(super) fn new(
+        product: &'static str,
+        backoff: Backoff,
+        client: &ClientSettings,
+        login: Login,
+    ) -> Result<Self, SetupError> {
+        let (auth, granting) = match login {
+            Login::Fixed(auth) => (Some(auth), None),
+            Login::Granted(grant) => {
+                let endpoint = Client::new(&grant.endpoint)?;
+                (None, Some(Granting { grant, endpoint }))
+            }
+        };
+        let bare = Arc::new(Client::new(&ClientSettings { auth, ..client.clone() })?);
+        Ok(Self { product, backoff, bare, granting, held: tokio::sync::Mutex::new(None), latest: Mutex::default() })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.bare.host()
+    }
+
+    /// The client that carries a good token.
+    pub(super) async fn client(&self) -> Result<Arc<Client>, SourceError> {
+        let Some(granting) = &self.granting else { return Ok(Arc::clone(&self.bare)) };
+        // Held while a token is fetched: the others wait for that one instead of asking for their own.
+        let mut held = self.held.lock().await;
+        if let Some(good) = held.as_ref().filter(|held| Instant::now() < held.until) {
+            return Ok(Arc::clone(&good.client));
+        }
+        let (auth, life) = self.fetch(granting).await?;
+        let client = self.bare.with_auth(&auth).map_err(|error| SourceError::Malformed(error.to_string()))?;
+        let client = Arc::new(client);
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&client));
+        *held = Some(Held { client: Arc::clone(&client), until: Instant::now() + life });
+        Ok(client)
+    }
+
+    /// Throws the token away that was refused. False where there is none to renew.
+    pub(super) async fn forget(&self) -> bool {
+        self.granting.is_some() && self.held.lock().await.take().is_some()
+    }
+
+    pub(super) fn redact(&self, text: String) -> String {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = self.bare.redact(text);
+        latest.map_or(text.clone(), |client| client.redact(text))
+    }
+
+    async fn fetch(&self, granting: &Granting) -> Result<(Auth, Duration), SourceError> {
+        let grant = &granting.grant;
+        let at = granting.endpoint.host();
+        let mut tried = 1;
+        loop {
+            let request = Request {
+                body: Some(grant.body.clone()),
+                content_type: Some(grant.content_type),
+                ..Request::new(Method::Post, grant.segments.clone())
+            };
+            let (why, status, asked) = match granting.endpoint.send(request).await {
+                Ok(reply) if (200..300).contains(&reply.status) && reply.fault.is_none() => {
+                    return token(grant, &reply.body).map_err(|why| {
+                        SourceError::Malformed(format!("the token of {} from {at}: {why}", self.product))
+                    });
+                }
+                Ok(reply) => (granting.endpoint.redact(refusal(&reply)), Some(reply.status), reply.retry_after),
+                Err(error) => (error.to_string(), None, None),
+            };
+            let text = format!("a token from {at}: {why}");
+            match status {
+                Some(400 | 401 | 403) => return Err(SourceError::Refused(text)),
+                Some(300..=499) if status != Some(429) => {
+                    return Err(SourceError::Settings(format!("{text}; is the address right?")));
+                }
+                _ if tried < TRIES => {
+                    // One caller asks for all, so there is nobody to keep out of step with: no jitter.
+                    let pause = asked.unwrap_or(self.backoff.base * tried).max(self.backoff.base);
+                    tokio::time::sleep(pause.min(self.backoff.cap)).await;
+                    tried += 1;
+                }
+                Some(429) => return Err(SourceError::Throttled(text)),
+                Some(500..) if !grant.on_server_error.is_empty() => {
+                    return Err(SourceError::Refused(format!(
+                        "{text} (tried {tried} times); {}",
+                        grant.on_server_error
+                    )));
+                }
+                _ => return Err(SourceError::Unreachable(format!("{text} (tried {tried} times)"))),
+            }
+        }
+    }
+}
+
+/// What a token endpoint answers; some wrap it in a list called `data`.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+    data: Option<Vec<Granted>>,
+}
+
+fn token(grant: &Grant, body: &[u8]) -> Result<(Auth, Duration), String> {
+    let mut granted: Granted = serde_json::from_slice(body)
+        .map_err(|error| format!("the answer is no token: {}", clean(&error.to_string())))?;
+    if granted.access_token.is_none()
+        && let Some(inner) = granted.data.take().and_then(|data| data.into_iter().next())
+    {
+        granted = inner;
+    }
+    let text = granted.access_token.ok_or("the answer has no access_token")?;
+    let token = Secret::new(text).map_err(|why| why.to_string())?;
+    let life = Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFE)).saturating_sub(EARLY);
+    Ok((Auth { header: grant.header.to_owned(), template: grant.template.to_owned(), token }, life))
+}
