@@ -105,14 +105,17 @@ impl Worker<'_> {
         let mut unanswered = false;
         let mut attempt = 1;
         loop {
-            let error = match call().await {
+            let error = match self.in_turn(&mut call).await {
                 Ok(reply) => {
                     self.watch(false, repeat.breaker_failures);
                     told.done(attempt);
                     return Ended::Well(reply);
                 }
                 // A refusal says nothing of an earlier try that was never answered.
-                Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
+                Err(error) => {
+                    let maybe_done = error.maybe_done || unanswered || (error.class == Class::Closed && may_be_made);
+                    CallError { maybe_done, ..error }
+                }
             };
             unanswered = error.maybe_done && kind != Kind::Create;
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
@@ -149,6 +152,19 @@ impl Worker<'_> {
             }
             may_be_made |= kind == Kind::Create && error.maybe_done;
             attempt += 1;
+        }
+    }
+
+    /// One try, when there is a place for it and if the run still goes on then.
+    async fn in_turn<F>(&self, call: &mut impl FnMut() -> F) -> Result<Reply, CallError>
+    where
+        F: Future<Output = Result<Reply, CallError>>,
+    {
+        // Never closed, so there is always a place.
+        let _place = self.places.acquire().await;
+        match self.is_stopped() {
+            true => Err(CallError::closed()),
+            false => call().await,
         }
     }
 
@@ -266,7 +282,10 @@ impl Worker<'_> {
         target: &Target,
         error: &CallError,
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
-        let mut reason = error.to_string();
+        let mut reason = match error.class {
+            Class::Closed => "not tried: the run was stopped".to_owned(),
+            _ => error.to_string(),
+        };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
             && let Some(app_id) = &target.app_id

@@ -53,6 +53,10 @@ impl Worker<'_> {
                 Ok(Err(error)) => error,
                 Err(error) => return self.broke(error),
             };
+            if error.class == Class::Closed {
+                unfinished.stopped = true;
+                break;
+            }
             if error.class == Class::NotFound && self.is_gone(&operation.object, &app_id).await {
                 let note =
                     self.run.state.noted(&self.run.id, "gone from the app", vec![self.unlinked(&operation.object)]);

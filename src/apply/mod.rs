@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -32,6 +33,10 @@ use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::store::{Effect, FailureNote, Mark, State, StoreError};
+
+/// Operations that are begun for each call that may be under way: while one waits for its answer, the next one's intent
+/// reaches the disk.
+const BEGUN_PER_CALL: usize = 2;
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +135,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
         halt: run.stop.child_token(),
+        places: Semaphore::new(run.in_flight.max(1)),
         server_failures: AtomicU32::new(0),
         broken: Mutex::new(None),
     };
@@ -196,6 +202,8 @@ struct Worker<'a> {
     stopped: Mutex<Option<Stop>>,
     /// Set with `stopped` or `broken`: nobody sleeps on after the end.
     halt: CancellationToken,
+    /// The calls under way. More operations than that are begun, so that the next intent is on the disk when a call ends.
+    places: Semaphore,
     /// Server errors in a row, over all objects.
     server_failures: AtomicU32,
     /// The first failure of the state itself.
@@ -236,7 +244,7 @@ impl Worker<'_> {
                 }
                 ended
             })
-            .buffer_unordered(self.run.in_flight.max(1));
+            .buffer_unordered(self.run.in_flight.max(1).saturating_mul(BEGUN_PER_CALL));
         while let Some(ended) = under_way.next().await {
             for (at, result) in ended {
                 if let Some(slot) = results.get_mut(at) {
@@ -336,7 +344,13 @@ impl Worker<'_> {
 
     fn stop(&self, why: Stop) {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.halt();
+    }
+
+    /// Nobody sleeps on, and no call that waits for the rate limit goes out any more.
+    fn halt(&self) {
         self.halt.cancel();
+        self.run.app.close();
     }
 
     /// Whether a failed call says something about its object: not when the run as a whole ended.
@@ -358,7 +372,7 @@ impl Worker<'_> {
     fn broke(&self, error: StoreError) -> OpResult {
         let text = error.to_string();
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.halt.cancel();
+        self.halt();
         OpResult::Failed(text)
     }
 

@@ -5,8 +5,8 @@
 
 use crate::model::AppId;
 use crate::plan::Operation;
-use crate::scim::CallError;
 use crate::scim::policy::Step;
+use crate::scim::{CallError, Class};
 
 /// Which call of which operation.
 #[derive(Clone, Copy)]
@@ -28,6 +28,7 @@ impl Told<'_> {
         let (op, object, app_id) = (operation.op().name(), &operation.object, app_id.map(AppId::as_str));
         let (reason, status) = (error.class, error.status);
         match next {
+            _ if reason == Class::Closed => tracing::debug!(op, %object, app_id, "call not sent"),
             Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly | Step::Halve => {
                 tracing::debug!(op, %object, app_id, status, ?reason, attempt, ?next, "call failed");
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use super::discovery::Capabilities;
 use super::error::{Asked, clean};
@@ -15,7 +16,7 @@ use super::policy::{self, Kind, Step};
 use super::resource::Wire;
 use super::{CallError, CallStats};
 use crate::config::profile::{Profile, RateSetting};
-use crate::http::pace::{BucketSpec, Pacer};
+use crate::http::pace::{BucketSpec, Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
 use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError};
 
@@ -60,6 +61,8 @@ pub struct App {
     dice: Mutex<Dice>,
     throttled_in_a_row: AtomicU32,
     calls: Calls,
+    /// Set when no write may leave any more.
+    pub(super) closed: CancellationToken,
 }
 
 /// What the app was seen to do, against its own word or the profile's.
@@ -184,6 +187,7 @@ impl App {
             dice: Mutex::new(Dice::new(seed)),
             throttled_in_a_row: AtomicU32::new(0),
             calls: Calls::default(),
+            closed: CancellationToken::new(),
         })
     }
 
@@ -247,7 +251,7 @@ impl App {
             ..Request::new(call.method, segments)
         };
 
-        let permit = self.pacer.acquire(call.method.as_str(), root).await;
+        let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
         self.calls.count(call.method);
         let sent = self.http.send(request).await;
         drop(permit);
@@ -262,6 +266,20 @@ impl App {
         let status = result.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
         tracing::debug!(method = call.method.as_str(), path, status, "call");
         result.map_err(|error| CallError { message: self.http.redact(error.message), ..error })
+    }
+
+    /// Waits until a call may go; `None` for a write that may not go any more.
+    async fn turn(&self, method: Method, root: &str) -> Option<Permit> {
+        let turn = self.pacer.acquire(method.as_str(), root);
+        if method == Method::Get {
+            return Some(turn.await);
+        }
+        // Looked at first and once more after the wait, so that no write leaves after `close`.
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => None,
+            permit = turn => (!self.closed.is_cancelled()).then_some(permit),
+        }
     }
 
     fn endpoint_path(&self, endpoint: Endpoint) -> &str {

@@ -47,6 +47,11 @@ impl Asked<'_> {
         }
     }
 
+    /// It was not sent: the run ended before its turn came.
+    pub(super) fn closed(self) -> CallError {
+        CallError { method: self.method.as_str(), path: self.path.to_owned(), ..CallError::closed() }
+    }
+
     /// A success whose body is not what SCIM says. A write has probably been carried out.
     pub(super) fn not_scim(self, status: u16, what: &str) -> CallError {
         let message = format!("{status}, but {}", clean(what));

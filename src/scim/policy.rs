@@ -63,6 +63,7 @@ pub fn next_step(class: Class, kind: Kind) -> Step {
         Class::NotScim => [GiveUp, LookUpFirst, GiveUp, GiveUp],
         Class::Unreachable => [WaitAndRepeat, WaitAndRepeat, WaitAndRepeat, WaitAndRepeat],
         Class::Unknown => [WaitAndRepeat, LookUpOnly, WaitAndRepeat, WaitAndRepeat],
+        Class::Closed => [GiveUp, GiveUp, GiveUp, GiveUp],
     };
     match kind {
         Kind::Read => row[0],
@@ -76,7 +77,7 @@ pub fn next_step(class: Class, kind: Kind) -> Step {
 mod tests {
     use super::*;
 
-    const CLASSES: [Class; 15] = [
+    const CLASSES: [Class; 16] = [
         Class::Unauthorized,
         Class::Forbidden,
         Class::NotFound,
@@ -92,6 +93,7 @@ mod tests {
         Class::NotScim,
         Class::Unreachable,
         Class::Unknown,
+        Class::Closed,
     ];
 
     #[test]

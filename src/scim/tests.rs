@@ -11,7 +11,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::*;
 use crate::config::profile::Profile;
 use crate::http::Secret;
-use crate::http::pace::Pacer;
+use crate::http::pace::{BucketSpec, Pacer};
 use crate::model::{AppId, Attributes, Path, SourceId};
 
 mod checks;
@@ -31,13 +31,18 @@ fn attributes(pairs: &[(&str, Value)]) -> Attributes {
 
 /// An app with pauses of milliseconds and no limit on its rate; `edit` sets knobs.
 fn app_at(base_url: String, edit: impl FnOnce(&mut Profile)) -> App {
+    app_paced(base_url, &[], edit)
+}
+
+/// As [`app_at`], with limits.
+fn app_paced(base_url: String, buckets: &[BucketSpec], edit: impl FnOnce(&mut Profile)) -> App {
     let mut profile = Profile::default();
     profile.pace.backoff_base_ms = 1;
     profile.pace.backoff_cap_ms = 2_000;
     profile.pace.attempts = 3;
     profile.transport.discovery = false;
     edit(&mut profile);
-    let pacer = Pacer::new(&[], profile.pace.in_flight);
+    let pacer = Pacer::new(buckets, profile.pace.in_flight);
     let settings = AppSettings {
         profile,
         base_url,

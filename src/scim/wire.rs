@@ -133,6 +133,8 @@ pub enum Class {
     Unreachable,
     /// The request went out and no answer came back: it may have been carried out.
     Unknown,
+    /// The run ended while the call waited for its turn: nothing was sent.
+    Closed,
 }
 
 /// A call that failed, with the evidence a person needs.
@@ -155,6 +157,22 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
     /// Whether the request may have been carried out although it failed (no answer, 5xx, cut connection).
     pub maybe_done: bool,
+}
+
+impl CallError {
+    /// A call that was not sent because the run ended first.
+    pub fn closed() -> Self {
+        Self {
+            class: Class::Closed,
+            status: None,
+            scim_type: None,
+            message: "not sent: the run ended before its turn came".to_owned(),
+            method: "",
+            path: String::new(),
+            retry_after: None,
+            maybe_done: false,
+        }
+    }
 }
 
 /// How many calls were made.
@@ -232,4 +250,8 @@ pub trait AppWrite: AppRead {
 
     /// How many members fit into one call.
     fn members_per_call(&self) -> usize;
+
+    /// Lets no further write out, for good: those that wait for their turn fail with [`Class::Closed`], at once. What is on
+    /// its way already is finished.
+    fn close(&self);
 }

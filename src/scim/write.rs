@@ -128,6 +128,10 @@ impl AppWrite for App {
     fn members_per_call(&self) -> usize {
         self.profile.groups.max_members_per_patch.max(1) as usize
     }
+
+    fn close(&self) {
+        self.closed.cancel();
+    }
 }
 
 impl App {

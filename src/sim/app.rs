@@ -671,4 +671,7 @@ impl AppWrite for SimApp {
     fn members_per_call(&self) -> usize {
         self.inner().manners.members_per_call
     }
+
+    /// Nobody waits here.
+    fn close(&self) {}
 }

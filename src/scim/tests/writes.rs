@@ -365,3 +365,24 @@ async fn many_calls_at_once_stay_within_the_limit() {
     assert!(started.elapsed() >= Duration::from_millis(200), "forty calls of 20 ms, four at a time");
     assert_eq!(busy.lock().unwrap().0, 40);
 }
+
+#[tokio::test]
+async fn no_write_that_waits_for_the_rate_goes_out_after_the_end_of_a_run() {
+    let server = always(ResponseTemplate::new(200)).await;
+    let hourly = BucketSpec { matches: String::new(), rate: "1/h".parse().unwrap(), burst: 1 };
+    let app = Arc::new(app_paced(format!("{}/scim/v2", server.uri()), &[hourly], |profile| profile.pace.in_flight = 4));
+    app.set_active(&AppId::from("7"), true).await.unwrap();
+    let waiting = (0..3).map(|_| {
+        let app = Arc::clone(&app);
+        tokio::spawn(async move { app.set_active(&AppId::from("7"), false).await })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    tokio::task::yield_now().await;
+    app.close();
+    for call in waiting {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.class, error.maybe_done), (Class::Closed, false));
+    }
+    assert_eq!(app.set_active(&AppId::from("7"), false).await.unwrap_err().class, Class::Closed);
+    assert_eq!(requests(&server).await.len(), 1);
+}
