@@ -70,6 +70,9 @@ impl Worker<'_> {
             (None, ObjectRef::Group(_)) => state.group(id).map_err(unreadable)?.map(|row| row.app_id),
         };
         let creates = matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
+        if matches!(operation.action, Action::CreateUser { .. }) && app_id.is_some() {
+            return Err("not tried: the old account is still linked".to_owned());
+        }
         if app_id.is_none() && !creates {
             return Err(format!("not tried: the {} has no account in the app yet", operation.object.kind()));
         }
@@ -182,6 +185,11 @@ impl Worker<'_> {
                 }
                 app.update_user(id, &set, clear).await.map(Reply::Echo)
             }
+            Action::ReplaceUser { relabel: false, .. } => Ok(Reply::Nothing),
+            Action::ReplaceUser { aside, relabel: true } => {
+                let label = [(Path::external_id(), aside.as_str().into())].into_iter().collect();
+                app.update_user(id, &label, &[]).await.map(|_| Reply::Nothing)
+            }
             Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
             Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
             Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| Reply::Nothing),
@@ -227,7 +235,7 @@ impl Worker<'_> {
 
     async fn find_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Option<AppUser>, CallError> {
         let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
-        let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone() };
+        let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone(), except: None };
         Ok(self.run.app.look_up_users(&[keys], &mapped).await?.into_iter().find_map(Match::one))
     }
 
@@ -320,10 +328,18 @@ impl Worker<'_> {
     /// What is known after a call that went well.
     fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
         let mut effects = self.effects_of(operation, target, reply);
+        if matches!(operation.action, Action::DeactivateUser) && self.is_replaced(operation.object.id()) {
+            effects.push(Effect::UserUnlinked { id: operation.object.id().clone() });
+        }
         if matches!(operation.action, Action::UpdateUser { .. }) {
             effects.extend(self.reduced(operation));
         }
         effects
+    }
+
+    /// Whether an account was put aside for another one: once it is off, nothing is left to know of it.
+    fn is_replaced(&self, id: &SourceId) -> bool {
+        matches!(self.run.state.user(id), Ok(Some(row)) if row.replaced.is_some())
     }
 
     /// Whoever keeps the account and lost a group or a role by this: it counts against the budget.
@@ -362,6 +378,7 @@ impl Worker<'_> {
                 effects.extend(seen);
                 effects
             }
+            (Action::ReplaceUser { aside, .. }, _) => vec![Effect::UserReplaced { from: id, to: aside.clone() }],
             (Action::ActivateUser, _) => vec![active(true)],
             (Action::DeactivateUser, _) if wire.inactive_effect == InactiveEffect::DeletesResource => {
                 vec![lost, Effect::UserUnlinked { id }]

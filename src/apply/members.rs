@@ -91,6 +91,16 @@ impl Worker<'_> {
         let mut resolved = Vec::with_capacity(users.len());
         for user in users {
             match self.run.state.user(&user.id)? {
+                // The account that is theirs by now is to be replaced, and somebody has to decide on that.
+                Some(_) if add && self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
+                Some(row) if add && self.put_aside.contains(&row.app_id) => {
+                    unfinished.without_account.push(user.name.clone());
+                }
+                Some(UserRow { replaced: Some(of), .. })
+                    if !add && self.coming.contains(&of) && self.run.state.user(&of)?.is_none() =>
+                {
+                    unfinished.without_account.push(user.name.clone());
+                }
                 Some(row) => resolved.push((user.clone(), keys_of(row))),
                 // Somebody without an account is no member any more; but can't become one either.
                 None if !add => {}

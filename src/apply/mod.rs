@@ -28,11 +28,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Cleared, Gate};
-use crate::model::{Lane, ObjectRef, Path, RunId, SourceId};
+use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{Effect, FailureNote, Mark, State, StoreError};
+use crate::store::{Effect, FailureNote, Mark, State, StoreError, UserRow};
 
 /// Operations that are begun for each call that may be under way: while one waits for its answer, the next one's intent
 /// reaches the disk.
@@ -131,6 +131,8 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         failures: run.state.failures()?.into_iter().collect(),
         failed_now: Mutex::new(HashSet::new()),
         waiting_for_accounts: people_held_back(cleared),
+        coming: newcomers(cleared),
+        put_aside: replaced(cleared),
         access: access(run.profile),
         links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
@@ -175,6 +177,20 @@ fn people_held_back(cleared: &Cleared) -> HashSet<SourceId> {
     held.map(|(_, operation)| operation.object.id().clone()).collect()
 }
 
+/// People for whom an account is to be made now.
+fn newcomers(cleared: &Cleared) -> HashSet<SourceId> {
+    let operations = cleared.plan().operations.iter().enumerate();
+    let made = operations.filter(|(at, operation)| operation.op() == Op::CreateUser && cleared.allows(*at));
+    made.map(|(_, operation)| operation.object.id().clone()).collect()
+}
+
+/// Accounts that are to be put aside now.
+fn replaced(cleared: &Cleared) -> HashSet<AppId> {
+    let operations = cleared.plan().operations.iter().enumerate();
+    let aside = operations.filter(|(at, operation)| operation.op() == Op::ReplaceUser && cleared.allows(*at));
+    aside.filter_map(|(_, operation)| operation.app_id.clone()).collect()
+}
+
 /// The attributes that give access in an app: a name that is no path gives none; the reader of profiles refuses such a name.
 pub fn access(profile: &Profile) -> Vec<Path> {
     profile.users.access.iter().filter_map(|name| Path::parse(name).ok()).collect()
@@ -196,6 +212,10 @@ struct Worker<'a> {
     /// What this run set aside.
     failed_now: Mutex<HashSet<ObjectRef>>,
     waiting_for_accounts: HashSet<SourceId>,
+    /// People for whom this run makes an account.
+    coming: HashSet<SourceId>,
+    /// Accounts that this run puts aside.
+    put_aside: HashSet<AppId>,
     /// Attributes that give access.
     access: Vec<Path>,
     links_differ: AtomicBool,
@@ -409,10 +429,19 @@ impl Worker<'_> {
     /// Whether the operation may still be sent, by what the state says at this moment.
     fn last_look(&self, operation: &Operation) -> Result<Result<(), String>, StoreError> {
         let row = match &operation.object {
-            ObjectRef::User(id) if operation.op().takes_access() => self.run.state.user(id)?,
+            ObjectRef::User(id) if operation.op().takes_access() => match self.run.state.user(id)? {
+                None => return Ok(Err("not done: it is not linked to an account".to_owned())),
+                row => row,
+            },
             _ => None,
         };
         Ok(match &row {
+            // They go on with the old account until they have another.
+            Some(UserRow { replaced: Some(of), .. })
+                if self.coming.contains(of) && self.run.state.user(of)?.is_none() =>
+            {
+                Err("not done: the account that is to replace it is not there".to_owned())
+            }
             Some(row) => self.run.gate.admit(operation, Some(&row.app_id), &[&row.sent, &row.echo]),
             None => self.run.gate.admit(operation, operation.app_id.as_ref(), &[]),
         })

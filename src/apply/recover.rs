@@ -63,7 +63,7 @@ impl Look<'_> {
     async fn created_user(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         let changes = intent.changes.iter();
         let sent = changes.filter_map(|change| Some((Path::parse(&change.attribute).ok()?, change.to.clone())));
-        let keys = UserKeys { source_id: id.clone(), attributes: sent.collect() };
+        let keys = UserKeys { source_id: id.clone(), attributes: sent.collect(), except: None };
         let Some(Match::One { found, .. }) = self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next()
         else {
             return Ok(Vec::new());

@@ -125,7 +125,9 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
             group.as_str() == id || users.iter().any(|user| user.as_str() == id)
         }
-        Effect::UserRelinked { from, to } => from.as_str() == id || to.as_str() == id,
+        Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {
+            from.as_str() == id || to.as_str() == id
+        }
         Effect::OwnAccount { .. } => false,
         Effect::GroupReduced { group, .. } => group.as_str() == id,
         Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),

@@ -61,6 +61,7 @@ fn manner(op: Op) -> (&'static str, Style, &'static str) {
         Op::CreateUser => ("+", ADD, "create account"),
         Op::AdoptUser => ("=", CHANGE, "adopt account"),
         Op::RelinkUser => ("=", CHANGE, "link account to a new record"),
+        Op::ReplaceUser => ("~", CHANGE, "put account aside for a new one"),
         Op::UpdateUser => ("~", CHANGE, "update account"),
         Op::ActivateUser => ("+", ADD, "activate account"),
         Op::DeactivateUser => ("-", REMOVE, "deactivate account"),

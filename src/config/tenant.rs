@@ -281,7 +281,7 @@ pub enum Fate {
 pub enum OnImmutableChange {
     /// Hold the person until somebody decides.
     Hold,
-    /// Make a new account and deactivate the old one. Not there yet: the person is held, as with `hold`.
+    /// Make a new account, and switch the old one off when it is there.
     Recreate,
     /// Keep the old value in the app.
     Ignore,

@@ -53,7 +53,8 @@ pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Out
         Action::DeactivateUser => job.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource,
         _ => false,
     };
-    let relinks = done(cleared, outcome).any(|operation| matches!(operation.op(), Op::RelinkUser | Op::RelinkGroup));
+    let relinks = done(cleared, outcome)
+        .any(|operation| matches!(operation.op(), Op::RelinkUser | Op::ReplaceUser | Op::RelinkGroup));
     outcome.links_differ
         || relinks
         || (job.rules.maps_manager() && done(cleared, outcome).any(|operation| deletes(&operation.action)))

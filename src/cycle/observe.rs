@@ -1,6 +1,6 @@
 //! The questions of a survey, put to app and directory. In: a survey. Out: answers. Nothing is changed anywhere.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -9,7 +9,7 @@ use super::{CycleError, Job};
 use crate::apply::Recheck;
 use crate::desired::Desired;
 use crate::model::{ObjectRef, SourceId};
-use crate::plan::{Answers, Survey};
+use crate::plan::{Answers, Stuck, Survey};
 use crate::scim::{AppGroup, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
 
@@ -19,15 +19,27 @@ pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Surve
         let keys: Vec<UserKeys> = survey
             .newcomers
             .iter()
-            .map(|person| UserKeys { source_id: person.id.clone(), attributes: person.attributes.clone() })
+            .map(|person| UserKeys {
+                source_id: person.id.clone(),
+                attributes: person.attributes.clone(),
+                except: None,
+            })
             .collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
         answers.users = job.app.look_up_users(&keys, &job.mapped()).await?;
     }
+    if !survey.stuck.is_empty() {
+        let keys = survey.stuck.iter().map(|Stuck { person, app_id }| UserKeys {
+            source_id: person.id.clone(),
+            attributes: person.attributes.clone(),
+            except: Some(app_id.clone()),
+        });
+        answers.stuck = job.app.look_up_users(&keys.collect::<Vec<_>>(), &job.mapped()).await?;
+    }
     answers.groups = groups(job, desired, survey).await?;
     if !survey.absent.is_empty() {
         job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
-        answers.absent = job.source.ask_users(&survey.absent).await?;
+        answers.absent = job.source.ask_users(&survey.as_the_directory_knows(&survey.absent)).await?;
     }
     let unseen: Vec<SourceId> =
         survey.lost_groups.iter().filter(|(_, _, ix)| ix.is_none()).map(|(id, ..)| id.clone()).collect();
@@ -97,6 +109,8 @@ pub(super) struct Again<'a> {
     source: &'a dyn Source,
     /// What the directory called gone. Whoever leaves for another reason has nothing to be asked about.
     gone: HashSet<ObjectRef>,
+    /// Whom to ask for instead of a replaced account.
+    stands_for: HashMap<SourceId, SourceId>,
 }
 
 impl<'a> Again<'a> {
@@ -104,17 +118,18 @@ impl<'a> Again<'a> {
         let users = survey.absent.iter().map(|id| ObjectRef::User(id.clone())).zip(&answers.absent);
         let groups = survey.lost_groups.iter().map(|(id, ..)| ObjectRef::Group(id.clone())).zip(&answers.lost_groups);
         let gone = users.chain(groups).filter(|(_, answer)| **answer == Presence::Gone).map(|(object, _)| object);
-        Self { source, gone: gone.collect() }
+        Self { source, gone: gone.collect(), stands_for: survey.stands_for.clone() }
     }
 
     /// For a plan in which nobody leaves for being absent.
     pub(super) fn nobody(source: &'a dyn Source) -> Self {
-        Self { source, gone: HashSet::new() }
+        Self { source, gone: HashSet::new(), stands_for: HashMap::new() }
     }
 
     fn ids<'o>(&'o self, objects: &'o [ObjectRef], users: bool) -> Vec<SourceId> {
         let asked = objects.iter().filter(|object| self.gone.contains(*object));
-        asked.filter(|object| matches!(object, ObjectRef::User(_)) == users).map(|object| object.id().clone()).collect()
+        let of_kind = asked.filter(|object| matches!(object, ObjectRef::User(_)) == users);
+        of_kind.map(|object| self.stands_for.get(object.id()).unwrap_or(object.id()).clone()).collect()
     }
 }
 

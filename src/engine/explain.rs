@@ -229,7 +229,7 @@ async fn look_up(
     attributes: Attributes,
     mapped: &[Path],
 ) -> Result<Option<AppUser>, String> {
-    let keys = UserKeys { source_id, attributes };
+    let keys = UserKeys { source_id, attributes, except: None };
     let found = app.look_up_users(&[keys], mapped).await.map_err(|error| error.to_string())?;
     Ok(found.into_iter().find_map(|found| match found {
         Match::One { found, .. } => Some(found),

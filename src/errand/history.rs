@@ -53,6 +53,8 @@ pub struct History {
     pub created_groups: BTreeSet<SourceId>,
     /// Groups that were there and that it linked.
     pub adopted_groups: BTreeSet<SourceId>,
+    /// People it gave another account, and the ids under which the old ones were kept.
+    pub replaced: BTreeSet<SourceId>,
     /// Accounts and groups it deleted.
     pub deleted: BTreeSet<ObjectRef>,
     /// Links it ended without a call: released, or found to be gone from the app.
@@ -116,6 +118,7 @@ impl History {
             && self.names.is_empty()
             && self.created_groups.is_empty()
             && self.adopted_groups.is_empty()
+            && self.replaced.is_empty()
             && self.deleted.is_empty()
             && self.released.is_empty()
             && self.unanswered.is_empty()
@@ -124,7 +127,13 @@ impl History {
 
     /// Everybody whose account the run touched.
     pub fn people(&self) -> BTreeSet<&SourceId> {
-        let all = self.created.keys().chain(&self.adopted).chain(self.active.keys()).chain(self.attributes.keys());
+        let all = self
+            .replaced
+            .iter()
+            .chain(self.created.keys())
+            .chain(&self.adopted)
+            .chain(self.active.keys())
+            .chain(self.attributes.keys());
         all.collect()
     }
 
@@ -174,6 +183,11 @@ impl History {
                     _ => None,
                 });
                 self.created.extend(linked.map(|app_id| (id.clone(), app_id)));
+            }
+            (ObjectRef::User(id), Op::ReplaceUser) => drop(self.replaced.insert(id.clone())),
+            // It was replaced by another one: that is why nothing more is known of it.
+            (ObjectRef::User(id), Op::DeactivateUser) if ended && effects.iter().any(switches_off) => {
+                self.replaced.insert(id.clone());
             }
             (ObjectRef::User(_), Op::DeactivateUser | Op::DeleteUser) if ended => {
                 self.deleted.insert(intent.object.clone());
@@ -359,4 +373,8 @@ impl History {
         touched.retain(people_and_groups_of_ours);
         self.since.extend(touched.into_iter().map(|facet| (facet, run.clone())));
     }
+}
+
+fn switches_off(effect: &Effect) -> bool {
+    matches!(effect, Effect::UserSent { active: Some(false), .. })
 }

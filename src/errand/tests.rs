@@ -508,3 +508,23 @@ async fn j17_retiring_switches_everybody_off_but_the_protected_whatever_the_budg
         assert!(summary.note.contains("retired by ann"), "{summary:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn i9_an_account_that_was_replaced_is_not_given_back_and_that_is_said() {
+    let mut world = world(false);
+    world.reconfigure(|tenant| {
+        tenant.profile.users.immutable = vec!["userName".into()];
+        tenant.on_immutable_change = crate::config::tenant::OnImmutableChange::Recreate;
+    });
+    world.sync().await;
+    world.edit(|dir| dir.set("ann", "userName", "annie@x.test"));
+    assert_eq!(world.sync().await.status(), Status::Ok);
+    let before = held(&world);
+    let (reversal, report) = undo(&world, "last").await;
+    assert_eq!(report.operations(), []);
+    assert_eq!(held(&world), before);
+    assert!(!reversal.cannot.is_empty());
+    for left in &reversal.cannot {
+        assert!(left.why.contains("replaced by another one"), "{left:?}");
+    }
+}

@@ -187,6 +187,13 @@ impl Draft<'_> {
 
     fn person(&mut self, id: &SourceId) -> Result<(), StoreError> {
         let object = ObjectRef::User(id.clone());
+        if self.history.replaced.contains(id) {
+            let row = self.state.user(id)?;
+            let name = row.as_ref().map_or(id.as_str(), |row| user_name(row, id)).to_owned();
+            let why = "the account was replaced by another one: the new one stays, the old one stays switched off";
+            self.cannot.push(Self::left(object, &name, why.to_owned()));
+            return Ok(());
+        }
         let Some(row) = self.state.user(id)? else {
             if !self.history.deleted.contains(&object) && !self.history.released.contains(&object) {
                 let why = "is no longer linked to an account".to_owned();
@@ -360,7 +367,7 @@ impl Draft<'_> {
         let held = self.state.members(id)?;
         let object = ObjectRef::Group(id.clone());
         let (mut join, mut part) = (Vec::new(), Vec::new());
-        for (user, &was_member) in before {
+        for (user, &was_member) in before.iter().filter(|(user, _)| !self.history.replaced.contains(*user)) {
             let Some(row) = self.state.user(user)? else {
                 // Without an account there is no membership either.
                 if was_member {

@@ -47,6 +47,7 @@ fn next(story: &Story) -> String {
         let word = match step.op {
             Op::CreateUser => "create the account".to_owned(),
             Op::RelinkUser | Op::RelinkGroup => "go over to a new record of the directory".to_owned(),
+            Op::ReplaceUser => "put the account aside for a new one".to_owned(),
             Op::AdoptUser => "take the account over".to_owned(),
             Op::UpdateUser => "change attributes".to_owned(),
             Op::ActivateUser => "switch the account on".to_owned(),

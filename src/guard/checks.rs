@@ -33,6 +33,14 @@ fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     format!("{}{more}", first.join(", "))
 }
 
+/// The id under which an operation keeps an account that gets replaced.
+fn put_aside(operation: &Operation) -> Option<&SourceId> {
+    match &operation.action {
+        Action::ReplaceUser { aside, .. } => Some(aside),
+        _ => None,
+    }
+}
+
 impl Cleared {
     pub(super) fn note_blocked(&mut self) {
         for operation in &self.plan.operations {
@@ -232,12 +240,15 @@ impl Cleared {
     }
 
     pub(super) fn check_groups(&mut self, facts: &Facts, limits: &Limits) {
+        // Whoever only gets another account is not lost to the group.
+        let put_aside: HashSet<&SourceId> = self.going().filter_map(put_aside).collect();
         let mut over = Vec::new();
         for (at, operation) in self.plan.operations.iter().enumerate().filter(|(at, _)| self.allows(*at)) {
             let Action::RemoveMembers { users, of, .. } = &operation.action else { continue };
             let before = facts.reduced.get(operation.object.id()).copied().unwrap_or_default();
-            let (now, whole) = (users.len() as u64, of + before);
-            if exceeds(limits.group_removals, now + before, whole) {
+            let now = users.iter().filter(|user| !put_aside.contains(&user.id)).count() as u64;
+            let whole = of + before;
+            if now > 0 && exceeds(limits.group_removals, now + before, whole) {
                 let detail = format!(
                     "group {} would lose {now} of its {of} members and lost {before} in the last 24 hours (the limit is {}): {}",
                     operation.name,
@@ -295,6 +306,40 @@ impl Cleared {
                 facts.created, limits.creates_per_day
             );
             self.hold(Hold::new("creates_per_day", detail), |operation| operation.op() == Op::CreateUser);
+        }
+    }
+
+    /// A new account, and the end of the one it replaces, go together or not at all.
+    pub(super) fn check_replaced(&mut self) {
+        let mut places: BTreeMap<&SourceId, Vec<usize>> = BTreeMap::new();
+        let mut replaced: Vec<(&SourceId, &SourceId)> = Vec::new();
+        for (at, operation) in self.plan.operations.iter().enumerate() {
+            match &operation.action {
+                Action::RemoveMembers { users, .. } => {
+                    users.iter().for_each(|user| places.entry(&user.id).or_default().push(at));
+                    continue;
+                }
+                Action::ReplaceUser { aside, .. } => replaced.push((operation.object.id(), aside)),
+                Action::CreateUser { .. } | Action::DeactivateUser => {}
+                _ => continue,
+            }
+            places.entry(operation.object.id()).or_default().push(at);
+        }
+        let (mut held, mut never) = (Vec::new(), Vec::new());
+        for (id, aside) in replaced {
+            let together = || [id, aside].into_iter().filter_map(|id| places.get(id)).flatten().copied();
+            if together().any(|at| !self.allowed.contains(at)) {
+                held.extend(together());
+            }
+            if together().any(|at| self.never.contains(at)) {
+                never.extend(together());
+            }
+        }
+        for at in held {
+            self.allowed.remove(at);
+        }
+        for at in never {
+            self.never.insert(at);
         }
     }
 }

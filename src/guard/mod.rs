@@ -155,6 +155,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_groups(facts, limits);
     cleared.check_removals(facts, limits);
     cleared.check_creates(facts, limits);
+    cleared.check_replaced();
     cleared
 }
 

@@ -11,6 +11,7 @@ pub enum Op {
     CreateUser,
     AdoptUser,
     RelinkUser,
+    ReplaceUser,
     UpdateUser,
     ActivateUser,
     DeactivateUser,
@@ -28,10 +29,11 @@ pub enum Op {
 
 impl Op {
     /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::CreateUser,
         Self::AdoptUser,
         Self::RelinkUser,
+        Self::ReplaceUser,
         Self::UpdateUser,
         Self::ActivateUser,
         Self::DeactivateUser,
@@ -53,6 +55,7 @@ impl Op {
             Self::CreateUser => "create_user",
             Self::AdoptUser => "adopt_user",
             Self::RelinkUser => "relink_user",
+            Self::ReplaceUser => "replace_user",
             Self::UpdateUser => "update_user",
             Self::ActivateUser => "activate_user",
             Self::DeactivateUser => "deactivate_user",

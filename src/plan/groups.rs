@@ -228,6 +228,8 @@ impl Draft<'_> {
         for user in members {
             let number = match self.relinked.get(&user) {
                 Some((_, number)) => Some(*number),
+                // The memberships of an account that is put aside are not those of the new one.
+                None if self.put_aside.contains_key(&user) => None,
                 None => self.linked_number(user, links)?,
             };
             match number {
@@ -243,8 +245,12 @@ impl Draft<'_> {
             self.unsettled.insert(object.clone());
             return Ok(());
         }
-        let mut gone = Vec::new();
+        let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
         for number in held.iter().filter(|number| !desired.contains(number) && !self.leaving_groups.contains(number)) {
+            if let Some(old) = self.put_aside.values().find(|old| old.row.number == *number) {
+                put_aside.push(Member { id: old.id.clone(), name: row_name(&old.row, &old.of) });
+                continue;
+            }
             match self.removable(*number)? {
                 Removal::Due(member) => gone.push(member),
                 Removal::Never => {}
@@ -256,6 +262,11 @@ impl Draft<'_> {
             let last = self.loses_last_group(&gone);
             let action = Action::RemoveMembers { users: gone, of: held.len() as u64, last };
             let reason = "no longer members in the directory";
+            self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
+        }
+        if !put_aside.is_empty() {
+            let action = Action::RemoveMembers { users: put_aside, of: held.len() as u64, last: Vec::new() };
+            let reason = "their new accounts are members";
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         Ok(())

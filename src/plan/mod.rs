@@ -9,6 +9,7 @@ mod links;
 mod operation;
 mod people;
 mod person;
+mod replace;
 mod rules;
 mod survey;
 mod update;
@@ -16,6 +17,7 @@ mod update;
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
+pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 
@@ -30,6 +32,7 @@ use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, Standing, UserNumber, f
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
+use replace::{Heard, PutAside};
 use rules::Lists;
 
 /// What app and directory answered to a survey's questions, in the survey's order.
@@ -37,6 +40,8 @@ use rules::Lists;
 pub struct Answers {
     /// For each newcomer.
     pub users: Vec<Match<AppUser>>,
+    /// For each person whose account can't take what changed: who else has the new values.
+    pub stuck: Vec<Match<AppUser>>,
     /// For each new group; `None` where there was nothing to ask for.
     pub groups: Vec<Option<Match<AppGroup>>>,
     /// For each absent person.
@@ -171,6 +176,10 @@ struct Draft<'a> {
     leaving_groups: HashSet<UserNumber>,
     /// People made anew, whose old record has the account: the old id and its number.
     relinked: HashMap<UserIx, (SourceId, UserNumber)>,
+    /// What the app answered about those who may need another account.
+    stuck: Heard,
+    /// Accounts that this plan puts aside, by their person.
+    put_aside: HashMap<UserIx, PutAside>,
     /// Records that are gone and whose account or group goes over to another one.
     replaced: HashSet<SourceId>,
     /// People who are not in the reading, and who the directory says are there all the same.
@@ -205,6 +214,7 @@ pub fn plan(
 ) -> Result<Plan, StoreError> {
     let mut draft = Draft::new(desired, baseline, rules, now);
     draft.untouched.extend(&survey.untouched);
+    draft.heard_of_stuck(survey, answers);
     let absent = survey.absent.iter().zip(&answers.absent);
     let there = absent.filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
     draft.still_there.extend(there.map(|(id, _)| id.clone()));
@@ -224,6 +234,8 @@ pub fn plan(
     }
     draft.problems(&survey.problems);
     draft.set_rivals_aside();
+    draft.end_of_the_replaced();
+    draft.asides(survey)?;
     draft.managers()?;
     draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
     draft.changed_groups(&survey.changed_groups, links)?;
@@ -270,6 +282,8 @@ impl<'a> Draft<'a> {
             unconfirmed: HashSet::new(),
             leaving_groups: HashSet::new(),
             relinked: HashMap::new(),
+            stuck: Heard::new(),
+            put_aside: HashMap::new(),
             replaced: HashSet::new(),
             still_there: HashSet::new(),
             in_groups: None,

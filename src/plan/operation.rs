@@ -41,6 +41,14 @@ pub enum Action {
         /// The record that is gone.
         from: SourceId,
     },
+    /// The app can't change what changed: the account is put aside, under an id of its own, and the person gets another one.
+    /// It is switched off when they have it.
+    ReplaceUser {
+        /// The id under which the account is kept until then.
+        aside: SourceId,
+        /// Whether its `externalId` has to become that id, so that the new account can have the person's.
+        relabel: bool,
+    },
     /// Attributes change.
     UpdateUser {
         /// What the app is believed to hold at these paths.
@@ -158,6 +166,7 @@ impl Operation {
             Action::CreateUser { .. } => Op::CreateUser,
             Action::AdoptUser { .. } => Op::AdoptUser,
             Action::RelinkUser { .. } => Op::RelinkUser,
+            Action::ReplaceUser { .. } => Op::ReplaceUser,
             Action::UpdateUser { .. } => Op::UpdateUser,
             Action::ActivateUser => Op::ActivateUser,
             Action::DeactivateUser => Op::DeactivateUser,
@@ -174,7 +183,7 @@ impl Operation {
         }
     }
 
-    /// The place inside its lane: people before groups, groups before memberships, managers when everybody is there.
+    /// The place inside its lane: accounts put aside before new ones, people before groups, groups before memberships, managers when everybody is there.
     pub fn phase(&self) -> u8 {
         match &self.action {
             Action::AdoptUser { .. }
@@ -183,13 +192,14 @@ impl Operation {
             | Action::RelinkGroup { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => 0,
-            Action::CreateUser { .. } | Action::ActivateUser => 1,
-            Action::UpdateUser { manager: None, .. } => 2,
-            Action::CreateGroup { .. } | Action::RenameGroup { .. } => 3,
-            Action::AddMembers { .. } | Action::RemoveMembers { .. } => 4,
-            Action::UpdateUser { manager: Some(_), .. } => 5,
-            Action::DeactivateUser | Action::DeleteUser { .. } => 6,
-            Action::DeleteGroup { .. } => 7,
+            Action::ReplaceUser { .. } => 1,
+            Action::CreateUser { .. } | Action::ActivateUser => 2,
+            Action::UpdateUser { manager: None, .. } => 3,
+            Action::CreateGroup { .. } | Action::RenameGroup { .. } => 4,
+            Action::AddMembers { .. } | Action::RemoveMembers { .. } => 5,
+            Action::UpdateUser { manager: Some(_), .. } => 6,
+            Action::DeactivateUser | Action::DeleteUser { .. } => 7,
+            Action::DeleteGroup { .. } => 8,
         }
     }
 
@@ -250,6 +260,10 @@ impl Operation {
             Action::RelinkUser { from } | Action::RelinkGroup { from, .. } => {
                 vec![change("directory id", from.as_str().into(), self.object.id().as_str().into())]
             }
+            Action::ReplaceUser { aside, relabel } => match relabel {
+                true => vec![change("externalId", self.object.id().as_str().into(), aside.as_str().into())],
+                false => Vec::new(),
+            },
             Action::AdoptUser { .. }
             | Action::AdoptGroup { .. }
             | Action::DeleteUser { .. }

@@ -107,6 +107,7 @@ impl Draft<'_> {
             let names = match &operation.action {
                 Action::CreateUser { .. } => true,
                 Action::UpdateUser { set, .. } => set.get(&Path::user_name()).is_some(),
+                Action::ReplaceUser { .. } => true,
                 _ => false,
             };
             if names && matches!(operation.object, ObjectRef::User(_)) {
@@ -114,12 +115,13 @@ impl Draft<'_> {
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {
                     self.accounts.remove(operation.object.id());
+                    self.put_aside.retain(|_, old| old.of != *operation.object.id());
                 }
             }
         }
     }
 
-    fn create(&mut self, person: &Person) {
+    pub(super) fn create(&mut self, person: &Person) {
         self.accounts.insert(person.id.clone(), Account::Coming);
         let action = Action::CreateUser { attributes: person.attributes.clone() };
         self.push(user_operation(Lane::Additions, person, None, action, self.desired.because(person.ix)));
@@ -148,7 +150,7 @@ impl Draft<'_> {
     fn can_relink(&self, owner: &SourceId, found: &AppUser) -> Result<bool, StoreError> {
         let gone =
             self.in_snapshot(owner).is_none() && !self.replaced.contains(owner) && !self.still_there.contains(owner);
-        Ok(gone && self.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id))
+        Ok(gone && self.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id && row.replaced.is_none()))
     }
 
     /// Proposes that the account goes over to the new record; nothing is taken from anybody for it.
@@ -221,6 +223,9 @@ impl Draft<'_> {
             Standing::Active => match mapped {
                 Ok(person) => {
                     self.claim_name(&person);
+                    if self.replace(&person, &row) {
+                        return Ok(());
+                    }
                     if row.active == Some(false) {
                         self.activate(&person, &row.app_id, format!("{} (again)", desired.because(user)));
                     }
@@ -236,6 +241,10 @@ impl Draft<'_> {
     /// A linked person who is not in the snapshot.
     pub(super) fn absent(&mut self, id: &SourceId, answer: Presence) -> Result<(), StoreError> {
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
+        if let Some(of) = &row.replaced {
+            self.absent_aside(id, of, &row, answer);
+            return Ok(());
+        }
         if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
         }

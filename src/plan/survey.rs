@@ -3,16 +3,18 @@
 //! This is the pass that a quiet cycle consists of: one look at each person, no record parsed, no row read, unless something
 //! changed. Everything after it works on what it found.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::links::Links;
 use super::person::{Person, person};
+use super::replace::{Aside, Stuck};
 use super::rules::{Lists, Rules};
+use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
-use crate::config::tenant::Fate;
+use crate::config::tenant::{Fate, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
 use crate::model::{Bits, ObjectRef, SourceId, Standing, UserNumber};
 use crate::source::{GroupIx, Snapshot, UserIx, id_hash};
@@ -25,8 +27,14 @@ pub struct Survey {
     pub newcomers: Vec<Person>,
     /// People with a link whose record, standing or assignment may have changed.
     pub linked: Vec<UserIx>,
+    /// Of these, the ones whose account can't take what changed: the new values are to be looked up in the app.
+    pub stuck: Vec<Stuck>,
+    /// Replaced accounts of people who are in the snapshot or have another one: nobody has to be asked.
+    pub asides: Vec<Aside>,
     /// Linked people who are not in the snapshot: to be asked for.
     pub absent: Vec<SourceId>,
+    /// Of these, the replaced accounts, with the person to ask for instead.
+    pub stands_for: HashMap<SourceId, SourceId>,
     /// Absent people whose accounts are switched off for good: nothing is left to ask or to do.
     pub finished: Vec<UserNumber>,
     /// Groups in scope without a link: to be looked up in the app.
@@ -41,6 +49,13 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+}
+
+impl Survey {
+    /// The ids by which the directory knows these.
+    pub fn as_the_directory_knows(&self, ids: &[SourceId]) -> Vec<SourceId> {
+        ids.iter().map(|id| self.stands_for.get(id).unwrap_or(id).clone()).collect()
+    }
 }
 
 /// So many people are looked for together.
@@ -129,6 +144,7 @@ impl Surveyor<'_> {
         for number in self.links.unfinished() {
             let Some(id) = self.absentee(number)? else { continue };
             match self.baseline.user(&id)? {
+                Some(UserRow { replaced: Some(of), .. }) => self.aside(id, of)?,
                 Some(row) if !is_finished(&row, self.rules) => self.found.absent.push(id),
                 _ => self.found.finished.push(number),
             }
@@ -150,7 +166,38 @@ impl Surveyor<'_> {
     /// accounts were switched off long ago.
     fn absent_members(&mut self, group: &SourceId) -> Result<(), StoreError> {
         for number in self.baseline.members(group)? {
-            self.found.absent.extend(self.absentee(number)?);
+            let Some(id) = self.absentee(number)? else { continue };
+            if self.baseline.user(&id)?.is_none_or(|row| row.replaced.is_none()) {
+                self.found.absent.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A replaced account: of somebody who is there, or has another one, or has to be asked for.
+    fn aside(&mut self, id: SourceId, of: SourceId) -> Result<(), StoreError> {
+        let is_there = self.desired.snapshot.find_user(of.as_str()).is_some();
+        if is_there || self.baseline.user(&of)?.is_some() {
+            self.found.asides.push(Aside { id, of });
+        } else {
+            self.found.absent.push(id.clone());
+            self.found.stands_for.insert(id, of);
+        }
+        Ok(())
+    }
+
+    /// Notes somebody whose account can't take what changed, if another one is to be made for them.
+    fn stuck(&mut self, user: UserIx, id: &SourceId) -> Result<(), StoreError> {
+        let snapshot = self.desired.snapshot;
+        if self.rules.on_immutable_change != OnImmutableChange::Recreate || self.desired.frozen(user).is_some() {
+            return Ok(());
+        }
+        let Some(row) = self.baseline.user(id)? else { return Ok(()) };
+        // What can't be mapped is told when it is planned.
+        let Ok(person) = person(snapshot, user, self.rules, &self.lists) else { return Ok(()) };
+        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+        if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {
+            self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }
         Ok(())
     }
@@ -173,8 +220,11 @@ impl Surveyor<'_> {
         }
         // A failure delays neither what the directory says anew nor the end of somebody's access.
         let stays = self.desired.snapshot.standing(user) == Standing::Active && self.desired.is_assigned(user);
-        if !(unchanged && stays && self.waits(ObjectRef::User(id))) {
+        if !(unchanged && stays && self.waits(ObjectRef::User(id.clone()))) {
             self.found.linked.push(user);
+            if stays {
+                self.stuck(user, &id)?;
+            }
         }
         Ok(())
     }
@@ -222,12 +272,16 @@ impl Surveyor<'_> {
         for person in &self.found.newcomers {
             newcomers.insert(person.ix.0 as usize);
         }
+        let stuck: HashSet<UserIx> = self.found.stuck.iter().map(|stuck| stuck.person.ix).collect();
+        let has_stuck = |group: &DesiredGroup| {
+            !stuck.is_empty() && self.desired.members(group).into_iter().any(|user| stuck.contains(&user))
+        };
         let mut matched = 0;
         for group in &self.desired.groups {
             let Some(row) = snapshot.group(group.ix) else { continue };
             let link = self.links.group(id_hash(row.id.as_str()));
             matched += usize::from(link.is_some());
-            if link.is_some_and(|link| link.is_settled_at(group.fingerprint)) {
+            if link.is_some_and(|link| link.is_settled_at(group.fingerprint)) && !has_stuck(group) {
                 continue;
             }
             let linked = link.is_some() && self.baseline.group(&row.id)?.is_some();

@@ -3,6 +3,7 @@
 use super::operation::{Action, Blocked};
 use super::people::user_operation;
 use super::person::Person;
+use super::rules::{Lists, Rules};
 use super::{Account, Draft};
 use crate::config::tenant::{OnImmutableChange, Push};
 use crate::model::{AppId, Attributes, Lane, ObjectRef, Path};
@@ -17,57 +18,64 @@ pub(super) struct Before<'a> {
     pub(super) app_id: &'a AppId,
 }
 
+/// What differs between a person and their account.
 #[derive(Default)]
-struct Diff {
+pub(super) struct Diff {
     was: Attributes,
     set: Attributes,
     clear: Vec<Path>,
-    immutable: Vec<Path>,
+    /// What the app can't change.
+    pub(super) immutable: Vec<Path>,
+}
+
+/// What the directory says now against what the app was last given.
+pub(super) fn diff(rules: &Rules<'_>, lists: &Lists, person: &Person, before: &Before<'_>) -> Diff {
+    let mut changes = Diff::default();
+    for path in lists.compared.iter().filter(|path| !person.leave.contains(path)) {
+        compare(rules, lists, path, person, before, &mut changes);
+    }
+    changes
+}
+
+fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
+    let (now, was) = (person.attributes.get(path), before.attributes.get(path));
+    let owner = rules.push(path);
+    let due = match (owner, before.source_seen.get(path)) {
+        (Push::OnCreate, _) => false,
+        (Push::Always, _) => now != was,
+        (Push::OnSourceChange, Some(seen)) => now != Some(seen),
+        (Push::OnSourceChange, None) => now.is_some() && now != was,
+    };
+    if !due || lists.never_updated(path) {
+        return;
+    }
+    match now {
+        _ if lists.is_immutable(path) && was.is_some() => {
+            changes.immutable.push(path.clone());
+            return;
+        }
+        Some(now) => changes.set.set(path.clone(), now.clone()),
+        // Without a value in the directory an attribute pushed on change stays as the app has it (O6).
+        None if owner == Push::OnSourceChange || !rules.can_clear() => return,
+        None => changes.clear.push(path.clone()),
+    }
+    if let Some(was) = was {
+        changes.was.set(path.clone(), was.clone());
+    }
 }
 
 impl Draft<'_> {
     /// What the directory says now against what the app was last given.
     pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: &str) {
-        let mut changes = Diff::default();
-        for path in self.lists.compared.iter().filter(|path| !person.leave.contains(path)) {
-            self.compare(path, person, before, &mut changes);
-        }
-        if !changes.set.is_empty() || !changes.clear.is_empty() {
-            let Diff { was, set, clear, .. } = changes;
+        let Diff { was, set, clear, immutable } = diff(self.rules, &self.lists, person, before);
+        if !set.is_empty() || !clear.is_empty() {
             let action = Action::UpdateUser { before: was, set, clear, manager: None };
             self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason.to_owned()));
         }
-        if !changes.immutable.is_empty() {
-            self.immutable_change(person, before, &changes.immutable);
+        if !immutable.is_empty() {
+            self.immutable_change(person, before, &immutable);
         }
         self.next_manager(person, before);
-    }
-
-    fn compare(&self, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
-        let (now, was) = (person.attributes.get(path), before.attributes.get(path));
-        let owner = self.rules.push(path);
-        let due = match (owner, before.source_seen.get(path)) {
-            (Push::OnCreate, _) => false,
-            (Push::Always, _) => now != was,
-            (Push::OnSourceChange, Some(seen)) => now != Some(seen),
-            (Push::OnSourceChange, None) => now.is_some() && now != was,
-        };
-        if !due || self.lists.never_updated(path) {
-            return;
-        }
-        match now {
-            _ if self.lists.is_immutable(path) && was.is_some() => {
-                changes.immutable.push(path.clone());
-                return;
-            }
-            Some(now) => changes.set.set(path.clone(), now.clone()),
-            // Without a value in the directory an attribute pushed on change stays as the app has it (O6).
-            None if owner == Push::OnSourceChange || !self.rules.can_clear() => return,
-            None => changes.clear.push(path.clone()),
-        }
-        if let Some(was) = was {
-            changes.was.set(path.clone(), was.clone());
-        }
     }
 
     fn immutable_change(&mut self, person: &Person, before: &Before<'_>, paths: &[Path]) {
@@ -82,8 +90,12 @@ impl Draft<'_> {
         let action = Action::UpdateUser { before: was, set, clear: Vec::new(), manager: None };
         let reason = "the directory's record changed".to_owned();
         let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, reason);
-        operation.blocked =
-            Some(Blocked::Held(format!("this app can't change {names}: trying would make a second account")));
+        let why = match self.rules.on_immutable_change {
+            OnImmutableChange::Recreate => self.why_not_replaced(person, before),
+            OnImmutableChange::Hold | OnImmutableChange::Ignore => None,
+        };
+        let why = why.unwrap_or_else(|| "trying would make a second account".to_owned());
+        operation.blocked = Some(Blocked::Held(format!("this app can't change {names}: {why}")));
         self.push(operation);
     }
 

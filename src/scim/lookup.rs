@@ -75,10 +75,18 @@ pub(super) struct Wanted {
     pub(super) source_ids: Vec<String>,
     /// Whether we write `externalId`, so that another value there means another owner.
     pub(super) own_external_ids: bool,
+    /// For every key the app's id of what is not looked for.
+    pub(super) except: Vec<Option<String>>,
     /// The attribute of which no two keys may have the same value.
     pub(super) unique: &'static str,
     /// Sent with every request.
     pub(super) query: Vec<(&'static str, String)>,
+}
+
+impl Wanted {
+    fn excepts(&self, key: usize, id: &str) -> bool {
+        self.except.get(key).and_then(Option::as_deref) == Some(id)
+    }
 }
 
 /// What was found so far: resources that match some key, and for each key which of them, by which attribute.
@@ -206,8 +214,14 @@ impl App {
             let Some(value) = value else { continue };
             match self.ask(wanted.endpoint, &wanted.query, by, value).await? {
                 Asked::FilterIgnored => return Ok(None),
-                Asked::Answered(resources) if resources.is_empty() => {}
-                Asked::Answered(resources) => return Ok(Some((attribute, resources))),
+                Asked::Answered(mut resources) => {
+                    let is_excepted =
+                        |resource: &Object| json::text(resource, "id").is_some_and(|id| wanted.excepts(key, &id));
+                    resources.retain(|resource| !is_excepted(resource));
+                    if !resources.is_empty() {
+                        return Ok(Some((attribute, resources)));
+                    }
+                }
             }
         }
         Ok(Some((0, Vec::new())))
@@ -324,7 +338,7 @@ impl Index {
             let Some(id) = json::text(resource, "id") else { continue };
             for (attribute, (by, map)) in wanted.by.iter().zip(&self.0).enumerate() {
                 let keys = by.of(resource).and_then(|value| map.get(&value));
-                for &key in keys.into_iter().flatten() {
+                for &key in keys.into_iter().flatten().filter(|key| !wanted.excepts(**key, &id)) {
                     found.note(key, attribute, &id, resource);
                 }
             }

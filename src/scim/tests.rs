@@ -133,6 +133,7 @@ fn keys(numbers: impl IntoIterator<Item = usize>) -> Vec<UserKeys> {
     let key = |n: usize| UserKeys {
         source_id: SourceId::from(format!("src-{n}").as_str()),
         attributes: attributes(&[("userName", json!(format!("User{n}@example.com")))]),
+        except: None,
     };
     numbers.into_iter().map(key).collect()
 }

@@ -17,6 +17,8 @@ pub struct UserKeys {
     pub source_id: SourceId,
     /// The attributes the person shall have; the profile's `user_match` picks from them.
     pub attributes: Attributes,
+    /// An account that is not looked for: the one they have.
+    pub except: Option<AppId>,
 }
 
 /// Under what names a group may already be in the app.

@@ -398,7 +398,11 @@ impl Inner {
     }
 
     fn look_up_user(&self, keys: &UserKeys) -> Match<AppUser> {
-        let visible = || self.holdings.users.iter().filter(|(_, account)| !self.is_hidden(account));
+        let except = keys.except.as_ref().map(AppId::as_str);
+        let visible = || {
+            let users = self.holdings.users.iter();
+            users.filter(|(id, account)| !self.is_hidden(account) && except != Some(id.as_str()))
+        };
         let external = keys.attributes.get(&Path::external_id());
         let by_external: Vec<_> = visible()
             .filter(|(_, account)| external.is_some() && account.attributes.get(&Path::external_id()) == external)

@@ -31,6 +31,8 @@ pub struct UserRow {
     pub missed_since: Option<Timestamp>,
     /// Since when the account is switched off by our doing; the grace before a deletion counts from here.
     pub inactive_since: Option<Timestamp>,
+    /// Whose account this was, if it was replaced by another: it is to be switched off.
+    pub replaced: Option<SourceId>,
 }
 
 /// A linked group. Its members are asked for apart: [`Baseline::members`].

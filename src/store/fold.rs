@@ -69,15 +69,17 @@ struct UserData {
     missed_since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inactive_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<SourceId>,
 }
 
 /// Reads a person's row.
 pub(super) fn decode_user(bytes: &[u8]) -> Result<UserRow, RowsError> {
     let (number, json) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged(keys::USERS))?;
-    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since } =
+    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced } =
         serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
     let number = UserNumber(u32::from_le_bytes(*number));
-    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since })
+    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced })
 }
 
 /// Reads only the number of a person's row.
@@ -86,9 +88,10 @@ pub(super) fn decode_number(bytes: &[u8]) -> Result<UserNumber, RowsError> {
 }
 
 fn encode_user(row: UserRow) -> Result<Vec<u8>, RowsError> {
-    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since } = row;
+    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced } =
+        row;
     let mut bytes = number.0.to_le_bytes().to_vec();
-    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since };
+    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced };
     serde_json::to_writer(&mut bytes, &data).map_err(unwritable)?;
     Ok(bytes)
 }
@@ -275,7 +278,8 @@ impl Step<'_> {
                     row.source_seen.clear(path);
                 }
             }),
-            Effect::UserRelinked { from, to } => self.relink_user(from, to),
+            Effect::UserRelinked { from, to } => self.relink_user(from, to, None),
+            Effect::UserReplaced { from, to } => self.relink_user(from, to, Some(from.clone())),
             Effect::UserUnlinked { id } => self.unlink_user(id),
             Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
             Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
@@ -344,6 +348,7 @@ impl Step<'_> {
             source_seen: Attributes::new(),
             missed_since: None,
             inactive_since: None,
+            replaced: None,
         };
         self.put(keys::user(id), encode_user(row)?);
         self.put(keys::number(number), id.as_str().into());
@@ -362,7 +367,7 @@ impl Step<'_> {
     }
 
     /// The same row under another id. Somebody who has a link of their own keeps that one.
-    fn relink_user(&mut self, from: &SourceId, to: &SourceId) -> Result<(), RowsError> {
+    fn relink_user(&mut self, from: &SourceId, to: &SourceId, replaced: Option<SourceId>) -> Result<(), RowsError> {
         let Some(row) = self.user(from)? else { return Ok(()) };
         if self.get(&keys::user(to))?.is_some() {
             return Ok(());
@@ -370,7 +375,7 @@ impl Step<'_> {
         self.delete(keys::user(from));
         self.put(keys::number(row.number), to.as_str().into());
         self.put(keys::app_user(&row.app_id), to.as_str().into());
-        self.put(keys::user(to), encode_user(UserRow { missed_since: None, ..row })?);
+        self.put(keys::user(to), encode_user(UserRow { missed_since: None, replaced, ..row })?);
         Ok(())
     }
 

@@ -225,6 +225,14 @@ pub enum Effect {
         /// The id that takes its place.
         to: SourceId,
     },
+    /// A person gets another account: the old one, with all that is known of it, is kept under an id of its own until it is
+    /// switched off.
+    UserReplaced {
+        /// The person.
+        from: SourceId,
+        /// The id under which the old account is kept.
+        to: SourceId,
+    },
     /// The account is gone or no longer ours.
     UserUnlinked {
         /// The directory's id.

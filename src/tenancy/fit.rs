@@ -5,7 +5,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::forms::Limit;
 use crate::config::profile::{DeleteEffect, GroupSupport, Profile};
-use crate::config::tenant::{Fate, OnImmutableChange, TenantFile};
+use crate::config::tenant::{Fate, TenantFile};
 use crate::mapping::Mapping;
 use crate::model::Path;
 
@@ -23,7 +23,6 @@ pub(super) fn check(
     never_sent(document, profile, mapping, found);
     matching(document, file, profile, mapping, found);
     switched_off(document, file, found);
-    not_yet(document, file, found);
 }
 
 fn app(profile: &Profile) -> &str {
@@ -129,14 +128,6 @@ fn matching(
         true => document.error(&path, message, hint),
         false => document.warning(&path, message, hint),
     });
-}
-
-/// What can be written and does not do it yet is told, not passed over.
-fn not_yet(document: &Document<'_>, file: &TenantFile, found: &mut Vec<Diagnostic>) {
-    if file.users.on_immutable_change == Some(OnImmutableChange::Recreate) {
-        let message = "`recreate` is not there yet: such a change is held, as with `hold`";
-        found.push(document.warning(&["users", "on_immutable_change"], message, "write `hold`, and decide each case"));
-    }
 }
 
 /// A guard that is switched off is worth a word each time.

@@ -228,7 +228,6 @@ fn what_the_app_can_not_do_is_told_before_it_is_tried() {
             "warning: people are matched by",
         ),
         (with_file("[guard]\nremovals_per_day = 'none'\n"), "warning: everybody could lose access in one run"),
-        (with_file("[users]\non_immutable_change = 'recreate'\n"), "warning: `recreate` is not there yet"),
         (
             with_file("[groups]\nmanage = true\n[target.override_profile.groups]\nsupport = 'off'"),
             "warning: SCIM 2.0 has no groups that could be managed",

@@ -11,6 +11,7 @@ mod guarding;
 mod leaving;
 mod naive;
 mod pausing;
+mod recreating;
 mod rules_drills;
 mod rules_fates;
 mod rules_model;

@@ -9,6 +9,7 @@ fn wanted(keys: &[(&str, &str)]) -> Wanted {
         values: keys.iter().map(|(id, name)| vec![Some((*id).to_owned()), Some((*name).to_owned())]).collect(),
         source_ids: keys.iter().map(|(id, _)| (*id).to_owned()).collect(),
         own_external_ids: true,
+        except: Vec::new(),
         unique: "userName",
         query: Vec::new(),
     }

@@ -368,7 +368,11 @@ async fn i3_names_that_filters_may_garble_are_looked_for_in_the_list() {
         json_reply(200, &list_of(&[json!({ "id": "q", "userName": "o\"brien\\" })]))
     })
     .await;
-    let key = UserKeys { source_id: SourceId::from("s"), attributes: attributes(&[("userName", json!("O\"Brien\\"))]) };
+    let key = UserKeys {
+        source_id: SourceId::from("s"),
+        attributes: attributes(&[("userName", json!("O\"Brien\\"))]),
+        except: None,
+    };
     let found = app(&server).look_up_users(&[key], &[]).await.unwrap();
     assert_eq!(short(&found), ["q"]);
 }

@@ -1,0 +1,203 @@
+//! Another account in place of one that can't follow the directory (`on_immutable_change = "recreate"`). In: what changed and
+//! what the app answered about the new values. Out: the account put aside, a new one, and the end of the old one.
+//!
+//! The old account keeps all that is known of it, under an id of its own (`Effect::UserReplaced`), until it is switched off.
+//! So it is never forgotten, whatever comes between, and the person is a newcomer like any other meanwhile.
+
+use super::operation::{Action, Operation};
+use super::people::{row_name, user_operation};
+use super::person::Person;
+use super::update::{Before, diff};
+use super::{Account, Answers, Draft, Survey};
+use crate::config::tenant::OnImmutableChange;
+use crate::model::{AppId, Lane, ObjectRef, Path, SourceId, Standing, fold};
+use crate::scim::{AppUser, Match};
+use crate::source::{Presence, UserIx};
+use crate::store::{StoreError, UserRow};
+
+/// Somebody whose account can't take what changed.
+#[derive(Debug, Clone)]
+pub struct Stuck {
+    /// As they should be.
+    pub person: Person,
+    /// The account they have.
+    pub app_id: AppId,
+}
+
+/// An account that was replaced and is not yet switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The id under which it is kept.
+    pub id: SourceId,
+    /// Whose it was.
+    pub of: SourceId,
+}
+
+/// An account that this plan puts aside.
+pub(super) struct PutAside {
+    pub(super) id: SourceId,
+    pub(super) of: SourceId,
+    pub(super) row: UserRow,
+}
+
+/// The id under which a replaced account is kept: there is one for each account, whatever happens how often.
+fn aside_id(person: &SourceId, account: &AppId) -> SourceId {
+    SourceId::new(format!("{person}~{account}"))
+}
+
+impl Draft<'_> {
+    /// What the app answered about those who may need another account.
+    pub(super) fn heard_of_stuck(&mut self, survey: &Survey, answers: &Answers) {
+        let heard = survey.stuck.iter().zip(&answers.stuck);
+        self.stuck.extend(heard.map(|(stuck, answer)| (stuck.person.id.clone(), answer.clone())));
+    }
+
+    /// Plans another account for somebody, if what changed can't be changed and nothing stands in the way.
+    pub(super) fn replace(&mut self, person: &Person, row: &UserRow) -> bool {
+        if self.rules.on_immutable_change != OnImmutableChange::Recreate {
+            return false;
+        }
+        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+        let paths = diff(self.rules, &self.lists, person, &before).immutable;
+        if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
+            return false;
+        }
+        let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+        let aside = aside_id(&person.id, &row.app_id);
+        let action = Action::ReplaceUser { aside: aside.clone(), relabel: self.rules.profile.users.send_external_id };
+        let reason = format!(
+            "the app can't change {names}: a new account is made, and {} is switched off when it is there",
+            row.app_id
+        );
+        self.push(user_operation(Lane::Additions, person, Some(&row.app_id), action, reason));
+        self.create(person);
+        self.put_aside.insert(person.ix, PutAside { id: aside, of: person.id.clone(), row: row.clone() });
+        true
+    }
+
+    /// What keeps somebody from getting another account.
+    pub(super) fn why_not_replaced(&self, person: &Person, before: &Before<'_>) -> Option<String> {
+        let name = |of: Option<&str>| fold(of.unwrap_or_default());
+        let path = Path::user_name();
+        let external_id = Path::external_id();
+        if name(person.attributes.text(&path)) == name(before.attributes.text(&path)) {
+            return Some("a new account would need another user name, and that stays the same".to_owned());
+        }
+        let fixed = self.lists.is_immutable(&external_id) || self.lists.never_updated(&external_id);
+        if self.rules.profile.users.send_external_id && fixed {
+            return Some("externalId can't be changed either, and two accounts can't share one".to_owned());
+        }
+        match self.stuck.get(&person.id) {
+            Some(Match::Nobody) => None,
+            Some(Match::One { found, by }) => {
+                Some(format!("the app has an account with the new {by} already: {}", found.id))
+            }
+            Some(Match::Conflict { detail }) => Some(detail.clone()),
+            None => Some("the app was not asked about the new values".to_owned()),
+        }
+    }
+
+    /// The old accounts of those who get another one by this plan.
+    pub(super) fn end_of_the_replaced(&mut self) {
+        let ends: Vec<Operation> = self
+            .put_aside
+            .values()
+            .map(|old| ending(&old.id, &old.row, Lane::Removals, format!("{} gets another account", old.of)))
+            .collect();
+        ends.into_iter().for_each(|operation| self.push(operation));
+    }
+
+    /// Accounts that an earlier run put aside: they end as soon as their person has another one, or belongs no more.
+    pub(super) fn asides(&mut self, survey: &Survey) -> Result<(), StoreError> {
+        for Aside { id, of } in &survey.asides {
+            let Some(row) = self.baseline.user(id)? else { continue };
+            if self.is_protected(of, &row) {
+                continue;
+            }
+            match self.in_snapshot(of) {
+                Some(user) => self.aside_of_present(id, of, user, &row)?,
+                None => self.end(id, &row, Lane::Removals, format!("{of} has another account")),
+            }
+        }
+        Ok(())
+    }
+
+    fn aside_of_present(
+        &mut self,
+        id: &SourceId,
+        of: &SourceId,
+        user: UserIx,
+        row: &UserRow,
+    ) -> Result<(), StoreError> {
+        let desired = self.desired;
+        let undecided = desired.frozen(user).is_some() || desired.unread().next().is_some();
+        match desired.snapshot.standing(user) {
+            Standing::Suspended => {
+                self.end(id, row, Lane::Leavers, format!("{of} is suspended, and this is their old account"));
+            }
+            Standing::Active if desired.is_assigned(user) => match self.account_of(of)? {
+                // They go on with the old one until they have another.
+                Account::None => {
+                    self.unconfirmed.insert(row.number);
+                    self.unsettled.insert(ObjectRef::User(of.clone()));
+                }
+                Account::Coming | Account::Known(_) => {
+                    self.end(id, row, Lane::Removals, format!("{of} has another account"));
+                }
+            },
+            Standing::Active if !undecided => {
+                self.end(
+                    id,
+                    row,
+                    Lane::Absences,
+                    format!("no group in scope holds {of}, and this is their old account"),
+                );
+            }
+            Standing::Active | Standing::Staged => {
+                self.unconfirmed.insert(row.number);
+                self.unsettled.insert(ObjectRef::User(of.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// An account that was put aside, and whose person is not in the reading and has no other one.
+    pub(super) fn absent_aside(&mut self, id: &SourceId, of: &SourceId, row: &UserRow, answer: Presence) {
+        if self.is_protected(of, row) {
+            return;
+        }
+        match answer {
+            Presence::Gone => self.end(id, row, Lane::Absences, format!("the directory says {of} is gone")),
+            Presence::Suspended => self.end(id, row, Lane::Leavers, format!("the directory suspended {of}")),
+            Presence::Present | Presence::Unknown => drop(self.unconfirmed.insert(row.number)),
+        }
+    }
+
+    fn is_protected(&self, of: &SourceId, row: &UserRow) -> bool {
+        self.rules.protected.covers(of.as_str(), &[&row.sent, &row.echo])
+    }
+
+    /// Switches an old account off; one that is off already is let go of.
+    fn end(&mut self, id: &SourceId, row: &UserRow, lane: Lane, reason: String) {
+        let mut operation = ending(id, row, lane, reason);
+        if row.active == Some(false) {
+            operation.action = Action::ReleaseUser;
+        }
+        self.push(operation);
+    }
+}
+
+fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: String) -> Operation {
+    Operation {
+        lane,
+        object: ObjectRef::User(id.clone()),
+        app_id: Some(row.app_id.clone()),
+        name: row_name(row, id),
+        action: Action::DeactivateUser,
+        reason,
+        blocked: None,
+    }
+}
+
+/// What was answered, by person.
+pub(super) type Heard = std::collections::HashMap<SourceId, Match<AppUser>>;
