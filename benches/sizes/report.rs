@@ -85,6 +85,13 @@ impl Results {
                 (format!("{ratio:.2} times"), ratio <= 2.0)
             }),
         )?;
+        aim(
+            "the same where the file was written anew and says the same",
+            large.map(|found| {
+                let ratio = found.rewritten["cpu"] / found.parse["cpu"];
+                (format!("{ratio:.2} times"), ratio <= 2.0)
+            }),
+        )?;
         aim("the same: at most 1 GiB", large.map(|found| memory(found, 1024.0)))?;
         aim("the same: no calls", large.map(calls))?;
         aim(
@@ -109,15 +116,16 @@ const INTRODUCTION: &str = "# Benchmarks
 million people. Every measurement is a process of its own, which reads its processor time and peak memory from the kernel. What is
 compared was measured in turns, and the best of several runs counts: other work on the machine only adds to a figure.
 
-What a quiet cycle spends beyond parsing it spends on memory: every member is looked up in a table of some 30 MB, and the records
-are kept.
+A quiet cycle reads the file and finds it byte for byte what it was when nothing was left to do. Where it was written anew, and says
+the same in other bytes, everybody is compared by the index: what that spends beyond parsing it spends on memory, since every member is
+looked up in a table of some 30 MB.
 
 | aim | found | |
 |---|---|---|
 ";
 
 fn one_size(page: &mut String, found: &idle::Found) -> std::fmt::Result {
-    let (parse, quiet) = (&found.parse, &found.quiet);
+    let (parse, quiet, rewritten) = (&found.parse, &found.quiet, &found.rewritten);
     writeln!(
         page,
         "A directory of {:.0} MB of JSON with random-looking ids; an app that is in step, at an address where nobody listens.\n",
@@ -130,7 +138,8 @@ fn one_size(page: &mut String, found: &idle::Found) -> std::fmt::Result {
     };
     row("only parsing the bytes, which are in memory, into borrowed values", parse["cpu"], parse)?;
     row("the same with reading the file", parse["cpu"] + parse["read_cpu"], parse)?;
-    row("quiet cycle: read the file, compare by the index, nothing to do", quiet["cpu"], quiet)?;
+    row("quiet cycle: the file is what it was", quiet["cpu"], quiet)?;
+    row("quiet cycle after the file was written anew: parse it, compare by the index", rewritten["cpu"], rewritten)?;
     let seldom = [
         ("full comparison with the cache's rows, without an index", &found.compare),
         ("`state rebuild`: the cache folded anew from the journal", &found.rebuild),
@@ -142,9 +151,11 @@ fn one_size(page: &mut String, found: &idle::Found) -> std::fmt::Result {
     }
     writeln!(
         page,
-        "\nThe quiet cycle takes {:.2} times as long as only parsing, and {:.2} times as long as reading the file and parsing it.\n",
+        "\nThe quiet cycle takes {:.2} times as long as only parsing. With a file written anew it is {:.2} times, and {:.2} times as \
+         long as reading the file and parsing it.\n",
         quiet["cpu"] / parse["cpu"],
-        quiet["cpu"] / (parse["cpu"] + parse["read_cpu"])
+        rewritten["cpu"] / parse["cpu"],
+        rewritten["cpu"] / (parse["cpu"] + parse["read_cpu"])
     )?;
     writeln!(page, "Measured on {}.", found.on)
 }
@@ -168,7 +179,7 @@ fn first_sync(page: &mut String, found: &first_sync::Found) -> std::fmt::Result 
 }
 
 fn memory(found: &idle::Found, limit: f64) -> (String, bool) {
-    let peak = found.quiet["peak"] / MIB;
+    let peak = found.quiet["peak"].max(found.rewritten["peak"]) / MIB;
     (format!("{peak:.0} MiB"), peak <= limit)
 }
 

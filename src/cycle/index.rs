@@ -45,6 +45,28 @@ pub(super) fn draft(
     Ok(Some(draft))
 }
 
+/// Whether the directory could stay like this for ever without anything being done or asked: nobody waits, nothing is held,
+/// no time has to pass.
+pub(super) fn nothing_is_left(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    survey: &Survey,
+    links: &Links,
+    cleared: &Cleared,
+) -> Result<bool, StoreError> {
+    let plan = cleared.plan();
+    let nothing_planned = plan.operations.is_empty()
+        && plan.missed.is_empty()
+        && plan.unsettled.is_empty()
+        && plan.finished.is_empty()
+        && cleared.holds().is_empty();
+    Ok(nothing_planned
+        && survey.is_empty()
+        && desired.unread().next().is_none()
+        && matches!(links, Links::Index(_))
+        && job.state.failures()?.is_empty())
+}
+
 /// A link that was lost leaves groups without a member of theirs, and an account that was deleted may be somebody's manager:
 /// both are only found by looking at everybody.
 pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Outcome) -> bool {

@@ -113,6 +113,9 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
 
 async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
     let started = job.clock.now();
+    if let Some(report) = job.unchanged(ask, &run, started).await {
+        return job.close(report, ask, None).await;
+    }
     let snapshot = take_snapshot(job.source, job.sentinels, job.progress).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
@@ -157,6 +160,9 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
     let again = observe::Again::new(job.source, &survey, &answers);
     let outcome = job.apply(ledger, &cleared, &facts, &run, ask.trigger, &again).await?;
     let mut index = None;
+    if index::nothing_is_left(job, &desired, &survey, &links, &cleared)? {
+        report.quiet_at = snapshot.mark().cloned();
+    }
     if ask.only.is_none() {
         job.settle(ledger, &run, &survey, &cleared, &outcome, &early).await?;
         if !early.compare_again {
@@ -168,6 +174,22 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
 }
 
 impl Job<'_> {
+    /// The report of a run that has nothing to look at: the directory's content is the one for which the last run found
+    /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
+    async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
+        let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
+        let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| !wants_to_see)?;
+        if !self.source.is_still(&mark).await {
+            return None;
+        }
+        tracing::info!("the directory is the one for which nothing was left to do");
+        let mut report = Report::new(self.tenant, run.clone(), counts, started);
+        let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
+        report.applied(nothing, Outcome { results: Vec::new(), stop: None, links_differ: false });
+        report.quiet_at = Some(mark);
+        Some(report)
+    }
+
     /// The paths whose values are compared with the app's.
     fn mapped(&self) -> Vec<Path> {
         self.rules.read_paths()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::guard::{Cleared, Hold};
-use crate::model::{Change, Counts, Lane, ObjectRef, Op, RunId, TenantName};
+use crate::model::{Change, ContentMark, Counts, Lane, ObjectRef, Op, RunId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
 use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark};
@@ -68,6 +68,8 @@ pub struct Report {
     pub counts_accepted: bool,
     /// Whether the tenant file counts as accepted: the next edit is measured by it.
     pub settings_accepted: bool,
+    /// The mark of the directory's content, if nothing was left to do or to ask for it.
+    pub quiet_at: Option<ContentMark>,
     /// Somebody said no to what is held.
     pub rejected: Option<Decision>,
     /// When it began.
@@ -92,6 +94,7 @@ impl Report {
             dry_run: false,
             counts_accepted: true,
             settings_accepted: true,
+            quiet_at: None,
             rejected: None,
             started,
             ended: started,
@@ -240,6 +243,7 @@ impl Report {
             note,
             counts: self.counts_accepted.then_some(self.snapshot),
             settings: settings.filter(|_| self.settings_accepted),
+            quiet_at: self.quiet_at.clone(),
             started: self.started,
             ended: self.ended,
         }

@@ -64,6 +64,11 @@ text_id! {
     RunId
 }
 
+text_id! {
+    /// Names the whole content of a directory: equal marks mean equal readings.
+    ContentMark
+}
+
 /// A group's id in the directory. An alias, so that signatures say which side of a membership they mean.
 pub type GroupKey = SourceId;
 

@@ -13,7 +13,7 @@ mod pattern;
 pub use attributes::{Attributes, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
-pub use ids::{AppId, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
+pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use operation::{Change, Lane, Op};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;

@@ -52,6 +52,37 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Whether there was nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            newcomers,
+            linked,
+            stuck,
+            asides,
+            absent,
+            stands_for: _,
+            finished,
+            new_groups,
+            changed_groups,
+            lost_groups,
+            problems,
+            // They are left alone whatever comes.
+            untouched: _,
+            waiting,
+        } = self;
+        newcomers.is_empty()
+            && linked.is_empty()
+            && stuck.is_empty()
+            && asides.is_empty()
+            && absent.is_empty()
+            && finished.is_empty()
+            && new_groups.is_empty()
+            && changed_groups.is_empty()
+            && lost_groups.is_empty()
+            && problems.is_empty()
+            && waiting.is_empty()
+    }
+
     /// The ids by which the directory knows these.
     pub fn as_the_directory_knows(&self, ids: &[SourceId]) -> Vec<SourceId> {
         ids.iter().map(|id| self.stands_for.get(id).unwrap_or(id).clone()).collect()

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::model::{SourceId, Standing};
+use crate::model::{ContentMark, SourceId, Standing};
 use crate::progress::Progress;
 use crate::source::{GroupEntry, Presence, Reading, Source, SourceError, UserEntry};
 
@@ -41,12 +41,14 @@ pub(crate) struct Directory {
     pub(crate) mute: bool,
     /// An outage.
     pub(crate) down: bool,
+    /// Whether it can tell for little that it is what it was.
+    pub(crate) tells_marks: bool,
 }
 
 impl Directory {
     /// People with these ids, nobody assigned.
     pub(crate) fn of(ids: &[&str]) -> Self {
-        let mut all = Self::default();
+        let mut all = Self { tells_marks: true, ..Self::default() };
         for id in ids {
             all.add_user(id);
         }
@@ -133,11 +135,12 @@ impl Directory {
 pub(crate) struct SimSource {
     directory: Mutex<Directory>,
     asks: AtomicUsize,
+    readings: AtomicUsize,
 }
 
 impl SimSource {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory: Mutex::new(directory), asks: AtomicUsize::new(0) }
+        Self { directory: Mutex::new(directory), asks: AtomicUsize::new(0), readings: AtomicUsize::new(0) }
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
@@ -151,6 +154,11 @@ impl SimSource {
     /// For how many ids it was asked.
     pub(crate) fn asks(&self) -> usize {
         self.asks.load(Ordering::Relaxed)
+    }
+
+    /// How often it was read.
+    pub(crate) fn readings(&self) -> usize {
+        self.readings.load(Ordering::Relaxed)
     }
 
     /// Begins the count of asks anew.
@@ -171,9 +179,13 @@ impl Source for SimSource {
     }
 
     async fn read(&self, reading: &mut Reading, _: &dyn Progress) -> Result<(), SourceError> {
+        self.readings.fetch_add(1, Ordering::Relaxed);
         let directory = self.directory();
         if directory.down {
             return Err(SourceError::Unreachable("it is down".to_owned()));
+        }
+        if directory.tells_marks {
+            reading.mark(mark_of(&directory));
         }
         for (id, user) in directory.users.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
             let record = serde_json::to_string(&user.record).unwrap();
@@ -192,6 +204,11 @@ impl Source for SimSource {
         Ok(())
     }
 
+    async fn is_still(&self, mark: &ContentMark) -> bool {
+        let directory = self.directory();
+        !directory.down && mark_of(&directory) == *mark
+    }
+
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
         self.asks.fetch_add(ids.len(), Ordering::Relaxed);
         let mut directory = self.directory();
@@ -207,4 +224,8 @@ impl Source for SimSource {
         let directory = self.directory();
         Ok(ids.iter().map(|id| directory.presence(id.as_str(), directory.groups.contains_key(id.as_str()))).collect())
     }
+}
+
+fn mark_of(directory: &Directory) -> ContentMark {
+    ContentMark::new(format!("{directory:?}"))
 }

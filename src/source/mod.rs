@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use crate::model::Counts;
-use crate::model::{Finding, SourceId};
+use crate::model::{ContentMark, Finding, SourceId};
 use crate::progress::Progress;
 
 /// What a directory says when asked about one id.
@@ -66,6 +66,13 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::ask_users`].
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
+
+    /// Whether a reading now would be the very one that has this mark ([`Reading::mark`]). Only for directories that can tell
+    /// for much less than a reading costs; anything else, and any doubt, is `false`.
+    async fn is_still(&self, mark: &ContentMark) -> bool {
+        let _unknown = mark;
+        false
+    }
 
     /// What the directory's change feed tells since then: a reason to read earlier, never a truth to act on.
     ///

@@ -3,7 +3,7 @@
 use super::Snapshot;
 use super::ids::NotNew;
 use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
-use crate::model::{SourceId, Standing};
+use crate::model::{ContentMark, SourceId, Standing};
 
 /// How many examples of a finding are kept for messages.
 const EXAMPLES: usize = 5;
@@ -102,6 +102,7 @@ pub struct Reading {
     /// Members that were no person when they came: groups, or ids that lead nowhere. Sorted out at the end.
     unresolved: Vec<(GroupIx, Box<str>)>,
     first_fault: Option<Incomplete>,
+    mark: Option<ContentMark>,
 }
 
 impl Reading {
@@ -234,6 +235,11 @@ impl Reading {
         }
     }
 
+    /// Names the whole content that was read.
+    pub fn mark(&mut self, mark: ContentMark) {
+        self.mark = Some(mark);
+    }
+
     fn fault(&mut self, fault: Incomplete) {
         self.first_fault.get_or_insert(fault);
     }
@@ -273,7 +279,7 @@ impl Reading {
                 },
             }
         }
-        let snapshot = Snapshot::new(self.store, dangling, examples);
+        let snapshot = Snapshot::new(self.store, dangling, examples, self.mark);
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::ids::{Ids, NotNew};
 use super::reading::UserEntry;
-use crate::model::{Counts, SourceId, Standing, fold};
+use crate::model::{ContentMark, Counts, SourceId, Standing, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,16 +128,27 @@ pub struct Snapshot {
     counts: Counts,
     dangling: u64,
     dangling_examples: Vec<Box<str>>,
+    mark: Option<ContentMark>,
 }
 
 impl Snapshot {
-    pub(super) fn new(store: Store, dangling: u64, dangling_examples: Vec<Box<str>>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        dangling: u64,
+        dangling_examples: Vec<Box<str>>,
+        mark: Option<ContentMark>,
+    ) -> Self {
         let counts = Counts {
             users: store.users.len() as u64,
             groups: store.groups.len() as u64,
             memberships: store.groups.iter().map(|group| group.members.len() as u64).sum(),
         };
-        Self { store, counts, dangling, dangling_examples }
+        Self { store, counts, dangling, dangling_examples, mark }
+    }
+
+    /// The mark of its content, where the directory has such a thing.
+    pub fn mark(&self) -> Option<&ContentMark> {
+        self.mark.as_ref()
     }
 
     /// How much there is.

@@ -8,8 +8,8 @@ use super::decisions::{Decision, HeldPlan};
 use super::error::{Notice, StoreError};
 use super::index::{Index, IndexDraft};
 use super::mark::Mark;
-use super::record::{Effect, Intent, OutcomeResult, RunSummary, Trigger};
-use crate::model::RunId;
+use super::record::{Effect, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use crate::model::{ContentMark, Counts, RunId};
 
 /// Whether the state may be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,10 @@ pub trait View: Baseline {
     /// # Errors
     /// When it could not be read.
     fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError>;
+
+    /// The directory's content, and how much it was, for which the last run found nothing to do or to ask; `None` as soon as
+    /// anything happened since, or the tenant file says something else.
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)>;
 
     /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
     /// `None` means "compare everything with the rows".

@@ -11,13 +11,13 @@ use super::fold::Fold;
 use super::index::{Index, IndexDraft, Mark};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::mark;
-use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, Trigger};
+use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
 use crate::clock::Clock;
-use crate::model::{RunId, TenantName};
+use crate::model::{ContentMark, Counts, RunId, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
 pub struct MemoryStore {
@@ -164,6 +164,10 @@ impl View for MemoryStore {
         let inner = self.inner();
         let decision = inner.decision.as_ref();
         Ok(decision.is_some_and(|decision| decision.verdict == Verdict::Approve && decision.expires > now))
+    }
+
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+        self.inner().tail.quiet_at(settings)
     }
 
     fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {

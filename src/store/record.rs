@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::Decision;
-use crate::model::{AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId};
+use crate::model::{
+    AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
+};
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -365,6 +367,9 @@ pub struct RunSummary {
     /// What the tenant file said, unless the run was held for that.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// The mark of the directory's content, if nothing was left to do or to ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_at: Option<ContentMark>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.

@@ -15,7 +15,7 @@ use super::index::{self, Index, IndexDraft};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::lock::Lock;
 use super::mark::{Mark, Sign, read_mark};
-use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, Trigger};
+use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::rows::{Rows, RowsError};
 use super::status::{FAILURES_LISTED, Status, read_status, write_status};
 use super::tail::Tail;
@@ -23,7 +23,7 @@ use super::view::HasRows;
 use super::writer::{Until, Writer};
 use super::{FORMAT, chunks, disk};
 use crate::clock::{Clock, SystemClock};
-use crate::model::RunId;
+use crate::model::{ContentMark, Counts, RunId};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {
@@ -220,6 +220,10 @@ impl View for Store {
         decisions::decision(&self.folder, plan, self.clock.now())
     }
 
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+        self.tail().quiet_at(settings)
+    }
+
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
         let tail = self.tail().clone();
         load_index(&self.folder, &tail, settings_hash)
@@ -276,6 +280,10 @@ impl View for ReadStore {
 
     fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
         decisions::decision(&self.folder, plan, SystemClock.now())
+    }
+
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+        self.tail.quiet_at(settings)
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
 use super::record::{Continued, Effect, Event, FailureNote, Record, SettingsMark};
-use crate::model::{Counts, ObjectRef};
+use crate::model::{ContentMark, Counts, ObjectRef};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -27,6 +27,8 @@ pub(super) struct Tail {
     pub(super) counts: Option<Counts>,
     /// What the tenant file said in the last run that was not held for it.
     pub(super) settings: Option<SettingsMark>,
+    /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
+    quiet_at: Option<ContentMark>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
     failed: Option<BTreeMap<ObjectRef, FailureNote>>,
 }
@@ -41,6 +43,7 @@ impl Default for Tail {
             open: BTreeMap::new(),
             counts: None,
             settings: None,
+            quiet_at: None,
             failed: Some(BTreeMap::new()),
         }
     }
@@ -51,6 +54,11 @@ impl Tail {
     pub(super) fn record(&mut self, record: &Record, hash: &str) {
         self.seq = record.seq;
         hash.clone_into(&mut self.hash);
+        match &record.event {
+            Event::RunEnded(summary) => self.quiet_at.clone_from(&summary.quiet_at),
+            Event::RunStarted { .. } | Event::Continued(_) => {}
+            _ => self.quiet_at = None,
+        }
         match &record.event {
             Event::Opened { why, .. } | Event::Doubted { why } => self.adopt_only = Some(why.clone()),
             Event::Trusted { .. } => self.adopt_only = None,
@@ -132,6 +140,13 @@ impl Tail {
 
     pub(super) fn open_intents(&self) -> Vec<OpenIntent> {
         self.open.values().flatten().cloned().collect()
+    }
+
+    /// The directory's content, and how much it was, for which there is nothing to do as long as the tenant file says the same.
+    pub(super) fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+        let settled = self.mark().is_some() && self.failed.as_ref().is_some_and(BTreeMap::is_empty);
+        let same = settled && self.settings == Some(settings);
+        self.quiet_at.clone().filter(|_| same).zip(self.counts)
     }
 
     /// Names the state for an index. `None` while the state is not to be trusted, or something is unresolved.

@@ -39,6 +39,65 @@ async fn i12_a_second_cycle_makes_no_call_of_any_kind() {
     world.assert_quiet().await;
 }
 
+/// Whether the next cycle reads the directory, or takes it for what it was.
+async fn reads(world: &World) -> bool {
+    let before = world.source.readings();
+    let report = world.sync().await;
+    assert_eq!(report.snapshot.users, world.source.copy().users.len() as u64);
+    world.source.readings() > before
+}
+
+#[tokio::test(start_paused = true)]
+async fn i12_a_directory_that_is_what_it_was_is_not_read_again() {
+    let mut world = synced(story()).await;
+    assert!(!reads(&world).await, "the quiet cycle before proved that nothing is left to do");
+    world.edit(|dir| dir.set("ann", "displayName", "Ann"));
+    assert!(reads(&world).await, "it changed");
+    assert!(reads(&world).await, "something was done: whether all is well is seen by looking");
+    assert!(!reads(&world).await);
+    world.reconfigure(|_| {});
+    assert!(reads(&world).await, "the tenant file changed");
+    world.sync().await;
+    assert!(!reads(&world).await);
+    world.lose_state();
+    assert!(reads(&world).await, "the state is new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i1_a_directory_that_is_what_it_was_is_read_while_anything_waits() {
+    let failing = synced(story()).await;
+    failing.edit(|dir| dir.set("ann", "displayName", "Ann"));
+    failing.app.fail("update_user", "ann", 9, Fault::refused(crate::scim::Class::Forbidden, 403));
+    for _ in 0..3 {
+        assert!(reads(&failing).await, "a failure is tried again");
+    }
+    let graced = synced_as(story(), |tenant| {
+        tenant.on_suspended = crate::config::tenant::Fate::Delete;
+        tenant.delete_after = Some(jiff::SignedDuration::from_hours(720));
+    })
+    .await;
+    graced.edit(|dir| dir.stand("ann", Standing::Suspended));
+    for _ in 0..3 {
+        assert!(reads(&graced).await, "a deletion waits for its time");
+    }
+    graced.clock.pass(jiff::SignedDuration::from_hours(721));
+    graced.sync().await;
+    assert!(graced.app.account("ann@x.test").is_none());
+    let held = synced(crowd(12)).await;
+    held.edit(|dir| (0..6).for_each(|n| dir.stand(&format!("u{n:02}"), Standing::Suspended)));
+    for _ in 0..3 {
+        assert!(reads(&held).await, "a held plan stays visible");
+    }
+    let missed = synced(crowd(12)).await;
+    missed.edit(|dir| {
+        dir.hidden.insert("u01".into());
+        dir.mute = true;
+    });
+    missed.sync().await;
+    missed.sync().await;
+    assert!(!missed.app.active().contains(&"u01@x.test".to_owned()), "the second look was taken");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_renamed_person_is_one_patch_of_what_changed() {
     let world = World::new(story());

@@ -26,7 +26,9 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
             return Err(SourceError::Malformed(format!("{}:{line}:{column}: {message}", path.display())));
         }
     }
-    unchanged(path, &before, &window.metadata().map_err(failed)?)
+    unchanged(path, &before, &window.metadata().map_err(failed)?)?;
+    reading.mark(window.mark());
+    Ok(())
 }
 
 /// `{"users": […], "groups": […]}` in either order; other keys mean nothing here.

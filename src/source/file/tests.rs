@@ -34,6 +34,31 @@ async fn reads_people_groups_nested_groups_and_dangling_members() {
 }
 
 #[tokio::test]
+async fn i12_a_document_is_still_the_same_only_byte_for_byte() {
+    let groups_first = r#"{"groups":[{"id":"g","name":"G","members":["u"]}],"users":[{"id":"u"}]}"#;
+    for text in [TWO, groups_first] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("people.json");
+        std::fs::write(&path, text).unwrap();
+        let source = FileSource::new(path.clone(), b',');
+        let mark = take_snapshot(&source, &[], &Silent).await.unwrap().mark().unwrap().clone();
+        assert!(source.is_still(&mark).await);
+        for at in 0..text.len() {
+            let mut other = text.as_bytes().to_vec();
+            other[at] ^= 1;
+            std::fs::write(&path, &other).unwrap();
+            assert!(!source.is_still(&mark).await, "byte {at}");
+            std::fs::write(&path, &text.as_bytes()[..at]).unwrap();
+            assert!(!source.is_still(&mark).await, "cut at {at}");
+        }
+        std::fs::write(&path, text).unwrap();
+        assert!(source.is_still(&mark).await);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!source.is_still(&mark).await);
+    }
+}
+
+#[tokio::test]
 async fn groups_may_stand_before_users() {
     let text = r#"{"groups":[{"id":"g","name":"G","members":["u"]}],"users":[{"id":"u"}]}"#;
     assert_eq!(read_text(text).await.unwrap().counts().memberships, 1);

@@ -8,6 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::model::ContentMark;
 
 /// So much is read at once. With less than a sixteenth of it at hand more is read before a value is begun, so that few values
 /// are parsed twice.
@@ -43,6 +46,9 @@ pub(super) struct Window {
     half: Vec<u8>,
     /// Whether `text` reaches to the end of the file.
     ended: bool,
+    /// Of all bytes read so far, as long as they were read in order.
+    hash: Xxh3,
+    in_order: bool,
 }
 
 impl Window {
@@ -51,7 +57,22 @@ impl Window {
     }
 
     fn over(file: File, size: usize) -> Self {
-        Self { file, size, text: String::new(), at: 0, before: 0, half: Vec::new(), ended: false }
+        Self {
+            file,
+            size,
+            text: String::new(),
+            at: 0,
+            before: 0,
+            half: Vec::new(),
+            ended: false,
+            hash: Xxh3::new(),
+            in_order: true,
+        }
+    }
+
+    /// The mark of the file's content, once all of it was read in order.
+    pub(super) fn mark(&self) -> ContentMark {
+        mark_of(&self.hash)
     }
 
     pub(super) fn metadata(&self) -> Result<Metadata, std::io::Error> {
@@ -65,6 +86,7 @@ impl Window {
 
     /// Goes to a place that [`Window::place`] named.
     pub(super) fn jump(&mut self, place: u64) -> Result<(), Fault> {
+        self.in_order = false;
         self.file.seek(SeekFrom::Start(place))?;
         (self.text, self.at, self.before, self.half, self.ended) = (String::new(), 0, place, Vec::new(), false);
         Ok(())
@@ -177,7 +199,11 @@ impl Window {
         bytes.append(&mut self.half);
         let more = (3 * bytes.len()).max(self.size);
         bytes.reserve(more);
+        let known = bytes.len();
         let got = (&mut self.file).take(more as u64).read_to_end(&mut bytes)?;
+        if self.in_order {
+            self.hash.update(bytes.get(known..).unwrap_or_default());
+        }
         self.ended = got < more;
         self.text = match String::from_utf8(bytes) {
             Ok(text) => text,
@@ -209,6 +235,23 @@ impl Window {
             for &byte in part {
                 (line, column) = if byte == b'\n' { (line + 1, 1) } else { (line, column + 1) };
             }
+        }
+    }
+}
+
+fn mark_of(hash: &Xxh3) -> ContentMark {
+    ContentMark::new(format!("{:032x}", hash.digest128()))
+}
+
+/// The mark of a file's content as it is now.
+pub(super) fn mark_now(path: &Path) -> Result<ContentMark, std::io::Error> {
+    let mut file = File::open(path)?;
+    let mut hash = Xxh3::new();
+    let mut buffer = vec![0; WINDOW];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(mark_of(&hash)),
+            got => hash.update(buffer.get(..got).unwrap_or_default()),
         }
     }
 }
