@@ -12,6 +12,7 @@ mod docs;
 mod drills;
 mod errands;
 mod jumpcloud;
+mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
 mod rig;

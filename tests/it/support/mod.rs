@@ -7,6 +7,8 @@
 
 pub(crate) mod directory;
 pub(crate) mod http;
+pub(crate) mod jumpcloud;
+pub(crate) mod prism;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod reader;

@@ -132,7 +132,7 @@ impl Rule {
     }
 
     /// Whether it meets this request, which is counted if it is one of its kind.
-    fn meets(&mut self, call: &Call) -> bool {
+    pub(crate) fn meets(&mut self, call: &Call) -> bool {
         if (self.method != "*" && self.method != call.method) || !call.path.starts_with(&self.path) {
             return false;
         }
@@ -316,7 +316,7 @@ async fn forward(shared: &Shared, parts: axum::http::request::Parts, body: Bytes
     response
 }
 
-fn made_up(status: u16, headers: &[(String, String)], body: String) -> Response {
+pub(crate) fn made_up(status: u16, headers: &[(String, String)], body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     for (name, value) in headers {
@@ -327,7 +327,7 @@ fn made_up(status: u16, headers: &[(String, String)], body: String) -> Response 
 }
 
 /// The same answer, announced in full, of which half arrives before the connection is closed.
-async fn truncated(response: Response) -> Response {
+pub(crate) async fn truncated(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole answer");
     assert!(body.len() > 1, "there is no half of {} bytes", body.len());
@@ -338,7 +338,7 @@ async fn truncated(response: Response) -> Response {
 }
 
 /// Closes the connection without an answer: the task that serves it ends here. Unlike a panic this prints nothing.
-fn drop_connection() -> ! {
+pub(crate) fn drop_connection() -> ! {
     std::panic::resume_unwind(Box::new("the proxy drops the connection"))
 }
 

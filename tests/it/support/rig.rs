@@ -9,7 +9,7 @@ pub(crate) struct Rig {
     cache: PathBuf,
 }
 
-/// The rig, if `part` is installed: `slapd`, `scim2-server`, `django-scim2`, `better-auth`, `scimmy`, `canaille` or
+/// The rig, if `part` is installed: `slapd`, `scim2-server`, `django-scim2`, `better-auth`, `scimmy`, `canaille`, `prism` or
 /// `scim-testers`.
 ///
 /// Otherwise the test is over: with ROSTERD_TEST_REQUIRE=1 it fails here, else a line says that it is skipped.
