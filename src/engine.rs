@@ -31,6 +31,7 @@ use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite, pacer};
 use crate::source::file::FileSource;
+use crate::source::jumpcloud::{self, JumpCloudSource};
 use crate::source::ldap::LdapSource;
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
@@ -224,6 +225,18 @@ impl Engine {
             reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
             return Ok(Box::new(LdapSource::from_table(table, password, &reads, Arc::clone(&self.clock))?));
         }
+        if let Some(table) = &tables.jumpcloud {
+            let place = table.api_key.as_ref().or(table.client_secret.as_ref());
+            let parts = jumpcloud::Parts {
+                // The file's check wants one of the two.
+                secret: place.map(token).transpose()?.ok_or(crate::http::SecretError::Empty)?,
+                ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
+                pacer: pacer(&table.rate, table.in_flight),
+                wanted: self.tenant.groups.clone(),
+                clock: Arc::clone(&self.clock),
+            };
+            return Ok(Box::new(JumpCloudSource::new(table, parts)?));
+        }
         let table = tables.file.as_ref();
         let path = table.map(|table| table.path.clone()).unwrap_or_default();
         let delimiter = table.map_or(b',', |table| table.delimiter as u8);
@@ -307,8 +320,9 @@ impl Engine {
         let tenant = &*self.tenant;
         let file = &tenant.file;
         let text = format!(
-            "{DECISIONS} {} {:?} {:?} {:?} {:?}",
+            "{DECISIONS} {} {:?} {:?} {:?} {:?} {:?}",
             tenant.mapping.settings_fingerprint(),
+            file.source.application(),
             file.scope,
             file.users,
             file.groups,

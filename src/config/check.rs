@@ -5,19 +5,21 @@
 //! them are to be shown at once. What is missing or of the wrong type was reported before, and is passed over here. What
 //! needs the mapping language or a profile is checked in [`tenancy`](crate::tenancy).
 
+mod jumpcloud;
+
 use toml::de::{DeTable, DeValue};
 
 use super::blot;
 use super::diagnostic::Diagnostic;
 use super::document::Document;
-use super::forms::{AppAddress, LdapAddress};
+use super::forms::{AppAddress, LdapAddress, WebAddress};
 use super::words;
 
 type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 7] =
-    [ldap_connection, file_delimiter, scope, app_address, app_token, overrides, deletion];
+pub(super) const OF_A_TENANT: [Check; 8] =
+    [ldap_connection, file_delimiter, jumpcloud::check, scope, app_address, app_token, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
@@ -153,6 +155,19 @@ fn wire(document: &Document<'_>, base: &[&str], found: &mut Vec<Diagnostic>) {
     for bucket in buckets(document, &rate) {
         bucket_match(document, bucket, found);
     }
+}
+
+/// A credential must not cross a network in the clear.
+fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], found: &mut Vec<Diagnostic>) {
+    let Some(address) = document.text_at(path).and_then(|url| url.parse::<WebAddress>().ok()) else { return };
+    if address.is_https() || (address.is_loopback() && document.is_true(loopback_key)) {
+        return;
+    }
+    let hint = match address.is_loopback() {
+        true => "write https://, or add `allow_http_loopback = true` for a server on this machine",
+        false => "write https://",
+    };
+    found.push(document.error(path, "plain http would send the credential and people's data in the clear", hint));
 }
 
 fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {

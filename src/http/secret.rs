@@ -39,6 +39,13 @@ impl Secret {
         Ok(Self(text))
     }
 
+    /// The secret as HTTP Basic carries it with a user name (RFC 7617 §2).
+    pub(crate) fn basic_with(&self, user: &str) -> Self {
+        use base64::Engine as _;
+        let pair = Zeroizing::new(format!("{user}:{}", self.0.as_str()));
+        Self(Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes())))
+    }
+
     /// The secret itself. Every caller is a place to look at in a review.
     pub(crate) fn expose(&self) -> &str {
         &self.0

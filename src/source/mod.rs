@@ -12,6 +12,7 @@
 
 pub mod file;
 mod ids;
+pub mod jumpcloud;
 pub mod ldap;
 mod reading;
 mod snapshot;

@@ -14,7 +14,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::tenant::{AttributeRule, GroupsTable, LdapPreset, LdapTable, Push};
 use crate::mapping::{Filter, GroupName, KnownAttributes, Mapping, RuleProblem, Where, default_rules};
-use crate::source::{SourceError, file, ldap};
+use crate::source::{SourceError, file, jumpcloud, ldap};
 
 /// No names.
 const NOTHING: [&str; 0] = [];
@@ -50,6 +50,14 @@ impl Known {
         let groups = names.groups.into_iter().chain(["name".to_owned()]);
         let (people, groups) = (KnownAttributes::open(names.people), KnownAttributes::open(groups));
         Ok(Self { product, people, groups, sample: Map::new() })
+    }
+
+    /// Of JumpCloud: the attributes of the vendor's spec.
+    pub(super) fn of_jumpcloud() -> Self {
+        let (people, groups) = jumpcloud::record_names();
+        let (people, groups) =
+            (KnownAttributes::open(people.iter().copied()), KnownAttributes::open(groups.iter().copied()));
+        Self { product: "jumpcloud", people, groups, sample: Map::new() }
     }
 
     /// Of a directory whose table can't be read: no name is doubted.

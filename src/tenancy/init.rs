@@ -11,7 +11,7 @@ use crate::mapping::defaults;
 use crate::model::TenantName;
 
 /// The directories `init` knows.
-pub const SOURCES: [&str; 4] = ["file", "openldap", "389ds", "ad"];
+pub const SOURCES: [&str; 5] = ["file", "openldap", "389ds", "ad", "jumpcloud"];
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -148,6 +148,17 @@ url = "ldaps://dc1.example.org"
 bind_dn = "rosterd@example.org"
 password = { file = "../secrets/ldap" }     # chmod 600
 base = "dc=example,dc=org"
+"#
+        }
+        "jumpcloud" => {
+            r#"[source.jumpcloud]
+# us | eu | in
+region = "us"
+api_key = { file = "../secrets/jumpcloud" }     # chmod 600
+# An administrator of several organisations says which one is meant.
+# org_id = "5ce4..."
+# Whoever is bound to this application belongs: its name in the console, or its id.
+application = "Heap"
 "#
         }
         _ => {

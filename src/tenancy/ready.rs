@@ -41,7 +41,8 @@ impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         let password = self.file.source.ldap.iter().map(|table| (&["source", "ldap", "password"][..], &table.password));
-        password.chain(self.file.target.token.iter().map(|token| (&["target", "token"][..], token)))
+        let jumpcloud = self.file.source.jumpcloud.iter().flat_map(|table| table.secrets());
+        password.chain(jumpcloud).chain(self.file.target.token.iter().map(|token| (&["target", "token"][..], token)))
     }
 }
 
@@ -87,6 +88,9 @@ fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
             }
             Known::nothing()
         });
+    }
+    if document.table_at(&["source", "jumpcloud"]).is_some() {
+        return Known::of_jumpcloud();
     }
     match document.read_at::<FileTable>(&["source", "file"]) {
         Some(table) => {
@@ -140,6 +144,11 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     if let Some(table) = &mut file.source.ldap {
         table.ca_file.iter_mut().for_each(whole);
         table.password.file.iter_mut().for_each(whole);
+    }
+    if let Some(table) = &mut file.source.jumpcloud {
+        table.ca_file.iter_mut().for_each(whole);
+        let secrets = [&mut table.api_key, &mut table.client_secret];
+        secrets.into_iter().flatten().filter_map(|secret| secret.file.as_mut()).for_each(whole);
     }
     file.target.ca_file.iter_mut().for_each(whole);
     file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);

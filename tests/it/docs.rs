@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::cli::{Desk, TOKEN};
+use crate::support::directory::Directory;
+use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::rosterd::Rosterd;
 
 fn read(file: &str) -> String {
@@ -41,6 +44,40 @@ fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
 }
 
 #[test]
+fn jumpclouds_page_goes_from_a_key_and_a_token_to_a_first_sync_by_copy_and_paste() {
+    let cloud = JumpCloud::start(&Directory::generate(5, 1, 4));
+    cloud.change(|org| org.bind("Heap", &["group-0000"]));
+    let desk = Desk::with_app(&["--profile", "heap"]);
+    let folder = desk.rosterd.path().join("empty");
+    std::fs::create_dir(&folder).unwrap();
+    let blocks = tested_blocks(&read("docs/jumpcloud.md"));
+    assert_eq!(blocks.len(), 1);
+    // The reader's own values and addresses; nobody but a test has both sides on this machine.
+    let script = blocks[0]
+        .replace("jca_your_key", API_KEY)
+        .replace("your_heap_token", TOKEN)
+        .replace("https://heapanalytics.com/scim/v2/your-tenant", &desk.base_url)
+        .replace(
+            "s|^region = .*|region = \"us\"|",
+            &format!("s|^region = .*|base_url = \"{}\"\\nallow_http_loopback = true|", cloud.base_url()),
+        )
+        .replace("\\\"|\" tenants/acme.toml", "\\\"\\nallow_http_loopback = true|\" tenants/acme.toml");
+    assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
+    let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(&folder)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}\n{stdout}\n{stderr}");
+    assert!(stdout.contains("in step: nothing to change, 0 calls to the app"), "{stdout}\n{stderr}");
+    assert_eq!(desk.user_names().len(), 4, "{stdout}");
+}
+
+#[test]
 fn every_page_that_is_linked_exists() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -56,7 +93,14 @@ fn every_page_that_is_linked_exists() {
 fn every_command_in_the_documentation_exists() {
     let known: Vec<String> =
         rosterd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for page in ["README.md", "docs/runbook.md", "docs/how-it-decides.md", "docs/how-it-fails.md", "docs/sources.md"] {
+    for page in [
+        "README.md",
+        "docs/runbook.md",
+        "docs/how-it-decides.md",
+        "docs/how-it-fails.md",
+        "docs/sources.md",
+        "docs/jumpcloud.md",
+    ] {
         for rest in read(page).split("`rosterd ").skip(1) {
             let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap();
             // The README says of `run` that it is not there yet.

@@ -98,6 +98,40 @@ impl std::str::FromStr for LdapAddress {
     }
 }
 
+/// The address of a directory's API, without further claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebAddress(Url);
+
+impl WebAddress {
+    /// Whether requests go over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether it can't be anywhere but on this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+}
+
+impl TextForm for WebAddress {
+    const FORMAT: &'static str = "web-address";
+    const DESCRIPTION: &'static str = "An https URL.";
+    const EXAMPLES: &'static [&'static str] = &["https://console.jumpcloud.com/api"];
+
+    fn read(text: &str) -> Result<Self, Misfit> {
+        parse(text, &["https", "http"], "write an https URL, such as `https://console.jumpcloud.com/api`").map(Self)
+    }
+}
+
+impl std::str::FromStr for WebAddress {
+    type Err = Misfit;
+
+    fn from_str(text: &str) -> Result<Self, Misfit> {
+        Self::read(text)
+    }
+}
+
 /// An address and port to listen on.
 pub(super) fn listen(text: &str) -> Result<(), Misfit> {
     text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {

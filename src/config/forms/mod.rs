@@ -11,7 +11,7 @@ mod period;
 mod rate;
 mod schedule;
 
-pub use address::{AppAddress, LdapAddress};
+pub use address::{AppAddress, LdapAddress, WebAddress};
 pub use limit::Limit;
 pub use period::Period;
 pub use rate::Rate;
@@ -131,6 +131,7 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
         Zone::FORMAT => fits::<Zone>(text),
         AppAddress::FORMAT => fits::<AppAddress>(text),
         LdapAddress::FORMAT => fits::<LdapAddress>(text),
+        WebAddress::FORMAT => fits::<WebAddress>(text),
         "scim-attribute" => names::scim_attribute(text),
         "environment-variable" => names::environment_variable(text),
         "credential-name" => names::credential_name(text),
@@ -182,6 +183,7 @@ mod tests {
         examples_fit::<Zone>();
         examples_fit::<AppAddress>();
         examples_fit::<LdapAddress>();
+        examples_fit::<WebAddress>();
     }
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_a_form_panic(text in ".{0,60}") {
-            for format in ["rate", "limit", "time-span", "schedule", "time-zone", "app-address", "ldap-address",
+            for format in ["rate", "limit", "time-span", "schedule", "time-zone", "app-address", "ldap-address", "web-address",
                 "scim-attribute", "environment-variable", "credential-name", "ldap-attribute", "ldap-filter", "listen-address"] {
                 proptest::prop_assert!(check(format, &text).is_some(), "{format}");
             }

@@ -129,6 +129,16 @@ impl Running {
         assert!(Command::new("sh").args(["-c", &script]).status().expect("kill").success());
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has come to its end.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the state of a child").is_some()
+    }
+
     /// What it has printed so far.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(&self.stdout).expect("its output")

@@ -10,7 +10,7 @@ mod lists;
 mod org;
 mod serve;
 
-pub(crate) use self::org::{App, Org, group_id, person_id};
+pub(crate) use self::org::{App, Org, Rights, group_id, person_id};
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
