@@ -52,6 +52,8 @@ pub struct Wish {
     pub only: Option<String>,
     /// Only this plan may be carried out.
     pub expected_plan: Option<String>,
+    /// Who asks; a command, if nobody says otherwise.
+    pub trigger: Option<Trigger>,
 }
 
 /// Why a tenant could not be run.
@@ -101,6 +103,13 @@ pub enum EngineError {
         /// The file that says so.
         file: PathBuf,
     },
+}
+
+impl EngineError {
+    /// Whether another process works on the tenant.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))
+    }
 }
 
 impl From<StoreError> for EngineError {
@@ -212,8 +221,8 @@ impl Engine {
             stop,
             witness,
         };
-        let ask =
-            Ask { trigger: Trigger::Command, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
+        let trigger = wish.trigger.unwrap_or(Trigger::Command);
+        let ask = Ask { trigger, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
         cycle(&job, &ask).await
     }
 

@@ -18,6 +18,7 @@
 //! | [`errand`] | what a person asks for beside the cycle: undo, retire |
 //! | [`explain`] | why somebody is, or is not, in the app |
 //! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
+//! | [`daemon`] | many tenants on their schedules, for months |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 //! | [`cli`] | what a person types |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cycle;
+pub mod daemon;
 pub mod desired;
 pub mod engine;
 pub mod errand;

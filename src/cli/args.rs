@@ -83,6 +83,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Bring the app in step with the directory, once
     Sync(SyncArgs),
+    /// Keep every tenant in step on its schedule, as a service: `systemctl reload` reads the files again
+    Run(RunArgs),
     /// Show what each tenant is doing, what is held, what failed
     Status(TenantsArgs),
     /// Let a held plan pass: exactly that one, once
@@ -329,6 +331,17 @@ pub(super) struct SandboxArgs {
     /// A fault to commit; may be given several times. `list` shows them
     #[arg(long, value_name = "PRESET")]
     pub misbehave: Vec<String>,
+}
+
+/// `rosterd run`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "SIGHUP reads the files again: what is right in them is taken over, what is wrong is told and the tenant stays as it\nwas. SIGTERM ends it in good order: no run begins, those under way finish the calls they made.\n\nExample:\n  rosterd run --config /etc/rosterd/rosterd.toml -v"
+)]
+pub(super) struct RunArgs {
+    /// How many tenants run at a time
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
 }
 
 /// `rosterd schema`

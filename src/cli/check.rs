@@ -76,7 +76,7 @@ fn show(screen: &Screen, found: &[Diagnostic]) {
 }
 
 /// Shows all mistakes; what is left to say is how many there were.
-fn shown(screen: &Screen, found: &[Diagnostic]) -> Failure {
+pub(super) fn shown(screen: &Screen, found: &[Diagnostic]) -> Failure {
     show(screen, found);
     mistakes(found.iter().filter(|one| one.is_error()).count())
 }

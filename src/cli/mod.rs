@@ -15,6 +15,7 @@ mod log;
 mod pause;
 mod report_view;
 mod retire;
+mod run;
 mod sandbox;
 mod schema;
 mod screen;
@@ -74,6 +75,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Check(args) => check::run(screen, global, &args.tenants)?,
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
+        Command::Run(args) => run::run(screen, global, args).await?,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
         Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve),
         Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject),

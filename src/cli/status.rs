@@ -1,5 +1,6 @@
 //! `rosterd status`: how each tenant stood at the end of its last run.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use super::args::{Format, Global};
 use super::check;
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use crate::daemon;
 use crate::model::TenantName;
 use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
 
@@ -25,6 +27,8 @@ struct Line {
     paused: Option<Mark>,
     /// Who ended the connection.
     retired: Option<Mark>,
+    /// What the daemon does with it; nothing if none runs.
+    daemon: Option<daemon::Line>,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
@@ -34,11 +38,17 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
 
 fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
     let mut all = Vec::with_capacity(tenants.len());
+    let board = daemon::read_board(state_dir);
+    let mut lines: HashMap<String, daemon::Line> = HashMap::new();
+    if let Some(board) = &board {
+        lines.extend(board.tenants.iter().map(|line| (line.tenant.clone(), line.clone())));
+    }
     for tenant in tenants {
         let folder = state_dir.join(tenant.as_str());
         let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
         let (status, held_plan) = (read_status(&folder)?, read_held(&folder)?);
-        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired });
+        let daemon = lines.remove(tenant.as_str());
+        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired, daemon });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -59,6 +69,12 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             waiting(screen, &line.tenant, held);
         }
         marks(screen, line);
+        if let Some(daemon) = &line.daemon {
+            on_schedule(screen, daemon);
+        }
+    }
+    if let Some(mistake) = board.and_then(|board| board.mistake) {
+        screen.note(format!("the daemon goes on with the configuration it had: {}", safe(&mistake)));
     }
     Ok(())
 }
@@ -96,6 +112,22 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
                 format!("    `rosterd approve {tenant} {id} --reason …` lets exactly this pass, `rosterd reject {tenant} {id}` says no"),
             ));
         }
+    }
+}
+
+/// What the daemon is doing with it, and when next.
+fn on_schedule(screen: &Screen, line: &daemon::Line) {
+    match (line.running_since, line.due) {
+        (Some(since), _) => screen.say(paint(FAINT, format!("  running since {since}"))),
+        (None, Some(due)) => screen.say(paint(FAINT, format!("  next run {due}"))),
+        (None, None) => {}
+    }
+    if line.standing == Some(daemon::Standing::Failing) {
+        let times = count(u64::from(line.failures), "time", "times");
+        screen.say(format!("  {} {times} in a row: {}", paint(REMOVE.bold(), "failing"), safe(&line.note)));
+    }
+    if let Some(mistake) = &line.mistake {
+        screen.say(format!("  {} {}", paint(REMOVE.bold(), "mistake in the file, not in force:"), safe(mistake)));
     }
 }
 

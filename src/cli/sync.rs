@@ -44,7 +44,7 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
     if args.all && args.plan.is_none() {
         let mut usable = check::load_usable(screen, global)?;
         leave_out_retired(screen, &mut usable.loaded);
-        let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None };
+        let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger: None };
         return many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode).await;
     }
     let loaded = check::load(screen, global, &args.tenants)?;
@@ -56,7 +56,7 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
     if expected.is_some() && loaded.tenants.len() != 1 {
         return Err(Failure::usage("a saved plan belongs to one tenant", "name that tenant"));
     }
-    let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected };
+    let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected, trigger: None };
     if !args.all && loaded.tenants.len() == 1 {
         let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
         let report = match one(screen, loaded.tenants, &loaded.state_dir, &wish).await {

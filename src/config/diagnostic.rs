@@ -80,6 +80,11 @@ impl Diagnostic {
         self.level == Level::Error
     }
 
+    /// Place and message in one line: `acme.toml:3:1: there is no key …`.
+    pub fn summary(&self) -> String {
+        format!("{}: {}", self.location(), self.message)
+    }
+
     /// `file:line:column`, or just the file.
     pub fn location(&self) -> String {
         match &self.place {

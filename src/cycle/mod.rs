@@ -75,7 +75,7 @@ pub struct Sight<'a> {
 }
 
 /// Somebody who looks on, to explain a plan.
-pub trait Witness {
+pub trait Witness: Sync {
     /// Sees what the plan of this cycle is made of.
     fn see(&self, sight: &Sight<'_>);
 }

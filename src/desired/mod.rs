@@ -14,10 +14,10 @@ use crate::model::{Bits, fold};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
-pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + 'a;
+pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + Sync + 'a;
 
 /// The name a group shall have in the app.
-pub type GroupNamer<'a> = dyn Fn(&GroupRow) -> Result<String, String> + 'a;
+pub type GroupNamer<'a> = dyn Fn(&GroupRow) -> Result<String, String> + Sync + 'a;
 
 /// Who belongs, as the operator wrote it.
 pub struct Scope<'a> {

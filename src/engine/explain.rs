@@ -1,7 +1,7 @@
 //! Why somebody is, or is not, in the app: the preview, the state, the journal and the app, brought together.
 
-use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -137,8 +137,8 @@ impl Engine {
             rules: self.rules(),
             nested: scope.nested,
             groups_named: self.tenant.groups.is_some(),
-            found: RefCell::new(Vec::new()),
-            similar: RefCell::new(Vec::new()),
+            found: Mutex::new(Vec::new()),
+            similar: Mutex::new(Vec::new()),
         };
         let (wish, stop) = (Wish { dry_run: true, ..Wish::default() }, CancellationToken::new());
         let watched = Some(&teller as &dyn Witness);
@@ -147,7 +147,9 @@ impl Engine {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Seen { listed: teller.found.into_inner(), similar: teller.similar.into_inner(), report, unread }
+        let listed = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let similar = teller.similar.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Seen { listed, similar, report, unread }
     }
 
     fn in_the_journal(&self, typed: &str) -> Result<Vec<Candidate>, EngineError> {

@@ -1,9 +1,9 @@
 //! Who is meant, and what the directory says of them. In: a name, and what a preview saw. Out: candidates, each as the directory
 //! has them.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -97,9 +97,9 @@ pub struct Teller<'a> {
     /// Whether groups are named in the tenant file, or the directory assigns them.
     pub groups_named: bool,
     /// Everybody who fits.
-    pub found: RefCell<Vec<Listed>>,
+    pub found: Mutex<Vec<Listed>>,
     /// Where nobody does: some whose names begin like this, before an `@`.
-    pub similar: RefCell<Vec<Candidate>>,
+    pub similar: Mutex<Vec<Candidate>>,
 }
 
 impl Witness for Teller<'_> {
@@ -120,9 +120,9 @@ impl Witness for Teller<'_> {
             }
         }
         if all.is_empty() {
-            *self.similar.borrow_mut() = self.similar(snapshot);
+            *self.similar.lock().unwrap_or_else(PoisonError::into_inner) = self.similar(snapshot);
         }
-        *self.found.borrow_mut() = all;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = all;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stories in the simulated world: what the real binary's tests can't easily bring about.
 
-use std::cell::RefCell;
+use std::sync::Mutex;
 
 use super::*;
 use crate::cycle::Witness;
@@ -21,11 +21,11 @@ async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Repor
         rules: world.errand().rules,
         nested: world.tenant.nested,
         groups_named: world.tenant.groups.is_some(),
-        found: RefCell::new(Vec::new()),
-        similar: RefCell::new(Vec::new()),
+        found: Mutex::new(Vec::new()),
+        similar: Mutex::new(Vec::new()),
     };
     let report = world.ask_watched(&command(), false, Some(&teller as &dyn Witness)).await.unwrap();
-    (teller.found.into_inner(), linked, report)
+    (teller.found.into_inner().unwrap(), linked, report)
 }
 
 async fn story(world: &World, typed: &str) -> Story {

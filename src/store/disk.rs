@@ -53,6 +53,14 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
     Ok(file)
 }
 
+/// As [`replace`], for content that is there already: a file for the owner only, whole or as it was.
+///
+/// # Errors
+/// What the disk says.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, &mut |out| out.write_all(content)).map(drop)
+}
+
 /// Takes a file away if it is there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

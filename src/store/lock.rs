@@ -1,4 +1,4 @@
-//! One writer for a tenant (promise I5): a lock on a file that says who holds it.
+//! One writer for a tenant (promise I5), one daemon for a state folder: a lock on a file that says who holds it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -9,13 +9,17 @@ use super::error::StoreError;
 
 /// Holds the tenant's lock until dropped; the system lets go of it when the process dies.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub struct Lock(File);
 
 impl Lock {
     /// Takes the lock of a state folder at once, or says who has it. `who` is the command, for the next one to read.
-    pub(super) fn take(folder: &Path, who: &str) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// When another process has it, or the disk says no.
+    pub fn take(folder: &Path, who: &str) -> Result<Self, StoreError> {
         let path = folder.join("lock");
         let failed = |source| StoreError::io("lock", &path, source);
+        disk::private_folder(folder).map_err(failed)?;
         let mut options = disk::private();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
@@ -29,6 +33,12 @@ impl Lock {
         writeln!(file, "{who} (process {})", std::process::id()).map_err(failed)?;
         Ok(Self(file))
     }
+}
+
+/// Whether some process holds the lock of a folder now. The look itself keeps nobody else out for longer than it takes.
+pub fn is_locked(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join("lock")) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 impl Drop for Lock {

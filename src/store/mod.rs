@@ -40,9 +40,11 @@ mod writer;
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
+pub use disk::replace_file;
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
+pub use lock::{Lock, is_locked};
 pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
 pub use memory::{MemoryStore, Pause};
 pub use record::{

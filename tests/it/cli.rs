@@ -56,10 +56,19 @@ impl Desk {
     }
 
     pub(crate) fn tenant(&self, extra: &str) {
+        self.write_tenant("", extra);
+    }
+
+    /// The tenant file, with lines before its first table.
+    pub(crate) fn head(&self, head: &str) {
+        self.write_tenant(head, "");
+    }
+
+    fn write_tenant(&self, head: &str, extra: &str) {
         self.rosterd.tenant(
             "acme",
             &format!(
-                "[source.file]\npath = \"../people.json\"\n\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\n\
+                "{head}[source.file]\npath = \"../people.json\"\n\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\n\
                  rate = \"1000/s\"\nallow_http_loopback = true\n{extra}",
                 self.proxy.base_url
             ),
@@ -67,7 +76,10 @@ impl Desk {
     }
 
     pub(crate) fn directory(&self, document: &Value) {
-        std::fs::write(&self.people, document.to_string()).unwrap();
+        // As an operator should: a reader sees the old file or the new one.
+        let new = self.people.with_extension("new");
+        std::fs::write(&new, document.to_string()).unwrap();
+        std::fs::rename(&new, &self.people).unwrap();
     }
 
     pub(crate) fn sync(&self, code: i32) -> Value {

@@ -8,6 +8,7 @@ mod support;
 
 mod approvals;
 mod cli;
+mod daemon;
 mod docs;
 mod drills;
 mod errands;

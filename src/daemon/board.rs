@@ -1,0 +1,104 @@
+//! How everybody stands, for other processes to read. In: the book. Out: `<state_dir>/.daemon/board.json`, written whole or not
+//! at all, for the owner only.
+//!
+//! The folder's name can't be a tenant's. Its lock says whether a daemon is alive: a board without a holder is an old one.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::book::{Book, Standing};
+use crate::store::{Lock, StoreError, is_locked, replace_file};
+
+/// How all tenants of a daemon stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Board {
+    /// The daemon's process.
+    pub process: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when it runs.
+    pub started: Timestamp,
+    /// When this was written.
+    pub at: Timestamp,
+    /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
+    pub mistake: Option<String>,
+    /// The tenants.
+    pub tenants: Vec<Line>,
+}
+
+/// How one tenant stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its name.
+    pub tenant: String,
+    /// How the last run of this daemon ended.
+    pub standing: Option<Standing>,
+    /// One line about that.
+    pub note: String,
+    /// Since when it runs, if it does.
+    pub running_since: Option<Timestamp>,
+    /// When it is due next.
+    pub due: Option<Timestamp>,
+    /// How often in a row it came to nothing.
+    pub failures: u32,
+    /// What is wrong with its file as it is now.
+    pub mistake: Option<String>,
+}
+
+impl Board {
+    pub(super) fn of(book: &Book, mistake: Option<String>, started: Timestamp, at: Timestamp) -> Self {
+        let right = book.entries.iter().map(|(name, entry)| Line {
+            tenant: name.to_string(),
+            standing: Some(entry.standing),
+            note: entry.note.clone(),
+            running_since: entry.running_since,
+            due: entry.running_since.is_none().then_some(entry.due),
+            failures: entry.failures,
+            mistake: entry.mistake.clone(),
+        });
+        let never_right = book.never_right.iter().map(|(name, mistake)| Line {
+            tenant: name.to_string(),
+            standing: None,
+            note: String::new(),
+            running_since: None,
+            due: None,
+            failures: 0,
+            mistake: Some(mistake.clone()),
+        });
+        let mut tenants: Vec<Line> = right.chain(never_right).collect();
+        tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { process: std::process::id(), version, started, at, mistake, tenants }
+    }
+}
+
+fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join(".daemon")
+}
+
+/// Holds the state folder for this daemon alone.
+pub(super) fn hold(state_dir: &Path) -> Result<Lock, StoreError> {
+    Lock::take(&folder(state_dir), "rosterd run")
+}
+
+pub(super) fn write(state_dir: &Path, board: &Board) -> std::io::Result<()> {
+    let json = serde_json::to_vec_pretty(board)?;
+    replace_file(&folder(state_dir).join("board.json"), &json)
+}
+
+/// The daemon ends: nobody shall take its board for news.
+pub(super) fn clear(state_dir: &Path) {
+    // One that stays is old by its lock, which nobody holds.
+    let _stays = std::fs::remove_file(folder(state_dir).join("board.json"));
+}
+
+/// The board of the daemon that works on this state folder; `None` if none does.
+pub fn read_board(state_dir: &Path) -> Option<Board> {
+    let folder = folder(state_dir);
+    if !is_locked(&folder) {
+        return None;
+    }
+    serde_json::from_slice(&std::fs::read(folder.join("board.json")).ok()?).ok()
+}

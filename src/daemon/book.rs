@@ -1,0 +1,251 @@
+//! Who is due, who is running, how it went. In: tenants as loaded, ends of runs, the time. Out: whom to start now.
+//!
+//! Pure: no clock, no tasks, no disk. A tenant never runs twice at once; a file that was taken away ends its schedule when the
+//! run under way has ended; a file with mistakes leaves the tenant as it was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::timetable::Timetable;
+use crate::model::TenantName;
+use crate::tenancy::Tenant;
+
+/// How a tenant is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Not run by this process yet.
+    New,
+    /// In step.
+    Ok,
+    /// Some objects failed, the rest is done.
+    Partial,
+    /// Something waits for a decision.
+    Held,
+    /// Somebody asked that nothing be sent.
+    Paused,
+    /// The connection has ended.
+    Retired,
+    /// Another process was at work on it.
+    Busy,
+    /// The last run came to nothing.
+    Failing,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How the tenant stands.
+    pub standing: Standing,
+    /// One line about it; empty if there is nothing to say.
+    pub note: String,
+}
+
+/// What the operator's files say.
+pub(super) struct Roll {
+    /// Tenants without mistakes.
+    pub(super) tenants: Vec<Tenant>,
+    /// Tenants with mistakes: name, and the first of them.
+    pub(super) broken: Vec<(TenantName, String)>,
+}
+
+pub(super) struct Entry {
+    pub(super) tenant: Arc<Tenant>,
+    timetable: Timetable,
+    pub(super) due: Timestamp,
+    pub(super) running_since: Option<Timestamp>,
+    pub(super) standing: Standing,
+    pub(super) note: String,
+    pub(super) failures: u32,
+    pub(super) last_ended: Option<Timestamp>,
+    /// What is wrong with the file as it is now; the one before is in force.
+    pub(super) mistake: Option<String>,
+    /// The file was taken away while a run was under way.
+    leaving: bool,
+}
+
+/// All tenants of this process.
+#[derive(Default)]
+pub(super) struct Book {
+    pub(super) entries: BTreeMap<TenantName, Entry>,
+    /// Tenants that never had a file without mistakes.
+    pub(super) never_right: BTreeMap<TenantName, String>,
+}
+
+/// What a reload changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) added: Vec<TenantName>,
+    pub(super) removed: Vec<TenantName>,
+    pub(super) broken: Vec<TenantName>,
+}
+
+impl Book {
+    /// Takes the files over, the first time and each time after that. `last_ended` tells when an earlier process last ran
+    /// somebody.
+    pub(super) fn take(
+        &mut self,
+        roll: Roll,
+        last_ended: impl Fn(&TenantName) -> Option<Timestamp>,
+        now: Timestamp,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        let listed: Vec<TenantName> = roll
+            .tenants
+            .iter()
+            .map(|tenant| &tenant.name)
+            .chain(roll.broken.iter().map(|(name, _)| name))
+            .cloned()
+            .collect();
+        self.never_right.clear();
+        for tenant in roll.tenants {
+            let name = tenant.name.clone();
+            if self.put(tenant, &last_ended, now) {
+                changes.added.push(name);
+            }
+        }
+        for (name, mistake) in roll.broken {
+            changes.broken.push(name.clone());
+            match self.entries.get_mut(&name) {
+                Some(entry) => entry.mistake = Some(mistake),
+                None => drop(self.never_right.insert(name, mistake)),
+            }
+        }
+        let gone: Vec<TenantName> = self.entries.keys().filter(|name| !listed.contains(name)).cloned().collect();
+        for name in gone {
+            changes.removed.push(name.clone());
+            match self.entries.get_mut(&name) {
+                Some(entry) if entry.running_since.is_some() => entry.leaving = true,
+                _ => drop(self.entries.remove(&name)),
+            }
+        }
+        changes
+    }
+
+    /// Puts a tenant in; says whether it is new.
+    fn put(&mut self, tenant: Tenant, last_ended: &impl Fn(&TenantName) -> Option<Timestamp>, now: Timestamp) -> bool {
+        let timetable = Timetable::of(&tenant);
+        let name = tenant.name.clone();
+        let last = last_ended(&name);
+        match self.entries.get_mut(&name) {
+            Some(entry) => {
+                entry.tenant = Arc::new(tenant);
+                entry.mistake = None;
+                entry.leaving = false;
+                if entry.timetable != timetable {
+                    entry.due = timetable.first(entry.last_ended.or(last), now);
+                    entry.timetable = timetable;
+                }
+                false
+            }
+            None => {
+                let entry = Entry {
+                    due: timetable.first(last, now),
+                    tenant: Arc::new(tenant),
+                    timetable,
+                    running_since: None,
+                    standing: Standing::New,
+                    note: String::new(),
+                    failures: 0,
+                    last_ended: last,
+                    mistake: None,
+                    leaving: false,
+                };
+                self.entries.insert(name, entry);
+                true
+            }
+        }
+    }
+
+    /// Whom to start now, whoever has waited longest first; no more than there is room for.
+    pub(super) fn start(&mut self, now: Timestamp, room: usize) -> Vec<Arc<Tenant>> {
+        let waiting = self.entries.values().filter(|entry| entry.running_since.is_none() && entry.due <= now);
+        let mut due: Vec<(Timestamp, TenantName)> =
+            waiting.map(|entry| (entry.due, entry.tenant.name.clone())).collect();
+        due.sort();
+        due.truncate(room);
+        let mut started = Vec::with_capacity(due.len());
+        for (_, name) in due {
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.running_since = Some(now);
+                started.push(Arc::clone(&entry.tenant));
+            }
+        }
+        started
+    }
+
+    /// Notes the end of a run.
+    pub(super) fn ended(&mut self, name: &TenantName, ended: Ended, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        entry.running_since = None;
+        if entry.leaving {
+            self.entries.remove(name);
+            return;
+        }
+        entry.failures = match ended.standing {
+            Standing::Failing => entry.failures.saturating_add(1),
+            _ => 0,
+        };
+        entry.due = match ended.standing {
+            Standing::Failing => entry.timetable.after_failure(now, entry.failures),
+            _ => entry.timetable.after(now),
+        };
+        entry.last_ended = Some(now);
+        entry.standing = ended.standing;
+        entry.note = ended.note;
+    }
+
+    /// How many runs are under way.
+    pub(super) fn running(&self) -> usize {
+        self.entries.values().filter(|entry| entry.running_since.is_some()).count()
+    }
+
+    /// One line for `systemctl status`: `12 tenants: 10 ok, 1 held (acme), 1 failing (bolt); 2 running`.
+    pub(super) fn line(&self) -> String {
+        let mut kinds: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+        for (name, entry) in &self.entries {
+            kinds.entry(entry.standing.name()).or_default().push(name.as_str());
+        }
+        if !self.never_right.is_empty() {
+            kinds.insert("with mistakes in the file", self.never_right.keys().map(TenantName::as_str).collect());
+        }
+        let part = |(kind, names): (&&str, &Vec<&str>)| match *kind {
+            "ok" | "new" => format!("{} {kind}", names.len()),
+            kind => {
+                let more = if names.len() > 3 { ", …" } else { "" };
+                format!(
+                    "{} {kind} ({}{more})",
+                    names.len(),
+                    names.iter().take(3).copied().collect::<Vec<_>>().join(", ")
+                )
+            }
+        };
+        let parts: Vec<String> = kinds.iter().map(part).collect();
+        let count = self.entries.len() + self.never_right.len();
+        let tenants = if count == 1 { "tenant" } else { "tenants" };
+        format!("{count} {tenants}: {}; {} running", parts.join(", "), self.running())
+    }
+}
+
+impl Standing {
+    /// As shown and written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Retired => "retired",
+            Self::Busy => "busy",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -1,0 +1,144 @@
+use jiff::SignedDuration;
+
+use super::*;
+
+const TENANT: &str = "[source.file]\npath = \"people.json\"\n[target]\nbase_url = \"https://app.example.org/scim/v2\"\n\
+                      token = { env = \"TOKEN\" }\n";
+
+/// Tenants by name and schedule, read as the real files are.
+fn roll(tenants: &[(&str, &str)]) -> Roll {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("rosterd.toml");
+    std::fs::write(&config, "state_dir = \"state\"\n").unwrap();
+    std::fs::create_dir(folder.path().join("tenants")).unwrap();
+    for (name, schedule) in tenants {
+        let text = format!("schedule = {schedule:?}\n{TENANT}");
+        std::fs::write(folder.path().join(format!("tenants/{name}.toml")), text).unwrap();
+    }
+    let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
+    let broken = usable.broken.into_iter().map(|broken| (broken.name, "a mistake".to_owned())).collect();
+    Roll { tenants: usable.loaded.tenants, broken }
+}
+
+fn now() -> Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+fn later(minutes: i64) -> Timestamp {
+    now() + SignedDuration::from_mins(minutes)
+}
+
+fn name(text: &str) -> TenantName {
+    TenantName::parse(text).unwrap()
+}
+
+fn started(book: &mut Book, at: Timestamp, room: usize) -> Vec<String> {
+    book.start(at, room).iter().map(|tenant| tenant.name.to_string()).collect()
+}
+
+fn ended(standing: Standing) -> Ended {
+    Ended { standing, note: String::new() }
+}
+
+fn book(tenants: &[(&str, &str)]) -> Book {
+    let mut book = Book::default();
+    book.take(roll(tenants), |_| None, now());
+    book
+}
+
+#[test]
+fn i5_a_tenant_never_runs_twice_at_once() {
+    let mut book = book(&[("acme", "every 1m")]);
+    assert_eq!(started(&mut book, later(1), 9), ["acme"]);
+    for minute in 2..100 {
+        assert_eq!(started(&mut book, later(minute), 9), [""; 0], "it is still running");
+    }
+    book.ended(&name("acme"), ended(Standing::Ok), later(100));
+    assert_eq!(
+        started(&mut book, later(100), 9),
+        [""; 0],
+        "what was missed meanwhile is not made up for a hundred times"
+    );
+    assert_eq!(started(&mut book, later(101), 9), ["acme"]);
+}
+
+#[test]
+fn who_waits_longest_comes_first_and_nobody_is_forgotten() {
+    let mut book = book(&[("a", "every 5m"), ("b", "every 5m"), ("c", "every 5m"), ("d", "every 5m")]);
+    let mut order = Vec::new();
+    for minute in 1..60 {
+        let one = started(&mut book, later(minute), 1);
+        for tenant in &one {
+            book.ended(&name(tenant), ended(Standing::Ok), later(minute));
+        }
+        order.extend(one);
+    }
+    for tenant in ["a", "b", "c", "d"] {
+        let times = order.iter().filter(|ran| *ran == tenant).count();
+        assert!((9..=12).contains(&times), "{tenant} ran {times} times: {order:?}");
+    }
+}
+
+#[test]
+fn a_failing_tenant_is_tried_less_and_less_often_and_recovers_at_once() {
+    let mut book = book(&[("acme", "every 1m")]);
+    let mut tries = Vec::new();
+    for minute in 1..600 {
+        if !started(&mut book, later(minute), 1).is_empty() {
+            tries.push(minute);
+            book.ended(&name("acme"), ended(Standing::Failing), later(minute));
+        }
+    }
+    assert!((8..20).contains(&tries.len()), "{tries:?}");
+    assert!(book.line().contains("1 failing (acme)"), "{}", book.line());
+    let last = later(tries.last().unwrap() + 70);
+    assert_eq!(started(&mut book, last, 1), ["acme"]);
+    book.ended(&name("acme"), ended(Standing::Ok), last);
+    assert_eq!(started(&mut book, last + SignedDuration::from_mins(1), 1), ["acme"], "and back on its schedule");
+    for standing in [Standing::Held, Standing::Paused, Standing::Busy, Standing::Partial] {
+        let mut book = super::tests::book(&[("acme", "every 1m")]);
+        started(&mut book, later(1), 1);
+        book.ended(&name("acme"), ended(standing), later(1));
+        assert_eq!(started(&mut book, later(2), 1), ["acme"], "{standing:?} is no failure");
+    }
+}
+
+#[test]
+fn a_reload_adds_removes_and_changes_without_disturbing_the_rest() {
+    let mut book = book(&[("a", "every 1h"), ("b", "every 1h")]);
+    started(&mut book, later(1), 2);
+    book.ended(&name("a"), ended(Standing::Ok), later(1));
+    let due = book.entries[&name("a")].due;
+    let changes = book.take(roll(&[("a", "every 1h"), ("c", "every 1h")]), |_| None, later(2));
+    assert_eq!((changes.added, changes.removed), (vec![name("c")], vec![name("b")]));
+    assert_eq!(book.entries[&name("a")].due, due, "nothing changed for it");
+    assert_eq!(book.running(), 1, "the run of the removed one is not cut off");
+    book.ended(&name("b"), ended(Standing::Ok), later(3));
+    assert!(!book.entries.contains_key(&name("b")), "and it does not run again");
+    book.take(roll(&[("a", "every 5m"), ("c", "every 1h")]), |_| None, later(4));
+    assert_eq!(started(&mut book, later(7), 9).iter().filter(|ran| *ran == "a").count(), 1, "the new schedule holds");
+}
+
+#[test]
+fn j17_a_file_that_comes_back_while_its_run_ends_is_taken_up_again() {
+    let mut book = book(&[("a", "every 1m")]);
+    started(&mut book, later(1), 1);
+    book.take(roll(&[]), |_| None, later(2));
+    book.take(roll(&[("a", "every 1m")]), |_| None, later(3));
+    book.ended(&name("a"), ended(Standing::Ok), later(4));
+    assert_eq!(started(&mut book, later(6), 1), ["a"]);
+}
+
+#[test]
+fn i1_a_file_with_mistakes_leaves_its_tenant_as_it_was() {
+    let mut book = book(&[("a", "every 1m"), ("b", "every 1m")]);
+    let mut roll = roll(&[("a", "every 1m"), ("b", "often"), ("c", "often")]);
+    roll.broken.sort();
+    let changes = book.take(roll, |_| None, later(1));
+    assert_eq!(changes.broken, [name("b"), name("c")]);
+    let mut ran = started(&mut book, later(2), 9);
+    ran.sort();
+    assert_eq!(ran, ["a", "b"], "b goes on as it was");
+    assert_eq!(book.entries[&name("b")].mistake.as_deref(), Some("a mistake"));
+    assert!(book.line().starts_with("3 tenants: ") && book.line().contains("1 with mistakes in the file (c)"));
+}

@@ -1,0 +1,271 @@
+//! `rosterd run`: many tenants, for months. In: the configuration's path, ticks, signals. Out: runs, a board of how everybody
+//! stands, words to systemd.
+//!
+//! One loop owns everything; `book` decides who is due, `timetable` when. Start-up and reload are the same path: the files are
+//! read, what is right in them is taken over, what is wrong is told and leaves the tenant as it was. A tenant never runs twice at
+//! once, and no more run at a time than there are workers, so that a slow one delays nobody but itself. The end is orderly: no
+//! run begins, those under way finish the calls they made.
+//!
+//! Knows no terminal. How a tenant is run is the [`Runner`]'s business.
+
+mod board;
+mod book;
+mod systemd;
+mod ticker;
+mod timetable;
+
+pub use board::{Board, Line, read_board};
+pub use book::{Ended, Standing};
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::book::{Book, Roll};
+use self::ticker::Ticker;
+use crate::clock::Clock;
+use crate::config::diagnostic::Diagnostic;
+use crate::engine::{Engine, EngineError, Wish};
+use crate::model::TenantName;
+use crate::progress::Silent;
+use crate::store::{StoreError, Trigger, read_status};
+use crate::tenancy::{Tenant, Usable, load_usable};
+
+/// A ticker that says nothing for so long is not waited for.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How a tenant is run once.
+#[async_trait]
+pub trait Runner: Send + Sync {
+    /// Runs a tenant to its end; `stop` asks for an early one.
+    async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended;
+}
+
+/// What the daemon is made of.
+pub struct Settings {
+    /// `rosterd.toml`.
+    pub config: PathBuf,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// How many tenants run at a time.
+    pub workers: usize,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What reaches the daemon from outside.
+pub struct Signals {
+    /// Read the files again.
+    pub reload: mpsc::Receiver<()>,
+    /// Begin no run, finish the calls under way, and end.
+    pub stop: CancellationToken,
+}
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// `rosterd.toml` has mistakes.
+    #[error("the configuration has mistakes")]
+    Config(Vec<Diagnostic>),
+    /// Another daemon works on this state folder, or the folder can't be used.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// The scheduler did not start.
+    #[error("the ticker did not start: {0}")]
+    Ticker(#[from] tokio_cron_scheduler::JobSchedulerError),
+}
+
+/// Runs tenants through the engine.
+pub struct EngineRunner {
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Runner for EngineRunner {
+    async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended {
+        let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
+        let wish = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
+        match engine.run(&wish, &Silent, stop).await {
+            Ok((report, notices)) => {
+                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
+                use crate::cycle::Status;
+                let standing = match report.status() {
+                    Status::Ok => Standing::Ok,
+                    Status::Partial => Standing::Partial,
+                    Status::Held => Standing::Held,
+                    Status::Failed => Standing::Failing,
+                };
+                let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
+                let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
+                Ended { standing, note }
+            }
+            Err(error) => {
+                let standing = match &error {
+                    EngineError::Paused { .. } => Standing::Paused,
+                    EngineError::Retired { .. } => Standing::Retired,
+                    error if error.is_busy() => Standing::Busy,
+                    _ => Standing::Failing,
+                };
+                Ended { standing, note: error.to_string() }
+            }
+        }
+    }
+}
+
+/// Runs until `signals.stop`.
+///
+/// # Errors
+/// When it could not start. Once it runs, nothing that happens to a tenant ends it.
+pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signals) -> Result<(), DaemonError> {
+    let _only_one = board::hold(&settings.state_dir)?;
+    let mut daemon = Daemon {
+        book: Book::default(),
+        mistake: None,
+        started: settings.clock.now(),
+        settings,
+        runner,
+        runs: JoinSet::new(),
+        names: HashMap::new(),
+        halt: CancellationToken::new(),
+    };
+    daemon.load().map_err(DaemonError::Config)?;
+    let mut ticker = Ticker::start().await?;
+    systemd::ready(&daemon.book.line());
+    tracing::info!(tenants = daemon.book.entries.len(), "running");
+    loop {
+        daemon.start_due();
+        systemd::alive(&daemon.book.line());
+        tokio::select! {
+            biased;
+            () = signals.stop.cancelled() => break,
+            Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
+            Some(()) = signals.reload.recv() => daemon.reload(),
+            Some(()) = ticker.tick() => {}
+            () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
+        }
+    }
+    ticker.stop().await;
+    daemon.drain().await;
+    Ok(())
+}
+
+struct Daemon {
+    settings: Settings,
+    runner: Arc<dyn Runner>,
+    book: Book,
+    /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
+    mistake: Option<String>,
+    started: jiff::Timestamp,
+    runs: JoinSet<Ended>,
+    names: HashMap<tokio::task::Id, TenantName>,
+    halt: CancellationToken,
+}
+
+impl Daemon {
+    /// Reads the files, the first time and each time after that.
+    fn load(&mut self) -> Result<(), Vec<Diagnostic>> {
+        let Usable { loaded, broken } = load_usable(&self.settings.config, &[])?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{}", warning.summary());
+        }
+        let broken = broken.into_iter().map(|broken| {
+            let first = broken.found.iter().find(|found| found.is_error()).map(Diagnostic::summary).unwrap_or_default();
+            tracing::error!(tenant = %broken.name, "its file has mistakes, what was there before stays in force: {first}");
+            (broken.name, first)
+        });
+        let roll = Roll { broken: broken.collect(), tenants: loaded.tenants };
+        let state_dir = &self.settings.state_dir;
+        let last_ended = |name: &TenantName| {
+            let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
+            status.map(|status| status.last_run.ended)
+        };
+        let changes = self.book.take(roll, last_ended, self.settings.clock.now());
+        for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
+            names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
+        }
+        self.mistake = None;
+        self.show();
+        Ok(())
+    }
+
+    fn reload(&mut self) {
+        systemd::reloading();
+        tracing::info!("reading the files again");
+        if let Err(found) = self.load() {
+            let first = found.iter().find(|found| found.is_error()).map(Diagnostic::summary).unwrap_or_default();
+            tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
+            self.mistake = Some(first);
+            self.show();
+        }
+        systemd::ready(&self.book.line());
+    }
+
+    fn start_due(&mut self) {
+        let room = self.settings.workers.max(1).saturating_sub(self.book.running());
+        let started = self.book.start(self.settings.clock.now(), room);
+        if started.is_empty() {
+            return;
+        }
+        for tenant in started {
+            let (name, runner, halt) = (tenant.name.clone(), Arc::clone(&self.runner), self.halt.clone());
+            let task = self.runs.spawn(async move { runner.run(tenant, &halt).await });
+            self.names.insert(task.id(), name);
+        }
+        self.show();
+    }
+
+    fn ended(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
+        let (id, ended) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
+                (error.id(), Ended { standing: Standing::Failing, note })
+            }
+        };
+        let Some(name) = self.names.remove(&id) else { return };
+        // What was said may name people: it stands on the board, which only the owner reads.
+        match ended.standing {
+            Standing::Failing => tracing::warn!(tenant = %name, "failing"),
+            standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
+        }
+        self.book.ended(&name, ended, self.settings.clock.now());
+        self.show();
+    }
+
+    /// Lets the runs under way finish their calls.
+    async fn drain(mut self) {
+        self.halt.cancel();
+        systemd::stopping(&format!("stopping; {}", self.book.line()));
+        tracing::info!(running = self.book.running(), "stopping");
+        while self.book.running() > 0 {
+            tokio::select! {
+                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                () = tokio::time::sleep(SILENCE) => {
+                    systemd::draining(&format!("finishing the calls under way; {}", self.book.line()));
+                }
+            }
+        }
+        board::clear(&self.settings.state_dir);
+        tracing::info!("stopped");
+    }
+
+    fn show(&self) {
+        let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        if let Err(error) = board::write(&self.settings.state_dir, &board) {
+            tracing::warn!(%error, "the board could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -1,0 +1,129 @@
+//! `rosterd run`: the real daemon over the embedded app, with signals, edits and kills.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cli::{Desk, person};
+
+fn company(people: &[&str]) -> Value {
+    let users: Vec<Value> = people.iter().map(|name| person(&format!("id-{name}"), name)).collect();
+    let ids: Vec<String> = people.iter().map(|name| format!("id-{name}")).collect();
+    json!({ "users": users, "groups": [{ "id": "g1", "name": "Staff", "members": ids }] })
+}
+
+/// User names of active accounts, sorted.
+fn active(desk: &Desk) -> Vec<String> {
+    let resources = desk.app("/Users?count=100")["Resources"].as_array().cloned().unwrap_or_default();
+    let named = resources.iter().filter(|user| user["active"] != json!(false));
+    let mut names: Vec<String> = named.filter_map(|user| user["userName"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+/// Looks again and again until it has come about.
+#[track_caller]
+fn until(what: &str, is: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn is_active(desk: &Desk, names: &[&str]) -> bool {
+    active(desk) == names
+}
+
+#[test]
+fn j1_the_daemon_keeps_the_app_in_step_through_edits_reloads_and_restarts() {
+    let desk = Desk::new();
+    desk.directory(&company(&["ann", "bo"]));
+    desk.head("schedule = \"every 1s\"\n");
+    let daemon = desk.rosterd.spawn(&["run", "-v"]);
+    until("the first sync", || is_active(&desk, &["ann", "bo"]));
+    desk.directory(&company(&["ann", "bo", "cy"]));
+    until("a newcomer", || is_active(&desk, &["ann", "bo", "cy"]));
+
+    let status = desk.rosterd.run(&["status", "acme"]);
+    let shown = status.expect_code(0).stdout.clone();
+    assert!(shown.contains("next run") || shown.contains("running since"), "{shown}");
+    let second = desk.rosterd.run(&["run"]);
+    assert!(second.expect_code(75).stderr.contains("rosterd run (process"), "i5: {}", second.stderr);
+
+    desk.head("schedule = \"often\"\n");
+    daemon.signal("HUP");
+    until("the mistake is shown", || {
+        desk.rosterd.run(&["status", "acme"]).stdout.contains("mistake in the file, not in force")
+    });
+    desk.directory(&company(&["ann", "bo", "cy", "di"]));
+    until("the tenant goes on as it was", || is_active(&desk, &["ann", "bo", "cy", "di"]));
+    desk.head("schedule = \"every 1s\"\n");
+    daemon.signal("HUP");
+    until("the mistake is gone", || !desk.rosterd.run(&["status", "acme"]).stdout.contains("mistake in the file"));
+
+    daemon.signal("TERM");
+    let ended = daemon.wait(Duration::from_secs(60));
+    ended.expect_code(0);
+    assert!(!desk.rosterd.run(&["status", "acme"]).stdout.contains("next run"), "nobody runs it any more");
+
+    let killed = desk.rosterd.spawn(&["run"]);
+    desk.directory(&company(&["ann", "bo", "cy", "di", "eve"]));
+    until("it goes on after a restart", || active(&desk).len() == 5);
+    killed.signal("KILL");
+    let _killed = killed.wait(Duration::from_secs(60));
+    desk.directory(&company(&["ann", "bo", "cy", "di", "eve", "flo"]));
+    let again = desk.rosterd.spawn(&["run"]);
+    until("and after a kill", || active(&desk).len() == 6);
+    again.signal("INT");
+    again.wait(Duration::from_secs(60)).expect_code(0);
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
+fn pausing_and_holding_are_seen_by_a_running_daemon() {
+    let desk = Desk::new();
+    let people: Vec<String> = (0..12).map(|n| format!("p{n:02}")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    desk.directory(&company(&people));
+    desk.head("schedule = \"every 1s\"\n");
+    let daemon = desk.rosterd.spawn(&["run"]);
+    until("the first sync", || active(&desk).len() == 12);
+    desk.rosterd.run(&["pause", "acme", "--reason", "maintenance"]).expect_code(0);
+    desk.directory(&company(&people[..11]));
+    let line = |desk: &Desk| desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["daemon"].clone();
+    until("the pause is on the board", || line(&desk)["standing"] == "paused");
+    assert_eq!(active(&desk).len(), 12, "nothing is sent");
+    desk.rosterd.run(&["resume", "acme"]).expect_code(0);
+    until("it goes on", || active(&desk).len() == 11);
+    desk.directory(&company(&people[..5]));
+    until("a mass loss is held", || line(&desk)["standing"] == "held");
+    assert_eq!(active(&desk).len(), 11);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+}
+
+#[test]
+fn a_wrong_configuration_starts_nothing_and_says_where() {
+    let desk = Desk::new();
+    desk.rosterd.file("rosterd.toml", "state_dri = \"state\"\n");
+    let run = desk.rosterd.run(&["run"]);
+    assert!(run.expect_code(78).stderr.contains("rosterd.toml:1:1"), "{}", run.stderr);
+}
+
+/// The units are what systemd takes for units, and shut the service off from what it does not need.
+#[test]
+fn the_units_are_sound_and_hardened() {
+    let units = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd");
+    let analyze = |arguments: &[&str]| std::process::Command::new("systemd-analyze").args(arguments).output();
+    if analyze(&["--version"]).is_err() {
+        eprintln!("SKIPPED the units: there is no systemd-analyze on this machine");
+        return;
+    }
+    for unit in ["rosterd.service", "rosterd-sync.service"] {
+        let path = format!("{units}/{unit}");
+        let security = analyze(&["security", "--offline=true", "--threshold=13", &path]).unwrap();
+        let text = String::from_utf8_lossy(&security.stdout).into_owned();
+        assert!(security.status.success(), "{unit}: {text}{}", String::from_utf8_lossy(&security.stderr));
+    }
+}
