@@ -226,7 +226,11 @@ impl Engine {
         cycle(&job, &ask).await
     }
 
-    fn source(&self) -> Result<Box<dyn Source>, EngineError> {
+    /// The directory, connected anew with the secret as it is now.
+    ///
+    /// # Errors
+    /// When the secret can't be read, or the table can't work.
+    pub fn source(&self) -> Result<Box<dyn Source>, EngineError> {
         let tables = &self.tenant.file.source;
         if let Some(table) = &tables.ldap {
             let password = Secrets::of_this_process().fetch(&table.password)?;

@@ -30,6 +30,7 @@ pub(crate) struct Found {
 /// Makes a directory and the state of a tenant that is in step with it, unless the folder has them, and measures.
 pub(crate) fn measure(folder: &Path, size: Size) -> Found {
     if !folder.join("state").exists() {
+        std::fs::create_dir_all(folder).unwrap();
         directory::write(&folder.join(DIRECTORY), size, false).unwrap();
         // Nobody listens there: one call would be the end of the measurement.
         let base_url = "https://127.0.0.1:9/scim/v2";

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::timetable::Timetable;
 use crate::model::TenantName;
+use crate::source::Hint;
 use crate::tenancy::Tenant;
 
 /// How a tenant is doing.
@@ -65,7 +66,22 @@ pub(super) struct Entry {
     pub(super) mistake: Option<String>,
     /// The file was taken away while a run was under way.
     leaving: bool,
+    feed: Feed,
 }
+
+/// What is known of a directory's change feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Feed {
+    /// There is none: it is not asked again.
+    None,
+    /// To be asked at `next` what happened since `seen`.
+    Idle { seen: Timestamp, next: Timestamp },
+    /// Being asked.
+    Asked { seen: Timestamp },
+}
+
+/// A feed is asked this often, and only where the next run is further off.
+const FEED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// All tenants of this process.
 #[derive(Default)]
@@ -135,6 +151,10 @@ impl Book {
                 entry.tenant = Arc::new(tenant);
                 entry.mistake = None;
                 entry.leaving = false;
+                // Another table may have another feed.
+                if entry.feed == Feed::None {
+                    entry.feed = Feed::Idle { seen: now, next: now };
+                }
                 if entry.timetable != timetable {
                     entry.due = timetable.first(entry.last_ended.or(last), now);
                     entry.timetable = timetable;
@@ -153,6 +173,7 @@ impl Book {
                     last_ended: last,
                     mistake: None,
                     leaving: false,
+                    feed: Feed::Idle { seen: now, next: now },
                 };
                 self.entries.insert(name, entry);
                 true
@@ -196,6 +217,42 @@ impl Book {
         entry.last_ended = Some(now);
         entry.standing = ended.standing;
         entry.note = ended.note;
+    }
+
+    /// Whose change feeds to ask now, and since when: tenants that would wait for a while yet.
+    pub(super) fn ask_feeds(&mut self, now: Timestamp, room: usize) -> Vec<(Arc<Tenant>, Timestamp)> {
+        let soon = now.checked_add(FEED_EVERY).unwrap_or(now);
+        let mut asked = Vec::new();
+        for entry in self.entries.values_mut() {
+            let waits = entry.running_since.is_none() && entry.last_ended.is_some() && entry.due > soon;
+            let calm = matches!(entry.standing, Standing::Ok | Standing::Partial | Standing::Held);
+            match entry.feed {
+                Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
+                    entry.feed = Feed::Asked { seen };
+                    asked.push((Arc::clone(&entry.tenant), seen));
+                }
+                _ => {}
+            }
+        }
+        asked
+    }
+
+    /// Notes what a feed told; one that tells of changes makes its tenant due. Says whether it did.
+    pub(super) fn hinted(&mut self, name: &TenantName, hint: Option<Hint>, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get_mut(name) else { return false };
+        let Feed::Asked { seen: before } = entry.feed else { return false };
+        let next = now.checked_add(FEED_EVERY).unwrap_or(Timestamp::MAX);
+        entry.feed = match hint {
+            Some(Hint::NotOffered) => Feed::None,
+            Some(Hint::Quiet { seen } | Hint::Changed { seen, .. }) => Feed::Idle { seen, next },
+            // The schedule stands; the feed is asked again from where it was.
+            None => Feed::Idle { seen: before, next },
+        };
+        let wakes = matches!(hint, Some(Hint::Changed { .. })) && entry.running_since.is_none() && entry.due > now;
+        if wakes {
+            entry.due = now;
+        }
+        wakes
     }
 
     /// How many runs are under way.

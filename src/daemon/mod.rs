@@ -19,10 +19,11 @@ pub use book::{Ended, Standing};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,17 +35,25 @@ use crate::config::diagnostic::Diagnostic;
 use crate::engine::{Engine, EngineError, Wish};
 use crate::model::TenantName;
 use crate::progress::Silent;
+use crate::source::{Hint, Source};
 use crate::store::{StoreError, Trigger, read_status};
 use crate::tenancy::{Tenant, Usable, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// So many change feeds are asked at a time, and none for longer than this.
+const FEEDS_AT_ONCE: usize = 16;
+const FEED_LIMIT: Duration = Duration::from_secs(60);
+
 /// How a tenant is run once.
 #[async_trait]
 pub trait Runner: Send + Sync {
     /// Runs a tenant to its end; `stop` asks for an early one.
     async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended;
+
+    /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
 }
 
 /// What the daemon is made of.
@@ -81,12 +90,34 @@ pub enum DaemonError {
     Ticker(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
 
+/// A tenant as it was loaded, and its directory.
+type Connected = (Arc<Tenant>, Arc<dyn Source>);
+
 /// Runs tenants through the engine.
 pub struct EngineRunner {
-    /// Where state is kept.
-    pub state_dir: PathBuf,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
+    state_dir: PathBuf,
+    clock: Arc<dyn Clock>,
+    /// Directories whose feeds are asked, each as long as its tenant's file stays the same: a feed repeats itself, and only
+    /// who asked before knows what is news.
+    feeds: Mutex<HashMap<TenantName, Connected>>,
+}
+
+impl EngineRunner {
+    /// A runner for tenants whose state lies below `state_dir`.
+    pub fn new(state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { state_dir, clock, feeds: Mutex::default() }
+    }
+
+    fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, source)) = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant)) {
+            return Ok(Arc::clone(source));
+        }
+        let engine = Engine::new(Arc::clone(tenant), self.state_dir.clone(), Arc::clone(&self.clock));
+        let source: Arc<dyn Source> = engine.source()?.into();
+        feeds.insert(tenant.name.clone(), (Arc::clone(tenant), Arc::clone(&source)));
+        Ok(source)
+    }
 }
 
 #[async_trait]
@@ -119,6 +150,19 @@ impl Runner for EngineRunner {
             }
         }
     }
+
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
+        let hint = match self.feed(&tenant) {
+            Ok(source) => source.hint(since).await.ok(),
+            Err(_) => None,
+        };
+        if hint.is_none() {
+            tracing::debug!(tenant = %tenant.name, "the change feed could not be asked");
+            // The secret may have changed: the next time it is read anew.
+            self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant.name);
+        }
+        hint
+    }
 }
 
 /// Runs until `signals.stop`.
@@ -135,6 +179,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         runner,
         runs: JoinSet::new(),
         names: HashMap::new(),
+        hints: JoinSet::new(),
         halt: CancellationToken::new(),
     };
     daemon.load().map_err(DaemonError::Config)?;
@@ -143,11 +188,13 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
     tracing::info!(tenants = daemon.book.entries.len(), "running");
     loop {
         daemon.start_due();
+        daemon.ask_feeds();
         systemd::alive(&daemon.book.line());
         tokio::select! {
             biased;
             () = signals.stop.cancelled() => break,
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
+            Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
             Some(()) = signals.reload.recv() => daemon.reload(),
             Some(()) = ticker.tick() => {}
             () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
@@ -164,9 +211,11 @@ struct Daemon {
     book: Book,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
     mistake: Option<String>,
-    started: jiff::Timestamp,
+    started: Timestamp,
     runs: JoinSet<Ended>,
     names: HashMap<tokio::task::Id, TenantName>,
+    /// Change feeds being asked.
+    hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
 }
 
@@ -223,6 +272,29 @@ impl Daemon {
         self.show();
     }
 
+    /// Asks the change feeds of tenants that would wait for a while yet: a change is a reason to run now.
+    fn ask_feeds(&mut self) {
+        let room = FEEDS_AT_ONCE.saturating_sub(self.hints.len());
+        for (tenant, since) in self.book.ask_feeds(self.settings.clock.now(), room) {
+            let (name, runner) = (tenant.name.clone(), Arc::clone(&self.runner));
+            self.hints.spawn(async move {
+                let hint = tokio::time::timeout(FEED_LIMIT, runner.hint(tenant, since)).await;
+                (name, hint.unwrap_or(None))
+            });
+        }
+    }
+
+    fn hinted(&mut self, hinted: Result<(TenantName, Option<Hint>), tokio::task::JoinError>) {
+        match hinted {
+            Ok((name, hint)) => {
+                if self.book.hinted(&name, hint, self.settings.clock.now()) {
+                    tracing::info!(tenant = %name, "the directory tells of changes: due now");
+                }
+            }
+            Err(error) => tracing::error!(%error, "asking a change feed panicked"),
+        }
+    }
+
     fn ended(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
         let (id, ended) = match ended {
             Ok(ended) => ended,
@@ -244,6 +316,8 @@ impl Daemon {
     /// Lets the runs under way finish their calls.
     async fn drain(mut self) {
         self.halt.cancel();
+        // They only read.
+        self.hints.abort_all();
         systemd::stopping(&format!("stopping; {}", self.book.line()));
         tracing::info!(running = self.book.running(), "stopping");
         while self.book.running() > 0 {

@@ -69,6 +69,13 @@ impl Runner for Scripted {
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         Ended { standing: Standing::Ok, note: String::new() }
     }
+
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
+        match tenant.name.as_str() {
+            "tells" => Some(Hint::Changed { seen: since, events: 1 }),
+            _ => Some(Hint::NotOffered),
+        }
+    }
 }
 
 /// Looks every few milliseconds whether something has come about.
@@ -114,6 +121,20 @@ async fn a_slow_tenant_and_one_that_panics_disturb_nobody() {
     running.daemon.await.unwrap().unwrap();
     assert_eq!(runner.at_once.load(Ordering::SeqCst), 0, "what was under way was waited for");
     assert_eq!(read_board(&site.state()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_tells_of_changes_wakes_its_tenant_before_its_time() {
+    let site = Site::new(&[]);
+    for name in ["tells", "mute"] {
+        site.tenant(name, &TENANT.replace("every 1s", "every 1h"));
+    }
+    let running = start(&site, 8);
+    let runner = Arc::clone(&running.runner);
+    until("both ran once, and one again", || runner.times("mute") == 1 && runner.times("tells") >= 2).await;
+    assert_eq!(runner.times("mute"), 1);
+    running.stop.cancel();
+    running.daemon.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

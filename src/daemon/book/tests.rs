@@ -142,3 +142,30 @@ fn i1_a_file_with_mistakes_leaves_its_tenant_as_it_was() {
     assert_eq!(book.entries[&name("b")].mistake.as_deref(), Some("a mistake"));
     assert!(book.line().starts_with("3 tenants: ") && book.line().contains("1 with mistakes in the file (c)"));
 }
+
+#[test]
+fn feeds_are_asked_now_and_then_and_never_instead_of_a_run() {
+    let mut book = book(&[("a", "every 1h"), ("b", "every 1h"), ("soon", "every 1m")]);
+    assert!(book.ask_feeds(now(), 9).is_empty(), "nobody has run yet");
+    started(&mut book, later(1), 9);
+    assert!(book.ask_feeds(later(1), 9).is_empty(), "all are running");
+    for tenant in ["a", "b", "soon"] {
+        book.ended(&name(tenant), ended(Standing::Ok), later(1));
+    }
+    let asked = |book: &mut Book, at| -> Vec<String> {
+        book.ask_feeds(at, 9).iter().map(|(tenant, _)| tenant.name.to_string()).collect()
+    };
+    assert_eq!(asked(&mut book, later(1)), ["a", "b"], "the third runs in a minute anyway");
+    assert_eq!(asked(&mut book, later(5)), [""; 0], "no answer yet");
+    assert!(book.hinted(&name("a"), Some(Hint::Changed { seen: later(5), events: 3 }), later(5)));
+    assert!(!book.hinted(&name("b"), Some(Hint::NotOffered), later(5)));
+    assert_eq!(started(&mut book, later(5), 9).iter().filter(|ran| *ran == "a").count(), 1, "it runs now");
+    book.ended(&name("a"), ended(Standing::Ok), later(6));
+    let again = book.ask_feeds(later(6), 9);
+    assert_eq!(
+        again.iter().map(|(tenant, since)| (tenant.name.as_str(), *since)).collect::<Vec<_>>(),
+        [("a", later(5))]
+    );
+    assert!(!book.hinted(&name("a"), None, later(7)), "an error wakes nobody");
+    assert_eq!(book.ask_feeds(later(8), 9).first().map(|(_, since)| *since), Some(later(5)), "and loses nothing");
+}
