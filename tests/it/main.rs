@@ -16,5 +16,6 @@ mod jumpcloud;
 mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
+mod onelogin_stand_in;
 mod rig;
 mod story;

@@ -9,8 +9,7 @@ pub(crate) struct Rig {
     cache: PathBuf,
 }
 
-/// The rig, if `part` is installed: `slapd`, `scim2-server`, `django-scim2`, `better-auth`, `scimmy`, `canaille`, `prism` or
-/// `scim-testers`.
+/// The rig, if `part` is installed: `slapd`, or one of those that `tests/rig/setup` lists.
 ///
 /// Otherwise the test is over: with ROSTERD_TEST_REQUIRE=1 it fails here, else a line says that it is skipped.
 pub(crate) fn require(part: &str) -> Option<Rig> {
