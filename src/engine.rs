@@ -33,6 +33,7 @@ use crate::scim::{App, AppSettings, AppWrite, pacer};
 use crate::source::file::FileSource;
 use crate::source::jumpcloud::{self, JumpCloudSource};
 use crate::source::ldap::LdapSource;
+use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
     Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
@@ -234,9 +235,17 @@ impl Engine {
         let tables = &self.tenant.file.source;
         if let Some(table) = &tables.ldap {
             let password = Secrets::of_this_process().fetch(&table.password)?;
-            let mut reads: Vec<String> = self.tenant.mapping.attributes_read().iter().cloned().collect();
-            reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
-            return Ok(Box::new(LdapSource::from_table(table, password, &reads, Arc::clone(&self.clock))?));
+            return Ok(Box::new(LdapSource::from_table(table, password, &self.reads(), Arc::clone(&self.clock))?));
+        }
+        if let Some(table) = &tables.onelogin {
+            let parts = onelogin::Parts {
+                secret: token(&table.client_secret)?,
+                ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
+                pacer: pacer(&table.rate, table.in_flight),
+                wanted: self.tenant.groups.clone(),
+                reads: self.reads(),
+            };
+            return Ok(Box::new(OneLoginSource::new(table, parts)?));
         }
         if let Some(table) = &tables.jumpcloud {
             let place = table.api_key.as_ref().or(table.client_secret.as_ref());
@@ -254,6 +263,13 @@ impl Engine {
         let path = table.map(|table| table.path.clone()).unwrap_or_default();
         let delimiter = table.map_or(b',', |table| table.delimiter as u8);
         Ok(Box::new(FileSource::new(path, delimiter)))
+    }
+
+    /// The names that mappings and filters read of a record.
+    fn reads(&self) -> Vec<String> {
+        let mut reads: Vec<String> = self.tenant.mapping.attributes_read().iter().cloned().collect();
+        reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
+        reads
     }
 
     fn app(&self) -> Result<App, EngineError> {

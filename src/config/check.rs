@@ -6,6 +6,7 @@
 //! needs the mapping language or a profile is checked in [`tenancy`](crate::tenancy).
 
 mod jumpcloud;
+mod onelogin;
 
 use toml::de::{DeTable, DeValue};
 
@@ -18,8 +19,8 @@ use super::words;
 type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 8] =
-    [ldap_connection, file_delimiter, jumpcloud::check, scope, app_address, app_token, overrides, deletion];
+pub(super) const OF_A_TENANT: [Check; 9] =
+    [ldap_connection, file_delimiter, jumpcloud::check, onelogin::check, scope, app_address, app_token, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];

@@ -11,6 +11,7 @@ pub mod forms;
 pub mod global;
 mod literal;
 pub mod load;
+pub mod onelogin;
 pub mod profile;
 pub mod profiles;
 pub mod reference;

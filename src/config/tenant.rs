@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::forms::{Limit, Period, Rate, Schedule, Zone};
+use super::onelogin::OneLoginTable;
 use super::profile::{ProfileOverrides, RateSetting};
 
 /// One connection: a directory, an app, and the rules between them.
@@ -51,6 +52,8 @@ pub struct SourceTables {
     pub ldap: Option<LdapTable>,
     /// JumpCloud, by its API.
     pub jumpcloud: Option<JumpCloudTable>,
+    /// OneLogin, by its API.
+    pub onelogin: Option<OneLoginTable>,
 }
 
 impl SourceTables {
@@ -62,7 +65,8 @@ impl SourceTables {
 
     /// The application in the directory whose groups and people belong, if the directory is asked for one.
     pub fn application(&self) -> Option<&str> {
-        self.jumpcloud.as_ref()?.application.as_deref()
+        let jumpcloud = self.jumpcloud.as_ref().and_then(|table| table.application.as_deref());
+        jumpcloud.or_else(|| self.onelogin.as_ref()?.application.as_deref())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod file;
 mod ids;
 pub mod jumpcloud;
 pub mod ldap;
+pub mod onelogin;
 mod reading;
 mod snapshot;
 #[allow(dead_code, reason = "the directories that stand on it follow")]

@@ -14,7 +14,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::tenant::{AttributeRule, GroupsTable, LdapPreset, LdapTable, Push};
 use crate::mapping::{Filter, GroupName, KnownAttributes, Mapping, RuleProblem, Where, default_rules};
-use crate::source::{SourceError, file, jumpcloud, ldap};
+use crate::source::{SourceError, file, jumpcloud, ldap, onelogin};
 
 /// No names.
 const NOTHING: [&str; 0] = [];
@@ -58,6 +58,12 @@ impl Known {
         let (people, groups) =
             (KnownAttributes::open(people.iter().copied()), KnownAttributes::open(groups.iter().copied()));
         Self { product: "jumpcloud", people, groups, sample: Map::new() }
+    }
+
+    /// Of OneLogin: the attributes of the vendor's `user` resource.
+    pub(super) fn of_onelogin() -> Self {
+        let people = KnownAttributes::open(onelogin::record_names().iter().copied());
+        Self { product: "onelogin", people, groups: KnownAttributes::open(["id", "name"]), sample: Map::new() }
     }
 
     /// Of a directory whose table can't be read: no name is doubted.

@@ -11,7 +11,7 @@ use crate::mapping::defaults;
 use crate::model::TenantName;
 
 /// The directories `init` knows.
-pub const SOURCES: [&str; 5] = ["file", "openldap", "389ds", "ad", "jumpcloud"];
+pub const SOURCES: [&str; 6] = ["file", "openldap", "389ds", "ad", "jumpcloud", "onelogin"];
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -114,9 +114,17 @@ pub(super) fn template(plan: &Plan) -> String {
         let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
         let _infallible = writeln!(text, "{key} = {value}");
     }
+    if plan.source == "onelogin" {
+        text.push_str(ONELOGIN_ROLE);
+    }
     text.push_str(REST);
     text
 }
+
+/// The parameter by which OneLogin chooses somebody's role in the app is a custom attribute of the user.
+const ONELOGIN_ROLE: &str = r#"# The role in the app, from a custom attribute: sent when it changes here, never over a change made in the app.
+# role = { from = "custom_attributes.heap_role", push = "on_source_change" }
+"#;
 
 fn source(name: &str) -> &'static str {
     match name {
@@ -158,6 +166,17 @@ api_key = { file = "../secrets/jumpcloud" }     # chmod 600
 # An administrator of several organisations says which one is meant.
 # org_id = "5ce4..."
 # Whoever is bound to this application belongs: its name in the console, or its id.
+application = "Heap"
+"#
+        }
+        "onelogin" => {
+            r#"[source.onelogin]
+# acme for https://acme.onelogin.com
+subdomain = "acme"
+# Developers > API Credentials, with Read All.
+client_id = "YOUR-CLIENT-ID"
+client_secret = { file = "../secrets/onelogin" }     # chmod 600
+# Whoever has this application, by a role or by name, belongs: its name, or its id.
 application = "Heap"
 "#
         }

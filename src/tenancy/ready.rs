@@ -42,7 +42,10 @@ impl Tenant {
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
         let password = self.file.source.ldap.iter().map(|table| (&["source", "ldap", "password"][..], &table.password));
         let jumpcloud = self.file.source.jumpcloud.iter().flat_map(|table| table.secrets());
-        password.chain(jumpcloud).chain(self.file.target.token.iter().map(|token| (&["target", "token"][..], token)))
+        let onelogin = self.file.source.onelogin.iter();
+        let onelogin = onelogin.map(|table| (&["source", "onelogin", "client_secret"][..], &table.client_secret));
+        let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
+        password.chain(jumpcloud).chain(onelogin).chain(token)
     }
 }
 
@@ -91,6 +94,9 @@ fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
     }
     if document.table_at(&["source", "jumpcloud"]).is_some() {
         return Known::of_jumpcloud();
+    }
+    if document.table_at(&["source", "onelogin"]).is_some() {
+        return Known::of_onelogin();
     }
     match document.read_at::<FileTable>(&["source", "file"]) {
         Some(table) => {
@@ -149,6 +155,10 @@ fn make_paths_whole(file: &mut TenantFile, of: &Path) {
         table.ca_file.iter_mut().for_each(whole);
         let secrets = [&mut table.api_key, &mut table.client_secret];
         secrets.into_iter().flatten().filter_map(|secret| secret.file.as_mut()).for_each(whole);
+    }
+    if let Some(table) = &mut file.source.onelogin {
+        table.ca_file.iter_mut().for_each(whole);
+        table.client_secret.file.iter_mut().for_each(whole);
     }
     file.target.ca_file.iter_mut().for_each(whole);
     file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);

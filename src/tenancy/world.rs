@@ -31,6 +31,9 @@ pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
     if let Some(table) = &tenant.file.source.jumpcloud {
         ca_file(&document, &["source", "jumpcloud", "ca_file"], table.ca_file.as_deref(), &mut found);
     }
+    if let Some(table) = &tenant.file.source.onelogin {
+        ca_file(&document, &["source", "onelogin", "ca_file"], table.ca_file.as_deref(), &mut found);
+    }
     if let Some(table) = &tenant.file.source.file
         && let Err(error) = std::fs::metadata(&table.path)
     {

@@ -16,6 +16,7 @@ mod jumpcloud;
 mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
+mod onelogin_api;
 mod onelogin_stand_in;
 mod rig;
 mod story;

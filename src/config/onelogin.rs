@@ -1,0 +1,156 @@
+//! `[source.onelogin]`, key by key. The doc comments are what `rosterd schema` shows in an editor.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::forms::Rate;
+use super::profile::RateSetting;
+use super::tenant::SecretRef;
+
+/// `[source.onelogin]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneLoginTable {
+    /// The account: `acme` for `acme.onelogin.com`; or `base_url`.
+    #[schemars(length(min = 1))]
+    pub subdomain: Option<String>,
+    /// The whole address of the API, where it is another: `https://api.eu.onelogin.com`.
+    #[schemars(extend("format" = "web-address"))]
+    pub base_url: Option<String>,
+    /// The client id of the API credentials.
+    #[schemars(length(min = 1))]
+    pub client_id: String,
+    /// Their client secret.
+    pub client_secret: SecretRef,
+    /// The application whose roles and people belong: its name or its id. Without it `[scope]` says who belongs.
+    #[schemars(length(min = 1))]
+    pub application: Option<String>,
+    /// Whether people who were given the application by name, not by a role, belong too. Costs a listing of its people.
+    #[serde(default = "yes")]
+    pub direct: bool,
+    /// What counts as a group: roles, or the security-policy groups of which everybody has one at most.
+    #[serde(default)]
+    pub groups: OneLoginGroups,
+    /// Where memberships are read: in the list of users (fewest calls), or role by role.
+    #[serde(default)]
+    pub members: OneLoginMembers,
+    /// How people count whose account is locked for too many wrong passwords (status 3).
+    #[serde(default = "active")]
+    pub locked: OneLoginStanding,
+    /// How people count who have not activated their account (status 0).
+    #[serde(default = "staged")]
+    pub unactivated: OneLoginStanding,
+    /// Whether the events may be asked for changes, which wakes the daemon early.
+    #[serde(default = "yes")]
+    pub events: bool,
+    /// Users a page. 50 is documented; more is honoured in some accounts.
+    #[serde(default = "fifty")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub users_page: u32,
+    /// At most this many requests: `10/s`, `600/m`, or a list of buckets.
+    #[serde(default = "ten_a_second")]
+    pub rate: RateSetting,
+    /// At most this many requests at once.
+    #[serde(default = "four")]
+    #[schemars(range(min = 1, max = 64))]
+    pub in_flight: u32,
+    /// How often a request is sent in all before the reading is given up.
+    #[serde(default = "six")]
+    #[schemars(range(min = 1, max = 20))]
+    pub attempts: u32,
+    /// The longest pause between two tries, in milliseconds.
+    #[serde(default = "a_minute_in_ms")]
+    #[schemars(range(min = 1, max = 3600000))]
+    pub backoff_cap_ms: u64,
+    /// Seconds to wait for one answer.
+    #[serde(default = "half_a_minute")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_secs: u64,
+    /// Accept plain http, only to loopback addresses.
+    #[serde(default)]
+    pub allow_http_loopback: bool,
+    /// A PEM file with the certificate authorities to trust instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What counts as a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginGroups {
+    /// Roles.
+    #[default]
+    Roles,
+    /// Security-policy groups. They are never bound to an application.
+    Groups,
+}
+
+/// Where memberships are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginMembers {
+    /// In the list of users, by their `role_ids`. Where that list does not show them, role by role.
+    #[default]
+    Users,
+    /// Role by role.
+    Roles,
+}
+
+/// How an account counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginStanding {
+    /// It may have an account in the app.
+    Active,
+    /// Access ends at once.
+    Suspended,
+    /// Known, but not yet to be provisioned: no account is made, none is taken away.
+    Staged,
+}
+
+impl OneLoginTable {
+    /// The address of the API, without a slash at its end.
+    pub fn address(&self) -> String {
+        match (&self.base_url, &self.subdomain) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, subdomain) => format!("https://{}.onelogin.com", subdomain.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn active() -> OneLoginStanding {
+    OneLoginStanding::Active
+}
+
+fn staged() -> OneLoginStanding {
+    OneLoginStanding::Staged
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+fn ten_a_second() -> RateSetting {
+    Rate::per_second(std::num::NonZeroU32::MIN.saturating_add(9)).into()
+}
+
+fn four() -> u32 {
+    4
+}
+
+fn six() -> u32 {
+    6
+}
+
+fn a_minute_in_ms() -> u64 {
+    60_000
+}
+
+fn half_a_minute() -> u64 {
+    30
+}

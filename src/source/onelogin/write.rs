@@ -1,0 +1,89 @@
+//! Making new people (`rosterd import`). In: attributes under OneLogin's own names. Out: the new id.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::pages::objects;
+use super::record::{Object, id};
+use super::{OneLoginSource, told, v2};
+use crate::http::{Method, Reply, Request};
+use crate::model::{SourceId, fold};
+use crate::source::SourceError;
+use crate::source::web::{Question, Trouble};
+use crate::source::write::{CreateError, NewPeople, NewPerson};
+
+/// What making people needs of the API credentials.
+const NEEDS: &str = "people are made with Manage Users or Manage All";
+
+#[async_trait]
+impl NewPeople for OneLoginSource {
+    fn required(&self) -> &'static [&'static str] {
+        &["email"]
+    }
+
+    async fn find(&self, person: &NewPerson) -> Result<Option<SourceId>, SourceError> {
+        for name in ["username", "email"] {
+            let Some(value) = person.attributes.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+            else {
+                continue;
+            };
+            let question = Question::get("users", v2("users")).with("fields", "id,username,email").with(name, value);
+            let reply = self.api.read(&question).await.map_err(|error| told(error, super::people::NEEDS))?;
+            // A `*` in a filter stands for any text, so what came is compared.
+            let same =
+                |user: &&Object| user.get(name).and_then(Value::as_str).is_some_and(|text| fold(text) == fold(value));
+            if let Some(user) = objects(&self.api, question.what, &reply)?.iter().find(same) {
+                return Ok(Some(SourceId::new(id(user, question.what)?.to_string())));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn create(&self, person: &NewPerson) -> Result<SourceId, CreateError> {
+        let body = Value::Object(nested(&person.attributes)).to_string().into_bytes();
+        let request = Request { body: Some(body), ..Request::new(Method::Post, v2("users")) };
+        let reply = match self.api.once(request).await {
+            Ok(reply) => reply,
+            Err(Trouble::Login(error)) => return Err(told(error, NEEDS).into()),
+            Err(Trouble::Silent { why, maybe_done: true }) => return Err(CreateError::Unclear(why)),
+            Err(Trouble::Silent { why, .. }) => return Err(SourceError::Unreachable(why).into()),
+            Err(Trouble::Refused(reply)) => return Err(self.refused(&reply)),
+        };
+        let user: Object =
+            self.api.json("a new user", &reply).map_err(|error| CreateError::Unclear(error.to_string()))?;
+        let id = id(&user, "a new user").map_err(|error| CreateError::Unclear(error.to_string()))?;
+        Ok(SourceId::new(id.to_string()))
+    }
+}
+
+impl OneLoginSource {
+    fn refused(&self, reply: &Reply) -> CreateError {
+        let said = self.api.said(reply);
+        let taken = ["taken", "already exist", "duplicate", "unique"].iter().any(|word| fold(&said).contains(word));
+        match reply.status {
+            401 | 403 => told(SourceError::Forbidden(said), NEEDS).into(),
+            429 => SourceError::Throttled(said).into(),
+            409 => CreateError::Exists(said),
+            _ if taken => CreateError::Exists(said),
+            408 | 500.. => CreateError::Unclear(said),
+            _ => CreateError::Refused(said),
+        }
+    }
+}
+
+/// `custom_attributes.heap_role` is a member of `custom_attributes`.
+fn nested(attributes: &Map<String, Value>) -> Object {
+    let mut body = Object::new();
+    for (name, value) in attributes {
+        match name.split_once('.') {
+            Some((outer, inner)) => {
+                let slot = body.entry(outer).or_insert_with(|| Value::Object(Object::new()));
+                if let Value::Object(members) = slot {
+                    members.insert(inner.to_owned(), value.clone());
+                }
+            }
+            None => drop(body.insert(name.clone(), value.clone())),
+        }
+    }
+    body
+}
