@@ -19,8 +19,17 @@ use super::words;
 type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 9] =
-    [ldap_connection, file_delimiter, jumpcloud::check, onelogin::check, scope, app_address, app_token, overrides, deletion];
+pub(super) const OF_A_TENANT: [Check; 9] = [
+    ldap_connection,
+    file_delimiter,
+    jumpcloud::check,
+    onelogin::check,
+    scope,
+    app_address,
+    app_token,
+    overrides,
+    deletion,
+];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];

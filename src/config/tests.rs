@@ -560,7 +560,7 @@ fn the_commented_keys_of_the_sample_are_right_too() {
     let one_source = format!("{ldap}{rest}");
     let live: String = one_source
         .lines()
-        // The other directory and what excludes what is written are not both possible.
+        // What excludes what is written is not possible beside it.
         .filter(|line| !["# path", "# delimiter", "# start_tls", "# allow_"].iter().any(|no| line.starts_with(no)))
         .map(|line| {
             line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with('[')).unwrap_or(line)

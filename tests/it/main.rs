@@ -17,6 +17,7 @@ mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
 mod onelogin_api;
+mod onelogin_parts;
 mod onelogin_stand_in;
 mod rig;
 mod story;

@@ -175,8 +175,8 @@ mod tests {
         let told = choose(&apps(&["Heap Analytics", "Help", "Wiki", "Keap"]), "Heap").unwrap_err();
         assert_eq!(
             told,
-            "OneLogin has no application named \"Heap\"; the nearest of the 4 there: \"Heap Analytics\" (7), \"Keap\" (10), \
-             \"Help\" (8). Write its name, or its id, as `application`"
+            "OneLogin has no application named \"Heap\"; the nearest of the 4 there: \"Heap Analytics\" (7), \"Help\" (8), \
+             \"Keap\" (10). Write its name, or its id, as `application`"
         );
         let told = choose(&apps(&["Wiki"]), "Heap").unwrap_err();
         assert!(told.contains("none of the 1 there has a name like it"), "{told}");
