@@ -40,7 +40,11 @@ pub fn defaults(directory: &str) -> Vec<(&'static str, &'static str)> {
             ("userName", "username"),
             ("name.givenName", "firstname"),
             ("name.familyName", "lastname"),
-            ("displayName", "displayname"),
+            // Many people there have none.
+            (
+                "displayName",
+                r#"displayname | default(((firstname | default("")) ~ " " ~ (lastname | default(""))) | trim)"#,
+            ),
             ("emails.work", "email"),
         ],
         "onelogin" => vec![

@@ -22,6 +22,10 @@ fn j15_the_defaults_of_every_directory_map_a_person() {
             "jumpcloud",
             json!({"username": "ann@x.test", "firstname": "Ann", "lastname": "Lee", "displayname": "Ann Lee", "email": "ann@x.test"}),
         ),
+        (
+            "jumpcloud",
+            json!({"username": "ann@x.test", "firstname": "Ann", "lastname": "Lee", "displayname": "", "email": "ann@x.test"}),
+        ),
         ("onelogin", json!({"username": null, "firstname": "Ann", "lastname": "Lee", "email": "ann@x.test"})),
     ] {
         let known = KnownAttributes::open(record(person.clone()).keys().cloned());

@@ -131,6 +131,9 @@ async fn insights(reach: &Reach, found: &mut Vec<Finding>) {
 
 fn wrong(check: &str, error: &SourceError) -> Finding {
     let remedy = match error {
+        SourceError::Refused(text) if text.contains("multi-tenant") => {
+            "add `org_id`: this administrator belongs to several organisations"
+        }
         SourceError::Refused(_) => {
             "make a new API key (or client secret) in the console and put it into the secret file"
         }

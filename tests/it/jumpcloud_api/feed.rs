@@ -148,6 +148,8 @@ fn j02_doctor_names_what_is_wrong_and_what_to_do() {
     });
     one(json!({}), "directory insights", "does not have it");
     one(json!({}), "right to read groups", "role");
+    cloud.change(|org| org.keys.get_mut(API_KEY).unwrap().multi_tenant = true);
+    one(json!({}), "credential", "add `org_id`");
     cloud.change(|org| org.keys.clear());
     one(json!({}), "credential", "401");
     one(json!({"base_url": "http://127.0.0.1:9/api"}), "reachable", "check the network");

@@ -241,6 +241,20 @@ fn j10_groups_are_chosen_by_name_where_no_application_is_named() {
 }
 
 #[test]
+fn j10_people_are_chosen_by_a_filter_where_no_application_is_named() {
+    let Some(rig) = require_all(&[Kind::Scim2Server.name()]) else { return };
+    let scene = Scene::new(&rig, Kind::Scim2Server, &company(), &["sales"]);
+    scene.cloud.change(|org| [3, 61].map(|number| org.set(number, "department", "R&D")));
+    let source = "api_key = { file = \"../jumpcloud.secret\" }";
+    let tables = format!("{DANGLING}\n[scope]\nusers = 'department == \"R&D\"'\nall_users = true\n");
+    scene.configure(Wording { source: Some(source), tables: &tables, ..Wording::default() });
+    scene.sync();
+    // Nobody said that any group belongs.
+    scene.app_shows(people([3, 61]), &[], &[]);
+    assert!(!scene.cloud.counts().contains_key("GET /api/v2/usergroups/{id}/members"));
+}
+
+#[test]
 fn j11_a_renamed_group_is_renamed() {
     let Some(scene) = scene(Kind::Scim2Server, &["sales"], "") else { return };
     scene.sync();
