@@ -121,7 +121,14 @@ pub(super) async fn members(
     }
     progress.stage("reading members", None);
     let all: Vec<_> = groups.iter().map(|group| of_role(api, group, progress)).collect();
-    stream::iter(all).buffered(layout.in_flight).try_collect().await
+    let read: Result<Vec<_>, _> = stream::iter(all).buffered(layout.in_flight).try_collect().await;
+    match read {
+        Err(SourceError::Forbidden(why)) if people.shows_roles() => {
+            tracing::warn!(why, "members may not be read role by role; the list of users tells them too");
+            Ok(from_people(layout, groups, people))
+        }
+        read => read,
+    }
 }
 
 fn from_people(layout: &Layout, groups: &[Group], people: &People) -> Vec<Vec<u64>> {
