@@ -2,11 +2,19 @@
 //!
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
+mod doctor;
 mod errands;
 mod explain;
+mod import;
+mod probe;
+mod roll;
 
+pub use doctor::{Checkup, Side, Spot};
 pub use errands::{Retirement, Undone};
 pub use explain::{Explained, Nobody};
+pub use import::{Made, Making};
+pub use probe::Probing;
+pub use roll::{AppListing, Drifts};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +30,7 @@ use crate::config::forms::AppAddress;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
-use crate::desired::Scope;
+use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::{Secret, SetupError};
@@ -86,6 +94,12 @@ pub enum EngineError {
     /// The run that is to be taken back.
     #[error(transparent)]
     NoSuchRun(#[from] NoSuchRun),
+    /// Nobody can be made in this directory.
+    #[error("rosterd does not write to this directory ({0}); nobody was made")]
+    NotWritable(String),
+    /// Somebody stopped it.
+    #[error("interrupted; nothing was changed")]
+    Interrupted,
     /// Somebody asked that nothing be sent.
     #[error("{tenant} is paused {mark}; nothing was read or sent")]
     Paused {
@@ -189,28 +203,14 @@ impl Engine {
         witness: Option<&dyn Witness>,
     ) -> Result<Report, CycleError> {
         let tenant = &*self.tenant;
-        let accepts = |record: &serde_json::Map<String, serde_json::Value>| match &tenant.filter {
-            Some(filter) => filter.accepts(record).map_err(|error| error.to_string()),
-            None => Ok(true),
-        };
-        let group_name = |group: &GroupRow| {
-            let record = serde_json::from_str(&group.record).unwrap_or_default();
-            tenant.group_name.apply(group.id.as_str(), &group.name, &record).map_err(|error| error.to_string())
-        };
+        let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let job = Job {
             tenant: &tenant.name,
             source,
             app,
             state,
             ledger,
-            scope: Scope {
-                groups: tenant.groups.as_deref(),
-                narrows: tenant.file.source.binds_application(),
-                all_users: tenant.file.scope.all_users,
-                nested: tenant.file.scope.nested,
-                filter: tenant.filter.is_some().then_some(&accepts),
-                group_name: &group_name,
-            },
+            scope: self.scope(&accepts, &group_name),
             rules: self.rules(),
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
@@ -225,6 +225,34 @@ impl Engine {
         let trigger = wish.trigger.unwrap_or(Trigger::Command);
         let ask = Ask { trigger, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
         cycle(&job, &ask).await
+    }
+
+    /// Whom the tenant's filter accepts.
+    fn acceptance(&self) -> impl Fn(&serde_json::Map<String, serde_json::Value>) -> Result<bool, String> + '_ {
+        |record| match &self.tenant.filter {
+            Some(filter) => filter.accepts(record).map_err(|error| error.to_string()),
+            None => Ok(true),
+        }
+    }
+
+    /// How groups are named in the app.
+    fn group_naming(&self) -> impl Fn(&GroupRow) -> Result<String, String> + '_ {
+        |group| {
+            let record = serde_json::from_str(&group.record).unwrap_or_default();
+            let named = self.tenant.group_name.apply(group.id.as_str(), &group.name, &record);
+            named.map_err(|error| error.to_string())
+        }
+    }
+
+    fn scope<'a>(&'a self, accepts: &'a PersonFilter<'a>, group_name: &'a GroupNamer<'a>) -> Scope<'a> {
+        Scope {
+            groups: self.tenant.groups.as_deref(),
+            narrows: self.tenant.file.source.binds_application(),
+            all_users: self.tenant.file.scope.all_users,
+            nested: self.tenant.file.scope.nested,
+            filter: self.tenant.filter.is_some().then_some(accepts),
+            group_name,
+        }
     }
 
     /// The directory, connected anew with the secret as it is now.
@@ -273,12 +301,16 @@ impl Engine {
     }
 
     fn app(&self) -> Result<App, EngineError> {
+        Ok(App::new(self.app_settings()?)?)
+    }
+
+    fn app_settings(&self) -> Result<AppSettings, EngineError> {
         let target = &self.tenant.file.target;
         let profile = &self.tenant.profile;
         let token = target.token.as_ref().map(token).transpose()?;
         let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
         let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
-        Ok(App::new(AppSettings {
+        Ok(AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),
             token,
@@ -286,7 +318,7 @@ impl Engine {
             allow_http_loopback: target.allow_http_loopback,
             pacer: pacer(rate, self.in_flight()),
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
-        })?)
+        })
     }
 
     fn in_flight(&self) -> u32 {

@@ -16,6 +16,7 @@
 //! | [`apply`] | doing it: intent, call, outcome |
 //! | [`cycle`] | one tenant, once: all of the above in a row |
 //! | [`errand`] | what a person asks for beside the cycle: undo, retire |
+//! | [`roll`] | the app's people held against directory and state: import, drift |
 //! | [`explain`] | why somebody is, or is not, in the app |
 //! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
 //! | [`daemon`] | many tenants on their schedules, for months |
@@ -39,6 +40,7 @@ pub mod mapping;
 pub mod model;
 pub mod plan;
 pub mod progress;
+pub mod roll;
 pub mod sandbox;
 pub mod scim;
 #[cfg(test)]

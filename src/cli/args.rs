@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "rosterd",
     version,
     max_term_width = 100,
-    after_help = "Start here:\n  rosterd demo                 the whole job on this machine, nothing to set up\n  rosterd init acme            write a tenant file to edit\n  rosterd check                find every mistake in the files, without network\n  rosterd plan acme            show what would change; sends nothing\n  rosterd sync acme            do it\n\nExit codes: 0 done, 1 failed, 2 changes are due (--detailed-exitcode), 3 held, 4 partly done,\n75 busy, 78 configuration error."
+    after_help = "Start here:\n  rosterd demo                 the whole job on this machine, nothing to set up\n  rosterd init acme            write a tenant file to edit\n  rosterd check                find every mistake in the files, without network\n  rosterd doctor acme          reach both sides, and say what does not work\n  rosterd plan acme            show what would change; sends nothing\n  rosterd sync acme            do it\n\nExit codes: 0 done, 1 failed, 2 changes are due (--detailed-exitcode), 3 held, 4 partly done,\n75 busy, 78 configuration error."
 )]
 pub(super) struct Cli {
     /// Options that every command takes.
@@ -79,6 +79,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Find every mistake in the configuration, without network
     Check(TenantsArgs),
+    /// Reach both sides and say what works and what does not, each with its remedy; writes nothing
+    Doctor(DoctorArgs),
     /// Show what would change; sends nothing
     Plan(PlanArgs),
     /// Bring the app in step with the directory, once
@@ -95,6 +97,10 @@ pub(super) enum Command {
     Pause(PauseArgs),
     /// End a pause
     Resume(TenantsOrAll),
+    /// List the app's people as new, conflicting, imported or linked, and make new ones in the directory; the app stays as it is
+    Import(ImportArgs),
+    /// Show what was changed in the app by hand
+    Drift(DriftArgs),
     /// Tell why somebody is, or is not, in the app: from the directory to what would change now
     Why(WhyArgs),
     /// Take a run back: shown first, sent after a confirmation
@@ -111,6 +117,10 @@ pub(super) enum Command {
     Sandbox(SandboxArgs),
     /// Print the editor schema of the configuration files
     Schema(SchemaArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
+    /// Print the manual page of rosterd or of a command, or write all of them
+    Man(ManArgs),
 }
 
 /// `rosterd demo`
@@ -184,6 +194,85 @@ pub(super) struct WhyArgs {
     /// Ask neither directory nor app: only what state and journal know
     #[arg(long)]
     pub offline: bool,
+}
+
+/// `rosterd doctor`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Looks at the files and secrets, reads the directory, asks the app who it is, and looks at journal and disk. Exit codes:\n0 nothing is wrong, 1 something is, 78 the files are.\n\nExamples:\n  rosterd doctor\n  rosterd doctor acme --format json\n  rosterd doctor acme --probe --probe-domain acme.test"
+)]
+pub(super) struct DoctorArgs {
+    /// Tenants; all of them if none is named
+    pub tenants: Vec<String>,
+    /// Find out what is unknown about the app: makes one throw-away account, changes it, takes it away again. Touches no other
+    #[arg(long)]
+    pub probe: bool,
+    /// The mail domain of the throw-away account
+    #[arg(long, value_name = "DOMAIN", default_value = "example.com", requires = "probe")]
+    pub probe_domain: String,
+    /// With --probe: the tenant's name once more, instead of typing it when asked
+    #[arg(long, value_name = "TENANT", requires = "probe")]
+    pub yes_i_mean: Option<String>,
+}
+
+/// `rosterd import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads both sides and writes nothing to the app. Accounts are matched as the first sync would match them:\n  new          the directory does not know this person\n  conflicting  somebody has to decide first; the reason is beside it\n  imported     the directory knows this person; the account is not linked\n  linked       the account is managed, or was\nWho is made in the directory gets an account there and no group: the app's account is managed only once they belong to\na group bound to the app. Nobody is made twice: the directory is asked before each.\n\nExamples:\n  rosterd import acme --new-only\n  rosterd import acme --search lee --sort name\n  rosterd import acme --create ann@acme.test bob@acme.test\n  rosterd import acme --create-all\n  rosterd import acme --new-only --list people.csv"
+)]
+pub(super) struct ImportArgs {
+    /// The tenant
+    pub tenant: String,
+    /// Show only people whom the directory does not know
+    #[arg(long)]
+    pub new_only: bool,
+    /// Show only accounts with this text in user name, name, e-mail address or app id
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// What to sort by
+    #[arg(long, value_enum, default_value_t = SortKey::Status)]
+    pub sort: SortKey,
+    /// Make these new people in the directory: user names, e-mail addresses or app ids
+    #[arg(long, value_name = "WHO", num_args = 1..)]
+    pub create: Vec<String>,
+    /// Make all new people in the directory whose accounts are active (with --search: those that match)
+    #[arg(long, conflicts_with = "create")]
+    pub create_all: bool,
+    /// Write what is shown to a file, for a directory that can't be written to: CSV, or JSON if it is named so
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["create", "create_all"])]
+    pub list: Option<PathBuf>,
+    /// Where the report goes when more than 100 are made; a file in this folder if left out
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// What `rosterd import` sorts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SortKey {
+    /// New ones first
+    Status,
+    /// User names
+    UserName,
+    /// People's names
+    Name,
+    /// E-mail addresses
+    Email,
+}
+
+/// `rosterd drift`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads the whole app and compares it with what rosterd put there: accounts and members added or removed by hand,\naccounts switched on or off, changed attributes and group names. Attributes that follow only changes of the directory\n(push = \"on_source_change\") may differ. Accounts that rosterd neither made nor took over are listed and never touched.\n\nExamples:\n  rosterd drift acme\n  rosterd drift acme --note && rosterd sync acme      brings the app back to what the directory says"
+)]
+pub(super) struct DriftArgs {
+    /// The tenant
+    pub tenant: String,
+    /// Remember what was seen, so that the next sync brings the app back to what the directory says
+    #[arg(long)]
+    pub note: bool,
+    /// Exit with 2 when something differs
+    #[arg(long)]
+    pub detailed_exitcode: bool,
 }
 
 /// `rosterd undo`
@@ -328,6 +417,9 @@ pub(super) struct SandboxArgs {
     /// Whose habits it has: `scim` or `heap`
     #[arg(long, default_value = "scim")]
     pub profile: String,
+    /// A user name that an account outside of the organisation has: making one of that name is refused
+    #[arg(long, value_name = "NAME")]
+    pub foreign: Vec<String>,
     /// A fault to commit; may be given several times. `list` shows them
     #[arg(long, value_name = "PRESET")]
     pub misbehave: Vec<String>,
@@ -350,4 +442,28 @@ pub(super) struct SchemaArgs {
     /// Of which file: tenant, config or profile; `reference` prints every key as a page of documentation
     #[arg(default_value = "tenant")]
     pub of: String,
+}
+
+/// `rosterd completions`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd completions bash > /etc/bash_completion.d/rosterd\n  rosterd completions zsh > ~/.zfunc/_rosterd\n  rosterd completions fish > ~/.config/fish/completions/rosterd.fish"
+)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `rosterd man`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rosterd man > rosterd.1 && man ./rosterd.1\n  rosterd man journal verify\n  rosterd man --out /usr/local/share/man/man1"
+)]
+pub(super) struct ManArgs {
+    /// The command whose page is printed; rosterd's own if left out
+    #[arg(conflicts_with = "out")]
+    pub command: Vec<String>,
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }

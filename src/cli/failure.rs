@@ -97,6 +97,9 @@ impl From<EngineError> for Failure {
             EngineError::NoSuchRun(NoSuchRun::Store(error)) => error.into(),
             EngineError::NoSuchRun(_) => Self::failed(format!("{error}; nothing was changed"))
                 .hint("`rosterd journal show TENANT` lists the runs; `last` is the last one that changed anything"),
+            EngineError::NotWritable(_) => Self::failed(error.to_string())
+                .hint("`rosterd import TENANT --new-only --list people.csv` writes a list to hand over"),
+            EngineError::Interrupted => Self::failed(error.to_string()),
             EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
         }
     }

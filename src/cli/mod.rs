@@ -8,10 +8,14 @@ mod check;
 mod confirm;
 mod demo;
 mod demo_company;
+mod doctor;
+mod drift;
 mod failure;
+mod import;
 mod init;
 mod journal;
 mod log;
+mod pages;
 mod pause;
 mod report_view;
 mod retire;
@@ -73,12 +77,15 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Demo(args) => demo::run(screen, args).await?,
         Command::Init(args) => init::run(screen, global, args)?,
         Command::Check(args) => check::run(screen, global, &args.tenants)?,
+        Command::Doctor(args) => return doctor::run(screen, global, args).await,
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Run(args) => run::run(screen, global, args).await?,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
         Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve),
         Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject),
+        Command::Import(args) => return import::run(screen, global, args).await,
+        Command::Drift(args) => return drift::run(screen, global, args).await,
         Command::Why(args) => why::run(screen, global, args).await?,
         Command::Undo(args) => return undo::run(screen, global, args).await,
         Command::Retire(args) => return retire::run(screen, global, args).await,
@@ -88,6 +95,8 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,
         Command::Schema(args) => schema::run(screen, args)?,
+        Command::Completions(args) => pages::completions(args)?,
+        Command::Man(args) => pages::man(screen, args)?,
     }
     Ok(code::DONE)
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failu
         "scim" => Options::default(),
         "heap" => Options::heap(),
         other => {
-            let hint = "the sandbox can be `scim` (strict) or `heap` (immutable user names, a default role)";
+            let hint = "the sandbox can be `scim` (strict) or `heap` (immutable names, roles by name)";
             return Err(Failure::usage(format!("there is no sandbox profile {other:?}"), hint));
         }
     };
@@ -27,6 +27,7 @@ pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failu
     }
     options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     options.bearer = args.token.clone();
+    options.foreign.clone_from(&args.foreign);
     let app = start(options).await.map_err(|error| Failure::failed(format!("the sandbox did not start: {error}")))?;
     match screen.format {
         Format::Json => screen.json_line(&serde_json::json!({"base_url": app.base_url()}))?,

@@ -163,7 +163,12 @@ impl Engine {
         }
     }
 
-    fn errand<'a>(&'a self, app: &'a App, progress: &'a dyn Progress, stop: &'a CancellationToken) -> Errand<'a> {
+    pub(super) fn errand<'a>(
+        &'a self,
+        app: &'a App,
+        progress: &'a dyn Progress,
+        stop: &'a CancellationToken,
+    ) -> Errand<'a> {
         Errand {
             tenant: &self.tenant.name,
             app,

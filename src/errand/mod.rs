@@ -28,7 +28,7 @@ use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{RunSummary, State, StoreError, Trigger, View};
+use crate::store::{Effect, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -244,6 +244,23 @@ pub async fn put_on_record(
     let report = blank(tenant, clock);
     ledger.run_started(&report.run, trigger, "").await?;
     ledger.run_ended(RunSummary { note, ..report.to_summary(None) }).await
+}
+
+/// Puts on record what was seen in the app, as a run that sends nothing.
+///
+/// # Errors
+/// When the state can't be written.
+pub async fn note_seen(
+    ledger: &dyn State,
+    tenant: &TenantName,
+    reason: &str,
+    effects: Vec<Effect>,
+    clock: &dyn Clock,
+) -> Result<(), StoreError> {
+    let report = blank(tenant, clock);
+    ledger.run_started(&report.run, Trigger::Command, "").await?;
+    ledger.noted(&report.run, reason, effects).await?;
+    ledger.run_ended(RunSummary { note: reason.to_owned(), ..report.to_summary(None) }).await
 }
 
 fn blank(tenant: &TenantName, clock: &dyn Clock) -> Report {

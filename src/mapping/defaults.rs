@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::direct::Direct;
 use super::engine::STRICT;
 use super::expression::Program;
 use super::known::{KnownAttributes, Verdict};
 use crate::config::tenant::{AttributeRule, Push};
+use crate::model::Path;
 
 /// LDAP attributes of `inetOrgPerson` have many values, all but `displayName`; only a user name may not be picked from several.
 const INET_ORG_PERSON: [(&str, &str); 5] = [
@@ -56,6 +58,15 @@ pub fn defaults(directory: &str) -> Vec<(&'static str, &'static str)> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// Where a directory of this kind usually keeps a value: the default rules that copy an attribute.
+pub fn copied_by_default(directory: &str) -> Vec<(Path, String)> {
+    let copied = |(key, from): (&str, &str)| {
+        let path = Path::parse(key).ok()?;
+        Direct::parse(from).map(|direct| (path, direct.name().to_owned()))
+    };
+    defaults(directory).into_iter().filter_map(copied).collect()
 }
 
 /// The default rules for a directory of which these attributes are known.

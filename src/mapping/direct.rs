@@ -84,6 +84,11 @@ impl Direct {
         Some(Self { name, steps })
     }
 
+    /// The attribute that is read first: whoever has a value there gets exactly that.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
     pub(super) fn is_plain_name(&self) -> bool {
         self.steps.is_empty()
     }

@@ -82,6 +82,14 @@ impl Program {
         }
     }
 
+    /// The one attribute whose value this is, if it is no more than that.
+    pub(super) fn copies(&self) -> Option<&str> {
+        match &self.body {
+            Body::Direct(direct) => Some(direct.name()),
+            Body::Jinja(_) => None,
+        }
+    }
+
     /// The same without the short way of plain names.
     pub(super) fn compile_jinja(
         text: &str,

@@ -128,6 +128,13 @@ impl Mapping {
         self.rules.iter().find(|rule| rule.key.path == *path).map(|rule| rule.program.source())
     }
 
+    /// Where each path's value comes from, to go the way back: the attribute that a rule copies, `None` for one that computes.
+    /// The user name comes first, since by it people are found again.
+    pub fn copied_from(&self) -> impl Iterator<Item = (&Path, Option<&str>)> {
+        let (first, rest): (Vec<&Rule>, Vec<&Rule>) = self.rules.iter().partition(|rule| rule.part == Part::UserName);
+        first.into_iter().chain(rest).map(|rule| (&rule.key.path, rule.program.copies()))
+    }
+
     /// The directory attributes that all rules together read.
     pub fn attributes_read(&self) -> &BTreeSet<String> {
         &self.reads

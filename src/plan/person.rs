@@ -1,6 +1,7 @@
 //! One person as the app should hold them. In: a record and the mapping. Out: attributes.
 
 use super::rules::{Lists, Rules};
+use super::survey::label;
 use crate::model::{Attributes, Path, SourceId};
 use crate::source::{Snapshot, UserIx};
 
@@ -19,6 +20,15 @@ pub struct Person {
     pub leave: Vec<Path>,
     /// The manager's directory id.
     pub manager: Option<SourceId>,
+}
+
+impl Person {
+    /// Somebody of whom only the immutable id counts.
+    pub fn by_id_only(snapshot: &Snapshot, ix: UserIx) -> Self {
+        let (id, name) = (SourceId::new(snapshot.id(ix)), label(snapshot, ix));
+        let attributes = [(Path::external_id(), id.as_str().into())].into_iter().collect();
+        Self { ix, id, name, attributes, leave: Vec::new(), manager: None }
+    }
 }
 
 /// Maps one person, outside of a plan.

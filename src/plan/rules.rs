@@ -76,6 +76,16 @@ impl Rules<'_> {
         mapping.paths().filter(|path| mapping.push(path) == Push::OnSourceChange).cloned().collect()
     }
 
+    /// The attributes that are kept equal to the directory's and can be read back: any other value in the app was put there by
+    /// somebody else.
+    pub fn kept_equal(&self) -> Vec<Path> {
+        let lists = Lists::of(self);
+        let lossy: Vec<Path> = self.profile.read.lossy.iter().filter_map(|name| Path::parse(name).ok()).collect();
+        let ours =
+            |path: &&Path| self.push(path) == Push::Always && !lists.never_updated(path) && !is_listed(&lossy, path);
+        lists.compared.iter().filter(ours).cloned().collect()
+    }
+
     /// Whether the manager is mapped: then an account's fate touches the people who report to it.
     pub fn maps_manager(&self) -> bool {
         self.mapping.paths().any(|path| *path == Path::manager())

@@ -13,7 +13,7 @@ use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
 use super::render::{Projection, View};
 use super::schema::Kind;
-use super::store::{Draft, Resource, State};
+use super::store::{Draft, Resource, State, fold};
 use super::{admit, patch};
 use crate::clock::Clock;
 
@@ -32,6 +32,31 @@ pub(super) struct Personality {
     pub(super) inactive_deletes: bool,
     pub(super) delete_deactivates: bool,
     pub(super) default_role: Option<String>,
+    /// The roles there are; any name is one where this is empty.
+    pub(super) roles: Vec<String>,
+    /// Folded user names of accounts that somebody has outside of the organisation.
+    pub(super) foreign: Vec<String>,
+}
+
+impl Personality {
+    /// What this app refuses beyond the schema.
+    fn admits(&self, draft: &Draft) -> Result<(), Fault> {
+        let name = draft.text("userName").unwrap_or_default();
+        if self.foreign.contains(&fold(name)) {
+            return Err(Fault::unique(format!(
+                "an account {name:?} exists outside of your organisation; its owner has to delete it there first"
+            )));
+        }
+        let given = draft.attrs.get("roles").and_then(Value::as_array).into_iter().flatten();
+        let mut given = given.filter_map(|role| role.get("value").and_then(Value::as_str));
+        match given.find(|role| !self.roles.is_empty() && !self.roles.iter().any(|known| known == role)) {
+            Some(unknown) => {
+                let known = self.roles.join(", ");
+                Err(Fault::value(format!("there is no role {unknown:?}; there are {known}")))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// The app: its state, its character, its clock.
@@ -124,6 +149,7 @@ impl App {
         self.mischief.bend(&mut draft);
         admit::whole(kind, &state, None, &draft)?;
         if kind == Kind::User {
+            self.personality.admits(&draft)?;
             self.defaults(&mut draft);
         }
         let resource = state.create(kind, draft, self.now())?;
@@ -184,7 +210,10 @@ impl App {
                 return Err(Fault::mutability(format!("{name:?} cannot be changed here once it is set")));
             }
         }
-        match self.mischief.splits(old, &draft) {
+        if old.kind == Kind::User {
+            self.personality.admits(&draft)?;
+        }
+        match self.mischief.splits(old, &mut draft) {
             true => state.create(old.kind, draft, self.now()),
             false => state.update(old, draft, self.now()),
         }

@@ -42,7 +42,7 @@ pub enum Misbehave {
     HiddenMembers,
     /// A page holds about half of what was asked for.
     ShortPages,
-    /// A changed `userName` makes a second account instead.
+    /// A changed `userName` or e-mail address makes a second account instead.
     HeapRename,
     /// `externalId` is taken and forgotten.
     Amnesia,
@@ -59,7 +59,11 @@ const PRESETS: [(Misbehave, &str, &str); 12] = [
     (Misbehave::Lowercase, "lowercase", "userName and e-mail addresses are lower-cased"),
     (Misbehave::HiddenMembers, "hidden-members", "groups never show their members"),
     (Misbehave::ShortPages, "short-pages", "pages hold about half of what was asked for"),
-    (Misbehave::HeapRename, "heap-rename", "changing userName makes a second account and leaves the first"),
+    (
+        Misbehave::HeapRename,
+        "heap-rename",
+        "changing userName or an e-mail makes a second account and leaves the first",
+    ),
     (Misbehave::Amnesia, "amnesia", "externalId is taken and forgotten"),
 ];
 
@@ -184,10 +188,24 @@ impl Mischief {
         draft.attrs.get_mut("userName").map(lower);
     }
 
-    /// Whether this change of a user is to make a second account.
-    pub(super) fn splits(&self, old: &Resource, draft: &Draft) -> bool {
-        self.has(Misbehave::HeapRename) && old.kind == Kind::User && old.text("userName") != draft.text("userName")
+    /// Whether this change of a user is to make a second account. A new e-mail address is its name, if it has no other.
+    pub(super) fn splits(&self, old: &Resource, draft: &mut Draft) -> bool {
+        if !self.has(Misbehave::HeapRename) || old.kind != Kind::User {
+            return false;
+        }
+        let renamed = old.text("userName") != draft.text("userName");
+        let (before, now) = (email(&old.attrs), email(&draft.attrs));
+        let moved = before.is_some() && now.is_some() && before != now;
+        if let (true, false, Some(address)) = (moved, renamed, now.map(str::to_owned)) {
+            draft.attrs.insert("userName".to_owned(), address.into());
+        }
+        renamed || moved
     }
+}
+
+/// The first e-mail address.
+fn email(attrs: &serde_json::Map<String, serde_json::Value>) -> Option<&str> {
+    attrs.get("emails")?.as_array()?.iter().find_map(|email| email.get("value")?.as_str())
 }
 
 fn lower(value: &mut serde_json::Value) {

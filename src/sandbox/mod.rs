@@ -75,6 +75,10 @@ pub struct Options {
     pub delete_deactivates: bool,
     /// The role a user gets who is made without one.
     pub default_role: Option<String>,
+    /// The roles there are, by name; any name is a role where this is empty.
+    pub roles: Vec<String>,
+    /// User names of accounts outside of the organisation: never shown, and in the way of an account of that name.
+    pub foreign: Vec<String>,
     /// The clock for `meta.created` and `meta.lastModified`.
     pub clock: Arc<dyn Clock>,
 }
@@ -92,15 +96,23 @@ impl Default for Options {
             inactive_deletes: false,
             delete_deactivates: false,
             default_role: None,
+            roles: Vec::new(),
+            foreign: Vec::new(),
             clock: Arc::new(SystemClock),
         }
     }
 }
 
 impl Options {
-    /// A server as Heap is known to be: a changed `userName` makes a second account, and a user made without a role gets one.
+    /// A server as Heap is known to be: a changed `userName` or e-mail address makes a second account, a user made without a
+    /// role gets one, and a role is one of a few, by name.
     pub fn heap() -> Self {
-        Self { misbehave: vec![Misbehave::HeapRename], default_role: Some("consumer".to_owned()), ..Self::default() }
+        Self {
+            misbehave: vec![Misbehave::HeapRename],
+            default_role: Some("consumer".to_owned()),
+            roles: ["admin", "architect", "analyst", "consumer"].map(str::to_owned).to_vec(),
+            ..Self::default()
+        }
     }
 }
 
@@ -117,6 +129,8 @@ impl fmt::Debug for Options {
             .field("inactive_deletes", &self.inactive_deletes)
             .field("delete_deactivates", &self.delete_deactivates)
             .field("default_role", &self.default_role)
+            .field("roles", &self.roles)
+            .field("foreign", &self.foreign)
             .finish_non_exhaustive()
     }
 }
@@ -213,6 +227,8 @@ fn personality(options: &Options) -> io::Result<Personality> {
         inactive_deletes: options.inactive_deletes,
         delete_deactivates: options.delete_deactivates,
         default_role: options.default_role.clone(),
+        roles: options.roles.clone(),
+        foreign: options.foreign.iter().map(|name| store::fold(name)).collect(),
     })
 }
 

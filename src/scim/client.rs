@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::{CallError, CallStats};
 use crate::config::profile::{Profile, RateSetting};
 use crate::http::pace::{BucketSpec, Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
-use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError};
+use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError, http_date};
 
 /// What an [`App`] is made of.
 #[derive(Clone)]
@@ -74,6 +75,8 @@ pub(super) struct Learned {
     no_paging: AtomicBool,
     /// It answers 404 where nothing matches.
     no_match_is_404: AtomicBool,
+    /// What time it was there at its last answer.
+    date: Mutex<Option<Timestamp>>,
     /// User names, folded, that it said exist when they were to be created: a filter that finds nobody is not believed.
     pub(super) taken: Mutex<HashSet<String>>,
 }
@@ -110,6 +113,8 @@ pub(super) enum Endpoint {
     Users,
     Groups,
     ServiceProviderConfig,
+    ResourceTypes,
+    Schemas,
     Me,
 }
 
@@ -194,6 +199,11 @@ impl App {
     /// The profile in use.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// What time it was at the app when it answered last.
+    pub(super) fn last_date(&self) -> Option<Timestamp> {
+        *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stats_now(&self) -> CallStats {
@@ -288,12 +298,17 @@ impl App {
             Endpoint::Users => &transport.users_path,
             Endpoint::Groups => &transport.groups_path,
             Endpoint::ServiceProviderConfig => &transport.spc_path,
+            Endpoint::ResourceTypes => "/ResourceTypes",
+            Endpoint::Schemas => "/Schemas",
             Endpoint::Me => "/Me",
         }
     }
 
     /// Slows everybody down when the app says so, not only the call it said it to.
     fn heed(&self, reply: &Reply) {
+        if let Some(date) = reply.header("date").and_then(http_date) {
+            *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+        }
         let throttled = reply.status == 429 || (reply.status == 503 && reply.retry_after.is_some());
         if throttled {
             // Several calls in flight are refused together: that is one refusal, not several in a row.

@@ -155,6 +155,8 @@ impl<'a> Walk<'a> {
             Endpoint::Users => "/Users",
             Endpoint::Groups => "/Groups",
             Endpoint::ServiceProviderConfig => "/ServiceProviderConfig",
+            Endpoint::ResourceTypes => "/ResourceTypes",
+            Endpoint::Schemas => "/Schemas",
             Endpoint::Me => "/Me",
         }
     }

@@ -91,15 +91,15 @@ impl Wanted {
 
 /// What was found so far: resources that match some key, and for each key which of them, by which attribute.
 #[derive(Default)]
-struct Found {
-    resources: Vec<Object>,
+pub(super) struct Found {
+    pub(super) resources: Vec<Object>,
     by_id: HashMap<String, usize>,
     /// `hits[key]`: (attribute, resource).
-    hits: Vec<Vec<(usize, usize)>>,
+    pub(super) hits: Vec<Vec<(usize, usize)>>,
 }
 
 impl Found {
-    fn new(keys: usize) -> Self {
+    pub(super) fn new(keys: usize) -> Self {
         Self { hits: vec![Vec::new(); keys], ..Self::default() }
     }
 
@@ -303,7 +303,7 @@ fn path_of(endpoint: Endpoint) -> &'static str {
 }
 
 /// Whether a list went wrong in a way that another reading may not repeat.
-fn is_shaken(error: &CallError) -> bool {
+pub(super) fn is_shaken(error: &CallError) -> bool {
     let cursor = error
         .scim_type
         .as_deref()
@@ -318,10 +318,10 @@ pub(super) fn is_refused_filter(error: &CallError) -> bool {
 }
 
 /// The keys by what they look for.
-struct Index(Vec<HashMap<String, Vec<usize>>>);
+pub(super) struct Index(Vec<HashMap<String, Vec<usize>>>);
 
 impl Index {
-    fn new(wanted: &Wanted) -> Self {
+    pub(super) fn new(wanted: &Wanted) -> Self {
         let mut maps: Vec<HashMap<String, Vec<usize>>> = vec![HashMap::new(); wanted.by.len()];
         for (key, values) in wanted.values.iter().enumerate() {
             for ((by, value), map) in wanted.by.iter().zip(values).zip(&mut maps) {
@@ -333,7 +333,7 @@ impl Index {
         Self(maps)
     }
 
-    fn match_all(&self, wanted: &Wanted, resources: &[Object], found: &mut Found) {
+    pub(super) fn match_all(&self, wanted: &Wanted, resources: &[Object], found: &mut Found) {
         for resource in resources {
             let Some(id) = json::text(resource, "id") else { continue };
             for (attribute, (by, map)) in wanted.by.iter().zip(&self.0).enumerate() {
@@ -347,7 +347,7 @@ impl Index {
 }
 
 /// Turns hits into answers.
-fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
+pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
     let doubled = doubled_values(wanted);
     let mut answers: Vec<Match<usize>> = found
         .hits

@@ -7,21 +7,27 @@
 //! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `resource`, `patch`
 //! and `filter` are the wire format, `error` is what comes back instead of success, `policy` what to do about it.
 
+mod census;
 mod client;
 mod discovery;
 mod error;
+mod examine;
 mod filter;
 mod json;
 mod list;
 mod lookup;
 mod patch;
 pub mod policy;
+mod probe;
 mod read;
 mod resource;
 mod wire;
 mod write;
 
+pub use census::Census;
 pub use client::{App, AppSettings, pacer};
+pub use examine::Use;
+pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
 };

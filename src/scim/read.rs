@@ -23,18 +23,7 @@ impl AppRead for App {
     }
 
     async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
-        let by = self.match_by(&self.profile.read.user_match, self.profile.users.send_external_id);
-        let wanted = Wanted {
-            endpoint: Endpoint::Users,
-            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(external_id).collect(),
-            own_external_ids: self.profile.users.send_external_id,
-            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
-            unique: "userName",
-            query: Vec::new(),
-            by,
-        };
-        let matches = self.look_up(&wanted).await?;
+        let matches = self.look_up(&self.wanted_users(keys)).await?;
         matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped))).collect()
     }
 
@@ -139,6 +128,21 @@ impl App {
         CallError { message, ..error }
     }
 
+    /// By what each of these people would be found.
+    pub(super) fn wanted_users(&self, keys: &[UserKeys]) -> Wanted {
+        let by = self.match_by(&self.profile.read.user_match, self.profile.users.send_external_id);
+        Wanted {
+            endpoint: Endpoint::Users,
+            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(external_id).collect(),
+            own_external_ids: self.profile.users.send_external_id,
+            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
+            unique: "userName",
+            query: Vec::new(),
+            by,
+        }
+    }
+
     fn match_by(&self, names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
         // Where our id was never written, looking for it is a wasted call.
         let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
@@ -166,7 +170,7 @@ impl App {
         }
     }
 
-    fn user(&self, resource: &Object, mapped: &[Path]) -> Result<AppUser, CallError> {
+    pub(super) fn user(&self, resource: &Object, mapped: &[Path]) -> Result<AppUser, CallError> {
         let always = [Path::user_name(), Path::external_id()];
         Ok(AppUser {
             id: self.id_of(resource)?,
@@ -220,7 +224,10 @@ fn group_value(by: &MatchBy, key: &GroupKeys) -> Option<String> {
     Some(value).filter(|value| !value.is_empty())
 }
 
-fn turned<T>(found: Match<Object>, turn: impl FnOnce(Object) -> Result<T, CallError>) -> Result<Match<T>, CallError> {
+pub(super) fn turned<T>(
+    found: Match<Object>,
+    turn: impl FnOnce(Object) -> Result<T, CallError>,
+) -> Result<Match<T>, CallError> {
     Ok(match found {
         Match::Nobody => Match::Nobody,
         Match::One { found, by } => Match::One { found: turn(found)?, by },

@@ -21,6 +21,7 @@ mod ledger;
 mod lock;
 mod mark;
 mod memory;
+mod note;
 mod numbers;
 mod open;
 mod record;
@@ -30,6 +31,7 @@ mod status;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod suite;
+mod surroundings;
 mod tail;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -47,11 +49,13 @@ pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use lock::{Lock, is_locked};
 pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
 pub use memory::{MemoryStore, Pause};
+pub use note::{drop_note, put_note, read_note};
 pub use record::{
     Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
 };
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
+pub use surroundings::Surroundings;
 
 /// The version of everything in a state folder. A higher one is refused, never guessed at.
 pub const FORMAT: u32 = 1;

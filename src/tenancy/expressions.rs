@@ -22,7 +22,7 @@ const NOTHING: [&str; 0] = [];
 /// What is known of a directory before it is read. Any directory may hold more.
 pub(super) struct Known {
     /// The name under which the mapping room keeps default rules.
-    product: &'static str,
+    pub(super) product: &'static str,
     people: KnownAttributes,
     groups: KnownAttributes,
     sample: Map<String, Json>,

@@ -104,8 +104,8 @@ pub(super) fn template(plan: &Plan) -> String {
     text.push_str(source(&plan.source));
     text.push_str(SCOPE);
     target(plan, &mut text);
-    text.push_str(USERS);
-    for (attribute, from) in defaults(&plan.source) {
+    text.push_str(users(&plan.app));
+    for (attribute, from) in attributes(plan) {
         let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             true => attribute.to_owned(),
             false => format!("{attribute:?}"),
@@ -114,9 +114,12 @@ pub(super) fn template(plan: &Plan) -> String {
         let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
         let _infallible = writeln!(text, "{key} = {value}");
     }
-    if plan.source == "onelogin" {
+    if plan.app == "heap" {
+        text.push_str(heap_role(&plan.source));
+    } else if plan.source == "onelogin" {
         text.push_str(ONELOGIN_ROLE);
     }
+    text.push_str(groups(&plan.app));
     text.push_str(REST);
     text
 }
@@ -125,6 +128,41 @@ pub(super) fn template(plan: &Plan) -> String {
 const ONELOGIN_ROLE: &str = r#"# The role in the app, from a custom attribute: sent when it changes here, never over a change made in the app.
 # role = { from = "custom_attributes.heap_role", push = "on_source_change" }
 "#;
+
+/// The usual rules of the directory; for Heap with the e-mail address as user name.
+fn attributes(plan: &Plan) -> Vec<(&'static str, &'static str)> {
+    let mut rules = defaults(&plan.source);
+    let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
+    let email = email.map(|from| from.split(" |").next().unwrap_or(from));
+    if let (true, Some(email)) = (plan.app == "heap", email) {
+        rules.iter_mut().filter(|(attribute, _)| *attribute == "userName").for_each(|(_, from)| *from = email);
+    }
+    rules
+}
+
+/// Where the directory keeps the role, for a role that the app may change too.
+fn heap_role(source: &str) -> &'static str {
+    match source {
+        "jumpcloud" => {
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
+# Heap's default role stands.
+role = { from = "attributes.heapRole", push = "on_source_change" }
+"#
+        }
+        "onelogin" => {
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
+# Heap's default role stands.
+role = { from = "custom_attributes.heap_role", push = "on_source_change" }
+"#
+        }
+        _ => {
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
+# Heap's default role stands.
+# role = { from = "heapRole", push = "on_source_change" }
+"#
+        }
+    }
+}
 
 fn source(name: &str) -> &'static str {
     match name {
@@ -213,6 +251,48 @@ fn target(plan: &Plan, text: &mut String) {
     );
 }
 
+fn users(app: &str) -> &'static str {
+    match app {
+        "heap" => HEAP_USERS,
+        _ => USERS,
+    }
+}
+
+fn groups(app: &str) -> &'static str {
+    match app {
+        "heap" => HEAP_GROUPS,
+        _ => GROUPS,
+    }
+}
+
+const HEAP_USERS: &str = r#"
+[users]
+# deactivate | delete | nothing
+on_suspended = "deactivate"
+on_unassigned = "deactivate"
+# Heap's own guide: delete. The account is switched off at once, and deleted when so much time has passed.
+on_deleted = "delete"
+delete_after = "30d"
+# User name and e-mail address can't be changed in Heap: trying makes a second account. hold: somebody decides. ignore: the account
+# keeps the old ones. recreate: a new account is made, the old one is switched off.
+on_immutable_change = "hold"
+
+[users.attributes]
+# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent. The user name is the address.
+"#;
+
+const HEAP_GROUPS: &str = r#"
+[groups]
+# Whether groups and memberships are managed too.
+manage = true
+# A group without members is not made; one of the same name is taken over.
+create_empty = false
+adopt = "by_name"
+# A group that is no longer bound to the app stays there as it is; one that is deleted is deleted there too.
+on_unassigned = "leave"
+on_deleted = "delete"
+"#;
+
 const USERS: &str = r#"
 [users]
 # deactivate | delete | nothing
@@ -224,11 +304,13 @@ on_deleted = "deactivate"
 # SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent.
 "#;
 
-const REST: &str = r#"
+const GROUPS: &str = r#"
 [groups]
 # Whether groups and memberships are managed too.
 manage = true
+"#;
 
+const REST: &str = r#"
 [guard]
 # Stop and ask when more than this would happen.
 removals_per_day = "10%, at least 3, at most 200"

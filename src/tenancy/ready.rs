@@ -33,6 +33,8 @@ pub struct Tenant {
     pub group_name: GroupName,
     /// The groups in scope; `None` for all that the directory assigns.
     pub groups: Option<Vec<GroupMatch>>,
+    /// What kind of directory it has, as `init` and the default mappings name it.
+    pub directory: &'static str,
     /// The file's text, for messages that point into it.
     pub(super) source: SourceText,
 }
@@ -69,7 +71,8 @@ pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagno
     let Expressions { mapping, filter, group_name } = expressions;
     let groups = file.scope.groups.as_ref().map(|listed| listed.iter().filter_map(group_match).collect());
     let (name, path) = (name.clone(), source.file().to_owned());
-    Some(Tenant { name, path, file, profile, mapping, filter, group_name, groups, source })
+    let directory = known.product;
+    Some(Tenant { name, path, file, profile, mapping, filter, group_name, groups, directory, source })
 }
 
 fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {

@@ -358,3 +358,32 @@ fn init_writes_nothing_at_all_where_a_tenant_file_is() {
     assert!(init(&config, &plan("fiel", "scim")).is_err() && init(&config, &plan("file", "../scim")).is_err());
     assert!(!config.exists());
 }
+
+#[test]
+fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
+    let plan = |source: &str| InitPlan {
+        tenant: TenantName::parse("acme-heap").unwrap(),
+        source: source.to_owned(),
+        app: "heap".to_owned(),
+    };
+    for (source, user_name) in
+        [("file", "email"), ("openldap", "mail"), ("ad", "mail"), ("jumpcloud", "email"), ("onelogin", "email")]
+    {
+        let text = super::init::template(&plan(source));
+        assert!(text.contains(&format!("userName = \"{user_name}\"\n")), "{source}: {text}");
+        for line in [
+            "base_url = \"https://heapanalytics.com/scim/v2/YOUR-TENANT\"",
+            "on_immutable_change = \"hold\"",
+            "push = \"on_source_change\"",
+            "create_empty = false",
+            "on_deleted = \"delete\"",
+        ] {
+            assert!(text.contains(line), "{source}: {line}: {text}");
+        }
+    }
+    let jumpcloud = super::init::template(&plan("jumpcloud"));
+    assert!(
+        jumpcloud.contains("\nrole = { from = \"attributes.heapRole\", push = \"on_source_change\" }"),
+        "{jumpcloud}"
+    );
+}

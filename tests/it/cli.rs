@@ -96,6 +96,40 @@ impl Desk {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// A call that somebody else makes in the app, by hand.
+    pub(crate) fn by_hand(&self, method: &str, path: &str, body: &Value) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client
+            .request(method.parse().unwrap(), format!("{}{path}", self.base_url))
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/scim+json")
+            .body(body.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, text) = runtime.block_on(async {
+            let answer = request.send().await.unwrap();
+            (answer.status(), answer.text().await.unwrap())
+        });
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// An account that somebody makes in the app by hand.
+    pub(crate) fn hand_made(&self, name: &str, more: &Value) -> String {
+        let mut body =
+            json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name, "active": true});
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        self.by_hand("POST", "/Users", &body)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The account of this user name, as the app shows it.
+    pub(crate) fn account(&self, name: &str) -> Value {
+        let all = self.app("/Users");
+        let found = all["Resources"].as_array().unwrap().iter().find(|user| user["userName"] == name).cloned();
+        found.unwrap_or_else(|| panic!("there is no {name}: {all:#}"))
+    }
+
     pub(crate) fn user_names(&self) -> Vec<String> {
         let list = self.app("/Users");
         let names =

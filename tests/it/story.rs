@@ -110,6 +110,16 @@ on_deleted = "delete"
         (run.json(), self.proxy.counts())
     }
 
+    /// What a command says that has to be refused.
+    pub(crate) fn refused(&self, command: &[&str]) -> String {
+        self.rosterd.run(command).expect_code(1).stderr.clone()
+    }
+
+    /// Writes (again) a secret that the tenant file names.
+    pub(crate) fn secret(&self, name: &str, value: &str) {
+        self.rosterd.secret(name, value);
+    }
+
     pub(crate) fn sync(&self) -> (Value, BTreeMap<String, usize>) {
         self.run(&["sync", "acme"], 0)
     }

@@ -148,3 +148,37 @@ fn an_app_with_amnesia_forgets_the_external_id() {
     let page = app.list(&[Kind::User], &by_filter(r#"externalId eq "1""#).unwrap()).unwrap();
     assert_eq!(page["totalResults"], 0);
 }
+
+#[test]
+fn j6_a_changed_e_mail_address_makes_a_second_account_too_where_the_app_is_like_heap() {
+    let app = app_with(vec![Misbehave::HeapRename], |_| {});
+    let mail = |address: &str| json!({ "emails": [{ "value": address, "type": "work" }] });
+    let ann = create(&app, Kind::User, &user("ann@x.test", mail("ann@x.test"))).unwrap();
+    let moved = ops(json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": "anna@x.test" }]));
+    let answer = app.patch(Kind::User, &id_of(&ann), &query(""), &moved).unwrap().unwrap();
+    assert_ne!(answer["id"], ann["id"]);
+    assert_eq!(get(&app, Kind::User, &id_of(&ann)), ann, "the first account is as it was");
+    assert_eq!(names(&app, Kind::User), ["ann@x.test", "anna@x.test"]);
+}
+
+#[test]
+fn j4_an_account_outside_of_the_organisation_is_in_the_way_and_never_shown() {
+    let app = app_with(Vec::new(), |personality| personality.foreign = vec!["eve@x.test".to_owned()]);
+    let refused = create(&app, Kind::User, &user("Eve@x.test", json!({}))).unwrap_err();
+    assert_eq!((refused.status.as_u16(), refused.scim_type), (409, Some("uniqueness")));
+    assert!(refused.detail.contains("its owner has to delete it there first"), "{}", refused.detail);
+    assert!(names(&app, Kind::User).is_empty());
+}
+
+#[test]
+fn o6_a_role_is_one_of_those_there_are() {
+    let app = app_with(Vec::new(), |personality| personality.roles = vec!["admin".to_owned(), "analyst".to_owned()]);
+    let roles = |name: &str| json!({ "roles": [{ "value": name }] });
+    let refused = create(&app, Kind::User, &user("ann", roles("boss"))).unwrap_err();
+    assert_eq!((refused.status.as_u16(), refused.scim_type), (400, Some("invalidValue")));
+    assert!(refused.detail.contains("admin, analyst"), "{}", refused.detail);
+    let ann = create(&app, Kind::User, &user("ann", roles("admin"))).unwrap();
+    let other = json!([{ "op": "replace", "path": "roles", "value": [{ "value": "boss" }] }]);
+    assert!(patch(&app, Kind::User, &id_of(&ann), other).is_err());
+    assert_eq!(get(&app, Kind::User, &id_of(&ann))["roles"], ann["roles"]);
+}

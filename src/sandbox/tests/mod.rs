@@ -46,6 +46,8 @@ fn app_with(misbehave: Vec<Misbehave>, change: impl FnOnce(&mut Personality)) ->
         inactive_deletes: false,
         delete_deactivates: false,
         default_role: None,
+        roles: Vec::new(),
+        foreign: Vec::new(),
     };
     change(&mut personality);
     App {

@@ -8,16 +8,18 @@ mod json;
 mod plain;
 mod sample;
 mod window;
+mod write;
 
 pub use sample::{Sample, sample};
 
 use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use super::{Presence, Reading, Source, SourceError};
-use crate::model::{ContentMark, SourceId, Standing};
+use crate::model::{ContentMark, Finding, SourceId, Standing};
 use crate::progress::Progress;
 
 /// A directory that is a file.
@@ -92,6 +94,43 @@ impl Source for FileSource {
         self.ask(ids, |reading, id| if reading.find_group(id).is_some() { Presence::Present } else { Presence::Gone })
             .await
     }
+
+    async fn examine(&self) -> Vec<Finding> {
+        examine(&self.path)
+    }
+
+    fn new_people(&self) -> Option<&dyn super::write::NewPeople> {
+        Some(self)
+    }
+}
+
+/// Whether the file is there and nobody else may write it; what is in it is for the reading to say.
+fn examine(path: &Path) -> Vec<Finding> {
+    const CHECK: &str = "directory file";
+    let files = match path.is_dir() {
+        true => ["users.csv", "groups.csv", "members.csv"].iter().map(|name| path.join(name)).collect(),
+        false => vec![path.to_owned()],
+    };
+    let mut found = Vec::new();
+    for file in &files {
+        match std::fs::File::open(file).and_then(|file| file.metadata()) {
+            Ok(about) if about.permissions().mode() & 0o002 != 0 => found.push(Finding::warning(
+                CHECK,
+                format!("everybody on this machine may change {}", file.display()),
+                format!("chmod o-w {}: who writes it decides who has access", file.display()),
+            )),
+            Ok(_) => {}
+            Err(error) => found.push(Finding::wrong(
+                CHECK,
+                format!("{} can't be read: {error}", file.display()),
+                "mend source.file.path, or the file's permissions",
+            )),
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::ok(CHECK, format!("{} can be read", path.display())));
+    }
+    found
 }
 
 /// Makes sure that nobody wrote into an open file while it was read. Another one may have taken its name meanwhile.

@@ -29,7 +29,7 @@ use self::layout::Layout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::tenant::LdapTable;
-use crate::model::SourceId;
+use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
 
 /// A directory that speaks LDAP version 3.
@@ -124,5 +124,24 @@ impl Source for LdapSource {
         let answers = ask::groups(&mut connection, &self.layout, ids).await;
         connection.close().await;
         Ok(answers)
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        const CHECK: &str = "bind";
+        let finding = match self.connect().await {
+            Ok(connection) => {
+                connection.close().await;
+                Finding::ok(CHECK, format!("{} accepts {}", self.address, self.bind_dn))
+            }
+            Err(error) => {
+                let remedy = match &error {
+                    SourceError::Refused(_) => "mend source.ldap.bind_dn, or the password in its file",
+                    SourceError::Unreachable(_) => "mend source.ldap.url, the network or source.ldap.ca_file",
+                    _ => "mend the [source.ldap] table",
+                };
+                Finding::wrong(CHECK, error.to_string(), remedy)
+            }
+        };
+        vec![finding]
     }
 }

@@ -1,0 +1,105 @@
+//! `rosterd doctor --probe`: what a real app does, and what to set for it.
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::line;
+use crate::cli::args::{DoctorArgs, Format};
+use crate::cli::confirm;
+use crate::cli::failure::{Failure, code};
+use crate::cli::screen::{ADD, FAINT, REMOVE, STRONG, Screen, paint, safe};
+use crate::cli::sync::stop_on_signal;
+use crate::engine::{Checkup, Engine, Probing};
+use crate::model::Verdict;
+use crate::scim::{Leftover, as_toml};
+
+/// Probes, if everything is in order and somebody means it.
+pub(super) async fn run(
+    screen: &Screen,
+    args: &DoctorArgs,
+    engine: &Engine,
+    checkup: &Checkup,
+) -> Result<(Value, u8), Failure> {
+    if checkup.worst(None) == Verdict::Wrong {
+        let hint = "mend what is wrong first; nothing was tried";
+        return Err(Failure::failed("the app is not probed while something is wrong").hint(hint));
+    }
+    confirmed(screen, args)?;
+    let stop = CancellationToken::new();
+    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let probing = engine.probe(&args.probe_domain, &stop).await;
+    watch.abort();
+    let probing = probing?;
+    let toml = as_toml(&probing.probed.knobs);
+    if screen.format == Format::Human {
+        show(screen, &probing, &toml);
+    }
+    let Probing { probed, names, earlier } = &probing;
+    let whole = probed.ended.is_none() && probed.left.is_empty() && earlier.is_empty();
+    let document = json!({
+        "user_name": names.user_name, "findings": probed.findings, "knobs": probed.knobs, "toml": toml, "made": probed.made,
+        "left": probed.left, "left_earlier": earlier, "ended": probed.ended,
+    });
+    Ok((document, if whole { code::DONE } else { code::FAILED }))
+}
+
+fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), Failure> {
+    let tenant = args.tenants.first().map(String::as_str).unwrap_or_default();
+    let what = format!(
+        "One throw-away account (Rosterd-Probe-…@{}) is made in the app, changed, and taken away again. No other is touched.",
+        args.probe_domain
+    );
+    match &args.yes_i_mean {
+        Some(typed) if typed == tenant => return Ok(()),
+        Some(typed) => {
+            let message = format!("--yes-i-mean says {typed:?}, the tenant is {tenant}; nothing was tried");
+            return Err(Failure::usage(message, "type the name of the tenant that you mean"));
+        }
+        None if confirm::can_ask() && confirm::typed(screen, tenant, &what)? => return Ok(()),
+        None => {}
+    }
+    Err(Failure::failed("not confirmed; nothing was tried")
+        .hint(format!("`rosterd doctor {tenant} --probe --yes-i-mean {tenant}` does it")))
+}
+
+fn show(screen: &Screen, probing: &Probing, toml: &str) {
+    let Probing { probed, names, earlier } = probing;
+    screen.say("");
+    if !earlier.is_empty() {
+        screen.say(paint(
+            REMOVE.bold(),
+            "an earlier probe left accounts that can't be taken away; nothing new was tried:",
+        ));
+        earlier.iter().for_each(|one| left(screen, one));
+        return;
+    }
+    screen.say(format!("{}  {}", paint(STRONG, "probe"), paint(FAINT, format!("with {}", names.user_name))));
+    for finding in &probed.findings {
+        line(screen, finding);
+    }
+    if let Some(why) = &probed.ended {
+        screen.say(format!("  {} {}", paint(REMOVE.bold(), "ended early:"), safe(why)));
+    }
+    match probed.left.is_empty() {
+        true => screen.say(format!("  {}: {} made, all taken away", paint(ADD, "cleaned up"), probed.made)),
+        false => {
+            screen.say(paint(REMOVE.bold(), "  left behind; take them away in the app:"));
+            probed.left.iter().for_each(|one| left(screen, one));
+        }
+    }
+    screen.say("");
+    match toml.is_empty() {
+        true => screen.say("  the profile is right as it is"),
+        false => {
+            screen.say(paint(STRONG, "  for the tenant file:"));
+            screen.say("");
+            screen.say(toml.trim_end());
+        }
+    }
+}
+
+fn left(screen: &Screen, one: &Leftover) {
+    let id = one.id.as_ref().map_or_else(|| "unknown id".to_owned(), ToString::to_string);
+    let state = if one.inactive { "switched off" } else { "active" };
+    screen.say(format!("    {}  {}  {state}: {}", safe(&one.user_name), safe(&id), safe(&one.why)));
+}

@@ -1,0 +1,274 @@
+//! `rosterd import`: the app's people as the directory knows them, and new ones made there.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use self::files::{write_list, write_report};
+use super::args::{Format, Global, ImportArgs, SortKey};
+use super::check;
+use super::failure::{Failure, code};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use super::sync::stop_on_signal;
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{AppListing, Engine, Made, Making};
+use crate::model::Attributes;
+use crate::progress::Progress as _;
+use crate::roll::{Entry, Order, Standing, Unsaid};
+
+/// So many are shown as they happen; more get a progress bar and a report.
+const SHOWN: usize = 100;
+
+/// An account with what it holds.
+type Row<'a> = (&'a Entry, &'a Attributes);
+
+pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> Result<u8, Failure> {
+    let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let bar = screen.bar();
+    let listing = engine.list_app(&bar).await;
+    bar.clear();
+    let listing = listing?;
+    let mut rows: Vec<Row<'_>> = listing.entries.iter().zip(&listing.attributes).collect();
+    rows.retain(|(entry, _)| args.search.as_ref().is_none_or(|text| entry.contains(text)));
+    rows.sort_by(|(a, _), (b, _)| a.compare(b, order(args.sort)));
+    if args.create_all || !args.create.is_empty() {
+        return make(screen, args, &engine, &listing, &rows).await;
+    }
+    rows.retain(|(entry, _)| !args.new_only || entry.status == Standing::New);
+    if let Some(path) = &args.list {
+        let mode = write_list(path, &rows, &engine.way_back())?;
+        screen.note(format!(
+            "wrote {} to {} ({mode})",
+            count(rows.len() as u64, "account", "accounts"),
+            path.display()
+        ));
+    }
+    match screen.format {
+        Format::Json => screen.json(&document(args, &listing, &rows))?,
+        Format::Human => show(screen, args, &listing, &rows),
+    }
+    Ok(code::DONE)
+}
+
+fn order(key: SortKey) -> Order {
+    match key {
+        SortKey::Status => Order::Status,
+        SortKey::UserName => Order::UserName,
+        SortKey::Name => Order::Name,
+        SortKey::Email => Order::Email,
+    }
+}
+
+fn tally(listing: &AppListing, standing: Standing) -> u64 {
+    listing.entries.iter().filter(|entry| entry.status == standing).count() as u64
+}
+
+fn document(args: &ImportArgs, listing: &AppListing, rows: &[Row<'_>]) -> serde_json::Value {
+    let summary: serde_json::Map<String, serde_json::Value> =
+        Standing::ALL.iter().map(|one| (one.name().to_owned(), tally(listing, *one).into())).collect();
+    let users: Vec<&Entry> = rows.iter().map(|(entry, _)| *entry).collect();
+    json!({
+        "tenant": args.tenant, "accounts": listing.entries.len(), "directory": listing.directory,
+        "unmapped": listing.unmapped, "summary": summary, "users": users,
+    })
+}
+
+fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_>]) {
+    let sums: Vec<String> =
+        Standing::ALL.iter().map(|one| format!("{} {}", tally(listing, *one), one.name())).collect();
+    let accounts = count(listing.entries.len() as u64, "account", "accounts");
+    screen.say(format!(
+        "{}  {accounts} in the app: {}  {}",
+        paint(STRONG, &args.tenant),
+        sums.join(", "),
+        paint(FAINT, format!("({} in the directory)", count(listing.directory, "person", "people")))
+    ));
+    if listing.unmapped > 0 {
+        let many = count(listing.unmapped, "person", "people");
+        screen
+            .say(paint(FAINT, format!("  {many} of the directory can't be mapped, and are matched by their ids only")));
+    }
+    let width =
+        |of: fn(&Entry) -> &str| rows.iter().map(|(entry, _)| safe(of(entry)).chars().count()).max().unwrap_or(0);
+    let (names, people) = (width(|entry| &entry.user_name).min(48), width(|entry| &entry.name).min(32));
+    for (entry, _) in rows {
+        let style = match entry.status {
+            Standing::New => ADD,
+            Standing::Conflicting => REMOVE,
+            Standing::Imported => CHANGE,
+            Standing::Linked => FAINT,
+        };
+        let mut notes = Vec::new();
+        if !entry.active {
+            notes.push("switched off".to_owned());
+        }
+        if let Some(person) = &entry.person {
+            notes.push(safe(person.as_str()));
+        }
+        if !entry.detail.is_empty() {
+            notes.push(safe(&entry.detail));
+        }
+        screen.say(format!(
+            "  {}  {:names$}  {:people$}  {}",
+            paint(style, format!("{:11}", entry.status.name())),
+            safe(&entry.user_name),
+            safe(&entry.name),
+            paint(FAINT, notes.join("; "))
+        ));
+    }
+    if rows.iter().any(|(entry, _)| entry.status == Standing::New) {
+        let next = format!(
+            "`rosterd import {} --create WHO…` makes people in the directory; the app stays as it is",
+            args.tenant
+        );
+        screen.say(paint(FAINT, format!("  {next}")));
+    }
+}
+
+/// Makes people in the directory.
+async fn make(
+    screen: &Screen,
+    args: &ImportArgs,
+    engine: &Engine,
+    listing: &AppListing,
+    rows: &[Row<'_>],
+) -> Result<u8, Failure> {
+    let chosen = match args.create_all {
+        true => everybody_new(screen, rows),
+        false => named(args, listing)?,
+    };
+    unsaid(screen, engine.way_back().unsaid());
+    let many = chosen.len() > SHOWN;
+    let (bar, stop) = (screen.bar(), CancellationToken::new());
+    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    if many {
+        bar.stage("making people in the directory", Some(chosen.len() as u64));
+    }
+    let mut results: Vec<Making> = Vec::with_capacity(chosen.len());
+    let made = engine
+        .make_people(&chosen, &stop, &mut |making| {
+            match many {
+                true => bar.advance(1),
+                false => line(screen, &making),
+            }
+            results.push(making);
+        })
+        .await;
+    watch.abort();
+    bar.clear();
+    made?;
+    let report = match many || args.report.is_some() {
+        true => Some(report(args, &results)?),
+        false => None,
+    };
+    close(screen, args, &results, report.as_deref())
+}
+
+fn report(args: &ImportArgs, results: &[Making]) -> Result<PathBuf, Failure> {
+    let path = args.report.clone().unwrap_or_else(|| {
+        let now = SystemClock.now().strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from(format!("rosterd-import-{}-{now}.json", args.tenant))
+    });
+    write_report(&path, &args.tenant, results)?;
+    Ok(path)
+}
+
+/// New people with active accounts. What is left out is said.
+fn everybody_new<'a>(screen: &Screen, rows: &[Row<'a>]) -> Vec<Row<'a>> {
+    let new = || rows.iter().filter(|(entry, _)| entry.status == Standing::New);
+    let inactive = new().filter(|(entry, _)| !entry.active).count() as u64;
+    if inactive > 0 {
+        let left = count(inactive, "account that is", "accounts that are");
+        screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
+    }
+    for (entry, _) in new().filter(|(entry, _)| entry.special) {
+        screen.note(format!("left out: {}, {}", safe(&entry.user_name), safe(&entry.detail)));
+    }
+    new().filter(|(entry, _)| entry.active && !entry.special).copied().collect()
+}
+
+/// The people who were named; a name that is nobody's stops everything before anybody is made.
+fn named<'a>(args: &ImportArgs, listing: &'a AppListing) -> Result<Vec<Row<'a>>, Failure> {
+    let mut chosen: Vec<Row<'a>> = Vec::new();
+    for typed in &args.create {
+        let all = listing.entries.iter().zip(&listing.attributes);
+        let found: Vec<Row<'a>> = all.filter(|(entry, _)| entry.is_called(typed)).collect();
+        let (entry, attributes) = match found.as_slice() {
+            [one] => *one,
+            [] => {
+                return Err(Failure::failed(format!("{typed:?} is nobody in the app; nobody was made"))
+                    .hint(format!("`rosterd import {} --search TEXT` looks for somebody", args.tenant)));
+            }
+            many => {
+                let ids: Vec<&str> = many.iter().map(|(entry, _)| entry.app_id.as_str()).collect();
+                return Err(Failure::failed(format!("{typed:?} is {} accounts; nobody was made", many.len()))
+                    .hint(format!("name one by its app id: {}", ids.join(", "))));
+            }
+        };
+        if entry.status == Standing::Conflicting {
+            return Err(Failure::failed(format!("{typed:?} conflicts: {}; nobody was made", entry.detail))
+                .hint(format!("`rosterd import {} --search {typed:?}` shows the account", args.tenant)));
+        }
+        if !chosen.iter().any(|(other, _)| other.app_id == entry.app_id) {
+            chosen.push((entry, attributes));
+        }
+    }
+    Ok(chosen)
+}
+
+/// Rules that can't be read backwards.
+fn unsaid(screen: &Screen, rules: &[Unsaid]) {
+    for one in rules {
+        let instead = match &one.instead {
+            Some(name) => format!("its value goes to `{name}`"),
+            None => "its value is left out".to_owned(),
+        };
+        screen.note(format!("{} = {} can't be read backwards: {instead}", one.attribute, one.rule));
+    }
+}
+
+fn line(screen: &Screen, making: &Making) {
+    let (style, word) = match making.result {
+        Made::Created => (ADD, "created"),
+        Made::Found => (FAINT, "found"),
+        Made::Failed => (REMOVE, "failed"),
+        Made::NotTried => (WAIT, "not tried"),
+    };
+    let id = making.id.as_ref().map(|id| format!("  {}", safe(id.as_str()))).unwrap_or_default();
+    let detail = paint(FAINT, safe(&making.detail));
+    screen.say(format!("  {}  {}{id}  {detail}", paint(style, format!("{word:9}")), safe(&making.user_name)));
+}
+
+fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<&Path>) -> Result<u8, Failure> {
+    let of = |kind: Made| results.iter().filter(|one| one.result == kind).count();
+    let (created, found, failed, left) = (of(Made::Created), of(Made::Found), of(Made::Failed), of(Made::NotTried));
+    if screen.format == Format::Json {
+        screen.json(&json!({
+            "tenant": args.tenant, "planned": results.len(), "created": created, "found": found, "failed": failed,
+            "not_tried": left, "results": results, "report": report,
+        }))?;
+    }
+    if let Some(path) = report {
+        for making in results.iter().filter(|one| one.result == Made::Failed).take(SHOWN) {
+            line(screen, making);
+        }
+        screen.say(format!("  the report is in {}", path.display()));
+    }
+    screen.say(format!(
+        "  {created} created, {found} found, {failed} failed, {left} not tried; nothing was sent to the app"
+    ));
+    if created > 0 {
+        screen.say(paint(FAINT, "  they are managed once they belong to a group bound to the app"));
+    }
+    Ok(match (created + found, failed + left) {
+        (_, 0) => code::DONE,
+        (0, _) => code::FAILED,
+        _ => code::PARTIAL,
+    })
+}

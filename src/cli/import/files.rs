@@ -1,0 +1,75 @@
+//! The files of an import: a list for directories that are not written to, a report of many. Both hold personal data, so only their
+//! owner reads them.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::Row;
+use crate::cli::failure::Failure;
+use crate::engine::Making;
+use crate::roll::WayBack;
+
+/// Writes accounts as the directory would keep them. Returns in which form.
+pub(super) fn write_list(path: &Path, rows: &[Row<'_>], back: &WayBack) -> Result<&'static str, Failure> {
+    let records: Vec<Map<String, Value>> = rows.iter().map(|(_, attributes)| back.record(attributes)).collect();
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (text, form) = match is_json {
+        true => (as_json(rows, &records)?, "JSON"),
+        false => (as_csv(rows, &records).map_err(|error| failed(path, &error.to_string()))?, "CSV"),
+    };
+    write(path, &text)?;
+    Ok(form)
+}
+
+/// Writes what became of everybody.
+pub(super) fn write_report(path: &Path, tenant: &str, results: &[Making]) -> Result<(), Failure> {
+    let text = serde_json::to_vec_pretty(&json!({ "tenant": tenant, "results": results }))
+        .map_err(|error| failed(path, &error.to_string()))?;
+    write(path, &text)
+}
+
+fn failed(path: &Path, why: &str) -> Failure {
+    Failure::failed(format!("writing {}: {why}", path.display()))
+}
+
+fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
+    written.map_err(|error| failed(path, &error.to_string()))
+}
+
+fn as_json(rows: &[Row<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, Failure> {
+    let users: Vec<Value> =
+        rows.iter().zip(records).map(|((entry, _), record)| json!({ "account": entry, "record": record })).collect();
+    serde_json::to_vec_pretty(&users).map_err(|error| Failure::failed(format!("writing the list: {error}")))
+}
+
+/// One column an attribute of the directory, after the ones that say who it is.
+fn as_csv(rows: &[Row<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, csv::Error> {
+    const FIRST: [&str; 5] = ["status", "app_id", "active", "directory_id", "detail"];
+    let mut names: Vec<&str> = records.iter().flat_map(Map::keys).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(FIRST.iter().chain(&names))?;
+    for ((entry, _), record) in rows.iter().zip(records) {
+        let person = entry.person.as_ref().map_or("", |id| id.as_str());
+        let first = [entry.status.name(), entry.app_id.as_str(), bool_text(entry.active), person, &entry.detail];
+        let rest = names.iter().map(|name| record.get(*name).map_or_else(String::new, cell));
+        out.write_record(first.into_iter().map(str::to_owned).chain(rest))?;
+    }
+    out.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn bool_text(flag: bool) -> &'static str {
+    if flag { "true" } else { "false" }
+}
+
+fn cell(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,363 @@
+//! A look at everything a tenant needs, with the real directory and the real app. In: a tenant. Out: findings, side by side.
+//! Writes nothing anywhere.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::probe::NOTE;
+use super::{Engine, EngineError};
+use crate::config::forms;
+use crate::desired::{Desired, GroupMatch};
+use crate::model::{Finding, Verdict, fold};
+use crate::progress::Progress;
+use crate::scim::{ProbeNames, Use};
+use crate::source::{Snapshot, SourceError, take_snapshot};
+use crate::store::{Sign, StoreError, Surroundings, read_held, read_mark, read_note, read_status, verify};
+
+/// With less than this free a first sync of a large company may not fit.
+const LITTLE: u64 = 1 << 30;
+/// With less than this the journal may stop within a day.
+const NONE_LEFT: u64 = 64 << 20;
+
+/// Which part of a connection a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The files, and what they name.
+    Configuration,
+    /// The directory.
+    Directory,
+    /// The app.
+    App,
+    /// This machine: journal, disk, decisions.
+    State,
+}
+
+/// One spot, and where it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spot {
+    /// The side.
+    pub side: Side,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Both sides and this machine, looked over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Checkup {
+    /// What was found, in the order of the way the data goes.
+    pub spots: Vec<Spot>,
+    /// What the directory showed, in words; `None` if it could not be read.
+    pub directory: Option<String>,
+    /// The app's address, if it accepts the token.
+    pub app: Option<String>,
+}
+
+impl Checkup {
+    /// Adds findings of one side.
+    pub fn add(&mut self, side: Side, found: impl IntoIterator<Item = Finding>) {
+        self.spots.extend(found.into_iter().map(|finding| Spot { side, finding }));
+    }
+
+    /// The worst of all findings, of one side or of all.
+    pub fn worst(&self, side: Option<Side>) -> Verdict {
+        let spots = self.spots.iter().filter(|spot| side.is_none_or(|side| spot.side == side));
+        spots.map(|spot| spot.finding.verdict).max().unwrap_or(Verdict::Ok)
+    }
+}
+
+impl Engine {
+    /// Looks at directory, app and state. What fails is a finding.
+    pub async fn examine(&self, progress: &dyn Progress) -> Checkup {
+        let mut checkup = Checkup::default();
+        self.look_at_directory(&mut checkup, progress).await;
+        progress.stage("looking at the app", None);
+        self.look_at_app(&mut checkup).await;
+        checkup.add(Side::State, self.look_at_state());
+        checkup
+    }
+
+    async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {
+        let source = match self.source() {
+            Ok(source) => source,
+            Err(error) => return checkup.add(Side::Directory, [not_prepared("directory", &error)]),
+        };
+        progress.stage("looking at the directory", None);
+        let found = source.examine().await;
+        let refused = found.iter().any(|finding| finding.verdict == Verdict::Wrong);
+        checkup.add(Side::Directory, found);
+        if refused {
+            // Reading it would say the same once more.
+            return;
+        }
+        let (sentinels, began) = (&self.tenant.file.scope.sentinels, self.clock.now());
+        match take_snapshot(source.as_ref(), sentinels, progress).await {
+            Ok(snapshot) => {
+                checkup.add(Side::Directory, [self.reading(&snapshot, began)]);
+                if !sentinels.is_empty() {
+                    let all = sentinels.join(", ");
+                    checkup.add(Side::Directory, [Finding::ok("sentinels", format!("visible: {all}"))]);
+                }
+                checkup.add(Side::Directory, self.scope_findings(&snapshot));
+                let counts = snapshot.counts();
+                checkup.directory =
+                    Some(format!("{} shows {} and {}", source.describe(), people(counts.users), groups(counts.groups)));
+            }
+            Err(error) => checkup.add(Side::Directory, [unread(&error)]),
+        }
+    }
+
+    fn reading(&self, snapshot: &Snapshot, began: Timestamp) -> Finding {
+        let counts = snapshot.counts();
+        let took = self.clock.now().duration_since(began).as_secs_f64();
+        let detail = format!(
+            "complete: {}, {}, {} in {took:.1} s",
+            people(counts.users),
+            groups(counts.groups),
+            counted(counts.memberships, "membership", "memberships")
+        );
+        let (dangling, examples) = snapshot.dangling();
+        match examples.first() {
+            Some(example) if dangling > 0 => Finding::warning(
+                "reading",
+                format!(
+                    "{detail}; {dangling} members are neither people nor groups that can be read, such as {example}"
+                ),
+                "look whether the credential may read everybody who is in the groups",
+            ),
+            _ => Finding::ok("reading", detail),
+        }
+    }
+
+    /// Who belongs, and names in the scope that are nobody's.
+    fn scope_findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        let desired = self.derived(snapshot);
+        let mut found = self.groups_not_found(snapshot, &desired);
+        for (group, why) in desired.unread() {
+            found.push(Finding::warning(
+                "scope",
+                format!("the members of {} can't be read: {why}", group.name),
+                "nobody loses access for it; give the credential the right to read them",
+            ));
+        }
+        let (belong, in_scope) = (desired.assigned_count() as u64, groups(desired.groups.len() as u64));
+        found.push(match belong {
+            0 => Finding::warning(
+                "scope",
+                format!("nobody belongs: {in_scope} in scope, and none holds anybody"),
+                "bind a group to the app in the directory, or set [scope] groups in the tenant file",
+            ),
+            _ => Finding::ok("scope", format!("{} in scope, through {in_scope} or directly", people(belong))),
+        });
+        found
+    }
+
+    fn groups_not_found(&self, snapshot: &Snapshot, desired: &Desired<'_>) -> Vec<Finding> {
+        let Some(wanted) = &self.tenant.groups else { return Vec::new() };
+        let rows = || snapshot.groups().filter_map(|ix| snapshot.group(ix));
+        let in_scope = |pattern: &GroupMatch| {
+            let one = std::slice::from_ref(pattern);
+            desired
+                .groups
+                .iter()
+                .filter_map(|group| snapshot.group(group.ix))
+                .any(|row| GroupMatch::any(one, row.id.as_str(), &row.name))
+        };
+        let missing = wanted.iter().filter(|pattern| !in_scope(pattern));
+        missing
+            .map(|pattern| {
+                let (kind, text) = match pattern {
+                    GroupMatch::Id(id) => ("id", id),
+                    GroupMatch::Name(name) => ("name", name),
+                };
+                let near = forms::nearest(text, rows().map(|row| &*row.name)).map(str::to_owned);
+                let near = near.or_else(|| part_of(text, rows().map(|row| &*row.name)));
+                let hint = near.map_or_else(
+                    || "mend [scope] groups; names compare without case, and `*` stands for any text".to_owned(),
+                    |near| format!("mend [scope] groups; the nearest name is {near:?}"),
+                );
+                Finding::warning("scope", format!("no group of the directory has the {kind} {text:?}"), hint)
+            })
+            .collect()
+    }
+
+    async fn look_at_app(&self, checkup: &mut Checkup) {
+        let app = match self.app() {
+            Ok(app) => app,
+            Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
+        };
+        let rules = self.rules();
+        let mapped = rules.read_paths();
+        let wanted = Use { mapped: &mapped, groups: rules.groups_on(), now: self.clock.now() };
+        let found = app.examine(&wanted).await;
+        if !found.iter().any(|finding| finding.verdict == Verdict::Wrong) {
+            checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.base_url));
+        }
+        checkup.add(Side::App, found);
+    }
+
+    fn look_at_state(&self) -> Vec<Finding> {
+        let folder = self.state_dir.join(self.tenant.name.as_str());
+        let about = Surroundings::of(&folder);
+        let mut found = vec![place(&about)];
+        found.extend(about.free.map(free));
+        found.push(match verify(&self.state_dir, &self.tenant.name) {
+            Ok(report) => match report.broken {
+                Some(broken) => Finding::wrong(
+                    "journal",
+                    format!(
+                        "record {} in {} is not as it was written: {}",
+                        broken.seq,
+                        broken.file.display(),
+                        broken.why
+                    ),
+                    "find out who changed it; the next sync moves the state aside, and only adopts and adds",
+                ),
+                None if report.records == 0 => {
+                    Finding::ok("journal", "none yet: the first sync adopts and adds, it removes nothing")
+                }
+                None => Finding::ok("journal", format!("{} records, none missing or altered", report.records)),
+            },
+            Err(error) => state_error("journal", &error),
+        });
+        if let Some(holder) = about.holder {
+            found.push(Finding::ok("lock", format!("{holder} is working on it now")));
+        }
+        found.extend(self.marks(&folder));
+        found.extend(self.waiting(&folder));
+        found.extend(self.unfinished_probe(&folder));
+        found
+    }
+
+    /// What somebody said of the tenant as a whole.
+    fn marks(&self, folder: &std::path::Path) -> Vec<Finding> {
+        let (name, mut found) = (&self.tenant.name, Vec::new());
+        if let Some(mark) = read_mark(folder, Sign::Retired) {
+            let remedy =
+                format!("remove the tenant file; to connect it again, delete {}", folder.join("retired").display());
+            found.push(Finding::wrong("retired", format!("{mark}: nothing is sent"), remedy));
+        }
+        if let Some(mark) = read_mark(folder, Sign::Paused) {
+            found.push(Finding::warning(
+                "paused",
+                format!("{mark}: nothing is sent"),
+                format!("`rosterd resume {name}` lets it go on"),
+            ));
+        }
+        found
+    }
+
+    /// What an interrupted probe may have left in the app.
+    fn unfinished_probe(&self, folder: &std::path::Path) -> Option<Finding> {
+        let names = read_note::<ProbeNames>(folder, NOTE).transpose()?;
+        Some(match names {
+            Ok(names) => Finding::warning(
+                "probe",
+                format!("a probe did not come to its end: {} may still be in the app", names.user_name),
+                format!("`rosterd doctor {} --probe` takes it away before it begins", self.tenant.name),
+            ),
+            Err(error) => state_error("probe", &error),
+        })
+    }
+
+    /// What waits for somebody since the last run.
+    fn waiting(&self, folder: &std::path::Path) -> Vec<Finding> {
+        let (name, mut found) = (&self.tenant.name, Vec::new());
+        match read_held(folder) {
+            Ok(Some(held)) => found.push(Finding::warning(
+                "held",
+                format!("{} changes wait for a decision since {}", held.count, held.at),
+                format!("`rosterd status {name}` shows them"),
+            )),
+            Ok(None) => {}
+            Err(error) => found.push(state_error("held", &error)),
+        }
+        match read_status(folder) {
+            Ok(Some(status)) => {
+                if let Some(why) = status.adopt_only {
+                    found.push(Finding::ok("trust", format!("adopt-only, nothing is removed: {why}")));
+                }
+                if status.failures > 0 {
+                    found.push(Finding::warning(
+                        "set aside",
+                        format!("{} people or groups could not be brought in step", status.failures),
+                        format!("`rosterd status {name}` has the app's own words"),
+                    ));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => found.push(state_error("status", &error)),
+        }
+        found
+    }
+}
+
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn people(n: u64) -> String {
+    counted(n, "person", "people")
+}
+
+fn groups(n: u64) -> String {
+    counted(n, "group", "groups")
+}
+
+/// The first name of which the text is a part.
+fn part_of<'a>(text: &str, mut names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let folded = fold(text.trim_matches('*'));
+    let is_near = |name: &&str| !folded.is_empty() && (fold(name).contains(&folded) || folded.contains(&fold(name)));
+    names.find(is_near).map(str::to_owned)
+}
+
+/// A connection that can't even be prepared: a secret, a file or an address.
+fn not_prepared(side: &str, error: &EngineError) -> Finding {
+    Finding::wrong(side, error.to_string(), "`rosterd check` shows the place in the file")
+}
+
+fn unread(error: &SourceError) -> Finding {
+    let remedy = match error {
+        SourceError::Refused(_) => "put a credential that counts into the secret's file",
+        SourceError::Forbidden(_) => "give the credential the right to read people, groups and memberships",
+        SourceError::Unreachable(_) => "mend the address, the network or the certificate authorities",
+        SourceError::Throttled(_) => "wait, or ask for a higher limit",
+        SourceError::Settings(_) => "mend the [source] table of the tenant file",
+        SourceError::Malformed(_) => "mend what the message names; nothing of an answer like this is believed",
+        SourceError::Incomplete(_) => {
+            "find out why less is visible than there is: the credential's rights, a size limit, a filter"
+        }
+    };
+    Finding::wrong("reading", error.to_string(), remedy)
+}
+
+fn place(about: &Surroundings) -> Finding {
+    let at = about.place.display();
+    match &about.unwritable {
+        Some(why) => Finding::wrong(
+            "state folder",
+            format!("{at} can't be written: {why}"),
+            "run it as the user that owns the folder, or set state_dir in rosterd.toml",
+        ),
+        None if about.exists => Finding::ok("state folder", format!("{at} can be written")),
+        None => Finding::ok("state folder", format!("will be made in {at}")),
+    }
+}
+
+fn free(bytes: u64) -> Finding {
+    let detail = match bytes >> 20 {
+        mib if mib >= 10 << 10 => format!("{} GiB free", mib >> 10),
+        mib => format!("{mib} MiB free"),
+    };
+    let remedy = "free some room: a call whose intent can't be written is not made";
+    match bytes {
+        0..NONE_LEFT => Finding::wrong("disk", detail, remedy),
+        NONE_LEFT..LITTLE => Finding::warning("disk", detail, remedy),
+        _ => Finding::ok("disk", detail),
+    }
+}
+
+fn state_error(check: &str, error: &StoreError) -> Finding {
+    Finding::wrong(check, error.to_string(), "docs/runbook.md says what to do with a damaged state")
+}

@@ -1,0 +1,65 @@
+//! `doctor --probe` with a real app: the throw-away person is on record before they are made, and after they are gone.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError};
+use crate::config::profile::Profile;
+use crate::errand::put_on_record;
+use crate::scim::{App, AppSettings, Leftover, ProbeNames, Probed, clean_up_after, probe};
+use crate::store::{Store, Trigger, drop_note, put_note, read_note};
+
+/// The note that is there from before the first call until everything is taken away.
+pub(super) const NOTE: &str = "probe";
+
+/// What a probe came to.
+#[derive(Debug)]
+pub struct Probing {
+    /// What was found out.
+    pub probed: Probed,
+    /// What the throw-away person was called.
+    pub names: ProbeNames,
+    /// What an earlier, interrupted probe had left and is still there.
+    pub earlier: Vec<Leftover>,
+}
+
+impl Engine {
+    /// Finds out on the real app what is unknown of it, with one throw-away person in a mail domain. Holds the tenant meanwhile.
+    ///
+    /// # Errors
+    /// When nothing was tried: the tenant is paused, retired or busy, or the state can't be written.
+    pub async fn probe(&self, domain: &str, stop: &CancellationToken) -> Result<Probing, EngineError> {
+        self.may_send()?;
+        let settings = self.app_settings()?;
+        let profile = &self.tenant.profile;
+        let make = |profile: Profile| App::new(AppSettings { profile, ..settings.clone() });
+        let name = &self.tenant.name;
+        let (state, _notices) = Store::open(&self.state_dir, name, "rosterd doctor --probe", Arc::clone(&self.clock))?;
+        let earlier = match read_note::<ProbeNames>(state.folder(), NOTE)? {
+            Some(names) => clean_up_after(&make, profile, &names).await?,
+            None => Vec::new(),
+        };
+        if !forgettable(&earlier) {
+            let (names, probed) = (ProbeNames::new("", domain), Probed::default());
+            return Ok(Probing { probed, names, earlier });
+        }
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        let names = ProbeNames::new(unique.get(20..).unwrap_or(&unique), domain);
+        put_note(state.folder(), NOTE, &names)?;
+        let probed = probe(&make, profile, &names, stop).await?;
+        if forgettable(&probed.left) {
+            drop_note(state.folder(), NOTE)?;
+        }
+        let left = probed.left.len();
+        let told =
+            format!("probed the app with {}: {} accounts made, {left} left behind", names.user_name, probed.made);
+        put_on_record(&state, name, Trigger::Command, told, self.clock.as_ref()).await?;
+        Ok(Probing { probed, names, earlier })
+    }
+}
+
+/// Whether nothing that is left can be used by anybody.
+fn forgettable(left: &[Leftover]) -> bool {
+    left.iter().all(|one| one.inactive && one.id.is_some())
+}

@@ -1,0 +1,251 @@
+//! What was changed in the app by hand (J5). In: everybody in the app, our groups as the app shows them, what we last knew. Out: one
+//! entry a difference, and the effects that would make the state know it.
+//!
+//! Attributes that follow only changes of the directory (`on_source_change`) and those sent once (`on_create`) may differ: that is
+//! what these words mean (O7).
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::listing::names_of;
+use crate::model::{AppId, Attributes, Change, Path, SourceId, UserNumber, fold};
+use crate::plan::Rules;
+use crate::scim::{AppGroup, AppUser};
+use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Drifted {
+    /// An account that rosterd neither made nor took over.
+    AccountAdded,
+    /// A linked account is gone.
+    AccountRemoved,
+    /// A linked account was switched on or off.
+    ActiveChanged {
+        /// What it is now.
+        active: bool,
+    },
+    /// Attributes have other values.
+    AttributesChanged {
+        /// From what we know to what the app shows.
+        changes: Vec<Change>,
+    },
+    /// A linked group is gone.
+    GroupRemoved,
+    /// A linked group has another name.
+    GroupRenamed {
+        /// Its name now.
+        now: String,
+    },
+    /// People are in a group who were not put there.
+    MembersAdded {
+        /// Their user names, or ids at the app.
+        members: Vec<String>,
+    },
+    /// People who were put into a group are no longer in it.
+    MembersRemoved {
+        /// Their user names.
+        members: Vec<String>,
+    },
+}
+
+/// One difference between the app and what we last knew it to hold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Drift {
+    /// What differs.
+    #[serde(flatten)]
+    pub what: Drifted,
+    /// The person or group by name.
+    pub name: String,
+    /// The app's id.
+    pub app_id: AppId,
+    /// The directory's id, of what is linked.
+    pub id: Option<SourceId>,
+    /// What the state has to be told, so that the next sync makes it as the directory says.
+    #[serde(skip)]
+    pub effects: Vec<Effect>,
+}
+
+/// What is compared.
+pub struct Expected<'a> {
+    /// What we last knew.
+    pub baseline: &'a dyn Baseline,
+    /// Whose values are whose.
+    pub rules: &'a Rules<'a>,
+    /// Everybody in the app.
+    pub users: &'a [AppUser],
+    /// Linked groups, each as the app shows it; `None` for one that is gone.
+    pub groups: &'a [(SourceId, GroupRow, Option<AppGroup>)],
+    /// The account of the token.
+    pub own: Option<&'a AppId>,
+}
+
+/// Compares.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn drift(expected: &Expected<'_>) -> Result<Vec<Drift>, StoreError> {
+    let mut found = Vec::new();
+    let shown: HashMap<&AppId, &AppUser> = expected.users.iter().map(|user| (&user.id, user)).collect();
+    let mut people = People::new(expected.users);
+    // What the app shows of nobody it does not keep, or not show: that is no change.
+    let is_shown = |path: &Path| expected.users.iter().any(|user| user.attributes.get(path).is_some());
+    let kept: Vec<Path> = expected.rules.kept_equal().into_iter().filter(is_shown).collect();
+    expected.baseline.linked_users(&mut |id, row| {
+        let name = row.sent.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
+        match shown.get(&row.app_id) {
+            Some(user) => of_person(&kept, &id, &row, &name, user, &mut found),
+            None => found.push(Drift {
+                what: Drifted::AccountRemoved,
+                name: name.clone(),
+                app_id: row.app_id.clone(),
+                effects: vec![Effect::UserUnlinked { id: id.clone() }],
+                id: Some(id.clone()),
+            }),
+        }
+        people.linked.insert(row.app_id, (id.clone(), row.number));
+        people.numbers.insert(row.number, (id, name));
+        ControlFlow::Continue(())
+    })?;
+    let strangers = expected.users.iter().filter(|user| !people.linked.contains_key(&user.id));
+    for user in strangers.filter(|user| expected.own != Some(&user.id)) {
+        let name = names_of(&user.attributes).user_name;
+        found.push(Drift { what: Drifted::AccountAdded, name, app_id: user.id.clone(), id: None, effects: Vec::new() });
+    }
+    for (id, row, group) in expected.groups {
+        of_group(expected.baseline, (id, row, group.as_ref()), &people, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Who is who in the app.
+struct People<'a> {
+    user_names: HashMap<&'a AppId, String>,
+    /// Some apps name members by their user names.
+    by_user_name: HashMap<String, &'a AppId>,
+    linked: HashMap<AppId, (SourceId, UserNumber)>,
+    numbers: HashMap<UserNumber, (SourceId, String)>,
+}
+
+impl<'a> People<'a> {
+    fn new(users: &'a [AppUser]) -> Self {
+        let user_names: HashMap<&AppId, String> =
+            users.iter().map(|user| (&user.id, names_of(&user.attributes).user_name)).collect();
+        let by_user_name = user_names.iter().map(|(id, name)| (fold(name), *id)).collect();
+        Self { user_names, by_user_name, linked: HashMap::new(), numbers: HashMap::new() }
+    }
+
+    fn member(&self, member: &str) -> Option<AppId> {
+        let id = AppId::from(member);
+        if self.linked.contains_key(&id) || self.user_names.contains_key(&id) {
+            return Some(id);
+        }
+        self.by_user_name.get(&fold(member)).map(|id| (*id).clone())
+    }
+
+    fn name(&self, member: &str, id: Option<&AppId>) -> String {
+        id.and_then(|id| self.user_names.get(id)).cloned().unwrap_or_else(|| member.to_owned())
+    }
+}
+
+fn of_person(kept: &[Path], id: &SourceId, row: &UserRow, name: &str, user: &AppUser, found: &mut Vec<Drift>) {
+    let one = |what, effects| Drift {
+        what,
+        name: name.to_owned(),
+        app_id: row.app_id.clone(),
+        id: Some(id.clone()),
+        effects,
+    };
+    let seen = |set, clear, active| Effect::UserSent { id: id.clone(), set, clear, active, echo: Attributes::new() };
+    if row.active.is_some_and(|known| known != user.active) {
+        let effects = vec![seen(Attributes::new(), Vec::new(), Some(user.active))];
+        found.push(one(Drifted::ActiveChanged { active: user.active }, effects));
+    }
+    let (mut changes, mut set, mut clear) = (Vec::new(), Attributes::new(), Vec::new());
+    for path in kept {
+        let known = row.echo.get(path).or_else(|| row.sent.get(path));
+        let now = user.attributes.get(path);
+        // What was never sent is not ours to compare.
+        if known.is_none() || same(path, known, now) {
+            continue;
+        }
+        let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
+        changes.push(Change { attribute: path.to_string(), from: value(known), to: value(now) });
+        match now {
+            Some(now) => set.set(path.clone(), now.clone()),
+            None => clear.push(path.clone()),
+        }
+    }
+    if !changes.is_empty() {
+        found.push(one(Drifted::AttributesChanged { changes }, vec![seen(set, clear, None)]));
+    }
+}
+
+/// Names compare without case, as apps do.
+fn same(path: &Path, known: Option<&Value>, now: Option<&Value>) -> bool {
+    if known == now {
+        return true;
+    }
+    let folds = matches!(path.parts().attribute, "userName" | "emails");
+    match (known.and_then(Value::as_str), now.and_then(Value::as_str)) {
+        (Some(known), Some(now)) => folds && fold(known) == fold(now),
+        _ => false,
+    }
+}
+
+fn of_group(
+    baseline: &dyn Baseline,
+    (id, row, group): (&SourceId, &GroupRow, Option<&AppGroup>),
+    people: &People<'_>,
+    found: &mut Vec<Drift>,
+) -> Result<(), StoreError> {
+    let one = |what, effects| Drift {
+        what,
+        name: row.name.clone(),
+        app_id: row.app_id.clone(),
+        id: Some(id.clone()),
+        effects,
+    };
+    let Some(group) = group else {
+        found.push(one(Drifted::GroupRemoved, vec![Effect::GroupUnlinked { id: id.clone() }]));
+        return Ok(());
+    };
+    if group.display_name != row.name {
+        let now = group.display_name.clone();
+        let effects = vec![Effect::GroupRenamed { id: id.clone(), name: now.clone() }];
+        found.push(one(Drifted::GroupRenamed { now }, effects));
+    }
+    let Some(members) = &group.members else { return Ok(()) };
+    let known: BTreeSet<UserNumber> = baseline.members(id)?.into_iter().collect();
+    let (mut now, mut added, mut ours) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for member in members {
+        let app_id = people.member(member);
+        let linked = app_id.as_ref().and_then(|app_id| people.linked.get(app_id));
+        if let Some((person, number)) = linked {
+            if known.contains(number) {
+                now.insert(*number);
+                continue;
+            }
+            ours.push(person.clone());
+        }
+        added.push(people.name(member, app_id.as_ref()));
+    }
+    if !added.is_empty() {
+        // Who is not linked is foreign, and none of ours (I4); who is, is taken out again by the next sync.
+        let ours = (!ours.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users: ours });
+        found.push(one(Drifted::MembersAdded { members: added }, ours.into_iter().collect()));
+    }
+    let gone: Vec<&(SourceId, String)> =
+        known.difference(&now).filter_map(|number| people.numbers.get(number)).collect();
+    if !gone.is_empty() {
+        let users = gone.iter().map(|(person, _)| person.clone()).collect();
+        let effects = vec![Effect::MembersRemoved { group: id.clone(), users }];
+        let members = gone.iter().map(|(_, name)| name.clone()).collect();
+        found.push(one(Drifted::MembersRemoved { members }, effects));
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Who of the app's people the directory knows (J16). In: a census made with the directory's people as keys. Out: one entry an
+//! account.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::desired::Desired;
+use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::plan::{Person, Protected};
+use crate::scim::{AppUser, Census, Match};
+use crate::source::UserIx;
+use crate::store::{Baseline, StoreError};
+
+/// How the directory stands to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The directory does not know this person.
+    New,
+    /// Something has to be decided by a person first.
+    Conflicting,
+    /// The directory knows this person; the account is not linked.
+    Imported,
+    /// Linked.
+    Linked,
+}
+
+impl Standing {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::New, Self::Conflicting, Self::Imported, Self::Linked];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Conflicting => "conflicting",
+            Self::Imported => "imported",
+            Self::Linked => "linked",
+        }
+    }
+}
+
+/// One account of the app.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// How the directory stands to it.
+    pub status: Standing,
+    /// The app's id.
+    pub app_id: AppId,
+    /// The sign-in name.
+    pub user_name: String,
+    /// What people call them.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+    /// Whether the account may be used.
+    pub active: bool,
+    /// The directory's id, if the person is known there.
+    pub person: Option<SourceId>,
+    /// Whether the person belongs to the app by the directory's word: in a group bound to it, or assigned. Only then is the account
+    /// managed.
+    pub belongs: bool,
+    /// Never made in the directory by `--create-all`: the token's own account, and protected people.
+    pub special: bool,
+    /// What there is to know besides.
+    pub detail: String,
+}
+
+/// What entries can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// New ones first, then by user name.
+    Status,
+    /// By user name.
+    UserName,
+    /// By the people's names.
+    Name,
+    /// By e-mail address.
+    Email,
+}
+
+impl Entry {
+    /// Whether somebody who types this means the entry: app id, user name or e-mail address.
+    pub fn is_called(&self, typed: &str) -> bool {
+        let folded = fold(typed);
+        self.app_id.as_str() == typed || fold(&self.user_name) == folded || (fold(&self.email) == folded)
+    }
+
+    /// Whether a text is part of any of its names.
+    pub fn contains(&self, text: &str) -> bool {
+        let folded = fold(text);
+        let names = [self.app_id.as_str(), &self.user_name, &self.name, &self.email];
+        names.into_iter().any(|name| fold(name).contains(&folded))
+    }
+
+    /// Compares two entries.
+    pub fn compare(&self, other: &Self, order: Order) -> std::cmp::Ordering {
+        let names = |a: &str, b: &str| fold(a).cmp(&fold(b));
+        let first = match order {
+            Order::Status => self.status.cmp(&other.status),
+            Order::UserName => std::cmp::Ordering::Equal,
+            Order::Name => names(&self.name, &other.name),
+            Order::Email => names(&self.email, &other.email),
+        };
+        first.then_with(|| names(&self.user_name, &other.user_name)).then_with(|| self.app_id.cmp(&other.app_id))
+    }
+}
+
+/// What the listing is made of.
+pub struct Sources<'a> {
+    /// Everybody in the app, looked up with `people` as keys.
+    pub census: &'a Census,
+    /// The directory's people, in the order of the census's keys.
+    pub people: &'a [Person],
+    /// Who belongs.
+    pub desired: &'a Desired<'a>,
+    /// Which accounts are linked.
+    pub baseline: &'a dyn Baseline,
+    /// Who is never touched.
+    pub protected: &'a Protected,
+    /// The account of the token.
+    pub own: Option<&'a AppId>,
+}
+
+/// Lists the app's accounts.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn listing(from: &Sources<'_>) -> Result<Vec<Entry>, StoreError> {
+    let mut found: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (key, hits) in from.census.hits.iter().enumerate() {
+        for hit in hits {
+            found.entry(*hit).or_default().push(key);
+        }
+    }
+    let keys_of = |at: usize| found.get(&at).map(Vec::as_slice).unwrap_or_default();
+    from.census.users.iter().enumerate().map(|(at, user)| entry(from, user, keys_of(at))).collect()
+}
+
+fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, StoreError> {
+    let names = names_of(&user.attributes);
+    let own = from.own == Some(&user.id);
+    let protected = from.protected.covers(user.id.as_str(), &[&user.attributes]);
+    let mut entry = Entry {
+        status: Standing::New,
+        app_id: user.id.clone(),
+        user_name: names.user_name,
+        name: names.name,
+        email: names.email,
+        active: user.active,
+        person: None,
+        belongs: false,
+        special: own || protected,
+        detail: match (own, protected) {
+            (true, _) => "the account of rosterd's own token".to_owned(),
+            (_, true) => "protected by scope.protect".to_owned(),
+            _ => String::new(),
+        },
+    };
+    if let Some(owner) = from.baseline.user_by_app_id(&user.id)? {
+        entry.status = Standing::Linked;
+        let ix = from.desired.snapshot.find_user(owner.as_str());
+        entry.belongs = ix.is_some_and(|ix| from.desired.is_assigned(ix));
+        if ix.is_none() {
+            entry.detail = "no longer in the directory".to_owned();
+        }
+        entry.person = Some(owner);
+        return Ok(entry);
+    }
+    for &key in keys {
+        let (Some(person), Some(found)) = (from.people.get(key), from.census.matches.get(key)) else { continue };
+        if entry.person.is_none() {
+            entry.person = Some(person.id.clone());
+        }
+        match found {
+            Match::One { found, by } if found.id == user.id => return known(from, entry, person, by),
+            Match::One { found, .. } => {
+                let other = &found.id;
+                conflict(&mut entry, &format!("the directory's {} matches, and has the account {other}", person.id));
+            }
+            Match::Conflict { detail } => conflict(&mut entry, detail),
+            Match::Nobody => {}
+        }
+    }
+    Ok(entry)
+}
+
+fn conflict(entry: &mut Entry, why: &str) {
+    entry.status = Standing::Conflicting;
+    why.clone_into(&mut entry.detail);
+}
+
+/// An account that one person of the directory matches.
+fn known(from: &Sources<'_>, mut entry: Entry, person: &Person, by: &str) -> Result<Entry, StoreError> {
+    entry.person = Some(person.id.clone());
+    if let Some(row) = from.baseline.user(&person.id)? {
+        let other = row.app_id;
+        conflict(
+            &mut entry,
+            &format!("matches the directory's {} by {by}, who is linked to the account {other}", person.id),
+        );
+        return Ok(entry);
+    }
+    entry.status = Standing::Imported;
+    entry.belongs = from.desired.is_assigned(person.ix);
+    entry.detail = match belongs_by(from.desired, person.ix) {
+        Some(because) => format!("{because}: the next sync links it"),
+        None => "in no group bound to the app: not managed".to_owned(),
+    };
+    Ok(entry)
+}
+
+fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<String> {
+    desired.is_assigned(ix).then(|| desired.because(ix))
+}
+
+/// What an account is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The sign-in name.
+    pub user_name: String,
+    /// What people call them.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+/// The names in an account's attributes.
+pub fn names_of(attributes: &Attributes) -> Names {
+    let text = |path: &str| {
+        let path = Path::parse(path).ok()?;
+        attributes.text(&path).map(str::to_owned)
+    };
+    let parts = [text("name.givenName"), text("name.familyName")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Names {
+        user_name: text("userName").unwrap_or_default(),
+        name: text("displayName").unwrap_or(parts),
+        email: email_of(attributes).unwrap_or_default(),
+    }
+}
+
+/// The work address, or else the primary one, or else the first.
+pub(super) fn email_of(attributes: &Attributes) -> Option<String> {
+    let work = Path::parse("emails.work").ok().and_then(|path| attributes.text(&path).map(str::to_owned));
+    let all = || Path::parse("emails").ok().and_then(|path| attributes.get(&path).and_then(Value::as_array).cloned());
+    work.or_else(|| {
+        let all = all()?;
+        let primary = all.iter().find(|email| email.get("primary").and_then(Value::as_bool) == Some(true));
+        primary.or(all.first())?.get("value")?.as_str().map(str::to_owned)
+    })
+}

@@ -1,0 +1,12 @@
+//! The app's people held against the directory and against what we last knew. In: everybody in the app, who belongs, the state.
+//! Out: a listing (`import`), records for the directory, and what was changed in the app by hand (`drift`).
+//!
+//! Pure: asks nobody, changes nothing, decides nothing.
+
+mod drift;
+mod listing;
+mod record;
+
+pub use drift::{Drift, Drifted, Expected, drift};
+pub use listing::{Entry, Names, Order, Sources, Standing, listing, names_of};
+pub use record::{Unsaid, WayBack};

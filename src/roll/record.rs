@@ -1,0 +1,86 @@
+//! The way back: an account's attributes as a record of the directory (J16). In: the tenant's rules, read backwards. Out: a record,
+//! and what could not be carried over.
+//!
+//! A rule that copies an attribute says where its value belongs. One that computes can't be undone; then the attribute that
+//! directories of this kind usually keep the value in is taken.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::listing::email_of;
+use crate::mapping::{Mapping, copied_by_default};
+use crate::model::{Attributes, Path};
+
+/// An attribute whose rule can't be read backwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unsaid {
+    /// The SCIM attribute.
+    pub attribute: String,
+    /// Its rule.
+    pub rule: String,
+    /// The directory's attribute that its value goes to instead; `None` where it is left out.
+    pub instead: Option<String>,
+}
+
+/// Where each attribute's value goes.
+#[derive(Debug, Clone)]
+pub struct WayBack {
+    /// In order: the first value for a name counts.
+    places: Vec<(Path, String)>,
+    unsaid: Vec<Unsaid>,
+}
+
+impl WayBack {
+    /// Reads rules backwards. `directory` is the kind whose usual attributes help out.
+    pub fn new(mapping: &Mapping, directory: &str) -> Self {
+        let usual: BTreeMap<Path, String> = copied_by_default(directory).into_iter().collect();
+        let (mut places, mut unsaid) = (Vec::new(), Vec::new());
+        for (path, copied) in mapping.copied_from().filter(|(path, _)| **path != Path::manager()) {
+            if let Some(name) = copied {
+                places.push((path.clone(), name.to_owned()));
+                continue;
+            }
+            unsaid.push(Unsaid {
+                attribute: path.to_string(),
+                rule: mapping.source_of(path).unwrap_or_default().to_owned(),
+                instead: usual.get(path).cloned(),
+            });
+        }
+        // What the rules say comes before what is usual.
+        places.extend(usual);
+        Self { places, unsaid }
+    }
+
+    /// The rules that can't be read backwards.
+    pub fn unsaid(&self) -> &[Unsaid] {
+        &self.unsaid
+    }
+
+    /// The SCIM attributes that are needed for records.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.places.iter().map(|(path, _)| path)
+    }
+
+    /// The record of an account. The account's own id at the app is never part of it.
+    pub fn record(&self, attributes: &Attributes) -> Map<String, Value> {
+        let mut record = Map::new();
+        for (path, name) in self.places.iter().filter(|(path, _)| *path != Path::external_id()) {
+            let value = match attributes.get(path) {
+                Some(value) => Some(value.clone()),
+                None if is_work_email(path) => email_of(attributes).map(Value::from),
+                None => None,
+            };
+            if let Some(value) = value.filter(|_| !record.contains_key(name)) {
+                record.insert(name.clone(), value);
+            }
+        }
+        record
+    }
+}
+
+fn is_work_email(path: &Path) -> bool {
+    let parts = path.parts();
+    parts.attribute == "emails" && parts.element_type == Some("work")
+}

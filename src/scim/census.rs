@@ -1,0 +1,81 @@
+//! Everybody in the app at once, and who of the directory each is. In: keys, as for a look-up. Out: all accounts, and what a
+//! look-up would say of each key. One walk through the list; what is matched is judged as in `lookup`.
+
+use std::collections::HashMap;
+
+use super::client::{App, Endpoint};
+use super::list::Walk;
+use super::lookup::{Found, Index, Wanted, is_shaken, judge};
+use super::read::turned;
+use super::{AppUser, CallError, Match, UserKeys};
+use crate::model::{AppId, Path};
+use crate::progress::Progress;
+
+/// Everybody in the app.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// All accounts, in the app's order.
+    pub users: Vec<AppUser>,
+    /// For each key what looking it up would say.
+    pub matches: Vec<Match<AppUser>>,
+    /// For each key every account that one of the attributes finds, by place in `users`.
+    pub hits: Vec<Vec<usize>>,
+}
+
+impl App {
+    /// Lists everybody. `mapped` are the paths whose values the caller wants to see.
+    ///
+    /// # Errors
+    /// When the list could not be read, or does not prove complete.
+    pub async fn census(
+        &self,
+        keys: &[UserKeys],
+        mapped: &[Path],
+        progress: &dyn Progress,
+    ) -> Result<Census, CallError> {
+        let wanted = self.wanted_users(keys);
+        let index = Index::new(&wanted);
+        match self.count(&wanted, &index, mapped, progress).await {
+            // Something changed while we read: once more.
+            Err(error) if is_shaken(&error) => self.count(&wanted, &index, mapped, progress).await,
+            done => done,
+        }
+    }
+
+    async fn count(
+        &self,
+        wanted: &Wanted,
+        index: &Index,
+        mapped: &[Path],
+        progress: &dyn Progress,
+    ) -> Result<Census, CallError> {
+        progress.stage("listing the people in the app", None);
+        let mut users = Vec::new();
+        let mut found = Found::new(wanted.values.len());
+        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+        while let Some(resources) = walk.next().await? {
+            index.match_all(wanted, &resources, &mut found);
+            progress.advance(resources.len() as u64);
+            for resource in &resources {
+                users.push(self.user(resource, mapped)?);
+            }
+        }
+        walk.verdict()?;
+        let place: HashMap<&AppId, usize> = users.iter().enumerate().map(|(at, user)| (&user.id, at)).collect();
+        let at: Vec<Option<usize>> =
+            found.resources.iter().map(|resource| place.get(&self.user(resource, &[]).ok()?.id).copied()).collect();
+        let hits = found.hits.iter().map(|hits| {
+            let mut hits: Vec<usize> =
+                hits.iter().filter_map(|(_, resource)| at.get(*resource).copied().flatten()).collect();
+            hits.sort_unstable();
+            hits.dedup();
+            hits
+        });
+        let hits = hits.collect();
+        let matches = judge(wanted, found, self.profile.read.adopt).into_iter();
+        let matches = matches
+            .map(|found| turned(found, |resource| self.user(&resource, mapped)))
+            .collect::<Result<Vec<_>, CallError>>()?;
+        Ok(Census { users, matches, hits })
+    }
+}

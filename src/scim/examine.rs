@@ -1,0 +1,269 @@
+//! A look at the connection for `doctor`. In: an app, what is mapped. Out: findings, one a spot, each with its remedy. Reads only.
+//!
+//! What an app says of itself is held against the profile leniently: apps promise too much and too little, so a difference is a
+//! warning, never more.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::client::{App, Call, Endpoint};
+use super::discovery::Capabilities;
+use super::json::{self, Object};
+use super::list::Page;
+use super::resource::names;
+use super::{AppRead as _, CallError, Class};
+use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
+use crate::model::{Finding, Path};
+
+/// A clock that is further off than this makes dates in journals and budgets hard to compare.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the app is to be used for.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// The paths that are written.
+    pub mapped: &'a [Path],
+    /// Whether groups are managed.
+    pub groups: bool,
+    /// The time here.
+    pub now: Timestamp,
+}
+
+impl App {
+    /// Looks at address, token, discovery, list, the token's account and the clock.
+    pub async fn examine(&self, wanted: &Use<'_>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let address = self.http.host().to_owned();
+        if let Err(error) = self.check().await {
+            found.push(refused(&address, &error));
+            return found;
+        }
+        found.push(Finding::ok("app token", format!("{address} answers under this base URL and accepts the token")));
+        found.extend(self.clock(wanted.now));
+        match self.profile.transport.discovery {
+            true => found.extend(self.discovery(wanted).await),
+            false => found.push(Finding::ok("discovery", "switched off by the profile (transport.discovery)")),
+        }
+        found.push(self.short_list().await);
+        if self.profile.read.own_account {
+            found.push(self.own().await);
+        }
+        found
+    }
+
+    /// The app's clock, by its last answer.
+    fn clock(&self, now: Timestamp) -> Option<Finding> {
+        let theirs = self.last_date()?;
+        let off = now.duration_since(theirs);
+        let (size, way) = (off.abs(), if off.is_negative() { "behind" } else { "ahead of" });
+        Some(match size > SKEW {
+            false => Finding::ok("clock", "agrees with the app's"),
+            true => Finding::warning(
+                "clock",
+                format!("this machine is {} seconds {way} the app", size.as_secs()),
+                "set the clock (`timedatectl set-ntp true`): the journal, budgets and `delete_after` go by it",
+            ),
+        })
+    }
+
+    async fn discovery(&self, wanted: &Use<'_>) -> Vec<Finding> {
+        let mut found = vec![self.config().await];
+        if wanted.groups && self.profile.groups.support != GroupSupport::Off {
+            found.extend(self.resource_types().await);
+        }
+        found.extend(self.schemas(wanted).await);
+        found
+    }
+
+    /// What the app says it can do, against what the profile uses.
+    async fn config(&self) -> Finding {
+        const CHECK: &str = "ServiceProviderConfig";
+        let body = match self.once(&Call::get(Endpoint::ServiceProviderConfig)).await {
+            Ok(answer) => answer.body.unwrap_or_default(),
+            Err(error) => return not_told(CHECK, &error),
+        };
+        let supported = |name: &str| {
+            let part = json::get(&body, name).and_then(Value::as_object);
+            part.and_then(|part| json::flag(part, "supported"))
+        };
+        let said = Capabilities::read(&body);
+        let (users, read) = (&self.profile.users, &self.profile.read);
+        let mut doubts = Vec::new();
+        if supported("patch") == Some(false) && users.update_method == UpdateMethod::Patch {
+            doubts.push(
+                "it says that it has no PATCH, and the profile updates by PATCH (users.update_method)".to_owned(),
+            );
+        }
+        if said.filter == Some(false) && read.look_up == LookUp::Filter {
+            doubts.push("it says that it has no filters, and the profile looks up by filter (read.look_up)".to_owned());
+        }
+        let largest = said.largest_page.filter(|largest| *largest < read.page_size && read.paging != Paging::None);
+        match doubts.is_empty() {
+            false => Finding::warning(
+                CHECK,
+                doubts.join("; "),
+                "`rosterd doctor --probe` finds out what is true; the keys go under [target.override_profile]",
+            ),
+            true => {
+                let pages = largest.map(|largest| format!("; pages of {largest} instead of {}", read.page_size));
+                let detail = format!("nothing speaks against the profile{}", pages.unwrap_or_default());
+                Finding::ok(CHECK, detail)
+            }
+        }
+    }
+
+    async fn resource_types(&self) -> Option<Finding> {
+        let types = self.directory(Endpoint::ResourceTypes).await.ok()?;
+        let has_groups = types.iter().any(|one| {
+            let is = |name: &str| json::text(one, name).is_some_and(|text| text.to_ascii_lowercase().contains("group"));
+            is("name") || is("endpoint") || is("schema")
+        });
+        let finding = match has_groups {
+            true => Finding::ok("ResourceTypes", "people and groups"),
+            false => Finding::warning(
+                "ResourceTypes",
+                "the app says that it has no groups, and groups are managed",
+                "set groups.manage = false in the tenant file, or groups.support in the profile, if that is so",
+            ),
+        };
+        Some(finding)
+    }
+
+    /// What is mapped, against the attributes that the app says it has.
+    async fn schemas(&self, wanted: &Use<'_>) -> Option<Finding> {
+        const CHECK: &str = "Schemas";
+        let schemas = match self.directory(Endpoint::Schemas).await {
+            Ok(schemas) if !schemas.is_empty() => schemas,
+            Ok(_) => return Some(Finding::ok(CHECK, "the app lists none; the profile decides")),
+            Err(error) => return Some(not_told(CHECK, &error)),
+        };
+        let users = &self.profile.users;
+        let mut doubts = Vec::new();
+        for path in wanted.mapped {
+            let Some(path) = self.wire.path(path) else { continue };
+            match attribute(&schemas, path) {
+                Looked::Unknown => {}
+                Looked::Missing => doubts.push(format!("it does not list {path}")),
+                Looked::Found(found) => {
+                    let mutability = json::text(found, "mutability").unwrap_or_default();
+                    let fixed = mutability.eq_ignore_ascii_case("immutable") && !names(&users.immutable, path);
+                    if mutability.eq_ignore_ascii_case("readOnly") || fixed {
+                        doubts.push(format!("it says that {path} is {mutability}"));
+                    }
+                }
+            }
+        }
+        let checked = wanted.mapped.len();
+        Some(match doubts.is_empty() {
+            true => Finding::ok(CHECK, format!("the {checked} mapped attributes are there")),
+            false => Finding::warning(
+                CHECK,
+                doubts.join("; "),
+                "take them out of [users.attributes], or name them in users.unsupported or users.immutable under \
+                 [target.override_profile]",
+            ),
+        })
+    }
+
+    /// One person of the list: not all look-ups are filters.
+    async fn short_list(&self) -> Finding {
+        const CHECK: &str = "people";
+        let mut call = Call::get(Endpoint::Users);
+        if self.profile.read.paging != Paging::None {
+            call.query.push(("startIndex", "1".to_owned()));
+            call.query.push(("count", "1".to_owned()));
+        }
+        let mut answer = self.once(&call).await;
+        if answer.as_ref().is_err_and(|error| matches!(error.class, Class::Server | Class::Invalid)) {
+            // Some apps break on paging; the walk through the list finds that out too.
+            answer = self.once(&Call::get(Endpoint::Users)).await;
+        }
+        let page = answer.map_err(|error| error.to_string()).and_then(|answer| {
+            let mut body = answer.body.ok_or("the list is empty text")?;
+            Page::read(&mut body)
+        });
+        match page {
+            Ok(page) => {
+                let total = page.total.map_or_else(|| "an unsaid number of".to_owned(), |total| total.to_string());
+                Finding::ok(CHECK, format!("the app lists {total} accounts"))
+            }
+            Err(why) => Finding::wrong(
+                CHECK,
+                format!("the app does not list its people: {why}"),
+                "give the token the right to read users; import and drift need the list",
+            ),
+        }
+    }
+
+    async fn own(&self) -> Finding {
+        const CHECK: &str = "own account";
+        match self.own_account().await {
+            Ok(Some(id)) => Finding::ok(CHECK, format!("the token belongs to the account {id}, which is never shut")),
+            Ok(None) => Finding::ok(CHECK, "the app does not tell whose token this is"),
+            Err(error) => Finding::warning(
+                CHECK,
+                format!("the app could not be asked whose token this is: {error}"),
+                "run it again; scope.protect keeps an account whatever happens",
+            ),
+        }
+    }
+
+    /// A discovery list; an app that has none says so in many ways.
+    async fn directory(&self, endpoint: Endpoint) -> Result<Vec<Object>, CallError> {
+        let answer = self.once(&Call::get(endpoint)).await?;
+        let mut body = answer.body.unwrap_or_default();
+        Ok(Page::read(&mut body).map(|page| page.resources).unwrap_or_default())
+    }
+}
+
+fn refused(address: &str, error: &CallError) -> Finding {
+    let remedy = match error.class {
+        Class::Unauthorized => "put a token that counts into the secret's file; the app's settings show it once",
+        Class::Forbidden => "switch SCIM on in the app, and give the token the right to manage users",
+        Class::NotFound | Class::NotScim | Class::Unsupported => "mend target.base_url: it ends right before /Users",
+        Class::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
+        Class::Unreachable => "mend target.base_url, the network or target.ca_file",
+        Class::Throttled => "wait, or set a lower target.rate",
+        _ => "run it again; if it stays, ask whoever runs the app",
+    };
+    Finding::wrong("app token", format!("{address}: {}", error.message), remedy)
+}
+
+fn not_told(check: &str, error: &CallError) -> Finding {
+    match error.class {
+        Class::NotFound | Class::Unsupported | Class::Forbidden | Class::NotScim | Class::Unauthorized => {
+            Finding::ok(check, "not offered; the profile decides")
+        }
+        _ => Finding::warning(check, error.to_string(), "nothing need be done: the profile decides without it"),
+    }
+}
+
+enum Looked<'a> {
+    /// The schema itself is not listed: nothing can be said.
+    Unknown,
+    Missing,
+    Found(&'a Object),
+}
+
+/// An attribute in the listed schemas.
+fn attribute<'a>(schemas: &'a [Object], path: &Path) -> Looked<'a> {
+    let parts = path.parts();
+    if parts.urn.is_none() && matches!(parts.attribute, "externalId" | "id" | "meta") {
+        // Common attributes of every resource (RFC 7643 §3.1); schemas need not list them.
+        return Looked::Unknown;
+    }
+    let wanted = parts.urn.unwrap_or(super::resource::USER);
+    let is_wanted = |schema: &&Object| json::text(schema, "id").is_some_and(|id| id.eq_ignore_ascii_case(wanted));
+    let Some(schema) = schemas.iter().find(is_wanted) else { return Looked::Unknown };
+    let Some(found) = named(schema, "attributes", parts.attribute) else { return Looked::Missing };
+    let subs = !json::elements(found, "subAttributes").is_empty();
+    match parts.sub.filter(|_| subs && parts.element_type.is_none()) {
+        None => Looked::Found(found),
+        Some(sub) => named(found, "subAttributes", sub).map_or(Looked::Missing, Looked::Found),
+    }
+}
+
+fn named<'a>(object: &'a Object, list: &str, name: &str) -> Option<&'a Object> {
+    let mut all = json::elements(object, list).iter().filter_map(Value::as_object);
+    all.find(|one| json::text(one, "name").is_some_and(|found| found.eq_ignore_ascii_case(name)))
+}

@@ -1,0 +1,80 @@
+//! What a probe says to set. In: what was found and what the profile says. Out: lines of TOML, each with its reason.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// One key of a profile that should have another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Knob {
+    /// The table: `users`, `read`.
+    pub table: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// Its value as TOML.
+    pub value: String,
+    /// What was seen.
+    pub why: String,
+}
+
+impl Knob {
+    pub(super) fn text(table: &'static str, key: &'static str, value: &str, why: impl Into<String>) -> Self {
+        Self { table, key, value: format!("{value:?}"), why: why.into() }
+    }
+
+    pub(super) fn flag(table: &'static str, key: &'static str, value: bool, why: impl Into<String>) -> Self {
+        Self { table, key, value: value.to_string(), why: why.into() }
+    }
+
+    pub(super) fn list(table: &'static str, key: &'static str, values: &[String], why: impl Into<String>) -> Self {
+        let quoted: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+        Self { table, key, value: format!("[{}]", quoted.join(", ")), why: why.into() }
+    }
+}
+
+/// The knobs as they stand in a tenant file; nothing where the profile is right.
+pub fn as_toml(knobs: &[Knob]) -> String {
+    let mut tables: BTreeMap<&str, BTreeMap<&str, &Knob>> = BTreeMap::new();
+    for knob in knobs {
+        // What was found out later knows more.
+        tables.entry(knob.table).or_default().insert(knob.key, knob);
+    }
+    let mut text = String::new();
+    for (table, keys) in tables {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _infallible = writeln!(text, "[target.override_profile.{table}]");
+        for (key, knob) in keys {
+            let _infallible = writeln!(text, "# {}\n{key} = {}", knob.why, knob.value);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knobs_are_a_part_of_a_tenant_file() {
+        let knobs = [
+            Knob::text("users", "update_method", "put_merge", "PATCH answers 501"),
+            Knob::flag("users", "send_external_id", false, "externalId is not kept"),
+            Knob::list("read", "user_match", &["userName".to_owned()], "externalId is not kept"),
+            Knob::text("users", "update_method", "patch", "seen later"),
+        ];
+        let text = as_toml(&knobs);
+        assert_eq!(
+            text,
+            "[target.override_profile.read]\n# externalId is not kept\nuser_match = [\"userName\"]\n\n\
+             [target.override_profile.users]\n# externalId is not kept\nsend_external_id = false\n# seen later\nupdate_method = \"patch\"\n"
+        );
+        let table: toml::Table = text.parse().unwrap();
+        let overrides = table["target"]["override_profile"].as_table().unwrap().clone();
+        let profile: crate::config::profile::Profile = toml::Value::Table(overrides).try_into().unwrap();
+        assert!(!profile.users.send_external_id);
+    }
+}

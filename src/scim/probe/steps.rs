@@ -1,0 +1,673 @@
+//! What is tried, in order: make, read back, find, change, change what may not be changed, switch off, take away, make again.
+
+use serde_json::Value;
+
+use super::{End, Knob, Probe, fold, open};
+use crate::config::profile::{
+    DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
+};
+use crate::model::{AppId, Attributes, Finding, Path, SourceId};
+use crate::scim::client::{App, Call, Endpoint};
+use crate::scim::json::{self, Object};
+use crate::scim::list::Page;
+use crate::scim::lookup::is_refused_filter;
+use crate::scim::{AppWrite as _, CallError, Class, filter, resource};
+
+/// What the throw-away person is given besides names.
+const MADE_WITH: [(&str, &str); 3] =
+    [("name.givenName", "Rosterd"), ("name.familyName", "Probe"), ("displayName", "rosterd probe, to be deleted")];
+
+impl Probe<'_> {
+    pub(super) async fn steps(&mut self, plain: &App) -> Result<(), End> {
+        let Some(id) = self.create(plain).await? else { return Ok(()) };
+        self.go_on()?;
+        let Some(user) = self.shown(plain, &id).await? else {
+            self.found(Finding::wrong(
+                "read back",
+                "the account was made and can't be read",
+                "run it again: the app may show new accounts late",
+            ));
+            return Ok(());
+        };
+        self.read_back(&user);
+        self.role(&user);
+        self.filters(plain, &id).await?;
+        self.pages(plain).await?;
+        let Some((app, style)) = self.updates(plain, &id, &user).await? else {
+            self.found(Finding::wrong(
+                "update",
+                "neither PATCH nor PUT changes a name in any of the known styles",
+                "ask the app's vendor how an account is changed",
+            ));
+            return self.delete(plain, &id).await;
+        };
+        self.immutable(&app, &id, "emails", &user).await?;
+        self.immutable(&app, &id, "userName", &user).await?;
+        self.switch_off(&app, &id).await?;
+        let _working_style = style;
+        self.delete(&app, &id).await
+    }
+
+    fn attributes(&self, leave_out: &[&str]) -> Attributes {
+        let given = MADE_WITH.iter().map(|(path, value)| (*path, (*value).to_owned()));
+        let address = |path| (path, self.names.user_name.clone());
+        given
+            .chain([address("userName"), address("emails.work")])
+            .filter(|(path, _)| !leave_out.contains(path))
+            .filter_map(|(path, value)| Some((Path::parse(path).ok()?, Value::from(value))))
+            .collect()
+    }
+
+    /// Makes the person: with everything, or else with less until the app takes it.
+    async fn create(&mut self, plain: &App) -> Result<Option<AppId>, End> {
+        const LESS: [&[&str]; 4] = [
+            &[],
+            &["displayName"],
+            &["displayName", "emails.work"],
+            &["displayName", "emails.work", "name.givenName", "name.familyName"],
+        ];
+        let source_id = SourceId::new(self.names.external_id.clone());
+        let mut refused: Option<CallError> = None;
+        for sends_id in [true, false] {
+            let app = match sends_id {
+                true => None,
+                false => {
+                    let mut profile = open(self.profile);
+                    profile.users.send_external_id = false;
+                    Some((self.make)(profile)?)
+                }
+            };
+            for leave_out in LESS {
+                self.go_on()?;
+                let app = app.as_ref().unwrap_or(plain);
+                match self.write(async || app.create_user(&source_id, &self.attributes(leave_out)).await).await {
+                    Ok(created) => {
+                        self.made(created.id.clone());
+                        self.created(leave_out, sends_id, refused.as_ref());
+                        return Ok(Some(created.id));
+                    }
+                    // Less may do.
+                    Err(error) if error.class == Class::Invalid => refused = Some(error),
+                    Err(error) => return Err(self.not_made(error)),
+                }
+            }
+        }
+        let end = refused.map_or(End::Stopped, |error| self.not_made(error));
+        Err(end)
+    }
+
+    fn made(&mut self, id: AppId) {
+        if self.ids.insert(id) {
+            self.out.made += 1;
+        }
+    }
+
+    fn not_made(&mut self, error: CallError) -> End {
+        let remedy = match error.class {
+            Class::Conflict => "another account has this name; run it again",
+            Class::Invalid => "name a mail domain that the app accepts with --probe-domain",
+            Class::Forbidden | Class::Unauthorized => "give the token the right to make users",
+            _ => "run it again",
+        };
+        self.found(Finding::wrong("create", format!("the app refuses a new account: {error}"), remedy));
+        End::Call(error)
+    }
+
+    fn created(&mut self, leave_out: &[&str], sends_id: bool, refused: Option<&CallError>) {
+        let why = refused.map(|error| error.message.clone()).unwrap_or_default();
+        if leave_out.is_empty() && sends_id {
+            return self.found(Finding::ok(
+                "create",
+                "an account is made with user name, names, e-mail address and externalId",
+            ));
+        }
+        if !leave_out.is_empty() {
+            let names: Vec<String> = leave_out.iter().map(|name| (*name).to_owned()).collect();
+            self.found(Finding::warning(
+                "create",
+                format!("refused with {}: {why}", names.join(", ")),
+                "take them out of the mapping",
+            ));
+            self.knob(Knob::list("users", "unsupported", &names, format!("refused when an account is made: {why}")));
+        }
+        if !sends_id {
+            self.found(Finding::warning("externalId", format!("refused: {why}"), "set users.send_external_id = false"));
+            self.knob(Knob::flag("users", "send_external_id", false, "an account with externalId is refused"));
+        }
+    }
+
+    /// What is kept of what was sent.
+    fn read_back(&mut self, user: &Object) {
+        let kept = json::text(user, "externalId").is_some_and(|id| id == self.names.external_id);
+        if kept {
+            self.found(Finding::ok("externalId", "kept: accounts are found again by the directory's id"));
+        } else if !self.out.knobs.iter().any(|knob| knob.key == "send_external_id") {
+            self.found(Finding::warning("externalId", "not kept", "accounts are matched by user name"));
+            self.knob(Knob::flag("users", "send_external_id", false, "externalId is taken and not kept"));
+            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], "externalId is not kept"));
+        }
+        let given = json::text(user, "userName").unwrap_or_default();
+        self.found(match given == self.names.user_name {
+            true => Finding::ok("case", "user names keep their spelling"),
+            false if fold(&given) == fold(&self.names.user_name) => {
+                Finding::ok("case", "user names are changed to small letters; rosterd compares without case")
+            }
+            false => Finding::warning(
+                "case",
+                format!("the user name is shown as {given:?}"),
+                "look how the app spells user names",
+            ),
+        });
+        let lost: Vec<String> = self
+            .attributes(&[])
+            .iter()
+            .map(|(path, _)| path)
+            .filter(|path| resource::read(user, path).is_none())
+            .map(ToString::to_string)
+            .collect();
+        let refused = self.out.knobs.iter().any(|knob| knob.key == "unsupported");
+        if !lost.is_empty() && !refused {
+            let all = lost.join(", ");
+            self.found(Finding::warning(
+                "attributes",
+                format!("not shown again: {all}"),
+                "map them only if the app keeps them unseen",
+            ));
+            self.knob(Knob::list("read", "lossy", &lost, "taken and not shown again"));
+        } else {
+            self.found(Finding::ok("attributes", "what is sent is shown again"));
+        }
+    }
+
+    /// How a role looks, by the one that the app gives.
+    fn role(&mut self, user: &Object) {
+        const CHECK: &str = "role";
+        let users = &self.profile.users;
+        let first = json::elements(user, "roles").first().cloned();
+        let scalar = json::text(user, "role");
+        let (shape, path, detail) = match (&first, &scalar) {
+            (Some(Value::Object(role)), _) => {
+                let value = json::text(role, "value").unwrap_or_default();
+                match json::text(role, "type").filter(|kind| !kind.is_empty()) {
+                    Some(kind) => {
+                        self.knob_unless(
+                            users.role_type == kind,
+                            Knob::text("users", "role_type", &kind, "the type of the role that the app gave"),
+                        );
+                        (
+                            RoleShape::TypedList,
+                            "roles",
+                            format!("a new account gets the role {value:?}, of the type {kind:?}"),
+                        )
+                    }
+                    None => (RoleShape::List, "roles", format!("a new account gets the role {value:?}, in a list")),
+                }
+            }
+            (None, Some(value)) => {
+                (RoleShape::Scalar, "role", format!("a new account gets the role {value:?}, as plain text"))
+            }
+            _ => {
+                self.found(Finding::ok(CHECK, "a new account shows no role; its shape stays unknown"));
+                return;
+            }
+        };
+        self.found(Finding::ok(CHECK, detail));
+        let name = match shape {
+            RoleShape::Scalar => "scalar",
+            RoleShape::List => "list",
+            RoleShape::TypedList => "typed_list",
+        };
+        let why = "as the app shows the role of a new account";
+        self.knob_unless(users.role_shape == shape, Knob::text("users", "role_shape", name, why));
+        let is_path = users.role_path == path || (users.role_path.is_empty() && path == "roles");
+        self.knob_unless(is_path, Knob::text("users", "role_path", path, why));
+    }
+
+    async fn filters(&mut self, app: &App, id: &AppId) -> Result<(), End> {
+        const CHECK: &str = "filter";
+        let nobody = format!("{}-nobody", self.names.user_name);
+        let none = self.filtered(app, "userName", &nobody).await?;
+        let own = self.filtered(app, "userName", &self.names.user_name).await?;
+        let unusable = match (&none, &own) {
+            (Filtered::Found(some), _) if !some.is_empty() => Some("ignores filters and shows everybody"),
+            (Filtered::Refused, _) | (_, Filtered::Refused) => Some("refuses filters"),
+            (_, Filtered::Found(ids)) if !ids.contains(id) => Some("does not find an account by its user name"),
+            (_, Filtered::NoMatch404) => Some("does not find an account by its user name"),
+            _ => None,
+        };
+        if let Some(why) = unusable {
+            self.filters_work = false;
+            self.found(Finding::warning(
+                CHECK,
+                format!("the app {why}"),
+                "people are looked up through the whole list",
+            ));
+            self.knob_unless(
+                self.profile.read.look_up == LookUp::List,
+                Knob::text("read", "look_up", "list", format!("the app {why}")),
+            );
+            return Ok(());
+        }
+        if matches!(none, Filtered::NoMatch404) {
+            self.knob_unless(
+                self.profile.read.no_match_404,
+                Knob::flag("read", "no_match_404", true, "a filter that finds nobody answers 404"),
+            );
+        }
+        let other_case = self.filtered(app, "userName", &self.names.user_name.to_uppercase()).await?;
+        let folds = matches!(&other_case, Filtered::Found(ids) if ids.contains(id));
+        self.found(match folds {
+            true => Finding::ok(CHECK, "finds a user name, whatever its case"),
+            false => Finding::warning(
+                CHECK,
+                "finds a user name only in the same case (RFC 7643 §4.1.1 says otherwise)",
+                "read.look_up = \"list\" finds accounts whose spelling differs from the directory's",
+            ),
+        });
+        if self.out.knobs.iter().any(|knob| knob.key == "send_external_id") {
+            return Ok(());
+        }
+        let by_id = self.filtered(app, "externalId", &self.names.external_id).await?;
+        if matches!(&by_id, Filtered::Found(ids) if ids.contains(id)) {
+            self.found(Finding::ok(CHECK, "finds an externalId"));
+        } else {
+            let why = "a filter by externalId does not find it";
+            self.found(Finding::warning(CHECK, why, "accounts are matched by user name"));
+            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], why));
+        }
+        Ok(())
+    }
+
+    /// Whom a filter shows. Others than the probe's are only counted.
+    async fn filtered(&self, app: &App, attribute: &str, value: &str) -> Result<Filtered, End> {
+        self.go_on()?;
+        let mut call = Call::get(Endpoint::Users);
+        call.query.push(("filter", filter::equals(attribute, value)));
+        match app.read(&call, self.profile.pace.attempts).await {
+            Ok(answer) => {
+                let page = answer.body.and_then(|mut body| Page::read(&mut body).ok());
+                let users = page.map(|page| page.resources).unwrap_or_default();
+                Ok(Filtered::Found(users.iter().filter_map(|user| json::text(user, "id")).map(AppId::new).collect()))
+            }
+            Err(error) if error.class == Class::NotFound => Ok(Filtered::NoMatch404),
+            Err(error) if is_refused_filter(&error) || error.class == Class::Server => Ok(Filtered::Refused),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn pages(&mut self, app: &App) -> Result<(), End> {
+        const CHECK: &str = "pages";
+        self.go_on()?;
+        let wanted = self.profile.read.page_size;
+        let asked = |count: u32| {
+            let mut call = Call::get(Endpoint::Users);
+            call.query.push(("startIndex", "1".to_owned()));
+            call.query.push(("count", count.to_string()));
+            call
+        };
+        let page = async |count: u32| {
+            let answer = app.read(&asked(count), 1).await?;
+            Ok::<_, CallError>(answer.body.and_then(|mut body| Page::read(&mut body).ok()))
+        };
+        match page(1).await {
+            Ok(Some(short)) if short.resources.len() <= 1 => {}
+            Ok(_) => {
+                self.found(Finding::warning(
+                    CHECK,
+                    "count is ignored",
+                    "read.paging = \"none\", if the app shows everybody at once",
+                ));
+                self.knob_unless(
+                    self.profile.read.paging == Paging::None,
+                    Knob::text("read", "paging", "none", "count is ignored"),
+                );
+                return Ok(());
+            }
+            Err(error) if matches!(error.class, Class::Server | Class::Invalid) => {
+                self.found(Finding::warning(CHECK, format!("count is refused: {error}"), "read.paging = \"none\""));
+                self.knob_unless(
+                    self.profile.read.paging == Paging::None,
+                    Knob::text("read", "paging", "none", "count is refused"),
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.go_on()?;
+        let full = page(wanted).await?;
+        let (len, total) = full.map_or((0, None), |page| (page.resources.len() as u64, page.total));
+        match total {
+            Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
+                let why = format!("{wanted} were asked for, {len} of {total} came");
+                self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
+                self.knob(Knob { table: "read", key: "page_size", value: len.to_string(), why });
+            }
+            _ => self.found(Finding::ok(CHECK, format!("{len} came where {wanted} were asked for"))),
+        }
+        Ok(())
+    }
+
+    /// The first style of update that changes a name.
+    async fn updates(&mut self, plain: &App, id: &AppId, user: &Object) -> Result<Option<(App, &'static str)>, End> {
+        let tried =
+            ["name.givenName", "displayName", "name.familyName"].iter().filter_map(|name| Path::parse(name).ok());
+        let Some(path) = tried.into_iter().find(|path| resource::read(user, path).is_some()) else {
+            self.found(Finding::warning(
+                "update",
+                "the app shows no name that could be changed",
+                "users.update_method stays unknown",
+            ));
+            let _ = plain;
+            return Ok(None);
+        };
+        let mut refusals = Vec::new();
+        for (at, (style, profile)) in self.styles().into_iter().enumerate() {
+            self.go_on()?;
+            let app = (self.make)(profile)?;
+            let value = Value::from(format!("Probed{at}"));
+            let set: Attributes = [(path.clone(), value.clone())].into_iter().collect();
+            let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
+            let now = self.shown(&app, id).await?.and_then(|user| resource::read(&user, &path));
+            match sent {
+                Ok(_) if now.as_ref() == Some(&value) => {
+                    self.found(Finding::ok("update", format!("works by {style}")));
+                    self.style_knobs(app.profile(), &refusals.join("; "));
+                    return Ok(Some((app, style)));
+                }
+                Ok(_) => refusals.push(format!("{style} is accepted and changes nothing")),
+                Err(error) if matches!(error.class, Class::Unauthorized | Class::Unreachable | Class::Redirect) => {
+                    return Err(error.into());
+                }
+                Err(error) => refusals.push(format!("{style}: {}", error.message)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn styles(&self) -> Vec<(&'static str, Profile)> {
+        let style = |change: &dyn Fn(&mut Profile)| {
+            let mut profile = open(self.profile);
+            change(&mut profile);
+            profile
+        };
+        vec![
+            ("the profile's way", style(&|_| {})),
+            (
+                "PATCH with paths",
+                style(&|one| {
+                    one.users.update_method = UpdateMethod::Patch;
+                    one.users.patch_path = PatchPath::WithPath;
+                    one.users.op_case = OpCase::Lower;
+                }),
+            ),
+            (
+                "PATCH without paths",
+                style(&|one| {
+                    one.users.update_method = UpdateMethod::Patch;
+                    one.users.patch_path = PatchPath::Pathless;
+                    one.users.op_case = OpCase::Lower;
+                }),
+            ),
+            (
+                "PATCH with `Replace`",
+                style(&|one| {
+                    one.users.update_method = UpdateMethod::Patch;
+                    one.users.patch_path = PatchPath::WithPath;
+                    one.users.op_case = OpCase::Pascal;
+                }),
+            ),
+            ("PUT", style(&|one| one.users.update_method = UpdateMethod::PutMerge)),
+        ]
+    }
+
+    fn style_knobs(&mut self, works: &Profile, refusals: &str) {
+        let (ours, theirs) = (&self.profile.users, &works.users);
+        let why = if refusals.is_empty() { "what works".to_owned() } else { refusals.to_owned() };
+        let method = if theirs.update_method == UpdateMethod::PutMerge { "put_merge" } else { "patch" };
+        self.knob_unless(
+            ours.update_method == theirs.update_method,
+            Knob::text("users", "update_method", method, why.clone()),
+        );
+        let path = match theirs.patch_path {
+            PatchPath::WithPath => "with_path",
+            PatchPath::Pathless => "pathless",
+            PatchPath::PathlessDotted => "pathless_dotted",
+        };
+        self.knob_unless(ours.patch_path == theirs.patch_path, Knob::text("users", "patch_path", path, why.clone()));
+        let case = if theirs.op_case == OpCase::Pascal { "pascal" } else { "lower" };
+        self.knob_unless(ours.op_case == theirs.op_case, Knob::text("users", "op_case", case, why));
+    }
+
+    /// Whether a name can be changed, or whether trying makes a second account (J6).
+    async fn immutable(&mut self, app: &App, id: &AppId, attribute: &'static str, user: &Object) -> Result<(), End> {
+        let (path, to) = match attribute {
+            "emails" => ("emails.work", self.names.mailed.clone()),
+            _ => ("userName", self.names.renamed.clone()),
+        };
+        let Ok(path) = Path::parse(path) else { return Ok(()) };
+        if resource::read(user, &path).is_none() {
+            return Ok(());
+        }
+        self.go_on()?;
+        let set: Attributes = [(path.clone(), Value::from(to.clone()))].into_iter().collect();
+        let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
+        if let Err(error) = &sent
+            && matches!(error.class, Class::Unauthorized | Class::Unreachable | Class::Redirect)
+        {
+            return Err(End::Call(error.clone()));
+        }
+        let now = self.shown(app, id).await?.and_then(|user| resource::read(&user, &path));
+        let changed = now.as_ref().and_then(Value::as_str).is_some_and(|now| fold(now) == fold(&to));
+        let others: Vec<AppId> = self.named(app, &to).await?.into_iter().filter(|other| other != id).collect();
+        let doubled = !others.is_empty();
+        for other in others {
+            self.made(other);
+        }
+        let listed = self.profile.users.immutable.iter().any(|name| name.eq_ignore_ascii_case(attribute));
+        if doubled {
+            self.fixed(attribute, format!("{} makes a second account", spelt(attribute)), listed);
+        } else if changed {
+            let advice = if listed { "; the profile holds it for fixed" } else { "" };
+            self.found(Finding::ok(attribute, format!("can be changed{advice}")));
+            if listed {
+                let names = self.still_fixed(attribute);
+                self.knob(Knob::list(
+                    "users",
+                    "immutable",
+                    &names,
+                    format!("{} is taken, and no second account came of it", spelt(attribute)),
+                ));
+            }
+        } else {
+            let why = sent.err().map_or_else(
+                || "a change is accepted and ignored".to_owned(),
+                |error| format!("a change is refused: {}", error.message),
+            );
+            self.fixed(attribute, why, listed);
+        }
+        Ok(())
+    }
+
+    fn fixed(&mut self, attribute: &str, why: String, listed: bool) {
+        match listed {
+            true => self.found(Finding::ok(attribute, format!("{why}; the profile knows"))),
+            false => {
+                self.found(Finding::warning(
+                    attribute,
+                    why.clone(),
+                    "name it in users.immutable: such a change is held then",
+                ));
+                let mut names = self.still_fixed("");
+                names.push(attribute.to_owned());
+                self.knob(Knob::list("users", "immutable", &names, why));
+            }
+        }
+    }
+
+    /// What is taken for fixed so far, without one of them.
+    fn still_fixed(&self, without: &str) -> Vec<String> {
+        let found = self.out.knobs.iter().rev().find(|knob| knob.key == "immutable");
+        let listed: Vec<String> = match found {
+            Some(knob) => {
+                knob.value.trim_matches(['[', ']']).split(", ").map(|name| name.trim_matches('"').to_owned()).collect()
+            }
+            None => self.profile.users.immutable.clone(),
+        };
+        listed.into_iter().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(without)).collect()
+    }
+
+    async fn switch_off(&mut self, app: &App, id: &AppId) -> Result<(), End> {
+        const CHECK: &str = "active = false";
+        self.go_on()?;
+        if let Err(error) = self.write(async || app.set_active(id, false).await).await {
+            self.found(Finding::warning(
+                CHECK,
+                format!("refused: {error}"),
+                "users.on_suspended = \"delete\" ends access instead",
+            ));
+            return Ok(());
+        }
+        let kept = InactiveEffect::KeepsResource == self.profile.users.inactive_effect;
+        match self.shown(app, id).await? {
+            Some(user) if json::flag(&user, "active") == Some(false) => {
+                self.found(Finding::ok(CHECK, "the account stays, switched off"));
+                self.knob_unless(
+                    kept,
+                    Knob::text("users", "inactive_effect", "keeps_resource", "the account stays, switched off"),
+                );
+            }
+            Some(_) => self.found(Finding::warning(
+                CHECK,
+                "accepted, and the account does not show it",
+                "look in the app whether the person can still sign in; users.on_suspended = \"delete\" is sure",
+            )),
+            None => {
+                self.go_on()?;
+                let back = self.write(async || app.set_active(id, true).await).await.is_ok()
+                    && self.shown(app, id).await?.is_some();
+                let (effect, why) = match back {
+                    true => ("hides_resource", "the account is hidden until it is switched on"),
+                    false => ("deletes_resource", "the account is deleted by it"),
+                };
+                self.found(Finding::warning(CHECK, why, "users.inactive_effect in the profile says so"));
+                let known = match back {
+                    true => self.profile.users.inactive_effect == InactiveEffect::HidesResource,
+                    false => self.profile.users.inactive_effect == InactiveEffect::DeletesResource,
+                };
+                self.knob_unless(known, Knob::text("users", "inactive_effect", effect, why));
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, app: &App, id: &AppId) -> Result<(), End> {
+        const CHECK: &str = "DELETE";
+        self.go_on()?;
+        let effect = self.profile.users.delete_effect;
+        let sent = self.write(async || app.delete_user(id).await).await;
+        let there = self.shown(app, id).await?;
+        match (sent, there) {
+            (Err(error), _) if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid) => {
+                self.found(Finding::warning(CHECK, format!("failed: {error}"), "run it again"));
+                Ok(())
+            }
+            (Err(error), _) => {
+                self.found(Finding::warning(CHECK, format!("refused: {error}"), "users.on_deleted = \"deactivate\""));
+                self.knob_unless(
+                    effect == DeleteEffect::Unsupported,
+                    Knob::text("users", "delete_effect", "unsupported", error.message),
+                );
+                Ok(())
+            }
+            (Ok(()), Some(_)) => {
+                let why = "the account stays, switched off";
+                self.found(Finding::warning(CHECK, why, "users.delete_effect in the profile says so"));
+                self.knob_unless(
+                    effect == DeleteEffect::Deactivates,
+                    Knob::text("users", "delete_effect", "deactivates", why),
+                );
+                Ok(())
+            }
+            (Ok(()), None) => self.made_again(app, effect).await,
+        }
+    }
+
+    /// Whether somebody who was deleted can have an account again.
+    async fn made_again(&mut self, app: &App, effect: DeleteEffect) -> Result<(), End> {
+        const CHECK: &str = "DELETE";
+        self.go_on()?;
+        let source_id = SourceId::new(self.names.external_id.clone());
+        let leave_out: &[&str] = &[];
+        let again = self.write(async || app.create_user(&source_id, &self.attributes(leave_out)).await).await;
+        match again {
+            Ok(created) => {
+                self.made(created.id);
+                self.found(Finding::ok(CHECK, "the account is gone, and the name can have one again"));
+                self.knob_unless(
+                    effect == DeleteEffect::Hard,
+                    Knob::text("users", "delete_effect", "hard", "deleted, and made again"),
+                );
+            }
+            Err(error) if error.class == Class::Conflict => {
+                let why = format!("the account is gone, and its name is not free again: {}", error.message);
+                self.found(Finding::warning(
+                    CHECK,
+                    why.clone(),
+                    "a deletion that can't be taken back waits for somebody",
+                ));
+                self.knob_unless(
+                    effect == DeleteEffect::Irreversible,
+                    Knob::text("users", "delete_effect", "irreversible", why),
+                );
+            }
+            Err(error) => self.found(Finding::ok(
+                CHECK,
+                format!("the account is gone; whether it can be made again is unknown: {error}"),
+            )),
+        }
+        Ok(())
+    }
+
+    /// Notes a knob; of one key the last word counts, with all that was seen.
+    fn knob(&mut self, mut knob: Knob) {
+        let knobs = &mut self.out.knobs;
+        if let Some(at) = knobs.iter().position(|one| (one.table, one.key) == (knob.table, knob.key)) {
+            let earlier = knobs.remove(at);
+            if earlier.why != knob.why {
+                knob.why = format!("{}; {}", earlier.why, knob.why);
+            }
+        }
+        knobs.push(knob);
+    }
+
+    fn knob_unless(&mut self, known: bool, knob: Knob) {
+        if !known {
+            self.knob(knob);
+        }
+    }
+
+    /// A write, repeated only when the app says that it did not carry it out for being too fast.
+    async fn write<T>(&self, send: impl AsyncFn() -> Result<T, CallError>) -> Result<T, CallError> {
+        let mut tried = 1;
+        loop {
+            match send().await {
+                // The pacer waits as long as the app asked for.
+                Err(error) if error.class == Class::Throttled && tried < self.profile.pace.attempts => tried += 1,
+                done => return done,
+            }
+        }
+    }
+}
+
+/// What a filter came to.
+enum Filtered {
+    Found(Vec<AppId>),
+    /// 404.
+    NoMatch404,
+    Refused,
+}
+
+/// A change of an attribute, in words.
+fn spelt(attribute: &str) -> &'static str {
+    if attribute == "emails" { "a new e-mail address" } else { "a new user name" }
+}
