@@ -9,6 +9,21 @@ use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::onelogin::{Account, OneLogin};
 use crate::support::rosterd::Rosterd;
 
+const PAGES: [&str; 12] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/doctor.md",
+    "docs/heap.md",
+    "docs/how-it-decides.md",
+    "docs/how-it-fails.md",
+    "docs/import.md",
+    "docs/jumpcloud.md",
+    "docs/onelogin.md",
+    "docs/runbook.md",
+    "docs/sources.md",
+];
+
 fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
@@ -18,12 +33,12 @@ fn tested_blocks(text: &str) -> Vec<String> {
     text.split("```sh tested\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-#[test]
-fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
+/// Runs a page's block that begins with a sandbox on port 18080 as a reader would paste it, in an empty folder. Gives what it printed.
+fn pasted(page: &str) -> (String, String) {
     let rosterd = Rosterd::new();
     let folder = rosterd.path().join("empty");
     std::fs::create_dir(&folder).unwrap();
-    let blocks = tested_blocks(&read("README.md"));
+    let blocks = tested_blocks(&read(page));
     assert_eq!(blocks.len(), 1);
     let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
@@ -39,9 +54,31 @@ fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
         .env("PATH", path)
         .output()
         .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+#[test]
+fn the_readmes_tenant_goes_from_nothing_to_a_first_sync_by_copy_and_paste() {
+    let (stdout, stderr) = pasted("README.md");
     assert!(stdout.contains("in step: nothing to change, 0 calls to the app"), "{stdout}\n{stderr}");
+    assert!(stdout.contains("both sides work"), "j2: {stdout}\n{stderr}");
+}
+
+#[test]
+fn j4_heaps_page_goes_from_nothing_to_a_rehearsed_sync_by_copy_and_paste() {
+    let (stdout, stderr) = pasted("docs/heap.md");
+    for part in [
+        "both sides work",
+        "the profile is right as it is",
+        "its owner has to delete it there first",
+        "2 accounts in the app: 0 new, 0 conflicting, 0 imported, 2 linked",
+        "nothing was changed by hand",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}\n{stderr}");
+    }
 }
 
 /// Pastes the one tested block of a page, with the reader's own values and addresses, into an empty folder: it ends in step, and
@@ -96,10 +133,11 @@ fn onelogins_page_goes_from_credentials_and_a_token_to_a_first_sync_by_copy_and_
 
 #[test]
 fn every_page_that_is_linked_exists() {
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for page in PAGES {
         for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !link.contains("://") {
-                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
+                let folder = Path::new(page).parent().unwrap();
+                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(link);
                 assert!(file.exists(), "{page} links to {link}, which does not exist");
             }
         }
@@ -110,15 +148,7 @@ fn every_page_that_is_linked_exists() {
 fn every_command_in_the_documentation_exists() {
     let known: Vec<String> =
         rosterd::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for page in [
-        "README.md",
-        "docs/runbook.md",
-        "docs/how-it-decides.md",
-        "docs/how-it-fails.md",
-        "docs/sources.md",
-        "docs/jumpcloud.md",
-        "docs/onelogin.md",
-    ] {
+    for page in PAGES {
         for rest in read(page).split("`rosterd ").skip(1) {
             let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap();
             // The README says of `run` that it is not there yet.
