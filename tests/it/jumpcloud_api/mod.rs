@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod feed;
+mod importing;
 mod paging;
 mod rules;
 mod scene;
