@@ -144,20 +144,20 @@ fn attributes(plan: &Plan) -> Vec<(&'static str, &'static str)> {
 fn heap_role(source: &str) -> &'static str {
     match source {
         "jumpcloud" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
-# Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
+# nothing is sent: Heap's default role stands.
 role = { from = "attributes.heapRole", push = "on_source_change" }
 "#
         }
         "onelogin" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
-# Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
+# nothing is sent: Heap's default role stands.
 role = { from = "custom_attributes.heap_role", push = "on_source_change" }
 "#
         }
         _ => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Nobody's value, nothing sent:
-# Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
+# nothing is sent: Heap's default role stands.
 # role = { from = "heapRole", push = "on_source_change" }
 "#
         }
