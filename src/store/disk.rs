@@ -53,7 +53,7 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
     Ok(file)
 }
 
-/// As [`replace`], for content that is there already: a file for the owner only, whole or as it was.
+/// Writes a whole file for the owner only: after a crash it is the old one or the new one.
 ///
 /// # Errors
 /// What the disk says.

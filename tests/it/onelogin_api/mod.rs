@@ -1,6 +1,7 @@
 //! OneLogin to an app that others wrote, by the real binary: what the customer's guide demands (O1 to O8), how people and roles
 //! are read, and what is said when something is wrong.
 
+mod importing;
 mod reading;
 mod rules;
 mod wrong;
