@@ -63,7 +63,11 @@ fn j16_people_are_made_in_onelogin_once_and_managed_once_a_bound_role_holds_them
     let before = desk.account("eve");
     desk.sync(0);
     assert_eq!(desk.account("eve"), before);
-    onelogin.change(|account| account.assign("eve", "group-0000"));
+    // Made unactivated, as OneLogin makes people; nobody who is not activated gets an account.
+    onelogin.change(|account| {
+        account.assign("eve", "group-0000");
+        account.edit("eve", |user| (user.status, user.state) = (1, 1));
+    });
     let report = desk.sync(0);
     assert_eq!(report["summary"]["adopt_user"], 1, "{report:#}");
     assert_eq!(report["summary"].get("create_user"), None, "{report:#}");
