@@ -9,32 +9,21 @@ use super::{CycleError, Job};
 use crate::apply::Recheck;
 use crate::desired::Desired;
 use crate::model::{ObjectRef, SourceId};
-use crate::plan::{Answers, Stuck, Survey};
+use crate::plan::{Answers, Person, Stuck, Survey};
 use crate::scim::{AppGroup, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
 
 pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Survey) -> Result<Answers, CycleError> {
     let mut answers = Answers::default();
     if !survey.newcomers.is_empty() {
-        let keys: Vec<UserKeys> = survey
-            .newcomers
-            .iter()
-            .map(|person| UserKeys {
-                source_id: person.id.clone(),
-                attributes: person.attributes.clone(),
-                except: None,
-            })
-            .collect();
+        let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
         answers.users = job.app.look_up_users(&keys, &job.mapped()).await?;
     }
     if !survey.stuck.is_empty() {
-        let keys = survey.stuck.iter().map(|Stuck { person, app_id }| UserKeys {
-            source_id: person.id.clone(),
-            attributes: person.attributes.clone(),
-            except: Some(app_id.clone()),
-        });
-        answers.stuck = job.app.look_up_users(&keys.collect::<Vec<_>>(), &job.mapped()).await?;
+        let keys = |Stuck { person, app_id }: &Stuck| UserKeys { except: Some(app_id.clone()), ..person.keys() };
+        let keys: Vec<UserKeys> = survey.stuck.iter().map(keys).collect();
+        answers.stuck = job.app.look_up_users(&keys, &job.mapped()).await?;
     }
     answers.groups = groups(job, desired, survey).await?;
     if !survey.absent.is_empty() {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Standing};
-use crate::store::{Lock, StoreError, is_locked, replace_file};
+use crate::store::{Lock, StoreError, drop_note, lock_holder, put_note, read_note};
 
 /// How all tenants of a daemon stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,22 +83,21 @@ pub(super) fn hold(state_dir: &Path) -> Result<Lock, StoreError> {
     Lock::take(&folder(state_dir), "rosterd run")
 }
 
-pub(super) fn write(state_dir: &Path, board: &Board) -> std::io::Result<()> {
-    let json = serde_json::to_vec_pretty(board)?;
-    replace_file(&folder(state_dir).join("board.json"), &json)
+pub(super) fn write(state_dir: &Path, board: &Board) -> Result<(), StoreError> {
+    put_note(&folder(state_dir), "board", board)
 }
 
 /// The daemon ends: nobody shall take its board for news.
 pub(super) fn clear(state_dir: &Path) {
-    // One that stays is old by its lock, which nobody holds.
-    let _stays = std::fs::remove_file(folder(state_dir).join("board.json"));
+    if let Err(error) = drop_note(&folder(state_dir), "board") {
+        // It is old by its lock, which nobody holds.
+        tracing::debug!(%error, "the board stays");
+    }
 }
 
 /// The board of the daemon that works on this state folder; `None` if none does.
 pub fn read_board(state_dir: &Path) -> Option<Board> {
     let folder = folder(state_dir);
-    if !is_locked(&folder) {
-        return None;
-    }
-    serde_json::from_slice(&std::fs::read(folder.join("board.json")).ok()?).ok()
+    lock_holder(&folder)?;
+    read_note(&folder, "board").ok().flatten()
 }

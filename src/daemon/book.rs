@@ -159,6 +159,10 @@ impl Book {
                     entry.due = timetable.first(entry.last_ended.or(last), now);
                     entry.timetable = timetable;
                 }
+                // Whoever says so has mended something: a token, a network.
+                if entry.standing == Standing::Failing {
+                    entry.due = now;
+                }
                 false
             }
             None => {

@@ -58,14 +58,7 @@ impl Engine {
         let (source, app) = (self.source()?, self.app()?);
         let snapshot = take_snapshot(source.as_ref(), &self.tenant.file.scope.sentinels, progress).await?;
         let (people, unmapped) = self.people(&snapshot);
-        let keys: Vec<UserKeys> = people
-            .iter()
-            .map(|person| UserKeys {
-                source_id: person.id.clone(),
-                attributes: person.attributes.clone(),
-                except: None,
-            })
-            .collect();
+        let keys: Vec<UserKeys> = people.iter().map(Person::keys).collect();
         let census = app.census(&keys, &self.paths_of_names(), progress).await.map_err(CycleError::from)?;
         drop(keys);
         let state = self.view()?;

@@ -3,6 +3,7 @@
 use super::rules::{Lists, Rules};
 use super::survey::label;
 use crate::model::{Attributes, Path, SourceId};
+use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
 
 /// A person with the attributes they shall have in the app.
@@ -23,6 +24,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// Under what names they may be in the app already.
+    pub fn keys(&self) -> UserKeys {
+        UserKeys { source_id: self.id.clone(), attributes: self.attributes.clone(), except: None }
+    }
+
     /// Somebody of whom only the immutable id counts.
     pub fn by_id_only(snapshot: &Snapshot, ix: UserIx) -> Self {
         let (id, name) = (SourceId::new(snapshot.id(ix)), label(snapshot, ix));

@@ -53,14 +53,6 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
     Ok(file)
 }
 
-/// Writes a whole file for the owner only: after a crash it is the old one or the new one.
-///
-/// # Errors
-/// What the disk says.
-pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(path, &mut |out| out.write_all(content)).map(drop)
-}
-
 /// Takes a file away if it is there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

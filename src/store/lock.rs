@@ -35,12 +35,6 @@ impl Lock {
     }
 }
 
-/// Whether some process holds the lock of a folder now. The look itself keeps nobody else out for longer than it takes.
-pub fn is_locked(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join("lock")) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
 impl Drop for Lock {
     fn drop(&mut self) {
         // Only a courtesy to whoever reads the file: the lock itself ends with the handle.

@@ -42,11 +42,10 @@ mod writer;
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
-pub use disk::replace_file;
 pub use error::{Notice, StoreError};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
-pub use lock::{Lock, is_locked};
+pub use lock::Lock;
 pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
 pub use memory::{MemoryStore, Pause};
 pub use note::{drop_note, put_note, read_note};
@@ -55,7 +54,7 @@ pub use record::{
 };
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
-pub use surroundings::Surroundings;
+pub use surroundings::{Surroundings, lock_holder};
 
 /// The version of everything in a state folder. A higher one is refused, never guessed at.
 pub const FORMAT: u32 = 1;

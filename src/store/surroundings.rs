@@ -33,12 +33,13 @@ impl Surroundings {
             Err(error) => Some(io::Error::from(error).to_string()),
         };
         let free = statvfs(&place).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        Self { exists: place == folder, unwritable, free, holder: holder(&folder.join("lock")), place }
+        Self { exists: place == folder, unwritable, free, holder: lock_holder(folder), place }
     }
 }
 
-/// Who holds a lock file, by the system's list of locks: trying to take it, even for a moment, could keep somebody else out.
-fn holder(lock: &Path) -> Option<String> {
+/// Who holds a folder's lock, by the system's list of locks: trying to take it, even for a moment, could keep somebody else out.
+pub fn lock_holder(folder: &Path) -> Option<String> {
+    let lock = &folder.join("lock");
     let found = std::fs::metadata(lock).ok()?;
     let this = format!("{:02x}:{:02x}:{}", major(found.dev()), minor(found.dev()), found.ino());
     let locks = std::fs::read_to_string("/proc/locks").ok()?;

@@ -169,3 +169,17 @@ fn feeds_are_asked_now_and_then_and_never_instead_of_a_run() {
     assert!(!book.hinted(&name("a"), None, later(7)), "an error wakes nobody");
     assert_eq!(book.ask_feeds(later(8), 9).first().map(|(_, since)| *since), Some(later(5)), "and loses nothing");
 }
+
+#[test]
+fn a_reload_tries_a_failing_tenant_at_once() {
+    let mut book = book(&[("a", "every 1m"), ("b", "every 1h")]);
+    for minute in [1, 3, 6, 11] {
+        started(&mut book, later(minute), 9);
+        book.ended(&name("a"), ended(Standing::Failing), later(minute));
+        book.ended(&name("b"), ended(Standing::Ok), later(minute));
+    }
+    assert_eq!(started(&mut book, later(12), 9), [""; 0]);
+    // The token was mended, and somebody said so.
+    book.take(roll(&[("a", "every 1m"), ("b", "every 1h")]), |_| None, later(12));
+    assert_eq!(started(&mut book, later(12), 9), ["a"], "and nobody else is disturbed");
+}
