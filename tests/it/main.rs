@@ -22,6 +22,7 @@ mod ldap_faults;
 mod onelogin_api;
 mod onelogin_parts;
 mod onelogin_stand_in;
+mod package;
 mod pages;
 mod probe;
 mod rig;

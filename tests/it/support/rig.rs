@@ -9,7 +9,7 @@ pub(crate) struct Rig {
     cache: PathBuf,
 }
 
-/// The rig, if `part` is installed: `slapd`, or one of those that `tests/rig/setup` lists.
+/// The rig, if `part` is installed: `slapd`, a program of the system's, or one of those that `tests/rig/setup` lists.
 ///
 /// Otherwise the test is over: with ROSTERD_TEST_REQUIRE=1 it fails here, else a line says that it is skipped.
 pub(crate) fn require(part: &str) -> Option<Rig> {
@@ -23,20 +23,30 @@ pub(crate) fn require_all(parts: &[&str]) -> Option<Rig> {
     if missing.is_empty() {
         return Some(rig);
     }
-    let missing = missing.join(" and ");
+    skip(&format!("{} is not installed in {}; run ./test", missing.join(" and "), rig.cache.display()));
+    None
+}
+
+/// The test is over because this machine lacks something: with ROSTERD_TEST_REQUIRE=1 it fails here, else a line says that it
+/// is skipped.
+pub(crate) fn skip(why: &str) {
     let required = std::env::var_os("ROSTERD_TEST_REQUIRE").is_some_and(|value| value == "1");
-    assert!(!required, "{missing} is not installed in {}; run ./test", rig.cache.display());
+    assert!(!required, "{why}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("SKIPPED {test}: {missing} is not installed; run ./test\n");
+    let line = format!("SKIPPED {test}: {why}\n");
     // Not eprintln!: the test harness would swallow it, and a skipped test must be seen.
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
-    None
 }
 
 impl Rig {
     /// A program of a Python part.
     pub(crate) fn python_program(&self, part: &str, program: &str) -> PathBuf {
         self.cache.join(part).join("bin").join(program)
+    }
+
+    /// The folder of a part.
+    pub(crate) fn part(&self, part: &str) -> PathBuf {
+        self.cache.join(part)
     }
 
     /// Any Python 3.
@@ -52,8 +62,10 @@ impl Rig {
     }
 
     fn is_installed(&self, part: &str) -> bool {
-        if part == "slapd" {
-            return Path::new(super::slapd::SLAPD).exists();
+        match part {
+            "slapd" => return Path::new(super::slapd::SLAPD).exists(),
+            "dpkg-deb" | "systemd-analyze" => return Path::new("/usr/bin").join(part).exists(),
+            _ => {}
         }
         // The stamp is written last, so a part without one is half an installation.
         self.cache.join("stamps").join(part).exists() && self.cache.join(part).exists()
