@@ -1,5 +1,5 @@
 //! `rosterd approve` and `rosterd reject`: somebody's word on a held plan. In: a tenant and a plan's id. Out: a decision on the
-//! disk, which the next run takes notice of. Nothing is sent from here.
+//! disk, which the next run takes notice of; where a daemon runs, it writes it down and runs soon. Nothing is sent from here.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::args::{DecideArgs, Format, Global};
 use super::failure::{Failure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::{check, tenant_name};
+use super::{check, reload, tenant_name};
 use crate::clock::{Clock, SystemClock};
+use crate::daemon::Request;
 use crate::store::{Decision, HeldPlan, Verdict, decide, read_held};
 
 /// A plan's id in full: 128 bits in hex.
@@ -23,11 +24,12 @@ struct Decided<'a> {
     held: bool,
 }
 
-pub(super) fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: Verdict) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: Verdict) -> Result<u8, Failure> {
     let tenant = tenant_name(&args.tenant)?;
     // A name that no file stands for is a mistake worth telling before anything is decided.
     check::names(screen, global, std::slice::from_ref(&args.tenant))?;
-    let folder = check::state_dir(screen, global)?.join(tenant.as_str());
+    let state_dir = check::state_dir(screen, global)?;
+    let folder = state_dir.join(tenant.as_str());
     let held = read_held(&folder)?;
     let (plan, matched) = find(&args.tenant, &args.plan, held.as_ref())?;
     let at = SystemClock.now();
@@ -41,11 +43,15 @@ pub(super) fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: 
         expires: at.checked_add(lasts).unwrap_or(Timestamp::MAX),
         noted: false,
     };
-    decide(&folder, &decision)?;
+    let asked = || Request::Decide { tenant: tenant.to_string(), decision: decision.clone() };
+    let by_daemon = match reload::ask(&state_dir, asked).await? {
+        Some(_) => true,
+        None => decide(&folder, &decision).map(|()| false)?,
+    };
     if screen.format == Format::Json {
         screen.json(&Decided { tenant: &args.tenant, decision: &decision, held: matched.is_some() })?;
     } else {
-        say(screen, &args.tenant, &decision, matched);
+        say(screen, &args.tenant, &decision, matched, by_daemon);
     }
     Ok(code::DONE)
 }
@@ -73,7 +79,7 @@ fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(St
     Err(Failure::failed(message).hint(hint))
 }
 
-fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPlan>) {
+fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPlan>, by_daemon: bool) {
     let verdict = match decision.verdict {
         Verdict::Approve => paint(ADD.bold(), "approved"),
         Verdict::Reject => paint(REMOVE.bold(), "rejected"),
@@ -90,6 +96,9 @@ fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPla
             .say(paint(FAINT, "  the last run did not hold this plan; it counts if the next one comes to exactly it")),
     }
     match decision.verdict {
+        Verdict::Approve if by_daemon => {
+            screen.say("  the daemon runs it now, and carries it out if nothing has changed; `rosterd status` shows how it ends");
+        }
         Verdict::Approve => screen.say(format!(
             "  the next run carries it out if nothing has changed until then, once, before {}; `rosterd sync {tenant}` does it now",
             decision.expires

@@ -87,6 +87,11 @@ pub(super) enum Command {
     Sync(SyncArgs),
     /// Keep every tenant in step on its schedule, as a service: `systemctl reload` reads the files again
     Run(RunArgs),
+    /// Make the running daemon read its files again, and show what came of it
+    #[command(
+        after_help = "Waits for the daemon and shows which tenants are new, changed or removed, and every mistake with file:line:column. What is\nwrong is not taken over. Exit codes: 0 all is right, 1 no daemon runs or it does not answer, 78 something is wrong.\n\nExample:\n  rosterd reload --format json"
+    )]
+    Reload,
     /// Show what each tenant is doing, what is held, what failed
     Status(TenantsArgs),
     /// Let a held plan pass: exactly that one, once
@@ -331,7 +336,7 @@ pub(super) struct PlanArgs {
 /// `rosterd sync`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync acme --only ann@example.com"
+    after_help = "Where a daemon works on the state, it carries the run out, at once or after the one under way; Ctrl-C then ends only the\nwaiting (exit code 75), and `rosterd pause TENANT` the run. Without a daemon Ctrl-C lets the calls under way end and begins\nno other.\n\nExamples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync acme --only ann@example.com"
 )]
 pub(super) struct SyncArgs {
     /// Tenants

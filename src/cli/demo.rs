@@ -130,7 +130,7 @@ impl Demo<'_> {
     async fn cycle(&mut self, dry_run: bool) -> Result<&Report, Failure> {
         let wish = Wish { dry_run, ..Wish::default() };
         let (report, _) = self.engine()?.run(&wish, &Silent, &CancellationToken::new()).await?;
-        report_view::show(self.screen, &report);
+        report_view::show(self.screen, &report_view::told(self.screen, &report));
         self.screen.say("");
         self.reports.push(report);
         self.reports.last().ok_or_else(|| Failure::failed("no report"))

@@ -17,6 +17,7 @@ mod journal;
 mod log;
 mod pages;
 mod pause;
+mod reload;
 mod report_view;
 mod retire;
 mod run;
@@ -81,16 +82,17 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Plan(args) => return sync::plan(screen, global, args).await,
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Run(args) => run::run(screen, global, args).await?,
+        Command::Reload => return reload::run(screen, global).await,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
-        Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve),
-        Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject),
+        Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve).await,
+        Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject).await,
         Command::Import(args) => return import::run(screen, global, args).await,
         Command::Drift(args) => return drift::run(screen, global, args).await,
         Command::Why(args) => why::run(screen, global, args).await?,
         Command::Undo(args) => return undo::run(screen, global, args).await,
         Command::Retire(args) => return retire::run(screen, global, args).await,
-        Command::Pause(args) => pause::pause(screen, global, args)?,
-        Command::Resume(args) => pause::resume(screen, global, args)?,
+        Command::Pause(args) => pause::pause(screen, global, args).await?,
+        Command::Resume(args) => pause::resume(screen, global, args).await?,
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,

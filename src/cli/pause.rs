@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::args::{Format, Global, PauseArgs, TenantsOrAll};
 use super::failure::Failure;
 use super::screen::{ADD, STRONG, Screen, WAIT, paint, safe};
-use super::{check, who};
+use super::{check, reload, who};
 use crate::clock::{Clock, SystemClock};
+use crate::daemon::{Answer, Request};
 use crate::model::TenantName;
 use crate::store::{Mark, Sign, clear_mark, set_mark};
 
@@ -19,13 +20,16 @@ struct Line<'a> {
     was: Option<Mark>,
 }
 
-pub(super) fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Result<(), Failure> {
+pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Result<(), Failure> {
     let names = names(screen, global, &args.which)?;
     let state_dir = check::state_dir(screen, global)?;
     let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: args.reason.clone() };
     let mut lines = Vec::with_capacity(names.len());
     for tenant in &names {
-        set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
+        let asked = || Request::Pause { tenant: tenant.to_string(), mark: mark.clone() };
+        if reload::ask(&state_dir, asked).await?.is_none() {
+            set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
+        }
         screen.say(format!(
             "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way ends before its next call",
             paint(WAIT.bold(), "paused")
@@ -35,12 +39,16 @@ pub(super) fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Resul
     show(screen, &lines)
 }
 
-pub(super) fn resume(screen: &Screen, global: &Global, args: &TenantsOrAll) -> Result<(), Failure> {
+pub(super) async fn resume(screen: &Screen, global: &Global, args: &TenantsOrAll) -> Result<(), Failure> {
     let names = names(screen, global, args)?;
     let state_dir = check::state_dir(screen, global)?;
     let mut lines = Vec::with_capacity(names.len());
     for tenant in &names {
-        let was = clear_mark(&state_dir.join(tenant.as_str()), Sign::Paused)?;
+        let was = match reload::ask(&state_dir, || Request::Resume { tenant: tenant.to_string() }).await? {
+            Some(Answer::Resumed(was)) => was,
+            Some(other) => return Err(reload::unexpected(other)),
+            None => clear_mark(&state_dir.join(tenant.as_str()), Sign::Paused)?,
+        };
         screen.say(match &was {
             Some(mark) => format!(
                 "{} {tenant}, paused {}; `rosterd plan {tenant}` shows what is due",

@@ -1,40 +1,42 @@
-//! A report for people: grouped, counted, each change with its reason. In: a [`Report`]. Out: lines.
-
-use std::collections::BTreeMap;
+//! A report for people: grouped, counted, each change with its reason. In: a [`Telling`], of this process or the daemon's. Out: lines.
 
 use anstyle::Style;
 use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
-use crate::cycle::{Report, Shown, Status};
-use crate::guard::Cleared;
+use crate::cycle::{Fate, Report, Status, Telling, Told};
 use crate::model::{Change, Op};
-use crate::plan::Operation;
 
 /// How many objects of one kind are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
 /// How many members of one change are named.
 const NAMED: usize = 6;
 
-pub(super) fn show(screen: &Screen, report: &Report) {
+/// How many operations of one kind are listed.
+pub(super) fn listed(screen: &Screen) -> usize {
+    if screen.verbose > 0 { usize::MAX } else { LISTED }
+}
+
+/// A report of this process, as far as it is shown.
+pub(super) fn told(screen: &Screen, report: &Report) -> Telling {
+    report.told(listed(screen))
+}
+
+pub(super) fn show(screen: &Screen, report: &Telling) {
     heading(screen, report);
     changes(screen, report);
     closing(screen, report);
 }
 
 /// What changes, and what is held.
-pub(super) fn changes(screen: &Screen, report: &Report) {
-    let mut by_op: BTreeMap<Op, Vec<usize>> = BTreeMap::new();
-    for (at, operation) in report.operations().iter().enumerate() {
-        by_op.entry(operation.op()).or_default().push(at);
-    }
-    for (op, places) in &by_op {
-        section(screen, report, *op, places);
+pub(super) fn changes(screen: &Screen, report: &Telling) {
+    for (op, count) in &report.summary {
+        section(screen, report, *op, *count);
     }
     holds(screen, report);
 }
 
-fn heading(screen: &Screen, report: &Report) {
+fn heading(screen: &Screen, report: &Telling) {
     let counts = report.snapshot;
     screen.say(format!(
         "{}  {}",
@@ -50,7 +52,7 @@ fn heading(screen: &Screen, report: &Report) {
         )
     ));
     if report.recovered > 0 {
-        let calls = count(report.recovered as u64, "call", "calls");
+        let calls = count(report.recovered, "call", "calls");
         screen.say(format!("  an earlier run was interrupted: {calls} looked up in the app and put on record"));
     }
 }
@@ -78,51 +80,38 @@ fn manner(op: Op) -> (&'static str, Style, &'static str) {
     }
 }
 
-fn section(screen: &Screen, report: &Report, op: Op, places: &[usize]) {
+fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
     let (sign, style, words) = manner(op);
     screen.say("");
-    screen.say(format!(
-        "  {} {}",
-        paint(style.bold(), words),
-        paint(FAINT, format!("({})", thousands(places.len() as u64)))
-    ));
-    let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
+    screen.say(format!("  {} {}", paint(style.bold(), words), paint(FAINT, format!("({})", thousands(count)))));
+    let of_kind = report.operations.iter().filter(|told| told.op == op);
     // What failed or waits is what a person wants to see first.
-    let (odd, plain): (Vec<usize>, Vec<usize>) =
-        places.iter().partition(|&&at| matches!(report.result(at), Shown::Failed(_) | Shown::Held));
-    for &at in odd.iter().chain(&plain).take(most) {
-        if let Some(operation) = report.operations().get(at) {
-            line(screen, report, at, operation, sign, style);
-        }
+    let (odd, plain): (Vec<&Told>, Vec<&Told>) =
+        of_kind.partition(|told| matches!(told.result, Fate::Failed | Fate::Held));
+    let mut shown = 0;
+    for told in odd.into_iter().chain(plain).take(listed(screen)) {
+        line(screen, told, sign, style);
+        shown += 1;
     }
-    if places.len() > most {
-        screen.say(paint(FAINT, format!("    … and {} more (-v shows all)", thousands((places.len() - most) as u64))));
+    if count > shown {
+        screen.say(paint(FAINT, format!("    … and {} more (-v shows all)", thousands(count - shown))));
     }
 }
 
-fn line(screen: &Screen, report: &Report, at: usize, operation: &Operation, sign: &str, style: Style) {
-    let result = match report.result(at) {
-        Shown::Planned | Shown::Done => String::new(),
-        Shown::Held => paint(WAIT, "  held"),
-        Shown::Failed(_) => paint(REMOVE, "  failed"),
+fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
+    let result = match told.result {
+        Fate::Planned | Fate::Done => String::new(),
+        Fate::Held => paint(WAIT, "  held"),
+        Fate::Failed => paint(REMOVE, "  failed"),
     };
-    screen.say(format!(
-        "    {} {}{result}  {}",
-        paint(style, sign),
-        safe(&operation.name),
-        paint(FAINT, safe(&operation.reason))
-    ));
-    for change in operation.changes().iter().filter(|_| operation.op() != Op::CreateUser || screen.verbose > 0) {
+    let (name, reason) = (safe(&told.name), paint(FAINT, safe(&told.reason)));
+    screen.say(format!("    {} {name}{result}  {reason}", paint(style, sign)));
+    for change in told.changes.iter().filter(|_| told.op != Op::CreateUser || screen.verbose > 0) {
         if let Some(text) = change_text(change) {
             screen.say(format!("        {text}"));
         }
     }
-    let blocked = match &operation.blocked {
-        Some(crate::plan::Blocked::Held(why)) => Some(why.as_str()),
-        _ => None,
-    };
-    let why = if let Shown::Failed(why) = report.result(at) { Some(why) } else { blocked };
-    if let Some(why) = why {
+    if let Some(why) = &told.detail {
         screen.say(format!("        {}", paint(REMOVE, safe(why))));
     }
 }
@@ -152,7 +141,7 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-fn holds(screen: &Screen, report: &Report) {
+fn holds(screen: &Screen, report: &Telling) {
     if report.holds.is_empty() {
         return;
     }
@@ -160,24 +149,23 @@ fn holds(screen: &Screen, report: &Report) {
     for hold in &report.holds {
         screen.say(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, &hold.reason), safe(&hold.detail)));
     }
-    if report.cleared.as_ref().is_some_and(Cleared::is_all_held) {
+    if report.all_held {
         screen.say(
             "       nothing was sent. Look at the cause first; once it is mended, the next run goes on by itself.",
         );
     }
     if let Some(no) = &report.rejected {
         screen.say(format!("       rejected by {}: {}", safe(&no.by), safe(&no.reason)));
-    } else if let Some(plan) = report.cleared.as_ref().and_then(Cleared::held_plan) {
-        let (tenant, id) = (&report.tenant, plan.get(..8).unwrap_or(&plan));
+    } else if let Some(plan) = &report.held_plan {
+        let (tenant, id) = (&report.tenant, plan.get(..8).unwrap_or(plan));
         screen.say(format!("       `rosterd approve {tenant} {id} --reason …` lets exactly what is held pass, once"));
     }
 }
 
 /// The numbers, in a line.
-pub(super) fn closing(screen: &Screen, report: &Report) {
-    let tally = report.tally();
+pub(super) fn closing(screen: &Screen, report: &Telling) {
     screen.say("");
-    if tally.planned == 0 && report.holds.is_empty() {
+    if report.planned == 0 && report.holds.is_empty() {
         screen.say(format!(
             "  {} {}",
             paint(ADD.bold(), "in step:"),
@@ -190,14 +178,14 @@ pub(super) fn closing(screen: &Screen, report: &Report) {
         screen.say(format!(
             "  {} {}: {} planned, {} held, {} can't be done; {calls} to the app, none of them a write",
             paint(STRONG, "plan"),
-            report.plan_hash(),
-            thousands(tally.planned),
-            thousands(tally.held),
-            thousands(tally.failed),
+            report.plan,
+            thousands(report.planned),
+            thousands(report.held),
+            thousands(report.failed),
         ));
         return;
     }
-    let (word, style) = match report.status() {
+    let (word, style) = match report.status {
         Status::Ok => ("done", ADD),
         Status::Partial => ("partly done", CHANGE),
         Status::Held => ("held", WAIT),
@@ -207,14 +195,14 @@ pub(super) fn closing(screen: &Screen, report: &Report) {
     screen.say(format!(
         "  {}: {} planned, {} done, {} held, {} failed; {calls} in {}",
         paint(style.bold(), word),
-        thousands(tally.planned),
-        thousands(tally.done),
-        thousands(tally.held),
-        thousands(tally.failed),
+        thousands(report.planned),
+        thousands(report.done),
+        thousands(report.held),
+        thousands(report.failed),
         duration(took.as_secs_f64()),
     ));
-    if let Some(stop) = &report.stop {
-        screen.say(format!("  {}", paint(REMOVE, safe(&stop.to_string()))));
+    if let Some(stop) = &report.stopped {
+        screen.say(format!("  {}", paint(REMOVE, safe(stop))));
     }
 }
 

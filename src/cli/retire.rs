@@ -36,7 +36,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     for notice in notices {
         screen.note(notice);
     }
-    let code = ended.report.as_ref().map_or(code::DONE, |report| exit_code(report, false));
+    let code = ended.report.as_ref().map_or(code::DONE, |report| exit_code(&report.told(0), false));
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({
             "tenant": args.tenant, "retired": mark, "linked": ended.linked, "kept": ended.kept, "report": ended.report,
@@ -44,8 +44,9 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
         return Ok(code);
     }
     if let Some(report) = &ended.report {
-        report_view::changes(screen, report);
-        report_view::closing(screen, report);
+        let report = report_view::told(screen, report);
+        report_view::changes(screen, &report);
+        report_view::closing(screen, &report);
     }
     screen.say(format!(
         "{} {}: nothing is sent any more. Remove its tenant file; to connect it again, delete {}",
@@ -65,7 +66,7 @@ fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
     match &plan.report {
         None => screen.say("  the app is left as it is, and nothing is sent to it any more"),
         Some(report) => {
-            report_view::changes(screen, report);
+            report_view::changes(screen, &report_view::told(screen, report));
             for left in &plan.kept {
                 screen.say(format!("    {}  {}", safe(&left.name), paint(FAINT, &left.why)));
             }

@@ -23,7 +23,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Res
         clock: Arc::clone(&clock),
     };
     let signals = signals()?;
-    let runner = Arc::new(EngineRunner::new(state_dir, clock));
+    let runner = Arc::new(EngineRunner::new(state_dir, clock, |error| Failure::from(error).into()));
     match crate::daemon::run(settings, runner, signals).await {
         Ok(()) => Ok(()),
         Err(DaemonError::Config(found)) => Err(check::shown(screen, &found)),

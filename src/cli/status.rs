@@ -73,6 +73,9 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             on_schedule(screen, daemon);
         }
     }
+    if let Some(why) = board.as_ref().and_then(|board| board.deaf.as_ref()) {
+        screen.note(safe(why));
+    }
     if let Some(mistake) = board.and_then(|board| board.mistake) {
         screen.note(format!("the daemon goes on with the configuration it had: {}", safe(&mistake)));
     }

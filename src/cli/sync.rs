@@ -1,4 +1,7 @@
 //! `rosterd plan` and `rosterd sync`: one cycle, stopped before anything is sent or carried to its end.
+//!
+//! A preview is made here. What sends is done by the daemon, if one works on the state: it has the tenants' schedules, and two
+//! processes never write for one tenant.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Format, Global, PlanArgs, SyncArgs};
 use super::failure::{Failure, code};
 use super::screen::{Screen, safe};
-use super::{check, report_view};
+use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
-use crate::cycle::{Report, Status};
+use crate::cycle::{Report, Status, Telling};
+use crate::daemon::{Answer, Request, Talk, reach};
 use crate::engine::{Engine, Wish};
 use crate::model::TenantName;
 use crate::plan::Plan;
@@ -22,7 +26,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
     let folder = loaded.state_dir.join(&args.tenant);
-    let report = one(screen, loaded.tenants, &loaded.state_dir, &wish).await?;
+    let report = here(screen, only(loaded.tenants)?, &loaded.state_dir, &wish).await?;
     for (sign, word) in [(Sign::Paused, "paused"), (Sign::Retired, "retired")] {
         if let Some(mark) = read_mark(&folder, sign) {
             screen.note(format!("{} is {word} {}: none of this will be sent", args.tenant, safe(&mark.to_string())));
@@ -36,7 +40,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
             path.display()
         ));
     }
-    show_one(screen, &report)?;
+    Ran::Here(Box::new(report)).show(screen)?;
     Ok(code::DONE)
 }
 
@@ -59,15 +63,15 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
     let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected, trigger: None };
     if !args.all && loaded.tenants.len() == 1 {
         let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
-        let report = match one(screen, loaded.tenants, &loaded.state_dir, &wish).await {
+        let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, &wish).await {
             Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
                 screen.json(&unsent(name.as_ref(), &failure.message))?;
                 return Err(failure);
             }
             ended => ended?,
         };
-        show_one(screen, &report)?;
-        return Ok(exit_code(&report, args.detailed_exitcode));
+        ran.show(screen)?;
+        return Ok(exit_code(&ran.told(screen), args.detailed_exitcode));
     }
     many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode).await
 }
@@ -114,14 +118,14 @@ async fn many(
     }
     for tenant in loaded.tenants {
         let name = tenant.name.clone();
-        match one(screen, vec![tenant], &loaded.state_dir, wish).await {
-            Ok(report) => {
-                worst = worse(worst, exit_code(&report, detailed));
+        match one(screen, tenant, &loaded.state_dir, wish).await {
+            Ok(ran) => {
+                worst = worse(worst, exit_code(&ran.told(screen), detailed));
                 if screen.format == Format::Human {
-                    report_view::show(screen, &report);
+                    ran.show(screen)?;
                     screen.say("");
                 }
-                reports.push(serde_json::to_value(&report).map_err(std::io::Error::from)?);
+                reports.push(ran.json()?);
             }
             Err(failure) => {
                 worst = worse(worst, failure.code);
@@ -139,8 +143,56 @@ async fn many(
     Ok(worst)
 }
 
-async fn one(screen: &Screen, tenants: Vec<Tenant>, state_dir: &Path, wish: &Wish) -> Result<Report, Failure> {
-    let tenant = tenants.into_iter().next().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+fn only(tenants: Vec<Tenant>) -> Result<Tenant, Failure> {
+    tenants.into_iter().next().ok_or_else(|| Failure::failed("there is no tenant to work on"))
+}
+
+/// A run that came to a report.
+enum Ran {
+    /// In this process.
+    Here(Box<Report>),
+    /// In the daemon.
+    There(Box<Telling>),
+}
+
+impl Ran {
+    /// As far as people see it.
+    fn told(&self, screen: &Screen) -> Telling {
+        match self {
+            Self::Here(report) => report_view::told(screen, report),
+            Self::There(report) => (**report).clone(),
+        }
+    }
+
+    fn json(&self) -> Result<serde_json::Value, Failure> {
+        let value = match self {
+            Self::Here(report) => serde_json::to_value(report),
+            Self::There(report) => serde_json::to_value(report),
+        };
+        Ok(value.map_err(std::io::Error::from)?)
+    }
+
+    fn show(&self, screen: &Screen) -> Result<(), Failure> {
+        match (screen.format, self) {
+            (Format::Human, ran) => report_view::show(screen, &ran.told(screen)),
+            (Format::Json, Self::Here(report)) => screen.json(report)?,
+            (Format::Json, Self::There(report)) => screen.json(report)?,
+        }
+        Ok(())
+    }
+}
+
+/// Runs a tenant once: by the daemon that works on the state, or here.
+async fn one(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) -> Result<Ran, Failure> {
+    if !wish.dry_run
+        && let Some(daemon) = reach(state_dir).await?
+    {
+        return there(screen, &tenant, daemon, wish).await;
+    }
+    here(screen, tenant, state_dir, wish).await.map(|report| Ran::Here(Box::new(report)))
+}
+
+async fn here(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) -> Result<Report, Failure> {
     let bar = screen.bar();
     let stop = CancellationToken::new();
     let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
@@ -155,31 +207,55 @@ async fn one(screen: &Screen, tenants: Vec<Tenant>, state_dir: &Path, wish: &Wis
     Ok(report)
 }
 
+/// Has the daemon run it. Ctrl-C ends the waiting, not the run: others may count on it, and `pause` ends it for all to see.
+async fn there(screen: &Screen, tenant: &Tenant, daemon: Talk, wish: &Wish) -> Result<Ran, Failure> {
+    let process = daemon.hello().process;
+    let listed = (screen.format == Format::Human).then(|| report_view::listed(screen));
+    let (name, file) = (&tenant.name, tenant.fingerprint());
+    let request = Request::Sync { tenant: name.to_string(), wish: wish.clone(), file, listed };
+    let bar = screen.bar();
+    let behind = |since| screen.note(format!("a run of {name} is under way since {since}; this one follows it"));
+    let answer = tokio::select! {
+        answer = daemon.ask(request, &bar, behind) => answer,
+        () = interrupted() => {
+            bar.clear();
+            let message = format!("the daemon (process {process}) goes on with {name}; only the waiting has ended");
+            let hint = format!("`rosterd status {name}` shows how it ends; `rosterd pause {name}` ends it before its next call");
+            return Err(Failure { code: code::BUSY, message, hint: Some(hint) });
+        }
+    };
+    bar.clear();
+    match answer? {
+        Answer::Ran { report, notices } => {
+            notices.iter().for_each(|notice| screen.note(notice));
+            Ok(Ran::There(report))
+        }
+        other => Err(reload::unexpected(other)),
+    }
+}
+
 /// The first Ctrl-C (or SIGTERM) lets the calls under way end and begins no other.
 pub(super) async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    interrupted().await;
     screen.note("stopping: the calls under way are finished, nothing new begins");
     stop.cancel();
 }
 
-fn show_one(screen: &Screen, report: &Report) -> Result<(), Failure> {
-    match screen.format {
-        Format::Json => screen.json(report)?,
-        Format::Human => report_view::show(screen, report),
+/// Returns at Ctrl-C or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
-    Ok(())
 }
 
-pub(super) fn exit_code(report: &Report, detailed: bool) -> u8 {
-    match report.status() {
+pub(super) fn exit_code(report: &Telling, detailed: bool) -> u8 {
+    match report.status {
         Status::Failed => code::FAILED,
         Status::Held => code::HELD,
-        _ if report.dry_run && detailed && report.tally().planned > 0 => code::CHANGES_DUE,
+        _ if report.dry_run && detailed && report.planned > 0 => code::CHANGES_DUE,
         // A preview did what it should; what can't be done is in its text.
         _ if report.dry_run => code::DONE,
         Status::Partial => code::PARTIAL,

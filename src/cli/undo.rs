@@ -52,7 +52,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
 /// Not all of the run was taken back: that is no "done".
 fn ended(undone: &Undone) -> u8 {
     let whole = undone.reversal.cannot.is_empty() && undone.reversal.skipped.is_empty();
-    match exit_code(&undone.report, false) {
+    match exit_code(&undone.report.told(0), false) {
         code::DONE if !whole => code::PARTIAL,
         code => code,
     }
@@ -90,11 +90,12 @@ fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
             "  {calls} of an interrupted run are looked up in the app first; the plan may change by that"
         ));
     }
-    report_view::changes(screen, &undone.report);
+    let report = report_view::told(screen, &undone.report);
+    report_view::changes(screen, &report);
     list(screen, &paint(REMOVE.bold(), "can't be undone"), &reversal.cannot);
     list(screen, &paint(CHANGE.bold(), "left alone"), &reversal.skipped);
     list(screen, &paint(FAINT, "stays"), &reversal.stays);
-    report_view::closing(screen, &undone.report);
+    report_view::closing(screen, &report);
     if undone.report.operations().is_empty() {
         return;
     }

@@ -7,9 +7,11 @@ mod failure;
 mod index;
 mod observe;
 mod report;
+mod telling;
 
 pub use failure::CycleError;
 pub use report::{Report, Shown, Status, Tally};
+pub use telling::{Calls, Fate, Telling, Told};
 
 use std::collections::HashSet;
 

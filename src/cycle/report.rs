@@ -1,14 +1,11 @@
 //! What a cycle says of itself. In: a cleared plan and its outcome. Out: the numbers and lines that people and scripts read.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::guard::{Cleared, Hold};
-use crate::model::{Change, ContentMark, Counts, Lane, ObjectRef, Op, RunId, TenantName};
+use crate::model::{ContentMark, Counts, Op, RunId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
 use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark};
@@ -274,115 +271,4 @@ pub struct Tally {
     pub held: u64,
     /// Failed.
     pub failed: u64,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    op: &'static str,
-    lane: Lane,
-    source_id: &'a str,
-    app_id: Option<&'a str>,
-    name: &'a str,
-    kind: &'static str,
-    changes: Vec<Change>,
-    reason: &'a str,
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-}
-
-struct Lines<'a>(&'a Report);
-
-impl Serialize for Lines<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let operations = self.0.operations();
-        let mut seq = serializer.serialize_seq(Some(operations.len()))?;
-        for (at, operation) in operations.iter().enumerate() {
-            let shown = self.0.result(at);
-            let blocked = match &operation.blocked {
-                Some(crate::plan::Blocked::Held(why) | crate::plan::Blocked::Failed(why)) => Some(why.as_str()),
-                None => None,
-            };
-            seq.serialize_element(&Line {
-                op: operation.op().name(),
-                lane: operation.lane,
-                source_id: operation.object.id().as_str(),
-                app_id: operation.app_id.as_ref().map(crate::model::AppId::as_str),
-                name: &operation.name,
-                kind: match operation.object {
-                    ObjectRef::User(_) => "user",
-                    ObjectRef::Group(_) => "group",
-                },
-                changes: operation.changes(),
-                reason: &operation.reason,
-                result: match shown {
-                    Shown::Planned => "planned",
-                    Shown::Done => "done",
-                    Shown::Held => "held",
-                    Shown::Failed(_) => "failed",
-                },
-                detail: if let Shown::Failed(why) = shown { Some(why) } else { blocked },
-            })?;
-        }
-        seq.end()
-    }
-}
-
-/// The JSON of the command line's contract.
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Calls<'a> {
-            total: u64,
-            #[serde(flatten)]
-            by_method: &'a BTreeMap<String, u64>,
-        }
-        #[derive(Serialize)]
-        struct Document<'a> {
-            tenant: &'a TenantName,
-            run: &'a RunId,
-            plan: &'a str,
-            status: Status,
-            dry_run: bool,
-            snapshot: Counts,
-            operations: Lines<'a>,
-            summary: BTreeMap<Op, u64>,
-            planned: u64,
-            done: u64,
-            held: u64,
-            failed: u64,
-            set_aside: u64,
-            calls: Calls<'a>,
-            holds: &'a [Hold],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            held_plan: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            stopped: Option<String>,
-            started: Timestamp,
-            ended: Timestamp,
-        }
-        let tally = self.tally();
-        Document {
-            tenant: &self.tenant,
-            run: &self.run,
-            plan: self.plan_hash(),
-            status: self.status(),
-            dry_run: self.dry_run,
-            snapshot: self.snapshot,
-            operations: Lines(self),
-            summary: self.cleared.as_ref().map(|cleared| cleared.plan().summary()).unwrap_or_default(),
-            planned: tally.planned,
-            done: tally.done,
-            held: tally.held,
-            failed: tally.failed,
-            set_aside: self.set_aside,
-            calls: Calls { total: self.calls.total, by_method: &self.calls.by_method },
-            holds: &self.holds,
-            held_plan: self.cleared.as_ref().and_then(Cleared::held_plan),
-            stopped: self.stop.as_ref().map(ToString::to_string),
-            started: self.started,
-            ended: self.ended,
-        }
-        .serialize(serializer)
-    }
 }

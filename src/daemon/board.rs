@@ -24,6 +24,9 @@ pub struct Board {
     pub at: Timestamp,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
     pub mistake: Option<String>,
+    /// Why nobody can talk to it, if so.
+    #[serde(default)]
+    pub deaf: Option<String>,
     /// The tenants.
     pub tenants: Vec<Line>,
 }
@@ -70,11 +73,11 @@ impl Board {
         let mut tenants: Vec<Line> = right.chain(never_right).collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { process: std::process::id(), version, started, at, mistake, tenants }
+        Self { process: std::process::id(), version, started, at, mistake, deaf: None, tenants }
     }
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join(".daemon")
 }
 

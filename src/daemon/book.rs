@@ -66,6 +66,8 @@ pub(super) struct Entry {
     pub(super) mistake: Option<String>,
     /// The file was taken away while a run was under way.
     leaving: bool,
+    /// Something happened during the run that only another one takes notice of.
+    again: bool,
     feed: Feed,
 }
 
@@ -91,10 +93,29 @@ pub(super) struct Book {
     pub(super) never_right: BTreeMap<TenantName, String>,
 }
 
+/// Whether somebody's run can begin now.
+pub(super) enum Begun {
+    /// It has begun.
+    Now(Arc<Tenant>),
+    /// Another one has to end first.
+    Running,
+    /// There is no such tenant.
+    Unknown,
+}
+
+/// How a tenant is put into the book.
+#[derive(Debug, PartialEq, Eq)]
+enum Put {
+    New,
+    Changed,
+    Same,
+}
+
 /// What a reload changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     pub(super) added: Vec<TenantName>,
+    pub(super) changed: Vec<TenantName>,
     pub(super) removed: Vec<TenantName>,
     pub(super) broken: Vec<TenantName>,
 }
@@ -119,8 +140,10 @@ impl Book {
         self.never_right.clear();
         for tenant in roll.tenants {
             let name = tenant.name.clone();
-            if self.put(tenant, &last_ended, now) {
-                changes.added.push(name);
+            match self.put(tenant, &last_ended, now) {
+                Put::New => changes.added.push(name),
+                Put::Changed => changes.changed.push(name),
+                Put::Same => {}
             }
         }
         for (name, mistake) in roll.broken {
@@ -141,13 +164,14 @@ impl Book {
         changes
     }
 
-    /// Puts a tenant in; says whether it is new.
-    fn put(&mut self, tenant: Tenant, last_ended: &impl Fn(&TenantName) -> Option<Timestamp>, now: Timestamp) -> bool {
+    /// Puts a tenant in; says whether that is news.
+    fn put(&mut self, tenant: Tenant, last_ended: &impl Fn(&TenantName) -> Option<Timestamp>, now: Timestamp) -> Put {
         let timetable = Timetable::of(&tenant);
         let name = tenant.name.clone();
         let last = last_ended(&name);
         match self.entries.get_mut(&name) {
             Some(entry) => {
+                let same = entry.tenant.fingerprint() == tenant.fingerprint();
                 entry.tenant = Arc::new(tenant);
                 entry.mistake = None;
                 entry.leaving = false;
@@ -163,7 +187,7 @@ impl Book {
                 if entry.standing == Standing::Failing {
                     entry.due = now;
                 }
-                false
+                if same { Put::Same } else { Put::Changed }
             }
             None => {
                 let entry = Entry {
@@ -177,10 +201,11 @@ impl Book {
                     last_ended: last,
                     mistake: None,
                     leaving: false,
+                    again: false,
                     feed: Feed::Idle { seen: now, next: now },
                 };
                 self.entries.insert(name, entry);
-                true
+                Put::New
             }
         }
     }
@@ -202,6 +227,35 @@ impl Book {
         started
     }
 
+    /// Begins a run that somebody asked for, whatever the schedule says.
+    pub(super) fn begin(&mut self, name: &TenantName, now: Timestamp) -> Begun {
+        match self.entries.get_mut(name) {
+            None => Begun::Unknown,
+            Some(entry) if entry.running_since.is_some() => Begun::Running,
+            Some(entry) => {
+                entry.running_since = Some(now);
+                Begun::Now(Arc::clone(&entry.tenant))
+            }
+        }
+    }
+
+    /// Makes a tenant due: now, or right after the run under way.
+    pub(super) fn wake(&mut self, name: &TenantName, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.due = entry.due.min(now);
+            entry.again = entry.running_since.is_some();
+        }
+    }
+
+    /// Notes the end of a run that was not about the whole tenant: the schedule stands, and so does what is known of it.
+    pub(super) fn ended_in_part(&mut self, name: &TenantName) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        (entry.running_since, entry.again) = (None, false);
+        if entry.leaving {
+            self.entries.remove(name);
+        }
+    }
+
     /// Notes the end of a run.
     pub(super) fn ended(&mut self, name: &TenantName, ended: Ended, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(name) else { return };
@@ -218,6 +272,9 @@ impl Book {
             Standing::Failing => entry.timetable.after_failure(now, entry.failures),
             _ => entry.timetable.after(now),
         };
+        if std::mem::take(&mut entry.again) {
+            entry.due = now;
+        }
         entry.last_ended = Some(now);
         entry.standing = ended.standing;
         entry.note = ended.note;

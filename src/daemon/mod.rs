@@ -10,12 +10,18 @@
 
 mod board;
 mod book;
+mod control;
+mod orders;
 mod systemd;
 mod ticker;
 mod timetable;
 
 pub use board::{Board, Line, read_board};
 pub use book::{Ended, Standing};
+pub use control::{
+    Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
+    Talk, reach, socket_of,
+};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,12 +35,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::book::{Book, Roll};
+use self::control::Control;
+use self::orders::{Orders, is_partial};
 use self::ticker::Ticker;
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
+use crate::cycle::{Report, Status};
 use crate::engine::{Engine, EngineError, Wish};
 use crate::model::TenantName;
-use crate::progress::Silent;
+use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
 use crate::store::{StoreError, Trigger, read_status};
 use crate::tenancy::{Tenant, Usable, load_usable};
@@ -49,8 +58,8 @@ const FEED_LIMIT: Duration = Duration::from_secs(60);
 /// How a tenant is run once.
 #[async_trait]
 pub trait Runner: Send + Sync {
-    /// Runs a tenant to its end; `stop` asks for an early one.
-    async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended;
+    /// Runs a tenant to its end, by its schedule or because somebody ordered it; `stop` asks for an early end.
+    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended;
 
     /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
@@ -97,6 +106,8 @@ type Connected = (Arc<Tenant>, Arc<dyn Source>);
 pub struct EngineRunner {
     state_dir: PathBuf,
     clock: Arc<dyn Clock>,
+    /// How a failure is told to a person: the command line's business.
+    words: fn(EngineError) -> Refusal,
     /// Directories whose feeds are asked, each as long as its tenant's file stays the same: a feed repeats itself, and only
     /// who asked before knows what is news.
     feeds: Mutex<HashMap<TenantName, Connected>>,
@@ -104,8 +115,8 @@ pub struct EngineRunner {
 
 impl EngineRunner {
     /// A runner for tenants whose state lies below `state_dir`.
-    pub fn new(state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { state_dir, clock, feeds: Mutex::default() }
+    pub fn new(state_dir: PathBuf, clock: Arc<dyn Clock>, words: fn(EngineError) -> Refusal) -> Self {
+        Self { state_dir, clock, words, feeds: Mutex::default() }
     }
 
     fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
@@ -120,35 +131,56 @@ impl EngineRunner {
     }
 }
 
+impl Ended {
+    fn of(report: &Report) -> Self {
+        let standing = match report.status() {
+            Status::Ok => Standing::Ok,
+            Status::Partial => Standing::Partial,
+            Status::Held => Standing::Held,
+            Status::Failed => Standing::Failing,
+        };
+        let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
+        Self { standing, note: report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default() }
+    }
+
+    fn without_report(error: &EngineError) -> Self {
+        let standing = match error {
+            EngineError::Paused { .. } => Standing::Paused,
+            EngineError::Retired { .. } => Standing::Retired,
+            error if error.is_busy() => Standing::Busy,
+            _ => Standing::Failing,
+        };
+        Self { standing, note: error.to_string() }
+    }
+}
+
 #[async_trait]
 impl Runner for EngineRunner {
-    async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended {
+    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
         let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
-        let wish = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
-        match engine.run(&wish, &Silent, stop).await {
+        let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
+        let (wish, progress): (&Wish, &dyn Progress) = match &order {
+            Some(order) => (&order.wish, &order.caller),
+            None => (&scheduled, &Silent),
+        };
+        let result = engine.run(wish, progress, stop).await;
+        let ended = match &result {
             Ok((report, notices)) => {
                 notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
-                use crate::cycle::Status;
-                let standing = match report.status() {
-                    Status::Ok => Standing::Ok,
-                    Status::Partial => Standing::Partial,
-                    Status::Held => Standing::Held,
-                    Status::Failed => Standing::Failing,
-                };
-                let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
-                let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
-                Ended { standing, note }
+                Ended::of(report)
             }
-            Err(error) => {
-                let standing = match &error {
-                    EngineError::Paused { .. } => Standing::Paused,
-                    EngineError::Retired { .. } => Standing::Retired,
-                    error if error.is_busy() => Standing::Busy,
-                    _ => Standing::Failing,
-                };
-                Ended { standing, note: error.to_string() }
-            }
+            Err(error) => Ended::without_report(error),
+        };
+        if let Some(Order { listed, caller, .. }) = order {
+            caller.answer(match result {
+                Ok((report, notices)) => Answer::Ran {
+                    report: Box::new(report.told(listed)),
+                    notices: notices.iter().map(ToString::to_string).collect(),
+                },
+                Err(error) => Answer::Refused((self.words)(error)),
+            });
         }
+        ended
     }
 
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
@@ -179,10 +211,14 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         runner,
         runs: JoinSet::new(),
         names: HashMap::new(),
+        orders: Orders::default(),
+        deaf: None,
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
     };
     daemon.load().map_err(DaemonError::Config)?;
+    let mut control = Control::new(&daemon.settings.state_dir);
+    daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
@@ -195,13 +231,18 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             () = signals.stop.cancelled() => break,
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
             Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
-            Some(()) = signals.reload.recv() => daemon.reload(),
+            Some(()) = signals.reload.recv() => {
+                daemon.reload();
+                daemon.listens(control.listen());
+            }
+            Some(asked) = control.next() => daemon.asked(asked),
             Some(()) = ticker.tick() => {}
             () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
         }
     }
     ticker.stop().await;
     daemon.drain().await;
+    control.close().await;
     Ok(())
 }
 
@@ -213,7 +254,12 @@ struct Daemon {
     mistake: Option<String>,
     started: Timestamp,
     runs: JoinSet<Ended>,
-    names: HashMap<tokio::task::Id, TenantName>,
+    /// Whose they are, and whether they are about the whole tenant.
+    names: HashMap<tokio::task::Id, (TenantName, bool)>,
+    /// Runs that somebody asked for.
+    orders: Orders,
+    /// Why nobody can ask for any, if so.
+    deaf: Option<String>,
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
@@ -221,17 +267,20 @@ struct Daemon {
 
 impl Daemon {
     /// Reads the files, the first time and each time after that.
-    fn load(&mut self) -> Result<(), Vec<Diagnostic>> {
+    fn load(&mut self) -> Result<Reloaded, Vec<Diagnostic>> {
         let Usable { loaded, broken } = load_usable(&self.settings.config, &[])?;
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.summary());
         }
-        let broken = broken.into_iter().map(|broken| {
-            let first = broken.found.iter().find(|found| found.is_error()).map(Diagnostic::summary).unwrap_or_default();
-            tracing::error!(tenant = %broken.name, "its file has mistakes, what was there before stays in force: {first}");
-            (broken.name, first)
-        });
-        let roll = Roll { broken: broken.collect(), tenants: loaded.tenants };
+        let mistakes = Mistake::among(&loaded.warnings);
+        let broken: Vec<(TenantName, Vec<Mistake>)> =
+            broken.into_iter().map(|broken| (broken.name, Mistake::among(&broken.found))).collect();
+        let first = |mistakes: &[Mistake]| mistakes.first().map(Mistake::summary).unwrap_or_default();
+        for (tenant, mistakes) in &broken {
+            tracing::error!(%tenant, "its file has mistakes, what was there before stays in force: {}", first(mistakes));
+        }
+        let firsts = broken.iter().map(|(name, mistakes)| (name.clone(), first(mistakes))).collect();
+        let roll = Roll { broken: firsts, tenants: loaded.tenants };
         let state_dir = &self.settings.state_dir;
         let last_ended = |name: &TenantName| {
             let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
@@ -243,31 +292,63 @@ impl Daemon {
         }
         self.mistake = None;
         self.show();
-        Ok(())
+        let broken = broken.into_iter().map(|(name, mistakes)| BrokenTenant {
+            in_force: self.book.entries.contains_key(&name),
+            tenant: name.to_string(),
+            mistakes,
+        });
+        let names = |names: &[TenantName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let broken: Vec<BrokenTenant> = broken.collect();
+        let in_force = broken.iter().filter(|broken| broken.in_force).count();
+        let news = changes.added.len() + changes.changed.len() + in_force;
+        Ok(Reloaded {
+            unchanged: self.book.entries.len().saturating_sub(news) as u64,
+            added: names(&changes.added),
+            changed: names(&changes.changed),
+            removed: names(&changes.removed),
+            broken,
+            mistakes,
+        })
     }
 
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Reloaded {
         systemd::reloading();
         tracing::info!("reading the files again");
-        if let Err(found) = self.load() {
-            let first = found.iter().find(|found| found.is_error()).map(Diagnostic::summary).unwrap_or_default();
+        let reloaded = self.load().unwrap_or_else(|found| {
+            let mistakes = Mistake::among(&found);
+            let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
             tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
             self.mistake = Some(first);
             self.show();
-        }
+            Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
+        });
         systemd::ready(&self.book.line());
+        reloaded
+    }
+
+    /// Notes whether anybody can talk to this daemon. It does its work all the same.
+    fn listens(&mut self, listening: Result<(), String>) {
+        self.deaf = listening.err();
+        if let Some(why) = &self.deaf {
+            tracing::error!("{why}");
+        }
+        self.show();
     }
 
     fn start_due(&mut self) {
+        let mut started: Vec<(Arc<Tenant>, Option<Order>)> =
+            self.ordered().into_iter().map(|(tenant, order)| (tenant, Some(order))).collect();
         let room = self.settings.workers.max(1).saturating_sub(self.book.running());
-        let started = self.book.start(self.settings.clock.now(), room);
+        let due = self.book.start(self.settings.clock.now(), room);
+        started.extend(due.into_iter().map(|tenant| (tenant, None)));
         if started.is_empty() {
             return;
         }
-        for tenant in started {
+        for (tenant, order) in started {
+            let whole = order.as_ref().is_none_or(|order| !is_partial(&order.wish));
             let (name, runner, halt) = (tenant.name.clone(), Arc::clone(&self.runner), self.halt.clone());
-            let task = self.runs.spawn(async move { runner.run(tenant, &halt).await });
-            self.names.insert(task.id(), name);
+            let task = self.runs.spawn(async move { runner.run(tenant, order, &halt).await });
+            self.names.insert(task.id(), (name, whole));
         }
         self.show();
     }
@@ -303,19 +384,23 @@ impl Daemon {
                 (error.id(), Ended { standing: Standing::Failing, note })
             }
         };
-        let Some(name) = self.names.remove(&id) else { return };
+        let Some((name, whole)) = self.names.remove(&id) else { return };
         // What was said may name people: it stands on the board, which only the owner reads.
         match ended.standing {
             Standing::Failing => tracing::warn!(tenant = %name, "failing"),
             standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
         }
-        self.book.ended(&name, ended, self.settings.clock.now());
+        match whole {
+            true => self.book.ended(&name, ended, self.settings.clock.now()),
+            false => self.book.ended_in_part(&name),
+        }
         self.show();
     }
 
     /// Lets the runs under way finish their calls.
-    async fn drain(mut self) {
+    async fn drain(&mut self) {
         self.halt.cancel();
+        self.refuse_orders();
         // They only read.
         self.hints.abort_all();
         systemd::stopping(&format!("stopping; {}", self.book.line()));
@@ -333,7 +418,8 @@ impl Daemon {
     }
 
     fn show(&self) {
-        let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        board.deaf.clone_from(&self.deaf);
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
             tracing::warn!(%error, "the board could not be written");
         }

@@ -54,7 +54,7 @@ impl Scripted {
 
 #[async_trait]
 impl Runner for Scripted {
-    async fn run(&self, tenant: Arc<Tenant>, stop: &CancellationToken) -> Ended {
+    async fn run(&self, tenant: Arc<Tenant>, _: Option<Order>, stop: &CancellationToken) -> Ended {
         self.ran.lock().unwrap().push(tenant.name.to_string());
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);

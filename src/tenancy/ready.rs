@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::expressions::{self, Expressions, Known};
 use super::files::beside;
 use super::fit;
@@ -48,6 +50,11 @@ impl Tenant {
         let onelogin = onelogin.map(|table| (&["source", "onelogin", "client_secret"][..], &table.client_secret));
         let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
         password.chain(jumpcloud).chain(onelogin).chain(token)
+    }
+
+    /// Tells one reading of the tenant's files from another: equal as long as they say the same.
+    pub fn fingerprint(&self) -> u64 {
+        xxh3_64(format!("{} {:?}", self.source.text(), self.profile).as_bytes())
     }
 }
 

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::cli::{Desk, person};
 use crate::support::rig;
 
-fn company(people: &[&str]) -> Value {
+pub(crate) fn company(people: &[&str]) -> Value {
     let users: Vec<Value> = people.iter().map(|name| person(&format!("id-{name}"), name)).collect();
     let ids: Vec<String> = people.iter().map(|name| format!("id-{name}")).collect();
     json!({ "users": users, "groups": [{ "id": "g1", "name": "Staff", "members": ids }] })
 }
 
 /// User names of active accounts, sorted.
-fn active(desk: &Desk) -> Vec<String> {
+pub(crate) fn active(desk: &Desk) -> Vec<String> {
     let resources = desk.app("/Users?count=100")["Resources"].as_array().cloned().unwrap_or_default();
     let named = resources.iter().filter(|user| user["active"] != json!(false));
     let mut names: Vec<String> = named.filter_map(|user| user["userName"].as_str().map(str::to_owned)).collect();
@@ -24,7 +24,7 @@ fn active(desk: &Desk) -> Vec<String> {
 
 /// Looks again and again until it has come about.
 #[track_caller]
-fn until(what: &str, is: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is() {
         assert!(Instant::now() < deadline, "never: {what}");

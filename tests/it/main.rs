@@ -8,6 +8,7 @@ mod support;
 
 mod approvals;
 mod cli;
+mod control;
 mod daemon;
 mod docs;
 mod doctor;

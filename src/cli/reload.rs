@@ -1,0 +1,118 @@
+//! `rosterd reload`: the running daemon reads its files again; and how every command reaches it.
+
+use std::path::Path;
+
+use super::args::{Format, Global};
+use super::check;
+use super::failure::{Failure, code};
+use super::screen::{ADD, CHANGE, REMOVE, Screen, count, paint, safe};
+use crate::daemon::{Answer, ControlError, Mistake, Refusal, Reloaded, Request, reach, read_board};
+use crate::progress::Silent;
+
+pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, Failure> {
+    let state_dir = check::state_dir(screen, global)?;
+    let Some(daemon) = reach(&state_dir).await? else { return Err(nobody(&state_dir)) };
+    let process = daemon.hello().process;
+    let reloaded = match daemon.ask(Request::Reload, &Silent, |_| ()).await? {
+        Answer::Reloaded(reloaded) => reloaded,
+        other => return Err(unexpected(other)),
+    };
+    if screen.format == Format::Json {
+        screen.json(&serde_json::json!({"process": process, "ok": reloaded.is_good(), "reloaded": reloaded}))?;
+    } else {
+        show(screen, &reloaded);
+    }
+    Ok(if reloaded.is_good() { code::DONE } else { code::CONFIG })
+}
+
+/// Asks the daemon, if there is one; `None` if not.
+pub(super) async fn ask(state_dir: &Path, request: impl FnOnce() -> Request) -> Result<Option<Answer>, Failure> {
+    match reach(state_dir).await? {
+        Some(daemon) => match daemon.ask(request(), &Silent, |_| ()).await? {
+            Answer::Refused(refusal) => Err(refusal.into()),
+            answer => Ok(Some(answer)),
+        },
+        None => Ok(None),
+    }
+}
+
+/// An answer to something else than what was asked.
+pub(super) fn unexpected(answer: Answer) -> Failure {
+    match answer {
+        Answer::Refused(refusal) => refusal.into(),
+        _ => Failure::failed("the daemon answered something else than what was asked; look at `rosterd status`"),
+    }
+}
+
+fn nobody(state_dir: &Path) -> Failure {
+    match read_board(state_dir) {
+        // It runs, and could not make its socket.
+        Some(board) => {
+            let why = board.deaf.unwrap_or_else(|| "it listens nowhere".to_owned());
+            let failure = Failure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
+            failure.hint(format!("`kill -HUP {}` makes it read its files; its log has the result", board.process))
+        }
+        None => Failure::failed(format!("no daemon works on {}; nothing had to be reloaded", state_dir.display()))
+            .hint("`systemctl start rosterd`, or `rosterd run`, starts it"),
+    }
+}
+
+fn show(screen: &Screen, reloaded: &Reloaded) {
+    let parts = [("added", ADD, &reloaded.added), ("changed", CHANGE, &reloaded.changed)];
+    for (word, style, names) in parts.into_iter().filter(|(_, _, names)| !names.is_empty()) {
+        screen.say(format!("{} {}", paint(style.bold(), word), names.join(", ")));
+    }
+    for tenant in &reloaded.removed {
+        screen.say(format!(
+            "{} {tenant}: its file is gone. The app stays as it is, nothing is sent to it any more; put the file back to go on",
+            paint(REMOVE.bold(), "removed")
+        ));
+    }
+    for broken in &reloaded.broken {
+        let stays = if broken.in_force { "what was read before stays in force" } else { "it does not run" };
+        screen.error(format!("{}: its file has mistakes; {stays}", broken.tenant));
+        mistakes(screen, &broken.mistakes);
+    }
+    if !reloaded.mistakes.is_empty() {
+        screen.error("the configuration has mistakes; what they concern stays as it was");
+        mistakes(screen, &reloaded.mistakes);
+    }
+    let word = if reloaded.is_good() { paint(ADD.bold(), "reloaded") } else { "reloaded".to_owned() };
+    screen.say(format!("{word}; {} unchanged", count(reloaded.unchanged, "tenant", "tenants")));
+}
+
+fn mistakes(screen: &Screen, found: &[Mistake]) {
+    for mistake in found {
+        screen.note(format!("  {}", safe(&mistake.summary())));
+        if let Some(hint) = &mistake.hint {
+            screen.note(format!("    {}", safe(hint)));
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { code, message, hint }: Refusal) -> Self {
+        Self { code, message, hint }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(Failure { code, message, hint }: Failure) -> Self {
+        Self { code, message, hint }
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        let hint = match &error {
+            ControlError::Closed { .. } => "run this as the user of the service, or as root",
+            ControlError::Hangs { .. } => {
+                "look at its log; a daemon under systemd's watchdog is started again within two minutes, `systemctl restart rosterd` does it now"
+            }
+            ControlError::Stranger { .. } => "end it; the daemon makes its socket at its next reload (`kill -HUP`)",
+            ControlError::OtherProtocol { .. } => "`systemctl restart rosterd` starts the installed version",
+            ControlError::Lost { .. } => "`rosterd status` shows what became of it; nothing was lost",
+        };
+        Self::failed(error.to_string()).hint(hint)
+    }
+}

@@ -1,0 +1,215 @@
+//! A report as words and numbers. In: a [`Report`]. Out: what people and scripts read of it, here or in another process.
+//!
+//! Nothing in a [`Telling`] can be carried out: the way back to a plan does not exist.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::report::{Report, Shown, Status, Tally};
+use crate::guard::{Cleared, Hold};
+use crate::model::{Change, Counts, Lane, ObjectRef, Op};
+use crate::plan::Blocked;
+use crate::store::Decision;
+
+/// What became of an operation, or would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It would be sent.
+    Planned,
+    /// Carried out.
+    Done,
+    /// It waits.
+    Held,
+    /// It failed.
+    Failed,
+}
+
+/// One operation as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What kind of change.
+    pub op: Op,
+    /// Its lane.
+    pub lane: Lane,
+    /// The directory's id.
+    pub source_id: String,
+    /// The app's id, if known.
+    pub app_id: Option<String>,
+    /// The user name or group name.
+    pub name: String,
+    /// `user` or `group`.
+    pub kind: String,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// Why.
+    pub reason: String,
+    /// What became of it.
+    pub result: Fate,
+    /// Why it failed or waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Calls made to the app.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// All of them.
+    pub total: u64,
+    /// By method.
+    #[serde(flatten)]
+    pub by_method: BTreeMap<String, u64>,
+}
+
+/// The JSON of the command line's contract. `O` is a list of operations that holds them, or one that only names them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Telling<O = Vec<Told>> {
+    /// The tenant.
+    pub tenant: String,
+    /// The run.
+    pub run: String,
+    /// The plan's hash; empty when there was no plan.
+    pub plan: String,
+    /// How it ended.
+    pub status: Status,
+    /// Whether it was only a preview.
+    pub dry_run: bool,
+    /// What the directory held.
+    pub snapshot: Counts,
+    /// The operations, or the first of each kind.
+    pub operations: O,
+    /// How many there are of each kind.
+    pub summary: BTreeMap<Op, u64>,
+    /// Operations in the plan.
+    pub planned: u64,
+    /// Carried out.
+    pub done: u64,
+    /// Waiting.
+    pub held: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Objects whose next try is still to come.
+    pub set_aside: u64,
+    /// Interrupted calls of an earlier run whose outcome was found out.
+    #[serde(default)]
+    pub recovered: u64,
+    /// Calls made to the app.
+    pub calls: Calls,
+    /// Everything that was held, and why.
+    pub holds: Vec<Hold>,
+    /// Nothing at all may be sent.
+    #[serde(default)]
+    pub all_held: bool,
+    /// What can be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_plan: Option<String>,
+    /// Somebody said no to what is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Decision>,
+    /// Why it ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+impl Report {
+    /// What people and scripts read, with at most so many operations of each kind: what failed or waits goes first.
+    pub fn told(&self, most: usize) -> Telling {
+        let mut places: BTreeMap<Op, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+        for (at, operation) in self.operations().iter().enumerate() {
+            let (odd, plain) = places.entry(operation.op()).or_default();
+            let list = if matches!(self.result(at), Shown::Failed(_) | Shown::Held) { odd } else { plain };
+            if list.len() < most {
+                list.push(at);
+            }
+        }
+        let mut listed: Vec<usize> =
+            places.into_values().flat_map(|(odd, plain)| odd.into_iter().chain(plain).take(most)).collect();
+        listed.sort_unstable();
+        self.telling(listed.into_iter().filter_map(|at| told(self, at)).collect())
+    }
+
+    fn telling<O>(&self, operations: O) -> Telling<O> {
+        let Tally { planned, done, held, failed } = self.tally();
+        Telling {
+            tenant: self.tenant.to_string(),
+            run: self.run.to_string(),
+            plan: self.plan_hash().to_owned(),
+            status: self.status(),
+            dry_run: self.dry_run,
+            snapshot: self.snapshot,
+            operations,
+            summary: self.cleared.as_ref().map(|cleared| cleared.plan().summary()).unwrap_or_default(),
+            planned,
+            done,
+            held,
+            failed,
+            set_aside: self.set_aside,
+            recovered: self.recovered as u64,
+            calls: Calls { total: self.calls.total, by_method: self.calls.by_method.clone() },
+            holds: self.holds.clone(),
+            all_held: self.cleared.as_ref().is_some_and(Cleared::is_all_held),
+            held_plan: self.cleared.as_ref().and_then(Cleared::held_plan),
+            rejected: self.rejected.clone(),
+            stopped: self.stop.as_ref().map(ToString::to_string),
+            started: self.started,
+            ended: self.ended,
+        }
+    }
+}
+
+fn told(report: &Report, at: usize) -> Option<Told> {
+    let operation = report.operations().get(at)?;
+    let blocked = match &operation.blocked {
+        Some(Blocked::Held(why) | Blocked::Failed(why)) => Some(why.clone()),
+        None => None,
+    };
+    let (result, detail) = match report.result(at) {
+        Shown::Planned => (Fate::Planned, blocked),
+        Shown::Done => (Fate::Done, blocked),
+        Shown::Held => (Fate::Held, blocked),
+        Shown::Failed(why) => (Fate::Failed, Some(why.to_owned())),
+    };
+    let kind = match operation.object {
+        ObjectRef::User(_) => "user",
+        ObjectRef::Group(_) => "group",
+    };
+    Some(Told {
+        op: operation.op(),
+        lane: operation.lane,
+        source_id: operation.object.id().to_string(),
+        app_id: operation.app_id.as_ref().map(ToString::to_string),
+        name: operation.name.clone(),
+        kind: kind.to_owned(),
+        changes: operation.changes(),
+        reason: operation.reason.clone(),
+        result,
+        detail,
+    })
+}
+
+/// All operations, one at a time: a plan of a million is not copied to be printed.
+struct Lines<'a>(&'a Report);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = self.0.operations().len();
+        let mut seq = serializer.serialize_seq(Some(count))?;
+        for line in (0..count).filter_map(|at| told(self.0, at)) {
+            seq.serialize_element(&line)?;
+        }
+        seq.end()
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.telling(Lines(self)).serialize(serializer)
+    }
+}

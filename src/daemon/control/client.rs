@@ -1,0 +1,164 @@
+//! A command's end of the socket. In: a state folder, a request. Out: the daemon's answer, or why there is none.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Request, Word};
+use super::{Short, socket_of};
+use crate::progress::Progress;
+
+/// A daemon greets within so long.
+const GREETING: Duration = Duration::from_secs(5);
+/// And is no longer than this.
+const GREETING_BYTES: u64 = 4096;
+/// A daemon that works says so every few seconds; one that says nothing for so long hangs.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Why a daemon did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The socket can't be used.
+    #[error("the daemon's socket {} can't be used: {source}; nothing was asked of it", socket.display())]
+    Closed {
+        /// Where.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody listens and says nothing.
+    #[error("the daemon at {} does not answer; nothing was asked of it", socket.display())]
+    Hangs {
+        /// Where.
+        socket: PathBuf,
+    },
+    /// Somebody listens who is no daemon of rosterd's.
+    #[error("what listens at {} is no rosterd; nothing was asked of it", socket.display())]
+    Stranger {
+        /// Where.
+        socket: PathBuf,
+    },
+    /// The daemon speaks another protocol.
+    #[error(
+        "the daemon (process {}) is rosterd {} and speaks protocol {}, this is rosterd {} with protocol {PROTOCOL}; nothing was asked of it",
+        theirs.process, theirs.version, theirs.protocol, env!("CARGO_PKG_VERSION")
+    )]
+    OtherProtocol {
+        /// What it said of itself.
+        theirs: Hello,
+    },
+    /// It was asked, and then there was no answer.
+    #[error("the daemon (process {process}) was asked, and then {what}")]
+    Lost {
+        /// Its process.
+        process: u32,
+        /// What was seen.
+        what: String,
+    },
+}
+
+/// A connection to a daemon that has said who it is.
+#[derive(Debug)]
+pub struct Talk {
+    stream: BufReader<UnixStream>,
+    hello: Hello,
+}
+
+/// Reaches the daemon of a state folder; `None` if there is none.
+///
+/// # Errors
+/// When there is something that can't be talked to.
+pub async fn reach(state_dir: &Path) -> Result<Option<Talk>, ControlError> {
+    let socket = socket_of(state_dir);
+    let connected = match Short::of(&socket) {
+        Ok(short) => UnixStream::connect(&short.path).await,
+        Err(error) => Err(error),
+    };
+    let stream = match connected {
+        Ok(stream) => stream,
+        // No socket, or one that a killed daemon left behind.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        // Nobody has taken up a long row of connections.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(ControlError::Hangs { socket }),
+        Err(source) => return Err(ControlError::Closed { socket, source }),
+    };
+    let mut stream = BufReader::new(stream);
+    match timeout(GREETING, line(&mut stream, GREETING_BYTES)).await {
+        Err(_) => Err(ControlError::Hangs { socket }),
+        Ok(Ok(Some(Word::Hello(hello)))) if hello.protocol == PROTOCOL => Ok(Some(Talk { stream, hello })),
+        Ok(Ok(Some(Word::Hello(theirs)))) => Err(ControlError::OtherProtocol { theirs }),
+        // It ended in this moment.
+        Ok(Ok(None)) => Ok(None),
+        Ok(Err(source)) if source.kind() != io::ErrorKind::InvalidData => Err(ControlError::Closed { socket, source }),
+        Ok(_) => Err(ControlError::Stranger { socket }),
+    }
+}
+
+impl Talk {
+    /// What it said of itself.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Asks, shows how it goes, and waits for the answer. `behind` is told once if another run has to end first. Dropping
+    /// the future ends only the waiting: the daemon does what it was asked.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn ask(
+        mut self,
+        request: Request,
+        progress: &dyn Progress,
+        mut behind: impl FnMut(Timestamp),
+    ) -> Result<Answer, ControlError> {
+        let process = self.hello.process;
+        let lost = |what: String| ControlError::Lost { process, what };
+        let asking = Asking { protocol: PROTOCOL, request };
+        let mut text = serde_json::to_vec(&asking).map_err(|error| lost(error.to_string()))?;
+        text.push(b'\n');
+        self.stream.get_mut().write_all(&text).await.map_err(|error| lost(error.to_string()))?;
+        let mut seen = Going::default();
+        loop {
+            match timeout(SILENCE, line(&mut self.stream, u64::MAX)).await {
+                Err(_) => return Err(lost(format!("said nothing for {} seconds", SILENCE.as_secs()))),
+                Ok(Err(error)) => return Err(lost(error.to_string())),
+                Ok(Ok(None)) => return Err(lost("went away".to_owned())),
+                Ok(Ok(Some(Word::Hello(_)))) => return Err(lost("greeted once more".to_owned())),
+                Ok(Ok(Some(Word::Ended(answer)))) => return Ok(*answer),
+                Ok(Ok(Some(Word::Going(now)))) => {
+                    if let Some(since) = now.behind.filter(|_| seen.behind.is_none()) {
+                        behind(since);
+                    }
+                    step(&seen, &now, progress);
+                    seen = now;
+                }
+            }
+        }
+    }
+}
+
+/// Shows the way from one moment to the next.
+fn step(seen: &Going, now: &Going, progress: &dyn Progress) {
+    let Some(stage) = &now.stage else { return };
+    let same = seen.stage.as_ref() == Some(stage) && seen.total == now.total && now.at >= seen.at;
+    if !same {
+        progress.stage(stage, now.total);
+    }
+    progress.advance(now.at - if same { seen.at } else { 0 });
+}
+
+/// The next line; `None` if there is none. One that is no word of ours is `InvalidData`.
+async fn line(stream: &mut BufReader<UnixStream>, longest: u64) -> io::Result<Option<Word>> {
+    let mut text = Vec::new();
+    match stream.take(longest).read_until(b'\n', &mut text).await? {
+        0 => Ok(None),
+        _ => serde_json::from_slice(&text).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}

@@ -1,0 +1,51 @@
+//! The way to a running daemon: a unix socket. In: one request of a command. Out: how it goes, and one answer.
+//!
+//! The socket is `<state_dir>/.daemon/control.sock`, wherever the state is: who may enter the state folder may ask, and may do no
+//! more by it than they could do to the state itself. Each connection carries one request. Every line is one JSON value; the
+//! daemon speaks first and says which protocol it knows, so that a command of another version finds out before it asks.
+
+mod client;
+mod serve;
+mod words;
+
+pub use client::{ControlError, Talk, reach};
+pub(super) use serve::{Asked, Control};
+pub use serve::{Caller, Order};
+pub use words::{Answer, BrokenTenant, Going, Hello, Mistake, PROTOCOL, Refusal, Reloaded, Request};
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+/// What `sockaddr_un` has room for on Linux, without the closing zero.
+const LONGEST: usize = 107;
+
+const NAME: &str = "control.sock";
+
+/// Where the daemon of a state folder listens.
+pub fn socket_of(state_dir: &Path) -> PathBuf {
+    super::board::folder(state_dir).join(NAME)
+}
+
+/// The same place by a name that fits into a socket's address: a long one goes through the open folder.
+struct Short {
+    path: PathBuf,
+    /// The name holds as long as this is open.
+    _folder: Option<File>,
+}
+
+impl Short {
+    fn of(path: &Path) -> io::Result<Self> {
+        if path.as_os_str().len() <= LONGEST {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+        Ok(Self { path, _folder: Some(folder) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests;

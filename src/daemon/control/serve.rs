@@ -1,0 +1,259 @@
+//! The daemon's end of the socket. In: connections. Out: requests for the daemon's loop, each with a way to answer.
+//!
+//! A connection is a task of its own and holds nothing of the daemon's: one that stops reading, or goes away, delays nobody,
+//! and what was asked for is done all the same.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net as blocking;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
+use super::{Short, socket_of};
+use crate::engine::Wish;
+use crate::progress::Progress;
+
+/// So many connections at a time; the next one waits.
+const CONNECTIONS: usize = 64;
+/// A request is no longer than this, and is there within so long.
+const LONGEST_REQUEST: u64 = 1 << 20;
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// One who does not take an answer within so long does not get it.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// How often a change is told, and how often that there is none.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+/// At the end, answers under way get this long.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A request and the way to answer it.
+pub(in crate::daemon) struct Asked {
+    pub(in crate::daemon) request: Request,
+    pub(in crate::daemon) caller: Caller,
+}
+
+/// Whoever waits for an answer. Dropping it without one tells them that there will be none.
+#[derive(Debug)]
+pub struct Caller {
+    going: Arc<Mutex<Going>>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// A run that somebody asked for.
+#[derive(Debug)]
+pub struct Order {
+    /// What is wanted of it.
+    pub wish: Wish,
+    /// How many operations of each kind are told.
+    pub listed: usize,
+    /// Who waits.
+    pub caller: Caller,
+}
+
+impl Caller {
+    /// Gives the answer. Who has gone away meanwhile does not get it.
+    pub fn answer(self, answer: Answer) {
+        let _gone = self.answer.send(answer);
+    }
+
+    /// Says no.
+    pub(in crate::daemon) fn refuse(self, code: u8, message: String, hint: Option<String>) {
+        self.answer(Answer::Refused(Refusal { code, message, hint }));
+    }
+
+    /// Says that it waits for a run that began then.
+    pub(in crate::daemon) fn waits(&self, behind: Timestamp) {
+        self.change(|going| going.behind = Some(behind));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Going)) {
+        change(&mut self.going.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Progress for Caller {
+    fn stage(&self, what: &str, total: Option<u64>) {
+        self.change(|going| *going = Going { behind: None, stage: Some(what.to_owned()), total, at: 0 });
+    }
+
+    fn advance(&self, n: u64) {
+        self.change(|going| going.at += n);
+    }
+}
+
+/// The socket, as the daemon's loop sees it.
+pub(in crate::daemon) struct Control {
+    socket: PathBuf,
+    asked: mpsc::Receiver<Asked>,
+    tell: mpsc::Sender<Asked>,
+    listening: Option<JoinHandle<()>>,
+    talks: TaskTracker,
+}
+
+impl Control {
+    /// Listens, if that is possible.
+    pub(in crate::daemon) fn new(state_dir: &Path) -> Self {
+        let (tell, asked) = mpsc::channel(CONNECTIONS);
+        Self { socket: socket_of(state_dir), asked, tell, listening: None, talks: TaskTracker::new() }
+    }
+
+    /// Listens, unless it does. The caller holds the daemon's lock: a socket that nobody answers was left over.
+    ///
+    /// # Errors
+    /// When it can't: the daemon does its work without, and tries again at the next reload.
+    pub(in crate::daemon) fn listen(&mut self) -> Result<(), String> {
+        if self.listening.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Ok(());
+        }
+        let listener = bind(&self.socket).map_err(|why| {
+            format!("nobody can talk to this daemon: {why}. Schedules and signals work; the next reload tries again")
+        })?;
+        self.listening = Some(tokio::spawn(accept(listener, self.tell.clone(), self.talks.clone())));
+        Ok(())
+    }
+
+    /// The next request.
+    pub(in crate::daemon) async fn next(&mut self) -> Option<Asked> {
+        self.asked.recv().await
+    }
+
+    /// Takes no further request, and lets answers under way arrive.
+    pub(in crate::daemon) async fn close(mut self) {
+        let Some(listening) = self.listening.take() else { return };
+        listening.abort();
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(%error, "the socket stays; the next daemon replaces it");
+        }
+        self.asked.close();
+        while let Ok(asked) = self.asked.try_recv() {
+            drop(asked.caller);
+        }
+        self.talks.close();
+        if timeout(LAST_WORDS, self.talks.wait()).await.is_err() {
+            tracing::debug!("somebody did not take an answer");
+        }
+    }
+}
+
+fn bind(socket: &Path) -> Result<UnixListener, String> {
+    let failed = |error: io::Error| format!("{}: {error}", socket.display());
+    let short = Short::of(socket).map_err(failed)?;
+    match std::fs::symlink_metadata(socket) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(format!("{} is there already and is no socket; move it away", socket.display()));
+        }
+        Ok(_) => match blocking::UnixStream::connect(&short.path) {
+            Ok(_) => return Err(format!("another process listens at {}; end it", socket.display())),
+            // As kill -9 leaves it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(socket).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        },
+    }
+    let listener = blocking::UnixListener::bind(&short.path).map_err(failed)?;
+    // Nobody else can enter the folder; this holds as well where somebody opens that.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    UnixListener::from_std(listener).map_err(failed)
+}
+
+async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let tell = tell.clone();
+                talks.spawn(async move {
+                    if let Err(error) = talk(stream, tell).await {
+                        tracing::debug!(%error, "somebody at the control socket went away");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the control socket failed");
+                // Out of file handles, say: some get free.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>) -> io::Result<()> {
+    let (input, mut output) = stream.into_split();
+    let hello =
+        Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
+    say(&mut output, &Word::Hello(hello)).await?;
+    let mut line = String::new();
+    let mut input = BufReader::new(input.take(LONGEST_REQUEST));
+    let read = timeout(REQUEST_LIMIT, input.read_line(&mut line)).await??;
+    if read == 0 {
+        // Somebody only looked whether there is a daemon.
+        return Ok(());
+    }
+    let request = match serde_json::from_str::<Asking>(&line) {
+        Ok(asking) if asking.protocol == PROTOCOL => asking.request,
+        Ok(asking) => {
+            return refuse(&mut output, format!("this daemon speaks protocol {PROTOCOL}, not {}", asking.protocol))
+                .await;
+        }
+        Err(error) => return refuse(&mut output, format!("this is no request: {error}")).await,
+    };
+    let going = Arc::new(Mutex::new(Going::default()));
+    let (answer, answered) = oneshot::channel();
+    let asked = Asked { request, caller: Caller { going: Arc::clone(&going), answer } };
+    if tell.send(asked).await.is_err() {
+        return refuse(&mut output, "the daemon is stopping; nothing was done".to_owned()).await;
+    }
+    let answer = follow(&mut output, &going, answered).await?;
+    say(&mut output, &Word::Ended(Box::new(answer))).await
+}
+
+/// Tells how it goes until there is an answer.
+async fn follow(
+    output: &mut (impl tokio::io::AsyncWrite + Unpin),
+    going: &Mutex<Going>,
+    mut answered: oneshot::Receiver<Answer>,
+) -> io::Result<Answer> {
+    let (mut told, mut at) = (Going::default(), Instant::now());
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut answered => {
+                let message = "the daemon stopped, or the run broke off, before there was an answer; what was begun is on record";
+                return Ok(answer.unwrap_or_else(|_| {
+                    Answer::Refused(Refusal { code: 75, message: message.to_owned(), hint: None })
+                }));
+            }
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
+        let now = going.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if now != told || at.elapsed() >= ALIVE_EVERY {
+            say(output, &Word::Going(now.clone())).await?;
+            (told, at) = (now, Instant::now());
+        }
+    }
+}
+
+async fn refuse(output: &mut (impl tokio::io::AsyncWrite + Unpin), message: String) -> io::Result<()> {
+    say(output, &Word::Ended(Box::new(Answer::Refused(Refusal { code: 1, message, hint: None })))).await
+}
+
+async fn say(output: &mut (impl tokio::io::AsyncWrite + Unpin), word: &Word) -> io::Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    timeout(WRITE_LIMIT, output.write_all(&line)).await?
+}

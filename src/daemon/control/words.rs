@@ -1,0 +1,188 @@
+//! What is said over the socket. In: nothing. Out: types, one JSON value a line.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::diagnostic::Diagnostic;
+use crate::cycle::Telling;
+use crate::engine::Wish;
+use crate::store::{Decision, Mark};
+
+/// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
+pub const PROTOCOL: u32 = 1;
+
+/// The daemon's first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Which protocol it speaks.
+    pub protocol: u32,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub process: u32,
+}
+
+/// The client's only line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asking {
+    /// Which protocol it speaks.
+    pub(super) protocol: u32,
+    /// What it wants.
+    pub(super) request: Request,
+}
+
+/// What can be asked of a daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Read the files again.
+    Reload,
+    /// Run a tenant now.
+    Sync {
+        /// The tenant.
+        tenant: String,
+        /// What is wanted of the run.
+        wish: Wish,
+        /// What the asker's tenant file says ([`crate::tenancy::Tenant::fingerprint`]).
+        file: u64,
+        /// How many operations of each kind are told; all if left out.
+        listed: Option<usize>,
+    },
+    /// Take a decision on a held plan; an approval makes the tenant due.
+    Decide {
+        /// The tenant.
+        tenant: String,
+        /// What was decided.
+        decision: Decision,
+    },
+    /// Send nothing more.
+    Pause {
+        /// The tenant.
+        tenant: String,
+        /// Who, when, why.
+        mark: Mark,
+    },
+    /// End a pause; the tenant is due at once.
+    Resume {
+        /// The tenant.
+        tenant: String,
+    },
+}
+
+/// A line of the daemon's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Word {
+    /// The first.
+    Hello(Hello),
+    /// It goes on; at least every few seconds.
+    Going(Going),
+    /// The last.
+    Ended(Box<Answer>),
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Going {
+    /// It waits for a run that began then.
+    pub behind: Option<Timestamp>,
+    /// What is being done.
+    pub stage: Option<String>,
+    /// How many steps that has, if it is known.
+    pub total: Option<u64>,
+    /// How many are done.
+    pub at: u64,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The files were read.
+    Reloaded(Reloaded),
+    /// The run ended.
+    Ran {
+        /// How it went.
+        report: Box<Telling>,
+        /// What was found and mended in the state.
+        notices: Vec<String>,
+    },
+    /// It is done.
+    Done,
+    /// The pause that has ended, if there was one.
+    Resumed(Option<Mark>),
+    /// It was not done.
+    Refused(Refusal),
+}
+
+/// Why something was not done, as the command shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The command's exit code.
+    pub code: u8,
+    /// What happened, and what was not done.
+    pub message: String,
+    /// What to type next.
+    pub hint: Option<String>,
+}
+
+/// What reading the files again came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Tenants that are new.
+    pub added: Vec<String>,
+    /// Tenants whose file says something else now.
+    pub changed: Vec<String>,
+    /// Tenants whose file is gone; their apps stay as they are.
+    pub removed: Vec<String>,
+    /// How many stay as they were.
+    pub unchanged: u64,
+    /// Tenants with mistakes in their file; what was read before stays in force.
+    pub broken: Vec<BrokenTenant>,
+    /// What is wrong beside tenant files: with `rosterd.toml`, then nothing was taken over, or with a file's name.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl Reloaded {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.broken.is_empty() && self.mistakes.is_empty()
+    }
+}
+
+/// A tenant with mistakes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenTenant {
+    /// The tenant.
+    pub tenant: String,
+    /// Whether an earlier reading of its file is in force.
+    pub in_force: bool,
+    /// What is wrong.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// A mistake in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// `file:line:column`
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl Mistake {
+    /// The errors among diagnostics.
+    pub(in crate::daemon) fn among(found: &[Diagnostic]) -> Vec<Self> {
+        let errors = found.iter().filter(|one| one.is_error());
+        let mistake =
+            |one: &Diagnostic| Self { place: one.location(), message: one.message.clone(), hint: one.hint.clone() };
+        errors.map(mistake).collect()
+    }
+
+    /// Place and message in one line.
+    pub fn summary(&self) -> String {
+        format!("{}: {}", self.place, self.message)
+    }
+}
