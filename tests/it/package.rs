@@ -175,6 +175,9 @@ fn the_service_is_kept_alive_by_systemd_and_ends_when_asked() {
     machine.sh("cp -p /etc/rosterd/tenants/acme.toml /etc/rosterd/tenants/bolt.toml && sed -i 's/people.json/none.json/' /etc/rosterd/tenants/bolt.toml");
     machine.sh("systemctl reload rosterd");
     machine.until(UNIT, "StatusText", |text| text.starts_with("2 tenants: 1 failing (bolt), 1 ok"));
+    machine.sh("sed -i '1i schedul = \"every 1d\"' /etc/rosterd/tenants/bolt.toml");
+    assert!(!machine.try_sh("systemctl reload rosterd").status.success(), "a reload tells of a file with mistakes");
+    machine.sh("journalctl --unit=rosterd --no-pager --output=cat | grep --quiet 'bolt.toml:1:1'");
     machine.sh("rm /etc/rosterd/tenants/bolt.toml && systemctl reload rosterd");
     machine.until(UNIT, "StatusText", |text| text.starts_with("1 tenant: 1 ok"));
 
