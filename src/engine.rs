@@ -216,7 +216,7 @@ impl Engine {
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
-            repeat: Repeat::from(&tenant.profile.pace),
+            repeat: Repeat::from(&tenant.profile),
             settings: self.settings_mark(),
             clock: self.clock.as_ref(),
             progress,

@@ -34,6 +34,7 @@ pub mod desired;
 pub mod engine;
 pub mod errand;
 pub mod explain;
+mod fail;
 pub mod guard;
 pub mod http;
 pub mod mapping;

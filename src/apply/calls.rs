@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::losses::note_lost_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
-use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId};
+use crate::config::profile::{DeleteEffect, InactiveEffect, UserWire};
+use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::plan::{Action, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
@@ -104,7 +104,6 @@ impl Worker<'_> {
         L: Future<Output = Result<Option<Reply>, CallError>>,
     {
         let repeat = self.run.repeat;
-        let mut may_be_made = false;
         let mut unanswered = false;
         let mut attempt = 1;
         loop {
@@ -115,17 +114,14 @@ impl Worker<'_> {
                     return Ended::Well(reply);
                 }
                 // A refusal says nothing of an earlier try that was never answered.
-                Err(error) => {
-                    let maybe_done = error.maybe_done || unanswered || (error.class == Class::Closed && may_be_made);
-                    CallError { maybe_done, ..error }
-                }
+                Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
-            unanswered = error.maybe_done && kind != Kind::Create;
+            unanswered = error.maybe_done;
             let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
             self.watch(in_trouble, repeat.breaker_failures);
             let step = match repeat.next(&error, kind, attempt) {
                 // It exists already: perhaps an earlier try made it, and the look after that came too soon.
-                Step::GiveUpAndLook if may_be_made => Step::LookUpOnly,
+                Step::GiveUpAndLook if unanswered && kind == Kind::Create => Step::LookUpOnly,
                 step => step,
             };
             told.failed(&error, attempt, step);
@@ -140,7 +136,7 @@ impl Worker<'_> {
             tokio::select! {
                 biased;
                 () = self.halt.cancelled() => return Ended::Badly(error),
-                () = tokio::time::sleep(repeat.pause(&error, attempt)) => {}
+                () = tokio::time::sleep(repeat.pause_before(step, &error, attempt)) => {}
             }
             if step != Step::WaitAndRepeat {
                 match look().await {
@@ -153,7 +149,6 @@ impl Worker<'_> {
             if self.is_stopped() {
                 return Ended::Badly(error);
             }
-            may_be_made |= kind == Kind::Create && error.maybe_done;
             attempt += 1;
         }
     }
@@ -262,11 +257,19 @@ impl Worker<'_> {
     }
 
     pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
+        let hidden = |error: &CallError| error.class == Class::NotFound && self.only_hides(operation);
+        let known = !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
         let (result, mut effects, shown) = match ended {
             Ended::Well(reply) => {
                 let effects = self.effects(operation, target, reply);
                 (OutcomeResult::Done { status: None }, effects, OpResult::Done)
             }
+            // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
+            Ended::Badly(error) if hidden(&error) => (
+                OutcomeResult::Done { status: error.status },
+                self.effects(operation, target, Reply::Nothing),
+                OpResult::Done,
+            ),
             Ended::Badly(error) => self.failure(operation, target, &error).await,
         };
         if shown == OpResult::Done {
@@ -278,9 +281,30 @@ impl Worker<'_> {
                 }
             }
         }
-        match self.run.state.outcome(intent, result, effects).await {
+        let written = match known {
+            true => self.run.state.outcome(intent, result, effects).await,
+            false => self.left_open(effects).await,
+        };
+        match written {
             Ok(()) => shown,
             Err(error) => self.broke(error),
+        }
+    }
+
+    /// Whether all that the operation does is to switch an account off, in an app that shows no such account any more.
+    fn only_hides(&self, operation: &Operation) -> bool {
+        hides(&self.run.profile.users, operation.op())
+    }
+
+    /// Nobody knows whether the call was carried out. Its intent stays without an outcome, as after a crash: the next run looks
+    /// before it plans, whatever the directory says by then. Otherwise somebody who was made, let in or put into a group by it
+    /// and leaves before the next run would stay for ever.
+    pub(super) async fn left_open(&self, effects: Vec<Effect>) -> Result<(), StoreError> {
+        match effects.is_empty() {
+            true => Ok(()),
+            false => {
+                self.run.state.noted(&self.run.id, "not answered: the next run looks what became of it", effects).await
+            }
         }
     }
 
@@ -434,6 +458,16 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+}
+
+/// Whether an account that an operation switched off is still there, and only not shown.
+pub(super) fn hides(wire: &UserWire, op: Op) -> bool {
+    let switches_off = match op {
+        Op::DeactivateUser => true,
+        Op::DeleteUser => wire.delete_effect == DeleteEffect::Deactivates,
+        _ => false,
+    };
+    switches_off && wire.inactive_effect == InactiveEffect::HidesResource
 }
 
 /// What a repetition of an operation's call could do.

@@ -76,7 +76,7 @@ impl Worker<'_> {
             }
             let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
             unfinished.problems.push(format!("{error} ({})", names.join(", ")));
-            if error.class == Class::NotFound
+            if matches!(error.class, Class::NotFound | Class::Invalid)
                 && let Some((member, keys)) = chunk.first()
                 && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
             {
@@ -198,6 +198,7 @@ impl Worker<'_> {
             }
             .map(|()| Reply::Nothing)
         };
+        let is_cut = |error: &CallError| can_be_cut(error) && chunk.len() > 1;
         let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
                 let group = group.clone();
@@ -213,7 +214,14 @@ impl Worker<'_> {
                 };
                 (OutcomeResult::Done { status: None }, effects, Ok(()))
             }
-            Ended::Badly(error) => (outcome_of(&error, &error.to_string()), Vec::new(), Err(error)),
+            // Its halves will tell.
+            Ended::Badly(error) if !error.maybe_done || is_cut(&error) => {
+                (outcome_of(&error, &error.to_string()), Vec::new(), Err(error))
+            }
+            Ended::Badly(error) => {
+                self.left_open(Vec::new()).await?;
+                return Ok(Err(error));
+            }
         };
         self.run.state.outcome(intent, result, effects).await?;
         Ok(ended)

@@ -133,6 +133,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         waiting_for_accounts: people_held_back(cleared),
         coming: newcomers(cleared),
         put_aside: replaced(cleared),
+        unresolved: run.state.open_intents().into_iter().map(|open| open.intent.object).collect(),
         access: access(run.profile),
         links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
@@ -216,6 +217,8 @@ struct Worker<'a> {
     coming: HashSet<SourceId>,
     /// Accounts that this run puts aside.
     put_aside: HashSet<AppId>,
+    /// What earlier runs sent and nobody knows yet what became of.
+    unresolved: HashSet<ObjectRef>,
     /// Attributes that give access.
     access: Vec<Path>,
     links_differ: AtomicBool,
@@ -450,6 +453,13 @@ impl Worker<'_> {
     async fn operation(&self, operation: &Operation) -> OpResult {
         if self.is_stopped() {
             return OpResult::Failed("not tried: the run was stopped".to_owned());
+        }
+        let creates = matches!(operation.op(), Op::CreateUser | Op::CreateGroup);
+        if creates && self.unresolved.contains(&operation.object) {
+            return OpResult::Failed(
+                "not done: an earlier call for it was never answered, and the app could not yet be asked what became of it"
+                    .to_owned(),
+            );
         }
         match self.last_look(operation) {
             Ok(Ok(())) => {}

@@ -1,12 +1,17 @@
-//! After a crash. In: intents without an outcome. Out: the outcome, by looking at the app. Nothing is repeated here.
+//! After a crash, or after a call that nobody answered. In: intents without an outcome. Out: the outcome, by looking at the app.
+//! Nothing is repeated here.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::calls::hides;
 use super::losses::note_lost_group;
 use crate::clock::Clock;
-use crate::config::profile::{InactiveEffect, MemberValue, Profile};
+use crate::config::profile::{MemberValue, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
-use crate::scim::{AppRead, AppUser, CallError, GroupKeys, Match, UserKeys};
+use crate::scim::{AppRead, AppUser, CallError, Class, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, Intent, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
@@ -20,7 +25,11 @@ pub enum RecoverError {
     Store(#[from] StoreError),
 }
 
-/// Finds out what became of every call whose outcome was never written, and writes it. Returns how many there were.
+/// So many objects in a row about which the app says nothing: it is the app, and not the objects.
+const SILENT: usize = 3;
+
+/// Finds out what became of every call whose outcome was never written, and writes it. Returns how many were found out. One object
+/// that the app does not want to speak about stays open, and keeps nobody else waiting: nothing is made for it meanwhile.
 ///
 /// # Errors
 /// When the app can't be asked or the state can't be written; then nothing may be sent either.
@@ -32,13 +41,32 @@ pub async fn recover(
     clock: &dyn Clock,
 ) -> Result<usize, RecoverError> {
     let look = Look { app, state, mapped, profile, clock };
-    let open = state.open_intents();
-    for OpenIntent { seq, intent, .. } in &open {
-        let effects = look.at(intent).await?;
-        let detail = "the last run ended before the answer came; this is what the app shows now".to_owned();
-        state.outcome(*seq, OutcomeResult::Unknown { detail }, effects).await?;
+    let (mut resolved, mut silent) = (0, 0);
+    for OpenIntent { seq, at, intent } in state.open_intents() {
+        look.wait_until_shown(at, intent.op).await;
+        let effects = match look.at(&intent).await {
+            Ok(effects) => effects,
+            Err(RecoverError::Call(error)) if silent + 1 < SILENT && is_about_one(&error) => {
+                silent += 1;
+                tracing::warn!(object = %intent.object, class = ?error.class, status = error.status, "not found out what became of a call");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        silent = 0;
+        resolved += 1;
+        let detail = "the answer never came; this is what the app shows now".to_owned();
+        state.outcome(seq, OutcomeResult::Unknown { detail }, effects).await?;
     }
-    Ok(open.len())
+    Ok(resolved)
+}
+
+/// Whether a failed look says something about the object alone: the app is there, and takes the token.
+fn is_about_one(error: &CallError) -> bool {
+    !matches!(
+        error.class,
+        Class::Unauthorized | Class::Redirect | Class::Unreachable | Class::Unknown | Class::Throttled
+    )
 }
 
 struct Look<'a> {
@@ -50,6 +78,15 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// What was just made may not be shown yet: to look too early would be to make it twice.
+    async fn wait_until_shown(&self, sent: Timestamp, op: Op) {
+        let settles_after = Duration::from_secs(self.profile.read.settles_after_s.into());
+        let passed = Duration::try_from(self.clock.now().duration_since(sent)).unwrap_or_default();
+        if matches!(op, Op::CreateUser | Op::CreateGroup) && passed < settles_after {
+            tokio::time::sleep(settles_after - passed).await;
+        }
+    }
+
     async fn at(&self, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         match (&intent.object, intent.op, &intent.app_id) {
             (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
@@ -61,6 +98,11 @@ impl Look<'_> {
     }
 
     async fn created_user(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+        if self.state.user(id)?.is_some() {
+            // It was to replace the account they have: that one is not forgotten before it is put aside, and the plan looks for
+            // the new one.
+            return Ok(Vec::new());
+        }
         let changes = intent.changes.iter();
         let sent = changes.filter_map(|change| Some((Path::parse(&change.attribute).ok()?, change.to.clone())));
         let keys = UserKeys { source_id: id.clone(), attributes: sent.collect(), except: None };
@@ -87,17 +129,13 @@ impl Look<'_> {
                 return Ok(effects);
             }
             // The app hides whoever is switched off: that is all that happened.
-            None if op == Op::DeactivateUser && self.hides_the_inactive() => vec![switched_off(id)],
+            None if hides(&self.profile.users, op) => vec![switched_off(id)],
             None => vec![Effect::UserUnlinked { id: id.clone() }],
         };
         if ends_access {
             effects.push(lost);
         }
         Ok(effects)
-    }
-
-    fn hides_the_inactive(&self) -> bool {
-        self.profile.users.inactive_effect == InactiveEffect::HidesResource
     }
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::config::profile::Pace;
+use crate::config::profile::Profile;
 use crate::http::retry::{Backoff, Dice};
 use crate::scim::CallError;
 use crate::scim::policy::{Kind, Step, next_step};
@@ -21,14 +21,18 @@ pub struct Repeat {
     pub backoff: Backoff,
     /// Server errors in a row, over all objects, that end the run.
     pub breaker_failures: u32,
+    /// How long the app may not show what it just made: nobody looks for it earlier.
+    pub settles_after: Duration,
 }
 
-impl From<&Pace> for Repeat {
-    fn from(pace: &Pace) -> Self {
+impl From<&Profile> for Repeat {
+    fn from(profile: &Profile) -> Self {
+        let pace = &profile.pace;
         Self {
             attempts: pace.attempts.max(1),
             backoff: Backoff::from(pace),
             breaker_failures: pace.breaker_failures.max(1),
+            settles_after: Duration::from_secs(profile.read.settles_after_s.into()),
         }
     }
 }
@@ -44,7 +48,16 @@ impl Repeat {
         }
     }
 
-    /// The pause before that step. It differs from object to object and try to try, and needs no randomness.
+    /// The pause before a step: whoever looks for what may just have been made looks when it would be shown.
+    pub(super) fn pause_before(&self, step: Step, error: &CallError, attempt: u32) -> Duration {
+        let pause = self.pause(error, attempt);
+        match step {
+            Step::LookUpFirst | Step::LookUpOnly => pause.max(self.settles_after),
+            _ => pause,
+        }
+    }
+
+    /// The pause between two tries. It differs from object to object and try to try, and needs no randomness.
     pub(super) fn pause(&self, error: &CallError, attempt: u32) -> Duration {
         let seed = xxh3_64_with_seed(error.path.as_bytes(), u64::from(attempt));
         self.backoff.pause(attempt, error.retry_after, &mut Dice::new(seed))
@@ -70,7 +83,7 @@ mod tests {
     }
 
     fn repeat() -> Repeat {
-        Repeat::from(&Pace::default())
+        Repeat::from(&Profile::default())
     }
 
     #[test]

@@ -37,6 +37,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use screen::Screen;
 
 use crate::model::TenantName;
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
     };
     let screen = Screen::new(&cli.global);
     log::start(&cli.global);
+    write_no_core();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -69,6 +71,14 @@ pub fn run() -> ExitCode {
             screen.failure(&failure);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// The memory of this process holds the tokens of both sides: no crash may leave it on a disk.
+fn write_no_core() {
+    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, nothing) {
+        tracing::warn!(%error, "a crash of this process may leave a core file, which would hold tokens");
     }
 }
 

@@ -297,6 +297,10 @@ pub struct Read {
     pub exclude_members_on_look_up: bool,
     /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
     pub members_readable: bool,
+    /// So many seconds an app that is not consistent at once may not show what it just made. A create that was not answered is
+    /// looked for only after this time, and repeated only if it is not there then.
+    #[schemars(range(max = 600))]
+    pub settles_after_s: u32,
     /// Whether to ask the app, in a tenant's first run, to whom the token belongs (`/Me`, RFC 7644 §3.11): that account is never
     /// shut. An app that has no such address answers 404 or 501, and that is all.
     pub own_account: bool,
@@ -317,6 +321,7 @@ impl Default for Read {
             max_pages: 100_000,
             no_match_404: false,
             exclude_members_on_look_up: true,
+            settles_after_s: 0,
             members_readable: true,
             own_account: true,
             lossy: Vec::new(),

@@ -124,6 +124,7 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
     let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
     if let Some(ledger) = job.ledger {
         report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
+        report.unresolved = ledger.open_intents().len();
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;

@@ -57,6 +57,8 @@ pub struct Report {
     pub stop: Option<Stop>,
     /// Interrupted calls of an earlier run whose outcome was found out.
     pub recovered: usize,
+    /// Calls of an earlier run of which nobody knows yet what became of them: the app does not say.
+    pub unresolved: usize,
     /// Calls made to the app.
     pub calls: CallStats,
     /// Whether it was only a preview.
@@ -87,6 +89,7 @@ impl Report {
             holds: Vec::new(),
             stop: None,
             recovered: 0,
+            unresolved: 0,
             calls: CallStats::default(),
             dry_run: false,
             counts_accepted: true,
@@ -198,7 +201,7 @@ impl Report {
         let tally = self.tally();
         if !self.holds.is_empty() || tally.held > 0 {
             Status::Held
-        } else if tally.failed > 0 || self.set_aside > 0 {
+        } else if tally.failed > 0 || self.set_aside > 0 || self.unresolved > 0 {
             Status::Partial
         } else {
             Status::Ok

@@ -175,7 +175,7 @@ impl Engine {
             rules: self.rules(),
             limits: self.limits(),
             in_flight: self.in_flight() as usize,
-            repeat: Repeat::from(&self.tenant.profile.pace),
+            repeat: Repeat::from(&self.tenant.profile),
             clock: self.clock.as_ref(),
             progress,
             stop,

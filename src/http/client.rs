@@ -14,6 +14,7 @@ use super::error::{BodyFault, SendError, SetupError, send_error};
 use super::retry;
 use super::secret::Secret;
 use crate::clock::{Clock, SystemClock};
+use crate::fail;
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -283,7 +284,10 @@ impl Client {
             let content_type = request.content_type.map_or_else(|| self.content_type.clone(), HeaderValue::from_static);
             builder = builder.header(header::CONTENT_TYPE, content_type).body(body);
         }
+        let reached = |point| fail::point(point).map_err(|why| SendError::NotSent(why.to_string()));
+        reached("call.send")?;
         let response = builder.send().await.map_err(|error| send_error(error, &self.host))?;
+        reached("call.answered")?;
         Ok(self.read(response).await)
     }
 

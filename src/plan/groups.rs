@@ -246,7 +246,12 @@ impl Draft<'_> {
             return Ok(());
         }
         let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
-        for number in held.iter().filter(|number| !desired.contains(number) && !self.leaving_groups.contains(number)) {
+        for number in held.iter().filter(|number| !desired.contains(number)) {
+            if self.leaving_groups.contains(number) {
+                // The end of the account takes them out of it, if that comes: it may be held, or fail.
+                self.unsettled.insert(object.clone());
+                continue;
+            }
             if let Some(old) = self.put_aside.values().find(|old| old.row.number == *number) {
                 put_aside.push(Member { id: old.id.clone(), name: row_name(&old.row, &old.of) });
                 continue;

@@ -133,23 +133,35 @@ impl Asked<'_> {
 
     fn class(self, status: u16, scim_type: Option<&str>, said: &str) -> Class {
         let is = |name: &str| scim_type.is_some_and(|given| given.eq_ignore_ascii_case(name));
+        match Class::of(status) {
+            Class::Invalid | Class::Server if is("uniqueness") && status < 500 => Class::Conflict,
+            Class::Invalid | Class::Server if is("mutability") && status < 500 => Class::Immutable,
+            Class::Invalid if matches!(status, 400 | 422) && self.is_write() && tells_of_a_duplicate(said) => {
+                Class::Conflict
+            }
+            class => class,
+        }
+    }
+}
+
+impl Class {
+    /// What a status alone says.
+    pub(crate) fn of(status: u16) -> Self {
         match status {
-            401 => Class::Unauthorized,
+            401 => Self::Unauthorized,
             // 402: no seat left to pay for; as final as a ban.
-            402 | 403 => Class::Forbidden,
-            404 | 410 => Class::NotFound,
-            409 => Class::Conflict,
-            412 => Class::Changed,
-            413 => Class::TooLarge,
-            429 => Class::Throttled,
-            405 | 501 => Class::Unsupported,
-            400..=499 if is("uniqueness") => Class::Conflict,
-            400..=499 if is("mutability") => Class::Immutable,
-            400 | 422 if self.is_write() && tells_of_a_duplicate(said) => Class::Conflict,
+            402 | 403 => Self::Forbidden,
+            404 | 410 => Self::NotFound,
+            409 => Self::Conflict,
+            412 => Self::Changed,
+            413 => Self::TooLarge,
+            429 => Self::Throttled,
+            405 | 501 => Self::Unsupported,
             // 408, 425: the server gave up on the request, or wants it once more; it may have begun.
-            408 | 425 | 500..=599 => Class::Server,
-            400..=499 => Class::Invalid,
-            _ => Class::NotScim,
+            408 | 425 | 500..=599 => Self::Server,
+            300..=399 => Self::Redirect,
+            400..=499 => Self::Invalid,
+            _ => Self::NotScim,
         }
     }
 }

@@ -13,6 +13,9 @@ mod discovery;
 mod error;
 mod examine;
 mod filter;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fuzzing;
 mod json;
 mod list;
 mod lookup;
@@ -31,6 +34,9 @@ pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_afte
 pub use wire::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
 };
+
+#[cfg(test)]
+pub(crate) use {fuzzing::read_anything, policy::CLASSES};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -73,28 +73,30 @@ pub fn next_step(class: Class, kind: Kind) -> Step {
     }
 }
 
+/// Every class.
+#[cfg(test)]
+pub(crate) const CLASSES: [Class; 16] = [
+    Class::Unauthorized,
+    Class::Forbidden,
+    Class::NotFound,
+    Class::Conflict,
+    Class::Changed,
+    Class::TooLarge,
+    Class::Throttled,
+    Class::Invalid,
+    Class::Immutable,
+    Class::Unsupported,
+    Class::Server,
+    Class::Redirect,
+    Class::NotScim,
+    Class::Unreachable,
+    Class::Unknown,
+    Class::Closed,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CLASSES: [Class; 16] = [
-        Class::Unauthorized,
-        Class::Forbidden,
-        Class::NotFound,
-        Class::Conflict,
-        Class::Changed,
-        Class::TooLarge,
-        Class::Throttled,
-        Class::Invalid,
-        Class::Immutable,
-        Class::Unsupported,
-        Class::Server,
-        Class::Redirect,
-        Class::NotScim,
-        Class::Unreachable,
-        Class::Unknown,
-        Class::Closed,
-    ];
 
     #[test]
     fn i3_a_create_is_repeated_only_where_the_first_was_surely_not_carried_out() {

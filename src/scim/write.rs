@@ -59,7 +59,17 @@ impl AppWrite for App {
     }
 
     async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
-        self.set_one(Endpoint::Users, id, "active", active.into()).await
+        let shown = self.set_one(Endpoint::Users, id, "active", active.into()).await?;
+        match shown.and_then(|user| json::flag(&user, "active")) {
+            Some(shown) if shown != active => {
+                let message = format!(
+                    "accepted, but the app still shows the account as {}",
+                    if shown { "active" } else { "inactive" }
+                );
+                Err(not_sent(Method::Patch, Endpoint::Users, id, Class::NotScim, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
@@ -93,7 +103,7 @@ impl AppWrite for App {
     }
 
     async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError> {
-        self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await
+        self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await.map(drop)
     }
 
     async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
@@ -198,14 +208,21 @@ impl App {
     }
 
     /// Sets one attribute by PATCH, or by PUT where the profile says so and no member can be lost by it.
-    async fn set_one(&self, endpoint: Endpoint, id: &AppId, attribute: &str, value: Value) -> Result<(), CallError> {
+    /// Returns what the app shows of it then, if it shows anything.
+    async fn set_one(
+        &self,
+        endpoint: Endpoint,
+        id: &AppId,
+        attribute: &str,
+        value: Value,
+    ) -> Result<Option<Object>, CallError> {
         let by_put = self.profile.users.update_method == UpdateMethod::PutMerge
             && (endpoint == Endpoint::Users || self.profile.read.members_readable);
         if by_put {
-            return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await.map(|_| ());
+            return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await;
         }
         let body = patch::set_one(&self.profile.users, attribute, &value);
-        self.once(&Call::change(Method::Patch, endpoint, id.as_str(), Some(body))).await.map(|_| ())
+        self.once(&Call::change(Method::Patch, endpoint, id.as_str(), Some(body))).await.map(|answer| answer.body)
     }
 
     /// GET, change, PUT (RFC 7644 §3.5.1): what is left out of a PUT may be cleared, so everything goes back.

@@ -1,13 +1,19 @@
 //! The app: people and groups in memory, a log of every call, and faults by script.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::SimClock;
+use super::dice::Dice;
+use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::fail;
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
 use crate::scim::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
@@ -18,6 +24,8 @@ use crate::scim::{
 pub(crate) struct Call {
     pub(crate) name: &'static str,
     pub(crate) about: String,
+    /// The app's id of it; the name again where there is none yet.
+    pub(crate) object: String,
     pub(crate) carries: Vec<String>,
 }
 
@@ -78,9 +86,17 @@ struct Script {
 pub(crate) struct Account {
     pub(crate) active: bool,
     pub(crate) attributes: Attributes,
+    /// The person for whom rosterd made it: what the app never tells, and what duplicates are known by.
+    pub(crate) made_for: Option<String>,
+    /// When look-ups begin to show it.
+    pub(crate) shown_from: Option<Timestamp>,
 }
 
 impl Account {
+    fn new(active: bool, attributes: Attributes) -> Self {
+        Self { active, attributes, made_for: None, shown_from: None }
+    }
+
     fn name(&self) -> &str {
         self.attributes.text(&Path::user_name()).unwrap_or_default()
     }
@@ -92,6 +108,8 @@ pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) external_id: Option<String>,
     pub(crate) members: BTreeSet<String>,
+    /// When look-ups begin to show it.
+    pub(crate) shown_from: Option<Timestamp>,
 }
 
 /// What the app holds.
@@ -122,6 +140,10 @@ pub(crate) struct Manners {
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
     pub(crate) bad_member_answer: (Class, u16),
+    /// Whether it keeps every text in small letters.
+    pub(crate) lower_cases: bool,
+    /// How long look-ups do not show what was just made.
+    pub(crate) settles_after: SignedDuration,
 }
 
 impl Default for Manners {
@@ -137,6 +159,8 @@ impl Default for Manners {
             unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
+            lower_cases: false,
+            settles_after: SignedDuration::ZERO,
         }
     }
 }
@@ -151,36 +175,61 @@ struct Inner {
     after_writes: Option<(usize, Box<dyn FnMut() + Send>)>,
     next_id: u64,
     total: u64,
+    clock: Option<Arc<SimClock>>,
 }
 
-/// Transient faults by chance.
+/// Faults by chance.
 struct Noise {
-    state: u64,
+    dice: Dice,
     percent: u64,
+    reach: Reach,
+}
+
+/// How far faults by chance go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What the network and a busy app do to calls that write.
+    Writes,
+    /// The same for every call, and answers that are late or can't be read.
+    Everything,
+    /// Every refusal there is, too, deserved or not.
+    Hostile,
 }
 
 impl Noise {
-    /// SplitMix64: enough chance for a test, and the same everywhere.
-    fn roll(&mut self, below: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % below
-    }
-
-    fn fault(&mut self) -> Option<Fault> {
-        if self.roll(100) >= self.percent {
+    fn fault(&mut self, is_read: bool) -> Option<Fault> {
+        if (is_read && self.reach == Reach::Writes) || !self.dice.chance(self.percent) {
             return None;
         }
-        let fault = match self.roll(4) {
+        let kinds = match self.reach {
+            Reach::Writes => 4,
+            Reach::Everything => 6,
+            Reach::Hostile => 12,
+        };
+        let fault = match self.dice.below(kinds) {
             0 => Fault::lost(),
             1 => Fault::server(503),
             2 => Fault::throttled(Duration::from_secs(2)),
-            _ => Fault { status: None, ..Fault::refused(Class::Unreachable, 0) },
+            3 => Fault { status: None, ..Fault::refused(Class::Unreachable, 0) },
+            4 => Fault { maybe_done: true, ..Fault::refused(Class::NotScim, 200) },
+            5 => Fault::server(500),
+            6 => Fault::refused(Class::Invalid, 400),
+            7 => Fault::refused(Class::Forbidden, 403),
+            8 => Fault::refused(Class::NotFound, 404),
+            9 => Fault::refused(Class::Conflict, 409),
+            10 => Fault::refused(Class::Unsupported, 501),
+            _ => Fault::refused(Class::TooLarge, 413),
         };
-        let applied = fault.maybe_done && self.roll(2) == 0;
+        let applied = fault.maybe_done && self.dice.chance(50);
         Some(Fault { applied, ..fault })
+    }
+
+    /// How late the answer comes.
+    fn delay(&mut self) -> Duration {
+        match self.reach {
+            Reach::Writes => Duration::ZERO,
+            Reach::Everything | Reach::Hostile => Duration::from_millis(self.dice.below(3000)),
+        }
     }
 }
 
@@ -208,7 +257,7 @@ impl SimApp {
         let mut inner = self.inner();
         let id = inner.fresh("a");
         let attributes = [(Path::user_name(), user_name.into())].into_iter().collect();
-        inner.holdings.users.insert(id.clone(), Account { active, attributes });
+        inner.holdings.users.insert(id.clone(), Account::new(active, attributes));
         id
     }
 
@@ -217,7 +266,10 @@ impl SimApp {
         let mut inner = self.inner();
         let id = inner.fresh("g");
         let members = members.iter().map(|member| (*member).to_owned()).collect();
-        inner.holdings.groups.insert(id.clone(), Group { name: name.to_owned(), external_id: None, members });
+        inner
+            .holdings
+            .groups
+            .insert(id.clone(), Group { name: name.to_owned(), external_id: None, members, shown_from: None });
         id
     }
 
@@ -250,7 +302,17 @@ impl SimApp {
 
     /// From now on this share of the writing calls meets a transient fault; 0 ends it.
     pub(crate) fn noise(&self, seed: u64, percent: u64) {
-        self.inner().noise = (percent > 0).then_some(Noise { state: seed, percent });
+        self.noise_in(Reach::Writes, seed, percent);
+    }
+
+    /// As [`SimApp::noise`], for more than the calls that write.
+    pub(crate) fn noise_in(&self, reach: Reach, seed: u64, percent: u64) {
+        self.inner().noise = (percent > 0).then(|| Noise { dice: Dice::new(seed), percent, reach });
+    }
+
+    /// Gives the app a clock: what it made just now may not be shown yet.
+    pub(crate) fn keep_time(&self, clock: &Arc<SimClock>) {
+        self.inner().clock = Some(Arc::clone(clock));
     }
 
     /// All faults end.
@@ -263,6 +325,12 @@ impl SimApp {
     /// Calls since the last [`SimApp::forget_calls`].
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.inner().calls.clone()
+    }
+
+    /// The same as `name about carries`.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let words = |call: &Call| format!("{} {} {}", call.name, call.about, call.carries.join(","));
+        self.calls().iter().map(words).collect()
     }
 
     /// Of these, the ones that write, as `name about`.
@@ -311,19 +379,32 @@ impl SimApp {
         Some(names)
     }
 
+    /// Goes on for as long as the process that called is there.
+    async fn powered(&self, point: &'static str) {
+        if fail::point(point).is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Logs a call, lets its fault strike, and otherwise (or all the same) carries it out.
     async fn call<T>(
         &self,
         name: &'static str,
-        about: String,
+        about: impl Into<About>,
         carries: Vec<String>,
         work: impl FnOnce(&mut Inner) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
+        let About { name: about, object } = about.into();
         tokio::task::yield_now().await;
+        self.powered("app.called").await;
+        let delay = self.inner().noise.as_mut().map_or(Duration::ZERO, Noise::delay);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let (fault, done) = {
             let mut inner = self.inner();
             inner.total += 1;
-            let call = Call { name, about, carries };
+            let call = Call { name, about, object, carries };
             let fault = inner.fault(&call);
             let is_write = !call.is_read();
             inner.calls.push(call);
@@ -336,6 +417,7 @@ impl SimApp {
             let carried_out = fault.as_ref().is_none_or(|fault| fault.applied);
             (fault, carried_out.then(|| work(&mut inner)))
         };
+        self.powered("app.answers").await;
         match (fault, done) {
             (Some(fault), _) if fault.crash => std::future::pending().await,
             (Some(fault), _) => Err(CallError {
@@ -346,6 +428,24 @@ impl SimApp {
             (None, Some(result)) => result,
             (None, None) => Err(error(name, Class::Unknown, None)),
         }
+    }
+}
+
+/// Whom a call is about.
+struct About {
+    name: String,
+    object: String,
+}
+
+impl From<String> for About {
+    fn from(name: String) -> Self {
+        Self { object: name.clone(), name }
+    }
+}
+
+impl From<(&AppId, String)> for About {
+    fn from((id, name): (&AppId, String)) -> Self {
+        Self { name, object: id.to_string() }
     }
 }
 
@@ -381,7 +481,7 @@ impl Inner {
             script.times -= 1;
             return Some(script.fault.clone());
         }
-        self.noise.as_mut().filter(|_| !call.is_read()).and_then(Noise::fault)
+        self.noise.as_mut().and_then(|noise| noise.fault(call.is_read()))
     }
 
     fn name_of(&self, id: &AppId) -> String {
@@ -392,12 +492,34 @@ impl Inner {
         self.holdings.groups.get(id.as_str()).map_or_else(|| id.to_string(), |group| group.name.clone())
     }
 
+    fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(|clock| clock.now())
+    }
+
+    fn shown_from(&self) -> Option<Timestamp> {
+        self.now().filter(|_| !self.manners.settles_after.is_zero())?.checked_add(self.manners.settles_after).ok()
+    }
+
+    fn is_settled(&self, shown_from: Option<Timestamp>) -> bool {
+        shown_from.is_none_or(|from| self.now().is_none_or(|now| from <= now))
+    }
+
+    /// Values as the app keeps them.
+    fn as_kept(&self, values: &Attributes) -> Attributes {
+        let small = |value: &Value| match value.as_str() {
+            Some(text) if self.manners.lower_cases => text.to_lowercase().into(),
+            _ => value.clone(),
+        };
+        values.iter().map(|(path, value)| (path.clone(), small(value))).collect()
+    }
+
     fn is_hidden(&self, account: &Account) -> bool {
-        (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
+        !self.is_settled(account.shown_from)
+            || (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
             || self.manners.unseen.contains(account.name())
     }
 
-    fn look_up_user(&self, keys: &UserKeys) -> Match<AppUser> {
+    fn look_up_user(&self, keys: &UserKeys, paths: &[Path]) -> Match<AppUser> {
         let except = keys.except.as_ref().map(AppId::as_str);
         let visible = || {
             let users = self.holdings.users.iter();
@@ -412,13 +534,13 @@ impl Inner {
         let (found, by) = if by_external.is_empty() { (by_name, "userName") } else { (by_external, "externalId") };
         match found.as_slice() {
             [] => Match::Nobody,
-            [(id, account)] => Match::One { found: shown(id, account), by: by.to_owned() },
+            [(id, account)] => Match::One { found: shown(id, account, paths), by: by.to_owned() },
             _ => Match::Conflict { detail: format!("{} accounts have this {by}", found.len()) },
         }
     }
 
     fn look_up_group(&self, keys: &GroupKeys) -> Match<AppGroup> {
-        let all = || self.holdings.groups.iter();
+        let all = || self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
         let by_external: Vec<_> =
             all().filter(|(_, group)| group.external_id.as_deref() == Some(keys.source_id.as_str())).collect();
         let by_name: Vec<_> = all().filter(|(_, group)| fold(&group.name) == fold(&keys.display_name)).collect();
@@ -466,8 +588,11 @@ impl Inner {
     }
 }
 
-fn shown(id: &str, account: &Account) -> AppUser {
-    AppUser { id: AppId::from(id), active: account.active, attributes: account.attributes.clone() }
+/// The account with the values that were asked for.
+fn shown(id: &str, account: &Account, paths: &[Path]) -> AppUser {
+    let asked = account.attributes.iter().filter(|(path, _)| paths.iter().any(|asked| asked.covers(path)));
+    let attributes = asked.map(|(path, value)| (path.clone(), value.clone())).collect();
+    AppUser { id: AppId::from(id), active: account.active, attributes }
 }
 
 fn shown_group(id: &str, group: &Group) -> AppGroup {
@@ -493,9 +618,9 @@ impl AppRead for SimApp {
         self.call("check", String::new(), Vec::new(), |_| Ok(())).await
     }
 
-    async fn look_up_users(&self, keys: &[UserKeys], _: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
+    async fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key)).collect());
+        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key, paths)).collect());
         self.call("look_up_users", String::new(), carries, found).await
     }
 
@@ -505,10 +630,10 @@ impl AppRead for SimApp {
         self.call("look_up_groups", String::new(), carries, found).await
     }
 
-    async fn get_user(&self, id: &AppId, _: &[Path]) -> Result<Option<AppUser>, CallError> {
+    async fn get_user(&self, id: &AppId, paths: &[Path]) -> Result<Option<AppUser>, CallError> {
         self.call("get_user", id.to_string(), Vec::new(), |inner| {
             let visible = inner.holdings.users.get(id.as_str()).filter(|account| !inner.is_hidden(account));
-            Ok(visible.map(|account| shown(id.as_str(), account)))
+            Ok(visible.map(|account| shown(id.as_str(), account, paths)))
         })
         .await
     }
@@ -540,7 +665,7 @@ impl AppRead for SimApp {
 
 #[async_trait]
 impl AppWrite for SimApp {
-    async fn create_user(&self, _: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
+    async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
             if inner.name_is_taken(&name, None) {
@@ -548,19 +673,26 @@ impl AppWrite for SimApp {
                 return Err(error("create_user", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("a");
-            inner.holdings.users.insert(id.clone(), Account { active: true, attributes: attributes.clone() });
-            Ok(Created { id: AppId::new(id), echo: attributes.clone() })
+            let attributes = inner.as_kept(attributes);
+            let account = Account {
+                made_for: Some(source_id.to_string()),
+                shown_from: inner.shown_from(),
+                ..Account::new(true, attributes.clone())
+            };
+            inner.holdings.users.insert(id.clone(), account);
+            Ok(Created { id: AppId::new(id), echo: attributes })
         })
         .await
     }
 
     async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
-        let about = self.inner().name_of(id);
+        let about = (id, self.inner().name_of(id));
         let carries = set.iter().map(|(path, _)| path).chain(clear).map(ToString::to_string).collect();
         self.call("update_user", about, carries, |inner| {
             if set.text(&Path::user_name()).is_some_and(|name| inner.name_is_taken(name, Some(id))) {
                 return Err(error("update_user", Class::Conflict, Some(409)));
             }
+            let set = &inner.as_kept(set);
             let account = inner.user(id)?;
             for (path, value) in set.iter() {
                 account.attributes.set(path.clone(), value.clone());
@@ -575,7 +707,7 @@ impl AppWrite for SimApp {
 
     async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
         let name = if active { "activate" } else { "deactivate" };
-        let about = self.inner().name_of(id);
+        let about = (id, self.inner().name_of(id));
         self.call(name, about, Vec::new(), |inner| {
             if !active && inner.manners.inactive_effect == InactiveEffect::DeletesResource {
                 inner.user(id)?;
@@ -592,7 +724,7 @@ impl AppWrite for SimApp {
     }
 
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
-        let about = self.inner().name_of(id);
+        let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
             match inner.manners.delete_effect {
                 DeleteEffect::Deactivates => inner.user(id)?.active = false,
@@ -620,7 +752,8 @@ impl AppWrite for SimApp {
             }
             let id = inner.fresh("g");
             let members = texts(members).into_iter().collect();
-            let group = Group { name: name.to_owned(), external_id: Some(source_id.to_string()), members };
+            let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
+            let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
             Ok(Created { id: AppId::new(id), echo: Attributes::new() })
         })
@@ -628,7 +761,7 @@ impl AppWrite for SimApp {
     }
 
     async fn rename_group(&self, id: &AppId, name: &str) -> Result<(), CallError> {
-        let about = self.inner().group_name(id);
+        let about = (id, self.inner().group_name(id));
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
             inner.group(id)?.name = name.to_owned();
             Ok(())
@@ -638,7 +771,7 @@ impl AppWrite for SimApp {
 
     async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
         let members = &ids(members);
-        let about = self.inner().group_name(id);
+        let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("add_members", about, carries, |inner| {
             inner.group(id)?;
@@ -651,7 +784,7 @@ impl AppWrite for SimApp {
 
     async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
         let members = &ids(members);
-        let about = self.inner().group_name(id);
+        let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {
             let group = inner.group(id)?;
@@ -664,7 +797,7 @@ impl AppWrite for SimApp {
     }
 
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
-        let about = self.inner().group_name(id);
+        let about = (id, self.inner().group_name(id));
         self.call("delete_group", about, Vec::new(), |inner| {
             inner.holdings.groups.remove(id.as_str());
             Ok(())

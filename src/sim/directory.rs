@@ -131,16 +131,44 @@ impl Directory {
     }
 }
 
+/// What the directory does to one reading.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Quirk {
+    /// Its lists end after so many percent of the people, and say so to nobody.
+    Short(u64),
+    /// It is another server's copy, of an earlier time.
+    Stale(Box<Directory>),
+    /// Pages shift while they are read: somebody comes twice, and somebody does not come at all.
+    Shifts(usize),
+    /// It announces more people than it delivers.
+    Announces(u64),
+    /// A list is not read to its end.
+    Breaks,
+    /// It asks to slow down until nobody wants to wait any more.
+    Throttles,
+}
+
 /// The directory as the cycle sees it.
 pub(crate) struct SimSource {
     directory: Mutex<Directory>,
+    quirk: Mutex<Option<Quirk>>,
     asks: AtomicUsize,
     readings: AtomicUsize,
 }
 
 impl SimSource {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory: Mutex::new(directory), asks: AtomicUsize::new(0), readings: AtomicUsize::new(0) }
+        Self {
+            directory: Mutex::new(directory),
+            quirk: Mutex::default(),
+            asks: AtomicUsize::new(0),
+            readings: AtomicUsize::new(0),
+        }
+    }
+
+    /// Spoils the next reading, or none.
+    pub(crate) fn spoil(&self, quirk: Option<Quirk>) {
+        *self.quirk.lock().unwrap_or_else(PoisonError::into_inner) = quirk;
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
@@ -180,16 +208,36 @@ impl Source for SimSource {
 
     async fn read(&self, reading: &mut Reading, _: &dyn Progress) -> Result<(), SourceError> {
         self.readings.fetch_add(1, Ordering::Relaxed);
-        let directory = self.directory();
+        let quirk = self.quirk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let directory = match &quirk {
+            Some(Quirk::Stale(earlier)) => (**earlier).clone(),
+            _ => self.copy(),
+        };
         if directory.down {
             return Err(SourceError::Unreachable("it is down".to_owned()));
+        }
+        if quirk == Some(Quirk::Throttles) {
+            return Err(SourceError::Throttled("429".to_owned()));
         }
         if directory.tells_marks {
             reading.mark(mark_of(&directory));
         }
-        for (id, user) in directory.users.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
+        let mut users: Vec<_> = directory.users.iter().filter(|(id, _)| !directory.hidden.contains(*id)).collect();
+        match quirk {
+            Some(Quirk::Short(percent)) => users.truncate((users.len() as u64 * percent).div_ceil(100) as usize),
+            Some(Quirk::Shifts(at)) if at + 1 < users.len() => users[at + 1] = users[at],
+            _ => {}
+        }
+        let list = reading.open_list("users");
+        for (id, user) in &users {
             let record = serde_json::to_string(&user.record).unwrap();
             reading.user(UserEntry { id, record: &record, standing: user.standing, direct: user.direct });
+            reading.received(list, 1);
+        }
+        match quirk {
+            Some(Quirk::Breaks) => {}
+            Some(Quirk::Announces(more)) => reading.close_list(list, Some(users.len() as u64 + more)),
+            _ => reading.close_list(list, None),
         }
         for (id, group) in directory.groups.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
             let at = reading.group(GroupEntry { id, name: &group.name, record: "{}", assigned: group.assigned });

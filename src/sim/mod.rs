@@ -5,11 +5,15 @@
 //! and chance comes from seeds.
 
 mod app;
+mod dice;
 mod directory;
+mod fuzz;
+mod scenarios;
+mod seeded;
 mod tenant;
 
-pub(crate) use app::{Account, Call, Fault, SimApp};
-pub(crate) use directory::{DirGroup, DirUser, Directory, SimSource};
+pub(crate) use app::{Account, Call, Fault, Holdings, Reach, SimApp};
+pub(crate) use directory::{DirGroup, DirUser, Directory, Quirk, SimSource};
 pub(crate) use tenant::{Tenant, limits};
 
 use std::collections::BTreeSet;
@@ -30,26 +34,36 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
 
-/// A clock that moves only when told to.
+/// A clock that moves only when told to, or also while somebody waits.
 #[derive(Debug)]
-pub(crate) struct SimClock(AtomicI64);
+pub(crate) struct SimClock {
+    seconds: AtomicI64,
+    /// When it began to move by itself.
+    flows_since: Option<tokio::time::Instant>,
+}
 
 impl Default for SimClock {
     fn default() -> Self {
-        Self(AtomicI64::new(1_700_000_000))
+        Self { seconds: AtomicI64::new(1_700_000_000), flows_since: None }
     }
 }
 
 impl SimClock {
+    /// One that moves with the runtime's paused time, too.
+    pub(crate) fn flowing() -> Self {
+        Self { flows_since: Some(tokio::time::Instant::now()), ..Self::default() }
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, time: SignedDuration) {
-        self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+        self.seconds.fetch_add(time.as_secs(), Ordering::Relaxed);
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap()
+        let waited = self.flows_since.map_or(0, |since| since.elapsed().as_secs() as i64);
+        Timestamp::from_second(self.seconds.load(Ordering::Relaxed) + waited).unwrap()
     }
 }
 
@@ -208,6 +222,7 @@ impl World {
             attempts: 3,
             backoff: Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(60) },
             breaker_failures: self.tenant.breaker_failures,
+            settles_after: Duration::from_secs(self.tenant.profile.read.settles_after_s.into()),
         }
     }
 

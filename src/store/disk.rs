@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::fail;
+
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
@@ -38,9 +40,11 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
     let mut name = path.file_name().map(ToOwned::to_owned).unwrap_or_default();
     name.push(".new");
     let temporary = path.with_file_name(name);
+    fail::point("file.write")?;
     let written = private().write(true).create(true).truncate(true).open(&temporary).and_then(|mut file| {
         write(&mut file)?;
         file.sync_all()?;
+        fail::point("file.rename")?;
         fs::rename(&temporary, path)?;
         Ok(file)
     });
@@ -49,12 +53,14 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
         let _ = fs::remove_file(&temporary);
     }
     let file = written?;
+    fail::point("file.renamed")?;
     path.parent().map_or(Ok(()), sync_folder)?;
     Ok(file)
 }
 
 /// Takes a file away if it is there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fail::point("file.remove")?;
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,

@@ -26,6 +26,9 @@ mod numbers;
 mod open;
 mod record;
 mod rows;
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
+mod simulated;
 mod state;
 mod status;
 #[cfg(test)]
@@ -55,6 +58,9 @@ pub use record::{
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
 pub use surroundings::{Surroundings, lock_holder};
+
+#[cfg(test)]
+pub(crate) use simulated::SimDisk;
 
 /// The version of everything in a state folder. A higher one is refused, never guessed at.
 pub const FORMAT: u32 = 1;

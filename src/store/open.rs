@@ -26,11 +26,19 @@ const STATE: [&str; 6] = ["journal", "cache", "cache-broken", "index", "status.j
 pub(super) struct Machine {
     pub(super) disk: Box<dyn Disk>,
     pub(super) segment_bytes: u64,
+    /// Rows in memory, and no thread: a world that a seed replays.
+    #[cfg(test)]
+    pub(super) simulated: bool,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { disk: Box::new(RealDisk), segment_bytes: SEGMENT_BYTES }
+        Self {
+            disk: Box::new(RealDisk),
+            segment_bytes: SEGMENT_BYTES,
+            #[cfg(test)]
+            simulated: false,
+        }
     }
 }
 
@@ -61,14 +69,19 @@ impl Store {
         disk::private_folder(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
         let lock = Lock::take(&folder, who)?;
         let opening = Opening { folder: &folder, tenant: tenant.as_str(), now: clock.now(), notices: Vec::new() };
+        let place = Place::Folder(folder.join("cache"));
+        #[cfg(test)]
+        let (place, simulated) = if machine.simulated { (Place::Memory, true) } else { (place, false) };
         let (found, notices) = opening.open(machine)?;
         let Found { appender, tail } = found;
         let expected = tail.last_effects() > 0;
-        let cache = Arc::new(Cache::new(Place::Folder(folder.join("cache")), &folder, tail.seq, expected));
+        let cache = Arc::new(Cache::new(place, &folder, tail.seq, expected));
         let tail = Arc::new(Mutex::new(tail));
         let work = Work { appender, tail: Arc::clone(&tail), cache: Arc::clone(&cache) };
-        let writer =
-            Writer::start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
+        let start = Writer::start;
+        #[cfg(test)]
+        let start = if simulated { |work| Ok(Writer::inline(work)) } else { start };
+        let writer = start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
         let last_ok = read_status(&folder)?.and_then(|status| status.last_ok);
         Ok((Self::new(writer, cache, tail, clock, folder, tenant.to_string(), last_ok, lock), notices))
     }
@@ -139,7 +152,7 @@ impl Opening<'_> {
     fn begin(&self, machine: Machine, why: &str) -> Result<Found, StoreError> {
         let journal = self.folder.join("journal");
         disk::private_folder(&journal).map_err(|source| StoreError::io("make", &journal, source))?;
-        let Machine { disk, segment_bytes } = machine;
+        let Machine { disk, segment_bytes, .. } = machine;
         let (appender, first) = Appender::begin(disk, &journal, self.tenant, why, self.now, segment_bytes)?;
         let mut tail = Tail::default();
         tail.record(&first.record, &first.hash);

@@ -85,7 +85,7 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn tail_seq(&self) -> u64 {
+    pub(crate) fn records_written(&self) -> u64 {
         self.tail().seq
     }
 

@@ -40,6 +40,9 @@ struct Command {
 pub(super) struct Writer {
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
+    /// In a simulated world the caller does the work: no thread, one order, one seed.
+    #[cfg(test)]
+    inline: Option<Mutex<(Work, Option<String>)>>,
 }
 
 /// What the thread works on.
@@ -53,7 +56,18 @@ impl Writer {
     pub(super) fn start(work: Work) -> std::io::Result<Self> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || work.run(queue))?;
-        Ok(Self { commands: Some(commands), thread: Some(thread) })
+        Ok(Self {
+            commands: Some(commands),
+            thread: Some(thread),
+            #[cfg(test)]
+            inline: None,
+        })
+    }
+
+    /// A writer without a thread.
+    #[cfg(test)]
+    pub(super) fn inline(work: Work) -> Self {
+        Self { commands: None, thread: None, inline: Some(Mutex::new((work, None))) }
     }
 
     /// Appends an event and returns its number.
@@ -69,10 +83,22 @@ impl Writer {
     async fn send(&self, event: Option<(Timestamp, Event)>, until: Until) -> Result<u64, StoreError> {
         let gone = || StoreError::Stopped("its thread ended".to_owned());
         let (reply, answer) = oneshot::channel();
+        #[cfg(test)]
+        if let Some(inline) = &self.inline {
+            do_now(inline, Command { event, until, reply });
+            return answer.await.map_err(|_| gone())?;
+        }
         let commands = self.commands.as_ref().ok_or_else(gone)?;
         commands.send(Command { event, until, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+#[cfg(test)]
+fn do_now(inline: &Mutex<(Work, Option<String>)>, command: Command) {
+    let mut guard = inline.lock().unwrap_or_else(PoisonError::into_inner);
+    let (work, stopped) = &mut *guard;
+    work.next(vec![command], stopped);
 }
 
 impl Drop for Writer {
@@ -96,12 +122,7 @@ impl Work {
             {
                 group.push(next);
             }
-            if let Some(why) = &stopped {
-                refuse(group.into_iter().map(|command| command.reply), why);
-            } else if let Err(why) = self.group(group) {
-                tracing::error!(%why, "the journal stopped");
-                stopped = Some(why);
-            }
+            self.next(group, &mut stopped);
         }
         if stopped.is_none()
             && let Err(error) = self.appender.sync()
@@ -109,6 +130,16 @@ impl Work {
             tracing::error!(%error, "the journal's last records may not be on the disk");
         }
         self.cache.flush();
+    }
+
+    /// Writes a group; after an error none is written any more.
+    fn next(&mut self, group: Vec<Command>, stopped: &mut Option<String>) {
+        if let Some(why) = stopped {
+            refuse(group.into_iter().map(|command| command.reply), why);
+        } else if let Err(why) = self.group(group) {
+            tracing::error!(%why, "the journal stopped");
+            *stopped = Some(why);
+        }
     }
 
     /// Writes a group, lets the cache follow, and answers. The error has been given to everybody waiting.

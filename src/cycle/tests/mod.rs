@@ -12,6 +12,7 @@ mod leaving;
 mod naive;
 mod pausing;
 mod recreating;
+mod reliability;
 mod rules_drills;
 mod rules_fates;
 mod rules_model;
@@ -21,7 +22,7 @@ mod rules_table;
 
 use crate::cycle::{Report, Shown, Status};
 use crate::model::Standing;
-use crate::sim::{Call, Directory, Fault, World, command};
+use crate::sim::{Directory, Fault, World, command};
 
 /// People `u00`, `u01`, … who are all members of the group `all`.
 fn crowd(n: usize) -> Directory {

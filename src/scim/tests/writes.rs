@@ -53,6 +53,21 @@ async fn c1_without_a_body_the_id_is_in_the_location_or_is_looked_for() {
     }
 }
 
+#[tokio::test]
+async fn t5_a_success_that_shows_the_account_as_it_was_is_none() {
+    for still in [json!(true), json!("True")] {
+        let server = always(json_reply(200, &json!({ "id": "7", "userName": "ann", "active": still }))).await;
+        let error = app(&server).set_active(&AppId::from("7"), false).await.unwrap_err();
+        assert!(error.message.contains("still shows the account as active"), "{error}");
+    }
+    for (status, shown) in
+        [(200, json!({ "active": false })), (200, json!({ "id": "7" })), (200, json!({ "active": "False" }))]
+    {
+        let server = always(json_reply(status, &shown)).await;
+        app(&server).set_active(&AppId::from("7"), false).await.unwrap();
+    }
+}
+
 /// A member of this id.
 fn member(id: &str) -> MemberKeys {
     MemberKeys { id: AppId::from(id), user_name: format!("{id}@example.com") }

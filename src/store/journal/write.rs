@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Cut, Entry, MAX_LINE, Segment, line, segment};
+use crate::fail;
 use crate::store::error::StoreError;
 use crate::store::record::{Event, Record};
 use crate::store::tail::Tail;
@@ -122,7 +123,9 @@ impl Appender {
     ) -> Result<Vec<Result<Entry, StoreError>>, StoreError> {
         let mut text = Vec::new();
         let entries = events.into_iter().map(|(at, event)| self.encode(at, event, &mut text)).collect();
-        self.file.append(&text).map_err(|source| self.failed("append to", source))?;
+        fail::point("journal.append")
+            .and_then(|()| self.file.append(&text))
+            .map_err(|source| self.failed("append to", source))?;
         self.len += text.len() as u64;
         Ok(entries)
     }
@@ -149,7 +152,8 @@ impl Appender {
 
     /// Returns when everything appended is on the disk.
     pub(in crate::store) fn sync(&mut self) -> Result<(), StoreError> {
-        self.file.sync().map_err(|source| self.failed("sync", source))
+        let synced = fail::point("journal.sync").and_then(|()| self.file.sync());
+        synced.and_then(|()| fail::point("journal.synced")).map_err(|source| self.failed("sync", source))
     }
 
     /// Whether the file is long enough for the next one to begin.

@@ -9,6 +9,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Batch, Row, Rows, RowsError};
+use crate::fail;
 
 /// Resident memory follows it, plus about 55 MiB.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -61,10 +62,12 @@ impl Rows for SledRows {
                 None => changes.remove(key),
             }
         }
+        fail::point("cache.apply").map_err(RowsError::Io)?;
         guarded(|| self.db()?.apply_batch(changes))
     }
 
     fn flush(&self) -> Result<(), RowsError> {
+        fail::point("cache.flush").map_err(RowsError::Io)?;
         guarded(|| self.db()?.flush().map(drop))
     }
 }

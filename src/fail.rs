@@ -1,0 +1,99 @@
+//! Fail points: named places at which a test ends the process, or takes the disk away. In: a name. Out: nothing, or the error of
+//! a disk that is no longer there.
+//!
+//! A release build has none: [`point`] is empty there. In a debug build the variable [`DIE_AT`] says at which point, counted
+//! from 1, the process ends with no warning; unit tests, which share a process, cut the power of their own thread instead.
+
+#[cfg(not(test))]
+use std::io;
+
+/// The variable that says where the process ends. Its name is in no release build.
+#[cfg(all(debug_assertions, not(test)))]
+const DIE_AT: &str = "ROSTERD_DIE_AT_FAIL_POINT";
+
+/// Passes a named point.
+///
+/// # Errors
+/// Only in tests: from the point on at which the power was cut.
+#[cfg(not(any(test, debug_assertions)))]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of the builds that can fail here")]
+#[inline]
+pub(crate) fn point(_: &'static str) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(debug_assertions, not(test)))]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of unit tests, where it can fail")]
+pub(crate) fn point(name: &'static str) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static LEFT: OnceLock<Option<AtomicU64>> = OnceLock::new();
+    let asked = || std::env::var(DIE_AT).ok()?.parse().ok().map(AtomicU64::new);
+    if let Some(left) = LEFT.get_or_init(asked)
+        && left.fetch_sub(1, Ordering::SeqCst) == 1
+    {
+        // Whether anybody reads it makes no difference to what follows.
+        let _ = writeln!(io::stderr(), "fail point: {name}");
+        std::process::abort();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) use power::point;
+
+/// The power of one test thread: counted, cut, and on again.
+#[cfg(test)]
+pub(crate) mod power {
+    use std::cell::RefCell;
+    use std::io;
+
+    /// Points at which something is written: where a full disk says no.
+    const WRITES: [&str; 2] = ["journal.append", "file.write"];
+
+    #[derive(Default)]
+    struct Power {
+        passed: u64,
+        cut_at: Option<u64>,
+        off: Option<&'static str>,
+        full: bool,
+    }
+
+    thread_local! {
+        static POWER: RefCell<Power> = RefCell::default();
+    }
+
+    pub(crate) fn point(name: &'static str) -> io::Result<()> {
+        POWER.with_borrow_mut(|power| {
+            if power.off.is_some() {
+                return Err(io::Error::other("the power is off"));
+            }
+            power.passed += 1;
+            if power.cut_at == Some(power.passed) {
+                power.off = Some(name);
+                return Err(io::Error::other("the power is off"));
+            }
+            match power.full && WRITES.contains(&name) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// Everything works; points are counted anew. They fail from the `cut_at`-th on, if one is given.
+    pub(crate) fn on(cut_at: Option<u64>) {
+        POWER.with_borrow_mut(|power| *power = Power { cut_at, full: power.full, ..Power::default() });
+    }
+
+    /// The point at which the power was cut.
+    pub(crate) fn cut() -> Option<&'static str> {
+        POWER.with_borrow(|power| power.off)
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn fill(full: bool) {
+        POWER.with_borrow_mut(|power| power.full = full);
+    }
+}

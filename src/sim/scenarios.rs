@@ -1,0 +1,394 @@
+//! The faults that rosterd promises to survive, and the tests that hold it to that. In: this list, and the names of all tests in the
+//! tree. Out: the tables of `docs/reliability.md`.
+//!
+//! A test belongs to a scenario by its name (`s02_…`, `t7_…`, `…_and_t4_…`), or because the list names it. Tests in `src/` run in the
+//! simulated world or against a socket in the same process; tests in `tests/it/` run the real binary or real servers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::scim::policy::{Kind, Step, next_step};
+use crate::scim::{CLASSES, Class};
+
+/// A fault: its id, what goes wrong, what holds all the same, where it has to be tested (S: simulated, B: with the real binary), and
+/// tests that are named after something else.
+struct Scenario(&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+
+const SCENARIOS: [Scenario; 54 - 5] = [
+    Scenario(
+        "S1",
+        "the directory answers well and shows nobody",
+        "I2: no change; heals by itself",
+        "SB",
+        &["i2_a_directory_that_shows_nobody_is_an_error_and_no_call_is_made"],
+    ),
+    Scenario(
+        "S2",
+        "a list ends early without a word",
+        "I2: no removal; held with the numbers",
+        "SB",
+        &["i2_sixty_percent_of_the_people_vanish"],
+    ),
+    Scenario(
+        "S3",
+        "the announced total is only the page's length",
+        "nobody is hidden by it, nobody made twice",
+        "S",
+        &[],
+    ),
+    Scenario(
+        "S4",
+        "one record is dropped from a page",
+        "the missing one is asked for by id and kept",
+        "S",
+        &["i2_an_absence_that_nobody_confirms_needs_a_second_look_ten_minutes_later"],
+    ),
+    Scenario("S5", "pages shift while they are read", "repetitions are folded, who was skipped is kept", "SB", &[]),
+    Scenario("S6", "the directory fails in the middle of a list", "the reading is thrown away; no change", "SB", &[]),
+    Scenario(
+        "S7",
+        "a login page or a redirect instead of an answer",
+        "named as such; the token goes nowhere",
+        "SB",
+        &[],
+    ),
+    Scenario("S8", "cut, garbled, wrongly framed answers", "refused whole; tries are bounded", "SB", &[]),
+    Scenario(
+        "S9",
+        "the credential lost rights: people are there, groups are not",
+        "held; no group is emptied",
+        "SB",
+        &["i2_all_groups_vanish"],
+    ),
+    Scenario(
+        "S10",
+        "an attribute is gone from every record",
+        "nothing is cleared; held",
+        "SB",
+        &["i2_the_e_mail_is_missing_nearly_everywhere"],
+    ),
+    Scenario(
+        "S11",
+        "one id twice, or two people with one name",
+        "neither is touched, both are named, the others go on",
+        "S",
+        &["i3_two_people_of_one_user_name_are_both_set_aside_and_the_others_go_on"],
+    ),
+    Scenario(
+        "S12",
+        "a group renamed; a group made anew under its name",
+        "one change and no membership lost; held",
+        "S",
+        &["j11_a_renamed_group_is_one_call"],
+    ),
+    Scenario(
+        "S13",
+        "everybody is disabled at once",
+        "I2: held above the budget, carried out below",
+        "SB",
+        &["i2_everybody_is_disabled"],
+    ),
+    Scenario(
+        "S14",
+        "a stale copy of the directory answers",
+        "within the budget at worst; nobody is doubled; heals with the next good reading",
+        "S",
+        &[],
+    ),
+    Scenario(
+        "S15",
+        "a change feed expired or was reset",
+        "can't happen: no plan is made from a feed, every cycle reads everything",
+        "",
+        &[],
+    ),
+    Scenario("S16", "pages without end, cursors that repeat", "I7: ended at a limit, in bounded memory", "SB", &[]),
+    Scenario(
+        "S17",
+        "the directory manages the account that the token belongs to",
+        "I2: never touched",
+        "S",
+        &["i2_the_account_of_the_token_is_never_shut"],
+    ),
+    Scenario(
+        "C1",
+        "an edit of the filter drops most people",
+        "held before the first call, with names",
+        "SB",
+        &["i2_somebody_edits_the_filter", "i2_somebody_edits_the_scope"],
+    ),
+    Scenario("C2", "people are matched by something else", "I3: held before the first call", "SB", &[]),
+    Scenario("C3", "a tenant is pointed at another app", "I4: held before the first call", "SB", &[]),
+    Scenario(
+        "C4",
+        "a rule whose selector is empty or hits everybody",
+        "empty never means all; over budget is held",
+        "S",
+        &[],
+    ),
+    Scenario("C5", "the clock jumps", "nothing that waits for time happens early", "S", &[]),
+    Scenario(
+        "C6",
+        "the world changes after an approval",
+        "I10: the approval is void",
+        "SB",
+        &[
+            "i10_the_plan_of_a_report_names_what_it_held_and_a_changed_world_voids_the_word",
+            "i10_an_approval_is_void_when_the_world_has_changed",
+        ],
+    ),
+    Scenario(
+        "C7",
+        "two processes on one tenant",
+        "I5: the second is told who is first",
+        "B",
+        &["i5_a_second_process_is_told_who_holds_the_tenant"],
+    ),
+    Scenario(
+        "C8",
+        "somebody pauses in the middle of a run",
+        "calls under way end, no other begins; goes on where it was",
+        "SB",
+        &[
+            "a_pause_is_honoured_before_the_next_call_by_a_run_in_another_process",
+            "a_pause_ends_a_run_before_its_next_call_and_leaves_nothing_half_done",
+        ],
+    ),
+    Scenario("C9", "the state was written by a newer rosterd", "refused, byte for byte as it was", "SB", &[]),
+    Scenario(
+        "T1",
+        "an account is made and the answer lost",
+        "I3: looked for before it is made again",
+        "SB",
+        &[
+            "i3_a_lost_answer_makes_no_second_account",
+            "i3_a_create_is_repeated_only_where_the_first_was_surely_not_carried_out",
+        ],
+    ),
+    Scenario("T2", "the app says that it exists already", "taken over, held, or named; never another name", "SB", &[]),
+    Scenario("T3", "429, with every spelling of Retry-After", "I7: sane pauses, nothing lost", "SB", &[]),
+    Scenario("T4", "5xx for an hour", "the breaker opens; all is caught up with later", "S", &[]),
+    Scenario("T5", "success that is none", "not believed where the answer shows it", "S", &[]),
+    Scenario("T6", "an account or group deleted in the app", "made again once; a 404 alone proves nothing", "S", &[]),
+    Scenario("T7", "redirects of every kind", "I6: not followed; no byte of token or body goes there", "B", &[]),
+    Scenario("T8", "answers that drip, or never begin", "I7: given up in time; other tenants go on", "B", &[]),
+    Scenario("T9", "bodies without measure", "I7: cut at the limit, which is named", "B", &[]),
+    Scenario("T10", "a change is sent and its answer lost", "found out; done twice is done once", "SB", &[]),
+    Scenario("T11", "the app shows late what it made", "I3: nobody is made twice", "S", &[]),
+    Scenario("T12", "the app writes values its own way", "I12: no endless difference", "S", &[]),
+    Scenario("T13", "the token dies in the middle of a run", "the tenant stops at once, without a storm", "SB", &[]),
+    Scenario("T14", "one bad member spoils a whole call", "found by halving; the others get through", "S", &[]),
+    Scenario(
+        "T15",
+        "a group of many thousands",
+        "in pieces that go on where they stopped; never a whole list",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "P1",
+        "killed, or without power, at every single point",
+        "I1, I3, I8 after the next start",
+        "SB",
+        &["i8_a_kill_in_the_middle_loses_nothing_and_doubles_nobody"],
+    ),
+    Scenario(
+        "P2",
+        "state torn, zeroed, flipped, missing; the cache's engine panics",
+        "noticed, kept aside, begun anew in adopt-only",
+        "B",
+        &["a_panic_inside_the_engine_is_damage_and_no_more"],
+    ),
+    Scenario("P3", "the disk is full or says no", "a call whose intent is not on the disk is not made", "B", &[]),
+    Scenario("P4", "the state is lost, or an old one restored", "the first run only adopts", "SB", &[]),
+    Scenario("P5", "stopped in the middle of a run", "what is under way ends; the next run does the rest", "B", &[]),
+    Scenario(
+        "X1",
+        "values made to break out",
+        "they arrive as they are, or are refused; nothing breaks out",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "X2",
+        "a token looked for in everything that is written",
+        "I6: found nowhere",
+        "B",
+        &["i6_the_token_is_in_no_output_and_no_file", "i6_no_log_line_holds_a_token_or_what_a_person_is_called"],
+    ),
+    Scenario(
+        "X3",
+        "secrets that others can read",
+        "refused by name",
+        "B",
+        &["i6_check_refuses_a_token_that_others_can_read"],
+    ),
+];
+
+/// Names of test functions below a folder, with their files.
+fn tests_below(folder: &Path, found: &mut Vec<(String, String)>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            tests_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let file = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+            let mut marked = false;
+            for line in text.lines().map(str::trim) {
+                marked |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+                let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+                if let Some(name) = name {
+                    if marked && let Some((name, _)) = name.split_once('(') {
+                        found.push((name.to_owned(), file.clone()));
+                    }
+                    marked = false;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a test's name says that it is about this scenario: `s02_…`, `s2_…`, `t3_and_t4_…`.
+fn is_named(test: &str, id: &str) -> bool {
+    let ids = test.split('_').take_while(|part| *part == "and" || as_id(part).is_some());
+    ids.into_iter().any(|part| as_id(part) == as_id(&id.to_lowercase()))
+}
+
+fn as_id(part: &str) -> Option<(char, u32)> {
+    let mut chars = part.chars();
+    let letter = chars.next().filter(|letter| "sctpx".contains(*letter))?;
+    Some((letter, chars.as_str().parse().ok()?))
+}
+
+/// The table of scenarios, and what is missing in it.
+fn scenarios() -> (String, Vec<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut simulated, mut real) = (Vec::new(), Vec::new());
+    tests_below(&root.join("src"), &mut simulated);
+    tests_below(&root.join("tests/it"), &mut real);
+    let mut table = "| | what goes wrong | what holds | tested by | result |\n|---|---|---|---|---|\n".to_owned();
+    let mut missing = Vec::new();
+    for Scenario(id, fault, promise, wanted, also) in &SCENARIOS {
+        let mut cells = Vec::new();
+        for (mark, tests) in [('S', &simulated), ('B', &real)] {
+            let mine: Vec<_> =
+                tests.iter().filter(|(name, _)| is_named(name, id) || also.contains(&name.as_str())).collect();
+            let first = mine.iter().find(|(name, _)| is_named(name, id)).or(mine.first());
+            match first {
+                Some((name, file)) => cells.push(format!("{mark}: `{name}` ({file})")),
+                None if mark == 'B' && NOT_YET.contains(id) => {}
+                None if wanted.contains(mark) => missing.push(format!("{id} has no test marked {mark}")),
+                None => {}
+            }
+        }
+        for name in *also {
+            if !simulated.iter().chain(&real).any(|(test, _)| test == name) {
+                missing.push(format!("{id}: there is no test {name}"));
+            }
+        }
+        let result = match NOT_YET.contains(id) {
+            true => "holds; the real binary is still to be put to it",
+            false => "holds",
+        };
+        writeln!(table, "| {id} | {fault} | {promise} | {} | {result} |", cells.join("<br>")).unwrap();
+    }
+    (table, missing)
+}
+
+/// Scenarios that want the real binary, too, and have no such test yet.
+const NOT_YET: [&str; 1] = ["S7"];
+
+/// What follows a failed call: the table that the code itself reads.
+fn steps() -> String {
+    let words = |step: Step| match step {
+        Step::GiveUp => "set aside",
+        Step::GiveUpAndLook => "set aside, and look what is there",
+        Step::WaitAndRepeat => "wait, repeat",
+        Step::LookUpFirst => "wait, look, repeat if it is not there",
+        Step::LookUpOnly => "wait, look, leave it to the next run",
+        Step::Halve => "send in halves",
+        Step::StopTarget => "stop the tenant",
+    };
+    let mut by_class: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for status in 300..600 {
+        by_class.entry(format!("{:?}", Class::of(status))).or_default().push(status.to_string());
+    }
+    let mut table =
+        "| what the app does | HTTP | read | create | change | members |\n|---|---|---|---|---|---|\n".to_owned();
+    for class in CLASSES {
+        let named = by_class.get(&format!("{class:?}")).cloned().unwrap_or_default();
+        let status = match named.len() {
+            0 => "–".to_owned(),
+            1..=6 => named.join(", "),
+            _ => format!("{} and others up to {}", named[0], named[named.len() - 1]),
+        };
+        let cells = [Kind::Read, Kind::Create, Kind::Change, Kind::Members].map(|kind| words(next_step(class, kind)));
+        writeln!(table, "| {} | {status} | {} |", in_words(class), cells.join(" | ")).unwrap();
+    }
+    table
+}
+
+fn in_words(class: Class) -> &'static str {
+    match class {
+        Class::Unauthorized => "refuses the token",
+        Class::Forbidden => "forbids the call",
+        Class::NotFound => "does not know the object",
+        Class::Conflict => "has such an object already",
+        Class::Changed => "says that the object changed meanwhile",
+        Class::TooLarge => "finds the call too large",
+        Class::Throttled => "asks to slow down",
+        Class::Invalid => "finds the values wrong",
+        Class::Immutable => "lets nobody change that attribute",
+        Class::Unsupported => "does not offer that",
+        Class::Server => "is in trouble",
+        Class::Redirect => "points elsewhere",
+        Class::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
+        Class::Unreachable => "can't be reached: nothing was sent",
+        Class::Unknown => "says nothing: it may have been done",
+        Class::Closed => "is asked no more: this process was told to stop, and nothing was sent",
+    }
+}
+
+fn page() -> (String, Vec<String>) {
+    let (table, missing) = scenarios();
+    let page = format!(
+        "# Reliability\n\n\
+         Written by the tests: `ROSTERD_WRITE_DOCS=1 cargo test --lib scenarios`. Edit `src/sim/scenarios.rs` instead.\n\n\
+         ## Faults, and what holds all the same\n\n\
+         S: in the simulated world or against a socket in the same process. B: the real binary against a real server or a loopback\n\
+         server that commits the fault. A scenario without its tests fails the build, and so does a test that fails.\n\n\
+         Beside these, `cargo test` lives 2,000 seeded worlds of 50 steps (`src/sim/seeded`): edits, cycles, kills, power cuts, full\n\
+         disks, lost states and approvals by chance against seven kinds of apps, all promises checked after every step. A longer soak:\n\
+         `ROSTERD_SOAK_SECONDS=600 cargo test --lib seeded::soak -- --ignored --nocapture`, with `ROSTERD_SEEDS_FROM` and `ROSTERD_SEEDS_TO`;\n\
+         it lives about fourteen worlds a second on each processor in a debug build.\n\n\
+         {table}\n\
+         ## What follows a failed call\n\n\
+         `src/scim/policy.rs` is this table, and nothing else decides. A call is tried as often as the profile's `pace.attempts` says; the\n\
+         last failure sets the object aside. A call of which nobody knows whether it was carried out stays open in the journal, and the\n\
+         next run looks before it plans.\n\n\
+         {}\n",
+        steps()
+    );
+    (page, missing)
+}
+
+#[test]
+fn every_scenario_has_its_tests_and_the_page_says_which() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let (page, missing) = page();
+    assert!(missing.is_empty(), "{missing:#?}");
+    if std::env::var_os("ROSTERD_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == page, "docs/reliability.md is stale; run: ROSTERD_WRITE_DOCS=1 cargo test --lib scenarios");
+}
+
+#[test]
+fn a_test_is_known_by_its_name() {
+    assert!(is_named("s02_a_list", "S2") && is_named("s2_a_list", "S2") && is_named("t3_and_t4_waits", "T4"));
+    assert!(!is_named("s12_a_list", "S2") && !is_named("i2_s2_list", "S2") && !is_named("sets_aside", "S2"));
+}

@@ -1,0 +1,361 @@
+//! The promises. In: the world before and after a cycle. Out: the first one that is broken, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::life::Life;
+use crate::clock::Clock;
+use crate::cycle::{CycleError, Report, Shown};
+use crate::model::{Path, SourceId, Standing, fold};
+use crate::sim::{Account, Call, Directory, Holdings, Quirk};
+use crate::store::{Baseline, Event, records, verify};
+
+/// What the world was like before a cycle.
+pub(super) struct Before {
+    holdings: Holdings,
+    directory: Directory,
+    /// Whether the reading shows what is true now, if not all of it.
+    is_fresh: bool,
+    /// Whether the reading can't prove complete.
+    is_broken: bool,
+    /// Who was missing from an earlier reading: another look may end their access.
+    missed: BTreeSet<String>,
+    managed: u64,
+    records: u64,
+    approved: bool,
+}
+
+fn text<'a>(account: &'a Account, path: &str) -> &'a str {
+    Path::parse(path).ok().and_then(|path| account.attributes.text(&path)).unwrap_or_default()
+}
+
+fn fail<T>(promise: &str, what: impl std::fmt::Display) -> Result<T, String> {
+    Err(format!("{promise}: {what}"))
+}
+
+/// Whether the directory truly lets the person in.
+fn belongs(dir: &Directory, id: &str) -> bool {
+    dir.users.get(id).is_some_and(|user| {
+        let grouped = || dir.groups.values().any(|group| group.assigned && group.members.contains(id));
+        user.standing == Standing::Active && (user.direct || grouped())
+    })
+}
+
+/// The person whose account it is, if rosterd may know it.
+fn owner(dir: &Directory, account: &Account) -> Option<String> {
+    let named = || {
+        let name = fold(text(account, "userName"));
+        dir.users.iter().find(|(_, user)| user.record["userName"].as_str().map(fold) == Some(name.clone()))
+    };
+    account.made_for.clone().or_else(|| named().map(|(id, _)| id.clone()))
+}
+
+impl Before {
+    pub(super) fn see(life: &Life, quirk: Option<&Quirk>) -> Self {
+        let directory = life.source.copy();
+        let mut missed = BTreeSet::new();
+        let note = &mut |id: SourceId, row: crate::store::UserRow| {
+            missed.extend(row.missed_since.map(|_| id.to_string()));
+            std::ops::ControlFlow::Continue(())
+        };
+        life.store().linked_users(note).unwrap();
+        Self {
+            missed,
+            holdings: life.app.holdings(),
+            is_fresh: !matches!(quirk, Some(Quirk::Stale(_))) && !directory.mute,
+            is_broken: directory.down || matches!(quirk, Some(Quirk::Breaks | Quirk::Throttles | Quirk::Announces(_))),
+            directory,
+            managed: life.store().counts().unwrap().active,
+            records: life.journal_end(),
+            approved: life.approved,
+        }
+    }
+
+    /// Compares what is now with what was.
+    pub(super) fn compare(&self, life: &mut Life, ended: Option<&Result<Report, CycleError>>) -> Result<(), String> {
+        let now = life.app.holdings();
+        self.only_complete_readings(life, ended)?;
+        self.nothing_foreign(&now)?;
+        self.nobody_twice(&now)?;
+        self.nobody_wronged(life, &now)?;
+        self.inside_the_budget(life, &now)?;
+        self.written_before_sent(life)?;
+        self.bounded(life)?;
+        match ended {
+            Some(Ok(report)) => honest(report, &life.app.calls()),
+            _ => Ok(()),
+        }
+    }
+
+    fn only_complete_readings(&self, life: &Life, ended: Option<&Result<Report, CycleError>>) -> Result<(), String> {
+        match ended {
+            Some(Ok(_)) if self.is_broken => fail("I2", "a reading that does not prove complete made a plan"),
+            _ if self.is_broken && !life.app.writes().is_empty() => fail("I2", "an incomplete reading changed the app"),
+            _ => Ok(()),
+        }
+    }
+
+    /// I4: guests keep what they have, and nobody's unmapped values change.
+    fn nothing_foreign(&self, now: &Holdings) -> Result<(), String> {
+        for (id, was) in &self.holdings.users {
+            let guest = text(was, "userName").ends_with("@y.test");
+            match now.users.get(id) {
+                Some(is) if guest && is != was => return fail("I4", format!("the guest {id} was changed: {is:?}")),
+                None if guest => return fail("I4", format!("the guest {id} was deleted")),
+                Some(is) if text(is, "nickName") != text(was, "nickName") => {
+                    return fail("I4", format!("an unmapped value of {id} was changed"));
+                }
+                _ => {}
+            }
+        }
+        let is_guest =
+            |id: &&String| self.holdings.users.get(*id).is_some_and(|was| text(was, "userName").ends_with("@y.test"));
+        for (id, was) in &self.holdings.groups {
+            let Some(is) = now.groups.get(id) else { continue };
+            if let Some(guest) = was.members.iter().filter(is_guest).find(|guest| !is.members.contains(*guest)) {
+                return fail("I4", format!("the guest {guest} was taken out of {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I3
+    fn nobody_twice(&self, now: &Holdings) -> Result<(), String> {
+        let mut seen = BTreeMap::new();
+        for (id, account) in &now.users {
+            let Some(person) = owner(&self.directory, account) else { continue };
+            if let Some(other) = seen.insert(person.clone(), id) {
+                return fail("I3", format!("{person} has the accounts {other} and {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I2: whoever truly belongs keeps the account and the groups, whatever a reading leaves out; and the protected always.
+    fn nobody_wronged(&self, life: &Life, now: &Holdings) -> Result<(), String> {
+        for (account, was) in self.holdings.users.iter().filter(|(_, was)| was.active) {
+            let kept = now.users.get(account).is_some_and(|is| is.active);
+            let Some(person) = owner(&self.directory, was) else { continue };
+            if life.kinds.protects && person == "p0" && !kept {
+                return fail("I2", "a protected person lost the account");
+            }
+            if !self.is_fresh || !belongs(&self.directory, &person) || self.missed.contains(&person) {
+                continue;
+            }
+            if !kept {
+                return fail("I2", format!("{person} belongs and lost the account"));
+            }
+            for (id, group) in self.holdings.groups.iter().filter(|(_, group)| group.members.contains(account)) {
+                let follows = |dir: &crate::sim::DirGroup| {
+                    dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
+                };
+                let lost = now.groups.get(id).is_none_or(|is| !is.members.contains(account));
+                if lost && self.directory.groups.values().any(follows) {
+                    return fail("I2", format!("{person} is in {} and was taken out of it", group.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I2: in any 24 hours no more lose their accounts than the limit says, unless somebody approved it.
+    fn inside_the_budget(&self, life: &mut Life, now: &Holdings) -> Result<(), String> {
+        let (at, mut lost_now) = (life.clock.now(), BTreeSet::new());
+        for (account, was) in self.holdings.users.iter().filter(|(_, was)| was.active) {
+            if now.users.get(account).is_none_or(|is| !is.active) {
+                lost_now.extend(owner(&self.directory, was));
+            }
+        }
+        let day_ago = at.saturating_sub(SignedDuration::from_hours(24)).unwrap();
+        life.lost.retain(|_, lost| *lost > day_ago);
+        life.touched.retain(|_, lost| *lost > day_ago);
+        let before = life.lost.len() as u64;
+        // Whoever counted already, for a group that went, does not count again for the account.
+        let counted = |person: &String| life.lost.contains_key(person) || life.touched.contains_key(person);
+        let fresh = lost_now.iter().filter(|person| !counted(person)).count() as u64;
+        for (id, group) in &self.holdings.groups {
+            let left = |account: &&String| now.groups.get(id).is_none_or(|is| !is.members.contains(*account));
+            let accounts = group.members.iter().filter(left).filter_map(|account| self.holdings.users.get(account));
+            life.touched.extend(accounts.filter_map(|was| Some((owner(&self.directory, was)?, at))));
+        }
+        let whole = self.managed.max(life.store().counts().unwrap().active) + before;
+        let allowed = life.tenant.limits.lock().unwrap().removals_per_day.allowed(whole);
+        for person in lost_now {
+            life.lost.insert(person, at);
+        }
+        match allowed {
+            Some(allowed) if fresh > 0 && before + fresh > allowed && !self.approved => {
+                fail("I2", format!("{fresh} lost access now and {before} before, of {whole}; the limit is {allowed}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// I8: nothing was sent that the journal had not announced; what the power took was announced all the same.
+    fn written_before_sent(&self, life: &Life) -> Result<(), String> {
+        let mut announced: BTreeMap<&str, usize> = BTreeMap::new();
+        for record in records(life.home.path(), &life.name, self.records + 1).map_err(|error| error.to_string())? {
+            if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event {
+                *announced.entry(intent.op.name()).or_default() += 1;
+            }
+        }
+        let mut sent: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for call in life.app.calls().into_iter().filter(|call| !call.is_read()) {
+            sent.entry(operation(call.name)).or_default().insert(call.object);
+        }
+        // The members of a group that is made go with it, or right after.
+        let first_members = announced.get("create_group").copied().unwrap_or_default();
+        *announced.entry("add_members").or_default() += first_members;
+        for (op, objects) in sent {
+            if announced.get(op).copied().unwrap_or_default() < objects.len() {
+                return fail("I8", format!("{op} was sent for {objects:?} without a word in the journal"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I7
+    fn bounded(&self, life: &Life) -> Result<(), String> {
+        let objects = self.directory.users.len() + self.directory.groups.len() + self.holdings.users.len();
+        let (calls, most) = (life.app.calls().len(), 60 + 12 * objects);
+        if calls > most { fail("I7", format!("{calls} calls for {objects} objects")) } else { Ok(()) }
+    }
+}
+
+/// The operation that a call belongs to.
+fn operation(call: &str) -> &str {
+    match call {
+        "activate" => "activate_user",
+        "deactivate" => "deactivate_user",
+        other => other,
+    }
+}
+
+/// I10, I11: the numbers agree, and nothing was sent that is not part of what may go.
+fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
+    let tally = report.tally();
+    if tally.planned != tally.done + tally.held + tally.failed {
+        return fail("I11", format!("{tally:?}"));
+    }
+    let operations = report.operations().iter().enumerate();
+    let mut may_go: BTreeSet<&str> =
+        operations.filter(|(at, _)| report.result(*at) != Shown::Held).map(|(_, op)| op.op().name()).collect();
+    if may_go.contains("create_group") {
+        may_go.insert("add_members");
+    }
+    match calls.iter().find(|call| !call.is_read() && !may_go.contains(operation(call.name))) {
+        Some(call) => fail("I10", format!("{call:?} was sent and is not part of what may go")),
+        None => Ok(()),
+    }
+}
+
+impl Life {
+    pub(super) fn journal_end(&self) -> u64 {
+        self.store().records_written()
+    }
+
+    /// I8: the journal is whole.
+    pub(super) fn verify_journal(&self) -> Result<(), String> {
+        let found = verify(self.home.path(), &self.name).map_err(|error| error.to_string())?;
+        match (found.broken, found.unfinished) {
+            (None, 0) => Ok(()),
+            damage => fail("I8", format!("the journal is not whole: {damage:?}")),
+        }
+    }
+
+    /// I1: the app is as the directory says.
+    pub(super) fn end_state(&self) -> Result<(), String> {
+        let (dir, app) = (self.source.copy(), self.app.holdings());
+        let same = |a: &str, b: &str| fold(a) == fold(b);
+        for (id, user) in &dir.users {
+            let protected = self.kinds.protects && id == "p0";
+            let name = user.record["userName"].as_str().unwrap_or_default();
+            let found: Vec<_> = app.users.iter().filter(|(_, account)| same(text(account, "userName"), name)).collect();
+            let belongs = belongs(&dir, id);
+            match found.as_slice() {
+                [(_, account)] if belongs && !account.active && !protected => {
+                    return fail("I1", format!("{id} is locked out"));
+                }
+                [(_, account)] if !belongs && account.active && !protected && self.is_to_go(id, user.standing) => {
+                    return fail("I1", format!("{id} still gets in"));
+                }
+                [(_, account)] if belongs && !protected => {
+                    let display = user.record.get("displayName").and_then(|name| name.as_str()).unwrap_or_default();
+                    if !same(text(account, "displayName"), display) {
+                        return fail("I1", format!("{id} is displayed as {:?}", text(account, "displayName")));
+                    }
+                }
+                [] if belongs && !protected => return fail("I1", format!("{id} has no account")),
+                [_, _, ..] => return fail("I3", format!("{id} has several accounts")),
+                _ => {}
+            }
+        }
+        let everybody: BTreeSet<&String> = dir.users.keys().collect();
+        let strays = app.users.iter().filter_map(|(id, account)| Some((id, account, account.made_for.as_ref()?)));
+        for (id, account, person) in strays {
+            if account.active && !everybody.contains(person) && !self.forgotten.contains(person) {
+                return fail("I1", format!("{person} is gone and {id} still gets in"));
+            }
+        }
+        self.end_state_of_groups(&dir, &app)
+    }
+
+    /// Whether somebody who does not belong is rosterd's to switch off.
+    fn is_to_go(&self, id: &str, standing: Standing) -> bool {
+        standing != Standing::Staged && self.store().user(&SourceId::new(id)).ok().flatten().is_some()
+    }
+
+    fn end_state_of_groups(&self, dir: &Directory, app: &Holdings) -> Result<(), String> {
+        for (id, group) in dir.groups.iter().filter(|(_, group)| group.assigned) {
+            let protected = |person: &str| self.kinds.protects && person == "p0";
+            let let_in = |person: &String| belongs(dir, person) && !protected(person);
+            let wanted: BTreeSet<&String> = group.members.iter().filter(|person| let_in(person)).collect();
+            let found: Vec<_> = app.groups.values().filter(|found| fold(&found.name) == fold(&group.name)).collect();
+            let [found] = found.as_slice() else {
+                if wanted.is_empty() {
+                    continue;
+                }
+                return fail("I1", format!("there are {} groups for {id}", found.len()));
+            };
+            let is = found.members.iter().filter_map(|account| owner(dir, app.users.get(account)?));
+            // Where a lost state forgot who was in it, nobody can know that they are to go.
+            let known = |person: &String| wanted.contains(person) || !self.forgotten.contains(person);
+            let is: BTreeSet<String> = is.filter(|person| let_in(person) && known(person)).collect();
+            if is.iter().collect::<BTreeSet<_>>() != wanted {
+                return fail("I1", format!("{id} should hold {wanted:?} and holds {is:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: what the journal adds up to is what the app holds.
+    pub(super) fn explained(&self) -> Result<(), String> {
+        let app = self.app.holdings();
+        let mut wrong = None;
+        let check = &mut |id: SourceId, row: crate::store::UserRow| {
+            let Some(account) = app.users.get(row.app_id.as_str()) else {
+                if row.active != Some(false) {
+                    wrong.get_or_insert(format!("{id} is linked to nothing"));
+                }
+                return std::ops::ControlFlow::Continue(());
+            };
+            if row.active.is_some_and(|active| active != account.active) {
+                wrong.get_or_insert(format!("{id} should be active: {:?}, and is {}", row.active, account.active));
+            }
+            let differs = row.sent.iter().find(|(path, value)| {
+                let is = account.attributes.get(path).and_then(|value| value.as_str()).map(fold);
+                account.active && value.as_str().map(fold) != is
+            });
+            if let Some((path, _)) = differs {
+                wrong.get_or_insert(format!("{path} of {id} is not what was sent"));
+            }
+            std::ops::ControlFlow::Continue(())
+        };
+        self.store().linked_users(check).map_err(|error| error.to_string())?;
+        match wrong {
+            Some(wrong) => fail("I8", wrong),
+            None => self.verify_journal(),
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! One world: its two sides, its state on a disk, and what happens to it, step by step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::checks::Before;
+use super::edits::{self, Fresh};
+use super::kinds::{Kind, Kinds};
+use crate::apply::Repeat;
+use crate::clock::Clock;
+use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, cycle};
+use crate::fail::power;
+use crate::http::retry::Backoff;
+use crate::model::TenantName;
+use crate::progress::Silent;
+use crate::sim::dice::Dice;
+use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
+use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held};
+
+/// A world at one moment.
+pub(super) struct Life {
+    pub(super) kinds: Kinds,
+    pub(super) source: SimSource,
+    pub(super) app: SimApp,
+    pub(super) tenant: Tenant,
+    pub(super) clock: Arc<SimClock>,
+    pub(super) name: TenantName,
+    pub(super) home: TempDir,
+    /// Who lost access by rosterd's hand, and when.
+    pub(super) lost: BTreeMap<String, Timestamp>,
+    /// Who lost a membership, and counted for that.
+    pub(super) touched: BTreeMap<String, Timestamp>,
+    /// Who had an account when the state was lost: whoever left since, nobody can know of.
+    pub(super) forgotten: BTreeSet<String>,
+    /// Whether an approval waits to be used.
+    pub(super) approved: bool,
+    disk: SimDisk,
+    store: Option<Store>,
+    dice: Dice,
+    fresh: Fresh,
+    earlier: Directory,
+    /// What the next reading meets.
+    quirk: Option<Quirk>,
+    told: Vec<String>,
+    talks: bool,
+}
+
+impl Life {
+    pub(super) fn new(seed: u64, talks: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut fresh = Fresh::default();
+        let kinds = Kinds::draw(&mut dice);
+        let directory = edits::beginning(&mut dice, &mut fresh);
+        let mut life = Self { fresh, talks, dice, ..Self::of(seed, kinds, directory) };
+        life.tell(format!("{kinds:?}"));
+        life.first_day();
+        life
+    }
+
+    /// A world that begins like this.
+    pub(super) fn of(seed: u64, kinds: Kinds, directory: Directory) -> Self {
+        let clock = Arc::new(SimClock::flowing());
+        let app = SimApp::default();
+        app.keep_time(&clock);
+        kinds.behave(&app);
+        let fast = std::path::Path::new("/dev/shm");
+        let home = if fast.is_dir() { TempDir::new_in(fast) } else { TempDir::new() };
+        Self {
+            kinds,
+            app,
+            tenant: kinds.tenant(),
+            clock,
+            name: TenantName::parse("acme").unwrap(),
+            home: home.unwrap(),
+            lost: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            approved: false,
+            disk: SimDisk::default(),
+            store: None,
+            earlier: directory.clone(),
+            source: SimSource::new(directory),
+            dice: Dice::new(seed),
+            fresh: Fresh::default(),
+            quirk: None,
+            told: Vec::new(),
+            talks: false,
+        }
+    }
+
+    /// Some have accounts already, and there are guests.
+    fn first_day(&mut self) {
+        let ids: Vec<String> = self.source.copy().users.into_keys().collect();
+        for id in ids {
+            if self.dice.chance(20) {
+                self.app.has_user(&format!("{id}@x.test"), true);
+            }
+        }
+        let guest = self.app.has_user("guest@y.test", true);
+        self.app.has_group("guests", &[&guest]);
+    }
+
+    /// What has happened.
+    pub(super) fn story(&self) -> String {
+        self.told.join("\n")
+    }
+
+    #[allow(clippy::print_stdout, reason = "a replay tells what happens")]
+    pub(super) fn tell(&mut self, what: impl Into<String>) {
+        let what = what.into().replace(&*self.home.path().to_string_lossy(), "state");
+        if self.talks {
+            println!("{what}");
+        }
+        self.told.push(what);
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.store.as_ref().expect("the state is open between steps")
+    }
+
+    /// A whole life: `steps` of chance, the end of all faults, and quiet.
+    pub(super) async fn live(&mut self, steps: u32) -> Result<(), String> {
+        self.begin().await?;
+        for step in 0..steps {
+            self.tell(format!("-- step {step}"));
+            self.step().await?;
+        }
+        self.settle().await
+    }
+
+    /// The state is made.
+    pub(super) async fn begin(&mut self) -> Result<(), String> {
+        power::on(None);
+        self.open(&[Notice::New])
+    }
+
+    async fn step(&mut self) -> Result<(), String> {
+        match self.dice.below(100) {
+            0..46 => {
+                let (dice, fresh) = (&mut self.dice, &mut self.fresh);
+                let mut what = String::new();
+                self.source.edit(|dir| what = edits::directory(dir, dice, fresh));
+                self.tell(what);
+            }
+            46..68 => self.run().await?,
+            68..78 => self.crash().await?,
+            78..83 => self.decide(),
+            83..86 => {
+                let (dice, fresh, app) = (&mut self.dice, &mut self.fresh, &self.app);
+                let mut what = String::new();
+                self.source.edit(|dir| what = edits::by_hand(app, dir, dice, fresh));
+                self.tell(what);
+            }
+            86..91 => self.weather(),
+            91..94 => {
+                let hours = 1 + self.dice.below(30);
+                self.clock.pass(SignedDuration::from_hours(hours as i64));
+                self.tell(format!("{hours} hours pass"));
+            }
+            94..96 => {
+                self.earlier = self.source.copy();
+                self.reopen(&[])?;
+            }
+            96 => self.lose_a_file()?,
+            97..99 => self.full_disk().await?,
+            _ => self.lose_state()?,
+        }
+        Ok(())
+    }
+
+    /// Another network, another reading.
+    fn weather(&mut self) {
+        let percent = *self.dice.pick(&[0, 0, 10, 30, 60]).unwrap();
+        let reach = self.kinds.reach(&mut self.dice);
+        let seed = self.dice.roll();
+        self.app.noise_in(reach, seed, percent);
+        self.quirk = match self.dice.below(8) {
+            0 => Some(Quirk::Short(30 + self.dice.below(70))),
+            1 => Some(Quirk::Stale(Box::new(self.earlier.clone()))),
+            2 => Some(Quirk::Shifts(self.dice.below(12) as usize)),
+            3 => Some(Quirk::Announces(1 + self.dice.below(9))),
+            4 => Some(Quirk::Breaks),
+            5 => Some(Quirk::Throttles),
+            _ => None,
+        };
+        let quirk = match &self.quirk {
+            Some(Quirk::Stale(_)) => "Stale".to_owned(),
+            quirk => format!("{quirk:?}"),
+        };
+        self.tell(format!("{percent} % of {reach:?} fail, the next reading meets {quirk}"));
+    }
+
+    fn decide(&mut self) {
+        let folder = self.home.path().join(self.name.as_str());
+        let Ok(Some(held)) = read_held(&folder) else { return };
+        let verdict = if self.dice.chance(80) { Verdict::Approve } else { Verdict::Reject };
+        self.tell(format!("held is {:?}", held.reasons));
+        self.decide_on(held.plan, verdict);
+    }
+
+    fn decide_on(&mut self, plan: String, verdict: Verdict) {
+        self.tell(format!("{verdict:?} {plan}"));
+        let (at, by, reason) = (self.clock.now(), "ann".to_owned(), "as discussed".to_owned());
+        let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
+        let folder = self.home.path().join(self.name.as_str());
+        decide(&folder, &Decision { plan, verdict, by, reason, at, expires, noted: false }).unwrap();
+        self.approved |= verdict == Verdict::Approve;
+    }
+
+    /// A cycle; `None` if the process was killed in it.
+    async fn cycle(&mut self, trigger: Trigger) -> Option<Result<Report, CycleError>> {
+        self.app.forget_calls();
+        self.source.spoil(self.quirk.take());
+        let stop = CancellationToken::new();
+        let ask = Ask { trigger, ..command() };
+        let store = self.store.as_ref().expect("the state is open between steps");
+        let job = Job {
+            tenant: &self.name,
+            source: &self.source,
+            app: &self.app,
+            state: store,
+            ledger: Some(store as &dyn State),
+            scope: self.tenant.scope(),
+            rules: self.tenant.rules(),
+            limits: self.tenant.limits.lock().unwrap().clone(),
+            sentinels: &[],
+            in_flight: 3,
+            repeat: Repeat {
+                attempts: 3,
+                backoff: Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(60) },
+                breaker_failures: 8,
+                settles_after: Duration::from_secs(self.tenant.profile.read.settles_after_s.into()),
+            },
+            settings: self.tenant.settings,
+            clock: &*self.clock,
+            progress: &Silent,
+            stop: &stop,
+            witness: None,
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(7 * 24 * 3600), cycle(&job, &ask)).await.ok();
+        self.approved &= self.store().is_approval_waiting().unwrap_or(true);
+        ended
+    }
+
+    fn tell_cycle(&mut self, ended: Option<&Result<Report, CycleError>>) {
+        let how = match ended {
+            None => "killed".to_owned(),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(report)) => brief(report),
+        };
+        let calls: Vec<String> = self.app.calls().iter().map(|call| format!("{} {}", call.name, call.about)).collect();
+        self.tell(format!("cycle: {how}; calls {calls:?}"));
+    }
+
+    async fn run(&mut self) -> Result<(), String> {
+        let trigger = if self.dice.chance(50) { Trigger::Command } else { Trigger::Schedule };
+        self.run_by(trigger).await
+    }
+
+    /// A cycle as somebody asks for it.
+    pub(super) async fn sync(&mut self) -> Result<(), String> {
+        self.run_by(Trigger::Command).await
+    }
+
+    async fn run_by(&mut self, trigger: Trigger) -> Result<(), String> {
+        let before = Before::see(self, self.quirk.as_ref());
+        let ended = self.cycle(trigger).await;
+        self.tell_cycle(ended.as_ref());
+        before.compare(self, ended.as_ref())?;
+        let minutes = 1 + self.dice.below(20);
+        self.clock.pass(SignedDuration::from_mins(minutes as i64));
+        Ok(())
+    }
+
+    /// The process is killed in the middle of a cycle, or the power goes.
+    async fn crash(&mut self) -> Result<(), String> {
+        let far = if self.dice.chance(70) { 40 } else { 200 };
+        let at = 1 + self.dice.below(far);
+        let power_cut = self.dice.chance(50);
+        self.crash_at(at, power_cut).await.map(drop)
+    }
+
+    /// As [`Life::crash`], at a certain point; says which one that was.
+    pub(super) async fn crash_at(&mut self, at: u64, power_cut: bool) -> Result<Option<&'static str>, String> {
+        let before = Before::see(self, self.quirk.as_ref());
+        power::on(Some(at));
+        let ended = self.cycle(Trigger::Command).await;
+        let cut = power::cut();
+        self.tell(format!("killed at point {at}: {cut:?}{}", if power_cut { ", and the power goes" } else { "" }));
+        let ended = if cut.is_some() { None } else { ended };
+        self.tell_cycle(ended.as_ref());
+        self.store = None;
+        power::on(None);
+        if power_cut && cut.is_some() {
+            let dice = &mut self.dice;
+            self.disk.lose_power(|n| dice.below(n)).unwrap();
+        }
+        self.open(&[])?;
+        before.compare(self, ended.as_ref())?;
+        self.clock.pass(SignedDuration::from_secs(self.dice.below(300) as i64));
+        Ok(cut)
+    }
+
+    async fn full_disk(&mut self) -> Result<(), String> {
+        self.tell("the disk is full");
+        power::fill(true);
+        let before = Before::see(self, self.quirk.as_ref());
+        let ended = self.cycle(Trigger::Command).await;
+        self.tell_cycle(ended.as_ref());
+        self.store = None;
+        let opened = self.try_open();
+        drop(opened);
+        power::fill(false);
+        self.open(&[])?;
+        before.compare(self, ended.as_ref())
+    }
+
+    /// A file that costs nothing but time is gone.
+    fn lose_a_file(&mut self) -> Result<(), String> {
+        let name = *self.dice.pick(&["index", "held.json", "status.json"]).unwrap();
+        self.tell(format!("{name} is lost"));
+        self.store = None;
+        let _ = std::fs::remove_file(self.home.path().join(self.name.as_str()).join(name));
+        self.open(&[])
+    }
+
+    /// The state is lost. A person who was renamed meanwhile could be found by nothing but the id, and whoever is hidden by nothing.
+    fn lose_state(&mut self) -> Result<(), String> {
+        if !self.kinds.external_id || matches!(self.kinds.app, Kind::Hiding) {
+            return Ok(());
+        }
+        self.tell("the state is lost");
+        self.store = None;
+        std::fs::remove_dir_all(self.home.path().join(self.name.as_str())).unwrap();
+        self.disk = SimDisk::default();
+        self.lost.clear();
+        self.forgotten.extend(self.app.holdings().users.into_values().filter_map(|account| account.made_for));
+        self.approved = false;
+        self.open(&[Notice::New])
+    }
+
+    fn reopen(&mut self, expected: &[Notice]) -> Result<(), String> {
+        self.store = None;
+        self.tell("rosterd is started again");
+        self.open(expected)
+    }
+
+    fn try_open(&self) -> Result<(Store, Vec<Notice>), crate::store::StoreError> {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Store::open_simulated(&self.disk, self.kinds.segment, self.home.path(), &self.name, clock)
+    }
+
+    fn open(&mut self, expected: &[Notice]) -> Result<(), String> {
+        let (store, notices) = self.try_open().map_err(|error| format!("the state can't be opened: {error}"))?;
+        let harmless = |notice: &Notice| matches!(notice, Notice::TornTail { .. }) || expected.contains(notice);
+        if let Some(notice) = notices.iter().find(|notice| !harmless(notice)) {
+            return Err(format!("P2: a crash is no damage: {notice:?}"));
+        }
+        self.store = Some(store);
+        self.verify_journal()
+    }
+
+    /// The faults end: within two cycles, and one more for each approval, all is as the directory says; then nothing happens.
+    pub(super) async fn settle(&mut self) -> Result<(), String> {
+        self.app.heal();
+        self.quirk = None;
+        self.source.edit(edits::heal);
+        self.clock.pass(SignedDuration::from_hours(49));
+        self.tell("-- all faults end");
+        let mut left = 2;
+        let mut approvals = 0;
+        loop {
+            let before = Before::see(self, None);
+            let ended = self.cycle(Trigger::Command).await;
+            self.tell_cycle(ended.as_ref());
+            before.compare(self, ended.as_ref())?;
+            self.clock.pass(SignedDuration::from_mins(15));
+            let Some(Ok(report)) = ended else {
+                return Err("I12: a cycle failed after all faults had ended".to_owned());
+            };
+            let held = report.held_plan();
+            if held.is_none()
+                && report.status() == Status::Ok
+                && self.app.calls().is_empty()
+                && report.operations().is_empty()
+            {
+                break;
+            }
+            match held.filter(|_| approvals < 5) {
+                Some(held) => {
+                    approvals += 1;
+                    self.decide_on(held.plan, Verdict::Approve);
+                }
+                None if left == 0 => return Err(format!("I12: not quiet after two cycles: {}", brief(&report))),
+                None => left -= 1,
+            }
+        }
+        self.end_state()?;
+        self.explained()
+    }
+}
+
+fn brief(report: &Report) -> String {
+    let holds: Vec<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
+    let shown = report.operations().iter().enumerate().map(|(at, operation)| {
+        let how = match report.result(at) {
+            Shown::Failed(why) => format!("failed: {why}"),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        format!("{} {} {how}", operation.op().name(), operation.object)
+    });
+    format!("{:?} {holds:?} {:?}", report.status(), shown.collect::<Vec<_>>())
+}

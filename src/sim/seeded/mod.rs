@@ -1,0 +1,140 @@
+//! Worlds from seeds. In: a number. Out: a life of a tenant, drawn by chance: what its people do, what directory, network, app and
+//! disk do to it, when its process is killed. The real engine and the real state run it; after every step the promises are
+//! checked, and when the faults end the app must be as the directory says within two cycles, and then be left alone.
+//!
+//! A seed that breaks a promise prints the command that plays it again, line by line.
+
+mod checks;
+mod edits;
+mod kinds;
+mod life;
+mod points;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use life::Life;
+
+/// Steps of one world, before its faults end.
+const STEPS: u32 = 50;
+
+/// Worlds of a plain `cargo test`.
+const WORLDS: u64 = 2000;
+
+/// Seeds that once broke a promise, with what was wrong.
+const FOUND: [(u64, &str); 7] = [
+    (
+        11,
+        "an account made by a create that nobody answered stayed active when the person was deleted before the next run",
+    ),
+    (14, "an app that shows late what it made was sent the same create again at once"),
+    (29, "memberships added or removed without an answer were believed as they were before"),
+    (196, "in an app that hides who is off, a deletion without an answer lost the account for ever"),
+    (380, "in such an app, a repeated deletion that met a 404 did the same"),
+    (1095, "a member whose account was deleted by hand kept a group failing for ever, where the app says 400"),
+    (1310, "a group that somebody was to leave by being deleted counted as in step while the deletion was held"),
+];
+
+/// A world from its seed, to its end.
+fn play(seed: u64, talks: bool) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut life = Life::new(seed, talks);
+            let ended = life.live(STEPS).await;
+            ended.map(|()| life.story()).map_err(|why| format!("{}\n{why}", life.story()))
+        })
+    }));
+    crate::fail::power::fill(false);
+    crate::fail::power::on(None);
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("a panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// So many broken worlds are enough.
+const ENOUGH: usize = 10;
+
+/// Plays many worlds on all processors; ends in time, or when some broke a promise. Says how many were played.
+fn play_all(seeds: std::ops::Range<u64>, limit: Duration) -> u64 {
+    let (next, played) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let started = Instant::now();
+    let broken = std::sync::Mutex::new(BTreeMap::new());
+    let hands = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..hands {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || started.elapsed() > limit || broken.lock().unwrap().len() >= ENOUGH {
+                        return;
+                    }
+                    if let Err(why) = play(seed, false) {
+                        broken.lock().unwrap().insert(seed, why);
+                    }
+                    played.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let broken = broken.into_inner().unwrap();
+    let again = |(seed, why): (&u64, &String)| {
+        let why = why.lines().last().unwrap_or_default();
+        format!("{why}\n    ROSTERD_SEED={seed} cargo test --lib seeded::replay -- --nocapture\n")
+    };
+    assert!(broken.is_empty(), "\n{}", broken.iter().map(again).collect::<String>());
+    played.into_inner()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn worlds_keep_every_promise() {
+    assert_eq!(play_all(0..WORLDS, Duration::from_secs(900)), WORLDS);
+}
+
+#[test]
+fn seeds_that_once_broke_a_promise_keep_it_now() {
+    for (seed, what) in FOUND {
+        if let Err(why) = play(seed, false) {
+            panic!("{what}\n{why}\n    ROSTERD_SEED={seed} cargo test --lib seeded::replay -- --nocapture\n");
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_one_world() {
+    for seed in 0..20 {
+        assert_eq!(play(seed, false), play(seed, false), "seed {seed}");
+    }
+}
+
+/// Plays the world of `ROSTERD_SEED` and tells its story.
+#[test]
+fn replay() {
+    if let Some(seed) = number("ROSTERD_SEED")
+        && let Err(why) = play(seed, true)
+    {
+        panic!("seed {seed}: {}", why.lines().last().unwrap_or_default());
+    }
+}
+
+/// Seeds from `ROSTERD_SEEDS_FROM` on, for `ROSTERD_SOAK_SECONDS`: `cargo test --lib seeded::soak -- --ignored --nocapture`.
+#[test]
+#[ignore = "as long as one likes"]
+#[allow(clippy::print_stdout, reason = "its result")]
+fn soak() {
+    let from = number("ROSTERD_SEEDS_FROM").unwrap_or(WORLDS);
+    let limit = Duration::from_secs(number("ROSTERD_SOAK_SECONDS").unwrap_or(60));
+    let started = Instant::now();
+    let played = play_all(from..number("ROSTERD_SEEDS_TO").unwrap_or(u64::MAX), limit);
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{played} worlds of {STEPS} steps from seed {from}: {:.1} worlds a second", played as f64 / seconds);
+}
