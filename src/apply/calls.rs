@@ -1,14 +1,15 @@
 //! Operations of one call each. In: an operation. Out: intent, call, outcome, and what is known afterwards.
 
 use std::future::Future;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::losses::note_lost_group;
+use super::losses::{GROUP_GONE, NOT_ANSWERED, note_losses};
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
-use crate::config::profile::{DeleteEffect, InactiveEffect, UserWire};
+use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
-use crate::plan::{Action, Operation};
+use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
@@ -55,8 +56,19 @@ impl Worker<'_> {
                 _ => operation.changes(),
             },
             reason: operation.reason.clone(),
+            members: self.not_to_be_asked(operation),
         };
         self.run.state.intent(intent).await
+    }
+
+    /// The people whom a call about members names, where the app could not be asked afterwards what became of it.
+    fn not_to_be_asked(&self, operation: &Operation) -> Vec<SourceId> {
+        match &operation.action {
+            _ if shows_members(self.run.profile) => Vec::new(),
+            Action::AddMembers { users } | Action::RemoveMembers { users, .. } => ids_of(users),
+            Action::CreateGroup { first, .. } => ids_of(first),
+            _ => Vec::new(),
+        }
     }
 
     /// The app ids an operation needs, resolved now: some were only made by this run.
@@ -274,16 +286,15 @@ impl Worker<'_> {
         };
         if shown == OpResult::Done {
             self.settle(&operation.object, &mut effects);
-            if matches!(operation.action, Action::DeleteGroup { .. }) {
-                let users = operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect();
-                if let Err(error) = note_lost_group(self.run.state, &self.run.id, users, self.run.clock.now()).await {
-                    return self.broke(error);
-                }
+            if matches!(operation.action, Action::DeleteGroup { .. })
+                && let Err(error) = self.note_losses(operation, GROUP_GONE).await
+            {
+                return self.broke(error);
             }
         }
         let written = match known {
             true => self.run.state.outcome(intent, result, effects).await,
-            false => self.left_open(effects).await,
+            false => self.left_open(operation, effects).await,
         };
         match written {
             Ok(()) => shown,
@@ -298,8 +309,9 @@ impl Worker<'_> {
 
     /// Nobody knows whether the call was carried out. Its intent stays without an outcome, as after a crash: the next run looks
     /// before it plans, whatever the directory says by then. Otherwise somebody who was made, let in or put into a group by it
-    /// and leaves before the next run would stay for ever.
-    pub(super) async fn left_open(&self, effects: Vec<Effect>) -> Result<(), StoreError> {
+    /// and leaves before the next run would stay for ever; and whoever may have lost access by it would not count.
+    pub(super) async fn left_open(&self, operation: &Operation, effects: Vec<Effect>) -> Result<(), StoreError> {
+        self.note_losses(operation, NOT_ANSWERED).await?;
         match effects.is_empty() {
             true => Ok(()),
             false => {
@@ -361,14 +373,23 @@ impl Worker<'_> {
         effects
     }
 
-    /// Whether an account was put aside for another one: once it is off, nothing is left to know of it.
+    /// Whether an account was put aside for another one: once it is off, and in no group, nothing is left to know of it.
     fn is_replaced(&self, id: &SourceId) -> bool {
-        matches!(self.run.state.user(id), Ok(Some(row)) if row.replaced.is_some())
+        let still_inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        !still_inside && matches!(self.run.state.user(id), Ok(Some(row)) if row.replaced.is_some())
+    }
+
+    async fn note_losses(&self, operation: &Operation, why: &str) -> Result<(), StoreError> {
+        note_losses(self.run.state, &self.run.id, why, self.losing(operation), self.run.clock.now()).await
+    }
+
+    fn losing(&self, operation: &Operation) -> Vec<SourceId> {
+        operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// Whoever keeps the account and lost a group or a role by this: it counts against the budget.
     pub(super) fn reduced(&self, operation: &Operation) -> Option<Effect> {
-        let users: Vec<SourceId> = operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect();
+        let users = self.losing(operation);
         (!users.is_empty()).then(|| Effect::AccessReduced { users, at: self.run.clock.now() })
     }
 
@@ -412,13 +433,17 @@ impl Worker<'_> {
             }
             (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
             (Action::CreateGroup { display_name, first }, Reply::Created(created)) => {
-                let users: Vec<SourceId> = first.iter().map(|member| member.id.clone()).collect();
+                let users = ids_of(first);
                 let filled = (!users.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users });
                 [new_group(id, created.id, display_name)].into_iter().chain(filled).collect()
             }
             // Whom the app took in with it is not known: adding somebody twice does no harm.
-            (Action::CreateGroup { display_name, .. }, Reply::Found(app_id)) => {
-                vec![new_group(id, app_id, display_name)]
+            (Action::CreateGroup { display_name, first }, Reply::Found(app_id)) => {
+                let doubted = Effect::MembersDoubted { group: id.clone(), users: ids_of(first) };
+                [new_group(id, app_id, display_name)]
+                    .into_iter()
+                    .chain((!first.is_empty()).then_some(doubted))
+                    .collect()
             }
             (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
             (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
@@ -458,6 +483,15 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+}
+
+/// Whether the app tells who is in a group, by the ids it gave them.
+pub(super) fn shows_members(profile: &Profile) -> bool {
+    profile.read.members_readable && profile.groups.member_value == MemberValue::Id
+}
+
+fn ids_of(members: &[Member]) -> Vec<SourceId> {
+    members.iter().map(|member| member.id.clone()).collect()
 }
 
 /// Whether an account that an operation switched off is still there, and only not shown.

@@ -1,15 +1,22 @@
-//! Losses of access that come with a group. In: who was in it. Out: records that the rolling budget counts.
+//! Losses of access that no account shows: of a deleted group, or by a call that nobody answered. In: who loses it. Out: records
+//! that the rolling budget counts.
 
 use jiff::Timestamp;
 
 use crate::model::{RunId, SourceId};
 use crate::store::{Effect, State, StoreError};
 
-/// Puts on record who lost a group that was deleted: before the outcome, so that a crash between the two counts too much rather
-/// than too little, and in pieces, since a group may have any number of members.
-pub(super) async fn note_lost_group(
+/// Why somebody lost access.
+pub(super) const GROUP_GONE: &str = "lost a group that was deleted";
+/// Why somebody may have lost access.
+pub(super) const NOT_ANSWERED: &str = "may have lost access: the call was not answered";
+
+/// Puts on record who lost access, or may have: before what is known of the call, so that a crash between the two counts too much
+/// rather than too little, and in pieces, since a group may have any number of members.
+pub(super) async fn note_losses(
     state: &dyn State,
     run: &RunId,
+    why: &str,
     users: Vec<SourceId>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
@@ -17,7 +24,7 @@ pub(super) async fn note_lost_group(
         users.chunks(PEOPLE_PER_EFFECT).map(|users| Effect::AccessReduced { users: users.to_vec(), at }).collect();
     match effects.is_empty() {
         true => Ok(()),
-        false => state.noted(run, "lost a group that was deleted", effects).await,
+        false => state.noted(run, why, effects).await,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A call that is too large, or that one bad member spoils, is cut in halves until the bad one is alone.
 
 use std::collections::HashSet;
+use std::sync::PoisonError;
 
 use super::calls::{Ended, Reply, Target, outcome_of};
 use super::telling::Told;
@@ -76,6 +77,10 @@ impl Worker<'_> {
             }
             let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
             unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+            if !add {
+                let mut inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner);
+                inside.extend(chunk.iter().map(|(member, _)| member.id.clone()));
+            }
             if matches!(error.class, Class::NotFound | Class::Invalid)
                 && let Some((member, keys)) = chunk.first()
                 && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
@@ -144,15 +149,18 @@ impl Worker<'_> {
         }
     }
 
-    /// Without those whom a group that this run made has already.
+    /// Without those whom a group that this run made surely has already.
     fn due(&self, operation: &Operation, resolved: Vec<Resolved>) -> Result<Vec<Resolved>, StoreError> {
+        let group = operation.object.id();
         let inside: HashSet<UserNumber> = match (&operation.app_id, &operation.action) {
-            (None, Action::AddMembers { .. }) => self.run.state.members(operation.object.id())?.into_iter().collect(),
+            (None, Action::AddMembers { .. }) => self.run.state.members(group)?.into_iter().collect(),
             _ => return Ok(resolved),
         };
+        let doubted = self.run.state.group(group)?.map(|row| row.doubted).unwrap_or_default();
         let mut due = Vec::with_capacity(resolved.len());
         for one in resolved {
-            if self.run.state.number_of(&one.0.id)?.is_none_or(|number| !inside.contains(&number)) {
+            let number = self.run.state.number_of(&one.0.id)?;
+            if doubted.contains(&one.0.id) || number.is_none_or(|number| !inside.contains(&number)) {
                 due.push(one);
             }
         }
@@ -219,7 +227,7 @@ impl Worker<'_> {
                 (outcome_of(&error, &error.to_string()), Vec::new(), Err(error))
             }
             Ended::Badly(error) => {
-                self.left_open(Vec::new()).await?;
+                self.left_open(&part, Vec::new()).await?;
                 return Ok(Err(error));
             }
         };

@@ -134,6 +134,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         coming: newcomers(cleared),
         put_aside: replaced(cleared),
         unresolved: run.state.open_intents().into_iter().map(|open| open.intent.object).collect(),
+        still_inside: Mutex::new(HashSet::new()),
         access: access(run.profile),
         links_differ: AtomicBool::new(false),
         stopped: Mutex::new(None),
@@ -217,6 +218,8 @@ struct Worker<'a> {
     coming: HashSet<SourceId>,
     /// Accounts that this run puts aside.
     put_aside: HashSet<AppId>,
+    /// Who could not be taken out of a group by this run.
+    still_inside: Mutex<HashSet<SourceId>>,
     /// What earlier runs sent and nobody knows yet what became of.
     unresolved: HashSet<ObjectRef>,
     /// Attributes that give access.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::calls::hides;
-use super::losses::note_lost_group;
+use super::calls::{hides, shows_members};
+use super::losses::{GROUP_GONE, note_losses};
 use crate::clock::Clock;
-use crate::config::profile::{MemberValue, Profile};
+use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::scim::{AppRead, AppUser, CallError, Class, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, Intent, OpenIntent, OutcomeResult, State, StoreError};
@@ -130,9 +130,11 @@ impl Look<'_> {
             }
             // The app hides whoever is switched off: that is all that happened.
             None if hides(&self.profile.users, op) => vec![switched_off(id)],
+            // Whoever was off is hidden still: the call did nothing, or was not made.
+            None if !was_active && self.profile.users.inactive_effect == InactiveEffect::HidesResource => Vec::new(),
             None => vec![Effect::UserUnlinked { id: id.clone() }],
         };
-        if ends_access {
+        if ends_access && was_active {
             effects.push(lost);
         }
         Ok(effects)
@@ -149,7 +151,9 @@ impl Look<'_> {
         }
         let (app_id, provenance) = (found.id.clone(), Provenance::Created);
         let mut effects = vec![Effect::GroupLinked { id: id.clone(), app_id, provenance, name: found.display_name }];
-        if intent.changes.iter().any(|change| change.attribute == "members") {
+        if !intent.members.is_empty() {
+            effects.push(doubted(id, intent));
+        } else if intent.changes.iter().any(|change| change.attribute == "members") {
             let shown = self.app.get_group(&found.id).await?;
             effects.extend(self.members(id, shown.and_then(|group| group.members))?);
         }
@@ -160,12 +164,15 @@ impl Look<'_> {
         let Some(found) = self.app.get_group(app_id).await? else {
             if intent.op == Op::DeleteGroup {
                 let users = self.believed_members(id)?;
-                note_lost_group(self.state, &intent.run, users, self.clock.now()).await?;
+                note_losses(self.state, &intent.run, GROUP_GONE, users, self.clock.now()).await?;
             }
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };
         let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
-        effects.extend(self.members(id, found.members)?);
+        match intent.members.is_empty() {
+            true => effects.extend(self.members(id, found.members)?),
+            false => effects.push(doubted(id, intent)),
+        }
         Ok(effects)
     }
 
@@ -177,11 +184,9 @@ impl Look<'_> {
         Ok(believed)
     }
 
-    /// Members of ours that the group really has, against those we believed in. Where the app does not show them, or not
-    /// by id, the plan simply makes the same absolute change again.
+    /// Members of ours that the group really has, against those we believed in.
     fn members(&self, group: &SourceId, shown: Option<Vec<String>>) -> Result<Vec<Effect>, StoreError> {
-        let by_id = self.profile.groups.member_value == MemberValue::Id;
-        let Some(shown) = shown.filter(|_| by_id) else { return Ok(Vec::new()) };
+        let Some(shown) = shown.filter(|_| shows_members(self.profile)) else { return Ok(Vec::new()) };
         let mut now = HashSet::new();
         for member in shown {
             now.extend(self.state.user_by_app_id(&AppId::new(member))?);
@@ -215,6 +220,11 @@ fn seen(id: &SourceId, found: AppUser) -> Effect {
         active: Some(found.active),
         echo: Attributes::new(),
     }
+}
+
+/// Where nobody can tell, the plan puts in whoever belongs, and takes out whoever does not, once more.
+fn doubted(id: &SourceId, intent: &Intent) -> Effect {
+    Effect::MembersDoubted { group: id.clone(), users: intent.members.clone() }
 }
 
 fn switched_off(id: &SourceId) -> Effect {

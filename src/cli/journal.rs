@@ -122,7 +122,9 @@ fn is_about(record: &Record, id: &str) -> bool {
         | Effect::GroupRenamed { id: of, .. }
         | Effect::GroupUnlinked { id: of }
         | Effect::AccessLost { user: of, .. } => of.as_str() == id,
-        Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
+        Effect::MembersAdded { group, users }
+        | Effect::MembersRemoved { group, users }
+        | Effect::MembersDoubted { group, users } => {
             group.as_str() == id || users.iter().any(|user| user.as_str() == id)
         }
         Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {

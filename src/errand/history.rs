@@ -345,7 +345,9 @@ impl History {
                 Effect::GroupLinked { id, .. } | Effect::GroupUnlinked { id } => {
                     touched.push(Facet::Link(ObjectRef::Group(id.clone())));
                 }
-                Effect::MembersAdded { group, users } | Effect::MembersRemoved { group, users } => {
+                Effect::MembersAdded { group, users }
+                | Effect::MembersRemoved { group, users }
+                | Effect::MembersDoubted { group, users } => {
                     let ours = self.members.get(group);
                     // Who the people of an unanswered call are is found out later.
                     let all = self.unanswered_members.iter().any(|(of, ..)| of == group);

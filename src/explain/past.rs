@@ -119,7 +119,9 @@ fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
         return true;
     }
     let by_id = effects.iter().any(|effect| match effect {
-        Effect::MembersAdded { users, .. } | Effect::MembersRemoved { users, .. } => users.contains(&who.id),
+        Effect::MembersAdded { users, .. }
+        | Effect::MembersRemoved { users, .. }
+        | Effect::MembersDoubted { users, .. } => users.contains(&who.id),
         _ => false,
     });
     let named = |list: &Value| {

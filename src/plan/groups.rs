@@ -225,6 +225,10 @@ impl Draft<'_> {
         let mut desired: HashSet<UserNumber> = HashSet::with_capacity(members.len());
         let mut missing = Vec::new();
         let held_set: HashSet<UserNumber> = held.iter().copied().collect();
+        let mut doubted = HashSet::new();
+        for id in &link.doubted {
+            doubted.extend(self.baseline.number_of(id)?);
+        }
         for user in members {
             let number = match self.relinked.get(&user) {
                 Some((_, number)) => Some(*number),
@@ -235,6 +239,9 @@ impl Draft<'_> {
             match number {
                 Some(number) if held_set.contains(&number) => {
                     desired.insert(number);
+                    if doubted.contains(&number) {
+                        missing.extend(self.member(object.id(), user)?);
+                    }
                 }
                 _ => missing.extend(self.member(object.id(), user)?),
             }

@@ -240,6 +240,7 @@ pub fn plan(
     draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
     draft.changed_groups(&survey.changed_groups, links)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
+    draft.keep_until_out_of_all_groups();
     Ok(draft.finish())
 }
 

@@ -4,6 +4,8 @@
 //! The old account keeps all that is known of it, under an id of its own (`Effect::UserReplaced`), until it is switched off.
 //! So it is never forgotten, whatever comes between, and the person is a newcomer like any other meanwhile.
 
+use std::collections::HashSet;
+
 use super::operation::{Action, Operation};
 use super::people::{row_name, user_operation};
 use super::person::Person;
@@ -105,6 +107,17 @@ impl Draft<'_> {
             .map(|old| ending(&old.id, &old.row, Lane::Removals, format!("{} gets another account", old.of)))
             .collect();
         ends.into_iter().for_each(|operation| self.push(operation));
+    }
+
+    /// A replaced account that is off already is let go of once it is in no group any more: whoever is forgotten stays in it.
+    pub(super) fn keep_until_out_of_all_groups(&mut self) {
+        let mut leaving: HashSet<SourceId> = HashSet::new();
+        for operation in &self.operations {
+            if let Action::RemoveMembers { users, .. } = &operation.action {
+                leaving.extend(users.iter().map(|user| user.id.clone()));
+            }
+        }
+        self.operations.retain(|op| !(matches!(op.action, Action::ReleaseUser) && leaving.contains(op.object.id())));
     }
 
     /// Accounts that an earlier run put aside: they end as soon as their person has another one, or belongs no more.

@@ -1,6 +1,6 @@
 //! What we last knew the app to hold. Read by `plan`; written only by folding the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -46,6 +46,10 @@ pub struct GroupRow {
     pub name: String,
     /// Since when the group is absent from complete snapshots.
     pub missed_since: Option<Timestamp>,
+    /// Members of whom nobody knows whether they are in the group: a call about them was not answered, and the app shows no
+    /// members. They count as members, and are put in again where they belong.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub doubted: BTreeSet<SourceId>,
 }
 
 /// How much is linked.

@@ -4,6 +4,8 @@
 //! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there. Only a fold from the
 //! first record on says so at the end; one that a crash cut short is begun again.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -284,8 +286,18 @@ impl Step<'_> {
             Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
             Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
             Effect::GroupUnlinked { id } => self.unlink_group(id),
-            Effect::MembersAdded { group, users } => self.change_members(group, users, NumberBlock::insert),
-            Effect::MembersRemoved { group, users } => self.change_members(group, users, NumberBlock::remove),
+            Effect::MembersAdded { group, users } => {
+                self.no_more_doubt(group, users)?;
+                self.change_members(group, users, NumberBlock::insert)
+            }
+            Effect::MembersRemoved { group, users } => {
+                self.no_more_doubt(group, users)?;
+                self.change_members(group, users, NumberBlock::remove)
+            }
+            Effect::MembersDoubted { group, users } => {
+                self.change_group(group, |row| row.doubted.extend(users.iter().cloned()))?;
+                self.change_members(group, users, NumberBlock::insert)
+            }
             Effect::Failed { object, note } => {
                 self.put(keys::failure(object), serde_json::to_vec(note).map_err(unwritable)?);
                 Ok(())
@@ -420,7 +432,13 @@ impl Step<'_> {
             self.unlink_group(id)?;
         }
         self.fold.meta.groups += u64::from(self.group(id)?.is_none());
-        let row = GroupRow { app_id: app_id.clone(), provenance, name: name.to_owned(), missed_since: None };
+        let row = GroupRow {
+            app_id: app_id.clone(),
+            provenance,
+            name: name.to_owned(),
+            missed_since: None,
+            doubted: BTreeSet::new(),
+        };
         self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
         self.put(keys::app_group(app_id), id.as_str().into());
         Ok(())
@@ -431,6 +449,15 @@ impl Step<'_> {
         change(&mut row);
         self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
         Ok(())
+    }
+
+    fn no_more_doubt(&mut self, group: &SourceId, users: &[SourceId]) -> Result<(), RowsError> {
+        match self.group(group)? {
+            Some(row) if !row.doubted.is_empty() => self.change_group(group, |row| {
+                row.doubted.retain(|user| !users.contains(user));
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn unlink_group(&mut self, id: &SourceId) -> Result<(), RowsError> {

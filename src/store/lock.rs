@@ -37,8 +37,11 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Only a courtesy to whoever reads the file: the lock itself ends with the handle.
+        // Only a courtesy to whoever reads the file.
         let _ = self.0.set_len(0);
+        // The lock ends with the last handle at the latest. A child process that is just being started has one too for a moment,
+        // and nobody shall wait for that.
+        let _ = self.0.unlock();
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Intent {
     pub changes: Vec<Change>,
     /// Why.
     pub reason: String,
+    /// Which people a call about members names, where the app would not tell afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<SourceId>,
 }
 
 /// What the records before this file add up to, as far as a quiet cycle needs it.
@@ -272,6 +275,13 @@ pub enum Effect {
     },
     /// People are no longer members.
     MembersRemoved {
+        /// The group's directory id.
+        group: SourceId,
+        /// Directory ids of people.
+        users: Vec<SourceId>,
+    },
+    /// Nobody knows whether people are members: the call was not answered, and the app does not show members.
+    MembersDoubted {
         /// The group's directory id.
         group: SourceId,
         /// Directory ids of people.

@@ -57,6 +57,7 @@ pub(super) fn intent(user: &str) -> Intent {
         app_id: None,
         changes: vec![Change { attribute: "userName".into(), from: json!(null), to: json!(user) }],
         reason: "assigned".into(),
+        members: Vec::new(),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, Report, Shown};
@@ -13,7 +14,11 @@ use crate::store::{Baseline, Event, records, verify};
 
 /// What the world was like before a cycle.
 pub(super) struct Before {
+    /// When the cycle began: nobody counts for longer than a day from then.
+    at: Timestamp,
     holdings: Holdings,
+    /// Groups with a link.
+    linked: BTreeSet<String>,
     directory: Directory,
     /// Whether the reading shows what is true now, if not all of it.
     is_fresh: bool,
@@ -61,6 +66,8 @@ impl Before {
         };
         life.store().linked_users(note).unwrap();
         Self {
+            at: life.clock.now(),
+            linked: life.linked_groups(),
             missed,
             holdings: life.app.holdings(),
             is_fresh: !matches!(quirk, Some(Quirk::Stale(_))) && !directory.mute,
@@ -75,6 +82,10 @@ impl Before {
     /// Compares what is now with what was.
     pub(super) fn compare(&self, life: &mut Life, ended: Option<&Result<Report, CycleError>>) -> Result<(), String> {
         let now = life.app.holdings();
+        if life.kinds.app == Kind::Blind {
+            let linked = life.linked_groups();
+            life.let_go.extend(self.linked.difference(&linked).cloned());
+        }
         self.only_complete_readings(life, ended)?;
         self.nothing_foreign(&now)?;
         self.nobody_twice(&now)?;
@@ -161,13 +172,13 @@ impl Before {
 
     /// I2: in any 24 hours no more lose their accounts than the limit says, unless somebody approved it.
     fn inside_the_budget(&self, life: &mut Life, now: &Holdings) -> Result<(), String> {
-        let (at, mut lost_now) = (life.clock.now(), BTreeSet::new());
+        let mut lost_now = BTreeSet::new();
         for (account, was) in self.holdings.users.iter().filter(|(_, was)| was.active) {
             if now.users.get(account).is_none_or(|is| !is.active) {
                 lost_now.extend(owner(&self.directory, was));
             }
         }
-        let day_ago = at.saturating_sub(SignedDuration::from_hours(24)).unwrap();
+        let day_ago = life.clock.now().saturating_sub(SignedDuration::from_hours(24)).unwrap();
         life.lost.retain(|_, lost| *lost > day_ago);
         life.touched.retain(|_, lost| *lost > day_ago);
         let before = life.lost.len() as u64;
@@ -177,12 +188,18 @@ impl Before {
         for (id, group) in &self.holdings.groups {
             let left = |account: &&String| now.groups.get(id).is_none_or(|is| !is.members.contains(*account));
             let accounts = group.members.iter().filter(left).filter_map(|account| self.holdings.users.get(account));
-            life.touched.extend(accounts.filter_map(|was| Some((owner(&self.directory, was)?, at))));
+            life.touched.extend(accounts.filter_map(|was| Some((owner(&self.directory, was)?, self.at))));
         }
         let whole = self.managed.max(life.store().counts().unwrap().active) + before;
         let allowed = life.tenant.limits.lock().unwrap().removals_per_day.allowed(whole);
         for person in lost_now {
-            life.lost.insert(person, at);
+            life.lost.insert(person, self.at);
+        }
+        // Whoever was let go, by an approval or within the limit, may be let go again where the first call had no answer.
+        let ending = |call: &Call| matches!(call.name, "deactivate" | "delete_user");
+        for call in life.app.calls().into_iter().filter(ending) {
+            let person = self.holdings.users.get(&call.object).and_then(|was| owner(&self.directory, was));
+            life.touched.extend(person.map(|person| (person, self.at)));
         }
         match allowed {
             Some(allowed) if fresh > 0 && before + fresh > allowed && !self.approved => {
@@ -251,6 +268,10 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
 }
 
 impl Life {
+    fn linked_groups(&self) -> BTreeSet<String> {
+        self.store().groups().unwrap().into_iter().map(|(id, _)| id.to_string()).collect()
+    }
+
     pub(super) fn journal_end(&self) -> u64 {
         self.store().records_written()
     }
@@ -321,6 +342,7 @@ impl Life {
             let is = found.members.iter().filter_map(|account| owner(dir, app.users.get(account)?));
             // Where a lost state forgot who was in it, nobody can know that they are to go.
             let known = |person: &String| wanted.contains(person) || !self.forgotten.contains(person);
+            let known = |person: &String| known(person) && (wanted.contains(person) || !self.let_go.contains(id));
             let is: BTreeSet<String> = is.filter(|person| let_in(person) && known(person)).collect();
             if is.iter().collect::<BTreeSet<_>>() != wanted {
                 return fail("I1", format!("{id} should hold {wanted:?} and holds {is:?}"));

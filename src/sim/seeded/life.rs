@@ -20,7 +20,10 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held};
+use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
+
+/// So many lines of the journal are told of a world that broke a promise.
+const TOLD: usize = 60;
 
 /// A world at one moment.
 pub(super) struct Life {
@@ -37,6 +40,8 @@ pub(super) struct Life {
     pub(super) touched: BTreeMap<String, Timestamp>,
     /// Who had an account when the state was lost: whoever left since, nobody can know of.
     pub(super) forgotten: BTreeSet<String>,
+    /// Groups that were let go in an app that shows no members: who was left in them nobody can know.
+    pub(super) let_go: BTreeSet<String>,
     /// Whether an approval waits to be used.
     pub(super) approved: bool,
     disk: SimDisk,
@@ -80,6 +85,7 @@ impl Life {
             lost: BTreeMap::new(),
             touched: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            let_go: BTreeSet::new(),
             approved: false,
             disk: SimDisk::default(),
             store: None,
@@ -117,6 +123,14 @@ impl Life {
             println!("{what}");
         }
         self.told.push(what);
+    }
+
+    /// What rosterd wrote down in the last cycle and since.
+    pub(super) fn tell_journal(&mut self) {
+        let Ok(written) = records(self.home.path(), &self.name, 1) else { return };
+        let lines: Vec<String> =
+            written.map(|record| format!("  {:?}", record.map(|record| (record.seq, record.event)))).collect();
+        lines.iter().skip(lines.len().saturating_sub(TOLD)).for_each(|line| self.tell(line.as_str()));
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -242,7 +256,7 @@ impl Life {
             stop: &stop,
             witness: None,
         };
-        let ended = tokio::time::timeout(Duration::from_secs(7 * 24 * 3600), cycle(&job, &ask)).await.ok();
+        let ended = until_killed(cycle(&job, &ask)).await;
         self.approved &= self.store().is_approval_waiting().unwrap_or(true);
         ended
     }
@@ -402,6 +416,19 @@ impl Life {
         }
         self.end_state()?;
         self.explained()
+    }
+}
+
+/// Lives through a cycle; `None` if the process was killed in it, after which no time passes for it.
+async fn until_killed<T>(cycle: impl Future<Output = T>) -> Option<T> {
+    let mut cycle = std::pin::pin!(cycle);
+    let far = tokio::time::Instant::now() + Duration::from_secs(7 * 24 * 3600);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), &mut cycle).await {
+            Ok(ended) => return Some(ended),
+            Err(_) if power::cut().is_some() => return None,
+            Err(_) => assert!(tokio::time::Instant::now() < far, "I7: a cycle never ended"),
+        }
     }
 }
 
