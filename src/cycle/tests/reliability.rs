@@ -116,12 +116,13 @@ async fn t10_a_change_whose_answer_was_lost_is_found_out() {
     world.edit(|dir| dir.stand("u01", Standing::Suspended));
     world.app.fail("deactivate", "u01", 3, Fault::lost().but_done());
     world.sync().await;
-    assert_eq!(world.spent_budget().len(), 0, "nobody knows yet");
+    assert_eq!(world.spent_budget().len(), 1, "nobody knows, so it counts");
     // She is back before the next run: what is known of the account must be true all the same.
     world.edit(|dir| dir.stand("u01", Standing::Active));
     world.sync().await;
     assert_eq!(world.app.active().len(), 4);
     world.sync().await;
+    assert_eq!(world.spent_budget().len(), 1, "and not twice");
     world.assert_quiet().await;
 }
 

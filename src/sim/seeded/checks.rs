@@ -48,7 +48,7 @@ fn belongs(dir: &Directory, id: &str) -> bool {
 }
 
 /// The person whose account it is, if rosterd may know it.
-fn owner(dir: &Directory, account: &Account) -> Option<String> {
+pub(super) fn owner(dir: &Directory, account: &Account) -> Option<String> {
     let named = || {
         let name = fold(text(account, "userName"));
         dir.users.iter().find(|(_, user)| user.record["userName"].as_str().map(fold) == Some(name.clone()))

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::checks::Before;
+use super::checks::{Before, owner};
 use super::edits::{self, Fresh};
 use super::kinds::{Kind, Kinds};
 use crate::apply::Repeat;
@@ -353,7 +353,8 @@ impl Life {
         std::fs::remove_dir_all(self.home.path().join(self.name.as_str())).unwrap();
         self.disk = SimDisk::default();
         self.lost.clear();
-        self.forgotten.extend(self.app.holdings().users.into_values().filter_map(|account| account.made_for));
+        let directory = self.source.copy();
+        self.forgotten.extend(self.app.holdings().users.values().filter_map(|account| owner(&directory, account)));
         self.approved = false;
         self.open(&[Notice::New])
     }

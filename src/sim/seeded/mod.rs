@@ -30,7 +30,7 @@ const FOUND: [(u64, &str); 10] = [
         "an account made by a create that nobody answered stayed active when the person was deleted before the next run",
     ),
     (14, "an app that shows late what it made was sent the same create again at once"),
-    (29, "memberships added or removed without an answer were believed as they were before"),
+    (29, "a call that nobody answered was forgotten"),
     (196, "in an app that hides who is off, a deletion without an answer lost the account for ever"),
     (380, "in such an app, a repeated deletion that met a 404 did the same"),
     (944, "in such an app, an activation that was never sent, because the process was killed, did the same"),
