@@ -10,8 +10,11 @@ use crate::cli::{Desk, person};
 /// A debug build ends at this fail point, counted from 1; see `src/fail.rs`.
 const DIE_AT: &str = "ROSTERD_DIE_AT_FAIL_POINT";
 
-/// More points than a run of this size passes.
+/// More runs than there are points in a run of this size.
 const MOST: usize = 400;
+
+/// So many points are tried again at the end of a run.
+const LAST_FEW: usize = 8;
 
 /// The company on day `n`. Every day has the same kinds of changes, so that every run passes the same points: somebody comes and
 /// yesterday's newcomer is gone, a name changes, a group is made and yesterday's goes.
@@ -53,13 +56,14 @@ fn p1_killed_at_every_fail_point_the_next_run_ends_it() {
     let desk = Desk::with_app(&["--misbehave", "duplicates"]);
     // Somebody leaves every day: the budget is not what this is about.
     desk.tenant("in_flight = 1\n[guard]\nremovals_per_day = \"none\"\ngroup_removals = \"none\"\n");
-    let (mut points, mut survived) = (BTreeSet::new(), 0);
+    let (mut points, mut survived, mut number) = (BTreeSet::new(), 0, 0);
     for n in 1..MOST {
         desk.directory(&day(n));
-        let number = n.to_string();
-        let killed = desk.rosterd.run_with(&["sync", "acme", "--format", "json"], &[(DIE_AT, &number)]);
+        number += 1;
+        let die_at = number.to_string();
+        let killed = desk.rosterd.run_with(&["sync", "acme", "--format", "json"], &[(DIE_AT, &die_at)]);
         let point = killed.stderr.lines().find_map(|line| line.strip_prefix("fail point: ")).map(str::to_owned);
-        let at = format!("point {n}, {point:?}");
+        let at = format!("point {number}, {point:?}");
         assert_eq!(killed.code.is_none(), point.is_some(), "{at}: {}", killed.stderr);
         let run = desk.rosterd.run(&["sync", "acme", "--format", "json"]);
         assert_eq!(run.code, Some(0), "{at}\n{}\n{}", run.stdout, run.stderr);
@@ -69,16 +73,19 @@ fn p1_killed_at_every_fail_point_the_next_run_ends_it() {
         points.extend(point);
         // The first day has other things to do.
         if survived == 2 {
+            let calls = ["journal.append", "journal.sync", "journal.synced", "call.send", "call.answered"];
+            let disk = ["file.write", "file.rename", "file.renamed", "file.remove", "cache.apply", "cache.flush"];
+            if calls.iter().chain(&disk).any(|name| !points.contains(*name)) {
+                // How many events one fsync takes is a matter of time: a run may pass a point less than the one before.
+                (survived, number) = (0, number - LAST_FEW);
+                continue;
+            }
             desk.sync(0);
             desk.proxy.forget();
             desk.sync(0);
             assert!(desk.proxy.calls().is_empty(), "i12: then it is quiet");
-            let calls = ["journal.append", "journal.sync", "journal.synced", "call.send", "call.answered"];
-            let disk = ["file.write", "file.rename", "file.renamed", "file.remove", "cache.apply", "cache.flush"];
-            let missed: Vec<&&str> = calls.iter().chain(&disk).filter(|name| !points.contains(**name)).collect();
-            assert!(missed.is_empty(), "never killed at {missed:?}");
             return;
         }
     }
-    panic!("a run passes more than {MOST} points");
+    panic!("after {MOST} runs there were kills only at {points:?}");
 }
