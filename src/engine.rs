@@ -122,6 +122,17 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether a secret is missing, or directory or app refuse it: trying again with the same one does not help.
+    pub fn is_credential(&self) -> bool {
+        use crate::scim::Class;
+        match self {
+            Self::Secret(_) | Self::Token(_) => true,
+            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => matches!(error, SourceError::Refused(_)),
+            Self::Cycle(CycleError::App(error)) => error.class == Class::Unauthorized,
+            _ => false,
+        }
+    }
+
     /// Whether another process works on the tenant.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))

@@ -9,6 +9,7 @@ use super::args::{Format, Global};
 use super::check;
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use crate::clock::{Clock as _, SystemClock};
 use crate::daemon;
 use crate::model::TenantName;
 use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
@@ -125,9 +126,19 @@ fn on_schedule(screen: &Screen, line: &daemon::Line) {
         (None, Some(due)) => screen.say(paint(FAINT, format!("  next run {due}"))),
         (None, None) => {}
     }
-    if line.standing == Some(daemon::Standing::Failing) {
+    if let Some(standing) = line.standing.filter(|standing| standing.is_failing()) {
         let times = count(u64::from(line.failures), "time", "times");
-        screen.say(format!("  {} {times} in a row: {}", paint(REMOVE.bold(), "failing"), safe(&line.note)));
+        screen.say(format!("  {} {times} in a row: {}", paint(REMOVE.bold(), standing.name()), safe(&line.note)));
+        if line.cause == Some(daemon::Cause::Credential) {
+            screen.say(paint(
+                FAINT,
+                "  nothing is asked of either side until the secret is another one, or `systemctl reload rosterd`",
+            ));
+        }
+    }
+    let now = SystemClock.now();
+    for expiry in line.expiries.iter().filter(|expiry| expiry.nearness(now).is_some()) {
+        screen.say(format!("  {}", paint(WAIT.bold(), expiry.words(now))));
     }
     if let Some(mistake) = &line.mistake {
         screen.say(format!("  {} {}", paint(REMOVE.bold(), "mistake in the file, not in force:"), safe(mistake)));

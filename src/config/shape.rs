@@ -14,7 +14,7 @@ use super::words;
 
 /// The parts of JSON Schema that are understood; a test makes sure that our schemas use no other.
 #[cfg(test)]
-pub(super) const KEYWORDS: [&str; 27] = [
+pub(super) const KEYWORDS: [&str; 28] = [
     "$defs",
     "$ref",
     "$schema",
@@ -42,6 +42,7 @@ pub(super) const KEYWORDS: [&str; 27] = [
     "title",
     "type",
     "x-hint",
+    "x-one-of",
 ];
 
 /// Checks a whole file against a schema.
@@ -163,7 +164,7 @@ impl<'w> Walk<'w, '_> {
         }
         let present = |name: &str| table.contains_key(name);
         self.missing(schema, &present, place, found);
-        self.how_many_keys(schema, table.len(), place, found);
+        self.how_many_keys(schema, table, place, found);
     }
 
     fn unknown_key(
@@ -209,17 +210,27 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    fn how_many_keys(&self, schema: &Json, count: usize, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn how_many_keys(&self, schema: &Json, table: &DeTable<'_>, place: &Place, found: &mut Vec<Diagnostic>) {
         let bound = |word: &str| schema.get(word).and_then(Json::as_u64);
-        let (few, many) = (bound("minProperties").unwrap_or(0), bound("maxProperties").unwrap_or(u64::MAX));
+        // Where some keys exclude each other and others may stand beside them, only the former count.
+        let exclusive = schema.get("x-one-of").and_then(Json::as_array);
+        let exclusive = exclusive.map(|listed| listed.iter().filter_map(Json::as_str).collect::<Vec<_>>());
+        let counts = |key: &str| exclusive.as_ref().is_none_or(|listed| listed.contains(&key));
+        let (few, many) = match &exclusive {
+            Some(_) => (1, 1),
+            None => (bound("minProperties").unwrap_or(0), bound("maxProperties").unwrap_or(u64::MAX)),
+        };
+        let count = table.iter().filter(|(key, _)| counts(key.get_ref())).count();
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         if (few..=many).contains(&count) || *self.document.syntax() != Syntax::Clean {
             return;
         }
         let keys =
             schema.get("properties").and_then(Json::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
+        let keys = keys.filter(|key| counts(key));
         let what = place.name();
         let message = match count {
+            0 if !table.is_empty() => format!("{what} says nothing of where it is"),
             0 => format!("{what} is empty"),
             _ => format!("{what} has {count} keys, and takes exactly one"),
         };

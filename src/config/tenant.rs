@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forms::{Limit, Period, Rate, Schedule, Zone};
+use super::forms::{Day, Limit, Period, Rate, Schedule, Zone};
 use super::onelogin::OneLoginTable;
 use super::profile::{ProfileOverrides, RateSetting};
 
@@ -325,12 +325,13 @@ pub enum LdapPreset {
     ActiveDirectory,
 }
 
-/// Where a secret is kept. Exactly one of the three; a secret is never written in a tenant file.
+/// Where a secret is kept. Exactly one of `credential`, `file` and `env`; a secret is never written in a tenant file.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
     "minProperties" = 1,
-    "maxProperties" = 1,
+    "maxProperties" = 2,
+    "x-one-of" = ["credential", "file", "env"],
     "x-hint" = "a secret is never written in this file: write { credential = \"name\" }, { file = \"path\" } or { env = \"NAME\" }"
 ))]
 pub struct SecretRef {
@@ -343,6 +344,9 @@ pub struct SecretRef {
     /// The name of an environment variable.
     #[schemars(extend("format" = "environment-variable"))]
     pub env: Option<String>,
+    /// The day from which on it is no longer taken, to be warned 30, 7 and 1 days before. A token that is a JSON Web Token says so
+    /// itself.
+    pub expires: Option<Day>,
 }
 
 /// `[scope]`: who belongs, beside or instead of what the directory assigns.

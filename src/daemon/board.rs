@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Standing};
+use super::trouble::{Cause, Trouble};
+use crate::config::expiry::Expiry;
+use crate::model::TenantName;
 use crate::store::{Lock, StoreError, drop_note, lock_holder, put_note, read_note};
 
 /// How all tenants of a daemon stand.
@@ -46,6 +49,15 @@ pub struct Line {
     pub due: Option<Timestamp>,
     /// How often in a row it came to nothing.
     pub failures: u32,
+    /// Since when.
+    #[serde(default)]
+    pub failing_since: Option<Timestamp>,
+    /// Why, where that makes a difference to what helps.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+    /// When its secrets expire, as the last run saw them.
+    #[serde(default)]
+    pub expiries: Vec<Expiry>,
     /// What is wrong with its file as it is now.
     pub mistake: Option<String>,
 }
@@ -58,7 +70,10 @@ impl Board {
             note: entry.note.clone(),
             running_since: entry.running_since,
             due: entry.running_since.is_none().then_some(entry.due),
-            failures: entry.failures,
+            failures: entry.trouble.failures,
+            failing_since: entry.trouble.since,
+            cause: entry.trouble.cause,
+            expiries: entry.expiries.clone(),
             mistake: entry.mistake.clone(),
         });
         let never_right = book.never_right.iter().map(|(name, mistake)| Line {
@@ -68,6 +83,9 @@ impl Board {
             running_since: None,
             due: None,
             failures: 0,
+            failing_since: None,
+            cause: None,
+            expiries: Vec::new(),
             mistake: Some(mistake.clone()),
         });
         let mut tenants: Vec<Line> = right.chain(never_right).collect();
@@ -90,12 +108,26 @@ pub(super) fn write(state_dir: &Path, board: &Board) -> Result<(), StoreError> {
     put_note(&folder(state_dir), "board", board)
 }
 
-/// The daemon ends: nobody shall take its board for news.
-pub(super) fn clear(state_dir: &Path) {
-    if let Err(error) = drop_note(&folder(state_dir), "board") {
+/// The daemon ends: nobody shall take its board for news. The next one takes up from it.
+pub(super) fn clear(state_dir: &Path, board: &Board) {
+    let folder = folder(state_dir);
+    if let Err(error) = put_note(&folder, "last", board).and_then(|()| drop_note(&folder, "board")) {
         // It is old by its lock, which nobody holds.
         tracing::debug!(%error, "the board stays");
     }
+}
+
+/// Who failed when the daemon before this one ended, in whatever way.
+pub(super) fn failing_before(state_dir: &Path) -> Vec<(TenantName, Trouble)> {
+    let folder = folder(state_dir);
+    // One that was killed left its board; what can't be read is as good as none.
+    let board = ["board", "last"].iter().find_map(|name| read_note::<Board>(&folder, name).ok().flatten());
+    let lines = board.into_iter().flat_map(|board| board.tenants).filter(|line| line.failures > 0);
+    lines
+        .filter_map(|line| {
+            Some((TenantName::parse(&line.tenant)?, Trouble::recalled(line.failures, line.failing_since)))
+        })
+        .collect()
 }
 
 /// The board of the daemon that works on this state folder; `None` if none does.

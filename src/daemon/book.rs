@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::timetable::Timetable;
+use super::trouble::{About, Trouble};
+use crate::config::expiry::Expiry;
 use crate::model::TenantName;
 use crate::source::Hint;
-use crate::tenancy::Tenant;
+use crate::tenancy::{SecretsMark, Tenant};
 
 /// How a tenant is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub enum Standing {
     Partial,
     /// Something waits for a decision.
     Held,
+    /// The state is new, was lost or is damaged: this run adopted and added, and withheld what it would have removed.
+    AdoptOnly,
     /// Somebody asked that nothing be sent.
     Paused,
     /// The connection has ended.
@@ -34,6 +38,8 @@ pub enum Standing {
     Busy,
     /// The last run came to nothing.
     Failing,
+    /// Nothing has come of it for a day: it is tried a few times a day only.
+    Quarantined,
 }
 
 /// The end of a run.
@@ -43,6 +49,15 @@ pub struct Ended {
     pub standing: Standing,
     /// One line about it; empty if there is nothing to say.
     pub note: String,
+    /// What else it tells.
+    pub about: About,
+}
+
+impl Ended {
+    /// An end of which there is nothing else to tell.
+    pub fn new(standing: Standing, note: impl Into<String>) -> Self {
+        Self { standing, note: note.into(), about: About::default() }
+    }
 }
 
 /// What the operator's files say.
@@ -60,7 +75,9 @@ pub(super) struct Entry {
     pub(super) running_since: Option<Timestamp>,
     pub(super) standing: Standing,
     pub(super) note: String,
-    pub(super) failures: u32,
+    pub(super) trouble: Trouble,
+    /// When its secrets expire, as the last run saw them.
+    pub(super) expiries: Vec<Expiry>,
     pub(super) last_ended: Option<Timestamp>,
     /// What is wrong with the file as it is now; the one before is in force.
     pub(super) mistake: Option<String>,
@@ -184,7 +201,7 @@ impl Book {
                     entry.timetable = timetable;
                 }
                 // Whoever says so has mended something: a token, a network.
-                if entry.standing == Standing::Failing {
+                if entry.standing.is_failing() {
                     entry.due = now;
                 }
                 if same { Put::Same } else { Put::Changed }
@@ -197,7 +214,8 @@ impl Book {
                     running_since: None,
                     standing: Standing::New,
                     note: String::new(),
-                    failures: 0,
+                    trouble: Trouble::default(),
+                    expiries: Vec::new(),
                     last_ended: last,
                     mistake: None,
                     leaving: false,
@@ -264,20 +282,43 @@ impl Book {
             self.entries.remove(name);
             return;
         }
-        entry.failures = match ended.standing {
-            Standing::Failing => entry.failures.saturating_add(1),
-            _ => 0,
-        };
-        entry.due = match ended.standing {
-            Standing::Failing => entry.timetable.after_failure(now, entry.failures),
-            _ => entry.timetable.after(now),
+        entry.standing = ended.standing;
+        entry.due = if ended.standing.is_failing() {
+            let quarantined = entry.trouble.failed(&ended.about, now);
+            if quarantined {
+                entry.standing = Standing::Quarantined;
+            }
+            entry.timetable.after_failure(now, entry.trouble.pause(quarantined))
+        } else {
+            entry.trouble = Trouble::default();
+            entry.timetable.after(now)
         };
         if std::mem::take(&mut entry.again) {
             entry.due = now;
         }
         entry.last_ended = Some(now);
-        entry.standing = ended.standing;
+        entry.expiries = ended.about.expiries;
         entry.note = ended.note;
+    }
+
+    /// Takes over what an earlier process knew of failures.
+    pub(super) fn recall(&mut self, name: &TenantName, trouble: Trouble) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.trouble = trouble;
+        }
+    }
+
+    /// Whose secrets to look at now: tenants that wait because theirs were refused.
+    pub(super) fn refused(&mut self, now: Timestamp) -> Vec<(Arc<Tenant>, SecretsMark)> {
+        let waiting = self.entries.values_mut().filter(|entry| entry.running_since.is_none() && entry.due > now);
+        waiting.filter_map(|entry| Some((Arc::clone(&entry.tenant), entry.trouble.suspects(now)?))).collect()
+    }
+
+    /// There is another secret: it is worth a try.
+    pub(super) fn secret_changed(&mut self, name: &TenantName, now: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.due = entry.due.min(now);
+        }
     }
 
     /// Whose change feeds to ask now, and since when: tenants that would wait for a while yet.
@@ -286,7 +327,8 @@ impl Book {
         let mut asked = Vec::new();
         for entry in self.entries.values_mut() {
             let waits = entry.running_since.is_none() && entry.last_ended.is_some() && entry.due > soon;
-            let calm = matches!(entry.standing, Standing::Ok | Standing::Partial | Standing::Held);
+            let calm =
+                matches!(entry.standing, Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly);
             match entry.feed {
                 Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
                     entry.feed = Feed::Asked { seen };
@@ -349,6 +391,11 @@ impl Book {
 }
 
 impl Standing {
+    /// Whether nothing comes of its runs.
+    pub fn is_failing(self) -> bool {
+        matches!(self, Self::Failing | Self::Quarantined)
+    }
+
     /// As shown and written.
     pub fn name(self) -> &'static str {
         match self {
@@ -356,10 +403,12 @@ impl Standing {
             Self::Ok => "ok",
             Self::Partial => "partial",
             Self::Held => "held",
+            Self::AdoptOnly => "adopt_only",
             Self::Paused => "paused",
             Self::Retired => "retired",
             Self::Busy => "busy",
             Self::Failing => "failing",
+            Self::Quarantined => "quarantined",
         }
     }
 }

@@ -15,6 +15,7 @@ mod orders;
 mod systemd;
 mod ticker;
 mod timetable;
+mod trouble;
 
 pub use board::{Board, Line, read_board};
 pub use book::{Ended, Standing};
@@ -22,6 +23,7 @@ pub use control::{
     Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
     Talk, reach, socket_of,
 };
+pub use trouble::{About, Cause};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -38,15 +40,17 @@ use self::book::{Book, Roll};
 use self::control::Control;
 use self::orders::{Orders, is_partial};
 use self::ticker::Ticker;
+use crate::apply::Stop;
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::secret::Secrets;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, EngineError, Wish};
 use crate::model::TenantName;
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
 use crate::store::{StoreError, Trigger, read_status};
-use crate::tenancy::{Tenant, Usable, load_usable};
+use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -63,6 +67,11 @@ pub trait Runner: Send + Sync {
 
     /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
+
+    /// The tenant's secrets as they are now; `None` if they can't be told apart.
+    fn secrets(&self, _tenant: &Tenant) -> Option<SecretsMark> {
+        None
+    }
 }
 
 /// What the daemon is made of.
@@ -136,11 +145,14 @@ impl Ended {
         let standing = match report.status() {
             Status::Ok => Standing::Ok,
             Status::Partial => Standing::Partial,
+            Status::Held if only_adopts(report) => Standing::AdoptOnly,
             Status::Held => Standing::Held,
             Status::Failed => Standing::Failing,
         };
         let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
-        Self { standing, note: report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default() }
+        let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
+        let cause = matches!(report.stop, Some(Stop::Target(_))).then_some(Cause::Credential);
+        Self { standing, note, about: About { cause, ..About::default() } }
     }
 
     fn without_report(error: &EngineError) -> Self {
@@ -150,13 +162,16 @@ impl Ended {
             error if error.is_busy() => Standing::Busy,
             _ => Standing::Failing,
         };
-        Self { standing, note: error.to_string() }
+        let cause = error.is_credential().then_some(Cause::Credential);
+        Self { standing, note: error.to_string(), about: About { cause, ..About::default() } }
     }
 }
 
 #[async_trait]
 impl Runner for EngineRunner {
     async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
+        // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
+        let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
         let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
         let (wish, progress): (&Wish, &dyn Progress) = match &order {
@@ -171,6 +186,8 @@ impl Runner for EngineRunner {
             }
             Err(error) => Ended::without_report(error),
         };
+        let about = About { mark: Some(mark), expiries, ..ended.about };
+        let ended = Ended { about, ..ended };
         if let Some(Order { listed, caller, .. }) = order {
             caller.answer(match result {
                 Ok((report, notices)) => Answer::Ran {
@@ -195,6 +212,15 @@ impl Runner for EngineRunner {
         }
         hint
     }
+
+    fn secrets(&self, tenant: &Tenant) -> Option<SecretsMark> {
+        Some(tenant.credentials(&Secrets::of_this_process()).mark)
+    }
+}
+
+/// Whether what is held is held for nothing but that the state is new or in doubt: the next run goes on by itself.
+fn only_adopts(report: &Report) -> bool {
+    !report.holds.is_empty() && report.holds.iter().all(|hold| hold.reason == "adopt_only")
 }
 
 /// Runs until `signals.stop`.
@@ -219,10 +245,14 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
     daemon.load().map_err(DaemonError::Config)?;
     let mut control = Control::new(&daemon.settings.state_dir);
     daemon.listens(control.listen());
+    board::failing_before(&daemon.settings.state_dir)
+        .into_iter()
+        .for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
     loop {
+        daemon.look_at_secrets();
         daemon.start_due();
         daemon.ask_feeds();
         systemd::alive(&daemon.book.line());
@@ -335,6 +365,17 @@ impl Daemon {
         self.show();
     }
 
+    /// Makes tenants due whose secrets were refused and are others now.
+    fn look_at_secrets(&mut self) {
+        let now = self.settings.clock.now();
+        for (tenant, refused) in self.book.refused(now) {
+            if self.runner.secrets(&tenant).is_some_and(|now| now != refused) {
+                tracing::info!(tenant = %tenant.name, "its secret is another one: due now");
+                self.book.secret_changed(&tenant.name, now);
+            }
+        }
+    }
+
     fn start_due(&mut self) {
         let mut started: Vec<(Arc<Tenant>, Option<Order>)> =
             self.ordered().into_iter().map(|(tenant, order)| (tenant, Some(order))).collect();
@@ -381,13 +422,15 @@ impl Daemon {
             Ok(ended) => ended,
             Err(error) => {
                 let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
-                (error.id(), Ended { standing: Standing::Failing, note })
+                (error.id(), Ended::new(Standing::Failing, note))
             }
         };
         let Some((name, whole)) = self.names.remove(&id) else { return };
         // What was said may name people: it stands on the board, which only the owner reads.
         match ended.standing {
-            Standing::Failing => tracing::warn!(tenant = %name, "failing"),
+            Standing::Failing => {
+                tracing::warn!(tenant = %name, credential = ended.about.cause.is_some(), "failing");
+            }
             standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
         }
         match whole {
@@ -413,7 +456,8 @@ impl Daemon {
                 }
             }
         }
-        board::clear(&self.settings.state_dir);
+        let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        board::clear(&self.settings.state_dir, &board);
         tracing::info!("stopped");
     }
 

@@ -67,7 +67,7 @@ impl Runner for Scripted {
             _ => tokio::task::yield_now().await,
         }
         self.at_once.fetch_sub(1, Ordering::SeqCst);
-        Ended { standing: Standing::Ok, note: String::new() }
+        Ended::new(Standing::Ok, "")
     }
 
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {

@@ -3,6 +3,7 @@
 //! `config` checks each file by itself; here the mapping language, profiles and files are brought together. Knows no network
 //! and no state.
 
+mod credentials;
 mod expressions;
 mod files;
 mod fit;
@@ -15,6 +16,7 @@ mod world;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 
+pub use credentials::{Credentials, SecretsMark};
 pub use files::{DEFAULT_CONFIG, Global, load_global};
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
@@ -22,6 +24,7 @@ pub use report::{Checked, Report};
 
 use std::path::{Path, PathBuf};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::global::GlobalFile;
 use crate::config::load;
@@ -123,7 +126,7 @@ pub fn check(path: &Path, only: &[String]) -> Report {
     let (mut found, mut checked) = (loaded.warnings, Vec::new());
     let secrets = Secrets::of_this_process();
     for tenant in &loaded.tenants {
-        let own = world::look(tenant, &secrets);
+        let own = world::look(tenant, &secrets, SystemClock.now());
         checked.push(Checked::new(tenant.name.clone(), tenant.path.clone(), &own));
         found.extend(own);
     }

@@ -4,18 +4,32 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::Tenant;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
+use crate::config::expiry::{self, Expiry};
 use crate::config::secret::{SecretError, Secrets};
 
 /// Looks for all that the tenant names.
-pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
+pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // The text parsed before; this is only for the places in it.
     let document = Document::parse(&tenant.source, &mut found);
     for (path, secret) in tenant.secrets() {
-        if let Err(error) = secrets.fetch(secret) {
+        let fetched = secrets.fetch(secret);
+        let expiry = expiry::of(secret, fetched.as_ref().ok().map(|text| text.as_str()));
+        let expiry =
+            expiry.map(|at| Expiry { secret: path.join("."), at }).filter(|expiry| expiry.nearness(now).is_some());
+        if let Some(expiry) = expiry {
+            found.push(document.warning(
+                path,
+                expiry.words(now),
+                "put a new one there before; nothing has to be restarted for a file",
+            ));
+        }
+        if let Err(error) = fetched {
             let kind = match (&secret.credential, &secret.file) {
                 (Some(_), _) => "credential",
                 (None, Some(_)) => "file",

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+use rosterd::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use crate::cli::{Desk, person};
+use crate::cli::{Desk, TOKEN, person};
 use crate::support::rig;
 
 pub(crate) fn company(people: &[&str]) -> Value {
@@ -102,6 +104,64 @@ fn pausing_and_holding_are_seen_by_a_running_daemon() {
     assert_eq!(active(&desk).len(), 11);
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(60)).expect_code(0);
+}
+
+#[test]
+fn a_token_that_dies_is_not_hammered_and_a_new_one_in_its_file_is_taken_without_a_restart() {
+    let desk = Desk::new();
+    desk.directory(&company(&["ann"]));
+    desk.head("schedule = \"every 1s\"\n");
+    let daemon = desk.rosterd.spawn(&["run"]);
+    until("the first sync", || is_active(&desk, &["ann"]));
+    let line = |desk: &Desk| desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["daemon"].clone();
+
+    desk.rosterd.secret("app.token", "revoked");
+    desk.directory(&company(&["ann", "bo"]));
+    until("the refusal is on the board", || line(&desk)["cause"] == "credential");
+    assert_eq!(line(&desk)["standing"], "failing");
+    let shown = desk.rosterd.run(&["status", "acme"]).stdout;
+    assert!(shown.contains("failing 1 time in a row") && shown.contains("until the secret is another one"), "{shown}");
+    let (due, asked) = (line(&desk)["due"].as_str().unwrap().parse::<Timestamp>().unwrap(), desk.proxy.calls().len());
+    assert!(due > SystemClock.now() + SignedDuration::from_mins(10), "{due}");
+    // Another token that does not count: one more try, and no more than that.
+    desk.rosterd.secret("app.token", "guessed");
+    until("it is tried", || line(&desk)["failures"] == 2);
+    assert!(desk.proxy.calls().len() <= 2 * asked.max(1), "{} calls, {asked} before", desk.proxy.calls().len());
+
+    desk.rosterd.secret("app.token", TOKEN);
+    until("what waited is done", || is_active(&desk, &["ann", "bo"]));
+    until("it is well", || line(&desk)["standing"] == "ok" && line(&desk)["cause"].is_null());
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+}
+
+#[test]
+fn a_token_that_expires_soon_is_told_by_check_doctor_and_status() {
+    let desk = Desk::new();
+    let soon = (SystemClock.now() + SignedDuration::from_hours(5 * 24)).strftime("%F").to_string();
+    let file = std::fs::read_to_string(desk.rosterd.path().join("tenants/acme.toml")).unwrap();
+    let with = file.replace("app.token\" }", &format!("app.token\", expires = \"{soon}\" }}"));
+    desk.rosterd.tenant("acme", &with);
+    let told = format!("target.token expires in 4 days ({soon}T00:00:00Z)");
+    let check = desk.rosterd.run(&["check", "acme"]);
+    assert!(
+        check.expect_code(0).stderr.contains(&told) || check.stdout.contains(&told),
+        "{}{}",
+        check.stdout,
+        check.stderr
+    );
+    let doctor = desk.rosterd.run(&["doctor", "acme"]);
+    assert!(doctor.stdout.contains(&told), "{}", doctor.stdout);
+    let daemon = desk.rosterd.spawn(&["run"]);
+    until("it is in the status", || desk.rosterd.run(&["status", "acme"]).stdout.contains(&told));
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+
+    desk.rosterd.tenant("acme", &with.replace(&soon, "soon"));
+    assert!(desk.rosterd.run(&["check", "acme"]).expect_code(78).stderr.contains("\"soon\" is not a day"));
+    desk.rosterd.tenant("acme", &file.replace("{ file = \"../app.token\" }", "{ expires = \"2030-01-01\" }"));
+    let nowhere = desk.rosterd.run(&["check", "acme"]);
+    assert!(nowhere.expect_code(78).stderr.contains("says nothing of where it is"), "{}", nowhere.stderr);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! form by its `format`.
 
 mod address;
+mod day;
 mod limit;
 mod names;
 mod period;
@@ -12,6 +13,7 @@ mod rate;
 mod schedule;
 
 pub use address::{AppAddress, LdapAddress, WebAddress};
+pub use day::Day;
 pub use limit::Limit;
 pub use period::Period;
 pub use rate::Rate;
@@ -124,6 +126,7 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
         T::read(text).map(drop)
     }
     Some(match format {
+        Day::FORMAT => fits::<Day>(text),
         Rate::FORMAT => fits::<Rate>(text),
         Limit::FORMAT => fits::<Limit>(text),
         Period::FORMAT => fits::<Period>(text),

@@ -1,6 +1,8 @@
 use jiff::SignedDuration;
 
+use super::super::trouble::Cause;
 use super::*;
+use crate::config::secret::Secrets;
 
 const TENANT: &str = "[source.file]\npath = \"people.json\"\n[target]\nbase_url = \"https://app.example.org/scim/v2\"\n\
                       token = { env = \"TOKEN\" }\n";
@@ -37,7 +39,7 @@ fn started(book: &mut Book, at: Timestamp, room: usize) -> Vec<String> {
 }
 
 fn ended(standing: Standing) -> Ended {
-    Ended { standing, note: String::new() }
+    Ended::new(standing, "")
 }
 
 fn book(tenants: &[(&str, &str)]) -> Book {
@@ -182,4 +184,85 @@ fn a_reload_tries_a_failing_tenant_at_once() {
     // The token was mended, and somebody said so.
     book.take(roll(&[("a", "every 1m"), ("b", "every 1h")]), |_| None, later(12));
     assert_eq!(started(&mut book, later(12), 9), ["a"], "and nobody else is disturbed");
+}
+
+fn refused(mark: SecretsMark) -> Ended {
+    let about = About { cause: Some(Cause::Credential), mark: Some(mark), ..About::default() };
+    Ended { about, ..ended(Standing::Failing) }
+}
+
+fn mark_of(token: &str) -> SecretsMark {
+    let tenants = roll(&[("acme", "every 1m")]).tenants;
+    tenants[0].credentials(&Secrets::new(None, |_| Some(token.to_owned()))).mark
+}
+
+#[test]
+fn i7_what_fails_for_a_day_is_in_quarantine_until_it_succeeds_once() {
+    let mut book = book(&[("acme", "every 1m")]);
+    let (mut tries, mut quarantined) = (Vec::new(), None);
+    for minute in 1..3 * 24 * 60 {
+        if !started(&mut book, later(minute), 1).is_empty() {
+            tries.push(minute);
+            book.ended(&name("acme"), ended(Standing::Failing), later(minute));
+            if book.entries[&name("acme")].standing == Standing::Quarantined {
+                quarantined.get_or_insert(minute);
+            }
+        }
+    }
+    let since = quarantined.unwrap();
+    assert!((24 * 60..26 * 60).contains(&since), "after a day: {since}");
+    let slow: Vec<i64> = tries.windows(2).filter(|pair| pair[0] >= since).map(|pair| pair[1] - pair[0]).collect();
+    assert!(slow.len() >= 6 && slow.iter().all(|pause| (360..=361).contains(pause)), "{slow:?}");
+    assert!(book.line().contains("1 quarantined (acme)"), "{}", book.line());
+    let again = later(4 * 24 * 60);
+    assert_eq!(started(&mut book, again, 1), ["acme"]);
+    book.ended(&name("acme"), ended(Standing::Ok), again);
+    assert_eq!(started(&mut book, again + SignedDuration::from_mins(1), 1), ["acme"], "and back on its schedule");
+    book.ended(&name("acme"), ended(Standing::Failing), again + SignedDuration::from_mins(1));
+    assert_eq!(book.entries[&name("acme")].standing, Standing::Failing, "patience begins anew");
+}
+
+#[test]
+fn a_failure_a_day_is_no_quarantine_after_two() {
+    let mut book = book(&[("acme", "every 24h")]);
+    for day in 1..4 {
+        assert_eq!(started(&mut book, later(day * 24 * 60 + 60 * day), 1), ["acme"]);
+        book.ended(&name("acme"), ended(Standing::Failing), later(day * 24 * 60 + 60 * day));
+        assert_eq!(book.entries[&name("acme")].standing, Standing::Failing);
+    }
+}
+
+#[test]
+fn i7_a_refused_credential_is_tried_rarely_until_it_is_another_one_or_somebody_reloads() {
+    let mut book = book(&[("acme", "every 1m")]);
+    let mut tries = Vec::new();
+    for minute in 1..24 * 60 {
+        if !started(&mut book, later(minute), 1).is_empty() {
+            tries.push(minute);
+            book.ended(&name("acme"), refused(mark_of("old")), later(minute));
+        }
+    }
+    assert!(tries.len() <= 9, "no account is locked: {tries:?}");
+    let last = later(*tries.last().unwrap());
+    assert!(book.refused(last).is_empty(), "not looked at each second");
+    let (soon, then) = (last + SignedDuration::from_secs(6), last + SignedDuration::from_secs(7));
+    let waiting = book.refused(soon);
+    assert_eq!(waiting.len(), 1);
+    assert!(waiting[0].1 == mark_of("old") && waiting[0].1 != mark_of("new"));
+    assert_eq!(started(&mut book, soon, 1), [""; 0], "the same is not tried");
+    book.secret_changed(&name("acme"), soon);
+    assert_eq!(started(&mut book, soon, 1), ["acme"]);
+    book.ended(&name("acme"), refused(mark_of("new")), then);
+    assert_eq!(started(&mut book, then, 1), [""; 0]);
+    book.take(roll(&[("acme", "every 1m")]), |_| None, then);
+    assert_eq!(started(&mut book, then, 1), ["acme"], "somebody reloaded");
+}
+
+#[test]
+fn a_restart_forgets_no_failures() {
+    let mut book = book(&[("acme", "every 1m")]);
+    book.recall(&name("acme"), Trouble::recalled(7, Some(now() - SignedDuration::from_hours(30))));
+    assert_eq!(started(&mut book, later(1), 1), ["acme"], "it is tried");
+    book.ended(&name("acme"), ended(Standing::Failing), later(1));
+    assert_eq!(book.entries[&name("acme")].standing, Standing::Quarantined);
 }

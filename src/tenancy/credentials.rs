@@ -1,0 +1,49 @@
+//! What is known of a tenant's secrets without telling them. In: a tenant, where this process finds secrets. Out: a mark that
+//! changes when one of them does, and when they expire.
+
+use sha2::{Digest, Sha256};
+
+use super::Tenant;
+use crate::config::expiry::{self, Expiry};
+use crate::config::secret::Secrets;
+
+/// Tells apart one set of secrets from another. It is kept in memory only: a hash of a short password would give it away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretsMark([u8; 32]);
+
+impl std::fmt::Debug for SecretsMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretsMark")
+    }
+}
+
+/// A tenant's secrets as they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Changes when one of them does, and when one that was missing is there.
+    pub mark: SecretsMark,
+    /// Those of which it is known when they expire.
+    pub expiries: Vec<Expiry>,
+}
+
+impl Tenant {
+    /// Looks at the secrets as they are now.
+    pub fn credentials(&self, secrets: &Secrets<'_>) -> Credentials {
+        let (mut hash, mut expiries) = (Sha256::new(), Vec::new());
+        for (path, place) in self.secrets() {
+            let secret = secrets.fetch(place);
+            match &secret {
+                Ok(secret) => {
+                    hash.update([1]);
+                    hash.update(secret.len().to_le_bytes());
+                    hash.update(secret.as_bytes());
+                }
+                Err(_) => hash.update([0]),
+            }
+            if let Some(at) = expiry::of(place, secret.as_ref().ok().map(|secret| secret.as_str())) {
+                expiries.push(Expiry { secret: path.join("."), at });
+            }
+        }
+        Credentials { mark: SecretsMark(hash.finalize().into()), expiries }
+    }
+}
