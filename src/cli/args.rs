@@ -115,6 +115,8 @@ pub(super) enum Command {
     /// Read or prove the audit trail
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Copy every tenant's state into a new folder, while the daemon runs
+    Backup(BackupArgs),
     /// Look after the state on disk
     #[command(subcommand)]
     State(StateCommand),
@@ -397,6 +399,16 @@ pub(super) enum JournalCommand {
     },
 }
 
+/// `rosterd backup`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Makes a folder named after the time with one state file a tenant (for `rosterd state import`) and backup.json: what there is,\nwith checksums, and how the configuration files hash. Every file is read back. A tenant whose state is damaged is told and\nthe exit code is 1; the others are backed up.\n\nExample:\n  rosterd backup /var/backups/rosterd"
+)]
+pub(super) struct BackupArgs {
+    /// Where the folder is made
+    pub dir: PathBuf,
+}
+
 /// `rosterd state`
 #[derive(Debug, Subcommand)]
 pub(super) enum StateCommand {
@@ -404,6 +416,30 @@ pub(super) enum StateCommand {
     Rebuild {
         /// The tenant
         tenant: String,
+    },
+    /// Write a tenant's state to one file, also while a run writes to it
+    #[command(
+        after_help = "The file holds the journal's records as they are, with a checksum, and personal data as the state does; secrets are not\nin it. Approvals stay behind.\n\nExample:\n  rosterd state export acme --out acme.state"
+    )]
+    Export {
+        /// The tenant
+        tenant: String,
+        /// The file; standard output if left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take a state file in, of this machine or another one
+    #[command(
+        after_help = "The file is proven before anything is changed, and swapped in whole. The first run after that looks through the app, adopts\nand adds, and removes nothing: what happened since the file was written is not in it.\n\nExamples:\n  rosterd state import acme acme.state\n  rosterd state import acme backup/20260101T000000Z/acme.state --replace"
+    )]
+    Import {
+        /// The tenant
+        tenant: String,
+        /// The file; `-` for standard input
+        file: PathBuf,
+        /// Set the state that is there aside
+        #[arg(long)]
+        replace: bool,
     },
 }
 

@@ -70,7 +70,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Busy { .. } => code::BUSY,
-            StoreError::Newer { .. } => code::CONFIG,
+            StoreError::Newer { .. } | StoreError::NewerFile { .. } => code::CONFIG,
             _ => code::FAILED,
         };
         Self { code, message: error.to_string(), hint: None }

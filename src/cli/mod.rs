@@ -4,6 +4,7 @@
 
 mod approve;
 mod args;
+mod backup;
 mod check;
 mod confirm;
 mod demo;
@@ -104,6 +105,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Pause(args) => pause::pause(screen, global, args).await?,
         Command::Resume(args) => pause::resume(screen, global, args).await?,
         Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
+        Command::Backup(args) => return backup::run(screen, global, args),
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,
         Command::Schema(args) => schema::run(screen, args)?,

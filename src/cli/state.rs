@@ -1,33 +1,38 @@
 //! `rosterd state`: looking after what is on the disk.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Global, StateCommand};
+use super::args::{Format, Global, StateCommand};
 use super::failure::Failure;
-use super::screen::{ADD, Screen, paint};
+use super::screen::{ADD, FAINT, Screen, count, paint};
 use super::{check, tenant_name};
-use crate::clock::SystemClock;
-use crate::store::{Baseline, Store};
+use crate::clock::{Clock, SystemClock};
+use crate::store::{Baseline, Contents, Store, export, export_to, import};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
+    let state_dir = check::state_dir(screen, global)?;
     match command {
-        StateCommand::Rebuild { tenant } => rebuild(screen, global, tenant),
+        StateCommand::Rebuild { tenant } => rebuild(screen, &state_dir, tenant),
+        StateCommand::Export { tenant, out } => write_out(screen, &state_dir, tenant, out.as_deref()),
+        StateCommand::Import { tenant, file, replace } => take_in(screen, &state_dir, tenant, file, *replace),
     }
 }
 
-fn rebuild(screen: &Screen, global: &Global, tenant: &str) -> Result<(), Failure> {
+fn rebuild(screen: &Screen, folder: &Path, tenant: &str) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
-    let folder = check::state_dir(screen, global)?;
     if !folder.join(tenant.as_str()).exists() {
         return Err(Failure::failed(format!("there is no state of {tenant} in {}", folder.display())));
     }
-    let (store, notices) = Store::open(&folder, &tenant, "rosterd state rebuild", Arc::new(SystemClock))?;
+    let (store, notices) = Store::open(folder, &tenant, "rosterd state rebuild", Arc::new(SystemClock))?;
     for notice in notices {
         screen.note(notice);
     }
     store.rebuild()?;
     let counts = store.counts()?;
-    if screen.format == super::args::Format::Json {
+    if screen.format == Format::Json {
         screen.json(&serde_json::json!({"tenant": tenant, "rebuilt": true, "linked": counts}))?;
     }
     screen.say(format!(
@@ -37,4 +42,60 @@ fn rebuild(screen: &Screen, global: &Global, tenant: &str) -> Result<(), Failure
         counts.groups
     ));
     Ok(())
+}
+
+/// Without a file the state goes to standard output, and nothing else does.
+fn write_out(screen: &Screen, state_dir: &Path, tenant: &str, out: Option<&Path>) -> Result<(), Failure> {
+    let tenant = tenant_name(tenant)?;
+    let Some(path) = out else {
+        let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+        export(state_dir, &tenant, SystemClock.now(), &mut stdout)?;
+        return Ok(());
+    };
+    let contents = export_to(state_dir, &tenant, SystemClock.now(), path)?;
+    if screen.format == Format::Json {
+        screen.json(&serde_json::json!({"tenant": tenant, "file": path, "exported": contents}))?;
+    }
+    screen.say(format!("{} {tenant}: {} into {}", paint(ADD.bold(), "exported"), size(&contents), path.display()));
+    screen.say(paint(FAINT, "  it holds personal data, as the state does; secrets are not in it"));
+    Ok(())
+}
+
+fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace: bool) -> Result<(), Failure> {
+    let tenant = tenant_name(tenant)?;
+    let opened = File::open(path)
+        .map_err(|error| Failure::config(format!("reading {}: {error}; nothing was changed", path.display())));
+    let mut file: Box<dyn BufRead> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(BufReader::new(opened?)),
+    };
+    let imported = import(state_dir, &tenant, &mut file, replace, SystemClock.now()).map_err(|error| {
+        let hint = format!(
+            "`rosterd state import {tenant} {} --replace` sets it aside and takes the file instead",
+            path.display()
+        );
+        let failure = Failure::from(error);
+        if failure.message.contains("--replace") { failure.hint(hint) } else { failure }
+    })?;
+    let contents = &imported.contents;
+    if screen.format == Format::Json {
+        screen.json(&serde_json::json!({"tenant": tenant, "imported": contents, "set_aside": imported.aside}))?;
+    }
+    screen.say(format!(
+        "{} {tenant}: {}, as they were at {}",
+        paint(ADD.bold(), "imported"),
+        size(contents),
+        contents.origin.at
+    ));
+    if let Some(aside) = &imported.aside {
+        screen.say(format!("  the state that was there is in {}", aside.display()));
+    }
+    screen.say(format!(
+        "  the next run looks through the app, adopts and adds, and removes nothing; `rosterd plan {tenant}` shows it"
+    ));
+    Ok(())
+}
+
+fn size(contents: &Contents) -> String {
+    count(contents.sum.records, "record", "records")
 }

@@ -87,7 +87,7 @@ pub fn records(
 }
 
 /// The journal's folder and files, unless a newer rosterd wrote them.
-fn readable_files(state_dir: &Path, tenant: &TenantName) -> Result<(PathBuf, Vec<Segment>), StoreError> {
+pub(super) fn readable_files(state_dir: &Path, tenant: &TenantName) -> Result<(PathBuf, Vec<Segment>), StoreError> {
     let folder = state_dir.join(tenant.as_str());
     let journal = folder.join("journal");
     let failed = |source| StoreError::io("read", &journal, source);

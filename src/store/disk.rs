@@ -54,7 +54,8 @@ pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::
     }
     let file = written?;
     fail::point("file.renamed")?;
-    path.parent().map_or(Ok(()), sync_folder)?;
+    path.parent()
+        .map_or(Ok(()), |folder| sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))?;
     Ok(file)
 }
 

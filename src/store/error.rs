@@ -30,6 +30,18 @@ pub enum StoreError {
         /// The newest format this program knows.
         known: u32,
     },
+    /// A state file was written by a newer rosterd (exit code 78).
+    #[error(
+        "the state file has layout {layout} and state format {found}, this rosterd knows format {known}; nothing was changed. Use the newer rosterd"
+    )]
+    NewerFile {
+        /// The file's layout.
+        layout: u64,
+        /// The format found.
+        found: u64,
+        /// The newest format this program knows.
+        known: u32,
+    },
     /// The journal is damaged. A writer moves it aside when it opens; a reader can only say so.
     #[error(
         "the journal is damaged: {0}. It is kept aside, and the state rebuilt by look-up, by the next run that writes"

@@ -88,7 +88,8 @@ impl MemoryStore {
     fn append(&self, event: Event) -> Result<u64, StoreError> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        let record = Record { seq: inner.tail.seq + 1, prev: inner.tail.hash.clone(), at: self.clock.now(), event };
+        let record =
+            Record { seq: inner.tail.seq + 1, prev: inner.tail.hash.clone(), at: self.clock.now(), event, was: None };
         // Nothing is ever read back from a disk here, so a number is as good as a hash.
         let hash = record.seq.to_string();
         inner.tail.record(&record, &hash);

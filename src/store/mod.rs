@@ -8,6 +8,7 @@
 //! and what a cycle needs besides; [`View`] is the part of it that can't write). Another engine can stand behind them.
 
 mod audit;
+mod backup;
 mod baseline;
 mod cache;
 mod decisions;
@@ -35,14 +36,17 @@ mod status;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod suite;
 mod surroundings;
+mod swap;
 mod tail;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod tests;
+mod transfer;
 mod view;
 mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
+pub use backup::{Backup, Kept, backup};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
 pub use error::{Notice, StoreError};
@@ -58,11 +62,15 @@ pub use record::{
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
 pub use surroundings::{Surroundings, lock_holder};
+pub use transfer::{Contents, Imported, Origin, Sum, check_export, export, export_to, import};
 
 #[cfg(test)]
 pub(crate) use simulated::SimDisk;
 
 /// The version of everything in a state folder. A higher one is refused, never guessed at.
+///
+/// A rosterd with a higher one begins a new journal file before it writes anything, so that the last file's first line tells; an
+/// older state is written anew beside (`swap`), and swapped in whole. `tests/fixtures` has a state of each, which opens for ever.
 pub const FORMAT: u32 = 1;
 
 /// Effects of one record: more are cut into several, so that no record and no batch of rows grows without limit.

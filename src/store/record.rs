@@ -20,6 +20,10 @@ pub struct Record {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// The record's hash before a person was forgotten in it: what the next record names as its predecessor. A later
+    /// [`Event::Forgot`] vouches for the text as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
 }
 
 /// What can happen.
@@ -84,6 +88,17 @@ pub enum Event {
         run: RunId,
         /// On what grounds.
         reason: String,
+    },
+    /// A person was forgotten: what records said of them was taken out.
+    Forgot {
+        /// Who asked for it.
+        by: String,
+        /// The id that stands for the person since then.
+        now: SourceId,
+        /// The records that were changed, and the SHA-256 of their texts as they are since, one after the other.
+        records: Vec<u64>,
+        /// That hash, hex.
+        digest: String,
     },
     /// The first record of every journal file but the first: what a reader of this file alone has to know.
     Continued(Box<Continued>),

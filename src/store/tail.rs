@@ -76,7 +76,7 @@ impl Tail {
                 self.settings = summary.settings.or(self.settings);
             }
             Event::Continued(before) => self.continue_from(before),
-            Event::RunStarted { .. } | Event::Decided { .. } => {}
+            Event::RunStarted { .. } | Event::Decided { .. } | Event::Forgot { .. } => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod credentials;
 mod expressions;
 mod files;
 mod fit;
+mod hashes;
 mod init;
 mod ready;
 mod report;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
 pub use files::{DEFAULT_CONFIG, Global, load_global};
+pub use hashes::file_hashes;
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
 pub use report::{Checked, Report};

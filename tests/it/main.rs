@@ -29,4 +29,5 @@ mod package;
 mod pages;
 mod probe;
 mod rig;
+mod state_files;
 mod story;

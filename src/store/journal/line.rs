@@ -25,6 +25,11 @@ pub(super) fn check(line: &[u8]) -> Option<&[u8]> {
     (crc == format!("{:08x}", crc32fast::hash(json))).then_some(json)
 }
 
+/// A record's hash: that of its text, or of the text that it had before something in it was forgotten.
+pub(super) fn hash_of(record: &Record, json: &[u8]) -> String {
+    record.was.clone().unwrap_or_else(|| hash(json))
+}
+
 /// The hash of a record's JSON text, in hexadecimal.
 pub(super) fn hash(json: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -41,7 +46,7 @@ mod tests {
     #[test]
     fn p2_a_line_with_any_bit_flipped_is_noticed() {
         let event = Event::Opened { tenant: "acme".into(), format: FORMAT, why: "new\ntenant".into() };
-        let record = Record { seq: 1, prev: String::new(), at: jiff::Timestamp::UNIX_EPOCH, event };
+        let record = Record { seq: 1, prev: String::new(), at: jiff::Timestamp::UNIX_EPOCH, event, was: None };
         let mut bytes = Vec::new();
         let hash_of = encode(&record, &mut bytes).unwrap();
         assert_eq!(bytes.pop(), Some(b'\n'));

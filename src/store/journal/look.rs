@@ -115,7 +115,7 @@ pub(in crate::store) fn format_of(path: &Path) -> io::Result<Option<u32>> {
 fn joint(file: &Segment) -> io::Result<Option<(u64, String)>> {
     let Some(text) = last_line(&file.path)? else { return Ok(None) };
     let Some(json) = line::check(&text) else { return Ok(None) };
-    Ok(serde_json::from_slice::<Record>(json).ok().map(|record| (record.seq, line::hash(json))))
+    Ok(serde_json::from_slice::<Record>(json).ok().map(|record| (record.seq, line::hash_of(&record, json))))
 }
 
 /// Fetches what earlier files say of intents that are still open. Says what is wrong if they don't.

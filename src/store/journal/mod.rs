@@ -4,12 +4,14 @@
 //! [`Continued`](super::Continued), so that the last file alone is enough to go on. A line is the CRC-32 of its text, a blank
 //! and the record as JSON.
 
+mod copy;
 mod line;
 mod look;
 mod read;
 mod segment;
 mod write;
 
+pub(super) use copy::{Copy, prove};
 pub(super) use look::{Cut, Look, format_of, look};
 pub(super) use read::{Entry, ReadError, Reader};
 pub(super) use segment::{Segment, segments};

@@ -108,6 +108,11 @@ impl Reader {
         self
     }
 
+    /// The text of the record that was read last, as it stands in the file.
+    pub(in crate::store) fn text(&self) -> &[u8] {
+        self.line.strip_suffix(b"\n").and_then(line::check).unwrap_or_default()
+    }
+
     fn broken(&self, why: impl Into<String>) -> Broken {
         let (path, offset) =
             self.current.as_ref().map_or_else(Default::default, |open| (open.path.clone(), open.offset));
@@ -151,7 +156,7 @@ impl Reader {
         if self.prev.as_ref().is_some_and(|prev| *prev != record.prev) {
             return Err(self.broken("the chain is broken: the record before it is not the one it follows"));
         }
-        let hash = line::hash(json);
+        let hash = line::hash_of(&record, json);
         self.next += 1;
         self.prev = Some(hash.clone());
         if let Some(open) = &mut self.current {

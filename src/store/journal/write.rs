@@ -88,7 +88,7 @@ impl Appender {
         segment_bytes: u64,
     ) -> Result<(Self, Entry), StoreError> {
         let event = Event::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned() };
-        let record = Record { seq: 1, prev: String::new(), at, event };
+        let record = Record { seq: 1, prev: String::new(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let path = segment::path(folder, 1);
         let file = disk.create(&path, &text).map_err(|source| StoreError::io("create", &path, source))?;
@@ -132,7 +132,7 @@ impl Appender {
 
     fn encode(&mut self, at: Timestamp, event: Event, text: &mut Vec<u8>) -> Result<Entry, StoreError> {
         let start = text.len();
-        let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event };
+        let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event, was: None };
         let encoded = line::encode(&record, text).map_err(unwritable).and_then(|hash| {
             let fits = (text.len() - start) as u64 <= MAX_LINE;
             if fits { Ok(hash) } else { Err(StoreError::Refused(format!("a record longer than {MAX_LINE} bytes"))) }
@@ -165,7 +165,7 @@ impl Appender {
     pub(in crate::store) fn rotate(&mut self, tail: &Tail, at: Timestamp) -> Result<Entry, StoreError> {
         self.sync()?;
         let event = Event::Continued(Box::new(tail.to_continued(&self.tenant, FORMAT)));
-        let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event };
+        let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let path = segment::path(&self.folder, record.seq);
         self.file = self.disk.create(&path, &text).map_err(|source| StoreError::io("create", &path, source))?;

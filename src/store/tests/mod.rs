@@ -5,6 +5,7 @@ mod damage;
 mod group;
 mod process;
 mod property;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,365 @@
+//! A tenant's state as one file, to keep or to carry elsewhere. In: a journal, also one that a process writes to. Out: lines of
+//! JSON with a checksum; and the way back.
+//!
+//! The file is the journal's records, text by text, so that its chain holds there too, and the words that stop a tenant (`paused`,
+//! `retired`): a copy must not send what the original would not. Approvals stay behind: used up once, they must not come back. What
+//! comes back in is believed to be old: the first run only adopts and adds.
+
+use std::io::{self, BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::audit::readable_files;
+use super::error::StoreError;
+use super::journal::{Copy, Look, ReadError, Reader, look};
+use super::lock::Lock;
+use super::mark::{Sign, mark_path};
+use super::record::Event;
+use super::swap;
+use super::{FORMAT, disk};
+use crate::model::TenantName;
+
+/// Counts up when the file's own lines change.
+const LAYOUT: u32 = 1;
+
+/// No line of a state file is longer: a record, and a little around it.
+const LONGEST: u64 = (32 << 20) + 1024;
+
+/// Files beside the journal that go with it.
+const NOTES: [&str; 3] = ["paused", "retired", "probe.json"];
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The layout of this file.
+    pub layout: u32,
+    /// The format of the records.
+    pub format: u32,
+    /// Whose state it is.
+    pub tenant: String,
+    /// Which rosterd wrote it.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The last line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// How many records there are.
+    pub records: u64,
+    /// The hash of the last one: the head of the journal's chain.
+    pub head: String,
+    /// SHA-256 of everything before this line, hex.
+    pub sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<'a> {
+    RosterdState(Origin),
+    Note {
+        name: String,
+        text: String,
+    },
+    #[serde(borrow)]
+    Record(&'a serde_json::value::RawValue),
+    End(Sum),
+}
+
+/// What a state file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contents {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it adds up to.
+    pub sum: Sum,
+}
+
+/// A state that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// What was taken in.
+    pub contents: Contents,
+    /// Where the state is that was there before.
+    pub aside: Option<PathBuf>,
+}
+
+/// Writes a tenant's state as it is at this moment. Needs no lock: what is written meanwhile comes after it.
+///
+/// # Errors
+/// When there is no state, it is damaged or newer, or can't be written.
+pub fn export(
+    state_dir: &Path,
+    tenant: &TenantName,
+    at: Timestamp,
+    out: &mut dyn Write,
+) -> Result<Contents, StoreError> {
+    let folder = state_dir.join(tenant.as_str());
+    let (journal, files) = readable_files(state_dir, tenant)?;
+    if files.is_empty() {
+        return Err(StoreError::Refused(format!("there is no state of {tenant} in {}", state_dir.display())));
+    }
+    let mut out = Summing { out, sum: Sha256::new() };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let origin = Origin { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
+    out.line(&Line::RosterdState(origin.clone()))?;
+    for name in NOTES {
+        let path = folder.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => out.line(&Line::Note { name: name.to_owned(), text })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::io("read", &path, source)),
+        }
+    }
+    let (mut records, mut head) = (0, String::new());
+    let mut reader = Reader::from_first(files.clone());
+    while let Some(entry) = reader.next() {
+        match entry {
+            Ok(entry) => {
+                if let Event::Opened { tenant: found, .. } = &entry.record.event
+                    && found != tenant.as_str()
+                {
+                    return Err(StoreError::Damaged(format!("it is the journal of tenant {found}")));
+                }
+                (records, head) = (entry.record.seq, entry.hash);
+                let text = std::str::from_utf8(reader.text()).unwrap_or_default();
+                let raw = serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))?;
+                out.line(&Line::Record(raw))?;
+            }
+            Err(ReadError::Disk(error)) => return Err(error),
+            Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
+                // What comes after was never acknowledged, or is being written.
+                Ok(true) => break,
+                Ok(false) => return Err(StoreError::Damaged(broken.describe())),
+                Err(source) => return Err(StoreError::io("read", &journal, source)),
+            },
+        }
+    }
+    let sum = Sum { records, head, sha256: out.hex() };
+    out.line(&Line::End(sum.clone()))?;
+    out.out.flush().map_err(unwritten)?;
+    Ok(Contents { origin, sum })
+}
+
+/// Writes it to a file, whole or not at all, for the owner only.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_to(state_dir: &Path, tenant: &TenantName, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
+    let mut result = None;
+    let written = disk::replace(path, &mut |out| {
+        let mut out = io::BufWriter::new(out);
+        let exported = export(state_dir, tenant, at, &mut out);
+        let failed = exported.is_err();
+        result = Some(exported);
+        if failed { Err(io::Error::other("it was not exported")) } else { out.flush() }
+    });
+    match (result, written) {
+        (Some(Err(error)), _) => Err(error),
+        (Some(Ok(contents)), Ok(_)) => Ok(contents),
+        (_, Err(source)) => Err(StoreError::io("write", path, source)),
+        (None, Ok(_)) => Err(StoreError::Refused("nothing was exported".to_owned())),
+    }
+}
+
+/// Reads a state file to its end and proves it: checksum, numbers, chain. Writes nothing.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_export(file: &mut dyn BufRead) -> Result<Contents, StoreError> {
+    let (mut seq, mut head) = (0, String::new());
+    read_export(file, None, &mut |line| {
+        if let Part::Record(json) = line {
+            let (record, hash) = super::journal::prove(json, seq + 1, &head)?;
+            (seq, head) = (record.seq, hash);
+        }
+        Ok((seq, head.clone()))
+    })
+}
+
+/// Takes a state file in as the state of a tenant. What was there is set aside, if `replace` says so. The first run after it only
+/// adopts and adds.
+///
+/// # Errors
+/// When the file is not whole, is newer or is another tenant's, there is state already, or another process has it. Nothing was changed.
+pub fn import(
+    state_dir: &Path,
+    tenant: &TenantName,
+    file: &mut dyn BufRead,
+    replace: bool,
+    now: Timestamp,
+) -> Result<Imported, StoreError> {
+    let folder = state_dir.join(tenant.as_str());
+    let _lock = Lock::take(&folder, "rosterd state import")?;
+    let had = !swap::is_empty(&folder);
+    if had && !replace {
+        return Err(StoreError::Refused(format!(
+            "{} has state of its own; it would be set aside, which --replace allows",
+            folder.display()
+        )));
+    }
+    let imported = make_ready(&folder, tenant, file, now);
+    let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
+    // First what keeps things from being sent.
+    for (name, text) in notes {
+        let path = folder.join(&name);
+        disk::replace(&path, &mut |out| out.write_all(text.as_bytes()))
+            .map_err(|source| StoreError::io("write", &path, source))?;
+    }
+    let aside = swap::swap_in(&folder, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
+    if !had {
+        // Nothing was there to be kept.
+        let _empty = std::fs::remove_dir(&aside);
+    }
+    Ok(Imported { contents, aside: had.then_some(aside) })
+}
+
+type Notes = Vec<(String, String)>;
+
+/// Writes the journal of a state file beside the one in use, and proves it as an opening would.
+fn make_ready(
+    folder: &Path,
+    tenant: &TenantName,
+    file: &mut dyn BufRead,
+    now: Timestamp,
+) -> Result<(Contents, Notes), StoreError> {
+    let journal = swap::make_room(folder)?;
+    let mut copy = Copy::begin(&journal)?;
+    let mut notes = Notes::new();
+    let contents = read_export(file, Some(tenant), &mut |part| {
+        match part {
+            Part::Record(json) => copy.take(json).map(drop)?,
+            // A pause that is there stays: nobody has ended it.
+            Part::Note(name, _) if mark_path(folder, Sign::Paused).ends_with(name) && folder.join(name).exists() => {}
+            Part::Note(name, text) => notes.push((name.to_owned(), text.to_owned())),
+        }
+        let (seq, head) = copy.head();
+        Ok((seq, head.to_owned()))
+    })?;
+    let why = format!("the state was imported; it was exported at {}", contents.origin.at);
+    copy.append(now, Event::Doubted { why })?;
+    copy.finish()?;
+    match look(&journal, tenant.as_str())? {
+        Look::Whole { cut: None, .. } => Ok((contents, notes)),
+        Look::Damaged(why) => Err(bad(why)),
+        _ => Err(bad("its records are no journal".to_owned())),
+    }
+}
+
+/// Number and hash of the last record.
+type Reached = (u64, String);
+
+/// A line of a state file between the first and the last.
+enum Part<'a> {
+    Note(&'a str, &'a str),
+    Record(&'a [u8]),
+}
+
+/// Reads a state file; `each` takes its parts and tells the number and hash of the last record.
+fn read_export(
+    file: &mut dyn BufRead,
+    tenant: Option<&TenantName>,
+    each: &mut dyn FnMut(Part<'_>) -> Result<Reached, StoreError>,
+) -> Result<Contents, StoreError> {
+    let mut sum = Sha256::new();
+    let mut origin: Option<Origin> = None;
+    let mut reached = (0, String::new());
+    let mut text = Vec::new();
+    for number in 1_u64.. {
+        text.clear();
+        let read = file.take(LONGEST).read_until(b'\n', &mut text);
+        if read.map_err(|error| bad(format!("line {number}: {error}")))? == 0 {
+            return Err(bad("it ends in the middle".to_owned()));
+        }
+        let whole = text.ends_with(b"\n");
+        if number == 1 {
+            // Before anything else is expected of it.
+            check_layout(&text)?;
+        }
+        let line: Line<'_> = serde_json::from_slice(&text).map_err(|error| {
+            bad(format!(
+                "line {number}: {}",
+                if whole { error.to_string() } else { "it ends in the middle".to_owned() }
+            ))
+        })?;
+        match (line, &origin) {
+            (Line::RosterdState(found), None) => {
+                if let Some(tenant) = tenant.filter(|tenant| tenant.as_str() != found.tenant) {
+                    return Err(bad(format!("it is the state of tenant {}, not of {tenant}", found.tenant)));
+                }
+                origin = Some(found);
+            }
+            (_, None) | (Line::RosterdState(_), Some(_)) => {
+                return Err(bad("it does not begin as a state file does".to_owned()));
+            }
+            (Line::Note { name, text }, Some(_)) if NOTES.contains(&name.as_str()) => {
+                reached = each(Part::Note(&name, &text))?;
+            }
+            (Line::Note { name, .. }, Some(_)) => return Err(bad(format!("line {number}: there is no note {name:?}"))),
+            (Line::Record(raw), Some(_)) => reached = each(Part::Record(raw.get().as_bytes()))?,
+            (Line::End(end), Some(origin)) => {
+                let found = Sum { records: reached.0, head: reached.1, sha256: hex(&sum.finalize()) };
+                let rest = file.fill_buf().map_err(|error| bad(error.to_string()))?;
+                return match found == end && rest.is_empty() {
+                    true => Ok(Contents { origin: origin.clone(), sum: end }),
+                    false => Err(bad("its checksum does not fit: it is not as it was written".to_owned())),
+                };
+            }
+        }
+        sum.update(&text);
+    }
+    Err(bad("it has no end".to_owned()))
+}
+
+/// Whether this program knows the file's layout and format, read without knowing either.
+fn check_layout(first: &[u8]) -> Result<(), StoreError> {
+    let value: serde_json::Value = serde_json::from_slice(first).unwrap_or_default();
+    let number = |key: &str| value.pointer(&format!("/rosterd_state/{key}")).and_then(serde_json::Value::as_u64);
+    let (Some(layout), Some(format)) = (number("layout"), number("format")) else {
+        return Err(bad("it does not begin as a state file does".to_owned()));
+    };
+    if layout > LAYOUT.into() || format > FORMAT.into() {
+        return Err(StoreError::NewerFile { layout, found: format, known: FORMAT });
+    }
+    Ok(())
+}
+
+fn bad(why: String) -> StoreError {
+    StoreError::Refused(format!("the state file can't be used: {why}"))
+}
+
+fn unwritten(source: io::Error) -> StoreError {
+    StoreError::Io { what: "write the state file".to_owned(), source }
+}
+
+/// Writes lines and adds them up.
+struct Summing<'a> {
+    out: &'a mut dyn Write,
+    sum: Sha256,
+}
+
+impl Summing<'_> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), StoreError> {
+        let mut text = serde_json::to_vec(line).map_err(|error| unwritten(error.into()))?;
+        text.push(b'\n');
+        self.sum.update(&text);
+        self.out.write_all(&text).map_err(unwritten)
+    }
+
+    fn hex(&self) -> String {
+        hex(&self.sum.clone().finalize())
+    }
+}
+
+/// A digest in hexadecimal.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

@@ -1,0 +1,185 @@
+//! The state as something to keep, carry, restore and upgrade, with the real binary.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Desk, TOKEN};
+use crate::daemon::{active, company, until};
+use crate::support::proxy::{Fault, Rule};
+
+fn staff(count: usize) -> Value {
+    let names: Vec<String> = (0..count).map(|n| format!("p{n:02}")).collect();
+    company(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// All files below a folder but the lock, with what is in them.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(contents(&path)),
+            false if path.ends_with("lock") => {}
+            false => all.push((path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    all.sort();
+    all
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn p4_a_restored_state_adopts_what_came_since_and_removes_nobody_at_first() {
+    let desk = Desk::new();
+    desk.directory(&staff(10));
+    desk.sync(0);
+    let export = desk.rosterd.run(&["state", "export", "acme", "--out", "acme.state"]);
+    assert!(export.expect_code(0).stdout.contains("exported acme"), "{}", export.stdout);
+    // Since then: two came, one of whom the state does not know; one left.
+    desk.directory(&staff(12));
+    desk.sync(0);
+    let import = desk.rosterd.run(&["state", "import", "acme", "acme.state"]);
+    assert!(import.expect_code(1).stderr.contains("--replace"), "{}", import.stderr);
+    desk.rosterd.run(&["state", "import", "acme", "acme.state", "--replace"]).expect_code(0);
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+    let mut people = staff(12);
+    people["groups"][0]["members"].as_array_mut().unwrap().remove(0);
+    desk.directory(&people);
+    desk.proxy.forget();
+    let first = desk.sync(3);
+    assert_eq!(first["holds"][0]["reason"], "adopt_only", "{first:#}");
+    assert_eq!(first["summary"]["adopt_user"], 2, "i3: looked up, not made again: {first:#}");
+    assert_eq!(active(&desk).len(), 12, "i2: nobody is removed by an old state");
+    assert!(desk.proxy.writes().iter().all(|call| call.method != "POST" || !call.path.ends_with("/Users")));
+    desk.sync(0);
+    assert_eq!(active(&desk).len(), 11, "i1: the next run does what is due");
+}
+
+#[test]
+fn a_tenant_moves_to_another_machine_with_its_backup_its_files_and_its_secrets() {
+    let old = Desk::new();
+    old.directory(&staff(5));
+    old.sync(0);
+    let daemon = old.rosterd.spawn(&["run"]);
+    until("the daemon is there", || old.rosterd.run(&["reload"]).code == Some(0));
+    let backup = old.rosterd.run(&["backup", "kept", "--format", "json"]);
+    let made = backup.expect_code(0).json();
+    let folder = PathBuf::from(made["folder"].as_str().unwrap());
+    let config: Vec<&str> =
+        made["backup"]["config"].as_array().unwrap().iter().filter_map(|file| file[0].as_str()).collect();
+    assert!(config.len() == 2 && config.iter().all(|path| path.ends_with(".toml")), "{config:?}");
+    let whole = old.rosterd.path().join(&folder);
+    for (path, bytes) in contents(&whole) {
+        assert!(!bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()), "i6: {}", path.display());
+    }
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+
+    let new = Desk::new();
+    // The new machine talks to the old one's app.
+    let tenant = std::fs::read_to_string(old.rosterd.path().join("tenants/acme.toml")).unwrap();
+    new.rosterd.tenant("acme", &tenant);
+    new.directory(&staff(5));
+    let file = whole.join("acme.state").display().to_string();
+    let wrong = new.rosterd.run(&["state", "import", "bolt", &file]);
+    assert!(wrong.expect_code(1).stderr.contains("the state of tenant acme"), "{}", wrong.stderr);
+    new.rosterd.run(&["state", "import", "acme", &file]).expect_code(0);
+    old.proxy.forget();
+    assert_eq!(new.sync(0)["planned"], 0, "in step at once");
+    assert!(old.proxy.writes().is_empty());
+    new.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
+fn an_export_in_the_middle_of_a_run_is_a_whole_state() {
+    let desk = Desk::new();
+    desk.directory(&staff(6));
+    desk.proxy.inject(Rule::on("POST", "/Users").skip(2).times(4), Fault::Delay(Duration::from_secs(4)));
+    let sync = desk.rosterd.spawn(&["sync", "acme"]);
+    until("two are made", || active(&desk).len() >= 2);
+    let text = desk.rosterd.run(&["state", "export", "acme"]).expect_code(0).stdout.clone();
+    sync.wait(Duration::from_secs(120)).expect_code(0);
+    let other = Desk::new();
+    other.rosterd.file("acme.state", &text);
+    other.rosterd.run(&["state", "import", "acme", "acme.state"]).expect_code(0);
+    other.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+    let cut = &text[..text.len() / 2];
+    other.rosterd.file("cut.state", cut);
+    let before = contents(&other.rosterd.path().join("state/acme"));
+    let refused = other.rosterd.run(&["state", "import", "acme", "cut.state", "--replace"]);
+    assert!(refused.expect_code(1).stderr.contains("can't be used"), "{}", refused.stderr);
+    assert_eq!(contents(&other.rosterd.path().join("state/acme")), before);
+}
+
+/// What this version of the state format looks like; it has to open for ever. Written by 0.1.0: three people, of whom one left,
+/// a group, a refused call, a held plan. Without the cache, which is folded anew.
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-format-1")
+}
+
+#[test]
+fn c9_a_state_of_format_1_opens_and_says_what_it_said() {
+    let desk = Desk::new();
+    copy(&fixture().join("acme"), &desk.rosterd.path().join("state/acme"));
+    let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json()[0].clone();
+    assert_eq!((&status["last_run"]["status"], &status["linked"]["users"]), (&json!("held"), &json!(3)), "{status:#}");
+    assert_eq!((&status["held_plan"]["count"], &status["failures"]), (&json!(2), &json!(1)), "{status:#}");
+    let verified = desk.rosterd.run(&["journal", "verify", "acme", "--format", "json"]).expect_code(0).json();
+    let rebuilt = desk.rosterd.run(&["state", "rebuild", "acme", "--format", "json"]).expect_code(0).json();
+    assert_eq!(rebuilt["linked"], json!({"users": 3, "active": 2, "groups": 1}));
+    desk.directory(&company(&["ann", "bo"]));
+    let why = desk.rosterd.run(&["why", "acme", "cy", "--offline", "--format", "json"]).expect_code(0).json();
+    assert_eq!(why["verdict"], "linked, and switched off when last heard of");
+    let file = fixture().join("acme.state").display().to_string();
+    desk.rosterd.run(&["state", "import", "acme", &file, "--replace"]).expect_code(0);
+    let imported = desk.rosterd.run(&["journal", "verify", "acme", "--format", "json"]).expect_code(0).json();
+    assert_eq!(imported["records"].as_u64(), verified["records"].as_u64().map(|records| records + 1));
+}
+
+#[test]
+fn c9_a_state_of_the_next_format_is_refused_byte_for_byte_unmodified() {
+    let desk = Desk::new();
+    desk.head("schedule = \"every 1s\"\n");
+    desk.directory(&company(&["ann"]));
+    desk.sync(0);
+    let folder = desk.rosterd.path().join("state/acme");
+    // As a newer rosterd opens a journal: its first line names its format.
+    let first = folder.join("journal/00000001.log");
+    let text = std::fs::read_to_string(&first).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let json = head[9..].replace("\"format\":1", "\"format\":2,\"more\":[1]");
+    assert_ne!(json, head[9..]);
+    std::fs::write(&first, format!("{:08x} {json}\n{rest}", crc32fast::hash(json.as_bytes()))).unwrap();
+    let before = contents(&folder);
+    for command in [
+        &["sync", "acme"][..],
+        &["plan", "acme"],
+        &["state", "rebuild", "acme"],
+        &["state", "export", "acme", "--out", "x.state"],
+        &["journal", "verify", "acme"],
+        &["why", "acme", "ann", "--offline"],
+        &["undo", "acme", "last", "--yes"],
+    ] {
+        let run = desk.rosterd.run(command);
+        assert!(run.expect_code(78).stderr.contains("Use the newer rosterd"), "{command:?}: {}", run.stderr);
+    }
+    let daemon = desk.rosterd.spawn(&["run"]);
+    until("the daemon says it too", || {
+        desk.rosterd.run(&["status", "acme"]).stdout.contains("has state format 2, this rosterd knows up to 1")
+    });
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+    assert_eq!(contents(&folder), before);
+}
