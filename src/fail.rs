@@ -7,9 +7,11 @@
 #[cfg(not(test))]
 use std::io;
 
-/// The variable that says where the process ends. Its name is in no release build.
+/// The variables that say where the process ends, and where the code there panics. Their names are in no release build.
 #[cfg(all(debug_assertions, not(test)))]
 const DIE_AT: &str = "ROSTERD_DIE_AT_FAIL_POINT";
+#[cfg(all(debug_assertions, not(test)))]
+const PANIC_AT: &str = "ROSTERD_PANIC_AT_FAIL_POINT";
 
 /// Passes a named point.
 ///
@@ -29,11 +31,18 @@ pub(crate) fn point(name: &'static str) -> io::Result<()> {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    static LEFT: OnceLock<Option<AtomicU64>> = OnceLock::new();
-    let asked = || std::env::var(DIE_AT).ok()?.parse().ok().map(AtomicU64::new);
-    if let Some(left) = LEFT.get_or_init(asked)
-        && left.fetch_sub(1, Ordering::SeqCst) == 1
-    {
+    type Countdown = OnceLock<Option<AtomicU64>>;
+    static DIES: Countdown = OnceLock::new();
+    static PANICS: Countdown = OnceLock::new();
+    let is_here = |left: &'static Countdown, variable| {
+        let asked = || std::env::var(variable).ok()?.parse().ok().map(AtomicU64::new);
+        left.get_or_init(asked).as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::SeqCst) == 1)
+    };
+    #[expect(clippy::panic, reason = "a test asked for one")]
+    if is_here(&PANICS, PANIC_AT) {
+        panic!("fail point: {name}");
+    }
+    if is_here(&DIES, DIE_AT) {
         // Whether anybody reads it makes no difference to what follows.
         let _ = writeln!(io::stderr(), "fail point: {name}");
         std::process::abort();

@@ -356,6 +356,32 @@ fn x2_a_running_process_shows_its_token_nowhere() {
     assert_eq!(desk.rosterd.files_holding(TOKEN), [desk.rosterd.path().join("app.token")], "no core, no state, no log");
 }
 
+/// A debug build panics at this fail point, counted from 1; see `src/fail.rs`.
+const PANIC_AT: &str = "ROSTERD_PANIC_AT_FAIL_POINT";
+
+#[test]
+fn x2_a_panic_tells_no_token_and_leaves_what_the_next_run_needs() {
+    let desk = Desk::new();
+    let mut panicked = 0;
+    for point in 1..60 {
+        let env = [(PANIC_AT, point.to_string()), ("RUST_BACKTRACE", "full".to_owned())];
+        let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let run = desk.rosterd.run_with(&["sync", "acme", "-vv"], &env);
+        assert!(!run.stdout.contains(TOKEN) && !run.stderr.contains(TOKEN), "at point {point}");
+        if run.stderr.contains("fail point: ") {
+            panicked += 1;
+            assert_ne!(run.code, Some(0), "{}", run.stderr);
+        }
+    }
+    assert!(panicked > 10, "{panicked}");
+    assert_eq!(desk.rosterd.files_holding(TOKEN), [desk.rosterd.path().join("app.token")]);
+    desk.sync(0);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty(), "i12: then it is quiet");
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
 #[test]
 fn x3_secrets_that_others_can_read_or_that_lead_elsewhere_are_refused() {
     let desk = Desk::new();

@@ -173,6 +173,19 @@ fn feeds_are_asked_now_and_then_and_never_instead_of_a_run() {
 }
 
 #[test]
+fn s15_a_feed_that_expired_or_was_reset_is_no_news_and_the_schedule_stands() {
+    let mut book = book(&[("a", "every 1h")]);
+    started(&mut book, later(1), 9);
+    book.ended(&name("a"), ended(Standing::Ok), later(1));
+    for minute in 2..55 {
+        assert_eq!(book.ask_feeds(later(minute), 9).len(), 1, "asked again and again");
+        assert!(!book.hinted(&name("a"), None, later(minute)), "no answer is no reason to run");
+        assert_eq!(started(&mut book, later(minute), 9), [""; 0]);
+    }
+    assert_eq!(started(&mut book, later(62), 9), ["a"], "nor one not to");
+}
+
+#[test]
 fn a_reload_tries_a_failing_tenant_at_once() {
     let mut book = book(&[("a", "every 1m"), ("b", "every 1h")]);
     for minute in [1, 3, 6, 11] {

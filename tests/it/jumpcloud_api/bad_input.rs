@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::scene::{DANGLING, Scene, Wording, company};
-use crate::support::jumpcloud::{API_KEY, App, CLIENT_SECRET, person_id};
+use crate::support::jumpcloud::{API_KEY, App, CLIENT_SECRET, JumpCloud, person_id};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::rig::{glue, require_all};
 use crate::support::servers::Kind;
@@ -159,13 +159,23 @@ fn a_sudden_403_is_a_reason_to_wait_and_a_lasting_one_is_no_missing_right() {
 }
 
 #[test]
-fn an_answer_cut_in_half_or_a_page_for_people_is_no_reading() {
+fn s8_an_answer_cut_in_half_is_no_reading() {
     let Some(scene) = in_step() else { return };
     scene.cloud.inject(Rule::on("GET", "/api/systemusers").times(usize::MAX), Fault::Truncate);
     fails(&scene, &["did not answer"]);
+}
+
+#[test]
+fn s7_a_login_page_or_a_redirect_to_one_is_no_reading_and_the_key_goes_nowhere() {
     let Some(scene) = in_step() else { return };
     scene.cloud.inject(Rule::on("GET", "/api/v2/usergroups").times(usize::MAX), Fault::html(200));
     fails(&scene, &["can't be read", "Sign in"]);
+    let Some(scene) = in_step() else { return };
+    let elsewhere = JumpCloud::start(&company());
+    let login = format!("{}/login", elsewhere.base_url());
+    scene.cloud.inject(Rule::on("GET", "/api/systemusers").times(usize::MAX), Fault::redirect(&login));
+    fails(&scene, &["points to", "the token is not sent there"]);
+    assert!(elsewhere.calls().is_empty(), "not a byte goes there");
 }
 
 #[test]
