@@ -34,11 +34,12 @@ use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
+use crate::http::quota::Quotas;
 use crate::http::{Secret, SetupError};
 use crate::model::{Op, Path, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
-use crate::scim::{App, AppSettings, AppWrite, pacer};
+use crate::scim::{App, AppSettings, AppWrite};
 use crate::source::file::FileSource;
 use crate::source::jumpcloud::{self, JumpCloudSource};
 use crate::source::ldap::LdapSource;
@@ -150,12 +151,19 @@ pub struct Engine {
     tenant: Arc<Tenant>,
     state_dir: PathBuf,
     clock: Arc<dyn Clock>,
+    quotas: Arc<Quotas>,
 }
 
 impl Engine {
     /// A tenant whose state lies below `state_dir`.
     pub fn new(tenant: Arc<Tenant>, state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { tenant, state_dir, clock }
+        Self { tenant, state_dir, clock, quotas: Arc::default() }
+    }
+
+    /// The same, drawing on the quotas of other tenants that call the same directory or app as the same client.
+    #[must_use]
+    pub fn sharing(self, quotas: Arc<Quotas>) -> Self {
+        Self { quotas, ..self }
     }
 
     /// Runs one cycle. What was found and mended in the state comes with the report.
@@ -278,10 +286,11 @@ impl Engine {
             return Ok(Box::new(LdapSource::from_table(table, password, &self.reads(), Arc::clone(&self.clock))?));
         }
         if let Some(table) = &tables.onelogin {
+            let secret = token(&table.client_secret)?;
             let parts = onelogin::Parts {
-                secret: token(&table.client_secret)?,
                 ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: pacer(&table.rate, table.in_flight),
+                pacer: self.quotas.pacer(&table.address(), Some(&secret), &table.rate, table.in_flight),
+                secret,
                 wanted: self.tenant.groups.clone(),
                 reads: self.reads(),
             };
@@ -289,11 +298,12 @@ impl Engine {
         }
         if let Some(table) = &tables.jumpcloud {
             let place = table.api_key.as_ref().or(table.client_secret.as_ref());
+            // The file's check wants one of the two.
+            let secret = place.map(token).transpose()?.ok_or(crate::http::SecretError::Empty)?;
             let parts = jumpcloud::Parts {
-                // The file's check wants one of the two.
-                secret: place.map(token).transpose()?.ok_or(crate::http::SecretError::Empty)?,
                 ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: pacer(&table.rate, table.in_flight),
+                pacer: self.quotas.pacer(table.api_url(), Some(&secret), &table.rate, table.in_flight),
+                secret,
                 wanted: self.tenant.groups.clone(),
                 clock: Arc::clone(&self.clock),
             };
@@ -325,10 +335,10 @@ impl Engine {
         Ok(AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),
+            pacer: self.quotas.pacer(&target.base_url, token.as_ref(), rate, self.in_flight()),
             token,
             ca_pem,
             allow_http_loopback: target.allow_http_loopback,
-            pacer: pacer(rate, self.in_flight()),
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
         })
     }

@@ -46,6 +46,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::secret::Secrets;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, EngineError, Wish};
+use crate::http::quota::Quotas;
 use crate::model::TenantName;
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
@@ -120,12 +121,18 @@ pub struct EngineRunner {
     /// Directories whose feeds are asked, each as long as its tenant's file stays the same: a feed repeats itself, and only
     /// who asked before knows what is news.
     feeds: Mutex<HashMap<TenantName, Connected>>,
+    /// What tenants of one directory or app account share.
+    quotas: Arc<Quotas>,
 }
 
 impl EngineRunner {
     /// A runner for tenants whose state lies below `state_dir`.
     pub fn new(state_dir: PathBuf, clock: Arc<dyn Clock>, words: fn(EngineError) -> Refusal) -> Self {
-        Self { state_dir, clock, words, feeds: Mutex::default() }
+        Self { state_dir, clock, words, feeds: Mutex::default(), quotas: Arc::default() }
+    }
+
+    fn engine(&self, tenant: Arc<Tenant>) -> Engine {
+        Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock)).sharing(Arc::clone(&self.quotas))
     }
 
     fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
@@ -133,8 +140,7 @@ impl EngineRunner {
         if let Some((_, source)) = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant)) {
             return Ok(Arc::clone(source));
         }
-        let engine = Engine::new(Arc::clone(tenant), self.state_dir.clone(), Arc::clone(&self.clock));
-        let source: Arc<dyn Source> = engine.source()?.into();
+        let source: Arc<dyn Source> = self.engine(Arc::clone(tenant)).source()?.into();
         feeds.insert(tenant.name.clone(), (Arc::clone(tenant), Arc::clone(&source)));
         Ok(source)
     }
@@ -172,7 +178,7 @@ impl Runner for EngineRunner {
     async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
         // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
         let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
-        let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
+        let engine = self.engine(tenant);
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
         let (wish, progress): (&Wish, &dyn Progress) = match &order {
             Some(order) => (&order.wish, &order.caller),

@@ -8,6 +8,7 @@ mod client;
 mod date;
 mod error;
 pub mod pace;
+pub mod quota;
 pub mod retry;
 mod secret;
 pub(crate) mod words;

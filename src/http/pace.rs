@@ -173,6 +173,11 @@ impl Pacer {
         Self { shared: Arc::clone(&self.shared), slots: slots(in_flight) }
     }
 
+    /// Whether anybody else draws on this quota.
+    pub(super) fn has_sharers(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// Waits until a call may go. Dropping the wait gives the place in line back.
     pub async fn acquire(&self, method: &str, resource: &str) -> Permit {
         // The semaphore is never closed: there always is a slot.

@@ -16,8 +16,8 @@ use super::json::Object;
 use super::policy::{self, Kind, Step};
 use super::resource::Wire;
 use super::{CallError, CallStats};
-use crate::config::profile::{Profile, RateSetting};
-use crate::http::pace::{BucketSpec, Pacer, Permit};
+use crate::config::profile::Profile;
+use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
 use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError, http_date};
 
@@ -38,16 +38,6 @@ pub struct AppSettings {
     pub pacer: Pacer,
     /// Where the jitter of pauses starts.
     pub seed: u64,
-}
-
-/// The pacer that a rate setting describes.
-pub fn pacer(rate: &RateSetting, in_flight: u32) -> Pacer {
-    let buckets: Vec<BucketSpec> = rate
-        .0
-        .iter()
-        .map(|bucket| BucketSpec { matches: bucket.matches.clone(), rate: bucket.rate, burst: bucket.burst })
-        .collect();
-    Pacer::new(&buckets, in_flight)
 }
 
 /// An app that speaks SCIM 2.0. One value per tenant; all its methods may be called at once.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rosterd::config::onelogin::OneLoginTable;
 use rosterd::http::Secret;
+use rosterd::http::quota::pacer;
 use rosterd::model::{Finding, SourceId, Verdict};
-use rosterd::scim::pacer;
 use rosterd::source::onelogin::{OneLoginSource, Parts};
 use rosterd::source::write::{CreateError, NewPerson};
 use rosterd::source::{Hint, Presence, Source, SourceError};

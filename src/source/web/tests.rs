@@ -7,8 +7,8 @@ use wiremock::{Mock, MockServer, Request as Received, Respond, ResponseTemplate}
 
 use super::*;
 use crate::config::profile::RateSetting;
+use crate::http::quota::pacer;
 use crate::http::{Auth, Secret};
-use crate::scim::pacer;
 
 fn quick() -> Backoff {
     Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(20) }

@@ -36,7 +36,7 @@ fn source(cloud: &JumpCloud, more: Value) -> Arc<JumpCloudSource> {
     let parts = Parts {
         secret: Secret::new(API_KEY).unwrap(),
         ca_pem: None,
-        pacer: rosterd::scim::pacer(&table.rate, table.in_flight),
+        pacer: rosterd::http::quota::pacer(&table.rate, table.in_flight),
         wanted: None,
         clock: Arc::new(SystemClock),
     };
