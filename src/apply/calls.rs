@@ -302,6 +302,15 @@ impl Worker<'_> {
         }
     }
 
+    /// Whether the account is off, as far as is known, in an app that shows no such account: that it does not know it proves
+    /// nothing then. Only an activation finds it.
+    fn is_hidden(&self, operation: &Operation) -> bool {
+        let hides = self.run.profile.users.inactive_effect == InactiveEffect::HidesResource;
+        let is_off =
+            || matches!(self.run.state.user(operation.object.id()), Ok(Some(row)) if row.active == Some(false));
+        hides && operation.op() != Op::ActivateUser && matches!(operation.object, ObjectRef::User(_)) && is_off()
+    }
+
     /// Whether all that the operation does is to switch an account off, in an app that shows no such account any more.
     fn only_hides(&self, operation: &Operation) -> bool {
         hides(&self.run.profile.users, operation.op())
@@ -332,6 +341,7 @@ impl Worker<'_> {
         };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
+            && !self.is_hidden(operation)
             && let Some(app_id) = &target.app_id
             && self.is_gone(&operation.object, app_id).await
         {

@@ -201,6 +201,11 @@ impl Before {
             let person = self.holdings.users.get(&call.object).and_then(|was| owner(&self.directory, was));
             life.touched.extend(person.map(|person| (person, self.at)));
         }
+        for call in life.app.calls().into_iter().filter(|call| call.name == "delete_group") {
+            let members = self.holdings.groups.get(&call.object).into_iter().flat_map(|group| &group.members);
+            let accounts = members.filter_map(|account| self.holdings.users.get(account));
+            life.touched.extend(accounts.filter_map(|was| Some((owner(&self.directory, was)?, self.at))));
+        }
         match allowed {
             Some(allowed) if fresh > 0 && before + fresh > allowed && !self.approved => {
                 fail("I2", format!("{fresh} lost access now and {before} before, of {whole}; the limit is {allowed}"))

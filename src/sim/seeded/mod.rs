@@ -24,7 +24,7 @@ const STEPS: u32 = 50;
 const WORLDS: u64 = 2000;
 
 /// Seeds that once broke a promise, with what was wrong.
-const FOUND: [(u64, &str); 10] = [
+const FOUND: [(u64, &str); 11] = [
     (
         11,
         "an account made by a create that nobody answered stayed active when the person was deleted before the next run",
@@ -38,6 +38,7 @@ const FOUND: [(u64, &str); 10] = [
     (1140, "in an app that shows no members, somebody who may have been taken out of a group was not put in again"),
     (1310, "a group that somebody was to leave by being deleted counted as in step while the deletion was held"),
     (1767, "a deactivation without an answer did not count against the budget of the same run"),
+    (6398, "in an app that hides who is off, an update after an activation that failed lost the account for ever"),
 ];
 
 /// A world from its seed, to its end.
