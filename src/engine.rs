@@ -152,18 +152,26 @@ pub struct Engine {
     state_dir: PathBuf,
     clock: Arc<dyn Clock>,
     quotas: Arc<Quotas>,
+    /// How much of the app's rate may be used, in percent.
+    share: u8,
 }
 
 impl Engine {
     /// A tenant whose state lies below `state_dir`.
     pub fn new(tenant: Arc<Tenant>, state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { tenant, state_dir, clock, quotas: Arc::default() }
+        Self { tenant, state_dir, clock, quotas: Arc::default(), share: 100 }
     }
 
     /// The same, drawing on the quotas of other tenants that call the same directory or app as the same client.
     #[must_use]
     pub fn sharing(self, quotas: Arc<Quotas>) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// The same, with a share of the app's rate.
+    #[must_use]
+    pub fn with_rate_share(self, percent: u8) -> Self {
+        Self { share: percent, ..self }
     }
 
     /// Runs one cycle. What was found and mended in the state comes with the report.
@@ -332,6 +340,7 @@ impl Engine {
         let token = target.token.as_ref().map(token).transpose()?;
         let ca_pem = target.ca_file.as_ref().map(|path| read(path)).transpose()?;
         let rate = target.rate.as_ref().unwrap_or(&profile.pace.rate);
+        let rate = if self.share < 100 { &rate.share(self.share) } else { rate };
         Ok(AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),

@@ -23,7 +23,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> R
     let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
-    let drifts = engine.drift(args.note, &bar, &stop).await;
+    let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), &bar, &stop).await;
     watch.abort();
     bar.clear();
     let drifts = drifts?;

@@ -30,6 +30,8 @@ struct Line {
     retired: Option<Mark>,
     /// What the daemon does with it; nothing if none runs.
     daemon: Option<daemon::Line>,
+    /// What the last comparison with the app by its own schedule found.
+    drift: Option<daemon::Compared>,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
@@ -49,7 +51,8 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
         let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
         let (status, held_plan) = (read_status(&folder)?, read_held(&folder)?);
         let daemon = lines.remove(tenant.as_str());
-        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired, daemon });
+        let drift = daemon::read_compared(&folder)?;
+        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired, daemon, drift });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -70,6 +73,9 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             waiting(screen, &line.tenant, held);
         }
         marks(screen, line);
+        if let Some(drift) = &line.drift {
+            compared(screen, &line.tenant, drift);
+        }
         if let Some(daemon) = &line.daemon {
             on_schedule(screen, daemon);
         }
@@ -142,6 +148,28 @@ fn on_schedule(screen: &Screen, line: &daemon::Line) {
     }
     if let Some(mistake) = &line.mistake {
         screen.say(format!("  {} {}", paint(REMOVE.bold(), "mistake in the file, not in force:"), safe(mistake)));
+    }
+}
+
+/// What was changed in the app by hand, when that was last looked at.
+fn compared(screen: &Screen, tenant: &str, drift: &daemon::Compared) {
+    let of_kind = |(kind, number): (&String, &u64)| format!("{number} {}", kind.replace('_', " "));
+    let found: Vec<String> = drift.found.iter().map(of_kind).collect();
+    match &drift.failed {
+        Some(why) => {
+            let word = paint(WAIT.bold(), "not compared with the app");
+            screen.say(format!("  {word} at {}: {}", drift.at, safe(why)));
+        }
+        None if found.is_empty() => {
+            screen.say(paint(FAINT, format!("  nothing was changed in the app by hand, as of {}", drift.at)));
+        }
+        None => screen.say(format!(
+            "  {} as of {}: {}; {} repaired; `rosterd drift {tenant}` shows them",
+            paint(CHANGE, "changed in the app by hand"),
+            drift.at,
+            found.join(", "),
+            drift.repaired
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ mod blot;
 mod check;
 pub mod diagnostic;
 pub mod document;
+pub mod drift;
 pub mod expiry;
 pub mod forms;
 pub mod global;

@@ -120,6 +120,14 @@ impl Default for Transport {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateSetting(pub Vec<Bucket>);
 
+impl RateSetting {
+    /// A share of each bucket, in percent.
+    #[must_use]
+    pub fn share(&self, percent: u8) -> Self {
+        Self(self.0.iter().map(|bucket| Bucket { rate: bucket.rate.share(percent), ..bucket.clone() }).collect())
+    }
+}
+
 impl From<Rate> for RateSetting {
     fn from(rate: Rate) -> Self {
         Self(vec![Bucket { matches: String::new(), rate, burst: 1 }])

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::drift::DriftTable;
 use super::forms::{Day, Limit, Period, Rate, Schedule, Zone};
 use super::onelogin::OneLoginTable;
 use super::profile::{ProfileOverrides, RateSetting};
@@ -39,6 +40,9 @@ pub struct TenantFile {
     /// Which kinds of change always wait for `rosterd approve`.
     #[serde(default)]
     pub approval: ApprovalTable,
+    /// How often the app is compared with what was last known of it.
+    #[serde(default)]
+    pub drift: DriftTable,
 }
 
 /// The directories there are; a tenant has exactly one.

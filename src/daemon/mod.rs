@@ -11,6 +11,7 @@
 mod board;
 mod book;
 mod control;
+mod drift;
 mod orders;
 mod systemd;
 mod ticker;
@@ -23,6 +24,7 @@ pub use control::{
     Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
     Talk, reach, socket_of,
 };
+pub use drift::{Compared, read_compared};
 pub use trouble::{About, Cause};
 
 use std::collections::HashMap;
@@ -50,7 +52,7 @@ use crate::http::quota::Quotas;
 use crate::model::TenantName;
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
-use crate::store::{StoreError, Trigger, read_status};
+use crate::store::{Notice, StoreError, Trigger, read_status};
 use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
@@ -135,6 +137,16 @@ impl EngineRunner {
         Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock)).sharing(Arc::clone(&self.quotas))
     }
 
+    /// Compares the app with what was last known of it, if that is due. Says whether the next run has to repair something.
+    async fn has_to_repair(&self, tenant: &Arc<Tenant>, stop: &CancellationToken) -> bool {
+        let folder = self.state_dir.join(tenant.name.as_str());
+        if !drift::is_due(tenant, &folder, self.clock.now()) {
+            return false;
+        }
+        let engine = self.engine(Arc::clone(tenant)).with_rate_share(tenant.file.drift.rate_share_percent);
+        drift::compare(&engine, tenant, &folder, || self.clock.now(), stop).await
+    }
+
     fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
         let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, source)) = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant)) {
@@ -147,6 +159,16 @@ impl EngineRunner {
 }
 
 impl Ended {
+    fn of_run(result: &Result<(Report, Vec<Notice>), EngineError>) -> Self {
+        match result {
+            Ok((report, notices)) => {
+                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
+                Self::of(report)
+            }
+            Err(error) => Self::without_report(error),
+        }
+    }
+
     fn of(report: &Report) -> Self {
         let standing = match report.status() {
             Status::Ok => Standing::Ok,
@@ -178,20 +200,17 @@ impl Runner for EngineRunner {
     async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
         // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
         let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
-        let engine = self.engine(tenant);
+        let engine = self.engine(Arc::clone(&tenant));
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
         let (wish, progress): (&Wish, &dyn Progress) = match &order {
             Some(order) => (&order.wish, &order.caller),
             None => (&scheduled, &Silent),
         };
         let result = engine.run(wish, progress, stop).await;
-        let ended = match &result {
-            Ok((report, notices)) => {
-                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
-                Ended::of(report)
-            }
-            Err(error) => Ended::without_report(error),
-        };
+        let mut ended = Ended::of_run(&result);
+        if order.is_none() && ended.standing == Standing::Ok && self.has_to_repair(&tenant, stop).await {
+            ended = Ended::of_run(&engine.run(wish, progress, stop).await);
+        }
         let about = About { mark: Some(mark), expiries, ..ended.about };
         let ended = Ended { about, ..ended };
         if let Some(Order { listed, caller, .. }) = order {

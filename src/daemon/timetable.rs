@@ -31,6 +31,13 @@ impl Timetable {
         Self::new(tenant.file.schedule.clone(), zone, tenant.name.as_str())
     }
 
+    /// Of the comparison with the app, for a tenant that wants it.
+    pub(super) fn of_drift(tenant: &Tenant) -> Option<Self> {
+        let schedule = tenant.file.drift.schedule.clone()?;
+        let zone = tenant.file.time_zone.as_ref().map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
+        Some(Self::new(Some(schedule), zone, tenant.name.as_str()))
+    }
+
     fn new(schedule: Option<Schedule>, zone: TimeZone, name: &str) -> Self {
         let schedule = schedule.unwrap_or_else(usual);
         let spread = match schedule.every() {

@@ -124,27 +124,29 @@ impl Engine {
         }
     }
 
-    /// Compares the app with what we last knew it to hold (J5). With `note` the state is told, under the tenant's lock.
+    /// Compares the app with what we last knew it to hold (J5). With `repair` the state is told of what it picks, under the
+    /// tenant's lock.
     ///
     /// # Errors
     /// When the app could not be read completely, or the state not at all.
     pub async fn drift(
         &self,
-        note: bool,
+        repair: Option<&(dyn Fn(&Drifted) -> bool + Sync)>,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
         let app = self.app()?;
-        if !note {
+        let Some(wanted) = repair else {
             return self.compare(&app, self.view()?.as_ref(), progress, stop).await;
-        }
+        };
         self.may_send()?;
         let (state, _notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
         self.errand(&app, progress, stop).recover(&state).await?;
         let mut drifts = self.compare(&app, &state, progress, stop).await?;
-        let effects: Vec<Effect> = drifts.found.iter().flat_map(|one| one.effects.iter().cloned()).collect();
+        let effects: Vec<Effect> =
+            drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();
         if !effects.is_empty() {
             let reason = "seen in the app: changed there by hand";
             note_seen(&state, &self.tenant.name, reason, effects, self.clock.as_ref()).await?;

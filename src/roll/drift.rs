@@ -53,6 +53,22 @@ pub enum Drifted {
     },
 }
 
+impl Drifted {
+    /// As written: `account_removed`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AccountAdded => "account_added",
+            Self::AccountRemoved => "account_removed",
+            Self::ActiveChanged { .. } => "active_changed",
+            Self::AttributesChanged { .. } => "attributes_changed",
+            Self::GroupRemoved => "group_removed",
+            Self::GroupRenamed { .. } => "group_renamed",
+            Self::MembersAdded { .. } => "members_added",
+            Self::MembersRemoved { .. } => "members_removed",
+        }
+    }
+}
+
 /// One difference between the app and what we last knew it to hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Drift {

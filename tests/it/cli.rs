@@ -64,6 +64,11 @@ impl Desk {
         self.write_tenant(head, "");
     }
 
+    /// The tenant file, with lines before its first table and further tables.
+    pub(crate) fn head_and_tables(&self, head: &str, tables: &str) {
+        self.write_tenant(head, tables);
+    }
+
     fn write_tenant(&self, head: &str, extra: &str) {
         self.rosterd.tenant(
             "acme",

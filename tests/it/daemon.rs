@@ -84,6 +84,38 @@ fn j1_the_daemon_keeps_the_app_in_step_through_edits_reloads_and_restarts() {
 }
 
 #[test]
+fn j5_the_app_is_compared_on_its_own_schedule_and_only_what_may_be_is_repaired() {
+    let desk = Desk::new();
+    desk.directory(&company(&["ann", "bo", "cy"]));
+    let drift = "[drift]\nschedule = \"every 2s\"\naccounts = \"repair\"\nrate_share_percent = 50\n";
+    desk.head_and_tables("schedule = \"every 1s\"\n", drift);
+    let daemon = desk.rosterd.spawn(&["run", "-v"]);
+    let found = |desk: &Desk| desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["drift"].clone();
+    until("a first comparison", || found(&desk)["accounts"] == 3 && found(&desk)["found"] == json!({}));
+    let id = |name: &str| {
+        let shown = desk.app("/Users?count=100");
+        let user = shown["Resources"].as_array().unwrap().iter().find(|user| user["userName"] == name).unwrap().clone();
+        user["id"].as_str().unwrap().to_owned()
+    };
+    let replace = |path: &str, value: Value| {
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+               "Operations": [{"op": "replace", "path": path, "value": value}]})
+    };
+    // By hand: bo is switched off, cy gets another name.
+    desk.by_hand("PATCH", &format!("/Users/{}", id("cy")), &replace("displayName", json!("Sidney")));
+    desk.by_hand("PATCH", &format!("/Users/{}", id("bo")), &replace("active", json!(false)));
+    until("bo is let in again", || is_active(&desk, &["ann", "bo", "cy"]));
+    until("what is not to be repaired is told", || found(&desk)["found"] == json!({"attributes_changed": 1}));
+    let text = desk.rosterd.run(&["status", "acme"]).stdout.clone();
+    assert!(text.contains("changed in the app by hand") && text.contains("1 attributes changed"), "{text}");
+    let cy = desk.app(&format!("/Users/{}", id("cy")));
+    assert_eq!(cy["displayName"], "Sidney", "and left alone");
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
 fn pausing_and_holding_are_seen_by_a_running_daemon() {
     let desk = Desk::new();
     let people: Vec<String> = (0..12).map(|n| format!("p{n:02}")).collect();

@@ -40,6 +40,15 @@ impl Rate {
         self.per() / self.count.get()
     }
 
+    /// A share of it, in percent; never nothing.
+    #[must_use]
+    pub fn share(self, percent: u8) -> Self {
+        let count = |number: u64| NonZeroU32::new(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        // By the hour, so that a share of one a second is not one a second again.
+        let an_hour = u64::from(self.count.get()) * (3600 / self.per().as_secs().max(1));
+        Self { count: count(an_hour * u64::from(percent) / 100), unit: Unit::Hour }
+    }
+
     /// So many a second, as default and in tests.
     pub const fn per_second(count: NonZeroU32) -> Self {
         Self { count, unit: Unit::Second }
@@ -103,6 +112,15 @@ mod tests {
             assert_eq!((rate.count().get(), rate.per()), (count, Duration::from_secs(per)), "{text}");
             assert_eq!(rate.interval(), Duration::from_millis(interval), "{text}");
             assert_eq!(rate.to_string().parse::<Rate>().unwrap(), rate, "{text}");
+        }
+    }
+
+    #[test]
+    fn i7_a_share_of_a_rate_is_never_more_and_never_nothing() {
+        for (text, percent, share) in
+            [("10/s", 25, "9000/h"), ("1/h", 1, "1/h"), ("600/m", 100, "36000/h"), ("1/s", 50, "1800/h")]
+        {
+            assert_eq!(text.parse::<Rate>().unwrap().share(percent).to_string(), share, "{percent} % of {text}");
         }
     }
 

@@ -1,0 +1,50 @@
+//! `[drift]`: how often the app is compared with what was last known of it, and what happens with the differences.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::forms::Schedule;
+
+/// What becomes of something that was changed in the app by hand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    /// It is told, and stays as it is.
+    #[default]
+    Report,
+    /// The next run brings it back to what the directory says.
+    Repair,
+}
+
+/// `[drift]`: the daemon's own comparison of the app with what was last known of it. A quiet run does not read the app.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftTable {
+    /// When to compare, after the first run that is due then: a cron expression of five fields, or `every 7d`. Never by itself if
+    /// left out; `rosterd drift` compares at any time.
+    pub schedule: Option<Schedule>,
+    /// Accounts that were deleted or switched on or off by hand.
+    pub accounts: OnDrift,
+    /// Attributes that have other values.
+    pub attributes: OnDrift,
+    /// Groups that were deleted or renamed.
+    pub groups: OnDrift,
+    /// Members who were taken out of a group, and people of ours who were put into one.
+    pub memberships: OnDrift,
+    /// How much of the app's rate the comparison may use, in percent.
+    #[schemars(range(min = 1, max = 100))]
+    pub rate_share_percent: u8,
+}
+
+impl Default for DriftTable {
+    fn default() -> Self {
+        Self {
+            schedule: None,
+            accounts: OnDrift::default(),
+            attributes: OnDrift::default(),
+            groups: OnDrift::default(),
+            memberships: OnDrift::default(),
+            rate_share_percent: 25,
+        }
+    }
+}

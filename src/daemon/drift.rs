@@ -1,0 +1,114 @@
+//! The app held against what was last known of it, now and then. In: a tenant that is in step, its `[drift]` table. Out: a note beside
+//! the state that says what was found, and what the next run is to repair.
+//!
+//! It follows a run of the same tenant, so that nothing is under way that would look like somebody's hand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::timetable::Timetable;
+use crate::config::drift::{DriftTable, OnDrift};
+use crate::engine::{Drifts, Engine, EngineError};
+use crate::progress::Silent;
+use crate::roll::Drifted;
+use crate::store::{StoreError, put_note, read_note};
+use crate::tenancy::Tenant;
+
+const NOTE: &str = "drift";
+
+/// What the last comparison found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How many accounts the app has.
+    pub accounts: u64,
+    /// How many groups were compared.
+    pub groups: u64,
+    /// How many differences there are of each kind.
+    pub found: BTreeMap<String, u64>,
+    /// How many of them the next run was told to repair.
+    pub repaired: u64,
+    /// Why it came to no end, if so.
+    pub failed: Option<String>,
+}
+
+/// What the last comparison of the tenant with this state folder found.
+///
+/// # Errors
+/// When the note is there and can't be read.
+pub fn read_compared(folder: &Path) -> Result<Option<Compared>, StoreError> {
+    read_note(folder, NOTE)
+}
+
+/// Whether the tenant's own schedule wants a comparison now.
+pub(super) fn is_due(tenant: &Tenant, folder: &Path, now: Timestamp) -> bool {
+    let Some(timetable) = Timetable::of_drift(tenant) else { return false };
+    // A note that can't be read is written anew.
+    let last = read_compared(folder).ok().flatten().map(|compared| compared.at);
+    // A clock that was set back must not put it off for years.
+    last.is_none_or(|last| last > now || timetable.after(last) <= now)
+}
+
+/// Compares, and leaves the note. Says whether there is something to repair.
+pub(super) async fn compare(
+    engine: &Engine,
+    tenant: &Tenant,
+    folder: &Path,
+    now: impl Fn() -> Timestamp,
+    stop: &CancellationToken,
+) -> bool {
+    let table = &tenant.file.drift;
+    let wanted = |what: &Drifted| table.wants_repaired(what);
+    let result = engine.drift(Some(&wanted), &Silent, stop).await;
+    if stop.is_cancelled() {
+        return false;
+    }
+    let compared = Compared::of(&result, wanted, now());
+    match &compared.failed {
+        None => {
+            tracing::info!(tenant = %tenant.name, differences = compared.found.values().sum::<u64>(), "compared the app with what was known of it")
+        }
+        // Why may name people: it stands in the note, which only the owner reads.
+        Some(_) => tracing::warn!(tenant = %tenant.name, "the app could not be compared with what was known of it"),
+    }
+    if let Err(error) = put_note(folder, NOTE, &compared) {
+        tracing::warn!(tenant = %tenant.name, %error, "what the comparison found could not be written");
+    }
+    compared.repaired > 0
+}
+
+impl Compared {
+    fn of(result: &Result<Drifts, EngineError>, wanted: impl Fn(&Drifted) -> bool, at: Timestamp) -> Self {
+        let mut compared = Self { at, accounts: 0, groups: 0, found: BTreeMap::new(), repaired: 0, failed: None };
+        match result {
+            Err(error) => compared.failed = Some(error.to_string()),
+            Ok(drifts) => {
+                (compared.accounts, compared.groups) = (drifts.accounts, drifts.groups);
+                for drift in &drifts.found {
+                    *compared.found.entry(drift.what.kind().to_owned()).or_default() += 1;
+                    compared.repaired += u64::from(drifts.noted && !drift.effects.is_empty() && wanted(&drift.what));
+                }
+            }
+        }
+        compared
+    }
+}
+
+impl DriftTable {
+    fn wants_repaired(&self, what: &Drifted) -> bool {
+        let rule = match what {
+            // Nobody's account to change.
+            Drifted::AccountAdded => return false,
+            Drifted::AccountRemoved | Drifted::ActiveChanged { .. } => self.accounts,
+            Drifted::AttributesChanged { .. } => self.attributes,
+            Drifted::GroupRemoved | Drifted::GroupRenamed { .. } => self.groups,
+            Drifted::MembersAdded { .. } | Drifted::MembersRemoved { .. } => self.memberships,
+        };
+        rule == OnDrift::Repair
+    }
+}
