@@ -19,6 +19,7 @@
 //! | [`roll`] | the app's people held against directory and state: import, drift |
 //! | [`explain`] | why somebody is, or is not, in the app |
 //! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
+//! | [`notify`] | messages to people: something waits for them |
 //! | [`daemon`] | many tenants on their schedules, for months |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 //! | [`cli`] | what a person types |
@@ -39,6 +40,7 @@ pub mod guard;
 pub mod http;
 pub mod mapping;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod progress;
 pub mod roll;

@@ -94,6 +94,8 @@ pub(super) enum Command {
     Reload,
     /// Show what each tenant is doing, what is held, what failed
     Status(TenantsArgs),
+    /// Show who is told of what needs a person, and whether it arrives; or try it
+    Notify(NotifyArgs),
     /// Let a held plan pass: exactly that one, once
     Approve(DecideArgs),
     /// Say no to a held plan: it stays held, with your reason
@@ -128,6 +130,20 @@ pub(super) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page of rosterd or of a command, or write all of them
     Man(ManArgs),
+}
+
+/// `rosterd notify`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The receivers are the tables `[notify.NAME]` of rosterd.toml.\nExit codes: 0 done, 1 a message was not taken, 78 there is no such receiver.\n\nExample:\n  rosterd notify --test"
+)]
+pub(super) struct NotifyArgs {
+    /// Only this receiver
+    #[arg(value_name = "RECEIVER")]
+    pub receiver: Option<String>,
+    /// Send a message now, to see whether it arrives
+    #[arg(long)]
+    pub test: bool,
 }
 
 /// `rosterd demo`

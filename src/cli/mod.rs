@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod journal;
 mod log;
+mod notify;
 mod pages;
 mod pause;
 mod reload;
@@ -94,6 +95,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Sync(args) => return sync::sync(screen, global, args).await,
         Command::Run(args) => run::run(screen, global, args).await?,
         Command::Reload => return reload::run(screen, global).await,
+        Command::Notify(args) => return notify::run(screen, global, args).await,
         Command::Status(args) => status::run(screen, global, &args.tenants)?,
         Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve).await,
         Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject).await,

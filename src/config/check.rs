@@ -15,6 +15,7 @@ use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::forms::{AppAddress, LdapAddress, WebAddress};
 use super::words;
+use crate::model::TenantName;
 
 type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
 
@@ -35,7 +36,7 @@ pub(super) const OF_A_TENANT: [Check; 9] = [
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
 
 /// The checks of `rosterd.toml`.
-pub(super) const OF_THE_GLOBAL_FILE: [Check; 1] = [store];
+pub(super) const OF_THE_GLOBAL_FILE: [Check; 2] = [store, receivers];
 
 /// The password must not cross a network in the clear.
 fn ldap_connection(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
@@ -113,6 +114,25 @@ fn app_address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             "plain http is accepted only to this machine",
             "`allow_http_loopback` holds for 127.0.0.1, [::1] and localhost; write https://",
         ));
+    }
+}
+
+/// Receivers of messages: their names become folders, and what is sent to them must not be read on the way.
+fn receivers(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(table) = document.table_at(&["notify"]) else { return };
+    for name in table.keys().map(|key| key.get_ref().as_ref()) {
+        if TenantName::parse(name).is_none() {
+            let hint = "lower-case letters, digits and dashes, such as `[notify.ops]`";
+            found.push(document.error(&["notify", name], format!("{name:?} can't be a receiver's name"), hint));
+        }
+        let path = ["notify", name, "url"];
+        let Some(address) = document.text_at(&path).and_then(|url| url.parse::<WebAddress>().ok()) else { continue };
+        let allowed = document.is_true(&["notify", name, "allow_http_loopback"]);
+        let hidden = address.is_https() || (allowed && address.is_loopback());
+        if !hidden {
+            let hint = "write https://; `allow_http_loopback = true` is for a receiver on this machine";
+            found.push(document.error(&path, "plain http would send messages in the clear", hint));
+        }
     }
 }
 

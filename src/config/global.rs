@@ -1,11 +1,14 @@
 //! `rosterd.toml`, key by key: where things are on this machine. Everything about a connection is in its tenant file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::notify::NotifyTable;
 
 /// `rosterd.toml`. Every key may be left out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +24,8 @@ pub struct GlobalFile {
     pub store: StoreTable,
     /// What is logged, to stderr.
     pub log: LogTable,
+    /// Who is told of what needs a person: a web hook each.
+    pub notify: BTreeMap<String, NotifyTable>,
     /// The status page of `rosterd run`. Without this table there is none.
     pub status: Option<StatusTable>,
 }
@@ -32,6 +37,7 @@ impl Default for GlobalFile {
             tenants_dir: PathBuf::from("tenants"),
             store: StoreTable::default(),
             log: LogTable::default(),
+            notify: BTreeMap::new(),
             status: None,
         }
     }

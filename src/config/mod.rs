@@ -13,6 +13,7 @@ pub mod forms;
 pub mod global;
 mod literal;
 pub mod load;
+pub mod notify;
 pub mod onelogin;
 pub mod profile;
 pub mod profiles;

@@ -330,7 +330,7 @@ pub enum LdapPreset {
 }
 
 /// Where a secret is kept. Exactly one of `credential`, `file` and `env`; a secret is never written in a tenant file.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
     "minProperties" = 1,

@@ -12,6 +12,7 @@ mod board;
 mod book;
 mod control;
 mod drift;
+mod herald;
 mod orders;
 mod systemd;
 mod ticker;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::book::{Book, Roll};
 use self::control::Control;
+use self::herald::Heralds;
 use self::orders::{Orders, is_partial};
 use self::ticker::Ticker;
 use crate::apply::Stop;
@@ -264,15 +266,16 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         names: HashMap::new(),
         orders: Orders::default(),
         deaf: None,
+        heralds: Heralds::default(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
     };
+    // Before its own board takes the place of the one that was left.
+    let before = board::failing_before(&daemon.settings.state_dir);
     daemon.load().map_err(DaemonError::Config)?;
+    before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
     let mut control = Control::new(&daemon.settings.state_dir);
     daemon.listens(control.listen());
-    board::failing_before(&daemon.settings.state_dir)
-        .into_iter()
-        .for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
@@ -280,6 +283,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         daemon.look_at_secrets();
         daemon.start_due();
         daemon.ask_feeds();
+        daemon.tell_in_passing();
         systemd::alive(&daemon.book.line());
         tokio::select! {
             biased;
@@ -315,6 +319,8 @@ struct Daemon {
     orders: Orders,
     /// Why nobody can ask for any, if so.
     deaf: Option<String>,
+    /// Who is told of what needs a person.
+    heralds: Heralds,
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
@@ -327,6 +333,7 @@ impl Daemon {
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.summary());
         }
+        self.take_receivers(&loaded.global.notify);
         let mistakes = Mistake::among(&loaded.warnings);
         let broken: Vec<(TenantName, Vec<Mistake>)> =
             broken.into_iter().map(|broken| (broken.name, Mistake::among(&broken.found))).collect();
@@ -347,6 +354,7 @@ impl Daemon {
         }
         self.mistake = None;
         self.show();
+        self.tell_all();
         let broken = broken.into_iter().map(|(name, mistakes)| BrokenTenant {
             in_force: self.book.entries.contains_key(&name),
             tenant: name.to_string(),
@@ -375,6 +383,7 @@ impl Daemon {
             tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
             self.mistake = Some(first);
             self.show();
+            self.tell_all();
             Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
         });
         systemd::ready(&self.book.line());
@@ -459,7 +468,10 @@ impl Daemon {
             standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
         }
         match whole {
-            true => self.book.ended(&name, ended, self.settings.clock.now()),
+            true => {
+                self.book.ended(&name, ended, self.settings.clock.now());
+                self.tell_of(&name);
+            }
             false => self.book.ended_in_part(&name),
         }
         self.show();

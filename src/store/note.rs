@@ -14,6 +14,14 @@ fn path_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.json"))
 }
 
+/// Makes a folder that only its owner can enter, and its parents.
+///
+/// # Errors
+/// When it could not be made.
+pub fn private_folder(folder: &Path) -> Result<(), StoreError> {
+    disk::private_folder(folder).map_err(|source| StoreError::io("make", folder, source))
+}
+
 /// Leaves a note. It is on the disk when this returns.
 ///
 /// # Errors

@@ -42,7 +42,11 @@ pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
     let file = load::global(&document, &mut found);
     load::sort(&mut found);
     match file {
-        Some(file) => {
+        Some(mut file) => {
+            for receiver in file.notify.values_mut() {
+                let paths = receiver.secret.file.iter_mut().chain(receiver.ca_file.iter_mut());
+                paths.for_each(|own| *own = beside(path, own));
+            }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
             Ok(Global { file, state_dir, tenants_dir })
         }

@@ -9,7 +9,7 @@ use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::onelogin::{Account, OneLogin};
 use crate::support::rosterd::Rosterd;
 
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -19,6 +19,7 @@ const PAGES: [&str; 13] = [
     "docs/how-it-fails.md",
     "docs/import.md",
     "docs/jumpcloud.md",
+    "docs/notifications.md",
     "docs/onelogin.md",
     "docs/runbook.md",
     "docs/service.md",

@@ -1,0 +1,124 @@
+//! What people are told of how tenants stand. In: the book. Out: situations for `notify`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Daemon;
+use super::book::{Entry, Standing};
+use super::trouble::Cause;
+use crate::model::TenantName;
+use crate::notify::{Failing, Held, Herald, Receivers, Situation, Word};
+use crate::store::read_held;
+
+/// What changes without a run (a secret grows old) is looked at this often.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Who tells, and when it was last looked at everybody.
+#[derive(Default)]
+pub(super) struct Heralds {
+    herald: Option<Herald>,
+    looked: Option<Timestamp>,
+}
+
+impl Daemon {
+    /// Takes over who is to be told.
+    pub(super) fn take_receivers(&mut self, receivers: &Receivers) {
+        if self.heralds.herald.is_none() {
+            match Herald::new(&self.settings.state_dir, std::sync::Arc::clone(&self.settings.clock)) {
+                Ok(herald) => self.heralds.herald = Some(herald),
+                Err(error) => tracing::error!(%error, "nobody can be told of anything"),
+            }
+        }
+        if let Some(herald) = &mut self.heralds.herald {
+            herald.receivers(receivers);
+        }
+    }
+
+    /// Tells what is new of a tenant whose run has ended.
+    pub(super) fn tell_of(&mut self, name: &TenantName) {
+        let Some(entry) = self.book.entries.get(name) else { return };
+        let situation = Situation {
+            held: self.held(name, entry.standing),
+            failing: failing(entry),
+            ..resting(name.as_str(), entry)
+        };
+        if let Some(herald) = &mut self.heralds.herald {
+            herald.look(&[situation]);
+        }
+    }
+
+    /// Tells what is new of everybody without a run: of files and of secrets.
+    pub(super) fn tell_all(&mut self) {
+        self.heralds.looked = Some(self.settings.clock.now());
+        let Some(herald) = &mut self.heralds.herald else { return };
+        let right = self.book.entries.iter().map(|(name, entry)| resting(name.as_str(), entry));
+        let never_right = self
+            .book
+            .never_right
+            .iter()
+            .map(|(name, mistake)| Situation { mistake: Word::Yes(mistake.clone()), ..unknown(name.as_str()) });
+        let own = Situation { mistake: word(self.mistake.as_ref()), ..unknown("") };
+        let all: Vec<Situation> = right.chain(never_right).chain([own]).collect();
+        herald.look(&all);
+        herald.forget_others(&all.iter().map(|situation| situation.tenant.as_str()).collect::<Vec<_>>());
+    }
+
+    /// [`Self::tell_all`], now and then.
+    pub(super) fn tell_in_passing(&mut self) {
+        let now = self.settings.clock.now();
+        if self.heralds.looked.is_none_or(|looked| now.duration_since(looked).abs() >= LOOK_EVERY) {
+            self.tell_all();
+        }
+    }
+
+    fn held(&self, name: &TenantName, standing: Standing) -> Word<Held> {
+        match standing {
+            // It goes on by itself with the next run.
+            Standing::AdoptOnly => Word::No,
+            Standing::Ok | Standing::Partial | Standing::Held => {
+                match read_held(&self.settings.state_dir.join(name.as_str())) {
+                    Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, reasons: held.reasons }),
+                    Ok(None) if standing == Standing::Held => Word::Unknown,
+                    Ok(None) => Word::No,
+                    Err(error) => {
+                        tracing::warn!(tenant = %name, %error, "what is held can't be read");
+                        Word::Unknown
+                    }
+                }
+            }
+            _ => Word::Unknown,
+        }
+    }
+}
+
+fn failing(entry: &Entry) -> Word<Failing> {
+    match entry.standing {
+        Standing::Failing | Standing::Quarantined => Word::Yes(Failing {
+            times: entry.trouble.failures,
+            since: entry.trouble.since,
+            refused: entry.trouble.cause == Some(Cause::Credential),
+            quarantined: entry.standing == Standing::Quarantined,
+            why: entry.note.clone(),
+        }),
+        Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly => Word::No,
+        Standing::New | Standing::Paused | Standing::Retired | Standing::Busy => Word::Unknown,
+    }
+}
+
+/// What is known of a tenant between runs.
+fn resting(name: &str, entry: &Entry) -> Situation {
+    Situation { mistake: word(entry.mistake.as_ref()), expiries: entry.expiries.clone(), ..unknown(name) }
+}
+
+fn unknown(name: &str) -> Situation {
+    Situation {
+        tenant: name.to_owned(),
+        held: Word::Unknown,
+        failing: Word::Unknown,
+        mistake: Word::Unknown,
+        expiries: Vec::new(),
+    }
+}
+
+fn word(mistake: Option<&String>) -> Word<String> {
+    mistake.map_or(Word::No, |mistake| Word::Yes(mistake.clone()))
+}

@@ -1,0 +1,181 @@
+//! Sends what waits, one receiver a task. In: a spool, a receiver. Out: posts, and a note of how they are taken.
+//!
+//! The oldest first and one at a time. What is not taken is sent again after a while, longer each time; after three days it is
+//! given up. The policy is that of every call of this program: https or loopback, no redirect followed, limits on all of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::message::Body;
+use super::spool::{Spool, Waiting};
+use super::{Standing, sign};
+use crate::clock::Clock;
+use crate::config::notify::NotifyTable;
+use crate::config::secret::Secrets;
+use crate::http::{Client, ClientSettings, Method, Request};
+use crate::store::{put_note, read_note};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
+
+/// Where the standing of a receiver is noted.
+pub(super) fn note_of(receiver: &str) -> String {
+    format!("{receiver}.standing")
+}
+
+/// The end of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was taken: the status.
+    Taken(u16),
+    /// It was not: why, and how long the receiver asks to be left alone.
+    Not(String, Option<Duration>),
+}
+
+/// Sends one body, once.
+pub async fn deliver(table: &NotifyTable, body: &Body, now: Timestamp) -> Delivery {
+    match send(table, body, now).await {
+        Ok(delivery) => delivery,
+        Err(why) => Delivery::Not(why, None),
+    }
+}
+
+async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delivery, String> {
+    let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
+    let key = sign::key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
+    let ca_pem = match &table.ca_file {
+        Some(path) => Some(std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
+        None => None,
+    };
+    let seconds = now.as_second();
+    let signature = sign::signature(&key, &body.id, seconds, body.json.as_bytes());
+    let headers =
+        [("webhook-id", body.id.clone()), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)];
+    // A client a try: messages are rare, and each has headers of its own.
+    let client = Client::new(&ClientSettings {
+        allow_http_loopback: table.allow_http_loopback,
+        ca_pem,
+        extra_headers: headers.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        total_timeout: Duration::from_secs(30),
+        max_body: 64 << 10,
+        ..ClientSettings::new(&table.url)
+    })
+    .map_err(|error| error.to_string())?;
+    let request = Request { body: Some(body.json.clone().into_bytes()), ..Request::new(Method::Post, Vec::new()) };
+    let reply = client.send(request).await.map_err(|error| error.to_string())?;
+    Ok(match reply.status {
+        200..=299 => Delivery::Taken(reply.status),
+        300..=399 => Delivery::Not(
+            format!(
+                "{} answered {}: redirects are not followed; put the new address into url",
+                client.host(),
+                reply.status
+            ),
+            None,
+        ),
+        status => Delivery::Not(format!("{} answered {status}", client.host()), reply.retry_after),
+    })
+}
+
+/// A receiver's task. Dropping it ends the task; what waits stays on the disk.
+pub(super) struct Worker {
+    name: String,
+    spool: Spool,
+    wake: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn start(name: String, table: NotifyTable, spool: Spool, clock: Arc<dyn Clock>) -> Self {
+        let wake = Arc::new(Notify::new());
+        let post = Post { name: name.clone(), table, spool: spool.clone(), clock };
+        let task = tokio::spawn(post.run(Arc::clone(&wake)));
+        Self { name, spool, wake, task }
+    }
+
+    /// Keeps a message and wakes the task.
+    pub(super) fn send(&self, body: Body, now: Timestamp) {
+        match self.spool.put(body, now) {
+            Ok(0) => {}
+            Ok(gone) => {
+                tracing::error!(receiver = self.name, gone, "too many messages wait: the oldest are thrown away");
+            }
+            Err(error) => tracing::error!(receiver = self.name, %error, "a message could not be kept and is not sent"),
+        }
+        self.wake.notify_one();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Post {
+    name: String,
+    table: NotifyTable,
+    spool: Spool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Post {
+    async fn run(self, wake: Arc<Notify>) {
+        let mut failures: u32 = 0;
+        loop {
+            let Some(Waiting { since, body }) = self.spool.oldest() else {
+                wake.notified().await;
+                continue;
+            };
+            let now = self.clock.now();
+            let pause = match deliver(&self.table, &body, now).await {
+                Delivery::Taken(_) => {
+                    failures = 0;
+                    self.done(&body, None);
+                    continue;
+                }
+                Delivery::Not(why, _) if now.duration_since(since) > GIVEN_UP => {
+                    tracing::error!(
+                        receiver = self.name,
+                        id = body.id,
+                        why,
+                        "a message was not taken for three days: given up"
+                    );
+                    self.done(&body, Some(why));
+                    continue;
+                }
+                Delivery::Not(why, asked) => {
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(receiver = self.name, id = body.id, why, "a message was not taken");
+                    self.note(Some(why));
+                    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
+                    doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default().min(LONGEST_PAUSE))
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn done(&self, body: &Body, trouble: Option<String>) {
+        if let Err(error) = self.spool.drop(&body.id) {
+            tracing::error!(receiver = self.name, %error, "a message that was sent can't be taken away: it is sent again");
+        }
+        self.note(trouble);
+    }
+
+    /// Notes how it went, for `rosterd notify`.
+    fn note(&self, trouble: Option<String>) {
+        let (folder, name) = (self.spool.above(), note_of(&self.name));
+        let before: Standing = read_note(folder, &name).ok().flatten().unwrap_or_default();
+        let delivered = if trouble.is_none() { Some(self.clock.now()) } else { before.delivered };
+        if let Err(error) = put_note(folder, &name, &Standing { waiting: 0, delivered, trouble }) {
+            tracing::warn!(receiver = self.name, %error, "how messages are taken could not be noted");
+        }
+    }
+}
