@@ -1,24 +1,85 @@
-//! Logs: one line an event, on standard error, ids only. `-v` shows each run's stages, `-vv` every call; `RUST_LOG` overrides.
+//! Logs: one line an event, ids only. In: the command line, `[log]` of `rosterd.toml`. Out: standard error, or journald.
+//!
+//! `-v` shows each run's stages, `-vv` every call; `RUST_LOG` overrides both and `[log]`, which is for `rosterd run` alone.
 
+use std::fmt;
+
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format, layer};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
 
-use super::args::{Format, Global};
+use super::args::{Cli, Command, Format, Global};
+use crate::config::global::{LogFormat, LogLevel, LogTable};
+use crate::tenancy;
 
-pub(super) fn start(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "rosterd=info,warn",
-        (false, _) => "rosterd=debug,info",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    // Under systemd the journal has its own clock.
+pub(super) fn start(cli: &Cli) {
+    let table = matches!(cli.command, Command::Run(_)).then(|| log_table(&cli.global));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(&cli.global, table.as_ref())));
+    let registry = tracing_subscriber::registry().with(filter);
+    let wanted = table.map(|table| table.format).unwrap_or_default();
+    let stderr = || layer().with_writer(std::io::stderr).with_ansi(false);
+    // Under systemd the journal has its own clock, and takes a line's priority from its beginning.
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match (global.format, in_journal) {
-        (Format::Json, _) => builder.json().init(),
-        (Format::Human, true) => builder.without_time().with_ansi(false).init(),
-        (Format::Human, false) => builder.compact().with_ansi(false).init(),
+    let mut missing = None;
+    if wanted == LogFormat::Journald {
+        match tracing_journald::layer() {
+            Ok(journal) => {
+                let journal =
+                    journal.with_syslog_identifier("rosterd".to_owned()).with_field_prefix(Some("ROSTERD".to_owned()));
+                return registry.with(journal).init();
+            }
+            Err(error) => missing = Some(error),
+        }
+    }
+    match (cli.global.format, wanted, in_journal) {
+        (Format::Json, ..) | (_, LogFormat::Json, _) => registry.with(stderr().json().with_target(false)).init(),
+        (.., true) => {
+            let plain = format().without_time().with_target(false).with_ansi(false);
+            registry.with(stderr().event_format(WithPriority(plain))).init();
+        }
+        (.., false) => registry.with(stderr().compact().with_target(false)).init(),
+    }
+    if let Some(error) = missing {
+        tracing::warn!(%error, "journald can't be reached: logging to standard error");
+    }
+}
+
+/// A file with mistakes is told by the command itself.
+fn log_table(global: &Global) -> LogTable {
+    tenancy::load_global(&global.config).map(|loaded| loaded.file.log).unwrap_or_default()
+}
+
+fn level(global: &Global, table: Option<&LogTable>) -> &'static str {
+    match (global.quiet, global.verbose, table.map(|table| table.level)) {
+        (true, ..) | (false, 0, Some(LogLevel::Error)) => "error",
+        (false, 0, None | Some(LogLevel::Warn)) => "warn",
+        (false, 0, Some(LogLevel::Info)) | (false, 1, _) => "rosterd=info,warn",
+        (false, 0, Some(LogLevel::Trace)) => "rosterd=trace,debug",
+        (false, ..) => "rosterd=debug,info",
+    }
+}
+
+/// Puts syslog's priority before a line, as sd-daemon(3) says.
+struct WithPriority<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for WithPriority<F>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            _ => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
     }
 }

@@ -17,6 +17,7 @@ mod init;
 mod journal;
 mod log;
 mod notify;
+mod owner;
 mod pages;
 mod pause;
 mod reload;
@@ -57,7 +58,7 @@ pub fn run() -> ExitCode {
         }
     };
     let screen = Screen::new(&cli.global);
-    log::start(&cli.global);
+    log::start(&cli);
     write_no_core();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -86,6 +87,7 @@ fn write_no_core() {
 
 async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
     let global = &cli.global;
+    owner::check(screen, global, &cli.command)?;
     match &cli.command {
         Command::Demo(args) => demo::run(screen, args).await?,
         Command::Init(args) => init::run(screen, global, args)?,

@@ -22,7 +22,7 @@ pub struct GlobalFile {
     pub tenants_dir: PathBuf,
     /// How state is kept.
     pub store: StoreTable,
-    /// What is logged, to stderr.
+    /// What `rosterd run` logs. `-v`, `-q` and `RUST_LOG` go before it.
     pub log: LogTable,
     /// Who is told of what needs a person: a web hook each.
     pub notify: BTreeMap<String, NotifyTable>,
@@ -110,6 +110,8 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// To systemd's journal directly: tenant, run and all else as fields of an entry, such as `ROSTERD_TENANT`.
+    Journald,
 }
 
 /// `[status]`

@@ -22,6 +22,7 @@ mod jumpcloud;
 mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
+mod log;
 mod notify;
 mod onelogin_api;
 mod onelogin_parts;

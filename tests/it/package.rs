@@ -163,6 +163,10 @@ fn the_service_is_kept_alive_by_systemd_and_ends_when_asked() {
     machine.sh("systemctl daemon-reload");
     company(&machine, "{ credential = \"app\" }");
 
+    let as_root = machine.try_sh("rosterd sync acme");
+    let told = String::from_utf8_lossy(&as_root.stderr).into_owned();
+    assert!(as_root.status.code() == Some(78) && told.contains("runuser -u"), "{told}");
+    machine.sh("test -z \"$(find /var/lib/rosterd -user root)\"");
     machine.sh("systemctl start rosterd-sync.service");
     assert_eq!(machine.property("rosterd-sync.service", "Result"), "success");
     assert_eq!(accounts(&machine), 2, "by the one run for those who want no daemon");
@@ -191,6 +195,15 @@ fn the_service_is_kept_alive_by_systemd_and_ends_when_asked() {
     directory(&machine, &["ann", "bo", "cy", "di"]);
     until_accounts(&machine, 4);
     machine.sh("runuser -u rosterd -- rosterd journal verify acme");
+
+    // To the journal itself: a field for each thing, and nobody's name.
+    machine.sh("sed -i 's/^format = .*/format = \"journald\"/' /etc/rosterd/rosterd.toml && systemctl restart rosterd");
+    machine.until(UNIT, "StatusText", |text| text.starts_with("1 tenant: 1 ok"));
+    directory(&machine, &["ann", "bo", "cy", "di", "canary"]);
+    until_accounts(&machine, 5);
+    let entries = "journalctl --no-pager --output=json _SYSTEMD_UNIT=rosterd.service";
+    machine.sh(&format!("{entries} ROSTERD_TENANT=acme MESSAGE=planned | grep --quiet '\"ROSTERD_RUN\"'"));
+    assert!(!machine.sh(entries).contains("canary@"), "i6");
 
     let asked = Instant::now();
     machine.sh("systemctl stop rosterd");

@@ -94,7 +94,8 @@ impl Rosterd {
         self.spawn_with(arguments, &[])
     }
 
-    fn spawn_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    /// [`Self::spawn`] with environment variables.
+    pub(crate) fn spawn_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let number = self.runs.replace(self.runs.get() + 1);
         let output = |stream: &str| self.path().join(format!("run-{number}.{stream}"));
         let (stdout, stderr) = (output("stdout"), output("stderr"));

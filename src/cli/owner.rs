@@ -1,0 +1,43 @@
+//! Whose state it is. In: a command that writes to it. Out: nothing, or why it must not run as this user.
+//!
+//! What root writes into the state of the service's user the service could not read afterwards: an approval nobody sees, a
+//! journal that can't go on. It is refused before anything is done.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::args::{Command, Global, StateCommand};
+use super::check;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::daemon;
+
+/// Root, whom no permissions keep from writing anywhere.
+const ROOT: u32 = 0;
+
+pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Result<(), Failure> {
+    let through_the_daemon = match command {
+        Command::Sync(args) if args.dry_run => return Ok(()),
+        Command::Sync(_) | Command::Approve(_) | Command::Reject(_) | Command::Pause(_) | Command::Resume(_) => true,
+        // It reads only.
+        Command::State(StateCommand::Export { .. }) => return Ok(()),
+        Command::Run(_) | Command::Undo(_) | Command::Retire(_) | Command::State(_) => false,
+        _ => return Ok(()),
+    };
+    let uid = |path: &Path| std::fs::metadata(path).map(|found| found.uid()).ok();
+    if uid(Path::new("/proc/self")) != Some(ROOT) {
+        return Ok(());
+    }
+    let state_dir = check::state_dir(screen, global)?;
+    let Some(owner) = uid(&state_dir).filter(|owner| *owner != ROOT) else { return Ok(()) };
+    if through_the_daemon && daemon::read_board(&state_dir).is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} belongs to the user with the number {owner}, who could not read what root writes there; nothing was done",
+        state_dir.display()
+    );
+    Err(Failure::config(message).hint(format!(
+        "run it as that user: setpriv --reuid={owner} --clear-groups rosterd …, or `runuser -u NAME -- rosterd …`"
+    )))
+}
