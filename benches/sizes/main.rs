@@ -1,7 +1,7 @@
 //! Measures rosterd at the sizes it is built for and writes `docs/benchmarks.md`.
 //!
 //! `cargo bench` measures 100,000 people and the first sync; `-- --middle` and `-- --large` the two sizes of a million people, which
-//! take their time to prepare; `-- --all` everything. What is not measured anew keeps the figures that it had.
+//! take their time to prepare; `-- --daemon` the daemon (or one of `--idle`, `--pace`, `--leaver`, `--soak`); `-- --all` everything. What is not measured anew keeps the figures that it had.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,7 @@
     reason = "a developer's program"
 )]
 
+mod daemon;
 mod directory;
 mod first_sync;
 mod idle;
@@ -28,7 +29,7 @@ mod support {
     mod directory;
     mod http;
     mod process;
-    mod reader;
+    pub(crate) mod reader;
     pub(crate) mod rig;
     pub(crate) mod servers;
     mod slapd;
@@ -58,7 +59,7 @@ fn main() {
     }
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
     let value = |flag: &str| args.iter().position(|arg| arg == flag).and_then(|at| args.get(at + 1)).map(PathBuf::from);
-    let by_default = !SIZES.iter().any(|(name, _)| has(&format!("--{name}")));
+    let by_default = !args.iter().any(|arg| arg.starts_with("--") && arg != "--bench");
     let mut results = Results::load();
     for (at, (name, size)) in SIZES.iter().enumerate() {
         if has("--all") || has(&format!("--{name}")) || (by_default && at == 0 && !has("--first-sync")) {
@@ -70,6 +71,11 @@ fn main() {
             results.save();
         }
     }
+    let asked = has("--all") || has("--daemon");
+    let mut found = std::mem::take(&mut results.daemon);
+    daemon::measure(&mut found, |name| asked || has(&format!("--{name}")));
+    results.daemon = found;
+    results.save();
     if has("--all") || has("--first-sync") || by_default {
         println!("the first sync");
         match first_sync::measure() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::directory::Size;
 use crate::meter::Figures;
-use crate::{first_sync, idle};
+use crate::{daemon, first_sync, idle};
 
 /// The sizes by the flags that ask for them; the first is measured by default.
 pub(crate) const SIZES: [(&str, Size); 3] = [
@@ -25,6 +25,8 @@ const MIB: f64 = 1_048_576.0;
 pub(crate) struct Results {
     pub(crate) sizes: BTreeMap<String, idle::Found>,
     pub(crate) first_sync: Option<first_sync::Found>,
+    #[serde(default)]
+    pub(crate) daemon: daemon::Found,
 }
 
 fn at(path: &str) -> PathBuf {
@@ -64,6 +66,8 @@ impl Results {
                 page.push_str("Not measured yet: no SCIM server was installed; `./test --setup-only` installs some.\n")
             }
         }
+        page.push_str("\n## The daemon\n\n");
+        the_daemon(&mut page, &self.daemon)?;
         Ok(page)
     }
 
@@ -106,6 +110,30 @@ impl Results {
                 let share = found.bare["wall"] / found.sync["wall"];
                 (format!("{:.0} %", share * 100.0), share >= 0.9)
             }),
+        )?;
+        let daemon = &self.daemon;
+        aim(
+            "1,000 tenants: ready in 2 s",
+            daemon.idle.as_ref().map(|found| (seconds(found["ready"]), found["ready"] <= 2.0)),
+        )?;
+        aim(
+            "a leaver behind 100,000 newcomers at 50 calls a second reaches the app within 1 s of the end of the reading",
+            daemon.leaver.as_ref().map(|found| (seconds(found["waited"]), found["waited"] <= 1.0)),
+        )?;
+        let kept = |found: &Figures, suffix: &str| {
+            let (used, most) = (found[&format!("used{suffix}")], found[&format!("most_in_a_second{suffix}")]);
+            (format!("{:.1} %, {most} in one second", used * 100.0), most <= found["rate"] + 1.0)
+        };
+        aim(
+            "over a minute at least 98 % of a rate of 50/s is used, and in no second more than 50 and the burst of 1",
+            daemon.pace.as_ref().map(|found| {
+                let (figure, is_kept) = kept(found, "");
+                (figure, is_kept && found["used"] >= 0.98)
+            }),
+        )?;
+        aim(
+            "the same with every 100th call refused for a second (429): never more",
+            daemon.pace.as_ref().map(|found| kept(found, "_with_429")),
         )
     }
 }
@@ -176,6 +204,51 @@ fn first_sync(page: &mut String, found: &first_sync::Found) -> std::fmt::Result 
     row("`rosterd sync` from nothing, look-ups and state on disk included", sync["wall"])?;
     row("the same with an app that only takes notes", notepad["wall"])?;
     writeln!(page, "\nMeasured on {on}.")
+}
+
+fn the_daemon(page: &mut String, found: &daemon::Found) -> std::fmt::Result {
+    let mib = |bytes: f64| format!("{:.0} MiB", bytes / MIB);
+    if let Some(idle) = &found.idle {
+        writeln!(
+            page,
+            "{} tenants of {} people, all in step, each with an app of its own: ready after {}. In a minute in which no tenant is due: {} \
+             of processor time, {}. In a minute in which each runs once: {} of processor time for {:.0} quiet cycles, {}.\n",
+            idle["tenants"],
+            idle["people"],
+            seconds(idle["ready"]),
+            seconds(idle["asleep_cpu"]),
+            mib(idle["asleep_memory"]),
+            seconds(idle["awake_cpu"]),
+            idle["awake_runs"],
+            mib(idle["awake_memory"]),
+        )?;
+    }
+    if let Some(soak) = &found.soak {
+        writeln!(
+            page,
+            "A soak: {} tenants of {} people for {:.0} minutes, each due every 5 s; {} of them on real servers, the rest on embedded apps, \
+             of which some lose answers, take names twice, fail or throttle; one app hangs, one answers 500. {} edits of people and \
+             groups, {} reloads with an edited and a broken tenant file each, a stop and two kills. Nothing was lost and nobody \
+             doubled: all were in step {} after the last edit. No tenant in good health was later than {}; {} of processor time; \
+             memory at most {}, in the last life {} at first and {} at its end.\n",
+            soak["tenants"],
+            soak["people"],
+            soak["minutes"],
+            soak["real_apps"],
+            soak["edits"],
+            soak["reloads"],
+            seconds(soak["in_step_after"]),
+            seconds(soak["late"]),
+            seconds(soak["cpu"]),
+            mib(soak["memory"]),
+            mib(soak["memory_early"]),
+            mib(soak["memory_end"]),
+        )?;
+    }
+    match found.on.as_str() {
+        "" => writeln!(page, "Not measured yet: `cargo bench -- --daemon`."),
+        on => writeln!(page, "Measured on {on}."),
+    }
 }
 
 fn memory(found: &idle::Found, limit: f64) -> (String, bool) {

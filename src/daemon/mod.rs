@@ -37,6 +37,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::book::{Book, Roll};
@@ -59,6 +60,9 @@ use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// The board is written at most this often while runs begin and end.
+const BOARD_EVERY: Duration = Duration::from_millis(500);
 
 /// So many change feeds are asked at a time, and none for longer than this.
 const FEEDS_AT_ONCE: usize = 16;
@@ -269,6 +273,8 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         heralds: Heralds::default(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
+        news: false,
+        shown: None,
     };
     // Before its own board takes the place of the one that was left.
     let before = board::failing_before(&daemon.settings.state_dir);
@@ -284,6 +290,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         daemon.start_due();
         daemon.ask_feeds();
         daemon.tell_in_passing();
+        daemon.show_news();
         systemd::alive(&daemon.book.line());
         tokio::select! {
             biased;
@@ -324,6 +331,9 @@ struct Daemon {
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
+    /// Whether something happened that the board does not show, and when it was last written.
+    news: bool,
+    shown: Option<Instant>,
 }
 
 impl Daemon {
@@ -425,7 +435,7 @@ impl Daemon {
             let task = self.runs.spawn(async move { runner.run(tenant, order, &halt).await });
             self.names.insert(task.id(), (name, whole));
         }
-        self.show();
+        self.news = true;
     }
 
     /// Asks the change feeds of tenants that would wait for a while yet: a change is a reason to run now.
@@ -474,7 +484,7 @@ impl Daemon {
             }
             false => self.book.ended_in_part(&name),
         }
-        self.show();
+        self.news = true;
     }
 
     /// Lets the runs under way finish their calls.
@@ -498,7 +508,15 @@ impl Daemon {
         tracing::info!("stopped");
     }
 
-    fn show(&self) {
+    /// Shows what is new on the board, but not more often than anybody reads it: with a thousand tenants it is long.
+    fn show_news(&mut self) {
+        if self.news && self.shown.is_none_or(|shown| shown.elapsed() >= BOARD_EVERY) {
+            self.show();
+        }
+    }
+
+    fn show(&mut self) {
+        (self.news, self.shown) = (false, Some(Instant::now()));
         let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
