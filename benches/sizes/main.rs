@@ -1,7 +1,8 @@
 //! Measures rosterd at the sizes it is built for and writes `docs/benchmarks.md`.
 //!
 //! `cargo bench` measures 100,000 people and the first sync; `-- --middle` and `-- --large` the two sizes of a million people, which
-//! take their time to prepare; `-- --daemon` the daemon (or one of `--idle`, `--pace`, `--leaver`, `--soak`); `-- --all` everything. What is not measured anew keeps the figures that it had.
+//! take their time to prepare; `-- --daemon` the daemon (or one of `--idle`, `--pace`, `--leaver`, `--soak`);
+//! `-- --worlds` the simulated worlds of the unit tests; `-- --all` everything. What is not measured anew keeps the figures that it had.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +22,7 @@ mod notepad;
 mod report;
 mod seed;
 mod tenant;
+mod worlds;
 
 /// The servers of the integration tests.
 #[path = "../../tests/it/support"]
@@ -75,6 +77,10 @@ fn main() {
     let mut found = std::mem::take(&mut results.daemon);
     daemon::measure(&mut found, |name| asked || has(&format!("--{name}")));
     results.daemon = found;
+    if has("--all") || has("--worlds") {
+        println!("simulated worlds");
+        results.worlds = Some(worlds::measure());
+    }
     results.save();
     if has("--all") || has("--first-sync") || by_default {
         println!("the first sync");

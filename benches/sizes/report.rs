@@ -27,6 +27,8 @@ pub(crate) struct Results {
     pub(crate) first_sync: Option<first_sync::Found>,
     #[serde(default)]
     pub(crate) daemon: daemon::Found,
+    #[serde(default)]
+    pub(crate) worlds: Option<Figures>,
 }
 
 fn at(path: &str) -> PathBuf {
@@ -68,6 +70,14 @@ impl Results {
         }
         page.push_str("\n## The daemon\n\n");
         the_daemon(&mut page, &self.daemon)?;
+        if let Some(worlds) = &self.worlds {
+            write!(
+                page,
+                "\n## Simulated worlds\n\n{:.1} worlds of {} steps a second on all processors, in a debug build ({} in a minute): \
+                 `ROSTERD_SOAK_SECONDS=600 cargo test --lib seeded::soak -- --ignored --nocapture` lives longer ([reliability.md](reliability.md)).\n",
+                worlds["rate"], worlds["steps"], worlds["worlds"]
+            )?;
+        }
         Ok(page)
     }
 

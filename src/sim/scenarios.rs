@@ -355,7 +355,7 @@ fn page() -> (String, Vec<String>) {
          Beside these, `cargo test` lives 2,000 seeded worlds of 50 steps (`src/sim/seeded`): edits, cycles, kills, power cuts, full\n\
          disks, lost states and approvals by chance against seven kinds of apps, all promises checked after every step. A longer soak:\n\
          `ROSTERD_SOAK_SECONDS=600 cargo test --lib seeded::soak -- --ignored --nocapture`, with `ROSTERD_SEEDS_FROM` and `ROSTERD_SEEDS_TO`;\n\
-         it lives about fourteen worlds a second on each processor in a debug build.\n\n\
+         how fast that is stands in [benchmarks.md](benchmarks.md).\n\n\
          {table}\n\
          ## What follows a failed call\n\n\
          `src/scim/policy.rs` is this table, and nothing else decides. A call is tried as often as the profile's `pace.attempts` says; the\n\
