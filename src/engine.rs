@@ -35,7 +35,7 @@ use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::quota::Quotas;
-use crate::http::{Secret, SetupError};
+use crate::http::{Observer, Secret, SetupError, Unobserved};
 use crate::model::{Op, Path, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
@@ -154,12 +154,23 @@ pub struct Engine {
     quotas: Arc<Quotas>,
     /// How much of the app's rate may be used, in percent.
     share: u8,
+    observers: Observers,
+}
+
+/// Who hears of the calls of a run.
+#[derive(Clone)]
+pub struct Observers {
+    /// Of those to the directory.
+    pub directory: Arc<dyn Observer>,
+    /// Of those to the app.
+    pub app: Arc<dyn Observer>,
 }
 
 impl Engine {
     /// A tenant whose state lies below `state_dir`.
     pub fn new(tenant: Arc<Tenant>, state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { tenant, state_dir, clock, quotas: Arc::default(), share: 100 }
+        let observers = Observers { directory: Arc::new(Unobserved), app: Arc::new(Unobserved) };
+        Self { tenant, state_dir, clock, quotas: Arc::default(), share: 100, observers }
     }
 
     /// The same, drawing on the quotas of other tenants that call the same directory or app as the same client.
@@ -172,6 +183,12 @@ impl Engine {
     #[must_use]
     pub fn with_rate_share(self, percent: u8) -> Self {
         Self { share: percent, ..self }
+    }
+
+    /// The same, with somebody who hears of its calls.
+    #[must_use]
+    pub fn observed(self, observers: Observers) -> Self {
+        Self { observers, ..self }
     }
 
     /// Runs one cycle. What was found and mended in the state comes with the report.
@@ -297,7 +314,10 @@ impl Engine {
             let secret = token(&table.client_secret)?;
             let parts = onelogin::Parts {
                 ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: self.quotas.pacer(&table.address(), Some(&secret), &table.rate, table.in_flight),
+                pacer: self
+                    .quotas
+                    .pacer(&table.address(), Some(&secret), &table.rate, table.in_flight)
+                    .observed(Arc::clone(&self.observers.directory)),
                 secret,
                 wanted: self.tenant.groups.clone(),
                 reads: self.reads(),
@@ -310,7 +330,10 @@ impl Engine {
             let secret = place.map(token).transpose()?.ok_or(crate::http::SecretError::Empty)?;
             let parts = jumpcloud::Parts {
                 ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: self.quotas.pacer(table.api_url(), Some(&secret), &table.rate, table.in_flight),
+                pacer: self
+                    .quotas
+                    .pacer(table.api_url(), Some(&secret), &table.rate, table.in_flight)
+                    .observed(Arc::clone(&self.observers.directory)),
                 secret,
                 wanted: self.tenant.groups.clone(),
                 clock: Arc::clone(&self.clock),
@@ -344,7 +367,10 @@ impl Engine {
         Ok(AppSettings {
             profile: profile.clone(),
             base_url: target.base_url.clone(),
-            pacer: self.quotas.pacer(&target.base_url, token.as_ref(), rate, self.in_flight()),
+            pacer: self
+                .quotas
+                .pacer(&target.base_url, token.as_ref(), rate, self.in_flight())
+                .observed(Arc::clone(&self.observers.app)),
             token,
             ca_pem,
             allow_http_loopback: target.allow_http_loopback,

@@ -20,6 +20,7 @@
 //! | [`explain`] | why somebody is, or is not, in the app |
 //! | [`tenancy`], [`engine`] | a tenant's files made ready, connected and run |
 //! | [`notify`] | messages to people: something waits for them |
+//! | [`telemetry`] | what is measured, as text for Prometheus |
 //! | [`daemon`] | many tenants on their schedules, for months |
 //! | [`sandbox`] | the embedded app of `demo` and `sandbox` |
 //! | [`cli`] | what a person types |
@@ -51,4 +52,5 @@ pub mod scim;
 mod sim;
 pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod tenancy;

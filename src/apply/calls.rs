@@ -161,6 +161,7 @@ impl Worker<'_> {
             if self.is_stopped() {
                 return Ended::Badly(error);
             }
+            self.run.app.repeats(error.class);
             attempt += 1;
         }
     }

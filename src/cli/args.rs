@@ -354,7 +354,7 @@ pub(super) struct PlanArgs {
 /// `rosterd sync`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Where a daemon works on the state, it carries the run out, at once or after the one under way; Ctrl-C then ends only the\nwaiting (exit code 75), and `rosterd pause TENANT` the run. Without a daemon Ctrl-C lets the calls under way end and begins\nno other.\n\nExamples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync acme --only ann@example.com"
+    after_help = "Where a daemon works on the state, it carries the run out, at once or after the one under way; Ctrl-C then ends only the\nwaiting (exit code 75), and `rosterd pause TENANT` the run. Without a daemon Ctrl-C lets the calls under way end and begins\nno other.\n\nExamples:\n  rosterd sync acme --dry-run --detailed-exitcode\n  rosterd sync --all --format json\n  rosterd sync --all --metrics-file /var/lib/prometheus/node-exporter/rosterd.prom\n  rosterd sync acme --only ann@example.com"
 )]
 pub(super) struct SyncArgs {
     /// Tenants
@@ -374,6 +374,9 @@ pub(super) struct SyncArgs {
     /// With --dry-run: exit with 2 when changes are due
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Leave numbers about the tenants here when done, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// `rosterd approve`, `rosterd reject`

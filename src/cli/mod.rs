@@ -18,6 +18,7 @@ mod journal;
 mod log;
 mod notify;
 mod owner;
+mod meter;
 mod pages;
 mod pause;
 mod reload;

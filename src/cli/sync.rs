@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, PlanArgs, SyncArgs};
 use super::failure::{Failure, code};
+use super::meter::Meter;
 use super::screen::{Screen, safe};
 use super::{check, reload, report_view};
 use crate::clock::SystemClock;
@@ -20,6 +21,7 @@ use crate::engine::{Engine, Wish};
 use crate::model::TenantName;
 use crate::plan::Plan;
 use crate::store::{Sign, read_mark};
+use crate::telemetry::State;
 use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
@@ -47,9 +49,11 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
 pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
     if args.all && args.plan.is_none() {
         let mut usable = check::load_usable(screen, global)?;
-        leave_out_retired(screen, &mut usable.loaded);
+        let meter = Meter::of(args.metrics_file.as_ref(), &usable.loaded.state_dir);
+        leave_out_retired(screen, &mut usable.loaded, meter.as_ref());
         let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger: None };
-        return many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode).await;
+        let ended = many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode, meter.as_ref()).await;
+        return left_behind(screen, meter.as_ref(), ended);
     }
     let loaded = check::load(screen, global, &args.tenants)?;
     if !args.all && args.tenants.is_empty() && loaded.tenants.len() != 1 {
@@ -61,27 +65,47 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
         return Err(Failure::usage("a saved plan belongs to one tenant", "name that tenant"));
     }
     let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected, trigger: None };
-    if !args.all && loaded.tenants.len() == 1 {
-        let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
-        let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, &wish).await {
-            Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
-                screen.json(&unsent(name.as_ref(), &failure.message))?;
-                return Err(failure);
-            }
-            ended => ended?,
-        };
-        ran.show(screen)?;
-        return Ok(exit_code(&ran.told(screen), args.detailed_exitcode));
-    }
-    many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode).await
+    let meter = Meter::of(args.metrics_file.as_ref(), &loaded.state_dir);
+    let ended = match !args.all && loaded.tenants.len() == 1 {
+        true => single(screen, loaded, &wish, args.detailed_exitcode, meter.as_ref()).await,
+        false => many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode, meter.as_ref()).await,
+    };
+    left_behind(screen, meter.as_ref(), ended)
+}
+
+/// Numbers that could not be written are a failure of the command, told beside what became of the runs.
+fn left_behind(screen: &Screen, meter: Option<&Meter>, ended: Result<u8, Failure>) -> Result<u8, Failure> {
+    let Some(Err(why)) = meter.map(Meter::write) else { return ended };
+    screen.error(why);
+    ended.map(|code| worse(code, code::FAILED))
+}
+
+async fn single(
+    screen: &Screen,
+    loaded: Loaded,
+    wish: &Wish,
+    detailed: bool,
+    meter: Option<&Meter>,
+) -> Result<u8, Failure> {
+    let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
+    let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, wish, meter).await {
+        Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
+            screen.json(&unsent(name.as_ref(), &failure.message))?;
+            return Err(failure);
+        }
+        ended => ended?,
+    };
+    ran.show(screen)?;
+    Ok(exit_code(&ran.told(screen), detailed))
 }
 
 /// Tenants whose connection has ended are not due.
-fn leave_out_retired(screen: &Screen, loaded: &mut Loaded) {
+fn leave_out_retired(screen: &Screen, loaded: &mut Loaded, meter: Option<&Meter>) {
     let state_dir = &loaded.state_dir;
     loaded.tenants.retain(|tenant| match read_mark(&state_dir.join(tenant.name.as_str()), Sign::Retired) {
         Some(mark) => {
             screen.note(format!("{} is retired {}: left alone", tenant.name, safe(&mark.to_string())));
+            meter.inspect(|meter| meter.stands(&tenant.name, State::Retired));
             false
         }
         None => true,
@@ -104,6 +128,7 @@ async fn many(
     broken: Vec<Broken>,
     wish: &Wish,
     detailed: bool,
+    meter: Option<&Meter>,
 ) -> Result<u8, Failure> {
     let mut worst = code::DONE;
     let mut reports = Vec::new();
@@ -111,6 +136,7 @@ async fn many(
         worst = worse(worst, code::CONFIG);
         let error = "its file has mistakes; nothing was done";
         screen.error(format!("{name}: {error}"));
+        meter.inspect(|meter| meter.stands(&name, State::FileMistake));
         reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
     }
     if loaded.warnings.iter().any(Diagnostic::is_error) {
@@ -118,7 +144,7 @@ async fn many(
     }
     for tenant in loaded.tenants {
         let name = tenant.name.clone();
-        match one(screen, tenant, &loaded.state_dir, wish).await {
+        match one(screen, tenant, &loaded.state_dir, wish, meter).await {
             Ok(ran) => {
                 worst = worse(worst, exit_code(&ran.told(screen), detailed));
                 if screen.format == Format::Human {
@@ -156,6 +182,13 @@ enum Ran {
 }
 
 impl Ran {
+    fn status(&self) -> Status {
+        match self {
+            Self::Here(report) => report.status(),
+            Self::There(report) => report.status,
+        }
+    }
+
     /// As far as people see it.
     fn told(&self, screen: &Screen) -> Telling {
         match self {
@@ -183,13 +216,21 @@ impl Ran {
 }
 
 /// Runs a tenant once: by the daemon that works on the state, or here.
-async fn one(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) -> Result<Ran, Failure> {
-    if !wish.dry_run
-        && let Some(daemon) = reach(state_dir).await?
-    {
-        return there(screen, &tenant, daemon, wish).await;
-    }
-    here(screen, tenant, state_dir, wish).await.map(|report| Ran::Here(Box::new(report)))
+async fn one(
+    screen: &Screen,
+    tenant: Tenant,
+    state_dir: &Path,
+    wish: &Wish,
+    meter: Option<&Meter>,
+) -> Result<Ran, Failure> {
+    let name = tenant.name.clone();
+    let daemon = if wish.dry_run { None } else { reach(state_dir).await? };
+    let ran = match daemon {
+        Some(daemon) => there(screen, &tenant, daemon, wish).await,
+        None => here(screen, tenant, state_dir, wish).await.map(|report| Ran::Here(Box::new(report))),
+    };
+    meter.inspect(|meter| meter.ended(&name, ran.as_ref().map(Ran::status)));
+    ran
 }
 
 async fn here(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) -> Result<Report, Failure> {

@@ -10,7 +10,7 @@ mod report;
 mod telling;
 
 pub use failure::CycleError;
-pub use report::{Report, Shown, Status, Tally};
+pub use report::{Budget, Report, Shown, Status, Tally};
 pub use telling::{Calls, Fate, Telling, Told};
 
 use std::collections::HashSet;
@@ -122,6 +122,7 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
     let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
+    report.read = Some(job.clock.now());
     if let Some(ledger) = job.ledger {
         report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
         report.unresolved = ledger.open_intents().len();
@@ -155,6 +156,7 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
         ..job.facts(&desired, &plan)?
     };
     let cleared = job.judge(plan, &facts, &mut report).await?;
+    report.judged = Some(job.clock.now());
     report.set_aside = survey.waiting.len() as u64;
     let Some(ledger) = job.ledger else {
         report.preview(cleared, job.app.stats(), job.clock.now());
@@ -403,6 +405,10 @@ impl Job<'_> {
             report.dry_run = true;
             return Ok(report);
         };
+        // Where nothing was done the rows are left alone (I12).
+        if !report.results.is_empty() {
+            report.budget = Budget::of(self.state, self.limits.removals_per_day, report.ended)?;
+        }
         let whole = report.stop.is_none() && ask.only.is_none() && report.status() != Status::Failed;
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;

@@ -1,14 +1,17 @@
 //! What a cycle says of itself. In: a cleared plan and its outcome. Out: the numbers and lines that people and scripts read.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
+use crate::config::forms::Limit;
 use crate::guard::{Cleared, Hold};
-use crate::model::{ContentMark, Counts, Op, RunId, TenantName};
+use crate::model::{ContentMark, Counts, Op, RunId, SourceId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
-use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark};
+use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View};
 
 /// How a cycle ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +74,38 @@ pub struct Report {
     pub quiet_at: Option<ContentMark>,
     /// Somebody said no to what is held.
     pub rejected: Option<Decision>,
+    /// How much of the day's removals is used up, after a run that did something; `None` where there is no limit.
+    pub budget: Option<Budget>,
     /// When it began.
     pub started: Timestamp,
+    /// When the directory was read; a run that had nothing to look at has nothing more to say.
+    pub read: Option<Timestamp>,
+    /// When it was clear what may be done.
+    pub judged: Option<Timestamp>,
     /// When it ended.
     pub ended: Timestamp,
+}
+
+/// The removals of the last 24 hours and how many the tenant's limit allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// How many people may lose access in 24 hours.
+    pub allowed: u64,
+    /// When somebody did, once for each person, the oldest first.
+    pub lost: Vec<Timestamp>,
+}
+
+impl Budget {
+    pub(super) fn of(state: &dyn View, limit: Limit, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
+        let latest: BTreeMap<SourceId, Timestamp> =
+            state.lost_since(since)?.into_iter().map(|lost| (lost.user, lost.at)).collect();
+        let mut lost: Vec<Timestamp> = latest.into_values().collect();
+        lost.sort_unstable();
+        // As the guard counts: who lost access today was managed this morning.
+        let managed = state.counts()?.active.saturating_add(lost.len() as u64);
+        Ok(limit.allowed(managed).map(|allowed| Self { allowed, lost }))
+    }
 }
 
 impl Report {
@@ -96,7 +127,10 @@ impl Report {
             settings_accepted: true,
             quiet_at: None,
             rejected: None,
+            budget: None,
             started,
+            read: None,
+            judged: None,
             ended: started,
         }
     }
@@ -206,6 +240,21 @@ impl Report {
         } else {
             Status::Ok
         }
+    }
+
+    /// How long each part of it took: reading, deciding (with all that the app was asked, and the leavers who were not kept
+    /// waiting), carrying out. Parts it did not come to are left out.
+    pub fn phases(&self) -> Vec<(&'static str, SignedDuration)> {
+        let read = self.read.unwrap_or(self.ended);
+        let ends = [("read", Some(read)), ("decide", self.judged), ("apply", self.judged.map(|_| self.ended))];
+        let mut begun = self.started;
+        let mut all = Vec::new();
+        for (phase, end) in ends {
+            let Some(end) = end else { break };
+            all.push((phase, end.duration_since(begun)));
+            begun = end;
+        }
+        all
     }
 
     /// The run's last line in the log.

@@ -7,6 +7,7 @@
 mod client;
 mod date;
 mod error;
+mod observer;
 pub mod pace;
 pub mod quota;
 pub mod retry;
@@ -16,4 +17,5 @@ pub(crate) mod words;
 pub use client::{Auth, Client, ClientSettings, Method, Reply, Request};
 pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
+pub use observer::{Observer, Unobserved};
 pub use secret::{Secret, SecretError};

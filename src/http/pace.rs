@@ -14,6 +14,7 @@ use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, state::InMemorySt
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::observer::{Observer, Unobserved};
 use crate::config::forms::Rate;
 
 /// Timers ring up to this much late. A bucket forgives a caller that much, or every late wake-up would cost rate.
@@ -149,6 +150,7 @@ impl Shared {
 pub struct Pacer {
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
+    observer: Arc<dyn Observer>,
 }
 
 /// Permission for one call. Hold it until the answer is read: it is also the place among the calls in flight.
@@ -165,12 +167,23 @@ impl Pacer {
         specs.sort_by_key(|spec| std::cmp::Reverse(spec.rate.interval()));
         let buckets = specs.into_iter().map(Bucket::new).collect();
         let shared = Shared { buckets, not_before: Mutex::new(Instant::now()) };
-        Self { shared: Arc::new(shared), slots: slots(in_flight) }
+        Self { shared: Arc::new(shared), slots: slots(in_flight), observer: Arc::new(Unobserved) }
     }
 
     /// The pace of another tenant that shares this one's quota, with its own number of calls in flight.
     pub fn sharing_quota(&self, in_flight: u32) -> Self {
-        Self { shared: Arc::clone(&self.shared), slots: slots(in_flight) }
+        Self { shared: Arc::clone(&self.shared), slots: slots(in_flight), observer: Arc::new(Unobserved) }
+    }
+
+    /// The same pace, with somebody who hears of the calls made at it.
+    #[must_use]
+    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Who hears of the calls.
+    pub fn observer(&self) -> &dyn Observer {
+        self.observer.as_ref()
     }
 
     /// Whether anybody else draws on this quota.
@@ -180,6 +193,7 @@ impl Pacer {
 
     /// Waits until a call may go. Dropping the wait gives the place in line back.
     pub async fn acquire(&self, method: &str, resource: &str) -> Permit {
+        let asked = Instant::now();
         // The semaphore is never closed: there always is a slot.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         let mut held = Vec::new();
@@ -191,6 +205,7 @@ impl Pacer {
         }
         // It may have closed meanwhile.
         self.shared.gate().await;
+        self.observer.waited(asked.elapsed());
         Permit { _slot: slot }
     }
 

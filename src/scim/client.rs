@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::discovery::Capabilities;
@@ -19,7 +20,7 @@ use super::{CallError, CallStats};
 use crate::config::profile::Profile;
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
-use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError, http_date};
+use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 
 /// What an [`App`] is made of.
 #[derive(Clone)]
@@ -196,6 +197,11 @@ impl App {
         *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who hears of the calls.
+    pub(super) fn observer(&self) -> &dyn Observer {
+        self.pacer.observer()
+    }
+
     pub(super) fn stats_now(&self) -> CallStats {
         self.calls.now()
     }
@@ -230,6 +236,7 @@ impl App {
                 let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
                 return Err(CallError { message: error.message + &times, ..error });
             }
+            self.observer().repeated(error.class.name());
             tokio::time::sleep(self.pause(tried, error.retry_after)).await;
             tried += 1;
         }
@@ -253,8 +260,10 @@ impl App {
 
         let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
         self.calls.count(call.method);
+        let begun = Instant::now();
         let sent = self.http.send(request).await;
         drop(permit);
+        self.observer().called(call.method, sent.as_ref().ok().map(|reply| reply.status), begun.elapsed());
 
         let result = match sent {
             Ok(reply) => {

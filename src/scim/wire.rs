@@ -139,6 +139,30 @@ pub enum Class {
     Closed,
 }
 
+impl Class {
+    /// In a word, as it is counted and written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Changed => "changed",
+            Self::TooLarge => "too_large",
+            Self::Throttled => "throttled",
+            Self::Invalid => "invalid",
+            Self::Immutable => "immutable",
+            Self::Unsupported => "unsupported",
+            Self::Server => "server",
+            Self::Redirect => "redirect",
+            Self::NotScim => "not_scim",
+            Self::Unreachable => "unreachable",
+            Self::Unknown => "unknown",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// A call that failed, with the evidence a person needs.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{method} {path}: {message}")]
@@ -252,6 +276,11 @@ pub trait AppWrite: AppRead {
 
     /// How many members fit into one call.
     fn members_per_call(&self) -> usize;
+
+    /// A call that met this failure is about to be made again: for whoever counts.
+    fn repeats(&self, why: Class) {
+        let _uncounted = why;
+    }
 
     /// Lets no further write out, for good: those that wait for their turn fail with [`Class::Closed`], at once. What is on
     /// its way already is finished.

@@ -139,6 +139,10 @@ impl AppWrite for App {
         self.profile.groups.max_members_per_patch.max(1) as usize
     }
 
+    fn repeats(&self, why: Class) {
+        self.observer().repeated(why.name());
+    }
+
     fn close(&self) {
         self.closed.cancel();
     }

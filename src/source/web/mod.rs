@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 #[allow(unused_imports, reason = "the directories that stand on it follow")]
 pub(crate) use self::login::{Grant, Login};
@@ -112,6 +113,16 @@ pub(crate) enum Trouble {
     Login(SourceError),
 }
 
+/// In a word, for whoever counts repetitions.
+fn why_again(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Refused(reply) if matches!(reply.status, 403 | 429) => "throttled",
+        Trouble::Refused(_) => "server",
+        Trouble::Silent { .. } => "unknown",
+        Trouble::Login(_) => "unauthorized",
+    }
+}
+
 impl Api {
     /// Makes one. Nothing is sent.
     ///
@@ -197,6 +208,7 @@ impl Api {
             if tried >= self.attempts {
                 return Err(self.error(question, trouble, tried));
             }
+            self.pacer.observer().repeated(why_again(&trouble));
             let pause = self.backoff.pause(tried, asked, &mut self.lock(&self.dice));
             tracing::debug!(what = question.what, tried, pause_ms = pause.as_millis() as u64, "directory asked again");
             if asked.is_some() || matches!(&trouble, Trouble::Refused(reply) if matches!(reply.status, 403 | 429)) {
@@ -220,8 +232,10 @@ impl Api {
         let client = self.login.client().await.map_err(Trouble::Login)?;
         let permit = self.pacer.acquire(method.as_str(), &resource).await;
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let begun = Instant::now();
         let sent = client.send(request).await;
         drop(permit);
+        self.pacer.observer().called(method, sent.as_ref().ok().map(|reply| reply.status), begun.elapsed());
         let reply = match sent {
             Ok(reply) => reply,
             Err(error) => {

@@ -30,6 +30,11 @@ pub(super) fn hash_of(record: &Record, json: &[u8]) -> String {
     record.was.clone().unwrap_or_else(|| hash(json))
 }
 
+/// The JSON texts of all whole lines in a piece of a journal.
+pub(in crate::store) fn good_lines(piece: &[u8]) -> impl Iterator<Item = &[u8]> {
+    piece.split(|byte| *byte == b'\n').filter_map(check)
+}
+
 /// The hash of a record's JSON text, in hexadecimal.
 pub(super) fn hash(json: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";

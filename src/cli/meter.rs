@@ -1,0 +1,60 @@
+//! `rosterd sync --metrics-file`: what a command leaves behind for the textfile collector. In: how runs ended, and what they left on
+//! the disk. Out: a file, whole or as it was.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use super::failure::{Failure, code};
+use crate::clock::{Clock, SystemClock};
+use crate::cycle::Status;
+use crate::model::TenantName;
+use crate::store::{Sign, read_mark};
+use crate::telemetry::{self, Stands, State, Telemetry};
+
+pub(super) struct Meter {
+    telemetry: Telemetry,
+    state_dir: PathBuf,
+    path: PathBuf,
+    stands: RefCell<Vec<(String, Stands)>>,
+}
+
+impl Meter {
+    /// For a command that was asked for a file.
+    pub(super) fn of(path: Option<&PathBuf>, state_dir: &Path) -> Option<Self> {
+        let path = path?.clone();
+        let telemetry = Telemetry::new(state_dir.to_owned(), SystemClock.now());
+        Some(Self { telemetry, state_dir: state_dir.to_owned(), path, stands: RefCell::default() })
+    }
+
+    /// A run has ended, or could not begin.
+    pub(super) fn ended(&self, tenant: &TenantName, ended: Result<Status, &Failure>) {
+        let folder = self.state_dir.join(tenant.as_str());
+        let state = match ended {
+            Ok(Status::Ok) => State::Ok,
+            Ok(Status::Partial) => State::Partial,
+            Ok(Status::Held) => State::Held,
+            Ok(Status::Failed) => State::Failing,
+            Err(_) if read_mark(&folder, Sign::Retired).is_some() => State::Retired,
+            Err(failure) if failure.code == code::HELD => State::Paused,
+            Err(failure) if failure.code == code::BUSY => State::Busy,
+            Err(_) => State::Failing,
+        };
+        self.stands(tenant, state);
+    }
+
+    /// A tenant that is not run.
+    pub(super) fn stands(&self, tenant: &TenantName, state: State) {
+        let mistake = state == State::FileMistake;
+        let stands = Stands { state, failures: 0, due: None, running: false, mistake };
+        self.stands.borrow_mut().push((tenant.to_string(), stands));
+    }
+
+    /// Leaves the file behind.
+    pub(super) fn write(&self) -> Result<(), String> {
+        self.telemetry.stand(self.stands.take());
+        let text = self.telemetry.text_of_one_shot(SystemClock.now()).map_err(|error| error.to_string());
+        text.and_then(|text| telemetry::publish(&self.path, &text).map_err(|error| error.to_string())).map_err(|why| {
+            format!("{} could not be written: {why}; the runs themselves are not touched by this", self.path.display())
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! The last runs, for somebody who looks. In: a state folder. Out: the summaries at the journal's end.
+//!
+//! Only the end of the journal is read, beside whoever writes it: enough for a picture, never a reason to act. A line that is not
+//! whole is left out.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::error::StoreError;
+use super::journal::{good_lines, segments};
+use super::record::{Event, Record, RunSummary};
+
+/// How much of the journal's end is read.
+const READ: u64 = 1 << 20;
+
+/// The last runs, the oldest first, as far as they stand near the journal's end.
+///
+/// # Errors
+/// When the journal is there and can't be read.
+pub fn recent_runs(folder: &Path, most: usize) -> Result<Vec<RunSummary>, StoreError> {
+    let journal = folder.join("journal");
+    let failed = |source| StoreError::io("read", &journal, source);
+    let mut left = READ;
+    let mut runs: Vec<RunSummary> = Vec::new();
+    for segment in segments(&journal).map_err(failed)?.iter().rev() {
+        let end = read_end(&segment.path, left).map_err(failed)?;
+        left = left.saturating_sub(end.len() as u64);
+        let ended = good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok());
+        let mut earlier: Vec<RunSummary> = ended
+            .filter_map(|record| match record.event {
+                Event::RunEnded(summary) => Some(*summary),
+                _ => None,
+            })
+            .collect();
+        earlier.append(&mut runs);
+        runs = earlier;
+        if left == 0 || runs.len() >= most {
+            break;
+        }
+    }
+    runs.drain(..runs.len().saturating_sub(most));
+    Ok(runs)
+}
+
+fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let whole = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(whole.saturating_sub(most)))?;
+    let mut end = Vec::new();
+    file.take(most).read_to_end(&mut end)?;
+    Ok(end)
+}

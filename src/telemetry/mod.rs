@@ -1,0 +1,198 @@
+//! What is measured. In: calls and runs as they end, and what runs leave on the disk. Out: the text that Prometheus reads, and what
+//! a run under way is doing.
+//!
+//! A run feeds it through traits of lower rooms ([`Observer`](crate::http::Observer), [`Progress`]) and does not know it. It knows no
+//! terminal, no web and no person: labels are tenants and words of a short list. The numbers of a tenant that was taken away go
+//! with it.
+
+pub mod catalog;
+mod expose;
+mod state;
+mod tenant;
+
+pub use expose::CONTENT_TYPE;
+pub use state::State;
+pub use tenant::{Stands, UnderWay};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use self::expose::{House, Moment};
+use self::tenant::{Counted, Ear, Live, Peer};
+use crate::cycle::Report;
+use crate::engine::{EngineError, Observers};
+use crate::progress::Progress;
+use crate::store::Surroundings;
+
+/// All numbers of this process.
+pub struct Telemetry {
+    state_dir: PathBuf,
+    tenants: Mutex<BTreeMap<String, Arc<Counted>>>,
+    started: Timestamp,
+    config_valid: AtomicBool,
+}
+
+impl Telemetry {
+    /// Nothing is counted yet. `started` is when the daemon did.
+    pub fn new(state_dir: PathBuf, started: Timestamp) -> Self {
+        Self { state_dir, tenants: Mutex::default(), started, config_valid: AtomicBool::new(true) }
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counted>>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tenant's numbers; those of a tenant seen for the first time begin with what its last run left on the disk.
+    fn counted(&self, tenant: &str) -> Arc<Counted> {
+        if let Some(counted) = self.tenants().get(tenant) {
+            return Arc::clone(counted);
+        }
+        let counted = Arc::new(Counted::default());
+        self.look(&counted, tenant);
+        Arc::clone(self.tenants().entry(tenant.to_owned()).or_insert(counted))
+    }
+
+    fn look(&self, counted: &Counted, tenant: &str) {
+        if let Err(error) = counted.look(&self.folder(tenant)) {
+            tracing::warn!(tenant, %error, "what the last run left could not be read; the numbers are those from before");
+        }
+    }
+
+    fn folder(&self, tenant: &str) -> PathBuf {
+        self.state_dir.join(tenant)
+    }
+
+    /// Somebody who counts a run that is about to begin.
+    pub fn run(self: &Arc<Self>, tenant: &str) -> Watch {
+        let counted = self.counted(tenant);
+        let (stage, total) = ("starting".to_owned(), None);
+        counted.numbers().live = Some(Live { since: Instant::now(), stage, total, done: 0, calls: 0 });
+        Watch { telemetry: Arc::clone(self), counted, tenant: tenant.to_owned() }
+    }
+
+    /// Who hears of calls that belong to no run: change feeds.
+    pub fn observers(&self, tenant: &str) -> Observers {
+        observers(&self.counted(tenant))
+    }
+
+    /// How everybody stands. Tenants that are not among them are gone, and their numbers with them.
+    pub fn stand(&self, all: Vec<(String, Stands)>) {
+        let named: BTreeSet<String> = all.iter().map(|(tenant, _)| tenant.clone()).collect();
+        for (tenant, stands) in all {
+            self.counted(&tenant).numbers().stands = Some(stands);
+        }
+        self.tenants().retain(|tenant, _| named.contains(tenant));
+    }
+
+    /// Whether `rosterd.toml` was right when it was read last.
+    pub fn config_is_valid(&self, valid: bool) {
+        self.config_valid.store(valid, Ordering::Relaxed);
+    }
+
+    /// What a run of this tenant is doing, if one is under way.
+    pub fn under_way(&self, tenant: &str) -> Option<UnderWay> {
+        let counted = Arc::clone(self.tenants().get(tenant)?);
+        let live = counted.numbers().live.clone()?;
+        let Live { since, stage, total, done, calls } = live;
+        Some(UnderWay { stage, done, total, calls, running: since.elapsed() })
+    }
+
+    /// How many people lost access in the last 24 hours, and how many may; `None` while that is not known, or unlimited.
+    pub fn budget(&self, tenant: &str, now: Timestamp) -> Option<(u64, u64)> {
+        let counted = Arc::clone(self.tenants().get(tenant)?);
+        let numbers = counted.numbers();
+        numbers.budget.as_ref().map(|budget| (expose::lost(budget, now), budget.allowed))
+    }
+
+    /// What the daemon shows: everything.
+    ///
+    /// # Errors
+    /// When the text could not be put together.
+    pub fn text(&self, now: Timestamp) -> Result<String, std::fmt::Error> {
+        let house = House { started: self.started, config_valid: self.config_valid.load(Ordering::Relaxed) };
+        expose::write(&self.moment(now, Some(house)))
+    }
+
+    /// What is left behind for the textfile collector when a command ends: what is, and nothing that grows, since a counter that
+    /// begins anew with every command says nothing.
+    ///
+    /// # Errors
+    /// As [`Telemetry::text`].
+    pub fn text_of_one_shot(&self, now: Timestamp) -> Result<String, std::fmt::Error> {
+        expose::write(&self.moment(now, None))
+    }
+
+    fn moment(&self, now: Timestamp, daemon: Option<House>) -> Moment {
+        let tenants = self.tenants().iter().map(|(name, counted)| (name.clone(), Arc::clone(counted))).collect();
+        Moment { tenants, now, daemon, free: Surroundings::of(&self.state_dir).free }
+    }
+}
+
+/// Counts one run.
+pub struct Watch {
+    telemetry: Arc<Telemetry>,
+    counted: Arc<Counted>,
+    tenant: String,
+}
+
+impl Watch {
+    /// Who hears of the run's calls.
+    pub fn observers(&self) -> Observers {
+        observers(&self.counted)
+    }
+
+    /// The run has ended.
+    pub fn ended(&self, ended: Result<&Report, &EngineError>) {
+        self.counted.ended(ended);
+        self.telemetry.look(&self.counted, &self.tenant);
+    }
+}
+
+fn observers(counted: &Arc<Counted>) -> Observers {
+    let ear = |peer| Arc::new(Ear { counted: Arc::clone(counted), peer });
+    Observers { directory: ear(Peer::Directory), app: ear(Peer::App) }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A run that panicked has ended too.
+        self.counted.numbers().live = None;
+    }
+}
+
+impl Progress for Watch {
+    fn stage(&self, what: &str, total: Option<u64>) {
+        if let Some(live) = &mut self.counted.numbers().live {
+            (live.stage, live.total, live.done) = (what.to_owned(), total, 0);
+        }
+    }
+
+    fn advance(&self, n: u64) {
+        if let Some(live) = &mut self.counted.numbers().live {
+            live.done = live.done.saturating_add(n);
+        }
+    }
+}
+
+/// Writes a text where another process reads it, whole or not at all. Everybody may read it: it names nobody.
+///
+/// # Errors
+/// When it could not be written; what was there before is still there.
+pub fn publish(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    // The collector reads *.prom only.
+    fresh.push(".new");
+    std::fs::write(&fresh, text)?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o644))?;
+    std::fs::rename(&fresh, path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
