@@ -80,10 +80,9 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
             on_schedule(screen, daemon);
         }
     }
-    if let Some(why) = board.as_ref().and_then(|board| board.deaf.as_ref()) {
-        screen.note(safe(why));
-    }
-    if let Some(mistake) = board.and_then(|board| board.mistake) {
+    let (mistake, troubles) = board.map_or((None, [None, None]), |board| (board.mistake, [board.deaf, board.page]));
+    troubles.into_iter().flatten().for_each(|why| screen.note(safe(&why)));
+    if let Some(mistake) = mistake {
         screen.note(format!("the daemon goes on with the configuration it had: {}", safe(&mistake)));
     }
     Ok(())

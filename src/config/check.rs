@@ -36,7 +36,7 @@ pub(super) const OF_A_TENANT: [Check; 9] = [
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
 
 /// The checks of `rosterd.toml`.
-pub(super) const OF_THE_GLOBAL_FILE: [Check; 2] = [store, receivers];
+pub(super) const OF_THE_GLOBAL_FILE: [Check; 3] = [store, receivers, status];
 
 /// The password must not cross a network in the clear.
 fn ldap_connection(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
@@ -232,6 +232,19 @@ fn deletion(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             &path,
             "`delete_after` says when to delete, but nobody is ever deleted",
             "write `on_deleted = \"delete\"` (or `on_unassigned`), or remove `delete_after`",
+        ));
+    }
+}
+
+/// The page names people and asks nobody who they are.
+fn status(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["status", "listen"];
+    let listen = document.text_at(&path).and_then(|text| text.parse::<std::net::SocketAddr>().ok());
+    if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+        found.push(document.error(
+            &path,
+            "the status page names people and asks nobody who they are: it is served to this machine only",
+            "write `127.0.0.1:9464` or `[::1]:9464`; from elsewhere, go through ssh or a proxy that asks who comes (docs/monitoring.md)",
         ));
     }
 }

@@ -118,7 +118,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusTable {
-    /// The address and port to listen on.
+    /// The address and port to listen on: a loopback address, since the page names people and asks nobody who they are.
     #[schemars(extend("format" = "listen-address"), with = "String")]
     pub listen: SocketAddr,
 }

@@ -30,6 +30,9 @@ pub struct Board {
     /// Why nobody can talk to it, if so.
     #[serde(default)]
     pub deaf: Option<String>,
+    /// Why there is no status page although there should be one.
+    #[serde(default)]
+    pub page: Option<String>,
     /// The tenants.
     pub tenants: Vec<Line>,
 }
@@ -91,7 +94,7 @@ impl Board {
         let mut tenants: Vec<Line> = right.chain(never_right).collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { process: std::process::id(), version, started, at, mistake, deaf: None, tenants }
+        Self { process: std::process::id(), version, started, at, mistake, deaf: None, page: None, tenants }
     }
 }
 

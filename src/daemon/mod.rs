@@ -14,10 +14,12 @@ mod control;
 mod drift;
 mod herald;
 mod orders;
+mod pane;
 mod systemd;
 mod ticker;
 mod timetable;
 mod trouble;
+mod web;
 
 pub use board::{Board, Line, read_board};
 pub use book::{Ended, Standing};
@@ -44,7 +46,9 @@ use self::book::{Book, Roll};
 use self::control::Control;
 use self::herald::Heralds;
 use self::orders::{Orders, is_partial};
+use self::pane::Pane;
 use self::ticker::Ticker;
+use self::web::{View, Web};
 use crate::apply::Stop;
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
@@ -56,6 +60,7 @@ use crate::model::TenantName;
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
 use crate::store::{Notice, StoreError, Trigger, read_status};
+use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
@@ -93,6 +98,8 @@ pub struct Settings {
     pub workers: usize,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// What is measured.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// What reaches the daemon from outside.
@@ -131,16 +138,24 @@ pub struct EngineRunner {
     feeds: Mutex<HashMap<TenantName, Connected>>,
     /// What tenants of one directory or app account share.
     quotas: Arc<Quotas>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl EngineRunner {
     /// A runner for tenants whose state lies below `state_dir`.
-    pub fn new(state_dir: PathBuf, clock: Arc<dyn Clock>, words: fn(EngineError) -> Refusal) -> Self {
-        Self { state_dir, clock, words, feeds: Mutex::default(), quotas: Arc::default() }
+    pub fn new(
+        state_dir: PathBuf,
+        clock: Arc<dyn Clock>,
+        words: fn(EngineError) -> Refusal,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        Self { state_dir, clock, words, feeds: Mutex::default(), quotas: Arc::default(), telemetry }
     }
 
     fn engine(&self, tenant: Arc<Tenant>) -> Engine {
-        Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock)).sharing(Arc::clone(&self.quotas))
+        let observers = self.telemetry.observers(tenant.name.as_str());
+        let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
+        engine.sharing(Arc::clone(&self.quotas)).observed(observers)
     }
 
     /// Compares the app with what was last known of it, if that is due. Says whether the next run has to repair something.
@@ -207,15 +222,20 @@ impl Runner for EngineRunner {
         // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
         let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
         let engine = self.engine(Arc::clone(&tenant));
+        let watch = self.telemetry.run(tenant.name.as_str());
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
         let (wish, progress): (&Wish, &dyn Progress) = match &order {
             Some(order) => (&order.wish, &order.caller),
             None => (&scheduled, &Silent),
         };
-        let result = engine.run(wish, progress, stop).await;
+        let result = engine.run(wish, &watch.beside(progress), stop).await;
+        watch.ended(result.as_ref().map(|(report, _)| report));
         let mut ended = Ended::of_run(&result);
         if order.is_none() && ended.standing == Standing::Ok && self.has_to_repair(&tenant, stop).await {
-            ended = Ended::of_run(&engine.run(wish, progress, stop).await);
+            let watch = self.telemetry.run(tenant.name.as_str());
+            let repaired = engine.run(wish, &watch, stop).await;
+            watch.ended(repaired.as_ref().map(|(report, _)| report));
+            ended = Ended::of_run(&repaired);
         }
         let about = About { mark: Some(mark), expiries, ..ended.about };
         let ended = Ended { about, ..ended };
@@ -260,8 +280,18 @@ fn only_adopts(report: &Report) -> bool {
 /// When it could not start. Once it runs, nothing that happens to a tenant ends it.
 pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signals) -> Result<(), DaemonError> {
     let _only_one = board::hold(&settings.state_dir)?;
+    let pane = Arc::new(Pane::new());
+    let view = View {
+        pane: Arc::clone(&pane),
+        telemetry: Arc::clone(&settings.telemetry),
+        state_dir: settings.state_dir.clone(),
+        config: settings.config.clone(),
+        clock: Arc::clone(&settings.clock),
+    };
     let mut daemon = Daemon {
         book: Book::default(),
+        pane,
+        web: Web::new(view),
         mistake: None,
         started: settings.clock.now(),
         settings,
@@ -292,6 +322,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         daemon.tell_in_passing();
         daemon.show_news();
         systemd::alive(&daemon.book.line());
+        daemon.beat();
         tokio::select! {
             biased;
             () = signals.stop.cancelled() => break,
@@ -316,6 +347,10 @@ struct Daemon {
     settings: Settings,
     runner: Arc<dyn Runner>,
     book: Book,
+    /// What is shown to others while it runs.
+    pane: Arc<Pane>,
+    /// The status page.
+    web: Web,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
     mistake: Option<String>,
     started: Timestamp,
@@ -353,6 +388,7 @@ impl Daemon {
         }
         let firsts = broken.iter().map(|(name, mistakes)| (name.clone(), first(mistakes))).collect();
         let roll = Roll { broken: firsts, tenants: loaded.tenants };
+        self.web.serve(loaded.global.status.map(|table| table.listen));
         let state_dir = &self.settings.state_dir;
         let last_ended = |name: &TenantName| {
             let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
@@ -417,6 +453,14 @@ impl Daemon {
                 tracing::info!(tenant = %tenant.name, "its secret is another one: due now");
                 self.book.secret_changed(&tenant.name, now);
             }
+        }
+    }
+
+    /// The loop goes round.
+    fn beat(&mut self) {
+        self.pane.beat();
+        if self.web.again() {
+            self.show();
         }
     }
 
@@ -493,9 +537,11 @@ impl Daemon {
         self.refuse_orders();
         // They only read.
         self.hints.abort_all();
+        self.pane.stopping();
         systemd::stopping(&format!("stopping; {}", self.book.line()));
         tracing::info!(running = self.book.running(), "stopping");
         while self.book.running() > 0 {
+            self.pane.beat();
             tokio::select! {
                 Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
                 () = tokio::time::sleep(SILENCE) => {
@@ -519,9 +565,13 @@ impl Daemon {
         (self.news, self.shown) = (false, Some(Instant::now()));
         let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
+        board.page = self.web.trouble();
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
             tracing::warn!(%error, "the board could not be written");
         }
+        self.settings.telemetry.config_is_valid(board.mistake.is_none());
+        self.settings.telemetry.stand(web::standing(&board));
+        self.pane.show(board);
     }
 }
 

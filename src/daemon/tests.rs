@@ -34,7 +34,8 @@ impl Site {
     }
 
     fn settings(&self, workers: usize) -> Settings {
-        Settings { config: self.config(), state_dir: self.state(), workers, clock: Arc::new(SystemClock) }
+        let telemetry = Arc::new(Telemetry::new(self.state(), SystemClock.now()));
+        Settings { config: self.config(), state_dir: self.state(), workers, clock: Arc::new(SystemClock), telemetry }
     }
 }
 

@@ -147,6 +147,11 @@ impl Watch {
         observers(&self.counted)
     }
 
+    /// Hears of the run's progress, and tells somebody else, too.
+    pub fn beside<'a>(&'a self, other: &'a dyn Progress) -> Beside<'a> {
+        Beside { watch: self, other }
+    }
+
     /// The run has ended.
     pub fn ended(&self, ended: Result<&Report, &EngineError>) {
         self.counted.ended(ended);
@@ -163,6 +168,24 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // A run that panicked has ended too.
         self.counted.numbers().live = None;
+    }
+}
+
+/// The progress of a run, told to two.
+pub struct Beside<'a> {
+    watch: &'a Watch,
+    other: &'a dyn Progress,
+}
+
+impl Progress for Beside<'_> {
+    fn stage(&self, what: &str, total: Option<u64>) {
+        self.watch.stage(what, total);
+        self.other.stage(what, total);
+    }
+
+    fn advance(&self, n: u64) {
+        self.watch.advance(n);
+        self.other.advance(n);
     }
 }
 

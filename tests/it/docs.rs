@@ -9,7 +9,7 @@ use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::onelogin::{Account, OneLogin};
 use crate::support::rosterd::Rosterd;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -20,6 +20,7 @@ const PAGES: [&str; 14] = [
     "docs/import.md",
     "docs/jumpcloud.md",
     "docs/notifications.md",
+    "docs/monitoring.md",
     "docs/onelogin.md",
     "docs/runbook.md",
     "docs/service.md",

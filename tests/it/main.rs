@@ -33,3 +33,4 @@ mod probe;
 mod rig;
 mod state_files;
 mod story;
+mod watch;

@@ -1,0 +1,170 @@
+//! What there is to show. In: the board, the state folders, the numbers. Out: one value a tenant, for pages and for `/status`.
+//!
+//! Everything that runs left on the disk is read when somebody looks: it is what `rosterd status` shows, too (I11).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::View;
+use crate::daemon::board::{Board, Line};
+use crate::daemon::book::Standing;
+use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
+use crate::telemetry::{Stands, State, UnderWay};
+
+/// One tenant.
+pub(super) struct Seen {
+    pub(super) line: Line,
+    pub(super) state: State,
+    pub(super) status: Option<Status>,
+    pub(super) held: Option<HeldPlan>,
+    pub(super) paused: Option<Mark>,
+    pub(super) retired: Option<Mark>,
+    pub(super) under_way: Option<UnderWay>,
+    /// Why what the runs left could not be read.
+    pub(super) unreadable: Option<String>,
+}
+
+/// The state of a line on the board.
+fn state_of(line: &Line) -> State {
+    match line.standing {
+        None => State::FileMistake,
+        Some(Standing::New) => State::New,
+        Some(Standing::Ok) => State::Ok,
+        Some(Standing::Partial) => State::Partial,
+        Some(Standing::Held) => State::Held,
+        Some(Standing::Paused) => State::Paused,
+        Some(Standing::Retired) => State::Retired,
+        Some(Standing::Busy) => State::Busy,
+        Some(Standing::Failing) => State::Failing,
+    }
+}
+
+/// How everybody stands, as it is counted.
+pub(in crate::daemon) fn standing(board: &Board) -> Vec<(String, Stands)> {
+    let stands = |line: &Line| Stands {
+        state: state_of(line),
+        failures: line.failures,
+        due: line.due,
+        running: line.running_since.is_some(),
+        mistake: line.mistake.is_some(),
+    };
+    board.tenants.iter().map(|line| (line.tenant.clone(), stands(line))).collect()
+}
+
+/// The board, and everybody on it, whoever needs somebody first.
+pub(super) fn all(view: &View) -> (Option<Arc<Board>>, Vec<Seen>) {
+    let board = view.pane.board();
+    let lines = board.as_ref().map(|board| board.tenants.clone()).unwrap_or_default();
+    let mut seen: Vec<Seen> = lines.into_iter().map(|line| look(view, line)).collect();
+    seen.sort_by(|a, b| (a.state, &a.line.tenant).cmp(&(b.state, &b.line.tenant)));
+    (board, seen)
+}
+
+/// One tenant on the board. A name that is not there leads to no file.
+pub(super) fn one(view: &View, tenant: &str) -> Option<Seen> {
+    let line = view.pane.board()?.tenants.iter().find(|line| line.tenant == tenant).cloned()?;
+    Some(look(view, line))
+}
+
+fn look(view: &View, line: Line) -> Seen {
+    let folder = view.state_dir.join(&line.tenant);
+    let (status, held) = (read_status(&folder), read_held(&folder));
+    let unreadable = status.as_ref().err().or(held.as_ref().err()).map(ToString::to_string);
+    let (status, held) = (status.ok().flatten(), held.ok().flatten());
+    let adopt_only = status.as_ref().is_some_and(|status| status.adopt_only.is_some());
+    Seen {
+        state: state_of(&line).with_adopt_only(adopt_only),
+        status,
+        held,
+        paused: read_mark(&folder, Sign::Paused),
+        retired: read_mark(&folder, Sign::Retired),
+        under_way: view.telemetry.under_way(&line.tenant),
+        unreadable,
+        line,
+    }
+}
+
+/// The body of `/status`.
+#[derive(Serialize)]
+pub(super) struct Report {
+    process: u32,
+    version: String,
+    started: Timestamp,
+    at: Timestamp,
+    stopping: bool,
+    mistake: Option<String>,
+    tenants: Vec<Tenant>,
+}
+
+#[derive(Serialize)]
+struct Tenant {
+    state: &'static str,
+    #[serde(flatten)]
+    line: Line,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_plan: Option<Held>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<Mark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired: Option<Mark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    under_way: Option<Work>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    plan: String,
+    at: Timestamp,
+    count: u64,
+    reasons: Vec<String>,
+    rejected: bool,
+}
+
+#[derive(Serialize)]
+struct Work {
+    stage: String,
+    done: u64,
+    total: Option<u64>,
+    calls: u64,
+    seconds: f64,
+}
+
+/// Everything for scripts. Who is held is on the page and in `rosterd status`; here it is counted.
+pub(super) fn report(view: &View) -> Option<Report> {
+    let (board, seen) = all(view);
+    let board = board?;
+    let tenant = |seen: Seen| Tenant {
+        state: seen.state.name(),
+        line: seen.line,
+        status: seen.status,
+        held_plan: seen.held.map(|held| Held {
+            plan: held.plan,
+            at: held.at,
+            count: held.count,
+            reasons: held.reasons.into_iter().map(|(reason, _)| reason).collect(),
+            rejected: held.rejected.is_some(),
+        }),
+        paused: seen.paused,
+        retired: seen.retired,
+        under_way: seen.under_way.map(|work| Work {
+            stage: work.stage,
+            done: work.done,
+            total: work.total,
+            calls: work.calls,
+            seconds: work.running.as_secs_f64(),
+        }),
+    };
+    Some(Report {
+        process: board.process,
+        version: board.version.clone(),
+        started: board.started,
+        at: view.clock.now(),
+        stopping: view.pane.is_stopping(),
+        mistake: board.mistake.clone(),
+        tenants: seen.into_iter().map(tenant).collect(),
+    })
+}

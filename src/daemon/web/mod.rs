@@ -1,0 +1,187 @@
+//! The status page. In: what the loop shows ([`Pane`]), what runs leave on the disk, the numbers. Out: pages and endpoints on
+//! loopback, for reading only.
+//!
+//! It runs on a thread and a runtime of its own: whatever a client does, the loop goes on, and a loop that hangs is seen from here
+//! (`/livez`). Connections are few, short and bounded. A port that is taken keeps nobody's roster from being kept in step: the
+//! daemon runs without its page, says so, and tries again.
+
+mod gather;
+mod overview;
+mod page;
+mod plot;
+mod routes;
+mod tenant;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
+mod words;
+
+pub(super) use gather::standing;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::pane::Pane;
+use crate::clock::Clock;
+use crate::telemetry::Telemetry;
+
+/// So many clients are served at a time; others wait in the system's queue.
+const CONNECTIONS: usize = 32;
+
+/// A request has to be there after so long.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// One connection takes no longer than this, whatever happens on it.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(20);
+
+/// Requests here are small.
+const REQUEST_BYTES: usize = 16 << 10;
+
+/// How long a port that is taken is left alone.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// What the pages are made of.
+pub(super) struct View {
+    pub(super) pane: Arc<Pane>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) state_dir: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The page, if there is to be one.
+pub(super) struct Web {
+    view: Arc<View>,
+    open: Option<Open>,
+    refused: Option<Refused>,
+}
+
+struct Open {
+    listen: SocketAddr,
+    /// Where that is: with port 0 the system chose one.
+    address: SocketAddr,
+    /// Dropping it closes the page.
+    _stop: oneshot::Sender<()>,
+}
+
+struct Refused {
+    listen: SocketAddr,
+    why: String,
+    at: Instant,
+}
+
+impl Web {
+    pub(super) fn new(view: View) -> Self {
+        Self { view: Arc::new(view), open: None, refused: None }
+    }
+
+    /// Serves the page there, or nowhere. One that is served there already goes on.
+    pub(super) fn serve(&mut self, listen: Option<SocketAddr>) {
+        if self.open.as_ref().map(|open| open.listen) == listen {
+            self.refused = None;
+            return;
+        }
+        (self.open, self.refused) = (None, None);
+        if let Some(listen) = listen {
+            self.try_at(listen);
+        }
+    }
+
+    /// Tries again where it was refused, from time to time. Says whether that changed anything.
+    pub(super) fn again(&mut self) -> bool {
+        let Some(Refused { listen, .. }) = self.refused.take_if(|refused| refused.at.elapsed() >= AGAIN) else {
+            return false;
+        };
+        self.try_at(listen);
+        self.refused.is_none()
+    }
+
+    /// Why there is no page although there should be one.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.refused.as_ref().map(|refused| refused.why.clone())
+    }
+
+    fn try_at(&mut self, listen: SocketAddr) {
+        match open(listen, Arc::clone(&self.view)) {
+            Ok(open) => {
+                tracing::info!(address = %open.address, "the status page is there");
+                self.open = Some(open);
+            }
+            Err(error) => {
+                let why = format!(
+                    "there is no status page: {listen} can't be listened on: {error}; tenants are run all the same, and it is \
+                     tried again every {} s. `ss -ltnp` shows who has the port",
+                    AGAIN.as_secs()
+                );
+                tracing::error!("{why}");
+                self.refused = Some(Refused { listen, why, at: Instant::now() });
+            }
+        }
+    }
+}
+
+fn open(listen: SocketAddr, view: Arc<View>) -> std::io::Result<Open> {
+    if !listen.ip().is_loopback() {
+        // The file's check says so with the place; this holds for whoever calls.
+        return Err(std::io::Error::other(
+            "the page names people and asks nobody who they are: it is for loopback only",
+        ));
+    }
+    let listener = TcpListener::bind(listen)?;
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    let (stop, stopped) = oneshot::channel();
+    let router = routes::router(view);
+    std::thread::Builder::new().name("status-page".to_owned()).spawn(move || {
+        runtime.block_on(accept(listener, router, stopped));
+        // A page that is being made is not waited for.
+        runtime.shutdown_background();
+    })?;
+    Ok(Open { listen, address, _stop: stop })
+}
+
+async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Receiver<()>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the status page could not be served"),
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let next = async {
+            // Never closed, so there always is a place in the end.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (listener.accept().await, place)
+        };
+        match tokio::select! { _ = &mut stopped => return, next = next => next } {
+            (Ok((stream, _)), place) => drop(tokio::spawn(connection(stream, router.clone(), place))),
+            (Err(error), _) => {
+                tracing::debug!(%error, "a client of the status page could not be let in");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, _place: Option<OwnedSemaphorePermit>) {
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_LIMIT)
+        .max_buf_size(REQUEST_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    match tokio::time::timeout(CONNECTION_LIMIT, serving).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection to the status page broke"),
+        Err(_) => tracing::debug!("a slow client of the status page was let go"),
+    }
+}

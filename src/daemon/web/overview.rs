@@ -1,0 +1,139 @@
+//! The page of all tenants. In: what there is to show. Out: who needs somebody, then everybody.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::View;
+use super::gather::{self, Seen};
+use super::page::{Frame, document, pill, prose, tone, when};
+use super::plot;
+use super::words::{count, figure, length};
+use crate::store::recent_runs;
+use crate::telemetry::State;
+
+/// Small pictures are drawn for so many tenants at most: each costs a look into a journal.
+const PICTURES: usize = 50;
+
+/// So many runs stand in a small picture.
+const RUNS: usize = 30;
+
+pub(super) fn page(view: &View) -> Markup {
+    let (board, seen) = gather::all(view);
+    let now = view.clock.now();
+    let body = html! {
+        @if view.pane.is_stopping() { p.notice.wait { "Stopping: the calls under way are finished, no run begins." } }
+        @if let Some(silent) = view.pane.hanging() {
+            p.notice.bad { "The daemon's loop has not gone round for " (silent.as_secs()) " s: nothing new begins. Its log says more." }
+        }
+        @if let Some(mistake) = board.as_ref().and_then(|board| board.mistake.as_ref()) {
+            p.notice.bad { strong { "rosterd.toml has mistakes; what was read before is in force. " } (prose(mistake)) }
+        }
+        h1 { (headline(&seen)) }
+        @if !seen.is_empty() { (tally(&seen)) }
+        @if seen.is_empty() { p { "There are no tenants yet. " code { "rosterd init NAME" } " writes the first tenant file." } }
+        ul.tenants {
+            @for (at, one) in seen.iter().enumerate() { (row(view, one, now, at < PICTURES)) }
+        }
+    };
+    let title = format!("{} · rosterd", headline(&seen));
+    document(view, &Frame { title: &title, refreshes: true }, &body)
+}
+
+/// The one line that says whether somebody is needed.
+fn headline(seen: &[Seen]) -> String {
+    let needed = seen
+        .iter()
+        .filter(|one| matches!(tone(one.state), "bad") || one.state == State::Held || one.line.mistake.is_some())
+        .count();
+    match (seen.len(), needed) {
+        (0, _) => "No tenants".to_owned(),
+        (all, 0) => format!("{} on schedule", count(all as u64, "tenant", "tenants")),
+        (_, 1) => "1 tenant needs you".to_owned(),
+        (_, needed) => format!("{needed} tenants need you"),
+    }
+}
+
+/// How many are in which state.
+fn tally(seen: &[Seen]) -> Markup {
+    let of = |state: State| seen.iter().filter(|one| one.state == state).count();
+    let running = seen.iter().filter(|one| one.line.running_since.is_some()).count();
+    html! {
+        p.tally {
+            @for state in State::ALL {
+                @let n = of(state);
+                @if n > 0 { span class={ "pill " (tone(state)) } { (n) " " (state.words()) } }
+            }
+            @if running > 0 { span.pill.busy { (running) " running now" } }
+        }
+    }
+}
+
+fn row(view: &View, one: &Seen, now: Timestamp, with_picture: bool) -> Markup {
+    let line = &one.line;
+    let runs = match with_picture {
+        // Without a picture the row is as good.
+        true => recent_runs(&view.state_dir.join(&line.tenant), RUNS).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    html! {
+        li class={ "tenant " (tone(one.state)) } {
+            div.who {
+                a.name href={ "/tenants/" (line.tenant) } { (line.tenant) }
+                (pill(one.state))
+                @if line.mistake.is_some() && line.standing.is_some() { span.pill.bad { "mistake in the file" } }
+            }
+            div.size {
+                @if let Some(status) = &one.status {
+                    (count(status.linked.users, "person", "people")) ", " (count(status.linked.groups, "group", "groups"))
+                } @else { span.faint { "nothing managed yet" } }
+            }
+            div.last {
+                @if let Some(run) = one.status.as_ref().map(|status| &status.last_run) {
+                    span { "ran " (when(run.ended, now)) " in " (length(run.started, run.ended)) }
+                    span.faint { (did(run.planned, run.done, run.held, run.failed)) }
+                } @else { span.faint { "no run yet" } }
+            }
+            div.next { (next(one, now)) }
+            div.picture { @if runs.len() > 1 { (plot::small(&runs)) } }
+            @if let Some(note) = trouble(one) { div.note { (prose(&note)) } }
+        }
+    }
+}
+
+/// What a run did, in a few words.
+fn did(planned: u64, done: u64, held: u64, failed: u64) -> String {
+    if planned == 0 {
+        return "nothing to change".to_owned();
+    }
+    let parts = [(done, "done"), (held, "held"), (failed, "failed")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", figure(*n))).collect();
+    match parts.is_empty() {
+        true => format!("{} planned", figure(planned)),
+        false => parts.join(", "),
+    }
+}
+
+fn next(one: &Seen, now: Timestamp) -> Markup {
+    html! {
+        @match (&one.under_way, one.line.running_since, one.line.due) {
+            (Some(work), _, _) => {
+                span { (work.stage) @if let Some(total) = work.total { " " (figure(work.done)) " of " (figure(total)) } }
+            }
+            (None, Some(since), _) => span { "running since " (when(since, now)) },
+            (None, None, Some(due)) if due <= now => span { "due now" },
+            (None, None, Some(due)) => span { "next " (when(due, now)) },
+            (None, None, None) => span.faint { "not on a schedule" },
+        }
+    }
+}
+
+/// One line about what is wrong, where something is.
+fn trouble(one: &Seen) -> Option<String> {
+    let said = match one.state {
+        State::FileMistake => one.line.mistake.clone(),
+        State::Held | State::Failing | State::Partial | State::Paused => Some(one.line.note.clone()),
+        _ => one.line.mistake.clone(),
+    };
+    said.filter(|text| !text.is_empty()).or_else(|| one.unreadable.clone())
+}

@@ -1,0 +1,270 @@
+//! One tenant's page. In: what there is to show of it. Out: what it is doing, what waits for a person and what to type, the last
+//! runs.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::View;
+use super::gather::Seen;
+use super::page::{Frame, document, name, pill, prose, when};
+use super::plot;
+use super::words::{at_most, count, distance, exactly, figure, length, quoted, shown};
+use crate::store::{HeldPlan, RunSummary, Status, recent_runs};
+use crate::telemetry::{State, UnderWay};
+use crate::tenancy::DEFAULT_CONFIG;
+
+/// So many runs stand in the picture, and so many in the table.
+const DRAWN: usize = 60;
+const LISTED: usize = 12;
+
+/// Held operations and failures shown; more are counted.
+const PEOPLE: usize = 200;
+const FAILURES: usize = 50;
+
+pub(super) fn page(view: &View, seen: &Seen) -> Markup {
+    let now = view.clock.now();
+    let tenant = &seen.line.tenant;
+    let runs = recent_runs(&view.state_dir.join(tenant), DRAWN);
+    let typed = Typed::of(view, tenant);
+    let body = html! {
+        p.trail { a href="/" { "All tenants" } }
+        div.title { h1 { (tenant) } (pill(seen.state)) }
+        (facts(view, seen, now))
+        @if let Some(work) = &seen.under_way { (under_way(work)) }
+        (marks(seen, &typed))
+        @if let Some(mistake) = &seen.line.mistake { (mistake_in_file(mistake, seen, &typed)) }
+        @if seen.state == State::Failing { (failing(seen, &typed)) }
+        @if let Some(why) = seen.status.as_ref().and_then(|status| status.adopt_only.as_ref()) { (adopt_only(why)) }
+        @if let Some(why) = &seen.unreadable { section.card.bad { h2 { "The state can't be read" } p { (prose(why)) } } }
+        @if let Some(held) = &seen.held { (held_plan(held, &typed, now)) }
+        @if let Some(status) = &seen.status { (set_aside(status, now)) }
+        @match runs {
+            Ok(runs) => (history(&runs, now)),
+            Err(error) => section.card { h2 { "Last runs" } p { "The journal can't be read: " (prose(&error.to_string())) } },
+        }
+    };
+    let title = format!("{tenant}: {} · rosterd", seen.state.words());
+    document(view, &Frame { title: &title, refreshes: false }, &body)
+}
+
+/// Commands as they are typed on this machine.
+struct Typed<'a> {
+    /// `rosterd`, with the configuration if it is not where everybody looks.
+    rosterd: String,
+    tenant: &'a str,
+}
+
+impl<'a> Typed<'a> {
+    fn of(view: &View, tenant: &'a str) -> Self {
+        // To be typed wherever somebody stands.
+        let config = std::path::absolute(&view.config).unwrap_or_else(|_| view.config.clone());
+        let config = config.to_string_lossy();
+        let rosterd = match config == DEFAULT_CONFIG {
+            true => "rosterd".to_owned(),
+            false => format!("rosterd --config {}", quoted(&config)),
+        };
+        Self { rosterd, tenant }
+    }
+
+    fn line(&self, command: &str, rest: &str) -> Markup {
+        let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
+        html! { pre.type { code { (self.rosterd) " " (command) " " (self.tenant) (rest) } } }
+    }
+}
+
+fn facts(view: &View, seen: &Seen, now: Timestamp) -> Markup {
+    let status = seen.status.as_ref();
+    html! {
+        dl.facts {
+            div { dt { "Managed" } dd { @match status {
+                Some(status) => { (count(status.linked.users, "person", "people")) small { (figure(status.linked.active)) " active, " (count(status.linked.groups, "group", "groups")) } }
+                None => "nothing yet",
+            } } }
+            div { dt { "Directory" } dd { @match status.and_then(|status| status.last_run.counts) {
+                Some(counts) => { (count(counts.users, "person", "people")) small { (count(counts.groups, "group", "groups")) ", " (count(counts.memberships, "membership", "memberships")) } }
+                None => "not known",
+            } } }
+            div { dt { "Last in step" } dd { @match status.and_then(|status| status.last_ok) {
+                Some(at) => { (when(at, now)) small { (exactly(at)) } }
+                None => "never",
+            } } }
+            div { dt { "Next run" } dd { @match (seen.line.running_since, seen.line.due) {
+                (Some(since), _) => { "running" small { "since " (when(since, now)) } }
+                (None, Some(due)) if due <= now => "due now",
+                (None, Some(due)) => { (when(due, now)) small { (exactly(due)) } }
+                (None, None) => "none",
+            } } }
+            @if let Some((lost, allowed)) = view.telemetry.budget(&seen.line.tenant, now) {
+                div { dt { "Removals, last 24 h" } dd { (figure(lost)) " of " (figure(allowed)) small { "before rosterd stops and asks" } } }
+            }
+        }
+    }
+}
+
+fn under_way(work: &UnderWay) -> Markup {
+    let seconds = work.running.as_secs_f64();
+    html! {
+        section.card.busy {
+            h2 { "Under way" }
+            p {
+                (shown(&work.stage))
+                @if let Some(total) = work.total { ": " (figure(work.done)) " of " (figure(total)) }
+            }
+            @if let Some(total) = work.total.filter(|total| *total > 0) { progress max=(total) value=(work.done.min(total)) {} }
+            p.faint {
+                (count(work.calls, "call", "calls")) " to the app in " (super::words::duration(work.running.as_secs()))
+                @if seconds >= 1.0 { ", " (format!("{:.1}", work.calls as f64 / seconds)) " a second" }
+            }
+        }
+    }
+}
+
+fn marks(seen: &Seen, typed: &Typed<'_>) -> Markup {
+    html! {
+        @if let Some(mark) = &seen.paused {
+            section.card.wait { h2 { "Paused" } p { (prose(&mark.to_string())) ". Nothing is sent until somebody lets it go on:" } (typed.line("resume", "")) }
+        }
+        @if let Some(mark) = &seen.retired {
+            section.card { h2 { "Retired" } p { (prose(&mark.to_string())) ". Nothing is sent any more; its tenant file can be deleted." } }
+        }
+    }
+}
+
+fn mistake_in_file(mistake: &str, seen: &Seen, typed: &Typed<'_>) -> Markup {
+    html! {
+        section.card.bad {
+            h2 { "Mistake in the tenant file" }
+            pre.said { (at_most(mistake, 2000)) }
+            p {
+                @if seen.line.standing.is_some() { "The file as it was read before is in force. " } @else { "It is not run. " }
+                "All mistakes, with their places:"
+            }
+            (typed.line("check", ""))
+        }
+    }
+}
+
+fn failing(seen: &Seen, typed: &Typed<'_>) -> Markup {
+    html! {
+        section.card.bad {
+            h2 { "Failing, " (count(u64::from(seen.line.failures), "run", "runs")) " in a row" }
+            p { (prose(&seen.line.note)) }
+            p { "It is tried again, less and less often. What is wrong, spot by spot:" }
+            (typed.line("doctor", ""))
+        }
+    }
+}
+
+fn adopt_only(why: &str) -> Markup {
+    html! {
+        section.card.wait {
+            h2 { "Adopt-only" }
+            p { (prose(why)) }
+            p.faint { "It adopts and adds, and removes nothing until everybody in scope was looked up in the app." }
+        }
+    }
+}
+
+fn held_plan(held: &HeldPlan, typed: &Typed<'_>, now: Timestamp) -> Markup {
+    let id = held.plan.get(..8).unwrap_or(&held.plan);
+    let more = held.count.saturating_sub(held.operations.len().min(PEOPLE) as u64);
+    html! {
+        section.card.wait #held {
+            h2 { (count(held.count, "change", "changes")) " held" }
+            p.faint { "plan " code { (id) } ", seen " (when(held.at, now)) }
+            ul.reasons { @for (reason, detail) in &held.reasons { li { strong { (reason.replace('_', " ")) } " " (prose(detail)) } } }
+            @if let Some(no) = &held.rejected {
+                p { strong { "Rejected" } " by " (name(&no.by)) " " (when(no.at, now)) @if !no.reason.is_empty() { ": " (prose(&no.reason)) } }
+            } @else {
+                p { "To let exactly these changes pass, once:" }
+                (typed.line("approve", id))
+                p { "To say no and keep them held:" }
+                (typed.line("reject", id))
+                p.faint { code { "--reason TEXT" } " says why, for the journal." }
+            }
+            div.scroll {
+                table.people {
+                    thead { tr { th { "Change" } th { "Who" } th { "Why" } } }
+                    tbody { @for operation in held.operations.iter().take(PEOPLE) {
+                        tr {
+                            td.op { (operation.op.name().replace('_', " ")) }
+                            td.who { (name(&operation.name)) }
+                            td.why { (prose(&operation.reason)) }
+                        }
+                    } }
+                }
+            }
+            @if more > 0 { p.faint { "… and " (figure(more)) " more; " code { (typed.rosterd) " status " (typed.tenant) " -v" } " lists a thousand." } }
+        }
+    }
+}
+
+fn set_aside(status: &Status, now: Timestamp) -> Markup {
+    let more = status.failures.saturating_sub(status.failed.len().min(FAILURES) as u64);
+    html! {
+        @if status.failures > 0 {
+            section.card.wait {
+                h2 { (count(status.failures, "object", "objects")) " set aside" }
+                p.faint { "What failed is tried again after a while; everybody else is kept in step." }
+                div.scroll {
+                    table.people {
+                        thead { tr { th { "Object" } th { "What happened" } th { "Next try" } } }
+                        tbody { @for (object, note) in status.failed.iter().take(FAILURES) {
+                            tr {
+                                td.who { (name(&object.to_string())) }
+                                td.why { (prose(&note.reason)) " (tried " (count(u64::from(note.attempts), "time", "times")) ")" }
+                                td.op { (distance(note.next_try, now)) }
+                            }
+                        } }
+                    }
+                }
+                @if more > 0 { p.faint { "… and " (figure(more)) " more." } }
+            }
+        }
+        @if status.open_intents > 0 {
+            p.notice.wait { (count(status.open_intents, "call", "calls")) " without an answer; the next run looks them up before anything is repeated." }
+        }
+    }
+}
+
+fn history(runs: &[RunSummary], now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { "Last runs" }
+            @if runs.is_empty() { p.faint { "None yet." } } @else {
+                figure {
+                    (plot::large(runs))
+                    figcaption.faint {
+                        span { @if let Some(first) = runs.first() { (distance(first.ended, now)) } }
+                        span.legend {
+                            span.done { "done" } span.held { "held" } span.failed { "failed" }
+                            span { "highest bar: " (count(plot::most(runs), "operation", "operations")) }
+                        }
+                        span { @if let Some(last) = runs.last() { (distance(last.ended, now)) } }
+                    }
+                }
+                div.scroll {
+                    table.runs {
+                        thead { tr { th { "Ended" } th { "Result" } th.n { "Planned" } th.n { "Done" } th.n { "Held" } th.n { "Failed" } th.n { "Calls" } th.n { "Took" } } }
+                        tbody { @for run in runs.iter().rev().take(LISTED) {
+                            tr {
+                                td { time datetime=(run.ended) title=(distance(run.ended, now)) { (exactly(run.ended)) } }
+                                td { span class={ "pill " (tone(&run.status)) } { (shown(&run.status)) } }
+                                @for n in [run.planned, run.done, run.held, run.failed, run.calls] { td.n { (figure(n)) } }
+                                td.n { (length(run.started, run.ended)) }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tone(status: &str) -> &'static str {
+    match status {
+        "ok" => "good",
+        "held" | "partial" => "wait",
+        _ => "bad",
+    }
+}

@@ -1,0 +1,125 @@
+//! Words and figures as the page shows them. In: texts from anywhere, instants. Out: short plain text.
+
+use jiff::Timestamp;
+
+/// Longer texts are cut: a directory may call somebody a megabyte.
+const LONGEST: usize = 240;
+
+/// Text from outside: characters that steer the text around them are spelt out, and no text is longer than a person reads. What is
+/// markup in it is escaped by the template.
+pub(super) fn shown(text: &str) -> String {
+    at_most(text, LONGEST)
+}
+
+/// As [`shown`], for texts of our own that may be long.
+pub(super) fn at_most(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == most {
+            out.push('…');
+            break;
+        }
+        match is_odd(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_odd(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `1 person`, `1,204 people`.
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", figure(n), if n == 1 { one } else { many })
+}
+
+/// `1,204`.
+pub(super) fn figure(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `3 min ago`, `in 2 h`, `now`.
+pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs();
+    let length = duration(seconds.unsigned_abs());
+    match seconds {
+        -1..=1 => "now".to_owned(),
+        2.. => format!("in {length}"),
+        _ => format!("{length} ago"),
+    }
+}
+
+/// `42 s`, `3 min`, `2 h 5 min`, `4 days`.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => match seconds % 3600 / 60 {
+            0 => format!("{} h", seconds / 3600),
+            minutes => format!("{} h {minutes} min", seconds / 3600),
+        },
+        86_400..172_800 => "1 day".to_owned(),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// How long a run took: `0.4 s`, `12 s`, `3 min`.
+pub(super) fn length(begun: Timestamp, ended: Timestamp) -> String {
+    let took = ended.duration_since(begun);
+    match took.as_secs() {
+        ..=9 => format!("{:.1} s", took.as_secs_f64().max(0.0)),
+        seconds => duration(seconds.unsigned_abs()),
+    }
+}
+
+/// `2026-01-05 12:00:00 UTC`.
+pub(super) fn exactly(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A word of a command line, quoted where a shell needs it.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '@' | '+' | ',');
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_would_steer_the_page_is_spelt_out_and_a_long_one_is_cut() {
+        assert_eq!(shown("ann\u{202e}exe\u{0}\n"), "ann\\u{202e}exe\\u{0}\\u{a}");
+        assert_eq!(shown(&"x".repeat(1 << 20)).chars().count(), LONGEST + 1);
+        assert_eq!(shown("Jürgen Öz 李"), "Jürgen Öz 李");
+    }
+
+    #[test]
+    fn figures_and_times_read_well() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = |seconds| Timestamp::from_second(seconds).unwrap_or(now);
+        assert_eq!([figure(0), figure(999), figure(1000), figure(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        let told = [-90, -1, 0, 59, 7500, 90_000, 864_000].map(|seconds| distance(at(seconds), now));
+        assert_eq!(told, ["1 min ago", "now", "now", "in 59 s", "in 2 h 5 min", "in 1 day", "in 10 days"]);
+        assert_eq!(length(now, at(3)), "3.0 s");
+        assert_eq!(length(at(3), now), "0.0 s", "a clock that was set back");
+        assert_eq!([quoted("/etc/a.toml"), quoted("a b'c")], ["/etc/a.toml", "'a b'\\''c'"]);
+    }
+}
