@@ -125,79 +125,92 @@ impl Value {
 impl Rows {
     fn of(moment: &Moment) -> Self {
         let mut rows = Self::default();
-        rows.number(&catalog::BUILD_INFO, [env!("CARGO_PKG_VERSION").into()], 1.0);
+        rows.put(&catalog::BUILD_INFO, vec![env!("CARGO_PKG_VERSION").into()], Value::Number(1.0));
         if let Some(free) = moment.free {
-            rows.number(&catalog::STORE_FREE, [], free as f64);
+            rows.put(&catalog::STORE_FREE, Vec::new(), Value::Number(free as f64));
         }
         if let Some(house) = moment.daemon {
-            rows.number(&catalog::START, [], seconds(house.started));
-            rows.number(&catalog::CONFIG_VALID, [], bit(house.config_valid));
+            rows.put(&catalog::START, Vec::new(), Value::Number(seconds(house.started)));
+            rows.put(&catalog::CONFIG_VALID, Vec::new(), Value::Number(bit(house.config_valid)));
         }
         for (name, counted) in &moment.tenants {
-            let name: Cow<'static, str> = name.clone().into();
             let numbers = counted.numbers();
-            rows.standing(&name, &numbers, moment.daemon.is_some());
-            rows.last_run(&name, &numbers);
-            rows.waiting(&name, &numbers, moment.now);
+            let mut one = One { rows: &mut rows, tenant: name.clone() };
+            one.standing(&numbers, moment.daemon.is_some());
+            one.last_run(&numbers);
+            one.waiting(&numbers, moment.now);
             if moment.daemon.is_some() {
-                rows.runs(&name, &numbers);
-                rows.calls(&name, &numbers);
+                one.runs(&numbers);
+                one.calls(&numbers);
             }
         }
         rows
     }
 
-    fn put<const N: usize>(&mut self, metric: &Metric, labels: [Cow<'static, str>; N], value: Value) {
+    fn put(&mut self, metric: &Metric, labels: Labels, value: Value) {
         debug_assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
-        self.0.entry(metric.name).or_default().push((labels.into(), value));
+        self.0.entry(metric.name).or_default().push((labels, value));
+    }
+}
+
+/// The rows of one tenant: each has its name first.
+struct One<'a> {
+    rows: &'a mut Rows,
+    tenant: String,
+}
+
+impl One<'_> {
+    fn put<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: Value) {
+        let labels = std::iter::once(self.tenant.clone().into()).chain(more).collect();
+        self.rows.put(metric, labels, value);
     }
 
-    fn number<const N: usize>(&mut self, metric: &Metric, labels: [Cow<'static, str>; N], value: f64) {
-        self.put(metric, labels, Value::Number(value));
+    fn number<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: f64) {
+        self.put(metric, more, Value::Number(value));
     }
 
-    fn count<const N: usize>(&mut self, metric: &Metric, labels: [Cow<'static, str>; N], value: u64) {
-        self.put(metric, labels, Value::Count(value));
+    fn count<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: u64) {
+        self.put(metric, more, Value::Count(value));
     }
 
-    fn standing(&mut self, name: &Cow<'static, str>, numbers: &Numbers, on_schedule: bool) {
+    fn standing(&mut self, numbers: &Numbers, on_schedule: bool) {
         let Some(stands) = &numbers.stands else { return };
         let adopt_only = numbers.status.as_ref().is_some_and(|status| status.adopt_only.is_some());
         let is = stands.state.with_adopt_only(adopt_only);
         for state in State::ALL {
-            self.number(&catalog::STATE, [name.clone(), state.name().into()], bit(state == is));
+            self.number(&catalog::STATE, [state.name().into()], bit(state == is));
         }
-        self.number(&catalog::FILE_MISTAKE, [name.clone()], bit(stands.mistake));
+        self.number(&catalog::FILE_MISTAKE, [], bit(stands.mistake));
         if on_schedule {
-            self.number(&catalog::RUNNING, [name.clone()], bit(stands.running));
-            self.number(&catalog::FAILURES, [name.clone()], f64::from(stands.failures));
+            self.number(&catalog::RUNNING, [], bit(stands.running));
+            self.number(&catalog::FAILURES, [], f64::from(stands.failures));
         }
         if let Some(due) = stands.due {
-            self.number(&catalog::NEXT_RUN, [name.clone()], seconds(due));
+            self.number(&catalog::NEXT_RUN, [], seconds(due));
         }
     }
 
-    fn last_run(&mut self, name: &Cow<'static, str>, numbers: &Numbers) {
+    fn last_run(&mut self, numbers: &Numbers) {
         if let Some(at) = numbers.snapshot {
-            self.number(&catalog::LAST_SNAPSHOT, [name.clone()], seconds(at));
+            self.number(&catalog::LAST_SNAPSHOT, [], seconds(at));
         }
         let Some(status) = &numbers.status else { return };
         let run = &status.last_run;
-        self.number(&catalog::LAST_RUN, [name.clone()], seconds(run.ended));
+        self.number(&catalog::LAST_RUN, [], seconds(run.ended));
         let took = run.ended.duration_since(run.started).as_secs_f64();
-        self.number(&catalog::LAST_DURATION, [name.clone()], took.max(0.0));
+        self.number(&catalog::LAST_DURATION, [], took.max(0.0));
         let tally = [("planned", run.planned), ("done", run.done), ("held", run.held), ("failed", run.failed)];
         for (result, n) in tally {
-            self.number(&catalog::LAST_OPERATIONS, [name.clone(), result.into()], n as f64);
+            self.number(&catalog::LAST_OPERATIONS, [result.into()], n as f64);
         }
-        self.number(&catalog::LAST_CALLS, [name.clone()], run.calls as f64);
+        self.number(&catalog::LAST_CALLS, [], run.calls as f64);
         if let Some(at) = status.last_ok {
-            self.number(&catalog::LAST_SUCCESS, [name.clone()], seconds(at));
+            self.number(&catalog::LAST_SUCCESS, [], seconds(at));
         }
         if let Some(counts) = run.counts {
             let kinds = [("user", counts.users), ("group", counts.groups), ("membership", counts.memberships)];
             for (kind, n) in kinds {
-                self.number(&catalog::SOURCE_OBJECTS, [name.clone(), kind.into()], n as f64);
+                self.number(&catalog::SOURCE_OBJECTS, [kind.into()], n as f64);
             }
         }
         let linked = status.linked;
@@ -205,58 +218,58 @@ impl Rows {
         for (kind, active, n) in
             [("user", "true", linked.active), ("user", "false", inactive), ("group", "true", linked.groups)]
         {
-            self.number(&catalog::MANAGED, [name.clone(), kind.into(), active.into()], n as f64);
+            self.number(&catalog::MANAGED, [kind.into(), active.into()], n as f64);
         }
-        self.number(&catalog::SET_ASIDE, [name.clone()], status.failures as f64);
-        self.number(&catalog::OPEN_INTENTS, [name.clone()], status.open_intents as f64);
-        self.number(&catalog::AUDIT_SEQ, [name.clone()], status.seq as f64);
+        self.number(&catalog::SET_ASIDE, [], status.failures as f64);
+        self.number(&catalog::OPEN_INTENTS, [], status.open_intents as f64);
+        self.number(&catalog::AUDIT_SEQ, [], status.seq as f64);
     }
 
-    fn waiting(&mut self, name: &Cow<'static, str>, numbers: &Numbers, now: Timestamp) {
-        self.number(&catalog::HELD, [name.clone()], numbers.held as f64);
+    fn waiting(&mut self, numbers: &Numbers, now: Timestamp) {
+        self.number(&catalog::HELD, [], numbers.held as f64);
         for (reason, n) in &numbers.holds {
-            self.number(&catalog::HOLDS, [name.clone(), reason.clone().into()], *n as f64);
+            self.number(&catalog::HOLDS, [reason.clone().into()], *n as f64);
         }
         for (op, n) in &numbers.pending {
-            self.number(&catalog::PENDING, [name.clone(), (*op).into()], *n as f64);
+            self.number(&catalog::PENDING, [(*op).into()], *n as f64);
         }
         if let Some(budget) = &numbers.budget {
             let lost = lost(budget, now);
             // Nothing allowed and nothing lost is nothing used.
             let used = if lost == 0 { 0.0 } else { lost as f64 / budget.allowed.max(1) as f64 };
-            self.number(&catalog::BUDGET, [name.clone(), "24h".into()], used);
+            self.number(&catalog::BUDGET, ["24h".into()], used);
         }
     }
 
-    fn runs(&mut self, name: &Cow<'static, str>, numbers: &Numbers) {
+    fn runs(&mut self, numbers: &Numbers) {
         for (result, n) in &numbers.runs {
-            self.count(&catalog::RUNS, [name.clone(), (*result).into()], *n);
+            self.count(&catalog::RUNS, [(*result).into()], *n);
         }
         for (phase, durations) in &numbers.phases {
-            let labels = [name.clone(), (*phase).into()];
+            let labels = [(*phase).into()];
             self.put(&catalog::CYCLE, labels, Value::Durations(durations.clone()));
         }
         for ((op, result), n) in &numbers.operations {
-            self.count(&catalog::OPERATIONS, [name.clone(), (*op).into(), (*result).into()], *n);
+            self.count(&catalog::OPERATIONS, [(*op).into(), (*result).into()], *n);
         }
         for (reason, n) in &numbers.rejected {
-            self.count(&catalog::REJECTED, [name.clone(), (*reason).into()], *n);
+            self.count(&catalog::REJECTED, [(*reason).into()], *n);
         }
     }
 
-    fn calls(&mut self, name: &Cow<'static, str>, numbers: &Numbers) {
+    fn calls(&mut self, numbers: &Numbers) {
         for (peer, calls) in &numbers.calls {
             let peer: Cow<'static, str> = Peer::name(*peer).into();
             for ((method, status), n) in &calls.by_answer {
                 let code: Cow<'static, str> = if *status == 0 { "none".into() } else { status.to_string().into() };
-                self.count(&catalog::REQUESTS, [name.clone(), peer.clone(), (*method).into(), code], *n);
+                self.count(&catalog::REQUESTS, [peer.clone(), (*method).into(), code], *n);
             }
             let durations = Value::Durations(calls.seconds.clone());
-            self.put(&catalog::REQUEST_SECONDS, [name.clone(), peer.clone()], durations);
+            self.put(&catalog::REQUEST_SECONDS, [peer.clone()], durations);
             for (reason, n) in &calls.repeated {
-                self.count(&catalog::RETRIES, [name.clone(), peer.clone(), (*reason).into()], *n);
+                self.count(&catalog::RETRIES, [peer.clone(), (*reason).into()], *n);
             }
-            self.put(&catalog::WAITED, [name.clone(), peer], Value::Time(calls.waited.as_secs_f64()));
+            self.put(&catalog::WAITED, [peer], Value::Time(calls.waited.as_secs_f64()));
         }
     }
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod approvals;
+mod browse;
 mod cli;
 mod control;
 mod crash;

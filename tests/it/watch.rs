@@ -169,7 +169,7 @@ fn i11_the_numbers_are_those_of_the_runs_and_of_the_calls_that_the_app_saw() {
         let series = format!("rosterd_last_run_operations{{tenant=\"acme\",result=\"{key}\"}}");
         assert_eq!(metrics.of(&series), status["last_run"][key].as_f64(), "{key}");
     }
-    assert_eq!(metrics.of("rosterd_audit_seq{tenant=\"acme\"}").is_some(), true);
+    assert!(metrics.of("rosterd_audit_seq{tenant=\"acme\"}") > Some(1.0));
 
     // Taken away: its numbers go with it.
     std::fs::remove_file(desk.rosterd.path().join("tenants/acme.toml")).unwrap();
@@ -351,4 +351,83 @@ fn the_page_about_monitoring_has_everything_there_is() {
         watched.get(path);
     }
     watched.stop();
+}
+
+/// The files that are to be put into a monitoring system.
+const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prometheus/rosterd.rules.yml");
+const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/grafana/rosterd.json");
+
+/// A metric that does not exist makes an alert that never fires.
+#[test]
+fn rules_and_dashboard_speak_of_metrics_and_labels_that_exist() {
+    use rosterd::telemetry::State;
+    use rosterd::telemetry::catalog::{ALL, Kind, Metric};
+    let find = |name: &str| -> Option<&Metric> {
+        ALL.into_iter().find(|metric| {
+            let suffixes: &[&str] = if metric.kind == Kind::Histogram { &["_sum", "_count", "_bucket"] } else { &[""] };
+            suffixes.iter().any(|suffix| name.strip_suffix(suffix) == Some(metric.name))
+        })
+    };
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    let mut seen = 0;
+    for file in [RULES, DASHBOARD] {
+        let text = std::fs::read_to_string(file).unwrap().replace("\\\"", "\"");
+        for rest in text.split("rosterd_").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let name = format!("rosterd_{}", &rest[..end]);
+            let metric = find(&name).unwrap_or_else(|| panic!("{file} speaks of {name}, which does not exist"));
+            seen += 1;
+            let Some(selector) = rest[end..].strip_prefix('{').and_then(|rest| rest.split('}').next()) else {
+                continue;
+            };
+            for matcher in selector.split(',').filter(|matcher| matcher.contains('=')) {
+                let (label, value) = matcher.split_once(['=', '!']).unwrap();
+                assert!(metric.labels.contains(&label.trim()), "{file}: {name} has no label {label}");
+                if label.trim() == "state" {
+                    let words = value.trim_start_matches(['=', '~', '!']).trim_matches('"');
+                    for word in words.split('|') {
+                        assert!(
+                            State::ALL.iter().any(|state| state.name() == word),
+                            "{file}: no state is called {word}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// Prometheus' own program takes the rules, the alerts fire when they should and only then, and it takes the numbers, too.
+#[test]
+fn promtool_takes_the_rules_and_the_numbers() {
+    use std::process::{Command, Stdio};
+    let Some(rig) = crate::support::rig::require("promtool") else { return };
+    let promtool = |arguments: &[&str], input: Stdio| {
+        let run =
+            Command::new(rig.part("promtool").join("bin/promtool")).args(arguments).stdin(input).output().unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let scenarios = crate::support::rig::glue().join("prometheus/rosterd.test.yml");
+    for file in [RULES.as_ref(), scenarios.as_path()] {
+        std::fs::copy(file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    promtool(&["check", "rules", RULES], Stdio::null());
+    let scenarios = folder.path().join("rosterd.test.yml");
+    promtool(&["test", "rules", scenarios.to_str().unwrap()], Stdio::null());
+
+    let watched = Watched::new(&company(&people(3), 3));
+    until("a run has ended", || watched.metrics().sum("rosterd_runs_total", &[]) >= 1.0);
+    let daemon = watched.get("/metrics");
+    let desk = watched.stop();
+    desk.rosterd.run(&["sync", "acme", "--metrics-file", "rosterd.prom"]).expect_code(0);
+    let single = std::fs::read_to_string(desk.rosterd.path().join("rosterd.prom")).unwrap();
+    for (name, text) in [("daemon", daemon), ("single", single)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        promtool(&["check", "metrics"], Stdio::from(std::fs::File::open(path).unwrap()));
+    }
 }

@@ -94,7 +94,7 @@ fn row(view: &View, one: &Seen, now: Timestamp, with_picture: bool) -> Markup {
                 } @else { span.faint { "no run yet" } }
             }
             div.next { (next(one, now)) }
-            div.picture { @if runs.len() > 1 { (plot::small(&runs)) } }
+            div.picture { @if !runs.is_empty() { (plot::small(&runs)) } }
             @if let Some(note) = trouble(one) { div.note { (prose(&note)) } }
         }
     }
@@ -135,5 +135,9 @@ fn trouble(one: &Seen) -> Option<String> {
         State::Held | State::Failing | State::Partial | State::Paused => Some(one.line.note.clone()),
         _ => one.line.mistake.clone(),
     };
-    said.filter(|text| !text.is_empty()).or_else(|| one.unreadable.clone())
+    let set_aside = one.status.as_ref().filter(|status| status.failures > 0).map(|status| {
+        let first = status.failed.first().map(|(_, note)| format!(": {}", note.reason)).unwrap_or_default();
+        format!("{} set aside{first}", count(status.failures, "object", "objects"))
+    });
+    said.filter(|text| !text.is_empty()).or(set_aside).or_else(|| one.unreadable.clone())
 }

@@ -53,7 +53,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
 /// What holds for every request.
 async fn around(request: Request, next: Next) -> Response {
     let mut response = match refusal(request.method(), request.headers()) {
-        Some(refused) => refused.into_response(),
+        Some(refused) => refused,
         None => next.run(request).await,
     };
     for (name, value) in HEADERS {
@@ -62,17 +62,15 @@ async fn around(request: Request, next: Next) -> Response {
     response
 }
 
-fn refusal(
-    method: &Method,
-    headers: &HeaderMap,
-) -> Option<(StatusCode, [(HeaderName, &'static str); 1], &'static str)> {
-    let plain = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+/// Why a request is not even looked at.
+fn refusal(method: &Method, headers: &HeaderMap) -> Option<Response> {
     if !is_this_machine(headers) {
         let why = "this page answers to 127.0.0.1, [::1] and localhost only\n";
-        return Some((StatusCode::MISDIRECTED_REQUEST, [plain], why));
+        return Some((StatusCode::MISDIRECTED_REQUEST, why).into_response());
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return Some((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "nothing can be changed here\n"));
+        let allowed = [(header::ALLOW, "GET, HEAD")];
+        return Some((StatusCode::METHOD_NOT_ALLOWED, allowed, "nothing can be changed here\n").into_response());
     }
     None
 }

@@ -5,6 +5,7 @@
 //! its own. No test sees another's servers: each starts what it needs, on ports and in folders nobody else has.
 #![allow(dead_code, reason = "the rig offers more than the tests of the day use")]
 
+pub(crate) mod browser;
 pub(crate) mod directory;
 pub(crate) mod http;
 pub(crate) mod jumpcloud;
