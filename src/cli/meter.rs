@@ -45,7 +45,7 @@ impl Meter {
     /// A tenant that is not run.
     pub(super) fn stands(&self, tenant: &TenantName, state: State) {
         let mistake = state == State::FileMistake;
-        let stands = Stands { state, failures: 0, due: None, running: false, mistake };
+        let stands = Stands { state, failures: 0, due: None, running: false, mistake, expiries: Vec::new() };
         self.stands.borrow_mut().push((tenant.to_string(), stands));
     }
 

@@ -55,7 +55,7 @@ pub(super) const STORE_FREE: Metric =
 pub(super) const STATE: Metric = gauge(
     "rosterd_tenant_state",
     &["tenant", "state"],
-    "1 for the state the tenant is in, 0 for the others: new, ok, partial, held, adopt_only, paused, retired, busy, failing, file_mistake.",
+    "1 for the state the tenant is in, 0 for the others: new, ok, partial, held, adopt_only, paused, retired, busy, failing, quarantined, file_mistake.",
 );
 pub(super) const FILE_MISTAKE: Metric = gauge(
     "rosterd_file_mistake",
@@ -107,6 +107,11 @@ pub(super) const BUDGET: Metric = gauge(
     &["tenant", "window"],
     "People who lost access in the window, as a part of what guard.removals_per_day allows. Known after the first run that did something.",
 );
+pub(super) const EXPIRY: Metric = gauge(
+    "rosterd_credential_expiry_timestamp_seconds",
+    &["tenant", "secret"],
+    "When a secret is no longer taken, by its key in the tenant file; where the file or the token itself says so.",
+);
 pub(super) const AUDIT_SEQ: Metric = gauge("rosterd_audit_seq", TENANT, "The number of the journal's last record.");
 pub(super) const RUNS: Metric = counter(
     "rosterd_runs_total",
@@ -150,7 +155,7 @@ pub(super) const RETRIES: Metric = counter(
 );
 
 /// All metrics, in the order in which they are told.
-pub const ALL: [&Metric; 32] = [
+pub const ALL: [&Metric; 33] = [
     &BUILD_INFO,
     &START,
     &CONFIG_VALID,
@@ -174,6 +179,7 @@ pub const ALL: [&Metric; 32] = [
     &HELD,
     &HOLDS,
     &BUDGET,
+    &EXPIRY,
     &AUDIT_SEQ,
     &RUNS,
     &CYCLE,

@@ -175,15 +175,16 @@ impl One<'_> {
 
     fn standing(&mut self, numbers: &Numbers, on_schedule: bool) {
         let Some(stands) = &numbers.stands else { return };
-        let adopt_only = numbers.status.as_ref().is_some_and(|status| status.adopt_only.is_some());
-        let is = stands.state.with_adopt_only(adopt_only);
         for state in State::ALL {
-            self.number(&catalog::STATE, [state.name().into()], bit(state == is));
+            self.number(&catalog::STATE, [state.name().into()], bit(state == stands.state));
         }
         self.number(&catalog::FILE_MISTAKE, [], bit(stands.mistake));
         if on_schedule {
             self.number(&catalog::RUNNING, [], bit(stands.running));
             self.number(&catalog::FAILURES, [], f64::from(stands.failures));
+        }
+        for (secret, at) in &stands.expiries {
+            self.number(&catalog::EXPIRY, [secret.clone().into()], seconds(*at));
         }
         if let Some(due) = stands.due {
             self.number(&catalog::NEXT_RUN, [], seconds(due));

@@ -1,18 +1,20 @@
 //! The state a tenant is in, as one word that metrics, page and alerts share. In: how the last run ended, what the disk says. Out:
-//! one of ten words.
+//! one of a few words.
 
 /// How a tenant is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// The last run came to nothing.
     Failing,
+    /// Nothing has come of it for a day: it is tried a few times a day only.
+    Quarantined,
     /// The tenant file has mistakes and never had none: it is not run.
     FileMistake,
     /// Something waits for a decision.
     Held,
     /// Some objects failed, the rest is done.
     Partial,
-    /// In step; the state was begun anew, and removes nothing yet.
+    /// The state is new or was lost: this run adopted and added, and withheld what it would have removed.
     AdoptOnly,
     /// Somebody asked that nothing be sent.
     Paused,
@@ -28,8 +30,9 @@ pub enum State {
 
 impl State {
     /// All of them; who needs somebody comes first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Failing,
+        Self::Quarantined,
         Self::FileMistake,
         Self::Held,
         Self::Partial,
@@ -45,6 +48,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             Self::Failing => "failing",
+            Self::Quarantined => "quarantined",
             Self::FileMistake => "file_mistake",
             Self::Held => "held",
             Self::Partial => "partial",
@@ -64,15 +68,6 @@ impl State {
             Self::AdoptOnly => "adopt-only",
             Self::New => "not run yet",
             other => other.name(),
-        }
-    }
-
-    /// The state of a run's end, given what the state on the disk says of itself.
-    #[must_use]
-    pub fn with_adopt_only(self, adopt_only: bool) -> Self {
-        match self {
-            Self::Ok | Self::New if adopt_only => Self::AdoptOnly,
-            state => state,
         }
     }
 }

@@ -67,6 +67,8 @@ pub struct Stands {
     pub running: bool,
     /// Whether its file has mistakes as it is now.
     pub mistake: bool,
+    /// When its secrets expire, as far as that is known, by the key that names them.
+    pub expiries: Vec<(String, Timestamp)>,
 }
 
 /// A run that is under way, for people to look at.

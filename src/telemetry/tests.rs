@@ -26,7 +26,14 @@ fn telemetry() -> (tempfile::TempDir, Arc<Telemetry>) {
 }
 
 fn stands(state: State) -> Stands {
-    Stands { state, failures: 2, due: Some(now()), running: true, mistake: true }
+    Stands {
+        state,
+        failures: 2,
+        due: Some(now()),
+        running: true,
+        mistake: true,
+        expiries: vec![("target.token".to_owned(), now())],
+    }
 }
 
 fn status() -> Status {

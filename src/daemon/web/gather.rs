@@ -38,6 +38,8 @@ fn state_of(line: &Line) -> State {
         Some(Standing::Retired) => State::Retired,
         Some(Standing::Busy) => State::Busy,
         Some(Standing::Failing) => State::Failing,
+        Some(Standing::Quarantined) => State::Quarantined,
+        Some(Standing::AdoptOnly) => State::AdoptOnly,
     }
 }
 
@@ -49,6 +51,7 @@ pub(in crate::daemon) fn standing(board: &Board) -> Vec<(String, Stands)> {
         due: line.due,
         running: line.running_since.is_some(),
         mistake: line.mistake.is_some(),
+        expiries: line.expiries.iter().map(|expiry| (expiry.secret.clone(), expiry.at)).collect(),
     };
     board.tenants.iter().map(|line| (line.tenant.clone(), stands(line))).collect()
 }
@@ -73,9 +76,8 @@ fn look(view: &View, line: Line) -> Seen {
     let (status, held) = (read_status(&folder), read_held(&folder));
     let unreadable = status.as_ref().err().or(held.as_ref().err()).map(ToString::to_string);
     let (status, held) = (status.ok().flatten(), held.ok().flatten());
-    let adopt_only = status.as_ref().is_some_and(|status| status.adopt_only.is_some());
     Seen {
-        state: state_of(&line).with_adopt_only(adopt_only),
+        state: state_of(&line),
         status,
         held,
         paused: read_mark(&folder, Sign::Paused),

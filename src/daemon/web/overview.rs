@@ -132,7 +132,9 @@ fn next(one: &Seen, now: Timestamp) -> Markup {
 fn trouble(one: &Seen) -> Option<String> {
     let said = match one.state {
         State::FileMistake => one.line.mistake.clone(),
-        State::Held | State::Failing | State::Partial | State::Paused => Some(one.line.note.clone()),
+        State::Held | State::AdoptOnly | State::Failing | State::Quarantined | State::Partial | State::Paused => {
+            Some(one.line.note.clone())
+        }
         _ => one.line.mistake.clone(),
     };
     let set_aside = one.status.as_ref().filter(|status| status.failures > 0).map(|status| {

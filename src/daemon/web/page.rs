@@ -72,7 +72,7 @@ pub(super) fn pill(state: State) -> Markup {
 pub(super) fn tone(state: State) -> &'static str {
     match state {
         State::Ok => "good",
-        State::Failing | State::FileMistake => "bad",
+        State::Failing | State::Quarantined | State::FileMistake => "bad",
         State::Held | State::AdoptOnly | State::Partial | State::Paused => "wait",
         State::New | State::Busy | State::Retired => "calm",
     }

@@ -9,6 +9,7 @@ use super::gather::Seen;
 use super::page::{Frame, document, name, pill, prose, when};
 use super::plot;
 use super::words::{at_most, count, distance, exactly, figure, length, quoted, shown};
+use crate::daemon::trouble::Cause;
 use crate::store::{HeldPlan, RunSummary, Status, recent_runs};
 use crate::telemetry::{State, UnderWay};
 use crate::tenancy::DEFAULT_CONFIG;
@@ -33,7 +34,8 @@ pub(super) fn page(view: &View, seen: &Seen) -> Markup {
         @if let Some(work) = &seen.under_way { (under_way(work)) }
         (marks(seen, &typed))
         @if let Some(mistake) = &seen.line.mistake { (mistake_in_file(mistake, seen, &typed)) }
-        @if seen.state == State::Failing { (failing(seen, &typed)) }
+        (expiries(seen, now))
+        @if matches!(seen.state, State::Failing | State::Quarantined) { (failing(seen, &typed)) }
         @if let Some(why) = seen.status.as_ref().and_then(|status| status.adopt_only.as_ref()) { (adopt_only(why)) }
         @if let Some(why) = &seen.unreadable { section.card.bad { h2 { "The state can't be read" } p { (prose(why)) } } }
         @if let Some(held) = &seen.held { (held_plan(held, &typed, now)) }
@@ -149,8 +151,22 @@ fn failing(seen: &Seen, typed: &Typed<'_>) -> Markup {
         section.card.bad {
             h2 { "Failing, " (count(u64::from(seen.line.failures), "run", "runs")) " in a row" }
             p { (prose(&seen.line.note)) }
-            p { "It is tried again, less and less often. What is wrong, spot by spot:" }
+            @if seen.line.cause == Some(Cause::Credential) {
+                p { "Nothing is asked of either side until the secret is another one, or the files are read again." }
+            } @else {
+                p { "It is tried again, less and less often." }
+            }
+            p { "What is wrong, spot by spot:" }
             (typed.line("doctor", ""))
+        }
+    }
+}
+
+/// Secrets whose end is near.
+fn expiries(seen: &Seen, now: Timestamp) -> Markup {
+    html! {
+        @for expiry in seen.line.expiries.iter().filter(|expiry| expiry.nearness(now).is_some()) {
+            p.notice.wait { (prose(&expiry.words(now))) }
         }
     }
 }

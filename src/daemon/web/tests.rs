@@ -68,8 +68,19 @@ fn code(answer: &str) -> u16 {
 }
 
 fn line(tenant: &str, standing: Option<Standing>) -> Line {
-    let (note, mistake) = (String::new(), None);
-    Line { tenant: tenant.to_owned(), standing, note, running_since: None, due: None, failures: 0, mistake }
+    let (note, mistake, expiries) = (String::new(), None, Vec::new());
+    Line {
+        tenant: tenant.to_owned(),
+        standing,
+        note,
+        running_since: None,
+        due: None,
+        failures: 0,
+        failing_since: None,
+        cause: None,
+        expiries,
+        mistake,
+    }
 }
 
 #[test]
