@@ -76,7 +76,7 @@ impl Telemetry {
         Watch { telemetry: Arc::clone(self), counted, tenant: tenant.to_owned() }
     }
 
-    /// Who hears of calls that belong to no run: change feeds.
+    /// Who hears of a tenant's calls, in a run or beside it.
     pub fn observers(&self, tenant: &str) -> Observers {
         observers(&self.counted(tenant))
     }
