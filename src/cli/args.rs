@@ -447,6 +447,22 @@ pub(super) enum StateCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Erase a person from state and journal, for good; the app is not touched
+    #[command(
+        after_help = "What records say of the person is taken out: values, names, ids. The records stay, with the hash they had, so that the chain\nholds, and `rosterd journal verify` counts them. Nothing brings it back. Somebody whose account is active has to leave first, or\n--force: the account is nobody's then, and adopted again if the directory still assigns them. Backups and older states that\nwere set aside still know them.\n\nExample:\n  rosterd state forget acme ann@example.com"
+    )]
+    Forget {
+        /// The tenant
+        tenant: String,
+        /// The person: directory id, user name, e-mail address or app id
+        person: String,
+        /// Also somebody whose account is active
+        #[arg(long)]
+        force: bool,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a state file in, of this machine or another one
     #[command(
         after_help = "The file is proven before anything is changed, and swapped in whole. The first run after that looks through the app, adopts\nand adds, and removes nothing: what happened since the file was written is not in it.\n\nExamples:\n  rosterd state import acme acme.state\n  rosterd state import acme backup/20260101T000000Z/acme.state --replace"

@@ -101,8 +101,9 @@ fn line(record: &Record) -> String {
         }
         Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
         Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),
-        Event::Forgot { by, now, records, .. } => {
-            let records = count(records.len() as u64, "record", "records");
+        Event::Forgot { by, now, texts } => {
+            let records = count(texts.len() as u64, "record", "records");
+            let now = now.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
             format!("{} a person, {now} since, in {records}, as {} asked", paint(WAIT, "forgot"), safe(by))
         }
         Event::Continued(continued) => format!("continues the journal of {}", continued.tenant),

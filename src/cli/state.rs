@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use super::args::{Format, Global, StateCommand};
 use super::failure::Failure;
-use super::screen::{ADD, FAINT, Screen, count, paint};
-use super::{check, tenant_name};
+use super::screen::{ADD, FAINT, REMOVE, Screen, count, paint};
+use super::{check, confirm, tenant_name, who};
 use crate::clock::{Clock, SystemClock};
-use crate::store::{Baseline, Contents, Store, export, export_to, import};
+use crate::store::{Baseline, Contents, Store, export, export_to, forget, import};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
     let state_dir = check::state_dir(screen, global)?;
     match command {
         StateCommand::Rebuild { tenant } => rebuild(screen, &state_dir, tenant),
         StateCommand::Export { tenant, out } => write_out(screen, &state_dir, tenant, out.as_deref()),
+        StateCommand::Forget { tenant, person, force, yes } => erase(screen, &state_dir, tenant, person, *force, *yes),
         StateCommand::Import { tenant, file, replace } => take_in(screen, &state_dir, tenant, file, *replace),
     }
 }
@@ -93,6 +94,33 @@ fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace
     screen.say(format!(
         "  the next run looks through the app, adopts and adds, and removes nothing; `rosterd plan {tenant}` shows it"
     ));
+    Ok(())
+}
+
+fn erase(screen: &Screen, state_dir: &Path, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), Failure> {
+    let tenant = tenant_name(tenant)?;
+    let what = "Everything that state and journal say of this person is erased, for good. The app is not touched.";
+    let meant = yes || (confirm::can_ask() && confirm::typed(screen, person, what)?);
+    if !meant {
+        let hint = format!("`rosterd state forget {tenant} {person} --yes` does it");
+        return Err(Failure::failed("not confirmed; nothing was forgotten").hint(hint));
+    }
+    let done = forget(state_dir, &tenant, person, &who::is_typing(), force, Arc::new(SystemClock))?;
+    if screen.format == Format::Json {
+        screen.json(&serde_json::json!({"tenant": tenant, "forgotten": done}))?;
+    }
+    screen.say(format!(
+        "{} in {}; `rosterd journal verify {tenant}` proves the rest",
+        paint(REMOVE.bold(), "forgotten"),
+        count(done.records, "record", "records")
+    ));
+    if done.was_linked {
+        screen.say("  the account in the app is as it was, and nobody's: rosterd does not look after it any more");
+    }
+    for path in &done.copies {
+        screen.note(format!("{} still knows them: look at it, then delete it", path.display()));
+    }
+    screen.note("backups and exported states still know them");
     Ok(())
 }
 

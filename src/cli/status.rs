@@ -12,7 +12,7 @@ use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, pai
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon;
 use crate::model::TenantName;
-use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
+use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status, tenants_with_state};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -32,27 +32,34 @@ struct Line {
     daemon: Option<daemon::Line>,
     /// What the last comparison with the app by its own schedule found.
     drift: Option<daemon::Compared>,
+    /// There is state, and no tenant file any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    file_gone: bool,
 }
 
 pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
     let names = check::names(screen, global, tenants)?;
-    of_all(screen, &check::state_dir(screen, global)?, &names)
+    let state_dir = check::state_dir(screen, global)?;
+    let mut gone = if tenants.is_empty() { tenants_with_state(&state_dir)? } else { Vec::new() };
+    gone.retain(|name| !names.contains(name) && read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none());
+    of_all(screen, &state_dir, &names, &gone)
 }
 
-fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(), Failure> {
+fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName], gone: &[TenantName]) -> Result<(), Failure> {
     let mut all = Vec::with_capacity(tenants.len());
     let board = daemon::read_board(state_dir);
     let mut lines: HashMap<String, daemon::Line> = HashMap::new();
     if let Some(board) = &board {
         lines.extend(board.tenants.iter().map(|line| (line.tenant.clone(), line.clone())));
     }
-    for tenant in tenants {
+    for tenant in tenants.iter().chain(gone) {
         let folder = state_dir.join(tenant.as_str());
         let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
         let (status, held_plan) = (read_status(&folder)?, read_held(&folder)?);
         let daemon = lines.remove(tenant.as_str());
-        let drift = daemon::read_compared(&folder)?;
-        all.push(Line { tenant: tenant.to_string(), status, held_plan, paused, retired, daemon, drift });
+        let (drift, file_gone) = (daemon::read_compared(&folder)?, gone.contains(tenant));
+        let tenant = tenant.to_string();
+        all.push(Line { tenant, status, held_plan, paused, retired, daemon, drift, file_gone });
     }
     if screen.format == Format::Json {
         screen.json(&all)?;
@@ -75,6 +82,13 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName]) -> Result<(
         marks(screen, line);
         if let Some(drift) = &line.drift {
             compared(screen, &line.tenant, drift);
+        }
+        if line.file_gone {
+            screen.say(format!(
+                "  {} nothing is sent, and the app stays as it is. Put the file back to go on; to end the connection for good, put it back and `rosterd retire {}`",
+                paint(WAIT.bold(), "its tenant file is gone:"),
+                line.tenant
+            ));
         }
         if let Some(daemon) = &line.daemon {
             on_schedule(screen, daemon);

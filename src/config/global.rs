@@ -26,6 +26,8 @@ pub struct GlobalFile {
     pub log: LogTable,
     /// Who is told of what needs a person: a web hook each.
     pub notify: BTreeMap<String, NotifyTable>,
+    /// How `rosterd run` works.
+    pub run: RunTable,
     /// The status page of `rosterd run`. Without this table there is none.
     pub status: Option<StatusTable>,
 }
@@ -38,6 +40,7 @@ impl Default for GlobalFile {
             store: StoreTable::default(),
             log: LogTable::default(),
             notify: BTreeMap::new(),
+            run: RunTable::default(),
             status: None,
         }
     }
@@ -112,6 +115,15 @@ pub enum LogFormat {
     Json,
     /// To systemd's journal directly: tenant, run and all else as fields of an entry, such as `ROSTERD_TENANT`.
     Journald,
+}
+
+/// `[run]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunTable {
+    /// Read the files again without being told, once they have changed and nothing has moved for four seconds; half a minute for one
+    /// that is gone.
+    pub watch: bool,
 }
 
 /// `[status]`

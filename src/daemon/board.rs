@@ -33,6 +33,9 @@ pub struct Board {
     /// Why there is no status page although there should be one.
     #[serde(default)]
     pub page: Option<String>,
+    /// Tenants that have state and no file any more: nothing is sent for them, and their apps stay as they are (J17).
+    #[serde(default)]
+    pub without_file: Vec<String>,
     /// The tenants.
     pub tenants: Vec<Line>,
 }
@@ -94,7 +97,18 @@ impl Board {
         let mut tenants: Vec<Line> = right.chain(never_right).collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { process: std::process::id(), version, started, at, mistake, deaf: None, page: None, tenants }
+        let without_file = Vec::new();
+        Self {
+            process: std::process::id(),
+            version,
+            started,
+            at,
+            mistake,
+            deaf: None,
+            page: None,
+            without_file,
+            tenants,
+        }
     }
 }
 

@@ -88,6 +88,13 @@ pub(super) struct Entry {
     feed: Feed,
 }
 
+impl Entry {
+    /// Whether its file was taken away, and only a run under way keeps it here.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+}
+
 /// What is known of a directory's change feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Feed {

@@ -19,6 +19,7 @@ mod systemd;
 mod ticker;
 mod timetable;
 mod trouble;
+mod watch;
 mod web;
 
 pub use board::{Board, Line, read_board};
@@ -48,6 +49,7 @@ use self::herald::Heralds;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
 use self::ticker::Ticker;
+use self::watch::Watch;
 use self::web::{View, Web};
 use crate::apply::Stop;
 use crate::clock::Clock;
@@ -59,9 +61,9 @@ use crate::http::quota::Quotas;
 use crate::model::TenantName;
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
-use crate::store::{Notice, StoreError, Trigger, read_status};
+use crate::store::{Notice, Sign, StoreError, Trigger, read_mark, read_status, tenants_with_state};
 use crate::telemetry::Telemetry;
-use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, load_usable};
+use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, file_hashes, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -274,6 +276,11 @@ fn only_adopts(report: &Report) -> bool {
     !report.holds.is_empty() && report.holds.iter().all(|hold| hold.reason == "adopt_only")
 }
 
+/// How the operator's files hash; `None` if one could not be read, as when an editor is just writing it.
+fn file_marks(config: &std::path::Path) -> Option<watch::Marks> {
+    file_hashes(config).ok().map(|hashes| hashes.into_iter().collect())
+}
+
 /// Runs until `signals.stop`.
 ///
 /// # Errors
@@ -301,6 +308,8 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         orders: Orders::default(),
         deaf: None,
         heralds: Heralds::default(),
+        without_file: Vec::new(),
+        watch: Watch::default(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
         news: false,
@@ -316,6 +325,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
     loop {
+        daemon.look_at_files();
         daemon.look_at_secrets();
         daemon.start_due();
         daemon.ask_feeds();
@@ -363,6 +373,10 @@ struct Daemon {
     deaf: Option<String>,
     /// Who is told of what needs a person.
     heralds: Heralds,
+    /// Tenants whose file is gone.
+    without_file: Vec<String>,
+    /// Whether the files have changed without a word.
+    watch: Watch,
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
@@ -374,7 +388,11 @@ struct Daemon {
 impl Daemon {
     /// Reads the files, the first time and each time after that.
     fn load(&mut self) -> Result<Reloaded, Vec<Diagnostic>> {
-        let Usable { loaded, broken } = load_usable(&self.settings.config, &[])?;
+        // Before they are read: what changes meanwhile is seen afterwards.
+        let marks = file_marks(&self.settings.config);
+        let usable = load_usable(&self.settings.config, &[]);
+        self.watch.took(usable.as_ref().ok().map(|usable| usable.loaded.global.run.watch), marks);
+        let Usable { loaded, broken } = usable?;
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.summary());
         }
@@ -399,6 +417,7 @@ impl Daemon {
             names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
         }
         self.mistake = None;
+        self.without_file = self.left_behind();
         self.show();
         self.tell_all();
         let broken = broken.into_iter().map(|(name, mistakes)| BrokenTenant {
@@ -418,6 +437,31 @@ impl Daemon {
             broken,
             mistakes,
         })
+    }
+
+    /// Tenants with state and without a file, unless somebody ended their connection.
+    fn left_behind(&self) -> Vec<String> {
+        let state_dir = &self.settings.state_dir;
+        let names = tenants_with_state(state_dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the state folder could not be looked through");
+            Vec::new()
+        });
+        let known = |name: &TenantName| {
+            self.book.entries.get(name).is_some_and(|entry| !entry.is_leaving())
+                || self.book.never_right.contains_key(name)
+        };
+        let gone = names.into_iter().filter(|name| !known(name));
+        gone.filter(|name| read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none())
+            .map(|name| name.to_string())
+            .collect()
+    }
+
+    /// Reads the files again when they have changed and settled, if that is wanted.
+    fn look_at_files(&mut self) {
+        let config = &self.settings.config;
+        if self.watch.look(self.settings.clock.now(), || file_marks(config)) {
+            self.reload();
+        }
     }
 
     fn reload(&mut self) -> Reloaded {
@@ -566,6 +610,7 @@ impl Daemon {
         let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         board.page = self.web.trouble();
+        board.without_file.clone_from(&self.without_file);
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
             tracing::warn!(%error, "the board could not be written");
         }

@@ -1,13 +1,14 @@
 //! The journal for people: all records in order, and the proof that none is missing or changed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::FORMAT;
 use super::error::StoreError;
-use super::journal::{Entry, ReadError, Reader, Segment, format_of, segments};
-use super::record::Record;
+use super::journal::{Entry, ReadError, Reader, Segment, format_of, line_hash, segments};
+use super::record::{Event, Record};
 use crate::model::TenantName;
 
 /// What a full check of a journal found.
@@ -21,6 +22,8 @@ pub struct VerifyReport {
     pub head: String,
     /// The first record that is not as it was written.
     pub broken: Option<BrokenRecord>,
+    /// Records that were changed to forget somebody, each as the journal itself vouches for.
+    pub forgotten: u64,
     /// Bytes of an unfinished record at the end, as a crash leaves it (or as another process is just writing it).
     pub unfinished: u64,
 }
@@ -45,11 +48,27 @@ pub struct BrokenRecord {
 pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, StoreError> {
     let (journal, files) = readable_files(state_dir, tenant)?;
     let failed = |source| StoreError::io("read", &journal, source);
-    let mut report =
-        VerifyReport { records: 0, files: files.len() as u64, head: String::new(), broken: None, unfinished: 0 };
-    for entry in Reader::from_first(files.clone()) {
+    let mut report = VerifyReport {
+        records: 0,
+        files: files.len() as u64,
+        head: String::new(),
+        broken: None,
+        forgotten: 0,
+        unfinished: 0,
+    };
+    let (mut changed, mut vouched) = (BTreeMap::new(), BTreeMap::new());
+    let mut reader = Reader::from_first(files.clone());
+    while let Some(entry) = reader.next() {
         match entry {
-            Ok(entry) => (report.records, report.head) = (entry.record.seq, entry.hash),
+            Ok(Entry { record, hash }) => {
+                (report.records, report.head) = (record.seq, hash);
+                if record.was.is_some() {
+                    changed.insert(record.seq, (line_hash(reader.text()), reader.place()));
+                }
+                if let Event::Forgot { texts, .. } = record.event {
+                    vouched.extend(texts);
+                }
+            }
             Err(ReadError::Disk(error)) => return Err(error),
             Err(ReadError::Broken(broken)) if broken.is_torn_end(&files).map_err(failed)? => {
                 let len = std::fs::metadata(&broken.path).map_err(failed)?.len();
@@ -59,6 +78,14 @@ pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, Sto
                 let (seq, file, offset, why) = (broken.seq, broken.path, broken.offset, broken.why);
                 report.broken = Some(BrokenRecord { seq, file, offset, why });
             }
+        }
+    }
+    // Only what the journal says of itself later may differ from what was written first.
+    for (seq, (text, (file, offset))) in changed {
+        report.forgotten += 1;
+        if vouched.get(&seq) != Some(&text) && report.broken.as_ref().is_none_or(|broken| broken.seq > seq) {
+            let why = "its text was changed, and no later record vouches for that".to_owned();
+            report.broken = Some(BrokenRecord { seq, file, offset, why });
         }
     }
     Ok(report)

@@ -67,7 +67,7 @@ pub fn backup(
     disk::private_folder(&partial).map_err(failed(&partial))?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let mut backup = Backup { rosterd_backup: 1, version, at, config, tenants: Vec::new(), failed: Vec::new() };
-    for tenant in tenants(state_dir)? {
+    for tenant in tenants_with_state(state_dir)? {
         let file = format!("{tenant}.state");
         match copy(state_dir, &tenant, at, &partial.join(&file)) {
             Ok(sum) => backup.tenants.push(Kept { tenant, file, sum }),
@@ -90,10 +90,17 @@ fn copy(state_dir: &Path, tenant: &TenantName, at: Timestamp, path: &Path) -> Re
 }
 
 /// Every tenant that has a journal, with or without a tenant file.
-fn tenants(state_dir: &Path) -> Result<Vec<TenantName>, StoreError> {
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn tenants_with_state(state_dir: &Path) -> Result<Vec<TenantName>, StoreError> {
     let failed = |source| StoreError::io("read", state_dir, source);
     let mut names = Vec::new();
-    for entry in fs::read_dir(state_dir).map_err(failed)? {
+    let entries = match fs::read_dir(state_dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).and_then(TenantName::parse);
         names.extend(name.filter(|_| path.join("journal").is_dir()));

@@ -15,6 +15,7 @@ mod decisions;
 mod disk;
 mod error;
 mod fold;
+mod forget;
 mod history;
 mod index;
 mod journal;
@@ -27,6 +28,7 @@ mod note;
 mod numbers;
 mod open;
 mod record;
+mod redact;
 mod rows;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
@@ -47,10 +49,11 @@ mod view;
 mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
-pub use backup::{Backup, Kept, backup};
+pub use backup::{Backup, Kept, backup, tenants_with_state};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
 pub use error::{Notice, StoreError};
+pub use forget::{Forgotten, forget};
 pub use history::recent_runs;
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};

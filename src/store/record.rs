@@ -93,12 +93,10 @@ pub enum Event {
     Forgot {
         /// Who asked for it.
         by: String,
-        /// The id that stands for the person since then.
-        now: SourceId,
-        /// The records that were changed, and the SHA-256 of their texts as they are since, one after the other.
-        records: Vec<u64>,
-        /// That hash, hex.
-        digest: String,
+        /// The ids that stand for the person since then.
+        now: Vec<SourceId>,
+        /// The records that were changed, each with the SHA-256 of its text as it is since, hex.
+        texts: Vec<(u64, String)>,
     },
     /// The first record of every journal file but the first: what a reader of this file alone has to know.
     Continued(Box<Continued>),

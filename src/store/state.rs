@@ -35,7 +35,7 @@ pub struct Store {
     folder: PathBuf,
     tenant: String,
     last_ok: Mutex<Option<Timestamp>>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// The state of a tenant as it was at one moment, read beside the process that writes it.
@@ -57,7 +57,7 @@ impl Store {
         last_ok: Option<Timestamp>,
         lock: Lock,
     ) -> Self {
-        Self { writer, cache, tail, clock, folder, tenant, last_ok: Mutex::new(last_ok), _lock: lock }
+        Self { writer, cache, tail, clock, folder, tenant, last_ok: Mutex::new(last_ok), lock }
     }
 
     /// Returns when journal and cache are on the disk.
@@ -77,6 +77,14 @@ impl Store {
     pub fn rebuild(&self) -> Result<(), StoreError> {
         self.forget_index()?;
         self.cache.rebuild("asked for")
+    }
+
+    /// Closes everything; when this returns it is on the disk, and nobody else may write yet.
+    pub(super) fn into_lock(self) -> Lock {
+        let Self { writer, cache, lock, .. } = self;
+        drop(writer);
+        drop(cache);
+        lock
     }
 
     /// The state folder.

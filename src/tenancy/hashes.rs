@@ -18,7 +18,8 @@ pub fn file_hashes(config: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let mut paths = vec![config.to_owned()];
     for entry in std::fs::read_dir(tenants)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
             paths.push(path);
         }
     }

@@ -248,3 +248,32 @@ fn i2_an_edit_that_changes_who_belongs_is_held_by_the_daemon_and_harms_nobody() 
     assert_eq!(active(&desk).len(), 12, "the edit is taken back: nothing happened");
     end(daemon);
 }
+
+#[test]
+fn j17_a_watched_folder_takes_up_what_has_settled_and_takes_nobody_away_by_a_rename() {
+    let desk = Desk::new();
+    desk.directory(&staff(3));
+    desk.rosterd.file("rosterd.toml", "state_dir = \"state\"\n[run]\nwatch = true\n");
+    let daemon = daemon(&desk);
+    desk.sync(0);
+    let (file, tenant) = (desk.rosterd.path().join("tenants/acme.toml"), "[scope]\nprotect = [\"p00\"]\n");
+    let whole = std::fs::read_to_string(&file).unwrap() + tenant;
+    // As an editor saves: away for a moment, half there, whole.
+    std::fs::rename(&file, file.with_extension("toml~")).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(&file, &whole).unwrap();
+    until("the edit is taken up", || desk.rosterd.run(&["sync", "acme"]).code == Some(0));
+    let log = daemon.stderr();
+    assert!(!log.contains("removed") && !log.contains("mistakes"), "{log}");
+    std::fs::rename(&file, file.with_extension("gone")).unwrap();
+    let status = || desk.rosterd.run(&["status"]).stdout;
+    until("it is told that its file is gone", || status().contains("its tenant file is gone"));
+    until("the daemon lets it go", || daemon.stderr().contains("removed; its app stays as it is"));
+    desk.directory(&staff(1));
+    assert_eq!(active(&desk).len(), 3, "the app stays as it is");
+    std::fs::rename(file.with_extension("gone"), &file).unwrap();
+    desk.directory(&staff(3));
+    until("it goes on where it was", || desk.rosterd.run(&["sync", "acme"]).code == Some(0));
+    assert!(!status().contains("its tenant file is gone"));
+    end(daemon);
+}

@@ -183,3 +183,35 @@ fn c9_a_state_of_the_next_format_is_refused_byte_for_byte_unmodified() {
     daemon.wait(Duration::from_secs(60)).expect_code(0);
     assert_eq!(contents(&folder), before);
 }
+
+#[test]
+fn a_person_is_erased_and_nobody_else_notices() {
+    let desk = Desk::new();
+    let mut people = company(&["ann", "bo", "cy"]);
+    people["users"][0]["displayName"] = json!("Zenobia Brandywine");
+    people["users"][0]["email"] = json!("quarck@acme.test");
+    desk.directory(&people);
+    desk.sync(0);
+    let active = desk.rosterd.run(&["state", "forget", "acme", "quarck@acme.test", "--yes"]);
+    assert!(active.expect_code(1).stderr.contains("still has an active account"), "{}", active.stderr);
+    desk.directory(&company(&["bo", "cy"]));
+    desk.sync(0);
+    let unsure = desk.rosterd.run(&["state", "forget", "acme", "quarck@acme.test"]);
+    assert!(unsure.expect_code(1).stderr.contains("not confirmed"), "{}", unsure.stderr);
+    desk.proxy.forget();
+    let done = desk.rosterd.run(&["state", "forget", "acme", "quarck@acme.test", "--yes"]);
+    assert!(done.expect_code(0).stdout.contains("forgotten in"), "{}", done.stdout);
+    assert!(desk.proxy.calls().is_empty(), "the app is not touched");
+    for (path, bytes) in contents(&desk.rosterd.path().join("state/acme")) {
+        for word in ["id-ann", "quarck", "Zenobia", "Brandywine"] {
+            assert!(!String::from_utf8_lossy(&bytes).contains(word), "{word} in {}", path.display());
+        }
+    }
+    let verified = desk.rosterd.run(&["journal", "verify", "acme", "--format", "json"]).expect_code(0).json();
+    assert!(verified["forgotten"].as_u64().unwrap() > 2 && verified["broken"].is_null(), "{verified}");
+    desk.proxy.forget();
+    assert_eq!(desk.sync(0)["planned"], 0, "the others are in step");
+    assert!(desk.proxy.writes().is_empty());
+    let daemon = desk.rosterd.run(&["journal", "show", "acme", "--last", "3"]);
+    assert!(daemon.expect_code(0).stdout.contains("forgot"), "{}", daemon.stdout);
+}

@@ -41,8 +41,17 @@ impl Site {
     fn show(&self, lines: Vec<Line>) {
         let now = Timestamp::UNIX_EPOCH;
         let (mistake, page, deaf) = (None, None, None);
-        let board =
-            Board { process: 1, version: "0".to_owned(), started: now, at: now, mistake, page, deaf, tenants: lines };
+        let board = Board {
+            process: 1,
+            version: "0".to_owned(),
+            started: now,
+            at: now,
+            mistake,
+            page,
+            deaf,
+            without_file: Vec::new(),
+            tenants: lines,
+        };
         self.pane.show(board);
     }
 

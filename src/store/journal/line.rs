@@ -36,7 +36,7 @@ pub(in crate::store) fn good_lines(piece: &[u8]) -> impl Iterator<Item = &[u8]> 
 }
 
 /// The hash of a record's JSON text, in hexadecimal.
-pub(super) fn hash(json: &[u8]) -> String {
+pub(in crate::store) fn hash(json: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| HEX.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
     Sha256::digest(json).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

@@ -13,6 +13,7 @@ mod write;
 
 pub(super) use copy::{Copy, prove};
 pub(super) use line::good_lines;
+pub(super) use line::hash as line_hash;
 pub(super) use look::{Cut, Look, format_of, look};
 pub(super) use read::{Entry, ReadError, Reader};
 pub(super) use segment::{Segment, segments};

@@ -113,6 +113,12 @@ impl Reader {
         self.line.strip_suffix(b"\n").and_then(line::check).unwrap_or_default()
     }
 
+    /// Where the record that was read last stands.
+    pub(in crate::store) fn place(&self) -> (PathBuf, u64) {
+        let place = |open: &Open| (open.path.clone(), open.offset.saturating_sub(self.line.len() as u64));
+        self.current.as_ref().map(place).unwrap_or_default()
+    }
+
     fn broken(&self, why: impl Into<String>) -> Broken {
         let (path, offset) =
             self.current.as_ref().map_or_else(Default::default, |open| (open.path.clone(), open.offset));

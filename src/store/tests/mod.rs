@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod forget;
 mod group;
 mod process;
 mod property;
