@@ -1,8 +1,8 @@
 //! Messages to people: something waits for them. In: how tenants stand, the receivers of `rosterd.toml`. Out: signed posts to web
 //! hooks, each event once, repeated until they are taken.
 //!
-//! Three steps, each of which a restart may come between: [`watch`] finds what is new against what was told before, [`spool`]
-//! keeps what is to be sent on the disk, [`post`] sends it in a task of its own, so that a receiver that hangs delays nobody.
+//! Three steps, each of which a restart may come between: `watch` finds what is new against what was told before, `spool`
+//! keeps what is to be sent on the disk, `post` sends it in a task of its own, so that a receiver that hangs delays nobody.
 //!
 //! Knows no schedule and no run; what it is told of a tenant is a [`Situation`]. Messages name no people unless a receiver asks
 //! for details.

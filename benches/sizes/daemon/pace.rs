@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use rosterd::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use super::process::command;
-use super::site::{Company, Site, company_of};
+use super::process::{command, is_debug_build};
+use super::site::{Site, company_of};
 use crate::meter::{Figures, figures};
 use crate::tenant::runtime;
 
@@ -29,7 +29,7 @@ struct Ledger {
     arrived: Vec<Instant>,
     made: usize,
     refuses: bool,
-    /// When a PATCH arrived first.
+    /// When a change to somebody's account arrived first.
     patched: Option<Timestamp>,
 }
 
@@ -64,7 +64,9 @@ async fn answer(State(ledger): State<Arc<Mutex<Ledger>>>, method: Method, uri: U
             (StatusCode::CREATED, resource)
         }
         Method::PATCH => {
-            ledger.patched.get_or_insert_with(|| SystemClock.now());
+            if uri.path().contains("/Users/") {
+                ledger.patched.get_or_insert_with(|| SystemClock.now());
+            }
             (StatusCode::OK, json!({"id": uri.path().rsplit('/').next(), "active": false}))
         }
         _ => {
@@ -115,9 +117,10 @@ fn minute(refuses: bool) -> (f64, f64) {
 pub(crate) fn leaver() -> Figures {
     let (site, app) = (Site::new(), Counter::open());
     site.tenant("acme", &app.base_url, "", &format!("rate = \"{RATE}/s\"\nin_flight = 4\n"));
-    let mut company = Company::default();
+    // Some stay: a plan that leaves nobody is held.
+    let mut company = company_of(20);
     company.people.insert("leaver".to_owned(), ("A Leaver".to_owned(), true));
-    company.groups.insert("all".to_owned(), vec!["leaver".to_owned()]);
+    company.groups.entry("all".to_owned()).or_default().push("leaver".to_owned());
     site.company("acme", &company);
     assert!(command(site.path(), &["sync", "acme"]).status().expect("rosterd").success());
     let newcomers = company_of(BACKLOG);
@@ -144,5 +147,10 @@ pub(crate) fn leaver() -> Figures {
     let event: Value = serde_json::from_str(line).expect("JSON lines");
     let read: Timestamp = event["timestamp"].as_str().expect("a time").parse().expect("a time");
     let waited = patched.duration_since(read).as_secs_f64();
-    figures([("backlog", BACKLOG as f64), ("rate", RATE as f64), ("waited", waited)])
+    figures([
+        ("backlog", BACKLOG as f64),
+        ("rate", RATE as f64),
+        ("waited", waited),
+        ("debug", f64::from(is_debug_build())),
+    ])
 }

@@ -11,8 +11,20 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Another build of rosterd to measure than the one that was built with this program: its path.
+const OTHER_BUILD: &str = "ROSTERD_BENCH_BINARY";
+
+/// Whether what is measured was built without optimisation.
+pub(crate) fn is_debug_build() -> bool {
+    match std::env::var(OTHER_BUILD) {
+        Ok(path) => path.contains("/debug/"),
+        Err(_) => cfg!(debug_assertions),
+    }
+}
+
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rosterd"));
+    let program = std::env::var(OTHER_BUILD).unwrap_or_else(|_| env!("CARGO_BIN_EXE_rosterd").to_owned());
+    let mut command = Command::new(program);
     command.arg("--config").arg(folder.join("rosterd.toml")).args(args).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
