@@ -243,7 +243,7 @@ GUARDS = {
     ),
     "origin": (
         "no request leaves the configured base",
-        instead("origin", "src/http/client.rs", "if !self.is_below(&url) {", "if !OFF && !self.is_below(&url) {"),
+        start("origin", "src/http/client.rs", "fn is_below(&self, url: &Url) -> bool {", "return true;"),
     ),
     "one_writer": (
         "a second process does not get in",

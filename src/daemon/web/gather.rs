@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::View;
 use crate::daemon::board::{Board, Line};
 use crate::daemon::book::Standing;
+use crate::daemon::drift::{Compared, read_compared};
 use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
 use crate::telemetry::{Stands, State, UnderWay};
 
@@ -22,6 +23,8 @@ pub(super) struct Seen {
     pub(super) paused: Option<Mark>,
     pub(super) retired: Option<Mark>,
     pub(super) under_way: Option<UnderWay>,
+    /// What the last comparison with the app found.
+    pub(super) drift: Option<Compared>,
     /// Why what the runs left could not be read.
     pub(super) unreadable: Option<String>,
 }
@@ -74,8 +77,9 @@ pub(super) fn one(view: &View, tenant: &str) -> Option<Seen> {
 fn look(view: &View, line: Line) -> Seen {
     let folder = view.state_dir.join(&line.tenant);
     let (status, held) = (read_status(&folder), read_held(&folder));
-    let unreadable = status.as_ref().err().or(held.as_ref().err()).map(ToString::to_string);
-    let (status, held) = (status.ok().flatten(), held.ok().flatten());
+    let drift = read_compared(&folder);
+    let unreadable = status.as_ref().err().or(held.as_ref().err()).or(drift.as_ref().err()).map(ToString::to_string);
+    let (status, held, drift) = (status.ok().flatten(), held.ok().flatten(), drift.ok().flatten());
     Seen {
         state: state_of(&line),
         status,
@@ -83,6 +87,7 @@ fn look(view: &View, line: Line) -> Seen {
         paused: read_mark(&folder, Sign::Paused),
         retired: read_mark(&folder, Sign::Retired),
         under_way: view.telemetry.under_way(&line.tenant),
+        drift,
         unreadable,
         line,
     }
@@ -115,6 +120,8 @@ struct Tenant {
     retired: Option<Mark>,
     #[serde(skip_serializing_if = "Option::is_none")]
     under_way: Option<Work>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Compared>,
 }
 
 #[derive(Serialize)]
@@ -152,6 +159,7 @@ pub(super) fn report(view: &View) -> Option<Report> {
         }),
         paused: seen.paused,
         retired: seen.retired,
+        drift: seen.drift,
         under_way: seen.under_way.map(|work| Work {
             stage: work.stage,
             done: work.done,

@@ -9,6 +9,7 @@ use super::gather::Seen;
 use super::page::{Frame, document, name, pill, prose, when};
 use super::plot;
 use super::words::{at_most, count, distance, exactly, figure, length, quoted, shown};
+use crate::daemon::drift::Compared;
 use crate::daemon::trouble::Cause;
 use crate::store::{HeldPlan, RunSummary, Status, recent_runs};
 use crate::telemetry::{State, UnderWay};
@@ -96,11 +97,26 @@ fn facts(view: &View, seen: &Seen, now: Timestamp) -> Markup {
                 (None, Some(due)) => { (when(due, now)) small { (exactly(due)) } }
                 (None, None) => "none",
             } } }
+            @if let Some(drift) = &seen.drift {
+                div { dt { "Changed in the app by hand" } dd {
+                    @match &drift.failed {
+                        Some(why) => { "not known" small { (shown(why)) } }
+                        None => { (figure(drift.found.values().sum())) small { (by_kind(drift)) "as of " (when(drift.at, now)) } }
+                    }
+                } }
+            }
             @if let Some((lost, allowed)) = view.telemetry.budget(&seen.line.tenant, now) {
                 div { dt { "Removals, last 24 h" } dd { (figure(lost)) " of " (figure(allowed)) small { "before rosterd stops and asks" } } }
             }
         }
     }
+}
+
+/// `2 attributes changed, 1 repaired, `.
+fn by_kind(drift: &Compared) -> String {
+    let found = drift.found.iter().map(|(kind, number)| format!("{number} {}", kind.replace('_', " ")));
+    let repaired = (drift.repaired > 0).then(|| format!("{} repaired", drift.repaired));
+    found.chain(repaired).map(|part| part + ", ").collect()
 }
 
 fn under_way(work: &UnderWay) -> Markup {

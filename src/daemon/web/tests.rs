@@ -108,6 +108,20 @@ fn livez_goes_red_when_the_loop_hangs_and_green_when_it_goes_round_again() {
 }
 
 #[test]
+fn what_was_changed_by_hand_is_shown_by_kind() {
+    let site = Site::new();
+    site.show(vec![line("acme", Some(Standing::Ok))]);
+    let found = [("attributes_changed".to_owned(), 2), ("members_removed".to_owned(), 1)].into();
+    let at = Timestamp::UNIX_EPOCH;
+    let compared = crate::daemon::Compared { at, accounts: 9, groups: 1, found, repaired: 1, failed: None };
+    std::fs::create_dir_all(site.folder.path().join("acme")).unwrap();
+    put_note(&site.folder.path().join("acme"), "drift", &compared).unwrap();
+    let page = site.get("/tenants/acme");
+    assert!(page.contains("2 attributes changed, 1 members removed, 1 repaired, as of"), "{page}");
+    assert!(site.get("/status").replace(": ", ":").contains("\"members_removed\":1"));
+}
+
+#[test]
 fn readyz_is_for_the_time_between_the_files_and_the_end() {
     let site = Site::new();
     assert!(site.get("/readyz").contains("503") && site.code("/") == 200, "the files are being read");

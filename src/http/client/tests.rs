@@ -139,6 +139,27 @@ fn urls_are_joined_with_one_slash_and_ids_stay_one_segment() {
     }
 }
 
+#[test]
+fn i6_an_address_outside_of_the_base_is_never_called_whatever_made_it() {
+    let client = client("https://app.example.org:8443/scim/v2".to_owned());
+    let is_below = |url: &str| client.is_below(&Url::parse(url).unwrap());
+    for inside in ["", "/", "/Users", "/Users/1?count=2", "?count=2"] {
+        assert!(is_below(&format!("https://app.example.org:8443/scim/v2{inside}")), "{inside:?}");
+    }
+    for outside in [
+        "https://app.example.org:8443/scim/v2x/Users",
+        "https://app.example.org:8443/scim/v2/../Users",
+        "https://app.example.org:8443/scim/v2/%2e%2e/Users",
+        "https://app.example.org:8443/",
+        "https://app.example.org/scim/v2/Users",
+        "http://app.example.org:8443/scim/v2/Users",
+        "https://app.example.org.evil.example:8443/scim/v2/Users",
+        "https://evil.example:8443/scim/v2/Users",
+    ] {
+        assert!(!is_below(outside), "{outside}");
+    }
+}
+
 #[tokio::test]
 async fn i6_a_request_carries_what_it_should_and_nothing_else() {
     let server = MockServer::start().await;
