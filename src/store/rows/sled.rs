@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -23,13 +24,30 @@ pub(in crate::store) struct SledRows {
     db: Option<sled::Db>,
 }
 
+/// sled's own lock on its file may outlive the handle that took it for a moment: a child process that is just being started has
+/// inherited it. Nobody else works on the folder, since the tenant's lock is held; so that moment is waited for.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+}
+
 impl SledRows {
     /// Opens the database in this folder, or makes it.
     pub(in crate::store) fn open(folder: &Path) -> Result<Self, RowsError> {
         guarded(|| {
             let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES);
-            let db = config.flush_every_ms(None).mode(sled::Mode::LowSpace).open()?;
-            Ok(Self { db: Some(db) })
+            let config = config.flush_every_ms(None).mode(sled::Mode::LowSpace);
+            let mut opened = config.open();
+            for _ in 0..LOCK_TRIES {
+                match &opened {
+                    Err(error) if is_locked(error) => std::thread::sleep(LOCK_PAUSE),
+                    _ => break,
+                }
+                opened = config.open();
+            }
+            Ok(Self { db: Some(opened?) })
         })
     }
 

@@ -195,6 +195,21 @@ async fn p2_a_cache_that_is_lost_or_broken_is_folded_anew_and_said() {
     reopened("data overwritten");
 }
 
+#[test]
+fn p2_a_lock_that_outlives_its_handle_for_a_moment_is_waited_for() {
+    use super::super::rows::SledRows;
+    let home = tempfile::tempdir().unwrap();
+    drop(SledRows::open(home.path()).unwrap());
+    let left = fs::File::open(home.path().join("db")).unwrap();
+    left.lock().unwrap();
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(left);
+    });
+    drop(SledRows::open(home.path()).unwrap());
+    ends.join().unwrap();
+}
+
 #[tokio::test]
 async fn p2_a_row_that_rots_while_it_is_in_use_is_folded_anew() {
     use super::super::rows::{Batch, Rows, SledRows};
