@@ -64,10 +64,12 @@ pub(super) async fn compare(
 ) -> bool {
     let table = &tenant.file.drift;
     let wanted = |what: &Drifted| table.wants_repaired(what);
-    let result = engine.drift(Some(&wanted), &Silent, stop).await;
-    if stop.is_cancelled() {
-        return false;
-    }
+    // It only reads until its last step, and that one is a record: it may end anywhere, and nobody waits for a large app's lists.
+    let result = tokio::select! {
+        biased;
+        () = stop.cancelled() => return false,
+        result = engine.drift(Some(&wanted), &Silent, stop) => result,
+    };
     let compared = Compared::of(&result, wanted, now());
     match &compared.failed {
         None => {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::cli::TOKEN;
+use crate::daemon::until;
 use crate::support::browser::{Browser, CHROMIUM, Screen};
 use crate::support::http::send;
 use crate::support::process::free_port;
 use crate::support::rig;
 use crate::support::rosterd::{Rosterd, Running};
-use crate::watch::until;
 
 const LAPTOP: Screen = Screen { name: "laptop", width: 1280, height: 800, mobile: false, dark: false };
 const PHONE: Screen = Screen { name: "phone", width: 390, height: 844, mobile: true, dark: false };

@@ -7,6 +7,7 @@ use rosterd::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::cli::{Desk, TOKEN, person};
+use crate::support::proxy::{Fault, Rule};
 use crate::support::rig;
 
 pub(crate) fn company(people: &[&str]) -> Value {
@@ -112,6 +113,22 @@ fn j5_the_app_is_compared_on_its_own_schedule_and_only_what_may_be_is_repaired()
     assert_eq!(cy["displayName"], "Sidney", "and left alone");
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(60)).expect_code(0);
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
+fn p5_a_comparison_under_way_does_not_hold_up_the_end() {
+    let desk = Desk::new();
+    desk.directory(&company(&["ann", "bo"]));
+    desk.head("schedule = \"every 1s\"\n");
+    desk.sync(0);
+    desk.proxy.forget();
+    desk.proxy.inject(Rule::on("GET", "/Users").times(9), Fault::Delay(Duration::from_secs(50)));
+    desk.head_and_tables("schedule = \"every 1s\"\n", "[drift]\nschedule = \"every 1h\"\n");
+    let daemon = desk.rosterd.spawn(&["run"]);
+    until("the app is being read", || !desk.proxy.calls().is_empty());
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(20)).expect_code(0);
     desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
 }
 

@@ -1,11 +1,12 @@
 //! What `rosterd run` and `rosterd sync` tell whoever watches: numbers against the runs they are about, health, the page.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cli::{Desk, person};
+use crate::daemon::until;
 use crate::support::http::{block_on, client};
 use crate::support::process::free_port;
 use crate::support::rosterd::Running;
@@ -66,16 +67,6 @@ fn listen(desk: &Desk) -> u16 {
     let port = free_port();
     desk.rosterd.file("rosterd.toml", &format!("state_dir = \"state\"\n[status]\nlisten = \"127.0.0.1:{port}\"\n"));
     port
-}
-
-/// Looks again and again until it has come about.
-#[track_caller]
-pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Series by name with labels, as they are written.
