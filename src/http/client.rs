@@ -331,7 +331,7 @@ impl Client {
                 Ok(None) => return reply,
                 Ok(Some(chunk)) => {
                     let room = limit - reply.body.len();
-                    reply.body.extend(chunk.iter().take(room));
+                    reply.body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
                     if chunk.len() > room {
                         reply.fault = Some(BodyFault::TooLarge(limit));
                         return reply;

@@ -12,7 +12,7 @@ use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::journal::{Entry, ReadError, Reader, segments};
 use super::record::Event;
-use super::rows::{MemoryRows, Rows, RowsError, SledRows};
+use super::rows::{LateRows, MemoryRows, Rows, RowsError, SledRows};
 
 /// Written beside the journal when it was found broken while being read: the next opening moves everything aside.
 pub(super) const BROKEN_MARK: &str = "journal-broken";
@@ -236,7 +236,7 @@ impl Cache {
             Place::Memory => Ok(Arc::new(MemoryRows::default())),
             Place::Folder(path) => {
                 disk::private_folder(path).map_err(|error| OpenError::Other(StoreError::io("make", path, error)))?;
-                Ok(Arc::new(SledRows::open(path)?))
+                Ok(Arc::new(LateRows::before(SledRows::open(path)?)))
             }
         }
     }

@@ -1,11 +1,13 @@
 //! One thread owns the journal's end. In: events, in order, from many tasks. Out: their numbers, once they are written or on
 //! the disk.
 //!
-//! Group commit: while one `fdatasync` runs, events pile up; the next one takes them all. After an error nothing is written
+//! Group commit: while one `fdatasync` runs, events pile up; the next one takes them all. Where many calls are under way it waits
+//! for a few more, as PostgreSQL does with `commit_delay`; an event that comes alone goes at once. After an error nothing is written
 //! any more, because what came after it in the journal would be a lie.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +22,8 @@ use super::tail::Tail;
 const QUEUE: usize = 1024;
 /// Events written at once.
 const GROUP: usize = 256;
+/// Where several events arrive at a time more will come: the disk is asked once for all that come within this time.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// When an appended event is answered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +119,18 @@ impl Drop for Writer {
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut stopped: Option<String> = None;
+        let mut together = None::<Instant>;
         while let Some(first) = queue.blocking_recv() {
+            if let Some(before) = together {
+                std::thread::sleep(GATHER.saturating_sub(before.elapsed()));
+            }
             let mut group = vec![first];
             while group.len() < GROUP
                 && let Ok(next) = queue.try_recv()
             {
                 group.push(next);
             }
+            together = (group.len() > 1).then(Instant::now);
             self.next(group, &mut stopped);
         }
         if stopped.is_none()

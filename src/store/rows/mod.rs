@@ -1,10 +1,13 @@
 //! Rows: the cache seen as ordered keys and values. In: batches that are applied whole or not at all. Out: rows.
 //!
-//! Knows nothing of people and groups. Two implementations run the same tests: memory, and sled.
+//! Knows nothing of people and groups. Two implementations run the same tests: memory, and sled with
+//! newer rows kept before it.
 
+mod late;
 mod memory;
 mod sled;
 
+pub(super) use self::late::LateRows;
 pub(super) use self::memory::MemoryRows;
 pub(super) use self::sled::SledRows;
 

@@ -1,0 +1,189 @@
+//! Rows that reach the rows below later, many at a time. In: batches. Out: what was put in, at once.
+//!
+//! Every batch costs sled a piece of its log, and an app that answers quickly makes a batch per call. What is not below yet is
+//! lost with the process; the journal has it, and the rows below say from where to fold on.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::{Batch, Row, Rows, RowsError};
+
+/// What is kept here at most: sled holds a batch in memory several times over.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// Rows, and newer ones before them.
+pub(in crate::store) struct LateRows<R> {
+    below: R,
+    kept: RwLock<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    rows: Batch,
+    /// A row written twice counts twice: only an upper limit is needed.
+    bytes: usize,
+}
+
+impl<R: Rows> LateRows<R> {
+    pub(in crate::store) fn before(below: R) -> Self {
+        Self { below, kept: RwLock::default() }
+    }
+
+    // Nothing panics while it is held, except sled, whose panics are caught below.
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything goes down as one batch, so that the rows below are those of one moment.
+    fn hand_down(&self, kept: &mut Kept) -> Result<(), RowsError> {
+        let Kept { rows, .. } = std::mem::take(kept);
+        if rows.is_empty() { Ok(()) } else { self.below.apply(rows) }
+    }
+}
+
+impl<R: Rows> Rows for LateRows<R> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        let kept = self.read();
+        match kept.rows.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.below.get(key),
+        }
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+        let kept = self.read();
+        let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let newer = || {
+            let range = kept.rows.range::<[u8], _>((start, Bound::Unbounded));
+            range.take_while(|(key, _)| key.starts_with(prefix))
+        };
+        // Each row that is taken away here may be one of those that come from below.
+        let hidden = newer().filter(|(_, value)| value.is_none()).count();
+        let below = self.below.page(prefix, after, limit.saturating_add(hidden))?;
+        if newer().next().is_none() {
+            return Ok(below);
+        }
+        let mut rows: BTreeMap<_, _> = below.into_iter().collect();
+        for (key, value) in newer() {
+            match value {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), RowsError> {
+        let mut kept = self.write();
+        let bytes = batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        kept.bytes += bytes;
+        kept.rows.extend(batch);
+        if kept.bytes < KEPT_BYTES { Ok(()) } else { self.hand_down(&mut kept) }
+    }
+
+    fn flush(&self) -> Result<(), RowsError> {
+        self.hand_down(&mut self.write())?;
+        self.below.flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::super::MemoryRows;
+    use super::*;
+
+    /// Rows that count the batches they are given.
+    #[derive(Default, Clone)]
+    struct Counted(Arc<(MemoryRows, AtomicUsize)>);
+
+    impl Rows for Counted {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+            self.0.0.get(key)
+        }
+        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+            self.0.0.page(prefix, after, limit)
+        }
+        fn apply(&self, batch: Batch) -> Result<(), RowsError> {
+            self.0.1.fetch_add(1, Ordering::Relaxed);
+            self.0.0.apply(batch)
+        }
+        fn flush(&self) -> Result<(), RowsError> {
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Apply(Vec<(u8, Option<u8>)>),
+        Flush,
+        Get(u8),
+        Page { prefix: Option<u8>, after: Option<u8>, limit: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => prop::collection::vec((0..24_u8, any::<Option<u8>>()), 0..6).prop_map(Step::Apply),
+            1 => Just(Step::Flush),
+            2 => (0..24_u8).prop_map(Step::Get),
+            4 => (prop::option::of(0..3_u8), prop::option::of(0..24_u8), 0..9_usize)
+                .prop_map(|(prefix, after, limit)| Step::Page { prefix, after, limit }),
+        ]
+    }
+
+    /// Keys of two bytes, eight to a prefix.
+    fn key(number: u8) -> Vec<u8> {
+        vec![number / 8, number % 8]
+    }
+
+    proptest! {
+        #[test]
+        fn p2_rows_read_the_same_before_and_after_they_went_down(steps in prop::collection::vec(step(), 1..60)) {
+            let (late, plain) = (LateRows::before(MemoryRows::default()), MemoryRows::default());
+            for step in steps {
+                match step {
+                    Step::Apply(rows) => {
+                        let batch: Batch = rows.iter().map(|(at, value)| (key(*at), value.map(|value| vec![value]))).collect();
+                        late.apply(batch.clone()).unwrap();
+                        plain.apply(batch).unwrap();
+                    }
+                    Step::Flush => late.flush().unwrap(),
+                    Step::Get(at) => prop_assert_eq!(late.get(&key(at)).unwrap(), plain.get(&key(at)).unwrap()),
+                    Step::Page { prefix, after, limit } => {
+                        let prefix: Vec<u8> = prefix.into_iter().collect();
+                        // As every caller does, it goes on after a key of the same prefix.
+                        let after = after.map(key).filter(|key| key.starts_with(&prefix));
+                        let page = |rows: &dyn Rows| rows.page(&prefix, after.as_deref(), limit).unwrap();
+                        prop_assert_eq!(page(&late), page(&plain));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn many_batches_go_down_as_one_and_a_flush_leaves_none_behind() {
+        let below = Counted::default();
+        let late = LateRows::before(below.clone());
+        let batches = || below.0.1.load(Ordering::Relaxed);
+        let row = |at: usize, bytes: usize| Batch::from([(at.to_string().into_bytes(), Some(vec![0; bytes]))]);
+        (0..100).for_each(|at| late.apply(row(at, 100)).unwrap());
+        assert_eq!(batches(), 0);
+        late.flush().unwrap();
+        assert_eq!((batches(), below.page(b"", None, 1000).unwrap().len()), (1, 100));
+        late.flush().unwrap();
+        assert_eq!(batches(), 1, "nothing was left");
+        late.apply(row(1, KEPT_BYTES)).unwrap();
+        assert_eq!(batches(), 2, "what is kept does not grow");
+    }
+}
