@@ -184,9 +184,7 @@ impl Job<'_> {
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| !wants_to_see)?;
-        if !self.source.is_still(&mark).await {
-            return None;
-        }
+        let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
         let mut report = Report::new(self.tenant, run.clone(), counts, started);
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);

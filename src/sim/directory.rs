@@ -252,9 +252,9 @@ impl Source for SimSource {
         Ok(())
     }
 
-    async fn is_still(&self, mark: &ContentMark) -> bool {
+    async fn still(&self, mark: &ContentMark) -> Option<ContentMark> {
         let directory = self.directory();
-        !directory.down && mark_of(&directory) == *mark
+        (!directory.down && mark_of(&directory) == *mark).then(|| mark.clone())
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {

@@ -69,11 +69,11 @@ pub trait Source: Send + Sync {
     /// As [`Source::ask_users`].
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
 
-    /// Whether a reading now would be the very one that has this mark ([`Reading::mark`]). Only for directories that can tell
-    /// for much less than a reading costs; anything else, and any doubt, is `false`.
-    async fn is_still(&self, mark: &ContentMark) -> bool {
+    /// Whether a reading now would say what the one with this mark said ([`Reading::mark`]), and the mark that it has by now. Only
+    /// for directories that can tell for much less than a reading costs; anything else, and any doubt, is `None`.
+    async fn still(&self, mark: &ContentMark) -> Option<ContentMark> {
         let _unknown = mark;
-        false
+        None
     }
 
     /// What the directory's change feed tells since then: a reason to read earlier, never a truth to act on.

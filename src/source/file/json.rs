@@ -5,20 +5,23 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
+use super::mark::{Entries, Mark};
 use super::plain::Plain;
 use super::unchanged;
-use super::window::{Fault, Stop, Window, first};
-use crate::model::Standing;
+use super::window::{Fault, Stop, Window, first, hash_of_bytes};
+use crate::model::{ContentMark, Standing};
 
+/// Reads everybody and every group, and marks the reading with what the document says.
 pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError> {
     let failed = |error| SourceError::Settings(format!("reading {}: {error}", path.display()));
     let mut window = Window::open(path)
         .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
     let before = window.metadata().map_err(failed)?;
-    match document(&mut window, reading) {
+    let mut taken = Taken { reading, entries: Entries::default() };
+    match document(&mut window, &mut taken) {
         Ok(()) => {}
         Err(Fault::Io(error)) => return Err(failed(error)),
         Err(Fault::At(place, message)) => {
@@ -27,12 +30,80 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
         }
     }
     unchanged(path, &before, &window.metadata().map_err(failed)?)?;
-    reading.mark(window.mark());
+    let Taken { reading, entries } = taken;
+    reading.mark(Mark::new(before.len(), window.hash(), entries).to_content());
     Ok(())
 }
 
+/// The mark of a document that says what it said when it was given this mark; `None` for any other one, and on any doubt.
+///
+/// The very same bytes need no parser to know what they say; other bytes are looked through for the same entries.
+pub(super) fn still(path: &Path, mark: &ContentMark) -> Option<ContentMark> {
+    let mark = Mark::of_content(mark)?;
+    let mut window = Window::open(path).ok()?;
+    let before = window.metadata().ok()?;
+    if before.len() == mark.len && hash_of_bytes(path).ok()? == mark.bytes {
+        return Some(mark.to_content());
+    }
+    let mut compared = Compared { mark: &mark, entries: Entries::default() };
+    document(&mut window, &mut compared).ok()?;
+    unchanged(path, &before, &window.metadata().ok()?).ok()?;
+    compared.entries.are(&mark).then(|| mark.in_bytes(before.len(), window.hash()).to_content())
+}
+
+/// Who goes through the two lists of a document, people first.
+trait Lists {
+    fn users(&mut self, window: &mut Window) -> Result<(), Fault>;
+    fn groups(&mut self, window: &mut Window) -> Result<(), Fault>;
+}
+
+/// Takes everything into a reading.
+struct Taken<'r> {
+    reading: &'r mut Reading,
+    entries: Entries,
+}
+
+/// Only looks whether the entries are the ones of a mark.
+struct Compared<'m> {
+    mark: &'m Mark,
+    entries: Entries,
+}
+
+impl Compared<'_> {
+    fn list(&mut self, window: &mut Window, name: &str) -> Result<(), Fault> {
+        self.entries.list(name);
+        window.list(name, |text| {
+            let raw = any_object(text)?;
+            self.entries.entry(raw);
+            match self.entries.may_be(self.mark) {
+                true => Ok(raw.len()),
+                false => Err(Stop::Here("it says something else".to_owned())),
+            }
+        })
+    }
+}
+
+impl Lists for Compared<'_> {
+    fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
+        self.list(window, "users")
+    }
+
+    fn groups(&mut self, window: &mut Window) -> Result<(), Fault> {
+        self.list(window, "groups")
+    }
+}
+
+/// The object that a text begins with, whatever is in it.
+fn any_object(text: &str) -> Result<&str, Stop> {
+    let mut plain = Plain::new(text);
+    match plain.object(|plain, _| plain.skip()) {
+        Some(()) => Ok(plain.passed()),
+        None => first::<IgnoredAny>(text).map(|(_, raw)| raw),
+    }
+}
+
 /// `{"users": […], "groups": […]}` in either order; other keys mean nothing here.
-fn document(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
+fn document(window: &mut Window, lists: &mut impl Lists) -> Result<(), Fault> {
     let (mut users_seen, mut groups_at) = (false, None);
     let mut groups_read = false;
     window.expect(b"{", "a document {\"users\": […], \"groups\": […]}")?;
@@ -46,14 +117,14 @@ fn document(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
             "users" if users_seen => return Err(window.fault("duplicate field `users`")),
             "groups" if groups_at.is_some() => return Err(window.fault("duplicate field `groups`")),
             "users" => {
-                users(window, reading)?;
+                lists.users(window)?;
                 users_seen = true;
             }
             "groups" => {
                 groups_at = Some(window.place());
                 // Who of a group's members is a person can only be told once all people are known.
                 groups_read = users_seen;
-                if users_seen { groups(window, reading)? } else { window.skip()? }
+                if users_seen { lists.groups(window)? } else { window.skip()? }
             }
             _ => window.skip()?,
         }
@@ -69,7 +140,7 @@ fn document(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
     }
     if let Some(place) = groups_at.filter(|_| !groups_read) {
         window.jump(place)?;
-        groups(window, reading)?;
+        lists.groups(window)?;
     }
     Ok(())
 }
@@ -188,45 +259,54 @@ fn yes() -> bool {
     true
 }
 
-fn users(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
-    let list = reading.open_list("users");
-    let mut count = 0;
-    window.list("people", |text| {
-        let (user, record) = User::first(text)?;
-        let id = user.id.as_ref();
-        if id.is_empty() {
-            return Err(Stop::Here("this person's id is empty".to_owned()));
-        }
-        let standing = if user.active { Standing::Active } else { Standing::Suspended };
-        let entry = UserEntry { id, record, standing, direct: user.assigned };
-        if reading.new_user(entry).is_none() {
-            return Err(Stop::Here(format!("the id {id:?} stands twice in this file")));
-        }
-        count += 1;
-        Ok(record.len())
-    })?;
-    reading.received(list, count);
-    reading.close_list(list, None);
-    Ok(())
-}
+impl Lists for Taken<'_> {
+    fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
+        let Self { reading, entries } = self;
+        let list = reading.open_list("users");
+        let mut count = 0;
+        entries.list("users");
+        window.list("people", |text| {
+            let (user, record) = User::first(text)?;
+            let id = user.id.as_ref();
+            if id.is_empty() {
+                return Err(Stop::Here("this person's id is empty".to_owned()));
+            }
+            let standing = if user.active { Standing::Active } else { Standing::Suspended };
+            let entry = UserEntry { id, record, standing, direct: user.assigned };
+            if reading.new_user(entry).is_none() {
+                return Err(Stop::Here(format!("the id {id:?} stands twice in this file")));
+            }
+            count += 1;
+            entries.entry(record);
+            Ok(record.len())
+        })?;
+        reading.received(list, count);
+        reading.close_list(list, None);
+        Ok(())
+    }
 
-fn groups(window: &mut Window, reading: &mut Reading) -> Result<(), Fault> {
-    let list = reading.open_list("groups");
-    let mut count = 0;
-    window.list("groups", |text| {
-        let (group, raw) = Group::first(text)?;
-        let id = group.id.as_ref();
-        if id.is_empty() || reading.find_group(id).is_some() {
-            return Err(Stop::Here(format!("the group id {id:?} is empty or stands twice in this file")));
-        }
-        let ix = reading.group(GroupEntry { id, name: group.name.as_ref(), record: "{}", assigned: group.assigned });
-        reading.members(ix, &group.members);
-        count += 1;
-        Ok(raw.len())
-    })?;
-    reading.received(list, count);
-    reading.close_list(list, None);
-    Ok(())
+    fn groups(&mut self, window: &mut Window) -> Result<(), Fault> {
+        let Self { reading, entries } = self;
+        let list = reading.open_list("groups");
+        let mut count = 0;
+        entries.list("groups");
+        window.list("groups", |text| {
+            let (group, raw) = Group::first(text)?;
+            let id = group.id.as_ref();
+            if id.is_empty() || reading.find_group(id).is_some() {
+                return Err(Stop::Here(format!("the group id {id:?} is empty or stands twice in this file")));
+            }
+            let entry = GroupEntry { id, name: group.name.as_ref(), record: "{}", assigned: group.assigned };
+            let ix = reading.group(entry);
+            reading.members(ix, &group.members);
+            count += 1;
+            entries.entry(raw);
+            Ok(raw.len())
+        })?;
+        reading.received(list, count);
+        reading.close_list(list, None);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

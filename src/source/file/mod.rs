@@ -5,6 +5,7 @@
 
 mod csv_folder;
 mod json;
+mod mark;
 mod plain;
 mod sample;
 mod window;
@@ -71,14 +72,10 @@ impl Source for FileSource {
         Ok(())
     }
 
-    /// The very same bytes: nothing has to be parsed to know what they say.
-    async fn is_still(&self, mark: &ContentMark) -> bool {
-        let path = self.path.clone();
-        let now = tokio::task::spawn_blocking(move || match path.is_file() {
-            true => window::mark_now(&path).ok(),
-            false => None,
-        });
-        now.await.is_ok_and(|now| now.as_ref() == Some(mark))
+    async fn still(&self, mark: &ContentMark) -> Option<ContentMark> {
+        let (path, mark) = (self.path.clone(), mark.clone());
+        let now = tokio::task::spawn_blocking(move || path.is_file().then(|| json::still(&path, &mark)).flatten());
+        now.await.ok().flatten()
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {

@@ -10,8 +10,6 @@ use std::path::Path;
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::ContentMark;
-
 /// So much is read at once. With less than a sixteenth of it at hand more is read before a value is begun, so that few values
 /// are parsed twice.
 const WINDOW: usize = 1 << 20;
@@ -70,9 +68,9 @@ impl Window {
         }
     }
 
-    /// The mark of the file's content, once all of it was read in order.
-    pub(super) fn mark(&self) -> ContentMark {
-        mark_of(&self.hash)
+    /// The hash of the file's bytes, once all of them were read in order.
+    pub(super) fn hash(&self) -> u128 {
+        self.hash.digest128()
     }
 
     pub(super) fn metadata(&self) -> Result<Metadata, std::io::Error> {
@@ -239,18 +237,14 @@ impl Window {
     }
 }
 
-fn mark_of(hash: &Xxh3) -> ContentMark {
-    ContentMark::new(format!("{:032x}", hash.digest128()))
-}
-
-/// The mark of a file's content as it is now.
-pub(super) fn mark_now(path: &Path) -> Result<ContentMark, std::io::Error> {
+/// The hash of a file's bytes as they are now.
+pub(super) fn hash_of_bytes(path: &Path) -> Result<u128, std::io::Error> {
     let mut file = File::open(path)?;
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; WINDOW];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(mark_of(&hash)),
+            0 => return Ok(hash.digest128()),
             got => hash.update(buffer.get(..got).unwrap_or_default()),
         }
     }
