@@ -134,6 +134,11 @@ impl EngineError {
         }
     }
 
+    /// Whether it ended because somebody asked for the end.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Cycle(CycleError::Stopped))
+    }
+
     /// Whether another process works on the tenant.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Cycle(CycleError::Store(StoreError::Busy { .. })))

@@ -57,6 +57,8 @@ pub enum Stop {
     Target(String),
     /// The app failed too often in a row.
     Breaker(String),
+    /// What had to be known for the rest could not be read.
+    Cut(String),
     /// Somebody asked.
     Asked,
     /// Somebody paused the tenant while the run was under way: who, when and why.
@@ -67,6 +69,7 @@ impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Target(why) | Self::Breaker(why) => f.write_str(why),
+            Self::Cut(why) => write!(f, "{why}; what had been sent before stands"),
             Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
             Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
         }

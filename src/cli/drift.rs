@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{DriftArgs, Format, Global};
 use super::check;
+use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::report_view::change_text;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::sync::stop_on_signal;
 use crate::clock::SystemClock;
 use crate::engine::{Drifts, Engine};
 use crate::roll::{Drift, Drifted};
@@ -22,9 +22,9 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> R
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
     let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ending = Ending::watch(&stop, screen);
     let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), &bar, &stop).await;
-    watch.abort();
+    drop(ending);
     bar.clear();
     let drifts = drifts?;
     match screen.format {

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use self::files::{write_list, write_report};
 use super::args::{Format, Global, ImportArgs, SortKey};
 use super::check;
+use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
-use super::sync::stop_on_signal;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{AppListing, Engine, Made, Making};
 use crate::model::Attributes;
@@ -146,7 +146,7 @@ async fn make(
     unsaid(screen, engine.way_back().unsaid());
     let many = chosen.len() > SHOWN;
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ending = Ending::watch(&stop, screen);
     if many {
         bar.stage("making people in the directory", Some(chosen.len() as u64));
     }
@@ -160,7 +160,7 @@ async fn make(
             results.push(making);
         })
         .await;
-    watch.abort();
+    drop(ending);
     bar.clear();
     made?;
     let report = match many || args.report.is_some() {

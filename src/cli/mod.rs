@@ -11,6 +11,7 @@ mod demo;
 mod demo_company;
 mod doctor;
 mod drift;
+mod ending;
 mod failure;
 mod import;
 mod init;

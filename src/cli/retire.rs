@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, RetireArgs};
+use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::sync::{exit_code, stop_on_signal};
+use super::sync::exit_code;
 use super::{check, confirm, report_view, who};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
@@ -28,9 +29,9 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     let how = if args.deactivate { "accounts deactivated" } else { "app left as it is" };
     let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: how.to_owned() };
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ending = Ending::watch(&stop, screen);
     let ended = engine.retire(fate, &mark, &bar, &stop).await;
-    watch.abort();
+    drop(ending);
     bar.clear();
     let (ended, notices) = ended?;
     for notice in notices {

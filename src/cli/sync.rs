@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, PlanArgs, SyncArgs};
+use super::ending::{Ending, interrupted};
 use super::failure::{Failure, code};
 use super::meter::Meter;
 use super::screen::{Screen, safe};
@@ -28,7 +29,8 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
     let folder = loaded.state_dir.join(&args.tenant);
-    let report = here(screen, only(loaded.tenants)?, &loaded.state_dir, &wish).await?;
+    let stop = CancellationToken::new();
+    let report = here(screen, only(loaded.tenants)?, &loaded.state_dir, &wish, &stop).await?;
     for (sign, word) in [(Sign::Paused, "paused"), (Sign::Retired, "retired")] {
         if let Some(mark) = read_mark(&folder, sign) {
             screen.note(format!("{} is {word} {}: none of this will be sent", args.tenant, safe(&mark.to_string())));
@@ -88,7 +90,8 @@ async fn single(
     meter: Option<&Meter>,
 ) -> Result<u8, Failure> {
     let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
-    let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, wish, meter).await {
+    let stop = CancellationToken::new();
+    let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, wish, meter, &stop).await {
         Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
             screen.json(&unsent(name.as_ref(), &failure.message))?;
             return Err(failure);
@@ -142,9 +145,17 @@ async fn many(
     if loaded.warnings.iter().any(Diagnostic::is_error) {
         worst = worse(worst, code::CONFIG);
     }
+    let stop = CancellationToken::new();
     for tenant in loaded.tenants {
         let name = tenant.name.clone();
-        match one(screen, tenant, &loaded.state_dir, wish, meter).await {
+        if stop.is_cancelled() {
+            let error = "not begun: stopped as asked";
+            worst = worse(worst, code::PARTIAL);
+            screen.note(format!("{name}: {error}"));
+            reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
+            continue;
+        }
+        match one(screen, tenant, &loaded.state_dir, wish, meter, &stop).await {
             Ok(ran) => {
                 worst = worse(worst, exit_code(&ran.told(screen), detailed));
                 if screen.format == Format::Human {
@@ -222,24 +233,30 @@ async fn one(
     state_dir: &Path,
     wish: &Wish,
     meter: Option<&Meter>,
+    stop: &CancellationToken,
 ) -> Result<Ran, Failure> {
     let name = tenant.name.clone();
     let daemon = if wish.dry_run { None } else { reach(state_dir).await? };
     let ran = match daemon {
-        Some(daemon) => there(screen, &tenant, daemon, wish).await,
-        None => here(screen, tenant, state_dir, wish).await.map(|report| Ran::Here(Box::new(report))),
+        Some(daemon) => there(screen, &tenant, daemon, wish, stop).await,
+        None => here(screen, tenant, state_dir, wish, stop).await.map(|report| Ran::Here(Box::new(report))),
     };
     meter.inspect(|meter| meter.ended(&name, ran.as_ref().map(Ran::status)));
     ran
 }
 
-async fn here(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) -> Result<Report, Failure> {
+async fn here(
+    screen: &Screen,
+    tenant: Tenant,
+    state_dir: &Path,
+    wish: &Wish,
+    stop: &CancellationToken,
+) -> Result<Report, Failure> {
     let bar = screen.bar();
-    let stop = CancellationToken::new();
     let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
-    let result = engine.run(wish, &bar, &stop).await;
-    watch.abort();
+    let ending = Ending::watch(stop, screen);
+    let result = engine.run(wish, &bar, stop).await;
+    drop(ending);
     bar.clear();
     let (report, notices) = result?;
     for notice in notices {
@@ -249,7 +266,13 @@ async fn here(screen: &Screen, tenant: Tenant, state_dir: &Path, wish: &Wish) ->
 }
 
 /// Has the daemon run it. Ctrl-C ends the waiting, not the run: others may count on it, and `pause` ends it for all to see.
-async fn there(screen: &Screen, tenant: &Tenant, daemon: Talk, wish: &Wish) -> Result<Ran, Failure> {
+async fn there(
+    screen: &Screen,
+    tenant: &Tenant,
+    daemon: Talk,
+    wish: &Wish,
+    stop: &CancellationToken,
+) -> Result<Ran, Failure> {
     let process = daemon.hello().process;
     let listed = (screen.format == Format::Human).then(|| report_view::listed(screen));
     let (name, file) = (&tenant.name, tenant.fingerprint());
@@ -259,6 +282,7 @@ async fn there(screen: &Screen, tenant: &Tenant, daemon: Talk, wish: &Wish) -> R
     let answer = tokio::select! {
         answer = daemon.ask(request, &bar, behind) => answer,
         () = interrupted() => {
+            stop.cancel();
             bar.clear();
             let message = format!("the daemon (process {process}) goes on with {name}; only the waiting has ended");
             let hint = format!("`rosterd status {name}` shows how it ends; `rosterd pause {name}` ends it before its next call");
@@ -272,23 +296,6 @@ async fn there(screen: &Screen, tenant: &Tenant, daemon: Talk, wish: &Wish) -> R
             Ok(Ran::There(report))
         }
         other => Err(reload::unexpected(other)),
-    }
-}
-
-/// The first Ctrl-C (or SIGTERM) lets the calls under way end and begins no other.
-pub(super) async fn stop_on_signal(stop: CancellationToken, screen: Screen) {
-    interrupted().await;
-    screen.note("stopping: the calls under way are finished, nothing new begins");
-    stop.cancel();
-}
-
-/// Returns at Ctrl-C or SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
     }
 }
 

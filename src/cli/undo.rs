@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, UndoArgs};
+use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::sync::{exit_code, stop_on_signal};
+use super::sync::exit_code;
 use super::{check, confirm, report_view};
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Undone};
@@ -36,10 +37,10 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
             .hint(format!("`rosterd undo {} {} --yes` does it", args.tenant, plan.reversal.run)));
     }
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ending = Ending::watch(&stop, screen);
     // By its id: another run may have become the last one.
     let done = engine.undo(plan.reversal.run.as_str(), &plan.reversal.plan.hash, &bar, &stop).await;
-    watch.abort();
+    drop(ending);
     bar.clear();
     let (done, notices) = done?;
     for notice in notices {

@@ -1,11 +1,12 @@
 //! Why a cycle came to no plan.
 
-use crate::apply::RecoverError;
-use crate::scim::CallError;
+use crate::apply::{RecoverError, Stop};
+use crate::scim::{CallError, Class};
 use crate::source::SourceError;
 use crate::store::StoreError;
 
-/// Why a cycle ended before its plan. Nothing was sent that changes the app.
+/// Why a cycle ended before its plan. Nothing was sent that changes the app; where something was (people whom the directory names as
+/// suspended do not wait for the plan), the cycle ends with a report instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CycleError {
     /// The directory.
@@ -17,6 +18,9 @@ pub enum CycleError {
     /// The state.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody asked for the end while directory or app were read.
+    #[error("stopped as asked, before there was a plan")]
+    Stopped,
     /// The plan that was asked for is not the plan of now.
     #[error("the plan {expected} is void: directory, app or settings changed since, and the plan is now {now}")]
     OtherPlan {
@@ -25,6 +29,17 @@ pub enum CycleError {
         /// What it would be now.
         now: String,
     },
+}
+
+impl CycleError {
+    /// The same as the end of a run that has done something already.
+    pub(super) fn into_stop(self) -> Stop {
+        match self {
+            Self::Stopped => Stop::Asked,
+            Self::App(error) if error.class == Class::Unauthorized => Stop::Target(error.to_string()),
+            other => Stop::Cut(other.to_string()),
+        }
+    }
 }
 
 impl From<CallError> for CycleError {

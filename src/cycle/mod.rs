@@ -14,6 +14,7 @@ pub use report::{Budget, Report, Shown, Status, Tally};
 pub use telling::{Calls, Fate, Telling, Told};
 
 use std::collections::HashSet;
+use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Source, take_snapshot};
-use crate::store::{Effect, Health, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
 
 /// Everything one cycle works with.
 pub struct Job<'a> {
@@ -95,8 +96,8 @@ pub struct Ask<'a> {
 /// Runs one cycle.
 ///
 /// # Errors
-/// When it could not come to a plan: the directory was not read completely, app or state could not be asked. Nothing was sent
-/// then, except that people whom the directory names as suspended may have lost their access already.
+/// When it could not come to a plan: the directory was not read completely, app or state could not be asked, or somebody asked for
+/// the end before. Nothing was sent then.
 pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let run = RunId::new(Uuid::now_v7().to_string());
     let span = tracing::error_span!("run", tenant = %job.tenant, %run);
@@ -118,13 +119,15 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
     if let Some(report) = job.unchanged(ask, &run, started).await {
         return job.close(report, ask, None).await;
     }
-    let snapshot = take_snapshot(job.source, job.sentinels, job.progress).await?;
+    let snapshot = job.unless_stopped(take_snapshot(job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
-    let mut report = Report::new(job.tenant, run.clone(), snapshot.counts(), started);
+    let mut report = Report::new(job.tenant, run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
     if let Some(ledger) = job.ledger {
-        report.recovered = apply::recover(job.app, ledger, &job.mapped(), job.rules.profile, job.clock).await?;
+        let mapped = job.mapped();
+        let recovery = apply::recover(job.app, ledger, &mapped, job.rules.profile, job.clock);
+        report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
     }
     let desired = desired::derive(&snapshot, &job.scope);
@@ -133,52 +136,85 @@ async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, Cy
     if report.stop.is_some() {
         return job.close(report, ask, None).await;
     }
-    let survey = job.survey(&desired, &links, ask)?;
-    let answers = observe::observe(job, &desired, &survey).await?;
-    if !survey.newcomers.is_empty() {
-        job.ask_own_account(&run).await?;
-    }
-    if let Some(witness) = job.witness {
-        witness.see(&Sight { desired: &desired, questions: Some((&survey, &answers)) });
-    }
-    let plan = plan::plan(&desired, &survey, &answers, &links, job.state, &job.rules, &early.failed, started)?;
-    let plan = match ask.only {
-        Some(person) => plan.only(person),
-        None => plan,
-    };
-    if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
-        return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
-    }
-    tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
-    let facts = Facts {
-        strangers: survey.newcomers.len() as u64,
-        missing: survey.absent.len() as u64,
-        ..job.facts(&desired, &plan)?
-    };
-    let cleared = job.judge(plan, &facts, &mut report).await?;
-    report.judged = Some(job.clock.now());
-    report.set_aside = survey.waiting.len() as u64;
-    let Some(ledger) = job.ledger else {
-        report.preview(cleared, job.app.stats(), job.clock.now());
-        return Ok(report);
-    };
-    let again = observe::Again::new(job.source, &survey, &answers);
-    let outcome = job.apply(ledger, &cleared, &facts, &run, ask.trigger, &again).await?;
-    let mut index = None;
-    if index::nothing_is_left(job, &desired, &survey, &links, &cleared)? {
-        report.quiet_at = snapshot.mark().cloned();
-    }
-    if ask.only.is_none() {
-        job.settle(ledger, &run, &survey, &cleared, &outcome, &early).await?;
-        if !early.compare_again {
-            index = index::draft(job, &desired, &links, &survey, &cleared, &outcome)?;
+    let something_was_sent = !report.results.is_empty();
+    match job.the_whole_plan(&desired, &links, ask, &early, &mut report).await {
+        Ok(index) => job.close(report, ask, index).await,
+        Err(error) if something_was_sent => {
+            report.stop = Some(error.into_stop());
+            job.close(report, ask, None).await
         }
+        Err(error) => Err(error),
     }
-    report.applied(cleared, outcome);
-    job.close(report, ask, index).await
 }
 
 impl Job<'_> {
+    /// Asks what is not known yet, plans, and carries the plan out. Gives the index for the next quiet cycle.
+    async fn the_whole_plan(
+        &self,
+        desired: &Desired<'_>,
+        links: &Links,
+        ask: &Ask<'_>,
+        early: &Early,
+        report: &mut Report,
+    ) -> Result<Option<IndexDraft>, CycleError> {
+        let survey = self.survey(desired, links, ask)?;
+        let answers = self.unless_stopped(observe::observe(self, desired, &survey)).await?;
+        if !survey.newcomers.is_empty() {
+            self.unless_stopped(self.ask_own_account(&report.run)).await?;
+        }
+        if let Some(witness) = self.witness {
+            witness.see(&Sight { desired, questions: Some((&survey, &answers)) });
+        }
+        let (state, rules) = (self.state, &self.rules);
+        let plan = plan::plan(desired, &survey, &answers, links, state, rules, &early.failed, report.started)?;
+        let plan = match ask.only {
+            Some(person) => plan.only(person),
+            None => plan,
+        };
+        if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
+            return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
+        }
+        tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
+        let facts = Facts {
+            strangers: survey.newcomers.len() as u64,
+            missing: survey.absent.len() as u64,
+            ..self.facts(desired, &plan)?
+        };
+        let cleared = self.judge(plan, &facts, report).await?;
+        report.judged = Some(self.clock.now());
+        report.set_aside = survey.waiting.len() as u64;
+        let Some(ledger) = self.ledger else {
+            report.preview(cleared, self.app.stats(), self.clock.now());
+            return Ok(None);
+        };
+        let again = observe::Again::new(self.source, &survey, &answers);
+        let outcome = self.apply(ledger, &cleared, &facts, &report.run, ask.trigger, &again).await?;
+        let mut index = None;
+        if index::nothing_is_left(self, desired, &survey, links, &cleared)? {
+            report.quiet_at = desired.snapshot.mark().cloned();
+        }
+        if ask.only.is_none() {
+            self.settle(ledger, &report.run, &survey, &cleared, &outcome, early).await?;
+            if !early.compare_again {
+                index = index::draft(self, desired, links, &survey, &cleared, &outcome)?;
+            }
+        }
+        report.applied(cleared, outcome);
+        Ok(index)
+    }
+
+    /// Waits for something that changes nothing in the app, unless somebody asks for the end.
+    async fn unless_stopped<T, E>(&self, reading: impl Future<Output = Result<T, E>>) -> Result<T, CycleError>
+    where
+        CycleError: From<E>,
+    {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(CycleError::Stopped),
+            read = reading => Ok(read?),
+        }
+    }
+
     /// The report of a run that has nothing to look at: the directory's content is the one for which the last run found
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
@@ -391,12 +427,7 @@ impl Job<'_> {
     }
 
     /// The run's last words: the summary, the end of adopt-only, the index of the next quiet cycle.
-    async fn close(
-        &self,
-        mut report: Report,
-        ask: &Ask<'_>,
-        index: Option<crate::store::IndexDraft>,
-    ) -> Result<Report, CycleError> {
+    async fn close(&self, mut report: Report, ask: &Ask<'_>, index: Option<IndexDraft>) -> Result<Report, CycleError> {
         report.calls = self.app.stats();
         report.ended = self.clock.now();
         let Some(ledger) = self.ledger else {

@@ -228,7 +228,7 @@ impl Report {
     /// How it ended.
     pub fn status(&self) -> Status {
         match self.stop {
-            Some(Stop::Target(_) | Stop::Breaker(_)) => return Status::Failed,
+            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Cut(_)) => return Status::Failed,
             Some(Stop::Asked | Stop::Paused(_)) => return Status::Partial,
             None => {}
         }

@@ -15,6 +15,7 @@ mod drift;
 mod herald;
 mod orders;
 mod pane;
+mod runner;
 mod systemd;
 mod ticker;
 mod timetable;
@@ -29,14 +30,14 @@ pub use control::{
     Talk, reach, socket_of,
 };
 pub use drift::{Compared, read_compared};
+pub use runner::{EngineRunner, Runner};
 pub use trouble::{About, Cause};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -51,19 +52,13 @@ use self::pane::Pane;
 use self::ticker::Ticker;
 use self::watch::Watch;
 use self::web::{View, Web};
-use crate::apply::Stop;
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::secret::Secrets;
-use crate::cycle::{Report, Status};
-use crate::engine::{Engine, EngineError, Wish};
-use crate::http::quota::Quotas;
 use crate::model::TenantName;
-use crate::progress::{Progress, Silent};
-use crate::source::{Hint, Source};
-use crate::store::{Notice, Sign, StoreError, Trigger, read_mark, read_status, tenants_with_state};
+use crate::source::Hint;
+use crate::store::{Sign, StoreError, read_mark, read_status, tenants_with_state};
 use crate::telemetry::Telemetry;
-use crate::tenancy::{Credentials, SecretsMark, Tenant, Usable, file_hashes, load_usable};
+use crate::tenancy::{Tenant, Usable, file_hashes, load_usable};
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -74,21 +69,6 @@ const BOARD_EVERY: Duration = Duration::from_millis(500);
 /// So many change feeds are asked at a time, and none for longer than this.
 const FEEDS_AT_ONCE: usize = 16;
 const FEED_LIMIT: Duration = Duration::from_secs(60);
-
-/// How a tenant is run once.
-#[async_trait]
-pub trait Runner: Send + Sync {
-    /// Runs a tenant to its end, by its schedule or because somebody ordered it; `stop` asks for an early end.
-    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended;
-
-    /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
-    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
-
-    /// The tenant's secrets as they are now; `None` if they can't be told apart.
-    fn secrets(&self, _tenant: &Tenant) -> Option<SecretsMark> {
-        None
-    }
-}
 
 /// What the daemon is made of.
 pub struct Settings {
@@ -124,156 +104,6 @@ pub enum DaemonError {
     /// The scheduler did not start.
     #[error("the ticker did not start: {0}")]
     Ticker(#[from] tokio_cron_scheduler::JobSchedulerError),
-}
-
-/// A tenant as it was loaded, and its directory.
-type Connected = (Arc<Tenant>, Arc<dyn Source>);
-
-/// Runs tenants through the engine.
-pub struct EngineRunner {
-    state_dir: PathBuf,
-    clock: Arc<dyn Clock>,
-    /// How a failure is told to a person: the command line's business.
-    words: fn(EngineError) -> Refusal,
-    /// Directories whose feeds are asked, each as long as its tenant's file stays the same: a feed repeats itself, and only
-    /// who asked before knows what is news.
-    feeds: Mutex<HashMap<TenantName, Connected>>,
-    /// What tenants of one directory or app account share.
-    quotas: Arc<Quotas>,
-    telemetry: Arc<Telemetry>,
-}
-
-impl EngineRunner {
-    /// A runner for tenants whose state lies below `state_dir`.
-    pub fn new(
-        state_dir: PathBuf,
-        clock: Arc<dyn Clock>,
-        words: fn(EngineError) -> Refusal,
-        telemetry: Arc<Telemetry>,
-    ) -> Self {
-        Self { state_dir, clock, words, feeds: Mutex::default(), quotas: Arc::default(), telemetry }
-    }
-
-    fn engine(&self, tenant: Arc<Tenant>) -> Engine {
-        let observers = self.telemetry.observers(tenant.name.as_str());
-        let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
-        engine.sharing(Arc::clone(&self.quotas)).observed(observers)
-    }
-
-    /// Compares the app with what was last known of it, if that is due. Says whether the next run has to repair something.
-    async fn has_to_repair(&self, tenant: &Arc<Tenant>, stop: &CancellationToken) -> bool {
-        let folder = self.state_dir.join(tenant.name.as_str());
-        if !drift::is_due(tenant, &folder, self.clock.now()) {
-            return false;
-        }
-        let engine = self.engine(Arc::clone(tenant)).with_rate_share(tenant.file.drift.rate_share_percent);
-        drift::compare(&engine, tenant, &folder, || self.clock.now(), stop).await
-    }
-
-    fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, source)) = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant)) {
-            return Ok(Arc::clone(source));
-        }
-        let source: Arc<dyn Source> = self.engine(Arc::clone(tenant)).source()?.into();
-        feeds.insert(tenant.name.clone(), (Arc::clone(tenant), Arc::clone(&source)));
-        Ok(source)
-    }
-}
-
-impl Ended {
-    fn of_run(result: &Result<(Report, Vec<Notice>), EngineError>) -> Self {
-        match result {
-            Ok((report, notices)) => {
-                notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
-                Self::of(report)
-            }
-            Err(error) => Self::without_report(error),
-        }
-    }
-
-    fn of(report: &Report) -> Self {
-        let standing = match report.status() {
-            Status::Ok => Standing::Ok,
-            Status::Partial => Standing::Partial,
-            Status::Held if only_adopts(report) => Standing::AdoptOnly,
-            Status::Held => Standing::Held,
-            Status::Failed => Standing::Failing,
-        };
-        let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
-        let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
-        let cause = matches!(report.stop, Some(Stop::Target(_))).then_some(Cause::Credential);
-        Self { standing, note, about: About { cause, ..About::default() } }
-    }
-
-    fn without_report(error: &EngineError) -> Self {
-        let standing = match error {
-            EngineError::Paused { .. } => Standing::Paused,
-            EngineError::Retired { .. } => Standing::Retired,
-            error if error.is_busy() => Standing::Busy,
-            _ => Standing::Failing,
-        };
-        let cause = error.is_credential().then_some(Cause::Credential);
-        Self { standing, note: error.to_string(), about: About { cause, ..About::default() } }
-    }
-}
-
-#[async_trait]
-impl Runner for EngineRunner {
-    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
-        // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
-        let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
-        let engine = self.engine(Arc::clone(&tenant));
-        let watch = self.telemetry.run(tenant.name.as_str());
-        let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
-        let (wish, progress): (&Wish, &dyn Progress) = match &order {
-            Some(order) => (&order.wish, &order.caller),
-            None => (&scheduled, &Silent),
-        };
-        let result = engine.run(wish, &watch.beside(progress), stop).await;
-        watch.ended(result.as_ref().map(|(report, _)| report));
-        let mut ended = Ended::of_run(&result);
-        if order.is_none() && ended.standing == Standing::Ok && self.has_to_repair(&tenant, stop).await {
-            let watch = self.telemetry.run(tenant.name.as_str());
-            let repaired = engine.run(wish, &watch, stop).await;
-            watch.ended(repaired.as_ref().map(|(report, _)| report));
-            ended = Ended::of_run(&repaired);
-        }
-        let about = About { mark: Some(mark), expiries, ..ended.about };
-        let ended = Ended { about, ..ended };
-        if let Some(Order { listed, caller, .. }) = order {
-            caller.answer(match result {
-                Ok((report, notices)) => Answer::Ran {
-                    report: Box::new(report.told(listed)),
-                    notices: notices.iter().map(ToString::to_string).collect(),
-                },
-                Err(error) => Answer::Refused((self.words)(error)),
-            });
-        }
-        ended
-    }
-
-    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
-        let hint = match self.feed(&tenant) {
-            Ok(source) => source.hint(since).await.ok(),
-            Err(_) => None,
-        };
-        if hint.is_none() {
-            tracing::debug!(tenant = %tenant.name, "the change feed could not be asked");
-            // The secret may have changed: the next time it is read anew.
-            self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant.name);
-        }
-        hint
-    }
-
-    fn secrets(&self, tenant: &Tenant) -> Option<SecretsMark> {
-        Some(tenant.credentials(&Secrets::of_this_process()).mark)
-    }
-}
-
-/// Whether what is held is held for nothing but that the state is new or in doubt: the next run goes on by itself.
-fn only_adopts(report: &Report) -> bool {
-    !report.holds.is_empty() && report.holds.iter().all(|hold| hold.reason == "adopt_only")
 }
 
 /// How the operator's files hash; `None` if one could not be read, as when an editor is just writing it.

@@ -41,6 +41,8 @@ pub(crate) struct Directory {
     pub(crate) mute: bool,
     /// An outage.
     pub(crate) down: bool,
+    /// It never answers.
+    pub(crate) hangs: bool,
     /// Whether it can tell for little that it is what it was.
     pub(crate) tells_marks: bool,
 }
@@ -208,6 +210,9 @@ impl Source for SimSource {
 
     async fn read(&self, reading: &mut Reading, _: &dyn Progress) -> Result<(), SourceError> {
         self.readings.fetch_add(1, Ordering::Relaxed);
+        if self.directory().hangs {
+            std::future::pending::<()>().await;
+        }
         let quirk = self.quirk.lock().unwrap_or_else(PoisonError::into_inner).take();
         let directory = match &quirk {
             Some(Quirk::Stale(earlier)) => (**earlier).clone(),

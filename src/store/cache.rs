@@ -42,7 +42,7 @@ enum Slot {
     /// Nobody asked yet.
     Closed,
     /// Rows that follow the journal.
-    Open(Open),
+    Open(Box<Open>),
     /// They could not follow. The next reader tries again and is told why not; appending does not.
     Stuck,
 }
@@ -100,7 +100,7 @@ impl Cache {
         let followed = match &mut *guard {
             Slot::Open(open) => open.follow(entries).map_err(OpenError::from),
             Slot::Closed if entries.iter().any(|entry| has_effects(&entry.record.event)) => {
-                self.open_rows().map(|open| *guard = Slot::Open(open)).map_err(OpenError::Other)
+                self.open_rows().map(|open| *guard = Slot::Open(Box::new(open))).map_err(OpenError::Other)
             }
             Slot::Closed | Slot::Stuck => Ok(()),
         };
@@ -149,7 +149,7 @@ impl Cache {
         // Closed before it is moved.
         *guard = Slot::Stuck;
         self.set_aside()?;
-        *guard = Slot::Open(self.fold_anew(why)?);
+        *guard = Slot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Cache {
         }
         let open = self.open_rows()?;
         let rows = Arc::clone(&open.rows);
-        *guard = Slot::Open(open);
+        *guard = Slot::Open(Box::new(open));
         Ok(rows)
     }
 
@@ -191,7 +191,7 @@ impl Cache {
         // Closed before it is moved.
         *guard = Slot::Stuck;
         self.set_aside()?;
-        *guard = Slot::Open(self.fold_anew(why)?);
+        *guard = Slot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! journal is folded. So a crash leaves the rows of some earlier moment, and folding goes on from there. Only a fold from the
 //! first record on says so at the end; one that a crash cut short is begun again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -122,6 +122,8 @@ pub(super) struct Fold {
     meta: Meta,
     stored: Meta,
     pending: Batch,
+    /// People's rows among what is pending, not encoded yet: several effects in a row change the same one.
+    people: HashMap<SourceId, UserRow>,
     unflushed: usize,
     /// From the first record on, rows are written in any order, and that they are whole only at the end.
     bulk: bool,
@@ -135,7 +137,7 @@ impl Fold {
         if bulk && !rows.page(b"", None, 1)?.is_empty() {
             return Err(RowsError::Damaged("it was not folded to the end".to_owned()));
         }
-        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), unflushed: 0, bulk })
+        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), people: HashMap::new(), unflushed: 0, bulk })
     }
 
     /// The last folded record, pending rows included.
@@ -160,7 +162,7 @@ impl Fold {
         }
         self.meta.seq = record.seq;
         hash.clone_into(&mut self.meta.hash);
-        if self.pending.len() >= if self.bulk { BULK_ROWS } else { BATCH_ROWS } {
+        if self.pending.len() + self.people.len() >= if self.bulk { BULK_ROWS } else { BATCH_ROWS } {
             self.write_pending(rows)?;
         }
         Ok(())
@@ -177,6 +179,9 @@ impl Fold {
 
     /// Writes what is pending: in one batch that says how far the rows are, or in many that don't.
     fn write_pending(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
+        for (id, row) in self.people.drain() {
+            self.pending.insert(keys::user(&id), Some(encode_user(row)?));
+        }
         if self.bulk {
             let mut pending = std::mem::take(&mut self.pending).into_iter();
             while pending.len() > 0 {
@@ -334,7 +339,26 @@ impl Step<'_> {
     }
 
     fn user(&self, id: &SourceId) -> Result<Option<UserRow>, RowsError> {
-        self.get(&keys::user(id))?.map(|bytes| decode_user(&bytes)).transpose()
+        match self.fold.people.get(id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.get(&keys::user(id))?.map(|bytes| decode_user(&bytes)).transpose(),
+        }
+    }
+
+    fn number(&self, id: &SourceId) -> Result<Option<UserNumber>, RowsError> {
+        match self.fold.people.get(id) {
+            Some(row) => Ok(Some(row.number)),
+            None => self.get(&keys::user(id))?.map(|bytes| decode_number(&bytes)).transpose(),
+        }
+    }
+
+    fn put_user(&mut self, id: &SourceId, row: UserRow) {
+        self.fold.people.insert(id.clone(), row);
+    }
+
+    fn delete_user(&mut self, id: &SourceId) {
+        self.fold.people.remove(id);
+        self.delete(keys::user(id));
     }
 
     fn link_user(&mut self, id: &SourceId, app_id: &AppId, provenance: Provenance) -> Result<(), RowsError> {
@@ -362,32 +386,33 @@ impl Step<'_> {
             inactive_since: None,
             replaced: None,
         };
-        self.put(keys::user(id), encode_user(row)?);
+        self.put_user(id, row);
         self.put(keys::number(number), id.as_str().into());
         self.put(keys::app_user(app_id), id.as_str().into());
         Ok(())
     }
 
     fn change_user(&mut self, id: &SourceId, change: impl FnOnce(&mut UserRow)) -> Result<(), RowsError> {
-        let Some(mut row) = self.user(id)? else { return Ok(()) };
+        let known = self.fold.people.remove(id);
+        let Some(mut row) = known.map_or_else(|| self.user(id), |row| Ok(Some(row)))? else { return Ok(()) };
         let was_inactive = row.active == Some(false);
         change(&mut row);
         let inactive = &mut self.fold.meta.inactive;
         *inactive = (*inactive + u64::from(row.active == Some(false))).saturating_sub(u64::from(was_inactive));
-        self.put(keys::user(id), encode_user(row)?);
+        self.put_user(id, row);
         Ok(())
     }
 
     /// The same row under another id. Somebody who has a link of their own keeps that one.
     fn relink_user(&mut self, from: &SourceId, to: &SourceId, replaced: Option<SourceId>) -> Result<(), RowsError> {
         let Some(row) = self.user(from)? else { return Ok(()) };
-        if self.get(&keys::user(to))?.is_some() {
+        if self.number(to)?.is_some() {
             return Ok(());
         }
-        self.delete(keys::user(from));
+        self.delete_user(from);
         self.put(keys::number(row.number), to.as_str().into());
         self.put(keys::app_user(&row.app_id), to.as_str().into());
-        self.put(keys::user(to), encode_user(UserRow { missed_since: None, replaced, ..row })?);
+        self.put_user(to, UserRow { missed_since: None, replaced, ..row });
         Ok(())
     }
 
@@ -396,7 +421,7 @@ impl Step<'_> {
         let meta = &mut self.fold.meta;
         meta.users = meta.users.saturating_sub(1);
         meta.inactive = meta.inactive.saturating_sub(u64::from(row.active == Some(false)));
-        self.delete(keys::user(id));
+        self.delete_user(id);
         self.delete(keys::number(row.number));
         self.delete_reverse(keys::app_user(&row.app_id), id)?;
         let (block, place) = split(row.number.0);
@@ -490,8 +515,8 @@ impl Step<'_> {
         }
         let mut places = Vec::with_capacity(users.len());
         for user in users {
-            if let Some(bytes) = self.get(&keys::user(user))? {
-                places.push(split(decode_number(&bytes)?.0));
+            if let Some(number) = self.number(user)? {
+                places.push(split(number.0));
             }
         }
         places.sort_unstable();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::daemon::until;
 use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::rosterd::{Rosterd, Running};
 
@@ -530,6 +531,59 @@ fn p5_ctrl_c_finishes_what_is_under_way_and_the_next_run_ends_it() {
     assert_eq!(desk.proxy.writes().len(), 1, "and no other began");
     desk.sync(0);
     assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn p5_ctrl_c_while_the_app_is_read_ends_at_once_and_nothing_is_changed() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("GET", "/Users").times(9), Fault::Delay(Duration::from_secs(50)));
+    for command in ["sync", "plan"] {
+        desk.proxy.forget();
+        let first = desk.rosterd.spawn(&[command, "acme"]);
+        until("the app is being read", || !desk.proxy.calls().is_empty());
+        first.signal("INT");
+        let run = first.wait(Duration::from_secs(20));
+        assert!(run.expect_code(1).stderr.contains("stopped as asked"), "{}", run.stderr);
+        assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
+        assert!(desk.proxy.writes().is_empty());
+    }
+    desk.proxy.heal();
+    desk.sync(0);
+    assert_eq!(desk.user_names().len(), 3);
+}
+
+#[test]
+fn p5_ctrl_c_ends_all_tenants_not_only_the_one_under_way() {
+    let desk = Desk::new();
+    desk.tenant("in_flight = 1\n");
+    let acme = std::fs::read_to_string(desk.rosterd.path().join("tenants/acme.toml")).unwrap();
+    desk.rosterd.tenant("beta", &acme);
+    desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Delay(Duration::from_secs(2)));
+    let all = desk.rosterd.spawn(&["sync", "--all", "--format", "json"]);
+    until("a call is under way", || !desk.proxy.writes().is_empty());
+    all.signal("TERM");
+    let run = all.wait(Duration::from_secs(30));
+    let reports = run.expect_code(4).json();
+    assert_eq!((&reports[0]["tenant"], &reports[0]["done"]), (&json!("acme"), &json!(1)), "{reports:#}");
+    assert_eq!((&reports[1]["tenant"], &reports[1]["error"]), (&json!("beta"), &json!("not begun: stopped as asked")));
+    assert_eq!(desk.proxy.writes().len(), 1);
+}
+
+#[test]
+fn p5_ctrl_c_twice_does_not_wait_and_the_next_run_finds_out_what_became_of_the_calls() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("POST", "/Users").times(9), Fault::Delay(Duration::from_secs(50)));
+    let first = desk.rosterd.spawn(&["sync", "acme"]);
+    until("calls are under way", || desk.user_names().len() == 3);
+    first.signal("INT");
+    until("it says what it does", || first.stderr().contains("once more ends it at once"));
+    first.signal("INT");
+    let run = first.wait(Duration::from_secs(20));
+    assert!(run.expect_code(1).stderr.contains("ended at once"), "{}", run.stderr);
+    desk.proxy.heal();
+    desk.sync(0);
+    assert_eq!(desk.user_names(), ["ann", "bob", "cid"], "found, not made again");
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::line;
 use crate::cli::args::{DoctorArgs, Format};
 use crate::cli::confirm;
+use crate::cli::ending::Ending;
 use crate::cli::failure::{Failure, code};
 use crate::cli::screen::{ADD, FAINT, REMOVE, STRONG, Screen, paint, safe};
-use crate::cli::sync::stop_on_signal;
 use crate::engine::{Checkup, Engine, Probing};
 use crate::model::Verdict;
 use crate::scim::{Leftover, as_toml};
@@ -26,9 +26,9 @@ pub(super) async fn run(
     }
     confirmed(screen, args)?;
     let stop = CancellationToken::new();
-    let watch = tokio::spawn(stop_on_signal(stop.clone(), *screen));
+    let ending = Ending::watch(&stop, screen);
     let probing = engine.probe(&args.probe_domain, &stop).await;
-    watch.abort();
+    drop(ending);
     let probing = probing?;
     let toml = as_toml(&probing.probed.knobs);
     if screen.format == Format::Human {

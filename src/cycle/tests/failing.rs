@@ -316,3 +316,40 @@ async fn the_app_that_cannot_be_asked_fails_the_cycle_and_nothing_is_sent() {
     assert_eq!(world.app.writes(), [""; 0]);
     assert_eq!(world.sync().await.status(), Status::Ok);
 }
+
+#[tokio::test(start_paused = true)]
+async fn i11_what_was_sent_before_the_plan_is_told_when_there_comes_no_plan() {
+    for (fault, status) in
+        [(Fault::server(503), Status::Failed), (Fault::refused(Class::Unauthorized, 401), Status::Failed)]
+    {
+        let world = World::new(crowd(12));
+        world.sync().await;
+        world.edit(|dir| {
+            dir.stand("u00", Standing::Suspended);
+            dir.add_user("zoe");
+            dir.join("all", "zoe");
+        });
+        world.app.fail("look_up_users", "", 9, fault);
+        let report = world.try_sync().await.expect("a report of what was done");
+        assert_eq!((report.status(), report.tally().done), (status, 1), "{report:?}");
+        assert!(report.stop.is_some());
+        assert!(!world.app.active().contains(&"u00@x.test".to_owned()), "the leaver did not wait");
+        world.app.heal();
+        assert_eq!(world.sync().await.status(), Status::Ok);
+        assert!(world.app.active().contains(&"zoe@x.test".to_owned()));
+        world.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p5_a_reading_of_the_directory_ends_when_somebody_asks_for_the_end() {
+    let world = World::new(crowd(3));
+    world.edit(|dir| dir.hangs = true);
+    let stop = world.stop.clone();
+    let ended = tokio::join!(world.try_sync(), async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        stop.cancel();
+    });
+    assert!(matches!(ended.0, Err(crate::cycle::CycleError::Stopped)), "{:?}", ended.0);
+    assert!(world.app.writes().is_empty());
+}

@@ -195,6 +195,11 @@ impl Proxy {
         self.shared.record().faults.push((rule, fault));
     }
 
+    /// Spoils no further request.
+    pub(crate) fn heal(&self) {
+        self.shared.record().faults.clear();
+    }
+
     /// Every request since the start or the last [`Self::forget`], in the order of arrival.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.shared.record().calls.clone()

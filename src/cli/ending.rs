@@ -1,0 +1,65 @@
+//! Ctrl-C and SIGTERM while a command works. In: signals. Out: with the first one a word that no further call may begin; the second
+//! one ends the process.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::code;
+use super::screen::Screen;
+
+/// Listens until it is dropped.
+pub(super) struct Ending(JoinHandle<()>);
+
+impl Ending {
+    /// Sets `stop` at the first signal: calls under way are finished, reading ends at once, nothing new begins.
+    pub(super) fn watch(stop: &CancellationToken, screen: &Screen) -> Self {
+        let (stop, screen) = (stop.clone(), *screen);
+        Self(tokio::spawn(async move {
+            let mut signals = Signals::listen();
+            signals.next().await;
+            screen.note("stopping: the calls under way are finished, nothing new begins; once more ends it at once");
+            stop.cancel();
+            signals.next().await;
+            screen.note("ended at once: the next run looks up what became of the calls under way");
+            std::process::exit(code::FAILED.into());
+        }))
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Returns at the next Ctrl-C or SIGTERM.
+pub(super) async fn interrupted() {
+    Signals::listen().next().await;
+}
+
+/// What can be listened to; a signal that can't, ends the process as it always did.
+struct Signals([Option<Signal>; 2]);
+
+impl Signals {
+    fn listen() -> Self {
+        Self([SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = heard(interrupt) => {}
+            () = heard(terminate) => {}
+        }
+    }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
+}
