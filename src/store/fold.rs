@@ -124,6 +124,8 @@ pub(super) struct Fold {
     pending: Batch,
     /// People's rows among what is pending, not encoded yet: several effects in a row change the same one.
     people: HashMap<SourceId, UserRow>,
+    /// Everybody's number, in a fold from the first record on: memberships ask for them millions of times.
+    numbers: HashMap<SourceId, UserNumber>,
     unflushed: usize,
     /// From the first record on, rows are written in any order, and that they are whole only at the end.
     bulk: bool,
@@ -137,7 +139,15 @@ impl Fold {
         if bulk && !rows.page(b"", None, 1)?.is_empty() {
             return Err(RowsError::Damaged("it was not folded to the end".to_owned()));
         }
-        Ok(Self { stored: meta.clone(), meta, pending: Batch::new(), people: HashMap::new(), unflushed: 0, bulk })
+        Ok(Self {
+            stored: meta.clone(),
+            meta,
+            pending: Batch::new(),
+            people: HashMap::new(),
+            numbers: HashMap::new(),
+            unflushed: 0,
+            bulk,
+        })
     }
 
     /// The last folded record, pending rows included.
@@ -172,7 +182,7 @@ impl Fold {
     pub(super) fn commit(&mut self, rows: &dyn Rows) -> Result<(), RowsError> {
         if self.bulk {
             self.write_pending(rows)?;
-            self.bulk = false;
+            (self.bulk, self.numbers) = (false, HashMap::new());
         }
         self.write_pending(rows)
     }
@@ -341,11 +351,15 @@ impl Step<'_> {
     fn user(&self, id: &SourceId) -> Result<Option<UserRow>, RowsError> {
         match self.fold.people.get(id) {
             Some(row) => Ok(Some(row.clone())),
+            None if self.fold.bulk && !self.fold.numbers.contains_key(id) => Ok(None),
             None => self.get(&keys::user(id))?.map(|bytes| decode_user(&bytes)).transpose(),
         }
     }
 
     fn number(&self, id: &SourceId) -> Result<Option<UserNumber>, RowsError> {
+        if self.fold.bulk {
+            return Ok(self.fold.numbers.get(id).copied());
+        }
         match self.fold.people.get(id) {
             Some(row) => Ok(Some(row.number)),
             None => self.get(&keys::user(id))?.map(|bytes| decode_number(&bytes)).transpose(),
@@ -356,8 +370,15 @@ impl Step<'_> {
         self.fold.people.insert(id.clone(), row);
     }
 
+    fn know(&mut self, id: &SourceId, number: UserNumber) {
+        if self.fold.bulk {
+            self.fold.numbers.insert(id.clone(), number);
+        }
+    }
+
     fn delete_user(&mut self, id: &SourceId) {
         self.fold.people.remove(id);
+        self.fold.numbers.remove(id);
         self.delete(keys::user(id));
     }
 
@@ -387,6 +408,7 @@ impl Step<'_> {
             replaced: None,
         };
         self.put_user(id, row);
+        self.know(id, number);
         self.put(keys::number(number), id.as_str().into());
         self.put(keys::app_user(app_id), id.as_str().into());
         Ok(())
@@ -412,6 +434,7 @@ impl Step<'_> {
         self.delete_user(from);
         self.put(keys::number(row.number), to.as_str().into());
         self.put(keys::app_user(&row.app_id), to.as_str().into());
+        self.know(to, row.number);
         self.put_user(to, UserRow { missed_since: None, replaced, ..row });
         Ok(())
     }
