@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{DecideArgs, Format, Global};
 use super::failure::{Failure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::{check, reload, tenant_name};
+use super::{check, reload, tenant_name, who};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::Request;
 use crate::store::{Decision, HeldPlan, Verdict, decide, read_held};
@@ -37,7 +37,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
     let decision = Decision {
         plan,
         verdict,
-        by: who(),
+        by: who::is_typing(),
         reason: args.reason.clone().unwrap_or_default(),
         at,
         expires: at.checked_add(lasts).unwrap_or(Timestamp::MAX),
@@ -105,12 +105,6 @@ fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPla
         )),
         Verdict::Reject => screen.say("  it stays held, and is shown as rejected as long as it is due"),
     }
-}
-
-/// Who types: through sudo, the one who called it.
-fn who() -> String {
-    let name = |key: &str| std::env::var(key).ok().filter(|name| !name.is_empty());
-    name("SUDO_USER").or_else(|| name("USER")).or_else(|| name("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]

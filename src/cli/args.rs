@@ -301,7 +301,7 @@ pub(super) struct DriftArgs {
 /// `rosterd undo`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Memberships, active flags, attributes and group names go back to what they were before the run. Accounts that the run\nmade are switched off, accounts and groups that it took over are let go. What changed since is left alone and said; what was\ndeleted can't be brought back, and that is said too. The guard judges it like any plan, and it can be undone itself.\n\nThe next sync does again what the directory still says: mend the directory, or pause the tenant first.\n\nExamples:\n  rosterd undo acme last --dry-run\n  rosterd undo acme 019326f0 --yes"
+    after_help = "Memberships, active flags, attributes and group names go back to what they were before the run. Accounts that the run\nmade are switched off, accounts and groups that it took over are let go. What changed since is left alone and said; what was\ndeleted can't be brought back, and that is said too. The guard judges it like any plan, and it can be undone itself.\n\nThe next sync does again what the directory still says: mend the directory, or pause the tenant first.\n\nExamples:\n  rosterd undo acme last --dry-run\n  rosterd undo acme 019326f0 --yes\n  rosterd undo acme 019326f0 --approve 5b1c22d0 --reason 'agreed with HR'"
 )]
 pub(super) struct UndoArgs {
     /// The tenant
@@ -311,6 +311,12 @@ pub(super) struct UndoArgs {
     /// Do it without asking
     #[arg(long, conflicts_with = "dry_run")]
     pub yes: bool,
+    /// Let what the guard holds of it pass: the id that was shown, or the beginning of it
+    #[arg(long, value_name = "PLAN", conflicts_with = "dry_run")]
+    pub approve: Option<String>,
+    /// Why it may pass; stands in the journal
+    #[arg(long, requires = "approve")]
+    pub reason: Option<String>,
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -24,16 +24,21 @@ pub(super) fn told(screen: &Screen, report: &Report) -> Telling {
 
 pub(super) fn show(screen: &Screen, report: &Telling) {
     heading(screen, report);
-    changes(screen, report);
+    changes(screen, report, approval(report.tenant.as_str()));
     closing(screen, report);
 }
 
-/// What changes, and what is held.
-pub(super) fn changes(screen: &Screen, report: &Telling) {
+/// What changes, and what is held. `approval` is the command that lets a plan of this id pass.
+pub(super) fn changes(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
     for (op, count) in &report.summary {
         section(screen, report, *op, *count);
     }
-    holds(screen, report);
+    holds(screen, report, approval);
+}
+
+/// The command that approves what a sync held.
+pub(super) fn approval(tenant: &str) -> impl Fn(&str) -> String {
+    move |id| format!("rosterd approve {tenant} {id}")
 }
 
 fn heading(screen: &Screen, report: &Telling) {
@@ -141,7 +146,7 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-fn holds(screen: &Screen, report: &Telling) {
+fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
     if report.holds.is_empty() {
         return;
     }
@@ -157,8 +162,8 @@ fn holds(screen: &Screen, report: &Telling) {
     if let Some(no) = &report.rejected {
         screen.say(format!("       rejected by {}: {}", safe(&no.by), safe(&no.reason)));
     } else if let Some(plan) = &report.held_plan {
-        let (tenant, id) = (&report.tenant, plan.get(..8).unwrap_or(plan));
-        screen.say(format!("       `rosterd approve {tenant} {id} --reason …` lets exactly what is held pass, once"));
+        let command = approval(plan.get(..8).unwrap_or(plan));
+        screen.say(format!("       `{command} --reason …` lets exactly what is held pass, once"));
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     }
     if let Some(report) = &ended.report {
         let report = report_view::told(screen, report);
-        report_view::changes(screen, &report);
+        report_view::changes(screen, &report, report_view::approval(&args.tenant));
         report_view::closing(screen, &report);
     }
     screen.say(format!(
@@ -67,7 +67,7 @@ fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
     match &plan.report {
         None => screen.say("  the app is left as it is, and nothing is sent to it any more"),
         Some(report) => {
-            report_view::changes(screen, &report_view::told(screen, report));
+            report_view::changes(screen, &report_view::told(screen, report), report_view::approval(&args.tenant));
             for left in &plan.kept {
                 screen.say(format!("    {}  {}", safe(&left.name), paint(FAINT, &left.why)));
             }

@@ -9,10 +9,12 @@ use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
 use super::sync::exit_code;
-use super::{check, confirm, report_view};
-use crate::clock::SystemClock;
+use super::{check, confirm, report_view, who};
+use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Undone};
-use crate::errand::Left;
+use crate::errand::{Approval, Left};
+use crate::guard::Cleared;
+use crate::store::{Decision, Verdict};
 
 /// How many objects that stay are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
@@ -27,6 +29,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
         show(screen, args, &plan)?;
         return Ok(if args.dry_run { code::DONE } else { ended(&plan) });
     }
+    let approval = approval(args, &plan)?;
     if screen.format == Format::Human {
         tell(screen, args, &plan);
     }
@@ -39,7 +42,8 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = Ending::watch(&stop, screen);
     // By its id: another run may have become the last one.
-    let done = engine.undo(plan.reversal.run.as_str(), &plan.reversal.plan.hash, &bar, &stop).await;
+    let (run, shown) = (plan.reversal.run.as_str(), &plan.reversal.plan.hash);
+    let done = engine.undo(run, shown, approval, &bar, &stop).await;
     drop(ending);
     bar.clear();
     let (done, notices) = done?;
@@ -48,6 +52,32 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     }
     show(screen, args, &done)?;
     Ok(ended(&done))
+}
+
+/// The word of whoever types, on what the guard holds of this undo and on nothing else.
+fn approval(args: &UndoArgs, plan: &Undone) -> Result<Approval, Failure> {
+    let Some(asked) = &args.approve else { return Ok(Approval::None) };
+    let again = format!("`rosterd undo {} {} --dry-run` shows it", args.tenant, plan.reversal.run);
+    let Some(held) = plan.report.cleared.as_ref().and_then(Cleared::held_plan) else {
+        let message = "nothing of it is held that somebody could let pass; nothing was sent";
+        return Err(Failure::failed(message).hint(again));
+    };
+    let asked = asked.trim().to_ascii_lowercase();
+    let whole = &plan.reversal.plan.hash;
+    if asked.len() < 4 || !(held.starts_with(&asked) || whole.starts_with(&asked)) {
+        let message = format!("{asked:?} is not what is held of it: that is {held}; nothing was sent");
+        return Err(Failure::failed(message).hint(again));
+    }
+    let at = SystemClock.now();
+    Ok(Approval::Given(Box::new(Decision {
+        plan: held,
+        verdict: Verdict::Approve,
+        by: who::is_typing(),
+        reason: args.reason.clone().unwrap_or_default(),
+        at,
+        expires: at,
+        noted: false,
+    })))
 }
 
 /// Not all of the run was taken back: that is no "done".
@@ -92,7 +122,7 @@ fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
         ));
     }
     let report = report_view::told(screen, &undone.report);
-    report_view::changes(screen, &report);
+    report_view::changes(screen, &report, |id| format!("rosterd undo {} {} --approve {id}", args.tenant, reversal.run));
     list(screen, &paint(REMOVE.bold(), "can't be undone"), &reversal.cannot);
     list(screen, &paint(CHANGE.bold(), "left alone"), &reversal.skipped);
     list(screen, &paint(FAINT, "stays"), &reversal.stays);

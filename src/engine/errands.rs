@@ -11,7 +11,7 @@ use crate::cycle::Report;
 use crate::errand::history::History;
 use crate::errand::retire::{self, Fate};
 use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
-use crate::errand::{Errand, Left, put_on_record};
+use crate::errand::{Approval, Errand, Left, Task, put_on_record};
 use crate::progress::{Progress, Silent};
 use crate::scim::App;
 use crate::store::{
@@ -61,7 +61,7 @@ impl Engine {
         Ok(Undone { reversal, started, report, open_calls, paused: state.paused().is_some() })
     }
 
-    /// Takes a run back, if that still comes to the plan that was shown.
+    /// Takes a run back, if that still comes to the plan that was shown. `approval` is somebody's word on what the guard holds of it.
     ///
     /// # Errors
     /// When there is no such run, the plan is another by now, or the state can't be written.
@@ -69,6 +69,7 @@ impl Engine {
         &self,
         name: &str,
         shown: &str,
+        approval: Approval,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Undone, Vec<Notice>), EngineError> {
@@ -83,7 +84,7 @@ impl Engine {
             let (expected, now) = (shown.to_owned(), reversal.plan.hash);
             return Err(crate::cycle::CycleError::OtherPlan { expected, now }.into());
         }
-        let report = errand.run(&state, reversal.task()).await?;
+        let report = errand.run(&state, Task { approval, ..reversal.task() }).await?;
         notices.extend(state.take_notices());
         let paused = state.paused().is_some();
         Ok((Undone { reversal, started, report, open_calls, paused }, notices))

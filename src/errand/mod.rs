@@ -28,7 +28,7 @@ use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{Effect, RunSummary, State, StoreError, Trigger, View};
+use crate::store::{Decision, Effect, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -71,8 +71,30 @@ pub struct Task {
     pub trigger: Trigger,
     /// One line for the run's summary.
     pub note: String,
-    /// Whether somebody has typed that exactly this is meant: then no budget holds it.
-    pub approved: bool,
+    /// Whose word lets pass what the guard holds.
+    pub approval: Approval,
+}
+
+/// Somebody's word on a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// Nobody's.
+    None,
+    /// Somebody has typed that exactly this is meant: then no budget holds it.
+    Typed,
+    /// A decision on what is held, by its id.
+    Given(Box<Decision>),
+}
+
+impl Approval {
+    /// The id that it names: of what is held, or of the whole plan.
+    fn names<'a>(&'a self, whole: &'a str) -> Option<&'a str> {
+        match self {
+            Self::None => None,
+            Self::Typed => Some(whole),
+            Self::Given(decision) => Some(&decision.plan),
+        }
+    }
 }
 
 impl Errand<'_> {
@@ -82,7 +104,7 @@ impl Errand<'_> {
     /// When the state can't be read.
     pub fn preview(&self, state: &dyn View, task: Task) -> Result<Report, StoreError> {
         let mut report = blank(self.tenant, self.clock);
-        let mut cleared = self.judge(task.plan, &self.facts(state)?, task.approved);
+        let mut cleared = self.judge(task.plan, &self.facts(state)?, &task.approval);
         let held = involved(&cleared, |at| !cleared.allows(at));
         cleared.restrict(|operation| operation.lane != Lane::Absences || !held.contains(&operation.object));
         report.preview(cleared, self.app.stats(), self.clock.now());
@@ -103,11 +125,18 @@ impl Errand<'_> {
     /// # Errors
     /// When the state can't be written: no call is made whose intent is not on the disk.
     pub async fn run(&self, ledger: &dyn State, task: Task) -> Result<Report, StoreError> {
-        let Task { plan, trigger, note, approved } = task;
+        let Task { plan, trigger, note, approval } = task;
         let mut report = blank(self.tenant, self.clock);
         let facts = self.facts(ledger)?;
         ledger.run_started(&report.run, trigger, &plan.hash).await?;
-        let cleared = self.judge(plan, &facts, approved);
+        let cleared = self.judge(plan, &facts, &Approval::None);
+        if let Approval::Given(decision) = &approval
+            && cleared.is_about(&decision.plan)
+        {
+            // Before the first call: what was let pass by whom is in the journal.
+            ledger.decided(&report.run, decision).await?;
+        }
+        let cleared = approved(cleared, &approval);
         let outcome = match cleared.plan().operations.iter().any(|operation| operation.lane == Lane::Absences) {
             true => self.in_two_goes(ledger, &cleared, &facts, &report.run).await?,
             false => self.apply(ledger, &cleared, &facts, &report.run).await?,
@@ -155,10 +184,8 @@ impl Errand<'_> {
     }
 
     /// The guard's word, or that of somebody who typed that exactly this is meant.
-    fn judge(&self, plan: Plan, facts: &Facts, approved: bool) -> Cleared {
-        let hash = plan.hash.clone();
-        let cleared = guard::check(plan, facts, &self.limits());
-        if approved { cleared.approve(&hash) } else { cleared }
+    fn judge(&self, plan: Plan, facts: &Facts, approval: &Approval) -> Cleared {
+        approved(guard::check(plan, facts, &self.limits()), approval)
     }
 
     async fn apply(
@@ -187,6 +214,14 @@ impl Errand<'_> {
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await
+    }
+}
+
+fn approved(cleared: Cleared, approval: &Approval) -> Cleared {
+    let whole = cleared.plan().hash.clone();
+    match approval.names(&whole) {
+        Some(named) => cleared.approve(named),
+        None => cleared,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Left, Task, operation};
+use super::{Approval, Left, Task, operation};
 use crate::config::tenant::Adopted;
 use crate::model::{Lane, ObjectRef, Path, Provenance};
 use crate::plan::{Action, Plan, Rules};
@@ -43,7 +43,7 @@ pub fn deactivate_all(state: &dyn Baseline, rules: &Rules<'_>) -> Result<(Plan, 
 
 /// What the hands and the journal need of it. Somebody has typed the tenant's name: no budget holds it.
 pub fn task(plan: Plan, by: &str) -> Task {
-    Task { plan, trigger: Trigger::Retire, note: note(by, Fate::Deactivate), approved: true }
+    Task { plan, trigger: Trigger::Retire, note: note(by, Fate::Deactivate), approval: Approval::Typed }
 }
 
 /// The journal's line.

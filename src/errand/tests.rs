@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::History;
 use super::undo::{NoSuchRun, Reversal, find_run, reverse};
-use super::{Left, retire};
+use super::{Approval, Left, Task, retire};
+use crate::clock::Clock;
 use crate::config::forms::Limit;
 use crate::config::profile::InactiveEffect;
 use crate::config::tenant::{Adopted, Fate, GroupFate};
 use crate::cycle::{Report, Status};
 use crate::model::{ObjectRef, Op, Standing};
 use crate::sim::{Directory, Fault, World, command};
-use crate::store::{Baseline, Event, StoreError, Trigger};
+use crate::store::{Baseline, Decision, Event, StoreError, Trigger, Verdict};
 
 /// SplitMix64: enough chance for a test, and the same everywhere.
 struct Dice(u64);
@@ -292,7 +293,7 @@ async fn i2_an_undo_is_held_by_the_same_guard_and_spares_the_protected() {
     world.reconfigure(|tenant| tenant.protect = vec!["bob@x.test"]);
     world.sync().await;
     world.edit(|dir| {
-        for id in ["fay", "gus", "hal", "ida"] {
+        for id in ["fay", "gus", "hal", "ida", "jon"] {
             dir.add_user(id);
             dir.join("red", id);
         }
@@ -301,11 +302,50 @@ async fn i2_an_undo_is_held_by_the_same_guard_and_spares_the_protected() {
     world.reconfigure_limits(|limits| *limits = crate::sim::limits());
     let (_, report) = undo(&world, "last").await;
     assert_eq!(report.status(), Status::Held);
-    assert_eq!(world.app.writes(), [""; 0], "four of nine is over the budget, and over the group's");
+    assert_eq!(world.app.writes(), [""; 0], "five of ten is over the budget, and over the group's");
     let reasons: BTreeSet<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
     assert_eq!(reasons, BTreeSet::from(["group_removals", "removals_per_day"]));
 
-    world.reconfigure_limits(|limits| (limits.removals_per_day, limits.group_removals) = (Limit::NONE, Limit::NONE));
+    // A word on another plan lets nothing pass; one on exactly this one all but the protected.
+    world.reconfigure(|tenant| tenant.protect = vec!["bob@x.test", "fay@x.test"]);
+    let held = held_of_undo(&world);
+    let report = undo_approved(&world, "00112233445566778899aabbccddeeff").await;
+    assert_eq!((report.status(), report.tally().done), (Status::Held, 0));
+    assert_eq!(world.app.writes(), [""; 0]);
+    let report = undo_approved(&world, &held).await;
+    assert!(report.tally().done > 0, "{report:?}");
+    assert!(world.app.account("fay@x.test").unwrap().1.active, "i2: protected people never, approved or not");
+    assert!(!world.app.account("gus@x.test").unwrap().1.active);
+    let decided = records(&world).filter(|record| matches!(record.as_ref().unwrap().event, Event::Decided { .. }));
+    assert_eq!(decided.count(), 1, "i10: only what counted is on record");
+}
+
+/// The run that was held is still the last one that changed anything.
+fn held_of_undo(world: &World) -> String {
+    let report = world.errand().preview(&world.store, reversal(world, "last").task()).unwrap();
+    report.cleared.unwrap().held_plan().unwrap()
+}
+
+async fn undo_approved(world: &World, plan: &str) -> Report {
+    let (at, by, reason) = (world.clock.now(), "ann".to_owned(), "agreed".to_owned());
+    let decision =
+        Decision { plan: plan.to_owned(), verdict: Verdict::Approve, by, reason, at, expires: at, noted: false };
+    let task = Task { approval: Approval::Given(Box::new(decision)), ..reversal(world, "last").task() };
+    world.app.forget_calls();
+    world.errand().run(&world.store, task).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn i2_an_undo_without_limits_spares_the_protected_all_the_same() {
+    let mut world = world(false);
+    world.sync().await;
+    world.edit(|dir| {
+        for id in ["fay", "gus"] {
+            dir.add_user(id);
+            dir.join("red", id);
+        }
+    });
+    world.sync().await;
     world.reconfigure(|tenant| tenant.protect = vec!["bob@x.test", "fay@x.test"]);
     let run = find_run(records(&world), "last").unwrap();
     let (back, _) = undo(&world, run.as_str()).await;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::history::{Facet, History, taken_back};
-use super::{Left, Task, operation};
+use super::{Approval, Left, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
 use crate::model::{Attributes, Lane, ObjectRef, Path, RunId, SourceId};
 use crate::plan::{Action, Member, Operation, Plan, Rules};
@@ -34,7 +34,7 @@ impl Reversal {
     /// What the hands and the journal need of it.
     pub fn task(&self) -> Task {
         let (plan, note) = (self.plan.clone(), taken_back(&self.run));
-        Task { plan, trigger: Trigger::Undo, note, approved: false }
+        Task { plan, trigger: Trigger::Undo, note, approval: Approval::None }
     }
 }
 

@@ -192,11 +192,16 @@ impl Cleared {
         operations.filter(|(at, _)| !self.allows(*at) && !self.never.contains(*at)).map(|(_, operation)| operation)
     }
 
+    /// Whether this is the id of what is held, or the hash of the whole plan.
+    pub fn is_about(&self, id: &str) -> bool {
+        self.held_plan().as_deref() == Some(id) || self.plan.hash == id
+    }
+
     /// Lets everything pass that may be approved. `approved` must be the id of what is held, or the hash of the whole plan:
     /// anything else was said about another plan and changes nothing.
     #[must_use]
     pub fn approve(mut self, approved: &str) -> Self {
-        if self.held_plan().as_deref() != Some(approved) && self.plan.hash != approved {
+        if !self.is_about(approved) {
             return self;
         }
         for at in 0..self.plan.operations.len() {

@@ -129,6 +129,10 @@ pub(super) fn is_approval_waiting(folder: &Path, now: Timestamp) -> Result<bool,
 /// After this the approval can't be used again, crash or not.
 pub(super) fn use_up(folder: &Path, plan: &str) -> Result<(), StoreError> {
     let path = decision_path(folder, plan);
+    if !path.exists() {
+        // Given to the run itself.
+        return Ok(());
+    }
     let gone = disk::remove(&path).and_then(|()| disk::sync_folder(&folder.join(PLACE)));
     gone.map_err(|source| StoreError::io("remove", &path, source))
 }

@@ -136,6 +136,41 @@ fn i9_undo_brings_a_run_back_in_a_real_app_and_says_what_follows() {
 }
 
 #[test]
+fn i10_a_held_undo_passes_by_the_command_that_it_shows_and_by_no_other_word() {
+    let desk = Desk::new();
+    desk.sync(0);
+    let before = roster(&desk);
+    let mut document = company();
+    for n in 10..16 {
+        document["users"].as_array_mut().unwrap().push(person(&format!("p{n}"), &format!("new{n}")));
+        document["groups"][0]["members"].as_array_mut().unwrap().push(json!(format!("p{n}")));
+    }
+    desk.directory(&document);
+    desk.sync(0);
+    desk.rosterd.run(&["pause", "acme"]).expect_code(0);
+    let held = desk.rosterd.run(&["undo", "acme", "last", "--yes"]);
+    let text = &held.expect_code(3).stdout;
+    assert_eq!(roster(&desk).1.len(), 9, "six of nine at once are held: {text}");
+    let command = text.split('`').find(|part| part.starts_with("rosterd undo acme")).expect("the next command");
+    let words: Vec<&str> = command.trim_end_matches(" --reason …").split(' ').skip(1).collect();
+    assert_eq!((words[3], words.len()), ("--approve", 5), "{command}");
+
+    desk.proxy.forget();
+    let wrong = desk.rosterd.run(&["undo", "acme", words[2], "--approve", "00000000", "--yes"]);
+    assert!(wrong.expect_code(1).stderr.contains("is not what is held of it"), "{}", wrong.stderr);
+    assert!(desk.proxy.writes().is_empty());
+    let approved = [&words[..], &["--reason", "agreed with HR", "--yes"]].concat();
+    desk.rosterd.run(&approved).expect_code(0);
+    assert_eq!(roster(&desk), before, "i9");
+    let journal = desk.rosterd.run(&["journal", "show", "acme", "--format", "json"]).expect_code(0).stdout.clone();
+    assert!(journal.contains("agreed with HR"), "who let it pass, and why, is on record");
+    desk.proxy.forget();
+    desk.rosterd.run(&approved).expect_code(0);
+    assert!(desk.proxy.calls().is_empty(), "nothing is left to take back");
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
+#[test]
 fn undo_says_before_and_after_what_cannot_be_brought_back() {
     let desk = Desk::new();
     desk.tenant("[users]\non_deleted = \"delete\"\n");
