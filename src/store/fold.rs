@@ -22,7 +22,7 @@ const BATCH_ROWS: usize = 100;
 /// Rows that a fold from the first record on gathers and sorts: neighbours are written together, which sled rewards.
 const BULK_ROWS: usize = 20_000;
 /// After so many rows they are sent to the disk: sled's memory grows with what it has not flushed.
-const FLUSH_ROWS: usize = 5000;
+const FLUSH_ROWS: usize = 2000;
 /// The same for a fold from the first record on, which has everything to gain from fewer waits for the disk.
 const BULK_FLUSH_ROWS: usize = 10_000;
 /// How many runs are kept.
