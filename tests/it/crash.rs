@@ -10,11 +10,12 @@ use crate::cli::{Desk, person};
 /// A debug build ends at this fail point, counted from 1; see `src/fail.rs`.
 const DIE_AT: &str = "ROSTERD_DIE_AT_FAIL_POINT";
 
-/// More runs than there are points in a run of this size.
-const MOST: usize = 400;
+/// More runs than there are points in a run of this size, and fewer than the people whom the sandbox shows on a page: every run
+/// leaves one behind.
+const MOST: usize = 190;
 
-/// So many points are tried again at the end of a run.
-const LAST_FEW: usize = 8;
+/// So many points are tried again at the end of a run: enough to meet the cache once more, which comes before the last files.
+const LAST_FEW: usize = 24;
 
 /// The company on day `n`. Every day has the same kinds of changes, so that every run passes the same points: somebody comes and
 /// yesterday's newcomer is gone, a name changes, a group is made and yesterday's goes.
