@@ -34,9 +34,9 @@ use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::store::{Effect, FailureNote, Mark, State, StoreError, UserRow};
 
-/// Operations that are begun beyond the calls that may be under way: while those wait for their answers, the next ones' intents
-/// reach the disk, several at a time.
-const BEGUN_AHEAD: usize = 32;
+/// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
+/// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
+const BEGUN_PER_CALL: usize = 4;
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -273,7 +273,7 @@ impl Worker<'_> {
                 }
                 ended
             })
-            .buffer_unordered(self.run.in_flight.max(1).saturating_add(BEGUN_AHEAD));
+            .buffer_unordered(self.run.in_flight.max(1).saturating_mul(BEGUN_PER_CALL));
         while let Some(ended) = under_way.next().await {
             for (at, result) in ended {
                 if let Some(slot) = results.get_mut(at) {

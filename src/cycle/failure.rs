@@ -37,6 +37,8 @@ impl CycleError {
         match self {
             Self::Stopped => Stop::Asked,
             Self::App(error) if error.class == Class::Unauthorized => Stop::Target(error.to_string()),
+            // Either credential: nothing will work until it is another one.
+            Self::Source(error @ SourceError::Refused(_)) => Stop::Target(error.to_string()),
             other => Stop::Cut(other.to_string()),
         }
     }

@@ -33,10 +33,14 @@ impl<R: Rows> LateRows<R> {
         self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything goes down as one batch, so that the rows below are those of one moment.
+    /// Everything goes down as one batch, so that the rows below are those of one moment. What is not taken stays: later rows must
+    /// not go down without it, since they say how far all of them are.
     fn hand_down(&self, kept: &mut Batch) -> Result<(), RowsError> {
-        let rows = std::mem::take(kept);
-        if rows.is_empty() { Ok(()) } else { self.below.apply(rows) }
+        if !kept.is_empty() {
+            self.below.apply(kept.clone())?;
+            kept.clear();
+        }
+        Ok(())
     }
 }
 
@@ -88,7 +92,7 @@ impl<R: Rows> Rows for LateRows<R> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use proptest::prelude::*;
 
@@ -161,6 +165,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Rows on a disk that is full until somebody makes room.
+    #[derive(Default)]
+    struct Full(MemoryRows, AtomicBool);
+
+    impl Rows for Full {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+            self.0.get(key)
+        }
+        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+            self.0.page(prefix, after, limit)
+        }
+        fn apply(&self, batch: Batch) -> Result<(), RowsError> {
+            match self.1.load(Ordering::Relaxed) {
+                true => self.0.apply(batch),
+                false => Err(RowsError::Io(std::io::ErrorKind::StorageFull.into())),
+            }
+        }
+        fn flush(&self) -> Result<(), RowsError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn p3_rows_that_a_full_disk_did_not_take_are_not_lost_before_later_ones() {
+        let late = LateRows::before(Full::default());
+        let row = |at: u8| Batch::from([(vec![at], Some(vec![at]))]);
+        late.apply(row(1)).unwrap();
+        assert!(late.flush().is_err());
+        assert_eq!(late.get(&[1]).unwrap(), Some(vec![1]), "readers see it all the same");
+        late.below.1.store(true, Ordering::Relaxed);
+        late.apply(row(2)).unwrap();
+        late.flush().unwrap();
+        assert_eq!(late.below.page(b"", None, 9).unwrap().len(), 2);
     }
 
     #[test]
