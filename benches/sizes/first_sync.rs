@@ -21,7 +21,8 @@ const SIZE: Size = Size { people: 10_000, groups: 0, memberships: 0 };
 const IN_FLIGHT: usize = 8;
 /// People by whom the fastest server is found.
 const TRIAL: usize = 200;
-const ROUNDS: usize = 3;
+/// On a machine with other work a measurement is often disturbed, seldom all of them.
+const ROUNDS: usize = 6;
 const KINDS: [Kind; 5] = [Kind::Scim2Server, Kind::BetterAuth, Kind::Scimmy, Kind::Canaille, Kind::DjangoScim2];
 
 /// What a load generator needs to know, as a file of its folder.

@@ -48,8 +48,9 @@ pub(crate) fn sync(folder: &Path, dry_run: bool) -> Report {
     let tenant = loaded.tenants.pop().expect("one tenant");
     let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
     let wish = Wish { dry_run, ..Wish::default() };
-    let run = runtime().block_on(engine.run(&wish, &Silent, &CancellationToken::new()));
-    run.unwrap_or_else(|error| panic!("{error}")).0
+    let runtime = runtime();
+    let run = runtime.spawn(async move { engine.run(&wish, &Silent, &CancellationToken::new()).await });
+    runtime.block_on(run).expect("it did not panic").unwrap_or_else(|error| panic!("{error}")).0
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {

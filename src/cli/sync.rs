@@ -252,10 +252,15 @@ async fn here(
     wish: &Wish,
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
-    let bar = screen.bar();
+    let bar = Arc::new(screen.bar());
     let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
     let ending = Ending::watch(stop, screen);
-    let result = engine.run(wish, &bar, stop).await;
+    // A task of its own, as in the daemon: on a thread that also drives the connections an answer seldom wakes another one.
+    let run = tokio::spawn({
+        let (wish, bar, stop) = (wish.clone(), Arc::clone(&bar), stop.clone());
+        async move { engine.run(&wish, &*bar, &stop).await }
+    });
+    let result = run.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
     drop(ending);
     bar.clear();
     let (report, notices) = result?;

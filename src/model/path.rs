@@ -84,17 +84,17 @@ impl Path {
     /// The path taken apart.
     pub fn parts(&self) -> PathParts<'_> {
         let (urn, local) = split_urn(&self.0).unwrap_or((None, &self.0));
-        let (head, sub) = match local.split_once("].") {
-            Some((head, sub)) => (head, Some(sub)),
-            None if local.ends_with(']') => (local.trim_end_matches(']'), None),
+        // By single characters: this is asked for every value of every call.
+        let (attribute, element_type, sub) = match local.split_once('[') {
+            Some((attribute, rest)) => {
+                let (filter, sub) = rest.rsplit_once(']').unwrap_or((rest, ""));
+                let kind = filter.strip_prefix("type eq \"").map(|kind| kind.trim_end_matches('"'));
+                (attribute, kind, sub.strip_prefix('.'))
+            }
             None => match local.split_once('.') {
-                Some((head, sub)) => (head, Some(sub)),
-                None => (local, None),
+                Some((attribute, sub)) => (attribute, None, Some(sub)),
+                None => (local, None, None),
             },
-        };
-        let (attribute, element_type) = match head.split_once("[type eq \"") {
-            Some((attribute, rest)) => (attribute, Some(rest.trim_end_matches('"'))),
-            None => (head, None),
         };
         PathParts { urn, attribute, element_type, sub }
     }

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +22,11 @@ use super::tail::Tail;
 const QUEUE: usize = 1024;
 /// Events written at once.
 const GROUP: usize = 256;
-/// Where several events arrive at a time more will come: the disk is asked once for all that come within this time.
-const GATHER: Duration = Duration::from_millis(4);
+/// Where several events arrive at a time more will come: the disk is asked once for all that come within a few of these times, or
+/// until nobody came within one.
+const GATHER: Duration = Duration::from_millis(2);
+/// How many.
+const GATHERED: u32 = 4;
 
 /// When an appended event is answered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,10 +122,10 @@ impl Drop for Writer {
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut stopped: Option<String> = None;
-        let mut together = None::<Instant>;
+        let mut together = false;
         while let Some(first) = queue.blocking_recv() {
-            if let Some(before) = together {
-                std::thread::sleep(GATHER.saturating_sub(before.elapsed()));
+            if together {
+                gather(&queue);
             }
             let mut group = vec![first];
             while group.len() < GROUP
@@ -130,7 +133,7 @@ impl Work {
             {
                 group.push(next);
             }
-            together = (group.len() > 1).then(Instant::now);
+            together = group.len() > 1;
             self.next(group, &mut stopped);
         }
         if stopped.is_none()
@@ -220,6 +223,19 @@ impl Work {
         }
         drop(tail);
         self.cache.follow(entries);
+    }
+}
+
+/// Waits while events keep coming. Whoever they belong to may all be waiting here by then: silence ends it.
+fn gather(queue: &mpsc::Receiver<Command>) {
+    let mut waiting = queue.len();
+    for _ in 0..GATHERED {
+        std::thread::sleep(GATHER);
+        let now = queue.len();
+        if now == waiting {
+            return;
+        }
+        waiting = now;
     }
 }
 
