@@ -140,7 +140,7 @@ impl Worker<'_> {
             match step {
                 Step::GiveUp | Step::GiveUpAndLook | Step::Halve => return Ended::Badly(error),
                 Step::StopTarget => {
-                    self.stop(Stop::Target(stop_text(&error)));
+                    self.stop(Stop::of(&error));
                     return Ended::Badly(error);
                 }
                 Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly => {}
@@ -593,12 +593,4 @@ fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
             echo: Attributes::new(),
         },
     ]
-}
-
-/// Why the whole run ends, in one sentence.
-fn stop_text(error: &CallError) -> String {
-    match error.class {
-        Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
-        _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
-    }
 }

@@ -31,7 +31,7 @@ use crate::guard::{Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
-use crate::scim::AppWrite;
+use crate::scim::{AppWrite, CallError, Class};
 use crate::store::{Effect, FailureNote, Mark, State, StoreError, UserRow};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -53,7 +53,7 @@ pub enum OpResult {
 /// Why a run ended before its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The app no longer takes the credential, or the address is wrong: nothing will work.
+    /// App or directory no longer takes its credential, or the app's address is wrong: nothing will work.
     Target(String),
     /// The app failed too often in a row.
     Breaker(String),
@@ -63,6 +63,16 @@ pub enum Stop {
     Asked,
     /// Somebody paused the tenant while the run was under way: who, when and why.
     Paused(String),
+}
+
+impl Stop {
+    /// The end of a run by a call after which no other will work.
+    pub(crate) fn of(error: &CallError) -> Self {
+        Self::Target(match error.class {
+            Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
+            _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
+        })
+    }
 }
 
 impl std::fmt::Display for Stop {

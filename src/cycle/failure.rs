@@ -36,9 +36,8 @@ impl CycleError {
     pub(super) fn into_stop(self) -> Stop {
         match self {
             Self::Stopped => Stop::Asked,
-            Self::App(error) if error.class == Class::Unauthorized => Stop::Target(error.to_string()),
-            // Either credential: nothing will work until it is another one.
-            Self::Source(error @ SourceError::Refused(_)) => Stop::Target(error.to_string()),
+            Self::App(error) if error.class == Class::Unauthorized => Stop::of(&error),
+            Self::Source(error @ SourceError::Refused(_)) => Stop::Target(format!("{error}; nothing more was sent")),
             other => Stop::Cut(other.to_string()),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Directory {
     pub(crate) down: bool,
     /// It never answers.
     pub(crate) hangs: bool,
+    /// The credential dies with the reading: who is asked for by id is not shown.
+    pub(crate) refuses_questions: bool,
     /// Whether it can tell for little that it is what it was.
     pub(crate) tells_marks: bool,
 }
@@ -265,6 +267,9 @@ impl Source for SimSource {
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
         self.asks.fetch_add(ids.len(), Ordering::Relaxed);
         let mut directory = self.directory();
+        if directory.refuses_questions {
+            return Err(SourceError::Refused("401".to_owned()));
+        }
         let answer = |id: &SourceId| directory.presence(id.as_str(), directory.users.contains_key(id.as_str()));
         let answers = ids.iter().map(answer).collect();
         let back = std::mem::take(&mut directory.back_when_asked_again);

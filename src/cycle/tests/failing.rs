@@ -342,6 +342,34 @@ async fn i11_what_was_sent_before_the_plan_is_told_when_there_comes_no_plan() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn i11_a_credential_that_died_after_the_first_leavers_is_told_as_one_whichever_side_it_is_for() {
+    for directory in [true, false] {
+        let world = World::new(crowd(12));
+        world.sync().await;
+        world.edit(|dir| {
+            dir.stand("u00", Standing::Suspended);
+            dir.delete_user("u01");
+            dir.add_user("zoe");
+            dir.join("all", "zoe");
+            dir.refuses_questions = directory;
+        });
+        if !directory {
+            world.app.fail("look_up_users", "", 9, Fault::refused(Class::Unauthorized, 401));
+        }
+        let report = world.try_sync().await.expect("a report of what was done");
+        assert_eq!((report.status(), report.tally().done), (Status::Failed, 1), "{report:?}");
+        let Some(crate::apply::Stop::Target(why)) = &report.stop else { panic!("{report:?}") };
+        let side =
+            if directory { "the directory refused the credential" } else { "the app no longer accepts the token" };
+        assert!(why.starts_with(side) && why.ends_with("nothing more was sent"), "{why}");
+        world.app.heal();
+        world.edit(|dir| dir.refuses_questions = false);
+        assert_eq!(world.sync().await.status(), Status::Ok);
+        world.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn p5_a_reading_of_the_directory_ends_when_somebody_asks_for_the_end() {
     let world = World::new(crowd(3));
     world.edit(|dir| dir.hangs = true);
