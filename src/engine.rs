@@ -5,6 +5,7 @@
 mod doctor;
 mod errands;
 mod explain;
+mod fingerprint;
 mod import;
 mod probe;
 mod roll;
@@ -27,32 +28,29 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::config::forms::AppAddress;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{Op, Path, TenantName};
+use crate::model::{Op, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
-use crate::scim::{App, AppSettings, AppWrite};
+use crate::scim::{App, AppRead, AppSettings};
 use crate::source::file::FileSource;
 use crate::source::jumpcloud::{self, JumpCloudSource};
 use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
+    Mark, MemoryStore, Notice, ReadStore, Sign, State as _, Store, StoreError, Trigger, View, mark_path,
     read_mark,
 };
 use crate::tenancy::Tenant;
-
-/// Counts up when the same settings begin to lead to other decisions, so that nobody is taken for unchanged.
-const DECISIONS: u64 = 2;
+use fingerprint::settings_mark;
 
 /// What somebody wants of one cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +63,14 @@ pub struct Wish {
     pub expected_plan: Option<String>,
     /// Who asks; a command, if nobody says otherwise.
     pub trigger: Option<Trigger>,
+}
+
+impl Wish {
+    /// What the cycle is asked, by a command unless the wish names another trigger.
+    fn ask(&self) -> Ask<'_> {
+        let trigger = self.trigger.unwrap_or(Trigger::Command);
+        Ask { trigger, expected_plan: self.expected_plan.as_deref(), only: self.only.as_deref() }
+    }
 }
 
 /// Why a tenant could not be run.
@@ -213,17 +219,19 @@ impl Engine {
         let source = self.source()?;
         let app = self.app()?;
         if wish.dry_run {
+            let preview = |state| self.preview(wish, source.as_ref(), &app, state, progress, stop, None);
             let report = match ReadStore::open(&self.state_dir, name)? {
-                Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?,
-                None => {
-                    let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
-                    self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?
-                }
+                Some(state) => preview(&state as &dyn View).await?,
+                None => preview(&MemoryStore::new(name, Arc::clone(&self.clock))? as &dyn View).await?,
             };
             return Ok((report, Vec::new()));
         }
         let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
-        let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop, None).await?;
+        let (accepts, group_name) = (self.acceptance(), self.group_naming());
+        let scope = self.scope(&accepts, &group_name);
+        let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None);
+        let writer = Writer { app: &app, ledger: &state };
+        let report = cycle(&job, writer, &wish.ask()).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
     }
@@ -241,40 +249,51 @@ impl Engine {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
-    async fn cycle(
+    async fn preview(
         &self,
         wish: &Wish,
         source: &dyn Source,
-        app: &dyn AppWrite,
+        app: &dyn AppRead,
         state: &dyn View,
-        ledger: Option<&dyn State>,
         progress: &dyn Progress,
         stop: &CancellationToken,
         witness: Option<&dyn Witness>,
     ) -> Result<Report, CycleError> {
-        let tenant = &*self.tenant;
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
-        let job = Job {
+        let scope = self.scope(&accepts, &group_name);
+        let job = self.job(scope, source, app, state, progress, stop, witness);
+        preview(&job, &wish.ask()).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
+    fn job<'a>(
+        &'a self,
+        scope: Scope<'a>,
+        source: &'a dyn Source,
+        reader: &'a dyn AppRead,
+        state: &'a dyn View,
+        progress: &'a dyn Progress,
+        stop: &'a CancellationToken,
+        witness: Option<&'a dyn Witness>,
+    ) -> Job<'a> {
+        let tenant = &*self.tenant;
+        Job {
             tenant: &tenant.name,
             source,
-            app,
+            reader,
             state,
-            ledger,
-            scope: self.scope(&accepts, &group_name),
+            scope,
             rules: self.rules(),
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&tenant.profile),
-            settings: self.settings_mark(),
+            settings: settings_mark(tenant),
             clock: self.clock.as_ref(),
             progress,
             stop,
             witness,
-        };
-        let trigger = wish.trigger.unwrap_or(Trigger::Command);
-        let ask = Ask { trigger, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
-        cycle(&job, &ask).await
+        }
     }
 
     /// Whom the tenant's filter accepts.
@@ -413,45 +432,6 @@ impl Engine {
     fn limits(&self) -> Limits {
         let file = &self.tenant.file;
         Limits { ask_before: ask_before(file.approval), ..Limits::from(&file.guard) }
-    }
-
-    /// Fingerprints of what the operator wrote, to notice an edit.
-    fn settings_mark(&self) -> SettingsMark {
-        let tenant = &*self.tenant;
-        let matched = tenant.profile.read.user_match.iter();
-        let keys: Vec<_> = matched
-            .map(|name| {
-                (name, Path::parse(name).ok().and_then(|path| tenant.mapping.source_of(&path).map(str::to_owned)))
-            })
-            .collect();
-        let ldap = tenant.file.source.ldap.as_ref().map(|table| (table.preset, &table.id_attribute));
-        let adopt = tenant.profile.read.adopt;
-        let base_url = &tenant.file.target.base_url;
-        SettingsMark {
-            all: self.settings_hash(),
-            matching: xxh3_64(format!("{keys:?} {ldap:?} {adopt:?}").as_bytes()),
-            // On loopback a port says nothing about which app it is.
-            target: match base_url.parse::<AppAddress>() {
-                Ok(address) if !address.is_loopback() => xxh3_64(address.url().as_str().as_bytes()),
-                _ => 0,
-            },
-        }
-    }
-
-    /// Everything in the tenant file that decides over people: when it changes, everybody is compared anew.
-    fn settings_hash(&self) -> u64 {
-        let tenant = &*self.tenant;
-        let file = &tenant.file;
-        let text = format!(
-            "{DECISIONS} {} {:?} {:?} {:?} {:?} {:?}",
-            tenant.mapping.settings_fingerprint(),
-            file.source.application(),
-            file.scope,
-            file.users,
-            file.groups,
-            tenant.profile
-        );
-        xxh3_64(text.as_bytes())
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`rosterd schema`) and the documentation of every key come from them.
 
 mod blot;
+pub mod canonical;
 mod check;
 pub mod diagnostic;
 pub mod document;

@@ -278,7 +278,7 @@ pub enum Adopt {
 }
 
 /// Finding and reading.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Read {
     /// By which attributes people are matched, in this order.
@@ -444,7 +444,7 @@ pub enum RoleShape {
 }
 
 /// Writing people.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UserWire {
     /// PATCH or PUT.
@@ -553,7 +553,7 @@ pub enum MemberValue {
 }
 
 /// Writing groups.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupWire {
     /// How much is possible.

@@ -354,7 +354,7 @@ pub struct SecretRef {
 }
 
 /// `[scope]`: who belongs, beside or instead of what the directory assigns.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScopeTable {
     /// The groups in scope, by name pattern (`*` and `?`) or by id. Without it, all that the directory assigns.
@@ -380,7 +380,7 @@ pub struct ScopeTable {
 }
 
 /// One entry of `scope.groups`: by name or by id.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
     "minProperties" = 1,
@@ -463,7 +463,7 @@ pub enum Adopted {
 }
 
 /// `[users]`
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UsersTable {
     /// By which attributes an account that is already in the app is recognised, in this order. The profile's if left out.
@@ -502,7 +502,7 @@ impl Default for UsersTable {
 }
 
 /// The right-hand side of a mapping: an attribute's name or an expression, and who owns the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AttributeRule {
     /// An attribute's name, or a Jinja expression.
     pub from: String,
@@ -604,7 +604,7 @@ pub enum ForeignMembers {
 }
 
 /// `[groups]`
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupsTable {
     /// Whether groups and memberships are managed at all. The profile may say no.

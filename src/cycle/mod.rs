@@ -1,7 +1,8 @@
-//! One tenant, once: the picture of the design as code. In: a source, an app, a state and the operator's decisions. Out: a
-//! [`Report`].
+//! One tenant, once: the picture of the design as code. It takes a source, an app, a state and the operator's decisions, and
+//! returns a [`Report`].
 //!
-//! `plan` and `sync --dry-run` are this same function stopped before `apply`; there is no second path.
+//! A preview ([`preview`]) takes the same path as a run ([`cycle`]) and stops before `apply`. What can write is a value of its own, the
+//! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
 mod failure;
 mod index;
@@ -29,22 +30,45 @@ use crate::guard::{self, Cleared, Edited, Facts, Limits};
 use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
-use crate::scim::AppWrite;
+use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot};
 use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
 
-/// Everything one cycle works with.
+/// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
+///
+/// ```compile_fail
+/// # use rosterd::cycle::Job;
+/// # use rosterd::model::AppId;
+/// async fn reading_only(job: &Job<'_>, id: &AppId) {
+///     job.reader.delete_user(id).await; // no method of `AppRead`
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use rosterd::cycle::{Ask, Job, Writer, preview};
+/// async fn a_preview_that_writes(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) {
+///     preview(job, writer, ask).await; // `preview` takes no writer
+/// }
+/// ```
+///
+/// The same, without what does not compile:
+///
+/// ```
+/// # use rosterd::cycle::{Ask, Job, Writer, cycle, preview};
+/// async fn a_preview_and_a_run(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) {
+///     let _ = preview(job, ask).await;
+///     let _ = cycle(job, writer, ask).await;
+/// }
+/// ```
 pub struct Job<'a> {
     /// The tenant.
     pub tenant: &'a TenantName,
     /// The directory.
     pub source: &'a dyn Source,
-    /// The app.
-    pub app: &'a dyn AppWrite,
+    /// The app, for reading.
+    pub reader: &'a dyn AppRead,
     /// What we know of it.
     pub state: &'a dyn View,
-    /// The same state for writing; `None` for a preview, which can't write because it holds nothing to write with.
-    pub ledger: Option<&'a dyn State>,
     /// Who belongs.
     pub scope: Scope<'a>,
     /// What follows.
@@ -67,6 +91,15 @@ pub struct Job<'a> {
     pub stop: &'a CancellationToken,
     /// Who wants to see what a plan is made of.
     pub witness: Option<&'a dyn Witness>,
+}
+
+/// What a run holds beside its [`Job`], and a preview does not: the app and the state, for writing.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    /// The app whose reader the job has.
+    pub app: &'a dyn AppWrite,
+    /// The state that the job reads.
+    pub ledger: &'a dyn State,
 }
 
 /// What a plan is made of.
@@ -98,11 +131,23 @@ pub struct Ask<'a> {
 /// # Errors
 /// When it could not come to a plan: the directory was not read completely, app or state could not be asked, or somebody asked for
 /// the end before. Nothing was sent then.
-pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+pub async fn cycle(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+    observed(job, Some(writer), ask).await
+}
+
+/// Shows what [`cycle`] would do now. It reads both sides and changes nothing.
+///
+/// # Errors
+/// As [`cycle`].
+pub async fn preview(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+    observed(job, None, ask).await
+}
+
+async fn observed(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     let run = RunId::new(Uuid::now_v7().to_string());
     let span = tracing::error_span!("run", tenant = %job.tenant, %run);
     async {
-        let ended = stations(job, ask, run).await;
+        let ended = stations(job, writer, ask, run).await;
         match &ended {
             Ok(report) => report.tell(),
             // What it said may name people: it is for whoever asked.
@@ -114,34 +159,39 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
     .await
 }
 
-async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
+async fn stations(
+    job: &Job<'_>,
+    writer: Option<Writer<'_>>,
+    ask: &Ask<'_>,
+    run: RunId,
+) -> Result<Report, CycleError> {
     let started = job.clock.now();
     if let Some(report) = job.unchanged(ask, &run, started).await {
-        return job.close(report, ask, None).await;
+        return job.close(writer, report, ask, None).await;
     }
     let snapshot = job.unless_stopped(take_snapshot(job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
     let mut report = Report::new(job.tenant, run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
-    if let Some(ledger) = job.ledger {
+    if let Some(Writer { app, ledger }) = writer {
         let mapped = job.mapped();
-        let recovery = apply::recover(job.app, ledger, &mapped, job.rules.profile, job.clock);
+        let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
-    let early = job.leavers_first(&desired, &links, ask, &mut report).await?;
+    let early = job.leavers_first(writer, &desired, &links, ask, &mut report).await?;
     if report.stop.is_some() {
-        return job.close(report, ask, None).await;
+        return job.close(writer, report, ask, None).await;
     }
     let something_was_sent = !report.results.is_empty();
-    match job.the_whole_plan(&desired, &links, ask, &early, &mut report).await {
-        Ok(index) => job.close(report, ask, index).await,
+    match job.the_whole_plan(writer, &desired, &links, ask, &early, &mut report).await {
+        Ok(index) => job.close(writer, report, ask, index).await,
         Err(error) if something_was_sent => {
             report.stop = Some(error.into_stop());
-            job.close(report, ask, None).await
+            job.close(writer, report, ask, None).await
         }
         Err(error) => Err(error),
     }
@@ -151,6 +201,7 @@ impl Job<'_> {
     /// Asks what is not known yet, plans, and carries the plan out. Gives the index for the next quiet cycle.
     async fn the_whole_plan(
         &self,
+        writer: Option<Writer<'_>>,
         desired: &Desired<'_>,
         links: &Links,
         ask: &Ask<'_>,
@@ -160,7 +211,7 @@ impl Job<'_> {
         let survey = self.survey(desired, links, ask)?;
         let answers = self.unless_stopped(observe::observe(self, desired, &survey)).await?;
         if !survey.newcomers.is_empty() {
-            self.unless_stopped(self.ask_own_account(&report.run)).await?;
+            self.unless_stopped(self.ask_own_account(writer, &report.run)).await?;
         }
         if let Some(witness) = self.witness {
             witness.see(&Sight { desired, questions: Some((&survey, &answers)) });
@@ -180,21 +231,21 @@ impl Job<'_> {
             missing: survey.absent.len() as u64,
             ..self.facts(desired, &plan)?
         };
-        let cleared = self.judge(plan, &facts, report).await?;
+        let cleared = self.judge(writer, plan, &facts, report).await?;
         report.judged = Some(self.clock.now());
         report.set_aside = survey.waiting.len() as u64;
-        let Some(ledger) = self.ledger else {
-            report.preview(cleared, self.app.stats(), self.clock.now());
+        let Some(writer) = writer else {
+            report.preview(cleared, self.reader.stats(), self.clock.now());
             return Ok(None);
         };
         let again = observe::Again::new(self.source, &survey, &answers);
-        let outcome = self.apply(ledger, &cleared, &facts, &report.run, ask.trigger, &again).await?;
+        let outcome = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &again).await?;
         let mut index = None;
         if index::nothing_is_left(self, desired, &survey, links, &cleared)? {
             report.quiet_at = desired.snapshot.mark().cloned();
         }
         if ask.only.is_none() {
-            self.settle(ledger, &report.run, &survey, &cleared, &outcome, early).await?;
+            self.settle(writer.ledger, &report.run, &survey, &cleared, &outcome, early).await?;
             if !early.compare_again {
                 index = index::draft(self, desired, links, &survey, &cleared, &outcome)?;
             }
@@ -252,6 +303,7 @@ impl Job<'_> {
     /// keep a leaver's account open. What the guard holds of it is left to the whole plan.
     async fn leavers_first(
         &self,
+        writer: Option<Writer<'_>>,
         desired: &Desired<'_>,
         links: &Links,
         ask: &Ask<'_>,
@@ -259,7 +311,7 @@ impl Job<'_> {
     ) -> Result<Early, CycleError> {
         // A plan that somebody has seen runs as one.
         let in_parts = ask.only.is_none() && ask.expected_plan.is_none() && !self.state.is_approval_waiting()?;
-        let Some(ledger) = self.ledger.filter(|_| in_parts) else { return Ok(Early::default()) };
+        let Some(writer) = writer.filter(|_| in_parts) else { return Ok(Early::default()) };
         let plan = plan::leavers(desired, links, self.state, &self.rules, report.started)?;
         if plan.operations.is_empty() {
             return Ok(Early::default());
@@ -269,7 +321,7 @@ impl Job<'_> {
         // Judged once more as a plan of its own: only what the guard has cleared can be applied.
         let cleared = guard::check(plan, &facts, &self.limits);
         let nobody_is_absent = observe::Again::nobody(self.source);
-        let outcome = self.apply(ledger, &cleared, &facts, &report.run, ask.trigger, &nobody_is_absent).await?;
+        let outcome = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &nobody_is_absent).await?;
         let operations = cleared.plan().operations.iter().enumerate();
         let failed = operations.filter(|(at, _)| !is_done(&outcome, *at));
         let early = Early {
@@ -301,7 +353,9 @@ impl Job<'_> {
     fn edited(&self) -> Edited {
         let now = self.settings;
         match self.state.last_settings() {
-            Some(before) if before.target != now.target => Edited::Target,
+            Some(before) if now.has_other_target(&before) => Edited::Target,
+            // Another version of rosterd hashed another form: nothing can be said, and nothing is held for it.
+            Some(before) if before.version != now.version => Edited::Nothing,
             Some(before) if before.matching != now.matching => Edited::Matching,
             Some(before) if before.all != now.all => Edited::Settings,
             _ => Edited::Nothing,
@@ -309,12 +363,12 @@ impl Job<'_> {
     }
 
     /// Asks once to whom the token belongs, in a run that asks the app about people anyway.
-    async fn ask_own_account(&self, run: &RunId) -> Result<(), StoreError> {
-        let Some(ledger) = self.ledger.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
+    async fn ask_own_account(&self, writer: Option<Writer<'_>>, run: &RunId) -> Result<(), StoreError> {
+        let Some(Writer { ledger, .. }) = writer.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
         if self.state.own_account()?.is_some() {
             return Ok(());
         }
-        match self.app.own_account().await {
+        match self.reader.own_account().await {
             Ok(app_id) => ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await,
             // Not remembered: the next run that looks people up asks again.
             Err(error) => {
@@ -325,7 +379,13 @@ impl Job<'_> {
     }
 
     /// The guard's word on a plan, and somebody's decision if it holds.
-    async fn judge(&self, plan: Plan, facts: &Facts, report: &mut Report) -> Result<Cleared, StoreError> {
+    async fn judge(
+        &self,
+        writer: Option<Writer<'_>>,
+        plan: Plan,
+        facts: &Facts,
+        report: &mut Report,
+    ) -> Result<Cleared, StoreError> {
         let cleared = guard::check(plan, facts, &self.limits);
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
         // Who approves a preview approves the whole of it.
@@ -334,7 +394,7 @@ impl Job<'_> {
             None => self.state.decision(&cleared.plan().hash)?,
         };
         let Some(decision) = decision else { return Ok(cleared) };
-        if let Some(ledger) = self.ledger.filter(|_| !decision.noted) {
+        if let Some(Writer { ledger, .. }) = writer.filter(|_| !decision.noted) {
             ledger.decided(&report.run, &decision).await?;
         }
         Ok(match decision.verdict {
@@ -348,13 +408,14 @@ impl Job<'_> {
 
     async fn apply(
         &self,
-        ledger: &dyn State,
+        writer: Writer<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
         trigger: Trigger,
         recheck: &observe::Again<'_>,
     ) -> Result<Outcome, StoreError> {
+        let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
         if plan.operations.is_empty() && plan.missed.is_empty() {
             return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
@@ -367,7 +428,7 @@ impl Job<'_> {
         let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
         let hands = apply::Run {
             id: run.clone(),
-            app: self.app,
+            app,
             state: ledger,
             clock: self.clock,
             recheck,
@@ -427,10 +488,16 @@ impl Job<'_> {
     }
 
     /// The run's last words: the summary, the end of adopt-only, the index of the next quiet cycle.
-    async fn close(&self, mut report: Report, ask: &Ask<'_>, index: Option<IndexDraft>) -> Result<Report, CycleError> {
-        report.calls = self.app.stats();
+    async fn close(
+        &self,
+        writer: Option<Writer<'_>>,
+        mut report: Report,
+        ask: &Ask<'_>,
+        index: Option<IndexDraft>,
+    ) -> Result<Report, CycleError> {
+        report.calls = self.reader.stats();
         report.ended = self.clock.now();
-        let Some(ledger) = self.ledger else {
+        let Some(Writer { ledger, .. }) = writer else {
             report.dry_run = true;
             return Ok(report);
         };

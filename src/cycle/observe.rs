@@ -18,12 +18,12 @@ pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Surve
     if !survey.newcomers.is_empty() {
         let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
-        answers.users = job.app.look_up_users(&keys, &job.mapped()).await?;
+        answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
     }
     if !survey.stuck.is_empty() {
         let keys = |Stuck { person, app_id }: &Stuck| UserKeys { except: Some(app_id.clone()), ..person.keys() };
         let keys: Vec<UserKeys> = survey.stuck.iter().map(keys).collect();
-        answers.stuck = job.app.look_up_users(&keys, &job.mapped()).await?;
+        answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
     }
     answers.groups = groups(job, desired, survey).await?;
     if !survey.absent.is_empty() {
@@ -64,7 +64,7 @@ async fn groups(
         return Ok(answers);
     }
     job.progress.stage("looking groups up in the app", Some(keys.len() as u64));
-    let found = job.app.look_up_groups(&keys).await?;
+    let found = job.reader.look_up_groups(&keys).await?;
     let read = found.into_iter().map(|found| async move {
         match found {
             Match::One { found, by } => with_members(job, found, by).await,
@@ -87,7 +87,7 @@ async fn with_members(job: &Job<'_>, found: AppGroup, by: String) -> Result<Matc
     if !job.rules.profile.read.members_readable {
         return Ok(Match::One { found, by });
     }
-    Ok(match job.app.get_group(&found.id).await? {
+    Ok(match job.reader.get_group(&found.id).await? {
         Some(found) => Match::One { found, by },
         None => Match::Conflict { detail: format!("the app lists the group {} but does not show it", found.id) },
     })

@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
 use crate::apply::Repeat;
-use crate::cycle::Report;
+use crate::cycle::{Report, Writer};
 use crate::errand::history::History;
 use crate::errand::retire::{self, Fate};
 use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
 use crate::errand::{Approval, Errand, Left, Task, put_on_record};
 use crate::progress::{Progress, Silent};
-use crate::scim::App;
+use crate::scim::AppRead;
 use crate::store::{
     Baseline, Mark, Notice, ReadStore, Sign, State, Store, Trigger, View, mark_path, read_mark, records, set_mark,
 };
@@ -78,13 +78,14 @@ impl Engine {
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
         let errand = self.errand(&app, progress, stop);
-        let open_calls = errand.recover(&state).await?;
+        let writer = Writer { app: &app, ledger: &state };
+        let open_calls = errand.recover(writer).await?;
         let (reversal, started) = self.reversal(name, &state)?;
         if reversal.plan.hash != shown {
             let (expected, now) = (shown.to_owned(), reversal.plan.hash);
             return Err(crate::cycle::CycleError::OtherPlan { expected, now }.into());
         }
-        let report = errand.run(&state, Task { approval, ..reversal.task() }).await?;
+        let report = errand.run(writer, Task { approval, ..reversal.task() }).await?;
         notices.extend(state.take_notices());
         let paused = state.paused().is_some();
         Ok((Undone { reversal, started, report, open_calls, paused }, notices))
@@ -142,11 +143,12 @@ impl Engine {
             return Ok((Retirement { report: None, kept: Vec::new(), linked }, notices));
         };
         let errand = self.errand(&app, progress, stop);
-        errand.recover(&state).await?;
+        let writer = Writer { app: &app, ledger: &state };
+        errand.recover(writer).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.
         set_mark(state.folder(), Sign::Retired, mark)?;
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
-        let report = errand.run(&state, retire::task(plan, &mark.by)).await?;
+        let report = errand.run(writer, retire::task(plan, &mark.by)).await?;
         notices.extend(state.take_notices());
         Ok((Retirement { report: Some(report), kept, linked }, notices))
     }
@@ -166,13 +168,13 @@ impl Engine {
 
     pub(super) fn errand<'a>(
         &'a self,
-        app: &'a App,
+        reader: &'a dyn AppRead,
         progress: &'a dyn Progress,
         stop: &'a CancellationToken,
     ) -> Errand<'a> {
         Errand {
             tenant: &self.tenant.name,
-            app,
+            reader,
             rules: self.rules(),
             limits: self.limits(),
             in_flight: self.in_flight() as usize,

@@ -69,7 +69,7 @@ impl Engine {
             false => Some((self.source()?, self.app()?)),
         };
         let seen = match &sides {
-            Some((source, app)) => self.preview(state, typed, &linked, source.as_ref(), app, progress).await,
+            Some((source, app)) => self.watched_preview(state, typed, &linked, source.as_ref(), app, progress).await,
             None => Seen::default(),
         };
         let (candidate, directory) = match choose(linked, &seen.listed) {
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// The same preview as `rosterd plan`, watched.
-    async fn preview(
+    async fn watched_preview(
         &self,
         state: &dyn View,
         typed: &str,
@@ -142,7 +142,7 @@ impl Engine {
         };
         let (wish, stop) = (Wish { dry_run: true, ..Wish::default() }, CancellationToken::new());
         let watched = Some(&teller as &dyn Witness);
-        let report = self.cycle(&wish, source, app, state, None, progress, &stop, watched).await;
+        let report = self.preview(&wish, source, app, state, progress, &stop, watched).await;
         let (report, unread) = match report {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(error.to_string())),

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
-use crate::cycle::CycleError;
+use crate::cycle::{CycleError, Writer};
 use crate::desired::{self, Desired};
 use crate::errand::note_seen;
 use crate::model::{AppId, Attributes, Path};
@@ -143,7 +143,7 @@ impl Engine {
         let (state, _notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
-        self.errand(&app, progress, stop).recover(&state).await?;
+        self.errand(&app, progress, stop).recover(Writer { app: &app, ledger: &state }).await?;
         let mut drifts = self.compare(&app, &state, progress, stop).await?;
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();

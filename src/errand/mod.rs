@@ -22,20 +22,20 @@ use uuid::Uuid;
 use crate::apply::{self, OpResult, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
-use crate::cycle::{CycleError, Report, facts_of_state};
+use crate::cycle::{CycleError, Report, Writer, facts_of_state};
 use crate::guard::{self, Cleared, Facts, Limits};
 use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
-use crate::scim::AppWrite;
+use crate::scim::AppRead;
 use crate::store::{Decision, Effect, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
     /// The tenant.
     pub tenant: &'a TenantName,
-    /// The app.
-    pub app: &'a dyn AppWrite,
+    /// The app, for reading.
+    pub reader: &'a dyn AppRead,
     /// What the operator decided; only who is protected and what the app is like count here.
     pub rules: Rules<'a>,
     /// When to stop and ask.
@@ -107,7 +107,7 @@ impl Errand<'_> {
         let mut cleared = self.judge(task.plan, &self.facts(state)?, &task.approval);
         let held = involved(&cleared, |at| !cleared.allows(at));
         cleared.restrict(|operation| operation.lane != Lane::Absences || !held.contains(&operation.object));
-        report.preview(cleared, self.app.stats(), self.clock.now());
+        report.preview(cleared, self.reader.stats(), self.clock.now());
         Ok(report)
     }
 
@@ -115,16 +115,17 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the app can't be asked or the state can't be written.
-    pub async fn recover(&self, ledger: &dyn State) -> Result<usize, CycleError> {
+    pub async fn recover(&self, writer: Writer<'_>) -> Result<usize, CycleError> {
         let mapped = self.rules.read_paths();
-        Ok(apply::recover(self.app, ledger, &mapped, self.rules.profile, self.clock).await?)
+        Ok(apply::recover(writer.app, writer.ledger, &mapped, self.rules.profile, self.clock).await?)
     }
 
     /// Does it, as a run of its own.
     ///
     /// # Errors
     /// When the state can't be written: no call is made whose intent is not on the disk.
-    pub async fn run(&self, ledger: &dyn State, task: Task) -> Result<Report, StoreError> {
+    pub async fn run(&self, writer: Writer<'_>, task: Task) -> Result<Report, StoreError> {
+        let ledger = writer.ledger;
         let Task { plan, trigger, note, approval } = task;
         let mut report = blank(self.tenant, self.clock);
         let facts = self.facts(ledger)?;
@@ -138,11 +139,11 @@ impl Errand<'_> {
         }
         let cleared = approved(cleared, &approval);
         let outcome = match cleared.plan().operations.iter().any(|operation| operation.lane == Lane::Absences) {
-            true => self.in_two_goes(ledger, &cleared, &facts, &report.run).await?,
-            false => self.apply(ledger, &cleared, &facts, &report.run).await?,
+            true => self.in_two_goes(writer, &cleared, &facts, &report.run).await?,
+            false => self.apply(writer, &cleared, &facts, &report.run).await?,
         };
         report.applied(cleared, outcome);
-        report.calls = self.app.stats();
+        report.calls = self.reader.stats();
         report.ended = self.clock.now();
         let mut summary = report.to_summary(None);
         summary.note = match summary.note.is_empty() {
@@ -156,20 +157,20 @@ impl Errand<'_> {
     /// First everything but the last lane, then that, where everything else of an object went well.
     async fn in_two_goes(
         &self,
-        ledger: &dyn State,
+        writer: Writer<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
     ) -> Result<Outcome, StoreError> {
         let mut first = cleared.clone();
         first.restrict(|operation| operation.lane != Lane::Absences);
-        let outcome = self.apply(ledger, &first, facts, run).await?;
+        let outcome = self.apply(writer, &first, facts, run).await?;
         let undone = involved(&first, |at| outcome.results.get(at) != Some(&OpResult::Done));
         let mut last = cleared.clone();
         last.restrict(|operation| operation.lane == Lane::Absences && !undone.contains(&operation.object));
         let rest = match &outcome.stop {
             Some(_) => not_tried(&last),
-            None => self.apply(ledger, &last, facts, run).await?,
+            None => self.apply(writer, &last, facts, run).await?,
         };
         Ok(joined(outcome, &last, rest))
     }
@@ -190,7 +191,7 @@ impl Errand<'_> {
 
     async fn apply(
         &self,
-        ledger: &dyn State,
+        writer: Writer<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
@@ -199,8 +200,8 @@ impl Errand<'_> {
         let on_source_change = self.rules.pushed_on_change();
         let hands = apply::Run {
             id: run.clone(),
-            app: self.app,
-            state: ledger,
+            app: writer.app,
+            state: writer.ledger,
             clock: self.clock,
             recheck: &Sure,
             gate: &gate,
@@ -210,7 +211,7 @@ impl Errand<'_> {
             repeat: self.repeat,
             stop: self.stop,
             // Whoever pauses a tenant and then takes a run back means both; to stop this too, pause again.
-            known_pause: ledger.paused(),
+            known_pause: writer.ledger.paused(),
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await

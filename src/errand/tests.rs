@@ -107,12 +107,12 @@ fn reversal(world: &World, name: &str) -> Reversal {
 /// Takes a run back, as `rosterd undo` does.
 async fn undo(world: &World, name: &str) -> (Reversal, Report) {
     let errand = world.errand();
-    errand.recover(&world.store).await.unwrap();
+    errand.recover(world.writer()).await.unwrap();
     let reversal = reversal(world, name);
     world.app.forget_calls();
     let shown = errand.preview(&world.store, reversal.task()).unwrap();
     assert_eq!(world.app.calls(), [], "a preview makes no call");
-    let report = errand.run(&world.store, reversal.task()).await.unwrap();
+    let report = errand.run(world.writer(), reversal.task()).await.unwrap();
     assert_eq!(shown.plan_hash(), report.plan_hash(), "i10: what was shown is what ran");
     let tally = report.tally();
     assert_eq!(tally.planned, tally.done + tally.held + tally.failed, "i11: {report:?}");
@@ -332,7 +332,7 @@ async fn undo_approved(world: &World, plan: &str) -> Report {
         Decision { plan: plan.to_owned(), verdict: Verdict::Approve, by, reason, at, expires: at, noted: false };
     let task = Task { approval: Approval::Given(Box::new(decision)), ..reversal(world, "last").task() };
     world.app.forget_calls();
-    world.errand().run(&world.store, task).await.unwrap()
+    world.errand().run(world.writer(), task).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -519,7 +519,7 @@ async fn j17_retiring_spares_the_adopted_where_the_tenant_keeps_them() {
         world.sync().await;
         let errand = world.errand();
         let (plan, kept) = retire::deactivate_all(&world.store, &errand.rules).unwrap();
-        errand.run(&world.store, retire::task(plan, "bob")).await.unwrap();
+        errand.run(world.writer(), retire::task(plan, "bob")).await.unwrap();
         assert_eq!((world.app.account("ann@x.test").unwrap().1.active, kept.len()), (active, usize::from(active)));
         assert!(!world.app.account("bob@x.test").unwrap().1.active);
     }
@@ -541,7 +541,7 @@ async fn j17_retiring_switches_everybody_off_but_the_protected_whatever_the_budg
         let errand = world.errand();
         let (plan, kept) = retire::deactivate_all(&world.store, &errand.rules).unwrap();
         assert_eq!(kept, [], "somebody who is protected was never linked");
-        let report = errand.run(&world.store, retire::task(plan, "ann")).await.unwrap();
+        let report = errand.run(world.writer(), retire::task(plan, "ann")).await.unwrap();
         assert_eq!((report.status(), report.tally().held), (Status::Ok, 0));
         assert_eq!(world.app.active(), ["bob@x.test", "stranger@x.test"], "i4: and strangers");
         let summary = world.store.runs(1).unwrap().remove(0);

@@ -26,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
 use crate::errand::Errand;
 use crate::guard::Limits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
+use crate::store::{Baseline, Decision, MemoryStore, Trigger, Verdict};
 
 /// A clock that moves only when told to, or also while somebody waits.
 #[derive(Debug)]
@@ -160,9 +160,8 @@ impl World {
         let job = Job {
             tenant: &self.name,
             source: &self.source,
-            app: &self.app,
+            reader: &self.app,
             state: &self.store,
-            ledger: may_write.then_some(&self.store as &dyn State),
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
@@ -175,7 +174,10 @@ impl World {
             stop: &self.stop,
             witness,
         };
-        cycle(&job, ask).await
+        match may_write {
+            true => cycle(&job, self.writer(), ask).await,
+            false => preview(&job, ask).await,
+        }
     }
 
     /// Runs a cycle, as a person who types `rosterd sync`, and lets ten minutes pass.
@@ -206,7 +208,7 @@ impl World {
     pub(crate) fn errand(&self) -> Errand<'_> {
         Errand {
             tenant: &self.name,
-            app: &self.app,
+            reader: &self.app,
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
             in_flight: 4,
@@ -215,6 +217,11 @@ impl World {
             progress: &Silent,
             stop: &self.stop,
         }
+    }
+
+    /// What a run may write with.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer { app: &self.app, ledger: &self.store }
     }
 
     fn repeat(&self) -> Repeat {

@@ -68,7 +68,7 @@ impl Default for Tenant {
             on_group_deleted: GroupFate::Delete,
             limits: Mutex::new(limits()),
             breaker_failures: 20,
-            settings: SettingsMark { all: 1, matching: 1, target: 1 },
+            settings: SettingsMark { version: 1, all: 1, matching: 1, target: 1 },
             adopted: Adopted::Manage,
         }
     }

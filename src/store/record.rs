@@ -153,12 +153,26 @@ pub struct Continued {
 /// Fingerprints of what the operator wrote. Another one means that the file was edited since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingsMark {
+    /// The version of the form that was hashed. Marks of different versions say nothing of each other, except for `target`.
+    /// Records before version 1 have none.
+    #[serde(default)]
+    pub version: u32,
     /// Everything that decides over people.
     pub all: u64,
     /// By which values people are matched, and what gives these values.
     pub matching: u64,
-    /// Which app it is.
+    /// Which app it is: a hash of its address in every version.
     pub target: u64,
+}
+
+impl SettingsMark {
+    /// Whether the tenant file names another app than it did at `before`.
+    ///
+    /// Before version 1 an address of this machine was recorded as 0: nothing can be said of such a record.
+    pub fn has_other_target(&self, before: &Self) -> bool {
+        let comparable = before.version == self.version || before.target != 0;
+        comparable && before.target != self.target
+    }
 }
 
 /// Who started a run.

@@ -29,6 +29,13 @@ impl fmt::Display for Period {
     }
 }
 
+/// As it is written in a file.
+impl serde::Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl TextForm for Period {
     const FORMAT: &'static str = "time-span";
     const DESCRIPTION: &'static str = "A span of time: seconds, minutes, hours, days or weeks.";

@@ -13,14 +13,14 @@ use super::edits::{self, Fresh};
 use super::kinds::{Kind, Kinds};
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, Writer, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::store::{Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
 
 /// So many lines of the journal are told of a world that broke a promise.
 const TOLD: usize = 60;
@@ -236,9 +236,8 @@ impl Life {
         let job = Job {
             tenant: &self.name,
             source: &self.source,
-            app: &self.app,
+            reader: &self.app,
             state: store,
-            ledger: Some(store as &dyn State),
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
@@ -256,7 +255,7 @@ impl Life {
             stop: &stop,
             witness: None,
         };
-        let ended = until_killed(cycle(&job, &ask)).await;
+        let ended = until_killed(cycle(&job, Writer { app: &self.app, ledger: store }, &ask)).await;
         self.approved &= self.store().is_approval_waiting().unwrap_or(true);
         ended
     }
