@@ -121,7 +121,7 @@ impl Worker<'_> {
         loop {
             let error = match self.in_turn(&mut call).await {
                 Ok(reply) => {
-                    self.watch(false, repeat.breaker_failures);
+                    self.breaker.well(told.operation.op());
                     told.done(attempt);
                     return Ended::Well(reply);
                 }
@@ -129,9 +129,9 @@ impl Worker<'_> {
                 Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
             unanswered = error.maybe_done;
-            let in_trouble = matches!(error.class, Class::Server | Class::Unknown | Class::Unreachable);
-            self.watch(in_trouble, repeat.breaker_failures);
-            let step = match repeat.next(&error, kind, attempt) {
+            self.note_failure(told.operation, error.class);
+            let tried = if self.breaker.only_once(told.operation.op()) { repeat.attempts } else { attempt };
+            let step = match repeat.next(&error, kind, tried) {
                 // It exists already: perhaps an earlier try made it, and the look after that came too soon.
                 Step::GiveUpAndLook if unanswered && kind == Kind::Create => Step::LookUpOnly,
                 step => step,

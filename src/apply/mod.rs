@@ -4,6 +4,7 @@
 //! dead, app in trouble). Intent is on the disk before a call and its outcome is written after it; a call whose outcome nobody
 //! knows is looked up before it is repeated. One writer per object, many objects at once.
 
+mod breaker;
 mod calls;
 mod losses;
 mod members;
@@ -15,7 +16,7 @@ pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -33,6 +34,7 @@ use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
 use crate::store::{Effect, FailureNote, Mark, State, StoreError, UserRow};
+use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
 /// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
@@ -72,6 +74,14 @@ impl Stop {
             Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
             _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
         })
+    }
+}
+
+impl Stop {
+    /// The end of a run in which the app failed at everything it was asked for.
+    fn of_failing(kinds: &[Op]) -> Self {
+        let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
+        Self::Breaker(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
     }
 }
 
@@ -153,7 +163,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         stopped: Mutex::new(None),
         halt: run.stop.child_token(),
         places: Semaphore::new(run.in_flight.max(1)),
-        server_failures: AtomicU32::new(0),
+        breaker: Breaker::new(run.repeat.breaker_failures),
         broken: Mutex::new(None),
     };
     let operations = &cleared.plan().operations;
@@ -173,12 +183,14 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
             .filter(|&at| cleared.allows(at))
             .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == (lane, phase)))
             .collect();
-        if lane == Lane::Absences {
+        if matches!(lane, Lane::Leavers | Lane::Absences) {
             due = worker.judge_again(operations, due, &mut results).await;
         }
         worker.station(operations, &due, &mut results).await?;
     }
+    let failing = worker.breaker.nothing_went_well();
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let stop = stop.or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
     Ok(Outcome { results, stop, links_differ: worker.links_differ.into_inner() })
 }
 
@@ -243,8 +255,8 @@ struct Worker<'a> {
     halt: CancellationToken,
     /// The calls under way. More operations than that are begun, so that the next intent is on the disk when a call ends.
     places: Semaphore,
-    /// Server errors in a row, over all objects.
-    server_failures: AtomicU32,
+    /// Which kinds of change are not tried any more.
+    breaker: Breaker,
     /// The first failure of the state itself.
     broken: Mutex<Option<StoreError>>,
 }
@@ -434,14 +446,18 @@ impl Worker<'_> {
         Effect::Failed { object: object.clone(), note }
     }
 
-    /// Server errors in a row open the breaker; any good answer closes it.
-    fn watch(&self, server_error: bool, limit: u32) {
-        if !server_error {
-            self.server_failures.store(0, Ordering::Relaxed);
-        } else if self.server_failures.fetch_add(1, Ordering::Relaxed) + 1 >= limit {
-            self.stop(Stop::Breaker(format!(
-                "the app failed {limit} times in a row; the rest is left for the next run"
-            )));
+    /// Notes that a call failed, and heeds what many failures mean.
+    fn note_failure(&self, operation: &Operation, class: Class) {
+        match self.breaker.failed(operation.op(), &operation.object, class) {
+            Verdict::GoOn => {}
+            Verdict::KindClosed => {
+                let (op, failures) = (operation.op().name(), self.run.repeat.breaker_failures);
+                tracing::warn!(op, failures, "the app fails at this kind of change; the rest of it is left for the next run");
+            }
+            Verdict::Unreachable => self.stop(Stop::Breaker(format!(
+                "the app did not answer {} times in a row; the rest is left for the next run",
+                self.run.repeat.breaker_failures
+            ))),
         }
     }
 
@@ -469,6 +485,12 @@ impl Worker<'_> {
     async fn operation(&self, operation: &Operation) -> OpResult {
         if self.is_stopped() {
             return OpResult::Failed("not tried: the run was stopped".to_owned());
+        }
+        if let Some(objects) = self.breaker.closed(operation.op()) {
+            return OpResult::Failed(format!(
+                "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
+                operation.op().name()
+            ));
         }
         let creates = matches!(operation.op(), Op::CreateUser | Op::CreateGroup);
         if creates && self.unresolved.contains(&operation.object) {

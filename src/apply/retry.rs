@@ -19,7 +19,8 @@ pub struct Repeat {
     pub attempts: u32,
     /// The pauses.
     pub backoff: Backoff,
-    /// Server errors in a row, over all objects, that end the run.
+    /// Objects in a row at which the app fails that close their kind of change; and tries in a row without an answer that end
+    /// the run.
     pub breaker_failures: u32,
     /// How long the app may not show what it just made: nobody looks for it earlier.
     pub settles_after: Duration,

@@ -209,7 +209,8 @@ pub struct Pace {
     /// The longest pause between two tries, in milliseconds; also the longest `Retry-After` that is waited for.
     #[schemars(range(min = 1, max = 3600000))]
     pub backoff_cap_ms: u64,
-    /// How many further 5xx answers in a row, over all objects, stop the run.
+    /// For so many objects in a row the app may answer 5xx before their kind of change is left for the next run; other kinds
+    /// go on. So many tries in a row without any answer end the run.
     #[schemars(range(min = 1, max = 1000000))]
     pub breaker_failures: u32,
 }

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
-use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
@@ -182,14 +182,10 @@ async fn stations(
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
-    let early = job.leavers_first(writer, &desired, &links, ask, &mut report).await?;
-    if report.stop.is_some() {
-        return job.close(writer, report, ask, None).await;
-    }
-    let something_was_sent = !report.results.is_empty();
-    match job.the_whole_plan(writer, &desired, &links, ask, &early, &mut report).await {
+    let survey = job.survey(&desired, &links, ask)?;
+    match job.stages(writer, &desired, &links, &survey, ask, &mut report).await {
         Ok(index) => job.close(writer, report, ask, index).await,
-        Err(error) if something_was_sent => {
+        Err(error) if !report.results.is_empty() => {
             report.stop = Some(error.into_stop());
             job.close(writer, report, ask, None).await
         }
@@ -198,26 +194,69 @@ async fn stations(
 }
 
 impl Job<'_> {
-    /// Asks what is not known yet, plans, and carries the plan out. Gives the index for the next quiet cycle.
+    /// The stages of a run, in the order of design decision 5: the leavers, then everything. Gives the index for the next quiet cycle.
+    async fn stages(
+        &self,
+        writer: Option<Writer<'_>>,
+        desired: &Desired<'_>,
+        links: &Links,
+        survey: &Survey,
+        ask: &Ask<'_>,
+        report: &mut Report,
+    ) -> Result<Option<IndexDraft>, CycleError> {
+        let mut early = Early::default();
+        let leavers_first = self.may_go_in_stages(writer, ask)?;
+        if let Some(writer) = leavers_first {
+            let plan = plan::suspended(desired, survey, self.state, &self.rules, report.started)?;
+            let facts = self.facts(desired, &plan)?;
+            let nobody_is_absent = observe::Again::nobody(self.source);
+            self.leavers(writer, plan, &facts, &nobody_is_absent, ask, &mut early, report).await?;
+        }
+        let mut answers = Answers::default();
+        if report.stop.is_none() {
+            self.unless_stopped(observe::ask_directory(self, survey, &mut answers)).await?;
+        }
+        if let Some(writer) = leavers_first.filter(|_| report.stop.is_none() && may_have_leavers(desired, survey)) {
+            let (absent, failed) = (&answers.absent, &early.failed);
+            let plan = plan::confirmed(desired, survey, absent, self.state, &self.rules, failed, report.started)?;
+            let facts = Facts { strangers: strangers(survey), missing: missing(survey), ..self.facts(desired, &plan)? };
+            let again = observe::Again::new(self.source, survey, &answers);
+            self.leavers(writer, plan, &facts, &again, ask, &mut early, report).await?;
+        }
+        match report.stop {
+            Some(_) => Ok(None),
+            None => self.the_whole_plan(writer, desired, links, survey, answers, ask, &early, report).await,
+        }
+    }
+
+    /// What can write, if this run may send its leavers before the rest is planned: a plan that was shown or approved runs as one.
+    fn may_go_in_stages<'w>(&self, writer: Option<Writer<'w>>, ask: &Ask<'_>) -> Result<Option<Writer<'w>>, StoreError> {
+        let whole = ask.only.is_some() || ask.expected_plan.is_some() || self.state.is_approval_waiting()?;
+        Ok(writer.filter(|_| !whole))
+    }
+
+    /// Asks the app what is not known yet, plans, and carries the plan out. Gives the index for the next quiet cycle.
+    #[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it found out")]
     async fn the_whole_plan(
         &self,
         writer: Option<Writer<'_>>,
         desired: &Desired<'_>,
         links: &Links,
+        survey: &Survey,
+        mut answers: Answers,
         ask: &Ask<'_>,
         early: &Early,
         report: &mut Report,
     ) -> Result<Option<IndexDraft>, CycleError> {
-        let survey = self.survey(desired, links, ask)?;
-        let answers = self.unless_stopped(observe::observe(self, desired, &survey)).await?;
+        self.unless_stopped(observe::ask_app(self, desired, survey, &mut answers)).await?;
         if !survey.newcomers.is_empty() {
             self.unless_stopped(self.ask_own_account(writer, &report.run)).await?;
         }
         if let Some(witness) = self.witness {
-            witness.see(&Sight { desired, questions: Some((&survey, &answers)) });
+            witness.see(&Sight { desired, questions: Some((survey, &answers)) });
         }
         let (state, rules) = (self.state, &self.rules);
-        let plan = plan::plan(desired, &survey, &answers, links, state, rules, &early.failed, report.started)?;
+        let plan = plan::plan(desired, survey, &answers, links, state, rules, &early.failed, report.started)?;
         let plan = match ask.only {
             Some(person) => plan.only(person),
             None => plan,
@@ -226,11 +265,7 @@ impl Job<'_> {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
-        let facts = Facts {
-            strangers: survey.newcomers.len() as u64,
-            missing: survey.absent.len() as u64,
-            ..self.facts(desired, &plan)?
-        };
+        let facts = Facts { strangers: strangers(survey), missing: missing(survey), ..self.facts(desired, &plan)? };
         let cleared = self.judge(writer, plan, &facts, report).await?;
         report.judged = Some(self.clock.now());
         report.set_aside = survey.waiting.len() as u64;
@@ -238,16 +273,16 @@ impl Job<'_> {
             report.preview(cleared, self.reader.stats(), self.clock.now());
             return Ok(None);
         };
-        let again = observe::Again::new(self.source, &survey, &answers);
+        let again = observe::Again::new(self.source, survey, &answers);
         let outcome = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &again).await?;
         let mut index = None;
-        if index::nothing_is_left(self, desired, &survey, links, &cleared)? {
+        if index::nothing_is_left(self, desired, survey, links, &cleared)? {
             report.quiet_at = desired.snapshot.mark().cloned();
         }
         if ask.only.is_none() {
-            self.settle(writer.ledger, &report.run, &survey, &cleared, &outcome, early).await?;
+            self.settle(writer.ledger, &report.run, survey, &cleared, &outcome, early).await?;
             if !early.compare_again {
-                index = index::draft(self, desired, links, &survey, &cleared, &outcome)?;
+                index = index::draft(self, desired, links, survey, &cleared, &outcome)?;
             }
         }
         report.applied(cleared, outcome);
@@ -299,37 +334,37 @@ impl Job<'_> {
         plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })
     }
 
-    /// Whoever the directory names as suspended loses access before anybody is looked up: a backlog of newcomers must not
-    /// keep a leaver's account open. What the guard holds of it is left to the whole plan.
-    async fn leavers_first(
+    /// Carries out what the guard clears of a plan's first stage. What it holds is left to the whole plan, which is held for it.
+    ///
+    /// The plan may hold more than its leavers: the guard judges by all of it whether the reading can be believed.
+    #[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it found out")]
+    async fn leavers(
         &self,
-        writer: Option<Writer<'_>>,
-        desired: &Desired<'_>,
-        links: &Links,
+        writer: Writer<'_>,
+        plan: Plan,
+        facts: &Facts,
+        again: &observe::Again<'_>,
         ask: &Ask<'_>,
+        early: &mut Early,
         report: &mut Report,
-    ) -> Result<Early, CycleError> {
-        // A plan that somebody has seen runs as one.
-        let in_parts = ask.only.is_none() && ask.expected_plan.is_none() && !self.state.is_approval_waiting()?;
-        let Some(writer) = writer.filter(|_| in_parts) else { return Ok(Early::default()) };
-        let plan = plan::leavers(desired, links, self.state, &self.rules, report.started)?;
-        if plan.operations.is_empty() {
-            return Ok(Early::default());
+    ) -> Result<(), StoreError> {
+        let mut judged = guard::check(plan, facts, &self.limits);
+        judged.restrict(|operation| operation.lane == Lane::Leavers);
+        if judged.is_all_held() {
+            return Ok(());
         }
-        let facts = self.facts(desired, &plan)?;
-        let plan = guard::check(plan, &facts, &self.limits).into_allowed();
         // Judged once more as a plan of its own: only what the guard has cleared can be applied.
-        let cleared = guard::check(plan, &facts, &self.limits);
-        let nobody_is_absent = observe::Again::nobody(self.source);
-        let outcome = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &nobody_is_absent).await?;
+        let cleared = guard::check(judged.into_allowed(), facts, &self.limits);
+        if cleared.plan().operations.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.apply(writer, &cleared, facts, &report.run, ask.trigger, again).await?;
         let operations = cleared.plan().operations.iter().enumerate();
         let failed = operations.filter(|(at, _)| !is_done(&outcome, *at));
-        let early = Early {
-            failed: failed.map(|(_, operation)| operation.object.id().clone()).collect(),
-            compare_again: index::must_compare_again(self, &cleared, &outcome),
-        };
+        early.failed.extend(failed.map(|(_, operation)| operation.object.id().clone()));
+        early.compare_again |= index::must_compare_again(self, &cleared, &outcome);
         report.applied(cleared, outcome);
-        Ok(early)
+        Ok(())
     }
 
     /// What a plan is judged by. Where nothing is planned the rows are left alone: a quiet cycle does not open them (I12).
@@ -540,6 +575,21 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
         failing: state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
         ..Facts::default()
     })
+}
+
+/// Users who belong and whom the state does not know.
+fn strangers(survey: &Survey) -> u64 {
+    survey.newcomers.len() as u64
+}
+
+/// Users whom the state knows and who are not in the reading.
+fn missing(survey: &Survey) -> u64 {
+    survey.absent.len() as u64
+}
+
+/// Whether a survey found anybody who may end with no access, beside those whom the directory calls suspended.
+fn may_have_leavers(desired: &Desired<'_>, survey: &Survey) -> bool {
+    !survey.absent.is_empty() || survey.linked.iter().any(|user| !desired.is_assigned(*user))
 }
 
 /// What became of the leavers who were not kept waiting for the rest.

@@ -13,19 +13,8 @@ use crate::plan::{Answers, Person, Stuck, Survey};
 use crate::scim::{AppGroup, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
 
-pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Survey) -> Result<Answers, CycleError> {
-    let mut answers = Answers::default();
-    if !survey.newcomers.is_empty() {
-        let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
-        job.progress.stage("looking people up in the app", Some(keys.len() as u64));
-        answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
-    }
-    if !survey.stuck.is_empty() {
-        let keys = |Stuck { person, app_id }: &Stuck| UserKeys { except: Some(app_id.clone()), ..person.keys() };
-        let keys: Vec<UserKeys> = survey.stuck.iter().map(keys).collect();
-        answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
-    }
-    answers.groups = groups(job, desired, survey).await?;
+/// Asks the directory about everybody, and every group, that is not in its reading.
+pub(super) async fn ask_directory(job: &Job<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
     if !survey.absent.is_empty() {
         job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
         answers.absent = job.source.ask_users(&survey.as_the_directory_knows(&survey.absent)).await?;
@@ -42,7 +31,28 @@ pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Surve
             None => asked.next().unwrap_or(Presence::Unknown),
         })
         .collect();
-    Ok(answers)
+    Ok(())
+}
+
+/// Looks up in the app whom and what the state does not know. No leaver waits for this.
+pub(super) async fn ask_app(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    survey: &Survey,
+    answers: &mut Answers,
+) -> Result<(), CycleError> {
+    if !survey.newcomers.is_empty() {
+        let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
+        job.progress.stage("looking people up in the app", Some(keys.len() as u64));
+        answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
+    }
+    if !survey.stuck.is_empty() {
+        let keys = |Stuck { person, app_id }: &Stuck| UserKeys { except: Some(app_id.clone()), ..person.keys() };
+        let keys: Vec<UserKeys> = survey.stuck.iter().map(keys).collect();
+        answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
+    }
+    answers.groups = groups(job, desired, survey).await?;
+    Ok(())
 }
 
 async fn groups(
@@ -126,6 +136,9 @@ impl<'a> Again<'a> {
 impl Recheck for Again<'_> {
     async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool> {
         let (users, groups) = (self.ids(objects, true), self.ids(objects, false));
+        if users.is_empty() && groups.is_empty() {
+            return vec![true; objects.len()];
+        }
         // A directory that can't be asked has confirmed nothing: the harmless reading is that they are there.
         let unknown = |error, count| {
             tracing::warn!(%error, "the directory could not be asked again about absent people or groups");

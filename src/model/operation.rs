@@ -82,13 +82,13 @@ impl Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// People the directory names as disabled or deleted: first, whatever else is waiting.
+    /// Users who end with no access: suspended, gone, or held by no group in scope any more. First, whatever else is waiting.
     Leavers,
     /// New accounts, changed attributes, new groups, new memberships.
     Additions,
-    /// Memberships that end.
+    /// Memberships that end, of users who stay.
     Removals,
-    /// People and groups that are no longer there: last, each judged again just before it is sent.
+    /// Groups that are no longer there: last.
     Absences,
 }
 

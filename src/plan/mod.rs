@@ -5,6 +5,7 @@
 //! asked by somebody else ([`Survey`] says which they are). Equal inputs give equal plans. Applying never decides anything.
 
 mod groups;
+mod leavers;
 mod links;
 mod operation;
 mod people;
@@ -14,6 +15,7 @@ mod rules;
 mod survey;
 mod update;
 
+pub use leavers::{confirmed, suspended};
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::desired::Desired;
-use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
@@ -215,9 +217,7 @@ pub fn plan(
     let mut draft = Draft::new(desired, baseline, rules, now);
     draft.untouched.extend(&survey.untouched);
     draft.heard_of_stuck(survey, answers);
-    let absent = survey.absent.iter().zip(&answers.absent);
-    let there = absent.filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
-    draft.still_there.extend(there.map(|(id, _)| id.clone()));
+    draft.heard_of_absent(survey, &answers.absent);
     for &user in &survey.linked {
         let id = SourceId::new(desired.snapshot.id(user));
         match attempted.contains(&id) {
@@ -228,6 +228,10 @@ pub fn plan(
     draft.newcomers(&survey.newcomers, answers)?;
     for (id, answer) in survey.absent.iter().zip(&answers.absent) {
         if draft.replaced.contains(id) {
+            continue;
+        }
+        if attempted.contains(id) {
+            draft.unsettled.insert(ObjectRef::User(id.clone()));
             continue;
         }
         draft.absent(id, *answer)?;
@@ -241,28 +245,6 @@ pub fn plan(
     draft.changed_groups(&survey.changed_groups, links)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
     draft.keep_until_out_of_all_groups();
-    Ok(draft.finish())
-}
-
-/// The part of the plan that waits for no answer: people with an account whom the directory names as suspended.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn leavers(
-    desired: &Desired<'_>,
-    links: &Links,
-    baseline: &dyn Baseline,
-    rules: &Rules<'_>,
-    now: Timestamp,
-) -> Result<Plan, StoreError> {
-    let snapshot = desired.snapshot;
-    let mut draft = Draft::new(desired, baseline, rules, now);
-    for user in snapshot.users().filter(|user| snapshot.standing(*user) == Standing::Suspended) {
-        let link = links.user(snapshot.id_hash(user));
-        if link.is_some_and(|link| !link.is_settled_at(user_fingerprint(desired, user))) {
-            draft.linked(user)?;
-        }
-    }
     Ok(draft.finish())
 }
 
@@ -295,6 +277,13 @@ impl<'a> Draft<'a> {
             unsettled: HashSet::new(),
             finished: Vec::new(),
         }
+    }
+
+    /// What the directory answered about those who are not in the reading.
+    fn heard_of_absent(&mut self, survey: &Survey, answers: &[Presence]) {
+        let absent = survey.absent.iter().zip(answers);
+        let there = absent.filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
+        self.still_there.extend(there.map(|(id, _)| id.clone()));
     }
 
     fn finish(self) -> Plan {

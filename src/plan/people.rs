@@ -212,12 +212,12 @@ impl Draft<'_> {
         }
         match snapshot.standing(user) {
             Standing::Staged => {}
-            Standing::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended, Lane::Leavers)),
+            Standing::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended)),
             Standing::Active if desired.frozen(user).is_none() && !desired.is_assigned(user) => {
                 if desired.unread().next().is_some() {
                     self.unsettled.insert(ObjectRef::User(id));
                 } else {
-                    self.leave(&id, &row, &Leaving::Unassigned("no group in scope holds this person"), Lane::Absences);
+                    self.leave(&id, &row, &Leaving::Unassigned("no group in scope holds this person"));
                 }
             }
             Standing::Active => match mapped {
@@ -250,16 +250,16 @@ impl Draft<'_> {
         }
         match answer {
             Presence::Gone => {
-                if self.leave(id, &row, &Leaving::Deleted, Lane::Absences) == Left::Nothing {
+                if self.leave(id, &row, &Leaving::Deleted) == Left::Nothing {
                     self.finished.push(id.clone());
                 }
             }
-            Presence::Suspended => drop(self.leave(id, &row, &Leaving::Suspended, Lane::Leavers)),
+            Presence::Suspended => drop(self.leave(id, &row, &Leaving::Suspended)),
             Presence::Present | Presence::Unknown => {
                 let long_enough = row.missed_since.is_some_and(|since| self.now.duration_since(since) >= SECOND_LOOK);
                 if long_enough && self.desired.unread().next().is_none() {
                     let why = "missing from two complete readings, and the directory did not say deleted";
-                    self.leave(id, &row, &Leaving::Unassigned(why), Lane::Absences);
+                    self.leave(id, &row, &Leaving::Unassigned(why));
                 } else {
                     self.unconfirmed.insert(row.number);
                     self.missed.push((id.clone(), row.missed_since.or(Some(self.now))));
@@ -270,7 +270,7 @@ impl Draft<'_> {
     }
 
     /// Ends a person's access as the operator said, and tells what is left to do.
-    fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving, lane: Lane) -> Left {
+    fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving) -> Left {
         let (fate, reason) = match why {
             Leaving::Suspended => (self.rules.on_suspended, "the directory suspended this person"),
             Leaving::Unassigned(why) => (self.rules.on_unassigned, *why),
@@ -296,7 +296,7 @@ impl Draft<'_> {
             self.unsettled.insert(ObjectRef::User(id.clone()));
         }
         let operation = |action| Operation {
-            lane,
+            lane: Lane::Leavers,
             object: ObjectRef::User(id.clone()),
             app_id: Some(row.app_id.clone()),
             name: row_name(row, id),

@@ -162,7 +162,7 @@ impl Draft<'_> {
                 self.end(
                     id,
                     row,
-                    Lane::Absences,
+                    Lane::Leavers,
                     format!("no group in scope holds {of}, and this is their old account"),
                 );
             }
@@ -180,7 +180,7 @@ impl Draft<'_> {
             return;
         }
         match answer {
-            Presence::Gone => self.end(id, row, Lane::Absences, format!("the directory says {of} is gone")),
+            Presence::Gone => self.end(id, row, Lane::Leavers, format!("the directory says {of} is gone")),
             Presence::Suspended => self.end(id, row, Lane::Leavers, format!("the directory suspended {of}")),
             Presence::Present | Presence::Unknown => drop(self.unconfirmed.insert(row.number)),
         }

@@ -369,7 +369,7 @@ async fn i9_a_deletion_for_ever_waits_for_somebody_and_access_ends_before() {
     .await;
     world.edit(|dir| dir.delete_user("u00"));
     let report = world.sync().await;
-    assert_eq!(world.app.writes(), ["remove_members all", "deactivate u00@x.test"]);
+    assert_eq!(world.app.writes(), ["deactivate u00@x.test", "remove_members all"]);
     assert_eq!(holds(&report), ["final_delete"]);
     assert_eq!(world.sync().await.status(), Status::Held);
     world.approve();

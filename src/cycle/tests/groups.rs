@@ -172,7 +172,7 @@ async fn j14_switching_groups_off_leaves_them_and_goes_on_with_people() {
         dir.group("south").name = "SOUTH".into();
     });
     world.sync().await;
-    assert_eq!(world.app.writes(), ["update_user bo@x.test", "deactivate ed@x.test"]);
+    assert_eq!(world.app.writes(), ["deactivate ed@x.test", "update_user bo@x.test"]);
     world.assert_quiet().await;
     world.reconfigure(|tenant| tenant.manage_groups = true);
     world.sync().await;

@@ -1,0 +1,91 @@
+//! The first stage of a plan: users who end with no access. It takes the survey and, for the second part, what the directory answered
+//! about those who are absent, and returns plans that wait for no answer of the app.
+//!
+//! A leaver must not wait for other users' look-ups and creations. Access is judged on the end state: a user whom any group in scope still
+//! holds is in none of these plans, and neither is a record that may have been made again under another id.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::{Draft, Plan, Rules, Survey};
+use crate::desired::Desired;
+use crate::model::{Path, SourceId, Standing, fold};
+use crate::source::{Presence, UserIx};
+use crate::store::{Baseline, StoreError, UserRow};
+
+/// The users whom the directory itself calls suspended. Nothing has to be asked for them.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn suspended(
+    desired: &Desired<'_>,
+    survey: &Survey,
+    baseline: &dyn Baseline,
+    rules: &Rules<'_>,
+    now: Timestamp,
+) -> Result<Plan, StoreError> {
+    let mut draft = Draft::new(desired, baseline, rules, now);
+    for &user in survey.linked.iter().filter(|user| desired.snapshot.standing(**user) == Standing::Suspended) {
+        draft.linked(user)?;
+    }
+    Ok(draft.finish())
+}
+
+/// What can be said of all users who have an account, once the directory was asked about those who are absent: the leavers among them, in
+/// the first lane, and beside them the changes by which the guard judges whether the reading can be believed. Only the first lane is to be
+/// carried out. `attempted` are those whose access could not be ended earlier in this run.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn confirmed(
+    desired: &Desired<'_>,
+    survey: &Survey,
+    absent: &[Presence],
+    baseline: &dyn Baseline,
+    rules: &Rules<'_>,
+    attempted: &HashSet<SourceId>,
+    now: Timestamp,
+) -> Result<Plan, StoreError> {
+    let mut draft = Draft::new(desired, baseline, rules, now);
+    draft.heard_of_absent(survey, absent);
+    let undecided: HashSet<UserIx> = survey.stuck.iter().map(|stuck| stuck.person.ix).collect();
+    for &user in survey.linked.iter().filter(|user| !undecided.contains(user)) {
+        if !attempted.contains(desired.snapshot.id(user)) {
+            draft.linked(user)?;
+        }
+    }
+    let names = Names::of(survey, rules);
+    for (id, answer) in survey.absent.iter().zip(absent).filter(|(id, _)| !attempted.contains(*id)) {
+        let row = baseline.user(id)?;
+        if row.is_some_and(|row| !names.are_those_of(&row)) {
+            draft.absent(id, *answer)?;
+        }
+    }
+    Ok(draft.finish())
+}
+
+/// The values by which the newcomers of this reading would be found in the app.
+struct Names {
+    paths: Vec<Path>,
+    values: HashSet<String>,
+}
+
+impl Names {
+    fn of(survey: &Survey, rules: &Rules<'_>) -> Self {
+        let matched = rules.profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
+        let mut paths: Vec<Path> = matched.chain([Path::user_name()]).collect();
+        paths.sort();
+        paths.dedup();
+        let newcomers = survey.newcomers.iter().flat_map(|person| paths.iter().map(|path| person.attributes.text(path)));
+        let values = newcomers.flatten().map(fold).collect();
+        Self { paths, values }
+    }
+
+    /// Whether an account has a name that a newcomer has too: then it may be the same user under another id, and only the app's answer
+    /// tells what becomes of it.
+    fn are_those_of(&self, row: &UserRow) -> bool {
+        let held = self.paths.iter().flat_map(|path| [row.sent.text(path), row.echo.text(path)]);
+        held.flatten().any(|value| self.values.contains(&fold(value)))
+    }
+}
