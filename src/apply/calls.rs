@@ -119,7 +119,7 @@ impl Worker<'_> {
         let mut unanswered = false;
         let mut attempt = 1;
         loop {
-            let error = match self.in_turn(&mut call).await {
+            let error = match self.in_turn(told.operation, &mut call).await {
                 Ok(reply) => {
                     self.breaker.well(told.operation.op());
                     told.done(attempt);
@@ -167,13 +167,14 @@ impl Worker<'_> {
     }
 
     /// One try, when there is a place for it and if the run still goes on then.
-    async fn in_turn<F>(&self, call: &mut impl FnMut() -> F) -> Result<Reply, CallError>
+    async fn in_turn<F>(&self, operation: &Operation, call: &mut impl FnMut() -> F) -> Result<Reply, CallError>
     where
         F: Future<Output = Result<Reply, CallError>>,
     {
         // Never closed, so there is always a place.
         let _place = self.places.acquire().await;
-        match self.is_stopped() {
+        let _turn = self.run.turns.call().await;
+        match self.is_stopped() || self.has_left(operation) {
             true => Err(CallError::closed()),
             false => call().await,
         }

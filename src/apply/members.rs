@@ -94,7 +94,7 @@ impl Worker<'_> {
     /// The app's values for people who have an account.
     fn resolve(&self, users: &[Member], add: bool, unfinished: &mut Unfinished) -> Result<Vec<Resolved>, StoreError> {
         let mut resolved = Vec::with_capacity(users.len());
-        for user in users {
+        for user in users.iter().filter(|user| !(add && self.run.turns.has_left(&user.id))) {
             match self.run.state.user(&user.id)? {
                 // The account that is theirs by now is to be replaced, and somebody has to decide on that.
                 Some(_) if add && self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,

@@ -11,9 +11,11 @@ mod members;
 mod recover;
 mod retry;
 mod telling;
+mod turns;
 
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
+pub use turns::Turns;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +41,9 @@ use breaker::{Breaker, Verdict};
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
 /// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
 const BEGUN_PER_CALL: usize = 4;
+
+/// Why the plan gives nothing to a user who left while it was carried out.
+const HAS_LEFT: &str = "not done: by a newer reading of the directory this user belongs no more";
 
 /// How an operation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +145,8 @@ pub struct Run<'a> {
     pub stop: &'a CancellationToken,
     /// A pause that is known and does not concern this run; any other ends it before its next call.
     pub known_pause: Option<Mark>,
+    /// Whose turn it is to call the app.
+    pub turns: &'a Turns,
     /// Hears of each operation that ended.
     pub progress: &'a dyn Progress,
 }
@@ -482,6 +489,12 @@ impl Worker<'_> {
         })
     }
 
+    /// Whether an operation would give something to a user whose access ended while the run went on.
+    fn has_left(&self, operation: &Operation) -> bool {
+        let is_user = matches!(operation.object, ObjectRef::User(_));
+        is_user && !operation.op().takes_access() && self.run.turns.has_left(operation.object.id())
+    }
+
     async fn operation(&self, operation: &Operation) -> OpResult {
         if self.is_stopped() {
             return OpResult::Failed("not tried: the run was stopped".to_owned());
@@ -491,6 +504,9 @@ impl Worker<'_> {
                 "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
                 operation.op().name()
             ));
+        }
+        if self.has_left(operation) {
+            return OpResult::Failed(HAS_LEFT.to_owned());
         }
         let creates = matches!(operation.op(), Op::CreateUser | Op::CreateGroup);
         if creates && self.unresolved.contains(&operation.object) {

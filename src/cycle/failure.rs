@@ -32,6 +32,17 @@ pub enum CycleError {
 }
 
 impl CycleError {
+    /// What failed, in a word that names no user: `directory`, `app`, `state`, `stopped` or `plan`.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "directory",
+            Self::App(_) => "app",
+            Self::Store(_) => "state",
+            Self::Stopped => "stopped",
+            Self::OtherPlan { .. } => "plan",
+        }
+    }
+
     /// The same as the end of a run that has done something already.
     pub(super) fn into_stop(self) -> Stop {
         match self {

@@ -5,6 +5,7 @@
 //! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
 mod failure;
+mod meanwhile;
 mod index;
 mod observe;
 mod report;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::apply::{self, OpResult, Outcome, Repeat};
+use crate::apply::{self, OpResult, Outcome, Repeat, Turns};
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
@@ -274,16 +275,24 @@ impl Job<'_> {
             return Ok(None);
         };
         let again = observe::Again::new(self.source, survey, &answers);
-        let outcome = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &again).await?;
+        let turns = Turns::default();
+        let applying = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &again, &turns);
+        let (outcome, meanwhile) = match self.may_go_in_stages(Some(writer), ask)? {
+            Some(writer) => meanwhile::look_for_leavers(self, writer, survey, ask, &report.run, &turns, applying).await?,
+            None => (applying.await?, Vec::new()),
+        };
         let mut index = None;
         if index::nothing_is_left(self, desired, survey, links, &cleared)? {
             report.quiet_at = desired.snapshot.mark().cloned();
         }
         if ask.only.is_none() {
             self.settle(writer.ledger, &report.run, survey, &cleared, &outcome, early).await?;
-            if !early.compare_again {
+            if !early.compare_again && meanwhile.is_empty() {
                 index = index::draft(self, desired, links, survey, &cleared, &outcome)?;
             }
+        }
+        for (leavers, outcome) in meanwhile {
+            report.applied(leavers, outcome);
         }
         report.applied(cleared, outcome);
         Ok(index)
@@ -334,6 +343,18 @@ impl Job<'_> {
         plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })
     }
 
+    /// What the guard clears of a plan's leavers; `None` if that is nothing.
+    fn cleared_leavers(&self, plan: Plan, facts: &Facts) -> Option<Cleared> {
+        let mut judged = guard::check(plan, facts, &self.limits);
+        judged.restrict(|operation| operation.lane == Lane::Leavers);
+        if judged.is_all_held() {
+            return None;
+        }
+        // Judged once more as a plan of its own: only what the guard has cleared can be applied.
+        let cleared = guard::check(judged.into_allowed(), facts, &self.limits);
+        (!cleared.plan().operations.is_empty()).then_some(cleared)
+    }
+
     /// Carries out what the guard clears of a plan's first stage. What it holds is left to the whole plan, which is held for it.
     ///
     /// The plan may hold more than its leavers: the guard judges by all of it whether the reading can be believed.
@@ -348,17 +369,9 @@ impl Job<'_> {
         early: &mut Early,
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        let mut judged = guard::check(plan, facts, &self.limits);
-        judged.restrict(|operation| operation.lane == Lane::Leavers);
-        if judged.is_all_held() {
-            return Ok(());
-        }
-        // Judged once more as a plan of its own: only what the guard has cleared can be applied.
-        let cleared = guard::check(judged.into_allowed(), facts, &self.limits);
-        if cleared.plan().operations.is_empty() {
-            return Ok(());
-        }
-        let outcome = self.apply(writer, &cleared, facts, &report.run, ask.trigger, again).await?;
+        let Some(cleared) = self.cleared_leavers(plan, facts) else { return Ok(()) };
+        let turns = Turns::default();
+        let outcome = self.apply(writer, &cleared, facts, &report.run, ask.trigger, again, &turns).await?;
         let operations = cleared.plan().operations.iter().enumerate();
         let failed = operations.filter(|(at, _)| !is_done(&outcome, *at));
         early.failed.extend(failed.map(|(_, operation)| operation.object.id().clone()));
@@ -441,6 +454,7 @@ impl Job<'_> {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is named once more in Run")]
     async fn apply(
         &self,
         writer: Writer<'_>,
@@ -449,6 +463,7 @@ impl Job<'_> {
         run: &RunId,
         trigger: Trigger,
         recheck: &observe::Again<'_>,
+        turns: &Turns,
     ) -> Result<Outcome, StoreError> {
         let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
@@ -474,6 +489,7 @@ impl Job<'_> {
             repeat: self.repeat,
             stop: self.stop,
             known_pause: None,
+            turns,
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await

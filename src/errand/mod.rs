@@ -212,6 +212,7 @@ impl Errand<'_> {
             stop: self.stop,
             // Whoever pauses a tenant and then takes a run back means both; to stop this too, pause again.
             known_pause: writer.ledger.paused(),
+            turns: &apply::Turns::default(),
             progress: self.progress,
         };
         apply::apply(cleared, &hands).await

@@ -32,6 +32,29 @@ pub fn suspended(
     Ok(draft.finish())
 }
 
+/// The leavers of a newer reading, found while a run goes on: users whom the directory calls suspended, who are gone, or whom no group in
+/// scope holds any more. Nothing else is planned.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn newly_left(
+    desired: &Desired<'_>,
+    survey: &Survey,
+    absent: &[Presence],
+    baseline: &dyn Baseline,
+    rules: &Rules<'_>,
+    now: Timestamp,
+) -> Result<Plan, StoreError> {
+    let mut draft = Draft::new(desired, baseline, rules, now);
+    draft.heard_of_absent(survey, absent);
+    let stays = |user: UserIx| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user);
+    for &user in survey.linked.iter().filter(|user| !stays(**user)) {
+        draft.linked(user)?;
+    }
+    draft.confirmed_absent(survey, absent, &HashSet::new())?;
+    Ok(draft.finish())
+}
+
 /// What can be said of all users who have an account, once the directory was asked about those who are absent: the leavers among them, in
 /// the first lane, and beside them the changes by which the guard judges whether the reading can be believed. Only the first lane is to be
 /// carried out. `attempted` are those whose access could not be ended earlier in this run.
@@ -55,14 +78,27 @@ pub fn confirmed(
             draft.linked(user)?;
         }
     }
-    let names = Names::of(survey, rules);
-    for (id, answer) in survey.absent.iter().zip(absent).filter(|(id, _)| !attempted.contains(*id)) {
-        let row = baseline.user(id)?;
-        if row.is_some_and(|row| !names.are_those_of(&row)) {
-            draft.absent(id, *answer)?;
-        }
-    }
+    draft.confirmed_absent(survey, absent, attempted)?;
     Ok(draft.finish())
+}
+
+impl Draft<'_> {
+    /// Users who are not in the reading, but for those who may be there under another id.
+    fn confirmed_absent(
+        &mut self,
+        survey: &Survey,
+        absent: &[Presence],
+        attempted: &HashSet<SourceId>,
+    ) -> Result<(), StoreError> {
+        let names = Names::of(survey, self.rules);
+        for (id, answer) in survey.absent.iter().zip(absent).filter(|(id, _)| !attempted.contains(*id)) {
+            let row = self.baseline.user(id)?;
+            if row.is_some_and(|row| !names.are_those_of(&row)) {
+                self.absent(id, *answer)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The values by which the newcomers of this reading would be found in the app.

@@ -15,7 +15,7 @@ mod rules;
 mod survey;
 mod update;
 
-pub use leavers::{confirmed, suspended};
+pub use leavers::{confirmed, newly_left, suspended};
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};

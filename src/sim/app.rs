@@ -144,6 +144,8 @@ pub(crate) struct Manners {
     pub(crate) lower_cases: bool,
     /// How long look-ups do not show what was just made.
     pub(crate) settles_after: SignedDuration,
+    /// How long every call takes.
+    pub(crate) each_call_takes: Duration,
 }
 
 impl Default for Manners {
@@ -161,6 +163,7 @@ impl Default for Manners {
             bad_member_answer: (Class::Invalid, 400),
             lower_cases: false,
             settles_after: SignedDuration::ZERO,
+            each_call_takes: Duration::ZERO,
         }
     }
 }
@@ -397,7 +400,10 @@ impl SimApp {
         let About { name: about, object } = about.into();
         tokio::task::yield_now().await;
         self.powered("app.called").await;
-        let delay = self.inner().noise.as_mut().map_or(Duration::ZERO, Noise::delay);
+        let delay = {
+            let mut inner = self.inner();
+            inner.manners.each_call_takes + inner.noise.as_mut().map_or(Duration::ZERO, Noise::delay)
+        };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }

@@ -295,3 +295,97 @@ async fn o4_lanes_leavers_first_then_additions_then_removals() {
         ]
     );
 }
+
+/// A first stage that waits for nobody: neither for the look-ups of newcomers nor for their accounts.
+#[tokio::test(start_paused = true)]
+async fn o4_every_cause_ends_access_before_the_app_is_asked_about_anybody() {
+    let mut dir = crowd(30);
+    for (group, member) in [("left", "u03"), ("gone", "u04")] {
+        dir.add_group(group, &[member]);
+        dir.part("all", member);
+    }
+    let world = synced(dir).await;
+    world.edit(|dir| {
+        for id in 0..20 {
+            dir.add_user(&format!("new{id}"));
+            dir.join("all", &format!("new{id}"));
+        }
+        dir.stand("u00", Standing::Suspended);
+        dir.delete_user("u01");
+        dir.part("all", "u02");
+        dir.group("left").assigned = false;
+        drop(dir.groups.remove("gone"));
+    });
+    world.reconfigure_limits(|limits| limits.removals_per_day = crate::config::forms::Limit::NONE);
+    world.app.forget_calls();
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    let calls: Vec<String> = world.app.calls().iter().map(|call| format!("{} {}", call.name, call.about)).collect();
+    let mut first = calls[..5].to_vec();
+    first[1..].sort();
+    let off = |user: &str| format!("set_active {user}@x.test");
+    let first: Vec<String> = first.iter().map(|call| call.replace("deactivate ", "set_active ")).collect();
+    assert_eq!(first, ["u00", "u01", "u02", "u03", "u04"].map(off), "{calls:?}");
+    world.assert_quiet().await;
+}
+
+/// Whoever moves, and whoever may be the same user under another id, is not in the first stage.
+#[tokio::test(start_paused = true)]
+async fn i2_a_record_made_again_under_another_id_loses_nothing_in_the_first_stage() {
+    let world = synced(crowd(30)).await;
+    world.edit(|dir| {
+        let name = dir.users["u00"].record["userName"].clone();
+        dir.delete_user("u00");
+        dir.add_user("u00n");
+        dir.set("u00n", "userName", name.as_str().unwrap());
+        dir.join("all", "u00n");
+    });
+    world.sync().await;
+    let before = world.app.writes();
+    let calls = world.app.calls();
+    let asked = calls.iter().position(|call| call.name == "look_up_users").unwrap();
+    let off = calls.iter().position(|call| call.name.contains("active"));
+    assert!(off.is_none_or(|off| off > asked), "{before:?}");
+}
+
+/// Users who leave while a run of many minutes goes on do not wait for its end.
+#[tokio::test(start_paused = true)]
+async fn o4_who_leaves_during_a_long_run_is_out_within_a_minute() {
+    let world = synced(crowd(40)).await;
+    world.edit(|dir| {
+        for id in 0..300 {
+            dir.add_user(&format!("new{id:03}"));
+            dir.join("all", &format!("new{id:03}"));
+        }
+    });
+    world.app.forget_calls();
+    world.app.behave(|app| app.each_call_takes = std::time::Duration::from_secs(3));
+    let leaving = async {
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+        world.edit(|dir| {
+            dir.stand("u00", Standing::Suspended);
+            dir.delete_user("u01");
+            dir.part("all", "u02");
+            // Waits for an account.
+            dir.stand("new299", Standing::Suspended);
+        });
+        tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+        world.app.active()
+    };
+    let typed = command();
+    let (report, active) = tokio::join!(world.ask(&typed, true), leaving);
+    let report = report.unwrap();
+    for leaver in ["u00", "u01", "u02"] {
+        assert!(!active.contains(&format!("{leaver}@x.test")), "{leaver} within a minute: {active:?}");
+    }
+    assert!(active.len() < 200, "while accounts were still being made: {}", active.len());
+    assert_eq!(world.app.account("new299@x.test"), None, "no account for somebody who has left");
+    let tally = report.tally();
+    assert_eq!(tally.planned, tally.done + tally.held + tally.failed, "i11");
+    let off = report.operations().iter().filter(|operation| operation.op() == crate::model::Op::DeactivateUser);
+    assert_eq!(off.count(), 3, "listed in the run's report");
+    world.app.behave(|app| app.each_call_takes = std::time::Duration::ZERO);
+    world.sync().await;
+    world.sync().await;
+    world.assert_quiet().await;
+}
