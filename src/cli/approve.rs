@@ -88,8 +88,8 @@ fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPla
     match held {
         Some(held) => {
             screen.say(format!("  {}", count(held.count, "change", "changes")));
-            for (reason, detail) in &held.reasons {
-                screen.say(format!("  {}: {}", reason, safe(detail)));
+            for hold in &held.holds {
+                screen.say(format!("  {}: {}", hold.code(), safe(&hold.detail())));
             }
         }
         None => screen
@@ -119,7 +119,7 @@ mod tests {
             of: "fedcba9876543210fedcba9876543210".to_owned(),
             run: RunId::new("r"),
             at: Timestamp::UNIX_EPOCH,
-            reasons: Vec::new(),
+            holds: Vec::new(),
             count: 1,
             operations: Vec::new(),
             rejected: None,

@@ -111,8 +111,8 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
         count(held.count, "change", "changes"),
         held.at
     ));
-    for (reason, detail) in &held.reasons {
-        screen.say(format!("    {}: {}", paint(STRONG, reason), safe(detail)));
+    for hold in &held.holds {
+        screen.say(format!("    {}: {}", paint(STRONG, hold.code()), safe(&hold.detail())));
     }
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for operation in held.operations.iter().take(most) {

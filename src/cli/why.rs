@@ -261,7 +261,7 @@ fn now(screen: &Screen, story: &Story) {
         lines.extend(step.changes.iter().filter_map(change_text).map(|text| format!("      {text}")));
     }
     for hold in &story.holds {
-        lines.push(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, &hold.reason), safe(&hold.detail)));
+        lines.push(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, hold.code()), safe(&hold.detail())));
     }
     chapter(screen, "now", &lines);
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
-use crate::guard::{Cleared, Hold};
-use crate::model::{ContentMark, Counts, Op, RunId, SourceId, TenantName};
+use crate::guard::Cleared;
+use crate::model::{ContentMark, Counts, HoldCode, HoldReason, Op, RunId, SourceId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
 use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View};
@@ -55,7 +55,7 @@ pub struct Report {
     /// Objects that failed before and whose next try is still to come: nothing was tried for them.
     pub set_aside: u64,
     /// Everything that was held, and why.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<HoldReason>,
     /// Why it ended early.
     pub stop: Option<Stop>,
     /// Interrupted calls of an earlier run whose outcome was found out.
@@ -156,9 +156,10 @@ impl Report {
 
     fn take_holds(&mut self, cleared: &Cleared) {
         self.holds.extend_from_slice(cleared.holds());
-        let held_for = |reasons: &[&str]| self.holds.iter().any(|hold| reasons.contains(&hold.reason.as_str()));
-        self.counts_accepted = !held_for(&["source_shrink"]);
-        self.settings_accepted = !held_for(&["settings_change", "matching_change", "target_change"]);
+        let held_for = |codes: &[HoldCode]| self.holds.iter().any(|hold| codes.contains(&hold.code()));
+        self.counts_accepted = !held_for(&[HoldCode::SourceShrink]);
+        let settings = [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::TargetChange];
+        self.settings_accepted = !held_for(&settings);
     }
 
     /// What waits for a decision, as `status` shows it and `approve` takes it; `None` if nothing does.
@@ -175,7 +176,7 @@ impl Report {
             of: cleared.plan().hash.clone(),
             run: self.run.clone(),
             at: self.ended,
-            reasons: self.holds.iter().map(|hold| (hold.reason.clone(), hold.detail.clone())).collect(),
+            holds: self.holds.clone(),
             count: cleared.held().count() as u64,
             operations: cleared.held().take(HELD_LISTED).map(show).collect(),
             rejected: self
@@ -263,7 +264,7 @@ impl Report {
         let (status, dry_run, calls) = (self.status().name(), self.dry_run, self.calls.total);
         let seconds = self.ended.duration_since(self.started).as_secs_f64();
         for hold in &self.holds {
-            tracing::info!(reason = hold.reason, "held");
+            tracing::info!(reason = hold.code().name(), "held");
         }
         tracing::info!(status, dry_run, planned, done, held, failed, calls, seconds, "ended");
     }
@@ -276,7 +277,7 @@ impl Report {
             .count();
         let note = match (&self.stop, self.holds.first()) {
             (Some(stop), _) => stop.to_string(),
-            (None, Some(hold)) => format!("{}: {}", hold.reason, hold.detail),
+            (None, Some(hold)) => format!("{}: {hold}", hold.code()),
             (None, None) => String::new(),
         };
         RunSummary {

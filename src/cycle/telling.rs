@@ -9,8 +9,8 @@ use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Report, Shown, Status, Tally};
-use crate::guard::{Cleared, Hold};
-use crate::model::{Change, Counts, Lane, ObjectRef, Op};
+use crate::guard::Cleared;
+use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op};
 use crate::plan::Blocked;
 use crate::store::Decision;
 
@@ -99,7 +99,7 @@ pub struct Telling<O = Vec<Told>> {
     /// Calls made to the app.
     pub calls: Calls,
     /// Everything that was held, and why.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<HoldReason>,
     /// Nothing at all may be sent.
     #[serde(default)]
     pub all_held: bool,

@@ -76,7 +76,7 @@ impl Daemon {
             Standing::AdoptOnly => Word::No,
             Standing::Ok | Standing::Partial | Standing::Held => {
                 match read_held(&self.settings.state_dir.join(name.as_str())) {
-                    Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, reasons: held.reasons }),
+                    Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, holds: held.holds }),
                     Ok(None) if standing == Standing::Held => Word::Unknown,
                     Ok(None) => Word::No,
                     Err(error) => {

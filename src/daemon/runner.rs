@@ -20,7 +20,7 @@ use crate::config::secret::Secrets;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, EngineError, Wish};
 use crate::http::quota::Quotas;
-use crate::model::TenantName;
+use crate::model::{HoldCode, TenantName};
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
 use crate::store::{Notice, Trigger};
@@ -116,7 +116,7 @@ impl Ended {
             Status::Held => Standing::Held,
             Status::Failed => Standing::Failing,
         };
-        let held = report.holds.first().map(|hold| format!("{}: {}", hold.reason, hold.detail));
+        let held = report.holds.first().map(|hold| format!("{}: {hold}", hold.code()));
         let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
         let cause = matches!(report.stop, Some(Stop::Target(_))).then_some(Cause::Credential);
         Self { standing, note, about: About { cause, ..About::default() } }
@@ -190,5 +190,5 @@ impl Runner for EngineRunner {
 
 /// Whether what is held is held for nothing but that the state is new or in doubt: the next run goes on by itself.
 fn only_adopts(report: &Report) -> bool {
-    !report.holds.is_empty() && report.holds.iter().all(|hold| hold.reason == "adopt_only")
+    !report.holds.is_empty() && report.holds.iter().all(|hold| hold.code() == HoldCode::AdoptOnly)
 }

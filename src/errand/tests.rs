@@ -303,7 +303,7 @@ async fn i2_an_undo_is_held_by_the_same_guard_and_spares_the_protected() {
     let (_, report) = undo(&world, "last").await;
     assert_eq!(report.status(), Status::Held);
     assert_eq!(world.app.writes(), [""; 0], "five of ten is over the budget, and over the group's");
-    let reasons: BTreeSet<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
+    let reasons: BTreeSet<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     assert_eq!(reasons, BTreeSet::from(["group_removals", "removals_per_day"]));
 
     // A word on another plan lets nothing pass; one on exactly this one all but the protected.
@@ -505,7 +505,7 @@ async fn i2_an_undo_that_takes_the_last_group_counts_against_the_budget() {
         world.edit(|dir| joining.iter().for_each(|id| dir.join("red", id)));
         world.sync().await;
         let (_, report) = undo(&world, "last").await;
-        let reasons: Vec<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
+        let reasons: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
         assert_eq!(reasons, reason, "{joining:?}: {report:?}");
     }
 }

@@ -19,8 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cycle::{Report, Shown};
-use crate::guard::Hold;
-use crate::model::{AppId, Change, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName};
+use crate::model::{AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName};
 use crate::plan::{Action, Blocked, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
@@ -54,7 +53,7 @@ pub struct Story {
     /// What the next sync would do.
     pub next: Vec<Step>,
     /// What holds it.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<HoldReason>,
     /// Who asked that nothing be sent.
     pub paused: Option<Mark>,
     /// Who ended the connection.
@@ -207,8 +206,10 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
     let next = report.map(|report| steps(report, &id)).unwrap_or_default();
     let held = report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == "held");
     let holds = report.filter(|_| held).map(|report| report.holds.clone()).unwrap_or_default();
-    let about = format!("{object} ");
-    let holds = holds.into_iter().filter(|hold| hold.reason != "needs_decision" || hold.detail.starts_with(&about));
+    let concerns = |hold: &HoldReason| match hold {
+        HoldReason::NeedsDecision { object: of, .. } => *of == object,
+        _ => true,
+    };
     let mut story = Story {
         tenant: tenant.clone(),
         name,
@@ -221,7 +222,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         history: past.deeds.into(),
         earlier: past.earlier,
         next,
-        holds: holds.collect(),
+        holds: holds.into_iter().filter(concerns).collect(),
         paused: state.paused(),
         retired,
         id,

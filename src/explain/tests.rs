@@ -145,7 +145,7 @@ async fn the_guards_word_is_that_of_the_whole_plan() {
     let world = synced(Directory::of(&ids).with_group("all", &ids), |_| {}).await;
     world.edit(|dir| ids.iter().take(9).for_each(|id| dir.stand(id, Standing::Suspended)));
     let one = story(&world, "u03").await;
-    assert_eq!((one.next[0].result, one.holds[0].reason.as_str()), ("held", "removals_per_day"));
+    assert_eq!((one.next[0].result, one.holds[0].code().name()), ("held", "removals_per_day"));
     world.edit(|dir| ids.iter().skip(5).for_each(|id| dir.delete_user(id)));
     let held = story(&world, "u03").await;
     assert!(held.verdict.contains("source_shrink"), "{}", held.verdict);

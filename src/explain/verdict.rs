@@ -18,7 +18,7 @@ pub(super) fn of(story: &Story, report: Option<&Report>) -> String {
         .filter(|report| report.cleared.as_ref().is_none_or(Cleared::is_all_held))
         .and_then(|report| report.holds.first())
     {
-        return format!("nothing of this tenant is sent now: {} ({})", hold.reason, hold.detail);
+        return format!("nothing of this tenant is sent now: {} ({hold})", hold.code());
     }
     if !story.next.is_empty() {
         return next(story);

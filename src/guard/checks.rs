@@ -2,35 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Cleared, Edited, Facts, Hold, Limits};
+use super::{Cleared, Edited, Facts, Limits};
 use crate::config::forms::Limit;
-use crate::model::{ObjectRef, Op, SourceId};
+use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, Operation};
-
-/// Holds that an approval does not settle: the directory, the app or the next run has to.
-pub(super) const STAYS: [&str; 4] = ["needs_decision", "unread_group", "adopt_only", "own_account"];
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
 /// removal budget counts them all the same.
 const EVERYDAY: u64 = 3;
 
-/// How many people a sentence names.
-const NAMED: usize = 5;
-
 /// Whether `count` of `whole` is more than allowed.
 fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
     limit.allowed(whole).is_some_and(|allowed| count > allowed)
-}
-
-/// `ann, bo and 3 more`.
-fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: BTreeSet<&str> = names.into_iter().collect();
-    let first: Vec<&str> = names.iter().copied().take(NAMED).collect();
-    let more = match names.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", first.join(", "))
 }
 
 /// The id under which an operation keeps an account that gets replaced.
@@ -45,7 +28,8 @@ impl Cleared {
     pub(super) fn note_blocked(&mut self) {
         for operation in &self.plan.operations {
             if let Some(Blocked::Held(why)) = &operation.blocked {
-                self.holds.push(Hold::new("needs_decision", format!("{} {}: {why}", operation.object, operation.name)));
+                let (object, name) = (operation.object.clone(), operation.name.clone());
+                self.holds.push(HoldReason::NeedsDecision { object, name, why: why.to_string() });
             }
         }
     }
@@ -53,11 +37,7 @@ impl Cleared {
     /// While the members of a group are unknown, nobody can be said to belong no more.
     pub(super) fn note_unread(&mut self, facts: &Facts) {
         for (group, why) in &facts.unread {
-            let detail = format!(
-                "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being \
-                 in no group"
-            );
-            self.holds.push(Hold::new("unread_group", detail));
+            self.holds.push(HoldReason::UnreadGroup { group: group.clone(), why: why.clone() });
         }
     }
 
@@ -70,12 +50,7 @@ impl Cleared {
                 && operation.app_id.as_ref() == Some(own)
         };
         if let Some(operation) = self.plan.operations.iter().find(|operation| is_own(operation)) {
-            let detail = format!(
-                "the token of this tenant belongs to the account of {}: without it nothing could be done any more. Use a token of \
-                 its own for rosterd",
-                operation.name
-            );
-            self.hold_for_good(Hold::new("own_account", detail), is_own);
+            self.hold(HoldReason::OwnAccount { name: operation.name.clone() }, is_own);
         }
     }
 
@@ -83,8 +58,7 @@ impl Cleared {
     pub(super) fn check_adopt_only(&mut self, facts: &Facts) {
         let Some(why) = &facts.adopt_only else { return };
         if self.plan.operations.iter().any(|operation| operation.op().takes_access()) {
-            let detail = format!("the state was just begun ({why}): this run adopts and adds, it removes nothing");
-            self.hold_for_good(Hold::new("adopt_only", detail), |operation| operation.op().takes_access());
+            self.hold(HoldReason::AdoptOnly { why: why.clone() }, |operation| operation.op().takes_access());
         }
     }
 
@@ -99,29 +73,20 @@ impl Cleared {
         let vanished = |was: u64, is: u64| was > EVERYDAY && is == 0;
         let now = facts.now;
         let (what, was, is) = match () {
-            () if shrank(before.users, now.users) => ("people", before.users, now.users),
-            () if shrank(before.groups, now.groups) => ("groups", before.groups, now.groups),
-            () if vanished(before.memberships, now.memberships) => ("memberships", before.memberships, now.memberships),
+            () if shrank(before.users, now.users) => (SourcePart::People, before.users, now.users),
+            () if shrank(before.groups, now.groups) => (SourcePart::Groups, before.groups, now.groups),
+            () if vanished(before.memberships, now.memberships) => (SourcePart::Memberships, before.memberships, now.memberships),
             () => return,
         };
-        let detail = format!(
-            "the directory shows {is} {what}, {was} in the last accepted reading ({} fewer; the limit is {})",
-            was.saturating_sub(is),
-            limits.source_shrink
-        );
-        self.hold_all(Hold::new("source_shrink", detail));
+        self.hold_all(HoldReason::SourceShrink { what, is, was, limit: limits.source_shrink.to_string() });
     }
 
     /// Many gone and as many new: the directory gave everybody another id, and each would be removed and made anew.
     pub(super) fn check_rekey(&mut self, facts: &Facts, limits: &Limits) {
         let both = facts.strangers.min(facts.missing);
         if both > EVERYDAY && exceeds(limits.rekey, both, facts.managed) {
-            let detail = format!(
-                "{} people are gone and {} others are new, of {} managed (the limit is {}): a directory that gave its people \
-                 other ids looks like this",
-                facts.missing, facts.strangers, facts.managed, limits.rekey
-            );
-            self.hold_all(Hold::new("rekey", detail));
+            let (missing, strangers, managed) = (facts.missing, facts.strangers, facts.managed);
+            self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string() });
         }
     }
 
@@ -139,14 +104,9 @@ impl Cleared {
         }
         let count = losing.len() as u64;
         if count > EVERYDAY && exceeds(limits.attribute_loss, count, facts.managed) {
-            let detail = format!(
-                "{count} of {} managed people would lose a mapped attribute (the limit is {}): a directory that hides \
-                 attributes looks like this. They are {}",
-                facts.managed,
-                limits.attribute_loss,
-                named(losing.into_values())
-            );
-            self.hold_all(Hold::new("attribute_loss", detail));
+            let (managed, limit) = (facts.managed, limits.attribute_loss.to_string());
+            let who = Names::of(losing.into_values());
+            self.hold_all(HoldReason::AttributeLoss { count, managed, limit, who });
         }
     }
 
@@ -165,29 +125,14 @@ impl Cleared {
                 _ => drop(hit.insert(operation.object.id(), &operation.name)),
             }
         }
-        let (count, who) = (hit.len() as u64, named(hit.into_values()));
+        let (count, who) = (hit.len() as u64, Names::of(hit.into_values()));
         let hold = match facts.edited {
-            Edited::Target => Hold::new(
-                "target_change",
-                "the tenant file now names another app, and the links and values on record are those of the one before. If the \
-                 app only moved, approve; if this is another app, give it a tenant of its own"
-                    .to_owned(),
-            ),
-            Edited::Matching if !self.plan.operations.is_empty() => Hold::new(
-                "matching_change",
-                format!(
-                    "the tenant file now recognises people by other values; {count} accounts would change{}{who}. Read the plan \
-                     before you approve it: a wrong match makes second accounts",
-                    if count > 0 { ": " } else { "" }
-                ),
-            ),
-            Edited::Settings | Edited::Matching if exceeds(limits.settings_change, count, facts.managed) => Hold::new(
-                "settings_change",
-                format!(
-                    "the tenant file was edited, and that changes or removes {count} of {} managed people (the limit is {}): {who}",
-                    facts.managed, limits.settings_change
-                ),
-            ),
+            Edited::Target => HoldReason::TargetChange {},
+            Edited::Matching if !self.plan.operations.is_empty() => HoldReason::MatchingChange { count, who },
+            Edited::Settings | Edited::Matching if exceeds(limits.settings_change, count, facts.managed) => {
+                let (managed, limit) = (facts.managed, limits.settings_change.to_string());
+                HoldReason::SettingsChange { count, managed, limit, who }
+            }
             _ => return,
         };
         self.hold_all(hold);
@@ -200,17 +145,15 @@ impl Cleared {
         if waiting.is_empty() {
             return;
         }
-        let kinds: BTreeSet<&str> = waiting.iter().map(|operation| operation.op().name()).collect();
-        let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
-        let who = named(waiting.iter().map(|operation| operation.name.as_str()));
-        let detail = format!("the tenant file asks for approval before {kinds}: {who}");
+        let ops: BTreeSet<Op> = waiting.iter().map(|operation| operation.op()).collect();
+        let who = Names::of(waiting.iter().map(|operation| operation.name.as_str()));
         let people: HashSet<ObjectRef> = waiting
             .iter()
             .filter(|operation| matches!(operation.op(), Op::CreateUser | Op::AdoptUser | Op::CreateGroup))
             .map(|operation| operation.object.clone())
             .collect();
         // What needs the account or group that waits, waits with it.
-        self.hold(Hold::new("approval", detail), |operation| asked(operation) || people.contains(&operation.object));
+        self.hold(HoldReason::Approval { ops, who }, |operation| asked(operation) || people.contains(&operation.object));
     }
 
     /// Whether a new id is the same person, or another one with the old one's name, somebody has to say.
@@ -220,22 +163,17 @@ impl Cleared {
         if relinked.is_empty() {
             return;
         }
-        let who = named(relinked.iter().map(|operation| operation.name.as_str()));
+        let who = Names::of(relinked.iter().map(|operation| operation.name.as_str()));
         let objects: HashSet<ObjectRef> = relinked.iter().map(|operation| operation.object.clone()).collect();
-        let detail = format!(
-            "the directory has a new record for {who}, and the old one is gone: approve if it is the same person or group made \
-             anew; otherwise mend the name in the directory or free the account in the app"
-        );
-        self.hold(Hold::new("relink", detail), |operation| objects.contains(&operation.object));
+        self.hold(HoldReason::Relink { who }, |operation| objects.contains(&operation.object));
     }
 
     /// Where a deleted person can never have an account again, somebody has to want it.
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
-        let who = named(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
+        let who = Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
-            let detail = format!("in this app a deleted person can never have an account again: {who}");
-            self.hold(Hold::new("final_delete", detail), is_final);
+            self.hold(HoldReason::FinalDelete { who }, is_final);
         }
     }
 
@@ -249,13 +187,15 @@ impl Cleared {
             let now = users.iter().filter(|user| !put_aside.contains(&user.id)).count() as u64;
             let whole = of + before;
             if now > 0 && exceeds(limits.group_removals, now + before, whole) {
-                let detail = format!(
-                    "group {} would lose {now} of its {of} members and lost {before} in the last 24 hours (the limit is {}): {}",
-                    operation.name,
-                    limits.group_removals,
-                    named(users.iter().map(|user| user.name.as_str()))
-                );
-                over.push((at, Hold::new("group_removals", detail)));
+                let hold = HoldReason::GroupRemovals {
+                    group: operation.name.clone(),
+                    now,
+                    of: *of,
+                    lost: before,
+                    limit: limits.group_removals.to_string(),
+                    who: Names::of(users.iter().map(|user| user.name.as_str())),
+                };
+                over.push((at, hold));
             }
         }
         for (at, hold) in over {
@@ -284,15 +224,15 @@ impl Cleared {
         let (total, managed) = (now + facts.lost.len() as u64, facts.managed + facts.lost.len() as u64);
         let none_left = !accounts_end.is_empty() && accounts_end.len() as u64 >= facts.managed && !somebody_comes;
         if now > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
-            let detail = format!(
-                "{now} people would lose access now and {} lost it in the last 24 hours, of {managed} managed (the limit is \
-                 {}{}): {}",
-                facts.lost.len(),
-                limits.removals_per_day,
-                if none_left { ", and nobody would be left" } else { "" },
-                named(losing.into_values())
-            );
-            self.hold(Hold::new("removals_per_day", detail), |operation| {
+            let hold = HoldReason::RemovalsPerDay {
+                now,
+                lost: facts.lost.len() as u64,
+                managed,
+                limit: limits.removals_per_day.to_string(),
+                none_left,
+                who: Names::of(losing.into_values()),
+            };
+            self.hold(hold, |operation| {
                 operation.op().takes_access() || !operation.loses_access(&facts.access).is_empty()
             });
         }
@@ -301,11 +241,9 @@ impl Cleared {
     pub(super) fn check_creates(&mut self, facts: &Facts, limits: &Limits) {
         let planned = self.going().filter(|operation| operation.op() == Op::CreateUser).count() as u64;
         if planned > 0 && exceeds(limits.creates_per_day, planned + facts.created, facts.managed) {
-            let detail = format!(
-                "{planned} accounts would be created now and {} were in the last 24 hours (the limit is {})",
-                facts.created, limits.creates_per_day
-            );
-            self.hold(Hold::new("creates_per_day", detail), |operation| operation.op() == Op::CreateUser);
+            let limit = limits.creates_per_day.to_string();
+            let hold = HoldReason::CreatesPerDay { now: planned, created: facts.created, limit };
+            self.hold(hold, |operation| operation.op() == Op::CreateUser);
         }
     }
 

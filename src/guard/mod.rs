@@ -6,16 +6,16 @@
 
 mod checks;
 mod gate;
+mod table;
 
 pub use gate::Gate;
+pub use table::holds_table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::forms::Limit;
 use crate::config::tenant::GuardTable;
-use crate::model::{AppId, Bits, Counts, Op, Path, SourceId};
+use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
 use crate::plan::{Operation, Plan, Protected};
 
 /// The tenant's limits.
@@ -104,21 +104,6 @@ pub enum Edited {
     Target,
 }
 
-/// Why something was held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// A short, stable name: `removals_per_day`, `source_shrink`, …
-    pub reason: String,
-    /// What was found, with the numbers.
-    pub detail: String,
-}
-
-impl Hold {
-    fn new(reason: &str, detail: String) -> Self {
-        Self { reason: reason.to_owned(), detail }
-    }
-}
-
 /// A plan with the guard's word on each of its operations. The only thing that can be applied.
 #[derive(Debug, Clone)]
 pub struct Cleared {
@@ -126,7 +111,7 @@ pub struct Cleared {
     allowed: Bits,
     /// Operations that no approval lets pass.
     never: Bits,
-    holds: Vec<Hold>,
+    holds: Vec<HoldReason>,
     all_held: bool,
 }
 
@@ -171,18 +156,21 @@ impl Cleared {
     }
 
     /// Why something was held.
-    pub fn holds(&self) -> &[Hold] {
+    pub fn holds(&self) -> &[HoldReason] {
         &self.holds
     }
 
     /// The id of what waits for a decision: a hash of exactly the held operations. `None` if nothing does.
     pub fn held_plan(&self) -> Option<String> {
         let held: Vec<&Operation> = self.held().collect();
-        match (held.is_empty(), self.holds.first()) {
+        match (held.is_empty(), self.all_held) {
             (false, _) => Some(crate::plan::hash_of(held.into_iter())),
             // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
-            (true, Some(hold)) if self.all_held => Some(crate::plan::hash_of_text(&hold.detail)),
-            _ => None,
+            (true, true) => {
+                let found = self.holds.iter().filter(|hold| hold.code().scope() == HoldScope::All);
+                Some(crate::plan::hash_of_text(&found.map(HoldReason::canonical).collect::<String>()))
+            }
+            (true, false) => None,
         }
     }
 
@@ -209,7 +197,7 @@ impl Cleared {
                 self.allowed.insert(at);
             }
         }
-        self.holds.retain(|hold| checks::STAYS.contains(&hold.reason.as_str()));
+        self.holds.retain(|hold| !hold.code().is_approvable());
         self.all_held = false;
         self
     }
@@ -261,24 +249,23 @@ impl Cleared {
         self.plan.operations.iter().enumerate().filter(|(at, _)| self.allows(*at)).map(|(_, operation)| operation)
     }
 
-    fn hold(&mut self, hold: Hold, which: impl Fn(&Operation) -> bool) {
+    /// Holds the operations that `which` names. The code says whether an approval can let them pass, and whether the rest of
+    /// the plan counts.
+    fn hold(&mut self, hold: HoldReason, which: impl Fn(&Operation) -> bool) {
+        if !hold.code().is_approvable() {
+            let operations = self.plan.operations.iter().enumerate();
+            for (at, _) in operations.filter(|(_, operation)| which(operation)) {
+                self.never.insert(at);
+            }
+        }
+        self.all_held |= hold.code().scope() == HoldScope::All;
         self.holds.push(hold);
         self.restrict(|operation| !which(operation));
     }
 
-    fn hold_all(&mut self, hold: Hold) {
-        self.all_held = true;
+    fn hold_all(&mut self, hold: HoldReason) {
+        debug_assert_eq!(hold.code().scope(), HoldScope::All, "{hold:?}");
         self.hold(hold, |_| true);
-    }
-
-    /// Holds what no approval lets pass.
-    fn hold_for_good(&mut self, hold: Hold, which: impl Fn(&Operation) -> bool) {
-        for (at, operation) in self.plan.operations.iter().enumerate() {
-            if which(operation) {
-                self.never.insert(at);
-            }
-        }
-        self.hold(hold, which);
     }
 }
 

@@ -32,7 +32,7 @@ fn managed(managed: u64) -> Facts {
 }
 
 fn reasons(cleared: &Cleared) -> Vec<&str> {
-    cleared.holds().iter().map(|hold| hold.reason.as_str()).collect()
+    cleared.holds().iter().map(|hold| hold.code().name()).collect()
 }
 
 #[test]

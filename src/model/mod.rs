@@ -5,6 +5,7 @@
 mod attributes;
 mod bits;
 mod finding;
+mod hold;
 mod ids;
 mod operation;
 mod path;
@@ -13,6 +14,7 @@ mod pattern;
 pub use attributes::{Attributes, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
+pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use operation::{Change, Lane, Op};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};

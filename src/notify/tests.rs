@@ -12,6 +12,7 @@ use crate::clock::SystemClock;
 use crate::config::expiry::Expiry;
 use crate::config::notify::NotifyEvent;
 use crate::config::tenant::SecretRef;
+use crate::model::{HoldCode, HoldReason};
 
 fn now() -> Timestamp {
     "2026-01-05T12:00:00Z".parse().unwrap()
@@ -22,8 +23,9 @@ fn quiet(tenant: &str) -> Situation {
 }
 
 fn held(plan: &str, reason: &str) -> Situation {
-    let reasons = vec![(reason.to_owned(), "ann@acme.test and others would go".to_owned())];
-    Situation { held: Word::Yes(Held { plan: plan.to_owned(), count: 12, reasons }), ..quiet("acme") }
+    let (code, detail) = (HoldCode::parse(reason), "ann@acme.test and others would go".to_owned());
+    let holds = vec![HoldReason::Recorded { code, detail }];
+    Situation { held: Word::Yes(Held { plan: plan.to_owned(), count: 12, holds }), ..quiet("acme") }
 }
 
 fn failing(times: u32, refused: bool, quarantined: bool) -> Situation {

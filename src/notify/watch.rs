@@ -12,6 +12,7 @@ use serde_json::json;
 use super::message::Message;
 use crate::config::expiry::{Expiry, Nearness};
 use crate::config::notify::NotifyEvent;
+use crate::model::HoldReason;
 
 /// A hold that stays, under another plan, is told again after this long.
 const REMIND: SignedDuration = SignedDuration::from_hours(24);
@@ -52,8 +53,8 @@ pub struct Held {
     pub plan: String,
     /// How many changes.
     pub count: u64,
-    /// Why: a short stable name, and in full.
-    pub reasons: Vec<(String, String)>,
+    /// Why.
+    pub holds: Vec<HoldReason>,
 }
 
 /// Runs that come to nothing.
@@ -143,7 +144,7 @@ impl News<'_> {
                 message.with(json!({ "plan": told.plan }), Vec::new())
             }),
             Word::Yes(held) => {
-                let mut reasons: Vec<String> = held.reasons.iter().map(|(name, _)| name.clone()).collect();
+                let mut reasons: Vec<String> = held.holds.iter().map(|hold| hold.code().name().to_owned()).collect();
                 reasons.sort();
                 reasons.dedup();
                 let is_told = told.as_ref().is_some_and(|told| {
@@ -169,7 +170,7 @@ impl News<'_> {
             held.plan.get(..8).unwrap_or(&held.plan)
         );
         let facts = json!({ "plan": held.plan, "changes": held.count, "reasons": reasons });
-        let details = held.reasons.iter().map(|(name, detail)| format!("{name}: {detail}")).collect();
+        let details = held.holds.iter().map(|hold| format!("{}: {hold}", hold.code())).collect();
         self.message(NotifyEvent::Hold, format!("{changes} for a decision ({listed})"), text).with(facts, details)
     }
 

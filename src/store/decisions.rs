@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::error::StoreError;
-use crate::model::{ObjectRef, Op, RunId};
+use crate::model::{HoldReason, ObjectRef, Op, RunId};
 
 /// Held operations listed by name; more are only counted.
 pub const HELD_LISTED: usize = 1000;
@@ -29,8 +29,9 @@ pub struct HeldPlan {
     pub run: RunId,
     /// When that was.
     pub at: Timestamp,
-    /// Why, each with a short, stable name.
-    pub reasons: Vec<(String, String)>,
+    /// Why. In the file each is `[code, sentence, payload]`; earlier versions wrote no payload.
+    #[serde(rename = "reasons", serialize_with = "HoldReason::serialize_listed")]
+    pub holds: Vec<HoldReason>,
     /// How many operations.
     pub count: u64,
     /// The first thousand of them.

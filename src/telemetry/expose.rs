@@ -228,8 +228,8 @@ impl One<'_> {
 
     fn waiting(&mut self, numbers: &Numbers, now: Timestamp) {
         self.number(&catalog::HELD, [], numbers.held as f64);
-        for (reason, n) in &numbers.holds {
-            self.number(&catalog::HOLDS, [reason.clone().into()], *n as f64);
+        for (code, n) in &numbers.holds {
+            self.number(&catalog::HOLDS, [code.name().into()], *n as f64);
         }
         for (op, n) in &numbers.pending {
             self.number(&catalog::PENDING, [(*op).into()], *n as f64);

@@ -12,6 +12,7 @@ use super::state::State;
 use crate::cycle::{Budget, CycleError, Report, Shown};
 use crate::engine::EngineError;
 use crate::http::{Method, Observer};
+use crate::model::HoldCode;
 use crate::source::SourceError;
 use crate::store::{HeldPlan, Status, StoreError, read_held, read_status};
 
@@ -109,7 +110,7 @@ pub(super) struct Numbers {
     pub(super) snapshot: Option<Timestamp>,
     pub(super) status: Option<Status>,
     pub(super) held: u64,
-    pub(super) holds: BTreeMap<String, u64>,
+    pub(super) holds: BTreeMap<HoldCode, u64>,
 }
 
 /// The numbers of one tenant, shared with the runs that feed them.
@@ -133,7 +134,7 @@ impl Counted {
             numbers.snapshot = numbers.snapshot.max(Some(run.started));
         }
         numbers.status = status.map(|status| Status { failed: Vec::new(), ..status });
-        let HeldPlan { count, reasons, .. } = match held {
+        let HeldPlan { count, holds, .. } = match held {
             Some(held) => held,
             None => {
                 (numbers.held, numbers.holds) = (0, BTreeMap::new());
@@ -142,8 +143,8 @@ impl Counted {
         };
         numbers.held = count;
         numbers.holds = BTreeMap::new();
-        for (reason, _) in reasons {
-            *numbers.holds.entry(reason).or_default() += 1;
+        for hold in holds {
+            *numbers.holds.entry(hold.code()).or_default() += 1;
         }
         Ok(())
     }

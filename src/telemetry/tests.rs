@@ -80,7 +80,7 @@ fn fill(telemetry: &Arc<Telemetry>) {
     numbers.snapshot = Some(now());
     numbers.status = Some(status());
     numbers.held = 3;
-    numbers.holds.insert("removals_per_day".to_owned(), 1);
+    numbers.holds.insert(crate::model::HoldCode::RemovalsPerDay, 1);
 }
 
 /// The samples of a text: name with labels as written, value. Ends the test at a line that is none.

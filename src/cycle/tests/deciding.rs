@@ -152,7 +152,7 @@ async fn c1_an_edit_that_hits_many_is_held_and_says_whom() {
     world.reconfigure(|tenant| tenant.map(&[("userName", "userName"), ("displayName", "userName")]));
     let report = world.sync().await;
     assert_eq!(holds(&report), ["settings_change"]);
-    assert!(report.holds[0].detail.contains("u00@x.test"), "{}", report.holds[0].detail);
+    assert!(report.holds[0].detail().contains("u00@x.test"), "{}", report.holds[0].detail());
     assert_eq!(world.app.writes(), [""; 0]);
     assert_eq!(world.sync().await.status(), Status::Held, "until somebody decides");
     world.approve();

@@ -52,7 +52,7 @@ async fn synced_as(directory: Directory, change: impl FnOnce(&mut crate::sim::Te
 
 /// The names of the holds.
 fn holds(report: &Report) -> Vec<&str> {
-    report.holds.iter().map(|hold| hold.reason.as_str()).collect()
+    report.holds.iter().map(|hold| hold.code().name()).collect()
 }
 
 /// `op name` of the operations that failed, with the reason.

@@ -226,7 +226,7 @@ async fn j6_what_can_not_be_replaced_is_held_with_the_reason() {
         let report = world.sync().await;
         assert_eq!(report.status(), Status::Held, "{report:?}");
         assert_eq!(world.app.active().len(), world.app.holdings().users.len(), "nobody is switched off");
-        report.holds.iter().map(|hold| hold.detail.clone()).collect::<String>()
+        report.holds.iter().map(|hold| hold.detail()).collect::<String>()
     };
     let same_name = held_for(
         |tenant| tenant.profile.users.immutable = vec!["displayName".into()],

@@ -141,8 +141,8 @@ async fn i2_mass_loss_at_once_takes_nobodys_access_names_its_cause_and_heals() {
                 (Ok(report), Some(cause)) => {
                     assert!(holds(&report).contains(&cause), "{drill:?}, round {round}: {report:?}");
                     assert_eq!(report.status(), Status::Held, "{drill:?}");
-                    let why = report.holds.iter().find(|hold| hold.reason == cause).unwrap();
-                    assert!(why.detail.chars().any(|c| c.is_ascii_digit()), "numbers: {}", why.detail);
+                    let why = report.holds.iter().find(|hold| hold.code().name() == cause).unwrap();
+                    assert!(why.detail().chars().any(|c| c.is_ascii_digit()), "numbers: {}", why.detail());
                 }
                 (result, _) => panic!("{drill:?}, round {round}: {result:?}"),
             }

@@ -129,7 +129,7 @@ struct Held {
     plan: String,
     at: Timestamp,
     count: u64,
-    reasons: Vec<String>,
+    reasons: Vec<&'static str>,
     rejected: bool,
 }
 
@@ -154,7 +154,7 @@ pub(super) fn report(view: &View) -> Option<Report> {
             plan: held.plan,
             at: held.at,
             count: held.count,
-            reasons: held.reasons.into_iter().map(|(reason, _)| reason).collect(),
+            reasons: held.holds.iter().map(|hold| hold.code().name()).collect(),
             rejected: held.rejected.is_some(),
         }),
         paused: seen.paused,

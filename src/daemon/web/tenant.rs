@@ -204,7 +204,7 @@ fn held_plan(held: &HeldPlan, typed: &Typed<'_>, now: Timestamp) -> Markup {
         section.card.wait #held {
             h2 { (count(held.count, "change", "changes")) " held" }
             p.faint { "plan " code { (id) } ", seen " (when(held.at, now)) }
-            ul.reasons { @for (reason, detail) in &held.reasons { li { strong { (reason.replace('_', " ")) } " " (prose(detail)) } } }
+            ul.reasons { @for hold in &held.holds { li { strong { (hold.code().name().replace('_', " ")) } " " (prose(&hold.detail())) } } }
             @if let Some(no) = &held.rejected {
                 p { strong { "Rejected" } " by " (name(&no.by)) " " (when(no.at, now)) @if !no.reason.is_empty() { ": " (prose(&no.reason)) } }
             } @else {

@@ -9,7 +9,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::daemon::board::{Board, Line};
 use crate::daemon::book::Standing;
-use crate::model::{ObjectRef, Op, RunId, SourceId};
+use crate::model::{HoldCode, HoldReason, ObjectRef, Op, RunId, SourceId};
 use crate::store::{HeldOperation, HeldPlan, put_note};
 
 struct Site {
@@ -213,7 +213,10 @@ fn a_directory_may_call_people_what_it_likes() {
         of: String::new(),
         run: RunId::new("r".to_owned()),
         at: Timestamp::UNIX_EPOCH,
-        reasons: vec![("removals_per_day".to_owned(), format!("they are {}", names.join(", ")))],
+        holds: vec![HoldReason::Recorded {
+            code: HoldCode::RemovalsPerDay,
+            detail: format!("they are {}", names.join(", ")),
+        }],
         count: 6,
         operations: names.iter().enumerate().map(operation).collect(),
         rejected: None,

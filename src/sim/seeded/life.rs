@@ -213,7 +213,7 @@ impl Life {
         let folder = self.home.path().join(self.name.as_str());
         let Ok(Some(held)) = read_held(&folder) else { return };
         let verdict = if self.dice.chance(80) { Verdict::Approve } else { Verdict::Reject };
-        self.tell(format!("held is {:?}", held.reasons));
+        self.tell(format!("held is {:?}", held.holds));
         self.decide_on(held.plan, verdict);
     }
 
@@ -433,7 +433,7 @@ async fn until_killed<T>(cycle: impl Future<Output = T>) -> Option<T> {
 }
 
 fn brief(report: &Report) -> String {
-    let holds: Vec<&str> = report.holds.iter().map(|hold| hold.reason.as_str()).collect();
+    let holds: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     let shown = report.operations().iter().enumerate().map(|(at, operation)| {
         let how = match report.result(at) {
             Shown::Failed(why) => format!("failed: {why}"),

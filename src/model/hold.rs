@@ -1,0 +1,499 @@
+//! Why changes are held: a stable code with what was found. Plain values; what is held, and when, is decided by `guard`.
+//!
+//! Code compares, counts, stores and hashes the code and the payload, never the sentence. [`HoldReason`]'s `Display` is the one
+//! place where the sentence is written; reports, notifications and pages show it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::Deserializer;
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ObjectRef, Op};
+
+/// How many people a sentence names.
+const NAMED: usize = 5;
+
+/// How much of a plan a hold stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldScope {
+    /// Every operation of the plan.
+    All,
+    /// Every operation of one kind: those that take access, or those that create accounts.
+    Kind,
+    /// The operations on the objects it names.
+    Objects,
+}
+
+/// The stable code of a hold: the name used in JSON, in `held.json`, in metrics and in notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`summary` says what each one holds")]
+pub enum HoldCode {
+    RemovalsPerDay,
+    GroupRemovals,
+    SourceShrink,
+    AttributeLoss,
+    Rekey,
+    SettingsChange,
+    CreatesPerDay,
+    MatchingChange,
+    TargetChange,
+    Approval,
+    Relink,
+    FinalDelete,
+    NeedsDecision,
+    UnreadGroup,
+    AdoptOnly,
+    OwnAccount,
+    /// A code of another version of rosterd, found in a file.
+    Other,
+}
+
+/// What is fixed about a code.
+struct Row {
+    name: &'static str,
+    scope: HoldScope,
+    approvable: bool,
+    summary: &'static str,
+}
+
+impl HoldCode {
+    /// Every code that this version holds plans for, in the order of the documentation.
+    pub const ALL: [Self; 16] = [
+        Self::RemovalsPerDay,
+        Self::GroupRemovals,
+        Self::SourceShrink,
+        Self::AttributeLoss,
+        Self::Rekey,
+        Self::SettingsChange,
+        Self::CreatesPerDay,
+        Self::MatchingChange,
+        Self::TargetChange,
+        Self::Approval,
+        Self::Relink,
+        Self::FinalDelete,
+        Self::NeedsDecision,
+        Self::UnreadGroup,
+        Self::AdoptOnly,
+        Self::OwnAccount,
+    ];
+
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// How much of a plan it stops.
+    pub fn scope(self) -> HoldScope {
+        self.row().scope
+    }
+
+    /// Whether an approval lets pass what it holds. Otherwise the directory, the app or the next run has to settle it.
+    pub fn is_approvable(self) -> bool {
+        self.row().approvable
+    }
+
+    /// What it holds, for the documentation.
+    pub fn summary(self) -> &'static str {
+        self.row().summary
+    }
+
+    /// The code of this name.
+    pub fn parse(name: &str) -> Self {
+        Self::ALL.into_iter().find(|code| code.name() == name).unwrap_or(Self::Other)
+    }
+
+    fn row(self) -> Row {
+        use HoldScope::{All, Kind, Objects};
+        let approvable = |name, scope, summary| Row { name, scope, approvable: true, summary };
+        let never = |name, scope, summary| Row { name, scope, approvable: false, summary };
+        match self {
+            Self::RemovalsPerDay => approvable(
+                "removals_per_day",
+                Kind,
+                "everything of the run that takes access, when more people would lose it within 24 hours (earlier runs count, and \
+                 survive a restart), or when nobody would be left. A person counts once a day, whether the account, a role, the \
+                 last group or a deleted group goes",
+            ),
+            Self::GroupRemovals => approvable(
+                "group_removals",
+                Objects,
+                "the removals from one group, when it would lose more of its members within 24 hours",
+            ),
+            Self::SourceShrink => approvable(
+                "source_shrink",
+                All,
+                "everything, when the directory shows that many fewer people or groups than the last accepted reading (three fewer \
+                 never count), or no memberships at all",
+            ),
+            Self::AttributeLoss => {
+                approvable("attribute_loss", All, "everything, when that many people would lose a mapped attribute")
+            }
+            Self::Rekey => approvable(
+                "rekey",
+                All,
+                "everything, when that many people are gone and as many new: the directory gave its people other ids",
+            ),
+            Self::SettingsChange => approvable(
+                "settings_change",
+                All,
+                "everything, when an edit of the tenant file would change or remove that many people",
+            ),
+            Self::CreatesPerDay => {
+                approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
+            }
+            Self::MatchingChange => {
+                approvable("matching_change", All, "every change after an edit of what people are recognised by")
+            }
+            Self::TargetChange => {
+                approvable("target_change", All, "everything, after the tenant file names another app or another address of it")
+            }
+            Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
+            Self::Relink => approvable("relink", Objects, "an account or group that would go over to a new record of the directory"),
+            Self::FinalDelete => {
+                approvable("final_delete", Objects, "a deletion after which the person can never have an account in this app again")
+            }
+            Self::NeedsDecision => never(
+                "needs_decision",
+                Objects,
+                "one user or group for which something has to be decided in the directory, the app or the tenant file",
+            ),
+            Self::UnreadGroup => never(
+                "unread_group",
+                Objects,
+                "removals from a group whose members could not be read, and of accounts for being in no group meanwhile",
+            ),
+            Self::AdoptOnly => never(
+                "adopt_only",
+                Kind,
+                "everything that takes access, while the state is new, restored or was damaged",
+            ),
+            Self::OwnAccount => never(
+                "own_account",
+                Objects,
+                "the end of the account that the token itself belongs to (asked of the app's `/Me` in the first run; \
+                 `read.own_account = false` in the profile switches the question off)",
+            ),
+            Self::Other => never("other", Objects, "something that another version of rosterd held"),
+        }
+    }
+}
+
+impl fmt::Display for HoldCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The names of people, of which a sentence shows the first few.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The first ones, in order.
+    pub first: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl Names {
+    /// Distinct names, sorted.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        let first: Vec<String> = names.iter().copied().take(NAMED).map(str::to_owned).collect();
+        Self { more: names.len().saturating_sub(first.len()) as u64, first }
+    }
+
+    /// Whether it names nobody.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
+/// `ann, bo and 3 more`.
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first.join(", "))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// What a directory shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum SourcePart {
+    People,
+    Groups,
+    Memberships,
+}
+
+impl SourcePart {
+    fn name(self) -> &'static str {
+        match self {
+            Self::People => "people",
+            Self::Groups => "groups",
+            Self::Memberships => "memberships",
+        }
+    }
+}
+
+/// Why something is held, with what was found. `limit` is the limit as the tenant file writes it.
+///
+/// In JSON it is `{"reason": code, "detail": sentence, …payload}`. Files of earlier versions have a code and a sentence only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
+#[expect(missing_docs, reason = "`HoldCode::summary` and the sentence say it")]
+pub enum HoldReason {
+    RemovalsPerDay { now: u64, lost: u64, managed: u64, limit: String, none_left: bool, who: Names },
+    GroupRemovals { group: String, now: u64, of: u64, lost: u64, limit: String, who: Names },
+    SourceShrink { what: SourcePart, is: u64, was: u64, limit: String },
+    AttributeLoss { count: u64, managed: u64, limit: String, who: Names },
+    Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
+    SettingsChange { count: u64, managed: u64, limit: String, who: Names },
+    CreatesPerDay { now: u64, created: u64, limit: String },
+    MatchingChange { count: u64, who: Names },
+    TargetChange {},
+    Approval { ops: BTreeSet<Op>, who: Names },
+    Relink { who: Names },
+    FinalDelete { who: Names },
+    NeedsDecision { object: ObjectRef, name: String, why: String },
+    UnreadGroup { group: String, why: String },
+    AdoptOnly { why: String },
+    OwnAccount { name: String },
+    /// A hold that an earlier version wrote down as a code and a sentence.
+    #[serde(skip)]
+    Recorded { code: HoldCode, detail: String },
+}
+
+impl HoldReason {
+    /// Its stable code.
+    pub fn code(&self) -> HoldCode {
+        match self {
+            Self::RemovalsPerDay { .. } => HoldCode::RemovalsPerDay,
+            Self::GroupRemovals { .. } => HoldCode::GroupRemovals,
+            Self::SourceShrink { .. } => HoldCode::SourceShrink,
+            Self::AttributeLoss { .. } => HoldCode::AttributeLoss,
+            Self::Rekey { .. } => HoldCode::Rekey,
+            Self::SettingsChange { .. } => HoldCode::SettingsChange,
+            Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
+            Self::MatchingChange { .. } => HoldCode::MatchingChange,
+            Self::TargetChange {} => HoldCode::TargetChange,
+            Self::Approval { .. } => HoldCode::Approval,
+            Self::Relink { .. } => HoldCode::Relink,
+            Self::FinalDelete { .. } => HoldCode::FinalDelete,
+            Self::NeedsDecision { .. } => HoldCode::NeedsDecision,
+            Self::UnreadGroup { .. } => HoldCode::UnreadGroup,
+            Self::AdoptOnly { .. } => HoldCode::AdoptOnly,
+            Self::OwnAccount { .. } => HoldCode::OwnAccount,
+            Self::Recorded { code, .. } => *code,
+        }
+    }
+
+    /// The sentence that says what was found, with the numbers.
+    pub fn detail(&self) -> String {
+        self.to_string()
+    }
+
+    /// Code and payload as one text that does not change with the wording: what an id of the hold is a hash of.
+    pub fn canonical(&self) -> String {
+        let facts: std::collections::BTreeMap<String, Value> = self.payload().into_iter().collect();
+        let facts = facts.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
+        format!("hold 1 {}\n{facts}", self.code().name())
+    }
+
+    fn payload(&self) -> Map<String, Value> {
+        let facts = match self {
+            Self::Recorded { .. } => return Map::new(),
+            // Plain data with text keys: writing it as JSON can't fail.
+            facts => Self::serialize(facts, serde_json::value::Serializer),
+        };
+        let Ok(Value::Object(mut facts)) = facts else { return Map::new() };
+        facts.remove("reason");
+        facts
+    }
+
+    /// Holds as `held.json` lists them: `[code, sentence, payload]` each.
+    ///
+    /// # Errors
+    /// As the serializer's.
+    pub fn serialize_listed<S: Serializer>(holds: &[Self], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(holds.iter().map(|hold| (hold.code().name(), hold.detail(), hold.payload())))
+    }
+}
+
+impl Serialize for HoldReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let payload = self.payload();
+        let mut map = serializer.serialize_map(Some(payload.len() + 2))?;
+        map.serialize_entry("reason", self.code().name())?;
+        map.serialize_entry("detail", &self.detail())?;
+        for (name, value) in &payload {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The forms in which holds are written: in lists, in reports, and by earlier versions without a payload.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Pair(String, String),
+    Listed(String, String, Map<String, Value>),
+    Named {
+        reason: String,
+        detail: String,
+        #[serde(flatten)]
+        payload: Map<String, Value>,
+    },
+}
+
+impl<'de> Deserialize<'de> for HoldReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (code, detail, mut payload) = match Written::deserialize(deserializer)? {
+            Written::Pair(code, detail) => (code, detail, Map::new()),
+            Written::Listed(code, detail, payload) | Written::Named { reason: code, detail, payload } => {
+                (code, detail, payload)
+            }
+        };
+        payload.insert("reason".to_owned(), code.as_str().into());
+        let known = Self::deserialize(Value::Object(payload)).ok();
+        Ok(known.unwrap_or_else(|| Self::Recorded { code: HoldCode::parse(&code), detail }))
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who } => {
+                let none_left = if *none_left { ", and nobody would be left" } else { "" };
+                write!(
+                    f,
+                    "{now} people would lose access now and {lost} lost it in the last 24 hours, of {managed} managed (the limit is \
+                     {limit}{none_left}): {who}"
+                )
+            }
+            Self::GroupRemovals { group, now, of, lost, limit, who } => write!(
+                f,
+                "group {group} would lose {now} of its {of} members and lost {lost} in the last 24 hours (the limit is {limit}): {who}"
+            ),
+            Self::SourceShrink { what, is, was, limit } => write!(
+                f,
+                "the directory shows {is} {}, {was} in the last accepted reading ({} fewer; the limit is {limit})",
+                what.name(),
+                was.saturating_sub(*is),
+            ),
+            Self::AttributeLoss { count, managed, limit, who } => write!(
+                f,
+                "{count} of {managed} managed people would lose a mapped attribute (the limit is {limit}): a directory that hides \
+                 attributes looks like this. They are {who}"
+            ),
+            Self::Rekey { missing, strangers, managed, limit } => write!(
+                f,
+                "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a directory \
+                 that gave its people other ids looks like this"
+            ),
+            Self::SettingsChange { count, managed, limit, who } => write!(
+                f,
+                "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
+                 {limit}): {who}"
+            ),
+            Self::CreatesPerDay { now, created, limit } => write!(
+                f,
+                "{now} accounts would be created now and {created} were in the last 24 hours (the limit is {limit})"
+            ),
+            Self::MatchingChange { count, who } => {
+                let colon = if *count > 0 { ": " } else { "" };
+                write!(
+                    f,
+                    "the tenant file now recognises people by other values; {count} accounts would change{colon}{who}. Read the \
+                     plan before you approve it: a wrong match makes second accounts"
+                )
+            }
+            Self::TargetChange {} => f.write_str(
+                "the tenant file now names another app, and the links and values on record are those of the one before. If the \
+                 app only moved, approve; if this is another app, give it a tenant of its own",
+            ),
+            Self::Approval { ops, who } => {
+                let kinds: BTreeSet<&str> = ops.iter().map(|op| op.name()).collect();
+                let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+                write!(f, "the tenant file asks for approval before {kinds}: {who}")
+            }
+            Self::Relink { who } => write!(
+                f,
+                "the directory has a new record for {who}, and the old one is gone: approve if it is the same person or group \
+                 made anew; otherwise mend the name in the directory or free the account in the app"
+            ),
+            Self::FinalDelete { who } => {
+                write!(f, "in this app a deleted person can never have an account again: {who}")
+            }
+            Self::NeedsDecision { object, name, why } => write!(f, "{object} {name}: {why}"),
+            Self::UnreadGroup { group, why } => write!(
+                f,
+                "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
+                 no group"
+            ),
+            Self::AdoptOnly { why } => {
+                write!(f, "the state was just begun ({why}): this run adopts and adds, it removes nothing")
+            }
+            Self::OwnAccount { name } => write!(
+                f,
+                "the token of this tenant belongs to the account of {name}: without it nothing could be done any more. Use a \
+                 token of its own for rosterd"
+            ),
+            Self::Recorded { detail, .. } => f.write_str(detail),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn shrink() -> HoldReason {
+        HoldReason::SourceShrink { what: SourcePart::People, is: 3, was: 10, limit: "20%".to_owned() }
+    }
+
+    #[test]
+    fn w1_a_hold_is_its_code_and_its_numbers_and_the_sentence_is_only_shown() {
+        let json = serde_json::to_value(shrink()).unwrap();
+        assert_eq!((&json["reason"], &json["was"], &json["what"]), (&"source_shrink".into(), &10.into(), &"people".into()));
+        assert!(json["detail"].as_str().unwrap().contains("3 people, 10 in the last accepted reading"), "{json}");
+        assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), shrink());
+        let mut listed = Vec::new();
+        HoldReason::serialize_listed(&[shrink()], &mut serde_json::Serializer::new(&mut listed)).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<HoldReason>>(&listed).unwrap(), [shrink()]);
+        let mut reworded = json;
+        reworded["detail"] = "other words".into();
+        assert_eq!(serde_json::from_value::<HoldReason>(reworded).unwrap().canonical(), shrink().canonical());
+        assert_eq!(shrink().canonical(), "hold 1 source_shrink\nis=3\nlimit=\"20%\"\nwas=10\nwhat=\"people\"\n");
+    }
+
+    #[test]
+    fn w5_what_earlier_versions_wrote_is_read_into_codes() {
+        for (old, code) in [
+            (r#"["approval", "the tenant file asks for approval before create_user: di"]"#, HoldCode::Approval),
+            (r#"{"reason": "rekey", "detail": "many"}"#, HoldCode::Rekey),
+            (r#"{"reason": "of_the_future", "detail": "unknown", "n": 1}"#, HoldCode::Other),
+        ] {
+            let read: HoldReason = serde_json::from_str(old).unwrap();
+            assert_eq!(read.code(), code);
+            let again: HoldReason = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
+            assert_eq!(again, read, "it stays what it is");
+        }
+    }
+
+    #[test]
+    fn w1_codes_have_names_of_their_own() {
+        let names: BTreeSet<&str> = HoldCode::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), HoldCode::ALL.len());
+        for code in HoldCode::ALL {
+            assert_eq!(HoldCode::parse(code.name()), code);
+        }
+    }
+}
