@@ -386,15 +386,16 @@ impl Job<'_> {
             before: self.state.last_counts(),
             now: desired.snapshot.counts(),
             edited: self.edited(),
+            on_source_change: self.rules.pushed_on_change(),
             unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
             ..Facts::default()
         };
         if plan.operations.is_empty() {
             return Ok(reading);
         }
-        let Facts { unread, before, now, edited, .. } = reading;
+        let Facts { unread, before, now, edited, on_source_change, .. } = reading;
         let profile = self.rules.profile;
-        Ok(Facts { unread, before, now, edited, ..facts_of_state(self.state, profile, self.clock.now())? })
+        Ok(Facts { unread, before, now, edited, on_source_change, ..facts_of_state(self.state, profile, self.clock.now())? })
     }
 
     /// What the operator changed since the last run that was not held for it.
@@ -403,7 +404,7 @@ impl Job<'_> {
         match self.state.last_settings() {
             Some(before) if now.has_other_target(&before) => Edited::Target,
             // Another version of rosterd hashed another form: nothing can be said, and nothing is held for it.
-            Some(before) if before.version != now.version => Edited::Nothing,
+            Some(before) if before.version != now.version => Edited::Upgraded,
             Some(before) if before.matching != now.matching => Edited::Matching,
             Some(before) if before.all != now.all => Edited::Settings,
             _ => Edited::Nothing,

@@ -158,7 +158,8 @@ impl Report {
         self.holds.extend_from_slice(cleared.holds());
         let held_for = |codes: &[HoldCode]| self.holds.iter().any(|hold| codes.contains(&hold.code()));
         self.counts_accepted = !held_for(&[HoldCode::SourceShrink]);
-        let settings = [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::TargetChange];
+        let settings =
+            [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::TargetChange, HoldCode::Upgrade];
         self.settings_accepted = !held_for(&settings);
     }
 

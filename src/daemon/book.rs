@@ -60,6 +60,13 @@ impl Ended {
     }
 }
 
+/// A tenant's last run in an earlier process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastRun {
+    pub(super) started: Timestamp,
+    pub(super) ended: Timestamp,
+}
+
 /// What the operator's files say.
 pub(super) struct Roll {
     /// Tenants without mistakes.
@@ -145,12 +152,11 @@ pub(super) struct Changes {
 }
 
 impl Book {
-    /// Takes the files over, the first time and each time after that. `last_ended` tells when an earlier process last ran
-    /// somebody.
+    /// Takes the files over, the first time and each time after that. `last_run` tells when an earlier process last ran a tenant.
     pub(super) fn take(
         &mut self,
         roll: Roll,
-        last_ended: impl Fn(&TenantName) -> Option<Timestamp>,
+        last_run: impl Fn(&TenantName) -> Option<LastRun>,
         now: Timestamp,
     ) -> Changes {
         let mut changes = Changes::default();
@@ -164,7 +170,7 @@ impl Book {
         self.never_right.clear();
         for tenant in roll.tenants {
             let name = tenant.name.clone();
-            match self.put(tenant, &last_ended, now) {
+            match self.put(tenant, &last_run, now) {
                 Put::New => changes.added.push(name),
                 Put::Changed => changes.changed.push(name),
                 Put::Same => {}
@@ -189,10 +195,11 @@ impl Book {
     }
 
     /// Puts a tenant in; says whether that is news.
-    fn put(&mut self, tenant: Tenant, last_ended: &impl Fn(&TenantName) -> Option<Timestamp>, now: Timestamp) -> Put {
+    fn put(&mut self, tenant: Tenant, last_run: &impl Fn(&TenantName) -> Option<LastRun>, now: Timestamp) -> Put {
         let timetable = Timetable::of(&tenant);
         let name = tenant.name.clone();
-        let last = last_ended(&name);
+        let last_run = last_run(&name);
+        let last = last_run.map(|run| run.ended);
         match self.entries.get_mut(&name) {
             Some(entry) => {
                 let same = entry.tenant.fingerprint() == tenant.fingerprint();
@@ -227,7 +234,8 @@ impl Book {
                     mistake: None,
                     leaving: false,
                     again: false,
-                    feed: Feed::Idle { seen: now, next: now },
+                    // What happened while no process was there counts too, and what happened while the last run read.
+                    feed: Feed::Idle { seen: last_run.map_or(now, |run| run.started.min(now)), next: now },
                 };
                 self.entries.insert(name, entry);
                 Put::New
@@ -334,8 +342,11 @@ impl Book {
         let mut asked = Vec::new();
         for entry in self.entries.values_mut() {
             let waits = entry.running_since.is_none() && entry.last_ended.is_some() && entry.due > soon;
-            let calm =
-                matches!(entry.standing, Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly);
+            // New here, and run by an earlier process: its feed is asked from the start.
+            let calm = matches!(
+                entry.standing,
+                Standing::New | Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly
+            );
             match entry.feed {
                 Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
                     entry.feed = Feed::Asked { seen };

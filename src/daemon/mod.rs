@@ -44,7 +44,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::book::{Book, Roll};
+use self::book::{Book, LastRun, Roll};
 use self::control::Control;
 use self::herald::Heralds;
 use self::orders::{Orders, is_partial};
@@ -238,11 +238,11 @@ impl Daemon {
         let roll = Roll { broken: firsts, tenants: loaded.tenants };
         self.web.serve(loaded.global.status.map(|table| table.listen));
         let state_dir = &self.settings.state_dir;
-        let last_ended = |name: &TenantName| {
+        let last_run = |name: &TenantName| {
             let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
-            status.map(|status| status.last_run.ended)
+            status.map(|status| LastRun { started: status.last_run.started, ended: status.last_run.ended })
         };
-        let changes = self.book.take(roll, last_ended, self.settings.clock.now());
+        let changes = self.book.take(roll, last_run, self.settings.clock.now());
         for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
             names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
         }

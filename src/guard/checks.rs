@@ -138,6 +138,18 @@ impl Cleared {
         self.hold_all(hold);
     }
 
+    /// Values that the directory lost while an earlier version kept them in the app: shown before they are taken away.
+    pub(super) fn check_upgrade(&mut self, facts: &Facts) {
+        let loses = |operation: &Operation| match &operation.action {
+            Action::UpdateUser { clear, .. } => clear.iter().any(|path| facts.on_source_change.contains(path)),
+            _ => false,
+        };
+        let who = Names::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
+        if facts.edited == Edited::Upgraded && !who.is_empty() {
+            self.hold(HoldReason::Upgrade { who }, loses);
+        }
+    }
+
     /// Kinds of change that the operator always wants to see first.
     pub(super) fn check_asked_before(&mut self, limits: &Limits) {
         let asked = |operation: &Operation| limits.ask_before.contains(&operation.op());

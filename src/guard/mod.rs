@@ -86,6 +86,8 @@ pub struct Facts {
     pub own_account: Option<AppId>,
     /// Attributes that give access: losing one is losing access.
     pub access: Vec<Path>,
+    /// Attributes that are pushed only when the directory's value changes.
+    pub on_source_change: Vec<Path>,
     /// Whether a deleted account can never be made again in this app.
     pub delete_is_final: bool,
 }
@@ -98,6 +100,8 @@ pub enum Edited {
     Nothing,
     /// Scope, mapping or rules.
     Settings,
+    /// Perhaps nothing: the last run was another version's, and what it recorded of the file cannot be compared.
+    Upgraded,
     /// By which values people are matched, or where these come from.
     Matching,
     /// Which app it is.
@@ -134,6 +138,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_rekey(facts, limits);
     cleared.check_attribute_loss(facts, limits);
     cleared.check_settings(facts, limits);
+    cleared.check_upgrade(facts);
     cleared.check_asked_before(limits);
     cleared.check_relinks();
     cleared.check_final(facts);

@@ -37,6 +37,7 @@ pub enum HoldCode {
     AttributeLoss,
     Rekey,
     SettingsChange,
+    Upgrade,
     CreatesPerDay,
     MatchingChange,
     TargetChange,
@@ -61,13 +62,14 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
         Self::AttributeLoss,
         Self::Rekey,
         Self::SettingsChange,
+        Self::Upgrade,
         Self::CreatesPerDay,
         Self::MatchingChange,
         Self::TargetChange,
@@ -140,6 +142,11 @@ impl HoldCode {
                 "settings_change",
                 All,
                 "everything, when an edit of the tenant file would change or remove that many people",
+            ),
+            Self::Upgrade => approvable(
+                "upgrade",
+                Kind,
+                "once, after an upgrade from a version that kept them: values that the directory cleared before",
             ),
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
@@ -254,6 +261,7 @@ pub enum HoldReason {
     AttributeLoss { count: u64, managed: u64, limit: String, who: Names },
     Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
     SettingsChange { count: u64, managed: u64, limit: String, who: Names },
+    Upgrade { who: Names },
     CreatesPerDay { now: u64, created: u64, limit: String },
     MatchingChange { count: u64, who: Names },
     TargetChange {},
@@ -279,6 +287,7 @@ impl HoldReason {
             Self::AttributeLoss { .. } => HoldCode::AttributeLoss,
             Self::Rekey { .. } => HoldCode::Rekey,
             Self::SettingsChange { .. } => HoldCode::SettingsChange,
+            Self::Upgrade { .. } => HoldCode::Upgrade,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange {} => HoldCode::TargetChange,
@@ -401,6 +410,11 @@ impl fmt::Display for HoldReason {
                 f,
                 "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
                  {limit}): {who}"
+            ),
+            Self::Upgrade { who } => write!(
+                f,
+                "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
+                 them. Approve it, or let the mapping's expression say `leave` where a value is to stay"
             ),
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,

@@ -23,6 +23,7 @@ pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -139,10 +140,22 @@ pub(crate) fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> St
     let mut hash = Sha256::new();
     for operation in operations {
         // An operation is plain data whose maps have text keys: writing it as JSON can't fail.
-        hash.update(serde_json::to_vec(operation).unwrap_or_default());
+        hash.update(serde_json::to_vec(&*without_circumstances(operation)).unwrap_or_default());
         hash.update(b"\n");
     }
     short(hash)
+}
+
+/// An operation without what only describes the moment. How many members a group had is for the guard: a held removal stays the same
+/// when somebody joins the group meanwhile, and so does an approval of it.
+fn without_circumstances(operation: &Operation) -> Cow<'_, Operation> {
+    match &operation.action {
+        Action::RemoveMembers { users, last, .. } => {
+            let action = Action::RemoveMembers { users: users.clone(), of: 0, last: last.clone() };
+            Cow::Owned(Operation { action, ..operation.clone() })
+        }
+        _ => Cow::Borrowed(operation),
+    }
 }
 
 /// Whether a person has an account to refer to.

@@ -38,8 +38,9 @@ pub(super) fn diff(rules: &Rules<'_>, lists: &Lists, person: &Person, before: &B
 }
 
 fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
-    let (now, was) = (person.attributes.get(path), before.attributes.get(path));
     let owner = rules.push(path);
+    let now = person.attributes.get(path).filter(|value| owner != Push::OnSourceChange || !is_blank(value));
+    let was = before.attributes.get(path);
     let due = match (owner, before.source_seen.get(path)) {
         (Push::OnCreate, _) => false,
         (Push::Always, _) => now != was,
@@ -55,13 +56,18 @@ fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, befor
             return;
         }
         Some(now) => changes.set.set(path.clone(), now.clone()),
-        // Without a value in the directory an attribute pushed on change stays as the app has it (O6).
-        None if owner == Push::OnSourceChange || !rules.can_clear() => return,
-        None => changes.clear.push(path.clone()),
+        // Also of an attribute pushed on change: it had a value in the directory and has none now, so the app's default is to stand (O6).
+        None if rules.can_clear() => changes.clear.push(path.clone()),
+        None => return,
     }
     if let Some(was) = was {
         changes.was.set(path.clone(), was.clone());
     }
+}
+
+/// Whether a value is a text that says nothing.
+fn is_blank(value: &serde_json::Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 impl Draft<'_> {
@@ -115,7 +121,7 @@ impl Draft<'_> {
         match &person.manager {
             Some(manager) if owner == Push::OnSourceChange && seen == Some(manager.as_str()) => {}
             Some(_) => self.note_manager(person, Some(before.app_id), before.attributes),
-            None if owner == Push::OnSourceChange || !self.rules.can_clear() => {}
+            None if (owner == Push::OnSourceChange && seen.is_none()) || !self.rules.can_clear() => {}
             None => self.clear_manager(person, before),
         }
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::listing::email_of;
+use crate::config::tenant::Push;
 use crate::mapping::{Mapping, copied_by_default};
 use crate::model::{Attributes, Path};
 
@@ -34,10 +35,19 @@ pub struct WayBack {
 
 impl WayBack {
     /// Reads rules backwards. `directory` is the kind whose usual attributes help out.
+    ///
+    /// A value that the app may change by itself (`push` is not `always`) is not written into the directory: from there it would overwrite
+    /// what was given by hand. The user name is, whoever owns it: no directory can do without.
     pub fn new(mapping: &Mapping, directory: &str) -> Self {
-        let usual: BTreeMap<Path, String> = copied_by_default(directory).into_iter().collect();
+        let is_the_apps = |path: &Path| {
+            let mapped = mapping.source_of(path).is_some();
+            mapped && mapping.push(path) != Push::Always && *path != Path::user_name()
+        };
+        let usual = copied_by_default(directory).into_iter().filter(|(path, _)| !is_the_apps(path));
+        let usual: BTreeMap<Path, String> = usual.collect();
         let (mut places, mut unsaid) = (Vec::new(), Vec::new());
-        for (path, copied) in mapping.copied_from().filter(|(path, _)| **path != Path::manager()) {
+        let rules = mapping.copied_from().filter(|(path, _)| **path != Path::manager() && !is_the_apps(path));
+        for (path, copied) in rules {
             if let Some(name) = copied {
                 places.push((path.clone(), name.to_owned()));
                 continue;
@@ -83,4 +93,33 @@ impl WayBack {
 fn is_work_email(path: &Path) -> bool {
     let parts = path.parts();
     parts.attribute == "emails" && parts.element_type == Some("work")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::tenant::AttributeRule;
+    use crate::mapping::KnownAttributes;
+
+    #[test]
+    fn j16_what_the_app_may_change_by_itself_is_not_written_into_the_directory() {
+        for push in [Push::Always, Push::OnSourceChange, Push::OnCreate] {
+            let rule = |from: &str, push| AttributeRule { from: from.to_owned(), push };
+            let rules: BTreeMap<String, AttributeRule> = [
+                ("userName".to_owned(), rule("email", push)),
+                ("roles".to_owned(), rule("role", push)),
+                ("name.givenName".to_owned(), rule("firstname", Push::Always)),
+            ]
+            .into();
+            let mapping = Mapping::compile(&rules, &KnownAttributes::open(Vec::<String>::new()), &Map::new()).unwrap();
+            let account: Attributes = [("userName", "ann@x.test"), ("roles", "Admin"), ("name.givenName", "Ann")]
+                .map(|(path, value)| (Path::parse(path).unwrap(), Value::from(value)))
+                .into_iter()
+                .collect();
+            let record = WayBack::new(&mapping, "jumpcloud").record(&account);
+            assert_eq!(record.contains_key("role"), push == Push::Always, "{push:?}: {record:?}");
+            assert_eq!((&record["email"], &record["firstname"]), (&Value::from("ann@x.test"), &Value::from("Ann")));
+        }
+    }
 }

@@ -105,6 +105,9 @@ pub(super) fn template(plan: &Plan) -> String {
     text.push_str(SCOPE);
     target(plan, &mut text);
     text.push_str(users(&plan.app));
+    if plan.source == "jumpcloud" {
+        text.push_str(JUMPCLOUD_NAMES);
+    }
     for (attribute, from) in attributes(plan) {
         let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             true => attribute.to_owned(),
@@ -125,16 +128,23 @@ pub(super) fn template(plan: &Plan) -> String {
 }
 
 /// The parameter by which OneLogin chooses somebody's role in the app is a custom attribute of the user.
-const ONELOGIN_ROLE: &str = r#"# The role in the app, from a custom attribute: sent when it changes here, never over a change made in the app.
+const ONELOGIN_ROLE: &str = r#"# The role in the app, from a custom attribute: sent when it changes here, never over a change made in the app. When it becomes empty
+# here, it is removed there once.
 # role = { from = "custom_attributes.heap_role", push = "on_source_change" }
 "#;
 
-/// The usual rules of the directory; for Heap with the e-mail address as user name.
+/// JumpCloud's own guide sends these, the role below, and a group's name. An organisation that its provisioning served before has accounts
+/// by `username`: with the address instead, every user would get a second one.
+const JUMPCLOUD_NAMES: &str = r#"# As the directory's own guide for the app has it. The address as user name, where the app has its accounts by that:
+# userName = "email"
+"#;
+
+/// The usual rules of the directory; for Heap with the e-mail address as user name, unless the directory's own guide says otherwise.
 fn attributes(plan: &Plan) -> Vec<(&'static str, &'static str)> {
     let mut rules = defaults(&plan.source);
     let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
     let email = email.map(|from| from.split(" |").next().unwrap_or(from));
-    if let (true, Some(email)) = (plan.app == "heap", email) {
+    if let (true, Some(email)) = (plan.app == "heap" && plan.source != "jumpcloud", email) {
         rules.iter_mut().filter(|(attribute, _)| *attribute == "userName").for_each(|(_, from)| *from = email);
     }
     rules
@@ -144,20 +154,20 @@ fn attributes(plan: &Plan) -> Vec<(&'static str, &'static str)> {
 fn heap_role(source: &str) -> &'static str {
     match source {
         "jumpcloud" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
-# nothing is sent: Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
+# Heap's default role; when a value becomes empty here, it is removed there once.
 role = { from = "attributes.heapRole", push = "on_source_change" }
 "#
         }
         "onelogin" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
-# nothing is sent: Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
+# Heap's default role; when a value becomes empty here, it is removed there once.
 role = { from = "custom_attributes.heap_role", push = "on_source_change" }
 "#
         }
         _ => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. Without a value
-# nothing is sent: Heap's default role stands.
+            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
+# Heap's default role; when a value becomes empty here, it is removed there once.
 # role = { from = "heapRole", push = "on_source_change" }
 "#
         }
@@ -278,7 +288,7 @@ delete_after = "30d"
 on_immutable_change = "hold"
 
 [users.attributes]
-# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent. The user name is the address.
+# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent.
 "#;
 
 const HEAP_GROUPS: &str = r#"

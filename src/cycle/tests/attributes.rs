@@ -35,7 +35,58 @@ async fn o7_a_role_follows_the_directory_only_when_it_changes_there() {
     assert_eq!(world.app.value("ann@x.test", "roles").as_deref(), Some("viewer"));
     world.edit(|dir| dir.set("ann", "role", serde_json::Value::Null));
     world.sync().await;
-    assert_eq!(world.app.writes(), [""; 0], "O6: without a value the app's role stays");
+    assert_eq!(world.app.writes(), ["update_user ann@x.test"], "O6: the value went, so the app's default is to stand");
+    assert_eq!(world.app.value("ann@x.test", "roles"), None);
+    world.assert_quiet().await;
+    by_hand(&world, "ann@x.test", "roles", "admin");
+    world.edit(|dir| dir.set("ann", "displayName", "irrelevant again"));
+    world.sync().await;
+    assert_eq!(world.app.writes(), [""; 0], "one removal, not one a run");
+}
+
+/// Blank says as little as nothing, and whoever never had a value gets no call.
+#[tokio::test(start_paused = true)]
+async fn o6_a_blank_value_is_none_and_who_never_had_one_gets_no_call() {
+    let rules = [("userName", "userName", Push::Always), ("title", "role", Push::OnSourceChange)];
+    for blank in [serde_json::Value::Null, "".into(), "  ".into()] {
+        let mut dir = three();
+        dir.set("cy", "role", serde_json::Value::Null);
+        let mut world = World::new(dir);
+        world.reconfigure(|tenant| tenant.map_pushed(&rules));
+        world.sync().await;
+        world.edit(|dir| {
+            dir.set("ann", "role", blank.clone());
+            dir.set("cy", "displayName", "C");
+        });
+        world.sync().await;
+        assert_eq!(world.app.writes(), ["update_user ann@x.test"], "{blank:?}");
+        assert_eq!(world.app.value("ann@x.test", "title"), None, "{blank:?}");
+        world.assert_quiet().await;
+    }
+}
+
+/// Values that the directory cleared while an earlier version ran are shown once before they go.
+#[tokio::test(start_paused = true)]
+async fn o6_after_an_upgrade_values_cleared_earlier_are_held_once() {
+    let rules = [("userName", "userName", Push::Always), ("roles", "role", Push::OnSourceChange)];
+    let mut world = World::new(three());
+    world.reconfigure(|tenant| {
+        tenant.map_pushed(&rules);
+        tenant.settings.version = 0;
+    });
+    world.sync().await;
+    world.edit(|dir| dir.set("ann", "role", serde_json::Value::Null));
+    world.reconfigure(|tenant| tenant.settings.version = 1);
+    for _ in 0..2 {
+        let report = world.sync().await;
+        assert_eq!((world.app.writes(), holds(&report)), (vec![], vec!["upgrade"]));
+    }
+    world.approve();
+    world.sync().await;
+    assert_eq!(world.app.value("ann@x.test", "roles"), None);
+    world.edit(|dir| dir.set("bo", "role", serde_json::Value::Null));
+    let report = world.sync().await;
+    assert_eq!((world.app.value("bo@x.test", "roles"), holds(&report)), (None, vec![]));
     world.assert_quiet().await;
 }
 

@@ -172,6 +172,28 @@ fn feeds_are_asked_now_and_then_and_never_instead_of_a_run() {
     assert_eq!(book.ask_feeds(later(8), 9).first().map(|(_, since)| *since), Some(later(5)), "and loses nothing");
 }
 
+/// O4: somebody who was suspended while no daemon was there does not wait for the next scheduled run.
+#[test]
+fn o4_after_a_restart_the_feed_is_asked_at_once_and_from_the_last_run_on() {
+    let mut book = Book::default();
+    let run = LastRun { started: later(-30), ended: later(-29) };
+    book.take(roll(&[("a", "every 2h")]), |_| Some(run), now());
+    let asked: Vec<Timestamp> = book.ask_feeds(now(), 9).into_iter().map(|(_, since)| since).collect();
+    assert_eq!(asked, [run.started]);
+    assert!(book.hinted(&name("a"), Some(Hint::Changed { seen: now(), events: 1 }), now()));
+    assert_eq!(started(&mut book, now(), 9), ["a"]);
+}
+
+#[test]
+fn o4_a_tenant_whose_last_run_is_older_than_its_schedule_runs_at_the_start() {
+    let mut book = Book::default();
+    let run = LastRun { started: later(-60 * 24), ended: later(-60 * 24) };
+    book.take(roll(&[("a", "every 2h"), ("b", "0 3 * * *")]), |_| Some(run), now());
+    let mut ran = started(&mut book, later(1), 9);
+    ran.sort();
+    assert_eq!(ran, ["a", "b"]);
+}
+
 #[test]
 fn s15_a_feed_that_expired_or_was_reset_is_no_news_and_the_schedule_stands() {
     let mut book = book(&[("a", "every 1h")]);
