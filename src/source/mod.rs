@@ -15,6 +15,7 @@ mod ids;
 pub mod jumpcloud;
 pub mod ldap;
 pub mod onelogin;
+mod members;
 mod reading;
 mod snapshot;
 #[allow(dead_code, reason = "the directories that stand on it follow")]

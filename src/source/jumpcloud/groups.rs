@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::paging::{self, Row};
 use super::reach::{List, Reach, born, json, text};
 use crate::progress::Progress;
+use crate::source::members::Spared;
 use crate::source::web::Question;
 use crate::source::{GroupEntry, Reading, SourceError};
 
@@ -118,12 +119,18 @@ pub(super) async fn members(
         async move {
             let members = of_one(reach, group).await;
             progress.advance(1);
-            members.map(|members| (at, members))
+            (at, group, members)
         }
         .boxed()
     };
-    let read: Vec<BoxFuture<'_, _>> = groups.into_iter().map(read).collect();
-    stream::iter(read).buffered(reach.manner.at_once.max(1)).try_collect().await
+    let mut spared = Spared::of(groups.len());
+    let asked: Vec<BoxFuture<'_, _>> = groups.into_iter().map(read).collect();
+    let mut answers = stream::iter(asked).buffered(reach.manner.at_once.max(1));
+    let mut all = Vec::new();
+    while let Some((at, group, members)) = answers.next().await {
+        all.push((at, spared.take(&group.id, members)?.unwrap_or_else(Members::Unread)));
+    }
+    Ok(all)
 }
 
 async fn of_one(reach: &Reach, group: &Group) -> Result<Members, SourceError> {

@@ -44,7 +44,7 @@ const NOISE: [&str; 7] = ["LOGIN", "LOGGED", "PASSWORD", "OTP", "MFA", "ASSUMED"
 #[derive(Default)]
 pub(super) struct Feed {
     /// The numbers of the kinds of interest, and until when they are good.
-    kinds: Mutex<Option<(String, Instant)>>,
+    kinds: Mutex<Option<(Vec<String>, Instant)>>,
     /// The events of the last look: some are shown again.
     told: Mutex<HashSet<u64>>,
 }
@@ -55,8 +55,10 @@ impl Feed {
         let from = since.checked_sub(OVERLAP).unwrap_or(since);
         let question = Question::get("events", ["api", "1", "events"])
             .with("since", from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
-            .with("event_type_id", self.kinds(api).await?)
             .with("limit", 50);
+        // An array by the vendor's description: the parameter is repeated, one number each.
+        let question =
+            self.kinds(api).await?.iter().fold(question, |question, kind| question.with("event_type_id", kind));
         let events = match v1(api, &question, PAGES).await {
             Ok(events) => events,
             // More than anybody reads for a hint: then certainly something happened.
@@ -80,7 +82,7 @@ impl Feed {
     }
 
     /// The kinds of interest, by name: their numbers are the account's business.
-    async fn kinds(&self, api: &Api) -> Result<String, SourceError> {
+    async fn kinds(&self, api: &Api) -> Result<Vec<String>, SourceError> {
         if let Some((kinds, _)) = lock(&self.kinds).as_ref().filter(|(_, until)| Instant::now() < *until) {
             return Ok(kinds.clone());
         }
@@ -95,9 +97,8 @@ impl Feed {
             let why = "not one kind of event speaks of users, roles or apps";
             return Err(SourceError::Malformed(format!("{}: {why}", question.what)));
         }
-        let kinds = ids.join(",");
-        *lock(&self.kinds) = Some((kinds.clone(), Instant::now() + KINDS_LAST));
-        Ok(kinds)
+        *lock(&self.kinds) = Some((ids.clone(), Instant::now() + KINDS_LAST));
+        Ok(ids)
     }
 }
 

@@ -127,7 +127,7 @@ impl Source for OneLoginSource {
         let members = roles::members(api, layout, &groups, &people, progress).await?;
         let direct = match &binding {
             Some(binding) if layout.asks_who_is_direct() => {
-                let by_roles = members.iter().flatten().copied().collect();
+                let by_roles = members.iter().flatten().flatten().copied().collect();
                 application::direct(api, binding, &by_roles, progress).await?
             }
             _ => HashSet::new(),
@@ -142,8 +142,10 @@ impl Source for OneLoginSource {
             let record = serde_json::json!({ "id": id }).to_string();
             let ix =
                 reading.group(GroupEntry { id: &id, name: &group.name, record: &record, assigned: group.assigned });
-            let members: Vec<String> = members.iter().map(u64::to_string).collect();
-            reading.members(ix, &members);
+            match members {
+                Ok(members) => reading.members(ix, &members.iter().map(u64::to_string).collect::<Vec<_>>()),
+                Err(why) => reading.members_unread(ix, why),
+            }
         }
         Ok(())
     }

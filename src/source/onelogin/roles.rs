@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::application::Binding;
 use super::layout::Layout;
@@ -12,6 +12,7 @@ use super::record::{Object, id};
 use super::{by_roles, told, v2};
 use crate::config::onelogin::OneLoginMembers;
 use crate::progress::Progress;
+use crate::source::members::Spared;
 use crate::source::web::{Api, Question};
 use crate::source::{Reading, SourceError};
 
@@ -111,7 +112,7 @@ pub(super) async fn members(
     groups: &[Group],
     people: &People,
     progress: &dyn Progress,
-) -> Result<Vec<Vec<u64>>, SourceError> {
+) -> Result<Vec<Members>, SourceError> {
     let from_users = !by_roles(layout) || (layout.members == OneLoginMembers::Users && people.shows_roles());
     if from_users {
         return Ok(from_people(layout, groups, people));
@@ -121,17 +122,25 @@ pub(super) async fn members(
     }
     progress.stage("reading members", None);
     let all: Vec<_> = groups.iter().map(|group| of_role(api, group, progress)).collect();
-    let read: Result<Vec<_>, _> = stream::iter(all).buffered(layout.in_flight).try_collect().await;
-    match read {
-        Err(SourceError::Forbidden(why)) if people.shows_roles() => {
-            tracing::warn!(why, "members may not be read role by role; the list of users tells them too");
-            Ok(from_people(layout, groups, people))
+    let mut spared = Spared::of(groups.iter().filter(|group| group.wanted).count());
+    let mut answers = stream::iter(all).buffered(layout.in_flight).zip(stream::iter(groups));
+    let mut read = Vec::with_capacity(groups.len());
+    while let Some((members, group)) = answers.next().await {
+        match members {
+            Err(SourceError::Forbidden(why)) if people.shows_roles() => {
+                tracing::warn!(why, "members may not be read role by role; the list of users tells them too");
+                return Ok(from_people(layout, groups, people));
+            }
+            members => read.push(spared.take(&group.name, members)?),
         }
-        read => read,
     }
+    Ok(read)
 }
 
-fn from_people(layout: &Layout, groups: &[Group], people: &People) -> Vec<Vec<u64>> {
+/// The members of a role, or why they are unknown.
+pub(super) type Members = Result<Vec<u64>, String>;
+
+fn from_people(layout: &Layout, groups: &[Group], people: &People) -> Vec<Members> {
     let places: HashMap<u64, usize> =
         groups.iter().enumerate().filter(|(_, group)| group.wanted).map(|(at, group)| (group.id, at)).collect();
     let mut members = vec![Vec::new(); groups.len()];
@@ -144,7 +153,7 @@ fn from_people(layout: &Layout, groups: &[Group], people: &People) -> Vec<Vec<u6
             }
         }
     }
-    members
+    members.into_iter().map(Ok).collect()
 }
 
 async fn of_role(api: &Api, role: &Group, progress: &dyn Progress) -> Result<Vec<u64>, SourceError> {

@@ -252,7 +252,12 @@ impl Desk {
 async fn handle(State(shared): State<Arc<Mutex<Desk>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole request");
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    // An array is a parameter that is repeated (the vendor's description and SDK), kept here as one text.
+    let mut query = pages::Query::new();
+    for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned() {
+        let all: &mut String = query.entry(name).or_default();
+        *all = if all.is_empty() { value } else { format!("{all},{value}") };
+    }
     let mut desk = shared.lock().expect("nobody panics at the desk");
     desk.interrupted(parts.uri.path());
     let origin = desk.origin.clone();
