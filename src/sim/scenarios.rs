@@ -273,7 +273,7 @@ fn is_named(test: &str, id: &str) -> bool {
 
 fn as_id(part: &str) -> Option<(char, u32)> {
     let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpx".contains(*letter))?;
+    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
     Some((letter, chars.as_str().parse().ok()?))
 }
 

@@ -72,7 +72,7 @@ impl Address {
             ));
         }
         let tls = tls.then(|| tls_config(table.ca_file.as_deref())).transpose()?;
-        let max_message = table.max_message_bytes;
+        let max_message = table.max_message_bytes.clamp(64 << 10, 1 << 30);
         Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout, max_message })
     }
 

@@ -276,12 +276,11 @@ mod tests {
         element(SEARCH_ENTRY, &[element(0x04, dn.as_bytes()), contents.to_vec()].concat())
     }
 
-    /// Reads in pieces and lets every message pass: what passed, the envelopes, the names of whole entries.
-    fn read(
-        bytes: &[u8],
-        limit: u64,
-        piece: usize,
-    ) -> Result<(Vec<u8>, Vec<Envelope>, Vec<String>), (Breach, Option<String>)> {
+    /// What passed, the envelopes, and the names of whole entries.
+    type Read = (Vec<u8>, Vec<Envelope>, Vec<String>);
+
+    /// Reads in pieces and lets every message pass; the breach comes with the name of its entry.
+    fn read(bytes: &[u8], limit: u64, piece: usize) -> Result<Read, (Breach, Option<String>)> {
         let (mut inspector, mut out, mut envelopes, mut names) = (Inspector::new(), Vec::new(), Vec::new(), Vec::new());
         for part in bytes.chunks(piece) {
             let mut rest = part;

@@ -144,6 +144,7 @@ impl Source for LdapSource {
                 let remedy = match &error {
                     SourceError::Refused(_) => "mend source.ldap.bind_dn, or the password in its file",
                     SourceError::Unreachable(_) => "mend source.ldap.url, the network or source.ldap.ca_file",
+                    SourceError::Malformed(_) => "find out what answers at source.ldap.url",
                     _ => "mend the [source.ldap] table",
                 };
                 Finding::wrong(CHECK, error.to_string(), remedy)

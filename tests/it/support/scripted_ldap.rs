@@ -85,9 +85,14 @@ pub(crate) fn serve(mut script: impl FnMut(&Request) -> Vec<Say> + Send + 'stati
     url
 }
 
-/// Starts a server for one test that answers the first request of each connection with these bytes, whatever was asked, and then
-/// says nothing more. Gives its address, and everything that it was sent.
+/// [`serve_answers`] with one answer.
 pub(crate) fn serve_bytes(answer: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
+    serve_answers(vec![answer])
+}
+
+/// Starts a server for one test that says one of these after the other, whenever it hears something, and then nothing more. Gives
+/// its address, and everything that it was sent.
+pub(crate) fn serve_answers(answers: Vec<Vec<u8>>) -> (String, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let url = format!("ldap://{}", listener.local_addr().expect("its number"));
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -96,14 +101,13 @@ pub(crate) fn serve_bytes(answer: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
         for connection in listener.incoming() {
             let mut connection = connection.expect("a connection");
             let mut part = [0; 4096];
-            let mut answered = false;
+            let mut answers = answers.iter();
             while let Ok(length @ 1..) = connection.read(&mut part) {
                 all.lock().unwrap().extend_from_slice(&part[..length]);
                 // The client may hang up on the rest of it.
-                if !answered && connection.write_all(&answer).is_err() {
+                if answers.next().is_some_and(|answer| connection.write_all(answer).is_err()) {
                     break;
                 }
-                answered = true;
             }
         }
     });
