@@ -40,6 +40,8 @@ pub(crate) fn point(name: &'static str) -> io::Result<()> {
     };
     #[expect(clippy::panic, reason = "a test asked for one")]
     if is_here(&PANICS, PANIC_AT) {
+        // The log says where it panicked, not with which words.
+        let _ = writeln!(io::stderr(), "fail point: {name}");
         panic!("fail point: {name}");
     }
     if is_here(&DIES, DIE_AT) {

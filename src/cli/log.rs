@@ -16,6 +16,36 @@ use crate::config::global::{LogFormat, LogLevel, LogTable};
 use crate::tenancy;
 
 pub(super) fn start(cli: &Cli) {
+    write_events(cli);
+    log_panics();
+}
+
+/// Writes a panic to the log like every other event. What it was called with stays out: a library may quote an answer there, names
+/// and all. The words of a literal are those of its author.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(|at| format!("{}:{}", place(at.file()), at.line())).unwrap_or_default();
+        let said = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(left out)");
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        let backtrace = std::backtrace::Backtrace::capture();
+        match backtrace.status() {
+            std::backtrace::BacktraceStatus::Captured => {
+                tracing::error!(at, said, thread, ?backtrace, "a thread panicked: a fault of rosterd or of a library");
+            }
+            _ => tracing::error!(at, said, thread, "a thread panicked: a fault of rosterd or of a library"),
+        }
+    }));
+}
+
+/// A source file from its package's folder on: the rest is a path of the machine that built it.
+fn place(file: &str) -> String {
+    let parts: Vec<&str> = file.split('/').collect();
+    let source = parts.iter().rposition(|part| *part == "src").unwrap_or(0).saturating_sub(1);
+    parts.get(source..).unwrap_or_default().join("/")
+}
+
+fn write_events(cli: &Cli) {
     let table = matches!(cli.command, Command::Run(_)).then(|| log_table(&cli.global));
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(&cli.global, table.as_ref())));
@@ -81,5 +111,18 @@ where
         };
         write!(writer, "<{priority}>")?;
         self.0.format_event(context, writer, event)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_without_the_machine_that_built_it() {
+        assert_eq!(place("/home/builder/registry/index/ldap3-0.12.1/src/protocol.rs"), "ldap3-0.12.1/src/protocol.rs");
+        assert_eq!(place("src/fail.rs"), "src/fail.rs");
+        assert_eq!(place("odd.rs"), "odd.rs");
     }
 }

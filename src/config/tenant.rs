@@ -153,6 +153,11 @@ pub struct LdapTable {
     #[serde(default = "half_a_minute")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_secs: u64,
+    /// The largest message that is read once the bind has succeeded, in bytes: 64 KiB to 1 GiB. One entry is one message; a group
+    /// with all its members is the largest. Before the bind it is 1 MiB at most.
+    #[serde(default = "largest_of_ldap")]
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
+    pub max_message_bytes: u64,
 }
 
 /// `[source.jumpcloud]`
@@ -308,6 +313,10 @@ fn ldap_attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 fn page_of_ldap() -> u32 {
     500
+}
+
+fn largest_of_ldap() -> u64 {
+    64 << 20
 }
 
 fn half_a_minute() -> u64 {

@@ -15,7 +15,7 @@ use crate::scim::{CLASSES, Class};
 /// tests that are named after something else.
 struct Scenario(&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
-const SCENARIOS: [Scenario; 54 - 5] = [
+const SCENARIOS: [Scenario; 56 - 5] = [
     Scenario(
         "S1",
         "the directory answers well and shows nobody",
@@ -110,6 +110,20 @@ const SCENARIOS: [Scenario; 54 - 5] = [
         "I2: never touched",
         "S",
         &["i2_the_account_of_the_token_is_never_shut"],
+    ),
+    Scenario(
+        "L1",
+        "an LDAP answer nested deeper than 32 levels, or of a form that LDAP does not have",
+        "refused before it is decoded, at StartTLS, bind and search; the process and its other tenants go on",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "L2",
+        "an LDAP answer without measure: one message, or entries without a page's end",
+        "I7: refused at the limit, which is named with the entry; before the bind 1 MiB; memory stays flat",
+        "SB",
+        &[],
     ),
     Scenario(
         "C1",
@@ -259,7 +273,7 @@ fn is_named(test: &str, id: &str) -> bool {
 
 fn as_id(part: &str) -> Option<(char, u32)> {
     let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpx".contains(*letter))?;
+    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
     Some((letter, chars.as_str().parse().ok()?))
 }
 

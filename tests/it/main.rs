@@ -23,6 +23,7 @@ mod jumpcloud;
 mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
+mod ldap_limits;
 mod log;
 mod notify;
 mod onelogin_api;

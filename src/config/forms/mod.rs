@@ -15,6 +15,7 @@ mod schedule;
 pub use address::{AppAddress, LdapAddress, WebAddress};
 pub use day::Day;
 pub use limit::Limit;
+pub(crate) use names::parenthesised_filter;
 pub use period::Period;
 pub use rate::Rate;
 pub use schedule::{Schedule, Zone};

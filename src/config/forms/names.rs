@@ -48,14 +48,43 @@ pub(super) fn ldap_attribute(text: &str) -> Result<(), Misfit> {
     Err(Misfit::new(format!("{text:?} is not an LDAP attribute"), "such as `mail` or `departmentNumber`"))
 }
 
+/// The most levels of parentheses in an LDAP filter: the library reads a filter by recursion.
+const FILTER_LEVELS: usize = 32;
+
 /// A search filter of RFC 4515; the outer parentheses may be left out.
 pub(super) fn ldap_filter(text: &str) -> Result<(), Misfit> {
+    parenthesised_filter(text).map(drop)
+}
+
+/// A search filter of RFC 4515 in parentheses, so that it can be part of another one.
+pub(crate) fn parenthesised_filter(text: &str) -> Result<String, Misfit> {
     let text = text.trim();
     let whole = if text.starts_with('(') { text.to_owned() } else { format!("({text})") };
-    ldap3::parse_filter(&whole).map(drop).map_err(|()| {
-        let hint = "such as `(&(objectClass=inetOrgPerson)(mail=*))`; of a value, ( ) * and \\ are written \\28 \\29 \\2a \\5c";
-        Misfit::new(format!("{text:?} is not an LDAP filter"), hint)
-    })
+    if levels_of(&whole) > FILTER_LEVELS {
+        let fault = format!("this LDAP filter has more than {FILTER_LEVELS} levels of parentheses");
+        return Err(Misfit::new(fault, "`&` and `|` take any number of filters side by side"));
+    }
+    match ldap3::parse_filter(&whole) {
+        Ok(_) => Ok(whole),
+        Err(()) => {
+            let hint = "such as `(&(objectClass=inetOrgPerson)(mail=*))`; of a value, ( ) * and \\ are written \\28 \\29 \\2a \\5c";
+            Err(Misfit::new(format!("{text:?} is not an LDAP filter"), hint))
+        }
+    }
+}
+
+/// How deep parentheses are nested at most. In a value they are written as escapes, so every one of them counts.
+fn levels_of(filter: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    for byte in filter.bytes() {
+        match byte {
+            b'(' => open += 1,
+            b')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 #[cfg(test)]
@@ -79,6 +108,10 @@ mod tests {
         for bad in ["", "(mail=*", "mail", "(&(a=b)", "()"] {
             assert!(ldap_filter(bad).is_err(), "{bad:?}");
         }
+        let nested = |levels: usize| format!("{}(a=b){}", "(!".repeat(levels - 1), ")".repeat(levels - 1));
+        assert!(ldap_filter(&nested(32)).is_ok());
+        let deep = ldap_filter(&nested(33)).unwrap_err().to_string();
+        assert!(deep.contains("32 levels"), "{deep}");
         assert!(ldap_attribute("member;range=0-1499").is_ok() && ldap_attribute("2.5.4.3").is_ok());
         assert!(ldap_attribute("").is_err() && ldap_attribute("first name").is_err());
     }

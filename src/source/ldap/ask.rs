@@ -111,7 +111,7 @@ async fn ask_chunk(
         said.insert(fold(&id_of(&entry, layout)?), judge(&entry)?);
         Ok(())
     };
-    let found = connection.unpaged(search("ids", &layout.base, &any, attributes), visit).await?;
+    let found = connection.unpaged(search("ids", &layout.base, &any, attributes), ids.len(), visit).await?;
     Ok((found, said))
 }
 

@@ -1,7 +1,8 @@
 //! One bound connection. In: address, credential, searches. Out: entries, each search complete or an error.
 //!
 //! This file does not know people from groups. It holds the rules that keep a reading honest: TLS unless loopback, a time
-//! limit on every answer, pages followed to the empty cookie (RFC 2696), and nothing but result 0 counts as an end.
+//! limit on every answer, pages followed to the empty cookie (RFC 2696), and nothing but result 0 counts as an end. What the
+//! library decodes has come through the `relay`; what it hands over here, a cookie, is checked by the same walker first.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -11,22 +12,38 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::controls::{Control, ControlType, MakeCritical as _, PagedResults, RawControl};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, StdStream};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use url::Url;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
+use super::relay::{self, BEFORE_BIND, Duplex, Watch};
+use super::{ber, dial};
 use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
 const EMPTY_PAGES: u32 = 1000;
+
+/// Entries in one answer that are never too many, however few were asked for.
+const SOME_ENTRIES: u64 = 100;
+
+/// References and intermediate messages in one answer; they lead to nothing here.
+const ASIDES: u64 = 10_000;
+
+/// One answer, a page or a list in pieces, has no more bytes than this, or than so many of the largest messages.
+const ANSWER_BYTES: u64 = 256 << 20;
+const LARGEST_MESSAGES: u64 = 4;
+
+/// The elements of a paging control: the control, a number and the cookie.
+const PAGING_PARTS: u64 = 3;
 
 /// Where a directory is and how to reach it.
 #[derive(Debug)]
@@ -35,6 +52,7 @@ pub(super) struct Address {
     start_tls: bool,
     tls: Option<Arc<ClientConfig>>,
     timeout: Duration,
+    max_message: u64,
 }
 
 impl Address {
@@ -54,25 +72,41 @@ impl Address {
             ));
         }
         let tls = tls.then(|| tls_config(table.ca_file.as_deref())).transpose()?;
-        Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout })
+        let max_message = table.max_message_bytes.clamp(64 << 10, 1 << 30);
+        Ok(Self { url: address.url().clone(), start_tls: table.start_tls, tls, timeout, max_message })
     }
 
     /// Connects and binds.
     pub(super) async fn connect(&self, bind_dn: &str, password: &str) -> Result<Connection, SourceError> {
-        let mut settings = LdapConnSettings::new().set_conn_timeout(self.timeout).set_starttls(self.start_tls);
-        if let Some(config) = &self.tls {
-            settings = settings.set_config(Arc::clone(config));
-        }
-        let opening = LdapConnAsync::from_url_with_settings(settings, &self.url);
-        let (connection, ldap) = unpanicked(opening).await?.map_err(|error| outcome::of_error(&error))?;
-        let driver = tokio::spawn(connection.drive());
-        let mut connection = Connection { ldap, driver: Some(driver), bind_dn: bind_dn.into(), timeout: self.timeout };
+        let opening = dial::open(&self.url, self.start_tls, self.tls.as_ref(), self.max_message.min(BEFORE_BIND));
+        let server = tokio::time::timeout(self.timeout, opening).await.map_err(|_| outcome::no_answer())??;
+        let mut connection = self.behind_relay(server, bind_dn).await?;
         let binding = connection.ldap.with_timeout(self.timeout).simple_bind(bind_dn, password);
         match unpanicked(binding).await? {
             Ok(result) => outcome::of_bind(&result, bind_dn)?,
-            Err(error) => return Err(connection.broken(error).await),
+            Err(error) => return Err(connection.broken(error, "the answer to the bind").await),
         }
+        connection.watch.bound();
         Ok(connection)
+    }
+
+    /// Gives the library one end of a socket pair, and the relay the other.
+    async fn behind_relay(&self, server: Box<dyn Duplex>, bind_dn: &str) -> Result<Connection, SourceError> {
+        let (near, far) = UnixStream::pair().map_err(|error| outcome::of_io(&error))?;
+        let far = far.into_std().map_err(|error| outcome::of_io(&error))?;
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
+        let (library, ldap) =
+            LdapConnAsync::with_settings(settings, "ldapi:///").await.map_err(|error| outcome::of_error(&error))?;
+        let watch = Arc::new(Watch::new(self.max_message));
+        Ok(Connection {
+            ldap,
+            driver: Some(tokio::spawn(library.drive())),
+            relay: Some(tokio::spawn(relay::run(server, near, Arc::clone(&watch)))),
+            watch,
+            bind_dn: bind_dn.into(),
+            timeout: self.timeout,
+            largest_answer: self.max_message.saturating_mul(LARGEST_MESSAGES).max(ANSWER_BYTES),
+        })
     }
 }
 
@@ -106,8 +140,10 @@ fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
 
 /// The library panics on some answers that break the protocol. Here that is an error like any other.
 async fn unpanicked<F: Future>(future: F) -> Result<F::Output, SourceError> {
-    AssertUnwindSafe(future).catch_unwind().await.map_err(|_| malformed("an answer breaks the LDAP protocol"))
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|_| malformed(BREAKS_PROTOCOL))
 }
+
+const BREAKS_PROTOCOL: &str = "an answer breaks the LDAP protocol";
 
 fn malformed(what: impl Into<String>) -> SourceError {
     SourceError::Malformed(what.into())
@@ -137,8 +173,58 @@ pub(super) struct Found {
 pub(super) struct Connection {
     ldap: Ldap,
     driver: Option<JoinHandle<Result<(), LdapError>>>,
+    relay: Option<JoinHandle<std::io::Result<()>>>,
+    watch: Arc<Watch>,
     bind_dn: Box<str>,
     timeout: Duration,
+    largest_answer: u64,
+}
+
+/// How much one answer may hold. It is counted as it is taken, so that what exceeds it is never kept.
+#[derive(Debug)]
+struct Bounds {
+    /// How many entries were asked for, and how many are too many.
+    asked: u64,
+    most: u64,
+    asides: u64,
+    bytes: u64,
+    largest: u64,
+}
+
+impl Bounds {
+    /// RFC 2696 lets a server send fewer entries than a page was asked for, never more. Twice as many is the margin for servers
+    /// and gateways that round up.
+    fn of(asked: u64, largest: u64) -> Self {
+        Self { asked, most: asked.saturating_mul(2).max(SOME_ENTRIES), asides: 0, bytes: 0, largest }
+    }
+
+    fn aside(&mut self, size: u64) -> Result<(), String> {
+        self.asides += 1;
+        if self.asides > ASIDES {
+            return Err(format!("has more than {ASIDES} references and intermediate messages"));
+        }
+        self.count(size)
+    }
+
+    /// Counts an entry, of which `entries` have come in this answer.
+    fn entry(&mut self, entries: u64, size: u64) -> Result<(), String> {
+        if entries > self.most {
+            return Err(format!("has more than {} entries, where {} were asked for", self.most, self.asked));
+        }
+        self.count(size)
+    }
+
+    fn count(&mut self, size: u64) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > self.largest {
+            let limit = self.largest;
+            return Err(format!(
+                "has more than {limit} bytes; an answer may have {LARGEST_MESSAGES} times `max_message_bytes` of [source.ldap] \
+                 (at least 256 MiB): raise that, or lower `page_size`"
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Connection {
@@ -160,8 +246,9 @@ impl Connection {
             let control = PagedResults { size: page_size, cookie }.critical().into();
             let mut fresh = false;
             let before = found.entries;
+            let asked = u64::try_from(page_size).unwrap_or(1);
             let result = self
-                .one_search(search, Some(control), &mut found, |entry| {
+                .one_search(search, asked, Some(control), &mut found, |entry| {
                     fresh |= visit(entry)?;
                     Ok(())
                 })
@@ -180,17 +267,18 @@ impl Connection {
         }
     }
 
-    /// Reads a search that fits one answer.
+    /// Reads a search that fits one answer, of about `asked` entries.
     ///
     /// # Errors
     /// As [`Connection::pages`].
     pub(super) async fn unpaged(
         &mut self,
         search: Search<'_>,
+        asked: usize,
         mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
     ) -> Result<Found, SourceError> {
         let mut found = Found::default();
-        self.one_search(search, None, &mut found, &mut visit).await?;
+        self.one_search(search, asked as u64, None, &mut found, &mut visit).await?;
         Ok(found)
     }
 
@@ -206,13 +294,23 @@ impl Connection {
             seen.get_or_insert(entry);
             Ok(())
         };
-        self.one_search(search, Some(control), &mut found, visit).await?;
+        self.one_search(search, 1, Some(control), &mut found, visit).await?;
         Ok(seen)
+    }
+
+    /// A list that comes in pieces has the bounds of an answer.
+    ///
+    /// # Errors
+    /// When there are more bytes.
+    pub(super) fn bounds_list(&self, dn: &str, bytes: u64) -> Result<(), SourceError> {
+        let fits = Bounds::of(1, self.largest_answer).count(bytes);
+        fits.map_err(|why| malformed(format!("the member list of {dn:?} {why}; nothing of this reading is used")))
     }
 
     async fn one_search(
         &mut self,
         search: Search<'_>,
+        asked: u64,
         control: Option<RawControl>,
         found: &mut Found,
         mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
@@ -220,21 +318,32 @@ impl Connection {
         let Search { what, base, scope, filter, attributes } = search;
         let ldap = self.ldap.with_timeout(self.timeout);
         ldap.controls = control.map(|control| vec![control]);
+        let answer = format!("an answer to the search for {what} below {base:?}");
         let mut stream = match ldap.streaming_search(base, scope, filter, attributes).await {
             Ok(stream) => stream,
-            Err(error) => return Err(self.broken(error).await),
+            Err(error) => return Err(self.broken(error, &answer).await),
+        };
+        let mut bounds = Bounds::of(asked, self.largest_answer);
+        let before = found.entries;
+        let too_much = |dn: &str, why: String| {
+            let after = if dn.is_empty() { String::new() } else { format!(", as of the entry {dn:?},") };
+            malformed(format!("{answer}{after} {why}; nothing of this reading is used"))
         };
         loop {
             match stream.next().await {
                 Ok(None) => break,
-                Ok(Some(item)) if item.is_ref() => found.references += 1,
-                Ok(Some(item)) if item.is_intermediate() => {}
+                Ok(Some(item)) if item.is_ref() || item.is_intermediate() => {
+                    found.references += u64::from(item.is_ref());
+                    bounds.aside(self.watch.take()).map_err(|why| too_much("", why))?;
+                }
                 Ok(Some(item)) => {
                     found.entries += 1;
+                    let size = self.watch.take();
                     let entry = Entry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
+                    bounds.entry(found.entries - before, size).map_err(|why| too_much(&entry.dn, why))?;
                     visit(entry)?;
                 }
-                Err(error) => return Err(self.broken(error).await),
+                Err(error) => return Err(self.broken(error, &answer).await),
             }
         }
         let result = stream.finish().await;
@@ -246,15 +355,30 @@ impl Connection {
     pub(super) async fn close(mut self) {
         // Everything asked for has come: a farewell that gets lost changes nothing.
         let _ = self.ldap.with_timeout(self.timeout).unbind().await;
+        if let Some(relay) = &mut self.relay {
+            let _ = tokio::time::timeout(self.timeout, relay).await;
+        }
     }
 
-    /// Why the connection broke: the library tells it only to the task that drives the connection.
-    async fn broken(&mut self, error: LdapError) -> SourceError {
+    /// Why the connection broke: the library tells it only to the task that drives the connection, and that task sees only the
+    /// relay's side of it.
+    async fn broken(&mut self, error: LdapError, answer: &str) -> SourceError {
+        if let Some(refusal) = self.watch.refusal() {
+            return malformed(refusal.explain(answer));
+        }
         let ended = matches!(error, LdapError::EndOfStream | LdapError::ResultRecv { .. } | LdapError::OpSend { .. });
         let Some(driver) = self.driver.take().filter(|_| ended) else { return outcome::of_error(&error) };
-        match tokio::time::timeout(self.timeout, driver).await {
+        let driven = tokio::time::timeout(self.timeout, driver).await;
+        if matches!(&driven, Ok(Err(stopped)) if stopped.is_panic()) {
+            return malformed(BREAKS_PROTOCOL);
+        }
+        if let Some(relay) = self.relay.take()
+            && let Ok(Ok(Err(cause))) = tokio::time::timeout(self.timeout, relay).await
+        {
+            return outcome::of_io(&cause);
+        }
+        match driven {
             Ok(Ok(Err(cause))) => outcome::of_error(&cause),
-            Ok(Err(stopped)) if stopped.is_panic() => malformed("an answer breaks the LDAP protocol"),
             _ => SourceError::Unreachable("the server closed the connection before the answer was whole".to_owned()),
         }
     }
@@ -262,9 +386,12 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // A server that no longer takes anything would keep the task, and the socket, for as long as TCP is patient.
+        // A server that no longer takes anything would keep the tasks, and the socket, for as long as TCP is patient.
         if let Some(driver) = &self.driver {
             driver.abort();
+        }
+        if let Some(relay) = &self.relay {
+            relay.abort();
         }
     }
 }
@@ -279,6 +406,10 @@ fn next_cookie(controls: &[Control]) -> Result<Vec<u8>, SourceError> {
 }
 
 fn cookie_in(value: &[u8]) -> Option<Vec<u8>> {
+    // The relay sees a control's value as one value, whatever is in it.
+    if !ber::is_sound(value, PAGING_PARTS) {
+        return None;
+    }
     let (_, StructureTag { payload: PL::C(parts), .. }) = ldap3::asn1::parse_tag(value).ok()? else { return None };
     parts.into_iter().nth(1)?.expect_primitive()
 }
@@ -286,6 +417,7 @@ fn cookie_in(value: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use super::super::ber::tests::nested;
     use super::*;
 
     fn address(url: &str, more: &str) -> Result<Address, SourceError> {
@@ -347,5 +479,32 @@ mod tests {
             assert_eq!(cookie_in(broken), None, "{broken:?}");
         }
         assert!(next_cookie(&[]).is_err());
+    }
+
+    #[test]
+    fn l1_a_paging_control_is_looked_at_before_it_is_decoded() {
+        let cookie = |levels: usize| [&[0x30, 0x7f, 0x02, 0x01, 0x00][..], &nested(levels)].concat();
+        for levels in [1, 31, 33] {
+            let mut value = cookie(levels);
+            value[1] = u8::try_from(value.len() - 2).unwrap();
+            assert_eq!(cookie_in(&value), None, "{levels}");
+        }
+        assert_eq!(cookie_in(&[0x30, 0x80, 0x02, 0x01, 0x00, 0x04, 0x00, 0x00, 0x00]), None, "indefinite length");
+        let many = [&[0x30, 0x09, 0x02, 0x01, 0x00, 0x04, 0x00][..], &[0x04, 0x00, 0x04, 0x00]].concat();
+        assert_eq!(cookie_in(&many), None, "a control has three elements");
+    }
+
+    #[test]
+    fn l2_an_answer_has_bounds_in_entries_and_in_bytes() {
+        let mut bounds = Bounds::of(500, 10_000);
+        assert!(bounds.entry(1000, 1).is_ok());
+        let many = bounds.entry(1001, 1).unwrap_err();
+        assert!(many.contains("more than 1000 entries, where 500 were asked for"), "{many}");
+        assert!(Bounds::of(1, 10_000).entry(100, 1).is_ok() && Bounds::of(1, 10_000).entry(101, 1).is_err());
+        assert!(bounds.entry(2, 9_999).is_ok());
+        let large = bounds.entry(3, 1).unwrap_err();
+        assert!(large.contains("10000 bytes") && large.contains("`max_message_bytes`"), "{large}");
+        let mut aside = Bounds::of(1, u64::MAX);
+        assert!((0..ASIDES).all(|_| aside.aside(9).is_ok()) && aside.aside(9).is_err());
     }
 }

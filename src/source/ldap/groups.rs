@@ -180,7 +180,7 @@ impl Groups<'_> {
             search.scope = ldap3::Scope::Base;
             let mut step = None;
             connection
-                .unpaged(search, |entry| {
+                .unpaged(search, 1, |entry| {
                     step = entry.into_attributes().find_map(|(description, values)| {
                         let range = range::parse(&description)?;
                         range.attribute.eq_ignore_ascii_case(&long.attribute).then(|| pieces.take(range, values))
@@ -189,7 +189,7 @@ impl Groups<'_> {
                 })
                 .await?;
             match step {
-                Some(Ok(Step::More)) => {}
+                Some(Ok(Step::More)) => connection.bounds_list(&long.dn, pieces.bytes())?,
                 Some(Ok(Step::Whole)) => return Ok(Some(pieces.into_values())),
                 Some(Err(range::Shifted)) | None => return Ok(None),
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::binary;
 use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
 use super::standing;
+use crate::config::forms::parenthesised_filter;
 use crate::config::tenant::{LdapPreset, LdapTable};
 use crate::source::SourceError;
 
@@ -264,12 +265,7 @@ fn check_name(name: &str) -> Result<(), SourceError> {
 
 /// A filter in parentheses, so that it can stand inside another.
 fn filter(text: &str) -> Result<String, SourceError> {
-    let text = text.trim();
-    let text = if text.starts_with('(') { text.to_owned() } else { format!("({text})") };
-    match ldap3::parse_filter(&text) {
-        Ok(_) => Ok(text),
-        Err(()) => Err(SourceError::Settings(format!("{text:?} is no LDAP filter (RFC 4515)"))),
-    }
+    parenthesised_filter(text).map_err(|misfit| SourceError::Settings(format!("{misfit} (RFC 4515)")))
 }
 
 #[cfg(test)]

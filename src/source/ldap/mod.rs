@@ -5,19 +5,26 @@
 //! People are found in groups by name, whatever the case and the escapes. `entry` tells what a record looks like,
 //! `standing` who counts as suspended. References to other servers are never followed.
 //!
+//! The LDAP library decodes by recursion and without a limit, so it has no socket of its own: `dial` connects and begins TLS,
+//! `relay` hands the library what the walker in `ber` and the `envelope` let pass.
+//!
 //! What can't be seen here: a credential that lost its rights sees less without being told. Some of it shows (an id, an
 //! account's control bits or a required member that is hidden is an error); for the rest there are sentinels.
 
 mod ask;
+mod ber;
 mod binary;
 mod connection;
+mod dial;
 mod dn;
 mod entry;
+mod envelope;
 mod groups;
 mod layout;
 mod outcome;
 mod people;
 mod range;
+mod relay;
 mod standing;
 
 use std::sync::Arc;
@@ -137,6 +144,7 @@ impl Source for LdapSource {
                 let remedy = match &error {
                     SourceError::Refused(_) => "mend source.ldap.bind_dn, or the password in its file",
                     SourceError::Unreachable(_) => "mend source.ldap.url, the network or source.ldap.ca_file",
+                    SourceError::Malformed(_) => "find out what answers at source.ldap.url",
                     _ => "mend the [source.ldap] table",
                 };
                 Finding::wrong(CHECK, error.to_string(), remedy)

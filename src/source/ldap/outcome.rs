@@ -68,24 +68,39 @@ fn anything(code: u32, said: String) -> SourceError {
 /// Judges an error of the library, before or instead of a result.
 pub(super) fn of_error(error: &LdapError) -> SourceError {
     match error {
-        LdapError::Timeout { .. } => SourceError::Unreachable("no answer within timeout_secs".to_owned()),
+        LdapError::Timeout { .. } => no_answer(),
         LdapError::FilterParsing => SourceError::Settings("a filter is not valid (RFC 4515)".to_owned()),
-        LdapError::DNSName { .. } => {
-            SourceError::Settings("the host in `url` can't stand in a certificate: use its name".to_owned())
-        }
-        LdapError::LdapResult { result } => match of_bind(result, "StartTLS") {
-            Err(SourceError::Settings(why)) => SourceError::Settings(format!("StartTLS: {why}")),
-            Err(other) => other,
-            Ok(()) => SourceError::Unreachable(said(result)),
-        },
-        LdapError::Io { source } => SourceError::Unreachable(match source.get_ref().and_then(|e| e.downcast_ref()) {
-            Some(rustls::Error::InvalidCertificate(why)) => {
-                format!("its certificate is not trusted ({why}): check the name in `url`, and `ca_file`")
-            }
-            _ => source.to_string(),
-        }),
+        LdapError::Io { source } => of_io(source),
         other => SourceError::Unreachable(other.to_string()),
     }
+}
+
+/// The time limit has passed.
+pub(super) fn no_answer() -> SourceError {
+    SourceError::Unreachable("no answer within timeout_secs".to_owned())
+}
+
+/// Judges an error of the connection, from TCP up to TLS.
+pub(super) fn of_io(error: &std::io::Error) -> SourceError {
+    SourceError::Unreachable(match error.get_ref().and_then(|e| e.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            format!("its certificate is not trusted ({why}): check the name in `url`, and `ca_file`")
+        }
+        _ => error.to_string(),
+    })
+}
+
+/// The host of the address is nothing that a certificate could be for.
+pub(super) fn no_server_name() -> SourceError {
+    SourceError::Settings("the host in `url` can't stand in a certificate: use its name".to_owned())
+}
+
+/// Judges the result of StartTLS.
+pub(super) fn of_start_tls(result: &LdapResult) -> Result<(), SourceError> {
+    of_bind(result, "StartTLS").map_err(|error| match error {
+        SourceError::Settings(why) => SourceError::Settings(format!("StartTLS: {why}")),
+        other => other,
+    })
 }
 
 /// What the server said, in its own words, shortened and on one line.

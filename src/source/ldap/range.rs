@@ -47,6 +47,7 @@ pub(super) struct Shifted;
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     values: Vec<Vec<u8>>,
+    bytes: u64,
 }
 
 impl Pieces {
@@ -68,12 +69,17 @@ impl Pieces {
         {
             return Err(Shifted);
         }
-        self.values.extend(values);
+        self.values.extend(values.inspect(|value| self.bytes = self.bytes.saturating_add(value.len() as u64)));
         match range.high {
             None => Ok(Step::Whole),
             Some(_) if self.values.len() > before => Ok(Step::More),
             Some(_) => Err(Shifted),
         }
+    }
+
+    /// How many bytes the values have so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The values, once the list is whole.
@@ -149,5 +155,6 @@ mod tests {
         assert_eq!(pieces.take(piece(0, None), vec![b"a".to_vec()]), Err(Shifted));
         assert_eq!(pieces.take(piece(1, Some(5)), vec![b"b".to_vec(), b"c".to_vec()]), Err(Shifted));
         assert_eq!(pieces.take(piece(1, None), vec![b"b".to_vec(), b"c".to_vec()]), Ok(Step::Whole));
+        assert_eq!(pieces.bytes(), 3, "each value once");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use ldap3::asn1::{PL, StructureTag, parse_tag};
 
@@ -82,6 +83,56 @@ pub(crate) fn serve(mut script: impl FnMut(&Request) -> Vec<Say> + Send + 'stati
         }
     });
     url
+}
+
+/// [`serve_answers`] with one answer.
+pub(crate) fn serve_bytes(answer: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
+    serve_answers(vec![answer])
+}
+
+/// Starts a server for one test that says one of these after the other, whenever it hears something, and then nothing more. Gives
+/// its address, and everything that it was sent.
+pub(crate) fn serve_answers(answers: Vec<Vec<u8>>) -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let url = format!("ldap://{}", listener.local_addr().expect("its number"));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("a connection");
+            let mut part = [0; 4096];
+            let mut answers = answers.iter();
+            while let Ok(length @ 1..) = connection.read(&mut part) {
+                all.lock().unwrap().extend_from_slice(&part[..length]);
+                // The client may hang up on the rest of it.
+                if answers.next().is_some_and(|answer| connection.write_all(answer).is_err()) {
+                    break;
+                }
+            }
+        }
+    });
+    (url, heard)
+}
+
+/// How many bytes the message has, for requests of small numbers.
+pub(crate) fn size_of(say: Say) -> usize {
+    message(&[1], say).len()
+}
+
+/// An answer to message 1: its tag, result code 0, and further elements.
+pub(crate) fn first_answer(tag: u8, more: &[u8]) -> Vec<u8> {
+    message(&[1], Say::Broken(tag, [result(0), more.to_vec()].concat()))
+}
+
+/// Elements within each other, `levels` of them. Two more are around them in a message.
+pub(crate) fn nested(levels: usize) -> Vec<u8> {
+    assert!(levels <= 40, "just above the limit of 32, never more");
+    (0..levels).fold(Vec::new(), |inner, _| ber(0x30, &[inner]))
+}
+
+/// A value of so many bytes.
+pub(crate) fn value(bytes: usize) -> Vec<u8> {
+    ber(0x04, &[vec![b'x'; bytes]])
 }
 
 /// Answers until the client leaves; whether the connection is to be kept open in silence.

@@ -1,0 +1,504 @@
+//! The relay between the server and the LDAP library. In come a connection to the server, already under TLS if there is any,
+//! and one end of a socket pair, whose other end the library has; out comes the reason why the relay ended.
+//!
+//! The library never reads from the server's socket. What it gets has passed the [`Inspector`]: every header was checked, no
+//! message is larger than its limit, and every message answers the one request that is open. Other messages end here. The
+//! library queues what it has decoded without a limit, so no further message passes while the one who asked has much untaken.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use super::ber::{Breach, Limits, Seen, Walker};
+use super::envelope::{self, Envelope, Event, Inspector, Refusal};
+
+/// The largest message before the bind has succeeded. The answers to StartTLS and bind have some hundred bytes.
+pub(super) const BEFORE_BIND: u64 = 1 << 20;
+
+/// How many bytes of messages may wait to be taken before the next one passes. One message may always pass.
+const UNTAKEN_BYTES: u64 = 1 << 20;
+
+/// Bytes read at a time.
+const CHUNK: usize = 16 << 10;
+
+/// Requests and answers in both directions.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// The request that waits for answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    id: u32,
+    /// The tag of the request.
+    operation: u8,
+}
+
+impl Asked {
+    /// Whether a message of this operation can be its answer.
+    fn is_answered_by(self, operation: u8) -> bool {
+        match self.operation {
+            envelope::BIND_REQUEST => operation == envelope::BIND_RESPONSE,
+            envelope::SEARCH_REQUEST => matches!(
+                operation,
+                envelope::SEARCH_ENTRY
+                    | envelope::SEARCH_DONE
+                    | envelope::SEARCH_REFERENCE
+                    | envelope::INTERMEDIATE_RESPONSE
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the answer ends the request.
+    fn is_ended_by(operation: u8) -> bool {
+        matches!(operation, envelope::BIND_RESPONSE | envelope::SEARCH_DONE)
+    }
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    /// It answers no request that is open: a request given up, or a notice of the server's own.
+    Swallow,
+    /// Not before something is taken.
+    Wait,
+}
+
+#[derive(Debug)]
+struct State {
+    max_message: u64,
+    bound: bool,
+    asked: Option<Asked>,
+    /// The sizes of the messages that passed and were not taken, the oldest first.
+    untaken: VecDeque<u64>,
+    untaken_bytes: u64,
+    last_entry: Option<String>,
+    refusal: Option<Refusal>,
+}
+
+/// What the relay and the one who asks know of each other.
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Watch {
+    pub(super) fn new(max_message: u64) -> Self {
+        let state = State {
+            max_message,
+            bound: false,
+            asked: None,
+            untaken: VecDeque::new(),
+            untaken_bytes: 0,
+            last_entry: None,
+            refusal: None,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No change of it can panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bind has succeeded: from now on messages may be as large as the operator says.
+    pub(super) fn bound(&self) {
+        self.state().bound = true;
+    }
+
+    /// One message was taken: its size.
+    pub(super) fn take(&self) -> u64 {
+        let mut state = self.state();
+        let size = state.untaken.pop_front().unwrap_or(0);
+        state.untaken_bytes = state.untaken_bytes.saturating_sub(size);
+        drop(state);
+        self.changed.notify_one();
+        size
+    }
+
+    /// Why the relay refused a message, if it did.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.state().refusal.clone()
+    }
+
+    /// How large the next message may be.
+    fn limits(&self) -> Limits {
+        let state = self.state();
+        Limits::of_bytes(if state.bound { state.max_message } else { state.max_message.min(BEFORE_BIND) })
+    }
+
+    /// A request goes out. One is open at a time: what was left of the answers to the one before is no longer waited for.
+    fn asks(&self, asked: Asked) {
+        let mut state = self.state();
+        state.asked = Some(asked);
+        state.untaken.clear();
+        state.untaken_bytes = 0;
+        state.last_entry = None;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn judge(&self, Envelope { id, operation, size }: Envelope) -> Result<Verdict, Breach> {
+        let mut state = self.state();
+        let Some(asked) = state.asked.filter(|asked| asked.id == id) else { return Ok(Verdict::Swallow) };
+        if !asked.is_answered_by(operation) {
+            return Err(Breach::Misfit { operation });
+        }
+        if state.untaken_bytes > 0 && state.untaken_bytes.saturating_add(size) > UNTAKEN_BYTES {
+            return Ok(Verdict::Wait);
+        }
+        state.untaken.push_back(size);
+        state.untaken_bytes = state.untaken_bytes.saturating_add(size);
+        if Asked::is_ended_by(operation) {
+            state.asked = None;
+        }
+        Ok(Verdict::Pass)
+    }
+
+    fn entry_came(&self, name: Option<String>) {
+        if name.is_some() {
+            self.state().last_entry = name;
+        }
+    }
+
+    /// Writes down why no further message passes. It is known before the library sees the end of its connection.
+    fn refuse(&self, breach: Breach, entry: Option<String>) {
+        let mut state = self.state();
+        let (after, bound) = (state.last_entry.clone(), state.bound);
+        state.refusal = Some(Refusal { breach, entry, after, bound });
+    }
+}
+
+/// Carries requests and answers until one side hangs up, or a message is refused; that is in the `watch`.
+///
+/// # Errors
+/// What the server's side of the connection says.
+pub(super) async fn run(server: Box<dyn Duplex>, library: UnixStream, watch: Arc<Watch>) -> io::Result<()> {
+    let (from_server, to_server) = tokio::io::split(server);
+    let (from_library, to_library) = library.into_split();
+    tokio::select! {
+        ended = answers(from_server, to_library, &watch) => ended,
+        ended = requests(from_library, to_server, &watch) => ended,
+    }
+}
+
+/// The server's answers, inspected.
+async fn answers(
+    mut server: impl AsyncRead + Unpin,
+    mut library: impl AsyncWrite + Unpin,
+    watch: &Watch,
+) -> io::Result<()> {
+    let mut inspector = Inspector::new();
+    let mut chunk = vec![0; CHUNK];
+    let mut out = Vec::with_capacity(CHUNK);
+    loop {
+        let length = server.read(&mut chunk).await?;
+        let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        if let Err(breach) = inspect(bytes, &mut inspector, &mut out, &mut library, watch).await {
+            watch.refuse(breach, inspector.entry());
+            return Ok(());
+        }
+        if let Some(breach) = inspector.doomed() {
+            // Should the rest never come, the one who asks gives up in time and still hears why.
+            watch.refuse(breach, None);
+        }
+        if !hand_over(&mut out, &mut library).await {
+            return Ok(());
+        }
+    }
+}
+
+async fn inspect(
+    bytes: &[u8],
+    inspector: &mut Inspector,
+    out: &mut Vec<u8>,
+    library: &mut (impl AsyncWrite + Unpin),
+    watch: &Watch,
+) -> Result<(), Breach> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (taken, event) = inspector.scan(rest, watch.limits(), out)?;
+        rest = rest.get(taken..).unwrap_or_default();
+        if let Event::Addressed(envelope) = event {
+            loop {
+                match watch.judge(envelope)? {
+                    Verdict::Pass => break inspector.pass(out),
+                    Verdict::Swallow => break inspector.swallow(),
+                    // A library that has hung up is noticed when the whole chunk is handed over.
+                    Verdict::Wait => drop(hand_over(out, library).await),
+                }
+                watch.changed.notified().await;
+            }
+        }
+        if event != Event::Hungry && inspector.is_whole() {
+            watch.entry_came(inspector.entry());
+        }
+    }
+    Ok(())
+}
+
+/// Writes what has passed to the library; whether it is still there.
+async fn hand_over(out: &mut Vec<u8>, library: &mut (impl AsyncWrite + Unpin)) -> bool {
+    let written = library.write_all(out).await;
+    out.clear();
+    written.is_ok()
+}
+
+/// The library's requests. They are its own and pass as they are; what they ask for decides which answers pass.
+async fn requests(
+    mut library: impl AsyncRead + Unpin,
+    mut server: impl AsyncWrite + Unpin,
+    watch: &Watch,
+) -> io::Result<()> {
+    let mut outline = Outline::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        // A library that is gone has said everything.
+        let length = library.read(&mut chunk).await.unwrap_or(0);
+        let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { return server.shutdown().await };
+        for asked in outline.read(bytes) {
+            watch.asks(asked);
+        }
+        server.write_all(bytes).await?;
+        server.flush().await?;
+    }
+}
+
+/// Follows the library's requests.
+#[derive(Debug)]
+struct Outline {
+    walker: Walker,
+    id: u32,
+    is_id: bool,
+}
+
+impl Outline {
+    fn new() -> Self {
+        Self { walker: Walker::outline(), id: 0, is_id: false }
+    }
+
+    /// The binds and searches that begin in these bytes.
+    fn read(&mut self, bytes: &[u8]) -> Vec<Asked> {
+        let (mut rest, mut found) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            if self.walker.is_whole() {
+                *self = Self::new();
+            }
+            // What the library writes is BER; were it not, no answer would pass.
+            let Ok((taken, seen)) = self.walker.step(rest) else { return found };
+            let (piece, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
+            rest = after;
+            match seen {
+                Seen::Header(header) => {
+                    self.is_id = header.level == 2 && header.tag == 0x02;
+                    if header.level == 2 && matches!(header.tag, envelope::BIND_REQUEST | envelope::SEARCH_REQUEST) {
+                        found.push(Asked { id: self.id, operation: header.tag });
+                    }
+                }
+                Seen::Contents if self.is_id => {
+                    self.id = piece.iter().fold(self.id, |id, byte| id << 8 | u32::from(*byte));
+                }
+                Seen::Contents | Seen::Hungry => {}
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+
+    use super::super::ber::tests::{element, nested};
+    use super::*;
+
+    fn message(id: u8, operation: &[u8]) -> Vec<u8> {
+        element(0x30, &[&element(0x02, &[id]), operation].concat())
+    }
+
+    fn entry(id: u8, dn: &str, bytes: usize) -> Vec<u8> {
+        let contents = [element(0x04, dn.as_bytes()), element(0x30, &element(0x04, &vec![0; bytes]))].concat();
+        message(id, &element(envelope::SEARCH_ENTRY, &contents))
+    }
+
+    struct Scene {
+        server: DuplexStream,
+        library: UnixStream,
+        watch: Arc<Watch>,
+        relay: JoinHandle<io::Result<()>>,
+    }
+
+    impl Scene {
+        fn new(max_message: u64) -> Self {
+            let (server, far) = tokio::io::duplex(1 << 16);
+            let (near, library) = UnixStream::pair().unwrap();
+            let watch = Arc::new(Watch::new(max_message));
+            let relay = tokio::spawn(run(Box::new(far), near, Arc::clone(&watch)));
+            Self { server, library, watch, relay }
+        }
+
+        /// One after the bind, with a search under way.
+        async fn searching(max_message: u64) -> Self {
+            let mut scene = Self::new(max_message);
+            scene.watch.bound();
+            scene.ask(2, envelope::SEARCH_REQUEST).await;
+            scene
+        }
+
+        /// Sends a request, and sees it arrive.
+        async fn ask(&mut self, id: u8, operation: u8) {
+            let request = message(id, &element(operation, &nested(40)));
+            self.library.write_all(&request).await.unwrap();
+            let mut arrived = vec![0; request.len()];
+            self.server.read_exact(&mut arrived).await.unwrap();
+            assert_eq!(arrived, request);
+        }
+
+        async fn comes(&mut self, expected: &[u8]) {
+            let mut bytes = vec![0; expected.len()];
+            self.library.read_exact(&mut bytes).await.unwrap();
+            assert!(bytes == expected, "other bytes came");
+        }
+
+        /// Waits for the end, and gives the refusal; nothing more has come.
+        async fn refused(mut self) -> Refusal {
+            let mut rest = Vec::new();
+            self.library.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, b"");
+            self.relay.await.unwrap().unwrap();
+            self.watch.refusal().expect("a refusal")
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_to_the_open_request_pass_and_all_others_end_here() {
+        let mut scene = Scene::searching(1 << 20).await;
+        let (one, done) = (entry(2, "uid=a", 10), message(2, &element(envelope::SEARCH_DONE, &[])));
+        for bytes in
+            [&entry(1, "uid=late", 10), &one, &message(0, &element(0x78, &[])), &done, &entry(2, "uid=more", 5)]
+        {
+            scene.server.write_all(bytes).await.unwrap();
+        }
+        scene.comes(&[one, done].concat()).await;
+        scene.ask(3, envelope::SEARCH_REQUEST).await;
+        let next = entry(3, "uid=b", 10);
+        scene.server.write_all(&next).await.unwrap();
+        scene.comes(&next).await;
+        drop(scene.server);
+        assert_eq!(scene.library.read(&mut [0; 8]).await.unwrap(), 0, "the server's end is the library's end");
+        assert!(scene.watch.refusal().is_none());
+    }
+
+    #[tokio::test]
+    async fn l1_an_answer_that_does_not_fit_the_request_is_refused() {
+        let mut scene = Scene::searching(1 << 20).await;
+        scene.server.write_all(&message(2, &element(envelope::BIND_RESPONSE, &[]))).await.unwrap();
+        let refusal = scene.refused().await;
+        assert_eq!(refusal.breach, Breach::Misfit { operation: envelope::BIND_RESPONSE });
+    }
+
+    #[tokio::test]
+    async fn l2_before_the_bind_the_limit_is_one_mebibyte_and_after_it_the_operators() {
+        let mut scene = Scene::new(64 << 20);
+        scene.ask(1, envelope::BIND_REQUEST).await;
+        let over = message(1, &element(envelope::BIND_RESPONSE, &vec![0; BEFORE_BIND as usize + 1 - 15]));
+        assert_eq!(over.len() as u64, BEFORE_BIND + 1);
+        scene.server.write_all(&over[..40]).await.unwrap();
+        let refusal = scene.refused().await;
+        let size = BEFORE_BIND + 1;
+        assert_eq!((refusal.breach, refusal.bound), (Breach::Size { size, limit: BEFORE_BIND }, false));
+
+        let mut scene = Scene::searching(3000).await;
+        let fits = entry(2, "uid=fits", 2000);
+        scene.server.write_all(&[fits.clone(), entry(2, "uid=large", 3000)].concat()).await.unwrap();
+        scene.watch.take();
+        let mut came = Vec::new();
+        scene.library.read_to_end(&mut came).await.unwrap();
+        assert!(came.is_empty() || came == fits, "nothing of the refused one");
+        let refusal = scene.watch.refusal().unwrap();
+        assert_eq!((refusal.entry.as_deref(), refusal.after.as_deref()), (Some("uid=large"), Some("uid=fits")));
+    }
+
+    #[tokio::test]
+    async fn l2_a_message_that_announces_too_much_and_never_comes_has_its_reason_all_the_same() {
+        let mut scene = Scene::searching(3000).await;
+        scene.server.write_all(&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff]).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while scene.watch.refusal().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        drop(scene.server);
+        assert!(matches!(scene.watch.refusal().unwrap().breach, Breach::Size { size: 0x8000_0005, .. }));
+    }
+
+    #[tokio::test]
+    async fn l2_no_more_passes_while_much_is_untaken() {
+        let mut scene = Scene::searching(64 << 20).await;
+        let one = entry(2, "uid=a", (UNTAKEN_BYTES / 2) as usize);
+        let three = one.repeat(3);
+        let mut server = scene.server;
+        let writing = tokio::spawn(async move {
+            server.write_all(&three).await.unwrap();
+            server
+        });
+        let mut bytes = vec![0; one.len()];
+        scene.library.read_exact(&mut bytes).await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(200), scene.library.read(&mut bytes)).await;
+        assert!(more.is_err(), "the second passed although nothing of the first was taken");
+        for _ in 0..2 {
+            assert_eq!(scene.watch.take(), one.len() as u64);
+            scene.library.read_exact(&mut bytes).await.unwrap();
+        }
+        drop(writing.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn l2_a_request_given_up_does_not_hold_up_the_next() {
+        let mut scene = Scene::searching(64 << 20).await;
+        let one = entry(2, "uid=a", (UNTAKEN_BYTES - 100) as usize);
+        let rest = [one.clone(), one.clone(), one.clone()].concat();
+        let mut server = scene.server;
+        let writing = tokio::spawn(async move {
+            server.write_all(&rest).await.unwrap();
+            server
+        });
+        let mut came = vec![0; one.len()];
+        scene.library.read_exact(&mut came).await.unwrap();
+        let request = message(3, &element(envelope::SEARCH_REQUEST, &[]));
+        scene.library.write_all(&request).await.unwrap();
+        let mut server = writing.await.unwrap();
+        let mut asked = vec![0; request.len()];
+        server.read_exact(&mut asked).await.unwrap();
+        let next = entry(3, "uid=b", 10);
+        server.write_all(&next).await.unwrap();
+        let mut came = vec![0; next.len()];
+        scene.library.read_exact(&mut came).await.unwrap();
+        assert_eq!(came, next, "what was left of the first is swallowed");
+    }
+
+    #[tokio::test]
+    async fn a_farewell_reaches_the_server() {
+        let mut scene = Scene::searching(1 << 20).await;
+        let unbind = message(3, &element(0x42, &[]));
+        scene.library.write_all(&unbind).await.unwrap();
+        drop(scene.library);
+        let mut said = Vec::new();
+        scene.server.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, unbind);
+        scene.relay.await.unwrap().unwrap();
+    }
+}
