@@ -5,7 +5,7 @@
 //! opened here: without blocking, and refused unless the open descriptor is a regular file. A hanging network share can still block a
 //! read: what belongs to a tenant is therefore read on a thread with a time limit (`engine`, `tenancy`).
 //!
-//! The lowest room together with `model`: it must not depend on any other.
+//! It must not depend on any other room but `fail`.
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read as _};
@@ -14,6 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+
+use crate::fail;
 
 /// The most that a configuration, a certificate bundle or another small file may have, in bytes.
 pub const SMALL: u64 = 16 << 20;
@@ -78,6 +80,7 @@ pub fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn open_without_blocking(path: &Path) -> io::Result<File> {
+    fail::hang(path);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mut tries = 1;
     loop {
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_what_is_no_regular_file_is_refused_at_once_and_named() {
+    fn p6_what_is_no_regular_file_is_refused_at_once_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
         fifo(&pipe);
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_a_file_that_is_too_large_is_refused_without_being_read_whole() {
+    fn p6_a_file_that_is_too_large_is_refused_without_being_read_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "12345").unwrap();
