@@ -45,13 +45,17 @@ pub enum Overdue {
         limit: Duration,
     },
     /// It was not begun: earlier work on the same subject has not come back.
-    #[error("{subject} was not looked at: it has not answered an earlier attempt yet; a network share that hangs does that")]
+    #[error(
+        "{subject} was not looked at: it has not answered an earlier attempt yet; a network share that hangs does that"
+    )]
     Still {
         /// What was to be looked at.
         subject: String,
     },
     /// It was not begun: too much other work has not come back.
-    #[error("{subject} was not looked at: {STUCK_IN_ALL} other files do not answer; a network share that hangs does that")]
+    #[error(
+        "{subject} was not looked at: {STUCK_IN_ALL} other files do not answer; a network share that hangs does that"
+    )]
     TooMany {
         /// What was to be looked at.
         subject: String,

@@ -83,10 +83,7 @@ fn marks(config: &Path) -> Option<Marks> {
 
 impl Daemon {
     /// Reads the files for the first time. Says `None` when it was asked to end meanwhile.
-    pub(super) async fn load_first(
-        &mut self,
-        stop: &CancellationToken,
-    ) -> Result<Option<Reloaded>, DaemonError> {
+    pub(super) async fn load_first(&mut self, stop: &CancellationToken) -> Result<Option<Reloaded>, DaemonError> {
         self.begin_read(Vec::new());
         loop {
             tokio::select! {

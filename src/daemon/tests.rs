@@ -235,6 +235,9 @@ async fn p6_a_run_that_does_not_end_is_abandoned_in_time() {
     running.stop.cancel();
     running.daemon.await.unwrap().unwrap();
     let took = asked.elapsed();
-    assert!(took >= ending::DRAIN_LIMIT && took < Duration::from_secs(10), "it is given its time, and no more: {took:?}");
+    assert!(
+        took >= ending::DRAIN_LIMIT && took < Duration::from_secs(10),
+        "it is given its time, and no more: {took:?}"
+    );
     assert_eq!(read_board(&site.state()), None);
 }

@@ -51,7 +51,9 @@ async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delive
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
     let key = sign::key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
-        Some(path) => Some(files::read(path, files::SMALL).map_err(|error| format!("reading {}: {error}", path.display()))?),
+        Some(path) => {
+            Some(files::read(path, files::SMALL).map_err(|error| format!("reading {}: {error}", path.display()))?)
+        }
         None => None,
     };
     let seconds = now.as_second();

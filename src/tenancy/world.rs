@@ -21,8 +21,7 @@ pub(super) fn look_in_time(tenants: Vec<Tenant>, now: Timestamp) -> Vec<(TenantN
     let named: Vec<_> = tenants.iter().map(|tenant| (tenant.name.clone(), tenant.path.clone())).collect();
     let looks = tenants.into_iter().map(|tenant| {
         let subject = format!("what {} names", tenant.path.display());
-        let look: Box<dyn FnOnce() -> _ + Send> =
-            Box::new(move || look(&tenant, &Secrets::of_this_process(), now));
+        let look: Box<dyn FnOnce() -> _ + Send> = Box::new(move || look(&tenant, &Secrets::of_this_process(), now));
         (subject, look)
     });
     let found = bounded::each(CHECK_LIMIT, looks.collect());
@@ -94,7 +93,11 @@ fn directory_file(document: &Document<'_>, path: &Path, found: &mut Vec<Diagnost
             && error.kind() == std::io::ErrorKind::InvalidInput
         {
             let message = format!("{} can't be read: {error}", part.display());
-            found.push(document.error(&KEY, message, "put a regular file there; until then no run can read the directory"));
+            found.push(document.error(
+                &KEY,
+                message,
+                "put a regular file there; until then no run can read the directory",
+            ));
         }
     }
 }

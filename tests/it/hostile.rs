@@ -48,7 +48,8 @@ fn people(desk: &Desk, tenant: &str, names: &[&str]) -> PathBuf {
     let users: Vec<Value> =
         names.iter().map(|name| person(&format!("{tenant}-{name}"), &format!("{tenant}.{name}"))).collect();
     let ids: Vec<String> = names.iter().map(|name| format!("{tenant}-{name}")).collect();
-    let document = json!({ "users": users, "groups": [{ "id": format!("{tenant}-g"), "name": tenant, "members": ids }] });
+    let document =
+        json!({ "users": users, "groups": [{ "id": format!("{tenant}-g"), "name": tenant, "members": ids }] });
     // Renamed into place, as the documentation asks for.
     let fresh = desk.rosterd.file(&format!("{tenant}.json.fresh"), &document.to_string());
     let path = desk.rosterd.path().join(format!("{tenant}.json"));
@@ -260,9 +261,7 @@ fn p6_a_share_that_hangs_later_delays_neither_others_nor_the_end() {
     });
     others_are_answered(&desk, 78);
     people(&desk, "good", &["ann", "bo", "cy"]);
-    until("a newcomer of another tenant arrives", || {
-        desk.app("/Users?count=100").to_string().contains("good.cy")
-    });
+    until("a newcomer of another tenant arrives", || desk.app("/Users?count=100").to_string().contains("good.cy"));
     ends(daemon);
 }
 
@@ -391,11 +390,13 @@ fn endless_directory() -> String {
                     request = request.saturating_add(1);
                     if request == 1 {
                         // A bind response: success.
-                        let _ = connection.write_all(&[0x30, 0x0c, 0x02, 0x01, 1, 0x61, 0x07, 0x0a, 0x01, 0, 4, 0, 4, 0]);
+                        let _ =
+                            connection.write_all(&[0x30, 0x0c, 0x02, 0x01, 1, 0x61, 0x07, 0x0a, 0x01, 0, 4, 0, 4, 0]);
                         continue;
                     }
                     // A search result entry `cn=x` without attributes.
-                    let entry = [0x30, 0x0d, 0x02, 0x01, request, 0x64, 0x08, 0x04, 0x04, b'c', b'n', b'=', b'x', 0x30, 0];
+                    let entry =
+                        [0x30, 0x0d, 0x02, 0x01, request, 0x64, 0x08, 0x04, 0x04, b'c', b'n', b'=', b'x', 0x30, 0];
                     for _ in 0..20_000 {
                         if connection.write_all(&entry).is_err() {
                             return;

@@ -148,11 +148,7 @@ async fn tenant_page(State(shared): Shared, Path(name): Path<String>) -> Respons
 }
 
 /// Pages read the disk: off the thread that answers `/livez`, a few at a time.
-async fn made(
-    view: Arc<View>,
-    places: &Semaphore,
-    make: impl FnOnce(&View) -> Response + Send + 'static,
-) -> Response {
+async fn made(view: Arc<View>, places: &Semaphore, make: impl FnOnce(&View) -> Response + Send + 'static) -> Response {
     // Never closed, so there always is a place in the end.
     let _place = places.acquire().await.ok();
     match tokio::task::spawn_blocking(move || make(&view)).await {
