@@ -506,6 +506,8 @@ fn p6_forty_tenants_keep_their_time_beside_a_dozen_hostile_ones() {
         let used = memory(&daemon);
         if second < 12 { at_first = at_first.max(used) } else { at_last = at_last.max(used) }
     }
+    // What this machine made of it, for those who read along (--nocapture).
+    eprintln!("at most {latest} s late; {at_first} MiB at first, {at_last} MiB at last");
     let log = || daemon.stderr();
     assert!(latest <= LATE, "one was {latest} s late\n{}", log());
     // Each was run on and on.
