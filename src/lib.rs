@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
+//! | [`files`], [`bounded`] | regular files, opened without blocking; work that may hang, with a time limit |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -27,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod bounded;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -37,6 +39,7 @@ pub mod engine;
 pub mod errand;
 pub mod explain;
 mod fail;
+pub mod files;
 pub mod guard;
 pub mod http;
 pub mod mapping;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
+use crate::files;
 
 /// The most a secret may have, in bytes.
 const LARGEST: u64 = 64 << 10;
@@ -158,8 +159,7 @@ fn open(path: &Path, private: bool) -> Result<(File, Metadata), SecretError> {
     if private && mode & 0o077 != 0 {
         return unfit(&format!("others can read or change it (mode {mode:03o})"), format!("chmod 600 {shown}"));
     }
-    let file = File::open(path).map_err(failed)?;
-    let opened = file.metadata().map_err(failed)?;
+    let (file, opened) = files::open_with_metadata(path).map_err(failed)?;
     if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
         return unfit("it was exchanged while it was opened", "look who writes there, then try again".to_owned());
     }

@@ -17,6 +17,7 @@ use super::{Standing, sign};
 use crate::clock::Clock;
 use crate::config::notify::NotifyTable;
 use crate::config::secret::Secrets;
+use crate::files;
 use crate::http::{Client, ClientSettings, Method, Request};
 use crate::store::{put_note, read_note};
 
@@ -50,7 +51,9 @@ async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delive
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
     let key = sign::key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
-        Some(path) => Some(std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
+        Some(path) => {
+            Some(files::read(path, files::SMALL).map_err(|error| format!("reading {}: {error}", path.display()))?)
+        }
         None => None,
     };
     let seconds = now.as_second();

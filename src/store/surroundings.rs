@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, major, minor, statvfs};
 
+use crate::files;
+
 /// The folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surroundings {
@@ -46,7 +48,7 @@ pub fn lock_holder(folder: &Path) -> Option<String> {
     if !locks.lines().any(|line| line.split_whitespace().any(|word| word == this)) {
         return None;
     }
-    let who = std::fs::read_to_string(lock).unwrap_or_default();
+    let who = files::read_to_string(lock, files::SMALL).unwrap_or_default();
     Some(if who.trim().is_empty() { "another process".to_owned() } else { who.trim().to_owned() })
 }
 

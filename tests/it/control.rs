@@ -175,7 +175,7 @@ fn a_sync_that_the_daemons_end_cuts_short_says_how_far_it_came() {
     let daemon = daemon(&desk);
     desk.proxy.inject(Rule::on("POST", "/Users").times(3), Fault::Delay(Duration::from_secs(3)));
     let sync = desk.rosterd.spawn(&["sync", "acme", "--format", "json"]);
-    until("the run is under way", || !desk.proxy.calls().is_empty());
+    until("a change is under way", || !desk.proxy.writes().is_empty());
     end(daemon);
     let report = sync.wait(LIMIT);
     assert_eq!(report.expect_code(4).json()["status"], "partial", "i11: {}", report.stdout);

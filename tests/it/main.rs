@@ -18,6 +18,7 @@ mod drills;
 mod errands;
 mod faults;
 mod heap;
+mod hostile;
 mod import;
 mod jumpcloud;
 mod jumpcloud_api;

@@ -27,6 +27,7 @@ use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
 use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
+use crate::files;
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
@@ -131,7 +132,8 @@ fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> 
 fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
     let wrong = |why: String| SourceError::Settings(format!("ca_file {}: {why}", path.display()));
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+    let pem = files::read(path, files::SMALL).map_err(|error| wrong(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
