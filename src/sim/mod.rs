@@ -32,6 +32,7 @@ use crate::guard::Limits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
+use crate::time_limit::TimeLimit;
 use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
 
 /// A clock that moves only when told to, or also while somebody waits.
@@ -167,6 +168,7 @@ impl World {
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &self.tenant.sentinels,
+            time_limit: self.time_limit(),
             in_flight: 4,
             repeat: self.repeat(),
             settings: self.tenant.settings,
@@ -215,6 +217,11 @@ impl World {
             progress: &Silent,
             stop: &self.stop,
         }
+    }
+
+    fn time_limit(&self) -> TimeLimit {
+        let configured = self.tenant.profile.read.time_limit.map(|limit| limit.duration());
+        TimeLimit::new(configured, self.store.last_reading())
     }
 
     fn repeat(&self) -> Repeat {

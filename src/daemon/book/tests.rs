@@ -279,3 +279,17 @@ fn a_restart_forgets_no_failures() {
     book.ended(&name("acme"), ended(Standing::Failing), later(1));
     assert_eq!(book.entries[&name("acme")].standing, Standing::Quarantined);
 }
+
+#[test]
+fn ma7_a_run_that_takes_very_long_does_not_keep_a_place_from_others() {
+    let tenants = [("a", "every 1m"), ("b", "every 1m"), ("c", "every 1m"), ("d", "every 1m")];
+    let mut book = book(&tenants);
+    assert_eq!(book.room(1, later(1)), 1);
+    assert_eq!(started(&mut book, later(1), 1).len(), 1);
+    assert_eq!(book.room(1, later(10)), 0, "it may take its time");
+    assert_eq!(book.room(1, later(11)), 1, "but not everybody's");
+    assert_eq!(started(&mut book, later(11), 1).len(), 1);
+    assert_eq!(book.room(1, later(11)), 0);
+    assert_eq!(book.room(1, later(60)), 0, "never more than twice as many as there are places");
+    assert_eq!(book.room(4, later(11)), 3);
+}

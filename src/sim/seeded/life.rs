@@ -20,6 +20,7 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
+use crate::time_limit::TimeLimit;
 use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
 
 /// So many lines of the journal are told of a world that broke a promise.
@@ -243,6 +244,7 @@ impl Life {
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &[],
+            time_limit: TimeLimit::new(None, None),
             in_flight: 3,
             repeat: Repeat {
                 attempts: 3,

@@ -3,6 +3,7 @@
 //! This file does not know people from groups. It holds the rules that keep a reading honest: TLS unless loopback, a time
 //! limit on every answer, pages followed to the empty cookie (RFC 2696), and nothing but result 0 counts as an end.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::task::JoinHandle;
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
@@ -27,6 +29,10 @@ use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
 const EMPTY_PAGES: u32 = 1000;
+
+/// Pages in a row that bring nothing new and whose cookie came before since the last that did. Some servers give one cookie all the time,
+/// so one repetition proves nothing; a circle (A, B, A, B) does after some.
+const REPEATED_COOKIES: u32 = 10;
 
 /// Where a directory is and how to reach it.
 #[derive(Debug)]
@@ -155,7 +161,9 @@ impl Connection {
     ) -> Result<Found, SourceError> {
         let mut found = Found::default();
         let mut cookie = Vec::new();
-        let mut empty = 0;
+        let (mut empty, mut repeated) = (0, 0);
+        // Hashes of the cookies since a page last brought something new: never more than there may be such pages.
+        let mut cookies = HashSet::new();
         loop {
             let control = PagedResults { size: page_size, cookie }.critical().into();
             let mut fresh = false;
@@ -173,8 +181,13 @@ impl Connection {
                 tracing::debug!(what = search.what, ?found, "a search came to its end");
                 return Ok(found);
             }
+            if fresh {
+                cookies.clear();
+                repeated = 0;
+            }
             empty = if came == 0 { empty + 1 } else { 0 };
-            if empty > EMPTY_PAGES || (came > 0 && !fresh) {
+            repeated += u32::from(!cookies.insert(xxh3_64(&cookie)));
+            if empty > EMPTY_PAGES || repeated > REPEATED_COOKIES || (came > 0 && !fresh) {
                 return Err(malformed(format!("the pages of {} repeat without end", search.what)));
             }
         }
