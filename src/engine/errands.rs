@@ -77,6 +77,7 @@ impl Engine {
         let app = self.app()?;
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
+        self.expect(&app, &state);
         let errand = self.errand(&app, progress, stop);
         let open_calls = errand.recover(&state).await?;
         let (reversal, started) = self.reversal(name, &state)?;
@@ -141,6 +142,7 @@ impl Engine {
             put_on_record(&state, name, Trigger::Retire, note, self.clock.as_ref()).await?;
             return Ok((Retirement { report: None, kept: Vec::new(), linked }, notices));
         };
+        self.expect(&app, &state);
         let errand = self.errand(&app, progress, stop);
         errand.recover(&state).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.

@@ -217,7 +217,7 @@ fn a_name(name: String) -> String {
     match name.len() > LONGEST_NAME {
         true => {
             let begins: String = name.chars().take(64).collect();
-            format!("{begins}… ({} bytes, {})", name.len(), digest::of(&name.into()))
+            format!("{begins}… {}", digest::of(&name.into()))
         }
         false => name,
     }

@@ -15,7 +15,7 @@ use crate::scim::{CLASSES, Class};
 /// tests that are named after something else.
 struct Scenario(&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
 
-const SCENARIOS: [Scenario; 54 - 5] = [
+const SCENARIOS: [Scenario; 57 - 5] = [
     Scenario(
         "S1",
         "the directory answers well and shows nobody",
@@ -112,6 +112,19 @@ const SCENARIOS: [Scenario; 54 - 5] = [
         &["i2_the_account_of_the_token_is_never_shut"],
     ),
     Scenario(
+        "S24",
+        "a list of the directory or of the app that has no end in time",
+        "I7: given up at a limit that is told with its key; nothing is planned from it; other tenants go on",
+        "SB",
+        &[
+            "ma7_a_directory_without_end_is_given_up_at_the_time_limit",
+            "ma7_a_list_without_end_is_given_up_at_the_time_limit_and_not_read_again",
+            "ma7_a_directory_whose_pages_never_end_is_given_up_and_the_key_is_named",
+            "ma7_an_app_whose_list_never_ends_is_given_up_and_the_key_is_named",
+            "ma7_a_tenant_whose_app_never_ends_its_list_does_not_starve_the_others",
+        ],
+    ),
+    Scenario(
         "C1",
         "an edit of the filter drops most people",
         "held before the first call, with names",
@@ -174,6 +187,24 @@ const SCENARIOS: [Scenario; 54 - 5] = [
     Scenario("T7", "redirects of every kind", "I6: not followed; no byte of token or body goes there", "B", &[]),
     Scenario("T8", "answers that drip, or never begin", "I7: given up in time; other tenants go on", "B", &[]),
     Scenario("T9", "bodies without measure", "I7: cut at the limit, which is named", "B", &[]),
+    Scenario(
+        "T24",
+        "an empty page that leads to another one, an answer that announces more than it shows",
+        "I3: never taken for nobody; no second account",
+        "SB",
+        &["ma7_an_empty_page_with_a_cursor_is_not_nobody", "ma7_nobody_is_made_who_is_behind_an_empty_page"],
+    ),
+    Scenario(
+        "T25",
+        "answers that are small to send and large to keep",
+        "I7: refused at a budget, or kept by hash and compared all the same",
+        "SB",
+        &[
+            "i7_what_an_app_adds_to_what_was_sent_is_kept_up_to_a_limit",
+            "i7_a_page_of_many_small_things_is_refused_before_it_fills_the_memory",
+            "i7_what_an_app_makes_of_values_does_not_fill_the_state_and_is_compared_all_the_same",
+        ],
+    ),
     Scenario("T10", "a change is sent and its answer lost", "found out; done twice is done once", "SB", &[]),
     Scenario("T11", "the app shows late what it made", "I3: nobody is made twice", "S", &[]),
     Scenario("T12", "the app writes values its own way", "I12: no endless difference", "S", &[]),
