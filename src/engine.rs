@@ -30,6 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::apply::Repeat;
 use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
+use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
@@ -53,6 +54,7 @@ use crate::store::{
     read_mark,
 };
 use crate::tenancy::Tenant;
+use crate::time_limit::TimeLimit;
 use fingerprint::settings_mark;
 
 /// What somebody wants of one cycle.
@@ -238,6 +240,7 @@ impl Engine {
         let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
+        self.expect(&app, &state);
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None);
         let writer = Writer { app: &app, ledger: &state };
         let report = cycle(&job, writer, &wish.ask()).await?;
@@ -262,7 +265,7 @@ impl Engine {
         &self,
         wish: &Wish,
         source: &dyn Source,
-        app: &dyn AppRead,
+        app: &App,
         state: &dyn View,
         progress: &dyn Progress,
         stop: &CancellationToken,
@@ -270,6 +273,7 @@ impl Engine {
     ) -> Result<Report, CycleError> {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
+        self.expect(app, state);
         let job = self.job(scope, source, app, state, progress, stop, witness);
         preview(&job, &wish.ask()).await
     }
@@ -295,6 +299,7 @@ impl Engine {
             rules: self.rules(),
             limits: self.limits(),
             sentinels: &tenant.file.scope.sentinels,
+            time_limit: self.time_limit(state),
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&tenant.profile),
             settings: settings_mark(tenant),
@@ -436,6 +441,34 @@ impl Engine {
             allow_http_loopback: target.allow_http_loopback,
             seed: xxh3_64(self.tenant.name.as_str().as_bytes()),
         })
+    }
+
+    /// How long a reading of the directory may take.
+    fn time_limit(&self, state: &dyn View) -> TimeLimit {
+        let configured = self.tenant.profile.read.time_limit.map(Period::duration);
+        // The time that it took last says most; what it must take at the rate of now says how much that can grow.
+        let needed = state.last_counts().map(|counts| {
+            let taken = state.last_reading().unwrap_or_default().min(TimeLimit::UNKNOWN / 3);
+            let rated = self.tenant.file.source.pace().map(|(page_size, between)| {
+                let rows = counts.users.saturating_add(counts.groups).saturating_add(counts.memberships);
+                let pages = rows.div_ceil(u64::from(page_size).max(1)).saturating_add(counts.groups).saturating_add(1);
+                TimeLimit::of_pages(pages, between)
+            });
+            taken.max(rated.unwrap_or_default())
+        });
+        TimeLimit::new(configured, needed)
+    }
+
+    /// How long a reading of the directory may take of which nothing is known.
+    fn first_time_limit(&self) -> TimeLimit {
+        TimeLimit::new(self.tenant.profile.read.time_limit.map(Period::duration), None)
+    }
+
+    /// Tells the app's client how large the lists are that it will read.
+    fn expect(&self, app: &App, state: &dyn View) {
+        let rate = self.tenant.file.target.rate.as_ref().unwrap_or(&self.tenant.profile.pace.rate);
+        let between = rate.between_reads().saturating_mul(100) / u32::from(self.share.max(1));
+        app.expect(state.last_counts(), between);
     }
 
     fn in_flight(&self) -> u32 {

@@ -5,8 +5,8 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
-//! | [`clock`], [`progress`] | time and progress as parameters |
 //! | [`files`], [`bounded`] | regular files, opened without blocking; work that may hang, with a time limit |
+//! | [`clock`], [`progress`], [`time_limit`] | time, progress and patience as parameters |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -57,3 +57,4 @@ pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod tenancy;
+pub mod time_limit;

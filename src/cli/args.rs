@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::bounds::LONGEST_REASON;
+
 /// Keeps an application's people and groups in step with the company's directory, over SCIM 2.0.
 #[derive(Debug, Parser)]
 #[command(
@@ -200,7 +202,7 @@ pub(super) struct PauseArgs {
     #[command(flatten)]
     pub which: TenantsOrAll,
     /// Why, for whoever finds it paused
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub reason: String,
 }
 
@@ -315,7 +317,7 @@ pub(super) struct UndoArgs {
     #[arg(long, value_name = "PLAN", conflicts_with = "dry_run")]
     pub approve: Option<String>,
     /// Why it may pass; stands in the journal
-    #[arg(long, requires = "approve")]
+    #[arg(long, requires = "approve", value_parser = reason)]
     pub reason: Option<String>,
     /// Only show what would be done
     #[arg(long)]
@@ -396,7 +398,7 @@ pub(super) struct DecideArgs {
     /// The held plan's id, or how it begins
     pub plan: String,
     /// Why, for the audit trail
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
     /// How long the decision counts
     #[arg(long, value_name = "TIME", default_value = "24h")]
@@ -548,4 +550,14 @@ pub(super) struct ManArgs {
     /// Write the pages of all commands into this folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// A reason, which is kept in the journal and shown on one line.
+fn reason(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        many if many > LONGEST_REASON => {
+            Err(format!("it has {many} characters, and at most {LONGEST_REASON} are kept; nothing was decided or changed"))
+        }
+        _ => Ok(text.to_owned()),
+    }
 }

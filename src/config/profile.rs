@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forms::Rate;
+use super::forms::{Period, Rate};
 
 /// A profile: every knob with its default. Unknown knobs are errors.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -93,6 +94,9 @@ pub struct Transport {
     /// The largest response body that is read, in bytes.
     #[schemars(range(min = 65536, max = 1073741824))]
     pub max_response_bytes: usize,
+    /// The largest answer about a single user that is read, in bytes (256 KiB). Lists and groups have `max_response_bytes`.
+    #[schemars(range(min = 16384, max = 1073741824))]
+    pub max_user_response_bytes: usize,
 }
 
 impl Default for Transport {
@@ -112,6 +116,7 @@ impl Default for Transport {
             connect_timeout_secs: 10,
             timeout_secs: 60,
             max_response_bytes: 8 << 20,
+            max_user_response_bytes: 256 << 10,
         }
     }
 }
@@ -125,6 +130,14 @@ impl RateSetting {
     #[must_use]
     pub fn share(&self, percent: u8) -> Self {
         Self(self.0.iter().map(|bucket| Bucket { rate: bucket.rate.share(percent), ..bucket.clone() }).collect())
+    }
+}
+
+impl RateSetting {
+    /// The time from one read to the next at this rate, when they are spread evenly.
+    pub fn between_reads(&self) -> Duration {
+        let of_reads = |bucket: &&Bucket| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
+        self.0.iter().filter(of_reads).map(|bucket| bucket.rate.interval()).max().unwrap_or_default()
     }
 }
 
@@ -300,6 +313,9 @@ pub struct Read {
     /// A list longer than this many pages is given up as endless.
     #[schemars(range(min = 1, max = 10000000))]
     pub max_pages: u32,
+    /// How long one reading may take, of the directory as well as of a whole list of the app: `45m`, `2h`. Left out: three times what
+    /// the last accepted reading needs at the configured rate, at least 30 minutes; 12 hours where there is none.
+    pub time_limit: Option<Period>,
     /// Whether a 404 to a filtered list means "no match".
     pub no_match_404: bool,
     /// Whether to ask for groups without their members when looking groups up.
@@ -328,6 +344,7 @@ impl Default for Read {
             paging: Paging::Auto,
             page_size: 100,
             max_pages: 100_000,
+            time_limit: None,
             no_match_404: false,
             exclude_members_on_look_up: true,
             settles_after_s: 0,

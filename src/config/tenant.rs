@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,13 @@ impl SourceTables {
     /// standing for it.
     pub fn binds_application(&self) -> bool {
         self.application().is_some()
+    }
+
+    /// Rows a page, and the time from one call to the next at the configured rate, where the directory has such things.
+    pub fn pace(&self) -> Option<(u32, Duration)> {
+        let jumpcloud = self.jumpcloud.as_ref().map(|table| (table.page_size, table.rate.between_reads()));
+        // OneLogin's pages are larger where that is possible.
+        jumpcloud.or_else(|| self.onelogin.as_ref().map(|table| (50, table.rate.between_reads())))
     }
 
     /// The application in the directory whose groups and people belong, if the directory is asked for one.

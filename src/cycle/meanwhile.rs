@@ -18,7 +18,7 @@ use crate::guard::{Cleared, Facts};
 use crate::model::{RunId, SourceId, Standing};
 use crate::plan::{self, Answers, Links, Manner, Survey};
 use crate::progress::Silent;
-use crate::source::{Hint, take_snapshot};
+use crate::source::{Hint, take_snapshot_within};
 use crate::store::StoreError;
 
 /// How often the directory is read again. A run that ends earlier looks for nobody.
@@ -129,7 +129,7 @@ impl Look<'_> {
     /// Who has left by what the directory says now, as far as the guard clears it.
     async fn leavers(&self) -> Result<Option<(Cleared, Facts)>, CycleError> {
         let job = self.job;
-        let snapshot = take_snapshot(job.source, job.sentinels, &Silent).await?;
+        let snapshot = take_snapshot_within(job.time_limit, job.source, job.sentinels, &Silent).await?;
         let desired = desired::derive(&snapshot, &job.scope);
         self.give_nothing_more(&desired);
         let links = Links::from_rows(job.state)?;

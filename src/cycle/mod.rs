@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -32,8 +33,9 @@ use crate::model::{Counts, Lane, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
-use crate::source::{Source, take_snapshot};
+use crate::source::{Source, take_snapshot_within};
 use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::time_limit::TimeLimit;
 
 /// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
 ///
@@ -78,6 +80,8 @@ pub struct Job<'a> {
     pub limits: Limits,
     /// Who must be visible in every reading.
     pub sentinels: &'a [String],
+    /// How long the reading of the directory may take.
+    pub time_limit: TimeLimit,
     /// Calls at once.
     pub in_flight: usize,
     /// How failures are repeated.
@@ -170,11 +174,13 @@ async fn stations(
     if let Some(report) = job.unchanged(ask, &run, started).await {
         return job.close(writer, report, ask, None).await;
     }
-    let snapshot = job.unless_stopped(take_snapshot(job.source, job.sentinels, job.progress)).await?;
+    let reading = Instant::now();
+    let snapshot = job.unless_stopped(take_snapshot_within(job.time_limit, job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
     let mut report = Report::new(job.tenant, run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
+    report.reading = Some(reading.elapsed());
     if let Some(Writer { app, ledger }) = writer {
         let mapped = job.mapped();
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);

@@ -1,6 +1,7 @@
 //! What a cycle says of itself. In: a cleared plan and its outcome. Out: the numbers and lines that people and scripts read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,8 @@ pub struct Report {
     pub started: Timestamp,
     /// When the directory was read; a run that had nothing to look at has nothing more to say.
     pub read: Option<Timestamp>,
+    /// How long that took.
+    pub reading: Option<Duration>,
     /// When it was clear what may be done.
     pub judged: Option<Timestamp>,
     /// When it ended.
@@ -130,6 +133,7 @@ impl Report {
             budget: None,
             started,
             read: None,
+            reading: None,
             judged: None,
             ended: started,
         }
@@ -294,6 +298,7 @@ impl Report {
             note,
             counts: self.counts_accepted.then_some(self.snapshot),
             settings: settings.filter(|_| self.settings_accepted),
+            reading_s: self.reading.filter(|_| self.counts_accepted).map(|time| time.as_secs()),
             quiet_at: self.quiet_at.clone(),
             started: self.started,
             ended: self.ended,

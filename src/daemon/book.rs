@@ -118,6 +118,9 @@ enum Feed {
 /// A feed is asked this often, and only where the next run is further off.
 const FEED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
+/// A run that takes longer does not keep a place from others.
+const LONG: SignedDuration = SignedDuration::from_mins(10);
+
 /// All tenants of this process.
 #[derive(Default)]
 pub(super) struct Book {
@@ -377,6 +380,15 @@ impl Book {
             entry.due = now;
         }
         wakes
+    }
+
+    /// How many more runs may begin. One that takes very long gives its place to others, so that some tenants whose directory or app
+    /// never ends its lists do not keep everybody else waiting; never are there more than twice as many runs as places.
+    pub(super) fn room(&self, workers: usize, now: Timestamp) -> usize {
+        let since = self.entries.values().filter_map(|entry| entry.running_since);
+        let brisk = since.filter(|since| now.duration_since(*since) < LONG).count();
+        let free = workers.saturating_sub(brisk);
+        free.min(workers.saturating_mul(2).saturating_sub(self.running()))
     }
 
     /// How many runs are under way.

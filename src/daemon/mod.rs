@@ -250,8 +250,9 @@ impl Daemon {
     fn start_due(&mut self) {
         let mut started: Vec<(Arc<Tenant>, Option<Order>)> =
             self.ordered().into_iter().map(|(tenant, order)| (tenant, Some(order))).collect();
-        let room = self.settings.workers.max(1).saturating_sub(self.book.running());
-        let due = self.book.start(self.settings.clock.now(), room);
+        let now = self.settings.clock.now();
+        let room = self.book.room(self.settings.workers.max(1), now);
+        let due = self.book.start(now, room);
         started.extend(due.into_iter().map(|tenant| (tenant, None)));
         if started.is_empty() {
             return;

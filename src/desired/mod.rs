@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
+use crate::model::bounds::{self, LONGEST_NAME};
 use crate::model::{Bits, fold};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
@@ -107,9 +108,15 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
             }
         }
         let (name, problem) = match (scope.group_name)(group) {
+            Ok(name) if name.len() > LONGEST_NAME => {
+                let why = format!(
+                    "its name has {} bytes, and at most {LONGEST_NAME} are sent; correct it in the directory", name.len()
+                );
+                (bounds::shown(&name), Some(why))
+            }
             Ok(name) if !name.trim().is_empty() => (name, None),
             Ok(_) => (String::new(), Some("its name in the app would be empty".to_owned())),
-            Err(why) => (group.name.to_string(), Some(why)),
+            Err(why) => (bounds::shown(&group.name), Some(why)),
         };
         desired.in_scope.insert(ix, at);
         desired.groups.push(DesiredGroup { ix, name, fingerprint: 0, problem, unread, with_inner });

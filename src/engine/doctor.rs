@@ -11,7 +11,7 @@ use crate::desired::{Desired, GroupMatch};
 use crate::model::{Finding, Verdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
-use crate::source::{Snapshot, SourceError, take_snapshot};
+use crate::source::{Snapshot, SourceError, take_snapshot_within};
 use crate::store::{Sign, StoreError, Surroundings, read_held, read_mark, read_note, read_status, verify};
 
 /// With less than this free a first sync of a large company may not fit.
@@ -92,7 +92,9 @@ impl Engine {
             return;
         }
         let (sentinels, began) = (&self.tenant.file.scope.sentinels, self.clock.now());
-        match take_snapshot(source.as_ref(), sentinels, progress).await {
+        // A state that can't be read is told elsewhere: the limit of a first reading will do.
+        let limit = self.view().map_or_else(|_| self.first_time_limit(), |state| self.time_limit(state.as_ref()));
+        match take_snapshot_within(limit, source.as_ref(), sentinels, progress).await {
             Ok(snapshot) => {
                 checkup.add(Side::Directory, [self.reading(&snapshot, began)]);
                 if !sentinels.is_empty() {
@@ -325,6 +327,9 @@ fn unread(error: &SourceError) -> Finding {
         SourceError::Throttled(_) => "wait, or ask for a higher limit",
         SourceError::Settings(_) => "mend the [source] table of the tenant file",
         SourceError::Malformed(_) => "mend what the message names; nothing of an answer like this is believed",
+        SourceError::TimeLimit { .. } => {
+            "find out why it takes so long: a directory that never ends its lists, a slow network, a rate that is too low"
+        }
         SourceError::Incomplete(_) => {
             "find out why less is visible than there is: the credential's rights, a size limit, a filter"
         }

@@ -77,6 +77,7 @@ impl Engine {
         let app = self.app().await?;
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
+        self.expect(&app, &state);
         let errand = self.errand(&app, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
         let open_calls = errand.recover(writer).await?;
@@ -145,6 +146,7 @@ impl Engine {
             put_on_record(&state, name, Trigger::Retire, note, self.clock.as_ref()).await?;
             return Ok((Retirement { report: None, kept: Vec::new(), linked }, notices));
         };
+        self.expect(&app, &state);
         let errand = self.errand(&app, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
         errand.recover(writer).await?;

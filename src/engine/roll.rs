@@ -15,7 +15,7 @@ use crate::plan::{Person, map_person};
 use crate::progress::Progress;
 use crate::roll::{Drift, Drifted, Entry, Expected, Sources, WayBack, drift, listing};
 use crate::scim::{App, AppRead as _, CallError, UserKeys};
-use crate::source::{Snapshot, take_snapshot};
+use crate::source::{Snapshot, take_snapshot_within};
 use crate::store::{Effect, MemoryStore, ReadStore, Store, View};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
@@ -56,12 +56,15 @@ impl Engine {
     /// When one of the two sides could not be read completely, or the state not at all.
     pub async fn list_app(&self, progress: &dyn Progress) -> Result<AppListing, EngineError> {
         let (source, app) = (self.source().await?, self.app().await?);
-        let snapshot = take_snapshot(source.as_ref(), &self.tenant.file.scope.sentinels, progress).await?;
+        let state = self.view()?;
+        self.expect(&app, state.as_ref());
+        let sentinels = &self.tenant.file.scope.sentinels;
+        let limit = self.time_limit(state.as_ref());
+        let snapshot = take_snapshot_within(limit, source.as_ref(), sentinels, progress).await?;
         let (people, unmapped) = self.people(&snapshot);
         let keys: Vec<UserKeys> = people.iter().map(Person::keys).collect();
         let census = app.census(&keys, &self.paths_of_names(), progress).await.map_err(CycleError::from)?;
         drop(keys);
-        let state = self.view()?;
         let own = self.own_account(&app, state.as_ref()).await?;
         let rules = self.rules();
         let entries = listing(&Sources {
@@ -109,7 +112,7 @@ impl Engine {
     }
 
     /// The state as of now; of a tenant that never ran, one with nothing in it.
-    fn view(&self) -> Result<Box<dyn View>, EngineError> {
+    pub(super) fn view(&self) -> Result<Box<dyn View>, EngineError> {
         Ok(match ReadStore::open(&self.state_dir, &self.tenant.name)? {
             Some(state) => Box::new(state),
             None => Box::new(MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?),
@@ -162,6 +165,7 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
+        self.expect(app, state);
         let census = app.census(&[], &self.paths_of_names(), progress).await.map_err(CycleError::from)?;
         let own = self.own_account(app, state).await?;
         let linked_groups = match self.rules().groups_on() {

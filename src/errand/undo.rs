@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::history::{Facet, History, taken_back};
 use super::{Approval, Left, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
-use crate::model::{Attributes, Lane, ObjectRef, Path, RunId, SourceId};
+use crate::model::{Attributes, Lane, ObjectRef, Path, RunId, SourceId, digest};
 use crate::plan::{Action, Member, Operation, Plan, Rules};
 use crate::store::{Baseline, GroupRow, Record, StoreError, Trigger, UserRow};
 
@@ -263,6 +263,11 @@ impl Draft<'_> {
                 continue;
             }
             match before {
+                Some(before) if digest::is_digest(before) => {
+                    let why = format!("{path} had a value in the app that was too large to be kept");
+                    self.cannot.push(Self::left(object.clone(), known.name, why));
+                    continue;
+                }
                 Some(before) => set.set(path.clone(), before.clone()),
                 None if can_clear => clear.push(path.clone()),
                 None => {

@@ -19,7 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cycle::{Report, Shown};
-use crate::model::{AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName};
+use crate::model::{AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest,
+};
 use crate::plan::{Action, Blocked, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
@@ -240,7 +241,7 @@ fn in_app(row: Option<&crate::store::UserRow>, shown: Option<AppUser>) -> InApp 
         for (path, sent) in row.sent.iter() {
             let now = shown.attributes.get(path);
             // What the app made of a value when it was sent is no news.
-            if now != Some(sent) && now != row.echo.get(path) {
+            if !digest::same(Some(sent), now) && !digest::same(row.echo.get(path), now) {
                 let to = now.cloned().unwrap_or(Value::Null);
                 differs.push(Change { attribute: path.as_str().to_owned(), from: sent.clone(), to });
             }

@@ -135,12 +135,14 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// The body's `Content-Type`, where it is not the client's.
     pub content_type: Option<&'static str>,
+    /// The largest body of an answer that is read, where it is less than the client's.
+    pub max_body: Option<usize>,
 }
 
 impl Request {
     /// A request without query and body.
     pub fn new(method: Method, segments: Vec<String>) -> Self {
-        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None, content_type: None }
+        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None, content_type: None, max_body: None }
     }
 }
 
@@ -288,7 +290,7 @@ impl Client {
         reached("call.send")?;
         let response = builder.send().await.map_err(|error| send_error(error, &self.host))?;
         reached("call.answered")?;
-        Ok(self.read(response).await)
+        Ok(self.read(response, request.max_body.unwrap_or(self.max_body)).await)
     }
 
     /// Takes the token out of a text that the other side wrote: error messages quote requests.
@@ -309,7 +311,7 @@ impl Client {
                 .is_some_and(|rest| rest.starts_with(['/', '?']) || rest.is_empty())
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Reply {
+    async fn read(&self, mut response: reqwest::Response, max_body: usize) -> Reply {
         let status = response.status();
         let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let location = text(header::LOCATION);
@@ -323,7 +325,8 @@ impl Client {
             body: Vec::new(),
             fault: None,
         };
-        let limit = if status.is_success() { self.max_body } else { ERROR_BODY.min(self.max_body) };
+        let max_body = max_body.min(self.max_body);
+        let limit = if status.is_success() { max_body } else { ERROR_BODY.min(max_body) };
         let announced = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         reply.body.reserve(announced.min(limit));
         loop {

@@ -59,6 +59,34 @@ text_id! {
     AppId
 }
 
+impl AppId {
+    /// The longest id that is accepted from an app, in bytes. Ids of real apps have fewer than a hundred.
+    pub const LONGEST: usize = 1024;
+
+    /// Takes over an id as an app gave it, if a request can name the object by it.
+    ///
+    /// # Errors
+    /// Says why no request can: it is empty, far too long, has control characters, would mean another resource in a URL
+    /// (`..`), or is what a program writes where it has no id (`undefined`).
+    pub fn from_app(text: &str) -> Result<Self, String> {
+        let part_is_odd = |part: &str| matches!(part, "" | "." | "..");
+        let why = match text {
+            "" => "it is empty".to_owned(),
+            _ if text.len() > Self::LONGEST => {
+                return Err(format!("an id of {} bytes, and at most {} are accepted", text.len(), Self::LONGEST));
+            }
+            "undefined" | "null" | "None" | "NaN" | "[object Object]" => {
+                "programs write that where they have no id".to_owned()
+            }
+            _ if text.chars().any(char::is_control) => "it has control characters".to_owned(),
+            _ if text.split(['/', '\\']).any(part_is_odd) => "in a URL it would mean another resource".to_owned(),
+            _ => return Ok(Self::new(text)),
+        };
+        let shown: String = text.chars().take(60).collect();
+        Err(format!("the id {shown:?}, by which no request can name it: {why}"))
+    }
+}
+
 text_id! {
     /// One run of one tenant's cycle; sortable by time (a UUID version 7).
     RunId
@@ -144,8 +172,24 @@ impl fmt::Debug for TenantName {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec34_an_id_that_no_request_can_name_is_refused() {
+        let long = "a".repeat(AppId::LONGEST + 1);
+        for bad in
+            ["", ".", "..", "../Groups/7", "a/../b", "a//b", "/a", "a/", "..\\a", "a\nb", "a\0", "undefined", "null", &long]
+        {
+            let why = AppId::from_app(bad).unwrap_err();
+            assert!(why.len() < 300, "{why}");
+            assert!(!why.contains(char::is_control), "{why}");
+        }
+        for good in ["7", "2819c223-7f76-453a-919d-413861904646", "ann@acme.test", "ab+c/d=", "…", "uid=ann,ou=x", "a.b"] {
+            assert_eq!(AppId::from_app(good), Ok(AppId::from(good)));
+        }
+    }
 
     #[test]
     fn a_tenant_name_can_never_leave_its_folder() {

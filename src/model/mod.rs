@@ -4,6 +4,8 @@
 
 mod attributes;
 mod bits;
+pub mod bounds;
+pub mod digest;
 mod finding;
 mod hold;
 mod ids;

@@ -4,6 +4,7 @@
 //! Pure: the clock is an argument, the state is read through [`Baseline`], and the questions that only the network can answer are
 //! asked by somebody else ([`Survey`] says which they are). Equal inputs give equal plans. Applying never decides anything.
 
+mod bounds;
 mod groups;
 mod leavers;
 mod links;

@@ -13,7 +13,7 @@ use super::{Account, Answers, Draft};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, Fate, Push};
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, SourceId, Standing, fold};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, SourceId, Standing, digest, fold};
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -179,7 +179,7 @@ impl Draft<'_> {
         let mapping = self.rules.mapping;
         // Where the app differs, the value counts as seen only when it has been pushed.
         let seen = person.attributes.iter().filter(|(path, value)| {
-            mapping.push(path) == Push::OnSourceChange && found.attributes.get(path) == Some(*value)
+            mapping.push(path) == Push::OnSourceChange && digest::same(found.attributes.get(path), Some(*value))
         });
         let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
         let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source };

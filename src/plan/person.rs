@@ -1,5 +1,6 @@
 //! One person as the app should hold them. In: a record and the mapping. Out: attributes.
 
+use super::bounds::too_long;
 use super::rules::{Lists, Rules};
 use super::survey::label;
 use crate::model::{Attributes, Path, SourceId};
@@ -65,6 +66,9 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: 
     }
     if let Some(required) = lists.missing(&attributes) {
         return Err(format!("the app requires {required}, and the mapping gives no value for it"));
+    }
+    if let Some(why) = too_long(&attributes, rules) {
+        return Err(why);
     }
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
     let manager = mapped.manager.filter(|_| !lists.unsupported(&Path::manager()));

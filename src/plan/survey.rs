@@ -16,7 +16,7 @@ use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{Bits, ObjectRef, SourceId, Standing, UserNumber};
+use crate::model::{Bits, ObjectRef, SourceId, Standing, UserNumber, bounds};
 use crate::source::{GroupIx, Snapshot, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
@@ -360,5 +360,5 @@ pub fn label(snapshot: &Snapshot, user: UserIx) -> String {
     ["userName", "username", "uid", "email", "mail", "displayName", "cn"]
         .iter()
         .find_map(|name| record.get(*name).and_then(serde_json::Value::as_str))
-        .map_or_else(|| snapshot.id(user).to_owned(), str::to_owned)
+        .map_or_else(|| snapshot.id(user).to_owned(), bounds::shown)
 }

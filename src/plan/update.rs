@@ -6,7 +6,7 @@ use super::person::Person;
 use super::rules::{Lists, Rules};
 use super::{Account, Draft};
 use crate::config::tenant::{OnImmutableChange, Push};
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, digest};
 use crate::store::StoreError;
 
 /// What is known of the account before the update.
@@ -43,9 +43,9 @@ fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, befor
     let was = before.attributes.get(path);
     let due = match (owner, before.source_seen.get(path)) {
         (Push::OnCreate, _) => false,
-        (Push::Always, _) => now != was,
+        (Push::Always, _) => !digest::same(was, now),
         (Push::OnSourceChange, Some(seen)) => now != Some(seen),
-        (Push::OnSourceChange, None) => now.is_some() && now != was,
+        (Push::OnSourceChange, None) => now.is_some() && !digest::same(was, now),
     };
     if !due || lists.never_updated(path) {
         return;

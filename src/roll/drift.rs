@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::listing::names_of;
-use crate::model::{AppId, Attributes, Change, Path, SourceId, UserNumber, fold};
+use crate::model::{AppId, Attributes, Change, Path, SourceId, UserNumber, digest, fold};
 use crate::plan::Rules;
 use crate::scim::{AppGroup, AppUser};
 use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
@@ -203,7 +203,7 @@ fn of_person(kept: &[Path], id: &SourceId, row: &UserRow, name: &str, user: &App
 
 /// Names compare without case, as apps do.
 fn same(path: &Path, known: Option<&Value>, now: Option<&Value>) -> bool {
-    if known == now {
+    if digest::same(known, now) {
         return true;
     }
     let folds = matches!(path.parts().attribute, "userName" | "emails");

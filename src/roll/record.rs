@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::listing::email_of;
 use crate::config::tenant::Push;
 use crate::mapping::{Mapping, copied_by_default};
-use crate::model::{Attributes, Path};
+use crate::model::{Attributes, Path, digest};
 
 /// An attribute whose rule can't be read backwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,7 +78,8 @@ impl WayBack {
         let mut record = Map::new();
         for (path, name) in self.places.iter().filter(|(path, _)| *path != Path::external_id()) {
             let value = match attributes.get(path) {
-                Some(value) => Some(value.clone()),
+                // What is too large to be kept is no value to make a person with.
+                Some(value) => Some(value.clone()).filter(|value| !digest::is_digest(value)),
                 None if is_work_email(path) => email_of(attributes).map(Value::from),
                 None => None,
             };

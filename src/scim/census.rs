@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use tokio::time::Instant;
+
 use super::client::{App, Endpoint};
 use super::list::Walk;
 use super::lookup::{Found, Index, Wanted, is_shaken, judge};
@@ -35,15 +37,17 @@ impl App {
     ) -> Result<Census, CallError> {
         let wanted = self.wanted_users(keys);
         let index = Index::new(&wanted);
-        match self.count(&wanted, &index, mapped, progress).await {
+        let begun = Instant::now();
+        match self.count(begun, &wanted, &index, mapped, progress).await {
             // Something changed while we read: once more.
-            Err(error) if is_shaken(&error) => self.count(&wanted, &index, mapped, progress).await,
+            Err(error) if is_shaken(&error) => self.count(begun, &wanted, &index, mapped, progress).await,
             done => done,
         }
     }
 
     async fn count(
         &self,
+        begun: Instant,
         wanted: &Wanted,
         index: &Index,
         mapped: &[Path],
@@ -52,7 +56,7 @@ impl App {
         progress.stage("listing the people in the app", None);
         let mut users = Vec::new();
         let mut found = Found::new(wanted.values.len());
-        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+        let mut walk = Walk::since(begun, self, Endpoint::Users, Vec::new()).await;
         while let Some(resources) = walk.next().await? {
             index.match_all(wanted, &resources, &mut found);
             progress.advance(resources.len() as u64);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,15 +11,19 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::body::Room;
 use super::discovery::Capabilities;
 use super::error::{Asked, clean};
 use super::json::Object;
 use super::policy::{self, Kind, Step};
 use super::resource::Wire;
 use super::{CallError, CallStats};
+use crate::config::forms::Period;
 use crate::config::profile::Profile;
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
+use crate::model::Counts;
+use crate::time_limit::TimeLimit;
 use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 
 /// What an [`App`] is made of.
@@ -53,8 +57,19 @@ pub struct App {
     dice: Mutex<Dice>,
     throttled_in_a_row: AtomicU32,
     calls: Calls,
+    /// What the last accepted reading was like, once that is known.
+    last_reading: OnceLock<LastReading>,
     /// Set when no write may leave any more.
     pub(super) closed: CancellationToken,
+}
+
+/// What a reading of the app is likely to need.
+#[derive(Debug, Clone, Copy)]
+struct LastReading {
+    /// How many rows the longest list of the last accepted reading had.
+    rows: u64,
+    /// The time from one read to the next, at the configured rate.
+    between: Duration,
 }
 
 /// What the app was seen to do, against its own word or the profile's.
@@ -117,11 +132,13 @@ pub(super) struct Call {
     pub(super) id: Option<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
+    /// Whether a group is only looked at, so that its members' values are enough.
+    pub(super) members_as_values: bool,
 }
 
 impl Call {
     pub(super) fn get(endpoint: Endpoint) -> Self {
-        Self { method: Method::Get, endpoint, id: None, query: Vec::new(), body: None }
+        Self { method: Method::Get, endpoint, id: None, query: Vec::new(), body: None, members_as_values: false }
     }
 
     pub(super) fn get_one(endpoint: Endpoint, id: &str) -> Self {
@@ -183,6 +200,7 @@ impl App {
             dice: Mutex::new(Dice::new(seed)),
             throttled_in_a_row: AtomicU32::new(0),
             calls: Calls::default(),
+            last_reading: OnceLock::new(),
             closed: CancellationToken::new(),
         })
     }
@@ -190,6 +208,27 @@ impl App {
     /// The profile in use.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Says what the last accepted reading held, and how much time lies between two reads at the configured rate: from that the time
+    /// limit of lists is worked out. Counts once.
+    pub fn expect(&self, last: Option<Counts>, between: Duration) {
+        if let Some(counts) = last {
+            let _said_already = self.last_reading.set(LastReading { rows: counts.users.max(counts.groups), between });
+        }
+    }
+
+    /// How long a reading may take whose list has this many pages, as the app announces.
+    pub(super) fn time_limit(&self, page_size: u32, announced: Option<u64>) -> TimeLimit {
+        let configured = self.profile.read.time_limit.map(Period::duration);
+        let last = self.last_reading.get();
+        // The last page is proved by one more, which is empty.
+        let needed = last.map(|last| TimeLimit::of_pages(last.rows.div_ceil(page_size.max(1).into()) + 1, last.between));
+        let limit = TimeLimit::new(configured, needed);
+        match (last, announced) {
+            (Some(last), Some(pages)) => limit.or_for(TimeLimit::of_pages(pages.saturating_add(1), last.between)),
+            _ => limit,
+        }
     }
 
     /// What time it was at the app when it answered last.
@@ -251,10 +290,12 @@ impl App {
         let asked = Asked { method: call.method, path: &path };
         // An id that no URL can carry is found before a place in line is taken.
         self.http.url(&segments).map_err(|error| asked.no_answer(error))?;
+        let room = self.room(call);
         let request = Request {
             trailing_slash: self.profile.transport.trailing_slash && call.id.is_none(),
             query: call.query.clone(),
             body: call.body.as_ref().map(|body| body.to_string().into_bytes()),
+            max_body: Some(room.bytes),
             ..Request::new(call.method, segments)
         };
 
@@ -268,13 +309,29 @@ impl App {
         let result = match sent {
             Ok(reply) => {
                 self.heed(&reply);
-                asked.answer(&reply).map(|body| Answer { status: reply.status, location: reply.location, body })
+                asked.answer(&reply, room).map(|body| Answer { status: reply.status, location: reply.location, body })
             }
             Err(error) => Err(asked.no_answer(error)),
         };
         let status = result.as_ref().map_or_else(|error| error.status, |answer| Some(answer.status));
         tracing::debug!(method = call.method.as_str(), path, status, "call");
         result.map_err(|error| CallError { message: self.http.redact(error.message), ..error })
+    }
+
+    /// How large the answer to a call may be.
+    fn room(&self, call: &Call) -> Room {
+        let transport = &self.profile.transport;
+        let is_list = call.method == Method::Get && call.id.is_none() && call.endpoint == Endpoint::Users;
+        let of_one_user = matches!(call.endpoint, Endpoint::Users | Endpoint::Me) && !is_list;
+        let members_as_values = call.members_as_values;
+        match of_one_user && transport.max_user_response_bytes < transport.max_response_bytes {
+            true => Room {
+                bytes: transport.max_user_response_bytes,
+                key: "transport.max_user_response_bytes",
+                members_as_values,
+            },
+            false => Room { bytes: transport.max_response_bytes, key: "transport.max_response_bytes", members_as_values },
+        }
     }
 
     /// Waits until a call may go; `None` for a write that may not go any more.

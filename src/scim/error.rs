@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::body::{self, Room, Unread};
 use super::json::{self, Object};
 use super::{CallError, Class};
 pub(super) use crate::http::words::clean;
@@ -58,10 +59,15 @@ impl Asked<'_> {
         CallError { maybe_done: self.is_write(), ..self.error(Class::NotScim, Some(status), message) }
     }
 
+    /// A reading that was given up before it was whole. It has no status: another reading would end no earlier.
+    pub(super) fn given_up(self, message: String) -> CallError {
+        self.error(Class::NotScim, None, message)
+    }
+
     /// A reply, sorted: the body of a success, or an error.
-    pub(super) fn answer(self, reply: &Reply) -> Result<Option<Object>, CallError> {
+    pub(super) fn answer(self, reply: &Reply, room: Room) -> Result<Option<Object>, CallError> {
         match reply.status {
-            200..=299 => self.success(reply),
+            200..=299 => self.success(reply, room),
             300..=399 => {
                 let host = reply.location_host.as_deref().map_or_else(|| "somewhere else".to_owned(), clean);
                 let message = format!(
@@ -75,16 +81,17 @@ impl Asked<'_> {
         }
     }
 
-    fn success(self, reply: &Reply) -> Result<Option<Object>, CallError> {
+    fn success(self, reply: &Reply, room: Room) -> Result<Option<Object>, CallError> {
         match &reply.fault {
-            Some(BodyFault::Cut(_)) if self.method == Method::Delete => return Ok(None),
+            // What is said of a deletion beside its status means nothing.
+            Some(_) if self.method == Method::Delete => return Ok(None),
             Some(BodyFault::Cut(why)) => {
                 let message = format!("{}, but the answer was cut off: {}", reply.status, clean(why));
                 let error = self.error(Class::Unknown, Some(reply.status), message);
                 return Err(CallError { maybe_done: self.is_write(), ..error });
             }
             Some(BodyFault::TooLarge(limit)) => {
-                let what = format!("the answer is larger than {limit} bytes (transport.max_response_bytes)");
+                let what = format!("the answer is larger than {limit} bytes ({} in the profile)", room.key);
                 return Err(self.not_scim(reply.status, &what));
             }
             None => {}
@@ -95,14 +102,23 @@ impl Asked<'_> {
         if is_html(reply) {
             return Err(self.not_scim(reply.status, &html(&reply.body)));
         }
-        match serde_json::from_slice::<Value>(&reply.body) {
+        match body::read(&reply.body, room) {
             Ok(Value::Object(body)) if is_error(&body) => {
                 Err(self.failure(&Reply { status: stated_status(&body).unwrap_or(500), ..reply.clone() }))
             }
             Ok(Value::Object(body)) => Ok(Some(body)),
             Ok(Value::Null) => Ok(None),
             Ok(_) => Err(self.not_scim(reply.status, "the body is not a JSON object")),
-            Err(why) => Err(self.not_scim(reply.status, &format!("the body is not JSON: {why}"))),
+            Err(Unread::TooMuch) => {
+                let (most, key) = (room.memory() >> 20, room.key);
+                let what = format!(
+                    "the answer of {} bytes has so many small values that it would take more than {most} MiB of memory \
+                     (8 times {key} in the profile)",
+                    reply.body.len()
+                );
+                Err(self.not_scim(reply.status, &what))
+            }
+            Err(Unread::NotJson(why)) => Err(self.not_scim(reply.status, &format!("the body is not JSON: {why}"))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! For fuzzing: an answer of any bytes, read in every way in which answers are read.
 
+use super::body::Room;
 use super::error::Asked;
 use super::list::Page;
 use super::resource::Wire;
@@ -25,8 +26,9 @@ pub(crate) fn read_anything(bytes: &[u8]) {
             body: bytes.to_vec(),
             fault: None,
         };
+        let room = Room { bytes: 1 << 20, key: "transport.max_response_bytes", members_as_values: status == 200 };
         for method in [Method::Get, Method::Post, Method::Patch, Method::Delete] {
-            match (Asked { method, path: "/Users/7" }).answer(&reply) {
+            match (Asked { method, path: "/Users/7" }).answer(&reply, room) {
                 Ok(Some(mut body)) => {
                     wire.read_all(&body, &paths);
                     if let Ok(page) = Page::read(&mut body) {

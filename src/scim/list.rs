@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::client::{Answer, App, Call, Endpoint};
@@ -16,6 +17,11 @@ use super::policy::{self, Kind, Step};
 use super::{CallError, Class};
 use crate::config::profile::Paging;
 use crate::http::Method;
+use crate::time_limit::TimeLimit;
+
+/// Pages in a row without a single resource, each with a cursor to another one, before a list counts as one that never ends. RFC 9865
+/// allows some.
+const EMPTY_PAGES: u32 = 1000;
 
 /// One page of a ListResponse.
 #[derive(Debug)]
@@ -26,6 +32,11 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Whether it shows nothing and leads nowhere.
+    pub(super) fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.next_cursor.is_none()
+    }
+
     /// Reads a ListResponse leniently: no `Resources` or `null` is an empty page, numbers may be text.
     pub(super) fn read(body: &mut Object) -> Result<Self, String> {
         let total = json::count(body, "totalResults");
@@ -77,10 +88,26 @@ pub(super) struct Walk<'a> {
     /// The app showed more than it had announced: its total is not believed any more.
     total_lied: bool,
     pages: u32,
+    /// Hashes of the cursors that were given, at most one a page: one that comes again leads round in a circle.
+    cursors: HashSet<u64>,
+    /// Pages in a row that had nothing on them.
+    empty: u32,
+    /// When the reading began of which this walk is a part.
+    begun: Instant,
 }
 
 impl<'a> Walk<'a> {
     pub(super) async fn new(app: &'a App, endpoint: Endpoint, query: Vec<(&'static str, String)>) -> Self {
+        Self::since(Instant::now(), app, endpoint, query).await
+    }
+
+    /// As [`Walk::new`], as a part of a reading that began earlier: its time limit counts from then.
+    pub(super) async fn since(
+        begun: Instant,
+        app: &'a App,
+        endpoint: Endpoint,
+        query: Vec<(&'static str, String)>,
+    ) -> Self {
         let largest = app.capabilities().await.largest_page.unwrap_or(u32::MAX);
         let position = match app.profile.read.paging {
             Paging::None => Position::Whole,
@@ -100,7 +127,26 @@ impl<'a> Walk<'a> {
             first_len: None,
             total_lied: false,
             pages: 0,
+            cursors: HashSet::new(),
+            empty: 0,
+            begun,
         }
+    }
+
+    /// How long the reading may take.
+    fn limit(&self) -> TimeLimit {
+        let page = self.first_len.map_or(self.page_size as usize, |len| len.max(1)) as u64;
+        self.app.time_limit(self.page_size, self.total.map(|total| total.div_ceil(page)))
+    }
+
+    fn out_of_time(&self, limit: TimeLimit) -> CallError {
+        Asked { method: Method::Get, path: self.path() }.given_up(format!(
+            "the list was given up at its time limit of {limit}: {} pages with {} rows had come and there was no end; nobody is taken \
+             for absent, and nothing is planned from it; {}",
+            self.pages,
+            self.received,
+            limit.advice()
+        ))
     }
 
     /// About how many further requests the walk takes; `None` if the app does not say how many there are.
@@ -121,7 +167,13 @@ impl<'a> Walk<'a> {
         if self.pages >= self.app.profile.read.max_pages {
             return Err(self.broken(&format!("the list has not ended after {} pages", self.pages)));
         }
-        let page = match self.fetch().await {
+        let limit = self.limit();
+        let left = limit.after().saturating_sub(self.begun.elapsed());
+        if left.is_zero() {
+            return Err(self.out_of_time(limit));
+        }
+        let Ok(fetched) = tokio::time::timeout(left, self.fetch()).await else { return Err(self.out_of_time(limit)) };
+        let page = match fetched {
             Ok(page) => page,
             // Behind the last item, some apps answer with an error instead of an empty page.
             Err(error) if self.is_probe() && matches!(error.class, Class::Invalid | Class::NotFound) => {
@@ -189,7 +241,7 @@ impl<'a> Walk<'a> {
 
     /// Some apps break on `count`. If the same request without paging shows everything, that is how this app is read.
     async fn without_paging(&mut self) -> Option<Page> {
-        let call = Call { query: self.query.clone(), ..Call::get(self.endpoint) };
+        let call = Call { query: self.query.clone(), members_as_values: true, ..Call::get(self.endpoint) };
         let page = self.page(self.app.once(&call).await.ok()?).ok()?;
         if page.next_cursor.is_some() || page.total != Some(page.resources.len() as u64) {
             return None;
@@ -212,7 +264,7 @@ impl<'a> Walk<'a> {
             }
             Position::Whole | Position::End => {}
         }
-        Call { query, ..Call::get(self.endpoint) }
+        Call { query, members_as_values: true, ..Call::get(self.endpoint) }
     }
 
     fn page(&self, answer: Answer) -> Result<Page, CallError> {
@@ -225,6 +277,7 @@ impl<'a> Walk<'a> {
     fn take(&mut self, page: Page) -> Result<Vec<Object>, CallError> {
         let was_probe = self.pages > 1 && self.total.is_some_and(|total| self.received >= total);
         let len = page.resources.len();
+        self.empty = if len == 0 { self.empty + 1 } else { 0 };
         let first_len = *self.first_len.get_or_insert(len);
         self.received += len as u64;
         self.total = page.total.or(self.total);
@@ -243,7 +296,7 @@ impl<'a> Walk<'a> {
     }
 
     fn after(
-        &self,
+        &mut self,
         cursor: Option<String>,
         len: usize,
         first_len: usize,
@@ -254,6 +307,13 @@ impl<'a> Walk<'a> {
             (Position::Cursor(_), Some(_)) if nothing_new && len > 0 => {
                 Err(self.broken("the pages behind the cursors repeat themselves"))
             }
+            (_, Some(_)) if self.empty > EMPTY_PAGES => {
+                Err(self.broken(&format!("{} pages in a row were empty, and each had a cursor to another one", self.empty)))
+            }
+            (_, Some(next)) if !self.cursors.insert(xxh3_64(next.as_bytes())) => Err(self.broken(&format!(
+                "the cursors lead round in a circle: page {} has a cursor that an earlier page had",
+                self.pages
+            ))),
             // Whoever gives a cursor wants it back, asked for or not (RFC 9865 §2.3).
             (_, Some(next)) => Ok(Position::Cursor(next)),
             (Position::Cursor(_) | Position::Whole | Position::End, None) => Ok(Position::End),

@@ -3,20 +3,22 @@
 //! Every match is verified here: apps ignore filters, compare in their own way, and repeat themselves. What is not certain is a
 //! conflict, since a wrong match hands somebody another person's account.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use super::client::{App, Call, Endpoint};
+use super::error::clean;
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::resource;
 use super::{CallError, Class, Match};
-use crate::config::profile::{Adopt, LookUp};
+use crate::config::profile::{Adopt, LookUp, Paging};
 use crate::http::Method;
-use crate::model::{Path, fold};
+use crate::model::{Path, digest, fold};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +107,10 @@ impl Found {
 
     fn note(&mut self, key: usize, attribute: usize, id: &str, resource: &Object) {
         let at = *self.by_id.entry(id.to_owned()).or_insert_with(|| {
-            self.resources.push(resource.clone());
+            let mut resource = resource.clone();
+            // A list may have many rows, each as large as a page.
+            digest::confine(&mut resource, ROW);
+            self.resources.push(resource);
             self.resources.len() - 1
         });
         if let Some(hits) = self.hits.get_mut(key)
@@ -116,10 +121,68 @@ impl Found {
     }
 }
 
-/// A filter that was answered with something else than what it asks for.
-enum Asked {
+/// What a filter was answered with.
+pub(super) enum Asked {
+    /// What really matches; nothing where nobody does.
     Answered(Vec<Object>),
+    /// Something else than what it asks for, or less than it announces.
     FilterIgnored,
+}
+
+/// How much of one row of a list is kept, in bytes.
+const ROW: usize = 64 << 10;
+
+/// At most so many pages of the answer to one filter are asked for: a value that one account has needs one.
+const FILTER_PAGES: u32 = 10;
+
+/// What is known of an answer that has several pages.
+#[derive(Default)]
+struct Rest {
+    pages: u32,
+    received: u64,
+    ids: HashSet<String>,
+    cursors: HashSet<String>,
+}
+
+/// Where an answer goes on.
+enum Further {
+    /// It is whole.
+    None,
+    /// There, by these parameters.
+    At(Vec<(&'static str, String)>),
+    /// It goes on, and nobody can say where.
+    Unknown,
+}
+
+impl Rest {
+    /// Notes a page, and says what comes after it.
+    fn after(&mut self, page: &Page, by_index: bool, page_size: u32) -> Further {
+        self.pages += 1;
+        self.received += page.resources.len() as u64;
+        let known = self.ids.len();
+        self.ids.extend(page.resources.iter().filter_map(|resource| json::text(resource, "id")));
+        let repeats = self.pages > 1 && !page.resources.is_empty() && self.ids.len() == known;
+        let is_last = self.pages >= FILTER_PAGES || repeats;
+        let count = ("count", page_size.to_string());
+        match &page.next_cursor {
+            Some(next) if is_last || !self.cursors.insert(next.clone()) => Further::Unknown,
+            Some(next) => Further::At(vec![("cursor", next.clone()), count]),
+            // Where cursors lead the way, the page without one is the last.
+            None if !self.cursors.is_empty() => Further::None,
+            None if page.total.is_none_or(|total| total <= self.received) => Further::None,
+            None if is_last || !by_index || page.resources.is_empty() => Further::Unknown,
+            None => Further::At(vec![("startIndex", (self.received + 1).to_string()), count]),
+        }
+    }
+
+    /// An answer whose rest can't be had: what it showed is there, and what it did not show proves nothing.
+    fn cut_off(&self, matching: Vec<Object>) -> Asked {
+        tracing::debug!(pages = self.pages, found = matching.len(), "a filter's answer is not whole");
+        match matching.is_empty() {
+            true => Asked::FilterIgnored,
+            false => Asked::Answered(matching),
+        }
+    }
 }
 
 impl App {
@@ -153,8 +216,9 @@ impl App {
     async fn by_list(&self, wanted: &Wanted, may_filter: bool) -> Result<Found, CallError> {
         let index = Index::new(wanted);
         let mut is_second_reading = false;
+        let begun = Instant::now();
         loop {
-            let mut walk = Walk::new(self, wanted.endpoint, wanted.query.clone()).await;
+            let mut walk = Walk::since(begun, self, wanted.endpoint, wanted.query.clone()).await;
             let mut found = Found::new(wanted.values.len());
             let outcome = loop {
                 match walk.next().await {
@@ -227,46 +291,71 @@ impl App {
         Ok(Some((0, Vec::new())))
     }
 
-    /// One filtered request; what comes back is what really matches.
-    async fn ask(
+    /// One filtered question, page by page; what comes back is what really matches. An empty page says "nobody" only where it neither
+    /// has a cursor (RFC 9865) nor announces more than it shows: otherwise the answer goes on, or says nothing.
+    pub(super) async fn ask(
         &self,
         endpoint: Endpoint,
         query: &[(&'static str, String)],
         by: &MatchBy,
         value: &str,
     ) -> Result<Asked, CallError> {
-        let mut call = Call { query: query.to_vec(), ..Call::get(endpoint) };
+        let mut call = Call { query: query.to_vec(), members_as_values: true, ..Call::get(endpoint) };
         call.query.push(("filter", filter::equals(&by.in_filter(), value)));
-        let answer = match self.read(&call, self.profile.pace.attempts).await {
-            Ok(answer) => answer,
-            Err(error) if is_refused_filter(&error) => return Ok(Asked::FilterIgnored),
-            Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
-                return Ok(Asked::Answered(Vec::new()));
-            }
-            Err(error) => return Err(error),
-        };
         let asked = super::error::Asked { method: Method::Get, path: path_of(endpoint) };
-        let not_scim = |what: &str| asked.not_scim(answer.status, what);
-        let mut body = answer.body.ok_or_else(|| not_scim("the answer is empty"))?;
-        let page = Page::read(&mut body).map_err(|what| not_scim(&what))?;
-        if page.resources.is_empty() && page.total.unwrap_or(0) > 0 {
-            return Err(not_scim("it announces a match and shows none"));
-        }
-        let wanted = by.comparable(value);
-        let mut matching = Vec::new();
-        for resource in page.resources {
-            let given = by.of(&resource);
-            if given.as_ref() == Some(&wanted) {
-                matching.push(resource);
-            } else if by.is_plain() && given.is_none_or(|given| fold(&given) != fold(&wanted)) {
-                // Not even nearly what was asked for: the filter was ignored, and silence would prove nothing either.
-                return Ok(Asked::FilterIgnored);
+        let (plain, wanted) = (call.query.clone(), by.comparable(value));
+        let mut matching: Vec<Object> = Vec::new();
+        let mut rest = Rest::default();
+        loop {
+            let page = match self.read(&call, self.profile.pace.attempts).await {
+                Ok(answer) => {
+                    let not_scim = |what: &str| asked.not_scim(answer.status, what);
+                    let mut body = answer.body.ok_or_else(|| not_scim("the answer is empty"))?;
+                    Page::read(&mut body).map_err(|what| not_scim(&what))?
+                }
+                // What it announces on the first page can't be had: the list decides.
+                Err(error) if rest.pages > 0 && is_refused_page(&error) => return Ok(rest.cut_off(matching)),
+                Err(error) if is_refused_filter(&error) => return Ok(Asked::FilterIgnored),
+                Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
+                    return Ok(Asked::Answered(matching));
+                }
+                Err(error) => return Err(error),
+            };
+            if rest.pages == 0 && page.is_empty() && page.total.unwrap_or(0) > 0 {
+                return Err(asked.not_scim(200, "it announces a match and shows none"));
+            }
+            let further = rest.after(&page, self.pages_by_index(), self.profile.read.page_size);
+            for resource in page.resources {
+                let given = by.of(&resource);
+                if given.as_ref() != Some(&wanted) {
+                    if by.is_plain() && given.is_none_or(|given| fold(&given) != fold(&wanted)) {
+                        // Not even nearly what was asked for: the filter was ignored, and silence would prove nothing either.
+                        return Ok(Asked::FilterIgnored);
+                    }
+                    continue;
+                }
+                let Some(id) = json::text(&resource, "id") else {
+                    return Err(asked.not_scim(200, "a matching resource has no id"));
+                };
+                // An app that does not page shows the same page again.
+                if !matching.iter().any(|known| json::text(known, "id").as_ref() == Some(&id)) {
+                    matching.push(resource);
+                }
+            }
+            match further {
+                Further::None => return Ok(Asked::Answered(matching)),
+                Further::Unknown => return Ok(rest.cut_off(matching)),
+                Further::At(place) => {
+                    call.query.clone_from(&plain);
+                    call.query.extend(place);
+                }
             }
         }
-        if matching.iter().any(|resource| json::text(resource, "id").is_none()) {
-            return Err(not_scim("a matching resource has no id"));
-        }
-        Ok(Asked::Answered(matching))
+    }
+
+    /// Whether further pages can be asked for by `startIndex`.
+    fn pages_by_index(&self) -> bool {
+        self.profile.read.paging != Paging::None && !self.learned.no_paging()
     }
 
     pub(super) fn a_404_is_no_match(&self) -> bool {
@@ -315,6 +404,11 @@ pub(super) fn is_shaken(error: &CallError) -> bool {
 pub(super) fn is_refused_filter(error: &CallError) -> bool {
     let named = error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("invalidFilter"));
     named || matches!(error.class, Class::Unsupported | Class::Invalid)
+}
+
+/// Whether the app does not give a further page of an answer.
+fn is_refused_page(error: &CallError) -> bool {
+    matches!(error.class, Class::Unsupported | Class::Invalid | Class::NotFound)
 }
 
 /// The keys by what they look for.
@@ -377,15 +471,16 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
     let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
     let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
         let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
-        let ids: Vec<String> = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id")).collect();
-        let detail = format!("{} objects in the app have the same {name}: ids {}", ids.len(), ids.join(", "));
+        let ids = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id"));
+        let detail = format!("{} objects in the app have the same {name}: ids {}", matching.len(), listed(ids));
         return Match::Conflict { detail };
     };
     let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
     let ours = wanted.source_ids.get(key);
     match owner {
         Some(owner) if wanted.own_external_ids && adopt == Adopt::IfUnowned && Some(&owner) != ours => {
-            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+            let id = clean(&resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
+            let owner = clean(&owner);
             let detail = format!(
                 "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
                  {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
@@ -397,6 +492,16 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
         }
         _ => Match::One { found: *at, by: by.name.clone() },
     }
+}
+
+/// A few of many ids, for a sentence.
+fn listed(ids: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 10;
+    let mut ids: Vec<String> = ids.map(|id| clean(&id)).collect();
+    let more = ids.len().saturating_sub(SHOWN);
+    ids.truncate(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ids.join(", ") + &more
 }
 
 /// Keys that want the same unique name: neither can have it.
@@ -413,11 +518,10 @@ fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
         }
     }
     for keys in keys_of.into_values().filter(|keys| keys.len() > 1) {
-        let records: Vec<&str> = keys.iter().filter_map(|key| Some(wanted.source_ids.get(*key)?.as_str())).collect();
-        let records = records.join(", ");
+        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
         for key in keys {
             let value = wanted.values.get(key).and_then(|values| values.get(at)).cloned().flatten().unwrap_or_default();
-            let detail = format!("several directory records want the {} {value:?}: {records}", by.name);
+            let detail = format!("several directory records want the {} {:?}: {records}", by.name, clean(&value));
             conflicts.insert(key, detail);
         }
     }
@@ -433,9 +537,9 @@ fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize
         }
     }
     for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
-        let id = resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
-        let records: Vec<&str> = keys.iter().filter_map(|key| Some(wanted.source_ids.get(*key)?.as_str())).collect();
-        let detail = format!("several directory records match the object {id} in the app: {}", records.join(", "));
+        let id = clean(&resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
+        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
+        let detail = format!("several directory records match the object {id} in the app: {records}");
         for key in keys {
             if let Some(answer) = answers.get_mut(key) {
                 *answer = Match::Conflict { detail: detail.clone() };

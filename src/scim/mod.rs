@@ -7,6 +7,7 @@
 //! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `resource`, `patch`
 //! and `filter` are the wire format, `error` is what comes back instead of success, `policy` what to do about it.
 
+mod body;
 mod census;
 mod client;
 mod discovery;

@@ -11,7 +11,7 @@ use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Match, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
-use crate::model::{AppId, Path};
+use crate::model::{AppId, Path, digest};
 
 /// A person waits for the check: one repetition is patience enough.
 const CHECK_ATTEMPTS: u32 = 2;
@@ -55,7 +55,7 @@ impl AppRead for App {
 
     async fn own_account(&self) -> Result<Option<AppId>, CallError> {
         match self.read(&Call::get(Endpoint::Me), 1).await {
-            Ok(answer) => Ok(answer.body.and_then(|body| json::text(&body, "id")).map(AppId::new)),
+            Ok(answer) => Ok(answer.body.and_then(|body| AppId::from_app(&json::text(&body, "id")?).ok())),
             Err(error) => match error.class {
                 // An app without this address says so in many ways; any of them is an answer.
                 Class::NotFound | Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotScim => Ok(None),
@@ -151,7 +151,8 @@ impl App {
 
     /// One object by id; `None` for 404.
     async fn one(&self, endpoint: Endpoint, id: &AppId) -> Result<Option<Object>, CallError> {
-        match self.resource(endpoint, id).await {
+        let call = Call { members_as_values: true, ..Call::get_one(endpoint, id.as_str()) };
+        match self.resource_by(&call, id).await {
             Ok(resource) => Ok(Some(resource)),
             Err(error) if error.class == Class::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -160,12 +161,19 @@ impl App {
 
     /// One object by id, as it is.
     pub(super) async fn resource(&self, endpoint: Endpoint, id: &AppId) -> Result<Object, CallError> {
-        let answer = self.read(&Call::get_one(endpoint, id.as_str()), self.profile.pace.attempts).await?;
+        self.resource_by(&Call::get_one(endpoint, id.as_str()), id).await
+    }
+
+    async fn resource_by(&self, call: &Call, id: &AppId) -> Result<Object, CallError> {
+        let answer = self.read(call, self.profile.pace.attempts).await?;
         let asked = Asked { method: Method::Get, path: &format!("/{}", clean(id.as_str())) };
         let body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
         match json::text(&body, "id") {
             Some(given) if given == id.as_str() => Ok(body),
-            Some(given) => Err(asked.not_scim(answer.status, &format!("{id} was asked for and {given} was shown"))),
+            Some(given) => {
+                let given: String = given.chars().take(100).collect();
+                Err(asked.not_scim(answer.status, &format!("{id} was asked for and {given} was shown")))
+            }
             None => Err(asked.not_scim(answer.status, "the body is not a resource: it has no id")),
         }
     }
@@ -175,7 +183,7 @@ impl App {
         Ok(AppUser {
             id: self.id_of(resource)?,
             active: json::flag(resource, "active").unwrap_or(true),
-            attributes: self.wire.read_all(resource, mapped.iter().chain(&always)),
+            attributes: digest::bounded(self.wire.read_all(resource, mapped.iter().chain(&always))),
         })
     }
 
@@ -188,16 +196,30 @@ impl App {
         };
         Ok(AppGroup {
             id: self.id_of(resource)?,
-            display_name: json::text(resource, "displayName").unwrap_or_default(),
-            external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()),
+            display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
+            external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()).map(a_name),
             members: self.profile.read.members_readable.then(|| values().collect()),
         })
     }
 
     fn id_of(&self, resource: &Object) -> Result<AppId, CallError> {
         let asked = Asked { method: Method::Get, path: "/" };
-        let id = json::text(resource, "id").filter(|id| !id.is_empty());
-        id.map(AppId::new).ok_or_else(|| asked.not_scim(200, "a resource has no id"))
+        let id = json::text(resource, "id").ok_or_else(|| asked.not_scim(200, "a resource has no id"))?;
+        AppId::from_app(&id).map_err(|why| asked.not_scim(200, &format!("a resource has {why}")))
+    }
+}
+
+/// The longest name of a group that is kept as it is, in bytes.
+const LONGEST_NAME: usize = 4 << 10;
+
+/// A name as it is kept: one that is far too long is cut, and told from others by its hash.
+fn a_name(name: String) -> String {
+    match name.len() > LONGEST_NAME {
+        true => {
+            let begins: String = name.chars().take(64).collect();
+            format!("{begins}… {}", digest::of(&name.into()))
+        }
+        false => name,
     }
 }
 
@@ -230,7 +252,14 @@ pub(super) fn turned<T>(
 ) -> Result<Match<T>, CallError> {
     Ok(match found {
         Match::Nobody => Match::Nobody,
-        Match::One { found, by } => Match::One { found: turn(found)?, by },
+        Match::One { found, by } => {
+            let id = json::text(&found, "id").unwrap_or_default();
+            match AppId::from_app(&id) {
+                Ok(_) => Match::One { found: turn(found)?, by },
+                // Nothing could ever be sent to it: a link would be none.
+                Err(why) => Match::Conflict { detail: format!("the object in the app that has the same {by} has {why}") },
+            }
+        }
         Match::Conflict { detail } => Match::Conflict { detail },
     })
 }

@@ -14,6 +14,7 @@ use crate::http::Secret;
 use crate::http::pace::{BucketSpec, Pacer};
 use crate::model::{AppId, Attributes, Path, SourceId};
 
+mod bounds;
 mod checks;
 mod lists;
 mod reads;

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use super::client::{Answer, App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
-use super::list::Page;
+use super::lookup::{Asked, MatchBy};
 use super::patch::{self, Edit};
 use super::resource::{self, GROUP};
-use super::{AppWrite, CallError, Class, Created, MemberKeys, filter};
+use super::{AppWrite, CallError, Class, Created, MemberKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
 use crate::http::Method;
-use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Path, SourceId, digest, fold};
 
 #[async_trait]
 impl AppWrite for App {
@@ -97,7 +97,8 @@ impl AppWrite for App {
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
         let paths = [Path::display_name(), Path::external_id()];
-        let echo = answer.body.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default();
+        let shown = answer.body.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default();
+        let echo = digest::bounded(shown);
         let id = self.id_of_created(Endpoint::Groups, answer, "displayName", display_name).await?;
         Ok(Created { id, echo })
     }
@@ -150,8 +151,12 @@ impl AppWrite for App {
 
 impl App {
     /// What the answer shows at the paths that were sent; nothing if it has no body.
+    /// What comes back as it was sent is given as it is; of anything else the app adds no more than [`digest::KEPT`] bytes.
     fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
-        body.map(|body| self.wire.read_all(body, sent.iter().map(|(path, _)| path))).unwrap_or_default()
+        let Some(body) = body else { return Attributes::new() };
+        let shown = self.wire.read_all(body, sent.iter().map(|(path, _)| path));
+        let (same, other): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
+        digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
     }
 
     /// The id of what was just created: from the body, else from `Location`, else by looking for it.
@@ -163,19 +168,30 @@ impl App {
         name: &str,
     ) -> Result<AppId, CallError> {
         let in_body = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
-        if let Some(id) = in_body.or_else(|| answer.location.as_deref().and_then(id_in_location)) {
-            return Ok(AppId::new(id));
-        }
-        let mut call = Call::get(endpoint);
-        call.query.push(("filter", filter::equals(unique, name)));
-        let page =
-            self.once(&call).await.ok().and_then(|answer| answer.body).and_then(|mut body| Page::read(&mut body).ok());
-        let mut resources = page.map(|page| page.resources).unwrap_or_default().into_iter();
-        let has_name = |one: &Object| json::text(one, unique).is_some_and(|given| fold(&given) == fold(name));
-        match (resources.next().filter(has_name).and_then(|one| json::text(&one, "id")), resources.next()) {
-            (Some(id), None) => Ok(AppId::new(id)),
-            _ => {
-                let message = format!("{}: accepted, but the app does not say under which id", answer.status);
+        let given = in_body.or_else(|| answer.location.as_deref().and_then(id_in_location));
+        let why = match given.as_deref().map(AppId::from_app) {
+            Some(Ok(id)) => return Ok(id),
+            // It may still be found by its name, under an id that can be named.
+            Some(Err(why)) => Some(why),
+            None => None,
+        };
+        let found = match MatchBy::new(unique) {
+            Some(by) => self.ask(endpoint, &[], &by, name).await.ok(),
+            None => None,
+        };
+        let found = match found {
+            Some(Asked::Answered(found)) => found,
+            Some(Asked::FilterIgnored) | None => Vec::new(),
+        };
+        let only = match found.as_slice() {
+            [one] => json::text(one, "id").and_then(|id| AppId::from_app(&id).ok()),
+            _ => None,
+        };
+        match only {
+            Some(id) => Ok(id),
+            None => {
+                let under = why.map_or_else(|| "the app does not say under which id".to_owned(), |why| format!("the app gives it {why}"));
+                let message = format!("{}: accepted, but {under}; nothing is linked", answer.status);
                 let error = not_sent(Method::Post, endpoint, &AppId::from(""), Class::Unknown, message);
                 Err(CallError { status: Some(answer.status), maybe_done: true, ..error })
             }

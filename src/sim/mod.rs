@@ -33,6 +33,7 @@ use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::store::{Baseline, Decision, MemoryStore, Trigger, Verdict};
+use crate::time_limit::TimeLimit;
 
 /// A clock that moves only when told to, or also while somebody waits.
 #[derive(Debug)]
@@ -166,6 +167,7 @@ impl World {
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &self.tenant.sentinels,
+            time_limit: self.time_limit(),
             in_flight: 4,
             repeat: self.repeat(),
             settings: self.tenant.settings,
@@ -222,6 +224,11 @@ impl World {
     /// What a run may write with.
     pub(crate) fn writer(&self) -> Writer<'_> {
         Writer { app: &self.app, ledger: &self.store }
+    }
+
+    fn time_limit(&self) -> TimeLimit {
+        let configured = self.tenant.profile.read.time_limit.map(|limit| limit.duration());
+        TimeLimit::new(configured, self.store.last_reading())
     }
 
     fn repeat(&self) -> Repeat {

@@ -18,6 +18,7 @@ pub mod onelogin;
 mod members;
 mod reading;
 mod snapshot;
+mod unique;
 #[allow(dead_code, reason = "the directories that stand on it follow")]
 pub(crate) mod web;
 pub mod write;
@@ -25,12 +26,16 @@ pub mod write;
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
 pub use snapshot::{GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use crate::model::Counts;
 use crate::model::{ContentMark, Finding, SourceId};
 use crate::progress::Progress;
+use crate::time_limit::TimeLimit;
 
 /// What a directory says when asked about one id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -117,18 +122,66 @@ pub enum Hint {
     },
 }
 
-/// Reads a directory and proves the reading complete.
+/// Reads a directory and proves the reading complete, within the limit of a first reading.
 ///
 /// # Errors
-/// When the directory can't be read, or what was read does not prove complete.
+/// As [`take_snapshot_within`].
 pub async fn take_snapshot(
     source: &dyn Source,
     sentinels: &[String],
     progress: &dyn Progress,
 ) -> Result<Snapshot, SourceError> {
+    take_snapshot_within(TimeLimit::new(None, None), source, sentinels, progress).await
+}
+
+/// Reads a directory and proves the reading complete.
+///
+/// # Errors
+/// When the directory can't be read or not within the limit, or what was read does not prove complete.
+pub async fn take_snapshot_within(
+    limit: TimeLimit,
+    source: &dyn Source,
+    sentinels: &[String],
+    progress: &dyn Progress,
+) -> Result<Snapshot, SourceError> {
     let mut reading = Reading::new();
-    source.read(&mut reading, progress).await?;
+    let counted = Counted::beside(progress);
+    match tokio::time::timeout(limit.after(), source.read(&mut reading, &counted)).await {
+        Ok(read) => read?,
+        Err(_) => return Err(counted.given_up(limit)),
+    }
     Ok(reading.finish(sentinels)?)
+}
+
+/// Counts what a reading brings, for the sentence about one that does not end.
+struct Counted<'p> {
+    progress: &'p dyn Progress,
+    rows: AtomicU64,
+    stage: Mutex<String>,
+}
+
+impl<'p> Counted<'p> {
+    fn beside(progress: &'p dyn Progress) -> Self {
+        Self { progress, rows: AtomicU64::new(0), stage: Mutex::new("connecting".to_owned()) }
+    }
+
+    fn given_up(&self, limit: TimeLimit) -> SourceError {
+        let rows = self.rows.load(Ordering::Relaxed);
+        let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        SourceError::TimeLimit { limit, rows, stage }
+    }
+}
+
+impl Progress for Counted<'_> {
+    fn stage(&self, what: &str, total: Option<u64>) {
+        what.clone_into(&mut self.stage.lock().unwrap_or_else(PoisonError::into_inner));
+        self.progress.stage(what, total);
+    }
+
+    fn advance(&self, n: u64) {
+        self.rows.fetch_add(n, Ordering::Relaxed);
+        self.progress.advance(n);
+    }
 }
 
 /// Why a directory could not be read. Each carries what a person needs to mend it.
@@ -152,7 +205,83 @@ pub enum SourceError {
     /// The settings do not fit the directory (a base that does not exist, a missing folder).
     #[error("the source's settings do not fit: {0}")]
     Settings(String),
+    /// It did not end within the time that a reading may take.
+    #[error(
+        "reading the directory took longer than its time limit of {limit}: {rows} entries had come and there was no end \
+         (last stage: {stage}); nothing was planned from it, and nobody is taken for absent; {}",
+        .limit.advice()
+    )]
+    TimeLimit {
+        /// The limit.
+        limit: TimeLimit,
+        /// How many entries had come.
+        rows: u64,
+        /// What was being read.
+        stage: String,
+    },
     /// It ended properly but does not prove complete.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    /// A directory with a page a second, and no last one.
+    struct Endless;
+
+    #[async_trait]
+    impl Source for Endless {
+        fn describe(&self) -> String {
+            "endless".to_owned()
+        }
+
+        async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+            progress.stage("reading people", None);
+            for page in 0.. {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let id = format!("u{page}");
+                reading.user(UserEntry {
+                    id: &id,
+                    record: "{}",
+                    standing: crate::model::Standing::Active,
+                    direct: false,
+                });
+                progress.advance(1);
+            }
+            Ok(())
+        }
+
+        async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+            Ok(vec![Presence::Unknown; ids.len()])
+        }
+
+        async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
+            Ok(vec![Presence::Unknown; ids.len()])
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ma7_a_directory_without_end_is_given_up_at_the_time_limit() {
+        for (limit, after) in [
+            (TimeLimit::new(None, None), 12 * 3600),
+            (TimeLimit::new(None, Some(Duration::from_secs(60))), 1800),
+            (TimeLimit::new(Some(Duration::from_secs(90)), None), 90),
+        ] {
+            let begun = tokio::time::Instant::now();
+            let error = take_snapshot_within(limit, &Endless, &[], &Silent).await.unwrap_err();
+            assert_eq!(begun.elapsed().as_secs(), after);
+            let said = error.to_string();
+            let SourceError::TimeLimit { rows, .. } = error else { panic!("{said}") };
+            assert_eq!(rows, after - 1);
+            for part in ["entries had come", "reading people", "nothing was planned", "read.time_limit = \""] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+        }
+    }
 }

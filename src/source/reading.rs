@@ -3,6 +3,7 @@
 use super::Snapshot;
 use super::ids::NotNew;
 use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
+use crate::model::bounds::{self, LONGEST_NAME};
 use crate::model::{ContentMark, SourceId, Standing};
 
 /// How many examples of a finding are kept for messages.
@@ -89,6 +90,14 @@ pub enum Incomplete {
         /// The id.
         id: String,
     },
+    /// An id that no directory has.
+    #[error("the directory shows an id of {bytes} bytes, and at most {most} are accepted: {begins:?}", most = LONGEST_NAME)]
+    LongId {
+        /// How it begins.
+        begins: String,
+        /// How long it is.
+        bytes: usize,
+    },
     /// More than the compact numbers can hold.
     #[error("the directory is larger than one tenant can be: {0}")]
     TooLarge(&'static str),
@@ -148,6 +157,7 @@ impl Reading {
     }
 
     fn add_user(&mut self, entry: UserEntry<'_>) -> Result<UserIx, UserIx> {
+        self.judge_id(entry.id);
         self.store.add_user(entry).or_else(|not_new| match not_new {
             NotNew::Known(ix) => Err(UserIx(ix)),
             NotNew::Full => {
@@ -174,6 +184,7 @@ impl Reading {
 
     /// Takes a group over; members follow. A group that comes twice is a fault unless it is the same in name.
     pub fn group(&mut self, entry: GroupEntry<'_>) -> GroupIx {
+        self.judge_id(entry.id);
         let row = GroupRow {
             id: SourceId::new(entry.id),
             name: entry.name.into(),
@@ -240,6 +251,13 @@ impl Reading {
         self.mark = Some(mark);
     }
 
+    /// An id is in every journal record about its owner, so it can't be any text.
+    fn judge_id(&mut self, id: &str) {
+        if id.len() > LONGEST_NAME {
+            self.fault(Incomplete::LongId { begins: bounds::shown(id), bytes: id.len() });
+        }
+    }
+
     fn fault(&mut self, fault: Incomplete) {
         self.first_fault.get_or_insert(fault);
     }
@@ -273,7 +291,7 @@ impl Reading {
                     None => {
                         dangling += 1;
                         if examples.len() < EXAMPLES {
-                            examples.push(id);
+                            examples.push(bounds::shown(&id).into_boxed_str());
                         }
                     }
                 },

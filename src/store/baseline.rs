@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,9 @@ pub trait Baseline: Send + Sync {
 
     /// What the last accepted snapshot held; `None` before the first.
     fn last_counts(&self) -> Option<Counts>;
+
+    /// How long the last accepted reading of the directory took; `None` before the first.
+    fn last_reading(&self) -> Option<Duration>;
 
     /// What the tenant file said in the last run that was not held for it; `None` before the first.
     fn last_settings(&self) -> Option<SettingsMark>;

@@ -143,6 +143,9 @@ pub struct Continued {
     pub open: Vec<u64>,
     /// What the last accepted snapshot held.
     pub counts: Option<Counts>,
+    /// How many seconds the last accepted reading took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading_s: Option<u64>,
     /// Objects set aside; `None` if there are too many to say here.
     pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
     /// What the tenant file said in the last run that was not held for it.
@@ -404,6 +407,9 @@ pub struct RunSummary {
     /// What the tenant file said, unless the run was held for that.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// How many seconds the directory's reading took that was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading_s: Option<u64>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<ContentMark>,

@@ -74,6 +74,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         created: 0,
         note: String::new(),
         settings: None,
+        reading_s: Some(90),
         quiet_at: None,
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),
@@ -249,6 +250,7 @@ async fn budget_and_runs(state: &dyn State) {
     assert_eq!(state.lost_since(at(-1_700_001_000)).unwrap().len(), 3, "what is older than any window is forgotten");
     state.run_ended(RunSummary { counts: None, ..summary("run-later", 8 * 86_400 + 15) }).await.unwrap();
     assert_eq!(since(0), ["a@20", "b@20"]);
+    assert_eq!(state.last_reading().map(|time| time.as_secs()), Some(90), "ma7: kept beside the counts");
     assert_eq!(state.last_counts().unwrap().users, 5, "a run without a snapshot does not forget the last one");
 }
 

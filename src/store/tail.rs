@@ -25,6 +25,8 @@ pub(super) struct Tail {
     pub(super) open: BTreeMap<u64, Option<OpenIntent>>,
     /// What the last accepted snapshot held.
     pub(super) counts: Option<Counts>,
+    /// How many seconds it took to read that.
+    pub(super) reading_s: Option<u64>,
     /// What the tenant file said in the last run that was not held for it.
     pub(super) settings: Option<SettingsMark>,
     /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
@@ -42,6 +44,7 @@ impl Default for Tail {
             mutated: (0, String::new()),
             open: BTreeMap::new(),
             counts: None,
+            reading_s: None,
             settings: None,
             quiet_at: None,
             failed: Some(BTreeMap::new()),
@@ -73,6 +76,7 @@ impl Tail {
             Event::Noted { effects, .. } => self.mutate(effects),
             Event::RunEnded(summary) => {
                 self.counts = summary.counts.or(self.counts);
+                self.reading_s = summary.reading_s.or(self.reading_s);
                 self.settings = summary.settings.or(self.settings);
             }
             Event::Continued(before) => self.continue_from(before),
@@ -102,6 +106,7 @@ impl Tail {
         self.adopt_only.clone_from(&before.adopt_only);
         self.mutated = (before.mutated, before.mutated_hash.clone());
         self.counts = before.counts;
+        self.reading_s = before.reading_s;
         self.settings = before.settings;
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
@@ -118,6 +123,7 @@ impl Tail {
             mutated_hash: self.mutated.1.clone(),
             open: self.open.keys().copied().collect(),
             counts: self.counts,
+            reading_s: self.reading_s,
             settings: self.settings,
             failed: self.failures(),
         }

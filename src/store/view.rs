@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -194,6 +195,10 @@ impl<S: HasRows> Baseline for S {
 
     fn last_counts(&self) -> Option<Counts> {
         self.with_tail(|tail| tail.counts)
+    }
+
+    fn last_reading(&self) -> Option<Duration> {
+        self.with_tail(|tail| tail.reading_s).map(Duration::from_secs)
     }
 
     fn last_settings(&self) -> Option<SettingsMark> {

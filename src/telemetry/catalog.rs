@@ -131,7 +131,7 @@ pub(super) const OPERATIONS: Metric = counter(
 pub(super) const REJECTED: Metric = counter(
     "rosterd_snapshot_rejected_total",
     &["tenant", "reason"],
-    "Readings of the directory that were not acted on: refused, forbidden, unreachable, throttled, malformed, settings, incomplete, shrink.",
+    "Readings of the directory that were not acted on: refused, forbidden, unreachable, throttled, malformed, settings, time_limit, incomplete, shrink.",
 );
 pub(super) const REQUESTS: Metric = counter(
     "rosterd_http_requests_total",

@@ -212,6 +212,7 @@ fn rejection(error: &EngineError) -> Option<&'static str> {
         SourceError::Throttled(_) => "throttled",
         SourceError::Malformed(_) => "malformed",
         SourceError::Settings(_) => "settings",
+        SourceError::TimeLimit { .. } => "time_limit",
         SourceError::Incomplete(_) => "incomplete",
     })
 }

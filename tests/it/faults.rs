@@ -13,7 +13,7 @@ use crate::cli::{Desk, TOKEN, company, person};
 use crate::support::proxy::{Fault, Rule};
 
 /// An app that answers each request by `answer`, on a thread that ends with the test process.
-fn rude_app(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> String {
+pub(crate) fn rude_app(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -34,7 +34,7 @@ fn rude_app(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> St
 }
 
 /// A tenant whose app is at this address, with short patience.
-fn tenant_at(desk: &Desk, url: &str, extra: &str) {
+pub(crate) fn tenant_at(desk: &Desk, url: &str, extra: &str) {
     desk.rosterd.tenant(
         "acme",
         &format!(
@@ -45,7 +45,7 @@ fn tenant_at(desk: &Desk, url: &str, extra: &str) {
     );
 }
 
-fn ok(connection: &mut TcpStream, headers: &str, body: &[u8]) {
+pub(crate) fn ok(connection: &mut TcpStream, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/scim+json\r\n{headers}connection: close\r\n\r\n");
     // Whoever hangs up early has seen enough.
     let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(body));

@@ -1,6 +1,7 @@
 //! The LDAP source against a server that misbehaves, and against habits of Active Directory that Samba does not have.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rosterd::clock::SystemClock;
@@ -57,6 +58,21 @@ fn s16_pages_that_repeat_without_end_are_an_error() {
     assert!(matches!(&circle, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{circle:?}");
     let empty = read("openldap", |_| page(0..0, "more"));
     assert!(matches!(&empty, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{empty:?}");
+    // A circle of empty pages is noticed soon; a server that gives one cookie all the time is read to its end.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let circle = read("openldap", move |_| page(0..0, if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "one" } else { "two" }));
+    assert!(matches!(&circle, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{circle:?}");
+    assert!(asked.load(Ordering::Relaxed) < 20, "{asked:?}");
+    let mut next = 0;
+    let constant = read("openldap", move |search| match search.asks("givenName") {
+        true if next < 300 => {
+            next += 10;
+            page(next - 10..next, if next < 300 { "same" } else { "" })
+        }
+        _ => page(0..0, ""),
+    });
+    assert_eq!(constant.unwrap().counts().users, 300);
 }
 
 #[test]

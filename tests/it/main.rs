@@ -7,6 +7,7 @@
 mod support;
 
 mod approvals;
+mod bounds;
 mod browse;
 mod cli;
 mod control;

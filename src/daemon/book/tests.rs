@@ -314,3 +314,17 @@ fn p6_a_tenant_that_is_tried_again_by_itself_leaves_the_others_as_they_are() {
     assert_eq!(book.entries.keys().map(TenantName::as_str).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(book.never_right.keys().map(TenantName::as_str).collect::<Vec<_>>(), ["c"]);
 }
+
+#[test]
+fn ma7_a_run_that_takes_very_long_does_not_keep_a_place_from_others() {
+    let tenants = [("a", "every 1m"), ("b", "every 1m"), ("c", "every 1m"), ("d", "every 1m")];
+    let mut book = book(&tenants);
+    assert_eq!(book.room(1, later(1)), 1);
+    assert_eq!(started(&mut book, later(1), 1).len(), 1);
+    assert_eq!(book.room(1, later(10)), 0, "it may take its time");
+    assert_eq!(book.room(1, later(11)), 1, "but not everybody's");
+    assert_eq!(started(&mut book, later(11), 1).len(), 1);
+    assert_eq!(book.room(1, later(11)), 0);
+    assert_eq!(book.room(1, later(60)), 0, "never more than twice as many as there are places");
+    assert_eq!(book.room(4, later(11)), 3);
+}

@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 
+const ROOM: Room = Room { bytes: 8 << 20, key: "transport.max_response_bytes", members_as_values: false };
+
 fn reply(status: u16, content_type: &str, body: impl ToString) -> Reply {
     Reply {
         status,
@@ -20,7 +22,7 @@ const POST: Asked<'static> = Asked { method: Method::Post, path: "/Users" };
 const PATCH: Asked<'static> = Asked { method: Method::Patch, path: "/Users/7" };
 
 fn error(asked: Asked<'_>, reply: &Reply) -> CallError {
-    asked.answer(reply).unwrap_err()
+    asked.answer(reply, ROOM).unwrap_err()
 }
 
 fn scim(status: u16, scim_type: &str, detail: &str) -> Reply {
@@ -160,10 +162,10 @@ fn t5_an_error_dressed_as_success_is_an_error() {
 
 #[test]
 fn successes_with_and_without_body() {
-    assert_eq!(PATCH.answer(&reply(204, "", "")), Ok(None));
-    assert_eq!(PATCH.answer(&reply(200, "application/json", " \n")), Ok(None));
-    assert_eq!(PATCH.answer(&reply(200, "application/json", "null")), Ok(None));
-    let body = POST.answer(&reply(201, "text/plain", json!({ "id": "7" }))).unwrap().unwrap();
+    assert_eq!(PATCH.answer(&reply(204, "", ""), ROOM), Ok(None));
+    assert_eq!(PATCH.answer(&reply(200, "application/json", " \n"), ROOM), Ok(None));
+    assert_eq!(PATCH.answer(&reply(200, "application/json", "null"), ROOM), Ok(None));
+    let body = POST.answer(&reply(201, "text/plain", json!({ "id": "7" })), ROOM).unwrap().unwrap();
     assert_eq!(json::text(&body, "ID").as_deref(), Some("7"));
 }
 

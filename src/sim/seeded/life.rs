@@ -21,6 +21,7 @@ use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::time_limit::TimeLimit;
 
 /// So many lines of the journal are told of a world that broke a promise.
 const TOLD: usize = 60;
@@ -242,6 +243,7 @@ impl Life {
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
             sentinels: &[],
+            time_limit: TimeLimit::new(None, None),
             in_flight: 3,
             repeat: Repeat {
                 attempts: 3,

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
+use super::super::unique::Unique;
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
 use super::mark::{Entries, Mark};
 use super::plain::Plain;
@@ -205,7 +206,7 @@ struct Group<'t> {
 impl<'t> User<'t> {
     /// The person that a text begins with, and their own text.
     fn first(text: &'t str) -> Result<(Self, &'t str), Stop> {
-        Self::quick(text).map_or_else(|| first(text), Ok)
+        Self::quick(text).map_or_else(|| strictly(text), Ok)
     }
 
     fn quick(text: &'t str) -> Option<(Self, &'t str)> {
@@ -229,7 +230,7 @@ impl<'t> User<'t> {
 impl<'t> Group<'t> {
     /// The group that a text begins with, and its own text.
     fn first(text: &'t str) -> Result<(Self, &'t str), Stop> {
-        Self::quick(text).map_or_else(|| first(text), Ok)
+        Self::quick(text).map_or_else(|| strictly(text), Ok)
     }
 
     fn quick(text: &'t str) -> Option<(Self, &'t str)> {
@@ -249,6 +250,13 @@ impl<'t> Group<'t> {
         let (members, assigned) = (members.unwrap_or_default(), assigned.unwrap_or_else(yes));
         Some((Self { id: id?, name: name?, members, assigned }, plain.passed()))
     }
+}
+
+/// As the parser reads it, which knows a key of ours that stands twice; no other key may stand twice either.
+fn strictly<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, &'t str), Stop> {
+    let value = first(text)?;
+    first::<Unique>(text)?;
+    Ok(value)
 }
 
 fn as_it_is(text: &str) -> Text<'_> {
@@ -359,10 +367,10 @@ mod tests {
             let cut_off = text.char_indices().nth(cut).map_or(text.as_str(), |(at, _)| &text[..at]);
             for text in [format!("{text}{rest}"), cut_off.to_owned()] {
                 if let Some(quick) = User::quick(&text) {
-                    prop_assert_eq!(first::<User<'_>>(&text).ok(), Some(quick));
+                    prop_assert_eq!(strictly::<User<'_>>(&text).ok(), Some(quick));
                 }
                 if let Some(quick) = Group::quick(&text) {
-                    prop_assert_eq!(first::<Group<'_>>(&text).ok(), Some(quick));
+                    prop_assert_eq!(strictly::<Group<'_>>(&text).ok(), Some(quick));
                 }
             }
         }

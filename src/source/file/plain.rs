@@ -4,6 +4,9 @@
 //! Whatever is out of the ordinary (an escape, a number, a key that comes twice, a text cut off) is `None` here. So there is one
 //! judge of what is wrong with a file and where, and this module may never take what the parser would not.
 
+/// Objects with more keys are for the parser: here every key is compared with all before it.
+const KEYS: usize = 24;
+
 /// A text with a place in it.
 pub(super) struct Plain<'t> {
     text: &'t str,
@@ -69,11 +72,16 @@ impl<'t> Plain<'t> {
         }
     }
 
-    /// Goes through an object; `field` passes over the value of every key.
+    /// Goes through an object of at most [`KEYS`] different keys; `field` passes over the value of every key.
     pub(super) fn object(&mut self, mut field: impl FnMut(&mut Self, &'t str) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
-        loop {
+        let mut keys = [""; KEYS];
+        for known in 0.. {
             let key = self.text()?;
+            if keys.get(..known)?.contains(&key) {
+                return None;
+            }
+            *keys.get_mut(known)? = key;
             self.expect(b':')?;
             field(self, key)?;
             match self.next()? {
@@ -82,6 +90,7 @@ impl<'t> Plain<'t> {
                 _ => return None,
             }
         }
+        None
     }
 
     /// Passes over a value.

@@ -191,3 +191,35 @@ async fn a_faulty_csv_folder_is_refused_with_the_row() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[tokio::test]
+async fn sec30_a_key_that_stands_twice_is_refused_with_its_place() {
+    for (twice, place) in [
+        (r#"{"id":"u","userName":"ann","userName":"bob"}"#, ":1:"),
+        (r#"{"id":"u","userName":"ann","active":true,"active":true}"#, ":1:"),
+        (r#"{"id":"u","id":"v"}"#, ":1:"),
+        (r#"{"id":"u","name":{"first":"a","first":"b"}}"#, ":1:"),
+        (r#"{"id":"u","list":[{"a":1,"a":2}]}"#, ":1:"),
+        ("{\"id\":\"u\",\n\"userName\":\"ann\",\n\"user\\u004eame\":\"bob\"}", ":3:"),
+    ] {
+        let error = read_text(&format!("{{\"users\":[{twice}]}}")).await.unwrap_err().to_string();
+        assert!(error.contains("twice") || error.contains("duplicate field"), "{twice}: {error}");
+        assert!(error.contains(place), "{twice}: {error}");
+    }
+    let group = r#"{"users":[{"id":"u"}],"groups":[{"id":"g","name":"G","mail":"a","mail":"b","members":["u"]}]}"#;
+    let error = read_text(group).await.unwrap_err().to_string();
+    assert!(error.contains("\"mail\" stands twice"), "{error}");
+    let keys: Vec<String> = (0..100).map(|at| format!("\"k{at}\":\"v\"")).collect();
+    let many = format!("{{\"users\":[{{\"id\":\"u\",{}}}]}}", keys.join(","));
+    read_text(&many).await.expect("many keys, each once");
+    let error = read_text(&many.replace("\"k99\"", "\"k5\"")).await.unwrap_err().to_string();
+    assert!(error.contains("\"k5\" stands twice"), "{error}");
+}
+
+#[tokio::test]
+async fn sec31_an_id_of_absurd_length_is_refused() {
+    let document = |length: usize| format!("{{\"users\":[{{\"id\":\"{}\"}}]}}", "a".repeat(length));
+    read_text(&document(4096)).await.unwrap();
+    let error = read_text(&document(4097)).await.unwrap_err().to_string();
+    assert!(error.contains("4097 bytes") && error.len() < 500, "{error}");
+}

@@ -140,6 +140,7 @@ fn wrong(check: &str, error: &SourceError) -> Finding {
         SourceError::Forbidden(_) => "give the administrator or service account a role that may read this",
         SourceError::Unreachable(_) => "check the network, and `region` or `base_url`",
         SourceError::Throttled(_) => "wait some minutes, and lower `rate`",
+        SourceError::TimeLimit { .. } => "find out why it takes so long, and whether `rate` is too low",
         SourceError::Settings(_) | SourceError::Malformed(_) | SourceError::Incomplete(_) => {
             "correct `[source.jumpcloud]` in the tenant file"
         }

@@ -4,6 +4,7 @@
 //! limit on every answer, pages followed to the empty cookie (RFC 2696), and nothing but result 0 counts as an end. What the
 //! library decodes has come through the `relay`; what it hands over here, a cookie, is checked by the same walker first.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
@@ -45,6 +47,9 @@ const LARGEST_MESSAGES: u64 = 4;
 
 /// The elements of a paging control: the control, a number and the cookie.
 const PAGING_PARTS: u64 = 3;
+/// Pages in a row that bring nothing new and whose cookie came before since the last that did. Some servers give one cookie all the time,
+/// so one repetition proves nothing; a circle (A, B, A, B) does after some.
+const REPEATED_COOKIES: u32 = 10;
 
 /// Where a directory is and how to reach it.
 #[derive(Debug)]
@@ -243,7 +248,9 @@ impl Connection {
     ) -> Result<Found, SourceError> {
         let mut found = Found::default();
         let mut cookie = Vec::new();
-        let mut empty = 0;
+        let (mut empty, mut repeated) = (0, 0);
+        // Hashes of the cookies since a page last brought something new: never more than there may be such pages.
+        let mut cookies = HashSet::new();
         loop {
             let control = PagedResults { size: page_size, cookie }.critical().into();
             let mut fresh = false;
@@ -262,8 +269,13 @@ impl Connection {
                 tracing::debug!(what = search.what, ?found, "a search came to its end");
                 return Ok(found);
             }
+            if fresh {
+                cookies.clear();
+                repeated = 0;
+            }
             empty = if came == 0 { empty + 1 } else { 0 };
-            if empty > EMPTY_PAGES || (came > 0 && !fresh) {
+            repeated += u32::from(!cookies.insert(xxh3_64(&cookie)));
+            if empty > EMPTY_PAGES || repeated > REPEATED_COOKIES || (came > 0 && !fresh) {
                 return Err(malformed(format!("the pages of {} repeat without end", search.what)));
             }
         }

@@ -25,6 +25,10 @@ use crate::source::{Incomplete, SourceError};
 /// How often a list is read before it is given up.
 const READINGS: u32 = 5;
 
+/// Pages in a row without one new entry, each with a cursor to another one, before a list counts as one that never ends. While it is read a
+/// list may move by some pages.
+const STALE_PAGES: u32 = 10;
+
 /// How far the clock of an answer may be from the clock that dates the entries.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
@@ -152,6 +156,7 @@ async fn once<T>(
     };
     let mut places: HashMap<u64, usize> = HashMap::new();
     let (mut cursor, mut cursors, mut began) = (None, HashSet::new(), None);
+    let mut stale = 0;
     loop {
         let reply = api.read(&list.question(cursor.as_deref())).await?;
         let entries = objects(api, list.what, &reply)?;
@@ -166,6 +171,7 @@ async fn once<T>(
         pass.last = total;
         pass.pages += 1;
         progress.advance(entries.len() as u64);
+        let known = pass.entries.len();
         for entry in entries {
             let id = id(&entry, list.what)?;
             if let Some(since) = list.since {
@@ -187,8 +193,13 @@ async fn once<T>(
                 }
             }
         }
+        stale = if pass.entries.len() == known { stale + 1 } else { 0 };
         match reply.header("after-cursor").map(str::trim).filter(|next| !next.is_empty()) {
             None => return Ok(pass),
+            Some(_) if stale > STALE_PAGES => {
+                let why = format!("{stale} pages in a row had nothing new, so the list would never end");
+                return Err(SourceError::Malformed(format!("{}: {why}", list.label)));
+            }
             Some(next) if cursors.insert(next.to_owned()) => cursor = Some(next.to_owned()),
             Some(_) => {
                 let why = "the same cursor came twice, so the list would never end";

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) use self::login::{Grant, Login};
 pub(crate) use self::words::refusal;
 use super::SourceError;
+use super::unique::Unique;
 use crate::http::pace::Pacer;
 use crate::http::retry::{Backoff, Dice};
 use crate::http::words::is_html;
@@ -268,7 +269,9 @@ impl Api {
         if is_html(reply) {
             return Err(malformed(self.said(reply)));
         }
-        serde_json::from_slice(&reply.body).map_err(|error| malformed(format!("no such JSON as expected: {error}")))
+        let odd = |error: serde_json::Error| malformed(format!("no such JSON as expected: {error}"));
+        serde_json::from_slice::<Unique>(&reply.body).map_err(odd)?;
+        serde_json::from_slice(&reply.body).map_err(odd)
     }
 
     /// What an answer says, in one line and without the token.
