@@ -29,7 +29,7 @@ use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::config::forms::AppAddress;
 use crate::config::secret::{SecretError, Secrets};
-use crate::config::tenant::{ApprovalTable, SecretRef};
+use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
@@ -46,7 +46,7 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
+    Mark, MemoryStore, Notice, OnThisMachine, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
     read_mark,
 };
 use crate::tenancy::Tenant;
@@ -270,11 +270,18 @@ impl Engine {
             clock: self.clock.as_ref(),
             progress,
             stop,
+            neighbours: &self.neighbours(),
             witness,
         };
         let trigger = wish.trigger.unwrap_or(Trigger::Command);
         let ask = Ask { trigger, expected_plan: wish.expected_plan.as_deref(), only: wish.only.as_deref() };
         cycle(&job, &ask).await
+    }
+
+    /// What lies in the state folder beside the tenant's own state.
+    fn neighbours(&self) -> OnThisMachine {
+        let others = self.tenant.same_app.clone();
+        OnThisMachine::new(self.state_dir.clone(), self.tenant.name.clone(), others)
     }
 
     /// Whom the tenant's filter accepts.
@@ -412,7 +419,7 @@ impl Engine {
 
     fn limits(&self) -> Limits {
         let file = &self.tenant.file;
-        Limits { ask_before: ask_before(file.approval), ..Limits::from(&file.guard) }
+        Limits { ask_before: ask_before(file.approval), adopt: file.approval.adopt, ..Limits::from(&file.guard) }
     }
 
     /// Fingerprints of what the operator wrote, to notice an edit.
@@ -458,7 +465,8 @@ impl Engine {
 fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
     let kinds: [(bool, &[Op]); 8] = [
         (table.create, &[Op::CreateUser]),
-        (table.adopt, &[Op::AdoptUser, Op::RelinkUser]),
+        // Adoptions have a hold of their own, which knows whose account it is.
+        (table.adopt == AdoptApproval::Always, &[Op::RelinkUser]),
         (table.update, &[Op::UpdateUser]),
         (table.activate, &[Op::ActivateUser]),
         (table.deactivate, &[Op::DeactivateUser]),

@@ -31,7 +31,7 @@ use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Source, take_snapshot};
-use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::store::{Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, Verdict, View};
 
 /// Everything one cycle works with.
 pub struct Job<'a> {
@@ -65,6 +65,8 @@ pub struct Job<'a> {
     pub progress: &'a dyn Progress,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// What this machine knows of the app's accounts beside the state.
+    pub neighbours: &'a dyn Neighbours,
     /// Who wants to see what a plan is made of.
     pub witness: Option<&'a dyn Witness>,
 }
@@ -379,6 +381,8 @@ impl Job<'_> {
             stop: self.stop,
             known_pause: None,
             progress: self.progress,
+            neighbours: self.neighbours,
+            adoptions: cleared.adoptions(),
         };
         apply::apply(cleared, &hands).await
     }

@@ -10,6 +10,7 @@ use super::{Engine, EngineError};
 use crate::model::{AppId, Attributes, SourceId};
 use crate::roll::{Entry, WayBack};
 use crate::source::SourceError;
+use crate::store::note_imported;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
 
 /// How often a directory that asks to slow down is asked again for one person.
@@ -81,6 +82,10 @@ impl Engine {
                 Ok((result, id, detail)) => (result, Some(id), detail),
                 Err((result, detail)) => (result, None, detail),
             };
+            if let (Made::Created, Some(id)) = (result, &id) {
+                // The next run adopts the account for this user without asking: whoever typed this has decided it.
+                note_imported(&self.state_dir.join(self.tenant.name.as_str()), &entry.app_id, id)?;
+            }
             tell(Making { result, app_id: entry.app_id.clone(), user_name: entry.user_name.clone(), id, detail });
         }
         Ok(())

@@ -28,7 +28,7 @@ use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
-use crate::store::{Decision, Effect, RunSummary, State, StoreError, Trigger, View};
+use crate::store::{Alone, Decision, Effect, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -212,6 +212,9 @@ impl Errand<'_> {
             // Whoever pauses a tenant and then takes a run back means both; to stop this too, pause again.
             known_pause: ledger.paused(),
             progress: self.progress,
+            // An errand creates nothing and adopts nothing.
+            neighbours: &Alone,
+            adoptions: cleared.adoptions(),
         };
         apply::apply(cleared, &hands).await
     }

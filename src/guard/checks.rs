@@ -8,7 +8,7 @@ use crate::model::{ObjectRef, Op, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 
 /// Holds that an approval does not settle: the directory, the app or the next run has to.
-pub(super) const STAYS: [&str; 4] = ["needs_decision", "unread_group", "adopt_only", "own_account"];
+pub(super) const STAYS: [&str; 5] = ["needs_decision", "conflict", "unread_group", "adopt_only", "own_account"];
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
 /// removal budget counts them all the same.
@@ -33,6 +33,16 @@ fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     format!("{}{more}", first.join(", "))
 }
 
+/// `breakglass@acme.test (account 7, roles: admin)`.
+fn account_named(operation: &Operation) -> String {
+    let Action::AdoptUser { found, .. } = &operation.action else { return operation.name.clone() };
+    let roles = match found.roles.as_slice() {
+        [] => "no roles".to_owned(),
+        roles => format!("roles: {}", roles.join(", ")),
+    };
+    format!("{} (account {}, {roles})", operation.name, found.id)
+}
+
 /// The id under which an operation keeps an account that gets replaced.
 fn put_aside(operation: &Operation) -> Option<&SourceId> {
     match &operation.action {
@@ -44,9 +54,12 @@ fn put_aside(operation: &Operation) -> Option<&SourceId> {
 impl Cleared {
     pub(super) fn note_blocked(&mut self) {
         for operation in &self.plan.operations {
-            if let Some(Blocked::Held(why)) = &operation.blocked {
-                self.holds.push(Hold::new("needs_decision", format!("{} {}: {why}", operation.object, operation.name)));
-            }
+            let (code, why) = match &operation.blocked {
+                Some(Blocked::Held(why)) => ("needs_decision", why),
+                Some(Blocked::Conflict(why)) => ("conflict", why),
+                Some(Blocked::Failed(_)) | None => continue,
+            };
+            self.holds.push(Hold::new(code, format!("{} {}: {why}", operation.object, operation.name)));
         }
     }
 
@@ -211,6 +224,38 @@ impl Cleared {
             .collect();
         // What needs the account or group that waits, waits with it.
         self.hold(Hold::new("approval", detail), |operation| asked(operation) || people.contains(&operation.object));
+    }
+
+    /// An account that others made, and that a directory record of its name would take over, is given to it only by a person.
+    pub(super) fn check_adoptions(&mut self) {
+        let adoptions = self.adoptions;
+        let is_waiting = |operation: &Operation| match &operation.action {
+            Action::AdoptUser { known: None, privileged, .. } => adoptions.wait(*privileged),
+            _ => false,
+        };
+        let waiting: Vec<&Operation> = self.going().filter(|operation| is_waiting(operation)).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let count = waiting.len();
+        let who: Vec<String> = waiting.iter().map(|operation| account_named(operation)).collect();
+        let objects: HashSet<ObjectRef> = waiting.iter().map(|operation| operation.object.clone()).collect();
+        let people: HashSet<SourceId> = objects.iter().map(|object| object.id().clone()).collect();
+        let detail = format!(
+            "{count} {} in the app that rosterd did not create would be given to {} in the directory, which then decides over \
+             names, e-mail and access: {}. Approve if the account belongs to that person; otherwise rename one of the two, or \
+             list the account in scope.protect",
+            if count == 1 { "account" } else { "accounts" },
+            if count == 1 { "the user of that name" } else { "the users of these names" },
+            named(who.iter().map(String::as_str))
+        );
+        self.hold(Hold::new("adoption", detail), |operation| {
+            let reports_to = match &operation.action {
+                Action::UpdateUser { manager: Some(manager), .. } => people.contains(manager),
+                _ => false,
+            };
+            reports_to || objects.contains(&operation.object)
+        });
     }
 
     /// Whether a new id is the same person, or another one with the old one's name, somebody has to say.

@@ -72,8 +72,10 @@ impl App {
             hits
         });
         let hits = hits.collect();
-        let matches = judge(wanted, found, self.profile.read.adopt).into_iter();
+        let mut matches = judge(wanted, found, self.profile.read.adopt);
+        self.set_unaddressable_aside(&mut matches);
         let matches = matches
+            .into_iter()
             .map(|found| turned(found, |resource| self.user(&resource, mapped)))
             .collect::<Result<Vec<_>, CallError>>()?;
         Ok(Census { users, matches, hits })

@@ -9,6 +9,7 @@
 
 mod census;
 mod client;
+mod created;
 mod discovery;
 mod error;
 mod examine;
@@ -32,7 +33,8 @@ pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
+    UserKeys,
 };
 
 #[cfg(test)]

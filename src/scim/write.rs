@@ -4,16 +4,14 @@
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::client::{Answer, App, Call, Endpoint};
+use super::client::{App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
-use super::list::Page;
 use super::patch::{self, Edit};
 use super::resource::{self, GROUP};
-use super::{AppWrite, CallError, Class, Created, MemberKeys, filter};
+use super::{AppWrite, CallError, Class, Created, GroupKeys, MemberKeys, UserKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
@@ -32,9 +30,9 @@ impl AppWrite for App {
                 self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(fold(name));
             }
         })?;
-        let echo = self.echo(answer.body.as_ref(), attributes);
-        let id = self.id_of_created(Endpoint::Users, answer, "userName", name).await?;
-        Ok(Created { id, echo })
+        let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone(), except: None };
+        let made = self.made(self.wanted_users(&[keys]), answer, name).await?;
+        Ok(self.created_user(made, attributes, external_id))
     }
 
     async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
@@ -96,10 +94,9 @@ impl AppWrite for App {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
-        let paths = [Path::display_name(), Path::external_id()];
-        let echo = answer.body.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default();
-        let id = self.id_of_created(Endpoint::Groups, answer, "displayName", display_name).await?;
-        Ok(Created { id, echo })
+        let keys = GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned() };
+        let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
+        Ok(self.created_group(made, display_name))
     }
 
     async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError> {
@@ -150,36 +147,8 @@ impl AppWrite for App {
 
 impl App {
     /// What the answer shows at the paths that were sent; nothing if it has no body.
-    fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
+    pub(super) fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
         body.map(|body| self.wire.read_all(body, sent.iter().map(|(path, _)| path))).unwrap_or_default()
-    }
-
-    /// The id of what was just created: from the body, else from `Location`, else by looking for it.
-    async fn id_of_created(
-        &self,
-        endpoint: Endpoint,
-        answer: Answer,
-        unique: &str,
-        name: &str,
-    ) -> Result<AppId, CallError> {
-        let in_body = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
-        if let Some(id) = in_body.or_else(|| answer.location.as_deref().and_then(id_in_location)) {
-            return Ok(AppId::new(id));
-        }
-        let mut call = Call::get(endpoint);
-        call.query.push(("filter", filter::equals(unique, name)));
-        let page =
-            self.once(&call).await.ok().and_then(|answer| answer.body).and_then(|mut body| Page::read(&mut body).ok());
-        let mut resources = page.map(|page| page.resources).unwrap_or_default().into_iter();
-        let has_name = |one: &Object| json::text(one, unique).is_some_and(|given| fold(&given) == fold(name));
-        match (resources.next().filter(has_name).and_then(|one| json::text(&one, "id")), resources.next()) {
-            (Some(id), None) => Ok(AppId::new(id)),
-            _ => {
-                let message = format!("{}: accepted, but the app does not say under which id", answer.status);
-                let error = not_sent(Method::Post, endpoint, &AppId::from(""), Class::Unknown, message);
-                Err(CallError { status: Some(answer.status), maybe_done: true, ..error })
-            }
-        }
     }
 
     async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<Object>, CallError> {
@@ -265,8 +234,11 @@ impl App {
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
         match self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await {
-            Err(error) if error.class == Class::NotFound => Ok(()),
-            other => other.map(|_| ()),
+            Err(error) if error.class != Class::NotFound => Err(error),
+            _gone => {
+                self.learned.is_deleted(endpoint, id.as_str());
+                Ok(())
+            }
         }
     }
 
@@ -296,20 +268,11 @@ impl App {
     }
 }
 
-/// The last segment of a `Location`, unless that is a collection.
-fn id_in_location(location: &str) -> Option<String> {
-    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
-    let (collection, last) = path.rsplit_once('/')?;
-    let id = percent_decode_str(last).decode_utf8().ok()?.into_owned();
-    let is_collection = collection.is_empty() || ["users", "groups"].iter().any(|name| id.eq_ignore_ascii_case(name));
-    (!id.is_empty() && !is_collection).then_some(id)
-}
-
 fn is_no_target(error: &CallError) -> bool {
     error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("noTarget"))
 }
 
-fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
+pub(super) fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
     let collection = if endpoint == Endpoint::Users { "/Users" } else { "/Groups" };
     let path =
         if id.as_str().is_empty() { collection.to_owned() } else { format!("{collection}/{}", clean(id.as_str())) };

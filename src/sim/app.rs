@@ -16,7 +16,8 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
+    UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -90,11 +91,13 @@ pub(crate) struct Account {
     pub(crate) made_for: Option<String>,
     /// When look-ups begin to show it.
     pub(crate) shown_from: Option<Timestamp>,
+    /// Its roles and entitlements.
+    pub(crate) roles: Vec<String>,
 }
 
 impl Account {
     fn new(active: bool, attributes: Attributes) -> Self {
-        Self { active, attributes, made_for: None, shown_from: None }
+        Self { active, attributes, made_for: None, shown_from: None, roles: Vec::new() }
     }
 
     fn name(&self) -> &str {
@@ -592,7 +595,7 @@ impl Inner {
 fn shown(id: &str, account: &Account, paths: &[Path]) -> AppUser {
     let asked = account.attributes.iter().filter(|(path, _)| paths.iter().any(|asked| asked.covers(path)));
     let attributes = asked.map(|(path, value)| (path.clone(), value.clone())).collect();
-    AppUser { id: AppId::from(id), active: account.active, attributes }
+    AppUser { id: AppId::from(id), active: account.active, attributes, roles: account.roles.clone() }
 }
 
 fn shown_group(id: &str, group: &Group) -> AppGroup {
@@ -680,7 +683,7 @@ impl AppWrite for SimApp {
                 ..Account::new(true, attributes.clone())
             };
             inner.holdings.users.insert(id.clone(), account);
-            Ok(Created { id: AppId::new(id), echo: attributes })
+            Ok(Created { id: AppId::new(id), echo: attributes, origin: Origin::New })
         })
         .await
     }
@@ -755,7 +758,7 @@ impl AppWrite for SimApp {
             let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
             let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
-            Ok(Created { id: AppId::new(id), echo: Attributes::new() })
+            Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New })
         })
         .await
     }

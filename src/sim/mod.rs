@@ -32,7 +32,7 @@ use crate::guard::Limits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
+use crate::store::{Alone, Baseline, Decision, MemoryStore, State, Trigger, Verdict};
 
 /// A clock that moves only when told to, or also while somebody waits.
 #[derive(Debug)]
@@ -173,6 +173,7 @@ impl World {
             clock: &*self.clock,
             progress: &progress,
             stop: &self.stop,
+            neighbours: &Alone,
             witness,
         };
         cycle(&job, ask).await

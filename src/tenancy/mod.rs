@@ -9,6 +9,7 @@ mod files;
 mod fit;
 mod hashes;
 mod init;
+mod neighbours;
 mod ready;
 mod report;
 mod world;
@@ -103,6 +104,7 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
             None => broken.push(Broken { name, path, found }),
         }
     }
+    neighbours::introduce(&mut loaded.tenants, &tenants_dir);
     Ok(Usable { loaded, broken })
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::Tenant;
+use super::{Tenant, neighbours};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::expiry::{self, Expiry};
@@ -17,6 +17,7 @@ pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Ve
     let mut found = Vec::new();
     // The text parsed before; this is only for the places in it.
     let document = Document::parse(&tenant.source, &mut found);
+    neighbours::check(tenant, &document, &mut found);
     for (path, secret) in tenant.secrets() {
         let fetched = secrets.fetch(secret);
         let expiry = expiry::of(secret, fetched.as_ref().ok().map(|text| text.as_str()));

@@ -20,7 +20,7 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::store::{Alone, Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
 
 /// So many lines of the journal are told of a world that broke a promise.
 const TOLD: usize = 60;
@@ -254,6 +254,7 @@ impl Life {
             clock: &*self.clock,
             progress: &Silent,
             stop: &stop,
+            neighbours: &Alone,
             witness: None,
         };
         let ended = until_killed(cycle(&job, &ask)).await;
