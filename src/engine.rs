@@ -3,6 +3,7 @@
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
 mod doctor;
+mod doctor_accounts;
 mod errands;
 mod explain;
 mod import;

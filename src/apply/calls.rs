@@ -282,6 +282,7 @@ impl Worker<'_> {
                 Ok(accepted) => accepted,
                 Err(error) => return self.broke(error),
             },
+            Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
             Ended::Well(reply) => {
                 let effects = self.effects(operation, target, reply);
                 (OutcomeResult::Done { status: None }, effects, OpResult::Done)

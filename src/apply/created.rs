@@ -41,7 +41,7 @@ impl Answered {
 }
 
 /// What an operation came to: for the journal, for the state, for the report.
-type Accepted = (OutcomeResult, Vec<Effect>, OpResult);
+pub(super) type Accepted = (OutcomeResult, Vec<Effect>, OpResult);
 
 impl Worker<'_> {
     /// Why a create is not sent any more, if it is one.
@@ -80,16 +80,32 @@ impl Worker<'_> {
         }
     }
 
+    /// What becomes of a create without an answer whose object was given to another record meanwhile.
+    pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
+        let other = self.answered.claim(&operation.object, id)?;
+        Some(self.conflict(operation, &format!("is linked to the directory's {} {other}", operation.object.kind())))
+    }
+
     /// Why the object in an answer is that of another record; `None` if it is not.
     fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<String>, StoreError> {
         let (object, id) = (&operation.object, &created.id);
+        let whose = |other: &SourceId| -> Result<String, StoreError> {
+            let name = match object {
+                ObjectRef::User(_) => {
+                    self.run.state.user(other)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned))
+                }
+                ObjectRef::Group(_) => self.run.state.group(other)?.map(|row| row.name),
+            };
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            Ok(format!("is linked to the directory's {} {other}{name}", object.kind()))
+        };
         let linked = match object {
             ObjectRef::User(_) => self.run.state.user_by_app_id(id)?,
             ObjectRef::Group(_) => self.run.state.group_by_app_id(id)?,
         };
         let other = linked.filter(|other| other != object.id()).or_else(|| self.answered.claim(object, id));
         if let Some(other) = other {
-            return Ok(Some(format!("is linked to the directory's {} {other}", object.kind())));
+            return whose(&other).map(Some);
         }
         if let Origin::Another { evidence } = &created.origin {
             return Ok(Some(format!("is another object: {evidence}")));

@@ -12,7 +12,6 @@ use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, fold};
 use crate::plan::{Answers, Person, Stuck, Survey};
 use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::Neighbours as _;
 
 pub(super) async fn observe(job: &Job<'_>, desired: &Desired<'_>, survey: &Survey) -> Result<Answers, CycleError> {
     let mut answers = Answers::default();

@@ -70,6 +70,7 @@ impl Engine {
             desired: &self.derived(&snapshot),
             baseline: state.as_ref(),
             protected: &rules.protected,
+            profile: rules.profile,
             own: own.as_ref(),
         })?;
         let attributes = census.users.into_iter().map(|user| user.attributes).collect();
@@ -109,7 +110,7 @@ impl Engine {
     }
 
     /// The state as of now; of a tenant that never ran, one with nothing in it.
-    fn view(&self) -> Result<Box<dyn View>, EngineError> {
+    pub(super) fn view(&self) -> Result<Box<dyn View>, EngineError> {
         Ok(match ReadStore::open(&self.state_dir, &self.tenant.name)? {
             Some(state) => Box::new(state),
             None => Box::new(MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?),

@@ -88,15 +88,13 @@ impl App {
     pub(super) fn created_user(&self, made: Made, sent: &Attributes, external_id: Option<&str>) -> Created {
         let echo = self.echo(made.echoed.as_ref(), sent);
         let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
-        let origin = self.origin(&made, || {
-            let written = sent.text(&Path::external_id()).or(external_id);
-            let other_id = json::text(&made.shown, "externalId").filter(|shown| written.is_some_and(|id| id != shown));
-            let differs = sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
-            match (other_id, differs) {
-                (Some(_), _) => Some(Path::external_id().to_string()),
-                (None, differs) => differs.map(|(path, _)| path.to_string()),
-            }
-        });
+        let origin = match self.whose_else(&made, sent, external_id).filter(|_| !self.is_fresh(&made.shown)) {
+            Some(evidence) => Origin::Another { evidence },
+            None => self.origin(&made, || {
+                let differs = sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
+                differs.map(|(path, _)| path.to_string())
+            }),
+        };
         let origin = match origin {
             Origin::There { evidence, .. } => {
                 let paths: Vec<Path> = sent.iter().map(|(path, _)| path.clone()).collect();
@@ -105,6 +103,18 @@ impl App {
             other => other,
         };
         Created { id: made.id, echo, origin }
+    }
+
+    /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
+    fn whose_else(&self, made: &Made, sent: &Attributes, external_id: Option<&str>) -> Option<String> {
+        let is_lossy = |name: &str| self.profile.read.lossy.iter().any(|lossy| lossy.eq_ignore_ascii_case(name));
+        let other = |name: &str, sent: Option<&str>, exact: bool| {
+            let (shown, sent) = (json::text(&made.shown, name).filter(|shown| !shown.is_empty())?, sent?);
+            let is_same = if exact { shown == sent } else { fold(shown.trim()) == fold(sent.trim()) };
+            (!is_same && !is_lossy(name)).then(|| format!("its {name} is {shown:?}, not {sent:?}"))
+        };
+        let external_id = sent.text(&Path::external_id()).or(external_id);
+        other("userName", sent.text(&Path::user_name()), false).or_else(|| other("externalId", external_id, true))
     }
 
     /// A new group, or what shows that it is none.

@@ -28,7 +28,7 @@ mod resource;
 mod wire;
 mod write;
 
-pub use census::Census;
+pub use census::{Census, WithRoles};
 pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};

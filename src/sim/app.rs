@@ -147,6 +147,10 @@ pub(crate) struct Manners {
     pub(crate) lower_cases: bool,
     /// How long look-ups do not show what was just made.
     pub(crate) settles_after: SignedDuration,
+    /// Whether it answers a create of a name that is taken with the account that has it.
+    pub(crate) gives_back: bool,
+    /// Every how many creates it answers one with another object that it has already.
+    pub(crate) mixes_up: Option<u64>,
 }
 
 impl Default for Manners {
@@ -164,6 +168,8 @@ impl Default for Manners {
             bad_member_answer: (Class::Invalid, 400),
             lower_cases: false,
             settles_after: SignedDuration::ZERO,
+            gives_back: false,
+            mixes_up: None,
         }
     }
 }
@@ -177,6 +183,7 @@ struct Inner {
     noise: Option<Noise>,
     after_writes: Option<(usize, Box<dyn FnMut() + Send>)>,
     next_id: u64,
+    creates: u64,
     total: u64,
     clock: Option<Arc<SimClock>>,
 }
@@ -323,6 +330,7 @@ impl SimApp {
         let mut inner = self.inner();
         inner.scripts.clear();
         inner.noise = None;
+        inner.manners.mixes_up = None;
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -516,10 +524,15 @@ impl Inner {
         values.iter().map(|(path, value)| (path.clone(), small(value))).collect()
     }
 
+    /// Whether look-ups miss it.
     fn is_hidden(&self, account: &Account) -> bool {
+        self.is_out_of_sight(account) || self.manners.unseen.contains(account.name())
+    }
+
+    /// Whether not even its id finds it.
+    fn is_out_of_sight(&self, account: &Account) -> bool {
         !self.is_settled(account.shown_from)
             || (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
-            || self.manners.unseen.contains(account.name())
     }
 
     fn look_up_user(&self, keys: &UserKeys, paths: &[Path]) -> Match<AppUser> {
@@ -572,6 +585,17 @@ impl Inner {
     fn name_is_taken(&self, name: &str, by_other_than: Option<&AppId>) -> bool {
         let others = self.holdings.users.iter().filter(|(id, _)| Some(id.as_str()) != by_other_than.map(AppId::as_str));
         self.manners.unique && others.into_iter().any(|(_, account)| fold(account.name()) == fold(name))
+    }
+
+    /// Whether this create is one that is answered with another object.
+    fn mixes_up_now(&mut self) -> bool {
+        self.creates += 1;
+        self.manners.mixes_up.is_some_and(|every| self.creates.is_multiple_of(every))
+    }
+
+    fn named(&self, name: &str) -> Option<(String, Account)> {
+        let found = self.holdings.users.iter().find(|(_, account)| fold(account.name()) == fold(name));
+        found.map(|(id, account)| (id.clone(), account.clone()))
     }
 
     fn delete_account(&mut self, id: &str) {
@@ -635,7 +659,7 @@ impl AppRead for SimApp {
 
     async fn get_user(&self, id: &AppId, paths: &[Path]) -> Result<Option<AppUser>, CallError> {
         self.call("get_user", id.to_string(), Vec::new(), |inner| {
-            let visible = inner.holdings.users.get(id.as_str()).filter(|account| !inner.is_hidden(account));
+            let visible = inner.holdings.users.get(id.as_str()).filter(|account| !inner.is_out_of_sight(account));
             Ok(visible.map(|account| shown(id.as_str(), account, paths)))
         })
         .await
@@ -671,6 +695,24 @@ impl AppWrite for SimApp {
     async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
+            if inner.mixes_up_now()
+                && let Some((id, other)) = inner.holdings.users.iter().next()
+            {
+                // Where the answer shows the other account, it is seen by that.
+                let origin = match &other.made_for {
+                    Some(_) => Origin::New,
+                    None => Origin::Another { evidence: format!("its userName is {:?}", other.name()) },
+                };
+                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), origin });
+            }
+            if inner.manners.gives_back
+                && let Some((id, account)) = inner.named(&name)
+            {
+                let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
+                let account = Some(shown(&id, &account, &paths));
+                let origin = Origin::There { evidence: "it was there before".to_owned(), account };
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin });
+            }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
                 return Err(error("create_user", Class::Conflict, Some(409)));
@@ -749,6 +791,11 @@ impl AppWrite for SimApp {
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("create_group", name.to_owned(), carries, |inner| {
             inner.check_members(members)?;
+            if inner.mixes_up_now()
+                && let Some(id) = inner.holdings.groups.keys().next().cloned()
+            {
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New });
+            }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
                 return Err(error("create_group", Class::Conflict, Some(409)));

@@ -130,6 +130,13 @@ impl World {
         self.decide(Verdict::Approve);
     }
 
+    /// Somebody approves what is held now, if anything is.
+    pub(crate) fn approve_if_held(&self) {
+        if self.store.held().is_some() {
+            self.approve();
+        }
+    }
+
     /// Somebody decides on what is held now; the word counts for a day.
     pub(crate) fn decide(&self, verdict: Verdict) {
         let plan = self.store.held().unwrap().plan;

@@ -34,4 +34,5 @@ mod probe;
 mod rig;
 mod state_files;
 mod story;
+mod takeover;
 mod watch;
