@@ -3,6 +3,7 @@
 //! The only place where a source, an app and a state meet; `cycle` sees them as traits. Knows no terminal and no schedule.
 
 mod doctor;
+mod doctor_accounts;
 mod errands;
 mod explain;
 mod fingerprint;
@@ -32,7 +33,7 @@ use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
 use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
-use crate::config::tenant::{ApprovalTable, SecretRef};
+use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
@@ -50,7 +51,7 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Notice, ReadStore, Sign, State as _, Store, StoreError, Trigger, View, mark_path,
+    Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign, State as _, Store, StoreError, Trigger, View, mark_path,
     read_mark,
 };
 use crate::tenancy::Tenant;
@@ -241,7 +242,8 @@ impl Engine {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(&app, &state);
-        let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None);
+        let neighbours = self.neighbours();
+        let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours);
         let writer = Writer { app: &app, ledger: &state };
         let report = cycle(&job, writer, &wish.ask()).await?;
         notices.extend(state.take_notices());
@@ -274,7 +276,8 @@ impl Engine {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(app, state);
-        let job = self.job(scope, source, app, state, progress, stop, witness);
+        let neighbours = self.neighbours();
+        let job = self.job(scope, source, app, state, progress, stop, witness, &neighbours);
         preview(&job, &wish.ask()).await
     }
 
@@ -288,6 +291,7 @@ impl Engine {
         progress: &'a dyn Progress,
         stop: &'a CancellationToken,
         witness: Option<&'a dyn Witness>,
+        neighbours: &'a dyn Neighbours,
     ) -> Job<'a> {
         let tenant = &*self.tenant;
         Job {
@@ -306,8 +310,15 @@ impl Engine {
             clock: self.clock.as_ref(),
             progress,
             stop,
+            neighbours,
             witness,
         }
+    }
+
+    /// What lies in the state folder beside the tenant's own state.
+    fn neighbours(&self) -> OnThisMachine {
+        let others = self.tenant.same_app.clone();
+        OnThisMachine::new(self.state_dir.clone(), self.tenant.name.clone(), others)
     }
 
     /// Whom the tenant's filter accepts.
@@ -500,14 +511,15 @@ impl Engine {
 
     fn limits(&self) -> Limits {
         let file = &self.tenant.file;
-        Limits { ask_before: ask_before(file.approval), ..Limits::from(&file.guard) }
+        Limits { ask_before: ask_before(file.approval), adopt: file.approval.adopt, ..Limits::from(&file.guard) }
     }
 }
 
 fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
     let kinds: [(bool, &[Op]); 8] = [
         (table.create, &[Op::CreateUser]),
-        (table.adopt, &[Op::AdoptUser, Op::RelinkUser]),
+        // Adoptions have a hold of their own, which knows whose account it is.
+        (table.adopt == AdoptApproval::Always, &[Op::RelinkUser]),
         (table.update, &[Op::UpdateUser]),
         (table.activate, &[Op::ActivateUser]),
         (table.deactivate, &[Op::DeactivateUser]),

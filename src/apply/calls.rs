@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use super::created::{agrees, waits_for_approval};
 use super::losses::{GROUP_GONE, NOT_ANSWERED, note_losses};
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
@@ -183,6 +184,9 @@ impl Worker<'_> {
     async fn call(&self, operation: &Operation, target: &Target) -> Result<Reply, CallError> {
         let app = self.run.app;
         let source_id = operation.object.id();
+        if let Some(error) = self.no_further_create(operation) {
+            return Err(error);
+        }
         let nobody = AppId::new("");
         let id = target.app_id.as_ref().unwrap_or(&nobody);
         match &operation.action {
@@ -223,7 +227,8 @@ impl Worker<'_> {
         let source_id = operation.object.id();
         let found = match &operation.action {
             Action::CreateUser { attributes } => {
-                self.find_user(source_id, attributes).await?.map(|found| found.id).filter(|id| self.is_nobodys_user(id))
+                let found = self.find_user(source_id, attributes).await?;
+                found.filter(|found| agrees(attributes, found)).map(|found| found.id).filter(|id| self.is_nobodys_user(id))
             }
             Action::CreateGroup { display_name, .. } => {
                 self.find_group(source_id, display_name).await?.filter(|id| self.is_nobodys_group(id))
@@ -234,7 +239,7 @@ impl Worker<'_> {
     }
 
     /// Somebody else's account, or one whose owner can't be read, is not the one that was looked for.
-    fn is_nobodys_user(&self, id: &AppId) -> bool {
+    pub(super) fn is_nobodys_user(&self, id: &AppId) -> bool {
         matches!(self.run.state.user_by_app_id(id), Ok(None))
     }
 
@@ -274,6 +279,11 @@ impl Worker<'_> {
         let hidden = |error: &CallError| error.class == Class::NotFound && self.only_hides(operation);
         let known = !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
         let (result, mut effects, shown) = match ended {
+            Ended::Well(Reply::Created(created)) => match self.accept(operation, target, created).await {
+                Ok(accepted) => accepted,
+                Err(error) => return self.broke(error),
+            },
+            Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
             Ended::Well(reply) => {
                 let effects = self.effects(operation, target, reply);
                 (OutcomeResult::Done { status: None }, effects, OpResult::Done)
@@ -350,17 +360,26 @@ impl Worker<'_> {
             reason = format!("{reason}; it is gone from the app, the next run looks for it again");
             effects.push(self.unlinked(&operation.object));
         }
+        let mut in_the_way = None;
         if next_step(error.class, kind(operation)) == Step::GiveUpAndLook
             && let Action::CreateUser { attributes } = &operation.action
             && let Some(found) = self.there_already(operation.object.id(), attributes).await
         {
-            reason =
-                format!("{reason}; the app has this account already ({}), the next run brings it in step", found.id);
-            self.links_differ.store(true, Ordering::Relaxed);
-            effects.extend(adopted(operation.object.id(), &found));
+            match self.may_take(attributes, &found) {
+                true => {
+                    let id = &found.id;
+                    reason = format!("{reason}; the app has this account already ({id}), the next run brings it in step");
+                    self.links_differ.store(true, Ordering::Relaxed);
+                    effects.extend(adopted(operation.object.id(), &found));
+                }
+                false => {
+                    reason = format!("{reason}; {}", waits_for_approval(&found));
+                    in_the_way = Some(found.id);
+                }
+            }
         }
         if self.blames_object() {
-            effects.push(self.failed(&operation.object, &reason));
+            effects.push(self.failed_for(&operation.object, &reason, in_the_way));
         }
         let result = outcome_of(error, &reason);
         (result, effects, OpResult::Failed(reason))
@@ -374,7 +393,7 @@ impl Worker<'_> {
     }
 
     /// What is known after a call that went well.
-    fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
+    pub(super) fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
         let mut effects = self.effects_of(operation, target, reply);
         if matches!(operation.action, Action::DeactivateUser) && self.is_replaced(operation.object.id()) {
             effects.push(Effect::UserUnlinked { id: operation.object.id().clone() });
@@ -418,11 +437,11 @@ impl Worker<'_> {
         let wire = &self.run.profile.users;
         let lost = Effect::AccessLost { user: id.clone(), at: now };
         match (&operation.action, reply) {
-            (Action::CreateUser { attributes }, Reply::Created(created)) => {
-                self.created(operation, attributes, created)
+            (Action::CreateUser { attributes }, Reply::Created(Created { id, echo, .. })) => {
+                self.created(operation, attributes, id, echo)
             }
             (Action::CreateUser { attributes }, Reply::Found(id)) => {
-                self.created(operation, attributes, Created { id, echo: Attributes::new() })
+                self.created(operation, attributes, id, Attributes::new())
             }
             (Action::UpdateUser { set, clear, .. }, reply) => {
                 let mut set = set.clone();
@@ -464,11 +483,11 @@ impl Worker<'_> {
     }
 
     /// What is known after an account was made.
-    fn created(&self, operation: &Operation, attributes: &Attributes, created: Created) -> Vec<Effect> {
+    fn created(&self, operation: &Operation, attributes: &Attributes, app_id: AppId, echo: Attributes) -> Vec<Effect> {
         let id = operation.object.id();
         let mut effects = vec![
-            Effect::UserLinked { id: id.clone(), app_id: created.id, provenance: Provenance::Created },
-            sent(id, attributes.clone(), Vec::new(), Some(true), created.echo),
+            Effect::UserLinked { id: id.clone(), app_id, provenance: Provenance::Created },
+            sent(id, attributes.clone(), Vec::new(), Some(true), echo),
         ];
         effects.extend(self.source_seen(id, attributes, &[], operation));
         effects
@@ -583,7 +602,7 @@ fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
 }
 
 /// A link to an account that others made, with the values it shows.
-fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
+pub(super) fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
     vec![
         Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: Provenance::Adopted },
         Effect::UserSent {

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod calls;
+mod created;
 mod losses;
 mod members;
 mod recover;
@@ -30,12 +31,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::profile::Profile;
-use crate::guard::{Cleared, Gate};
+use crate::guard::{Adoptions, Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{Effect, FailureNote, Mark, State, StoreError, UserRow};
+use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -149,6 +150,10 @@ pub struct Run<'a> {
     pub turns: &'a Turns,
     /// Hears of each operation that ended.
     pub progress: &'a dyn Progress,
+    /// What this machine knows of the app's accounts beside the state.
+    pub neighbours: &'a dyn Neighbours,
+    /// Which accounts may be adopted without approval.
+    pub adoptions: Adoptions,
 }
 
 /// Carries a cleared plan out.
@@ -171,6 +176,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         halt: run.stop.child_token(),
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
+        answered: created::Answered::default(),
         broken: Mutex::new(None),
     };
     let operations = &cleared.plan().operations;
@@ -206,7 +212,8 @@ fn people_held_back(cleared: &Cleared) -> HashSet<SourceId> {
     let operations = cleared.plan().operations.iter().enumerate();
     let held = operations.filter(|(at, operation)| {
         let failed = matches!(operation.blocked, Some(Blocked::Failed(_)));
-        matches!(operation.action, Action::CreateUser { .. }) && !failed && !cleared.allows(*at)
+        let gives_account = matches!(operation.action, Action::CreateUser { .. } | Action::AdoptUser { .. });
+        gives_account && !failed && !cleared.allows(*at)
     });
     held.map(|(_, operation)| operation.object.id().clone()).collect()
 }
@@ -264,6 +271,8 @@ struct Worker<'a> {
     places: Semaphore,
     /// Which kinds of change are not tried any more.
     breaker: Breaker,
+    /// What the app answered creates with.
+    answered: created::Answered,
     /// The first failure of the state itself.
     broken: Mutex<Option<StoreError>>,
 }
@@ -373,6 +382,7 @@ impl Worker<'_> {
             .iter()
             .filter_map(|operation| match &operation.blocked {
                 Some(Blocked::Failed(why)) => Some((operation, why)),
+                Some(Blocked::Conflict(why)) => Some((operation, why)),
                 Some(Blocked::Held(why)) if operation.app_id.is_none() => Some((operation, why)),
                 _ => None,
             })
@@ -444,12 +454,17 @@ impl Worker<'_> {
 
     /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
     fn failed(&self, object: &ObjectRef, reason: &str) -> Effect {
+        self.failed_for(object, reason, None)
+    }
+
+    /// As [`Worker::failed`], where an account of the app stands in the way.
+    fn failed_for(&self, object: &ObjectRef, reason: &str, found: Option<AppId>) -> Effect {
         self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());
         let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let note = FailureNote { reason: reason.to_owned(), attempts, next_try };
+        let note = FailureNote { reason: reason.to_owned(), attempts, next_try, found };
         Effect::Failed { object: object.clone(), note }
     }
 

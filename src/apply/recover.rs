@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::calls::{hides, shows_members};
+use super::created::agrees;
 use super::losses::{GROUP_GONE, note_losses};
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
@@ -106,8 +107,9 @@ impl Look<'_> {
         let changes = intent.changes.iter();
         let sent = changes.filter_map(|change| Some((Path::parse(&change.attribute).ok()?, change.to.clone())));
         let keys = UserKeys { source_id: id.clone(), attributes: sent.collect(), except: None };
-        let Some(Match::One { found, .. }) = self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next()
-        else {
+        let found = self.app.look_up_users(std::slice::from_ref(&keys), self.mapped).await?.into_iter().next();
+        // Another account of that name is none of ours: whether it is adopted is for the plan.
+        let Some(found) = found.and_then(Match::one).filter(|found| agrees(&keys.attributes, found)) else {
             return Ok(Vec::new());
         };
         if self.state.user_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {

@@ -271,6 +271,13 @@ pub(super) struct ImportArgs {
     pub report: Option<PathBuf>,
 }
 
+impl ImportArgs {
+    /// Whether it creates users in the directory.
+    pub(super) fn creates(&self) -> bool {
+        self.create_all || !self.create.is_empty()
+    }
+}
+
 /// What `rosterd import` sorts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SortKey {

@@ -21,6 +21,8 @@ pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Resu
         Command::Sync(_) | Command::Approve(_) | Command::Reject(_) | Command::Pause(_) | Command::Resume(_) => true,
         // It reads only.
         Command::State(StateCommand::Export { .. }) => return Ok(()),
+        // It keeps on record whom it creates.
+        Command::Import(args) if args.creates() => false,
         Command::Run(_) | Command::Undo(_) | Command::Retire(_) | Command::State(_) => false,
         _ => return Ok(()),
     };

@@ -494,6 +494,9 @@ pub struct UserWire {
     /// Attributes that give access in the app: who loses such a value counts as losing access.
     #[schemars(schema_with = "attributes")]
     pub access: Vec<String>,
+    /// Which values of these attributes make an account a privileged one: those that contain one of these words, in any case. The
+    /// adoption of a privileged account waits for approval in the first run too.
+    pub privileged: Vec<String>,
     /// What a change of an immutable attribute leads to.
     pub on_immutable_change: super::tenant::OnImmutableChange,
     /// The wire path of the mapping's `role`; empty for `roles`.
@@ -525,6 +528,7 @@ impl Default for UserWire {
             required: vec!["userName".into()],
             unsupported: Vec::new(),
             access: vec!["role".into(), "roles".into(), "entitlements".into()],
+            privileged: vec!["admin".into(), "owner".into()],
             on_immutable_change: super::tenant::OnImmutableChange::Hold,
             role_path: String::new(),
             role_shape: RoleShape::List,

@@ -691,14 +691,82 @@ impl Default for GuardTable {
     }
 }
 
+/// When the adoption of a user's account waits for approval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdoptApproval {
+    /// Never: no account that is in the app already is held.
+    Never,
+    /// After the first completed run; in the first run only for privileged accounts.
+    #[default]
+    AfterFirst,
+    /// Always.
+    Always,
+}
+
+impl AdoptApproval {
+    const WORDS: [(&'static str, Self); 3] =
+        [("never", Self::Never), ("after_first", Self::AfterFirst), ("always", Self::Always)];
+
+    /// Whether an adoption has to be approved. `after_first`: whether a run of this tenant has completed.
+    pub fn waits(self, after_first: bool, privileged: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::AfterFirst => after_first || privileged,
+            Self::Always => true,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AdoptApproval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrFlag;
+
+        impl serde::de::Visitor<'_> for WordOrFlag {
+            type Value = AdoptApproval;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"never\", \"after_first\", \"always\", true or false")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<AdoptApproval, E> {
+                Ok(if flag { AdoptApproval::Always } else { AdoptApproval::Never })
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AdoptApproval, E> {
+                let known = AdoptApproval::WORDS.into_iter().find(|(word, _)| *word == text);
+                known.map(|(_, approval)| approval).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(WordOrFlag)
+    }
+}
+
+impl JsonSchema for AdoptApproval {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AdoptApproval".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words = Self::WORDS.map(|(word, _)| word);
+        schemars::json_schema!({
+            "description": "When the adoption of a user's account waits for approval.",
+            "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": words }],
+        })
+    }
+}
+
 /// `[approval]`: kinds of change that always wait for `rosterd approve`, whatever the guard says.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalTable {
     /// New accounts.
     pub create: bool,
-    /// Accounts in the app that are taken over.
-    pub adopt: bool,
+    /// Accounts of users that are in the app already and that rosterd neither created nor released itself. `after_first`: once a
+    /// run of this tenant has completed, every such adoption waits, and before that those of privileged accounts
+    /// (`users.privileged` of the profile). `true` is `always`, `false` is `never`.
+    pub adopt: AdoptApproval,
     /// Changed attributes.
     pub update: bool,
     /// Accounts that are switched on again.

@@ -34,7 +34,7 @@ use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
-use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::store::{Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, Verdict, View};
 use crate::time_limit::TimeLimit;
 
 /// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
@@ -94,6 +94,8 @@ pub struct Job<'a> {
     pub progress: &'a dyn Progress,
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
+    /// What this machine knows of the app's accounts beside the state.
+    pub neighbours: &'a dyn Neighbours,
     /// Who wants to see what a plan is made of.
     pub witness: Option<&'a dyn Witness>,
 }
@@ -498,6 +500,8 @@ impl Job<'_> {
             known_pause: None,
             turns,
             progress: self.progress,
+            neighbours: self.neighbours,
+            adoptions: cleared.adoptions(),
         };
         apply::apply(cleared, &hands).await
     }

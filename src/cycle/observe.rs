@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use super::{CycleError, Job};
 use crate::apply::Recheck;
 use crate::desired::Desired;
-use crate::model::{ObjectRef, SourceId};
+use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, fold};
 use crate::plan::{Answers, Person, Stuck, Survey};
-use crate::scim::{AppGroup, CallError, GroupKeys, Match, UserKeys};
+use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
 
 /// Asks the directory about everybody, and every group, that is not in its reading.
@@ -45,6 +45,8 @@ pub(super) async fn ask_app(
         let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
         answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
+        known_from_refusals(job, &survey.newcomers, &mut answers.users).await?;
+        beside_the_state(job, answers)?;
     }
     if !survey.stuck.is_empty() {
         let keys = |Stuck { person, app_id }: &Stuck| UserKeys { except: Some(app_id.clone()), ..person.keys() };
@@ -52,6 +54,59 @@ pub(super) async fn ask_app(
         answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
     }
     answers.groups = groups(job, desired, survey).await?;
+    Ok(())
+}
+
+/// Accounts that no look-up finds, and that an earlier, refused create brought to light: those are read by their ids.
+async fn known_from_refusals(
+    job: &Job<'_>,
+    newcomers: &[Person],
+    answers: &mut [Match<AppUser>],
+) -> Result<(), CycleError> {
+    let found = job.state.failures()?.into_iter().filter_map(|(object, note)| match object {
+        ObjectRef::User(id) => Some((id, note.found?)),
+        ObjectRef::Group(_) => None,
+    });
+    let found: HashMap<SourceId, AppId> = found.collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    for (person, answer) in newcomers.iter().zip(answers).filter(|(_, answer)| matches!(answer, Match::Nobody)) {
+        let Some(app_id) = found.get(&person.id) else { continue };
+        let name = |of: &Attributes| of.text(&Path::user_name()).map(fold);
+        if let Some(account) = job.reader.get_user(app_id, &job.mapped()).await?
+            && name(&account.attributes) == name(&person.attributes)
+        {
+            *answer = Match::One { found: account, by: "userName".to_owned() };
+        }
+    }
+    Ok(())
+}
+
+/// What other tenants and imports know of the accounts that were found.
+fn beside_the_state(job: &Job<'_>, answers: &mut Answers) -> Result<(), CycleError> {
+    for answer in &answers.users {
+        let Match::One { found, .. } = answer else { continue };
+        let id = &found.id;
+        let elsewhere = match job.neighbours.linked_by(id) {
+            Ok(None) => None,
+            Ok(Some((tenant, user))) => Some(format!(
+                "the account {id} in the app is linked by the tenant {tenant}, which is connected to the same base_url, to its user \
+                 {user}. It was not touched, and no account was created; correct the scope of one of the two tenants"
+            )),
+            // One tenant's damage must not stop another: only what can't be decided waits.
+            Err(error) => Some(format!(
+                "whether the account {id} is another tenant's can't be known: the state of a tenant with the same base_url can't be \
+                 read ({error})"
+            )),
+        };
+        if let Some(why) = elsewhere {
+            answers.linked_elsewhere.insert(id.clone(), why);
+        }
+        if let Some(user) = job.neighbours.imported_as(id)? {
+            answers.imported.insert(id.clone(), user);
+        }
+    }
     Ok(())
 }
 

@@ -210,7 +210,7 @@ impl Report {
             Some(OpResult::Failed(why)) => Shown::Failed(why),
             None => match self.operations().get(at).and_then(|operation| operation.blocked.as_ref()) {
                 Some(crate::plan::Blocked::Failed(why)) => Shown::Failed(why),
-                Some(crate::plan::Blocked::Held(_)) => Shown::Held,
+                Some(crate::plan::Blocked::Held(_) | crate::plan::Blocked::Conflict(_)) => Shown::Held,
                 None if self.cleared.as_ref().is_some_and(|cleared| cleared.allows(at)) => Shown::Planned,
                 None => Shown::Held,
             },

@@ -167,7 +167,7 @@ impl Report {
 fn told(report: &Report, at: usize) -> Option<Told> {
     let operation = report.operations().get(at)?;
     let blocked = match &operation.blocked {
-        Some(Blocked::Held(why) | Blocked::Failed(why)) => Some(why.clone()),
+        Some(Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why)) => Some(why.clone()),
         None => None,
     };
     let (result, detail) = match report.result(at) {

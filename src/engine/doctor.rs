@@ -196,7 +196,11 @@ impl Engine {
         if !found.iter().any(|finding| finding.verdict == Verdict::Wrong) {
             checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.base_url));
         }
+        let works = checkup.app.is_some();
         checkup.add(Side::App, found);
+        if works {
+            checkup.add(Side::App, self.look_at_accounts(&app).await);
+        }
     }
 
     fn look_at_state(&self) -> Vec<Finding> {
@@ -295,7 +299,7 @@ impl Engine {
     }
 }
 
-fn counted(n: u64, one: &str, many: &str) -> String {
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
@@ -363,6 +367,6 @@ fn free(bytes: u64) -> Finding {
     }
 }
 
-fn state_error(check: &str, error: &StoreError) -> Finding {
+pub(super) fn state_error(check: &str, error: &StoreError) -> Finding {
     Finding::wrong(check, error.to_string(), "docs/runbook.md says what to do with a damaged state")
 }

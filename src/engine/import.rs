@@ -11,6 +11,7 @@ use crate::model::{AppId, Attributes, SourceId};
 use crate::roll::{Entry, WayBack};
 use crate::source::SourceError;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
+use crate::store::note_imported;
 
 /// How often a directory that asks to slow down is asked again for one person.
 const PATIENCE: u32 = 5;
@@ -81,9 +82,22 @@ impl Engine {
                 Ok((result, id, detail)) => (result, Some(id), detail),
                 Err((result, detail)) => (result, None, detail),
             };
+            let detail = match (result, &id) {
+                // The next run adopts the account for this user without asking: whoever typed this has decided it.
+                (Made::Created, Some(id)) => self.on_record(&entry.app_id, id, detail),
+                _ => detail,
+            };
             tell(Making { result, app_id: entry.app_id.clone(), user_name: entry.user_name.clone(), id, detail });
         }
         Ok(())
+    }
+
+    /// Keeps on record from which account a user was created; what there is to know of that otherwise.
+    fn on_record(&self, account: &AppId, id: &SourceId, detail: String) -> String {
+        match note_imported(&self.state_dir.join(self.tenant.name.as_str()), account, id) {
+            Ok(()) => detail,
+            Err(error) => format!("the next sync asks for approval before it links the account: {error}"),
+        }
     }
 }
 

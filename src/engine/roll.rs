@@ -73,6 +73,7 @@ impl Engine {
             desired: &self.derived(&snapshot),
             baseline: state.as_ref(),
             protected: &rules.protected,
+            profile: rules.profile,
             own: own.as_ref(),
         })?;
         let attributes = census.users.into_iter().map(|user| user.attributes).collect();

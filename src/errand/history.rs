@@ -178,11 +178,16 @@ impl History {
             effects.iter().any(|effect| matches!(effect, Effect::UserUnlinked { .. } | Effect::GroupUnlinked { .. }));
         match (&intent.object, intent.op) {
             (ObjectRef::User(id), Op::CreateUser) => {
-                let linked = effects.iter().find_map(|effect| match effect {
-                    Effect::UserLinked { app_id, .. } => Some(app_id.clone()),
-                    _ => None,
-                });
-                self.created.extend(linked.map(|app_id| (id.clone(), app_id)));
+                for effect in effects {
+                    match effect {
+                        // The app gave an account back that was there before.
+                        Effect::UserLinked { provenance: Provenance::Adopted, .. } => {
+                            self.adopted.insert(id.clone());
+                        }
+                        Effect::UserLinked { app_id, .. } => drop(self.created.insert(id.clone(), app_id.clone())),
+                        _ => {}
+                    }
+                }
             }
             (ObjectRef::User(id), Op::ReplaceUser) => drop(self.replaced.insert(id.clone())),
             // It was replaced by another one: that is why nothing more is known of it.
@@ -204,7 +209,12 @@ impl History {
                 }
             }
             (ObjectRef::Group(id), Op::CreateGroup) => {
-                self.created_groups.insert(id.clone());
+                let was_there =
+                    |effect: &Effect| matches!(effect, Effect::GroupLinked { provenance: Provenance::Adopted, .. });
+                match effects.iter().any(was_there) {
+                    true => self.adopted_groups.insert(id.clone()),
+                    false => self.created_groups.insert(id.clone()),
+                };
                 // Some apps are given the first members with the group.
                 for effect in effects {
                     if let Effect::MembersAdded { users, .. } = effect {

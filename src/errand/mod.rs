@@ -28,7 +28,7 @@ use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
-use crate::store::{Decision, Effect, RunSummary, State, StoreError, Trigger, View};
+use crate::store::{Alone, Decision, Effect, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -214,6 +214,9 @@ impl Errand<'_> {
             known_pause: writer.ledger.paused(),
             turns: &apply::Turns::default(),
             progress: self.progress,
+            // An errand creates nothing and adopts nothing.
+            neighbours: &Alone,
+            adoptions: cleared.adoptions(),
         };
         apply::apply(cleared, &hands).await
     }

@@ -282,7 +282,7 @@ fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
     let step = |(at, operation): (usize, &Operation)| {
         let shown = report.result(at);
         let blocked = match &operation.blocked {
-            Some(Blocked::Held(why) | Blocked::Failed(why)) => Some(why.clone()),
+            Some(Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why)) => Some(why.clone()),
             None => None,
         };
         Step {

@@ -24,12 +24,28 @@ fn put_aside(operation: &Operation) -> Option<&SourceId> {
     }
 }
 
+/// `breakglass@acme.test (account 7, roles: admin)`.
+fn account_named(operation: &Operation) -> String {
+    let Action::AdoptUser { found, .. } = &operation.action else { return operation.name.clone() };
+    let roles = match found.roles.as_slice() {
+        [] => "no roles".to_owned(),
+        roles => format!("roles: {}", roles.join(", ")),
+    };
+    format!("{} (account {}, {roles})", operation.name, found.id)
+}
+
 impl Cleared {
     pub(super) fn note_blocked(&mut self) {
         for operation in &self.plan.operations {
-            if let Some(Blocked::Held(why)) = &operation.blocked {
-                let (object, name) = (operation.object.clone(), operation.name.clone());
-                self.holds.push(HoldReason::NeedsDecision { object, name, why: why.to_string() });
+            let (object, name) = (operation.object.clone(), operation.name.clone());
+            match &operation.blocked {
+                Some(Blocked::Held(why)) => {
+                    self.holds.push(HoldReason::NeedsDecision { object, name, why: why.to_string() });
+                }
+                Some(Blocked::Conflict(why)) => {
+                    self.holds.push(HoldReason::Conflict { object, name, why: why.to_string() });
+                }
+                Some(Blocked::Failed(_)) | None => {}
             }
         }
     }
@@ -166,6 +182,30 @@ impl Cleared {
             .collect();
         // What needs the account or group that waits, waits with it.
         self.hold(HoldReason::Approval { ops, who }, |operation| asked(operation) || people.contains(&operation.object));
+    }
+
+    /// An account that others made, and that a directory record of its name would take over, is given to it only by a person.
+    pub(super) fn check_adoptions(&mut self) {
+        let adoptions = self.adoptions;
+        let is_waiting = |operation: &Operation| match &operation.action {
+            Action::AdoptUser { known: None, privileged, .. } => adoptions.wait(*privileged),
+            _ => false,
+        };
+        let waiting: Vec<&Operation> = self.going().filter(|operation| is_waiting(operation)).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let who: Vec<String> = waiting.iter().map(|operation| account_named(operation)).collect();
+        let who = Names::of(who.iter().map(String::as_str));
+        let objects: HashSet<ObjectRef> = waiting.iter().map(|operation| operation.object.clone()).collect();
+        let people: HashSet<SourceId> = objects.iter().map(|object| object.id().clone()).collect();
+        self.hold(HoldReason::Adoption { who }, |operation| {
+            let reports_to = match &operation.action {
+                Action::UpdateUser { manager: Some(manager), .. } => people.contains(manager),
+                _ => false,
+            };
+            reports_to || objects.contains(&operation.object)
+        });
     }
 
     /// Whether a new id is the same person, or another one with the old one's name, somebody has to say.

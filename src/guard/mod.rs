@@ -14,7 +14,7 @@ pub use table::holds_table;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::config::forms::Limit;
-use crate::config::tenant::GuardTable;
+use crate::config::tenant::{AdoptApproval, GuardTable};
 use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
 use crate::plan::{Operation, Plan, Protected};
 
@@ -37,9 +37,11 @@ pub struct Limits {
     pub creates_per_day: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
+    /// When the adoption of a user's account waits for approval.
+    pub adopt: AdoptApproval,
 }
 
-/// What `[guard]` says; nothing has to be asked before.
+/// What `[guard]` says, and `[approval]` if it is left out.
 impl From<&GuardTable> for Limits {
     fn from(table: &GuardTable) -> Self {
         Self {
@@ -51,6 +53,7 @@ impl From<&GuardTable> for Limits {
             settings_change: table.settings_change,
             creates_per_day: table.creates_per_day,
             ask_before: BTreeSet::new(),
+            adopt: AdoptApproval::default(),
         }
     }
 }
@@ -108,6 +111,25 @@ pub enum Edited {
     Target,
 }
 
+/// Which accounts that are in the app already may be adopted without approval: for those that a create brings to light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adoptions {
+    approval: AdoptApproval,
+    after_first: bool,
+}
+
+impl Adoptions {
+    fn new(facts: &Facts, limits: &Limits) -> Self {
+        // A state that was just begun has not completed a run yet.
+        Self { approval: limits.adopt, after_first: facts.adopt_only.is_none() }
+    }
+
+    /// Whether the adoption of such an account waits for approval.
+    pub fn wait(self, privileged: bool) -> bool {
+        self.approval.waits(self.after_first, privileged)
+    }
+}
+
 /// A plan with the guard's word on each of its operations. The only thing that can be applied.
 #[derive(Debug, Clone)]
 pub struct Cleared {
@@ -117,13 +139,20 @@ pub struct Cleared {
     never: Bits,
     holds: Vec<HoldReason>,
     all_held: bool,
+    adoptions: Adoptions,
 }
 
 /// Passes a plan, or holds part of it, or all.
 pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     let count = plan.operations.len();
-    let mut cleared =
-        Cleared { plan, allowed: Bits::new(count), never: Bits::new(count), holds: Vec::new(), all_held: false };
+    let mut cleared = Cleared {
+        plan,
+        allowed: Bits::new(count),
+        never: Bits::new(count),
+        holds: Vec::new(),
+        all_held: false,
+        adoptions: Adoptions::new(facts, limits),
+    };
     for (at, operation) in cleared.plan.operations.iter().enumerate() {
         match operation.blocked {
             None => cleared.allowed.insert(at),
@@ -140,6 +169,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_settings(facts, limits);
     cleared.check_upgrade(facts);
     cleared.check_asked_before(limits);
+    cleared.check_adoptions();
     cleared.check_relinks();
     cleared.check_final(facts);
     cleared.check_groups(facts, limits);
@@ -153,6 +183,11 @@ impl Cleared {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Which accounts may be adopted without approval.
+    pub fn adoptions(&self) -> Adoptions {
+        self.adoptions
     }
 
     /// Whether an operation may be sent.
@@ -226,7 +261,8 @@ impl Cleared {
         };
         let (allowed, never) = (join(&self.allowed, &later.allowed), join(&self.never, &later.never));
         let holds = self.holds.into_iter().chain(later.holds).collect();
-        Self { plan: self.plan.followed_by(later.plan), allowed, never, holds, all_held: later.all_held }
+        let plan = self.plan.followed_by(later.plan);
+        Self { plan, allowed, never, holds, all_held: later.all_held, adoptions: later.adoptions }
     }
 
     /// Whether the directory or the tenant file looks so wrong that nothing of the plan counts, its failures neither.

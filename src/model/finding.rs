@@ -21,7 +21,7 @@ pub struct Finding {
     pub check: String,
     /// How it looks.
     pub verdict: Verdict,
-    /// What was seen. Never a secret, never a person's name.
+    /// What was seen. Never a secret; a user's name only where somebody has to look at that account.
     pub detail: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -38,6 +38,8 @@ pub enum HoldCode {
     Rekey,
     SettingsChange,
     Upgrade,
+    Adoption,
+    Conflict,
     CreatesPerDay,
     MatchingChange,
     TargetChange,
@@ -62,7 +64,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -70,6 +72,8 @@ impl HoldCode {
         Self::Rekey,
         Self::SettingsChange,
         Self::Upgrade,
+        Self::Adoption,
+        Self::Conflict,
         Self::CreatesPerDay,
         Self::MatchingChange,
         Self::TargetChange,
@@ -148,6 +152,17 @@ impl HoldCode {
                 Kind,
                 "once, after an upgrade from a version that kept them: values that the directory cleared before",
             ),
+            Self::Adoption => approvable(
+                "adoption",
+                Objects,
+                "a user's account that rosterd did not create and would take over: after the tenant's first completed run, and before it an \
+                 account with a privileged role",
+            ),
+            Self::Conflict => never(
+                "conflict",
+                Objects,
+                "an account or group whose names contradict the directory's record, or that another tenant or record has",
+            ),
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
             }
@@ -211,6 +226,11 @@ impl Names {
         Self { more: names.len().saturating_sub(first.len()) as u64, first }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.first.len() as u64 + self.more
+    }
+
     /// Whether it names nobody.
     pub fn is_empty(&self) -> bool {
         self.first.is_empty()
@@ -262,6 +282,8 @@ pub enum HoldReason {
     Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
     SettingsChange { count: u64, managed: u64, limit: String, who: Names },
     Upgrade { who: Names },
+    Adoption { who: Names },
+    Conflict { object: ObjectRef, name: String, why: String },
     CreatesPerDay { now: u64, created: u64, limit: String },
     MatchingChange { count: u64, who: Names },
     TargetChange {},
@@ -288,6 +310,8 @@ impl HoldReason {
             Self::Rekey { .. } => HoldCode::Rekey,
             Self::SettingsChange { .. } => HoldCode::SettingsChange,
             Self::Upgrade { .. } => HoldCode::Upgrade,
+            Self::Adoption { .. } => HoldCode::Adoption,
+            Self::Conflict { .. } => HoldCode::Conflict,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange {} => HoldCode::TargetChange,
@@ -411,6 +435,20 @@ impl fmt::Display for HoldReason {
                 "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
                  {limit}): {who}"
             ),
+            Self::Adoption { who } => {
+                let count = who.count();
+                let (accounts, users) = match count {
+                    1 => ("account", "the user of that name"),
+                    _ => ("accounts", "the users of these names"),
+                };
+                write!(
+                    f,
+                    "{count} {accounts} in the app that rosterd did not create would be given to {users} in the directory, which then \
+                     decides over names, e-mail and access: {who}. Approve if the account belongs to that person; otherwise rename one of \
+                     the two, or list the account in scope.protect"
+                )
+            }
+            Self::Conflict { object, name, why } => write!(f, "{object} {name}: {why}"),
             Self::Upgrade { who } => write!(
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \

@@ -4,6 +4,7 @@
 //! Pure: the clock is an argument, the state is read through [`Baseline`], and the questions that only the network can answer are
 //! asked by somebody else ([`Survey`] says which they are). Equal inputs give equal plans. Applying never decides anything.
 
+mod adopt;
 mod bounds;
 mod groups;
 mod leavers;
@@ -16,9 +17,10 @@ mod rules;
 mod survey;
 mod update;
 
+pub use adopt::{is_privileged, why_not_theirs};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use links::{FINISHED, IN_STEP, Links};
-pub use operation::{Action, Blocked, Member, Operation};
+pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
@@ -44,6 +46,10 @@ use rules::Lists;
 pub struct Answers {
     /// For each newcomer.
     pub users: Vec<Match<AppUser>>,
+    /// Accounts among them that another tenant of this machine has, or may have, linked: in words, which one.
+    pub linked_elsewhere: HashMap<AppId, String>,
+    /// Accounts among them from which `rosterd import --create` created a user of the directory.
+    pub imported: HashMap<AppId, SourceId>,
     /// For each person whose account can't take what changed: who else has the new values.
     pub stuck: Vec<Match<AppUser>>,
     /// For each new group; `None` where there was nothing to ask for.

@@ -17,6 +17,16 @@ pub struct Member {
     pub name: String,
 }
 
+/// Why an account in the app that has no link is known to belong to the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acquaintance {
+    /// It was linked to this user before.
+    LinkedBefore,
+    /// The user was created from it by `rosterd import --create`.
+    Imported,
+}
+
 /// What is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -34,6 +44,12 @@ pub enum Action {
         by: String,
         /// The directory's values, as of now, of attributes that are pushed only when these change.
         source: Attributes,
+        /// Why it is no stranger's account, if it is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<Acquaintance>,
+        /// Whether one of its roles or entitlements is one that the profile calls privileged.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        privileged: bool,
     },
     /// The directory made this person anew: the account of the old record becomes theirs. No call; differences follow as an
     /// update.
@@ -155,6 +171,8 @@ pub struct Operation {
 pub enum Blocked {
     /// Somebody has to decide.
     Held(String),
+    /// The account that was found can't safely be said to be this user's: its names contradict, or somebody else has it.
+    Conflict(String),
     /// Something has to be mended in the directory, the app or the tenant file.
     Failed(String),
 }

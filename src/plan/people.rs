@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::operation::{Action, Blocked, Operation};
+use super::adopt::is_privileged;
+use super::operation::{Acquaintance, Action, Blocked, Operation};
 use super::person::{Person, person};
 use super::survey::label;
 use super::update::Before;
@@ -50,11 +51,11 @@ impl Draft<'_> {
                             format!("the account {account} that matches by {by} belongs to the directory's {other}");
                         self.blocked_create(person, Blocked::Held(why));
                     }
-                    None => self.adopt(person, found, by),
+                    None => self.adopt_unless_contradicted(person, found, by, answers)?,
                 },
             }
         }
-        self.suspended_newcomers(&suspended, &owners)
+        self.suspended_newcomers(&suspended, &owners, answers)
     }
 
     /// Accounts of suspended people, from before the state was lost. With the link the next run can end their access.
@@ -62,13 +63,16 @@ impl Draft<'_> {
         &mut self,
         suspended: &[(&Person, &Match<AppUser>)],
         owners: &HashMap<&AppId, Suitors<'_>>,
+        answers: &Answers,
     ) -> Result<(), StoreError> {
         let mut taken: HashSet<&AppId> = HashSet::new();
         for (person, answer) in suspended {
             let Match::One { found, by } = answer else { continue };
             let of_somebody = owners.contains_key(&found.id) || self.baseline.user_by_app_id(&found.id)?.is_some();
-            if !of_somebody && taken.insert(&found.id) {
-                self.adopt_only(person, found, by);
+            let known = self.acquaintance(person, found, answers)?;
+            let is_theirs = self.contradiction(person, found, by, known, answers).is_none();
+            if !of_somebody && is_theirs && taken.insert(&found.id) {
+                self.adopt_only(person, found, by, known);
                 self.unsettled.insert(ObjectRef::User(person.id.clone()));
             }
         }
@@ -136,8 +140,8 @@ impl Draft<'_> {
         self.push(operation);
     }
 
-    fn adopt(&mut self, person: &Person, found: &AppUser, by: &str) {
-        self.adopt_only(person, found, by);
+    pub(super) fn adopt(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
+        self.adopt_only(person, found, by, known);
         if !found.active {
             self.activate(person, &found.id, self.desired.because(person.ix));
         }
@@ -174,7 +178,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str) {
+    fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
         self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
         let mapping = self.rules.mapping;
         // Where the app differs, the value counts as seen only when it has been pushed.
@@ -182,9 +186,14 @@ impl Draft<'_> {
             mapping.push(path) == Push::OnSourceChange && digest::same(found.attributes.get(path), Some(*value))
         });
         let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
-        let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source };
+        let privileged = is_privileged(self.rules.profile, &found.roles);
+        let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source, known, privileged };
         let because = self.desired.because(person.ix);
-        let reason = format!("{because}; the app has this account already, matched by {by}");
+        let roles = match found.roles.as_slice() {
+            [] => String::new(),
+            roles => format!("; roles: {}", roles.join(", ")),
+        };
+        let reason = format!("{because}; the app has this account already, matched by {by}{roles}");
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
     }
 

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::profile::Profile;
 use crate::desired::Desired;
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
-use crate::plan::{Person, Protected};
+use crate::plan::{Person, Protected, why_not_theirs};
 use crate::scim::{AppUser, Census, Match};
 use crate::source::UserIx;
 use crate::store::{Baseline, StoreError};
@@ -120,6 +121,8 @@ pub struct Sources<'a> {
     pub baseline: &'a dyn Baseline,
     /// Who is never touched.
     pub protected: &'a Protected,
+    /// By which attributes an account has to be a user's.
+    pub profile: &'a Profile,
     /// The account of the token.
     pub own: Option<&'a AppId>,
 }
@@ -175,7 +178,7 @@ fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, St
             entry.person = Some(person.id.clone());
         }
         match found {
-            Match::One { found, by } if found.id == user.id => return known(from, entry, person, by),
+            Match::One { found, by } if found.id == user.id => return known(from, entry, person, found, by),
             Match::One { found, .. } => {
                 let other = &found.id;
                 conflict(&mut entry, &format!("the directory's {} matches, and has the account {other}", person.id));
@@ -193,7 +196,13 @@ fn conflict(entry: &mut Entry, why: &str) {
 }
 
 /// An account that one person of the directory matches.
-fn known(from: &Sources<'_>, mut entry: Entry, person: &Person, by: &str) -> Result<Entry, StoreError> {
+fn known(
+    from: &Sources<'_>,
+    mut entry: Entry,
+    person: &Person,
+    found: &AppUser,
+    by: &str,
+) -> Result<Entry, StoreError> {
     entry.person = Some(person.id.clone());
     if let Some(row) = from.baseline.user(&person.id)? {
         let other = row.app_id;
@@ -201,6 +210,11 @@ fn known(from: &Sources<'_>, mut entry: Entry, person: &Person, by: &str) -> Res
             &mut entry,
             &format!("matches the directory's {} by {by}, who is linked to the account {other}", person.id),
         );
+        return Ok(entry);
+    }
+    let linked_before = from.baseline.linked_before(&found.id)?.as_ref() == Some(&person.id);
+    if let Some(why) = why_not_theirs(from.profile, person, found, by).filter(|_| !linked_before) {
+        conflict(&mut entry, &why);
         return Ok(entry);
     }
     entry.status = Standing::Imported;

@@ -24,7 +24,41 @@ pub struct Census {
     pub hits: Vec<Vec<usize>>,
 }
 
+/// Accounts with roles or entitlements.
+#[derive(Debug, Default)]
+pub struct WithRoles {
+    /// The accounts, in the app's order.
+    pub accounts: Vec<AppUser>,
+    /// How many accounts were looked at.
+    pub looked_at: u64,
+    /// Whether these were all.
+    pub all: bool,
+}
+
 impl App {
+    /// The accounts with roles or entitlements among the first `most` of the app's list, to the page.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub async fn with_roles(&self, most: u64) -> Result<WithRoles, CallError> {
+        let mut found = WithRoles::default();
+        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+        while found.looked_at < most {
+            let Some(resources) = walk.next().await? else {
+                found.all = true;
+                break;
+            };
+            found.looked_at += resources.len() as u64;
+            for resource in &resources {
+                let user = self.user(resource, &[])?;
+                if !user.roles.is_empty() {
+                    found.accounts.push(user);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Lists everybody. `mapped` are the paths whose values the caller wants to see.
     ///
     /// # Errors
@@ -76,8 +110,10 @@ impl App {
             hits
         });
         let hits = hits.collect();
-        let matches = judge(wanted, found, self.profile.read.adopt).into_iter();
+        let mut matches = judge(wanted, found, self.profile.read.adopt);
+        self.set_unaddressable_aside(&mut matches);
         let matches = matches
+            .into_iter()
             .map(|found| turned(found, |resource| self.user(&resource, mapped)))
             .collect::<Result<Vec<_>, CallError>>()?;
         Ok(Census { users, matches, hits })

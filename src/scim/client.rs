@@ -10,11 +10,12 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::body::Room;
 use super::discovery::Capabilities;
 use super::error::{Asked, clean};
-use super::json::Object;
+use super::json::{self, Object};
 use super::policy::{self, Kind, Step};
 use super::resource::Wire;
 use super::{CallError, CallStats};
@@ -22,7 +23,7 @@ use crate::config::forms::Period;
 use crate::config::profile::Profile;
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
-use crate::model::Counts;
+use crate::model::{AppId, Counts};
 use crate::time_limit::TimeLimit;
 use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 
@@ -83,11 +84,32 @@ pub(super) struct Learned {
     no_match_is_404: AtomicBool,
     /// What time it was there at its last answer.
     date: Mutex<Option<Timestamp>>,
+    /// What time it was there at its first answer: what it made before that was not made by this connection.
+    first_date: Mutex<Option<Timestamp>>,
+    /// Hashes of the ids that look-ups showed: what is in the app before a create.
+    shown: Mutex<HashSet<u64>>,
     /// User names, folded, that it said exist when they were to be created: a filter that finds nobody is not believed.
     pub(super) taken: Mutex<HashSet<String>>,
 }
 
 impl Learned {
+    /// Notes what a look-up showed, whomever it was for.
+    pub(super) fn shows(&self, endpoint: Endpoint, resources: &[Object]) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = resources.iter().filter_map(|resource| json::text(resource, "id"));
+        shown.extend(ids.map(|id| hash_of_id(endpoint, &id)));
+    }
+
+    /// Whether a look-up showed an object of this id.
+    pub(super) fn has_shown(&self, endpoint: Endpoint, id: &str) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash_of_id(endpoint, id))
+    }
+
+    /// An object is deleted: some apps give its id to the next one.
+    pub(super) fn is_deleted(&self, endpoint: Endpoint, id: &str) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash_of_id(endpoint, id));
+    }
+
     pub(super) fn filters_unusable(&self) -> bool {
         self.filters_unusable.load(Ordering::Relaxed)
     }
@@ -122,6 +144,10 @@ pub(super) enum Endpoint {
     ResourceTypes,
     Schemas,
     Me,
+}
+
+fn hash_of_id(endpoint: Endpoint, id: &str) -> u64 {
+    xxh3_64_with_seed(id.as_bytes(), u64::from(endpoint == Endpoint::Groups))
 }
 
 /// One request, in SCIM's terms.
@@ -234,6 +260,16 @@ impl App {
     /// What time it was at the app when it answered last.
     pub(super) fn last_date(&self) -> Option<Timestamp> {
         *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What time it was at the app when it answered first.
+    pub(super) fn first_date(&self) -> Option<Timestamp> {
+        *self.learned.first_date.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether requests can be sent about an object of this id: `..`, for one, can't stand in a URL's path.
+    pub(super) fn can_address(&self, id: &str) -> bool {
+        AppId::from_app(id).is_ok() && self.http.url(&[id.to_owned()]).is_ok()
     }
 
     /// Who hears of the calls.
@@ -364,6 +400,7 @@ impl App {
     fn heed(&self, reply: &Reply) {
         if let Some(date) = reply.header("date").and_then(http_date) {
             *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+            self.learned.first_date.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(date);
         }
         let throttled = reply.status == 429 || (reply.status == 503 && reply.retry_after.is_some());
         if throttled {

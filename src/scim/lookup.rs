@@ -83,6 +83,8 @@ pub(super) struct Wanted {
     pub(super) unique: &'static str,
     /// Sent with every request.
     pub(super) query: Vec<(&'static str, String)>,
+    /// Whether it is looked for because a create has just been answered: what is shown then says nothing of before.
+    pub(super) after_create: bool,
 }
 
 impl Wanted {
@@ -196,7 +198,21 @@ impl App {
             Way::List => self.by_list(wanted, false).await?,
             Way::Cheaper => self.by_list(wanted, true).await?,
         };
-        Ok(judge(wanted, found, self.profile.read.adopt))
+        let mut answers = judge(wanted, found, self.profile.read.adopt);
+        self.set_unaddressable_aside(&mut answers);
+        Ok(answers)
+    }
+
+    /// An object whose id no request can carry can't be kept in sync.
+    pub(super) fn set_unaddressable_aside(&self, answers: &mut [Match<Object>]) {
+        for answer in answers {
+            let Match::One { found, by } = answer else { continue };
+            let id = json::text(found, "id").unwrap_or_default();
+            if !self.can_address(&id) {
+                let detail = format!("the object that matches by {by} has the id {id:?} in the app: no request can be sent to it");
+                *answer = Match::Conflict { detail };
+            }
+        }
     }
 
     async fn way(&self, wanted: &Wanted) -> Way {
@@ -222,7 +238,10 @@ impl App {
             let mut found = Found::new(wanted.values.len());
             let outcome = loop {
                 match walk.next().await {
-                    Ok(Some(resources)) => index.match_all(wanted, &resources, &mut found),
+                    Ok(Some(resources)) => {
+                        self.note_shown(wanted, &resources);
+                        index.match_all(wanted, &resources, &mut found);
+                    }
                     Ok(None) => break walk.verdict(),
                     Err(error) => break Err(error),
                 }
@@ -242,6 +261,12 @@ impl App {
         }
     }
 
+    fn note_shown(&self, wanted: &Wanted, resources: &[Object]) {
+        if !wanted.after_create {
+            self.learned.shows(wanted.endpoint, resources);
+        }
+    }
+
     /// Asks for each key by filter; falls back to the list when the app does not understand or ignores filters.
     async fn by_filter(&self, wanted: &Wanted) -> Result<Found, CallError> {
         let mut found = Found::new(wanted.values.len());
@@ -251,6 +276,7 @@ impl App {
         while let Some((key, answer)) = answers.next().await {
             match answer? {
                 Some((attribute, resources)) => {
+                    self.note_shown(wanted, &resources);
                     for resource in &resources {
                         if let Some(id) = json::text(resource, "id") {
                             found.note(key, attribute, &id, resource);

@@ -10,6 +10,7 @@
 mod body;
 mod census;
 mod client;
+mod created;
 mod discovery;
 mod error;
 mod examine;
@@ -28,12 +29,13 @@ mod resource;
 mod wire;
 mod write;
 
-pub use census::Census;
+pub use census::{Census, WithRoles};
 pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
+    UserKeys,
 };
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! [`AppRead`] for [`App`]: the connection check, look-ups, single objects.
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::client::{Answer, App, Call, Endpoint};
 use super::error::{Asked, clean};
@@ -8,6 +9,7 @@ use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
+use super::resource;
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Match, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
@@ -28,18 +30,7 @@ impl AppRead for App {
     }
 
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
-        let by = self.match_by(&self.profile.read.group_match, self.profile.groups.send_external_id);
-        let excluded = self.profile.read.exclude_members_on_look_up;
-        let wanted = Wanted {
-            endpoint: Endpoint::Groups,
-            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
-            own_external_ids: self.profile.groups.send_external_id,
-            except: Vec::new(),
-            unique: "displayName",
-            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
-            by,
-        };
+        let wanted = self.wanted_groups(keys);
         let matches = self.look_up(&wanted).await?;
         let group = |resource: Object| self.group(&resource).map(|group| AppGroup { members: None, ..group });
         matches.into_iter().map(|found| turned(found, group)).collect()
@@ -139,6 +130,24 @@ impl App {
             except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
             unique: "userName",
             query: Vec::new(),
+            after_create: false,
+            by,
+        }
+    }
+
+    /// By what each of these groups would be found.
+    pub(super) fn wanted_groups(&self, keys: &[GroupKeys]) -> Wanted {
+        let by = self.match_by(&self.profile.read.group_match, self.profile.groups.send_external_id);
+        let excluded = self.profile.read.exclude_members_on_look_up;
+        Wanted {
+            endpoint: Endpoint::Groups,
+            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
+            own_external_ids: self.profile.groups.send_external_id,
+            except: Vec::new(),
+            unique: "displayName",
+            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
+            after_create: false,
             by,
         }
     }
@@ -184,7 +193,21 @@ impl App {
             id: self.id_of(resource)?,
             active: json::flag(resource, "active").unwrap_or(true),
             attributes: digest::bounded(self.wire.read_all(resource, mapped.iter().chain(&always))),
+            roles: self.roles_of(resource),
         })
+    }
+
+    /// The values of the attributes that give access.
+    fn roles_of(&self, resource: &Object) -> Vec<String> {
+        let listed = self.profile.users.access.iter().filter_map(|name| Path::parse(name).ok());
+        let mut roles = Vec::new();
+        for path in listed {
+            let value = self.wire.path(&path).and_then(|path| resource::read(resource, path));
+            value.iter().for_each(|value| texts_of(value, &mut roles));
+        }
+        roles.sort();
+        roles.dedup();
+        roles
     }
 
     fn group(&self, resource: &Object) -> Result<AppGroup, CallError> {
@@ -220,6 +243,21 @@ fn a_name(name: String) -> String {
             format!("{begins}… {}", digest::of(&name.into()))
         }
         false => name,
+    }
+}
+
+/// Every value in what stands at an attribute that gives access, as people read it: `admin`, or `17 (Owner)`.
+fn texts_of(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::Array(many) => many.iter().for_each(|one| texts_of(one, texts)),
+        Value::Object(fields) => {
+            let text = |name: &str| json::text(fields, name).filter(|text| !text.is_empty());
+            match (text("value"), text("display")) {
+                (Some(value), Some(display)) if value != display => texts.push(format!("{value} ({display})")),
+                (value, display) => texts.extend(value.or(display)),
+            }
+        }
+        other => texts.extend(json::as_text(other).filter(|text| !text.is_empty())),
     }
 }
 

@@ -39,6 +39,9 @@ pub struct AppUser {
     pub active: bool,
     /// The values at the paths that are mapped, plus `userName` and `externalId`.
     pub attributes: Attributes,
+    /// Its roles and entitlements: the values of the attributes that give access, for people to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// A group as the app shows it.
@@ -99,6 +102,27 @@ pub struct Created {
     pub id: AppId,
     /// What the app says it holds now, at the paths that were sent. Empty where the app does not echo.
     pub echo: Attributes,
+    /// Whether the object is new at all.
+    pub origin: Origin,
+}
+
+/// Where the object comes from that an app answered a create with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// Nothing speaks against it: the create made it.
+    New,
+    /// It was there before, and the app gave it back.
+    There {
+        /// By what that is seen.
+        evidence: String,
+        /// The account as the app shows it, with the values at the paths that were sent; `None` for a group.
+        account: Option<AppUser>,
+    },
+    /// It is another object: the look-ups of this run had shown it, or it has another name.
+    Another {
+        /// By what that is seen.
+        evidence: String,
+    },
 }
 
 /// What kind of failure a call met; decides what happens next (RFC 7644 §3.12 and what apps really do).

@@ -4,16 +4,14 @@
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::client::{Answer, App, Call, Endpoint};
+use super::client::{App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
-use super::lookup::{Asked, MatchBy};
 use super::patch::{self, Edit};
 use super::resource::{self, GROUP};
-use super::{AppWrite, CallError, Class, Created, MemberKeys};
+use super::{AppWrite, CallError, Class, Created, GroupKeys, MemberKeys, UserKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
@@ -32,9 +30,9 @@ impl AppWrite for App {
                 self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(fold(name));
             }
         })?;
-        let echo = self.echo(answer.body.as_ref(), attributes);
-        let id = self.id_of_created(Endpoint::Users, answer, "userName", name).await?;
-        Ok(Created { id, echo })
+        let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone(), except: None };
+        let made = self.made(self.wanted_users(&[keys]), answer, name).await?;
+        Ok(self.created_user(made, attributes, external_id))
     }
 
     async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
@@ -96,11 +94,9 @@ impl AppWrite for App {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
-        let paths = [Path::display_name(), Path::external_id()];
-        let shown = answer.body.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default();
-        let echo = digest::bounded(shown);
-        let id = self.id_of_created(Endpoint::Groups, answer, "displayName", display_name).await?;
-        Ok(Created { id, echo })
+        let keys = GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned() };
+        let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
+        Ok(self.created_group(made, display_name))
     }
 
     async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError> {
@@ -152,50 +148,11 @@ impl AppWrite for App {
 impl App {
     /// What the answer shows at the paths that were sent; nothing if it has no body.
     /// What comes back as it was sent is given as it is; of anything else the app adds no more than [`digest::KEPT`] bytes.
-    fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
+    pub(super) fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
         let Some(body) = body else { return Attributes::new() };
         let shown = self.wire.read_all(body, sent.iter().map(|(path, _)| path));
         let (same, other): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
         digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
-    }
-
-    /// The id of what was just created: from the body, else from `Location`, else by looking for it.
-    async fn id_of_created(
-        &self,
-        endpoint: Endpoint,
-        answer: Answer,
-        unique: &str,
-        name: &str,
-    ) -> Result<AppId, CallError> {
-        let in_body = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
-        let given = in_body.or_else(|| answer.location.as_deref().and_then(id_in_location));
-        let why = match given.as_deref().map(AppId::from_app) {
-            Some(Ok(id)) => return Ok(id),
-            // It may still be found by its name, under an id that can be named.
-            Some(Err(why)) => Some(why),
-            None => None,
-        };
-        let found = match MatchBy::new(unique) {
-            Some(by) => self.ask(endpoint, &[], &by, name).await.ok(),
-            None => None,
-        };
-        let found = match found {
-            Some(Asked::Answered(found)) => found,
-            Some(Asked::FilterIgnored) | None => Vec::new(),
-        };
-        let only = match found.as_slice() {
-            [one] => json::text(one, "id").and_then(|id| AppId::from_app(&id).ok()),
-            _ => None,
-        };
-        match only {
-            Some(id) => Ok(id),
-            None => {
-                let under = why.map_or_else(|| "the app does not say under which id".to_owned(), |why| format!("the app gives it {why}"));
-                let message = format!("{}: accepted, but {under}; nothing is linked", answer.status);
-                let error = not_sent(Method::Post, endpoint, &AppId::from(""), Class::Unknown, message);
-                Err(CallError { status: Some(answer.status), maybe_done: true, ..error })
-            }
-        }
     }
 
     async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<Object>, CallError> {
@@ -281,8 +238,11 @@ impl App {
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
         match self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await {
-            Err(error) if error.class == Class::NotFound => Ok(()),
-            other => other.map(|_| ()),
+            Err(error) if error.class != Class::NotFound => Err(error),
+            _gone => {
+                self.learned.is_deleted(endpoint, id.as_str());
+                Ok(())
+            }
         }
     }
 
@@ -312,20 +272,11 @@ impl App {
     }
 }
 
-/// The last segment of a `Location`, unless that is a collection.
-fn id_in_location(location: &str) -> Option<String> {
-    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
-    let (collection, last) = path.rsplit_once('/')?;
-    let id = percent_decode_str(last).decode_utf8().ok()?.into_owned();
-    let is_collection = collection.is_empty() || ["users", "groups"].iter().any(|name| id.eq_ignore_ascii_case(name));
-    (!id.is_empty() && !is_collection).then_some(id)
-}
-
 fn is_no_target(error: &CallError) -> bool {
     error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("noTarget"))
 }
 
-fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
+pub(super) fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
     let collection = if endpoint == Endpoint::Users { "/Users" } else { "/Groups" };
     let path =
         if id.as_str().is_empty() { collection.to_owned() } else { format!("{collection}/{}", clean(id.as_str())) };

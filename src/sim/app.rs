@@ -16,7 +16,8 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
 use crate::model::{AppId, Attributes, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
+    UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -90,11 +91,13 @@ pub(crate) struct Account {
     pub(crate) made_for: Option<String>,
     /// When look-ups begin to show it.
     pub(crate) shown_from: Option<Timestamp>,
+    /// Its roles and entitlements.
+    pub(crate) roles: Vec<String>,
 }
 
 impl Account {
     fn new(active: bool, attributes: Attributes) -> Self {
-        Self { active, attributes, made_for: None, shown_from: None }
+        Self { active, attributes, made_for: None, shown_from: None, roles: Vec::new() }
     }
 
     fn name(&self) -> &str {
@@ -146,6 +149,10 @@ pub(crate) struct Manners {
     pub(crate) settles_after: SignedDuration,
     /// How long every call takes.
     pub(crate) each_call_takes: Duration,
+    /// Whether it answers a create of a name that is taken with the account that has it.
+    pub(crate) gives_back: bool,
+    /// Every how many creates it answers one with another object that it has already.
+    pub(crate) mixes_up: Option<u64>,
 }
 
 impl Default for Manners {
@@ -164,6 +171,8 @@ impl Default for Manners {
             lower_cases: false,
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
+            gives_back: false,
+            mixes_up: None,
         }
     }
 }
@@ -177,6 +186,7 @@ struct Inner {
     noise: Option<Noise>,
     after_writes: Option<(usize, Box<dyn FnMut() + Send>)>,
     next_id: u64,
+    creates: u64,
     total: u64,
     clock: Option<Arc<SimClock>>,
 }
@@ -323,6 +333,7 @@ impl SimApp {
         let mut inner = self.inner();
         inner.scripts.clear();
         inner.noise = None;
+        inner.manners.mixes_up = None;
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -519,10 +530,15 @@ impl Inner {
         values.iter().map(|(path, value)| (path.clone(), small(value))).collect()
     }
 
+    /// Whether look-ups miss it.
     fn is_hidden(&self, account: &Account) -> bool {
+        self.is_out_of_sight(account) || self.manners.unseen.contains(account.name())
+    }
+
+    /// Whether not even its id finds it.
+    fn is_out_of_sight(&self, account: &Account) -> bool {
         !self.is_settled(account.shown_from)
             || (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
-            || self.manners.unseen.contains(account.name())
     }
 
     fn look_up_user(&self, keys: &UserKeys, paths: &[Path]) -> Match<AppUser> {
@@ -577,6 +593,17 @@ impl Inner {
         self.manners.unique && others.into_iter().any(|(_, account)| fold(account.name()) == fold(name))
     }
 
+    /// Whether this create is one that is answered with another object.
+    fn mixes_up_now(&mut self) -> bool {
+        self.creates += 1;
+        self.manners.mixes_up.is_some_and(|every| self.creates.is_multiple_of(every))
+    }
+
+    fn named(&self, name: &str) -> Option<(String, Account)> {
+        let found = self.holdings.users.iter().find(|(_, account)| fold(account.name()) == fold(name));
+        found.map(|(id, account)| (id.clone(), account.clone()))
+    }
+
     fn delete_account(&mut self, id: &str) {
         self.holdings.users.remove(id);
         for group in self.holdings.groups.values_mut() {
@@ -598,7 +625,7 @@ impl Inner {
 fn shown(id: &str, account: &Account, paths: &[Path]) -> AppUser {
     let asked = account.attributes.iter().filter(|(path, _)| paths.iter().any(|asked| asked.covers(path)));
     let attributes = asked.map(|(path, value)| (path.clone(), value.clone())).collect();
-    AppUser { id: AppId::from(id), active: account.active, attributes }
+    AppUser { id: AppId::from(id), active: account.active, attributes, roles: account.roles.clone() }
 }
 
 fn shown_group(id: &str, group: &Group) -> AppGroup {
@@ -638,7 +665,7 @@ impl AppRead for SimApp {
 
     async fn get_user(&self, id: &AppId, paths: &[Path]) -> Result<Option<AppUser>, CallError> {
         self.call("get_user", id.to_string(), Vec::new(), |inner| {
-            let visible = inner.holdings.users.get(id.as_str()).filter(|account| !inner.is_hidden(account));
+            let visible = inner.holdings.users.get(id.as_str()).filter(|account| !inner.is_out_of_sight(account));
             Ok(visible.map(|account| shown(id.as_str(), account, paths)))
         })
         .await
@@ -674,6 +701,24 @@ impl AppWrite for SimApp {
     async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
+            if inner.mixes_up_now()
+                && let Some((id, other)) = inner.holdings.users.iter().next()
+            {
+                // Where the answer shows the other account, it is seen by that.
+                let origin = match &other.made_for {
+                    Some(_) => Origin::New,
+                    None => Origin::Another { evidence: format!("its userName is {:?}", other.name()) },
+                };
+                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), origin });
+            }
+            if inner.manners.gives_back
+                && let Some((id, account)) = inner.named(&name)
+            {
+                let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
+                let account = Some(shown(&id, &account, &paths));
+                let origin = Origin::There { evidence: "it was there before".to_owned(), account };
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin });
+            }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
                 return Err(error("create_user", Class::Conflict, Some(409)));
@@ -686,7 +731,7 @@ impl AppWrite for SimApp {
                 ..Account::new(true, attributes.clone())
             };
             inner.holdings.users.insert(id.clone(), account);
-            Ok(Created { id: AppId::new(id), echo: attributes })
+            Ok(Created { id: AppId::new(id), echo: attributes, origin: Origin::New })
         })
         .await
     }
@@ -752,6 +797,11 @@ impl AppWrite for SimApp {
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("create_group", name.to_owned(), carries, |inner| {
             inner.check_members(members)?;
+            if inner.mixes_up_now()
+                && let Some(id) = inner.holdings.groups.keys().next().cloned()
+            {
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New });
+            }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
                 return Err(error("create_group", Class::Conflict, Some(409)));
@@ -761,7 +811,7 @@ impl AppWrite for SimApp {
             let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
             let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
-            Ok(Created { id: AppId::new(id), echo: Attributes::new() })
+            Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New })
         })
         .await
     }

@@ -32,7 +32,7 @@ use crate::guard::Limits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Baseline, Decision, MemoryStore, Trigger, Verdict};
+use crate::store::{Alone, Baseline, Decision, MemoryStore, Trigger, Verdict};
 use crate::time_limit::TimeLimit;
 
 /// A clock that moves only when told to, or also while somebody waits.
@@ -131,6 +131,13 @@ impl World {
         self.decide(Verdict::Approve);
     }
 
+    /// Somebody approves what is held now, if anything is.
+    pub(crate) fn approve_if_held(&self) {
+        if self.store.held().is_some() {
+            self.approve();
+        }
+    }
+
     /// Somebody decides on what is held now; the word counts for a day.
     pub(crate) fn decide(&self, verdict: Verdict) {
         let plan = self.store.held().unwrap().plan;
@@ -174,6 +181,7 @@ impl World {
             clock: &*self.clock,
             progress: &progress,
             stop: &self.stop,
+            neighbours: &Alone,
             witness,
         };
         match may_write {

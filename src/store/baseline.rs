@@ -96,6 +96,10 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn user_by_app_id(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
 
+    /// Whose account it was when its last link ended; `None` for an account of which no link has ended since this is kept.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn linked_before(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
+
     /// A linked group.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn group(&self, id: &SourceId) -> Result<Option<GroupRow>, StoreError>;

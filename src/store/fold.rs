@@ -447,6 +447,9 @@ impl Step<'_> {
         self.delete_user(id);
         self.delete(keys::number(row.number));
         self.delete_reverse(keys::app_user(&row.app_id), id)?;
+        // An account that was put aside belonged to the user all the same.
+        let whose = row.replaced.as_ref().unwrap_or(id);
+        self.put(keys::linked_before(&row.app_id), whose.as_str().into());
         let (block, place) = split(row.number.0);
         let key = keys::dead_block(block);
         let mut dead = self.block(&key)?;

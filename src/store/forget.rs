@@ -15,6 +15,7 @@ use super::baseline::Baseline;
 use super::error::StoreError;
 use super::journal::{Copy, ReadError, Reader, line_hash, segments};
 use super::ledger::View as _;
+use super::neighbours::forget_imported;
 use super::record::{Effect, Event, Record};
 use super::redact::Somebody;
 use super::state::Store;
@@ -59,6 +60,7 @@ pub fn forget(
     // Closed, and nobody can come in between.
     let lock = store.into_lock();
     let now: Vec<SourceId> = ids.iter().map(|_| SourceId::new(format!("forgotten-{}", Uuid::now_v7()))).collect();
+    let users: Vec<SourceId> = ids.iter().cloned().collect();
     let mut somebody = Somebody::new(ids.into_iter().zip(now.iter().cloned()).collect());
     for record in records(&folder)? {
         somebody.learn(&record?.0);
@@ -68,6 +70,7 @@ pub fn forget(
     let status = read_status(&folder)?.map(|status| redact_status(status, &somebody, last, linked));
     let aside = swap::swap_in(&folder, "forgotten")?;
     std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
+    forget_imported(&folder, &users)?;
     if let Some(status) = status {
         write_status(&folder, &status)?;
     }

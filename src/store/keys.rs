@@ -9,6 +9,7 @@
 //! | `m/` length, id, block | members of a group (see [`numbers`](super::numbers)) |
 //! | `d/` block | numbers whose link has ended; they may still stand in sets |
 //! | `a/u/` app id, `a/g/` app id | the directory id linked to an app's object |
+//! | `b/u/` app id | the directory id that was linked to an account when its link ended |
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
@@ -78,6 +79,11 @@ pub(super) fn failure(object: &ObjectRef) -> Vec<u8> {
         ObjectRef::Group(_) => FAILED_GROUPS,
     };
     join(&[prefix, object.id().as_str().as_bytes()])
+}
+
+/// Whose account it was when its link ended.
+pub(super) fn linked_before(app_id: &AppId) -> Vec<u8> {
+    join(&[b"b/u/", app_id.as_str().as_bytes()])
 }
 
 /// Sorts by time, also before 1970.

@@ -375,6 +375,9 @@ pub struct FailureNote {
     pub attempts: u32,
     /// When the daemon tries again. A command tries at once.
     pub next_try: Timestamp,
+    /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<AppId>,
 }
 
 /// A run in numbers; the last ones are shown by `status`.

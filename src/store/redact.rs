@@ -125,7 +125,10 @@ impl Somebody {
     /// A note about an object that failed.
     pub(super) fn failure(&self, object: &mut ObjectRef, note: &mut FailureNote) {
         match self.is(object) {
-            true => GONE.clone_into(&mut note.reason),
+            true => {
+                GONE.clone_into(&mut note.reason);
+                note.found = None;
+            }
             false => self.text(&mut note.reason),
         }
         self.object(object);

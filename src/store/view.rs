@@ -113,6 +113,11 @@ impl<S: HasRows> Baseline for S {
         self.with_rows(|rows| get_id(rows, &key))
     }
 
+    fn linked_before(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError> {
+        let key = keys::linked_before(app_id);
+        self.with_rows(|rows| get_id(rows, &key))
+    }
+
     fn group(&self, id: &SourceId) -> Result<Option<GroupRow>, StoreError> {
         let key = keys::group(id);
         self.with_rows(|rows| get_json(rows.get(&key)?.as_deref(), &key))

@@ -9,6 +9,7 @@ mod files;
 mod fit;
 mod hashes;
 mod init;
+mod neighbours;
 mod ready;
 mod report;
 mod world;
@@ -96,7 +97,7 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
-    let (Global { file, state_dir, .. }, (listed, misnamed)) = list_in_time(path, only)?;
+    let (Global { file, state_dir, tenants_dir, .. }, (listed, misnamed)) = list_in_time(path, only)?;
     let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
@@ -120,6 +121,7 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
             }
         }
     }
+    neighbours::introduce(&mut loaded.tenants, &tenants_dir);
     Ok(Usable { loaded, broken })
 }
 

@@ -37,6 +37,8 @@ pub struct Tenant {
     pub groups: Option<Vec<GroupMatch>>,
     /// What kind of directory it has, as `init` and the default mappings name it.
     pub directory: &'static str,
+    /// The other tenants beside this one that are connected to the same `base_url`.
+    pub same_app: Vec<TenantName>,
     /// The file's text, for messages that point into it.
     pub(super) source: SourceText,
 }
@@ -59,7 +61,7 @@ impl Tenant {
 
     /// Tells one reading of the tenant's files from another: equal as long as they say the same.
     pub fn fingerprint(&self) -> u64 {
-        xxh3_64(format!("{} {:?}", self.source.text(), self.profile).as_bytes())
+        xxh3_64(format!("{} {:?} {:?}", self.source.text(), self.profile, self.same_app).as_bytes())
     }
 }
 
@@ -84,7 +86,7 @@ pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagno
     let groups = file.scope.groups.as_ref().map(|listed| listed.iter().filter_map(group_match).collect());
     let (name, path) = (name.clone(), source.file().to_owned());
     let directory = known.product;
-    Some(Tenant { name, path, file, profile, mapping, filter, group_name, groups, directory, source })
+    Some(Tenant { name, path, file, profile, mapping, filter, group_name, groups, directory, same_app: Vec::new(), source })
 }
 
 fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {

@@ -281,14 +281,51 @@ fn a_report_counts_for_people_and_programs() {
     site.tenant("good", &with_file(""));
     site.tenant("bad", &with_file("[scope]\ngroups = []\nprotect = ['']\n"));
     let report = check(&site.config(), &[]);
-    assert_eq!((report.errors(), report.warnings()), (2, 1), "the token is not set in this process");
+    assert_eq!((report.errors(), report.warnings()), (2, 2), "the token is not set in this process, and both have one app");
     let stand: Vec<_> = report.tenants.iter().map(|one| (one.name.as_str(), one.errors, one.warnings)).collect();
-    assert_eq!(stand, [("bad", 2, 0), ("good", 0, 1)]);
+    assert_eq!(stand, [("bad", 2, 0), ("good", 0, 2)]);
     let json = report.json();
     assert_eq!((&json["ok"], &json["errors"], &json["tenants"][0]["errors"]), (&false.into(), &2.into(), &2.into()));
     let first = &json["diagnostics"][0];
     assert_eq!((&first["line"], &first["column"], &first["level"]), (&7.into(), &10.into(), &"error".into()));
     assert!(first["file"].as_str().unwrap().ends_with("tenants/bad.toml"));
+}
+
+#[test]
+fn mp7_two_tenants_of_one_app_are_told_of_each_other() {
+    let site = Site::new();
+    let with = |url: &str| format!("[source.file]\npath = 'people.json'\n[target]\nbase_url = '{url}'\ntoken = {{ env = 'T' }}\n");
+    site.tenant("one", &with("https://app.example.com/scim"));
+    site.tenant("two", &with("https://APP.example.com:443/scim/"));
+    site.tenant("other", &with("https://app.example.com/scim/v2"));
+    for only in [&[][..], &["one".to_owned()]] {
+        let shown = site.shown(&check(&site.config(), only).diagnostics);
+        assert!(shown.contains("one.toml:4:12: warning: `two` has this `base_url` too"), "{shown}");
+        assert!(!shown.contains("other.toml:4:12"), "{shown}");
+        let loaded = load(&site.config(), only).unwrap();
+        let one = loaded.tenants.iter().find(|tenant| tenant.name.as_str() == "one").unwrap();
+        assert_eq!(one.same_app.iter().map(ToString::to_string).collect::<Vec<_>>(), ["two"]);
+    }
+}
+
+#[test]
+fn approval_of_adoptions_is_a_word_or_a_flag() {
+    use crate::config::tenant::AdoptApproval::{AfterFirst, Always, Never};
+    let site = Site::new();
+    for (written, meant) in [
+        ("", AfterFirst),
+        ("[approval]\ndelete = true\n", AfterFirst),
+        ("[approval]\nadopt = true\n", Always),
+        ("[approval]\nadopt = false\n", Never),
+        ("[approval]\nadopt = 'never'\n", Never),
+        ("[approval]\nadopt = 'after_first'\n", AfterFirst),
+        ("[approval]\nadopt = 'always'\n", Always),
+    ] {
+        assert_eq!(site.ready(&with_file(written)).file.approval.adopt, meant, "{written}");
+    }
+    site.tenant("acme", &with_file("[approval]\nadopt = 'after_frist'\n"));
+    let shown = site.shown(&check(&site.config(), &[]).diagnostics);
+    assert!(shown.contains("did you mean `after_first`?"), "{shown}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CHECK_LIMIT, Tenant};
+use super::{CHECK_LIMIT, Tenant, neighbours};
 use crate::bounded;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
@@ -37,6 +37,7 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
     let mut found = Vec::new();
     // The text parsed before; this is only for the places in it.
     let document = Document::parse(&tenant.source, &mut found);
+    neighbours::check(tenant, &document, &mut found);
     for (path, secret) in tenant.secrets() {
         let fetched = secrets.fetch(secret);
         let expiry = expiry::of(secret, fetched.as_ref().ok().map(|text| text.as_str()));

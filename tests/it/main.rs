@@ -38,4 +38,5 @@ mod rig;
 mod state_files;
 mod story;
 mod upgrade;
+mod takeover;
 mod watch;

@@ -20,6 +20,7 @@ mod rules_model;
 mod rules_moves;
 mod rules_switches;
 mod rules_table;
+mod takeover;
 
 use crate::cycle::{Report, Shown, Status};
 use crate::model::Standing;

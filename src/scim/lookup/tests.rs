@@ -12,6 +12,7 @@ fn wanted(keys: &[(&str, &str)]) -> Wanted {
         except: Vec::new(),
         unique: "userName",
         query: Vec::new(),
+        after_create: false,
     }
 }
 

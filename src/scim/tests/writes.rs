@@ -1,7 +1,7 @@
 //! Writes: what is sent, that it is sent once, and what an answer means.
 
 use super::*;
-use crate::config::profile::{ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod};
+use crate::config::profile::{ElementStyle, GroupSupport, LookUp, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod};
 
 fn ann() -> Attributes {
     attributes(&[("userName", json!("Ann")), ("emails.work", json!("ann@example.com")), ("title", json!("x"))])
@@ -31,26 +31,124 @@ async fn a_new_account_comes_back_with_its_id_and_what_the_app_made_of_it() {
 }
 
 #[tokio::test]
-async fn c1_without_a_body_the_id_is_in_the_location_or_is_looked_for() {
+async fn ma9_an_id_in_the_location_counts_when_a_reading_shows_it() {
     for (location, id) in
         [("https://elsewhere.example/scim/v2/Users/a%2Fb%20c", "a/b c"), ("/Users/7/", "7"), ("Users/7?x=1", "7")]
     {
-        let server = always(ResponseTemplate::new(201).insert_header("Location", location)).await;
-        assert_eq!(create(&server).await.unwrap().id.as_str(), id, "{location}");
-        assert_eq!(requests(&server).await.len(), 1, "a Location is never followed");
-    }
-    for location in ["", "https://x.example/scim/v2/Users", "/Users/"] {
-        let found = json_reply(200, &list_of(&[json!({ "id": "7", "userName": "ANN" })]));
         let made = ResponseTemplate::new(201).insert_header("Location", location);
-        let server = in_turn(vec![made, found]).await;
+        let server = in_turn(vec![made, json_reply(200, &json!({ "id": id, "userName": "ANN" }))]).await;
+        assert_eq!(create(&server).await.unwrap().id.as_str(), id, "{location}");
+        let seen = requests(&server).await;
+        assert_eq!(methods(&seen), ["POST", "GET"], "{location}");
+        assert!(seen[1].url.path().contains("/Users/"), "a Location is never followed, its id is asked for: {}", seen[1].url);
+    }
+}
+
+#[tokio::test]
+async fn ma9_what_an_answer_lacks_is_looked_up_before_it_is_linked() {
+    let nobody = || json_reply(200, &list_of(&[]));
+    let found = || json_reply(200, &list_of(&[json!({ "id": "7", "userName": "ANN", "externalId": "s-1" })]));
+    // No id to try, one that is none, one of somebody else.
+    for (location, first) in [
+        ("", None),
+        ("https://x.example/scim/v2/Users", None),
+        ("/Users/", None),
+        ("/Users/undefined", Some(ResponseTemplate::new(404))),
+        ("/Users/8", Some(json_reply(200, &json!({ "id": "8", "userName": "bob" })))),
+    ] {
+        let made = ResponseTemplate::new(201).insert_header("Location", location);
+        let server = in_turn([vec![made], first.into_iter().collect(), vec![found()]].concat()).await;
         assert_eq!(create(&server).await.unwrap().id.as_str(), "7", "{location}");
-        assert_eq!(methods(&requests(&server).await), ["POST", "GET"]);
     }
-    for found in [list_of(&[]), list_of(&[json!({ "id": "8", "userName": "bob" })]), list_of(&[user(1), user(2)])] {
-        let server = in_turn(vec![ResponseTemplate::new(202), json_reply(200, &found)]).await;
+    // An id that no reading shows is no link; whether it was made is found out later.
+    for body in [None, Some(json!({ "userName": "ann" })), Some(json!({ "id": "", "userName": "ann" }))] {
+        let made = match body {
+            None => ResponseTemplate::new(201).insert_header("Location", "/Users/undefined"),
+            Some(body) => json_reply(201, &body),
+        };
+        let server = in_turn(vec![made, nobody(), nobody(), nobody()]).await;
         let error = create(&server).await.unwrap_err();
-        assert_eq!((error.class, error.maybe_done, error.status), (Class::Unknown, true, Some(202)));
+        assert_eq!((error.class, error.maybe_done, error.status), (Class::Unknown, true, Some(201)));
     }
+    for other in [list_of(&[json!({ "id": "8", "userName": "bob" })]), list_of(&[user(1), user(2)])] {
+        let server = in_turn(vec![ResponseTemplate::new(202), json_reply(200, &other), json_reply(200, &other)]).await;
+        assert_eq!(create(&server).await.unwrap_err().class, Class::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn s34_an_id_that_no_request_can_carry_is_no_account() {
+    for id in ["..", "."] {
+        let server = always(json_reply(201, &json!({ "id": id, "userName": "ann" }))).await;
+        let error = create(&server).await.unwrap_err();
+        assert_eq!((error.class, error.maybe_done), (Class::Unsupported, false), "{id}");
+        assert!(error.message.contains(&format!("{id:?}")) && error.message.contains("nothing was linked"), "{error}");
+        let server = always(json_reply(201, &json!({ "id": id, "displayName": "Staff" }))).await;
+        let error = app(&server).create_group(&SourceId::from("g"), "Staff", &[]).await.unwrap_err();
+        assert_eq!(error.class, Class::Unsupported, "{id}");
+    }
+}
+
+/// The evidence in an answer to a create, if it is none of a new account.
+fn there(created: &Created) -> Option<&str> {
+    match &created.origin {
+        Origin::New => None,
+        Origin::There { evidence, .. } | Origin::Another { evidence } => Some(evidence),
+    }
+}
+
+#[tokio::test]
+async fn mp9_an_account_that_was_there_is_known_by_the_answer() {
+    let began = "Tue, 15 Nov 2022 08:12:31 GMT";
+    let sent = json!({ "id": "7", "userName": "ANN", "title": "x", "externalId": "s-1" });
+    let with = |more: Value| {
+        let mut body = sent.clone();
+        more.as_object().unwrap().iter().for_each(|(key, value)| body[key] = value.clone());
+        body
+    };
+    let made_at = |at: &str| json!({ "meta": { "created": at } });
+    for (status, body, new) in [
+        (201, sent.clone(), true),
+        (201, with(made_at("2022-11-15T08:12:31Z")), true),
+        (201, with(made_at("2022-11-15T08:12:28.5")), true),
+        (200, with(made_at("2022-11-15T08:12:33Z")), true),
+        (201, with(json!({ "meta": { "created": "2022-11-15T08:12:31Z" }, "title": "made up" })), true),
+        (201, with(made_at("2022-11-15T08:10:00Z")), false),
+        (201, with(made_at("2019-01-01T00:00:00+02:00")), false),
+        (200, sent.clone(), false),
+        (201, with(json!({ "title": "Owner" })), false),
+        (201, with(json!({ "userName": "cfo" })), false),
+        (201, with(json!({ "externalId": "other" })), false),
+        (201, with(json!({ "emails": [{ "type": "work", "value": "cfo@example.com" }] })), false),
+    ] {
+        let server = always(json_reply(status, &body).insert_header("Date", began)).await;
+        let created = create(&server).await.unwrap();
+        assert_eq!(there(&created).is_none(), new, "{status} {body}: {:?}", created.origin);
+    }
+    let body = with(json!({ "meta": { "created": "2019-01-01T00:00:00Z" }, "active": false, "roles": ["admin"] }));
+    let server = always(json_reply(201, &body).insert_header("Date", began)).await;
+    let created = create(&server).await.unwrap();
+    let Origin::There { account: Some(account), .. } = created.origin else { panic!("{created:?}") };
+    assert_eq!((account.active, account.roles), (false, vec!["admin".to_owned()]));
+    assert_eq!(account.attributes.text(&Path::user_name()), Some("ANN"));
+}
+
+#[tokio::test]
+async fn mp8_what_a_look_up_has_shown_is_no_new_object() {
+    let server = answering(|request| match request.method.as_str() {
+        "POST" => json_reply(201, &json!({ "id": "7", "userName": "ann" })),
+        _ => json_reply(200, &list_of(&[json!({ "id": "7", "userName": "cfo" })])),
+    })
+    .await;
+    let app = app_with(&server, |profile| profile.read.look_up = LookUp::List);
+    let keys = UserKeys { source_id: SourceId::from("s-1"), attributes: ann(), except: None };
+    assert_eq!(app.look_up_users(&[keys], &[]).await.unwrap(), [Match::Nobody]);
+    let created = app.create_user(&SourceId::from("s-1"), &ann()).await.unwrap();
+    assert!(matches!(created.origin, Origin::Another { .. }), "{created:?}");
+
+    let server = always(json_reply(201, &json!({ "id": "g7", "displayName": "Everybody" }))).await;
+    let created = crate::scim::tests::app(&server).create_group(&SourceId::from("g"), "Staff", &[]).await.unwrap();
+    assert!(matches!(created.origin, Origin::Another { .. }), "{created:?}");
 }
 
 #[tokio::test]

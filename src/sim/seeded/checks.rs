@@ -8,9 +8,9 @@ use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, Report, Shown};
-use crate::model::{Path, SourceId, Standing, fold};
+use crate::model::{AppId, Path, SourceId, Standing, fold};
 use crate::sim::{Account, Call, Directory, Holdings, Quirk};
-use crate::store::{Baseline, Event, records, verify};
+use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
 /// What the world was like before a cycle.
 pub(super) struct Before {
@@ -29,6 +29,10 @@ pub(super) struct Before {
     managed: u64,
     records: u64,
     approved: bool,
+    /// Whether a run of this tenant has completed.
+    after_first: bool,
+    /// Accounts without a link, now or ever.
+    strangers: BTreeSet<String>,
 }
 
 fn text<'a>(account: &'a Account, path: &str) -> &'a str {
@@ -37,6 +41,16 @@ fn text<'a>(account: &'a Account, path: &str) -> &'a str {
 
 fn fail<T>(promise: &str, what: impl std::fmt::Display) -> Result<T, String> {
     Err(format!("{promise}: {what}"))
+}
+
+/// The accounts that have no link and never had one.
+fn strangers(life: &Life) -> BTreeSet<String> {
+    let store = life.store();
+    let is_known = |id: &String| {
+        let id = AppId::from(id.as_str());
+        store.user_by_app_id(&id).unwrap().is_some() || store.linked_before(&id).unwrap().is_some()
+    };
+    life.app.holdings().users.into_keys().filter(|id| !is_known(id)).collect()
 }
 
 /// Whether the directory truly lets the person in.
@@ -76,6 +90,8 @@ impl Before {
             managed: life.store().counts().unwrap().active,
             records: life.journal_end(),
             approved: life.approved,
+            after_first: matches!(life.store().health(), Health::Trusted),
+            strangers: strangers(life),
         }
     }
 
@@ -89,6 +105,8 @@ impl Before {
         self.only_complete_readings(life, ended)?;
         self.nothing_foreign(&now)?;
         self.nobody_twice(&now)?;
+        self.nobody_shares(life)?;
+        self.strangers_untouched(life, &now)?;
         self.nobody_wronged(life, &now)?;
         self.inside_the_budget(life, &now)?;
         self.written_before_sent(life)?;
@@ -138,6 +156,44 @@ impl Before {
             let Some(person) = owner(&self.directory, account) else { continue };
             if let Some(other) = seen.insert(person.clone(), id) {
                 return fail("I3", format!("{person} has the accounts {other} and {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I3: two users never have one account, two groups never one group.
+    fn nobody_shares(&self, life: &Life) -> Result<(), String> {
+        let (mut owners, mut shared) = (BTreeMap::new(), None);
+        let note = &mut |id: SourceId, row: crate::store::UserRow| {
+            if let Some(other) = owners.insert(row.app_id.clone(), id.clone()) {
+                shared.get_or_insert(format!("{other} and {id} have the account {}", row.app_id));
+            }
+            std::ops::ControlFlow::Continue(())
+        };
+        life.store().linked_users(note).map_err(|error| error.to_string())?;
+        let mut groups = BTreeMap::new();
+        for (id, row) in life.store().groups().map_err(|error| error.to_string())? {
+            if let Some(other) = groups.insert(row.app_id.clone(), id.clone()) {
+                shared.get_or_insert(format!("{other} and {id} have the group {}", row.app_id));
+            }
+        }
+        shared.map_or(Ok(()), |shared| fail("I3", shared))
+    }
+
+    /// I4: after the first completed run nobody's account is changed that was never linked, unless somebody approved it.
+    fn strangers_untouched(&self, life: &Life, now: &Holdings) -> Result<(), String> {
+        if !self.after_first || self.approved {
+            return Ok(());
+        }
+        for id in &self.strangers {
+            let (was, is) = (self.holdings.users.get(id), now.users.get(id));
+            if was.is_some_and(|was| was.made_for.is_none()) && was != is {
+                return fail("I4", format!("the stranger's account {id} was changed without approval: {is:?}"));
+            }
+            let linked = life.store().user_by_app_id(&AppId::from(id.as_str())).ok().flatten();
+            let is_strangers = was.is_some_and(|was| was.made_for.is_none() && !life.may_be_given_back(was));
+            if let Some(person) = linked.filter(|_| is_strangers) {
+                return fail("I4", format!("the stranger's account {id} was given to {person} without approval"));
             }
         }
         Ok(())
@@ -261,8 +317,12 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
         return fail("I11", format!("{tally:?}"));
     }
     let operations = report.operations().iter().enumerate();
+    // Of a membership change, the part about users whose adoption waits is held, and the rest is sent.
+    let was_cleared = |at: usize| {
+        report.result(at) != Shown::Held || report.cleared.as_ref().is_some_and(|cleared| cleared.allows(at))
+    };
     let mut may_go: BTreeSet<&str> =
-        operations.filter(|(at, _)| report.result(*at) != Shown::Held).map(|(_, op)| op.op().name()).collect();
+        operations.filter(|(at, _)| was_cleared(*at)).map(|(_, op)| op.op().name()).collect();
     if may_go.contains("create_group") {
         may_go.insert("add_members");
     }

@@ -9,6 +9,11 @@ use crate::sim::{Directory, SimApp};
 pub(super) struct Fresh(u32);
 
 impl Fresh {
+    /// The number after the last.
+    pub(super) fn coming(&self) -> u32 {
+        self.0 + 1
+    }
+
     pub(super) fn next(&mut self) -> u32 {
         self.0 += 1;
         self.0
@@ -153,6 +158,42 @@ pub(super) fn heal(dir: &mut Directory) {
     dir.hidden.clear();
     (dir.mute, dir.down) = (false, false);
     dir.groups.values_mut().for_each(|group| group.unread = false);
+}
+
+/// What an odd app is up to: a stranger's account that the next newcomer is named like, another tool's id in a guest's account, an app
+/// that gives accounts back or mixes objects up.
+pub(super) fn odd_app(app: &SimApp, dice: &mut Dice, fresh: &Fresh, ids: bool) -> String {
+    let coming = format!("p{}", fresh.coming());
+    match dice.below(4) {
+        0 if app.account(&format!("{coming}@x.test")).is_none() => {
+            let account = app.has_user(&format!("{coming}@x.test"), true);
+            let roles: &[&str] = if dice.chance(50) { &["admin"] } else { &[] };
+            app.by_hand(|holdings| {
+                let account = holdings.users.get_mut(&account).unwrap();
+                account.roles = roles.iter().map(|role| (*role).to_owned()).collect();
+                account.attributes.set(Path::parse("nickName").unwrap(), "a stranger".into());
+            });
+            format!("a stranger's account {account} is made by hand that is called {coming}, with {roles:?}")
+        }
+        1 if ids => {
+            let guest = app.has_user(&format!("other{coming}@y.test"), true);
+            app.by_hand(|holdings| {
+                let account = holdings.users.get_mut(&guest).unwrap();
+                account.attributes.set(Path::external_id(), coming.as_str().into());
+            });
+            format!("another tool writes the id {coming} into the guest {guest}")
+        }
+        2 => {
+            let mixes_up = dice.chance(50).then(|| 1 + dice.below(3));
+            app.behave(|manners| manners.mixes_up = mixes_up);
+            format!("the app mixes up every {mixes_up:?}. create")
+        }
+        _ => {
+            let gives_back = dice.chance(50);
+            app.behave(|manners| manners.gives_back = gives_back);
+            format!("the app gives back accounts: {gives_back}")
+        }
+    }
 }
 
 /// Somebody works in the app.

@@ -16,11 +16,12 @@ use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, Writer, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
-use crate::model::TenantName;
+use crate::model::{Path, TenantName};
+use crate::plan::Blocked;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::store::{Alone, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
 use crate::time_limit::TimeLimit;
 
 /// So many lines of the journal are told of a world that broke a promise.
@@ -45,6 +46,8 @@ pub(super) struct Life {
     pub(super) let_go: BTreeSet<String>,
     /// Whether an approval waits to be used.
     pub(super) approved: bool,
+    /// In some worlds: strangers' accounts that newcomers are named like, and an app whose answers to creates mislead.
+    odd: Option<Dice>,
     disk: SimDisk,
     store: Option<Store>,
     dice: Dice,
@@ -64,6 +67,8 @@ impl Life {
         let directory = edits::beginning(&mut dice, &mut fresh);
         let mut life = Self { fresh, talks, dice, ..Self::of(seed, kinds, directory) };
         life.tell(format!("{kinds:?}"));
+        // Dice of their own: every other world stays the one that its seed has always been.
+        life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
         life.first_day();
         life
     }
@@ -88,6 +93,7 @@ impl Life {
             forgotten: BTreeSet::new(),
             let_go: BTreeSet::new(),
             approved: false,
+            odd: None,
             disk: SimDisk::default(),
             store: None,
             earlier: directory.clone(),
@@ -155,6 +161,13 @@ impl Life {
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        if let Some(mut odd) = self.odd.take() {
+            if odd.chance(25) {
+                let what = edits::odd_app(&self.app, &mut odd, &self.fresh, self.kinds.external_id);
+                self.tell(what);
+            }
+            self.odd = Some(odd);
+        }
         match self.dice.below(100) {
             0..46 => {
                 let (dice, fresh) = (&mut self.dice, &mut self.fresh);
@@ -255,6 +268,7 @@ impl Life {
             clock: &*self.clock,
             progress: &Silent,
             stop: &stop,
+            neighbours: &Alone,
             witness: None,
         };
         let ended = until_killed(cycle(&job, Writer { app: &self.app, ledger: store }, &ask)).await;
@@ -389,7 +403,7 @@ impl Life {
         self.clock.pass(SignedDuration::from_hours(49));
         self.tell("-- all faults end");
         let mut left = 2;
-        let mut approvals = 0;
+        let (mut approvals, mut corrections) = (0, 0);
         loop {
             let before = Before::see(self, None);
             let ended = self.cycle(Trigger::Command).await;
@@ -400,6 +414,10 @@ impl Life {
                 return Err("I12: a cycle failed after all faults had ended".to_owned());
             };
             let held = report.held_plan();
+            if corrections < 5 && self.correct_contradictions(&report) {
+                corrections += 1;
+                continue;
+            }
             if held.is_none()
                 && report.status() == Status::Ok
                 && self.app.calls().is_empty()
@@ -418,6 +436,34 @@ impl Life {
         }
         self.end_state()?;
         self.explained()
+    }
+}
+
+impl Life {
+    /// Whether the app itself may give an account to the newcomer of its name: a create is answered with it, and it is no privileged one.
+    pub(super) fn may_be_given_back(&self, account: &crate::sim::Account) -> bool {
+        self.odd.is_some() && account.roles.is_empty()
+    }
+
+    /// The operator corrects in the app what kept an account from being adopted: the name of one that is the user's, the id in one that
+    /// is not.
+    fn correct_contradictions(&mut self, report: &Report) -> bool {
+        let mut any = false;
+        for operation in report.operations() {
+            let (Some(Blocked::Conflict(_)), Some(id)) = (&operation.blocked, &operation.app_id) else { continue };
+            any = true;
+            let name = operation.name.clone();
+            self.app.by_hand(|app| {
+                let Some(account) = app.users.get_mut(id.as_str()) else { return };
+                let is_guests = account.attributes.text(&Path::user_name()).is_some_and(|name| name.ends_with("@y.test"));
+                match is_guests {
+                    true => drop(account.attributes.clear(&Path::external_id())),
+                    false => account.attributes.set(Path::user_name(), name.as_str().into()),
+                }
+            });
+            self.tell(format!("the operator corrects {id}, which was taken for {name}"));
+        }
+        any
     }
 }
 

@@ -1,0 +1,244 @@
+//! What a create came to. In: the app's answer to it. Out: a new link, an adoption, or a conflict with both records named.
+//!
+//! An app may answer a create with an object that was there before, or with one that belongs to another record. Where a link comes
+//! from is therefore read from the answer and the state, and never from the request.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use super::calls::{Reply, Target, adopted};
+use super::{OpResult, Worker};
+use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId, fold};
+use crate::plan::{Action, Operation, is_privileged};
+use crate::scim::{AppUser, CallError, Class, Created, Origin};
+use crate::store::{Effect, OutcomeResult, StoreError};
+
+/// What the app answered the creates of a run with.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// For which record each id was given; links reach the state only later.
+    ids: Mutex<HashMap<(&'static str, AppId), SourceId>>,
+    /// Kinds of objects of which no more are created, and why.
+    over: Mutex<HashMap<&'static str, String>>,
+}
+
+impl Answered {
+    /// Notes an id for a record; gives the other record that was given the same id before.
+    fn claim(&self, object: &ObjectRef, id: &AppId) -> Option<SourceId> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = ids.entry((object.kind(), id.clone())).or_insert_with(|| object.id().clone());
+        (owner != object.id()).then(|| owner.clone())
+    }
+
+    fn end(&self, object: &ObjectRef, why: &str) {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).entry(object.kind()).or_insert_with(|| why.to_owned());
+    }
+
+    fn why_over(&self, object: &ObjectRef) -> Option<String> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).get(object.kind()).cloned()
+    }
+}
+
+/// What an operation came to: for the journal, for the state, for the report.
+pub(super) type Accepted = (OutcomeResult, Vec<Effect>, OpResult);
+
+impl Worker<'_> {
+    /// Why a create is not sent any more, if it is one.
+    pub(super) fn no_further_create(&self, operation: &Operation) -> Option<CallError> {
+        let path = match operation.action {
+            Action::CreateUser { .. } => "/Users",
+            Action::CreateGroup { .. } => "/Groups",
+            _ => return None,
+        };
+        let why = self.answered.why_over(&operation.object)?;
+        let message = format!("not sent: {why}");
+        Some(CallError { class: Class::Unsupported, message, method: "POST", path: path.to_owned(), ..CallError::closed() })
+    }
+
+    /// What becomes of an answer to a create.
+    pub(super) async fn accept(
+        &self,
+        operation: &Operation,
+        target: &Target,
+        created: Created,
+    ) -> Result<Accepted, StoreError> {
+        if let Some(why) = self.why_another(operation, &created)? {
+            return Ok(self.conflict(operation, &why));
+        }
+        match (&operation.action, created.origin.clone()) {
+            (Action::CreateUser { attributes }, Origin::There { evidence, account: Some(account) }) => {
+                Ok(self.user_was_there(operation, attributes, &evidence, &account))
+            }
+            (Action::CreateGroup { .. }, Origin::There { evidence, .. }) => {
+                self.group_was_there(operation, target, created, &evidence).await
+            }
+            _ => {
+                let effects = self.effects(operation, target, Reply::Created(created));
+                Ok((OutcomeResult::Done { status: None }, effects, OpResult::Done))
+            }
+        }
+    }
+
+    /// What becomes of a create without an answer whose object was given to another record meanwhile.
+    pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
+        let other = self.answered.claim(&operation.object, id)?;
+        Some(self.conflict(operation, &format!("is linked to the directory's {} {other}", operation.object.kind())))
+    }
+
+    /// Why the object in an answer is that of another record; `None` if it is not.
+    fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<String>, StoreError> {
+        let (object, id) = (&operation.object, &created.id);
+        let whose = |other: &SourceId| -> Result<String, StoreError> {
+            let name = match object {
+                ObjectRef::User(_) => {
+                    self.run.state.user(other)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned))
+                }
+                ObjectRef::Group(_) => self.run.state.group(other)?.map(|row| row.name),
+            };
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            Ok(format!("is linked to the directory's {} {other}{name}", object.kind()))
+        };
+        let linked = match object {
+            ObjectRef::User(_) => self.run.state.user_by_app_id(id)?,
+            ObjectRef::Group(_) => self.run.state.group_by_app_id(id)?,
+        };
+        let other = linked.filter(|other| other != object.id()).or_else(|| self.answered.claim(object, id));
+        if let Some(other) = other {
+            return whose(&other).map(Some);
+        }
+        if let Origin::Another { evidence } = &created.origin {
+            return Ok(Some(format!("is another object: {evidence}")));
+        }
+        if matches!(object, ObjectRef::Group(_)) {
+            return Ok(None);
+        }
+        Ok(match self.run.neighbours.linked_by(id) {
+            Ok(Some((tenant, user))) => Some(format!("is linked by the tenant {tenant} to its user {user}")),
+            Ok(None) => None,
+            // Another tenant's damage: what the app created is this tenant's all the same.
+            Err(error) => {
+                tracing::warn!(%error, "could not read which accounts the other tenants of this app have linked");
+                None
+            }
+        })
+    }
+
+    /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
+    fn conflict(&self, operation: &Operation, what: &str) -> Accepted {
+        let object = &operation.object;
+        let why = format!("conflict: the app answered the create of {object} ({}) with an object that {what}", operation.name);
+        self.answered.end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
+        let reason = format!(
+            "{why}. It was not linked to {object}, and no further {}s are created in this run. Ask the app's vendor why it answers a \
+             create with an existing object",
+            object.kind()
+        );
+        let effects = match self.blames_object() {
+            true => vec![self.failed(object, &reason)],
+            false => Vec::new(),
+        };
+        (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason))
+    }
+
+    /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line by the next
+    /// run. A privileged one waits for approval.
+    fn user_was_there(
+        &self,
+        operation: &Operation,
+        sent: &Attributes,
+        evidence: &str,
+        account: &AppUser,
+    ) -> Accepted {
+        let (object, done) = (&operation.object, OutcomeResult::Done { status: None });
+        let privileged = is_privileged(self.run.profile, &account.roles);
+        if privileged && self.run.adoptions.wait(privileged) {
+            let reason = format!(
+                "the app answered with an account that was there before ({evidence}); {}",
+                waits_for_approval(account)
+            );
+            let effects = vec![self.failed_for(object, &reason, Some(account.id.clone()))];
+            return (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason));
+        }
+        let is_as_sent = sent.iter().all(|(path, value)| account.attributes.get(path) == Some(value)) && account.active;
+        let id = &account.id;
+        tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with an account that was there before");
+        let effects = adopted(object.id(), account);
+        if is_as_sent {
+            return (done, effects, OpResult::Done);
+        }
+        self.links_differ.store(true, Ordering::Relaxed);
+        let roles = roles_in_words(account);
+        let reason = format!(
+            "the app answered with an account that was there before ({id}{roles}; {evidence}): it is linked as adopted, and the next \
+             run brings its values in line"
+        );
+        (done, effects, OpResult::Failed(reason))
+    }
+
+    /// The app gave a group back that was there before: it is adopted with the members of ours that it has.
+    async fn group_was_there(
+        &self,
+        operation: &Operation,
+        target: &Target,
+        created: Created,
+        evidence: &str,
+    ) -> Result<Accepted, StoreError> {
+        let (object, id) = (&operation.object, created.id.clone());
+        tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with a group that was there before");
+        self.links_differ.store(true, Ordering::Relaxed);
+        let mut effects = self.effects(operation, target, Reply::Created(created));
+        for effect in &mut effects {
+            if let Effect::GroupLinked { provenance, .. } = effect {
+                *provenance = Provenance::Adopted;
+            }
+        }
+        let shown = self.run.app.get_group(&id).await.ok().flatten().and_then(|group| group.members);
+        let mut users = Vec::new();
+        for member in shown.into_iter().flatten() {
+            users.extend(self.run.state.user_by_app_id(&AppId::new(member))?);
+        }
+        if !users.is_empty() {
+            effects.push(Effect::MembersAdded { group: object.id().clone(), users });
+        }
+        Ok((OutcomeResult::Done { status: None }, effects, OpResult::Done))
+    }
+
+    /// Whether an account that a refused create brought to light may be adopted at once.
+    pub(super) fn may_take(&self, sent: &Attributes, found: &AppUser) -> bool {
+        let external_id = Path::external_id();
+        let is_ours = sent.get(&external_id).is_some() && sent.get(&external_id) == found.attributes.get(&external_id);
+        (is_ours && has_name_of(sent, found)) || !self.run.adoptions.wait(is_privileged(self.run.profile, &found.roles))
+    }
+}
+
+/// Whether an account that a look-up shows after a create without an answer is the one that was to be created: by the id that was
+/// sent, or by its name where it shows no id at all.
+pub(super) fn agrees(sent: &Attributes, found: &AppUser) -> bool {
+    let external_id = Path::external_id();
+    match found.attributes.get(&external_id) {
+        Some(shown) if sent.get(&external_id).is_some() => sent.get(&external_id) == Some(shown),
+        _ => has_name_of(sent, found),
+    }
+}
+
+fn has_name_of(sent: &Attributes, found: &AppUser) -> bool {
+    let name = |of: &Attributes| of.text(&Path::user_name()).map(|name| fold(name.trim()));
+    name(sent) == name(&found.attributes)
+}
+
+/// What is said of an account that rosterd did not create and may not take yet.
+pub(super) fn waits_for_approval(found: &AppUser) -> String {
+    format!(
+        "the app has this account already ({}{}), and rosterd did not create it: nothing was linked, and the next run asks for approval",
+        found.id,
+        roles_in_words(found)
+    )
+}
+
+fn roles_in_words(account: &AppUser) -> String {
+    match account.roles.as_slice() {
+        [] => String::new(),
+        roles => format!("; roles: {}", roles.join(", ")),
+    }
+}

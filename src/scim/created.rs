@@ -1,0 +1,194 @@
+//! What a create made. In: the app's answer to a POST. Out: the object's id, proven, and whether it is new at all.
+//!
+//! An answer is evidence, not truth: some apps give an existing object back, or no id, or one that no request can carry. An id is
+//! never taken from `Location` alone, since some apps write `undefined` there.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::client::{Answer, App, Endpoint};
+use super::json::{self, Object};
+use super::lookup::Wanted;
+use super::write::not_sent;
+use super::{CallError, Class, Created, Match, Origin};
+use crate::http::Method;
+use crate::model::{AppId, Attributes, Path, digest, fold};
+
+/// So much earlier than the app's own clock at the first answer an object may be dated that a create of this run made: clocks of
+/// one app differ a little, and a `Date` header has whole seconds.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+
+/// An object that a create was answered with.
+pub(super) struct Made {
+    endpoint: Endpoint,
+    id: AppId,
+    status: u16,
+    /// As the answer shows it, or else as it was found.
+    shown: Object,
+    /// What the answer itself shows.
+    echoed: Option<Object>,
+    was_shown_before: bool,
+}
+
+impl App {
+    /// The object that a create made. What the answer lacks is looked up. `wanted` is for what it would be found; `name` is its
+    /// unique name.
+    pub(super) async fn made(&self, wanted: Wanted, answer: Answer, name: &str) -> Result<Made, CallError> {
+        let (endpoint, status) = (wanted.endpoint, answer.status);
+        let id = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
+        let made = |id: String, shown: Object, echoed: Option<Object>| Made {
+            was_shown_before: self.learned.has_shown(endpoint, &id),
+            id: AppId::new(id),
+            endpoint,
+            status,
+            shown,
+            echoed,
+        };
+        if let (Some(id), Some(body)) = (id, &answer.body) {
+            if !self.can_address(&id) {
+                let what = format!(
+                    "{status}: the app answered with the id {id:?}, to which no request can be sent; nothing was linked. Ask the app's \
+                     vendor to give the object another id"
+                );
+                // It is done, and nothing that could be tried would do it better.
+                return Err(answered(endpoint, status, Class::Unsupported, what));
+            }
+            return Ok(made(id, body.clone(), answer.body));
+        }
+        match self.proven(wanted, answer.location.as_deref(), name).await {
+            Some((id, shown)) => Ok(made(id, shown, answer.body)),
+            None => {
+                let what = format!("{status}: accepted, but the app does not say under which id, and no look-up shows it");
+                let error = answered(endpoint, status, Class::Unknown, what);
+                Err(CallError { maybe_done: true, ..error })
+            }
+        }
+    }
+
+    /// The object as a reading shows it: under the id in `Location`, if that has its name, or else where a look-up finds it.
+    async fn proven(&self, wanted: Wanted, location: Option<&str>, name: &str) -> Option<(String, Object)> {
+        let unique = wanted.unique;
+        if let Some(id) = location.and_then(id_in_location).filter(|id| self.can_address(id))
+            && let Ok(shown) = self.resource(wanted.endpoint, &AppId::new(id.as_str())).await
+            && json::text(&shown, unique).is_some_and(|given| fold(&given) == fold(name))
+        {
+            return Some((id, shown));
+        }
+        let wanted = Wanted { after_create: true, ..wanted };
+        match self.look_up(&wanted).await.ok()?.into_iter().next()? {
+            Match::One { found, .. } => Some((json::text(&found, "id")?, found)),
+            Match::Nobody | Match::Conflict { .. } => None,
+        }
+    }
+
+    /// A new account, or what shows that it is none.
+    pub(super) fn created_user(&self, made: Made, sent: &Attributes, external_id: Option<&str>) -> Created {
+        let echo = self.echo(made.echoed.as_ref(), sent);
+        let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
+        let origin = match self.whose_else(&made, sent, external_id).filter(|_| !self.is_fresh(&made.shown)) {
+            Some(evidence) => Origin::Another { evidence },
+            None => self.origin(&made, || {
+                let differs = sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
+                differs.map(|(path, _)| path.to_string())
+            }),
+        };
+        let origin = match origin {
+            Origin::There { evidence, .. } => {
+                let paths: Vec<Path> = sent.iter().map(|(path, _)| path.clone()).collect();
+                Origin::There { evidence, account: self.user(&made.shown, &paths).ok() }
+            }
+            other => other,
+        };
+        Created { id: made.id, echo, origin }
+    }
+
+    /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
+    fn whose_else(&self, made: &Made, sent: &Attributes, external_id: Option<&str>) -> Option<String> {
+        let is_lossy = |name: &str| self.profile.read.lossy.iter().any(|lossy| lossy.eq_ignore_ascii_case(name));
+        let other = |name: &str, sent: Option<&str>, exact: bool| {
+            let (shown, sent) = (json::text(&made.shown, name).filter(|shown| !shown.is_empty())?, sent?);
+            let is_same = if exact { shown == sent } else { fold(shown.trim()) == fold(sent.trim()) };
+            (!is_same && !is_lossy(name)).then(|| format!("its {name} is {shown:?}, not {sent:?}"))
+        };
+        let external_id = sent.text(&Path::external_id()).or(external_id);
+        other("userName", sent.text(&Path::user_name()), false).or_else(|| other("externalId", external_id, true))
+    }
+
+    /// A new group, or what shows that it is none.
+    pub(super) fn created_group(&self, made: Made, name: &str) -> Created {
+        let paths = [Path::display_name(), Path::external_id()];
+        let echo = digest::bounded(made.echoed.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default());
+        let shown = json::text(&made.shown, "displayName");
+        let other = shown.filter(|shown| fold(shown.trim()) != fold(name.trim()));
+        let origin = match other {
+            Some(other) if !self.is_fresh(&made.shown) => {
+                Origin::Another { evidence: format!("its displayName is {other:?}, not {name:?}") }
+            }
+            _ => self.origin(&made, || None),
+        };
+        Created { id: made.id, echo, origin }
+    }
+
+    /// Where an object comes from. `differs` names an attribute with another value than was sent.
+    fn origin(&self, made: &Made, differs: impl FnOnce() -> Option<String>) -> Origin {
+        let there = |evidence: String| Origin::There { evidence, account: None };
+        if made.was_shown_before {
+            let names = ["userName", "displayName"];
+            let name = names.iter().find_map(|name| json::text(&made.shown, name)).unwrap_or_default();
+            return Origin::Another { evidence: format!("a look-up of this run had shown it before ({name:?})") };
+        }
+        match created_at(&made.shown) {
+            Some(at) if !self.is_fresh(&made.shown) && self.first_date().is_some() => {
+                return there(format!("the app says that it was made at {at}"));
+            }
+            Some(_) if self.is_fresh(&made.shown) => return Origin::New,
+            _ => {}
+        }
+        if made.status == 200 {
+            let call = if made.endpoint == Endpoint::Groups { "POST /Groups" } else { "POST /Users" };
+            return there(format!("{call} was answered 200 instead of 201"));
+        }
+        match differs() {
+            Some(attribute) => there(format!("it has another {attribute} than was sent")),
+            None => Origin::New,
+        }
+    }
+
+    /// Whether an object was made since this connection began, by the app's own clock.
+    fn is_fresh(&self, shown: &Object) -> bool {
+        let (Some(at), Some(began)) = (created_at(shown), self.first_date()) else { return false };
+        began.checked_sub(TOLERANCE).is_ok_and(|began| at >= began)
+    }
+}
+
+/// `meta.created` (RFC 7643 §3.1). Some apps leave the offset out: then it is UTC.
+fn created_at(resource: &Object) -> Option<Timestamp> {
+    let meta = json::get(resource, "meta")?.as_object()?;
+    let text = json::text(meta, "created")?;
+    let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+    text.parse::<Timestamp>().ok().or_else(local)
+}
+
+/// Whether a value is the one that was sent, as far as can be told: apps write texts in their own case, and add to lists.
+fn is_same(shown: &Value, sent: &Value) -> bool {
+    match (json::as_text(shown), json::as_text(sent)) {
+        (Some(shown), Some(sent)) => fold(shown.trim()) == fold(sent.trim()),
+        _ => true,
+    }
+}
+
+/// The last segment of a `Location`, unless that is a collection.
+fn id_in_location(location: &str) -> Option<String> {
+    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
+    let (collection, last) = path.rsplit_once('/')?;
+    let id = percent_decode_str(last).decode_utf8().ok()?.into_owned();
+    let is_collection = collection.is_empty() || ["users", "groups"].iter().any(|name| id.eq_ignore_ascii_case(name));
+    (!id.is_empty() && !is_collection).then_some(id)
+}
+
+fn answered(endpoint: Endpoint, status: u16, class: Class, message: String) -> CallError {
+    CallError { status: Some(status), ..not_sent(Method::Post, endpoint, &AppId::from(""), class, message) }
+}

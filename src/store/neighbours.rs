@@ -1,0 +1,135 @@
+//! What this machine knows of an app's accounts beside the tenant's own state. In: the state folder, the other tenants that are
+//! connected to the same app. Out: which of them has an account linked, and from which account `import` created a user.
+//!
+//! Reads only. The other tenants' states are read beside whoever writes them, as they are at the first question.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::baseline::Baseline as _;
+use super::error::StoreError;
+use super::mark::{Sign, read_mark};
+use super::note::{private_folder, put_note, read_note};
+use super::state::ReadStore;
+use crate::model::{AppId, SourceId, TenantName};
+
+/// The note with the users that `import` created in the directory.
+const IMPORTED: &str = "imported";
+
+/// What is known of an app's accounts beside the tenant's own state.
+pub trait Neighbours: Send + Sync {
+    /// The tenant that has this account linked, and by which of its users; `None` if no other tenant of the app has.
+    ///
+    /// # Errors
+    /// When the state of a tenant that is connected to the same app can't be read.
+    fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError>;
+
+    /// The user of the directory whom `import --create` created from this account.
+    ///
+    /// # Errors
+    /// When the note of it can't be read.
+    fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError>;
+}
+
+/// No other tenant, and nobody imported.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Neighbours for Alone {
+    fn linked_by(&self, _: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+        Ok(None)
+    }
+
+    fn imported_as(&self, _: &AppId) -> Result<Option<SourceId>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// The links of the other tenants: the account, the tenant, its user.
+type Links = HashMap<AppId, (TenantName, SourceId)>;
+
+/// What lies in the state folder.
+pub struct OnThisMachine {
+    state_dir: PathBuf,
+    tenant: TenantName,
+    others: Vec<TenantName>,
+    /// Read at the first question.
+    links: Mutex<Option<Links>>,
+    /// Read at the first question.
+    imported: Mutex<Option<BTreeMap<String, SourceId>>>,
+}
+
+impl OnThisMachine {
+    /// For a tenant. `others` are the tenants that are connected to the same app.
+    pub fn new(state_dir: PathBuf, tenant: TenantName, others: Vec<TenantName>) -> Self {
+        Self { state_dir, tenant, others, links: Mutex::default(), imported: Mutex::default() }
+    }
+
+    fn read(&self) -> Result<Links, StoreError> {
+        let mut links = Links::new();
+        for other in self.others.iter().filter(|other| **other != self.tenant) {
+            let folder = self.state_dir.join(other.as_str());
+            // A connection that has ended lays claim to no account.
+            if read_mark(&folder, Sign::Retired).is_some() {
+                continue;
+            }
+            let Some(state) = ReadStore::open(&self.state_dir, other)? else { continue };
+            state.linked_users(&mut |id, row| {
+                links.insert(row.app_id, (other.clone(), id));
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(links)
+    }
+}
+
+impl Neighbours for OnThisMachine {
+    fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+        if self.others.is_empty() {
+            return Ok(None);
+        }
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = match links.take() {
+            Some(known) => links.insert(known),
+            None => links.insert(self.read()?),
+        };
+        Ok(links.get(account).cloned())
+    }
+
+    fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError> {
+        let mut known = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = match known.take() {
+            Some(all) => known.insert(all),
+            None => known.insert(imported(&self.state_dir.join(self.tenant.as_str()))?),
+        };
+        Ok(all.get(account.as_str()).cloned())
+    }
+}
+
+fn imported(folder: &Path) -> Result<BTreeMap<String, SourceId>, StoreError> {
+    Ok(read_note(folder, IMPORTED)?.unwrap_or_default())
+}
+
+/// Keeps on record that `import` created a user of the directory from an account of the app.
+///
+/// # Errors
+/// When it could not be written.
+pub fn note_imported(folder: &Path, account: &AppId, user: &SourceId) -> Result<(), StoreError> {
+    private_folder(folder)?;
+    let mut all = imported(folder)?;
+    all.insert(account.as_str().to_owned(), user.clone());
+    put_note(folder, IMPORTED, &all)
+}
+
+/// Forgets users that `import` created.
+///
+/// # Errors
+/// When it could not be written.
+pub(super) fn forget_imported(folder: &Path, users: &[SourceId]) -> Result<(), StoreError> {
+    let mut all = imported(folder)?;
+    let before = all.len();
+    all.retain(|_, user| !users.contains(user));
+    if all.len() == before { Ok(()) } else { put_note(folder, IMPORTED, &all) }
+}
