@@ -21,7 +21,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,6 +33,7 @@ use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
+use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
 use crate::model::{Op, Path, TenantName};
@@ -46,8 +46,8 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
-    read_mark,
+    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError,
+    Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
 };
 use crate::tenancy::Tenant;
 
@@ -55,7 +55,7 @@ use crate::tenancy::Tenant;
 const DECISIONS: u64 = 2;
 
 /// What somebody wants of one cycle.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
     /// Stop before anything is sent.
     pub dry_run: bool,
@@ -254,6 +254,7 @@ impl Engine {
     ) -> Result<Report, CycleError> {
         let tenant = &*self.tenant;
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
+        let weighing = self.weighing(state);
         let job = Job {
             tenant: &tenant.name,
             source,
@@ -262,7 +263,8 @@ impl Engine {
             ledger,
             scope: self.scope(&accepts, &group_name),
             rules: self.rules(),
-            limits: self.limits(),
+            limits: Self::limits(&weighing),
+            policy: weighing.policy,
             sentinels: &tenant.file.scope.sentinels,
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&tenant.profile),
@@ -410,9 +412,66 @@ impl Engine {
         }
     }
 
-    fn limits(&self) -> Limits {
+    /// Guard and approvals as the tenant file has them, beside those of the last run.
+    fn weighing(&self, state: &dyn View) -> Weighing {
         let file = &self.tenant.file;
-        Limits { ask_before: ask_before(file.approval), ..Limits::from(&file.guard) }
+        let mut weighing = settings::weigh(&file.guard, &file.approval, &file.scope, state.last_guard().as_ref());
+        weighing.policy.rule.editors = self.tenant.editors(&self.state_dir);
+        weighing
+    }
+
+    fn limits(weighing: &Weighing) -> Limits {
+        settings::limits(&weighing.guard, ask_before(weighing.approval))
+    }
+
+    /// Who has to approve what is held of this tenant, as the next run will ask.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn approval_rule(&self) -> Result<ApprovalRule, EngineError> {
+        let rule = match ReadStore::open(&self.state_dir, &self.tenant.name)? {
+            Some(state) => self.weighing(&state).policy.rule,
+            None => self.weighing(&MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?).policy.rule,
+        };
+        Ok(rule)
+    }
+
+    /// How far the approvals of a plan are, where more than one person has to approve.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn approvals(&self, plan: &str) -> Result<Option<Approvals>, EngineError> {
+        let rule = self.approval_rule()?;
+        if rule.people() == 1 {
+            return Ok(None);
+        }
+        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let decisions = state.map(|state| state.decisions(plan)).transpose()?.unwrap_or_default();
+        let given = match rule.weigh(&decisions) {
+            Weighed::Approved(given) | Weighed::Waiting(given) => given.iter().map(Decision::who).collect(),
+            Weighed::Undecided | Weighed::Rejected(_) => Vec::new(),
+        };
+        Ok(Some(Approvals { people: rule.people(), given }))
+    }
+
+    /// What decisions on a plan come to, with one more beside those that are on the disk.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn weigh_with(&self, decision: Decision) -> Result<Weighed, EngineError> {
+        let rule = self.approval_rule()?;
+        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let mut decisions = state.map(|state| state.decisions(&decision.plan)).transpose()?.unwrap_or_default();
+        decisions.push(decision);
+        Ok(rule.weigh(&decisions))
+    }
+
+    /// Keeps an approval of an undo's plan until another person has added theirs.
+    ///
+    /// # Errors
+    /// When it can't be written down.
+    pub fn keep_approval_of_undo(&self, decision: &Decision) -> Result<(), EngineError> {
+        Ok(decide_on_undo(&self.state_dir.join(self.tenant.name.as_str()), decision)?)
     }
 
     /// Fingerprints of what the operator wrote, to notice an edit.

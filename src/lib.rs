@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
+//! | [`identity`] | accounts of this machine: who asked for something |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -39,6 +40,7 @@ pub mod explain;
 mod fail;
 pub mod guard;
 pub mod http;
+pub mod identity;
 pub mod mapping;
 pub mod model;
 pub mod notify;

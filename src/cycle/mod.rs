@@ -25,13 +25,15 @@ use crate::apply::{self, OpResult, Outcome, Repeat};
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
-use crate::guard::{self, Cleared, Edited, Facts, Limits};
+use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
 use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
 use crate::source::{Source, take_snapshot};
-use crate::store::{Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::store::{
+    Approvals, Decision, Effect, Health, IndexDraft, SettingsMark, State, StoreError, Trigger, View, Weighed,
+};
 
 /// Everything one cycle works with.
 pub struct Job<'a> {
@@ -51,6 +53,8 @@ pub struct Job<'a> {
     pub rules: Rules<'a>,
     /// When to stop and ask.
     pub limits: Limits,
+    /// Who has to approve, and what became looser since the last run.
+    pub policy: Policy,
     /// Who must be visible in every reading.
     pub sentinels: &'a [String],
     /// Calls at once.
@@ -178,6 +182,7 @@ impl Job<'_> {
         let facts = Facts {
             strangers: survey.newcomers.len() as u64,
             missing: survey.absent.len() as u64,
+            loosened: self.policy.loosened.clone(),
             ..self.facts(desired, &plan)?
         };
         let cleared = self.judge(plan, &facts, report).await?;
@@ -219,7 +224,8 @@ impl Job<'_> {
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
-        let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| !wants_to_see)?;
+        let is_quiet = !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
+        let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
         let mut report = Report::new(self.tenant, run.clone(), counts, started);
@@ -258,7 +264,9 @@ impl Job<'_> {
         report: &mut Report,
     ) -> Result<Early, CycleError> {
         // A plan that somebody has seen runs as one.
-        let in_parts = ask.only.is_none() && ask.expected_plan.is_none() && !self.state.is_approval_waiting()?;
+        let waits = self.policy.loosened.as_ref().is_some_and(|loosened| loosened.holds_all);
+        let in_parts =
+            ask.only.is_none() && ask.expected_plan.is_none() && !waits && !self.state.is_approval_waiting()?;
         let Some(ledger) = self.ledger.filter(|_| in_parts) else { return Ok(Early::default()) };
         let plan = plan::leavers(desired, links, self.state, &self.rules, report.started)?;
         if plan.operations.is_empty() {
@@ -328,22 +336,45 @@ impl Job<'_> {
     async fn judge(&self, plan: Plan, facts: &Facts, report: &mut Report) -> Result<Cleared, StoreError> {
         let cleared = guard::check(plan, facts, &self.limits);
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
-        // Who approves a preview approves the whole of it.
-        let decision = match self.state.decision(&held)? {
-            Some(decision) => Some(decision),
-            None => self.state.decision(&cleared.plan().hash)?,
+        let rule = &self.policy.rule;
+        let so_far = |given: &[Decision]| {
+            let given = given.iter().map(Decision::who).collect();
+            (rule.people() > 1).then(|| Approvals { people: rule.people(), given })
         };
-        let Some(decision) = decision else { return Ok(cleared) };
-        if let Some(ledger) = self.ledger.filter(|_| !decision.noted) {
-            ledger.decided(&report.run, &decision).await?;
+        report.approvals = so_far(&[]);
+        let mut decisions = self.state.decisions(&held)?;
+        // Who approves a preview approves the whole of it.
+        if decisions.is_empty() && cleared.is_about(&cleared.plan().hash) {
+            decisions = self.state.decisions(&cleared.plan().hash)?;
         }
-        Ok(match decision.verdict {
-            Verdict::Approve => cleared.approve(&decision.plan),
-            Verdict::Reject => {
-                report.rejected = Some(decision);
-                cleared
+        match rule.weigh(&decisions) {
+            Weighed::Undecided => Ok(cleared),
+            Weighed::Approved(given) => {
+                // Before the first call: what was let pass by whom is in the journal.
+                self.note_decisions(&given, false, report).await?;
+                report.approvals = None;
+                Ok(given.into_iter().fold(cleared, |cleared, decision| cleared.approve(&decision.plan)))
             }
-        })
+            Weighed::Waiting(given) => {
+                self.note_decisions(&given, true, report).await?;
+                report.approvals = so_far(&given);
+                Ok(cleared)
+            }
+            Weighed::Rejected(decision) => {
+                self.note_decisions(std::slice::from_ref(&decision), false, report).await?;
+                report.rejected = Some(decision);
+                Ok(cleared)
+            }
+        }
+    }
+
+    /// Puts decisions into the journal.
+    async fn note_decisions(&self, given: &[Decision], waits: bool, report: &Report) -> Result<(), StoreError> {
+        let Some(ledger) = self.ledger else { return Ok(()) };
+        for decision in given {
+            ledger.decided(&report.run, decision, waits).await?;
+        }
+        Ok(())
     }
 
     async fn apply(
@@ -356,10 +387,18 @@ impl Job<'_> {
         recheck: &observe::Again<'_>,
     ) -> Result<Outcome, StoreError> {
         let plan: &Plan = cleared.plan();
-        if plan.operations.is_empty() && plan.missed.is_empty() {
+        // Of the leavers nobody asked whether the guard was loosened: it is judged by what was in force.
+        let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
+        let guard = self.policy.recorded(accepted);
+        let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
+        let nothing = plan.operations.is_empty() && plan.missed.is_empty();
+        if nothing && is_recorded {
             return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
         }
-        ledger.run_started(run, trigger, &plan.hash).await?;
+        ledger.run_started(run, trigger, &plan.hash, guard).await?;
+        if nothing {
+            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
+        }
         if !cleared.is_all_held() {
             self.note_missed(ledger, plan, run).await?;
         }

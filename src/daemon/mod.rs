@@ -14,6 +14,7 @@ mod control;
 mod drift;
 mod herald;
 mod orders;
+mod overview;
 mod pane;
 mod runner;
 mod systemd;
@@ -26,10 +27,11 @@ mod web;
 pub use board::{Board, Line, read_board};
 pub use book::{Ended, Standing};
 pub use control::{
-    Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
-    Talk, reach, socket_of,
+    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Mistake, Order, PROTOCOL, Refusal,
+    Reloaded, Request, Right, Talk, Wanted, reach, socket_of,
 };
 pub use drift::{Compared, read_compared};
+pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
 pub use trouble::{About, Cause};
 
@@ -45,7 +47,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::book::{Book, Roll};
-use self::control::Control;
+use self::control::{Control, Rights};
 use self::herald::Heralds;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
@@ -54,6 +56,7 @@ use self::watch::Watch;
 use self::web::{View, Web};
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
+use crate::identity::Identity;
 use crate::model::TenantName;
 use crate::source::Hint;
 use crate::store::{Sign, StoreError, read_mark, read_status, tenants_with_state};
@@ -142,14 +145,15 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         watch: Watch::default(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
+        rights: Rights::default(),
         news: false,
         shown: None,
     };
     // Before its own board takes the place of the one that was left.
     let before = board::failing_before(&daemon.settings.state_dir);
-    daemon.load().map_err(DaemonError::Config)?;
+    daemon.load(None).map_err(DaemonError::Config)?;
     before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
-    let mut control = Control::new(&daemon.settings.state_dir);
+    let mut control = Control::new(&daemon.settings.state_dir, daemon.rights.clone());
     daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
@@ -169,10 +173,13 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
             Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
             Some(()) = signals.reload.recv() => {
-                daemon.reload();
+                daemon.reload(None);
                 daemon.listens(control.listen());
             }
-            Some(asked) = control.next() => daemon.asked(asked),
+            Some(asked) = control.next() => {
+                daemon.asked(asked);
+                control.open_the_way();
+            }
             Some(()) = ticker.tick() => {}
             () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
         }
@@ -210,14 +217,16 @@ struct Daemon {
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
+    /// Who may ask for what.
+    rights: Rights,
     /// Whether something happened that the board does not show, and when it was last written.
     news: bool,
     shown: Option<Instant>,
 }
 
 impl Daemon {
-    /// Reads the files, the first time and each time after that.
-    fn load(&mut self) -> Result<Reloaded, Vec<Diagnostic>> {
+    /// Reads the files, the first time and each time after that; `by` whoever asked for it, if that is known.
+    fn load(&mut self, by: Option<&Identity>) -> Result<Reloaded, Vec<Diagnostic>> {
         // Before they are read: what changes meanwhile is seen afterwards.
         let marks = file_marks(&self.settings.config);
         let usable = load_usable(&self.settings.config, &[]);
@@ -227,6 +236,7 @@ impl Daemon {
             tracing::warn!("{}", warning.summary());
         }
         self.take_receivers(&loaded.global.notify);
+        self.rights.set(&loaded.global.control);
         let mistakes = Mistake::among(&loaded.warnings);
         let broken: Vec<(TenantName, Vec<Mistake>)> =
             broken.into_iter().map(|broken| (broken.name, Mistake::among(&broken.found))).collect();
@@ -243,6 +253,9 @@ impl Daemon {
             status.map(|status| status.last_run.ended)
         };
         let changes = self.book.take(roll, last_ended, self.settings.clock.now());
+        if let Some(by) = by {
+            changes.added.iter().chain(&changes.changed).for_each(|name| self.edited(name, by));
+        }
         for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
             names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
         }
@@ -269,6 +282,15 @@ impl Daemon {
         })
     }
 
+    /// Remembers who had a tenant's file read: their approval is not that of another person.
+    fn edited(&self, name: &TenantName, by: &Identity) {
+        let Some(entry) = self.book.entries.get(name) else { return };
+        tracing::info!(tenant = %name, uid = by.uid, login_uid = by.login_uid, "takes over what its file says now");
+        if let Err(error) = entry.tenant.edited_by(&self.settings.state_dir, by, self.settings.clock.now()) {
+            tracing::warn!(tenant = %name, %error, "who had its file read could not be written down");
+        }
+    }
+
     /// Tenants with state and without a file, unless somebody ended their connection.
     fn left_behind(&self) -> Vec<String> {
         let state_dir = &self.settings.state_dir;
@@ -290,14 +312,14 @@ impl Daemon {
     fn look_at_files(&mut self) {
         let config = &self.settings.config;
         if self.watch.look(self.settings.clock.now(), || file_marks(config)) {
-            self.reload();
+            self.reload(None);
         }
     }
 
-    fn reload(&mut self) -> Reloaded {
+    fn reload(&mut self, by: Option<&Identity>) -> Reloaded {
         systemd::reloading();
         tracing::info!("reading the files again");
-        let reloaded = self.load().unwrap_or_else(|found| {
+        let reloaded = self.load(by).unwrap_or_else(|found| {
             let mistakes = Mistake::among(&found);
             let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
             tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
@@ -435,12 +457,17 @@ impl Daemon {
         }
     }
 
-    fn show(&mut self) {
-        (self.news, self.shown) = (false, Some(Instant::now()));
+    fn board(&self) -> Board {
         let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         board.page = self.web.trouble();
         board.without_file.clone_from(&self.without_file);
+        board
+    }
+
+    fn show(&mut self) {
+        (self.news, self.shown) = (false, Some(Instant::now()));
+        let board = self.board();
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
             tracing::warn!(%error, "the board could not be written");
         }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Cleared, Edited, Facts, Hold, Limits};
+use super::{Cleared, Edited, Facts, Hold, Limits, Loosened};
 use crate::config::forms::Limit;
 use crate::model::{ObjectRef, Op, SourceId};
 use crate::plan::{Action, Blocked, Operation};
+use crate::store::GUARD_CHANGE;
 
 /// Holds that an approval does not settle: the directory, the app or the next run has to.
 pub(super) const STAYS: [&str; 4] = ["needs_decision", "unread_group", "adopt_only", "own_account"];
@@ -191,6 +192,26 @@ impl Cleared {
             _ => return,
         };
         self.hold_all(hold);
+    }
+
+    /// A guard that was loosened is itself held, once. Until that is approved the stricter settings of before are in force; where these
+    /// can't be (an entry of a list is gone), everything waits.
+    pub(super) fn check_guard_change(&mut self, facts: &Facts) {
+        let Some(Loosened { change, holds_all }) = &facts.loosened else { return };
+        let meanwhile = match holds_all {
+            true => "nothing is sent",
+            false => "what was in force before still is",
+        };
+        let detail = format!(
+            "guard or approvals were loosened since the last run: {change}. Until this is approved, {meanwhile}; to take it back, edit \
+             the tenant file again"
+        );
+        let hold = Hold::new(GUARD_CHANGE, detail);
+        self.guard_change = Some(change.clone());
+        match holds_all {
+            true => self.hold_all(hold),
+            false => self.holds.push(hold),
+        }
     }
 
     /// Kinds of change that the operator always wants to see first.

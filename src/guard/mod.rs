@@ -6,8 +6,10 @@
 
 mod checks;
 mod gate;
+pub mod settings;
 
 pub use gate::Gate;
+pub use settings::{Loosened, Policy};
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -17,6 +19,7 @@ use crate::config::forms::Limit;
 use crate::config::tenant::GuardTable;
 use crate::model::{AppId, Bits, Counts, Op, Path, SourceId};
 use crate::plan::{Operation, Plan, Protected};
+use crate::store::{GUARD_CHANGE, held_id};
 
 /// The tenant's limits.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +83,8 @@ pub struct Facts {
     pub now: Counts,
     /// What the tenant file says differently since the last run that was not held for it.
     pub edited: Edited,
+    /// What became looser in guard and approvals since the last run.
+    pub loosened: Option<Loosened>,
     /// Why the state can't be believed yet.
     pub adopt_only: Option<String>,
     /// The account that the token belongs to, where the app tells.
@@ -128,13 +133,21 @@ pub struct Cleared {
     never: Bits,
     holds: Vec<Hold>,
     all_held: bool,
+    /// How the guard was loosened, as long as nobody has approved that.
+    guard_change: Option<String>,
 }
 
 /// Passes a plan, or holds part of it, or all.
 pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     let count = plan.operations.len();
-    let mut cleared =
-        Cleared { plan, allowed: Bits::new(count), never: Bits::new(count), holds: Vec::new(), all_held: false };
+    let mut cleared = Cleared {
+        plan,
+        allowed: Bits::new(count),
+        never: Bits::new(count),
+        holds: Vec::new(),
+        all_held: false,
+        guard_change: None,
+    };
     for (at, operation) in cleared.plan.operations.iter().enumerate() {
         match operation.blocked {
             None => cleared.allowed.insert(at),
@@ -149,6 +162,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_rekey(facts, limits);
     cleared.check_attribute_loss(facts, limits);
     cleared.check_settings(facts, limits);
+    cleared.check_guard_change(facts);
     cleared.check_asked_before(limits);
     cleared.check_relinks();
     cleared.check_final(facts);
@@ -177,13 +191,15 @@ impl Cleared {
 
     /// The id of what waits for a decision: a hash of exactly the held operations. `None` if nothing does.
     pub fn held_plan(&self) -> Option<String> {
-        let held: Vec<&Operation> = self.held().collect();
-        match (held.is_empty(), self.holds.first()) {
-            (false, _) => Some(crate::plan::hash_of(held.into_iter())),
-            // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
-            (true, Some(hold)) if self.all_held => Some(crate::plan::hash_of_text(&hold.detail)),
-            _ => None,
-        }
+        let operations = self.held().next().is_some().then(|| crate::plan::hash_of(self.held()));
+        // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
+        let finding = self.holds.iter().find(|hold| hold.reason != GUARD_CHANGE).filter(|_| self.all_held);
+        held_id(operations, finding.map(|hold| hold.detail.as_str()), self.guard_change.as_deref())
+    }
+
+    /// How the guard was loosened, if that waits for an approval.
+    pub fn guard_change(&self) -> Option<&str> {
+        self.guard_change.as_deref()
     }
 
     /// The operations that wait for a decision.
@@ -192,9 +208,9 @@ impl Cleared {
         operations.filter(|(at, _)| !self.allows(*at) && !self.never.contains(*at)).map(|(_, operation)| operation)
     }
 
-    /// Whether this is the id of what is held, or the hash of the whole plan.
+    /// Whether this is the id of what is held, or the hash of the whole plan; which says nothing of a loosened guard.
     pub fn is_about(&self, id: &str) -> bool {
-        self.held_plan().as_deref() == Some(id) || self.plan.hash == id
+        self.held_plan().as_deref() == Some(id) || (self.guard_change.is_none() && self.plan.hash == id)
     }
 
     /// Lets everything pass that may be approved. `approved` must be the id of what is held, or the hash of the whole plan:
@@ -211,6 +227,7 @@ impl Cleared {
         }
         self.holds.retain(|hold| checks::STAYS.contains(&hold.reason.as_str()));
         self.all_held = false;
+        self.guard_change = None;
         self
     }
 
@@ -233,7 +250,14 @@ impl Cleared {
         };
         let (allowed, never) = (join(&self.allowed, &later.allowed), join(&self.never, &later.never));
         let holds = self.holds.into_iter().chain(later.holds).collect();
-        Self { plan: self.plan.followed_by(later.plan), allowed, never, holds, all_held: later.all_held }
+        Self {
+            plan: self.plan.followed_by(later.plan),
+            allowed,
+            never,
+            holds,
+            all_held: later.all_held,
+            guard_change: later.guard_change,
+        }
     }
 
     /// Whether the directory or the tenant file looks so wrong that nothing of the plan counts, its failures neither.

@@ -25,13 +25,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
-use crate::store::{Baseline, StoreError};
+use crate::store::{Baseline, PlanId, StoreError};
 use replace::{Heard, PutAside};
 use rules::Lists;
 
@@ -123,24 +122,18 @@ impl Plan {
     }
 }
 
-/// The id of something that was found, where there is no operation to name.
-pub(crate) fn hash_of_text(text: &str) -> String {
-    short(Sha256::new_with_prefix(text))
-}
-
-fn short(hash: Sha256) -> String {
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 over the operations' JSON, the first 128 bits in hex.
+/// Counts the id of operations: [`PlanId`] over each of them, 128 bits in hex.
 pub(crate) fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
-    let mut hash = Sha256::new();
+    id_of(operations).finish()
+}
+
+/// The same before its end.
+pub(crate) fn id_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> PlanId {
+    let mut id = PlanId::default();
     for operation in operations {
-        // An operation is plain data whose maps have text keys: writing it as JSON can't fail.
-        hash.update(serde_json::to_vec(operation).unwrap_or_default());
-        hash.update(b"\n");
+        id.add(operation.op(), &operation.object, &operation.name, &operation.reason, &operation.digest());
     }
-    short(hash)
+    id
 }
 
 /// Whether a person has an account to refer to.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::scim::AppUser;
+use crate::store::digest_of;
 
 /// A person in a membership change: the id counts, the name is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +161,11 @@ pub enum Blocked {
 }
 
 impl Operation {
+    /// SHA-256 of its JSON, hex. An operation is plain data whose maps have text keys: writing it can't fail.
+    pub fn digest(&self) -> String {
+        digest_of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
     /// The kind of change.
     pub fn op(&self) -> Op {
         match self.action {
