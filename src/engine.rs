@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
@@ -36,7 +37,7 @@ use crate::guard::Limits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{Op, Path, TenantName};
+use crate::model::{Op, Path, RunId, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite};
@@ -224,6 +225,7 @@ impl Engine {
         }
         let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
         let report = self.cycle(wish, source.as_ref(), &app, &state, Some(&state), progress, stop, None).await?;
+        state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
     }
@@ -464,6 +466,16 @@ impl Engine {
         let mut decisions = state.map(|state| state.decisions(&decision.plan)).transpose()?.unwrap_or_default();
         decisions.push(decision);
         Ok(rule.weigh(&decisions))
+    }
+
+    /// Puts approvals of an undo into the journal at once, between two runs; a run that is under way does it at its end.
+    ///
+    /// # Errors
+    /// When another process works on the tenant, or the journal can't be written.
+    pub async fn note_approvals_of_undo(&self) -> Result<(), EngineError> {
+        let name = &self.tenant.name;
+        let (state, _notices) = Store::open(&self.state_dir, name, "rosterd run", Arc::clone(&self.clock))?;
+        Ok(state.note_approvals_of_undo(&RunId::new(Uuid::now_v7().to_string())).await?)
     }
 
     /// Keeps an approval of an undo's plan until another person has added theirs.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub const ROOT: u32 = 0;
 
 /// What `/proc/PID/loginuid` holds for a process that no login led to.
-const NOBODY_LOGGED_IN: u32 = u32::MAX;
+const NO_LOGIN: u32 = u32::MAX;
 
 /// Account files are small; more than this is not read.
 const LARGEST: u64 = 4 << 20;
@@ -138,7 +138,7 @@ fn login_uid(process: &str, owner: Option<u32>) -> Option<u32> {
         return None;
     }
     let text = std::fs::read_to_string(format!("{folder}/loginuid")).ok()?;
-    text.trim().parse().ok().filter(|uid| *uid != NOBODY_LOGGED_IN)
+    text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
 }
 
 /// A process as a group of this machine sees it.
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn s7_two_accounts_of_one_login_are_one_person() {
+    fn sec7_two_accounts_of_one_login_are_one_person() {
         for (one, other, differ) in [
             (person(1000, Some(1000)), person(1001, Some(1001)), true),
             (person(1000, None), person(1001, None), true),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn s6_what_is_claimed_is_shown_as_a_claim() {
+    fn sec6_what_is_claimed_is_shown_as_a_claim() {
         let ann = Identity { user: Some("ann".into()), ..person(1000, Some(1000)) };
         assert_eq!(ann.clone().claiming(Some("ann")).says, None, "that is known");
         let claimed = ann.claiming(Some(" the-ciso "));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn s6_this_process_is_known_by_its_number() {
+    fn sec6_this_process_is_known_by_its_number() {
         let me = Identity::of_this_process();
         assert_eq!(me.uid, std::fs::metadata("/proc/self").unwrap().uid());
         let peer = Identity::of_peer(me.uid, i32::try_from(std::process::id()).ok());

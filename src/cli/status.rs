@@ -13,7 +13,7 @@ const LISTED: usize = 10;
 
 pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
     if check::is_out_of_reach(global) {
-        // Somebody who may read by `[control]` alone.
+        // The account may read by `[control]` alone.
         let state_dir = check::state_dir(screen, global)?;
         return match reload::ask(&state_dir, || Request::Status { tenants: tenants.to_vec() }).await? {
             Some(Answer::Status(all)) => show_all(screen, &all, None),

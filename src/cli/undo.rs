@@ -59,7 +59,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     Ok(ended(&done))
 }
 
-/// The approval of whoever types, of what the guard holds of this undo and of nothing else. Where that is not enough, it is kept for
+/// The approval of the account that types, of what the guard holds of this undo and of nothing else. Where that is not enough, it is kept for
 /// another person to add theirs.
 fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval, Failure> {
     let Some(asked) = &args.approve else { return Ok(Approval::None) };

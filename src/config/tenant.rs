@@ -678,7 +678,7 @@ impl Default for GuardTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalTable {
-    /// How many people have to approve what is held. With two or more, nobody approves twice, and neither the owner of this file nor
+    /// How many people have to approve what is held. With two or more, each has to be another person, and neither the owner of this file nor
     /// the account that had the daemon take over its last edit counts.
     #[schemars(range(min = 1, max = 9))]
     pub people: u32,

@@ -387,7 +387,7 @@ impl Job<'_> {
         recheck: &observe::Again<'_>,
     ) -> Result<Outcome, StoreError> {
         let plan: &Plan = cleared.plan();
-        // Of the leavers nobody asked whether the guard was loosened: it is judged by what was in force.
+        // The leavers' part does not look at a loosened guard: it is judged by what was in force.
         let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
         let guard = self.policy.recorded(accepted);
         let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();

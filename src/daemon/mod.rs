@@ -225,7 +225,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Reads the files, the first time and each time after that; `by` whoever asked for it, if that is known.
+    /// Reads the files, the first time and each time after that; `by` is the account that asked for it, if that is known.
     fn load(&mut self, by: Option<&Identity>) -> Result<Reloaded, Vec<Diagnostic>> {
         // Before they are read: what changes meanwhile is seen afterwards.
         let marks = file_marks(&self.settings.config);

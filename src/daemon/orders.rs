@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::model::TenantName;
 use crate::store::{
     Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, Trigger, Verdict, clear_mark,
-    decide, read_held, set_mark,
+    decide, is_plan_of_undo, read_held, set_mark,
 };
 use crate::tenancy::Tenant;
 
@@ -107,12 +107,27 @@ impl Daemon {
             decide(&daemon.folder_of(name), &decision)?;
             let (plan, uid) = (&decision.plan, decision.identity.as_ref().map(|identity| identity.uid));
             tracing::info!(tenant = %name, plan, uid, ?verdict, "decided");
-            if verdict == Verdict::Approve {
+            if is_plan_of_undo(&daemon.folder_of(name), plan)? {
+                daemon.note_approvals_of_undo(name);
+            } else if verdict == Verdict::Approve {
                 daemon.wake(name);
             }
             // What can't be said now, `status` says after the next run.
             let approvals = daemon.engine_of(name).and_then(|engine| engine.approvals(&decision.plan).ok().flatten());
             Ok(Answer::Decided(Box::new(Decided { decision, approvals })))
+        });
+    }
+
+    /// Has approvals of an undo put into the journal, beside the loop: no sync comes to that plan, and the undo is another process.
+    fn note_approvals_of_undo(&self, name: &TenantName) {
+        let Some(engine) = self.engine_of(name) else { return };
+        let tenant = name.clone();
+        tokio::spawn(async move {
+            match engine.note_approvals_of_undo().await {
+                Ok(()) => {}
+                Err(error) if error.is_busy() => tracing::debug!(%tenant, "the run under way puts it into the journal"),
+                Err(error) => tracing::warn!(%tenant, %error, "an approval could not be put into the journal"),
+            }
         });
     }
 

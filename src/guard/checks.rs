@@ -194,8 +194,8 @@ impl Cleared {
         self.hold_all(hold);
     }
 
-    /// A guard that was loosened is itself held, once. Until that is approved the stricter settings of before are in force; where these
-    /// can't be (an entry of a list is gone), everything waits.
+    /// A guard that was loosened is itself held, once. Until that is approved the settings of before are in force; where these can't be
+    /// (an entry of a list is gone), everything waits.
     pub(super) fn check_guard_change(&mut self, facts: &Facts) {
         let Some(Loosened { change, holds_all }) = &facts.loosened else { return };
         let meanwhile = match holds_all {

@@ -133,7 +133,7 @@ pub struct Cleared {
     never: Bits,
     holds: Vec<Hold>,
     all_held: bool,
-    /// How the guard was loosened, as long as nobody has approved that.
+    /// How the guard was loosened, until that is approved.
     guard_change: Option<String>,
 }
 

@@ -115,7 +115,7 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// Whether it is the same decision, whoever the file says it is from.
+    /// Whether it is the same decision.
     fn is(&self, decision: &Decision) -> bool {
         let Decision { plan, verdict, at, .. } = &self.decision;
         (plan, verdict, at) == (&decision.plan, &decision.verdict, &decision.at)
@@ -174,7 +174,7 @@ fn put(folder: &Path, decision: &Decision, undo: bool) -> Result<(), StoreError>
     disk::private_folder(&place).map_err(|source| StoreError::io("make", &place, source))?;
     let path = decision_path(folder, decision);
     let failed = |error: serde_json::Error| StoreError::io("write", &path, error.into());
-    let undo = undo || all(folder)?.iter().any(|path| is_about_undo(path, &decision.plan));
+    let undo = undo || is_plan_of_undo(folder, &decision.plan)?;
     let mut value = serde_json::to_value(decision).map_err(failed)?;
     if let Some(fields) = value.as_object_mut() {
         fields.extend(seal_of(decision).map(|seal| ("seal".to_owned(), seal.into())));
@@ -185,7 +185,20 @@ fn put(folder: &Path, decision: &Decision, undo: bool) -> Result<(), StoreError>
     write(&path, &value)
 }
 
-/// Whether somebody decided about this plan as that of an undo.
+/// Whether a plan was decided about as that of an undo.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn is_plan_of_undo(folder: &Path, plan: &str) -> Result<bool, StoreError> {
+    Ok(all(folder)?.iter().any(|path| is_about_undo(path, plan)))
+}
+
+/// Approvals of an undo that the journal does not have yet: the process that carries it out believes only the journal.
+pub(super) fn unknown_of_undo(found: Found, known: &[Noted], now: Timestamp) -> Vec<Decision> {
+    let undo = found.decisions.into_iter().filter(|filed| filed.undo).map(|filed| filed.decision);
+    undo.filter(|one| one.still_counts(now) && !known.iter().any(|noted| noted.is(one))).collect()
+}
+
 fn is_about_undo(path: &Path, plan: &str) -> bool {
     let written: Option<Written> = read(path).ok().flatten();
     written.is_some_and(|written| written.undo && written.plan == plan)
@@ -324,11 +337,11 @@ pub struct ApprovalRule {
 /// What decisions about one plan come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weighed {
-    /// Nobody has decided.
+    /// No decision counts.
     Undecided,
     /// Enough people have approved: these.
     Approved(Vec<Decision>),
-    /// These have approved; somebody else has to as well.
+    /// These have approved; another person has to as well.
     Waiting(Vec<Decision>),
     /// The last word was no.
     Rejected(Decision),
@@ -373,7 +386,7 @@ impl ApprovalRule {
         if self.people() == 1 {
             return None;
         }
-        let Some(identity) = &approval.identity else { return Some("nobody knows who it is from".to_owned()) };
+        let Some(identity) = &approval.identity else { return Some("it is not known who it is from".to_owned()) };
         let editor = self.editors.iter().find(|editor| !identity.is_another_person(editor))?;
         Some(format!("{identity} can't be told from {editor}, who owns or last edited the tenant file"))
     }

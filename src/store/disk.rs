@@ -15,7 +15,7 @@ pub(crate) const PASSABLE: &str = ".daemon";
 
 /// Makes a folder that only the owner can enter (parents too), or narrows one that others could.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
-    // Whoever may only pass sees no name in it, and its files are the owner's alone.
+    // An account that may only pass sees no name in it, and its files are the owner's alone.
     let closed = if path.ends_with(PASSABLE) { 0o066 } else { 0o077 };
     match fs::metadata(path) {
         Ok(found) if found.permissions().mode() & closed == 0 => Ok(()),

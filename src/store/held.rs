@@ -1,9 +1,9 @@
 //! Plans that wait for a decision, as people see them. In: the held operations. Out: `held.json`, whose id can be counted again from
 //! what it shows.
 //!
-//! The id of a plan is a hash over one line for each operation: what is shown of it, and the hash of all of it. So whoever changes
-//! what is shown has another id than the one that gets approved. Operations after the first thousand are not listed; they go into a
-//! hash of their own, which stands in the file, and the number of all into the id.
+//! The id of a plan is a hash over one line for each operation: what is shown of it, and the hash of all of it. So a changed
+//! list has another id than the one that gets approved. Operations after the first thousand are not listed; they go into a
+//! hash of their own, which is in the file, and the number of all into the id.
 
 use std::path::{Path, PathBuf};
 
@@ -267,7 +267,7 @@ mod tests {
     type Edit = fn(&mut HeldPlan);
 
     #[test]
-    fn s16_an_id_belongs_to_what_is_shown_and_to_nothing_else() {
+    fn sec16_an_id_belongs_to_what_is_shown_and_to_nothing_else() {
         let edits: [(&str, Edit); 8] = [
             ("an operation less", |held| drop(held.operations.pop())),
             ("another name", |held| held.operations[0].name = "nobody-special".to_owned()),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_where_nothing_is_planned_the_finding_is_what_is_approved() {
+    fn sec16_where_nothing_is_planned_the_finding_is_what_is_approved() {
         for change in [None, Some("people: 2 → 1")] {
             let genuine = held(0, change);
             assert!(genuine.is_genuine());

@@ -68,7 +68,7 @@ pub trait Ledger: Send + Sync {
     /// The app was looked through: adopt-only ends. On the disk when it returns.
     async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
 
-    /// Takes notice of what somebody decided about a held plan: the journal gets it, unless it has it, and an approval is used up by
+    /// Takes notice of a decision about a held plan: the journal gets it, unless it has it, and an approval is used up by
     /// this, unless it waits for another person's. Both are on the disk when it returns.
     async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError>;
 

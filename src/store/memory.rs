@@ -74,7 +74,7 @@ impl MemoryStore {
         self.inner().held.clone()
     }
 
-    /// Somebody decides. An earlier decision of the same account is replaced.
+    /// Takes a decision. An earlier one of the same account is replaced.
     pub fn decide(&self, decision: Decision) {
         let mut inner = self.inner();
         let whose = |one: &Decision| one.identity.as_ref().map(|identity| identity.uid);

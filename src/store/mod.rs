@@ -54,7 +54,7 @@ pub use backup::{Backup, Kept, backup, tenants_with_state};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
-    decide_on_undo, refused_decisions,
+    decide_on_undo, is_plan_of_undo, refused_decisions,
 };
 pub use error::{Notice, StoreError};
 pub use forget::{Forgotten, forget};

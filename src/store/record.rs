@@ -80,7 +80,7 @@ pub enum Event {
         /// What was seen.
         why: String,
     },
-    /// Somebody decided on a held plan. An approval is used up by this: it was good for one run. One that waits for another
+    /// A held plan was decided on. An approval is used up by this: it was good for one run. One that waits for another
     /// person's is not used yet.
     Decided {
         /// The run that took notice.

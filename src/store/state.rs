@@ -102,6 +102,18 @@ impl Store {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts approvals of an undo into the journal that wait for another person's.
+    ///
+    /// # Errors
+    /// When they can't be read, or the journal can't be written.
+    pub async fn note_approvals_of_undo(&self, run: &RunId) -> Result<(), StoreError> {
+        let (known, now) = (self.known(), self.clock.now());
+        for decision in decisions::unknown_of_undo(decisions::look(&self.folder, &known, now)?, &known, now) {
+            self.decided(run, &decision, true).await?;
+        }
+        Ok(())
+    }
+
     fn known(&self) -> Vec<Noted> {
         self.tail().decided.clone()
     }

@@ -25,12 +25,12 @@ pub struct Floor {
 struct Rules<'a> {
     name: &'static str,
     floors: &'a BTreeMap<String, Value>,
-    is_looser: fn(&Value, &Value) -> bool,
+    is_looser: fn(&str, &Value, &Value) -> bool,
     stricter: fn(&Value, &Value) -> Value,
 }
 
 impl Floor {
-    /// The floors of a file, and where each stands in it.
+    /// The floors of a file, and where each is in it.
     pub(super) fn new(document: &Document<'_>, file: &FloorTable) -> Self {
         let (guard, approval) = (fields(&file.guard), fields(&file.approval));
         let keys = guard.keys().map(|key| ("guard", key)).chain(approval.keys().map(|key| ("approval", key)));
@@ -46,7 +46,12 @@ impl Floor {
         let guard =
             Rules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
         let approval =
-            Rules { name: "approval", floors: &self.approval, is_looser: asks_for_less, stricter: |_, floor| floor.clone() };
+            Rules {
+                name: "approval",
+                floors: &self.approval,
+                is_looser: |_, one, other| asks_for_less(one, other),
+                stricter: |_, floor| floor.clone(),
+            };
         let raised = self.raise(&guard, document, fields(&file.guard), found);
         file.guard = table(&raised, &file.guard);
         let raised = self.raise(&approval, document, fields(&file.approval), found);
@@ -61,7 +66,7 @@ impl Floor {
         found: &mut Vec<Diagnostic>,
     ) -> BTreeMap<String, Value> {
         for (key, floor) in rules.floors {
-            let Some(value) = values.get_mut(key).filter(|value| (rules.is_looser)(value, floor)) else { continue };
+            let Some(value) = values.get_mut(key).filter(|value| (rules.is_looser)(key, value, floor)) else { continue };
             let path = [rules.name, key.as_str()];
             if document.get(&path).is_some() {
                 let place = self.places.get(&(rules.name, key.clone())).cloned().unwrap_or_default();

@@ -49,9 +49,18 @@ impl Limit {
         *self == Self::NONE
     }
 
-    /// Whether it allows more than `other` for at least one size of the whole. Shares are compared before they are rounded down: a
-    /// share that is larger counts as looser although rounding may hide that.
+    /// Whether it allows more than `other` for at least one size of the whole, where what is counted is a part of that: then 100%
+    /// allows as much as there is. Shares are compared before they are rounded down: a share that is larger counts as looser although
+    /// rounding may hide that.
     pub fn is_looser_than(&self, other: &Self) -> bool {
+        if other.percent == Some(WHOLE) && !self.is_none() {
+            return compare(self.top(), other.top()).is_gt();
+        }
+        self.allows_more_than(other)
+    }
+
+    /// The same where more can be counted than there is now, such as new accounts.
+    pub fn allows_more_than(&self, other: &Self) -> bool {
         if self.is_none() || other.is_none() {
             return self.is_none() && !other.is_none();
         }
@@ -94,6 +103,9 @@ impl Limit {
         }
     }
 }
+
+/// All of it, in hundredths of a percent.
+const WHOLE: u32 = 10_000;
 
 /// Compares two numbers of which `None` is the largest.
 fn compare(one: Option<u64>, other: Option<u64>) -> std::cmp::Ordering {
@@ -281,27 +293,33 @@ mod tests {
     }
 
     #[test]
-    fn s7_a_limit_is_looser_when_it_allows_more_of_some_size() {
+    fn sec7_a_limit_is_looser_when_it_allows_more_of_some_size() {
         for one in MANY.map(limit) {
             for other in MANY.map(limit) {
                 let allows_more = sizes().any(|whole| more(one.allowed(whole), other.allowed(whole)));
-                assert_eq!(one.is_looser_than(&other), allows_more, "{one} and {other}");
+                assert_eq!(one.allows_more_than(&other), allows_more, "{one} and {other}");
+                let part = |one: &Limit, whole: u64| one.allowed(whole).map(|allowed| allowed.min(whole));
+                let allows_more = sizes().any(|whole| more(part(&one, whole), part(&other, whole)));
+                assert_eq!(one.is_looser_than(&other), allows_more, "{one} and {other}, of a part");
             }
         }
         assert!(limit("10%, at least 3, at most 200").is_looser_than(&limit("5%, at least 5")), "of many");
         assert!(limit("5%, at least 5").is_looser_than(&limit("10%, at least 3, at most 200")), "of few");
+        assert!(!limit("10%, at least 3, at most 200").is_looser_than(&limit("100%")), "back from all to the usual");
+        assert!(limit("10%, at least 3").allows_more_than(&limit("100%")), "three accounts more than there are two");
         assert!(limit("60%, at most 1").is_looser_than(&limit("50%, at most 1")), "although rounding hides it");
     }
 
     #[test]
-    fn s7_the_stricter_of_two_limits_allows_no_more_than_either() {
+    fn sec7_the_stricter_of_two_limits_allows_no_more_than_either() {
         for one in MANY.map(limit) {
             assert_eq!(one.stricter(&one), one);
             for other in MANY.map(limit) {
                 let both = one.stricter(&other);
+                let part = |one: &Limit, whole: u64| one.allowed(whole).map(|allowed| allowed.min(whole));
                 for whole in sizes() {
-                    assert!(!more(both.allowed(whole), one.allowed(whole)), "{both} of {one} and {other}: {whole}");
-                    assert!(!more(both.allowed(whole), other.allowed(whole)), "{both} of {one} and {other}: {whole}");
+                    assert!(!more(part(&both, whole), part(&one, whole)), "{both} of {one} and {other}: {whole}");
+                    assert!(!more(part(&both, whole), part(&other, whole)), "{both} of {one} and {other}: {whole}");
                 }
                 assert_eq!(limit(&both.to_string()), both, "it can be written down");
             }

@@ -38,7 +38,7 @@ impl Rights {
         let table = self.table();
         let named = |list: &[String]| list.iter().any(|entry| names(entry, peer));
         let has = match right {
-            // Whoever may decide or run has to see what about.
+            // Approving and operating need to see what about.
             Right::Read => named(&table.read) || named(&table.approve) || named(&table.operate),
             Right::Approve => named(&table.approve),
             Right::Operate => named(&table.operate),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn s7_rights_are_given_by_account_or_group_and_each_by_itself() {
+    fn sec7_rights_are_given_by_account_or_group_and_each_by_itself() {
         let rights = Rights::default();
         let own = rustix::process::geteuid().as_raw();
         let stranger = peer(4_000_001, &[4_000_001]);
@@ -136,11 +136,11 @@ mod tests {
         let no = rights.check(&stranger, Right::Approve).unwrap_err();
         assert!(no.contains("uid 4000001") && no.contains("`[control] approve`") && no.contains("nothing was done"), "{no}");
         rights.set(&ControlTable { read: list(&["root", "no such group", "4000001", "other:x"]), ..ControlTable::default() });
-        assert!(!rights.admits(&stranger), "a bare number is nobody's name");
+        assert!(!rights.admits(&stranger), "a bare number is no name");
     }
 
     #[test]
-    fn s7_the_way_to_the_socket_is_open_only_where_somebody_is_named() {
+    fn sec7_the_way_to_the_socket_is_open_only_where_an_account_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (state, folder) = (dir.path().join("state"), dir.path().join("state/.daemon"));
         std::fs::create_dir_all(&folder).unwrap();

@@ -108,7 +108,7 @@ pub struct Deciding {
     pub says: Option<String>,
 }
 
-/// What somebody needs the right to.
+/// A kind of request that `[control]` gives to accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
     /// See `status` and what is held.

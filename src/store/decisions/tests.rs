@@ -96,7 +96,7 @@ fn i6_a_plan_id_leads_to_no_other_folder() {
 }
 
 #[test]
-fn s5_what_the_first_version_wrote_is_still_read_and_says_nothing_of_the_journal() {
+fn sec5_what_the_first_version_wrote_is_still_read_and_says_nothing_of_the_journal() {
     let text = r#"{"plan":"abc","verdict":"approve","by":"Board of Directors","reason":"","at":"2026-01-01T00:00:00Z",
         "expires":"2026-01-02T00:00:00Z","noted":true}"#;
     let read: Decision = serde_json::from_str(text).unwrap();
@@ -113,7 +113,7 @@ fn s5_what_the_first_version_wrote_is_still_read_and_says_nothing_of_the_journal
 }
 
 #[test]
-fn s6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has_it() {
+fn sec6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let other = own_uid() + 7;
     let given = Decision { identity: by(other), ..approval("abc") };
@@ -133,7 +133,7 @@ fn s6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has_i
 }
 
 #[test]
-fn s5_a_file_that_others_could_have_written_decides_nothing() {
+fn sec5_a_file_that_others_could_have_written_decides_nothing() {
     let dir = tempfile::tempdir().unwrap();
     decide(dir.path(), &approval("abc")).unwrap();
     let path = decision_path(dir.path(), &approval("abc"));
@@ -166,7 +166,7 @@ fn s5_a_file_that_others_could_have_written_decides_nothing() {
 }
 
 #[test]
-fn s5_a_file_of_another_account_decides_nothing() {
+fn sec5_a_file_of_another_account_decides_nothing() {
     if own_uid() != ROOT {
         eprintln!("skipped: only root can give a file away");
         return;
@@ -184,7 +184,7 @@ fn s5_a_file_of_another_account_decides_nothing() {
 }
 
 #[test]
-fn s37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() {
+fn sec37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() {
     let week = |text: &str| time("2026-01-01T00:00:00Z").checked_add(text.parse::<SignedDuration>().unwrap()).unwrap();
     for (at, expires, now, counts) in [
         (week("PT0S"), week("PT168H"), during(), true),
@@ -203,7 +203,7 @@ fn s37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() {
 }
 
 #[test]
-fn s5_an_approval_that_the_journal_calls_used_is_good_for_no_other_run() {
+fn sec5_an_approval_that_the_journal_calls_used_is_good_for_no_other_run() {
     let dir = tempfile::tempdir().unwrap();
     decide(dir.path(), &approval("abc")).unwrap();
     let decision = decisions(dir.path(), "abc", &[], during()).remove(0);
@@ -216,7 +216,7 @@ fn s5_an_approval_that_the_journal_calls_used_is_good_for_no_other_run() {
 }
 
 #[test]
-fn s7_enough_people_are_different_people_and_none_of_them_edited() {
+fn sec7_enough_people_are_different_people_and_none_of_them_edited() {
     let rule = |people, editors: &[u32]| ApprovalRule {
         people,
         needs_reason: false,
