@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
@@ -39,9 +39,10 @@ use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::files;
 use crate::guard::Limits;
+use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{Op, TenantName};
+use crate::model::{Op, RunId, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppSettings};
@@ -51,15 +52,15 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign, State as _, Store, StoreError, Trigger, View, mark_path,
-    read_mark,
+    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign, State as _, Store,
+    StoreError, Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
 use fingerprint::settings_mark;
 
 /// What somebody wants of one cycle.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
     /// Stop before anything is sent.
     pub dry_run: bool,
@@ -246,6 +247,7 @@ impl Engine {
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours);
         let writer = Writer { app: &app, ledger: &state };
         let report = cycle(&job, writer, &wish.ask()).await?;
+        state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
         Ok((report, notices))
     }
@@ -294,6 +296,7 @@ impl Engine {
         neighbours: &'a dyn Neighbours,
     ) -> Job<'a> {
         let tenant = &*self.tenant;
+        let weighing = self.weighing(state);
         Job {
             tenant: &tenant.name,
             source,
@@ -301,7 +304,8 @@ impl Engine {
             state,
             scope,
             rules: self.rules(),
-            limits: self.limits(),
+            limits: Self::limits(&weighing),
+            policy: weighing.policy,
             sentinels: &tenant.file.scope.sentinels,
             time_limit: self.time_limit(state),
             in_flight: self.in_flight() as usize,
@@ -509,9 +513,76 @@ impl Engine {
         }
     }
 
-    fn limits(&self) -> Limits {
+    /// Guard and approvals as the tenant file has them, beside those of the last run.
+    fn weighing(&self, state: &dyn View) -> Weighing {
         let file = &self.tenant.file;
-        Limits { ask_before: ask_before(file.approval), adopt: file.approval.adopt, ..Limits::from(&file.guard) }
+        let mut weighing = settings::weigh(&file.guard, &file.approval, &file.scope, state.last_guard().as_ref());
+        weighing.policy.rule.editors = self.tenant.editors(&self.state_dir);
+        weighing
+    }
+
+    fn limits(weighing: &Weighing) -> Limits {
+        settings::limits(&weighing.guard, ask_before(weighing.approval))
+    }
+
+    /// Who has to approve what is held of this tenant, as the next run will ask.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn approval_rule(&self) -> Result<ApprovalRule, EngineError> {
+        let rule = match ReadStore::open(&self.state_dir, &self.tenant.name)? {
+            Some(state) => self.weighing(&state).policy.rule,
+            None => self.weighing(&MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?).policy.rule,
+        };
+        Ok(rule)
+    }
+
+    /// How far the approvals of a plan are, where more than one person has to approve.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn approvals(&self, plan: &str) -> Result<Option<Approvals>, EngineError> {
+        let rule = self.approval_rule()?;
+        if rule.people() == 1 {
+            return Ok(None);
+        }
+        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let decisions = state.map(|state| state.decisions(plan)).transpose()?.unwrap_or_default();
+        let given = match rule.weigh(&decisions) {
+            Weighed::Approved(given) | Weighed::Waiting(given) => given.iter().map(Decision::who).collect(),
+            Weighed::Undecided | Weighed::Rejected(_) => Vec::new(),
+        };
+        Ok(Some(Approvals { people: rule.people(), given }))
+    }
+
+    /// What decisions on a plan come to, with one more beside those that are on the disk.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn weigh_with(&self, decision: Decision) -> Result<Weighed, EngineError> {
+        let rule = self.approval_rule()?;
+        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let mut decisions = state.map(|state| state.decisions(&decision.plan)).transpose()?.unwrap_or_default();
+        decisions.push(decision);
+        Ok(rule.weigh(&decisions))
+    }
+
+    /// Puts approvals of an undo into the journal at once, between two runs; a run that is under way does it at its end.
+    ///
+    /// # Errors
+    /// When another process works on the tenant, or the journal can't be written.
+    pub async fn note_approvals_of_undo(&self) -> Result<(), EngineError> {
+        let name = &self.tenant.name;
+        let (state, _notices) = Store::open(&self.state_dir, name, "rosterd run", Arc::clone(&self.clock))?;
+        Ok(state.note_approvals_of_undo(&RunId::new(Uuid::now_v7().to_string())).await?)
+    }
+
+    /// Keeps an approval of an undo's plan until another person has added theirs.
+    ///
+    /// # Errors
+    /// When it can't be written down.
+    pub fn keep_approval_of_undo(&self, decision: &Decision) -> Result<(), EngineError> {
+        Ok(decide_on_undo(&self.state_dir.join(self.tenant.name.as_str()), decision)?)
     }
 }
 

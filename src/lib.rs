@@ -7,6 +7,7 @@
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`files`], [`bounded`] | regular files, opened without blocking; work that may hang, with a time limit |
 //! | [`clock`], [`progress`], [`time_limit`] | time, progress and patience as parameters |
+//! | [`identity`] | accounts of this machine: who asked for something |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -42,6 +43,7 @@ mod fail;
 pub mod files;
 pub mod guard;
 pub mod http;
+pub mod identity;
 pub mod mapping;
 pub mod model;
 pub mod notify;

@@ -1,16 +1,26 @@
-//! `rosterd approve` and `rosterd reject`: somebody's word on a held plan. In: a tenant and a plan's id. Out: a decision on the
-//! disk, which the next run takes notice of; where a daemon runs, it writes it down and runs soon. Nothing is sent from here.
+//! `rosterd approve` and `rosterd reject`: a decision on a held plan. In: a tenant and a plan's id. Out: a decision on the disk, which
+//! the next run takes notice of; where a daemon runs, it writes it down and runs soon. Nothing is sent from here.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::{DecideArgs, Format, Global};
 use super::failure::{Failure, code};
-use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
-use super::{check, reload, tenant_name, who};
+use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use super::{check, reload, tenant_name};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::Request;
-use crate::store::{Decision, HeldPlan, Verdict, decide, read_held};
+use crate::config::forms::Period;
+use crate::daemon::{Answer, Deciding, Request};
+use crate::engine::Engine;
+use crate::identity::{self, Identity};
+use crate::model::TenantName;
+use crate::store::{
+    Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Verdict, decide, read_held,
+};
+use crate::tenancy;
 
 /// A plan's id in full: 128 bits in hex.
 const WHOLE: usize = 32;
@@ -22,38 +32,113 @@ struct Decided<'a> {
     decision: &'a Decision,
     /// Whether the last run held exactly this.
     held: bool,
+    /// How far approvals are, where more than one person has to approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvals: Option<&'a Approvals>,
 }
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: Verdict) -> Result<u8, Failure> {
     let tenant = tenant_name(&args.tenant)?;
-    // A name that no file stands for is a mistake worth telling before anything is decided.
-    check::names(screen, global, std::slice::from_ref(&args.tenant))?;
+    let lasts = lasts(args.expires)?;
+    let reason = args.reason.clone().unwrap_or_default();
+    if reason.chars().count() > LONGEST_REASON {
+        let message = format!("the reason is longer than {LONGEST_REASON} characters; nothing was decided");
+        return Err(Failure::usage(message, "a sentence or two, and where to read more"));
+    }
+    // A name that no file stands for is a mistake worth telling before anything is decided. Who has a right by `[control]` alone may
+    // not be able to read the files; the daemon knows them.
+    if !check::is_out_of_reach(global) {
+        check::names(screen, global, std::slice::from_ref(&args.tenant))?;
+    }
     let state_dir = check::state_dir(screen, global)?;
-    let folder = state_dir.join(tenant.as_str());
-    let held = read_held(&folder)?;
+    let held = held(&state_dir, &tenant).await?;
     let (plan, matched) = find(&args.tenant, &args.plan, held.as_ref())?;
-    let at = SystemClock.now();
-    let lasts = SignedDuration::try_from(args.expires.duration()).unwrap_or(SignedDuration::from_hours(24));
-    let decision = Decision {
-        plan,
+    if let Some(held) = matched.filter(|held| verdict == Verdict::Approve && !held.is_genuine()) {
+        return Err(not_genuine(&args.tenant, held));
+    }
+    let deciding = Deciding {
+        tenant: tenant.to_string(),
+        plan: plan.clone(),
         verdict,
-        by: who::is_typing(),
-        reason: args.reason.clone().unwrap_or_default(),
-        at,
-        expires: at.checked_add(lasts).unwrap_or(Timestamp::MAX),
-        noted: false,
+        reason: reason.clone(),
+        lasts_secs: lasts.as_secs().unsigned_abs(),
+        says: identity::claim(),
     };
-    let asked = || Request::Decide { tenant: tenant.to_string(), decision: decision.clone() };
-    let by_daemon = match reload::ask(&state_dir, asked).await? {
-        Some(_) => true,
-        None => decide(&folder, &decision).map(|()| false)?,
+    let (decision, approvals, by_daemon) = match reload::ask(&state_dir, || Request::Decide(deciding)).await? {
+        Some(Answer::Decided(decided)) => (decided.decision, decided.approvals, true),
+        Some(other) => return Err(reload::unexpected(other)),
+        None => {
+            let identity = Identity::of_this_process();
+            let at = SystemClock.now();
+            let expires = at.checked_add(lasts).unwrap_or(Timestamp::MAX);
+            let by = identity.name();
+            let decision = Decision { plan, verdict, by, identity: Some(identity), reason, at, expires };
+            let approvals = here(global, &state_dir, &tenant, &decision)?;
+            (decision, approvals, false)
+        }
     };
     if screen.format == Format::Json {
-        screen.json(&Decided { tenant: &args.tenant, decision: &decision, held: matched.is_some() })?;
+        let (held, approvals) = (matched.is_some(), approvals.as_ref());
+        screen.json(&Decided { tenant: &args.tenant, decision: &decision, held, approvals })?;
     } else {
-        say(screen, &args.tenant, &decision, matched, by_daemon);
+        say(screen, &args.tenant, &decision, matched, approvals.as_ref(), by_daemon);
     }
     Ok(code::DONE)
+}
+
+/// How long the decision counts.
+fn lasts(asked: Period) -> Result<SignedDuration, Failure> {
+    let lasts = SignedDuration::try_from(asked.duration()).unwrap_or(SignedDuration::MAX);
+    match lasts > LONGEST_DECISION {
+        true => Err(Failure::usage(
+            "an approval counts for 7 days at most; nothing was decided",
+            "leave `--expires` out for a day, or write `--expires 7d`",
+        )),
+        false => Ok(lasts),
+    }
+}
+
+/// What is held, as the daemon shows it or, without one, as the last run left it.
+async fn held(state_dir: &Path, tenant: &TenantName) -> Result<Option<HeldPlan>, Failure> {
+    match reload::ask(state_dir, || Request::Held { tenant: tenant.to_string() }).await? {
+        Some(Answer::Held(held)) => Ok(held.map(|held| *held)),
+        Some(other) => Err(reload::unexpected(other)),
+        None => Ok(read_held(&state_dir.join(tenant.as_str()))?),
+    }
+}
+
+fn not_genuine(tenant: &str, held: &HeldPlan) -> Failure {
+    let message = format!(
+        "what is shown is not what is held: held.json of {tenant} lists changes that do not belong to plan {}. It was edited, or \
+         written by another version; nothing was decided",
+        held.plan
+    );
+    Failure::failed(message).hint(format!("`rosterd sync {tenant}` holds again what is due, and writes the file as it is"))
+}
+
+/// Decides without a daemon: writes the decision, and says how far approvals are.
+fn here(
+    global: &Global,
+    state_dir: &Path,
+    tenant: &TenantName,
+    decision: &Decision,
+) -> Result<Option<Approvals>, Failure> {
+    let folder = state_dir.join(tenant.as_str());
+    // A file with mistakes runs nothing: the run after they are gone asks who has to approve.
+    let loaded = tenancy::load(&global.config, &[tenant.to_string()]).ok().and_then(|mut loaded| loaded.tenants.pop());
+    let Some(loaded) = loaded else {
+        decide(&folder, decision)?;
+        return Ok(None);
+    };
+    let engine = Engine::new(Arc::new(loaded), state_dir.to_owned(), Arc::new(SystemClock));
+    if decision.verdict == Verdict::Approve
+        && let Some(why) = engine.approval_rule()?.why_not(decision)
+    {
+        return Err(Failure::failed(format!("{why}; nothing was decided"))
+            .hint(format!("`rosterd approve {tenant} PLAN --reason TEXT`, by another person if the tenant file is yours")));
+    }
+    decide(&folder, decision)?;
+    Ok(engine.approvals(&decision.plan)?)
 }
 
 /// The id under which the next run will ask. A prefix is enough for what the last run held; of any other plan the whole id has
@@ -79,31 +164,52 @@ fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(St
     Err(Failure::failed(message).hint(hint))
 }
 
-fn say(screen: &Screen, tenant: &str, decision: &Decision, held: Option<&HeldPlan>, by_daemon: bool) {
+fn say(
+    screen: &Screen,
+    tenant: &str,
+    decision: &Decision,
+    held: Option<&HeldPlan>,
+    approvals: Option<&Approvals>,
+    by_daemon: bool,
+) {
     let verdict = match decision.verdict {
         Verdict::Approve => paint(ADD.bold(), "approved"),
         Verdict::Reject => paint(REMOVE.bold(), "rejected"),
     };
-    screen.say(format!("{}  {verdict} plan {}", paint(STRONG, tenant), decision.plan));
+    let by = safe(&decision.who());
+    screen.say(format!("{}  {verdict} plan {} by {by}", paint(STRONG, tenant), decision.plan));
     match held {
         Some(held) => {
             screen.say(format!("  {}", count(held.count, "change", "changes")));
             for hold in &held.holds {
                 screen.say(format!("  {}: {}", hold.code(), safe(&hold.detail())));
             }
+            if held.unlisted() > 0 {
+                screen.say(format!(
+                    "  {} of them are listed by `rosterd status {tenant} -v`; the other {} are part of the id and are not listed",
+                    held.operations.len(),
+                    held.unlisted()
+                ));
+            }
         }
         None => screen
             .say(paint(FAINT, "  the last run did not hold this plan; it counts if the next one comes to exactly it")),
     }
-    match decision.verdict {
-        Verdict::Approve if by_daemon => {
+    let short = approvals.filter(|approvals| approvals.given.len() < approvals.people as usize);
+    match (decision.verdict, short) {
+        (Verdict::Approve, Some(short)) => screen.say(format!(
+            "  {}; {}",
+            safe(&short.to_string()),
+            paint(WAIT, "waiting for another person, with an account of their own")
+        )),
+        (Verdict::Approve, None) if by_daemon => {
             screen.say("  the daemon runs it now, and carries it out if nothing has changed; `rosterd status` shows how it ends");
         }
-        Verdict::Approve => screen.say(format!(
+        (Verdict::Approve, None) => screen.say(format!(
             "  the next run carries it out if nothing has changed until then, once, before {}; `rosterd sync {tenant}` does it now",
             decision.expires
         )),
-        Verdict::Reject => screen.say("  it stays held, and is shown as rejected as long as it is due"),
+        (Verdict::Reject, _) => screen.say("  it stays held, and is shown as rejected as long as it is due"),
     }
 }
 
@@ -122,6 +228,9 @@ mod tests {
             holds: Vec::new(),
             count: 1,
             operations: Vec::new(),
+            rest: None,
+            guard_change: None,
+            approvals: None,
             rejected: None,
         }
     }

@@ -397,7 +397,7 @@ pub(super) struct SyncArgs {
 /// `rosterd approve`, `rosterd reject`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rosterd status acme                                    shows what is held, and its id\n  rosterd approve acme 3fa9c2 --reason \"the Lyon office closed\"\n  rosterd reject acme 3fa9c2 --reason \"HR export was broken\"\n\nAn approval is for exactly the changes that were held, once. If directory, app or tenant file\nlead to other changes before the next run, it is void and the new plan is shown."
+    after_help = "Examples:\n  rosterd status acme                                    shows what is held, and its id\n  rosterd approve acme 3fa9c2 --reason \"the Lyon office closed\"\n  rosterd reject acme 3fa9c2 --reason \"HR export was broken\"\n\nAn approval is for exactly the changes that were held, once. If directory, app or tenant file\nlead to other changes before the next run, it is void and the new plan is shown. The journal keeps which account of this\nmachine decided and when. With `[approval] people = 2` another person has to approve as well."
 )]
 pub(super) struct DecideArgs {
     /// The tenant
@@ -407,7 +407,7 @@ pub(super) struct DecideArgs {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
-    /// How long the decision counts
+    /// How long the decision counts; 7 days at most
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub expires: crate::config::forms::Period,
 }

@@ -53,6 +53,12 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
     Ok(())
 }
 
+/// Whether the configuration can't be read by this account, and the command line says where the state is: then the daemon is asked.
+pub(super) fn is_out_of_reach(global: &Global) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    global.state_dir.is_some() && std::fs::File::open(&global.config).is_err_and(|error| closed(&error))
+}
+
 /// Where state is kept, by the configuration alone.
 pub(super) fn state_dir(screen: &Screen, global: &Global) -> Result<std::path::PathBuf, Failure> {
     match &global.state_dir {

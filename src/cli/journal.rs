@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
-use crate::store::{Effect, Event, OutcomeResult, Record, Verdict, records, verify};
+use crate::store::{Effect, Event, GuardSettings, OutcomeResult, Record, Verdict, records, verify};
 
 pub(super) fn run(screen: &Screen, state_dir: &Path, command: &JournalCommand) -> Result<(), Failure> {
     match command {
@@ -61,11 +61,20 @@ fn print(screen: &Screen, record: &Record) -> Result<(), Failure> {
     Ok(())
 }
 
+/// By what a run is judged, as the tenant file writes it.
+fn settings_text(settings: &GuardSettings) -> String {
+    let text = |(key, value): (&String, &serde_json::Value)| format!("{key} = {value}");
+    settings.guard.iter().chain(&settings.approval).map(text).collect::<Vec<_>>().join(", ")
+}
+
 /// One record in one line.
 fn line(record: &Record) -> String {
     match &record.event {
         Event::Opened { tenant, why, .. } => format!("{} {tenant}: {why}", paint(STRONG, "journal begins")),
-        Event::RunStarted { run, plan, .. } => format!("{} {run}, plan {plan}", paint(STRONG, "run begins")),
+        Event::RunStarted { run, plan, guard, .. } => {
+            let settings = guard.as_ref().map(|guard| paint(FAINT, format!("  {}", safe(&settings_text(guard)))));
+            format!("{} {run}, plan {plan}{}", paint(STRONG, "run begins"), settings.unwrap_or_default())
+        }
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
@@ -91,13 +100,14 @@ fn line(record: &Record) -> String {
             summary.calls,
             safe(&summary.note)
         ),
-        Event::Decided { decision, .. } => {
+        Event::Decided { decision, waits, .. } => {
             let verdict = match decision.verdict {
                 Verdict::Approve => paint(ADD, "approved"),
                 Verdict::Reject => paint(REMOVE, "rejected"),
             };
-            let (by, why) = (safe(&decision.by), safe(&decision.reason));
-            format!("{verdict} plan {} by {by}: {}", decision.plan, paint(FAINT, why))
+            let (by, why) = (safe(&decision.who()), safe(&decision.reason));
+            let waits = if *waits { ", waiting for another person" } else { "" };
+            format!("{verdict} plan {} by {by}{waits}: {}", decision.plan, paint(FAINT, why))
         }
         Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
         Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),

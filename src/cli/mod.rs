@@ -33,7 +33,6 @@ mod state;
 mod status;
 mod sync;
 mod undo;
-mod who;
 mod why;
 
 pub use failure::{Failure, code};
@@ -107,7 +106,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Run(args) => run::run(screen, global, args).await?,
         Command::Reload => return reload::run(screen, global).await,
         Command::Notify(args) => return notify::run(screen, global, args).await,
-        Command::Status(args) => status::run(screen, global, &args.tenants)?,
+        Command::Status(args) => status::run(screen, global, &args.tenants).await?,
         Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve).await,
         Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject).await,
         Command::Import(args) => return import::run(screen, global, args).await,

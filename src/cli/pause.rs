@@ -5,16 +5,17 @@ use serde::Serialize;
 use super::args::{Format, Global, PauseArgs, TenantsOrAll};
 use super::failure::Failure;
 use super::screen::{ADD, STRONG, Screen, WAIT, paint, safe};
-use super::{check, reload, who};
+use super::{check, reload};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::{Answer, Request};
+use crate::identity::{self, Identity};
 use crate::model::TenantName;
 use crate::store::{Mark, Sign, clear_mark, set_mark};
 
 #[derive(Serialize)]
 struct Line<'a> {
     tenant: &'a TenantName,
-    paused: Option<&'a Mark>,
+    paused: Option<Mark>,
     /// What ended, for `resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     was: Option<Mark>,
@@ -23,18 +24,24 @@ struct Line<'a> {
 pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Result<(), Failure> {
     let names = names(screen, global, &args.which)?;
     let state_dir = check::state_dir(screen, global)?;
-    let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: args.reason.clone() };
     let mut lines = Vec::with_capacity(names.len());
     for tenant in &names {
-        let asked = || Request::Pause { tenant: tenant.to_string(), mark: mark.clone() };
-        if reload::ask(&state_dir, asked).await?.is_none() {
-            set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
-        }
+        let (reason, says) = (args.reason.clone(), identity::claim());
+        let asked = || Request::Pause { tenant: tenant.to_string(), reason: reason.clone(), says };
+        let mark = match reload::ask(&state_dir, asked).await? {
+            Some(Answer::Paused(mark)) => mark,
+            Some(other) => return Err(reload::unexpected(other)),
+            None => {
+                let mark = Mark::by(Identity::of_this_process(), SystemClock.now(), reason);
+                set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
+                mark
+            }
+        };
         screen.say(format!(
             "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way ends before its next call",
             paint(WAIT.bold(), "paused")
         ));
-        lines.push(Line { tenant, paused: Some(&mark), was: None });
+        lines.push(Line { tenant, paused: Some(mark), was: None });
     }
     show(screen, &lines)
 }

@@ -105,7 +105,9 @@ impl From<Failure> for Refusal {
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
         let hint = match &error {
-            ControlError::Closed { .. } => "run this as the user of the service, or as root",
+            ControlError::Closed { .. } => {
+                "run this as the user of the service or as root, or name your account in `[control]` of rosterd.toml"
+            }
             ControlError::Hangs { .. } => {
                 "look at its log; a daemon under systemd's watchdog is started again within two minutes, `systemctl restart rosterd` does it now"
             }

@@ -160,8 +160,11 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
         );
     }
     if let Some(no) = &report.rejected {
-        screen.say(format!("       rejected by {}: {}", safe(&no.by), safe(&no.reason)));
+        screen.say(format!("       rejected by {}: {}", safe(&no.who()), safe(&no.reason)));
     } else if let Some(plan) = &report.held_plan {
+        if let Some(approvals) = &report.approvals {
+            screen.say(format!("       {}", safe(&approvals.to_string())));
+        }
         let command = approval(plan.get(..8).unwrap_or(plan));
         screen.say(format!("       `{command} --reason …` lets exactly what is held pass, once"));
     }

@@ -9,10 +9,11 @@ use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{FAINT, REMOVE, STRONG, Screen, count, paint, safe};
 use super::sync::exit_code;
-use super::{check, confirm, report_view, who};
+use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
 use crate::errand::retire::Fate;
+use crate::identity::Identity;
 use crate::store::{Mark, Sign, mark_path};
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, Failure> {
@@ -27,7 +28,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     }
     confirmed(screen, args)?;
     let how = if args.deactivate { "accounts deactivated" } else { "app left as it is" };
-    let mark = Mark { at: Some(SystemClock.now()), by: who::is_typing(), reason: how.to_owned() };
+    let mark = Mark::by(Identity::of_this_process(), SystemClock.now(), how.to_owned());
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = Ending::watch(&stop, screen);
     let ended = engine.retire(fate, &mark, &bar, &stop).await;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::args::{Format, Global, StateCommand};
 use super::failure::Failure;
 use super::screen::{ADD, FAINT, REMOVE, Screen, count, paint};
-use super::{check, confirm, tenant_name, who};
+use super::{check, confirm, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
+use crate::identity::Identity;
 use crate::store::{Baseline, Contents, Store, export, export_to, forget, import};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
@@ -105,7 +106,8 @@ fn erase(screen: &Screen, state_dir: &Path, tenant: &str, person: &str, force: b
         let hint = format!("`rosterd state forget {tenant} {person} --yes` does it");
         return Err(Failure::failed("not confirmed; nothing was forgotten").hint(hint));
     }
-    let done = forget(state_dir, &tenant, person, &who::is_typing(), force, Arc::new(SystemClock))?;
+    let by = Identity::of_this_process().to_string();
+    let done = forget(state_dir, &tenant, person, &by, force, Arc::new(SystemClock))?;
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({"tenant": tenant, "forgotten": done}))?;
     }

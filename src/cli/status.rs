@@ -1,74 +1,55 @@
 //! `rosterd status`: how each tenant stood at the end of its last run.
 
-use std::collections::HashMap;
-use std::path::Path;
-
-use serde::Serialize;
-
 use super::args::{Format, Global};
-use super::check;
+use super::{check, reload};
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::clock::{Clock as _, SystemClock};
-use crate::daemon;
-use crate::model::TenantName;
-use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status, tenants_with_state};
+use crate::daemon::{self, Answer, Request, TenantStatus};
+use crate::store::{HeldPlan, Sign, Status, read_mark, tenants_with_state};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
 
-#[derive(Serialize)]
-struct Line {
-    tenant: String,
-    #[serde(flatten)]
-    status: Option<Status>,
-    /// What waits for a decision.
-    held_plan: Option<HeldPlan>,
-    /// Who asked that nothing be sent.
-    paused: Option<Mark>,
-    /// Who ended the connection.
-    retired: Option<Mark>,
-    /// What the daemon does with it; nothing if none runs.
-    daemon: Option<daemon::Line>,
-    /// What the last comparison with the app by its own schedule found.
-    drift: Option<daemon::Compared>,
-    /// There is state, and no tenant file any more.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    file_gone: bool,
-}
-
-pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+    if check::is_out_of_reach(global) {
+        // The account may read by `[control]` alone.
+        let state_dir = check::state_dir(screen, global)?;
+        return match reload::ask(&state_dir, || Request::Status { tenants: tenants.to_vec() }).await? {
+            Some(Answer::Status(all)) => show_all(screen, &all, None),
+            Some(other) => Err(reload::unexpected(other)),
+            None => Err(Failure::failed("no daemon works there, and its files can't be read by this account")),
+        };
+    }
     let names = check::names(screen, global, tenants)?;
     let state_dir = check::state_dir(screen, global)?;
     let mut gone = if tenants.is_empty() { tenants_with_state(&state_dir)? } else { Vec::new() };
     gone.retain(|name| !names.contains(name) && read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none());
-    of_all(screen, &state_dir, &names, &gone)
+    let board = daemon::read_board(&state_dir);
+    let all = daemon::overview(&state_dir, &names, &gone, board.as_ref(), SystemClock.now())?;
+    show_all(screen, &all, board)
 }
 
-fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName], gone: &[TenantName]) -> Result<(), Failure> {
-    let mut all = Vec::with_capacity(tenants.len());
-    let board = daemon::read_board(state_dir);
-    let mut lines: HashMap<String, daemon::Line> = HashMap::new();
-    if let Some(board) = &board {
-        lines.extend(board.tenants.iter().map(|line| (line.tenant.clone(), line.clone())));
+/// One JSON object a tenant, with what its last run left among its keys.
+fn document(line: &TenantStatus) -> Result<serde_json::Value, Failure> {
+    let mut value = serde_json::to_value(line).map_err(std::io::Error::from)?;
+    if let Some(fields) = value.as_object_mut()
+        && let Some(serde_json::Value::Object(status)) = fields.remove("status")
+    {
+        fields.extend(status);
     }
-    for tenant in tenants.iter().chain(gone) {
-        let folder = state_dir.join(tenant.as_str());
-        let (paused, retired) = (read_mark(&folder, Sign::Paused), read_mark(&folder, Sign::Retired));
-        let (status, held_plan) = (read_status(&folder)?, read_held(&folder)?);
-        let daemon = lines.remove(tenant.as_str());
-        let (drift, file_gone) = (daemon::read_compared(&folder)?, gone.contains(tenant));
-        let tenant = tenant.to_string();
-        all.push(Line { tenant, status, held_plan, paused, retired, daemon, drift, file_gone });
-    }
+    Ok(value)
+}
+
+fn show_all(screen: &Screen, all: &[TenantStatus], board: Option<daemon::Board>) -> Result<(), Failure> {
     if screen.format == Format::Json {
-        screen.json(&all)?;
+        screen.json(&all.iter().map(document).collect::<Result<Vec<_>, _>>()?)?;
         return Ok(());
     }
     if all.is_empty() {
         screen.say("there are no tenants yet; `rosterd init NAME` writes the first tenant file");
     }
-    for line in &all {
+    for line in all {
         match &line.status {
             None => screen.say(format!(
                 "{}  has not run yet; `rosterd plan {0}` shows what it would do",
@@ -78,6 +59,9 @@ fn of_all(screen: &Screen, state_dir: &Path, tenants: &[TenantName], gone: &[Ten
         }
         if let Some(held) = &line.held_plan {
             waiting(screen, &line.tenant, held);
+        }
+        for refused in &line.refused_decisions {
+            screen.say(format!("  {} {}", paint(REMOVE.bold(), "a decision is not believed:"), safe(refused)));
         }
         marks(screen, line);
         if let Some(drift) = &line.drift {
@@ -111,6 +95,13 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
         count(held.count, "change", "changes"),
         held.at
     ));
+    if !held.is_genuine() {
+        screen.say(format!(
+            "    {} held.json lists changes that do not belong to this plan; it was edited, or written by another version. \
+             `rosterd sync {tenant}` writes it again",
+            paint(REMOVE.bold(), "what is shown is not what is held:")
+        ));
+    }
     for hold in &held.holds {
         screen.say(format!("    {}: {}", paint(STRONG, hold.code()), safe(&hold.detail())));
     }
@@ -121,12 +112,17 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     }
     let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
     if more > 0 {
-        screen.say(paint(FAINT, format!("      … and {more} more (-v shows more)")));
+        let verbose = if held.operations.len() > most { " (-v shows more)" } else { ", which are not listed; they are part of the id" };
+        screen.say(paint(FAINT, format!("      … and {more} more{verbose}")));
+    }
+    if let Some(approvals) = held.approvals.as_ref().filter(|_| held.rejected.is_none()) {
+        let waiting = if approvals.given.is_empty() { "waiting for people" } else { "waiting for another person" };
+        screen.say(format!("    {}, {waiting}", safe(&approvals.to_string())));
     }
     match &held.rejected {
         Some(no) => {
             let why = if no.reason.is_empty() { String::new() } else { format!(": {}", safe(&no.reason)) };
-            screen.say(format!("    {} by {} at {}{why}", paint(REMOVE, "rejected"), safe(&no.by), no.at));
+            screen.say(format!("    {} by {} at {}{why}", paint(REMOVE, "rejected"), safe(&no.who()), no.at));
         }
         None => {
             let id = held.plan.get(..8).unwrap_or(&held.plan);
@@ -187,7 +183,7 @@ fn compared(screen: &Screen, tenant: &str, drift: &daemon::Compared) {
 }
 
 /// What somebody said of the tenant as a whole.
-fn marks(screen: &Screen, line: &Line) {
+fn marks(screen: &Screen, line: &TenantStatus) {
     if let Some(mark) = &line.paused {
         let next = format!("`rosterd resume {}` lets it go on", line.tenant);
         screen.say(format!("  {} {}; {next}", paint(WAIT.bold(), "paused"), safe(&mark.to_string())));

@@ -17,7 +17,7 @@ use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::cycle::{Report, Status, Telling};
-use crate::daemon::{Answer, Request, Talk, reach};
+use crate::daemon::{Answer, Request, Talk, Wanted, reach};
 use crate::engine::{Engine, Wish};
 use crate::files;
 use crate::model::TenantName;
@@ -282,7 +282,9 @@ async fn there(
     let process = daemon.hello().process;
     let listed = (screen.format == Format::Human).then(|| report_view::listed(screen));
     let (name, file) = (&tenant.name, tenant.fingerprint());
-    let request = Request::Sync { tenant: name.to_string(), wish: wish.clone(), file, listed };
+    let Wish { dry_run, only, expected_plan, .. } = wish.clone();
+    let wish = Wanted { dry_run, only, expected_plan };
+    let request = Request::Sync { tenant: name.to_string(), wish, file, listed };
     let bar = screen.bar();
     let behind = |since| screen.note(format!("a run of {name} is under way since {since}; this one follows it"));
     let answer = tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, UndoArgs};
@@ -9,15 +10,19 @@ use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
 use super::sync::exit_code;
-use super::{check, confirm, report_view, who};
+use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Undone};
 use crate::errand::{Approval, Left};
 use crate::guard::Cleared;
-use crate::store::{Decision, Verdict};
+use crate::identity::Identity;
+use crate::store::{Decision, Verdict, Weighed};
 
 /// How many objects that stay are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
+
+/// How long an approval of an undo waits for another person's.
+const COUNTS: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Result<u8, Failure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
@@ -29,7 +34,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
         show(screen, args, &plan)?;
         return Ok(if args.dry_run { code::DONE } else { ended(&plan) });
     }
-    let approval = approval(args, &plan)?;
+    let approval = approval(args, &plan, &engine)?;
     if screen.format == Format::Human {
         tell(screen, args, &plan);
     }
@@ -54,12 +59,13 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     Ok(ended(&done))
 }
 
-/// The word of whoever types, on what the guard holds of this undo and on nothing else.
-fn approval(args: &UndoArgs, plan: &Undone) -> Result<Approval, Failure> {
+/// The approval of the account that types, of what the guard holds of this undo and of nothing else. Where that is not enough, it is kept for
+/// another person to add theirs.
+fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval, Failure> {
     let Some(asked) = &args.approve else { return Ok(Approval::None) };
     let again = format!("`rosterd undo {} {} --dry-run` shows it", args.tenant, plan.reversal.run);
     let Some(held) = plan.report.cleared.as_ref().and_then(Cleared::held_plan) else {
-        let message = "nothing of it is held that somebody could let pass; nothing was sent";
+        let message = "nothing of it is held that could be approved; nothing was sent";
         return Err(Failure::failed(message).hint(again));
     };
     let asked = asked.trim().to_ascii_lowercase();
@@ -68,16 +74,36 @@ fn approval(args: &UndoArgs, plan: &Undone) -> Result<Approval, Failure> {
         let message = format!("{asked:?} is not what is held of it: that is {held}; nothing was sent");
         return Err(Failure::failed(message).hint(again));
     }
-    let at = SystemClock.now();
-    Ok(Approval::Given(Box::new(Decision {
+    let (at, identity) = (SystemClock.now(), Identity::of_this_process());
+    let decision = Decision {
         plan: held,
         verdict: Verdict::Approve,
-        by: who::is_typing(),
+        by: identity.name(),
+        identity: Some(identity),
         reason: args.reason.clone().unwrap_or_default(),
         at,
-        expires: at,
-        noted: false,
-    })))
+        expires: at.checked_add(COUNTS).unwrap_or(at),
+    };
+    let rule = engine.approval_rule()?;
+    if let Some(why) = rule.why_not(&decision) {
+        return Err(Failure::failed(format!("{why}; nothing was sent")).hint(again));
+    }
+    match engine.weigh_with(decision.clone())? {
+        Weighed::Approved(given) => Ok(Approval::Given(given)),
+        Weighed::Rejected(no) => {
+            Err(Failure::failed(format!("plan {} was rejected by {}; nothing was sent", no.plan, no.who())).hint(again))
+        }
+        Weighed::Waiting(_) | Weighed::Undecided => {
+            engine.keep_approval_of_undo(&decision)?;
+            let given = engine.approvals(&decision.plan)?.map(|approvals| approvals.to_string()).unwrap_or_default();
+            let message = format!("{given}: waiting for another person, with an account of their own; nothing was sent");
+            let hint = format!(
+                "they type `rosterd approve {0} {1} --reason …`; then `rosterd undo {0} {2} --approve {1}` within a day",
+                args.tenant, decision.plan, plan.reversal.run
+            );
+            Err(Failure { code: code::HELD, message, hint: Some(hint) })
+        }
+    }
 }
 
 /// Not all of the run was taken back: that is no "done".

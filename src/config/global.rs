@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::forms::Limit;
 use super::notify::NotifyTable;
+use super::tenant::ReasonRule;
 
 /// `rosterd.toml`. Every key may be left out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -30,6 +32,10 @@ pub struct GlobalFile {
     pub run: RunTable,
     /// The status page of `rosterd run`. Without this table there is none.
     pub status: Option<StatusTable>,
+    /// Who may ask the running daemon for what. Without this table: its own user and root.
+    pub control: ControlTable,
+    /// What no tenant file can loosen.
+    pub floor: FloorTable,
 }
 
 impl Default for GlobalFile {
@@ -42,8 +48,107 @@ impl Default for GlobalFile {
             notify: BTreeMap::new(),
             run: RunTable::default(),
             status: None,
+            control: ControlTable::default(),
+            floor: FloorTable::default(),
         }
     }
+}
+
+/// `[control]`: groups and users of this machine, beside the service's own user and root, who may do everything. `"ops"` is a group or
+/// a user of that name; `"group:ops"`, `"user:ann"`, `"group:2000"`, `"user:1000"` say which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlTable {
+    /// Who may see `status` and what is held through the daemon.
+    #[schemars(inner(length(min = 1)))]
+    pub read: Vec<String>,
+    /// Who may `approve` and `reject`; they may read as well.
+    #[schemars(inner(length(min = 1)))]
+    pub approve: Vec<String>,
+    /// Who may `sync`, `reload`, `pause` and `resume`; they may read as well.
+    #[schemars(inner(length(min = 1)))]
+    pub operate: Vec<String>,
+}
+
+impl ControlTable {
+    /// Whether anybody is named.
+    pub fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.approve.is_empty() && self.operate.is_empty()
+    }
+}
+
+/// `[floor]`: a tenant file may be stricter, not looser.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FloorTable {
+    /// The loosest limits that `[guard]` of a tenant file may set.
+    pub guard: FloorGuardTable,
+    /// The least that `[approval]` of a tenant file may ask for.
+    pub approval: FloorApprovalTable,
+}
+
+/// `[floor.guard]`: the keys of a tenant's `[guard]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FloorGuardTable {
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removals_per_day: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_removals: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_shrink: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute_loss: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rekey: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings_change: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creates_per_day: Option<Limit>,
+}
+
+/// `[floor.approval]`: the keys of a tenant's `[approval]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FloorApprovalTable {
+    /// How many people have to approve, at least.
+    #[schemars(range(min = 1, max = 9))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<u32>,
+    /// Whether every approval needs a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonRule>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activate: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deactivate: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<bool>,
+    /// See `[approval]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memberships: Option<bool>,
 }
 
 /// `[store]`

@@ -657,7 +657,7 @@ impl Default for GroupsTable {
 }
 
 /// `[guard]`: limits as text, such as `10%, at least 3, at most 200`; `none` switches one off.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardTable {
     /// How many managed people may lose access in any 24 hours.
@@ -757,10 +757,16 @@ impl JsonSchema for AdoptApproval {
     }
 }
 
-/// `[approval]`: kinds of change that always wait for `rosterd approve`, whatever the guard says.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+/// `[approval]`: who has to approve, and kinds of change that always wait for `rosterd approve`, whatever the guard says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalTable {
+    /// How many people have to approve what is held. With two or more, each has to be another person, and neither the owner of this file nor
+    /// the account that had the daemon take over its last edit counts.
+    #[schemars(range(min = 1, max = 9))]
+    pub people: u32,
+    /// Whether an approval needs a reason.
+    pub reason: ReasonRule,
     /// New accounts.
     pub create: bool,
     /// Accounts of users that are in the app already and that rosterd neither created nor released itself. `after_first`: once a
@@ -779,4 +785,32 @@ pub struct ApprovalTable {
     pub groups: bool,
     /// People who join or leave groups.
     pub memberships: bool,
+}
+
+impl Default for ApprovalTable {
+    fn default() -> Self {
+        Self {
+            people: 1,
+            reason: ReasonRule::Optional,
+            create: false,
+            adopt: AdoptApproval::default(),
+            update: false,
+            activate: false,
+            deactivate: false,
+            delete: false,
+            groups: false,
+            memberships: false,
+        }
+    }
+}
+
+/// Whether an approval needs a reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonRule {
+    /// `--reason` may be left out.
+    #[default]
+    Optional,
+    /// `rosterd approve` without `--reason` is refused.
+    Required,
 }

@@ -28,13 +28,15 @@ use crate::apply::{self, OpResult, Outcome, Repeat, Turns};
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
-use crate::guard::{self, Cleared, Edited, Facts, Limits};
+use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
 use crate::model::{Counts, Lane, ObjectRef, Path, RunId, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
-use crate::store::{Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, Verdict, View};
+use crate::store::{
+    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, View, Weighed,
+};
 use crate::time_limit::TimeLimit;
 
 /// Everything a cycle reads and decides by. Nothing in it can write: neither to the app nor to the state.
@@ -78,6 +80,8 @@ pub struct Job<'a> {
     pub rules: Rules<'a>,
     /// When to stop and ask.
     pub limits: Limits,
+    /// Who has to approve, and what became looser since the last run.
+    pub policy: Policy,
     /// Who must be visible in every reading.
     pub sentinels: &'a [String],
     /// How long the reading of the directory may take.
@@ -240,7 +244,8 @@ impl Job<'_> {
 
     /// What can write, if this run may send its leavers before the rest is planned: a plan that was shown or approved runs as one.
     fn may_go_in_stages<'w>(&self, writer: Option<Writer<'w>>, ask: &Ask<'_>) -> Result<Option<Writer<'w>>, StoreError> {
-        let whole = ask.only.is_some() || ask.expected_plan.is_some() || self.state.is_approval_waiting()?;
+        let waits = self.policy.loosened.as_ref().is_some_and(|loosened| loosened.holds_all);
+        let whole = ask.only.is_some() || ask.expected_plan.is_some() || waits || self.state.is_approval_waiting()?;
         Ok(writer.filter(|_| !whole))
     }
 
@@ -274,7 +279,12 @@ impl Job<'_> {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
-        let facts = Facts { strangers: strangers(survey), missing: missing(survey), ..self.facts(desired, &plan)? };
+        let facts = Facts {
+            strangers: strangers(survey),
+            missing: missing(survey),
+            loosened: self.policy.loosened.clone(),
+            ..self.facts(desired, &plan)?
+        };
         let cleared = self.judge(writer, plan, &facts, report).await?;
         report.judged = Some(self.clock.now());
         report.set_aside = survey.waiting.len() as u64;
@@ -322,7 +332,8 @@ impl Job<'_> {
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
-        let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| !wants_to_see)?;
+        let is_quiet = !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
+        let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
         let mut report = Report::new(self.tenant, run.clone(), counts, started);
@@ -445,22 +456,36 @@ impl Job<'_> {
     ) -> Result<Cleared, StoreError> {
         let cleared = guard::check(plan, facts, &self.limits);
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
-        // Who approves a preview approves the whole of it.
-        let decision = match self.state.decision(&held)? {
-            Some(decision) => Some(decision),
-            None => self.state.decision(&cleared.plan().hash)?,
+        let rule = &self.policy.rule;
+        let so_far = |given: &[Decision]| {
+            let given = given.iter().map(Decision::who).collect();
+            (rule.people() > 1).then(|| Approvals { people: rule.people(), given })
         };
-        let Some(decision) = decision else { return Ok(cleared) };
-        if let Some(Writer { ledger, .. }) = writer.filter(|_| !decision.noted) {
-            ledger.decided(&report.run, &decision).await?;
+        report.approvals = so_far(&[]);
+        let mut decisions = self.state.decisions(&held)?;
+        // Who approves a preview approves the whole of it.
+        if decisions.is_empty() && cleared.is_about(&cleared.plan().hash) {
+            decisions = self.state.decisions(&cleared.plan().hash)?;
         }
-        Ok(match decision.verdict {
-            Verdict::Approve => cleared.approve(&decision.plan),
-            Verdict::Reject => {
-                report.rejected = Some(decision);
-                cleared
+        match rule.weigh(&decisions) {
+            Weighed::Undecided => Ok(cleared),
+            Weighed::Approved(given) => {
+                // Before the first call: what was let pass by whom is in the journal.
+                note_decisions(writer, &given, false, report).await?;
+                report.approvals = None;
+                Ok(given.into_iter().fold(cleared, |cleared, decision| cleared.approve(&decision.plan)))
             }
-        })
+            Weighed::Waiting(given) => {
+                note_decisions(writer, &given, true, report).await?;
+                report.approvals = so_far(&given);
+                Ok(cleared)
+            }
+            Weighed::Rejected(decision) => {
+                note_decisions(writer, std::slice::from_ref(&decision), false, report).await?;
+                report.rejected = Some(decision);
+                Ok(cleared)
+            }
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is named once more in Run")]
@@ -476,10 +501,18 @@ impl Job<'_> {
     ) -> Result<Outcome, StoreError> {
         let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
-        if plan.operations.is_empty() && plan.missed.is_empty() {
+        // The leavers' part does not look at a loosened guard: it is judged by what was in force.
+        let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
+        let guard = self.policy.recorded(accepted);
+        let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
+        let nothing = plan.operations.is_empty() && plan.missed.is_empty();
+        if nothing && is_recorded {
             return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
         }
-        ledger.run_started(run, trigger, &plan.hash).await?;
+        ledger.run_started(run, trigger, &plan.hash, guard).await?;
+        if nothing {
+            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
+        }
         if !cleared.is_all_held() {
             self.note_missed(ledger, plan, run).await?;
         }
@@ -602,6 +635,20 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
         failing: state.failures()?.into_iter().map(|(object, _)| object.id().clone()).collect(),
         ..Facts::default()
     })
+}
+
+/// Puts decisions into the journal, unless it is a preview that meets them.
+async fn note_decisions(
+    writer: Option<Writer<'_>>,
+    given: &[Decision],
+    waits: bool,
+    report: &Report,
+) -> Result<(), StoreError> {
+    let Some(Writer { ledger, .. }) = writer else { return Ok(()) };
+    for decision in given {
+        ledger.decided(&report.run, decision, waits).await?;
+    }
+    Ok(())
 }
 
 /// Users who belong and whom the state does not know.

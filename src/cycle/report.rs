@@ -12,7 +12,9 @@ use crate::guard::Cleared;
 use crate::model::{ContentMark, Counts, HoldCode, HoldReason, Op, RunId, SourceId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
-use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View};
+use crate::store::{
+    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View,
+};
 
 /// How a cycle ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +77,8 @@ pub struct Report {
     pub quiet_at: Option<ContentMark>,
     /// Somebody said no to what is held.
     pub rejected: Option<Decision>,
+    /// How far approvals are, where more than one person has to approve.
+    pub approvals: Option<Approvals>,
     /// How much of the day's removals is used up, after a run that did something; `None` where there is no limit.
     pub budget: Option<Budget>,
     /// When it began.
@@ -130,6 +134,7 @@ impl Report {
             settings_accepted: true,
             quiet_at: None,
             rejected: None,
+            approvals: None,
             budget: None,
             started,
             read: None,
@@ -176,6 +181,7 @@ impl Report {
             object: operation.object.clone(),
             name: operation.name.clone(),
             reason: operation.reason.clone(),
+            digest: operation.digest(),
         };
         Some(HeldPlan {
             of: cleared.plan().hash.clone(),
@@ -184,6 +190,9 @@ impl Report {
             holds: self.holds.clone(),
             count: cleared.held().count() as u64,
             operations: cleared.held().take(HELD_LISTED).map(show).collect(),
+            rest: cleared.held().nth(HELD_LISTED).and_then(|_| crate::plan::id_of(cleared.held()).rest()),
+            guard_change: cleared.guard_change().map(ToOwned::to_owned),
+            approvals: self.approvals.clone(),
             rejected: self
                 .rejected
                 .clone()

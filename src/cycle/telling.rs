@@ -12,7 +12,7 @@ use super::report::{Report, Shown, Status, Tally};
 use crate::guard::Cleared;
 use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op};
 use crate::plan::Blocked;
-use crate::store::Decision;
+use crate::store::{Approvals, Decision};
 
 /// What became of an operation, or would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,9 @@ pub struct Telling<O = Vec<Told>> {
     /// Somebody said no to what is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Decision>,
+    /// How far approvals are, where more than one person has to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// Why it ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -157,6 +160,7 @@ impl Report {
             all_held: self.cleared.as_ref().is_some_and(Cleared::is_all_held),
             held_plan: self.cleared.as_ref().and_then(Cleared::held_plan),
             rejected: self.rejected.clone(),
+            approvals: self.approvals.clone(),
             stopped: self.stop.as_ref().map(ToString::to_string),
             started: self.started,
             ended: self.ended,

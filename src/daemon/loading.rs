@@ -17,6 +17,7 @@ use super::control::{Answer, BrokenTenant, Caller, Mistake, Reloaded};
 use super::watch::Marks;
 use super::{Daemon, DaemonError, systemd};
 use crate::config::diagnostic::Diagnostic;
+use crate::identity::Identity;
 use crate::model::TenantName;
 use crate::store::{Sign, read_mark, read_status, tenants_with_state};
 use crate::tenancy::{Broken, Usable, file_marks, is_watched, load_usable};
@@ -40,9 +41,9 @@ pub(super) struct Read {
 pub(super) struct Loading {
     pub(super) reads: JoinSet<Read>,
     /// Who waits for the reading under way.
-    waiting: Vec<Caller>,
+    waiting: Vec<(Identity, Caller)>,
     /// Who asked after it had begun: the files may have changed since.
-    next: Vec<Caller>,
+    next: Vec<(Identity, Caller)>,
     /// Whether another reading follows.
     again: bool,
     /// Tenants whose files did not answer, and when they were tried last.
@@ -56,7 +57,7 @@ impl Loading {
     /// The daemon ends: who waits for a reading is told so.
     pub(super) fn end(&mut self) {
         self.again = false;
-        for caller in self.waiting.drain(..).chain(self.next.drain(..)) {
+        for (_, caller) in self.waiting.drain(..).chain(self.next.drain(..)) {
             caller.refuse(BUSY, "the daemon is stopping; the files were not read again".to_owned(), None);
         }
     }
@@ -95,8 +96,8 @@ impl Daemon {
         }
     }
 
-    /// Has the files read again. Whoever asked gets an answer when that is done.
-    pub(super) fn reload(&mut self, caller: Option<Caller>) {
+    /// Has the files read again. The account that asked gets an answer when that is done, and counts as an editor of what is new.
+    pub(super) fn reload(&mut self, caller: Option<(Identity, Caller)>) {
         if self.loading.reads.is_empty() {
             self.begin_reload(caller.into_iter().collect());
         } else {
@@ -105,7 +106,7 @@ impl Daemon {
         }
     }
 
-    fn begin_reload(&mut self, callers: Vec<Caller>) {
+    fn begin_reload(&mut self, callers: Vec<(Identity, Caller)>) {
         systemd::reloading();
         tracing::info!("reading the files again");
         self.loading.waiting = callers;
@@ -131,7 +132,7 @@ impl Daemon {
         } else {
             let reloaded = self.take_read(read).unwrap_or_else(|found| self.not_reloaded(&found));
             systemd::ready(&self.book.line());
-            for caller in std::mem::take(&mut self.loading.waiting) {
+            for (_, caller) in std::mem::take(&mut self.loading.waiting) {
                 caller.answer(Answer::Reloaded(reloaded.clone()));
             }
         }
@@ -160,6 +161,7 @@ impl Daemon {
             tracing::warn!("{}", warning.summary());
         }
         self.take_receivers(&loaded.global.notify);
+        self.rights.set(&loaded.global.control);
         self.web.serve(loaded.global.status.map(|table| table.listen));
         let mistakes = Mistake::among(&loaded.warnings);
         self.loading.hung = broken.iter().filter(|broken| broken.hangs).map(|broken| broken.name.clone()).collect();
@@ -200,8 +202,20 @@ impl Daemon {
         for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
             names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
         }
+        for (by, _) in &self.loading.waiting {
+            changes.added.iter().chain(&changes.changed).for_each(|name| self.edited(name, by));
+        }
         self.loading.tried = Some(now);
         changes
+    }
+
+    /// Remembers which account had a tenant's file read: its approval is not that of another person.
+    fn edited(&self, name: &TenantName, by: &Identity) {
+        let Some(entry) = self.book.entries.get(name) else { return };
+        tracing::info!(tenant = %name, uid = by.uid, login_uid = by.login_uid, "takes over what its file says now");
+        if let Err(error) = entry.tenant.edited_by(&self.settings.state_dir, by, self.settings.clock.now()) {
+            tracing::warn!(tenant = %name, %error, "which account had the file read could not be written down");
+        }
     }
 
     /// Tries tenants again whose files did not answer, if it is time to.

@@ -18,6 +18,7 @@ mod ending;
 mod herald;
 mod loading;
 mod orders;
+mod overview;
 mod pane;
 mod runner;
 mod secrets;
@@ -31,10 +32,11 @@ mod web;
 pub use board::{Board, Line, read_board};
 pub use book::{Ended, Standing};
 pub use control::{
-    Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
-    Talk, reach, socket_of,
+    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Mistake, Order, PROTOCOL, Refusal,
+    Reloaded, Request, Right, Talk, Wanted, reach, socket_of,
 };
 pub use drift::{Compared, read_compared};
+pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
 pub use trouble::{About, Cause};
 
@@ -50,7 +52,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::book::Book;
-use self::control::Control;
+use self::control::{Control, Rights};
 use self::herald::Heralds;
 use self::loading::Loading;
 use self::orders::{Orders, is_partial};
@@ -145,6 +147,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         secrets: JoinSet::new(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
+        rights: Rights::default(),
         news: false,
         shown: None,
     };
@@ -155,7 +158,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         return Ok(());
     }
     before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
-    let mut control = Control::new(&daemon.settings.state_dir);
+    let mut control = Control::new(&daemon.settings.state_dir, daemon.rights.clone());
     daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
@@ -182,7 +185,10 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
                 daemon.reload(None);
                 daemon.listens(control.listen());
             }
-            Some(asked) = control.next() => daemon.asked(asked),
+            Some(asked) = control.next() => {
+                daemon.asked(asked);
+                control.open_the_way();
+            }
             Some(()) = ticker.tick() => {}
             () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
         }
@@ -224,6 +230,8 @@ struct Daemon {
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
+    /// Who may ask for what.
+    rights: Rights,
     /// Whether something happened that the board does not show, and when it was last written.
     news: bool,
     shown: Option<Instant>,
@@ -322,12 +330,17 @@ impl Daemon {
         }
     }
 
-    fn show(&mut self) {
-        (self.news, self.shown) = (false, Some(Instant::now()));
+    fn board(&self) -> Board {
         let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         board.page = self.web.trouble();
         board.without_file.clone_from(&self.without_file);
+        board
+    }
+
+    fn show(&mut self) {
+        (self.news, self.shown) = (false, Some(Instant::now()));
+        let board = self.board();
         if let Err(error) = board::write(&self.settings.state_dir, &board) {
             tracing::warn!(%error, "the board could not be written");
         }

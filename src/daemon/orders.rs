@@ -8,16 +8,26 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::Daemon;
 use super::book::Begun;
-use super::control::{Answer, Asked, Caller, Order, Request};
-use crate::engine::Wish;
+use super::control::{Answer, Asked, Caller, Decided, Deciding, Order, Request, Wanted};
+use super::overview::overview;
+use crate::engine::{Engine, Wish};
+use crate::identity::Identity;
 use crate::model::TenantName;
-use crate::store::{Decision, Mark, Sign, StoreError, Verdict, clear_mark, decide, set_mark};
+use crate::store::{
+    Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, Trigger, Verdict, clear_mark,
+    decide, is_plan_of_undo, read_held, set_mark,
+};
 use crate::tenancy::Tenant;
 
 /// So many runs of one tenant may wait to be begun.
 const WAITING: usize = 16;
+
+/// A plan's id: 128 bits in hex.
+const WHOLE: usize = 32;
 
 /// Exit codes of the command line's contract.
 const FAILED: u8 = 1;
@@ -31,37 +41,119 @@ pub(super) struct Orders(HashMap<TenantName, VecDeque<Order>>);
 impl Daemon {
     /// Does what is asked, or puts it where it is done soon.
     pub(super) fn asked(&mut self, asked: Asked) {
-        let Asked { request, caller } = asked;
+        let Asked { request, from, caller } = asked;
         match request {
             Request::Reload => {
-                self.reload(Some(caller));
+                self.reload(Some((from, caller)));
             }
             Request::Sync { tenant, wish, file, listed } => {
+                let Wanted { dry_run, only, expected_plan } = wish;
+                // A person asked: what a request says of that is not heard.
+                let wish = Wish { dry_run, only, expected_plan, trigger: Some(Trigger::Command) };
                 let order = Order { wish, listed: listed.unwrap_or(usize::MAX), caller };
                 self.order(&tenant, file, order);
             }
-            Request::Decide { tenant, decision } => {
-                self.word(&tenant, caller, |daemon, name| daemon.decide(name, &decision).map(|()| Answer::Done))
-            }
-            Request::Pause { tenant, mark } => {
-                self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| Answer::Done));
+            Request::Decide(deciding) => self.decide(deciding, from, caller),
+            Request::Pause { tenant, reason, says } => {
+                let mark = Mark::by(from.claiming(says.as_deref()), self.settings.clock.now(), brief(&reason));
+                self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| Answer::Paused(mark)));
             }
             Request::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
                 let was = clear_mark(&daemon.folder_of(name), Sign::Paused)?;
                 if was.is_some() {
+                    tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, "resumed");
                     daemon.wake(name);
                 }
                 Ok(Answer::Resumed(was))
             }),
+            Request::Held { tenant } => self.word(&tenant, caller, |daemon, name| {
+                Ok(Answer::Held(read_held(&daemon.folder_of(name))?.map(Box::new)))
+            }),
+            Request::Status { tenants } => self.tell_status(&tenants, caller),
         }
     }
 
-    fn decide(&mut self, name: &TenantName, decision: &Decision) -> Result<(), StoreError> {
-        decide(&self.folder_of(name), decision)?;
-        if decision.verdict == Verdict::Approve {
-            self.wake(name);
+    /// Writes a decision down: who it is from, when it was made and until when it counts is what the daemon knows of that.
+    fn decide(&mut self, deciding: Deciding, from: Identity, caller: Caller) {
+        let Deciding { tenant, plan, verdict, reason, lasts_secs, says } = deciding;
+        let lasts = i64::try_from(lasts_secs).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        let what = match () {
+            () if plan.len() != WHOLE || !plan.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Some(format!("{plan:?} is not a plan's id"))
+            }
+            () if lasts > LONGEST_DECISION => Some("a decision counts for 7 days at most".to_owned()),
+            () if reason.chars().count() > LONGEST_REASON => {
+                Some(format!("the reason is longer than {LONGEST_REASON} characters"))
+            }
+            () => None,
+        };
+        if let Some(what) = what {
+            return caller.refuse(FAILED, format!("{what}; nothing was decided"), None);
         }
-        Ok(())
+        let at = self.settings.clock.now();
+        let expires = at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        let identity = from.claiming(says.as_deref());
+        let by = identity.name();
+        let decision = Decision { plan, verdict, by, identity: Some(identity), reason, at, expires };
+        let why_not = TenantName::parse(&tenant).and_then(|name| self.engine_of(&name)).and_then(|engine| {
+            let rule = engine.approval_rule().ok().filter(|_| verdict == Verdict::Approve)?;
+            rule.why_not(&decision)
+        });
+        if let Some(why) = why_not {
+            return caller.refuse(FAILED, format!("{why}; nothing was decided"), None);
+        }
+        self.word(&tenant, caller, |daemon, name| {
+            decide(&daemon.folder_of(name), &decision)?;
+            let (plan, uid) = (&decision.plan, decision.identity.as_ref().map(|identity| identity.uid));
+            tracing::info!(tenant = %name, plan, uid, ?verdict, "decided");
+            if is_plan_of_undo(&daemon.folder_of(name), plan)? {
+                daemon.note_approvals_of_undo(name);
+            } else if verdict == Verdict::Approve {
+                daemon.wake(name);
+            }
+            // What can't be said now, `status` says after the next run.
+            let approvals = daemon.engine_of(name).and_then(|engine| engine.approvals(&decision.plan).ok().flatten());
+            Ok(Answer::Decided(Box::new(Decided { decision, approvals })))
+        });
+    }
+
+    /// Has approvals of an undo put into the journal, beside the loop: no sync comes to that plan, and the undo is another process.
+    fn note_approvals_of_undo(&self, name: &TenantName) {
+        let Some(engine) = self.engine_of(name) else { return };
+        let tenant = name.clone();
+        tokio::spawn(async move {
+            match engine.note_approvals_of_undo().await {
+                Ok(()) => {}
+                Err(error) if error.is_busy() => tracing::debug!(%tenant, "the run under way puts it into the journal"),
+                Err(error) => tracing::warn!(%tenant, %error, "an approval could not be put into the journal"),
+            }
+        });
+    }
+
+    /// The engine of a tenant whose file is right; it makes no call here.
+    fn engine_of(&self, name: &TenantName) -> Option<Engine> {
+        let tenant = Arc::clone(&self.book.entries.get(name)?.tenant);
+        Some(Engine::new(tenant, self.settings.state_dir.clone(), Arc::clone(&self.settings.clock)))
+    }
+
+    fn tell_status(&self, tenants: &[String], caller: Caller) {
+        let board = self.board();
+        let mut names: Vec<TenantName> = board.tenants.iter().filter_map(|line| TenantName::parse(&line.tenant)).collect();
+        let gone = board.without_file.iter().filter_map(|name| TenantName::parse(name));
+        let mut gone: Vec<TenantName> = gone.filter(|name| !names.contains(name)).collect();
+        if !tenants.is_empty() {
+            let is_asked = |name: &TenantName| tenants.iter().any(|asked| asked == name.as_str());
+            if let Some(unknown) = tenants.iter().find(|asked| !names.iter().any(|name| name.as_str() == **asked)) {
+                let message = format!("the daemon knows no tenant {unknown:?}; nothing was done");
+                return caller.refuse(CONFIG, message, None);
+            }
+            names.retain(is_asked);
+            gone.clear();
+        }
+        match overview(&self.settings.state_dir, &names, &gone, Some(&board), self.settings.clock.now()) {
+            Ok(all) => caller.answer(Answer::Status(all)),
+            Err(error) => caller.refuse(FAILED, error.to_string(), None),
+        }
     }
 
     fn pause(&mut self, name: &TenantName, mark: &Mark) -> Result<(), StoreError> {
@@ -147,6 +239,11 @@ impl Daemon {
             order.caller.refuse(BUSY, "the daemon is stopping; nothing was run".to_owned(), None);
         }
     }
+}
+
+/// A reason as it is kept.
+fn brief(reason: &str) -> String {
+    reason.chars().take(LONGEST_REASON).collect()
 }
 
 /// Whether a run is no full one: its end says nothing of the tenant as a whole.

@@ -271,6 +271,11 @@ impl Engine {
     fn waiting(&self, folder: &std::path::Path) -> Vec<Finding> {
         let (name, mut found) = (&self.tenant.name, Vec::new());
         match read_held(folder) {
+            Ok(Some(held)) if !held.is_genuine() => found.push(Finding::wrong(
+                "held",
+                format!("held.json lists changes that do not belong to plan {}", held.plan),
+                format!("it was edited, or written by another version: `rosterd sync {name}` writes it again"),
+            )),
             Ok(Some(held)) => found.push(Finding::warning(
                 "held",
                 format!("{} changes wait for a decision since {}", held.count, held.at),

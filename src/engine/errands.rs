@@ -56,7 +56,7 @@ impl Engine {
             return Err(NoSuchRun::Unknown(name.to_owned()).into());
         };
         let (reversal, started) = self.reversal(name, &state)?;
-        let report = self.errand(&app, &Silent, &stop).preview(&state, reversal.task())?;
+        let report = self.errand(&app, &state, &Silent, &stop).preview(&state, reversal.task())?;
         let open_calls = state.open_intents().len();
         Ok(Undone { reversal, started, report, open_calls, paused: state.paused().is_some() })
     }
@@ -78,7 +78,7 @@ impl Engine {
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
         self.expect(&app, &state);
-        let errand = self.errand(&app, progress, stop);
+        let errand = self.errand(&app, &state, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
         let open_calls = errand.recover(writer).await?;
         let (reversal, started) = self.reversal(name, &state)?;
@@ -116,7 +116,7 @@ impl Engine {
         }
         let (app, stop) = (self.app().await?, CancellationToken::new());
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
-        let report = self.errand(&app, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
+        let report = self.errand(&app, &state, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
         Ok(Retirement { report: Some(report), kept, linked })
     }
 
@@ -142,18 +142,20 @@ impl Engine {
         let linked = state.counts()?.users;
         let Some(app) = app else {
             set_mark(state.folder(), Sign::Retired, mark)?;
-            let (name, note) = (&self.tenant.name, retire::note(&mark.by, fate));
-            put_on_record(&state, name, Trigger::Retire, note, self.clock.as_ref()).await?;
+            let (name, note) = (&self.tenant.name, retire::note(&mark.who(), fate));
+            let weighing = self.weighing(&state);
+            let guard = weighing.policy.recorded(false);
+            put_on_record(&state, name, Trigger::Retire, note, guard, self.clock.as_ref()).await?;
             return Ok((Retirement { report: None, kept: Vec::new(), linked }, notices));
         };
         self.expect(&app, &state);
-        let errand = self.errand(&app, progress, stop);
+        let errand = self.errand(&app, &state, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
         errand.recover(writer).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.
         set_mark(state.folder(), Sign::Retired, mark)?;
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
-        let report = errand.run(writer, retire::task(plan, &mark.by)).await?;
+        let report = errand.run(writer, retire::task(plan, &mark.who())).await?;
         notices.extend(state.take_notices());
         Ok((Retirement { report: Some(report), kept, linked }, notices))
     }
@@ -174,14 +176,17 @@ impl Engine {
     pub(super) fn errand<'a>(
         &'a self,
         reader: &'a dyn AppRead,
+        state: &dyn View,
         progress: &'a dyn Progress,
         stop: &'a CancellationToken,
     ) -> Errand<'a> {
+        let weighing = self.weighing(state);
         Errand {
             tenant: &self.tenant.name,
             reader,
             rules: self.rules(),
-            limits: self.limits(),
+            limits: Engine::limits(&weighing),
+            policy: weighing.policy,
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&self.tenant.profile),
             clock: self.clock.as_ref(),

@@ -147,13 +147,15 @@ impl Engine {
         let (state, _notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
-        self.errand(&app, progress, stop).recover(Writer { app: &app, ledger: &state }).await?;
+        let errand = self.errand(&app, &state, progress, stop);
+        errand.recover(Writer { app: &app, ledger: &state }).await?;
         let mut drifts = self.compare(&app, &state, progress, stop).await?;
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();
         if !effects.is_empty() {
             let reason = "seen in the app: changed there by hand";
-            note_seen(&state, &self.tenant.name, reason, effects, self.clock.as_ref()).await?;
+            let guard = errand.policy.recorded(false);
+            note_seen(&state, &self.tenant.name, reason, effects, guard, self.clock.as_ref()).await?;
             drifts.noted = true;
         }
         Ok(drifts)

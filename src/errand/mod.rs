@@ -23,12 +23,12 @@ use crate::apply::{self, OpResult, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
 use crate::cycle::{CycleError, Report, Writer, facts_of_state};
-use crate::guard::{self, Cleared, Facts, Limits};
+use crate::guard::{self, Cleared, Facts, Limits, Policy};
 use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
-use crate::store::{Alone, Decision, Effect, RunSummary, State, StoreError, Trigger, View};
+use crate::store::{Alone, Decision, Effect, GuardSettings, RunSummary, State, StoreError, Trigger, View};
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -40,6 +40,8 @@ pub struct Errand<'a> {
     pub rules: Rules<'a>,
     /// When to stop and ask.
     pub limits: Limits,
+    /// Who has to approve, and by what guard this is judged.
+    pub policy: Policy,
     /// Calls at once.
     pub in_flight: usize,
     /// How failures are repeated.
@@ -82,8 +84,8 @@ pub enum Approval {
     None,
     /// Somebody has typed that exactly this is meant: then no budget holds it.
     Typed,
-    /// A decision on what is held, by its id.
-    Given(Box<Decision>),
+    /// Decisions on what is held, by its id: enough people have approved.
+    Given(Vec<Decision>),
 }
 
 impl Approval {
@@ -92,7 +94,7 @@ impl Approval {
         match self {
             Self::None => None,
             Self::Typed => Some(whole),
-            Self::Given(decision) => Some(&decision.plan),
+            Self::Given(decisions) => decisions.first().map(|decision| decision.plan.as_str()),
         }
     }
 }
@@ -129,13 +131,13 @@ impl Errand<'_> {
         let Task { plan, trigger, note, approval } = task;
         let mut report = blank(self.tenant, self.clock);
         let facts = self.facts(ledger)?;
-        ledger.run_started(&report.run, trigger, &plan.hash).await?;
+        ledger.run_started(&report.run, trigger, &plan.hash, self.policy.recorded(false)).await?;
         let cleared = self.judge(plan, &facts, &Approval::None);
-        if let Approval::Given(decision) = &approval
-            && cleared.is_about(&decision.plan)
-        {
-            // Before the first call: what was let pass by whom is in the journal.
-            ledger.decided(&report.run, decision).await?;
+        if let Approval::Given(decisions) = &approval {
+            for decision in decisions.iter().filter(|decision| cleared.is_about(&decision.plan)) {
+                // Before the first call: what was let pass by whom is in the journal.
+                ledger.decided(&report.run, decision, false).await?;
+            }
         }
         let cleared = approved(cleared, &approval);
         let outcome = match cleared.plan().operations.iter().any(|operation| operation.lane == Lane::Absences) {
@@ -279,10 +281,11 @@ pub async fn put_on_record(
     tenant: &TenantName,
     trigger: Trigger,
     note: String,
+    guard: Option<&GuardSettings>,
     clock: &dyn Clock,
 ) -> Result<(), StoreError> {
     let report = blank(tenant, clock);
-    ledger.run_started(&report.run, trigger, "").await?;
+    ledger.run_started(&report.run, trigger, "", guard).await?;
     ledger.run_ended(RunSummary { note, ..report.to_summary(None) }).await
 }
 
@@ -295,10 +298,11 @@ pub async fn note_seen(
     tenant: &TenantName,
     reason: &str,
     effects: Vec<Effect>,
+    guard: Option<&GuardSettings>,
     clock: &dyn Clock,
 ) -> Result<(), StoreError> {
     let report = blank(tenant, clock);
-    ledger.run_started(&report.run, Trigger::Command, "").await?;
+    ledger.run_started(&report.run, Trigger::Command, "", guard).await?;
     ledger.noted(&report.run, reason, effects).await?;
     ledger.run_ended(RunSummary { note: reason.to_owned(), ..report.to_summary(None) }).await
 }

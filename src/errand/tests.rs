@@ -330,8 +330,8 @@ fn held_of_undo(world: &World) -> String {
 async fn undo_approved(world: &World, plan: &str) -> Report {
     let (at, by, reason) = (world.clock.now(), "ann".to_owned(), "agreed".to_owned());
     let decision =
-        Decision { plan: plan.to_owned(), verdict: Verdict::Approve, by, reason, at, expires: at, noted: false };
-    let task = Task { approval: Approval::Given(Box::new(decision)), ..reversal(world, "last").task() };
+        Decision { plan: plan.to_owned(), verdict: Verdict::Approve, by, identity: None, reason, at, expires: at };
+    let task = Task { approval: Approval::Given(vec![decision]), ..reversal(world, "last").task() };
     world.app.forget_calls();
     world.errand().run(world.writer(), task).await.unwrap()
 }
@@ -456,7 +456,7 @@ async fn a_paused_tenant_can_be_put_in_order_and_paused_again_in_the_middle() {
     world.sync().await;
     world.edit(|dir| PEOPLE.iter().take(8).for_each(|id| dir.set(id, "displayName", "new")));
     world.sync().await;
-    let mark = |by: &str| Some(crate::store::Mark { at: None, by: by.to_owned(), reason: String::new() });
+    let mark = |by: &str| Some(crate::store::Mark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
     let pause = world.store.pause();
     *pause.lock().unwrap() = mark("ann");
     let other = std::sync::Arc::clone(&pause);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Cleared, Edited, Facts, Limits};
+use super::{Cleared, Edited, Facts, Limits, Loosened};
 use crate::config::forms::Limit;
 use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, Operation};
@@ -163,6 +163,18 @@ impl Cleared {
         let who = Names::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
         if facts.edited == Edited::Upgraded && !who.is_empty() {
             self.hold(HoldReason::Upgrade { who }, loses);
+        }
+    }
+
+    /// A guard that was loosened is itself held, once. Until that is approved the settings of before are in force; where these can't be
+    /// (an entry of a list is gone), everything waits.
+    pub(super) fn check_guard_change(&mut self, facts: &Facts) {
+        let Some(Loosened { change, holds_all }) = &facts.loosened else { return };
+        self.guard_change = Some(change.clone());
+        self.holds.push(HoldReason::GuardChange { change: change.clone(), holds_all: *holds_all });
+        if *holds_all {
+            self.all_held = true;
+            self.restrict(|_| false);
         }
     }
 

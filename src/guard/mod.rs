@@ -6,9 +6,11 @@
 
 mod checks;
 mod gate;
+pub mod settings;
 mod table;
 
 pub use gate::Gate;
+pub use settings::{Loosened, Policy};
 pub use table::holds_table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -17,6 +19,7 @@ use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
 use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
 use crate::plan::{Operation, Plan, Protected};
+use crate::store::held_id;
 
 /// The tenant's limits.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +86,8 @@ pub struct Facts {
     pub now: Counts,
     /// What the tenant file says differently since the last run that was not held for it.
     pub edited: Edited,
+    /// What became looser in guard and approvals since the last run.
+    pub loosened: Option<Loosened>,
     /// Why the state can't be believed yet.
     pub adopt_only: Option<String>,
     /// The account that the token belongs to, where the app tells.
@@ -140,6 +145,8 @@ pub struct Cleared {
     holds: Vec<HoldReason>,
     all_held: bool,
     adoptions: Adoptions,
+    /// How the guard was loosened, until that is approved.
+    guard_change: Option<String>,
 }
 
 /// Passes a plan, or holds part of it, or all.
@@ -152,6 +159,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
         holds: Vec::new(),
         all_held: false,
         adoptions: Adoptions::new(facts, limits),
+        guard_change: None,
     };
     for (at, operation) in cleared.plan.operations.iter().enumerate() {
         match operation.blocked {
@@ -168,6 +176,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_attribute_loss(facts, limits);
     cleared.check_settings(facts, limits);
     cleared.check_upgrade(facts);
+    cleared.check_guard_change(facts);
     cleared.check_asked_before(limits);
     cleared.check_adoptions();
     cleared.check_relinks();
@@ -202,16 +211,15 @@ impl Cleared {
 
     /// The id of what waits for a decision: a hash of exactly the held operations. `None` if nothing does.
     pub fn held_plan(&self) -> Option<String> {
-        let held: Vec<&Operation> = self.held().collect();
-        match (held.is_empty(), self.all_held) {
-            (false, _) => Some(crate::plan::hash_of(held.into_iter())),
-            // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
-            (true, true) => {
-                let found = self.holds.iter().filter(|hold| hold.code().scope() == HoldScope::All);
-                Some(crate::plan::hash_of_text(&found.map(HoldReason::canonical).collect::<String>()))
-            }
-            (true, false) => None,
-        }
+        let operations = self.held().next().is_some().then(|| crate::plan::hash_of(self.held()));
+        // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
+        let finding = HoldReason::finding(&self.holds).filter(|_| self.all_held);
+        held_id(operations, finding.as_deref(), self.guard_change.as_deref())
+    }
+
+    /// How the guard was loosened, if that waits for an approval.
+    pub fn guard_change(&self) -> Option<&str> {
+        self.guard_change.as_deref()
     }
 
     /// The operations that wait for a decision.
@@ -220,9 +228,9 @@ impl Cleared {
         operations.filter(|(at, _)| !self.allows(*at) && !self.never.contains(*at)).map(|(_, operation)| operation)
     }
 
-    /// Whether this is the id of what is held, or the hash of the whole plan.
+    /// Whether this is the id of what is held, or the hash of the whole plan; which says nothing of a loosened guard.
     pub fn is_about(&self, id: &str) -> bool {
-        self.held_plan().as_deref() == Some(id) || self.plan.hash == id
+        self.held_plan().as_deref() == Some(id) || (self.guard_change.is_none() && self.plan.hash == id)
     }
 
     /// Lets everything pass that may be approved. `approved` must be the id of what is held, or the hash of the whole plan:
@@ -239,6 +247,7 @@ impl Cleared {
         }
         self.holds.retain(|hold| !hold.code().is_approvable());
         self.all_held = false;
+        self.guard_change = None;
         self
     }
 
@@ -261,8 +270,15 @@ impl Cleared {
         };
         let (allowed, never) = (join(&self.allowed, &later.allowed), join(&self.never, &later.never));
         let holds = self.holds.into_iter().chain(later.holds).collect();
-        let plan = self.plan.followed_by(later.plan);
-        Self { plan, allowed, never, holds, all_held: later.all_held, adoptions: later.adoptions }
+        Self {
+            plan: self.plan.followed_by(later.plan),
+            allowed,
+            never,
+            holds,
+            all_held: later.all_held,
+            guard_change: later.guard_change,
+            adoptions: later.adoptions,
+        }
     }
 
     /// Whether the directory or the tenant file looks so wrong that nothing of the plan counts, its failures neither.

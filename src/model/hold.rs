@@ -38,6 +38,7 @@ pub enum HoldCode {
     Rekey,
     SettingsChange,
     Upgrade,
+    GuardChange,
     Adoption,
     Conflict,
     CreatesPerDay,
@@ -64,7 +65,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -72,6 +73,7 @@ impl HoldCode {
         Self::Rekey,
         Self::SettingsChange,
         Self::Upgrade,
+        Self::GuardChange,
         Self::Adoption,
         Self::Conflict,
         Self::CreatesPerDay,
@@ -151,6 +153,12 @@ impl HoldCode {
                 "upgrade",
                 Kind,
                 "once, after an upgrade from a version that kept them: values that the directory cleared before",
+            ),
+            Self::GuardChange => approvable(
+                "guard_change",
+                Kind,
+                "a guard or approval rule that was loosened since the last run: what was in force before still is, or, where an entry of \
+                 `protect` or `sentinels` is gone, everything waits",
             ),
             Self::Adoption => approvable(
                 "adoption",
@@ -282,6 +290,7 @@ pub enum HoldReason {
     Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
     SettingsChange { count: u64, managed: u64, limit: String, who: Names },
     Upgrade { who: Names },
+    GuardChange { change: String, holds_all: bool },
     Adoption { who: Names },
     Conflict { object: ObjectRef, name: String, why: String },
     CreatesPerDay { now: u64, created: u64, limit: String },
@@ -310,6 +319,7 @@ impl HoldReason {
             Self::Rekey { .. } => HoldCode::Rekey,
             Self::SettingsChange { .. } => HoldCode::SettingsChange,
             Self::Upgrade { .. } => HoldCode::Upgrade,
+            Self::GuardChange { .. } => HoldCode::GuardChange,
             Self::Adoption { .. } => HoldCode::Adoption,
             Self::Conflict { .. } => HoldCode::Conflict,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
@@ -347,6 +357,13 @@ impl HoldReason {
         let Ok(Value::Object(mut facts)) = facts else { return Map::new() };
         facts.remove("reason");
         facts
+    }
+
+    /// What holds everything, in the form that is hashed where there is no operation to name. A loosened guard is hashed by itself.
+    pub fn finding(holds: &[Self]) -> Option<String> {
+        let all = holds.iter().filter(|hold| hold.code().scope() == HoldScope::All);
+        let found: String = all.map(Self::canonical).collect();
+        (!found.is_empty()).then_some(found)
     }
 
     /// Holds as `held.json` lists them: `[code, sentence, payload]` each.
@@ -435,6 +452,17 @@ impl fmt::Display for HoldReason {
                 "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
                  {limit}): {who}"
             ),
+            Self::GuardChange { change, holds_all } => {
+                let meanwhile = match holds_all {
+                    true => "nothing is sent",
+                    false => "what was in force before still is",
+                };
+                write!(
+                    f,
+                    "guard or approvals were loosened since the last run: {change}. Until this is approved, {meanwhile}; to take it back, \
+                     edit the tenant file again"
+                )
+            }
             Self::Adoption { who } => {
                 let count = who.count();
                 let (accounts, users) = match count {

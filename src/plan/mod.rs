@@ -26,18 +26,16 @@ pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
-use crate::store::{Baseline, StoreError};
+use crate::store::{Baseline, PlanId, StoreError};
 use replace::{Heard, PutAside};
 use rules::Lists;
 
@@ -133,36 +131,18 @@ impl Plan {
     }
 }
 
-/// The id of something that was found, where there is no operation to name.
-pub(crate) fn hash_of_text(text: &str) -> String {
-    short(Sha256::new_with_prefix(text))
-}
-
-fn short(hash: Sha256) -> String {
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 over the operations' JSON, the first 128 bits in hex.
+/// Counts the id of operations: [`PlanId`] over each of them, 128 bits in hex.
 pub(crate) fn hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
-    let mut hash = Sha256::new();
-    for operation in operations {
-        // An operation is plain data whose maps have text keys: writing it as JSON can't fail.
-        hash.update(serde_json::to_vec(&*without_circumstances(operation)).unwrap_or_default());
-        hash.update(b"\n");
-    }
-    short(hash)
+    id_of(operations).finish()
 }
 
-/// An operation without what only describes the moment. How many members a group had is for the guard: a held removal stays the same
-/// when somebody joins the group meanwhile, and so does an approval of it.
-fn without_circumstances(operation: &Operation) -> Cow<'_, Operation> {
-    match &operation.action {
-        Action::RemoveMembers { users, last, .. } => {
-            let action = Action::RemoveMembers { users: users.clone(), of: 0, last: last.clone() };
-            Cow::Owned(Operation { action, ..operation.clone() })
-        }
-        _ => Cow::Borrowed(operation),
+/// The same before its end.
+pub(crate) fn id_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> PlanId {
+    let mut id = PlanId::default();
+    for operation in operations {
+        id.add(operation.op(), &operation.object, &operation.name, &operation.reason, &operation.digest());
     }
+    id
 }
 
 /// Whether a person has an account to refer to.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::scim::AppUser;
+use crate::store::digest_of;
 
 /// A person in a membership change: the id counts, the name is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +179,21 @@ pub enum Blocked {
 }
 
 impl Operation {
+    /// SHA-256 of its JSON, hex. An operation is plain data whose maps have text keys: writing it can't fail.
+    ///
+    /// How many members a group had is left out: that describes the moment, for the guard. A held removal stays the same when somebody joins
+    /// the group meanwhile, and so does an approval of it.
+    pub fn digest(&self) -> String {
+        let json = match &self.action {
+            Action::RemoveMembers { users, last, .. } => {
+                let action = Action::RemoveMembers { users: users.clone(), of: 0, last: last.clone() };
+                serde_json::to_vec(&Self { action, ..self.clone() })
+            }
+            _ => serde_json::to_vec(self),
+        };
+        digest_of(&json.unwrap_or_default())
+    }
+
     /// The kind of change.
     pub fn op(&self) -> Op {
         match self.action {

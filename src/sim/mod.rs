@@ -144,7 +144,7 @@ impl World {
         let (at, by) = (self.clock.now(), "ann".to_owned());
         let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
         let reason = "as discussed".to_owned();
-        self.store.decide(Decision { plan, verdict, by, reason, at, expires, noted: false });
+        self.store.decide(Decision { plan, verdict, by, identity: None, reason, at, expires });
     }
 
     /// Forgets everything, as when the state folder is lost.
@@ -173,6 +173,7 @@ impl World {
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
+            policy: self.tenant.policy.clone(),
             sentinels: &self.tenant.sentinels,
             time_limit: self.time_limit(),
             in_flight: 4,
@@ -221,6 +222,7 @@ impl World {
             reader: &self.app,
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
+            policy: self.tenant.policy.clone(),
             in_flight: 4,
             repeat: self.repeat(),
             clock: &*self.clock,

@@ -11,7 +11,7 @@ use crate::config::tenant::{
     AdoptGroups, Adopted, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push,
 };
 use crate::desired::Scope;
-use crate::guard::Limits;
+use crate::guard::{Limits, Policy};
 use crate::mapping::{KnownAttributes, Mapping};
 use crate::model::GroupMatch;
 use crate::plan::{Protected, Rules};
@@ -41,6 +41,7 @@ pub(crate) struct Tenant {
     pub(crate) on_group_unassigned: GroupFate,
     pub(crate) on_group_deleted: GroupFate,
     pub(crate) limits: Mutex<Limits>,
+    pub(crate) policy: Policy,
     pub(crate) breaker_failures: u32,
     pub(crate) settings: SettingsMark,
     pub(crate) adopted: Adopted,
@@ -67,6 +68,7 @@ impl Default for Tenant {
             on_group_unassigned: GroupFate::Leave,
             on_group_deleted: GroupFate::Delete,
             limits: Mutex::new(limits()),
+            policy: Policy::default(),
             breaker_failures: 20,
             settings: SettingsMark { version: 1, all: 1, matching: 1, target: 1 },
             adopted: Adopted::Manage,

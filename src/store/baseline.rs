@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::{FailureNote, RunSummary, SettingsMark};
+use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
 use crate::model::{AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
 
 /// A linked person.
@@ -152,4 +152,7 @@ pub trait Baseline: Send + Sync {
 
     /// What the tenant file said in the last run that was not held for it; `None` before the first.
     fn last_settings(&self) -> Option<SettingsMark>;
+
+    /// By which guard and approval settings the last run was judged; `None` before the first, and in journals of the first version.
+    fn last_guard(&self) -> Option<GuardSettings>;
 }

@@ -10,10 +10,15 @@ use crate::fail;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
+/// The daemon's own folder, which others may have to pass on their way to its socket.
+pub(crate) const PASSABLE: &str = ".daemon";
+
 /// Makes a folder that only the owner can enter (parents too), or narrows one that others could.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    // An account that may only pass sees no name in it, and its files are the owner's alone.
+    let closed = if path.ends_with(PASSABLE) { 0o066 } else { 0o077 };
     match fs::metadata(path) {
-        Ok(found) if found.permissions().mode() & 0o077 == 0 => Ok(()),
+        Ok(found) if found.permissions().mode() & closed == 0 => Ok(()),
         Ok(_) => fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE)),
         Err(_) => {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::decisions::RefusedDecision;
 use super::rows::RowsError;
 
 /// Why the state could not be opened, read or written.
@@ -120,6 +121,8 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// A file that looks like a decision on a held plan is not believed.
+    DecisionRefused(RefusedDecision),
 }
 
 impl fmt::Display for Notice {
@@ -144,6 +147,9 @@ impl fmt::Display for Notice {
             }
             Self::CacheBehind { why } => {
                 write!(f, "the cache could not be written ({why}); the journal has everything, the cache follows later")
+            }
+            Self::DecisionRefused(refused) => {
+                write!(f, "{refused}. Find out who wrote it, and remove it")
             }
             Self::CacheRebuilt { why, records } => {
                 write!(f, "the cache was rebuilt from {records} journal records ({why}); nothing was lost")

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::baseline::Baseline;
-use super::decisions::{Decision, HeldPlan};
+use super::decisions::Decision;
 use super::error::{Notice, StoreError};
+use super::held::HeldPlan;
 use super::index::{Index, IndexDraft};
 use super::mark::Mark;
-use super::record::{Effect, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::record::{Effect, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use crate::model::{ContentMark, Counts, RunId};
 
 /// Whether the state may be believed.
@@ -41,11 +42,17 @@ pub struct OpenIntent {
 /// intent is not on the disk must not be made.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// A run begins.
+    /// A run begins; `guard` is what it is judged by.
     ///
     /// # Errors
     /// Every method fails with [`StoreError`] when the record could not be written.
-    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError>;
+    async fn run_started(
+        &self,
+        run: &RunId,
+        trigger: Trigger,
+        plan: &str,
+        guard: Option<&GuardSettings>,
+    ) -> Result<(), StoreError>;
 
     /// A call is about to be made. Returns the intent's number once it is on the disk (`fdatasync`, shared by all intents that
     /// wait at that moment).
@@ -61,9 +68,9 @@ pub trait Ledger: Send + Sync {
     /// The app was looked through: adopt-only ends. On the disk when it returns.
     async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
 
-    /// Takes notice of what somebody decided about a held plan: the journal gets it, and an approval is used up by this. Both are
-    /// on the disk when it returns.
-    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError>;
+    /// Takes notice of a decision about a held plan: the journal gets it, unless it has it, and an approval is used up by
+    /// this, unless it waits for another person's. Both are on the disk when it returns.
+    async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError>;
 
     /// A run ended. Journal and cache are on the disk when it returns.
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError>;
@@ -86,11 +93,11 @@ pub trait View: Baseline {
     /// When it could not be read.
     fn is_approval_waiting(&self) -> Result<bool, StoreError>;
 
-    /// What somebody decided about a held plan, if that still counts.
+    /// What was decided about a held plan, as far as it still counts, oldest first.
     ///
     /// # Errors
     /// When it could not be read.
-    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError>;
+    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError>;
 
     /// The directory's content, and how much it was, for which the last run found nothing to do or to ask; `None` as soon as
     /// anything happened since, or the tenant file says something else.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::disk;
 use super::error::StoreError;
 use crate::files;
+use crate::identity::Identity;
 
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +37,25 @@ impl Sign {
 pub struct Mark {
     /// When; `None` for a file that was not written by rosterd.
     pub at: Option<Timestamp>,
-    /// Who.
+    /// Who: the account's name.
     pub by: String,
+    /// What is known of who that is; `None` for a file of the first version, or one that was not written by rosterd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Why, in their words; may be empty.
     pub reason: String,
+}
+
+impl Mark {
+    /// A mark by an account.
+    pub fn by(identity: Identity, at: Timestamp, reason: String) -> Self {
+        Self { at: Some(at), by: identity.name(), identity: Some(identity), reason }
+    }
+
+    /// Who, with all that is known of that.
+    pub fn who(&self) -> String {
+        self.identity.as_ref().map_or_else(|| self.by.clone(), ToString::to_string)
+    }
 }
 
 impl std::fmt::Display for Mark {
@@ -47,7 +63,7 @@ impl std::fmt::Display for Mark {
         if let Some(at) = self.at {
             write!(f, "since {} ", at.strftime("%Y-%m-%d %H:%M:%SZ"))?;
         }
-        write!(f, "by {}", self.by)?;
+        write!(f, "by {}", self.who())?;
         match self.reason.is_empty() {
             true => Ok(()),
             false => write!(f, " ({})", self.reason),
@@ -62,7 +78,7 @@ pub fn mark_path(folder: &Path, sign: Sign) -> PathBuf {
 
 /// The mark, if there is one. Costs one look at the folder where there is none, so it may be asked before every call.
 pub fn read_mark(folder: &Path, sign: Sign) -> Option<Mark> {
-    let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), reason: why };
+    let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
     match files::read(&mark_path(folder, sign), files::SMALL) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(unreadable(format!("the file {:?} can't be read: {error}", sign.file()))),
@@ -111,7 +127,7 @@ mod tests {
         let folder = dir.path().join("acme");
         assert_eq!(read_mark(&folder, Sign::Paused), None);
         assert_eq!(clear_mark(&folder, Sign::Paused).unwrap(), None);
-        let mark = Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), reason: "maintenance".into() };
+        let mark = Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
         set_mark(&folder, Sign::Paused, &mark).unwrap();
         assert_eq!(read_mark(&folder, Sign::Paused), Some(mark.clone()));
         assert_eq!(read_mark(&folder, Sign::Retired), None);

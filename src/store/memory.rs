@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::decisions::{Decision, HeldPlan, Verdict};
+use super::decisions::{Decision, Verdict, is_known};
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
+use super::held::HeldPlan;
 use super::index::{Index, IndexDraft, Mark};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::mark;
-use super::record::{Effect, Event, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
+use super::record::{
+    Effect, Event, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
+};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
 use super::view::HasRows;
@@ -32,7 +35,7 @@ struct Inner {
     records: Vec<Record>,
     index: Option<(Mark, u64, Index)>,
     held: Option<HeldPlan>,
-    decision: Option<Decision>,
+    decisions: Vec<Decision>,
     paused: Pause,
 }
 
@@ -53,7 +56,7 @@ impl MemoryStore {
             records: Vec::new(),
             index: None,
             held: None,
-            decision: None,
+            decisions: Vec::new(),
             paused: Pause::default(),
         });
         let store = Self { rows, clock, inner };
@@ -71,9 +74,12 @@ impl MemoryStore {
         self.inner().held.clone()
     }
 
-    /// Somebody decides.
+    /// Takes a decision. An earlier one of the same account is replaced.
     pub fn decide(&self, decision: Decision) {
-        self.inner().decision = Some(decision);
+        let mut inner = self.inner();
+        let whose = |one: &Decision| one.identity.as_ref().map(|identity| identity.uid);
+        inner.decisions.retain(|one| whose(one) != whose(&decision));
+        inner.decisions.push(decision);
     }
 
     /// Where the tenant is paused and resumed.
@@ -112,8 +118,15 @@ impl HasRows for MemoryStore {
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError> {
-        self.append(Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned() }).map(drop)
+    async fn run_started(
+        &self,
+        run: &RunId,
+        trigger: Trigger,
+        plan: &str,
+        guard: Option<&GuardSettings>,
+    ) -> Result<(), StoreError> {
+        let guard = guard.cloned().map(Box::new);
+        self.append(Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard }).map(drop)
     }
 
     async fn intent(&self, intent: Intent) -> Result<u64, StoreError> {
@@ -135,10 +148,14 @@ impl Ledger for MemoryStore {
         self.append(Event::Trusted { run: run.clone(), reason: reason.to_owned() }).map(drop)
     }
 
-    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError> {
-        self.append(Event::Decided { run: run.clone(), decision: Box::new(decision.clone()) })?;
-        let rejected = decision.verdict == Verdict::Reject;
-        self.inner().decision = rejected.then(|| Decision { noted: true, ..decision.clone() });
+    async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {
+        let known = is_known(decision, waits, &self.inner().tail.decided);
+        if !known {
+            self.append(Event::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits })?;
+        }
+        if decision.verdict == Verdict::Approve && !waits {
+            self.inner().decisions.retain(|one| one.plan != decision.plan);
+        }
         Ok(())
     }
 
@@ -163,18 +180,20 @@ impl View for MemoryStore {
     fn is_approval_waiting(&self) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let inner = self.inner();
-        let decision = inner.decision.as_ref();
-        Ok(decision.is_some_and(|decision| decision.verdict == Verdict::Approve && decision.expires > now))
+        let mut decisions = inner.decisions.iter();
+        Ok(decisions.any(|decision| decision.verdict == Verdict::Approve && decision.expires > now))
     }
 
     fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
         self.inner().tail.quiet_at(settings)
     }
 
-    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
+    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
         let now = self.clock.now();
-        let found = self.inner().decision.clone();
-        Ok(found.filter(|decision| decision.plan == plan && decision.expires > now))
+        let mut found = self.inner().decisions.clone();
+        found.retain(|decision| decision.plan == plan && decision.expires > now);
+        found.sort_by_key(|decision| decision.at);
+        Ok(found)
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
@@ -200,8 +219,7 @@ impl State for MemoryStore {
     fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
         let mut inner = self.inner();
         let plan = held.map(|held| &held.plan);
-        let of_now = |decision: &Decision| Some(&decision.plan) == plan || decision.at > started;
-        inner.decision = inner.decision.take().filter(of_now);
+        inner.decisions.retain(|decision| Some(&decision.plan) == plan || decision.at > started);
         inner.held = held.cloned();
         Ok(())
     }

@@ -16,6 +16,7 @@ mod disk;
 mod error;
 mod fold;
 mod forget;
+mod held;
 mod history;
 mod index;
 mod journal;
@@ -52,9 +53,15 @@ mod writer;
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
 pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
-pub use decisions::{Decision, HELD_LISTED, HeldOperation, HeldPlan, Verdict, decide, read_held};
+pub use decisions::{
+    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
+    decide_on_undo, is_plan_of_undo, refused_decisions,
+};
 pub use error::{Notice, StoreError};
 pub use forget::{Forgotten, forget};
+pub use held::{
+    Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held,
+};
 pub use history::recent_runs;
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
@@ -64,7 +71,7 @@ pub use memory::{MemoryStore, Pause};
 pub use neighbours::{Alone, Neighbours, OnThisMachine, note_imported};
 pub use note::{drop_note, private_folder, put_note, read_note};
 pub use record::{
-    Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
+    Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
 };
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};

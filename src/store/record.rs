@@ -1,9 +1,11 @@
 //! What the journal says: one record an event, and the effects by which the cache is rebuilt.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::decisions::Decision;
+use super::decisions::{Decision, Noted};
 use crate::model::{
     AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
 };
@@ -47,6 +49,9 @@ pub enum Event {
         trigger: Trigger,
         /// The plan's hash.
         plan: String,
+        /// By which guard and approval settings it is judged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guard: Option<Box<GuardSettings>>,
     },
     /// A call is about to be made. Durable before the first byte is sent.
     Intent(Box<Intent>),
@@ -75,12 +80,16 @@ pub enum Event {
         /// What was seen.
         why: String,
     },
-    /// Somebody decided on a held plan. An approval is used up by this: it was good for one run.
+    /// A held plan was decided on. An approval is used up by this: it was good for one run. One that waits for another
+    /// person's is not used yet.
     Decided {
         /// The run that took notice.
         run: RunId,
         /// What was decided.
         decision: Box<Decision>,
+        /// Whether another person has to approve as well, and nothing was let pass yet.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waits: bool,
     },
     /// Every linked or linkable object was looked up in the app: adopt-only ends.
     Trusted {
@@ -151,6 +160,27 @@ pub struct Continued {
     /// What the tenant file said in the last run that was not held for it.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// By which guard and approval settings the last run was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Box<GuardSettings>>,
+    /// The last decisions, as long as they could still be met with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Noted>,
+}
+
+/// The guard's and the approvals' settings of a run, in the words of the tenant file. Keys that a version does not know are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardSettings {
+    /// `[guard]`, with defaults and floors.
+    pub guard: BTreeMap<String, serde_json::Value>,
+    /// `[approval]`, with defaults and floors.
+    pub approval: BTreeMap<String, serde_json::Value>,
+    /// `scope.sentinels`, a hash each: they may name people.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sentinels: BTreeSet<String>,
+    /// `scope.protect`, a hash each.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub protect: BTreeSet<String>,
 }
 
 /// Fingerprints of what the operator wrote. Another one means that the file was edited since.

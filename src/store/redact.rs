@@ -231,6 +231,9 @@ impl Somebody {
         for (object, note) in before.failed.iter_mut().flatten() {
             self.failure(object, note);
         }
+        for noted in &mut before.decided {
+            self.text(&mut noted.decision.reason);
+        }
     }
 
     /// Puts out every text in a value that is one of their words.

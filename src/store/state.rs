@@ -8,13 +8,14 @@ use jiff::Timestamp;
 
 use super::baseline::Baseline;
 use super::cache::Cache;
-use super::decisions::{self, Decision, HeldPlan, Verdict};
+use super::decisions::{self, Decision, Noted, Verdict};
 use super::error::{Notice, StoreError};
+use super::held::{self, HeldPlan};
 use super::index::{self, Index, IndexDraft};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::lock::Lock;
 use super::mark::{Mark, Sign, read_mark};
-use super::record::{Effect, Event, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::rows::{Rows, RowsError};
 use super::status::{FAILURES_LISTED, Status, read_status, write_status};
 use super::tail::Tail;
@@ -101,6 +102,22 @@ impl Store {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts approvals of an undo into the journal that wait for another person's.
+    ///
+    /// # Errors
+    /// When they can't be read, or the journal can't be written.
+    pub async fn note_approvals_of_undo(&self, run: &RunId) -> Result<(), StoreError> {
+        let (known, now) = (self.known(), self.clock.now());
+        for decision in decisions::unknown_of_undo(decisions::look(&self.folder, &known, now)?, &known, now) {
+            self.decided(run, &decision, true).await?;
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> Vec<Noted> {
+        self.tail().decided.clone()
+    }
+
     fn index_path(&self) -> PathBuf {
         self.folder.join("index")
     }
@@ -165,8 +182,15 @@ impl HasRows for Store {
 
 #[async_trait]
 impl Ledger for Store {
-    async fn run_started(&self, run: &RunId, trigger: Trigger, plan: &str) -> Result<(), StoreError> {
-        let event = Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned() };
+    async fn run_started(
+        &self,
+        run: &RunId,
+        trigger: Trigger,
+        plan: &str,
+        guard: Option<&GuardSettings>,
+    ) -> Result<(), StoreError> {
+        let guard = guard.cloned().map(Box::new);
+        let event = Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard };
         self.append(event, Until::Written).await.map(drop)
     }
 
@@ -191,12 +215,15 @@ impl Ledger for Store {
         self.append(event, Until::OnDisk).await.map(drop)
     }
 
-    async fn decided(&self, run: &RunId, decision: &Decision) -> Result<(), StoreError> {
-        let event = Event::Decided { run: run.clone(), decision: Box::new(decision.clone()) };
-        self.append(event, Until::OnDisk).await?;
+    async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {
+        if !decisions::is_known(decision, waits, &self.known()) {
+            let event = Event::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits };
+            self.append(event, Until::OnDisk).await?;
+        }
         match decision.verdict {
-            Verdict::Approve => decisions::use_up(&self.folder, &decision.plan),
-            Verdict::Reject => decisions::decide(&self.folder, &Decision { noted: true, ..decision.clone() }),
+            Verdict::Approve if !waits => decisions::use_up(&self.folder, &decision.plan),
+            // It stays where it is as long as the plan is held.
+            Verdict::Approve | Verdict::Reject => Ok(()),
         }
     }
 
@@ -221,11 +248,13 @@ impl View for Store {
     }
 
     fn is_approval_waiting(&self) -> Result<bool, StoreError> {
-        decisions::is_approval_waiting(&self.folder, self.clock.now())
+        let (known, now) = (self.known(), self.clock.now());
+        Ok(decisions::is_approval_waiting(&decisions::look(&self.folder, &known, now)?, &known, now))
     }
 
-    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
-        decisions::decision(&self.folder, plan, self.clock.now())
+    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
+        let (known, now) = (self.known(), self.clock.now());
+        Ok(decisions::about(decisions::look(&self.folder, &known, now)?, plan, &known, now))
     }
 
     fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
@@ -253,12 +282,16 @@ impl State for Store {
     }
 
     fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
-        decisions::write_held(&self.folder, held)?;
-        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()), started)
+        held::write_held(&self.folder, held)?;
+        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()), started, self.clock.now())
     }
 
     fn take_notices(&self) -> Vec<Notice> {
-        self.cache.take_notices()
+        let mut notices = self.cache.take_notices();
+        // What can't be read was told where it was asked for.
+        let refused = decisions::refused_decisions(&self.folder, self.clock.now()).unwrap_or_default();
+        notices.extend(refused.into_iter().map(Notice::DecisionRefused));
+        notices
     }
 }
 
@@ -283,11 +316,13 @@ impl View for ReadStore {
     }
 
     fn is_approval_waiting(&self) -> Result<bool, StoreError> {
-        decisions::is_approval_waiting(&self.folder, SystemClock.now())
+        let (known, now) = (&self.tail.decided, SystemClock.now());
+        Ok(decisions::is_approval_waiting(&decisions::look(&self.folder, known, now)?, known, now))
     }
 
-    fn decision(&self, plan: &str) -> Result<Option<Decision>, StoreError> {
-        decisions::decision(&self.folder, plan, SystemClock.now())
+    fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
+        let (known, now) = (&self.tail.decided, SystemClock.now());
+        Ok(decisions::about(decisions::look(&self.folder, known, now)?, plan, known, now))
     }
 
     fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {

@@ -283,7 +283,7 @@ async fn trust_and_index(state: &dyn State) {
     assert!(state.write_index(draft(1)).unwrap());
     assert_eq!(state.load_index(1).unwrap().user(3).map(|(_, entry)| entry.number), Some(5));
     assert!(state.load_index(2).is_none(), "other settings");
-    state.run_started(&run(), Trigger::Schedule, "p").await.unwrap();
+    state.run_started(&run(), Trigger::Schedule, "p", None).await.unwrap();
     state.run_ended(summary("quiet", 5)).await.unwrap();
     assert!(state.load_index(1).is_some(), "i12: a quiet run changes nothing");
     let seq = state.intent(intent("b")).await.unwrap();

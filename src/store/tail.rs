@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
+use super::decisions::Noted;
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
-use super::record::{Continued, Effect, Event, FailureNote, Record, SettingsMark};
+use super::record::{Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
 use crate::model::{ContentMark, Counts, ObjectRef};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
+
+/// So many decisions are remembered; older ones are known by their files being gone.
+const DECISIONS_KEPT: usize = 64;
 
 /// The fold of the whole journal into a few numbers.
 #[derive(Debug, Clone)]
@@ -29,6 +35,12 @@ pub(super) struct Tail {
     pub(super) reading_s: Option<u64>,
     /// What the tenant file said in the last run that was not held for it.
     pub(super) settings: Option<SettingsMark>,
+    /// By which guard and approval settings the last run was judged.
+    pub(super) guard: Option<Box<GuardSettings>>,
+    /// The last decisions that a run took notice of, oldest first.
+    pub(super) decided: Vec<Noted>,
+    /// When the last record was written.
+    at: Timestamp,
     /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
     quiet_at: Option<ContentMark>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
@@ -46,6 +58,9 @@ impl Default for Tail {
             counts: None,
             reading_s: None,
             settings: None,
+            guard: None,
+            decided: Vec::new(),
+            at: Timestamp::UNIX_EPOCH,
             quiet_at: None,
             failed: Some(BTreeMap::new()),
         }
@@ -56,6 +71,7 @@ impl Tail {
     /// Takes in the next record; `hash` is the hash of its text.
     pub(super) fn record(&mut self, record: &Record, hash: &str) {
         self.seq = record.seq;
+        self.at = record.at;
         hash.clone_into(&mut self.hash);
         match &record.event {
             Event::RunEnded(summary) => self.quiet_at.clone_from(&summary.quiet_at),
@@ -80,8 +96,21 @@ impl Tail {
                 self.settings = summary.settings.or(self.settings);
             }
             Event::Continued(before) => self.continue_from(before),
-            Event::RunStarted { .. } | Event::Decided { .. } | Event::Forgot { .. } => {}
+            Event::RunStarted { guard, .. } => {
+                if guard.is_some() {
+                    self.guard.clone_from(guard);
+                }
+            }
+            Event::Decided { decision, waits, .. } => self.decided(Noted { decision: (**decision).clone(), waits: *waits }),
+            Event::Forgot { .. } => {}
         }
+    }
+
+    fn decided(&mut self, noted: Noted) {
+        if self.decided.len() >= DECISIONS_KEPT {
+            self.decided.remove(0);
+        }
+        self.decided.push(noted);
     }
 
     fn mutate(&mut self, effects: &[Effect]) {
@@ -108,6 +137,8 @@ impl Tail {
         self.counts = before.counts;
         self.reading_s = before.reading_s;
         self.settings = before.settings;
+        self.guard.clone_from(&before.guard);
+        self.decided.clone_from(&before.decided);
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -125,6 +156,8 @@ impl Tail {
             counts: self.counts,
             reading_s: self.reading_s,
             settings: self.settings,
+            guard: self.guard.clone(),
+            decided: self.decided.iter().filter(|noted| noted.decision.expires > self.at).cloned().collect(),
             failed: self.failures(),
         }
     }

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
 use super::numbers::BLOCK_SIZE;
-use super::record::{FailureNote, RunSummary, SettingsMark};
+use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
 use crate::model::{AppId, Counts, ObjectRef, SourceId, UserNumber};
@@ -208,5 +208,9 @@ impl<S: HasRows> Baseline for S {
 
     fn last_settings(&self) -> Option<SettingsMark> {
         self.with_tail(|tail| tail.settings)
+    }
+
+    fn last_guard(&self) -> Option<GuardSettings> {
+        self.with_tail(|tail| tail.guard.as_deref().cloned())
     }
 }

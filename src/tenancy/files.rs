@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
+use super::floor::Floor;
 use crate::config::{forms, load, words};
 use crate::model::TenantName;
 
@@ -25,6 +26,8 @@ pub struct Global {
     pub state_dir: PathBuf,
     /// Where tenant files are.
     pub tenants_dir: PathBuf,
+    /// What no tenant file can loosen.
+    pub floor: Floor,
 }
 
 /// Reads `rosterd.toml`.
@@ -48,7 +51,8 @@ pub(super) fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
                 paths.for_each(|own| *own = beside(path, own));
             }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
-            Ok(Global { file, state_dir, tenants_dir })
+            let floor = Floor::new(&document, &file.floor);
+            Ok(Global { file, state_dir, tenants_dir, floor })
         }
         None => Err(found),
     }

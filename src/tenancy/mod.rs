@@ -4,9 +4,11 @@
 //! and no state.
 
 mod credentials;
+mod editors;
 mod expressions;
 mod files;
 mod fit;
+mod floor;
 mod hashes;
 mod init;
 mod neighbours;
@@ -20,6 +22,7 @@ mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
 pub use files::{DEFAULT_CONFIG, Global};
+pub use floor::Floor;
 pub use hashes::{file_hashes, file_marks};
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
@@ -97,13 +100,13 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
-    let (Global { file, state_dir, tenants_dir, .. }, (listed, misnamed)) = list_in_time(path, only)?;
+    let (Global { file, state_dir, tenants_dir, floor }, (listed, misnamed)) = list_in_time(path, only)?;
     let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
-            let path = path.clone();
-            move || read_tenant(&name, &path)
+            let (path, floor) = (path.clone(), floor.clone());
+            move || read_tenant(&name, &path, &floor)
         });
         (format!("checking {}", path.display()), read)
     });
@@ -202,10 +205,10 @@ pub fn check(path: &Path, only: &[String]) -> Report {
 }
 
 /// Reads one tenant file; `None` if it has an error.
-fn read_tenant(name: &TenantName, path: &Path) -> (Option<Tenant>, Vec<Diagnostic>) {
+fn read_tenant(name: &TenantName, path: &Path, floor: &Floor) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let tenant = match load::read_text(path) {
-        Ok(source) => ready::make(name, source, &mut found),
+        Ok(source) => ready::make(name, source, floor, &mut found),
         Err(error) => {
             found.push(*error);
             None

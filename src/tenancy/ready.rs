@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::expressions::{self, Expressions, Known};
 use super::files::beside;
 use super::fit;
+use super::floor::Floor;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{Document, SourceText};
 use crate::config::profile::Profile;
@@ -61,12 +62,19 @@ impl Tenant {
 
     /// Tells one reading of the tenant's files from another: equal as long as they say the same.
     pub fn fingerprint(&self) -> u64 {
-        xxh3_64(format!("{} {:?} {:?}", self.source.text(), self.profile, self.same_app).as_bytes())
+        let (guard, approval) = (&self.file.guard, &self.file.approval);
+        let said = format!("{} {:?} {:?} {guard:?} {approval:?}", self.source.text(), self.profile, self.same_app);
+        xxh3_64(said.as_bytes())
     }
 }
 
 /// Makes a tenant of a text; every mistake goes to `found`.
-pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagnostic>) -> Option<Tenant> {
+pub(super) fn make(
+    name: &TenantName,
+    source: SourceText,
+    floor: &Floor,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Tenant> {
     let document = Document::parse(&source, found);
     let file = load::tenant(&document, found);
     let known = known(&document, found);
@@ -76,6 +84,7 @@ pub(super) fn make(name: &TenantName, source: SourceText, found: &mut Vec<Diagno
     if let Some(listed) = &file.users.r#match {
         profile.read.user_match.clone_from(listed);
     }
+    floor.apply(&document, &mut file, found);
     fit::check(&document, &file, &profile, &expressions.mapping, found);
     if found.iter().any(Diagnostic::is_error) {
         return None;

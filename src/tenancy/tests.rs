@@ -344,7 +344,7 @@ proptest::proptest! {
     fn no_tenant_text_panics_or_is_refused_in_silence(more in "(\\[users.attributes\\]\n)?([a-z.\"' =~|{}\\[\\]()-]{0,40}\n){0,4}") {
         let source = SourceText::new("t.toml", with_file(&more));
         let mut found = Vec::new();
-        let tenant = super::ready::make(&TenantName::parse("t").unwrap(), source, &mut found);
+        let tenant = super::ready::make(&TenantName::parse("t").unwrap(), source, &super::Floor::default(), &mut found);
         proptest::prop_assert_eq!(tenant.is_some(), !found.iter().any(Diagnostic::is_error));
         render(&found, true);
     }

@@ -26,7 +26,7 @@ fn a_pause_is_honoured_before_the_next_call_by_a_run_in_another_process() {
     desk.rosterd.run_with(&["pause", "acme", "--reason", "the app moves"], &[("USER", "ann")]).expect_code(0);
     let report = under_way.wait(Duration::from_secs(30)).expect_code(4).json();
     assert_eq!(report["done"], 1, "the call under way was finished: {report:#}");
-    assert!(report["stopped"].as_str().unwrap().contains("by ann (the app moves)"), "{report:#}");
+    assert!(report["stopped"].as_str().unwrap().contains("says \"ann\") (the app moves)"), "{report:#}");
     assert_eq!(desk.proxy.writes().len(), 1, "and no other began");
 
     desk.proxy.forget();
@@ -41,7 +41,8 @@ fn a_pause_is_honoured_before_the_next_call_by_a_run_in_another_process() {
     assert!(plan.expect_code(0).json()["planned"].as_u64().unwrap() > 0);
     assert!(plan.stderr.contains("paused"), "{}", plan.stderr);
     let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json();
-    assert_eq!((&status[0]["paused"]["by"], &status[0]["paused"]["reason"]), (&json!("ann"), &json!("the app moves")));
+    let paused = &status[0]["paused"];
+    assert_eq!((&paused["identity"]["says"], &paused["reason"]), (&json!("ann"), &json!("the app moves")));
 
     let resumed = desk.rosterd.run(&["resume", "acme", "--format", "json"]).expect_code(0).json();
     assert_eq!(resumed[0]["was"]["by"], "ann");
@@ -206,7 +207,7 @@ fn j17_retire_leaves_the_app_as_it_is_and_nothing_is_sent_any_more() {
     desk.directory(&document);
     for command in [&["sync", "acme"][..], &["undo", "acme", "last", "--yes"]] {
         let refused = desk.rosterd.run(command);
-        assert!(refused.expect_code(1).stderr.contains("is retired") && refused.stderr.contains("by ann"));
+        assert!(refused.expect_code(1).stderr.contains("is retired") && refused.stderr.contains("says \"ann\""));
     }
     desk.rosterd.run(&["sync", "--all"]).expect_code(0);
     desk.rosterd.run(&["plan", "acme"]).expect_code(0);

@@ -17,6 +17,7 @@ mod docs;
 mod doctor;
 mod drills;
 mod errands;
+mod evidence;
 mod faults;
 mod heap;
 mod hostile;

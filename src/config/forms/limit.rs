@@ -48,6 +48,68 @@ impl Limit {
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
+
+    /// Whether it allows more than `other` for at least one size of the whole, where what is counted is a part of that: then 100%
+    /// allows as much as there is. Shares are compared before they are rounded down: a share that is larger counts as looser although
+    /// rounding may hide that.
+    pub fn is_looser_than(&self, other: &Self) -> bool {
+        if other.percent == Some(WHOLE) && !self.is_none() {
+            return compare(self.top(), other.top()).is_gt();
+        }
+        self.allows_more_than(other)
+    }
+
+    /// The same where more can be counted than there is now, such as new accounts.
+    pub fn allows_more_than(&self, other: &Self) -> bool {
+        if self.is_none() || other.is_none() {
+            return self.is_none() && !other.is_none();
+        }
+        let larger_share = match (self.percent, other.percent) {
+            (Some(mine), Some(theirs)) => mine > theirs && compare(self.top(), other.least()).is_gt(),
+            _ => false,
+        };
+        larger_share || self.least() > other.least() || compare(self.top(), other.top()).is_gt()
+    }
+
+    /// A limit that is looser than neither: the stricter one, or where each is stricter for some sizes, the stricter parts of both.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        if !self.is_looser_than(other) {
+            return *self;
+        }
+        if !other.is_looser_than(self) {
+            return *other;
+        }
+        let smaller = |mine: Option<u64>, theirs: Option<u64>| mine.into_iter().chain(theirs).min();
+        let percent = self.percent.into_iter().chain(other.percent).min();
+        let at_most = smaller(self.at_most, other.at_most);
+        // Without a share a limit is a number that lifts nothing.
+        let lifted = |one: &Self| one.percent.map(|_| one.at_least.unwrap_or(0));
+        let at_least = smaller(lifted(self), lifted(other)).filter(|least| *least > 0);
+        let at_least = at_least.map(|least| at_most.map_or(least, |most| least.min(most)));
+        Self { percent, at_least, at_most }
+    }
+
+    /// What is allowed of nothing.
+    fn least(&self) -> Option<u64> {
+        self.allowed(0)
+    }
+
+    /// The most that is ever allowed; `None` if that grows with the whole.
+    fn top(&self) -> Option<u64> {
+        match self.percent {
+            Some(0) => self.least(),
+            _ => self.at_most,
+        }
+    }
+}
+
+/// All of it, in hundredths of a percent.
+const WHOLE: u32 = 10_000;
+
+/// Compares two numbers of which `None` is the largest.
+fn compare(one: Option<u64>, other: Option<u64>) -> std::cmp::Ordering {
+    one.is_none().cmp(&other.is_none()).then(one.cmp(&other))
 }
 
 impl fmt::Display for Limit {
@@ -200,6 +262,70 @@ mod tests {
             assert!(bad.parse::<Limit>().is_err(), "{bad:?}");
         }
         assert_eq!("10%, at leest 3".parse::<Limit>().unwrap_err().at, Some(5..15));
+    }
+
+    const MANY: [&str; 16] = [
+        "none",
+        "0%",
+        "0%, at least 3",
+        "0",
+        "3",
+        "50",
+        "200",
+        "5%",
+        "5%, at most 50",
+        "10%",
+        "10%, at least 3",
+        "10%, at least 3, at most 200",
+        "10%, at least 50, at most 200",
+        "20%, at most 3",
+        "50%, at least 200",
+        "100%",
+    ];
+
+    fn more(one: Option<u64>, other: Option<u64>) -> bool {
+        compare(one, other).is_gt()
+    }
+
+    /// Sizes at which limits such as [`MANY`] bend, all small ones, and very large ones.
+    fn sizes() -> impl Iterator<Item = u64> {
+        (0..6000).chain([10_000, 1_000_000, 1_000_000_000_000, u64::MAX])
+    }
+
+    #[test]
+    fn sec7_a_limit_is_looser_when_it_allows_more_of_some_size() {
+        for one in MANY.map(limit) {
+            for other in MANY.map(limit) {
+                let allows_more = sizes().any(|whole| more(one.allowed(whole), other.allowed(whole)));
+                assert_eq!(one.allows_more_than(&other), allows_more, "{one} and {other}");
+                let part = |one: &Limit, whole: u64| one.allowed(whole).map(|allowed| allowed.min(whole));
+                let allows_more = sizes().any(|whole| more(part(&one, whole), part(&other, whole)));
+                assert_eq!(one.is_looser_than(&other), allows_more, "{one} and {other}, of a part");
+            }
+        }
+        assert!(limit("10%, at least 3, at most 200").is_looser_than(&limit("5%, at least 5")), "of many");
+        assert!(limit("5%, at least 5").is_looser_than(&limit("10%, at least 3, at most 200")), "of few");
+        assert!(!limit("10%, at least 3, at most 200").is_looser_than(&limit("100%")), "back from all to the usual");
+        assert!(limit("10%, at least 3").allows_more_than(&limit("100%")), "three accounts more than there are two");
+        assert!(limit("60%, at most 1").is_looser_than(&limit("50%, at most 1")), "although rounding hides it");
+    }
+
+    #[test]
+    fn sec7_the_stricter_of_two_limits_allows_no_more_than_either() {
+        for one in MANY.map(limit) {
+            assert_eq!(one.stricter(&one), one);
+            for other in MANY.map(limit) {
+                let both = one.stricter(&other);
+                let part = |one: &Limit, whole: u64| one.allowed(whole).map(|allowed| allowed.min(whole));
+                for whole in sizes() {
+                    assert!(!more(part(&both, whole), part(&one, whole)), "{both} of {one} and {other}: {whole}");
+                    assert!(!more(part(&both, whole), part(&other, whole)), "{both} of {one} and {other}: {whole}");
+                }
+                assert_eq!(limit(&both.to_string()), both, "it can be written down");
+            }
+        }
+        assert_eq!(limit("none").stricter(&limit("20%")), limit("20%"));
+        assert_eq!(limit("10%, at least 3, at most 200").stricter(&limit("50")), limit("10%, at least 3, at most 50"));
     }
 
     #[test]

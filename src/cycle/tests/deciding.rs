@@ -77,7 +77,7 @@ async fn i10_a_whole_plan_may_be_approved_from_a_preview() {
     let expires = at.checked_add(SignedDuration::from_hours(1)).unwrap();
     let (by, reason) = ("ann".to_owned(), String::new());
     let verdict = Verdict::Approve;
-    world.store.decide(crate::store::Decision { plan, verdict, by, reason, at, expires, noted: false });
+    world.store.decide(crate::store::Decision { plan, verdict, by, identity: None, reason, at, expires });
     assert_eq!(world.plan().await.status(), Status::Ok, "the preview knows it");
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");

@@ -5,7 +5,7 @@ use crate::apply::Stop;
 use crate::store::Mark;
 
 fn pause() -> Mark {
-    Mark { at: None, by: "ann".into(), reason: "maintenance".into() }
+    Mark { at: None, by: "ann".into(), identity: None, reason: "maintenance".into() }
 }
 
 fn set_paused(world: &World, mark: Option<Mark>) {

@@ -31,7 +31,7 @@ fn provenance(world: &World, id: &str) -> Option<Provenance> {
 async fn release(world: &World, id: &str) {
     let name = TenantName::parse("acme").unwrap();
     let effects = vec![Effect::UserUnlinked { id: SourceId::new(id) }];
-    note_seen(&world.store, &name, "released", effects, &*world.clock).await.unwrap();
+    note_seen(&world.store, &name, "released", effects, None, &*world.clock).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

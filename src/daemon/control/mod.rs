@@ -1,17 +1,22 @@
 //! The way to a running daemon: a unix socket. In: one request of a command. Out: how it goes, and one answer.
 //!
-//! The socket is `<state_dir>/.daemon/control.sock`, wherever the state is: who may enter the state folder may ask, and may do no
-//! more by it than they could do to the state itself. Each connection carries one request. Every line is one JSON value; the
-//! daemon speaks first and says which protocol it knows, so that a command of another version finds out before it asks.
+//! The socket is `<state_dir>/.daemon/control.sock`, wherever the state is. The daemon knows by the socket's credentials which account
+//! asks, and `[control]` says what it may: without that table, only the daemon's own user and root can reach the socket at all.
+//! Each connection carries one request. Every line is one JSON value; the daemon speaks first and says which protocol it knows, so
+//! that a command of another version finds out before it asks.
 
 mod client;
+mod rights;
 mod serve;
 mod words;
 
 pub use client::{ControlError, Talk, reach};
+pub(super) use rights::Rights;
 pub(super) use serve::{Asked, Control};
 pub use serve::{Caller, Order};
-pub use words::{Answer, BrokenTenant, Going, Hello, Mistake, PROTOCOL, Refusal, Reloaded, Request};
+pub use words::{
+    Answer, BrokenTenant, Decided, Deciding, Going, Hello, Mistake, PROTOCOL, Refusal, Reloaded, Request, Right, Wanted,
+};
 
 use std::fs::File;
 use std::io;

@@ -19,12 +19,16 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
+use super::rights::Rights;
 use super::{Short, socket_of};
 use crate::engine::Wish;
+use crate::identity::{Identity, Peer};
 use crate::progress::Progress;
 
 /// So many connections at a time; the next one waits.
 const CONNECTIONS: usize = 64;
+/// So many of accounts that may ask for nothing, which are told so; the next one is closed.
+const STRANGERS: usize = 8;
 /// A request is no longer than this, and is there within so long.
 const LONGEST_REQUEST: u64 = 1 << 20;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -36,9 +40,10 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// At the end, answers under way get this long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A request and the way to answer it.
+/// A request, who it is from, and the way to answer it.
 pub(in crate::daemon) struct Asked {
     pub(in crate::daemon) request: Request,
+    pub(in crate::daemon) from: Identity,
     pub(in crate::daemon) caller: Caller,
 }
 
@@ -98,13 +103,14 @@ pub(in crate::daemon) struct Control {
     tell: mpsc::Sender<Asked>,
     listening: Option<JoinHandle<()>>,
     talks: TaskTracker,
+    rights: Rights,
 }
 
 impl Control {
     /// Listens, if that is possible.
-    pub(in crate::daemon) fn new(state_dir: &Path) -> Self {
+    pub(in crate::daemon) fn new(state_dir: &Path, rights: Rights) -> Self {
         let (tell, asked) = mpsc::channel(CONNECTIONS);
-        Self { socket: socket_of(state_dir), asked, tell, listening: None, talks: TaskTracker::new() }
+        Self { socket: socket_of(state_dir), asked, tell, listening: None, talks: TaskTracker::new(), rights }
     }
 
     /// Listens, unless it does. The caller holds the daemon's lock: a socket that nobody answers was left over.
@@ -113,13 +119,23 @@ impl Control {
     /// When it can't: the daemon does its work without, and tries again at the next reload.
     pub(in crate::daemon) fn listen(&mut self) -> Result<(), String> {
         if self.listening.as_ref().is_some_and(|task| !task.is_finished()) {
+            self.open_the_way();
             return Ok(());
         }
         let listener = bind(&self.socket).map_err(|why| {
             format!("nobody can talk to this daemon: {why}. Schedules and signals work; the next reload tries again")
         })?;
-        self.listening = Some(tokio::spawn(accept(listener, self.tell.clone(), self.talks.clone())));
+        self.open_the_way();
+        let accepting = accept(listener, self.tell.clone(), self.talks.clone(), self.rights.clone());
+        self.listening = Some(tokio::spawn(accepting));
         Ok(())
+    }
+
+    /// Lets those who are named come as far as the socket, after a reload too. Its own user reaches it in any case.
+    pub(in crate::daemon) fn open_the_way(&self) {
+        if let Err(error) = self.rights.open_the_way(&self.socket) {
+            tracing::warn!(%error, "the way to the control socket could not be set to what `[control]` says");
+        }
     }
 
     /// The next request.
@@ -170,14 +186,27 @@ fn bind(socket: &Path) -> Result<UnixListener, String> {
     UnixListener::from_std(listener).map_err(failed)
 }
 
-async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTracker) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTracker, rights: Rights) {
+    let (places, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(STRANGERS)));
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let tell = tell.clone();
+                // Who may not ask for anything takes no place of those who may.
+                let (peer, known) = match peer_of(&stream) {
+                    Ok(peer) => (Some(peer.clone()), rights.admits(&peer)),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection to the control socket does not say who it is from");
+                        (None, false)
+                    }
+                };
+                let place = match (known, Arc::clone(&strangers).try_acquire_owned()) {
+                    (true, _) => Arc::clone(&places).acquire_owned().await.ok(),
+                    (false, place) => place.ok(),
+                };
+                let (Some(peer), Some(place)) = (peer, place) else { continue };
+                let (tell, rights) = (tell.clone(), rights.clone());
                 talks.spawn(async move {
-                    if let Err(error) = talk(stream, tell).await {
+                    if let Err(error) = talk(stream, tell, peer, &rights).await {
                         tracing::debug!(%error, "somebody at the control socket went away");
                     }
                     drop(place);
@@ -192,7 +221,13 @@ async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTr
     }
 }
 
-async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>) -> io::Result<()> {
+/// Which account is at the other end, by what the kernel says.
+fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    Ok(Peer::new(credentials.uid(), credentials.gid(), credentials.pid()))
+}
+
+async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: Peer, rights: &Rights) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let hello =
         Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
@@ -210,11 +245,15 @@ async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>) -> io::Result<()> {
             return refuse(&mut output, format!("this daemon speaks protocol {PROTOCOL}, not {}", asking.protocol))
                 .await;
         }
-        Err(error) => return refuse(&mut output, format!("this is no request: {error}")).await,
+        Err(error) => return refuse(&mut output, format!("this is no request: {error}; nothing was done")).await,
     };
+    if let Err(why) = rights.check(&peer, request.needs()) {
+        tracing::warn!(uid = peer.identity.uid, login_uid = peer.identity.login_uid, right = request.needs().key(), "refused at the control socket");
+        return refuse(&mut output, why).await;
+    }
     let going = Arc::new(Mutex::new(Going::default()));
     let (answer, answered) = oneshot::channel();
-    let asked = Asked { request, caller: Caller { going: Arc::clone(&going), answer } };
+    let asked = Asked { request, from: peer.identity, caller: Caller { going: Arc::clone(&going), answer } };
     if tell.send(asked).await.is_err() {
         return refuse(&mut output, "the daemon is stopping; nothing was done".to_owned()).await;
     }

@@ -27,7 +27,7 @@ fn stand_in(state: &Path, says: &'static [u8]) -> std::thread::JoinHandle<()> {
 #[tokio::test]
 async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
     let (_dir, state) = place();
-    let mut control = Control::new(&state);
+    let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
     control.listen().unwrap();
     let mode = std::fs::metadata(socket_of(&state)).unwrap().permissions().mode();
@@ -37,8 +37,10 @@ async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
         assert_eq!((talk.hello().process, talk.hello().protocol), (std::process::id(), PROTOCOL));
         talk.ask(Request::Resume { tenant: "acme".into() }, &crate::progress::Silent, |_| ()).await
     });
-    let Asked { request, caller } = control.next().await.unwrap();
+    let Asked { request, from, caller } = control.next().await.unwrap();
     assert_eq!(request, Request::Resume { tenant: "acme".into() });
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    assert_eq!((from.uid, from.process), (own, Some(std::process::id())), "s6: the kernel says who asks");
     caller.answer(Answer::Resumed(None));
     assert_eq!(client.await.unwrap().unwrap(), Answer::Resumed(None));
     control.close().await;
@@ -47,7 +49,7 @@ async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
 #[tokio::test]
 async fn a_request_that_nobody_will_answer_is_told_so() {
     let (_dir, state) = place();
-    let mut control = Control::new(&state);
+    let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
     let asked = state.clone();
     let client = tokio::spawn(async move {
@@ -67,7 +69,7 @@ async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
     assert!(reach(&state).await.unwrap().is_none(), "there was none yet");
     drop(UnixListener::bind(socket_of(&state)).unwrap());
     assert!(reach(&state).await.unwrap().is_none());
-    let mut control = Control::new(&state);
+    let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
     assert!(reach(&state).await.unwrap().is_some());
     control.close().await;
@@ -77,7 +79,7 @@ async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
 async fn what_is_no_left_over_socket_is_left_alone_and_named() {
     let (_dir, state) = place();
     std::fs::write(socket_of(&state), "mine").unwrap();
-    let mut control = Control::new(&state);
+    let mut control = Control::new(&state, Rights::default());
     let why = control.listen().unwrap_err();
     assert!(why.contains("is no socket") && why.contains("control.sock"), "{why}");
     assert_eq!(std::fs::read(socket_of(&state)).unwrap(), b"mine");
@@ -96,7 +98,7 @@ async fn a_path_that_is_too_long_for_a_socket_works_as_any_other() {
     let state = dir.path().join("long-".repeat(30));
     std::fs::create_dir_all(socket_of(&state).parent().unwrap()).unwrap();
     assert!(socket_of(&state).as_os_str().len() > LONGEST);
-    let mut control = Control::new(&state);
+    let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
     assert!(socket_of(&state).exists() && reach(&state).await.unwrap().is_some());
     control.close().await;
@@ -113,9 +115,9 @@ async fn i7_a_daemon_that_hangs_keeps_nobody_waiting() {
 #[tokio::test]
 async fn another_version_and_a_stranger_are_told_apart_before_anything_is_asked() {
     let (_dir, state) = place();
-    let newer = stand_in(&state, b"{\"hello\":{\"protocol\":2,\"version\":\"9.0.0\",\"process\":7,\"more\":1}}\n");
+    let newer = stand_in(&state, b"{\"hello\":{\"protocol\":9,\"version\":\"9.0.0\",\"process\":7,\"more\":1}}\n");
     let error = reach(&state).await.unwrap_err().to_string();
-    assert!(error.contains("rosterd 9.0.0 and speaks protocol 2") && error.contains("nothing was asked"), "{error}");
+    assert!(error.contains("rosterd 9.0.0 and speaks protocol 9") && error.contains("nothing was asked"), "{error}");
     newer.join().unwrap();
     for says in [&b"SSH-2.0-OpenSSH\r\n"[..], b"{}\n", &[b'x'; 5000]] {
         std::fs::remove_file(socket_of(&state)).unwrap();

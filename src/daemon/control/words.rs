@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::diagnostic::Diagnostic;
 use crate::cycle::Telling;
-use crate::engine::Wish;
-use crate::store::{Decision, Mark};
+use crate::daemon::overview::TenantStatus;
+use crate::store::{Approvals, Decision, HeldPlan, Mark, Verdict};
 
 /// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The daemon's first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,10 @@ pub struct Hello {
     pub process: u32,
 }
 
-/// The client's only line.
+/// The client's only line. Unknown fields are refused: one that an older daemon passed over, or that says something only the daemon
+/// can know, must not be taken for granted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asking {
     /// Which protocol it speaks.
     pub(super) protocol: u32,
@@ -31,9 +33,9 @@ pub(super) struct Asking {
     pub(super) request: Request,
 }
 
-/// What can be asked of a daemon.
+/// What can be asked of a daemon. Nothing in it says who asks, or when: the daemon knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Read the files again.
     Reload,
@@ -42,31 +44,101 @@ pub enum Request {
         /// The tenant.
         tenant: String,
         /// What is wanted of the run.
-        wish: Wish,
+        wish: Wanted,
         /// What the asker's tenant file says ([`crate::tenancy::Tenant::fingerprint`]).
         file: u64,
         /// How many operations of each kind are told; all if left out.
         listed: Option<usize>,
     },
     /// Take a decision on a held plan; an approval makes the tenant due.
-    Decide {
-        /// The tenant.
-        tenant: String,
-        /// What was decided.
-        decision: Decision,
-    },
+    Decide(Deciding),
     /// Send nothing more.
     Pause {
         /// The tenant.
         tenant: String,
-        /// Who, when, why.
-        mark: Mark,
+        /// Why.
+        reason: String,
+        /// What the asker's environment claims to be.
+        says: Option<String>,
     },
     /// End a pause; the tenant is due at once.
     Resume {
         /// The tenant.
         tenant: String,
     },
+    /// Show what a tenant holds.
+    Held {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Show what tenants are doing.
+    Status {
+        /// The tenants; all of the daemon's if none is named.
+        tenants: Vec<String>,
+    },
+}
+
+/// What is wanted of a run, in a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Stop before anything is sent.
+    pub dry_run: bool,
+    /// Only this person, by directory id or user name.
+    pub only: Option<String>,
+    /// Only this plan may be carried out.
+    pub expected_plan: Option<String>,
+}
+
+/// A decision as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deciding {
+    /// The tenant.
+    pub tenant: String,
+    /// The plan's id, whole.
+    pub plan: String,
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// How many seconds it shall count.
+    pub lasts_secs: u64,
+    /// What the asker's environment claims to be.
+    pub says: Option<String>,
+}
+
+/// A kind of request that `[control]` gives to accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See `status` and what is held.
+    Read,
+    /// Approve and reject.
+    Approve,
+    /// Run, reload, pause, resume.
+    Operate,
+}
+
+impl Right {
+    /// The key of `[control]`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Approve => "approve",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+impl Request {
+    /// The right that it needs.
+    pub fn needs(&self) -> Right {
+        match self {
+            Self::Held { .. } | Self::Status { .. } => Right::Read,
+            Self::Decide(_) => Right::Approve,
+            Self::Reload | Self::Sync { .. } | Self::Pause { .. } | Self::Resume { .. } => Right::Operate,
+        }
+    }
 }
 
 /// A line of the daemon's.
@@ -107,12 +179,27 @@ pub enum Answer {
         /// What was found and mended in the state.
         notices: Vec<String>,
     },
-    /// It is done.
-    Done,
+    /// The decision as it was written down.
+    Decided(Box<Decided>),
+    /// The pause as it was written down.
+    Paused(Mark),
+    /// What is held.
+    Held(Option<Box<HeldPlan>>),
+    /// What tenants are doing.
+    Status(Vec<TenantStatus>),
     /// The pause that has ended, if there was one.
     Resumed(Option<Mark>),
     /// It was not done.
     Refused(Refusal),
+}
+
+/// A decision that was written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// How far approvals are, where more than one person has to approve.
+    pub approvals: Option<Approvals>,
 }
 
 /// Why something was not done, as the command shows it.

@@ -204,10 +204,14 @@ fn held_plan(held: &HeldPlan, typed: &Typed<'_>, now: Timestamp) -> Markup {
         section.card.wait #held {
             h2 { (count(held.count, "change", "changes")) " held" }
             p.faint { "plan " code { (id) } ", seen " (when(held.at, now)) }
+            @if !held.is_genuine() {
+                p { strong { "What is shown is not what is held." } " The list was edited, or written by another version; the next run writes it again." }
+            }
             ul.reasons { @for hold in &held.holds { li { strong { (hold.code().name().replace('_', " ")) } " " (prose(&hold.detail())) } } }
             @if let Some(no) = &held.rejected {
-                p { strong { "Rejected" } " by " (name(&no.by)) " " (when(no.at, now)) @if !no.reason.is_empty() { ": " (prose(&no.reason)) } }
+                p { strong { "Rejected" } " by " (name(&no.who())) " " (when(no.at, now)) @if !no.reason.is_empty() { ": " (prose(&no.reason)) } }
             } @else {
+                @if let Some(approvals) = &held.approvals { p { (prose(&approvals.to_string())) ": waiting for another person." } }
                 p { "To let exactly these changes pass, once:" }
                 (typed.line("approve", id))
                 p { "To say no and keep them held:" }

@@ -207,6 +207,7 @@ fn a_directory_may_call_people_what_it_likes() {
         object: ObjectRef::User(SourceId::new(format!("u{at}"))),
         name: (*name).to_owned(),
         reason: format!("because of {name}"),
+        digest: String::new(),
     };
     let held = HeldPlan {
         plan: "0123456789abcdef".to_owned(),
@@ -219,6 +220,9 @@ fn a_directory_may_call_people_what_it_likes() {
         }],
         count: 6,
         operations: names.iter().enumerate().map(operation).collect(),
+        rest: None,
+        guard_change: None,
+        approvals: None,
         rejected: None,
     };
     std::fs::create_dir(site.folder.path().join("acme")).unwrap();
@@ -238,6 +242,7 @@ fn a_directory_may_call_people_what_it_likes() {
     let config = site.folder.path().join("rosterd.toml");
     assert!(page.contains(&format!("rosterd --config {} approve acme 01234567<", config.display())), "{page}");
     assert!(page.contains("\\u{202e}gnirts"), "what is hidden is spelt out");
+    assert!(page.contains("What is shown is not what is held"), "s16: its id is that of other changes");
 }
 
 /// More silent clients than there are places: they are let go, and whoever asks is answered.

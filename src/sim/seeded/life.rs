@@ -236,7 +236,7 @@ impl Life {
         let (at, by, reason) = (self.clock.now(), "ann".to_owned(), "as discussed".to_owned());
         let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
         let folder = self.home.path().join(self.name.as_str());
-        decide(&folder, &Decision { plan, verdict, by, reason, at, expires, noted: false }).unwrap();
+        decide(&folder, &Decision { plan, verdict, by, identity: None, reason, at, expires }).unwrap();
         self.approved |= verdict == Verdict::Approve;
     }
 
@@ -255,6 +255,7 @@ impl Life {
             scope: self.tenant.scope(),
             rules: self.tenant.rules(),
             limits: self.tenant.limits.lock().unwrap().clone(),
+            policy: self.tenant.policy.clone(),
             sentinels: &[],
             time_limit: TimeLimit::new(None, None),
             in_flight: 3,

@@ -176,7 +176,7 @@ async fn i12_a_quiet_cycle_opens_no_cache() {
     std::fs::rename(home.folder().join("cache"), home.folder().join("elsewhere")).unwrap();
     {
         let store = home.open();
-        store.run_started(&run(), Trigger::Schedule, "p").await.unwrap();
+        store.run_started(&run(), Trigger::Schedule, "p", None).await.unwrap();
         assert!(store.load_index(1).is_some());
         assert_eq!(store.last_counts().map(|counts| counts.users), Some(5));
         assert_eq!(store.failures().unwrap(), [], "a schedule asks who waits for another try");
@@ -223,7 +223,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
         }
         store.run_ended(summary("r", 1)).await.unwrap();
         for _ in 0..40 {
-            store.run_started(&run(), Trigger::Command, "p").await.unwrap();
+            store.run_started(&run(), Trigger::Command, "p", None).await.unwrap();
         }
         (health, open) = (store.health(), store.open_intents());
         assert_eq!(open.iter().map(|open| open.seq).collect::<Vec<_>>(), [seq]);

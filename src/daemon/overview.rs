@@ -1,0 +1,76 @@
+//! What tenants are doing, for people and scripts. In: a state folder, the daemon's board. Out: one value a tenant, the same beside the
+//! daemon and through its socket.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::board::{Board, Line};
+use super::drift::{Compared, read_compared};
+use crate::model::TenantName;
+use crate::store::{
+    HeldPlan, Mark, Sign, Status, StoreError, read_held, read_mark, read_status, refused_decisions,
+};
+
+/// One tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TenantStatus {
+    /// Its name.
+    pub tenant: String,
+    /// How its last run ended.
+    pub status: Option<Status>,
+    /// What waits for a decision.
+    pub held_plan: Option<HeldPlan>,
+    /// Whether what is shown of that is what its id stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_plan_genuine: Option<bool>,
+    /// Files that look like decisions and are not believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_decisions: Vec<String>,
+    /// Who asked that nothing be sent.
+    pub paused: Option<Mark>,
+    /// Who ended the connection.
+    pub retired: Option<Mark>,
+    /// What the daemon does with it; nothing if none runs.
+    pub daemon: Option<Line>,
+    /// What the last comparison with the app by its own schedule found.
+    pub drift: Option<Compared>,
+    /// There is state, and no tenant file any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub file_gone: bool,
+}
+
+/// Looks at tenants: those that have a file, and those whose file is `gone`.
+///
+/// # Errors
+/// When what runs left can't be read.
+pub fn overview(
+    state_dir: &Path,
+    tenants: &[TenantName],
+    gone: &[TenantName],
+    board: Option<&Board>,
+    now: Timestamp,
+) -> Result<Vec<TenantStatus>, StoreError> {
+    let mut lines: HashMap<&str, &Line> = HashMap::new();
+    lines.extend(board.iter().flat_map(|board| &board.tenants).map(|line| (line.tenant.as_str(), line)));
+    let look = |tenant: &TenantName| {
+        let folder = state_dir.join(tenant.as_str());
+        let held_plan = read_held(&folder)?;
+        let refused = refused_decisions(&folder, now)?;
+        Ok(TenantStatus {
+            tenant: tenant.to_string(),
+            status: read_status(&folder)?,
+            held_plan_genuine: held_plan.as_ref().map(HeldPlan::is_genuine),
+            held_plan,
+            refused_decisions: refused.iter().map(ToString::to_string).collect(),
+            paused: read_mark(&folder, Sign::Paused),
+            retired: read_mark(&folder, Sign::Retired),
+            daemon: lines.get(tenant.as_str()).map(|line| (*line).clone()),
+            drift: read_compared(&folder)?,
+            file_gone: gone.contains(tenant),
+        })
+    };
+    tenants.iter().chain(gone).map(look).collect()
+}

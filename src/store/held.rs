@@ -1,0 +1,314 @@
+//! Plans that wait for a decision, as people see them. In: the held operations. Out: `held.json`, whose id can be counted again from
+//! what it shows.
+//!
+//! The id of a plan is a hash over one line for each operation: what is shown of it, and the hash of all of it. So a changed
+//! list has another id than the one that gets approved. Operations after the first thousand are not listed; they go into a
+//! hash of their own, which is in the file, and the number of all into the id.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::decisions::{Decision, read, write};
+use super::disk;
+use super::error::StoreError;
+use crate::model::{HoldReason, ObjectRef, Op, RunId};
+
+/// Held operations listed by name; more are only counted.
+pub const HELD_LISTED: usize = 1000;
+
+/// A plan, or the part of one, that waits for a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldPlan {
+    /// Its id: what is approved is exactly this.
+    pub plan: String,
+    /// The hash of the whole plan it is a part of, by which reports name that run's plan.
+    pub of: String,
+    /// The run that held it last.
+    pub run: RunId,
+    /// When that was.
+    pub at: Timestamp,
+    /// Why. In the file each is `[code, sentence, payload]`; earlier versions wrote no payload.
+    #[serde(rename = "reasons", serialize_with = "HoldReason::serialize_listed")]
+    pub holds: Vec<HoldReason>,
+    /// How many operations.
+    pub count: u64,
+    /// The first thousand of them.
+    pub operations: Vec<HeldOperation>,
+    /// The hash of the operations that are not listed, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<String>,
+    /// How the guard was loosened, if that is held too: `removals_per_day: 10% → 100%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard_change: Option<String>,
+    /// Who has approved so far, where one person is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
+    /// It was rejected.
+    pub rejected: Option<Decision>,
+}
+
+/// How far a plan is that more than one person has to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// How many people have to approve.
+    pub people: u32,
+    /// Who has.
+    pub given: Vec<String>,
+}
+
+impl std::fmt::Display for Approvals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} approvals", self.given.len(), self.people)?;
+        match self.given.as_slice() {
+            [] => Ok(()),
+            given => write!(f, " ({})", given.join(", ")),
+        }
+    }
+}
+
+/// One held operation, as people read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldOperation {
+    /// What would be done.
+    pub op: Op,
+    /// To which user or group.
+    pub object: ObjectRef,
+    /// The user name or group name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// SHA-256 of the whole operation, hex.
+    #[serde(default)]
+    pub digest: String,
+}
+
+/// What is hashed of an operation: the fields of [`HeldOperation`], in its order.
+#[derive(Serialize)]
+struct Line<'a> {
+    op: Op,
+    object: &'a ObjectRef,
+    name: &'a str,
+    reason: &'a str,
+    digest: &'a str,
+}
+
+/// SHA-256, hex.
+pub fn digest_of(bytes: &[u8]) -> String {
+    hex(Sha256::digest(bytes).iter().copied())
+}
+
+fn hex(bytes: impl Iterator<Item = u8>) -> String {
+    use std::fmt::Write as _;
+    bytes.fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn short(hash: Sha256) -> String {
+    hex(hash.finalize().iter().take(16).copied())
+}
+
+/// Counts a plan's id, one operation after the other.
+#[derive(Debug, Default)]
+pub struct PlanId {
+    listed: Sha256,
+    rest: Sha256,
+    count: usize,
+}
+
+impl PlanId {
+    /// Takes in the next operation.
+    pub fn add(&mut self, op: Op, object: &ObjectRef, name: &str, reason: &str, digest: &str) {
+        // Plain data whose maps have text keys: writing it as JSON can't fail.
+        let line = serde_json::to_vec(&Line { op, object, name, reason, digest }).unwrap_or_default();
+        let into = if self.count < HELD_LISTED { &mut self.listed } else { &mut self.rest };
+        into.update(line);
+        into.update(b"\n");
+        self.count += 1;
+    }
+
+    /// The hash of the operations after the first thousand; `None` if there are none.
+    pub fn rest(&self) -> Option<String> {
+        (self.count > HELD_LISTED).then(|| hex(self.rest.clone().finalize().iter().copied()))
+    }
+
+    /// The id: 128 bits in hex.
+    pub fn finish(self) -> String {
+        let (rest, count) = (self.rest(), self.count as u64);
+        id_of(self.listed, rest.as_deref(), count)
+    }
+}
+
+fn id_of(listed: Sha256, rest: Option<&str>, count: u64) -> String {
+    let Some(rest) = rest else { return short(listed) };
+    let listed = hex(listed.finalize().iter().copied());
+    short(Sha256::new_with_prefix(format!("{count}\n{listed}\n{rest}\n")))
+}
+
+/// The id of something that was found, where there is no operation to name.
+pub fn id_of_text(text: &str) -> String {
+    short(Sha256::new_with_prefix(text))
+}
+
+/// The id of what is held: of operations, or of a finding that holds everything where there are none; and of a loosened guard that is
+/// held with it. `None` if nothing waits.
+pub fn held_id(operations: Option<String>, finding: Option<&str>, guard_change: Option<&str>) -> Option<String> {
+    let held = operations.or_else(|| finding.map(id_of_text));
+    match (held, guard_change) {
+        (held, None) => held,
+        (None, Some(change)) => Some(id_of_text(change)),
+        // An approval that was given before the guard was loosened is for another plan.
+        (Some(held), Some(change)) => Some(id_of_text(&format!("{held}\n{change}"))),
+    }
+}
+
+impl HeldPlan {
+    /// Whether the id is that of what is shown. `held.json` is written by a run; one that says something else was edited, or was
+    /// written by an earlier version.
+    pub fn is_genuine(&self) -> bool {
+        let listed = usize::try_from(self.count).unwrap_or(usize::MAX).min(HELD_LISTED);
+        if self.operations.len() != listed || self.rest.is_some() != (self.count > HELD_LISTED as u64) {
+            return false;
+        }
+        let mut id = PlanId::default();
+        for HeldOperation { op, object, name, reason, digest } in &self.operations {
+            id.add(*op, object, name, reason, digest);
+        }
+        let operations = (self.count > 0).then(|| id_of(id.listed, self.rest.as_deref(), self.count));
+        let change = self.guard_change.as_deref();
+        let told = self.holds.iter().find_map(|hold| match hold {
+            HoldReason::GuardChange { change, .. } => Some(change.as_str()),
+            _ => None,
+        });
+        if told != change {
+            return false;
+        }
+        let is = |finding: Option<&str>| {
+            held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str())
+        };
+        is(None) || (self.count == 0 && is(HoldReason::finding(&self.holds).as_deref()))
+    }
+
+    /// How many operations are held and not listed.
+    pub fn unlisted(&self) -> u64 {
+        self.count.saturating_sub(self.operations.len() as u64)
+    }
+}
+
+/// What waits for a decision; `None` if nothing does, or if the file makes no sense: the next run writes it again.
+///
+/// # Errors
+/// When the disk says no.
+pub fn read_held(folder: &Path) -> Result<Option<HeldPlan>, StoreError> {
+    read(&held_path(folder))
+}
+
+pub(super) fn write_held(folder: &Path, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+    let path = held_path(folder);
+    match held {
+        Some(held) => write(&path, held),
+        None => disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source)),
+    }
+}
+
+pub(super) fn held_path(folder: &Path) -> PathBuf {
+    folder.join("held.json")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::model::{SourceId, SourcePart};
+
+    fn operation(at: u64) -> HeldOperation {
+        HeldOperation {
+            op: Op::DeactivateUser,
+            object: ObjectRef::User(SourceId::new(format!("u{at}"))),
+            name: format!("user-{at}"),
+            reason: "in no group".to_owned(),
+            digest: digest_of(format!("all of {at}").as_bytes()),
+        }
+    }
+
+    fn held(count: u64, change: Option<&str>) -> HeldPlan {
+        let mut id = PlanId::default();
+        for HeldOperation { op, object, name, reason, digest } in (0..count).map(operation) {
+            id.add(op, &object, &name, &reason, &digest);
+        }
+        let rest = id.rest();
+        let shrink = HoldReason::SourceShrink { what: SourcePart::People, is: 40, was: 90, limit: "20%".to_owned() };
+        let finding = HoldReason::finding(std::slice::from_ref(&shrink)).unwrap();
+        let own = (count > 0).then(|| id.finish());
+        let plan = held_id(own, (count == 0).then_some(finding.as_str()), change).unwrap();
+        let mut holds = vec![shrink];
+        holds.extend(change.map(|change| HoldReason::GuardChange { change: change.to_owned(), holds_all: false }));
+        HeldPlan {
+            plan,
+            of: String::new(),
+            run: RunId::new("r"),
+            at: Timestamp::UNIX_EPOCH,
+            holds,
+            count,
+            operations: (0..count.min(HELD_LISTED as u64)).map(operation).collect(),
+            rest,
+            guard_change: change.map(ToOwned::to_owned),
+            approvals: None,
+            rejected: None,
+        }
+    }
+
+    /// An edit of a held plan.
+    type Edit = fn(&mut HeldPlan);
+
+    #[test]
+    fn sec16_an_id_belongs_to_what_is_shown_and_to_nothing_else() {
+        let edits: [(&str, Edit); 8] = [
+            ("an operation less", |held| drop(held.operations.pop())),
+            ("another name", |held| held.operations[0].name = "nobody-special".to_owned()),
+            ("another kind", |held| held.operations[0].op = Op::UpdateUser),
+            ("another reason", |held| held.operations[0].reason = "harmless".to_owned()),
+            ("another order", |held| held.operations.swap(0, 1)),
+            ("another number", |held| held.count += 1),
+            ("another rest", |held| held.rest = Some("00".repeat(32))),
+            ("a change that is not shown", |held| held.guard_change = Some("people: 2 → 1".to_owned())),
+        ];
+        for count in [2, 1000, 1001, 2500] {
+            for change in [None, Some("removals_per_day: 10% → 100%")] {
+                let genuine = held(count, change);
+                assert!(genuine.is_genuine(), "{count} {change:?}");
+                assert_eq!(genuine.unlisted(), count.saturating_sub(1000));
+                let text = serde_json::to_string(&genuine).unwrap();
+                assert!(serde_json::from_str::<HeldPlan>(&text).unwrap().is_genuine(), "as it is read again");
+                for (what, edit) in edits {
+                    let mut edited = genuine.clone();
+                    edit(&mut edited);
+                    assert!(!edited.is_genuine(), "{what} of {count}");
+                }
+            }
+        }
+        let mut fewer = held(1001, None);
+        (fewer.count, fewer.rest) = (1000, None);
+        assert!(!fewer.is_genuine(), "what is not listed belongs to the id");
+    }
+
+    #[test]
+    fn sec16_where_nothing_is_planned_the_finding_is_what_is_approved() {
+        for change in [None, Some("people: 2 → 1")] {
+            let genuine = held(0, change);
+            assert!(genuine.is_genuine());
+            let mut edited = genuine.clone();
+            edited.holds[0] = HoldReason::TargetChange {};
+            assert!(!edited.is_genuine());
+            edited = genuine;
+            edited.holds.clear();
+            assert!(!edited.is_genuine());
+        }
+        let only_the_guard = HeldPlan { plan: held_id(None, None, Some("people: 2 → 1")).unwrap(), ..held(0, Some("people: 2 → 1")) };
+        assert!(only_the_guard.is_genuine());
+    }
+}
