@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
+//! | `files` | regular files, opened without blocking |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -37,6 +38,7 @@ pub mod engine;
 pub mod errand;
 pub mod explain;
 mod fail;
+mod files;
 pub mod guard;
 pub mod http;
 pub mod mapping;
