@@ -28,6 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::config::forms::AppAddress;
+use crate::config::ca;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
@@ -477,5 +478,5 @@ fn token(place: &SecretRef) -> Result<Secret, EngineError> {
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, EngineError> {
-    std::fs::read(path).map_err(|error| EngineError::File { path: path.display().to_string(), error })
+    ca::read(path).map_err(|error| EngineError::File { path: path.display().to_string(), error })
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
-//! | `files` | regular files, opened without blocking |
+//! | [`files`] | files: opened without blocking, put in place whole, looked at for other users' hands |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -38,7 +38,7 @@ pub mod engine;
 pub mod errand;
 pub mod explain;
 mod fail;
-mod files;
+pub mod files;
 pub mod guard;
 pub mod http;
 pub mod mapping;

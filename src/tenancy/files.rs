@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::guarded;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
 use crate::config::{forms, load, words};
+use crate::files::trust;
 use crate::model::TenantName;
 
 /// Where `rosterd.toml` is if nobody says otherwise.
@@ -48,6 +50,12 @@ pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
                 paths.for_each(|own| *own = beside(path, own));
             }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
+            // Root looks at the files of the service's user, too.
+            trust::accept_owner_of(&state_dir);
+            let refused = guarded::receivers(&source, &file);
+            if !refused.is_empty() {
+                return Err(refused);
+            }
             Ok(Global { file, state_dir, tenants_dir })
         }
         None => Err(found),
@@ -60,6 +68,7 @@ type Listed = Vec<(TenantName, PathBuf)>;
 /// Lists the tenant files: all, or those named. Beside them the files whose names can't be a tenant's; who names a tenant has
 /// nothing to do with those.
 pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<(Listed, Vec<Diagnostic>), Vec<Diagnostic>> {
+    guarded::folder(folder).map_err(|error| vec![*error])?;
     let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
     for path in list(folder).map_err(|error| vec![*error])? {
         match path.file_stem().and_then(|stem| stem.to_str()).and_then(TenantName::parse) {

@@ -7,6 +7,7 @@ mod credentials;
 mod expressions;
 mod files;
 mod fit;
+mod guarded;
 mod hashes;
 mod init;
 mod ready;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
 pub use files::{DEFAULT_CONFIG, Global, load_global};
+pub use guarded::state as state_distrust;
 pub use hashes::file_hashes;
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
@@ -90,7 +92,11 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
     let Global { file, state_dir, tenants_dir } = load_global(path)?;
-    let (listed, misnamed) = files::tenants(&tenants_dir, only)?;
+    let (listed, mut misnamed) = files::tenants(&tenants_dir, only)?;
+    match guarded::state(&state_dir) {
+        Some(found) if found.is_error() => return Err(vec![found]),
+        found => misnamed.extend(found),
+    }
     let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
     for (name, path) in listed {
@@ -127,6 +133,9 @@ pub fn check(path: &Path, only: &[String]) -> Report {
     };
     let (mut found, mut checked) = (loaded.warnings, Vec::new());
     let secrets = Secrets::of_this_process();
+    let files = loaded.tenants.iter().map(|tenant| tenant.path.clone());
+    found.extend(guarded::shared([path.to_owned()].into_iter().chain(files)));
+    found.extend(world::receivers(path, &loaded.global, &secrets));
     for tenant in &loaded.tenants {
         let own = world::look(tenant, &secrets, SystemClock.now());
         checked.push(Checked::new(tenant.name.clone(), tenant.path.clone(), &own));
@@ -145,7 +154,10 @@ pub fn check(path: &Path, only: &[String]) -> Report {
 fn read_tenant(name: &TenantName, path: &Path) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let tenant = match load::read_text(path) {
-        Ok(source) => ready::make(name, source, &mut found),
+        Ok(source) => ready::make(name, source, &mut found).filter(|tenant| {
+            found.extend(guarded::tenant(tenant));
+            !found.iter().any(Diagnostic::is_error)
+        }),
         Err(error) => {
             found.push(*error);
             None

@@ -17,6 +17,7 @@ mod doctor;
 mod drills;
 mod errands;
 mod faults;
+mod files;
 mod heap;
 mod import;
 mod jumpcloud;

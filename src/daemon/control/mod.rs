@@ -9,7 +9,7 @@ mod serve;
 mod words;
 
 pub use client::{ControlError, Talk, reach};
-pub(super) use serve::{Asked, Control};
+pub(super) use serve::{Asked, Control, answered_by};
 pub use serve::{Caller, Order};
 pub use words::{Answer, BrokenTenant, Going, Hello, Mistake, PROTOCOL, Refusal, Reloaded, Request};
 

@@ -21,6 +21,7 @@ use url::Url;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
+use crate::config::ca;
 use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
 use crate::source::SourceError;
@@ -97,7 +98,8 @@ fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> 
 fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
     let wrong = |why: String| SourceError::Settings(format!("ca_file {}: {why}", path.display()));
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+    let pem = ca::read(path).map_err(|error| wrong(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
