@@ -19,6 +19,7 @@ pub use roll::{AppListing, Drifts};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
+use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
 use crate::config::forms::AppAddress;
 use crate::config::ca;
@@ -85,6 +87,9 @@ pub enum EngineError {
         /// Why.
         error: std::io::Error,
     },
+    /// A file that the tenant names does not answer.
+    #[error("{0}; nothing was read or sent")]
+    Overdue(#[from] Overdue),
     /// The token is no token.
     #[error("the token of the app: {0}")]
     Token(#[from] crate::http::SecretError),
@@ -152,7 +157,11 @@ impl From<StoreError> for EngineError {
     }
 }
 
+/// The longest that secrets and certificates of a tenant may take to be read.
+const PREPARE_LIMIT: Duration = Duration::from_secs(20);
+
 /// One tenant, ready to run.
+#[derive(Clone)]
 pub struct Engine {
     tenant: Arc<Tenant>,
     state_dir: PathBuf,
@@ -211,8 +220,7 @@ impl Engine {
         if !wish.dry_run {
             self.may_send()?;
         }
-        let source = self.source()?;
-        let app = self.app()?;
+        let (source, app) = self.both_sides(stop).await?;
         if wish.dry_run {
             let report = match ReadStore::open(&self.state_dir, name)? {
                 Some(state) => self.cycle(wish, source.as_ref(), &app, &state, None, progress, stop, None).await?,
@@ -309,8 +317,31 @@ impl Engine {
     /// The directory, connected anew with the secret as it is now.
     ///
     /// # Errors
-    /// When the secret can't be read, or the table can't work.
-    pub fn source(&self) -> Result<Box<dyn Source>, EngineError> {
+    /// When the secret can't be read, or the table can't work, or a file that it names does not answer in time.
+    pub async fn source(&self) -> Result<Box<dyn Source>, EngineError> {
+        self.aside(Self::source_now).await
+    }
+
+    /// Directory and app, unless the run is asked to end before they are prepared.
+    async fn both_sides(&self, stop: &CancellationToken) -> Result<(Box<dyn Source>, App), EngineError> {
+        let prepare = async { Ok((self.source().await?, self.app().await?)) };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(EngineError::Interrupted),
+            both = prepare => both,
+        }
+    }
+
+    /// Prepares a connection where that may take its time: secrets and certificates are files, which may lie on a share that hangs.
+    async fn aside<T: Send + 'static>(
+        &self,
+        prepare: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (engine, subject) = (self.clone(), self.tenant.files());
+        bounded::run(&subject, PREPARE_LIMIT, move || prepare(&engine)).await?
+    }
+
+    fn source_now(&self) -> Result<Box<dyn Source>, EngineError> {
         let tables = &self.tenant.file.source;
         if let Some(table) = &tables.ldap {
             let password = Secrets::of_this_process().fetch(&table.password)?;
@@ -359,11 +390,15 @@ impl Engine {
         reads
     }
 
-    fn app(&self) -> Result<App, EngineError> {
-        Ok(App::new(self.app_settings()?)?)
+    async fn app(&self) -> Result<App, EngineError> {
+        self.aside(|engine| Ok(App::new(engine.app_settings_now()?)?)).await
     }
 
-    fn app_settings(&self) -> Result<AppSettings, EngineError> {
+    async fn app_settings(&self) -> Result<AppSettings, EngineError> {
+        self.aside(Self::app_settings_now).await
+    }
+
+    fn app_settings_now(&self) -> Result<AppSettings, EngineError> {
         let target = &self.tenant.file.target;
         let profile = &self.tenant.profile;
         let token = target.token.as_ref().map(token).transpose()?;

@@ -50,8 +50,67 @@ pub(crate) fn point(name: &'static str) -> io::Result<()> {
     Ok(())
 }
 
+/// Where files hang, in tests: a folder. A file hangs as long as that folder has an entry of the same name.
+#[cfg(all(debug_assertions, not(test)))]
+const HANG_BESIDE: &str = "ROSTERD_HANG_BESIDE";
+
+/// Hangs as a network share does that has gone away, if a test wants that of this file. Nothing in a release build.
+#[cfg(not(any(test, debug_assertions)))]
+#[inline]
+pub(crate) fn hang(_: &std::path::Path) {}
+
+#[cfg(all(debug_assertions, not(test)))]
+pub(crate) fn hang(path: &std::path::Path) {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    static BESIDE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let beside = BESIDE.get_or_init(|| std::env::var_os(HANG_BESIDE).map(PathBuf::from));
+    if let (Some(folder), Some(name)) = (beside, path.file_name()) {
+        while folder.join(name).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) use power::point;
+
+#[cfg(test)]
+pub(crate) use share::hang;
+
+/// Files that hang for unit tests.
+#[cfg(test)]
+pub(crate) mod share {
+    use std::path::{Path, PathBuf};
+    use std::sync::{Condvar, Mutex, PoisonError};
+
+    static HANGING: (Mutex<Vec<PathBuf>>, Condvar) = (Mutex::new(Vec::new()), Condvar::new());
+
+    /// A file hangs until this is dropped.
+    pub(crate) struct Hanging(PathBuf);
+
+    impl Hanging {
+        pub(crate) fn new(path: &Path) -> Self {
+            HANGING.0.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+            Self(path.to_owned())
+        }
+    }
+
+    impl Drop for Hanging {
+        fn drop(&mut self) {
+            HANGING.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+            HANGING.1.notify_all();
+        }
+    }
+
+    pub(crate) fn hang(path: &Path) {
+        let mut hanging = HANGING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while hanging.iter().any(|one| one == path) {
+            hanging = HANGING.1.wait(hanging).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
 
 /// The power of one test thread: counted, cut, and on again.
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! Beside it: [`replace`] puts whole files in place, [`trust`] says whether another user could have changed a file that steers rosterd,
 //! [`modes`] keeps new files to their owner, [`network`] names file systems that other machines write to.
 //!
-//! The lowest room together with `model`: it must not depend on any other.
+//! It must not depend on any other room but `fail`.
 
 pub mod modes;
 pub mod network;
@@ -22,6 +22,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+
+use crate::fail;
 
 /// The most that a configuration, a certificate bundle or another small file may have, in bytes.
 pub const SMALL: u64 = 16 << 20;
@@ -86,6 +88,7 @@ pub fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn open_without_blocking(path: &Path) -> io::Result<File> {
+    fail::hang(path);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mut tries = 1;
     loop {
@@ -140,14 +143,7 @@ mod tests {
 
     /// Makes a FIFO that nobody writes to.
     fn fifo(path: &Path) {
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            path,
-            rustix::fs::FileType::Fifo,
-            Mode::from_raw_mode(0o600),
-            0,
-        )
-        .unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     }
 
     /// What an opening says, which has to come back at once.
@@ -159,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_what_is_no_regular_file_is_refused_at_once_and_named() {
+    fn p6_what_is_no_regular_file_is_refused_at_once_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
         fifo(&pipe);
@@ -179,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_a_file_that_is_too_large_is_refused_without_being_read_whole() {
+    fn p6_a_file_that_is_too_large_is_refused_without_being_read_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "12345").unwrap();

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`] | time and progress as parameters |
-//! | [`files`] | files: opened without blocking, put in place whole, looked at for other users' hands |
+//! | [`files`], [`bounded`] | files: opened without blocking, put in place whole, looked at for other users' hands; work that may hang |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |
@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod bounded;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -548,7 +548,7 @@ pub(super) struct SandboxArgs {
 /// `rosterd run`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "SIGHUP reads the files again: what is right in them is taken over, what is wrong is told and the tenant stays as it\nwas. SIGTERM ends it in good order: no run begins, those under way finish the calls they made.\n\nExample:\n  rosterd run --config /etc/rosterd/rosterd.toml -v"
+    after_help = "SIGHUP reads the files again: what is right in them is taken over, what is wrong is told and the tenant stays as it\nwas. SIGTERM ends it within ten seconds: no run begins, those under way finish the calls they made,\nas far as they are answered in time.\n\nExample:\n  rosterd run --config /etc/rosterd/rosterd.toml -v"
 )]
 pub(super) struct RunArgs {
     /// How many tenants run at a time

@@ -99,6 +99,8 @@ impl From<EngineError> for Failure {
                 .hint("`rosterd journal show TENANT` lists the runs; `last` is the last one that changed anything"),
             EngineError::NotWritable(_) => Self::failed(error.to_string())
                 .hint("`rosterd import TENANT --new-only --list people.csv` writes a list to hand over"),
+            EngineError::Overdue(_) => Self::failed(error.to_string())
+                .hint("look whether a network share hangs (`timeout 5 stat FILE`); then try again"),
             EngineError::Interrupted => Self::failed(error.to_string()),
             EngineError::Source(_) => Self::failed(format!("{error}; nothing was changed")),
         }

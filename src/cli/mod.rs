@@ -39,6 +39,7 @@ mod why;
 pub use failure::{Failure, code};
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -74,7 +75,10 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code::FAILED);
         }
     };
-    match runtime.block_on(dispatch(&screen, &cli)) {
+    let ended = runtime.block_on(dispatch(&screen, &cli));
+    // Dropping it would wait without end for a thread that hangs in a read.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(failure) if failure.message.is_empty() => ExitCode::from(failure.code),
         Err(failure) => {
@@ -83,6 +87,9 @@ pub fn run() -> ExitCode {
         }
     }
 }
+
+/// The longest that threads of the runtime are waited for when the command's work is done.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 /// The memory of this process holds the tokens of both sides: no crash may leave it on a disk.
 fn write_no_core() {

@@ -21,7 +21,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     let fate = if args.deactivate && !args.leave { Fate::Deactivate } else { Fate::Leave };
     let file = mark_path(&loaded.state_dir.join(&args.tenant), Sign::Retired);
     let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
-    let plan = engine.preview_retirement(fate)?;
+    let plan = engine.preview_retirement(fate).await?;
     if screen.format == Format::Human {
         tell(screen, args, &plan);
     }

@@ -1,6 +1,7 @@
 //! `rosterd run`: the daemon. In: the configuration, signals. Out: runs, until it is asked to end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, RunArgs};
 use super::check;
-use super::failure::Failure;
+use super::failure::{Failure, code};
 use super::screen::Screen;
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::{DaemonError, EngineRunner, Settings, Signals};
@@ -35,27 +36,51 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Res
     }
 }
 
-/// SIGHUP reads the files again; SIGTERM and SIGINT end it in good order.
+/// The longest that an end may take. The daemon ends well before; this is for one that hangs.
+const END_LIMIT: Duration = Duration::from_millis(9500);
+
+/// SIGHUP reads the files again; SIGTERM and SIGINT end it in good order. They are heard on a thread of their own, so that nothing that
+/// hangs elsewhere keeps the process from ending.
 fn signals() -> Result<Signals, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::failed(format!("signals can't be heard: {error}")));
-    let (mut hang_up, terminate, interrupt) =
-        (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let failed = |error: std::io::Error| Failure::failed(format!("signals can't be heard: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let entered = runtime.enter();
+    let heard = Heard {
+        hang_up: signal(SignalKind::hangup()).map_err(failed)?,
+        terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+    };
+    drop(entered);
     let (tell, reload) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while hang_up.recv().await.is_some() {
-            // Full means that a reload is due already.
-            let _due = tell.try_send(());
-        }
-    });
     let stop = CancellationToken::new();
-    for signal in [terminate, interrupt] {
-        tokio::spawn(ends(signal, stop.clone()));
-    }
-    Ok(Signals { reload, stop })
+    let signals = Signals { reload, stop: stop.clone() };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || runtime.block_on(heard.listen(tell, stop))).map_err(failed)?;
+    Ok(signals)
 }
 
-async fn ends(mut signal: Signal, stop: CancellationToken) {
-    if signal.recv().await.is_some() {
+struct Heard {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Heard {
+    async fn listen(mut self, reload: mpsc::Sender<()>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                Some(()) = self.hang_up.recv() => {
+                    // Full means that a reload is due already.
+                    let _due = reload.try_send(());
+                }
+                Some(()) = self.terminate.recv() => break,
+                Some(()) = self.interrupt.recv() => break,
+                else => return,
+            }
+        }
         stop.cancel();
+        tokio::time::sleep(END_LIMIT).await;
+        tracing::error!("the daemon did not end by itself; the next start looks up what became of the calls under way");
+        std::process::exit(code::FAILED.into());
     }
 }

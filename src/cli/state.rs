@@ -1,6 +1,5 @@
 //! `rosterd state`: looking after what is on the disk.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use super::failure::Failure;
 use super::screen::{ADD, FAINT, REMOVE, Screen, count, paint};
 use super::{check, confirm, tenant_name, who};
 use crate::clock::{Clock, SystemClock};
+use crate::files;
 use crate::store::{Baseline, Contents, Store, export, export_to, forget, import};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
@@ -64,7 +64,7 @@ fn write_out(screen: &Screen, state_dir: &Path, tenant: &str, out: Option<&Path>
 
 fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace: bool) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
-    let opened = File::open(path)
+    let opened = files::open_regular(path)
         .map_err(|error| Failure::config(format!("reading {}: {error}; nothing was changed", path.display())));
     let mut file: Box<dyn BufRead> = match path == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),

@@ -338,7 +338,8 @@ fn save(path: &Path, report: &Report) -> Result<(), Failure> {
 
 /// The hash of a saved plan, if the file is as it was saved.
 fn read_plan(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read(path).map_err(|error| Failure::config(format!("reading {}: {error}", path.display())))?;
+    let text =
+        files::read_whole(path).map_err(|error| Failure::config(format!("reading {}: {error}", path.display())))?;
     let plan: Plan = serde_json::from_slice(&text)
         .map_err(|error| Failure::config(format!("{} is not a saved plan: {error}", path.display())))?;
     match plan.is_genuine() {

@@ -45,7 +45,7 @@ pub fn signing_key(secret: &str) -> Result<Zeroizing<Vec<u8>>, String> {
         None => Zeroizing::new(secret.as_bytes().to_vec()),
     };
     match key.len() < SHORTEST_KEY {
-        true => Err(format!("the key has {} bytes, and {SHORTEST_KEY} are the fewest; nothing is signed with it", key.len())),
+        true => Err(format!("the key has fewer than {SHORTEST_KEY} bytes ({}); nothing is signed with it", key.len())),
         false => Ok(key),
     }
 }
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(signing_key(&format!("whsec_{}", "A".repeat(32))).unwrap().as_slice(), [0; 24]);
         let short = [plain[1..].to_owned(), "x".to_owned(), "whsec_YQ==".to_owned(), format!("whsec_{}A==", "A".repeat(29))];
         for secret in short {
-            assert!(signing_key(&secret).unwrap_err().contains("24 are the fewest"), "{secret}");
+            assert!(signing_key(&secret).unwrap_err().contains("fewer than 24 bytes"), "{secret}");
         }
         assert!(signing_key("whsec_?").unwrap_err().contains("not base64"));
     }

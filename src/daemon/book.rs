@@ -66,6 +66,8 @@ pub(super) struct Roll {
     pub(super) tenants: Vec<Tenant>,
     /// Tenants with mistakes: name, and the first of them.
     pub(super) broken: Vec<(TenantName, String)>,
+    /// Whether only some tenants were read: the others are neither gone nor right.
+    pub(super) is_partial: bool,
 }
 
 pub(super) struct Entry {
@@ -161,7 +163,7 @@ impl Book {
             .chain(roll.broken.iter().map(|(name, _)| name))
             .cloned()
             .collect();
-        self.never_right.clear();
+        self.never_right.retain(|name, _| roll.is_partial && !listed.contains(name));
         for tenant in roll.tenants {
             let name = tenant.name.clone();
             match self.put(tenant, &last_ended, now) {
@@ -177,7 +179,8 @@ impl Book {
                 None => drop(self.never_right.insert(name, mistake)),
             }
         }
-        let gone: Vec<TenantName> = self.entries.keys().filter(|name| !listed.contains(name)).cloned().collect();
+        let is_gone = |name: &&TenantName| !roll.is_partial && !listed.contains(name);
+        let gone: Vec<TenantName> = self.entries.keys().filter(is_gone).cloned().collect();
         for name in gone {
             changes.removed.push(name.clone());
             match self.entries.get_mut(&name) {

@@ -4,7 +4,9 @@
 //! One loop owns everything; `book` decides who is due, `timetable` when. Start-up and reload are the same path: the files are
 //! read, what is right in them is taken over, what is wrong is told and leaves the tenant as it was. A tenant never runs twice at
 //! once, and no more run at a time than there are workers, so that a slow one delays nobody but itself. The end is orderly: no
-//! run begins, those under way finish the calls they made.
+//! run begins, those under way finish the calls they made, as far as they do that in time.
+//!
+//! The loop itself waits for no file of a tenant: those are read beside it, with a time limit (`loading`, `secrets`, the [`Runner`]).
 //!
 //! Knows no terminal. How a tenant is run is the [`Runner`]'s business.
 
@@ -12,10 +14,13 @@ mod board;
 mod book;
 mod control;
 mod drift;
+mod ending;
 mod herald;
+mod loading;
 mod orders;
 mod pane;
 mod runner;
+mod secrets;
 mod systemd;
 mod ticker;
 mod timetable;
@@ -44,9 +49,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::book::{Book, Roll};
+use self::book::Book;
 use self::control::Control;
 use self::herald::Heralds;
+use self::loading::Loading;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
 use self::ticker::Ticker;
@@ -56,9 +62,9 @@ use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
 use crate::model::TenantName;
 use crate::source::Hint;
-use crate::store::{Sign, StoreError, read_mark, read_status, tenants_with_state};
+use crate::store::StoreError;
 use crate::telemetry::Telemetry;
-use crate::tenancy::{Tenant, Usable, file_hashes, load_usable};
+use crate::tenancy::Tenant;
 
 /// A ticker that says nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -106,11 +112,6 @@ pub enum DaemonError {
     Ticker(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
 
-/// How the operator's files hash; `None` if one could not be read, as when an editor is just writing it.
-fn file_marks(config: &std::path::Path) -> Option<watch::Marks> {
-    file_hashes(config).ok().map(|hashes| hashes.into_iter().collect())
-}
-
 /// Runs until `signals.stop`.
 ///
 /// # Errors
@@ -145,6 +146,8 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         heralds: Heralds::default(),
         without_file: Vec::new(),
         watch: Watch::default(),
+        loading: Loading::default(),
+        secrets: JoinSet::new(),
         hints: JoinSet::new(),
         halt: CancellationToken::new(),
         news: false,
@@ -152,7 +155,10 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
     };
     // Before its own board takes the place of the one that was left.
     let before = board::failing_before(&daemon.settings.state_dir);
-    daemon.load().map_err(DaemonError::Config)?;
+    if daemon.load_first(&signals.stop).await?.is_none() {
+        tracing::info!("asked to stop while the files were being read; nothing was run");
+        return Ok(());
+    }
     before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
     let mut control = Control::new(&daemon.settings.state_dir);
     daemon.listens(control.listen());
@@ -166,6 +172,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             break Some(lost);
         }
         daemon.look_at_files();
+        daemon.try_hung();
         daemon.look_at_secrets();
         daemon.start_due();
         daemon.ask_feeds();
@@ -178,8 +185,11 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             () = signals.stop.cancelled() => break None,
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
             Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
+            Some(read) = daemon.loading.reads.join_next() => daemon.read(read),
+            Some(looked) = daemon.loading.looks.join_next() => daemon.looked_at_files(looked),
+            Some(looked) = daemon.secrets.join_next() => daemon.looked_at_secrets(looked),
             Some(()) = signals.reload.recv() => {
-                daemon.reload();
+                daemon.reload(None);
                 daemon.listens(control.listen());
             }
             Some(asked) = control.next() => daemon.asked(asked),
@@ -220,6 +230,10 @@ struct Daemon {
     without_file: Vec<String>,
     /// Whether the files have changed without a word.
     watch: Watch,
+    /// Readings of the files.
+    loading: Loading,
+    /// A look at secrets that were refused.
+    secrets: JoinSet<Vec<TenantName>>,
     /// Change feeds being asked.
     hints: JoinSet<(TenantName, Option<Hint>)>,
     halt: CancellationToken,
@@ -229,100 +243,6 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Reads the files, the first time and each time after that.
-    fn load(&mut self) -> Result<Reloaded, Vec<Diagnostic>> {
-        // Before they are read: what changes meanwhile is seen afterwards.
-        let marks = file_marks(&self.settings.config);
-        let usable = load_usable(&self.settings.config, &[]);
-        self.watch.took(usable.as_ref().ok().map(|usable| usable.loaded.global.run.watch), marks);
-        let Usable { loaded, broken } = usable?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{}", warning.summary());
-        }
-        self.take_receivers(&loaded.global.notify);
-        let mistakes = Mistake::among(&loaded.warnings);
-        let broken: Vec<(TenantName, Vec<Mistake>)> =
-            broken.into_iter().map(|broken| (broken.name, Mistake::among(&broken.found))).collect();
-        let first = |mistakes: &[Mistake]| mistakes.first().map(Mistake::summary).unwrap_or_default();
-        for (tenant, mistakes) in &broken {
-            tracing::error!(%tenant, "its file has mistakes, what was there before stays in force: {}", first(mistakes));
-        }
-        let firsts = broken.iter().map(|(name, mistakes)| (name.clone(), first(mistakes))).collect();
-        let roll = Roll { broken: firsts, tenants: loaded.tenants };
-        self.web.serve(loaded.global.status.map(|table| table.listen));
-        let state_dir = &self.settings.state_dir;
-        let last_ended = |name: &TenantName| {
-            let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
-            status.map(|status| status.last_run.ended)
-        };
-        let changes = self.book.take(roll, last_ended, self.settings.clock.now());
-        for (word, names) in [("added", &changes.added), ("removed; its app stays as it is", &changes.removed)] {
-            names.iter().for_each(|tenant| tracing::info!(%tenant, "{word}"));
-        }
-        self.mistake = None;
-        self.without_file = self.left_behind();
-        self.show();
-        self.tell_all();
-        let broken = broken.into_iter().map(|(name, mistakes)| BrokenTenant {
-            in_force: self.book.entries.contains_key(&name),
-            tenant: name.to_string(),
-            mistakes,
-        });
-        let names = |names: &[TenantName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let broken: Vec<BrokenTenant> = broken.collect();
-        let in_force = broken.iter().filter(|broken| broken.in_force).count();
-        let news = changes.added.len() + changes.changed.len() + in_force;
-        Ok(Reloaded {
-            unchanged: self.book.entries.len().saturating_sub(news) as u64,
-            added: names(&changes.added),
-            changed: names(&changes.changed),
-            removed: names(&changes.removed),
-            broken,
-            mistakes,
-        })
-    }
-
-    /// Tenants with state and without a file, unless somebody ended their connection.
-    fn left_behind(&self) -> Vec<String> {
-        let state_dir = &self.settings.state_dir;
-        let names = tenants_with_state(state_dir).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the state folder could not be looked through");
-            Vec::new()
-        });
-        let known = |name: &TenantName| {
-            self.book.entries.get(name).is_some_and(|entry| !entry.is_leaving())
-                || self.book.never_right.contains_key(name)
-        };
-        let gone = names.into_iter().filter(|name| !known(name));
-        gone.filter(|name| read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none())
-            .map(|name| name.to_string())
-            .collect()
-    }
-
-    /// Reads the files again when they have changed and settled, if that is wanted.
-    fn look_at_files(&mut self) {
-        let config = &self.settings.config;
-        if self.watch.look(self.settings.clock.now(), || file_marks(config)) {
-            self.reload();
-        }
-    }
-
-    fn reload(&mut self) -> Reloaded {
-        systemd::reloading();
-        tracing::info!("reading the files again");
-        let reloaded = self.load().unwrap_or_else(|found| {
-            let mistakes = Mistake::among(&found);
-            let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
-            tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
-            self.mistake = Some(first);
-            self.show();
-            self.tell_all();
-            Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
-        });
-        systemd::ready(&self.book.line());
-        reloaded
-    }
-
     /// Notes whether anybody can talk to this daemon. It does its work all the same.
     fn listens(&mut self, listening: Result<(), String>) {
         self.deaf = listening.err();
@@ -330,17 +250,6 @@ impl Daemon {
             tracing::error!("{why}");
         }
         self.show();
-    }
-
-    /// Makes tenants due whose secrets were refused and are others now.
-    fn look_at_secrets(&mut self) {
-        let now = self.settings.clock.now();
-        for (tenant, refused) in self.book.refused(now) {
-            if self.runner.secrets(&tenant).is_some_and(|now| now != refused) {
-                tracing::info!(tenant = %tenant.name, "its secret is another one: due now");
-                self.book.secret_changed(&tenant.name, now);
-            }
-        }
     }
 
     /// The loop goes round.
@@ -416,33 +325,6 @@ impl Daemon {
             false => self.book.ended_in_part(&name),
         }
         self.news = true;
-    }
-
-    /// Lets the runs under way finish their calls.
-    async fn drain(&mut self) {
-        self.halt.cancel();
-        self.refuse_orders();
-        // They only read.
-        self.hints.abort_all();
-        self.pane.stopping();
-        systemd::stopping(&format!("stopping; {}", self.book.line()));
-        tracing::info!(running = self.book.running(), "stopping");
-        while self.book.running() > 0 {
-            self.pane.beat();
-            tokio::select! {
-                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
-                () = tokio::time::sleep(SILENCE) => {
-                    systemd::draining(&format!("finishing the calls under way; {}", self.book.line()));
-                }
-            }
-        }
-        tracing::info!("stopped");
-    }
-
-    /// Leaves the board for the next daemon. Not after the lock was lost: there may be one already.
-    fn clear_board(&self) {
-        let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
-        board::clear(&self.settings.state_dir, &board);
     }
 
     /// Shows what is new on the board, but not more often than anybody reads it: with a thousand tenants it is long.

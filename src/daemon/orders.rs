@@ -34,8 +34,7 @@ impl Daemon {
         let Asked { request, caller } = asked;
         match request {
             Request::Reload => {
-                let reloaded = self.reload();
-                caller.answer(Answer::Reloaded(reloaded));
+                self.reload(Some(caller));
             }
             Request::Sync { tenant, wish, file, listed } => {
                 let order = Order { wish, listed: listed.unwrap_or(usize::MAX), caller };

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use super::control::{Answer, Order, Refusal};
 use super::drift;
 use super::trouble::{About, Cause};
 use crate::apply::Stop;
+use crate::bounded;
 use crate::clock::Clock;
 use crate::config::secret::Secrets;
 use crate::cycle::{Report, Status};
@@ -26,6 +28,9 @@ use crate::source::{Hint, Source};
 use crate::store::{Notice, Trigger};
 use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant};
+
+/// The longest that the secrets of a tenant may take to be looked at before a run.
+const SECRETS_LIMIT: Duration = Duration::from_secs(10);
 
 /// How a tenant is run once.
 #[async_trait]
@@ -86,12 +91,18 @@ impl EngineRunner {
         drift::compare(&engine, tenant, &folder, || self.clock.now(), stop).await
     }
 
-    fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, source)) = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant)) {
-            return Ok(Arc::clone(source));
+    async fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {
+        let known = {
+            let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_tenant = feeds.get(&tenant.name).filter(|(of, _)| Arc::ptr_eq(of, tenant));
+            of_tenant.map(|(_, source)| Arc::clone(source))
+        };
+        if let Some(source) = known {
+            return Ok(source);
         }
-        let source: Arc<dyn Source> = self.engine(Arc::clone(tenant)).source()?.into();
+        // Not under the lock: other tenants' feeds do not wait for files of this one.
+        let source: Arc<dyn Source> = self.engine(Arc::clone(tenant)).source().await?.into();
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         feeds.insert(tenant.name.clone(), (Arc::clone(tenant), Arc::clone(&source)));
         Ok(source)
     }
@@ -139,7 +150,16 @@ impl Ended {
 impl Runner for EngineRunner {
     async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
         // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
-        let Credentials { mark, expiries } = tenant.credentials(&Secrets::of_this_process());
+        let files = tenant.files();
+        let credentials = bounded::run(&files, SECRETS_LIMIT, {
+            let tenant = Arc::clone(&tenant);
+            move || tenant.credentials(&Secrets::of_this_process())
+        });
+        let credentials = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            credentials = credentials => credentials.ok(),
+        };
         let engine = self.engine(Arc::clone(&tenant));
         let watch = self.telemetry.run(tenant.name.as_str());
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
@@ -156,7 +176,11 @@ impl Runner for EngineRunner {
             watch.ended(repaired.as_ref().map(|(report, _)| report));
             ended = Ended::of_run(&repaired);
         }
-        let about = About { mark: Some(mark), expiries, ..ended.about };
+        let about = match credentials {
+            Some(Credentials { mark, expiries }) => About { mark: Some(mark), expiries, ..ended.about },
+            // They did not answer, as the run has said, which needs them too.
+            None => ended.about,
+        };
         let ended = Ended { about, ..ended };
         if let Some(Order { listed, caller, .. }) = order {
             caller.answer(match result {
@@ -171,7 +195,7 @@ impl Runner for EngineRunner {
     }
 
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
-        let hint = match self.feed(&tenant) {
+        let hint = match self.feed(&tenant).await {
             Ok(source) => source.hint(since).await.ok(),
             Err(_) => None,
         };

@@ -41,7 +41,7 @@ impl Site {
     }
 }
 
-/// Notes who ran; a tenant called `slow` runs until it is stopped, one called `panics` does.
+/// Notes who ran; a tenant called `slow` runs until it is stopped, one called `deaf` for ever, one called `panics` does.
 #[derive(Default)]
 struct Scripted {
     ran: Mutex<Vec<String>>,
@@ -63,6 +63,7 @@ impl Runner for Scripted {
         self.most.fetch_max(now, Ordering::SeqCst);
         match tenant.name.as_str() {
             "slow" => stop.cancelled().await,
+            "deaf" => std::future::pending().await,
             "panics" => {
                 self.at_once.fetch_sub(1, Ordering::SeqCst);
                 panic!("as a test wants it")
@@ -193,4 +194,50 @@ async fn a_wrong_configuration_starts_nothing() {
     std::fs::write(site.config(), "state_dri = \"state\"\n").unwrap();
     let error = start(&site, 1).daemon.await.unwrap().unwrap_err();
     assert!(matches!(error, DaemonError::Config(found) if !found.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_files_that_hang_delay_neither_the_start_nor_a_reload_nor_the_end() {
+    let site = Site::new(&["hung", "quick"]);
+    let hanging = crate::fail::share::Hanging::new(&site.0.path().join("tenants/hung.toml"));
+    let running = start(&site, 8);
+    let runner = Arc::clone(&running.runner);
+    until("the others are run", || runner.times("quick") >= 2).await;
+    let line = |name: &str| read_board(&site.state())?.tenants.into_iter().find(|line| line.tenant == name);
+    let mistake = line("hung").unwrap().mistake.unwrap();
+    assert!(mistake.contains("did not answer within 5 s"), "{mistake}");
+    site.tenant("new", TENANT);
+    running.reload.send(()).await.unwrap();
+    let before = runner.times("quick");
+    until("a reload takes over what is right", || runner.times("new") >= 1).await;
+    assert!(runner.times("quick") > before, "and the loop went on meanwhile");
+    drop(hanging);
+    running.reload.send(()).await.unwrap();
+    until("the share is back", || runner.times("hung") >= 1).await;
+    let hanging = crate::fail::share::Hanging::new(&site.config());
+    running.reload.send(()).await.unwrap();
+    let before = runner.times("quick");
+    until("the loop goes on while its own file hangs", || runner.times("quick") > before + 1).await;
+    let asked = std::time::Instant::now();
+    running.stop.cancel();
+    running.daemon.await.unwrap().unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    drop(hanging);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_run_that_does_not_end_is_abandoned_in_time() {
+    let site = Site::new(&["deaf", "quick"]);
+    let running = start(&site, 8);
+    let runner = Arc::clone(&running.runner);
+    until("it is under way", || runner.times("deaf") == 1 && runner.times("quick") >= 1).await;
+    let asked = std::time::Instant::now();
+    running.stop.cancel();
+    running.daemon.await.unwrap().unwrap();
+    let took = asked.elapsed();
+    assert!(
+        took >= ending::DRAIN_LIMIT && took < Duration::from_secs(10),
+        "it is given its time, and no more: {took:?}"
+    );
+    assert_eq!(read_board(&site.state()), None);
 }

@@ -38,16 +38,26 @@ impl Watch {
         self.moving = None;
     }
 
-    /// Looks, if it is time to; says whether the files are to be read again.
-    pub(super) fn look(&mut self, now: Timestamp, marks: impl FnOnce() -> Option<Marks>) -> bool {
+    /// Whether the files are watched.
+    pub(super) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Whether it is time to look at the files, and wanted. Whoever gets a yes hands what they see to [`Self::saw`].
+    pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
         // A clock that was set back must not stop the watch.
         let rests = self.looked.is_some_and(|at| at <= now && now.duration_since(at) < EVERY);
         if !self.on || rests {
             return false;
         }
         self.looked = Some(now);
+        true
+    }
+
+    /// Takes notice of how the files look; says whether they are to be read again.
+    pub(super) fn saw(&mut self, now: Timestamp, marks: Option<Marks>) -> bool {
         // A file that was there a moment ago: it moves.
-        let Some(marks) = marks() else {
+        let Some(marks) = marks else {
             self.moving = None;
             return false;
         };
@@ -83,6 +93,12 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    impl Watch {
+        fn look(&mut self, now: Timestamp, marks: impl FnOnce() -> Option<Marks>) -> bool {
+            self.is_due(now) && self.saw(now, marks())
+        }
     }
 
     fn watching() -> Watch {

@@ -79,7 +79,7 @@ impl Engine {
     }
 
     async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {
-        let source = match self.source() {
+        let source = match self.source().await {
             Ok(source) => source,
             Err(error) => return checkup.add(Side::Directory, [not_prepared("directory", &error)]),
         };
@@ -183,7 +183,7 @@ impl Engine {
     }
 
     async fn look_at_app(&self, checkup: &mut Checkup) {
-        let app = match self.app() {
+        let app = match self.app().await {
             Ok(app) => app,
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
         };

@@ -49,9 +49,9 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such run, or the state can't be read.
-    pub fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
+    pub async fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
         self.may_be_touched()?;
-        let (app, stop) = (self.app()?, CancellationToken::new());
+        let (app, stop) = (self.app().await?, CancellationToken::new());
         let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
             return Err(NoSuchRun::Unknown(name.to_owned()).into());
         };
@@ -74,7 +74,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<(Undone, Vec<Notice>), EngineError> {
         self.may_be_touched()?;
-        let app = self.app()?;
+        let app = self.app().await?;
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
         let errand = self.errand(&app, progress, stop);
@@ -104,7 +104,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn preview_retirement(&self, fate: Fate) -> Result<Retirement, EngineError> {
+    pub async fn preview_retirement(&self, fate: Fate) -> Result<Retirement, EngineError> {
         let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
             return Ok(Retirement { report: None, kept: Vec::new(), linked: 0 });
         };
@@ -112,7 +112,7 @@ impl Engine {
         if fate == Fate::Leave {
             return Ok(Retirement { report: None, kept: Vec::new(), linked });
         }
-        let (app, stop) = (self.app()?, CancellationToken::new());
+        let (app, stop) = (self.app().await?, CancellationToken::new());
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
         let report = self.errand(&app, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
         Ok(Retirement { report: Some(report), kept, linked })
@@ -131,7 +131,10 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<(Retirement, Vec<Notice>), EngineError> {
         // The app is left as it is: its token may be gone already.
-        let app = (fate == Fate::Deactivate).then(|| self.app()).transpose()?;
+        let app = match fate {
+            Fate::Deactivate => Some(self.app().await?),
+            Fate::Leave => None,
+        };
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd retire", Arc::clone(&self.clock))?;
         let linked = state.counts()?.users;

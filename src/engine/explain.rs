@@ -66,7 +66,7 @@ impl Engine {
         let linked = linked_by_name(state, typed)?;
         let sides = match offline {
             true => None,
-            false => Some((self.source()?, self.app()?)),
+            false => Some((self.source().await?, self.app().await?)),
         };
         let seen = match &sides {
             Some((source, app)) => self.preview(state, typed, &linked, source.as_ref(), app, progress).await,

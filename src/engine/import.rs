@@ -56,7 +56,7 @@ impl Engine {
         stop: &CancellationToken,
         tell: &mut dyn FnMut(Making),
     ) -> Result<(), EngineError> {
-        let source = self.source()?;
+        let source = self.source().await?;
         let Some(people) = source.new_people() else {
             return Err(EngineError::NotWritable(source.describe()));
         };

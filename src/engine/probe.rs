@@ -31,7 +31,7 @@ impl Engine {
     /// When nothing was tried: the tenant is paused, retired or busy, or the state can't be written.
     pub async fn probe(&self, domain: &str, stop: &CancellationToken) -> Result<Probing, EngineError> {
         self.may_send()?;
-        let settings = self.app_settings()?;
+        let settings = self.app_settings().await?;
         let profile = &self.tenant.profile;
         let make = |profile: Profile| App::new(AppSettings { profile, ..settings.clone() });
         let name = &self.tenant.name;

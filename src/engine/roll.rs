@@ -55,7 +55,7 @@ impl Engine {
     /// # Errors
     /// When one of the two sides could not be read completely, or the state not at all.
     pub async fn list_app(&self, progress: &dyn Progress) -> Result<AppListing, EngineError> {
-        let (source, app) = (self.source()?, self.app()?);
+        let (source, app) = (self.source().await?, self.app().await?);
         let snapshot = take_snapshot(source.as_ref(), &self.tenant.file.scope.sentinels, progress).await?;
         let (people, unmapped) = self.people(&snapshot);
         let keys: Vec<UserKeys> = people.iter().map(Person::keys).collect();
@@ -135,7 +135,7 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
-        let app = self.app()?;
+        let app = self.app().await?;
         let Some(wanted) = repair else {
             return self.compare(&app, self.view()?.as_ref(), progress, stop).await;
         };

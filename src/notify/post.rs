@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
+
 use crate::http::{Client, ClientSettings, Method, Request};
 use crate::store::{put_note, read_note};
 

@@ -3,7 +3,7 @@
 //!
 //! Holds no secret: what is copied is state, and of the configuration only how it hashes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::error::StoreError;
 use super::transfer::{Sum, check_export, export_to};
 use super::{disk, put_note};
+use crate::files;
 use crate::model::TenantName;
 
 /// A backup that was made.
@@ -82,7 +83,7 @@ pub fn backup(
 
 fn copy(state_dir: &Path, tenant: &TenantName, at: Timestamp, path: &Path) -> Result<Sum, StoreError> {
     let written = export_to(state_dir, tenant, at, path)?;
-    let file = File::open(path).map_err(|source| StoreError::io("read back", path, source))?;
+    let file = files::open_regular(path).map_err(|source| StoreError::io("read back", path, source))?;
     match check_export(&mut BufReader::new(file))? {
         read if read == written => Ok(read.sum),
         _ => Err(StoreError::Damaged(format!("{} reads back as something else than was written", path.display()))),

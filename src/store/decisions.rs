@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::error::StoreError;
+use crate::files;
 use crate::model::{ObjectRef, Op, RunId};
 
 /// Held operations listed by name; more are only counted.
@@ -176,8 +177,13 @@ fn decision_path(folder: &Path, plan: &str) -> PathBuf {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
-    match std::fs::read(path) {
+    match files::read_whole(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A named pipe, say.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            tracing::warn!(path = %path.display(), %error, "not a file of ours; it decides nothing");
+            Ok(None)
+        }
         Err(source) => Err(StoreError::io("read", path, source)),
         // Ours are written whole or not at all. Another one says nothing, and must not keep a tenant from running.
         Ok(bytes) => match serde_json::from_slice(&bytes) {

@@ -3,13 +3,13 @@
 //! Only the end of the journal is read, beside whoever writes it: enough for a picture, never a reason to act. A line that is not
 //! whole is left out.
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::error::StoreError;
 use super::journal::{good_lines, segments};
 use super::record::{Event, Record, RunSummary};
+use crate::files;
 
 /// How much of the journal's end is read.
 const READ: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub fn recent_runs(folder: &Path, most: usize) -> Result<Vec<RunSummary>, StoreE
 }
 
 fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = files::open_regular(path)?;
     let whole = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(whole.saturating_sub(most)))?;
     let mut end = Vec::new();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::error::StoreError;
+use crate::files;
 
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub fn mark_path(folder: &Path, sign: Sign) -> PathBuf {
 /// The mark, if there is one. Costs one look at the folder where there is none, so it may be asked before every call.
 pub fn read_mark(folder: &Path, sign: Sign) -> Option<Mark> {
     let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), reason: why };
-    match std::fs::read(mark_path(folder, sign)) {
+    match files::read(&mark_path(folder, sign), files::SMALL) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(unreadable(format!("the file {:?} can't be read: {error}", sign.file()))),
         Ok(text) => Some(

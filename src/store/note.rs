@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::disk;
 use super::error::StoreError;
+use crate::files;
 
 fn path_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.json"))
@@ -40,7 +41,7 @@ pub fn put_note(folder: &Path, name: &str, note: &impl Serialize) -> Result<(), 
 pub fn read_note<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, StoreError> {
     let path = path_of(folder, name);
     let failed = |source| StoreError::io("read", &path, source);
-    match std::fs::read(&path) {
+    match files::read_whole(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),

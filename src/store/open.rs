@@ -17,6 +17,7 @@ use super::tail::Tail;
 use super::writer::{Work, Writer};
 use super::{FORMAT, disk};
 use crate::clock::Clock;
+use crate::files;
 use crate::model::TenantName;
 
 /// Everything in a state folder that is moved aside together when the journal is damaged.
@@ -131,7 +132,7 @@ impl Opening<'_> {
     fn open(mut self, machine: Machine) -> Result<(Found, Vec<Notice>), StoreError> {
         let journal = self.folder.join("journal");
         let found = look(&journal, self.tenant)?;
-        let marked = fs::read_to_string(self.folder.join(BROKEN_MARK)).ok();
+        let marked = files::read_to_string(&self.folder.join(BROKEN_MARK), files::SMALL).ok();
         let found = match (found, marked) {
             (Look::Newer(found), _) => {
                 return Err(StoreError::Newer { folder: self.folder.to_owned(), found, known: FORMAT });

@@ -1,6 +1,5 @@
 //! The state of one tenant on disk: what [`Store`] and [`ReadStore`] do once they are open.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +22,7 @@ use super::view::HasRows;
 use super::writer::{Until, Writer};
 use super::{FORMAT, chunks, disk};
 use crate::clock::{Clock, SystemClock};
+use crate::files;
 use crate::model::{ContentMark, Counts, RunId};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
@@ -314,6 +314,6 @@ impl HasRows for ReadStore {
 /// Every reason why there is no index is the same to the caller: everything is compared.
 fn load_index(folder: &Path, tail: &Tail, settings_hash: u64) -> Option<Index> {
     let mark = tail.mark()?;
-    let file = File::open(folder.join("index")).ok()?;
+    let file = files::open_regular(&folder.join("index")).ok()?;
     index::read(file, settings_hash, mark).ok().flatten()
 }

@@ -10,6 +10,7 @@ use super::baseline::LinkCounts;
 use super::error::StoreError;
 use super::record::{FailureNote, RunSummary};
 use super::{FORMAT, disk};
+use crate::files;
 use crate::model::ObjectRef;
 
 /// Failures listed; more are only counted.
@@ -46,7 +47,7 @@ pub struct Status {
 /// When it is there and can't be read.
 pub fn read_status(folder: &Path) -> Result<Option<Status>, StoreError> {
     let path = folder.join("status.json");
-    match std::fs::read(&path) {
+    match files::read_whole(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StoreError::io("read", &path, source)),
         // It is a report, not the truth: one that can't be read is as good as none.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, major, minor, statvfs};
 
-use crate::files::network;
+use crate::files::{self, network};
 
 /// The folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn lock_holder(folder: &Path) -> Option<String> {
     if !locks.lines().any(|line| line.split_whitespace().any(|word| word == this)) {
         return None;
     }
-    let who = std::fs::read_to_string(lock).unwrap_or_default();
+    let who = files::read_to_string(lock, files::SMALL).unwrap_or_default();
     Some(if who.trim().is_empty() { "another process".to_owned() } else { who.trim().to_owned() })
 }
 

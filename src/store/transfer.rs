@@ -20,6 +20,7 @@ use super::mark::{Sign, mark_path};
 use super::record::Event;
 use super::swap;
 use super::{FORMAT, disk};
+use crate::files;
 use crate::model::TenantName;
 
 /// Counts up when the file's own lines change.
@@ -109,7 +110,7 @@ pub fn export(
     out.line(&Line::RosterdState(origin.clone()))?;
     for name in NOTES {
         let path = folder.join(name);
-        match std::fs::read_to_string(&path) {
+        match files::read_to_string(&path, u64::MAX) {
             Ok(text) => out.line(&Line::Note { name: name.to_owned(), text })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(StoreError::io("read", &path, source)),

@@ -33,7 +33,7 @@ pub struct Global {
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
+pub(super) fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
     if !path.exists() {
         let hint = "`rosterd init TENANT` makes one with a first tenant; `--config FILE` names another place";
         return Err(vec![Diagnostic::of_file(path, "there is no configuration here", hint)]);
@@ -65,9 +65,12 @@ pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
 /// Tenants by name and file.
 type Listed = Vec<(TenantName, PathBuf)>;
 
+/// The tenant files, and the files whose names can't be a tenant's.
+pub(super) type Found = (Listed, Vec<Diagnostic>);
+
 /// Lists the tenant files: all, or those named. Beside them the files whose names can't be a tenant's; who names a tenant has
 /// nothing to do with those.
-pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<(Listed, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<Found, Vec<Diagnostic>> {
     guarded::folder(folder).map_err(|error| vec![*error])?;
     let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
     for path in list(folder).map_err(|error| vec![*error])? {

@@ -19,21 +19,26 @@ mod world;
 mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
-pub use files::{DEFAULT_CONFIG, Global, load_global};
+pub use files::{DEFAULT_CONFIG, Global};
 pub use guarded::state as state_distrust;
-pub use hashes::file_hashes;
+pub use hashes::{file_hashes, file_marks};
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
 pub use report::{Checked, Report};
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::bounded::{self, Overdue};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::global::GlobalFile;
 use crate::config::load;
 use crate::config::secret::Secrets;
 use crate::model::TenantName;
+
+/// The longest that the files of one tenant, or `rosterd.toml`, may take to be read and checked.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A configuration without mistakes.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ pub struct Broken {
     pub path: PathBuf,
     /// What is wrong, in its file or in one that it names.
     pub found: Vec<Diagnostic>,
+    /// Whether it may be right: its files did not answer in time.
+    pub hangs: bool,
 }
 
 /// Reads `rosterd.toml` and the tenants asked for (all of them if `only` is empty).
@@ -86,30 +93,84 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 }
 
 /// Reads the same, and keeps tenants without mistakes apart from those with some. A file whose name can't be a tenant's is
-/// told among the warnings, as the error it is.
+/// told among the warnings, as the error it is. A tenant whose files do not answer in time is one with a mistake; it delays the
+/// others by a moment only. This blocks for seconds at most: `CHECK_LIMIT` for `rosterd.toml`, and about as long for all tenants.
 ///
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
-    let Global { file, state_dir, tenants_dir } = load_global(path)?;
-    let (listed, mut misnamed) = files::tenants(&tenants_dir, only)?;
+    let (Global { file, state_dir, .. }, (listed, mut misnamed)) = list_in_time(path, only)?;
     match guarded::state(&state_dir) {
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
     }
     let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
-    for (name, path) in listed {
-        let (tenant, found) = read_tenant(&name, &path);
-        match tenant {
-            Some(tenant) => {
+    let read = listed.iter().cloned().map(|(name, path)| {
+        let read: Box<dyn FnOnce() -> _ + Send> = Box::new({
+            let path = path.clone();
+            move || read_tenant(&name, &path)
+        });
+        (format!("checking {}", path.display()), read)
+    });
+    let results = bounded::each(CHECK_LIMIT, read.collect());
+    for ((name, path), result) in listed.into_iter().zip(results) {
+        match result {
+            Ok((Some(tenant), found)) => {
                 loaded.tenants.push(tenant);
                 loaded.warnings.extend(found);
             }
-            None => broken.push(Broken { name, path, found }),
+            Ok((None, found)) => broken.push(Broken { name, path, found, hangs: false }),
+            Err(overdue) => {
+                let found = vec![hangs(&path, &overdue)];
+                broken.push(Broken { name, path, found, hangs: true });
+            }
         }
     }
     Ok(Usable { loaded, broken })
+}
+
+/// `rosterd.toml` and the list of tenants, or the mistake that they do not answer.
+fn list_in_time(path: &Path, only: &[String]) -> Result<(Global, files::Found), Vec<Diagnostic>> {
+    let (config, only) = (path.to_owned(), only.to_vec());
+    let list = move || {
+        let global = files::load_global(&config)?;
+        let listed = files::tenants(&global.tenants_dir, &only)?;
+        Ok((global, listed))
+    };
+    let listed = bounded::wait(&format!("reading {}", path.display()), CHECK_LIMIT, list);
+    listed.unwrap_or_else(|overdue| Err(vec![hangs(path, &overdue)]))
+}
+
+/// Whether `rosterd.toml` says that its files are watched; not, while it can't be read.
+pub fn is_watched(path: &Path) -> bool {
+    load_global(path).is_ok_and(|global| global.file.run.watch)
+}
+
+/// Reads `rosterd.toml`.
+///
+/// # Errors
+/// Every mistake in it, and that it does not answer in time.
+pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
+    let config = path.to_owned();
+    let load = move || files::load_global(&config);
+    let loaded = bounded::wait(&format!("reading {}", path.display()), CHECK_LIMIT, load);
+    loaded.unwrap_or_else(|overdue| Err(vec![hangs(path, &overdue)]))
+}
+
+/// The mistake of files that do not answer.
+fn hangs(path: &Path, overdue: &Overdue) -> Diagnostic {
+    let limit = CHECK_LIMIT.as_secs();
+    let message = match overdue {
+        Overdue::Now { .. } => format!(
+            "it could not be checked: this file, or one that it names (directory file, profile), did not answer within {limit} s"
+        ),
+        Overdue::Still { .. } => "it was not checked: its files have not answered an earlier check yet".to_owned(),
+        Overdue::TooMany { .. } | Overdue::NoThread { .. } => format!("it was not checked: {overdue}"),
+    };
+    let hint = "look whether a network share hangs (`timeout 5 stat FILE`); nothing of this tenant was run, and a daemon tries again \
+                every 30 s";
+    Diagnostic::of_file(path, message, hint)
 }
 
 /// The names of the tenants asked for, or of all, without reading their files.
@@ -117,7 +178,7 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
 /// # Errors
 /// When `rosterd.toml` has mistakes, or a tenant asked for does not exist.
 pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagnostic>> {
-    let (listed, misnamed) = files::tenants(&load_global(path)?.tenants_dir, only)?;
+    let (_, (listed, misnamed)) = list_in_time(path, only)?;
     match misnamed.is_empty() {
         true => Ok(listed.into_iter().map(|(name, _)| name).collect()),
         false => Err(misnamed),
@@ -132,16 +193,14 @@ pub fn check(path: &Path, only: &[String]) -> Report {
         Err(found) => return Report::new(found, Vec::new()),
     };
     let (mut found, mut checked) = (loaded.warnings, Vec::new());
-    let secrets = Secrets::of_this_process();
     let files = loaded.tenants.iter().map(|tenant| tenant.path.clone());
     found.extend(guarded::shared([path.to_owned()].into_iter().chain(files)));
-    found.extend(world::receivers(path, &loaded.global, &secrets));
-    for tenant in &loaded.tenants {
-        let own = world::look(tenant, &secrets, SystemClock.now());
-        checked.push(Checked::new(tenant.name.clone(), tenant.path.clone(), &own));
+    found.extend(world::receivers(path, &loaded.global, &Secrets::of_this_process()));
+    for (name, path, own) in world::look_in_time(loaded.tenants, SystemClock.now()) {
+        checked.push(Checked::new(name, path, &own));
         found.extend(own);
     }
-    for Broken { name, path, found: own } in broken {
+    for Broken { name, path, found: own, .. } in broken {
         checked.push(Checked::new(name, path, &own));
         found.extend(own);
     }

@@ -52,6 +52,11 @@ impl Tenant {
         password.chain(jumpcloud).chain(onelogin).chain(token)
     }
 
+    /// What a message calls the secrets and other files that the tenant names, together.
+    pub fn files(&self) -> String {
+        format!("a secret or certificate file of {}", self.path.display())
+    }
+
     /// Tells one reading of the tenant's files from another: equal as long as they say the same.
     pub fn fingerprint(&self) -> u64 {
         xxh3_64(format!("{} {:?}", self.source.text(), self.profile).as_bytes())

@@ -2,11 +2,12 @@
 //!
 //! Looks at this machine only. Kept apart from the file's own mistakes: what is missing now may be there at the next run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Tenant;
+use super::{CHECK_LIMIT, Tenant};
+use crate::bounded;
 use crate::config::ca;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
@@ -15,9 +16,28 @@ use crate::config::global::GlobalFile;
 use crate::config::load;
 use crate::config::notify::signing_key;
 use crate::config::secret::{SecretError, Secrets};
+use crate::files;
+use crate::model::TenantName;
+use crate::source::file;
+
+/// Looks for all that each tenant names. Files that do not answer are a mistake of their tenant, and delay no other.
+pub(super) fn look_in_time(tenants: Vec<Tenant>, now: Timestamp) -> Vec<(TenantName, PathBuf, Vec<Diagnostic>)> {
+    let named: Vec<_> = tenants.iter().map(|tenant| (tenant.name.clone(), tenant.path.clone())).collect();
+    let looks = tenants.into_iter().map(|tenant| {
+        let subject = format!("what {} names", tenant.path.display());
+        let look: Box<dyn FnOnce() -> _ + Send> = Box::new(move || look(&tenant, &Secrets::of_this_process(), now));
+        (subject, look)
+    });
+    let found = bounded::each(CHECK_LIMIT, looks.collect());
+    let found = found.into_iter().zip(named).map(|(found, (name, path))| {
+        let found = found.unwrap_or_else(|overdue| vec![super::hangs(&path, &overdue)]);
+        (name, path, found)
+    });
+    found.collect()
+}
 
 /// Looks for all that the tenant names.
-pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnostic> {
+fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // The text parsed before; this is only for the places in it.
     let document = Document::parse(&tenant.source, &mut found);
@@ -52,12 +72,8 @@ pub(super) fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Ve
     if let Some(table) = &tenant.file.source.onelogin {
         ca_file(&document, &["source", "onelogin", "ca_file"], table.ca_file.as_deref(), &mut found);
     }
-    if let Some(table) = &tenant.file.source.file
-        && let Err(error) = std::fs::metadata(&table.path)
-    {
-        let message = format!("{} can't be looked at: {error}", table.path.display());
-        let hint = "a relative path is relative to this file; until it is there no run can read the directory";
-        found.push(document.warning(&["source", "file", "path"], message, hint));
+    if let Some(table) = &tenant.file.source.file {
+        directory_file(&document, &table.path, &mut found);
     }
     found
 }
@@ -80,6 +96,34 @@ pub(super) fn receivers(config: &Path, file: &GlobalFile, secrets: &Secrets<'_>)
         document.error(&["notify", name, "secret"], why, hint)
     });
     found.collect()
+}
+
+/// Whether the directory's file, or each file of its folder, is there and is one.
+fn directory_file(document: &Document<'_>, path: &Path, found: &mut Vec<Diagnostic>) {
+    const KEY: [&str; 3] = ["source", "file", "path"];
+    let parts: Vec<PathBuf> = match std::fs::metadata(path) {
+        Ok(about) if about.is_dir() => file::CSV_FILES.iter().map(|name| path.join(name)).collect(),
+        Ok(_) => vec![path.to_owned()],
+        Err(error) => {
+            let message = format!("{} can't be looked at: {error}", path.display());
+            let hint = "a relative path is relative to this file; until it is there no run can read the directory";
+            found.push(document.warning(&KEY, message, hint));
+            return;
+        }
+    };
+    for part in parts {
+        // Another error may differ for the service, which is another user.
+        if let Err(error) = files::open_regular(&part)
+            && error.kind() == std::io::ErrorKind::InvalidInput
+        {
+            let message = format!("{} can't be read: {error}", part.display());
+            found.push(document.error(
+                &KEY,
+                message,
+                "put a regular file there; until then no run can read the directory",
+            ));
+        }
+    }
 }
 
 fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -> Diagnostic {

@@ -19,6 +19,7 @@ mod errands;
 mod faults;
 mod files;
 mod heap;
+mod hostile;
 mod import;
 mod jumpcloud;
 mod jumpcloud_api;

@@ -19,7 +19,7 @@ fn roll(tenants: &[(&str, &str)]) -> Roll {
     }
     let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
     let broken = usable.broken.into_iter().map(|broken| (broken.name, "a mistake".to_owned())).collect();
-    Roll { tenants: usable.loaded.tenants, broken }
+    Roll { tenants: usable.loaded.tenants, broken, is_partial: false }
 }
 
 fn now() -> Timestamp {
@@ -278,4 +278,17 @@ fn a_restart_forgets_no_failures() {
     assert_eq!(started(&mut book, later(1), 1), ["acme"], "it is tried");
     book.ended(&name("acme"), ended(Standing::Failing), later(1));
     assert_eq!(book.entries[&name("acme")].standing, Standing::Quarantined);
+}
+
+#[test]
+fn p6_a_tenant_that_is_tried_again_by_itself_leaves_the_others_as_they_are() {
+    let mut book = Book::default();
+    let hung = |name: &str| (TenantName::parse(name).unwrap(), "it did not answer".to_owned());
+    let first = Roll { broken: vec![hung("b"), hung("c")], ..roll(&[("a", "every 1h")]) };
+    book.take(first, |_| None, now());
+    let again = Roll { broken: vec![hung("c")], is_partial: true, ..roll(&[("b", "every 1h")]) };
+    let changes = book.take(again, |_| None, later(1));
+    assert_eq!((changes.added.len(), changes.removed.len()), (1, 0));
+    assert_eq!(book.entries.keys().map(TenantName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(book.never_right.keys().map(TenantName::as_str).collect::<Vec<_>>(), ["c"]);
 }

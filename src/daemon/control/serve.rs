@@ -36,7 +36,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const TELL_EVERY: Duration = Duration::from_millis(200);
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// At the end, answers under way get this long.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A request and the way to answer it.
 pub(in crate::daemon) struct Asked {

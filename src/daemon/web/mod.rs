@@ -2,7 +2,7 @@
 //! loopback, for reading only.
 //!
 //! It runs on a thread and a runtime of its own: whatever a client does, the loop goes on, and a loop that hangs is seen from here
-//! (`/livez`). Connections are few, short and bounded. A port that is taken keeps nobody's roster from being kept in step: the
+//! (`/livez`). Connections are few, short and bounded; those that say nothing make room for those that ask. A port that is taken keeps nobody's roster from being kept in step: the
 //! daemon runs without its page, says so, and tries again.
 
 mod gather;
@@ -18,27 +18,35 @@ mod words;
 
 pub(super) use gather::standing;
 
+use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::pane::Pane;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
-/// So many clients are served at a time; others wait in the system's queue.
-const CONNECTIONS: usize = 32;
+/// So many connections there are at a time, and so many of them that have not asked anything yet.
+const CONNECTIONS: usize = 128;
+const SILENT: usize = 64;
+
+/// So many pages are made at a time; `/livez` and `/readyz` need no such place, and `/metrics` has its own.
+const PAGES: usize = 3;
 
 /// A request has to be there after so long.
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 
 /// One connection takes no longer than this, whatever happens on it.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(20);
@@ -139,7 +147,7 @@ fn open(listen: SocketAddr, view: Arc<View>) -> std::io::Result<Open> {
     let listener = TcpListener::bind(listen)?;
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(PAGES + 1).build()?;
     let (stop, stopped) = oneshot::channel();
     let router = routes::router(view);
     std::thread::Builder::new().name("status-page".to_owned()).spawn(move || {
@@ -155,16 +163,20 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Rec
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the status page could not be served"),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut places = Places::default();
     loop {
-        let next = async {
-            // Never closed, so there always is a place in the end.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (listener.accept().await, place)
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopped => return,
+            Some(ended) = places.tasks.join_next_with_id() => {
+                places.left(ended);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
-        match tokio::select! { _ = &mut stopped => return, next = next => next } {
-            (Ok((stream, _)), place) => drop(tokio::spawn(connection(stream, router.clone(), place))),
-            (Err(error), _) => {
+        match accepted {
+            Ok((stream, _)) => places.take(stream, router.clone()),
+            Err(error) => {
                 tracing::debug!(%error, "a client of the status page could not be let in");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -172,13 +184,59 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Rec
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, _place: Option<OwnedSemaphorePermit>) {
+/// The connections. A new one is always let in, so that a question such as `/livez` never waits: where there are too many, the oldest goes
+/// that has not asked anything yet.
+#[derive(Default)]
+struct Places {
+    tasks: JoinSet<()>,
+    /// In the order in which they came.
+    open: VecDeque<Place>,
+}
+
+struct Place {
+    task: AbortHandle,
+    /// Whether a whole request has come.
+    has_asked: Arc<AtomicBool>,
+}
+
+impl Places {
+    fn take(&mut self, stream: TcpStream, router: Router) {
+        let silent = |place: &Place| !place.has_asked.load(Ordering::Relaxed);
+        if self.open.iter().filter(|place| silent(place)).count() >= SILENT {
+            self.let_go(self.open.iter().position(silent));
+        }
+        if self.open.len() >= CONNECTIONS {
+            self.let_go(Some(0));
+        }
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(connection(stream, router, Arc::clone(&has_asked)));
+        self.open.push_back(Place { task, has_asked });
+    }
+
+    fn let_go(&mut self, at: Option<usize>) {
+        if let Some(place) = at.and_then(|at| self.open.remove(at)) {
+            place.task.abort();
+        }
+    }
+
+    fn left(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+        self.open.retain(|place| place.task.id() != id);
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, has_asked: Arc<AtomicBool>) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_LIMIT)
         .max_buf_size(REQUEST_BYTES)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_LIMIT, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection to the status page broke"),

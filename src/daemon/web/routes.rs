@@ -12,8 +12,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::Semaphore;
 
-use super::{View, gather, overview, page, tenant};
+use super::{PAGES, View, gather, overview, page, tenant};
 use crate::telemetry::CONTENT_TYPE;
 
 const STYLE: &str = include_str!("style.css");
@@ -33,7 +34,16 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-type Shared = State<Arc<View>>;
+/// What all endpoints share.
+#[derive(Clone)]
+struct Served {
+    view: Arc<View>,
+    /// Places for pages, and one for the numbers: neither waits for the other.
+    pages: Arc<Semaphore>,
+    numbers: Arc<Semaphore>,
+}
+
+type Shared = State<Served>;
 
 pub(super) fn router(view: Arc<View>) -> Router {
     Router::new()
@@ -47,7 +57,7 @@ pub(super) fn router(view: Arc<View>) -> Router {
         .route("/icon.svg", get(async || ([(header::CONTENT_TYPE, "image/svg+xml")], ICON)))
         .fallback(async || (StatusCode::NOT_FOUND, "there is no such page; / has them all\n"))
         .layer(from_fn(around))
-        .with_state(view)
+        .with_state(Served { view, pages: Arc::new(Semaphore::new(PAGES)), numbers: Arc::new(Semaphore::new(1)) })
 }
 
 /// What holds for every request.
@@ -88,7 +98,7 @@ fn is_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the daemon's loop goes round.
-async fn livez(State(view): Shared) -> Response {
+async fn livez(State(Served { view, .. }): Shared) -> Response {
     match view.pane.hanging() {
         None => "ok\n".into_response(),
         Some(silent) => {
@@ -99,7 +109,7 @@ async fn livez(State(view): Shared) -> Response {
 }
 
 /// Whether tenants are run. One tenant's trouble is no reason to say no.
-async fn readyz(State(view): Shared) -> Response {
+async fn readyz(State(Served { view, .. }): Shared) -> Response {
     let why = match (view.pane.board(), view.pane.hanging()) {
         _ if view.pane.is_stopping() => "stopping\n",
         (None, _) => "the files are being read\n",
@@ -109,35 +119,38 @@ async fn readyz(State(view): Shared) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
-async fn metrics(State(view): Shared) -> Response {
-    match view.telemetry.text(view.clock.now()) {
+async fn metrics(State(shared): Shared) -> Response {
+    made(shared.view, &shared.numbers, |view| match view.telemetry.text(view.clock.now()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => broken(&error.to_string()),
-    }
+    })
+    .await
 }
 
-async fn status(State(view): Shared) -> Response {
-    made(view, |view| match serde_json::to_string_pretty(&gather::report(view)) {
+async fn status(State(shared): Shared) -> Response {
+    made(shared.view, &shared.pages, |view| match serde_json::to_string_pretty(&gather::report(view)) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => broken(&error.to_string()),
     })
     .await
 }
 
-async fn overview_page(State(view): Shared) -> Response {
-    made(view, |view| Html(overview::page(view).into_string()).into_response()).await
+async fn overview_page(State(shared): Shared) -> Response {
+    made(shared.view, &shared.pages, |view| Html(overview::page(view).into_string()).into_response()).await
 }
 
-async fn tenant_page(State(view): Shared, Path(name): Path<String>) -> Response {
-    made(view, move |view| match gather::one(view, &name) {
+async fn tenant_page(State(shared): Shared, Path(name): Path<String>) -> Response {
+    made(shared.view, &shared.pages, move |view| match gather::one(view, &name) {
         Some(seen) => Html(tenant::page(view, &seen).into_string()).into_response(),
         None => (StatusCode::NOT_FOUND, Html(page::no_such_tenant(view).into_string())).into_response(),
     })
     .await
 }
 
-/// Pages read the disk: off the thread that answers `/livez`.
-async fn made(view: Arc<View>, make: impl FnOnce(&View) -> Response + Send + 'static) -> Response {
+/// Pages read the disk: off the thread that answers `/livez`, a few at a time.
+async fn made(view: Arc<View>, places: &Semaphore, make: impl FnOnce(&View) -> Response + Send + 'static) -> Response {
+    // Never closed, so there always is a place in the end.
+    let _place = places.acquire().await.ok();
     match tokio::task::spawn_blocking(move || make(&view)).await {
         Ok(response) => response,
         Err(error) => broken(&error.to_string()),

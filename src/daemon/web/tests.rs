@@ -256,6 +256,54 @@ fn i7_clients_that_say_nothing_are_let_go() {
     assert!(answer.is_empty() || [414, 431].contains(&code(&String::from_utf8_lossy(&answer))));
 }
 
+/// Asks for all that supervisors ask for; says how long the slowest answer took.
+fn slowest(site: &Site) -> Duration {
+    let ask = |path: &&str| {
+        let begun = Instant::now();
+        assert_eq!(site.code(path), 200, "{path}");
+        begun.elapsed()
+    };
+    ["/livez", "/readyz", "/metrics"].iter().map(ask).max().unwrap()
+}
+
+#[test]
+fn s22_half_sent_requests_delay_no_question_about_health() {
+    let site = Site::new();
+    site.show(Vec::new());
+    let half = |n: usize| {
+        let mut stream = TcpStream::connect(site.address()).unwrap();
+        stream.write_all(&b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "[..n]).unwrap();
+        stream
+    };
+    let mut slow: Vec<TcpStream> = (0..200).map(|n| half(n % 40)).collect();
+    for _ in 0..3 {
+        let took = slowest(&site);
+        assert!(took < Duration::from_millis(1500), "{took:?}");
+        // They go on dripping, and new ones come.
+        slow.iter_mut().for_each(|stream| drop(stream.write_all(b"x")));
+        slow.extend((0..50).map(|n| half(n % 40)));
+    }
+}
+
+#[test]
+fn s22_clients_that_ask_and_never_read_delay_no_question_about_health() {
+    let site = Site::new();
+    let note = "x".repeat(1 << 10);
+    let lines = (0..500).map(|n| Line { note: note.clone(), ..line(&format!("t{n}"), Some(Standing::Failing)) });
+    site.show(lines.collect());
+    let ask = |_| {
+        let mut stream = TcpStream::connect(site.address()).unwrap();
+        stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        stream
+    };
+    let unread: Vec<TcpStream> = (0..200).map(ask).collect();
+    for _ in 0..3 {
+        let took = slowest(&site);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    drop(unread);
+}
+
 #[test]
 fn a_taken_port_is_told_and_tried_again_and_another_is_moved_to() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

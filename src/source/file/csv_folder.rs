@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::super::{GroupEntry, Reading, SourceError, UserEntry};
 use super::unchanged;
+use crate::bounded;
+use crate::files;
 use crate::model::Standing;
 
 /// One CSV file with its header.
@@ -23,9 +25,8 @@ struct Table {
 
 impl Table {
     fn open(path: PathBuf, delimiter: u8, needed: &[&str]) -> Result<Self, SourceError> {
-        let file = File::open(&path)
+        let (file, before) = files::open_with_metadata(&path)
             .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
-        let before = file.metadata().map_err(|error| unreadable(&path, &error))?;
         let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(file);
         let header: Vec<String> =
             rows.headers().map_err(|error| fault(&path, &error))?.iter().map(|name| name.trim().to_owned()).collect();
@@ -58,6 +59,7 @@ impl Table {
                 SourceError::Malformed(format!("{}:{line}: {message}", self.path.display()))
             })?;
             count += 1;
+            bounded::beat();
         }
         let after = self.rows.get_ref().metadata().map_err(|error| unreadable(&self.path, &error))?;
         unchanged(&self.path, &self.before, &after)?;

@@ -16,12 +16,21 @@ pub use sample::{Sample, sample};
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Presence, Reading, Source, SourceError};
+use crate::bounded;
+use crate::files;
 use crate::model::{ContentMark, Finding, SourceId, Standing};
 use crate::progress::Progress;
+
+/// The files of a folder.
+pub const CSV_FILES: [&str; 3] = ["users.csv", "groups.csv", "members.csv"];
+
+/// A file of which nothing could be read for so long hangs.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// A directory that is a file.
 #[derive(Debug, Clone)]
@@ -44,14 +53,15 @@ impl FileSource {
         }
     }
 
-    /// Reads on a thread where reading may take its time: other tenants' calls must not wait for a large file.
+    /// Works on a thread where that may take its time: other tenants' calls must not wait for a large file, or for one that hangs.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, SourceError> {
+        let (source, subject) = (self.clone(), self.path.display().to_string());
+        let done = bounded::run(&subject, STALL_LIMIT, move || work(&source)).await;
+        done.map_err(|overdue| SourceError::Unreachable(overdue.to_string()))
+    }
+
     async fn read_aside(&self, mut reading: Reading) -> Result<Reading, SourceError> {
-        let source = self.clone();
-        let read = tokio::task::spawn_blocking(move || source.read_now(&mut reading).map(|()| reading));
-        read.await.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(SourceError::Settings(format!("reading {}: {error}", self.path.display()))),
-        })
+        self.aside(move |source| source.read_now(&mut reading).map(|()| reading)).await?
     }
 
     async fn ask<T>(&self, ids: &[SourceId], find: impl Fn(&Reading, &str) -> T) -> Result<Vec<T>, SourceError> {
@@ -73,8 +83,8 @@ impl Source for FileSource {
     }
 
     async fn still(&self, mark: &ContentMark) -> Option<ContentMark> {
-        let (path, mark) = (self.path.clone(), mark.clone());
-        let now = tokio::task::spawn_blocking(move || path.is_file().then(|| json::still(&path, &mark)).flatten());
+        let mark = mark.clone();
+        let now = self.aside(move |source| source.path.is_file().then(|| json::still(&source.path, &mark)).flatten());
         now.await.ok().flatten()
     }
 
@@ -93,7 +103,9 @@ impl Source for FileSource {
     }
 
     async fn examine(&self) -> Vec<Finding> {
-        examine(&self.path)
+        let remedy = "look whether a network share hangs, or mend source.file.path";
+        let found = self.aside(|source| examine(&source.path)).await;
+        found.unwrap_or_else(|error| vec![Finding::wrong(CHECK, error.to_string(), remedy)])
     }
 
     fn new_people(&self) -> Option<&dyn super::write::NewPeople> {
@@ -101,16 +113,18 @@ impl Source for FileSource {
     }
 }
 
+/// What a finding about the file is called.
+const CHECK: &str = "directory file";
+
 /// Whether the file is there and nobody else may write it; what is in it is for the reading to say.
 fn examine(path: &Path) -> Vec<Finding> {
-    const CHECK: &str = "directory file";
     let files = match path.is_dir() {
-        true => ["users.csv", "groups.csv", "members.csv"].iter().map(|name| path.join(name)).collect(),
+        true => CSV_FILES.iter().map(|name| path.join(name)).collect(),
         false => vec![path.to_owned()],
     };
     let mut found = Vec::new();
     for file in &files {
-        match std::fs::File::open(file).and_then(|file| file.metadata()) {
+        match files::open_with_metadata(file).map(|(_, about)| about) {
             Ok(about) if about.permissions().mode() & 0o002 != 0 => found.push(Finding::warning(
                 CHECK,
                 format!("everybody on this machine may change {}", file.display()),

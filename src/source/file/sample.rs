@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::window::{Fault, Stop, Window, first};
+use crate::files;
 
 /// So many people are looked at.
 const ENOUGH: usize = 1_000;
@@ -63,7 +64,8 @@ fn of_document(path: &Path, sample: &mut Sample) -> Result<(), Fault> {
 }
 
 fn of_folder(users: &Path, delimiter: u8, sample: &mut Sample) {
-    let Ok(mut rows) = csv::ReaderBuilder::new().delimiter(delimiter).from_path(users) else { return };
+    let Ok(file) = files::open_regular(users) else { return };
+    let mut rows = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(file);
     let Ok(header) = rows.headers().cloned() else { return };
     // An empty column is an attribute too: the header is the file's word for what it holds.
     sample.names.extend(header.iter().map(|name| name.trim().to_owned()));

@@ -10,6 +10,8 @@ use std::path::Path;
 use serde::Deserialize;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::{bounded, files};
+
 /// So much is read at once. With less than a sixteenth of it at hand more is read before a value is begun, so that few values
 /// are parsed twice.
 const WINDOW: usize = 1 << 20;
@@ -51,7 +53,7 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn open(path: &Path) -> Result<Self, std::io::Error> {
-        Ok(Self::over(File::open(path)?, WINDOW))
+        Ok(Self::over(files::open_regular(path)?, WINDOW))
     }
 
     fn over(file: File, size: usize) -> Self {
@@ -198,6 +200,7 @@ impl Window {
         let more = (3 * bytes.len()).max(self.size);
         bytes.reserve(more);
         let known = bytes.len();
+        bounded::beat();
         let got = (&mut self.file).take(more as u64).read_to_end(&mut bytes)?;
         if self.in_order {
             self.hash.update(bytes.get(known..).unwrap_or_default());
@@ -228,6 +231,7 @@ impl Window {
         let mut bytes = (&mut self.file).take(place);
         let mut buffer = vec![0; self.size];
         loop {
+            bounded::beat();
             let got = bytes.read(&mut buffer)?;
             let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else { return Ok((line, column)) };
             for &byte in part {
@@ -239,10 +243,11 @@ impl Window {
 
 /// The hash of a file's bytes as they are now.
 pub(super) fn hash_of_bytes(path: &Path) -> Result<u128, std::io::Error> {
-    let mut file = File::open(path)?;
+    let mut file = files::open_regular(path)?;
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; WINDOW];
     loop {
+        bounded::beat();
         match file.read(&mut buffer)? {
             0 => return Ok(hash.digest128()),
             got => hash.update(buffer.get(..got).unwrap_or_default()),

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::Metadata;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::super::write::{CreateError, NewPeople, NewPerson};
 use super::{FileSource, SourceError, unchanged};
-use crate::files::replace::Fresh;
+use crate::files::{self, replace::Fresh};
 use crate::model::{SourceId, fold};
 
 /// The attributes by which a person in a file is known.
@@ -34,21 +34,15 @@ impl NewPeople for FileSource {
     }
 
     async fn find(&self, person: &NewPerson) -> Result<Option<SourceId>, SourceError> {
-        let (source, person) = (self.clone(), person.clone());
-        aside(move || Contents::read(&source)?.find(&person)).await
+        let person = person.clone();
+        self.aside(move |source| Contents::read(source)?.find(&person)).await?
     }
 
     async fn create(&self, person: &NewPerson) -> Result<SourceId, CreateError> {
-        let (source, person) = (self.clone(), person.clone());
-        aside(move || create(&source, &person)).await
-    }
-}
-
-/// Files are read and written on a thread where that may take its time.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        let person = person.clone();
+        let created = self.aside(move |source| create(source, &person)).await;
+        // It may yet be written, when the share comes back.
+        created.unwrap_or_else(|error| Err(CreateError::Unclear(error.to_string())))
     }
 }
 
@@ -87,8 +81,9 @@ impl Contents {
         let is_folder = source.path.is_dir();
         let path = if is_folder { source.path.join("users.csv") } else { source.path.clone() };
         let failed = |error: std::io::Error| SourceError::Settings(format!("reading {}: {error}", path.display()));
-        let before = std::fs::metadata(&path).map_err(failed)?;
-        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        let (mut file, before) = files::open_with_metadata(&path).map_err(failed)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
         unchanged(&path, &before, &std::fs::metadata(&path).map_err(failed)?)?;
         let malformed = |why: String| SourceError::Malformed(format!("{}: {why}", path.display()));
         let people = match is_folder {

@@ -24,6 +24,7 @@ use super::outcome::{self, About};
 use crate::config::ca;
 use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
+
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.

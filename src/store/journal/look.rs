@@ -1,6 +1,5 @@
 //! Looking at a journal before it is used: the last file is read whole, the ones before only where they join.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde_json::Value;
 use super::read::{Entry, ReadError, Reader};
 use super::segment::{Segment, last_line, segments};
 use super::{MAX_LINE, line};
+use crate::files;
 use crate::store::FORMAT;
 use crate::store::error::StoreError;
 use crate::store::ledger::OpenIntent;
@@ -102,7 +102,7 @@ fn tenant_of(record: &Record) -> Option<String> {
 /// The format that a file's first line names, read without knowing the format.
 pub(in crate::store) fn format_of(path: &Path) -> io::Result<Option<u32>> {
     let mut text = Vec::new();
-    BufReader::new(File::open(path)?).take(MAX_LINE).read_until(b'\n', &mut text)?;
+    BufReader::new(files::open_regular(path)?).take(MAX_LINE).read_until(b'\n', &mut text)?;
     let json = text.strip_suffix(b"\n").and_then(line::check);
     let head: Option<Value> = json.and_then(|json| serde_json::from_slice(json).ok());
     let event = head.as_ref().and_then(|head| head.get("event"));

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use super::{MAX_LINE, Segment, line};
+use crate::files;
 use crate::store::error::StoreError;
 use crate::store::record::Record;
 
@@ -55,7 +56,7 @@ impl Broken {
         if self.unfinished {
             return Ok(true);
         }
-        let mut file = File::open(&self.path)?;
+        let mut file = files::open_regular(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         let mut rest = Vec::new();
         file.read_to_end(&mut rest)?;
@@ -137,7 +138,8 @@ impl Reader {
                 }
             }
             let Some(Segment { first, path }) = self.files.next() else { return Ok(false) };
-            let file = File::open(&path).map_err(|source| ReadError::Disk(StoreError::io("open", &path, source)))?;
+            let file =
+                files::open_regular(&path).map_err(|source| ReadError::Disk(StoreError::io("open", &path, source)))?;
             if first != self.next {
                 let why = format!("the file begins with record {first}");
                 return Err(ReadError::Broken(Broken { seq: self.next, path, offset: 0, why, unfinished: false }));

@@ -1,8 +1,10 @@
 //! The journal's files: their names, their order, their last lines.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// One file of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(in crate::store) fn segments(folder: &Path) -> io::Result<Vec<Segment>> {
 
 /// The last whole line of a file, without its line feed; `None` if the file does not end in one.
 pub(super) fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
+    let mut file = files::open_regular(path)?;
     let mut start = file.seek(SeekFrom::End(0))?;
     let mut line: Vec<u8> = Vec::new();
     while start > 0 {

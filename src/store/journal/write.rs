@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Cut, Entry, MAX_LINE, Segment, line, segment};
 use crate::fail;
+use crate::files;
 use crate::store::error::StoreError;
 use crate::store::record::{Event, Record};
 use crate::store::tail::Tail;
@@ -56,7 +57,7 @@ impl Disk for RealDisk {
 
 /// Cuts an unfinished end off, after saving it beside the journal. Returns where it is kept, and its length.
 pub(in crate::store) fn cut_off(folder: &Path, cut: &Cut, after: u64) -> io::Result<(PathBuf, u64)> {
-    let bytes = std::fs::read(&cut.path)?.split_off(usize::try_from(cut.len).unwrap_or(usize::MAX));
+    let bytes = files::read_whole(&cut.path)?.split_off(usize::try_from(cut.len).unwrap_or(usize::MAX));
     let kept = disk::free_name(folder, &format!("torn-after-{after}"));
     disk::replace(&kept, &mut |out| out.write_all(&bytes))?;
     let file = disk::private().write(true).open(&cut.path)?;
