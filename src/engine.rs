@@ -31,13 +31,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::apply::Repeat;
 use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
+use crate::config::ca;
 use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
-use crate::files;
 use crate::guard::Limits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
@@ -609,5 +609,5 @@ fn token(place: &SecretRef) -> Result<Secret, EngineError> {
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, EngineError> {
-    files::read(path, files::SMALL).map_err(|error| EngineError::File { path: path.display().to_string(), error })
+    ca::read(path).map_err(|error| EngineError::File { path: path.display().to_string(), error })
 }

@@ -5,7 +5,15 @@
 //! opened here: without blocking, and refused unless the open descriptor is a regular file. A hanging network share can still block a
 //! read: what belongs to a tenant is therefore read on a thread with a time limit (`engine`, `tenancy`).
 //!
+//! Beside it: [`replace`] puts whole files in place, [`trust`] says whether another user could have changed a file that steers rosterd,
+//! [`modes`] keeps new files to their owner, [`network`] names file systems that other machines write to.
+//!
 //! It must not depend on any other room but `fail`.
+
+pub mod modes;
+pub mod network;
+pub mod replace;
+pub mod trust;
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read as _};

@@ -5,9 +5,9 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`model`] | users, groups, ids, paths: the words as types |
-//! | [`files`], [`bounded`] | regular files, opened without blocking; work that may hang, with a time limit |
 //! | [`clock`], [`progress`], [`time_limit`] | time, progress and patience as parameters |
 //! | [`identity`] | accounts of this machine: who asked for something |
+//! | [`files`], [`bounded`] | files: opened without blocking, put in place whole, looked at for other users' hands; work that may hang |
 //! | [`config`] | the files' types, profiles, secrets, diagnostics |
 //! | [`mapping`] | the operator's rules: directory attributes to SCIM attributes |
 //! | [`http`] | one policy for both networks: origin, limits, pace, pauses |

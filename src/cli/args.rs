@@ -134,6 +134,41 @@ pub(super) enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// Whether it reads the secrets of directories, apps or receivers. The others can be looked at by their user's other processes, as a
+    /// daemon does that is asked by them.
+    pub(super) fn holds_secrets(&self) -> bool {
+        match self {
+            Self::Demo(_)
+            | Self::Check(_)
+            | Self::Doctor(_)
+            | Self::Plan(_)
+            | Self::Sync(_)
+            | Self::Run(_)
+            | Self::Notify(_)
+            | Self::Import(_)
+            | Self::Drift(_)
+            | Self::Why(_)
+            | Self::Undo(_)
+            | Self::Retire(_)
+            | Self::Sandbox(_) => true,
+            Self::Init(_)
+            | Self::Reload
+            | Self::Status(_)
+            | Self::Approve(_)
+            | Self::Reject(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Journal(_)
+            | Self::Backup(_)
+            | Self::State(_)
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+}
+
 /// `rosterd notify`
 #[derive(Debug, Args)]
 #[command(
@@ -496,15 +531,18 @@ pub(super) enum StateCommand {
 /// `rosterd sandbox`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rosterd sandbox --port 8080 --token secret\n  rosterd sandbox --profile heap --misbehave throttle --misbehave flaky"
+    after_help = "Examples:\n  rosterd sandbox --port 8080 --token-file sandbox.token\n  rosterd sandbox --profile heap --misbehave throttle --misbehave flaky"
 )]
 pub(super) struct SandboxArgs {
     /// The loopback port; a free one if left out
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// The bearer token it asks for; none if left out
+    /// The bearer token it asks for; none if left out. Every user of the machine can see it in the list of processes
     #[arg(long, env = "ROSTERD_SANDBOX_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// A file with that token, which only its owner can read
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
     /// Whose habits it has: `scim` or `heap`
     #[arg(long, default_value = "scim")]
     pub profile: String,

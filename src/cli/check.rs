@@ -14,6 +14,7 @@ pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Resu
         show(screen, &loaded.warnings);
     }
     if let Some(folder) = &global.state_dir {
+        trusted(screen, folder)?;
         loaded.state_dir.clone_from(folder);
     }
     Ok(loaded)
@@ -28,6 +29,7 @@ pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Fa
     let misnamed = usable.loaded.warnings.iter().filter(|one| one.is_error() || screen.verbose > 0).cloned();
     show(screen, &misnamed.collect::<Vec<_>>());
     if let Some(folder) = &global.state_dir {
+        trusted(screen, folder)?;
         usable.loaded.state_dir.clone_from(folder);
     }
     Ok(usable)
@@ -61,11 +63,19 @@ pub(super) fn is_out_of_reach(global: &Global) -> bool {
 
 /// Where state is kept, by the configuration alone.
 pub(super) fn state_dir(screen: &Screen, global: &Global) -> Result<std::path::PathBuf, Failure> {
-    match &global.state_dir {
-        Some(folder) => Ok(folder.clone()),
-        None => {
-            tenancy::load_global(&global.config).map(|global| global.state_dir).map_err(|found| shown(screen, &found))
-        }
+    let folder = match &global.state_dir {
+        Some(folder) => folder.clone(),
+        None => tenancy::load_global(&global.config).map_err(|found| shown(screen, &found))?.state_dir,
+    };
+    trusted(screen, &folder)?;
+    Ok(folder)
+}
+
+/// Refuses a state folder that another user could change: journals and approvals are in it.
+fn trusted(screen: &Screen, folder: &std::path::Path) -> Result<(), Failure> {
+    match tenancy::state_distrust(folder) {
+        Some(found) if found.is_error() => Err(shown(screen, &[found])),
+        _ => Ok(()),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `rosterd demo`: the whole job on this machine. A sample directory file, the embedded app on loopback, and the same code that
 //! `plan` and `sync` run. Says what it does, checks what it says, and cleans up.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::args::{DemoArgs, Format};
 use super::demo_company::Company;
@@ -16,6 +17,8 @@ use super::screen::{ADD, FAINT, STRONG, Screen, paint};
 use crate::clock::SystemClock;
 use crate::cycle::{Report, Status};
 use crate::engine::{Engine, Wish};
+use crate::files::modes;
+use crate::files::replace::replace;
 use crate::model::Op;
 use crate::progress::Silent;
 use crate::sandbox::{Options, Running, start};
@@ -29,7 +32,7 @@ pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), Failure>
     let kept = args.keep.is_some();
     let folder = match &args.keep {
         Some(folder) => folder.clone(),
-        None => std::env::temp_dir().join(format!("rosterd-demo-{}", std::process::id())),
+        None => new_folder()?,
     };
     if folder.join("rosterd.toml").exists() {
         let message = format!("{} holds a demo already; nothing was changed", folder.display());
@@ -146,13 +149,12 @@ impl Demo<'_> {
     }
 
     fn set_up(&self, company: &Company) -> Result<(), Failure> {
-        std::fs::create_dir_all(self.folder.join("tenants"))?;
+        modes::make_shared_folder(&self.folder.join("tenants"))?;
         self.write(&company.to_json())?;
         let token = self.folder.join("app.token");
-        std::fs::write(&token, TOKEN)?;
-        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600))?;
-        std::fs::write(self.folder.join("rosterd.toml"), "state_dir = \"state\"\n")?;
-        std::fs::write(self.folder.join("tenants/acme.toml"), tenant_file(&self.app.base_url()))?;
+        replace(&token, modes::PRIVATE, TOKEN.as_bytes())?;
+        replace(&self.folder.join("rosterd.toml"), modes::PRIVATE, b"state_dir = \"state\"\n")?;
+        replace(&self.folder.join("tenants/acme.toml"), modes::PRIVATE, tenant_file(&self.app.base_url()).as_bytes())?;
         self.screen.say(format!(
             "A directory of 12 people and 3 groups in {}, an empty app at {}\n",
             paint(STRONG, self.folder.join("people.json").display()),
@@ -163,11 +165,16 @@ impl Demo<'_> {
 
     /// The new file is renamed into place: a reader sees the old one or the new one, never half of it.
     fn write(&self, text: &str) -> Result<(), Failure> {
-        let (path, fresh): (PathBuf, PathBuf) = (self.folder.join("people.json"), self.folder.join("people.json.new"));
-        std::fs::write(&fresh, text)?;
-        std::fs::rename(fresh, path)?;
-        Ok(())
+        Ok(replace(&self.folder.join("people.json"), modes::PRIVATE, text.as_bytes())?)
     }
+}
+
+/// A folder that nobody else had before, since everybody may make some there.
+fn new_folder() -> Result<PathBuf, Failure> {
+    let folder = std::env::temp_dir().join(format!("rosterd-demo-{}", Uuid::now_v7().simple()));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    made.map_err(|error| Failure::failed(format!("making {}: {error}", folder.display())))?;
+    Ok(folder)
 }
 
 fn tenant_file(base_url: &str) -> String {

@@ -69,8 +69,8 @@ impl From<std::io::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Busy { .. } => code::BUSY,
-            StoreError::Newer { .. } | StoreError::NewerFile { .. } => code::CONFIG,
+            StoreError::Busy { .. } | StoreError::LockLost { .. } => code::BUSY,
+            StoreError::Network { .. } | StoreError::Newer { .. } | StoreError::NewerFile { .. } => code::CONFIG,
             _ => code::FAILED,
         };
         Self { code, message: error.to_string(), hint: None }

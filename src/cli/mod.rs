@@ -42,9 +42,10 @@ use std::time::Duration;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use screen::Screen;
 
+use crate::files::modes;
 use crate::model::TenantName;
 use crate::store::Verdict;
 
@@ -59,9 +60,13 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { code::CONFIG } else { code::DONE });
         }
     };
+    modes::narrow_umask();
     let screen = Screen::new(&cli.global);
     log::start(&cli);
     write_no_core();
+    if cli.command.holds_secrets() {
+        be_private();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -90,6 +95,14 @@ fn write_no_core() {
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, nothing) {
         tracing::warn!(%error, "a crash of this process may leave a core file, which would hold tokens");
+    }
+}
+
+/// Nobody but root may read or trace the memory of this process, not even another process of its own user; and no crash is piped to a
+/// program that keeps it, which the limit above does not prevent.
+fn be_private() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this user may read the memory of this one, which holds tokens");
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Resu
         _ => return Ok(()),
     };
     let uid = |path: &Path| std::fs::metadata(path).map(|found| found.uid()).ok();
-    if uid(Path::new("/proc/self")) != Some(ROOT) {
+    if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let state_dir = check::state_dir(screen, global)?;

@@ -8,6 +8,8 @@ use clap::{Command, CommandFactory as _};
 use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::failure::Failure;
 use super::screen::{ADD, Screen, paint};
+use crate::files::modes;
+use crate::files::replace::replace;
 
 /// Prints a shell's completions.
 pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
@@ -35,10 +37,10 @@ pub(super) fn man(screen: &Screen, args: &ManArgs) -> Result<(), Failure> {
 
 fn write_all(screen: &Screen, folder: &Path, pages: &[(String, Vec<u8>)]) -> Result<(), Failure> {
     let failed = |path: &Path, error: std::io::Error| Failure::failed(format!("writing {}: {error}", path.display()));
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    modes::make_shared_folder(folder).map_err(|error| failed(folder, error))?;
     for (name, text) in pages {
         let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, text).map_err(|error| failed(&path, error))?;
+        replace(&path, modes::shared_file(), text).map_err(|error| failed(&path, error))?;
     }
     screen.say(format!("{} {} pages to {}", paint(ADD, "wrote"), pages.len(), folder.display()));
     Ok(())

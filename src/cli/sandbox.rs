@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::args::{Format, SandboxArgs};
 use super::failure::Failure;
 use super::screen::{FAINT, STRONG, Screen, paint};
+use crate::config::secret::Secrets;
+use crate::config::tenant::SecretRef;
 use crate::sandbox::{Misbehave, Options, start};
 
 pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failure> {
@@ -26,7 +28,7 @@ pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failu
         options.misbehave.push(preset);
     }
     options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    options.bearer = args.token.clone();
+    options.bearer = token(args)?;
     options.foreign.clone_from(&args.foreign);
     let app = start(options).await.map_err(|error| Failure::failed(format!("the sandbox did not start: {error}")))?;
     match screen.format {
@@ -40,6 +42,14 @@ pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failu
     let counts = app.counts();
     screen.note(format!("stopped after {} requests, {} of them writes", counts.total(), counts.writes()));
     app.stop().await.map_err(|error| Failure::failed(format!("stopping the sandbox: {error}")))
+}
+
+/// The token it asks for. A file has to be as closed to others as those of real tokens.
+fn token(args: &SandboxArgs) -> Result<Option<String>, Failure> {
+    let Some(path) = &args.token_file else { return Ok(args.token.clone()) };
+    let place = SecretRef { file: Some(path.clone()), ..SecretRef::default() };
+    let secret = Secrets::of_this_process().fetch(&place).map_err(|error| Failure::config(error.to_string()))?;
+    Ok(Some(secret.as_str().to_owned()))
 }
 
 fn list(screen: &Screen) -> Result<(), Failure> {

@@ -329,19 +329,13 @@ fn worse(a: u8, b: u8) -> u8 {
 
 /// A plan file holds personal data: only its owner may read it. Written whole or not at all.
 fn save(path: &Path, report: &Report) -> Result<(), Failure> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
     let Some(cleared) = &report.cleared else {
         return Err(Failure::failed("there is no plan to save: everything is held"));
     };
     let failed = |error: std::io::Error| Failure::failed(format!("saving {}: {error}", path.display()));
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
-    serde_json::to_writer_pretty(&mut file, cleared.plan()).map_err(|error| failed(error.into()))?;
-    file.write_all(b"\n").and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&fresh, path).map_err(failed)
+    let mut text = serde_json::to_vec_pretty(cleared.plan()).map_err(|error| failed(error.into()))?;
+    text.push(b'\n');
+    files::replace::replace(path, files::modes::PRIVATE, &text).map_err(failed)
 }
 
 /// The hash of a saved plan, if the file is as it was saved.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::files::trust::Distrust;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +38,9 @@ pub struct Place {
     /// Where in `excerpt` the bytes are.
     #[serde(skip)]
     within: Range<usize>,
+    /// Whether no line is shown.
+    #[serde(skip)]
+    hidden: bool,
 }
 
 /// One mistake, or one thing to look at.
@@ -66,6 +71,21 @@ impl Diagnostic {
             message: message.into(),
             hint: Some(hint.into()),
             notes: Vec::new(),
+        }
+    }
+
+    /// About a file that another user could have changed, or that could not be looked at.
+    pub fn distrusted(file: &Path, error: &Distrust) -> Self {
+        match error {
+            Distrust::Refused { remedy, .. } => {
+                Self::of_file(file, format!("{error}; nothing was read from it"), remedy.clone())
+            }
+            Distrust::Unseen { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::of_file(file, "there is no such file", "check the path")
+            }
+            Distrust::Unseen { error, .. } => {
+                Self::of_file(file, format!("it can't be read: {error}"), "check who may read it")
+            }
         }
     }
 
@@ -112,7 +132,14 @@ impl Place {
         let within = start - line_start..end.min(line_end) - line_start;
         let excerpt = shown.get(line_start..line_end).unwrap_or_default().trim_end_matches('\r').to_owned();
         let within = within.start.min(excerpt.len())..within.end.min(excerpt.len());
-        Self { line, column, span: start..end, excerpt, within }
+        Self { line, column, span: start..end, excerpt, within, hidden: false }
+    }
+}
+
+impl Place {
+    /// A place in a text whose lines must not be shown.
+    pub(super) fn without_excerpt(text: &str, span: Range<usize>) -> Self {
+        Self { excerpt: String::new(), within: 0..0, hidden: true, ..Self::new(text, "", span) }
     }
 }
 
@@ -150,7 +177,7 @@ fn render_one(one: &Diagnostic, colour: bool, out: &mut String) {
         printable(&one.message)
     );
     let mut group = Group::with_level(level);
-    if let Some(place) = &one.place {
+    if let Some(place) = one.place.as_ref().filter(|place| !place.hidden) {
         let caret = AnnotationKind::Primary.span(place.within.clone());
         group = group.element(Snippet::source(printable(&place.excerpt)).line_start(place.line).annotation(caret));
     }

@@ -3,6 +3,7 @@
 //! Three layers, each reporting all it finds: syntax, then shape (against the schema of our own types), then what keys mean
 //! beside one another. Only a text in which none found an error is read into a type.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -10,11 +11,13 @@ use serde::de::DeserializeOwned;
 use super::check;
 use super::diagnostic::Diagnostic;
 use super::document::{Document, SourceText};
+use super::excerpt::{self, Caller};
 use super::global::GlobalFile;
 use super::profile::Profile;
 use super::schema::{self, Kind};
 use super::shape;
 use super::tenant::TenantFile;
+use crate::files::trust::Trust;
 use crate::files;
 
 /// The most a file may have, in bytes. A tenant file of this size would take a day to read.
@@ -23,10 +26,10 @@ const LARGEST: u64 = 1 << 20;
 /// Reads a file of the operator's.
 ///
 /// # Errors
-/// When it is missing, not a regular file, too large or not UTF-8.
+/// When it is missing, not a regular file, too large or not UTF-8, another user could have changed it, or it is somebody else's and no
+/// file of rosterd's.
 pub fn read_text(path: &Path) -> Result<SourceText, Box<Diagnostic>> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Box::new(Diagnostic::of_file(path, "there is no such file", "check the path")),
         std::io::ErrorKind::FileTooLarge => {
             let hint = "people and groups are no part of it; they are read from the directory";
             Box::new(Diagnostic::of_file(path, error.to_string(), hint))
@@ -37,9 +40,14 @@ pub fn read_text(path: &Path) -> Result<SourceText, Box<Diagnostic>> {
         }
         _ => Box::new(Diagnostic::of_file(path, format!("it can't be read: {error}"), "check who may read it")),
     };
-    let bytes = files::read(path, LARGEST).map_err(failed)?;
+    let trusted =
+        Trust::of_this_process().look(path).map_err(|error| Box::new(Diagnostic::distrusted(path, &error)))?;
+    let bytes = files::read(&trusted.path, LARGEST).map_err(failed)?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(SourceText::new(path, text)),
+        Ok(text) => {
+            excerpt::may_be_shown(path, &text, trusted.metadata.uid(), Caller::of_this_process())?;
+            Ok(SourceText::new(path, text))
+        }
         Err(error) => {
             let bytes = error.as_bytes();
             let line = bytes.iter().take(error.utf8_error().valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;

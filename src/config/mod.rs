@@ -4,11 +4,13 @@
 //! (`rosterd schema`) and the documentation of every key come from them.
 
 mod blot;
+pub mod ca;
 pub mod canonical;
 mod check;
 pub mod diagnostic;
 pub mod document;
 pub mod drift;
+mod excerpt;
 pub mod expiry;
 pub mod forms;
 pub mod global;

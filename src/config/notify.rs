@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
 
@@ -14,7 +17,7 @@ pub struct NotifyTable {
     /// Where messages are posted to, as JSON: an https address without a query.
     #[schemars(extend("format" = "web-address"))]
     pub url: String,
-    /// The key with which they are signed (HMAC-SHA256, as standardwebhooks.com says). `whsec_` and base64, or any text.
+    /// The key with which they are signed (HMAC-SHA256, as standardwebhooks.com says). `whsec_` and base64, or any text; at least 24 bytes.
     pub secret: SecretRef,
     /// Of which events it is told; of all if left out.
     #[schemars(length(min = 1))]
@@ -27,6 +30,24 @@ pub struct NotifyTable {
     pub allow_http_loopback: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// The fewest bytes of a key, as standardwebhooks.com says: a shorter one can be guessed from a single message.
+pub const SHORTEST_KEY: usize = 24;
+
+/// The bytes of a signature's key: what follows `whsec_` is base64, anything else is the key itself.
+///
+/// # Errors
+/// When it is not base64, or too short.
+pub fn signing_key(secret: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let key = match secret.strip_prefix("whsec_") {
+        Some(text) => STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "what follows `whsec_` is not base64")?,
+        None => Zeroizing::new(secret.as_bytes().to_vec()),
+    };
+    match key.len() < SHORTEST_KEY {
+        true => Err(format!("the key has fewer than {SHORTEST_KEY} bytes ({}); nothing is signed with it", key.len())),
+        false => Ok(key),
+    }
 }
 
 /// What may be worth telling.
@@ -77,5 +98,24 @@ impl NotifyTable {
     /// Whether it wants to hear of this.
     pub fn wants(&self, event: NotifyEvent) -> bool {
         event == NotifyEvent::Test || self.events.as_ref().is_none_or(|events| events.contains(&event))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s32_a_key_has_24_bytes_after_decoding_and_is_base64_only_if_it_says_so() {
+        let plain = "a key of twenty-four, so";
+        assert_eq!((plain.len(), signing_key(plain).unwrap().as_slice()), (24, plain.as_bytes()));
+        // 24 and 23 zero bytes.
+        assert_eq!(signing_key(&format!("whsec_{}", "A".repeat(32))).unwrap().as_slice(), [0; 24]);
+        let short = [plain[1..].to_owned(), "x".to_owned(), "whsec_YQ==".to_owned(), format!("whsec_{}A==", "A".repeat(29))];
+        for secret in short {
+            assert!(signing_key(&secret).unwrap_err().contains("fewer than 24 bytes"), "{secret}");
+        }
+        assert!(signing_key("whsec_?").unwrap_err().contains("not base64"));
     }
 }

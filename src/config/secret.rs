@@ -5,14 +5,16 @@
 //! while the service runs).
 
 use std::fs::{File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::StatVfsMountFlags;
 use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
 use crate::files;
+use crate::files::trust::{Distrust, Fault, Trust};
 
 /// The most a secret may have, in bytes.
 const LARGEST: u64 = 64 << 10;
@@ -112,7 +114,7 @@ impl<'e> Secrets<'e> {
         let (text, place) = match (&place.credential, &place.file, &place.env) {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
             (None, Some(path), None) => {
-                let (file, metadata) = open(path, true)?;
+                let (file, metadata) = open(path, true, self.credentials.as_deref())?;
                 (read(file, &metadata, path)?, format!("the file {}", path.display()))
             }
             (None, None, Some(name)) => {
@@ -131,7 +133,7 @@ impl<'e> Secrets<'e> {
         }
         let path = folder.join(name);
         // systemd keeps the folder closed to others; the files' mode bits show its access list, not who can read them.
-        match open(&path, false) {
+        match open(&path, false, None) {
             Ok((file, metadata)) => read(file, &metadata, &path),
             Err(SecretError::Missing { .. }) => Err(SecretError::NoCredential(name.to_owned())),
             Err(error) => Err(error),
@@ -139,29 +141,40 @@ impl<'e> Secrets<'e> {
     }
 }
 
-/// Opens a file that can be trusted with a secret: a regular one, no link, and closed to others if `private`.
-fn open(path: &Path, private: bool) -> Result<(File, Metadata), SecretError> {
+/// Opens a file that can be trusted with a secret: a regular one that no other user could have put there, and closed to others if
+/// `private`. A link is followed if only root and the user of this process could have placed it and what it leads to.
+fn open(path: &Path, private: bool, credentials: Option<&Path>) -> Result<(File, Metadata), SecretError> {
     let shown = path.display().to_string();
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => SecretError::Missing { path: shown.clone() },
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SecretError::Missing { path: shown.clone() },
         _ => SecretError::Unreadable { path: shown.clone(), error },
     };
     let unfit =
         |why: &str, remedy: String| Err(SecretError::Unfit { path: shown.clone(), why: why.to_owned(), remedy });
-    let named = std::fs::symlink_metadata(path).map_err(failed)?;
-    if named.is_symlink() {
-        return unfit("it is a symbolic link", "name the file itself".to_owned());
-    }
-    if !named.is_file() {
-        return unfit("it is not a regular file", "name a file with the secret in it".to_owned());
-    }
-    let mode = named.permissions().mode() & 0o777;
-    if private && mode & 0o077 != 0 {
-        return unfit(&format!("others can read or change it (mode {mode:03o})"), format!("chmod 600 {shown}"));
-    }
-    let (file, opened) = files::open_with_metadata(path).map_err(failed)?;
-    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+    let trusted = match Trust::of_this_process().look(path) {
+        Ok(trusted) => trusted,
+        Err(Distrust::Unseen { error, .. }) => return Err(failed(error)),
+        Err(refused) => {
+            // One that this process may not read anyhow is the business of the one that may.
+            return Err(match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+                Ok(()) => unfit_for(path, refused),
+                Err(denied) => failed(denied.into()),
+            });
+        }
+    };
+    let (file, opened) = match files::open_with_metadata(&trusted.path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return unfit(&error.to_string(), "name a file with the secret in it".to_owned());
+        }
+        opened => opened.map_err(failed)?,
+    };
+    if (trusted.metadata.dev(), trusted.metadata.ino()) != (opened.dev(), opened.ino()) {
         return unfit("it was exchanged while it was opened", "look who writes there, then try again".to_owned());
+    }
+    let mode = opened.mode() & 0o777;
+    let is_group_only = mode & 0o037 == 0 && is_own_group(opened.gid());
+    if private && mode & 0o077 != 0 && !(is_group_only && is_kept(&file, &trusted.path, credentials)) {
+        return Err(open_to_others(path, mode, &trusted.path.display().to_string()));
     }
     if opened.len() > LARGEST {
         return unfit(
@@ -170,6 +183,47 @@ fn open(path: &Path, private: bool) -> Result<(File, Metadata), SecretError> {
         );
     }
     Ok((file, opened))
+}
+
+/// Why a secret file is not trusted, if another user could have changed it; `None` also where there is none.
+pub fn refusal(path: &Path) -> Option<SecretError> {
+    match Trust::of_this_process().look(path) {
+        Err(refused @ Distrust::Refused { .. }) => Some(unfit_for(path, refused)),
+        _ => None,
+    }
+}
+
+fn unfit_for(path: &Path, refused: Distrust) -> SecretError {
+    let why = refused.to_string();
+    match refused {
+        Distrust::Refused { path: blamed, fault: Fault::WritableFile, .. } => {
+            let mode = std::fs::metadata(&blamed).map_or(0, |found| found.mode() & 0o777);
+            open_to_others(path, mode, &blamed)
+        }
+        Distrust::Refused { remedy, .. } => SecretError::Unfit { path: path.display().to_string(), why, remedy },
+        Distrust::Unseen { error, .. } => SecretError::Unreadable { path: path.display().to_string(), error },
+    }
+}
+
+fn open_to_others(path: &Path, mode: u32, real: &str) -> SecretError {
+    let why = format!("others can read or change it (mode {mode:03o})");
+    SecretError::Unfit { path: path.display().to_string(), why, remedy: format!("chmod 600 {real}") }
+}
+
+/// Whether a group is one of this process's own, or root's: systemd shows its access list as root's group.
+fn is_own_group(group: u32) -> bool {
+    let own = rustix::process::getgroups().unwrap_or_default();
+    let own = own.into_iter().chain([rustix::process::getegid()]).map(rustix::process::Gid::as_raw);
+    group == 0 || own.into_iter().any(|one| one == group)
+}
+
+/// Whether the file is where a supervisor hands secrets over: in `$CREDENTIALS_DIRECTORY`, or on a file system that is mounted
+/// read-only. Modes there are the supervisor's choice, and a group is the only way to let a user read.
+fn is_kept(file: &File, path: &Path, credentials: Option<&Path>) -> bool {
+    let in_credentials = credentials
+        .and_then(|folder| Trust::of_this_process().look(folder).ok())
+        .is_some_and(|folder| path.starts_with(&folder.path));
+    in_credentials || rustix::fs::fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 fn read(file: File, metadata: &Metadata, path: &Path) -> Result<Zeroizing<String>, SecretError> {
@@ -202,7 +256,10 @@ fn usable(mut text: Zeroizing<String>, place: String) -> Result<Zeroizing<String
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::files::trust::testing::{ANOTHER, give};
 
     fn file(folder: &Path, name: &str, content: &[u8], mode: u32) -> PathBuf {
         let path = folder.join(name);
@@ -242,16 +299,74 @@ mod tests {
     }
 
     #[test]
-    fn i6_links_folders_and_giants_are_refused() {
+    fn i6_folders_and_giants_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = file(folder.path(), "token", b"s3cr3t", 0o600);
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
         let giant = file(folder.path(), "giant", &vec![b'a'; (64 << 10) + 1], 0o600);
-        for (path, why) in [(link, "symbolic link"), (folder.path().to_owned(), "regular file"), (giant, "65537 bytes")]
-        {
+        for (path, why) in [(folder.path().to_owned(), "regular file"), (giant, "65537 bytes")] {
             let error = nowhere().fetch(&of_file(path)).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn s18_a_link_is_followed_if_nobody_else_could_have_placed_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, token, link) =
+            (folder.path().join("..2026"), folder.path().join("token"), folder.path().join("..data"));
+        std::fs::create_dir(&data).unwrap();
+        let real = file(&data, "token", b"s3cr3t", 0o400);
+        std::os::unix::fs::symlink("..2026", &link).unwrap();
+        std::os::unix::fs::symlink("..data/token", &token).unwrap();
+        assert_eq!(nowhere().fetch(&of_file(token.clone())).unwrap().as_str(), "s3cr3t");
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o444)).unwrap();
+        let error = nowhere().fetch(&of_file(token.clone())).unwrap_err().to_string();
+        assert!(error.contains("mode 444") && error.contains("chmod 600"), "a link does not hide who can read it: {error}");
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o400)).unwrap();
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = nowhere().fetch(&of_file(token.clone())).unwrap_err().to_string();
+        assert!(error.contains("can be changed by every user") && error.contains("chmod go-w"), "{error}");
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+        if give(&link, ANOTHER) {
+            let error = nowhere().fetch(&of_file(token)).unwrap_err().to_string();
+            assert!(error.contains("belongs to user 65534") && !error.contains("s3cr3t"), "{error}");
+        }
+    }
+
+    #[test]
+    fn s18_a_secret_of_another_user_or_in_a_folder_of_everybody_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        let path = file(&open, "token", b"s3cr3t", 0o600);
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = nowhere().fetch(&of_file(path.clone())).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod go-w {}", open.display())), "{error}");
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o700)).unwrap();
+        if give(&path, ANOTHER) {
+            let error = nowhere().fetch(&of_file(path)).unwrap_err().to_string();
+            assert!(error.contains("belongs to user 65534"), "{error}");
+        }
+    }
+
+    #[test]
+    fn s18_a_group_may_read_what_a_supervisor_hands_over_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = folder.path().join("given");
+        std::fs::create_dir(&given).unwrap();
+        let (inside, outside) = (file(&given, "a", b"s3cr3t", 0o440), file(folder.path(), "a", b"s3cr3t", 0o440));
+        let secrets = Secrets::new(Some(given.clone()), |_| None);
+        assert!(secrets.fetch(&of_file(inside.clone())).is_ok());
+        assert!(secrets.fetch(&of_file(outside)).unwrap_err().to_string().contains("mode 440"));
+        assert!(nowhere().fetch(&of_file(inside.clone())).unwrap_err().to_string().contains("mode 440"));
+        for mode in [0o444, 0o460, 0o640 | 0o010, 0o404] {
+            std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(secrets.fetch(&of_file(inside.clone())).is_err(), "{mode:o}");
+        }
+        std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(secrets.fetch(&of_file(inside.clone())).is_ok());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&inside, None, Some(4242)).unwrap();
+            assert!(secrets.fetch(&of_file(inside)).is_err(), "a group that is none of ours");
         }
     }
 

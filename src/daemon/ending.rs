@@ -43,9 +43,13 @@ impl Daemon {
             }
         }
         self.abandon().await;
+        tracing::info!("stopped");
+    }
+
+    /// Leaves the board for the next daemon. Not after the lock was lost: there may be one already.
+    pub(super) fn clear_board(&self) {
         let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
         board::clear(&self.settings.state_dir, &board);
-        tracing::info!("stopped");
     }
 
     /// Gives up the runs that did not end.

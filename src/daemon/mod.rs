@@ -119,7 +119,12 @@ pub enum DaemonError {
 /// # Errors
 /// When it could not start. Once it runs, nothing that happens to a tenant ends it.
 pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signals) -> Result<(), DaemonError> {
-    let _only_one = board::hold(&settings.state_dir)?;
+    let only_one = board::hold(&settings.state_dir)?;
+    // Whoever answers has lost its lock file, and works on all the same.
+    if let Some(process) = control::answered_by(&settings.state_dir) {
+        let holder = format!("rosterd run ({process}, whose lock file was deleted)");
+        return Err(StoreError::Busy { folder: board::folder(&settings.state_dir), holder }.into());
+    }
     let pane = Arc::new(Pane::new());
     let view = View {
         pane: Arc::clone(&pane),
@@ -163,7 +168,12 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
-    loop {
+    let lost = loop {
+        // Before any run begins: another daemon could have the lock file that is there now.
+        if let Err(lost) = only_one.still_held() {
+            tracing::error!("{lost}");
+            break Some(lost);
+        }
         daemon.look_at_files();
         daemon.try_hung();
         daemon.look_at_secrets();
@@ -175,7 +185,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         daemon.beat();
         tokio::select! {
             biased;
-            () = signals.stop.cancelled() => break,
+            () = signals.stop.cancelled() => break None,
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
             Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
             Some(read) = daemon.loading.reads.join_next() => daemon.read(read),
@@ -192,11 +202,14 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             Some(()) = ticker.tick() => {}
             () = tokio::time::sleep(SILENCE) => tracing::warn!("the ticker fell silent; going on without it"),
         }
-    }
+    };
     ticker.stop().await;
     daemon.drain().await;
+    if lost.is_none() {
+        daemon.clear_board();
+    }
     control.close().await;
-    Ok(())
+    lost.map_or(Ok(()), |lost| Err(lost.into()))
 }
 
 struct Daemon {

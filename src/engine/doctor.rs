@@ -354,6 +354,14 @@ fn place(about: &Surroundings) -> Finding {
             format!("{at} can't be written: {why}"),
             "run it as the user that owns the folder, or set state_dir in rosterd.toml",
         ),
+        None if about.network.is_some() => Finding::wrong(
+            "state folder",
+            format!(
+                "{at} is on a network file system ({}): another machine may write there at the same time",
+                about.network.unwrap_or_default()
+            ),
+            "put state_dir on a local disk; no run works on this one",
+        ),
         None if about.exists => Finding::ok("state folder", format!("{at} can be written")),
         None => Finding::ok("state folder", format!("will be made in {at}")),
     }

@@ -15,9 +15,10 @@ use super::message::Body;
 use super::spool::{Spool, Waiting};
 use super::{Standing, sign};
 use crate::clock::Clock;
-use crate::config::notify::NotifyTable;
+use crate::config::ca;
+use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
-use crate::files;
+
 use crate::http::{Client, ClientSettings, Method, Request};
 use crate::store::{put_note, read_note};
 
@@ -49,11 +50,9 @@ pub async fn deliver(table: &NotifyTable, body: &Body, now: Timestamp) -> Delive
 
 async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delivery, String> {
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
-    let key = sign::key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
+    let key = signing_key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
-        Some(path) => {
-            Some(files::read(path, files::SMALL).map_err(|error| format!("reading {}: {error}", path.display()))?)
-        }
+        Some(path) => Some(ca::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?),
         None => None,
     };
     let seconds = now.as_second();

@@ -7,15 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
-
-/// The bytes of a key: what follows `whsec_` is base64, anything else is the key itself.
-pub(super) fn key(secret: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-    match secret.strip_prefix("whsec_") {
-        Some(text) => STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "what follows `whsec_` is not base64"),
-        None => Ok(Zeroizing::new(secret.as_bytes().to_vec())),
-    }
-}
 
 /// The value of `webhook-signature`.
 pub(super) fn signature(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
@@ -32,20 +23,14 @@ pub(super) fn signature(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> Stri
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::notify::signing_key;
 
     /// The example of the specification.
     #[test]
     fn a_signature_is_the_standards() {
-        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let body = br#"{"test": 2432232314}"#;
         let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn a_key_is_base64_only_if_it_says_so() {
-        assert_eq!(key("plain words").unwrap().as_slice(), b"plain words");
-        assert_eq!(key("whsec_AAEC").unwrap().as_slice(), [0, 1, 2]);
-        assert!(key("whsec_?").is_err());
     }
 }

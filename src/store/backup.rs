@@ -65,7 +65,7 @@ pub fn backup(
     }
     let name = at.strftime("%Y%m%dT%H%M%SZ").to_string();
     let partial = disk::free_name(place, &format!(".{name}.partial"));
-    disk::private_folder(&partial).map_err(failed(&partial))?;
+    disk::new_folder(&partial).map_err(failed(&partial))?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let mut backup = Backup { rosterd_backup: 1, version, at, config, tenants: Vec::new(), failed: Vec::new() };
     for tenant in tenants_with_state(state_dir)? {

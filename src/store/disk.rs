@@ -2,10 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags};
+
 use crate::fail;
+use crate::files::replace::{Fresh, sweep as sweep_folder};
+use crate::files::trust::Trust;
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -13,18 +17,59 @@ const FILE_MODE: u32 = 0o600;
 /// The daemon's own folder, which others may have to pass on their way to its socket.
 pub(crate) const PASSABLE: &str = ".daemon";
 
-/// Makes a folder that only the owner can enter (parents too), or narrows one that others could.
+/// Makes a folder that only the owner can enter (parents too), or narrows one that others could. One that belongs to another user is
+/// refused, and so is a link that another user could have placed or could change.
 pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)?;
+            fs::symlink_metadata(path)?
+        }
+        found => found?,
+    };
+    let trust = Trust::of_this_process();
+    let real = if found.is_symlink() { trust.look(path)?.path } else { path.to_owned() };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = File::from(rustix::fs::openat(CWD, &real, flags, Mode::empty())?);
+    let found = folder.metadata()?;
+    if !trust.accepts_owner(found.uid()) {
+        let why = format!("the folder {} belongs to user {}; nothing was written there", real.display(), found.uid());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     // An account that may only pass sees no name in it, and its files are the owner's alone.
     let closed = if path.ends_with(PASSABLE) { 0o066 } else { 0o077 };
-    match fs::metadata(path) {
-        Ok(found) if found.permissions().mode() & closed == 0 => Ok(()),
-        Ok(_) => fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE)),
-        Err(_) => {
-            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
+    match found.permissions().mode() & closed {
+        0 => Ok(()),
+        _ => folder.set_permissions(fs::Permissions::from_mode(FOLDER_MODE)),
+    }
+}
+
+/// Makes a folder that was not there, for the owner only. Its parent has to exist.
+pub(super) fn new_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)
+}
+
+/// Takes away what other users could do with the files and folders below a folder: older versions let a library choose their modes.
+pub(super) fn narrow_all(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (path, found) = (entry.path(), entry.metadata()?);
+        if found.is_symlink() {
+            continue;
+        }
+        if found.mode() & 0o077 != 0 {
+            fs::set_permissions(&path, fs::Permissions::from_mode(found.mode() & 0o700))?;
+        }
+        if found.is_dir() {
+            narrow_all(&path)?;
         }
     }
+    Ok(())
 }
 
 /// Options for a new file that only the owner can read and write.
@@ -42,26 +87,26 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 /// Writes a whole file, so that a crash leaves the old one or the new one: temporary file, fsync, rename, fsync of the folder.
 /// Returns the file, open for more.
 pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut name = path.file_name().map(ToOwned::to_owned).unwrap_or_default();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
     fail::point("file.write")?;
-    let written = private().write(true).create(true).truncate(true).open(&temporary).and_then(|mut file| {
-        write(&mut file)?;
-        file.sync_all()?;
-        fail::point("file.rename")?;
-        fs::rename(&temporary, path)?;
-        Ok(file)
-    });
-    if written.is_err() {
-        // Half a file helps nobody; that it could not be written is what gets reported.
-        let _ = fs::remove_file(&temporary);
-    }
-    let file = written?;
+    let mut fresh = Fresh::beside(path, FILE_MODE)?;
+    write(&mut fresh)?;
+    fresh.sync()?;
+    fail::point("file.rename")?;
+    let placed = fresh.take_name()?;
     fail::point("file.renamed")?;
-    path.parent()
-        .map_or(Ok(()), |folder| sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))?;
-    Ok(file)
+    placed.sync_folder()
+}
+
+/// Removes the temporary files that a process which was killed left in these folders.
+pub(super) fn sweep(folders: &[&Path]) {
+    for folder in folders {
+        match sweep_folder(folder) {
+            Ok(0) => {}
+            Ok(files) => tracing::debug!(files, "removed temporary files of a process that was killed"),
+            // They are in nobody's way.
+            Err(error) => tracing::warn!(%error, "temporary files stay in {}", folder.display()),
+        }
+    }
 }
 
 /// Takes a file away if it is there.
@@ -105,6 +150,43 @@ mod tests {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         private_folder(&folder).unwrap();
         assert_eq!(mode(&folder), 0o700, "a folder that others could enter is narrowed");
+    }
+
+    #[test]
+    fn s4_a_folder_of_another_user_or_behind_their_link_is_refused_and_stays_as_it_is() {
+        use crate::files::trust::testing::{ANOTHER, give};
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("acme"));
+        fs::create_dir(&real).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        private_folder(&link).unwrap();
+        assert_eq!(mode(&real), 0o700, "a link of one's own is followed");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        if give(&link, ANOTHER) {
+            assert!(private_folder(&link).unwrap_err().to_string().contains("belongs to user 65534"));
+            assert_eq!(mode(&real), 0o755, "what their link names is not touched");
+        }
+        if give(&real, ANOTHER) {
+            let error = private_folder(&real).unwrap_err();
+            assert!(error.to_string().contains("belongs to user 65534"), "{error}");
+            assert_eq!(mode(&real), 0o755);
+        }
+    }
+
+    #[test]
+    fn s27_files_that_an_older_version_left_open_to_others_are_narrowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, outside) = (dir.path().join("cache"), dir.path().join("outside"));
+        fs::create_dir_all(folder.join("blobs")).unwrap();
+        for file in [folder.join("db"), folder.join("blobs/1"), outside.clone()] {
+            fs::write(&file, "x").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, folder.join("link")).unwrap();
+        narrow_all(&folder).unwrap();
+        assert_eq!((mode(&folder.join("db")), mode(&folder.join("blobs/1"))), (0o600, 0o600));
+        assert_eq!((mode(&folder.join("blobs")), mode(&outside)), (0o700, 0o666), "links are left alone");
     }
 
     #[test]

@@ -18,6 +18,27 @@ pub enum StoreError {
         /// Who holds the lock: process id and command.
         holder: String,
     },
+    /// The lock file no longer has its name, so another process may hold the lock too (exit code 75).
+    #[error(
+        "the lock file {} was deleted or exchanged while it was held: another process may be writing there. Nothing more was written. \
+         Find out what removes files from the state folder, then start again",
+        file.display()
+    )]
+    LockLost {
+        /// The lock file.
+        file: PathBuf,
+    },
+    /// Locks of another machine may not be seen there (exit code 78).
+    #[error(
+        "{} is on a network file system ({name}), where two machines may write at a time; nothing was done. Put state_dir on a local disk",
+        folder.display()
+    )]
+    Network {
+        /// The state folder.
+        folder: PathBuf,
+        /// The file system.
+        name: &'static str,
+    },
     /// The state was written by a newer rosterd; it is left as it is (exit code 78).
     #[error(
         "{} has state format {found}, this rosterd knows up to {known}; nothing was read or changed. Use the newer rosterd",

@@ -69,8 +69,14 @@ impl Store {
         let folder = state_dir.join(tenant.as_str());
         disk::private_folder(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
         let lock = Lock::take(&folder, who)?;
+        disk::sweep(&[&folder, &folder.join("journal"), &folder.join("decisions")]);
+        let cache = folder.join("cache");
+        if let Err(error) = disk::narrow_all(&cache) {
+            // The folder above is closed to others all the same.
+            tracing::warn!(%error, "files in {} may be open to other users", cache.display());
+        }
         let opening = Opening { folder: &folder, tenant: tenant.as_str(), now: clock.now(), notices: Vec::new() };
-        let place = Place::Folder(folder.join("cache"));
+        let place = Place::Folder(cache);
         #[cfg(test)]
         let (place, simulated) = if machine.simulated { (Place::Memory, true) } else { (place, false) };
         let (found, notices) = opening.open(machine)?;

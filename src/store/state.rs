@@ -127,7 +127,9 @@ impl Store {
         disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))
     }
 
+    /// Nothing is appended, and so no call is made, once another process could hold the lock.
     async fn append(&self, event: Event, until: Until) -> Result<u64, StoreError> {
+        self.lock.still_held()?;
         self.writer.append(self.clock.now(), event, until).await
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, major, minor, statvfs};
 
-use crate::files;
+use crate::files::{self, network};
 
 /// The folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub exists: bool,
     /// Why it can't be written to, if so.
     pub unwritable: Option<String>,
+    /// The network file system that it is on, if so: a lock may say nothing to another machine there.
+    pub network: Option<&'static str>,
     /// Bytes that are free for us on its disk; `None` where that can't be told.
     pub free: Option<u64>,
     /// Who works on it now.
@@ -35,7 +37,8 @@ impl Surroundings {
             Err(error) => Some(io::Error::from(error).to_string()),
         };
         let free = statvfs(&place).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        Self { exists: place == folder, unwritable, free, holder: lock_holder(folder), place }
+        let network = network::file_system(&place).unwrap_or(None);
+        Self { exists: place == folder, unwritable, network, free, holder: lock_holder(folder), place }
     }
 }
 

@@ -15,7 +15,6 @@ pub use state::State;
 pub use tenant::{Stands, UnderWay};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +28,9 @@ use crate::cycle::Report;
 use crate::engine::{EngineError, Observers};
 use crate::progress::Progress;
 use crate::store::Surroundings;
+
+/// The collector runs as another user.
+const PUBLIC: u32 = 0o644;
 
 /// All numbers of this process.
 pub struct Telemetry {
@@ -208,12 +210,7 @@ impl Progress for Watch {
 /// # Errors
 /// When it could not be written; what was there before is still there.
 pub fn publish(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    // The collector reads *.prom only.
-    fresh.push(".new");
-    std::fs::write(&fresh, text)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o644))?;
-    std::fs::rename(&fresh, path)
+    crate::files::replace::replace(path, PUBLIC, text.as_bytes())
 }
 
 #[cfg(test)]

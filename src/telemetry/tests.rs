@@ -1,5 +1,6 @@
 //! The text as a reader of the format sees it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

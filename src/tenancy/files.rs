@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::guarded;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
 use super::floor::Floor;
 use crate::config::{forms, load, words};
+use crate::files::trust;
 use crate::model::TenantName;
 
 /// Where `rosterd.toml` is if nobody says otherwise.
@@ -52,6 +54,12 @@ pub(super) fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
             }
             let (state_dir, tenants_dir) = (beside(path, &file.state_dir), beside(path, &file.tenants_dir));
             let floor = Floor::new(&document, &file.floor);
+            // Root looks at the files of the service's user, too.
+            trust::accept_owner_of(&state_dir);
+            let refused = guarded::receivers(&source, &file);
+            if !refused.is_empty() {
+                return Err(refused);
+            }
             Ok(Global { file, state_dir, tenants_dir, floor })
         }
         None => Err(found),
@@ -67,6 +75,7 @@ pub(super) type Found = (Listed, Vec<Diagnostic>);
 /// Lists the tenant files: all, or those named. Beside them the files whose names can't be a tenant's; who names a tenant has
 /// nothing to do with those.
 pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<Found, Vec<Diagnostic>> {
+    guarded::folder(folder).map_err(|error| vec![*error])?;
     let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
     for path in list(folder).map_err(|error| vec![*error])? {
         match path.file_stem().and_then(|stem| stem.to_str()).and_then(TenantName::parse) {

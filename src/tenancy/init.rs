@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::files::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles;
+use crate::files::modes;
 use crate::mapping::defaults;
 use crate::model::TenantName;
 
@@ -80,9 +82,12 @@ fn create(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
         Box::new(Diagnostic::of_file(path, message, hint))
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        modes::make_shared_folder(folder).map_err(failed)?;
     }
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(modes::PRIVATE).open(path).map_err(failed)?;
+    // The service reads it as another user; it names secrets and holds none.
+    file.set_permissions(std::fs::Permissions::from_mode(modes::shared_file())).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 

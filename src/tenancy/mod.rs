@@ -9,6 +9,7 @@ mod expressions;
 mod files;
 mod fit;
 mod floor;
+mod guarded;
 mod hashes;
 mod init;
 mod neighbours;
@@ -23,6 +24,7 @@ mod tests;
 pub use credentials::{Credentials, SecretsMark};
 pub use files::{DEFAULT_CONFIG, Global};
 pub use floor::Floor;
+pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
 pub use init::{Plan as InitPlan, SOURCES, init};
 pub use ready::Tenant;
@@ -36,6 +38,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::global::GlobalFile;
 use crate::config::load;
+use crate::config::secret::Secrets;
 use crate::model::TenantName;
 
 /// The longest that the files of one tenant, or `rosterd.toml`, may take to be read and checked.
@@ -100,7 +103,11 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
-    let (Global { file, state_dir, tenants_dir, floor }, (listed, misnamed)) = list_in_time(path, only)?;
+    let (Global { file, state_dir, tenants_dir, floor }, (listed, mut misnamed)) = list_in_time(path, only)?;
+    match guarded::state(&state_dir) {
+        Some(found) if found.is_error() => return Err(vec![found]),
+        found => misnamed.extend(found),
+    }
     let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
@@ -191,6 +198,9 @@ pub fn check(path: &Path, only: &[String]) -> Report {
         Err(found) => return Report::new(found, Vec::new()),
     };
     let (mut found, mut checked) = (loaded.warnings, Vec::new());
+    let files = loaded.tenants.iter().map(|tenant| tenant.path.clone());
+    found.extend(guarded::shared([path.to_owned()].into_iter().chain(files)));
+    found.extend(world::receivers(path, &loaded.global, &Secrets::of_this_process()));
     for (name, path, own) in world::look_in_time(loaded.tenants, SystemClock.now()) {
         checked.push(Checked::new(name, path, &own));
         found.extend(own);
@@ -208,7 +218,10 @@ pub fn check(path: &Path, only: &[String]) -> Report {
 fn read_tenant(name: &TenantName, path: &Path, floor: &Floor) -> (Option<Tenant>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let tenant = match load::read_text(path) {
-        Ok(source) => ready::make(name, source, floor, &mut found),
+        Ok(source) => ready::make(name, source, floor, &mut found).filter(|tenant| {
+            found.extend(guarded::tenant(tenant));
+            !found.iter().any(Diagnostic::is_error)
+        }),
         Err(error) => {
             found.push(*error);
             None

@@ -143,7 +143,11 @@ fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<D
             let path = beside(document.source().file(), named.as_ref());
             load::read_text(&path)
                 .map_err(|error| {
-                    let hint = "a path is relative to this file; a shipped profile is named without `.toml`";
+                    // Why it is not trusted comes with its own remedy; a path that leads nowhere is most likely a wrong one.
+                    let hint = match (path.exists(), &error.hint) {
+                        (true, Some(hint)) => hint.clone(),
+                        _ => "a path is relative to this file; a shipped profile is named without `.toml`".to_owned(),
+                    };
                     found.push(document.error(
                         &PATH,
                         format!("the profile file {}: {}", path.display(), error.message),

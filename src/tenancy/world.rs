@@ -8,9 +8,13 @@ use jiff::Timestamp;
 
 use super::{CHECK_LIMIT, Tenant, neighbours};
 use crate::bounded;
+use crate::config::ca;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::expiry::{self, Expiry};
+use crate::config::global::GlobalFile;
+use crate::config::load;
+use crate::config::notify::signing_key;
 use crate::config::secret::{SecretError, Secrets};
 use crate::files;
 use crate::model::TenantName;
@@ -75,6 +79,26 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
     found
 }
 
+/// Looks whether the keys of the receivers' signatures are long enough. That one is missing is told when a message is sent.
+pub(super) fn receivers(config: &Path, file: &GlobalFile, secrets: &Secrets<'_>) -> Vec<Diagnostic> {
+    let wrong = file.notify.iter().filter_map(|(name, table)| {
+        let secret = secrets.fetch(&table.secret).ok()?;
+        Some((name, signing_key(&secret).err()?))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if wrong.is_empty() {
+        return Vec::new();
+    }
+    let Ok(source) = load::read_text(config) else { return Vec::new() };
+    // The text parsed before; this is only for the places in it.
+    let document = Document::parse(&source, &mut Vec::new());
+    let found = wrong.into_iter().map(|(name, why)| {
+        let hint = "make one with `openssl rand -base64 32` and give it to the receiver, too";
+        document.error(&["notify", name, "secret"], why, hint)
+    });
+    found.collect()
+}
+
 /// Whether the directory's file, or each file of its folder, is there and is one.
 fn directory_file(document: &Document<'_>, path: &Path, found: &mut Vec<Diagnostic>) {
     const KEY: [&str; 3] = ["source", "file", "path"];
@@ -120,7 +144,7 @@ fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -
 
 fn ca_file(document: &Document<'_>, path: &[&str], file: Option<&Path>, found: &mut Vec<Diagnostic>) {
     let Some(file) = file else { return };
-    let message = match files::read(file, files::SMALL) {
+    let message = match ca::read(file) {
         Ok(content) if content.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") => return,
         Ok(_) => format!("{} has no certificate in it", file.display()),
         Err(error) => format!("{} can't be read: {error}", file.display()),

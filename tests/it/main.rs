@@ -19,6 +19,7 @@ mod drills;
 mod errands;
 mod evidence;
 mod faults;
+mod files;
 mod heap;
 mod hostile;
 mod import;

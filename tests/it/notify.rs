@@ -50,7 +50,7 @@ impl Receiver {
 }
 
 fn with_receiver(desk: &Desk, receiver: &Receiver) {
-    desk.rosterd.secret("hook.key", "whsec_c2lnbmVkIHdpdGggdGhpcw==");
+    desk.rosterd.secret("hook.key", "whsec_c2lnbmVkIHdpdGggdGhpcyBrZXksIHllcw==");
     let table = format!(
         "state_dir = \"state\"\n[notify.ops]\nurl = \"{}/hook\"\nsecret = {{ file = \"hook.key\" }}\nallow_http_loopback = true\n",
         receiver.server.uri()

@@ -1,9 +1,6 @@
 //! The files of an import: a list for directories that are not written to, a report of many. Both hold personal data, so only their
 //! owner reads them.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -11,6 +8,8 @@ use serde_json::{Map, Value, json};
 use super::Row;
 use crate::cli::failure::Failure;
 use crate::engine::Making;
+use crate::files::modes;
+use crate::files::replace::replace;
 use crate::roll::WayBack;
 
 /// Writes accounts as the directory would keep them. Returns in which form.
@@ -37,10 +36,7 @@ fn failed(path: &Path, why: &str) -> Failure {
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
-    written.map_err(|error| failed(path, &error.to_string()))
+    replace(path, modes::PRIVATE, text).map_err(|error| failed(path, &error.to_string()))
 }
 
 fn as_json(rows: &[Row<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, Failure> {

@@ -12,7 +12,7 @@ mod words;
 
 pub use client::{ControlError, Talk, reach};
 pub(super) use rights::Rights;
-pub(super) use serve::{Asked, Control};
+pub(super) use serve::{Asked, Control, answered_by};
 pub use serve::{Caller, Order};
 pub use words::{
     Answer, BrokenTenant, Decided, Deciding, Going, Hello, Mistake, PROTOCOL, Refusal, Reloaded, Request, Right, Wanted,

@@ -3,8 +3,8 @@
 //! A connection is a task of its own and holds nothing of the daemon's: one that stops reading, or goes away, delays nobody,
 //! and what was asked for is done all the same.
 
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::io::{self, BufRead as _, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net as blocking;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,8 @@ const STRANGERS: usize = 8;
 /// A request is no longer than this, and is there within so long.
 const LONGEST_REQUEST: u64 = 1 << 20;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// A daemon that was found at the socket gets this long to say its process number.
+const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// One who does not take an answer within so long does not get it.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// How often a change is told, and how often that there is none.
@@ -102,6 +104,8 @@ pub(in crate::daemon) struct Control {
     asked: mpsc::Receiver<Asked>,
     tell: mpsc::Sender<Asked>,
     listening: Option<JoinHandle<()>>,
+    /// Device and number of the socket's file: another daemon's of the same name is left alone.
+    own: Option<(u64, u64)>,
     talks: TaskTracker,
     rights: Rights,
 }
@@ -110,7 +114,8 @@ impl Control {
     /// Listens, if that is possible.
     pub(in crate::daemon) fn new(state_dir: &Path, rights: Rights) -> Self {
         let (tell, asked) = mpsc::channel(CONNECTIONS);
-        Self { socket: socket_of(state_dir), asked, tell, listening: None, talks: TaskTracker::new(), rights }
+        let talks = TaskTracker::new();
+        Self { socket: socket_of(state_dir), asked, tell, listening: None, own: None, talks, rights }
     }
 
     /// Listens, unless it does. The caller holds the daemon's lock: a socket that nobody answers was left over.
@@ -127,6 +132,7 @@ impl Control {
         })?;
         self.open_the_way();
         let accepting = accept(listener, self.tell.clone(), self.talks.clone(), self.rights.clone());
+        self.own = file_of(&self.socket);
         self.listening = Some(tokio::spawn(accepting));
         Ok(())
     }
@@ -147,7 +153,10 @@ impl Control {
     pub(in crate::daemon) async fn close(mut self) {
         let Some(listening) = self.listening.take() else { return };
         listening.abort();
-        if let Err(error) = std::fs::remove_file(&self.socket) {
+        if self.own.is_some()
+            && self.own == file_of(&self.socket)
+            && let Err(error) = std::fs::remove_file(&self.socket)
+        {
             tracing::debug!(%error, "the socket stays; the next daemon replaces it");
         }
         self.asked.close();
@@ -158,6 +167,28 @@ impl Control {
         if timeout(LAST_WORDS, self.talks.wait()).await.is_err() {
             tracing::debug!("somebody did not take an answer");
         }
+    }
+}
+
+fn file_of(socket: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(socket).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The daemon that answers at the socket of a state folder, named by its process; `None` if nobody does.
+pub(in crate::daemon) fn answered_by(state_dir: &Path) -> Option<String> {
+    let socket = socket_of(state_dir);
+    std::fs::symlink_metadata(&socket).ok().filter(|found| found.file_type().is_socket())?;
+    let stream = blocking::UnixStream::connect(&Short::of(&socket).ok()?.path).ok()?;
+    // It is there, whether it finds the time to greet or not.
+    let unnamed = Some("a process that does not say its number".to_owned());
+    if stream.set_read_timeout(Some(GREETING_LIMIT)).is_err() {
+        return unnamed;
+    }
+    let mut line = String::new();
+    let read = io::BufReader::new(stream.take(LONGEST_REQUEST)).read_line(&mut line);
+    match read.ok().and_then(|_| serde_json::from_str::<Word>(&line).ok()) {
+        Some(Word::Hello(hello)) => Some(format!("process {}", hello.process)),
+        _ => unnamed,
     }
 }
 

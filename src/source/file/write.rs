@@ -5,9 +5,10 @@
 //! meanwhile is left alone.
 
 use std::collections::HashSet;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::super::write::{CreateError, NewPeople, NewPerson};
 use super::{FileSource, SourceError, unchanged};
-use crate::files;
+use crate::files::{self, replace::Fresh};
 use crate::model::{SourceId, fold};
 
 /// The attributes by which a person in a file is known.
@@ -175,26 +176,12 @@ impl Contents {
     /// Puts a text in the file's place: a crash leaves the old one or the new one.
     fn replace(&self, text: &str) -> Result<(), CreateError> {
         let failed = |error: std::io::Error| CreateError::Refused(format!("writing {}: {error}", self.path.display()));
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut name = self.path.file_name().map(ToOwned::to_owned).unwrap_or_default();
-        name.push(format!(".new-{}", std::process::id()));
-        let fresh = self.path.with_file_name(name);
-        let written = File::create_new(&fresh).and_then(|mut file| {
-            file.set_permissions(self.before.permissions())?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        let moved = written.map_err(failed).and_then(|()| {
-            let now = std::fs::metadata(&self.path).map_err(failed)?;
-            unchanged(&self.path, &self.before, &now)?;
-            std::fs::rename(&fresh, &self.path).map_err(failed)
-        });
-        if moved.is_err() {
-            // Half a file helps nobody; that it could not be put in place is what gets reported.
-            let _ = std::fs::remove_file(&fresh);
-        }
-        moved?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| CreateError::Unclear(error.to_string()))
+        let mut fresh = Fresh::beside(&self.path, self.before.mode() & 0o777).map_err(failed)?;
+        fresh.write_all(text.as_bytes()).and_then(|()| fresh.sync()).map_err(failed)?;
+        let now = std::fs::metadata(&self.path).map_err(failed)?;
+        unchanged(&self.path, &self.before, &now)?;
+        let placed = fresh.take_name().map_err(failed)?;
+        placed.sync_folder().map(drop).map_err(|error| CreateError::Unclear(error.to_string()))
     }
 }
 

@@ -27,9 +27,10 @@ use super::entry::Entry;
 use super::outcome::{self, About};
 use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
+use crate::config::ca;
 use crate::config::forms::{LdapAddress, Misfit};
 use crate::config::tenant::LdapTable;
-use crate::files;
+
 use crate::source::SourceError;
 
 /// Pages in a row without a single entry before a server counts as stuck. Filters that match little make some empty.
@@ -137,7 +138,7 @@ fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SourceError> 
 fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
     let wrong = |why: String| SourceError::Settings(format!("ca_file {}: {why}", path.display()));
     let mut roots = RootCertStore::empty();
-    let pem = files::read(path, files::SMALL).map_err(|error| wrong(error.to_string()))?;
+    let pem = ca::read(path).map_err(|error| wrong(error.to_string()))?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
