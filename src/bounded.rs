@@ -266,21 +266,22 @@ mod tests {
     use super::*;
 
     /// Work that does not come back until the test lets it.
-    fn held(release: &Arc<Mutex<()>>) -> Box<dyn FnOnce() -> usize + Send> {
-        let release = Arc::clone(release);
+    fn held(released: &Arc<AtomicBool>) -> Box<dyn FnOnce() -> usize + Send> {
+        let released = Arc::clone(released);
         Box::new(move || {
-            let _waits = release.lock();
+            while !released.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             0
         })
     }
 
     #[test]
     fn p6_work_that_hangs_is_overdue_and_the_rest_is_done_on_time() {
-        let release = Arc::new(Mutex::new(()));
-        let holding = release.lock().unwrap();
+        let released = Arc::new(AtomicBool::new(false));
         let mut work: Vec<(String, Box<dyn FnOnce() -> usize + Send>)> = Vec::new();
         for n in 0..12 {
-            work.push((format!("each/hangs-{n}"), held(&release)));
+            work.push((format!("each/hangs-{n}"), held(&released)));
             work.push((format!("each/quick-{n}"), Box::new(move || n)));
         }
         let begun = Instant::now();
@@ -292,21 +293,20 @@ mod tests {
                 _ => assert_eq!(*result, Ok(at / 2)),
             }
         }
-        drop(holding);
+        released.store(true, Ordering::Relaxed);
     }
 
     #[tokio::test]
     async fn p6_abandoned_threads_do_not_pile_up_and_are_forgotten_when_they_come_back() {
-        let release = Arc::new(Mutex::new(()));
-        let holding = release.lock().unwrap();
+        let released = Arc::new(AtomicBool::new(false));
         let limit = Duration::from_millis(20);
         for _ in 0..STUCK_PER_SUBJECT {
-            let overdue = run("piles/up", limit, held(&release)).await.unwrap_err();
+            let overdue = run("piles/up", limit, held(&released)).await.unwrap_err();
             assert!(overdue.to_string().contains("did not answer"), "{overdue}");
         }
         assert!(matches!(run("piles/up", limit, || ()).await, Err(Overdue::Still { .. })));
         assert_eq!(run("something/else", Duration::from_secs(60), || 7).await, Ok(7));
-        drop(holding);
+        released.store(true, Ordering::Relaxed);
         while stuck().contains_key("piles/up") {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
