@@ -47,8 +47,8 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store, StoreError,
-    Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
+    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Notice, ReadStore, SettingsMark, Sign, State, Store,
+    StoreError, Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
 };
 use crate::tenancy::Tenant;
 

@@ -189,9 +189,8 @@ impl HeldPlan {
         if change.is_some() && !tells_change {
             return false;
         }
-        let is = |finding: Option<&str>| {
-            held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str())
-        };
+        let is =
+            |finding: Option<&str>| held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str());
         is(None) || (self.count == 0 && self.reasons.iter().any(|(_, detail)| is(Some(detail))))
     }
 
@@ -309,7 +308,10 @@ mod tests {
             edited.reasons.clear();
             assert!(!edited.is_genuine());
         }
-        let only_the_guard = HeldPlan { plan: held_id(None, None, Some("people: 2 → 1")).unwrap(), ..held(0, Some("people: 2 → 1")) };
+        let only_the_guard = HeldPlan {
+            plan: held_id(None, None, Some("people: 2 → 1")).unwrap(),
+            ..held(0, Some("people: 2 → 1"))
+        };
         assert!(only_the_guard.is_genuine());
     }
 }
