@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn accounts_are_read_as_the_files_have_them() {
         let accounts = Accounts {
-            passwd: "root:x:0:0::/root:/bin/sh\n# x\n+::::::\nann:x:1000:1000::/:/bin/sh\nbroken\nbo:x:oops:1\n".to_owned(),
+            passwd: "root:x:0:0::/root:/bin/sh\n# x\n+::::::\nann:x:1000:1000::/:/bin/sh\nbroken\nbo:x:oops:1\n"
+                .to_owned(),
             group: "root:x:0:\nops:x:2000:bo,ann\nann:x:1000:\nann-too:x:2001:annie\nbad:x:no:ann\n".to_owned(),
         };
         assert_eq!(accounts.user(1000).as_deref(), Some("ann"));

@@ -17,9 +17,7 @@ use crate::daemon::{Answer, Deciding, Request};
 use crate::engine::Engine;
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{
-    Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Verdict, decide, read_held,
-};
+use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Verdict, decide, read_held};
 use crate::tenancy;
 
 /// A plan's id in full: 128 bits in hex.
@@ -113,7 +111,8 @@ fn not_genuine(tenant: &str, held: &HeldPlan) -> Failure {
          written by another version; nothing was decided",
         held.plan
     );
-    Failure::failed(message).hint(format!("`rosterd sync {tenant}` holds again what is due, and writes the file as it is"))
+    Failure::failed(message)
+        .hint(format!("`rosterd sync {tenant}` holds again what is due, and writes the file as it is"))
 }
 
 /// Decides without a daemon: writes the decision, and says how far approvals are.
@@ -134,8 +133,9 @@ fn here(
     if decision.verdict == Verdict::Approve
         && let Some(why) = engine.approval_rule()?.why_not(decision)
     {
-        return Err(Failure::failed(format!("{why}; nothing was decided"))
-            .hint(format!("`rosterd approve {tenant} PLAN --reason TEXT`, by another person if the tenant file is yours")));
+        return Err(Failure::failed(format!("{why}; nothing was decided")).hint(format!(
+            "`rosterd approve {tenant} PLAN --reason TEXT`, by another person if the tenant file is yours"
+        )));
     }
     decide(&folder, decision)?;
     Ok(engine.approvals(&decision.plan)?)

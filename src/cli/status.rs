@@ -1,9 +1,9 @@
 //! `rosterd status`: how each tenant stood at the end of its last run.
 
 use super::args::{Format, Global};
-use super::{check, reload};
 use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon::{self, Answer, Request, TenantStatus};
 use crate::store::{HeldPlan, Sign, Status, read_mark, tenants_with_state};
@@ -112,7 +112,11 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     }
     let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
     if more > 0 {
-        let verbose = if held.operations.len() > most { " (-v shows more)" } else { ", which are not listed; they are part of the id" };
+        let verbose = if held.operations.len() > most {
+            " (-v shows more)"
+        } else {
+            ", which are not listed; they are part of the id"
+        };
         screen.say(paint(FAINT, format!("      … and {more} more{verbose}")));
     }
     if let Some(approvals) = held.approvals.as_ref().filter(|_| held.rejected.is_none()) {

@@ -96,7 +96,8 @@ fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval,
         Weighed::Waiting(_) | Weighed::Undecided => {
             engine.keep_approval_of_undo(&decision)?;
             let given = engine.approvals(&decision.plan)?.map(|approvals| approvals.to_string()).unwrap_or_default();
-            let message = format!("{given}: waiting for another person, with an account of their own; nothing was sent");
+            let message =
+                format!("{given}: waiting for another person, with an account of their own; nothing was sent");
             let hint = format!(
                 "they type `rosterd approve {0} {1} --reason …`; then `rosterd undo {0} {2} --approve {1}` within a day",
                 args.tenant, decision.plan, plan.reversal.run

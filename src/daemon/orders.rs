@@ -18,8 +18,8 @@ use crate::engine::{Engine, Wish};
 use crate::identity::Identity;
 use crate::model::TenantName;
 use crate::store::{
-    Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, Trigger, Verdict, clear_mark,
-    decide, is_plan_of_undo, read_held, set_mark,
+    Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, Trigger, Verdict, clear_mark, decide,
+    is_plan_of_undo, read_held, set_mark,
 };
 use crate::tenancy::Tenant;
 
@@ -138,7 +138,8 @@ impl Daemon {
 
     fn tell_status(&self, tenants: &[String], caller: Caller) {
         let board = self.board();
-        let mut names: Vec<TenantName> = board.tenants.iter().filter_map(|line| TenantName::parse(&line.tenant)).collect();
+        let mut names: Vec<TenantName> =
+            board.tenants.iter().filter_map(|line| TenantName::parse(&line.tenant)).collect();
         let gone = board.without_file.iter().filter_map(|name| TenantName::parse(name));
         let mut gone: Vec<TenantName> = gone.filter(|name| !names.contains(name)).collect();
         if !tenants.is_empty() {

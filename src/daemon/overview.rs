@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, Line};
 use super::drift::{Compared, read_compared};
 use crate::model::TenantName;
-use crate::store::{
-    HeldPlan, Mark, Sign, Status, StoreError, read_held, read_mark, read_status, refused_decisions,
-};
+use crate::store::{HeldPlan, Mark, Sign, Status, StoreError, read_held, read_mark, read_status, refused_decisions};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -456,7 +456,8 @@ async fn a_paused_tenant_can_be_put_in_order_and_paused_again_in_the_middle() {
     world.sync().await;
     world.edit(|dir| PEOPLE.iter().take(8).for_each(|id| dir.set(id, "displayName", "new")));
     world.sync().await;
-    let mark = |by: &str| Some(crate::store::Mark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
+    let mark =
+        |by: &str| Some(crate::store::Mark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
     let pause = world.store.pause();
     *pause.lock().unwrap() = mark("ann");
     let other = std::sync::Arc::clone(&pause);

@@ -65,7 +65,12 @@ impl Policy {
 }
 
 /// Holds a tenant's settings against those of the last run.
-pub fn weigh(guard: &GuardTable, approval: &ApprovalTable, scope: &ScopeTable, before: Option<&GuardSettings>) -> Weighing {
+pub fn weigh(
+    guard: &GuardTable,
+    approval: &ApprovalTable,
+    scope: &ScopeTable,
+    before: Option<&GuardSettings>,
+) -> Weighing {
     let now = GuardSettings {
         guard: fields(guard),
         approval: fields(approval),
@@ -239,8 +244,11 @@ mod tests {
     #[test]
     fn sec7_approvals_that_ask_for_less_are_a_loosened_guard_too() {
         for (key, change) in [
-            ("people: 2 → 1", (|_: &mut GuardTable, approval: &mut ApprovalTable, _: &mut ScopeTable| approval.people = 1)
-                as fn(&mut GuardTable, &mut ApprovalTable, &mut ScopeTable)),
+            (
+                "people: 2 → 1",
+                (|_: &mut GuardTable, approval: &mut ApprovalTable, _: &mut ScopeTable| approval.people = 1)
+                    as fn(&mut GuardTable, &mut ApprovalTable, &mut ScopeTable),
+            ),
             ("reason: required → optional", |_, approval, _| approval.reason = ReasonRule::Optional),
             ("delete: true → false", |_, approval, _| approval.delete = false),
         ] {

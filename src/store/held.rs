@@ -308,7 +308,10 @@ mod tests {
             edited.holds.clear();
             assert!(!edited.is_genuine());
         }
-        let only_the_guard = HeldPlan { plan: held_id(None, None, Some("people: 2 → 1")).unwrap(), ..held(0, Some("people: 2 → 1")) };
+        let only_the_guard = HeldPlan {
+            plan: held_id(None, None, Some("people: 2 → 1")).unwrap(),
+            ..held(0, Some("people: 2 → 1"))
+        };
         assert!(only_the_guard.is_genuine());
     }
 }

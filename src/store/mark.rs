@@ -127,7 +127,8 @@ mod tests {
         let folder = dir.path().join("acme");
         assert_eq!(read_mark(&folder, Sign::Paused), None);
         assert_eq!(clear_mark(&folder, Sign::Paused).unwrap(), None);
-        let mark = Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
+        let mark =
+            Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
         set_mark(&folder, Sign::Paused, &mark).unwrap();
         assert_eq!(read_mark(&folder, Sign::Paused), Some(mark.clone()));
         assert_eq!(read_mark(&folder, Sign::Retired), None);

@@ -12,9 +12,7 @@ use super::held::HeldPlan;
 use super::index::{Index, IndexDraft, Mark};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::mark;
-use super::record::{
-    Effect, Event, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
-};
+use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::tail::Tail;
 use super::view::HasRows;

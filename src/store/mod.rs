@@ -71,7 +71,8 @@ pub use memory::{MemoryStore, Pause};
 pub use neighbours::{Alone, Neighbours, OnThisMachine, note_imported};
 pub use note::{drop_note, private_folder, put_note, read_note};
 pub use record::{
-    Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
+    Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark,
+    Trigger,
 };
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};

@@ -101,7 +101,9 @@ impl Tail {
                     self.guard.clone_from(guard);
                 }
             }
-            Event::Decided { decision, waits, .. } => self.decided(Noted { decision: (**decision).clone(), waits: *waits }),
+            Event::Decided { decision, waits, .. } => {
+                self.decided(Noted { decision: (**decision).clone(), waits: *waits })
+            }
             Event::Forgot { .. } => {}
         }
     }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::guarded;
+use super::floor::Floor;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
-use super::floor::Floor;
 use crate::config::{forms, load, words};
 use crate::files::trust;
 use crate::model::TenantName;

@@ -43,15 +43,13 @@ impl Floor {
 
     /// Raises what a tenant file leaves out, and tells what it loosens.
     pub(super) fn apply(&self, document: &Document<'_>, file: &mut TenantFile, found: &mut Vec<Diagnostic>) {
-        let guard =
-            Rules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
-        let approval =
-            Rules {
-                name: "approval",
-                floors: &self.approval,
-                is_looser: |_, one, other| asks_for_less(one, other),
-                stricter: |_, floor| floor.clone(),
-            };
+        let guard = Rules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
+        let approval = Rules {
+            name: "approval",
+            floors: &self.approval,
+            is_looser: |_, one, other| asks_for_less(one, other),
+            stricter: |_, floor| floor.clone(),
+        };
         let raised = self.raise(&guard, document, fields(&file.guard), found);
         file.guard = table(&raised, &file.guard);
         let raised = self.raise(&approval, document, fields(&file.approval), found);
@@ -66,7 +64,9 @@ impl Floor {
         found: &mut Vec<Diagnostic>,
     ) -> BTreeMap<String, Value> {
         for (key, floor) in rules.floors {
-            let Some(value) = values.get_mut(key).filter(|value| (rules.is_looser)(key, value, floor)) else { continue };
+            let Some(value) = values.get_mut(key).filter(|value| (rules.is_looser)(key, value, floor)) else {
+                continue;
+            };
             let path = [rules.name, key.as_str()];
             if document.get(&path).is_some() {
                 let place = self.places.get(&(rules.name, key.clone())).cloned().unwrap_or_default();

@@ -45,7 +45,7 @@ fn a_pause_is_honoured_before_the_next_call_by_a_run_in_another_process() {
     assert_eq!((&paused["identity"]["says"], &paused["reason"]), (&json!("ann"), &json!("the app moves")));
 
     let resumed = desk.rosterd.run(&["resume", "acme", "--format", "json"]).expect_code(0).json();
-    assert_eq!(resumed[0]["was"]["by"], "ann");
+    assert_eq!(resumed[0]["was"]["identity"]["says"], "ann");
     desk.sync(0);
     assert_eq!(desk.user_names().len(), 3, "i3: nobody twice");
 }
@@ -215,9 +215,9 @@ fn j17_retire_leaves_the_app_as_it_is_and_nothing_is_sent_any_more() {
     assert_eq!(roster(&desk), before, "j17: the app is left as it is");
     assert!(desk.rosterd.path().join("tenants/acme.toml").exists());
     let status = desk.rosterd.run(&["status", "--format", "json"]).expect_code(0).json();
-    assert_eq!(status[0]["retired"]["by"], "ann");
+    assert_eq!(status[0]["retired"]["identity"]["says"], "ann");
     let journal = desk.rosterd.run(&["journal", "show", "acme"]).stdout;
-    assert!(journal.contains("retired by ann: the app is left as it is"), "{journal}");
+    assert!(journal.contains("says \"ann\"): the app is left as it is"), "{journal}");
     desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
 }
 

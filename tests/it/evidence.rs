@@ -116,7 +116,9 @@ fn passable(desk: &Desk) -> bool {
 }
 
 fn control(desk: &Desk) {
-    let toml = format!("state_dir = \"state\"\n[control]\napprove = [\"user:{ANN}\", \"group:{BOB}\"]\nread = [\"group:61009\"]\n");
+    let toml = format!(
+        "state_dir = \"state\"\n[control]\napprove = [\"user:{ANN}\", \"group:{BOB}\"]\nread = [\"group:61009\"]\n"
+    );
     desk.rosterd.file("rosterd.toml", &toml);
 }
 
@@ -127,8 +129,14 @@ fn sec5_a_request_says_neither_who_nor_when_and_what_it_adds_is_refused() {
     let whole = json!({"plan": plan, "verdict": "approve", "by": "Board of Directors", "reason": "", "at": "1999-01-01T00:00:00Z",
                        "expires": "9999-01-01T00:00:00Z", "noted": true});
     let mut forged = vec![json!({"decide": {"tenant": "acme", "decision": whole}})];
-    for (field, value) in [("by", json!("Board of Directors")), ("at", json!("1999-01-01T00:00:00Z")), ("noted", json!(true)),
-                           ("expires", json!("9999-01-01T00:00:00Z")), ("identity", json!({"uid": 0})), ("more", json!(1))] {
+    for (field, value) in [
+        ("by", json!("Board of Directors")),
+        ("at", json!("1999-01-01T00:00:00Z")),
+        ("noted", json!(true)),
+        ("expires", json!("9999-01-01T00:00:00Z")),
+        ("identity", json!({"uid": 0})),
+        ("more", json!(1)),
+    ] {
         let mut request = decide(&plan);
         request["decide"][field] = value;
         forged.push(request);
@@ -140,7 +148,9 @@ fn sec5_a_request_says_neither_who_nor_when_and_what_it_adds_is_refused() {
         let message = answer["refused"]["message"].as_str().unwrap_or_else(|| panic!("{request}: {answer}"));
         assert!(message.contains("this is no request") && message.contains("nothing was done"), "{request}: {message}");
     }
-    for (change, why) in [("lasts_secs", "7 days at most"), ("plan", "not a plan's id"), ("reason", "longer than 1000 characters")] {
+    for (change, why) in
+        [("lasts_secs", "7 days at most"), ("plan", "not a plan's id"), ("reason", "longer than 1000 characters")]
+    {
         let mut request = decide(&plan);
         request["decide"][change] = match change {
             "lasts_secs" => json!(7 * 24 * 3600 + 1),
@@ -174,7 +184,10 @@ fn sec5_the_journal_has_the_approval_before_the_first_call_whatever_the_file_say
     let (decided, call) = (place("\"decided\""), place("\"deactivate_user\""));
     assert!(decided.is_some() && decided < call, "{shown}");
     let decision = records(&desk, "decided").remove(0)["decision"].clone();
-    assert_eq!((&decision["identity"]["uid"], &decision["identity"]["says"]), (&json!(own_uid()), &json!("Board of Directors")));
+    assert_eq!(
+        (&decision["identity"]["uid"], &decision["identity"]["says"]),
+        (&json!(own_uid()), &json!("Board of Directors"))
+    );
     assert_ne!(decision["by"], "Board of Directors");
     // Put back, it is good for no other run.
     desk.directory(&staff(12));
@@ -223,7 +236,11 @@ fn sec6_the_name_under_a_decision_is_the_accounts_and_not_what_the_environment_c
     let claims = [("USER", "the-ciso"), ("SUDO_USER", "the-ciso"), ("LOGNAME", "the-ciso")];
     let typed = desk.rosterd.run_with(&["reject", "acme", &plan[..8], "--format", "json"], &claims);
     let check = |decision: &Value| {
-        assert_eq!((&decision["identity"]["uid"], &decision["identity"]["says"]), (&json!(own_uid()), &json!("the-ciso")), "{decision}");
+        assert_eq!(
+            (&decision["identity"]["uid"], &decision["identity"]["says"]),
+            (&json!(own_uid()), &json!("the-ciso")),
+            "{decision}"
+        );
         assert_ne!(decision["by"], "the-ciso");
     };
     check(&typed.expect_code(0).json());
@@ -245,7 +262,11 @@ fn sec37_an_approval_counts_for_a_week_at_most() {
     let (desk, plan) = held("");
     for expires in ["3650d", "8d", "169h"] {
         let long = desk.rosterd.run(&["approve", "acme", &plan[..8], "--expires", expires]);
-        assert!(long.expect_code(78).stderr.contains("7 days at most; nothing was decided"), "{expires}: {}", long.stderr);
+        assert!(
+            long.expect_code(78).stderr.contains("7 days at most; nothing was decided"),
+            "{expires}: {}",
+            long.stderr
+        );
     }
     desk.sync(3);
     desk.rosterd.run(&["approve", "acme", &plan[..8], "--expires", "7d"]).expect_code(0);
@@ -317,7 +338,8 @@ fn sec7_a_loosened_guard_is_held_once_and_the_journal_says_what_each_run_was_jud
     desk.directory(&staff(3));
     desk.proxy.forget();
     let report = desk.sync(3);
-    let hold = report["holds"].as_array().unwrap().iter().find(|hold| hold["reason"] == "guard_change").unwrap().clone();
+    let hold =
+        report["holds"].as_array().unwrap().iter().find(|hold| hold["reason"] == "guard_change").unwrap().clone();
     let detail = hold["detail"].as_str().unwrap();
     assert!(detail.contains("removals_per_day: 10%, at least 3, at most 200 → 100%"), "{detail}");
     assert!(detail.contains("source_shrink: 20% → 100%"), "{detail}");
@@ -325,7 +347,10 @@ fn sec7_a_loosened_guard_is_held_once_and_the_journal_says_what_each_run_was_jud
     assert_eq!(records(&desk, "run_started").last().unwrap()["guard"]["guard"]["removals_per_day"], usual);
     desk.directory(&staff(60));
     let only_the_guard = desk.sync(3);
-    assert_eq!((&only_the_guard["planned"], &only_the_guard["holds"][0]["reason"]), (&json!(0), &json!("guard_change")));
+    assert_eq!(
+        (&only_the_guard["planned"], &only_the_guard["holds"][0]["reason"]),
+        (&json!(0), &json!("guard_change"))
+    );
     let plan = only_the_guard["held_plan"].as_str().unwrap();
     desk.rosterd.run(&["approve", "acme", plan, "--reason", "a merger"]).expect_code(0);
     desk.sync(0);
@@ -360,15 +385,25 @@ fn sec7_a_tenant_file_is_no_looser_than_the_floor() {
     desk.directory(&staff(4));
     desk.sync(0);
     let recorded = records(&desk, "run_started").remove(0)["guard"].clone();
-    assert_eq!(recorded["guard"]["removals_per_day"], "5%, at least 2, at most 200", "of a key that is left out, the stricter");
+    assert_eq!(
+        recorded["guard"]["removals_per_day"], "5%, at least 2, at most 200",
+        "of a key that is left out, the stricter"
+    );
     assert_eq!((&recorded["guard"]["creates_per_day"], &recorded["approval"]["people"]), (&json!("500"), &json!(2)));
     desk.tenant("[guard]\nremovals_per_day = \"1%\"\n[approval]\npeople = 3\n");
     desk.rosterd.run(&["check"]).expect_code(0);
     desk.tenant("[guard]\nremovals_per_day = \"10%\"\ncreates_per_day = 501\n[approval]\npeople = 1\n");
     let check = desk.rosterd.run(&["check"]);
     check.expect_code(78);
-    for part in ["acme.toml:10:20", "`removals_per_day = 10%` is looser than the floor `5%, at least 2`", "rosterd.toml:3:20",
-                 "acme.toml:11:19", "acme.toml:13:10", "`people = 1` is looser than the floor `2`", "rosterd.toml:6:10"] {
+    for part in [
+        "acme.toml:10:20",
+        "`removals_per_day = 10%` is looser than the floor `5%, at least 2`",
+        "rosterd.toml:3:20",
+        "acme.toml:11:19",
+        "acme.toml:13:10",
+        "`people = 1` is looser than the floor `2`",
+        "rosterd.toml:6:10",
+    ] {
         assert!(check.stderr.contains(part), "{part}: {}", check.stderr);
     }
     desk.rosterd.run(&["sync", "acme"]).expect_code(78);
@@ -400,7 +435,10 @@ fn sec7_two_people_are_two_accounts_and_the_second_one_lets_it_pass() {
         return end(daemon);
     }
     let (code, said) = typed_as(ANN, &desk, &["approve", "acme", &plan[..8], "--reason", "agreed"]);
-    assert!(code == Some(0) && said.contains("1 of 2 approvals") && said.contains("waiting for another person"), "{said}");
+    assert!(
+        code == Some(0) && said.contains("1 of 2 approvals") && said.contains("waiting for another person"),
+        "{said}"
+    );
     until("a run took notice", || !records(&desk, "decided").is_empty());
     let (code, said) = typed_as(ANN, &desk, &["approve", "acme", &plan[..8], "--reason", "once more"]);
     assert!(code == Some(0) && said.contains("1 of 2 approvals"), "one account is one person: {said}");
@@ -469,7 +507,9 @@ fn sec7_an_undo_needs_two_people_as_well() {
     }
     let (code, said) = typed_as(BOB, &desk, &["approve", "acme", &held, "--reason", "a slip indeed"]);
     assert_eq!(code, Some(0), "{said}");
-    until("it is in the journal", || records(&desk, "decided").iter().any(|decided| decided["decision"]["plan"] == held.as_str()));
+    until("it is in the journal", || {
+        records(&desk, "decided").iter().any(|decided| decided["decision"]["plan"] == held.as_str())
+    });
     // A sync comes to another plan, and takes nothing of it away.
     desk.rosterd.run(&["pause", "acme"]).expect_code(0);
     end(daemon);
@@ -493,7 +533,10 @@ fn sec7_rights_on_the_socket_are_given_by_account_and_group() {
     let reader = 61_009;
     for arguments in [&["status"][..], &["approve", "acme", &plan[..8]], &["reject", "acme", &plan]] {
         let (code, said) = typed_as(stranger, &desk, arguments);
-        assert!(code == Some(1) && said.contains("uid 61005") && said.contains("may not do this"), "{arguments:?}: {said}");
+        assert!(
+            code == Some(1) && said.contains("uid 61005") && said.contains("may not do this"),
+            "{arguments:?}: {said}"
+        );
     }
     let (code, said) = typed_as(reader, &desk, &["status", "acme"]);
     assert!(code == Some(0) && said.contains(&plan) && said.contains("p05"), "{said}");
@@ -501,10 +544,20 @@ fn sec7_rights_on_the_socket_are_given_by_account_and_group() {
     assert!(code == Some(1) && said.contains("`[control] approve`"), "{said}");
     let mut line = String::new();
     let sync = json!({"protocol": 2, "request": "reload"});
-    let script = format!("import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\nf=s.makefile('rw')\nf.readline()\nf.write({:?}+chr(10))\nf.flush()\nprint(f.readline())", sync.to_string());
+    let script = format!(
+        "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\nf=s.makefile('rw')\nf.readline()\nf.write({:?}+chr(10))\nf.flush()\nprint(f.readline())",
+        sync.to_string()
+    );
     if Path::new("/usr/bin/python3").exists() {
         let output = Command::new("/usr/bin/setpriv")
-            .args([&format!("--reuid={ANN}"), &format!("--regid={ANN}"), "--clear-groups", "/usr/bin/python3", "-c", &script])
+            .args([
+                &format!("--reuid={ANN}"),
+                &format!("--regid={ANN}"),
+                "--clear-groups",
+                "/usr/bin/python3",
+                "-c",
+                &script,
+            ])
             .arg(desk.rosterd.path().join("state/.daemon/control.sock"))
             .output()
             .unwrap();

@@ -112,7 +112,10 @@ mod tests {
         let rights = Rights::default();
         let own = rustix::process::geteuid().as_raw();
         let stranger = peer(4_000_001, &[4_000_001]);
-        assert!(rights.check(&peer(own, &[]), Right::Operate).is_ok() && rights.check(&peer(0, &[]), Right::Approve).is_ok());
+        assert!(
+            rights.check(&peer(own, &[]), Right::Operate).is_ok()
+                && rights.check(&peer(0, &[]), Right::Approve).is_ok()
+        );
         assert!(!rights.admits(&stranger));
         let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
         rights.set(&ControlTable {
@@ -134,8 +137,14 @@ mod tests {
             assert_eq!(rights.admits(&who), may.contains(&true));
         }
         let no = rights.check(&stranger, Right::Approve).unwrap_err();
-        assert!(no.contains("uid 4000001") && no.contains("`[control] approve`") && no.contains("nothing was done"), "{no}");
-        rights.set(&ControlTable { read: list(&["root", "no such group", "4000001", "other:x"]), ..ControlTable::default() });
+        assert!(
+            no.contains("uid 4000001") && no.contains("`[control] approve`") && no.contains("nothing was done"),
+            "{no}"
+        );
+        rights.set(&ControlTable {
+            read: list(&["root", "no such group", "4000001", "other:x"]),
+            ..ControlTable::default()
+        });
         assert!(!rights.admits(&stranger), "a bare number is no name");
     }
 
@@ -147,7 +156,8 @@ mod tests {
         let socket = folder.join("control.sock");
         std::fs::write(&socket, "").unwrap();
         std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let modes = || [&state, &folder, &socket].map(|path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777);
+        let modes =
+            || [&state, &folder, &socket].map(|path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777);
         let rights = Rights::default();
         rights.open_the_way(&socket).unwrap();
         assert_eq!(modes(), [0o700, 0o700, 0o600]);

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
 use super::rights::Rights;
+use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
 use super::{Short, socket_of};
 use crate::engine::Wish;
 use crate::identity::{Identity, Peer};
@@ -279,7 +279,12 @@ async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: Peer, rights:
         Err(error) => return refuse(&mut output, format!("this is no request: {error}; nothing was done")).await,
     };
     if let Err(why) = rights.check(&peer, request.needs()) {
-        tracing::warn!(uid = peer.identity.uid, login_uid = peer.identity.login_uid, right = request.needs().key(), "refused at the control socket");
+        tracing::warn!(
+            uid = peer.identity.uid,
+            login_uid = peer.identity.login_uid,
+            right = request.needs().key(),
+            "refused at the control socket"
+        );
         return refuse(&mut output, why).await;
     }
     let going = Arc::new(Mutex::new(Going::default()));

@@ -84,7 +84,11 @@ fn i7_a_file_that_makes_no_sense_decides_nothing_stops_nobody_and_is_named() {
     std::fs::write(dir.path().join("held.json"), "").unwrap();
     let found = look(dir.path(), &[], during()).unwrap();
     assert!(found.decisions.is_empty() && !is_approval_waiting(&found, &[], during()));
-    assert!(found.refused[0].to_string().contains("abc.json decides nothing: it is no decision"), "{:?}", found.refused);
+    assert!(
+        found.refused[0].to_string().contains("abc.json decides nothing: it is no decision"),
+        "{:?}",
+        found.refused
+    );
     assert_eq!(crate::store::read_held(dir.path()).unwrap(), None);
     forget_others(dir.path(), None, during(), during()).unwrap();
     assert_eq!(refused_decisions(dir.path(), during()).unwrap().len(), 1, "it stays for a person to see");
@@ -127,7 +131,11 @@ fn sec6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has
     let mut value: serde_json::Value = serde_json::from_str(&sealed).unwrap();
     value.as_object_mut().unwrap().remove("seal");
     std::fs::write(&path, value.to_string()).unwrap();
-    assert_eq!((whose(&[]).uid, whose(&[]).says.as_deref()), (own_uid(), Some("ann")), "a process before this one, or anybody");
+    assert_eq!(
+        (whose(&[]).uid, whose(&[]).says.as_deref()),
+        (own_uid(), Some("ann")),
+        "a process before this one, or anybody"
+    );
     let noted = Noted { decision: given, waits: true };
     assert_eq!(whose(&[noted]).uid, other, "a run took notice of it before");
 }
@@ -198,7 +206,11 @@ fn sec37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() 
         let dir = tempfile::tempdir().unwrap();
         decide(dir.path(), &Decision { at, expires, ..approval("abc") }).unwrap();
         let found = look(dir.path(), &[], now).unwrap();
-        assert_eq!((found.decisions.len(), found.refused.len()), if counts { (1, 0) } else { (0, 1) }, "{at} {expires}");
+        assert_eq!(
+            (found.decisions.len(), found.refused.len()),
+            if counts { (1, 0) } else { (0, 1) },
+            "{at} {expires}"
+        );
     }
 }
 
