@@ -12,7 +12,7 @@ use super::{OpResult, Worker};
 use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId, fold};
 use crate::plan::{Action, Operation, is_privileged};
 use crate::scim::{AppUser, CallError, Class, Created, Origin};
-use crate::store::{Effect, OutcomeResult, StoreError};
+use crate::store::{Claim, Effect, OutcomeResult, StoreError};
 
 /// What the app answered the creates of a run with.
 #[derive(Debug, Default)]
@@ -84,6 +84,15 @@ impl Worker<'_> {
     pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
         let other = self.answered.claim(&operation.object, id)?;
         Some(self.conflict(operation, &format!("is linked to the directory's {} {other}", operation.object.kind())))
+    }
+
+    /// Lays claim to the accounts that are adopted.
+    pub(super) fn claim(&self, operations: &[Operation], due: &[usize]) -> Result<Claim, StoreError> {
+        let adopted = due.iter().filter_map(|at| match &operations.get(*at)?.action {
+            Action::AdoptUser { found, .. } => Some(found.id.clone()),
+            _ => None,
+        });
+        self.run.neighbours.claim(&adopted.collect::<Vec<_>>())
     }
 
     /// Why the object in an answer is that of another record; `None` if it is not.
@@ -210,6 +219,17 @@ impl Worker<'_> {
         let is_ours = sent.get(&external_id).is_some() && sent.get(&external_id) == found.attributes.get(&external_id);
         (is_ours && has_name_of(sent, found)) || !self.run.adoptions.wait(is_privileged(self.run.profile, &found.roles))
     }
+}
+
+/// Why an account is not adopted after all: another tenant has linked it since the plan was made.
+pub(super) fn why_taken(operation: &Operation, claim: &Claim) -> Option<String> {
+    let Action::AdoptUser { found, .. } = &operation.action else { return None };
+    let (tenant, user) = claim.taken.get(&found.id)?;
+    let id = &found.id;
+    Some(format!(
+        "conflict: the account {id} in the app has been linked by the tenant {tenant} to its user {user} meanwhile; it was not touched. \
+         Correct the scope of one of the two tenants"
+    ))
 }
 
 /// Whether an account that a look-up shows after a create without an answer is the one that was to be created: by the id that was
