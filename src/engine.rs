@@ -47,8 +47,8 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    Mark, MemoryStore, Notice, OnThisMachine, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View, mark_path,
-    read_mark,
+    Mark, MemoryStore, Notice, OnThisMachine, ReadStore, SettingsMark, Sign, State, Store, StoreError, Trigger, View,
+    mark_path, read_mark,
 };
 use crate::tenancy::Tenant;
 

@@ -53,7 +53,13 @@ impl Worker<'_> {
         };
         let why = self.answered.why_over(&operation.object)?;
         let message = format!("not sent: {why}");
-        Some(CallError { class: Class::Unsupported, message, method: "POST", path: path.to_owned(), ..CallError::closed() })
+        Some(CallError {
+            class: Class::Unsupported,
+            message,
+            method: "POST",
+            path: path.to_owned(),
+            ..CallError::closed()
+        })
     }
 
     /// What becomes of an answer to a create.
@@ -136,8 +142,12 @@ impl Worker<'_> {
     /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
     fn conflict(&self, operation: &Operation, what: &str) -> Accepted {
         let object = &operation.object;
-        let why = format!("conflict: the app answered the create of {object} ({}) with an object that {what}", operation.name);
-        self.answered.end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
+        let why = format!(
+            "conflict: the app answered the create of {object} ({}) with an object that {what}",
+            operation.name
+        );
+        self.answered
+            .end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
         let reason = format!(
             "{why}. It was not linked to {object}, and no further {}s are created in this run. Ask the app's vendor why it answers a \
              create with an existing object",
@@ -152,13 +162,7 @@ impl Worker<'_> {
 
     /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line by the next
     /// run. A privileged one waits for approval.
-    fn user_was_there(
-        &self,
-        operation: &Operation,
-        sent: &Attributes,
-        evidence: &str,
-        account: &AppUser,
-    ) -> Accepted {
+    fn user_was_there(&self, operation: &Operation, sent: &Attributes, evidence: &str, account: &AppUser) -> Accepted {
         let (object, done) = (&operation.object, OutcomeResult::Done { status: None });
         let privileged = is_privileged(self.run.profile, &account.roles);
         if privileged && self.run.adoptions.wait(privileged) {

@@ -21,7 +21,9 @@ use crate::plan::Blocked;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Alone, Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::store::{
+    Alone, Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records,
+};
 
 /// So many lines of the journal are told of a world that broke a promise.
 const TOLD: usize = 60;
@@ -454,7 +456,8 @@ impl Life {
             let name = operation.name.clone();
             self.app.by_hand(|app| {
                 let Some(account) = app.users.get_mut(id.as_str()) else { return };
-                let is_guests = account.attributes.text(&Path::user_name()).is_some_and(|name| name.ends_with("@y.test"));
+                let is_guests =
+                    account.attributes.text(&Path::user_name()).is_some_and(|name| name.ends_with("@y.test"));
                 match is_guests {
                     true => drop(account.attributes.clear(&Path::external_id())),
                     false => account.attributes.set(Path::user_name(), name.as_str().into()),
