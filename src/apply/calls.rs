@@ -228,7 +228,10 @@ impl Worker<'_> {
         let found = match &operation.action {
             Action::CreateUser { attributes } => {
                 let found = self.find_user(source_id, attributes).await?;
-                found.filter(|found| agrees(attributes, found)).map(|found| found.id).filter(|id| self.is_nobodys_user(id))
+                found
+                    .filter(|found| agrees(attributes, found))
+                    .map(|found| found.id)
+                    .filter(|id| self.is_nobodys_user(id))
             }
             Action::CreateGroup { display_name, .. } => {
                 self.find_group(source_id, display_name).await?.filter(|id| self.is_nobodys_group(id))
@@ -368,7 +371,8 @@ impl Worker<'_> {
             match self.may_take(attributes, &found) {
                 true => {
                     let id = &found.id;
-                    reason = format!("{reason}; the app has this account already ({id}), the next run brings it in step");
+                    reason =
+                        format!("{reason}; the app has this account already ({id}), the next run brings it in step");
                     self.links_differ.store(true, Ordering::Relaxed);
                     effects.extend(adopted(operation.object.id(), &found));
                 }

@@ -12,7 +12,7 @@ use super::{OpResult, Worker};
 use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId, fold};
 use crate::plan::{Action, Operation, is_privileged};
 use crate::scim::{AppUser, CallError, Class, Created, Origin};
-use crate::store::{Effect, OutcomeResult, StoreError};
+use crate::store::{Claim, Effect, OutcomeResult, StoreError};
 
 /// What the app answered the creates of a run with.
 #[derive(Debug, Default)]
@@ -53,7 +53,13 @@ impl Worker<'_> {
         };
         let why = self.answered.why_over(&operation.object)?;
         let message = format!("not sent: {why}");
-        Some(CallError { class: Class::Unsupported, message, method: "POST", path: path.to_owned(), ..CallError::closed() })
+        Some(CallError {
+            class: Class::Unsupported,
+            message,
+            method: "POST",
+            path: path.to_owned(),
+            ..CallError::closed()
+        })
     }
 
     /// What becomes of an answer to a create.
@@ -84,6 +90,15 @@ impl Worker<'_> {
     pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
         let other = self.answered.claim(&operation.object, id)?;
         Some(self.conflict(operation, &format!("is linked to the directory's {} {other}", operation.object.kind())))
+    }
+
+    /// Lays claim to the accounts that are adopted.
+    pub(super) fn claim(&self, operations: &[Operation], due: &[usize]) -> Result<Claim, StoreError> {
+        let adopted = due.iter().filter_map(|at| match &operations.get(*at)?.action {
+            Action::AdoptUser { found, .. } => Some(found.id.clone()),
+            _ => None,
+        });
+        self.run.neighbours.claim(&adopted.collect::<Vec<_>>())
     }
 
     /// Why the object in an answer is that of another record; `None` if it is not.
@@ -127,8 +142,12 @@ impl Worker<'_> {
     /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
     fn conflict(&self, operation: &Operation, what: &str) -> Accepted {
         let object = &operation.object;
-        let why = format!("conflict: the app answered the create of {object} ({}) with an object that {what}", operation.name);
-        self.answered.end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
+        let why = format!(
+            "conflict: the app answered the create of {object} ({}) with an object that {what}",
+            operation.name
+        );
+        self.answered
+            .end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
         let reason = format!(
             "{why}. It was not linked to {object}, and no further {}s are created in this run. Ask the app's vendor why it answers a \
              create with an existing object",
@@ -143,13 +162,7 @@ impl Worker<'_> {
 
     /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line by the next
     /// run. A privileged one waits for approval.
-    fn user_was_there(
-        &self,
-        operation: &Operation,
-        sent: &Attributes,
-        evidence: &str,
-        account: &AppUser,
-    ) -> Accepted {
+    fn user_was_there(&self, operation: &Operation, sent: &Attributes, evidence: &str, account: &AppUser) -> Accepted {
         let (object, done) = (&operation.object, OutcomeResult::Done { status: None });
         let privileged = is_privileged(self.run.profile, &account.roles);
         if privileged && self.run.adoptions.wait(privileged) {
@@ -210,6 +223,17 @@ impl Worker<'_> {
         let is_ours = sent.get(&external_id).is_some() && sent.get(&external_id) == found.attributes.get(&external_id);
         (is_ours && has_name_of(sent, found)) || !self.run.adoptions.wait(is_privileged(self.run.profile, &found.roles))
     }
+}
+
+/// Why an account is not adopted after all: another tenant has linked it since the plan was made.
+pub(super) fn why_taken(operation: &Operation, claim: &Claim) -> Option<String> {
+    let Action::AdoptUser { found, .. } = &operation.action else { return None };
+    let (tenant, user) = claim.taken.get(&found.id)?;
+    let id = &found.id;
+    Some(format!(
+        "conflict: the account {id} in the app has been linked by the tenant {tenant} to its user {user} meanwhile; it was not touched. \
+         Correct the scope of one of the two tenants"
+    ))
 }
 
 /// Whether an account that a look-up shows after a create without an answer is the one that was to be created: by the id that was

@@ -333,8 +333,15 @@ impl Worker<'_> {
             return Ok(());
         }
         let mut effects = Vec::new();
+        // Until these are in the journal, no other tenant of the app links one of them.
+        let claim = self.claim(operations, due)?;
         for &at in due {
             let Some(operation) = operations.get(at) else { continue };
+            if let Some(why) = created::why_taken(operation, &claim) {
+                effects.push(self.failed(&operation.object, &why));
+                self.mark(&[at], results, &why);
+                continue;
+            }
             effects.extend(calls::effects_without_call(operation));
             self.settle(&operation.object, &mut effects);
             if let Some(slot) = results.get_mut(at) {
@@ -486,7 +493,7 @@ impl Worker<'_> {
     /// Whether the operation may still be sent, by what the state says at this moment.
     fn last_look(&self, operation: &Operation) -> Result<Result<(), String>, StoreError> {
         let row = match &operation.object {
-            ObjectRef::User(id) if operation.op().takes_access() => match self.run.state.user(id)? {
+            ObjectRef::User(id) if operation.op() != Op::CreateUser => match self.run.state.user(id)? {
                 None => return Ok(Err("not done: it is not linked to an account".to_owned())),
                 row => row,
             },

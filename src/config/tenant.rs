@@ -735,7 +735,9 @@ impl<'de> Deserialize<'de> for AdoptApproval {
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AdoptApproval, E> {
                 let known = AdoptApproval::WORDS.into_iter().find(|(word, _)| *word == text);
-                known.map(|(_, approval)| approval).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                known
+                    .map(|(_, approval)| approval)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
 

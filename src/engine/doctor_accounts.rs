@@ -21,13 +21,19 @@ impl Engine {
         let mut found = Vec::new();
         match self.shared_accounts() {
             Ok(shared) => found.extend(shared),
-            Err(error) => found.push(Finding::wrong("links", error.to_string(), "`rosterd journal verify` looks closer")),
+            Err(error) => {
+                found.push(Finding::wrong("links", error.to_string(), "`rosterd journal verify` looks closer"))
+            }
         }
         match app.with_roles(LOOKED_AT).await {
             Ok(seen) => match self.unmanaged(seen) {
                 Ok(finding) => found.push(finding),
-                Err(EngineError::Cycle(crate::cycle::CycleError::Store(error))) => found.push(state_error("roles", &error)),
-                Err(error) => found.push(Finding::wrong("roles", error.to_string(), "`rosterd journal verify` looks closer")),
+                Err(EngineError::Cycle(crate::cycle::CycleError::Store(error))) => {
+                    found.push(state_error("roles", &error))
+                }
+                Err(error) => {
+                    found.push(Finding::wrong("roles", error.to_string(), "`rosterd journal verify` looks closer"))
+                }
             },
             Err(error) => found.push(Finding::warning(
                 "roles",
@@ -56,7 +62,8 @@ impl Engine {
         if unmanaged.is_empty() {
             return Ok(Finding::ok("roles", format!("every account with a role is linked or protected ({among})")));
         }
-        let name = |account: &AppUser| account.attributes.text(&Path::user_name()).unwrap_or(account.id.as_str()).to_owned();
+        let name =
+            |account: &AppUser| account.attributes.text(&Path::user_name()).unwrap_or(account.id.as_str()).to_owned();
         let shown: Vec<String> = unmanaged
             .iter()
             .take(NAMED)

@@ -19,12 +19,16 @@ use crate::store::StoreError;
 /// agree, and every other attribute by which the profile matches users.
 pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &str) -> Option<String> {
     let is_id = |name: &str| name.eq_ignore_ascii_case("externalId") || name.eq_ignore_ascii_case("id");
-    let is_lossy = |path: &Path| profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case(path.parts().attribute));
+    let is_lossy =
+        |path: &Path| profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case(path.parts().attribute));
     let listed = profile.read.user_match.iter().map(String::as_str);
-    let names = listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name) && !name.eq_ignore_ascii_case(by));
+    let names =
+        listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name) && !name.eq_ignore_ascii_case(by));
     for name in names {
         let Ok(path) = Path::parse(name) else { continue };
-        let (Some(ours), Some(theirs)) = (person.attributes.text(&path), found.attributes.text(&path)) else { continue };
+        let (Some(ours), Some(theirs)) = (person.attributes.text(&path), found.attributes.text(&path)) else {
+            continue;
+        };
         if !is_lossy(&path) && fold(ours.trim()) != fold(theirs.trim()) {
             let id = &found.id;
             return Some(format!(
@@ -39,7 +43,8 @@ pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &
 
 /// Whether one of an account's roles is one that the profile calls privileged.
 pub fn is_privileged(profile: &Profile, roles: &[String]) -> bool {
-    let words: Vec<String> = profile.users.privileged.iter().map(|word| fold(word)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<String> =
+        profile.users.privileged.iter().map(|word| fold(word)).filter(|word| !word.is_empty()).collect();
     roles.iter().map(|role| fold(role)).any(|role| words.iter().any(|word| role.contains(word)))
 }
 
@@ -153,7 +158,10 @@ mod tests {
         let ours = [("userName", "ann"), ("emails.work", "ann@acme.test")];
         assert!(!verdict(&profile, &ours, &[("userName", "ann"), ("emails.work", "cfo@acme.test")], "userName"));
         assert!(!verdict(&profile, &ours, &[("userName", "cfo"), ("emails.work", "ann@acme.test")], "emails.work"));
-        assert!(verdict(&profile, &ours, &[("userName", "ann")], "userName"), "what the app does not show contradicts nothing");
+        assert!(
+            verdict(&profile, &ours, &[("userName", "ann")], "userName"),
+            "what the app does not show contradicts nothing"
+        );
         profile.read.lossy = vec!["emails".into()];
         assert!(verdict(&profile, &ours, &[("userName", "ann"), ("emails.work", "***")], "userName"));
     }
@@ -162,7 +170,9 @@ mod tests {
     fn mp7_roles_are_privileged_by_a_word_in_them_in_any_case() {
         let mut profile = Profile::default();
         let is = |profile: &Profile, role: &str| is_privileged(profile, &[role.to_owned()]);
-        for (role, privileged) in [("Org-ADMIN", true), ("owner", true), ("co-Owner (billing)", true), ("member", false)] {
+        for (role, privileged) in
+            [("Org-ADMIN", true), ("owner", true), ("co-Owner (billing)", true), ("member", false)]
+        {
             assert_eq!(is(&profile, role), privileged, "{role}");
         }
         profile.users.privileged = vec!["root".into(), String::new()];

@@ -61,7 +61,8 @@ impl App {
         match self.proven(wanted, answer.location.as_deref(), name).await {
             Some((id, shown)) => Ok(made(id, shown, answer.body)),
             None => {
-                let what = format!("{status}: accepted, but the app does not say under which id, and no look-up shows it");
+                let what =
+                    format!("{status}: accepted, but the app does not say under which id, and no look-up shows it");
                 let error = answered(endpoint, status, Class::Unknown, what);
                 Err(CallError { maybe_done: true, ..error })
             }
@@ -91,7 +92,8 @@ impl App {
         let origin = match self.whose_else(&made, sent, external_id).filter(|_| !self.is_fresh(&made.shown)) {
             Some(evidence) => Origin::Another { evidence },
             None => self.origin(&made, || {
-                let differs = sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
+                let differs =
+                    sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
                 differs.map(|(path, _)| path.to_string())
             }),
         };

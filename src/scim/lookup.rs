@@ -209,7 +209,9 @@ impl App {
             let Match::One { found, by } = answer else { continue };
             let id = json::text(found, "id").unwrap_or_default();
             if !self.can_address(&id) {
-                let detail = format!("the object that matches by {by} has the id {id:?} in the app: no request can be sent to it");
+                let detail = format!(
+                    "the object that matches by {by} has the id {id:?} in the app: no request can be sent to it"
+                );
                 *answer = Match::Conflict { detail };
             }
         }

@@ -704,11 +704,8 @@ impl AppWrite for SimApp {
             if inner.mixes_up_now()
                 && let Some((id, other)) = inner.holdings.users.iter().next()
             {
-                // Where the answer shows the other account, it is seen by that.
-                let origin = match &other.made_for {
-                    Some(_) => Origin::New,
-                    None => Origin::Another { evidence: format!("its userName is {:?}", other.name()) },
-                };
+                // The answer shows the other account.
+                let origin = Origin::Another { evidence: format!("its userName is {:?}", other.name()) };
                 return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), origin });
             }
             if inner.manners.gives_back
@@ -798,9 +795,10 @@ impl AppWrite for SimApp {
         self.call("create_group", name.to_owned(), carries, |inner| {
             inner.check_members(members)?;
             if inner.mixes_up_now()
-                && let Some(id) = inner.holdings.groups.keys().next().cloned()
+                && let Some((id, other)) = inner.holdings.groups.iter().next()
             {
-                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New });
+                let origin = Origin::Another { evidence: format!("its displayName is {:?}", other.name) };
+                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), origin });
             }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {

@@ -68,7 +68,7 @@ pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use lock::Lock;
 pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
 pub use memory::{MemoryStore, Pause};
-pub use neighbours::{Alone, Neighbours, OnThisMachine, note_imported};
+pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine, note_imported};
 pub use note::{drop_note, private_folder, put_note, read_note};
 pub use record::{
     Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark,

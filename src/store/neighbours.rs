@@ -4,7 +4,9 @@
 //! Reads only. The other tenants' states are read beside whoever writes them, as they are at the first question.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +20,9 @@ use crate::model::{AppId, SourceId, TenantName};
 /// The note with the users that `import` created in the directory.
 const IMPORTED: &str = "imported";
 
+/// The file by which tenants of one app lay claim to accounts one at a time.
+const LINKING: &str = ".linking.lock";
+
 /// What is known of an app's accounts beside the tenant's own state.
 pub trait Neighbours: Send + Sync {
     /// The tenant that has this account linked, and by which of its users; `None` if no other tenant of the app has.
@@ -26,11 +31,27 @@ pub trait Neighbours: Send + Sync {
     /// When the state of a tenant that is connected to the same app can't be read.
     fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError>;
 
+    /// Lays claim to accounts that are about to be linked: until the claim is dropped, no other tenant of the app links any. Two
+    /// tenants that run at the same time have both seen the accounts without a link.
+    ///
+    /// # Errors
+    /// When the states of the other tenants can't be read.
+    fn claim(&self, accounts: &[AppId]) -> Result<Claim, StoreError>;
+
     /// The user of the directory whom `import --create` created from this account.
     ///
     /// # Errors
     /// When the note of it can't be read.
     fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError>;
+}
+
+/// A claim to accounts that are about to be linked.
+#[derive(Debug, Default)]
+pub struct Claim {
+    /// Those that another tenant has linked: the tenant and its user.
+    pub taken: HashMap<AppId, (TenantName, SourceId)>,
+    /// Held until the links are in the journal.
+    _lock: Option<File>,
 }
 
 /// No other tenant, and nobody imported.
@@ -40,6 +61,10 @@ pub struct Alone;
 impl Neighbours for Alone {
     fn linked_by(&self, _: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
         Ok(None)
+    }
+
+    fn claim(&self, _: &[AppId]) -> Result<Claim, StoreError> {
+        Ok(Claim::default())
     }
 
     fn imported_as(&self, _: &AppId) -> Result<Option<SourceId>, StoreError> {
@@ -65,6 +90,15 @@ impl OnThisMachine {
     /// For a tenant. `others` are the tenants that are connected to the same app.
     pub fn new(state_dir: PathBuf, tenant: TenantName, others: Vec<TenantName>) -> Self {
         Self { state_dir, tenant, others, links: Mutex::default(), imported: Mutex::default() }
+    }
+
+    /// One at a time lays claim to accounts. The kernel lets go of it when the process ends.
+    fn one_at_a_time(&self) -> Result<File, StoreError> {
+        let path = self.state_dir.join(LINKING);
+        let failed = |source| StoreError::io("lock", &path, source);
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
     }
 
     fn read(&self) -> Result<Links, StoreError> {
@@ -96,6 +130,16 @@ impl Neighbours for OnThisMachine {
             None => links.insert(self.read()?),
         };
         Ok(links.get(account).cloned())
+    }
+
+    fn claim(&self, accounts: &[AppId]) -> Result<Claim, StoreError> {
+        if self.others.is_empty() || accounts.is_empty() {
+            return Ok(Claim::default());
+        }
+        let lock = self.one_at_a_time()?;
+        let links = self.read()?;
+        let taken = accounts.iter().filter_map(|id| Some((id.clone(), links.get(id)?.clone()))).collect();
+        Ok(Claim { taken, _lock: Some(lock) })
     }
 
     fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError> {

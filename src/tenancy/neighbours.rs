@@ -15,8 +15,10 @@ use crate::model::TenantName;
 
 /// Tells each tenant who else is connected to its app.
 pub(super) fn introduce(tenants: &mut [Tenant], folder: &Path) {
-    let mut known: Vec<(TenantName, String)> =
-        tenants.iter().filter_map(|tenant| Some((tenant.name.clone(), address(&tenant.file.target.base_url)?))).collect();
+    let mut known: Vec<(TenantName, String)> = tenants
+        .iter()
+        .filter_map(|tenant| Some((tenant.name.clone(), address(&tenant.file.target.base_url)?)))
+        .collect();
     let wanted: Vec<AppAddress> =
         tenants.iter().filter_map(|tenant| tenant.file.target.base_url.parse::<AppAddress>().ok()).collect();
     let hosts: Vec<&str> = wanted.iter().filter_map(|address| address.url().host_str()).collect();

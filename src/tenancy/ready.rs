@@ -95,7 +95,19 @@ pub(super) fn make(
     let groups = file.scope.groups.as_ref().map(|listed| listed.iter().filter_map(group_match).collect());
     let (name, path) = (name.clone(), source.file().to_owned());
     let directory = known.product;
-    Some(Tenant { name, path, file, profile, mapping, filter, group_name, groups, directory, same_app: Vec::new(), source })
+    Some(Tenant {
+        name,
+        path,
+        file,
+        profile,
+        mapping,
+        filter,
+        group_name,
+        groups,
+        directory,
+        same_app: Vec::new(),
+        source,
+    })
 }
 
 fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {

@@ -281,7 +281,11 @@ fn a_report_counts_for_people_and_programs() {
     site.tenant("good", &with_file(""));
     site.tenant("bad", &with_file("[scope]\ngroups = []\nprotect = ['']\n"));
     let report = check(&site.config(), &[]);
-    assert_eq!((report.errors(), report.warnings()), (2, 2), "the token is not set in this process, and both have one app");
+    assert_eq!(
+        (report.errors(), report.warnings()),
+        (2, 2),
+        "the token is not set in this process, and both have one app"
+    );
     let stand: Vec<_> = report.tenants.iter().map(|one| (one.name.as_str(), one.errors, one.warnings)).collect();
     assert_eq!(stand, [("bad", 2, 0), ("good", 0, 2)]);
     let json = report.json();
@@ -294,7 +298,9 @@ fn a_report_counts_for_people_and_programs() {
 #[test]
 fn mp7_two_tenants_of_one_app_are_told_of_each_other() {
     let site = Site::new();
-    let with = |url: &str| format!("[source.file]\npath = 'people.json'\n[target]\nbase_url = '{url}'\ntoken = {{ env = 'T' }}\n");
+    let with = |url: &str| {
+        format!("[source.file]\npath = 'people.json'\n[target]\nbase_url = '{url}'\ntoken = {{ env = 'T' }}\n")
+    };
     site.tenant("one", &with("https://app.example.com/scim"));
     site.tenant("two", &with("https://APP.example.com:443/scim/"));
     site.tenant("other", &with("https://app.example.com/scim/v2"));

@@ -60,7 +60,11 @@ async fn s8_a_user_named_like_a_local_administrator_gets_nothing_before_it_is_ap
     world.approve();
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{:?}", failures(&report));
-    assert_eq!(world.app.writes(), ["update_user breakglass@x.test", "add_members all"], "one approval lets all of it pass");
+    assert_eq!(
+        world.app.writes(),
+        ["update_user breakglass@x.test", "add_members all"],
+        "one approval lets all of it pass"
+    );
     assert_eq!(world.app.account("breakglass@x.test").unwrap().0, account);
     world.assert_quiet().await;
 }
@@ -79,7 +83,9 @@ async fn s8_suspending_a_user_whose_adoption_waits_does_not_switch_the_account_o
 
 #[tokio::test(start_paused = true)]
 async fn mp7_the_first_run_asks_for_privileged_accounts_only() {
-    for (roles, waits) in [(&[][..], false), (&["member"][..], false), (&["Org-Admin"][..], true), (&["owner"][..], true)] {
+    for (roles, waits) in
+        [(&[][..], false), (&["member"][..], false), (&["Org-Admin"][..], true), (&["owner"][..], true)]
+    {
         let world = World::new(crowd(3));
         local_account(&world, "u01@x.test", roles);
         let report = world.sync().await;
@@ -93,9 +99,11 @@ async fn mp7_the_first_run_asks_for_privileged_accounts_only() {
 
 #[tokio::test(start_paused = true)]
 async fn mp7_the_tenant_file_says_when_adoptions_wait() {
-    for (approval, first, later) in
-        [(AdoptApproval::Never, false, false), (AdoptApproval::AfterFirst, false, true), (AdoptApproval::Always, true, true)]
-    {
+    for (approval, first, later) in [
+        (AdoptApproval::Never, false, false),
+        (AdoptApproval::AfterFirst, false, true),
+        (AdoptApproval::Always, true, true),
+    ] {
         let world = World::new(crowd(3));
         world.reconfigure_limits(|limits| limits.adopt = approval);
         local_account(&world, "u01@x.test", &[]);
@@ -217,7 +225,11 @@ async fn mp8_an_id_that_is_linked_already_is_no_new_account() {
     let creates: Vec<_> = failures(&report).into_iter().filter(|(op, _)| op.starts_with("create_user")).collect();
     assert_eq!(creates.len(), 3, "{creates:?}");
     let conflicts: Vec<_> = creates.iter().filter(|(_, why)| why.starts_with("conflict: ")).collect();
-    assert!(!conflicts.is_empty() && conflicts.iter().all(|(_, why)| why.contains("directory's user u0") && why.contains("user n")), "both are named: {creates:?}");
+    assert!(
+        !conflicts.is_empty()
+            && conflicts.iter().all(|(_, why)| why.contains("directory's user u0") && why.contains("user n")),
+        "both are named: {creates:?}"
+    );
     assert_eq!(world.linked_count(), 4, "nobody shares an account");
     assert_eq!(world.app.active().len(), 4);
     // The app mends its ways, and suspending a newcomer concerns the newcomer.

@@ -1,7 +1,9 @@
 //! Writes: what is sent, that it is sent once, and what an answer means.
 
 use super::*;
-use crate::config::profile::{ElementStyle, GroupSupport, LookUp, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod};
+use crate::config::profile::{
+    ElementStyle, GroupSupport, LookUp, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod,
+};
 
 fn ann() -> Attributes {
     attributes(&[("userName", json!("Ann")), ("emails.work", json!("ann@example.com")), ("title", json!("x"))])
@@ -40,7 +42,11 @@ async fn ma9_an_id_in_the_location_counts_when_a_reading_shows_it() {
         assert_eq!(create(&server).await.unwrap().id.as_str(), id, "{location}");
         let seen = requests(&server).await;
         assert_eq!(methods(&seen), ["POST", "GET"], "{location}");
-        assert!(seen[1].url.path().contains("/Users/"), "a Location is never followed, its id is asked for: {}", seen[1].url);
+        assert!(
+            seen[1].url.path().contains("/Users/"),
+            "a Location is never followed, its id is asked for: {}",
+            seen[1].url
+        );
     }
 }
 

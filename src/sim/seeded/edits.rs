@@ -175,7 +175,7 @@ pub(super) fn odd_app(app: &SimApp, dice: &mut Dice, fresh: &Fresh, ids: bool) -
             });
             format!("a stranger's account {account} is made by hand that is called {coming}, with {roles:?}")
         }
-        1 if ids => {
+        1 if ids && app.account(&format!("other{coming}@y.test")).is_none() => {
             let guest = app.has_user(&format!("other{coming}@y.test"), true);
             app.by_hand(|holdings| {
                 let account = holdings.users.get_mut(&guest).unwrap();

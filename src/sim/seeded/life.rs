@@ -456,7 +456,8 @@ impl Life {
             let name = operation.name.clone();
             self.app.by_hand(|app| {
                 let Some(account) = app.users.get_mut(id.as_str()) else { return };
-                let is_guests = account.attributes.text(&Path::user_name()).is_some_and(|name| name.ends_with("@y.test"));
+                let is_guests =
+                    account.attributes.text(&Path::user_name()).is_some_and(|name| name.ends_with("@y.test"));
                 match is_guests {
                     true => drop(account.attributes.clear(&Path::external_id())),
                     false => account.attributes.set(Path::user_name(), name.as_str().into()),
