@@ -20,7 +20,9 @@ use serde_json::Value;
 
 use crate::cycle::{Report, Shown};
 use crate::guard::Hold;
-use crate::model::{AppId, Change, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest};
+use crate::model::{
+    AppId, Change, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest,
+};
 use crate::plan::{Action, Blocked, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;

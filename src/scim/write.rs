@@ -155,7 +155,8 @@ impl App {
     fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
         let Some(body) = body else { return Attributes::new() };
         let shown = self.wire.read_all(body, sent.iter().map(|(path, _)| path));
-        let (same, other): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
+        let (same, other): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
         digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
     }
 
@@ -190,7 +191,10 @@ impl App {
         match only {
             Some(id) => Ok(id),
             None => {
-                let under = why.map_or_else(|| "the app does not say under which id".to_owned(), |why| format!("the app gives it {why}"));
+                let under = why.map_or_else(
+                    || "the app does not say under which id".to_owned(),
+                    |why| format!("the app gives it {why}"),
+                );
                 let message = format!("{}: accepted, but {under}; nothing is linked", answer.status);
                 let error = not_sent(Method::Post, endpoint, &AppId::from(""), Class::Unknown, message);
                 Err(CallError { status: Some(answer.status), maybe_done: true, ..error })

@@ -32,8 +32,8 @@ use crate::guard::Limits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::time_limit::TimeLimit;
 use crate::store::{Baseline, Decision, MemoryStore, State, Trigger, Verdict};
+use crate::time_limit::TimeLimit;
 
 /// A clock that moves only when told to, or also while somebody waits.
 #[derive(Debug)]

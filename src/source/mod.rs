@@ -207,7 +207,7 @@ pub enum SourceError {
     /// It did not end within the time that a reading may take.
     #[error(
         "reading the directory took longer than its time limit of {limit}: {rows} entries had come and there was no end \
-         (last stage: {stage}); nothing was planned from it, and nobody is taken for absent; {}",
+         (last stage: {stage}); nothing was planned from it, and no user is taken for absent; {}",
         .limit.advice()
     )]
     TimeLimit {

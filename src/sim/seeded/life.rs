@@ -20,8 +20,8 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::time_limit::TimeLimit;
 use crate::store::{Decision, Notice, SimDisk, State, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::time_limit::TimeLimit;
 
 /// So many lines of the journal are told of a world that broke a promise.
 const TOLD: usize = 60;
