@@ -71,13 +71,15 @@ impl TimeLimit {
         let twice = Span(Duration::from_secs(self.after.as_secs().saturating_mul(2).max(60)));
         let key = format!("read.time_limit = \"{}\" under [target.override_profile]", twice.as_key());
         match self.because {
-            Because::Configured => format!("the limit is the profile's read.time_limit; if so much time is really needed, set {key}"),
+            Because::Configured => {
+                format!("the limit is the profile's read.time_limit; if so much time is really needed, set {key}")
+            }
             Because::LastReading => format!(
                 "the limit is three times what the last accepted reading needs, at least 30m; if more time is really needed, set {key}"
             ),
-            Because::NoReading => format!(
-                "the limit for a first reading is 12h; if more time is really needed, set {key}"
-            ),
+            Because::NoReading => {
+                format!("the limit for a first reading is 12h; if more time is really needed, set {key}")
+            }
         }
     }
 }
@@ -142,7 +144,11 @@ mod tests {
         assert_eq!(last.or_for(Duration::MAX).after(), MINUTE * 720);
         let long = TimeLimit::new(None, Some(MINUTE * 1000));
         assert_eq!(long.or_for(Duration::MAX).after(), MINUTE * 3000, "and never makes a limit shorter");
-        assert_eq!(TimeLimit::new(Some(MINUTE), None).or_for(Duration::MAX).after(), MINUTE, "the operator's word counts");
+        assert_eq!(
+            TimeLimit::new(Some(MINUTE), None).or_for(Duration::MAX).after(),
+            MINUTE,
+            "the operator's word counts"
+        );
     }
 
     #[test]
@@ -150,7 +156,9 @@ mod tests {
         let shown = |minutes: u32| TimeLimit::new(Some(MINUTE * minutes), None).to_string();
         assert_eq!([shown(45), shown(90), shown(120)], ["45m", "1h 30m", "2h"]);
         assert_eq!(TimeLimit::new(Some(Duration::from_secs(3)), None).to_string(), "3s");
-        for limit in [TimeLimit::new(None, None), TimeLimit::new(None, Some(MINUTE)), TimeLimit::new(Some(MINUTE), None)] {
+        for limit in
+            [TimeLimit::new(None, None), TimeLimit::new(None, Some(MINUTE)), TimeLimit::new(Some(MINUTE), None)]
+        {
             assert!(limit.advice().contains("read.time_limit = \""), "{}", limit.advice());
         }
         assert!(TimeLimit::new(None, None).advice().contains("\"24h\""));

@@ -600,9 +600,9 @@ pub(super) struct ManArgs {
 /// A reason, which is kept in the journal and shown on one line.
 fn reason(text: &str) -> Result<String, String> {
     match text.chars().count() {
-        many if many > LONGEST_REASON => {
-            Err(format!("it has {many} characters, and at most {LONGEST_REASON} are kept; nothing was decided or changed"))
-        }
+        many if many > LONGEST_REASON => Err(format!(
+            "it has {many} characters, and at most {LONGEST_REASON} are kept; nothing was decided or changed"
+        )),
         _ => Ok(text.to_owned()),
     }
 }

@@ -136,7 +136,8 @@ impl RateSetting {
 impl RateSetting {
     /// The time from one read to the next at this rate, when they are spread evenly.
     pub fn between_reads(&self) -> Duration {
-        let of_reads = |bucket: &&Bucket| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
+        let of_reads =
+            |bucket: &&Bucket| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
         self.0.iter().filter(of_reads).map(|bucket| bucket.rate.interval()).max().unwrap_or_default()
     }
 }

@@ -181,7 +181,8 @@ async fn stations(
         return job.close(writer, report, ask, None).await;
     }
     let reading = Instant::now();
-    let snapshot = job.unless_stopped(take_snapshot_within(job.time_limit, job.source, job.sentinels, job.progress)).await?;
+    let snapshot =
+        job.unless_stopped(take_snapshot_within(job.time_limit, job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
     let mut report = Report::new(job.tenant, run, snapshot.counts(), started);

@@ -110,7 +110,8 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
         let (name, problem) = match (scope.group_name)(group) {
             Ok(name) if name.len() > LONGEST_NAME => {
                 let why = format!(
-                    "its name has {} bytes, and at most {LONGEST_NAME} are sent; correct it in the directory", name.len()
+                    "its name has {} bytes, and at most {LONGEST_NAME} are sent; correct it in the directory",
+                    name.len()
                 );
                 (bounds::shown(&name), Some(why))
             }

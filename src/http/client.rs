@@ -142,7 +142,15 @@ pub struct Request {
 impl Request {
     /// A request without query and body.
     pub fn new(method: Method, segments: Vec<String>) -> Self {
-        Self { method, segments, trailing_slash: false, query: Vec::new(), body: None, content_type: None, max_body: None }
+        Self {
+            method,
+            segments,
+            trailing_slash: false,
+            query: Vec::new(),
+            body: None,
+            content_type: None,
+            max_body: None,
+        }
     }
 }
 

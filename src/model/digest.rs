@@ -17,7 +17,9 @@ const SHA256: &str = "rosterd:sha256";
 
 /// Whether a value stands for a larger one.
 pub fn is_digest(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.len() == 2 && object.contains_key(BYTES) && object.contains_key(SHA256))
+    value
+        .as_object()
+        .is_some_and(|object| object.len() == 2 && object.contains_key(BYTES) && object.contains_key(SHA256))
 }
 
 /// What stands for a value.

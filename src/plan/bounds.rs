@@ -11,7 +11,8 @@ pub(super) fn too_long(attributes: &Attributes, rules: &Rules<'_>) -> Option<Str
     attributes.iter().find_map(|(path, value)| {
         let most = if is_name(path, rules) { LONGEST_NAME } else { LONGEST_VALUE };
         let bytes = size(value);
-        (bytes > most).then(|| format!("{path} has {bytes} bytes, and at most {most} are sent; correct it in the directory"))
+        (bytes > most)
+            .then(|| format!("{path} has {bytes} bytes, and at most {most} are sent; correct it in the directory"))
     })
 }
 

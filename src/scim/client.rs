@@ -23,9 +23,9 @@ use crate::config::forms::Period;
 use crate::config::profile::Profile;
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice};
+use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 use crate::model::{AppId, Counts};
 use crate::time_limit::TimeLimit;
-use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 
 /// What an [`App`] is made of.
 #[derive(Clone)]
@@ -249,7 +249,8 @@ impl App {
         let configured = self.profile.read.time_limit.map(Period::duration);
         let last = self.last_reading.get();
         // The last page is proved by one more, which is empty.
-        let needed = last.map(|last| TimeLimit::of_pages(last.rows.div_ceil(page_size.max(1).into()) + 1, last.between));
+        let needed =
+            last.map(|last| TimeLimit::of_pages(last.rows.div_ceil(page_size.max(1).into()) + 1, last.between));
         let limit = TimeLimit::new(configured, needed);
         match (last, announced) {
             (Some(last), Some(pages)) => limit.or_for(TimeLimit::of_pages(pages.saturating_add(1), last.between)),
@@ -366,7 +367,9 @@ impl App {
                 key: "transport.max_user_response_bytes",
                 members_as_values,
             },
-            false => Room { bytes: transport.max_response_bytes, key: "transport.max_response_bytes", members_as_values },
+            false => {
+                Room { bytes: transport.max_response_bytes, key: "transport.max_response_bytes", members_as_values }
+            }
         }
     }
 

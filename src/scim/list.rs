@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
 
     fn out_of_time(&self, limit: TimeLimit) -> CallError {
         Asked { method: Method::Get, path: self.path() }.given_up(format!(
-            "the list was given up at its time limit of {limit}: {} pages with {} rows had come and there was no end; nobody is taken \
+            "the list was given up at its time limit of {limit}: {} pages with {} rows had come and there was no end; no account is taken \
              for absent, and nothing is planned from it; {}",
             self.pages,
             self.received,
@@ -308,7 +308,8 @@ impl<'a> Walk<'a> {
                 Err(self.broken("the pages behind the cursors repeat themselves"))
             }
             (_, Some(_)) if self.empty > EMPTY_PAGES => {
-                Err(self.broken(&format!("{} pages in a row were empty, and each had a cursor to another one", self.empty)))
+                Err(self
+                    .broken(&format!("{} pages in a row were empty, and each had a cursor to another one", self.empty)))
             }
             (_, Some(next)) if !self.cursors.insert(xxh3_64(next.as_bytes())) => Err(self.broken(&format!(
                 "the cursors lead round in a circle: page {} has a cursor that an earlier page had",

@@ -125,7 +125,7 @@ impl Found {
 
 /// What a filter was answered with.
 pub(super) enum Asked {
-    /// What really matches; nothing where nobody does.
+    /// What really matches; empty where no account does.
     Answered(Vec<Object>),
     /// Something else than what it asks for, or less than it announces.
     FilterIgnored,
@@ -152,7 +152,7 @@ enum Further {
     None,
     /// There, by these parameters.
     At(Vec<(&'static str, String)>),
-    /// It goes on, and nobody can say where.
+    /// It goes on, and there is no way to ask for the rest.
     Unknown,
 }
 
@@ -319,7 +319,7 @@ impl App {
         Ok(Some((0, Vec::new())))
     }
 
-    /// One filtered question, page by page; what comes back is what really matches. An empty page says "nobody" only where it neither
+    /// One filtered question, page by page; what comes back is what really matches. An empty page means "no match" only where it neither
     /// has a cursor (RFC 9865) nor announces more than it shows: otherwise the answer goes on, or says nothing.
     pub(super) async fn ask(
         &self,

@@ -151,7 +151,8 @@ impl App {
     pub(super) fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
         let Some(body) = body else { return Attributes::new() };
         let shown = self.wire.read_all(body, sent.iter().map(|(path, _)| path));
-        let (same, other): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
+        let (same, other): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|(path, value)| sent.get(path) == Some(value));
         digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
     }
 

@@ -204,9 +204,12 @@ const SCENARIOS: &[Scenario] = &[
     Scenario(
         "T24",
         "an empty page that leads to another one, an answer that announces more than it shows",
-        "I3: never taken for nobody; no second account",
+        "I3: never taken for \"no match\"; no second account",
         "SB",
-        &["ma7_an_empty_page_with_a_cursor_is_not_nobody", "ma7_nobody_is_made_who_is_behind_an_empty_page"],
+        &[
+            "ma7_an_empty_page_with_a_cursor_does_not_mean_no_match",
+            "ma7_no_account_is_created_for_a_user_behind_an_empty_page",
+        ],
     ),
     Scenario(
         "T25",

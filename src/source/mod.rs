@@ -208,7 +208,7 @@ pub enum SourceError {
     /// It did not end within the time that a reading may take.
     #[error(
         "reading the directory took longer than its time limit of {limit}: {rows} entries had come and there was no end \
-         (last stage: {stage}); nothing was planned from it, and nobody is taken for absent; {}",
+         (last stage: {stage}); nothing was planned from it, and no user is taken for absent; {}",
         .limit.advice()
     )]
     TimeLimit {
@@ -278,7 +278,7 @@ mod tests {
             assert_eq!(begun.elapsed().as_secs(), after);
             let said = error.to_string();
             let SourceError::TimeLimit { rows, .. } = error else { panic!("{said}") };
-            assert_eq!(rows, after - 1);
+            assert!(rows == after || rows + 1 == after, "a page a second: {rows}");
             for part in ["entries had come", "reading people", "nothing was planned", "read.time_limit = \""] {
                 assert!(said.contains(part), "{part}: {said}");
             }

@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for Any {
         while let Some(key) = map.next_key::<String>()? {
             if few.contains(&key) || many.contains(&key) {
                 let key: String = key.chars().take(100).collect();
-                return Err(de::Error::custom(format_args!("the key {key:?} stands twice in one object")));
+                return Err(de::Error::custom(format_args!("the key {key:?} appears twice in one object")));
             }
             if few.len() < FEW {
                 few.push(key);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sec30_a_key_that_stands_twice_is_found_wherever_it_is() {
+    fn sec30_a_key_that_appears_twice_is_found_wherever_it_is() {
         let many: String = (0..40).map(|at| format!("\"k{at}\":1,")).collect();
         for text in [
             "{\"a\":1,\"a\":1}",
@@ -94,11 +94,17 @@ mod tests {
             &format!("{{{many}\"k3\":1}}"),
         ] {
             let error = serde_json::from_str::<Unique>(text).unwrap_err().to_string();
-            assert!(error.contains("stands twice in one object"), "{error}");
+            assert!(error.contains("appears twice in one object"), "{error}");
         }
-        for text in
-            ["{}", "7", "-1.5e3", "null", "[]", "{\"a\":{\"a\":{\"a\":[true,\"a\"]}},\"A\":1}", &format!("{{{many}\"k40\":1}}")]
-        {
+        for text in [
+            "{}",
+            "7",
+            "-1.5e3",
+            "null",
+            "[]",
+            "{\"a\":{\"a\":{\"a\":[true,\"a\"]}},\"A\":1}",
+            &format!("{{{many}\"k40\":1}}"),
+        ] {
             serde_json::from_str::<Unique>(text).unwrap();
         }
     }

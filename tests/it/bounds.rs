@@ -64,7 +64,7 @@ fn ma7_an_app_whose_list_never_ends_is_given_up_and_the_key_is_named() {
     let run = desk.rosterd.run(&["sync", "acme"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
-    for part in ["time limit of 2s", "rows had come", "nobody is taken for absent", "read.time_limit = \"1m\""] {
+    for part in ["time limit of 2s", "rows had come", "no account is taken for absent", "read.time_limit = \"1m\""] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
     assert_eq!(count(&heard, "POST") + count(&heard, "PATCH") + count(&heard, "DELETE"), 0);
@@ -95,7 +95,7 @@ fn ma7_a_directory_whose_pages_never_end_is_given_up_and_the_key_is_named() {
         "acme",
         &format!(
             "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\npreset = \"openldap\"\nbind_dn = \"cn=reader\"\n\
-             password = {{ file = \"../ldap.password\" }}\nbase = \"dc=x\"\n[scope]\nall_users = true\n[target]\nbase_url = \"{app_url}\"\n\
+             password = {{ file = \"../ldap.password\" }}\nbase = \"dc=x\"\n[scope]\nusers = \"true\"\nall_users = true\n[target]\nbase_url = \"{app_url}\"\n\
              token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n[target.override_profile]\n{LISTED}"
         ),
     );
@@ -103,7 +103,9 @@ fn ma7_a_directory_whose_pages_never_end_is_given_up_and_the_key_is_named() {
     let run = desk.rosterd.run(&["sync", "acme"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
-    for part in ["reading the directory", "time limit of 2s", "entries had come", "nothing was planned", "read.time_limit"] {
+    for part in
+        ["reading the directory", "time limit of 2s", "entries had come", "nothing was planned", "read.time_limit"]
+    {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
     assert!(heard.lock().unwrap().is_empty(), "the app is not asked about anybody");
@@ -134,7 +136,7 @@ fn ma7_a_tenant_whose_app_never_ends_its_list_does_not_starve_the_others() {
 }
 
 #[test]
-fn ma7_nobody_is_made_who_is_behind_an_empty_page() {
+fn ma7_no_account_is_created_for_a_user_behind_an_empty_page() {
     let desk = Desk::new();
     let (url, heard) = app(|line, number| {
         let of_ann = line.contains("userName") && line.contains("ann");
@@ -148,7 +150,11 @@ fn ma7_nobody_is_made_who_is_behind_an_empty_page() {
     let run = desk.rosterd.run(&["sync", "acme", "--format", "json"]);
     assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
     let report = run.json();
-    assert_eq!((&report["summary"]["adopt_user"], &report["summary"]["create_user"]), (&json!(1), &json!(2)), "{report:#}");
+    assert_eq!(
+        (&report["summary"]["adopt_user"], &report["summary"]["create_user"]),
+        (&json!(1), &json!(2)),
+        "{report:#}"
+    );
     assert_eq!(count(&heard, "POST /scim/v2/Users"), 2);
 }
 
@@ -209,7 +215,11 @@ fn i7_what_an_app_makes_of_values_does_not_fill_the_state_and_is_compared_all_th
     assert!(again.code == Some(0) && again.stdout.contains("0 calls to the app"), "{}{}", again.stdout, again.stderr);
     let drift = desk.rosterd.run(&["drift", "acme"]);
     assert_eq!(drift.code, Some(0), "{}{}", drift.stdout, drift.stderr);
-    assert!(drift.stdout.contains("nothing was changed by hand"), "{}", drift.stdout.get(..2000).unwrap_or(&drift.stdout));
+    assert!(
+        drift.stdout.contains("nothing was changed by hand"),
+        "{}",
+        drift.stdout.get(..2000).unwrap_or(&drift.stdout)
+    );
     *letter.lock().unwrap() = "y";
     let drift = desk.rosterd.run(&["drift", "acme"]);
     assert!(drift.stdout.contains("displayName") && drift.stdout.contains("ann"), "{} {}", drift.stdout, drift.stderr);
@@ -233,7 +243,7 @@ fn sec31_a_name_of_absurd_length_keeps_its_record_back_and_is_never_sent() {
 }
 
 #[test]
-fn sec30_a_file_in_which_a_key_stands_twice_changes_nothing() {
+fn sec30_a_file_in_which_a_key_appears_twice_changes_nothing() {
     let desk = Desk::new();
     desk.sync(0);
     desk.proxy.forget();
@@ -244,7 +254,11 @@ fn sec30_a_file_in_which_a_key_stands_twice_changes_nothing() {
     desk.rosterd.file("people.json", &text);
     let run = desk.rosterd.run(&["sync", "acme"]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stderr.contains("people.json:1:") && run.stderr.contains("\"userName\" stands twice"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("people.json:1:") && run.stderr.contains("\"userName\" appears twice"),
+        "{}",
+        run.stderr
+    );
     assert!(desk.proxy.calls().is_empty());
 }
 

@@ -61,7 +61,9 @@ fn s16_pages_that_repeat_without_end_are_an_error() {
     // A circle of empty pages is noticed soon; a server that gives one cookie all the time is read to its end.
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let circle = read("openldap", move |_| page(0..0, if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "one" } else { "two" }));
+    let circle = read("openldap", move |_| {
+        page(0..0, if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { "one" } else { "two" })
+    });
     assert!(matches!(&circle, Err(SourceError::Malformed(why)) if why.contains("repeat")), "{circle:?}");
     assert!(asked.load(Ordering::Relaxed) < 20, "{asked:?}");
     let mut next = 0;

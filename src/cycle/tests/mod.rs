@@ -1,8 +1,8 @@
 //! The whole engine against a simulated directory and app: what people lose and keep, in which order, after how many calls.
 
 mod adopting;
-mod bounds;
 mod attributes;
+mod bounds;
 mod crashing;
 mod deciding;
 mod failing;

@@ -35,7 +35,9 @@ async fn ma7_a_list_without_end_is_given_up_at_the_time_limit_and_not_read_again
     let error = app.look_up_users(&keys([7]), &[]).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!((error.class, error.status), (Class::NotScim, None));
-    for part in ["time limit of 1s", "pages with", "rows had come", "nobody is taken for absent", "read.time_limit = \""] {
+    for part in
+        ["time limit of 1s", "pages with", "rows had come", "no account is taken for absent", "read.time_limit = \""]
+    {
         assert!(error.message.contains(part), "{part}: {}", error.message);
     }
     let error = app.census(&[], &[], &Silent).await.unwrap_err();
@@ -80,7 +82,10 @@ async fn s16_cursors_that_lead_round_in_a_circle_are_noticed() {
             let server = answering(move |_| {
                 let mut turn = turn.lock().unwrap();
                 *turn += 1;
-                json_reply(200, &json!({ "Resources": rows, "totalResults": 9, "nextCursor": format!("c{}", *turn % circle) }))
+                json_reply(
+                    200,
+                    &json!({ "Resources": rows, "totalResults": 9, "nextCursor": format!("c{}", *turn % circle) }),
+                )
             })
             .await;
             let error = app_with(&server, by_list).look_up_users(&keys([1]), &[]).await.unwrap_err();
@@ -126,7 +131,7 @@ fn by_filter(profile: &mut Profile) {
 }
 
 #[tokio::test]
-async fn ma7_an_empty_page_with_a_cursor_is_not_nobody() {
+async fn ma7_an_empty_page_with_a_cursor_does_not_mean_no_match() {
     let server = behind_the_first_page(true, json!([])).await;
     let found = app_with(&server, by_filter).look_up_users(&keys([7, 8]), &[]).await.unwrap();
     assert_eq!(short(&found), ["id-7", "-"]);
@@ -178,11 +183,12 @@ async fn ma7_an_answer_that_never_shows_what_it_announces_is_left_to_the_list() 
     assert_eq!(short(&found), ["id-7", "-"]);
     assert!(requests(&server).await.len() < 40);
     // A match whose answer announces nonsense is a match all the same, and costs one question more.
-    let server = answering(|request| match query(request, "filter").is_some_and(|filter| filter.contains("userName")) {
-        true => json_reply(200, &json!({ "Resources": [user(7)], "totalResults": 5000 })),
-        false => json_reply(200, &list_of(&[])),
-    })
-    .await;
+    let server =
+        answering(|request| match query(request, "filter").is_some_and(|filter| filter.contains("userName")) {
+            true => json_reply(200, &json!({ "Resources": [user(7)], "totalResults": 5000 })),
+            false => json_reply(200, &list_of(&[])),
+        })
+        .await;
     let found = app_with(&server, by_filter).look_up_users(&keys([7]), &[]).await.unwrap();
     assert_eq!(short(&found), ["id-7"]);
     assert_eq!(requests(&server).await.len(), 3);
@@ -192,7 +198,10 @@ async fn ma7_an_answer_that_never_shows_what_it_announces_is_left_to_the_list() 
         by_filter(profile);
         profile.read.paging = Paging::None;
     });
-    assert!(app.look_up_users(&keys([7]), &[]).await.is_ok_and(|found| short(&found) == ["-"]), "an honest list decides");
+    assert!(
+        app.look_up_users(&keys([7]), &[]).await.is_ok_and(|found| short(&found) == ["-"]),
+        "an honest list decides"
+    );
 }
 
 fn created(id: Value, display_name: &str) -> ResponseTemplate {
@@ -255,7 +264,11 @@ async fn i7_a_page_of_many_small_things_is_refused_before_it_fills_the_memory() 
     assert!(body.len() < 8 << 20);
     let server = always(ResponseTemplate::new(200).set_body_raw(body, "application/scim+json")).await;
     let error = app_with(&server, by_list).look_up_users(&keys([1]), &[]).await.unwrap_err();
-    assert!(error.message.contains("64 MiB of memory") && error.message.contains("max_response_bytes"), "{}", error.message);
+    assert!(
+        error.message.contains("64 MiB of memory") && error.message.contains("max_response_bytes"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]
@@ -283,6 +296,7 @@ async fn sec34_an_id_that_no_request_can_name_is_not_linked() {
         _ => json_reply(200, &list_of(&[json!({ "id": "7", "userName": "ann" })])),
     })
     .await;
-    let made = app(&server).create_user(&SourceId::from("s"), &attributes(&[("userName", json!("ann"))])).await.unwrap();
+    let made =
+        app(&server).create_user(&SourceId::from("s"), &attributes(&[("userName", json!("ann"))])).await.unwrap();
     assert_eq!(made.id.as_str(), "7");
 }

@@ -252,7 +252,7 @@ impl<'t> Group<'t> {
     }
 }
 
-/// As the parser reads it, which knows a key of ours that stands twice; no other key may stand twice either.
+/// As the parser reads it, which knows one of our keys that appears twice; no other key may appear twice either.
 fn strictly<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, &'t str), Stop> {
     let value = first(text)?;
     first::<Unique>(text)?;

@@ -193,7 +193,7 @@ async fn a_faulty_csv_folder_is_refused_with_the_row() {
 }
 
 #[tokio::test]
-async fn sec30_a_key_that_stands_twice_is_refused_with_its_place() {
+async fn sec30_a_key_that_appears_twice_is_refused_with_its_place() {
     for (twice, place) in [
         (r#"{"id":"u","userName":"ann","userName":"bob"}"#, ":1:"),
         (r#"{"id":"u","userName":"ann","active":true,"active":true}"#, ":1:"),
@@ -208,12 +208,12 @@ async fn sec30_a_key_that_stands_twice_is_refused_with_its_place() {
     }
     let group = r#"{"users":[{"id":"u"}],"groups":[{"id":"g","name":"G","mail":"a","mail":"b","members":["u"]}]}"#;
     let error = read_text(group).await.unwrap_err().to_string();
-    assert!(error.contains("\"mail\" stands twice"), "{error}");
+    assert!(error.contains("\"mail\" appears twice"), "{error}");
     let keys: Vec<String> = (0..100).map(|at| format!("\"k{at}\":\"v\"")).collect();
     let many = format!("{{\"users\":[{{\"id\":\"u\",{}}}]}}", keys.join(","));
     read_text(&many).await.expect("many keys, each once");
     let error = read_text(&many.replace("\"k99\"", "\"k5\"")).await.unwrap_err().to_string();
-    assert!(error.contains("\"k5\" stands twice"), "{error}");
+    assert!(error.contains("\"k5\" appears twice"), "{error}");
 }
 
 #[tokio::test]
