@@ -27,10 +27,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::apply::Repeat;
 use crate::clock::Clock;
+use crate::config::addresses::{AddressChange, Addresses};
 use crate::config::forms::AppAddress;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, address_changes, cycle};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
@@ -109,6 +110,14 @@ pub enum EngineError {
         tenant: TenantName,
         /// Who, when, why.
         mark: Mark,
+    },
+    /// A credential would go to an address that is not the last run's.
+    #[error("{}; no request was made and no credential was sent", .change.in_words())]
+    Moved {
+        /// The tenant.
+        tenant: TenantName,
+        /// What changed.
+        change: AddressChange,
     },
     /// The connection has ended.
     #[error("{tenant} is retired {mark}; nothing was read or sent")]
@@ -240,6 +249,20 @@ impl Engine {
         }
     }
 
+    /// The sides that would send a credential to an address other than the last run's (S-9). Reads the state alone.
+    fn address_changes(&self) -> Result<Vec<AddressChange>, EngineError> {
+        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else { return Ok(Vec::new()) };
+        Ok(address_changes(&Addresses::of(&self.tenant.file), self.settings_mark(), &state))
+    }
+
+    /// Beside a run nothing is sent to a changed address: the next sync asks for approval.
+    fn must_know_addresses(&self) -> Result<(), EngineError> {
+        match self.address_changes()?.into_iter().next() {
+            Some(change) => Err(EngineError::Moved { tenant: self.tenant.name.clone(), change }),
+            None => Ok(()),
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
     async fn cycle(
         &self,
@@ -267,6 +290,7 @@ impl Engine {
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&tenant.profile),
             settings: self.settings_mark(),
+            addresses: &Addresses::of(&tenant.file),
             clock: self.clock.as_ref(),
             progress,
             stop,
@@ -430,7 +454,7 @@ impl Engine {
         SettingsMark {
             all: self.settings_hash(),
             matching: xxh3_64(format!("{keys:?} {ldap:?} {adopt:?}").as_bytes()),
-            // On loopback a port says nothing about which app it is.
+            // Compared only with records that have no addresses yet.
             target: match base_url.parse::<AppAddress>() {
                 Ok(address) if !address.is_loopback() => xxh3_64(address.url().as_str().as_bytes()),
                 _ => 0,

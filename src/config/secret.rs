@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
+use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.
 const LARGEST: u64 = 64 << 10;
@@ -112,11 +113,11 @@ impl<'e> Secrets<'e> {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
             (None, Some(path), None) => {
                 let (file, metadata) = open(path, true)?;
-                (read(file, &metadata, path)?, format!("the file {}", path.display()))
+                (read(file, &metadata, path)?, format!("the file {}", place_of(&path.display().to_string())))
             }
             (None, None, Some(name)) => {
-                let value = (self.variable)(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
-                (Zeroizing::new(value), format!("the environment variable {name}"))
+                let value = (self.variable)(name).ok_or_else(|| SecretError::NoVariable(place_of(name)))?;
+                (Zeroizing::new(value), format!("the environment variable {}", place_of(name)))
             }
             _ => return Err(SecretError::NoPlace),
         };
@@ -124,7 +125,7 @@ impl<'e> Secrets<'e> {
     }
 
     fn credential(&self, name: &str) -> Result<Zeroizing<String>, SecretError> {
-        let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(name.to_owned()))?;
+        let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(place_of(name)))?;
         if super::forms::check("credential-name", name) != Some(Ok(())) {
             return Err(SecretError::NoCredential("of that name".to_owned()));
         }
@@ -132,7 +133,7 @@ impl<'e> Secrets<'e> {
         // systemd keeps the folder closed to others; the files' mode bits show its access list, not who can read them.
         match open(&path, false) {
             Ok((file, metadata)) => read(file, &metadata, &path),
-            Err(SecretError::Missing { .. }) => Err(SecretError::NoCredential(name.to_owned())),
+            Err(SecretError::Missing { .. }) => Err(SecretError::NoCredential(place_of(name))),
             Err(error) => Err(error),
         }
     }
@@ -140,7 +141,7 @@ impl<'e> Secrets<'e> {
 
 /// Opens a file that can be trusted with a secret: a regular one, no link, and closed to others if `private`.
 fn open(path: &Path, private: bool) -> Result<(File, Metadata), SecretError> {
-    let shown = path.display().to_string();
+    let shown = place_of(&path.display().to_string());
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => SecretError::Missing { path: shown.clone() },
         _ => SecretError::Unreadable { path: shown.clone(), error },
@@ -180,9 +181,9 @@ fn read(file: File, metadata: &Metadata, path: &Path) -> Result<Zeroizing<String
     match read {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(SecretError::Nonsense { place: format!("the file {}", path.display()), why: "it is not text" })
+            Err(SecretError::Nonsense { place: format!("the file {}", place_of(&path.display().to_string())), why: "it is not text" })
         }
-        Err(error) => Err(SecretError::Unreadable { path: path.display().to_string(), error }),
+        Err(error) => Err(SecretError::Unreadable { path: place_of(&path.display().to_string()), error }),
     }
 }
 

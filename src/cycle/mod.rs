@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::apply::{self, OpResult, Outcome, Repeat};
 use crate::clock::Clock;
+use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
@@ -59,6 +60,8 @@ pub struct Job<'a> {
     pub repeat: Repeat,
     /// Fingerprints of everything above that decides over people: with another one everybody is compared anew.
     pub settings: SettingsMark,
+    /// Where the credentials of both sides go.
+    pub addresses: &'a Addresses,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Who watches.
@@ -116,13 +119,16 @@ pub async fn cycle(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
 
 async fn stations(job: &Job<'_>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
     let started = job.clock.now();
+    if let Some(report) = job.held_for_an_address(&run, started).await? {
+        return job.close(report, ask, None).await;
+    }
     if let Some(report) = job.unchanged(ask, &run, started).await {
         return job.close(report, ask, None).await;
     }
     let snapshot = job.unless_stopped(take_snapshot(job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
-    let mut report = Report::new(job.tenant, run, snapshot.counts(), started);
+    let mut report = job.report(run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
     if let Some(ledger) = job.ledger {
         let mapped = job.mapped();
@@ -215,6 +221,33 @@ impl Job<'_> {
         }
     }
 
+    /// The report of a run whose addresses are those on record, or were approved.
+    fn report(&self, run: RunId, counts: Counts, started: Timestamp) -> Report {
+        let addresses = Some(self.addresses.mark.clone());
+        Report { addresses, ..Report::new(self.tenant, run, counts, started) }
+    }
+
+    /// The report of a run that would send a credential to an address other than the last run's, unless that was approved. Decided
+    /// before the first request of any kind, without the network (S-9).
+    async fn held_for_an_address(&self, run: &RunId, started: Timestamp) -> Result<Option<Report>, StoreError> {
+        let changes = address_changes(self.addresses, self.settings, self.state);
+        let cleared = guard::check_addresses(&changes);
+        let Some(held) = cleared.held_plan().filter(|held| self.state.last_approved().as_ref() != Some(held)) else {
+            return Ok(None);
+        };
+        tracing::warn!(plan = held, "an address changed since the last run: nothing is sent");
+        let mut report = Report::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
+        let cleared = self.decide(cleared, &mut report).await?;
+        if !cleared.is_all_held() {
+            return Ok(None);
+        }
+        match self.ledger {
+            Some(_) => report.applied(cleared, Outcome { results: Vec::new(), stop: None, links_differ: false }),
+            None => report.preview(cleared, self.app.stats(), self.clock.now()),
+        }
+        Ok(Some(report))
+    }
+
     /// The report of a run that has nothing to look at: the directory's content is the one for which the last run found
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
@@ -222,7 +255,7 @@ impl Job<'_> {
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| !wants_to_see)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
-        let mut report = Report::new(self.tenant, run.clone(), counts, started);
+        let mut report = self.report(run.clone(), counts, started);
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
         report.applied(nothing, Outcome { results: Vec::new(), stop: None, links_differ: false });
         report.quiet_at = Some(mark);
@@ -301,7 +334,6 @@ impl Job<'_> {
     fn edited(&self) -> Edited {
         let now = self.settings;
         match self.state.last_settings() {
-            Some(before) if before.target != now.target => Edited::Target,
             Some(before) if before.matching != now.matching => Edited::Matching,
             Some(before) if before.all != now.all => Edited::Settings,
             _ => Edited::Nothing,
@@ -326,7 +358,11 @@ impl Job<'_> {
 
     /// The guard's word on a plan, and somebody's decision if it holds.
     async fn judge(&self, plan: Plan, facts: &Facts, report: &mut Report) -> Result<Cleared, StoreError> {
-        let cleared = guard::check(plan, facts, &self.limits);
+        self.decide(guard::check(plan, facts, &self.limits), report).await
+    }
+
+    /// Somebody's decision on what the guard holds.
+    async fn decide(&self, cleared: Cleared, report: &mut Report) -> Result<Cleared, StoreError> {
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
         // Who approves a preview approves the whole of it.
         let decision = match self.state.decision(&held)? {
@@ -443,7 +479,8 @@ impl Job<'_> {
             ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
         }
         ledger.run_ended(report.to_summary(Some(self.settings))).await?;
-        if ask.only.is_none() {
+        // What was held for an address is held for everybody.
+        if ask.only.is_none() || report.addresses.is_none() {
             ledger.write_held(report.held_plan().as_ref(), report.started)?;
         }
         if let Some(index) = index.filter(|_| whole) {
@@ -451,6 +488,20 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// The sides whose address is not the one on record. A state of before knows the app's by a hash alone, and the directory's not.
+pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &dyn View) -> Vec<AddressChange> {
+    if let Some(before) = state.last_addresses() {
+        return now.changes(&before);
+    }
+    let other = state.last_settings().is_some_and(|before| before.target != settings.target);
+    let change = || AddressChange {
+        side: AddressSide::Target,
+        from: Vec::new(),
+        to: vec![now.mark.target.clone()],
+    };
+    other.then(change).into_iter().collect()
 }
 
 /// What the guard has to know that is in the state: of any plan, wherever it comes from.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::{Cleared, Hold};
-use crate::model::{ContentMark, Counts, Op, RunId, SourceId, TenantName};
+use crate::model::{AddressMark, ContentMark, Counts, Op, RunId, SourceId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
 use crate::store::{Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View};
@@ -70,6 +70,8 @@ pub struct Report {
     pub counts_accepted: bool,
     /// Whether the tenant file counts as accepted: the next edit is measured by it.
     pub settings_accepted: bool,
+    /// The addresses of both sides, if they count as accepted: those of the next run are compared with them.
+    pub addresses: Option<AddressMark>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     pub quiet_at: Option<ContentMark>,
     /// Somebody said no to what is held.
@@ -125,6 +127,7 @@ impl Report {
             dry_run: false,
             counts_accepted: true,
             settings_accepted: true,
+            addresses: None,
             quiet_at: None,
             rejected: None,
             budget: None,
@@ -157,8 +160,10 @@ impl Report {
     fn take_holds(&mut self, cleared: &Cleared) {
         self.holds.extend_from_slice(cleared.holds());
         let held_for = |reasons: &[&str]| self.holds.iter().any(|hold| reasons.contains(&hold.reason.as_str()));
-        self.counts_accepted = !held_for(&["source_shrink"]);
-        self.settings_accepted = !held_for(&["settings_change", "matching_change", "target_change"]);
+        // A run that was held for an address has read nothing.
+        let moved = held_for(&["target_change", "source_change"]);
+        self.counts_accepted = !moved && !held_for(&["source_shrink"]);
+        self.settings_accepted = !moved && !held_for(&["settings_change", "matching_change"]);
     }
 
     /// What waits for a decision, as `status` shows it and `approve` takes it; `None` if nothing does.
@@ -292,6 +297,7 @@ impl Report {
             note,
             counts: self.counts_accepted.then_some(self.snapshot),
             settings: settings.filter(|_| self.settings_accepted),
+            addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
             started: self.started,
             ended: self.ended,

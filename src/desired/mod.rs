@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
-use crate::model::{Bits, fold};
+use crate::model::{Bits, fold, text};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
@@ -106,7 +106,11 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
                 *via = at as u32;
             }
         }
-        let (name, problem) = match (scope.group_name)(group) {
+        let named = match text::unfit_as_id(group.id.as_str()) {
+            Some(why) => Err(why),
+            None => (scope.group_name)(group),
+        };
+        let (name, problem) = match named {
             Ok(name) if !name.trim().is_empty() => (name, None),
             Ok(_) => (String::new(), Some("its name in the app would be empty".to_owned())),
             Err(why) => (group.name.to_string(), Some(why)),
@@ -122,6 +126,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     if let Some(filter) = scope.filter {
         desired.narrow(filter);
     }
+    desired.freeze_odd_ids();
     desired.finish_groups(scope.filter.is_some());
     desired
 }
@@ -151,6 +156,15 @@ impl Desired<'_> {
                 Err(why) => {
                     self.frozen.insert(user, why);
                 }
+            }
+        }
+    }
+
+    /// An id with a control character is nobody's name for anything: such a person is named, and nothing is decided about them.
+    fn freeze_odd_ids(&mut self) {
+        for user in self.snapshot.users() {
+            if let Some(why) = text::unfit_as_id(self.snapshot.id(user)) {
+                self.frozen.insert(user, why);
             }
         }
     }

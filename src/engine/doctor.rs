@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::probe::NOTE;
 use super::{Engine, EngineError};
+use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
 use crate::desired::{Desired, GroupMatch};
 use crate::model::{Finding, Verdict, fold};
@@ -68,14 +69,51 @@ impl Checkup {
 }
 
 impl Engine {
-    /// Looks at directory, app and state. What fails is a finding.
-    pub async fn examine(&self, progress: &dyn Progress) -> Checkup {
+    /// Looks at directory, app and state. What fails is a finding. A side whose address is not the last run's is left alone, unless
+    /// `new_address` says that its credential may go there.
+    pub async fn examine(&self, new_address: bool, progress: &dyn Progress) -> Checkup {
         let mut checkup = Checkup::default();
-        self.look_at_directory(&mut checkup, progress).await;
-        progress.stage("looking at the app", None);
-        self.look_at_app(&mut checkup).await;
+        let changes = match self.address_changes() {
+            Ok(changes) => changes,
+            Err(error) => {
+                let remedy = "docs/runbook.md says what to do with a damaged state";
+                checkup.add(Side::State, [Finding::wrong("addresses", error.to_string(), remedy)]);
+                Vec::new()
+            }
+        };
+        let may_go = |checkup: &mut Checkup, side, address| {
+            let change = changes.iter().find(|change| change.side == address);
+            checkup.add(side, change.map(|change| self.moved(change, new_address)));
+            change.is_none() || new_address
+        };
+        if may_go(&mut checkup, Side::Directory, AddressSide::Source) {
+            self.look_at_directory(&mut checkup, progress).await;
+        }
+        if may_go(&mut checkup, Side::App, AddressSide::Target) {
+            progress.stage("looking at the app", None);
+            self.look_at_app(&mut checkup).await;
+        }
         checkup.add(Side::State, self.look_at_state());
         checkup
+    }
+
+    /// What is said of a changed address.
+    fn moved(&self, change: &AddressChange, new_address: bool) -> Finding {
+        let (name, what) = (&self.tenant.name, change.in_words());
+        match new_address {
+            true => Finding::warning(
+                "address",
+                format!("{what}; the credential was sent there, as `--new-address` says"),
+                format!("the next run holds it: `rosterd sync {name}` shows the id to approve"),
+            ),
+            false => Finding::wrong(
+                "address",
+                format!("{what}; nothing was sent there"),
+                format!(
+                    "if it is right, `rosterd doctor {name} --new-address` tries it, and `rosterd sync {name}` shows the id to approve"
+                ),
+            ),
+        }
     }
 
     async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {

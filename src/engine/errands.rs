@@ -51,6 +51,7 @@ impl Engine {
     /// When there is no such run, or the state can't be read.
     pub fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
         self.may_be_touched()?;
+        self.must_know_addresses()?;
         let (app, stop) = (self.app()?, CancellationToken::new());
         let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
             return Err(NoSuchRun::Unknown(name.to_owned()).into());
@@ -74,6 +75,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<(Undone, Vec<Notice>), EngineError> {
         self.may_be_touched()?;
+        self.must_know_addresses()?;
         let app = self.app()?;
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
@@ -112,6 +114,7 @@ impl Engine {
         if fate == Fate::Leave {
             return Ok(Retirement { report: None, kept: Vec::new(), linked });
         }
+        self.must_know_addresses()?;
         let (app, stop) = (self.app()?, CancellationToken::new());
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
         let report = self.errand(&app, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
@@ -131,7 +134,13 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<(Retirement, Vec<Notice>), EngineError> {
         // The app is left as it is: its token may be gone already.
-        let app = (fate == Fate::Deactivate).then(|| self.app()).transpose()?;
+        let app = match fate {
+            Fate::Deactivate => {
+                self.must_know_addresses()?;
+                Some(self.app()?)
+            }
+            Fate::Leave => None,
+        };
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd retire", Arc::clone(&self.clock))?;
         let linked = state.counts()?.users;

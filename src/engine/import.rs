@@ -56,6 +56,7 @@ impl Engine {
         stop: &CancellationToken,
         tell: &mut dyn FnMut(Making),
     ) -> Result<(), EngineError> {
+        self.must_know_addresses()?;
         let source = self.source()?;
         let Some(people) = source.new_people() else {
             return Err(EngineError::NotWritable(source.describe()));

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Cleared, Edited, Facts, Hold, Limits};
+use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
-use crate::model::{ObjectRef, Op, SourceId};
+use crate::model::{ObjectRef, Op, SourceId, text};
 use crate::plan::{Action, Blocked, Operation};
 
 /// Holds that an approval does not settle: the directory, the app or the next run has to.
@@ -25,7 +26,7 @@ fn exceeds(limit: Limit, count: u64, whole: u64) -> bool {
 /// `ann, bo and 3 more`.
 fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: BTreeSet<&str> = names.into_iter().collect();
-    let first: Vec<&str> = names.iter().copied().take(NAMED).collect();
+    let first: Vec<_> = names.iter().copied().take(NAMED).map(text::named).collect();
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -38,6 +39,27 @@ fn put_aside(operation: &Operation) -> Option<&SourceId> {
     match &operation.action {
         Action::ReplaceUser { aside, .. } => Some(aside),
         _ => None,
+    }
+}
+
+/// What is said of an address that is not the one on record. The text names both, so that an approval is for exactly this change.
+pub(super) fn address_hold(change: &AddressChange) -> Hold {
+    let what = change.in_words();
+    match change.side {
+        AddressSide::Target => Hold::new(
+            "target_change",
+            format!(
+                "{what}; no request was made and no credential was sent. The links and values on record are those of the app at the \
+                 address before. If the app only moved, approve; if this is another app, give it a tenant of its own"
+            ),
+        ),
+        AddressSide::Source => Hold::new(
+            "source_change",
+            format!(
+                "{what}; no request was made and no credential was sent. If the directory only moved, approve; if this is another \
+                 directory, give it a tenant of its own: its ids are not those on record"
+            ),
+        ),
     }
 }
 
@@ -167,12 +189,6 @@ impl Cleared {
         }
         let (count, who) = (hit.len() as u64, named(hit.into_values()));
         let hold = match facts.edited {
-            Edited::Target => Hold::new(
-                "target_change",
-                "the tenant file now names another app, and the links and values on record are those of the one before. If the \
-                 app only moved, approve; if this is another app, give it a tenant of its own"
-                    .to_owned(),
-            ),
             Edited::Matching if !self.plan.operations.is_empty() => Hold::new(
                 "matching_change",
                 format!(

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::GuardTable;
 use crate::model::{AppId, Bits, Counts, Op, Path, SourceId};
@@ -100,8 +101,6 @@ pub enum Edited {
     Settings,
     /// By which values people are matched, or where these come from.
     Matching,
-    /// Which app it is.
-    Target,
 }
 
 /// Why something was held.
@@ -159,6 +158,20 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared
 }
 
+/// Holds a run before its first request, because a credential would go to an address that is not on record. Needs no plan, and no
+/// network: what is approved is the change from one address to the other.
+pub fn check_addresses(changes: &[AddressChange]) -> Cleared {
+    let holds: Vec<Hold> = changes.iter().map(checks::address_hold).collect();
+    let all_held = !holds.is_empty();
+    let mut cleared =
+        Cleared { plan: Plan::of(Vec::new()), allowed: Bits::new(0), never: Bits::new(0), holds, all_held };
+    // Every plan without operations has one hash: an approval is for this change of address alone.
+    if let Some(id) = cleared.held_plan() {
+        cleared.plan.hash = id;
+    }
+    cleared
+}
+
 impl Cleared {
     /// The plan.
     pub fn plan(&self) -> &Plan {
@@ -181,7 +194,10 @@ impl Cleared {
         match (held.is_empty(), self.holds.first()) {
             (false, _) => Some(crate::plan::hash_of(held.into_iter())),
             // A reading that looks wrong and leads to nothing is accepted or refused by what was found.
-            (true, Some(hold)) if self.all_held => Some(crate::plan::hash_of_text(&hold.detail)),
+            (true, Some(_)) if self.all_held => {
+                let details: Vec<&str> = self.holds.iter().map(|hold| hold.detail.as_str()).collect();
+                Some(crate::plan::hash_of_text(&details.join("\n")))
+            }
             _ => None,
         }
     }

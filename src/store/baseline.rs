@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::record::{FailureNote, RunSummary, SettingsMark};
-use crate::model::{AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
 
 /// A linked person.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,4 +144,10 @@ pub trait Baseline: Send + Sync {
 
     /// What the tenant file said in the last run that was not held for it; `None` before the first.
     fn last_settings(&self) -> Option<SettingsMark>;
+
+    /// The addresses of both sides in the last run that was not held for them; `None` before the first, and in records of before.
+    fn last_addresses(&self) -> Option<AddressMark>;
+
+    /// The plan that was approved last, while no run has ended since.
+    fn last_approved(&self) -> Option<String>;
 }

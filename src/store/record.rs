@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::Decision;
-use crate::model::{
+use crate::model::{AddressMark, 
     AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
 };
 
@@ -148,6 +148,12 @@ pub struct Continued {
     /// What the tenant file said in the last run that was not held for it.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// The addresses of both sides in the last run that was not held for them; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<AddressMark>,
+    /// The last approval, while no run with it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
 }
 
 /// Fingerprints of what the operator wrote. Another one means that the file was edited since.
@@ -390,6 +396,9 @@ pub struct RunSummary {
     /// What the tenant file said, unless the run was held for that.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// The addresses of both sides, unless the run was held for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<AddressMark>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<ContentMark>,

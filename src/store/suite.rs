@@ -74,6 +74,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         created: 0,
         note: String::new(),
         settings: None,
+        addresses: None,
         quiet_at: None,
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::decisions::Verdict;
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
 use super::record::{Continued, Effect, Event, FailureNote, Record, SettingsMark};
-use crate::model::{ContentMark, Counts, ObjectRef};
+use crate::model::{AddressMark, ContentMark, Counts, ObjectRef};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -27,6 +28,10 @@ pub(super) struct Tail {
     pub(super) counts: Option<Counts>,
     /// What the tenant file said in the last run that was not held for it.
     pub(super) settings: Option<SettingsMark>,
+    /// The addresses of both sides in the last run that was not held for them.
+    pub(super) addresses: Option<AddressMark>,
+    /// The last approval, while no run with it has ended: a run that fails on its way does not use it up.
+    pub(super) approved: Option<String>,
     /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
     quiet_at: Option<ContentMark>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
@@ -43,6 +48,8 @@ impl Default for Tail {
             open: BTreeMap::new(),
             counts: None,
             settings: None,
+            addresses: None,
+            approved: None,
             quiet_at: None,
             failed: Some(BTreeMap::new()),
         }
@@ -74,9 +81,16 @@ impl Tail {
             Event::RunEnded(summary) => {
                 self.counts = summary.counts.or(self.counts);
                 self.settings = summary.settings.or(self.settings);
+                if summary.addresses.is_some() {
+                    self.addresses.clone_from(&summary.addresses);
+                    self.approved = None;
+                }
             }
             Event::Continued(before) => self.continue_from(before),
-            Event::RunStarted { .. } | Event::Decided { .. } | Event::Forgot { .. } => {}
+            Event::Decided { decision, .. } => {
+                self.approved = (decision.verdict == Verdict::Approve).then(|| decision.plan.clone());
+            }
+            Event::RunStarted { .. } | Event::Forgot { .. } => {}
         }
     }
 
@@ -103,6 +117,8 @@ impl Tail {
         self.mutated = (before.mutated, before.mutated_hash.clone());
         self.counts = before.counts;
         self.settings = before.settings;
+        self.addresses.clone_from(&before.addresses);
+        self.approved.clone_from(&before.approved);
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -119,6 +135,8 @@ impl Tail {
             open: self.open.keys().copied().collect(),
             counts: self.counts,
             settings: self.settings,
+            addresses: self.addresses.clone(),
+            approved: self.approved.clone(),
             failed: self.failures(),
         }
     }

@@ -132,6 +132,24 @@ impl std::str::FromStr for WebAddress {
     }
 }
 
+/// One spelling for every way to write an address: scheme, host, port and path. What is no address stays what it is.
+pub fn canonical(text: &str) -> String {
+    let Ok(url) = Url::parse(text.trim()) else { return text.trim().to_owned() };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let usual = match url.scheme() {
+        "ldap" => Some(389),
+        "ldaps" => Some(636),
+        _ => url.port_or_known_default(),
+    };
+    let port = url.port().or(usual).map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{host}{port}{}", url.scheme(), url.path().trim_end_matches('/'))
+}
+
+/// Whether an address can't be anywhere but on this machine.
+pub fn is_loopback_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| is_loopback(&url))
+}
+
 /// An address and port to listen on.
 pub(super) fn listen(text: &str) -> Result<(), Misfit> {
     text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {
