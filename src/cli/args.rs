@@ -490,7 +490,7 @@ pub(super) enum StateCommand {
 /// `rosterd sandbox`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rosterd sandbox --port 8080 --token secret\n  rosterd sandbox --profile heap --misbehave throttle --misbehave flaky"
+    after_help = "Examples:\n  rosterd sandbox --port 8080 --token rehearsal-token-0001\n  rosterd sandbox --profile heap --misbehave throttle --misbehave flaky"
 )]
 pub(super) struct SandboxArgs {
     /// The loopback port; a free one if left out

@@ -3,9 +3,10 @@
 //! A credential belongs to the address it was made for. Before the first request of a run the addresses are compared with those of
 //! the last run (S-9); nothing here needs the network.
 
-use super::forms::{canonical, is_loopback_address};
+use super::forms::{AppAddress, canonical, is_loopback_address};
 use super::tenant::{JumpCloudTable, LdapTable, SourceTables, TargetTable, TenantFile};
 use crate::model::AddressMark;
+use crate::model::text::address;
 
 /// The addresses of a tenant file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +87,11 @@ impl AddressChange {
 }
 
 impl TargetTable {
+    /// The app's address as requests are sent to it.
+    pub fn shown_address(&self) -> String {
+        self.base_url.parse::<AppAddress>().map_or_else(|_| address(&self.base_url), |url| url.url().to_string())
+    }
+
     /// The app's address in its one spelling.
     pub fn address(&self) -> String {
         canonical(&self.base_url)
@@ -139,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn s9_scheme_host_port_and_path_of_either_side_count_on_loopback_too() {
+    fn sec9_scheme_host_port_and_path_of_either_side_count_on_loopback_too() {
         let app = "http://127.0.0.1:8080/scim/v2";
         let now = |address| at(address, &[], false).changes(&at(app, &[], false).mark).len();
         for same in [app, "HTTP://127.0.0.1:8080/scim/v2/", "http://127.1:8080/scim/v2"] {
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn s9_a_sandbox_may_move_on_this_machine_and_nowhere_else() {
+    fn sec9_a_sandbox_may_move_on_this_machine_and_nowhere_else() {
         let before = at("http://127.0.0.1:8080", &["ldap://127.0.0.1:389"], false).mark;
         assert_eq!(at("http://localhost:9/x", &["ldap://[::1]:390"], true).changes(&before), []);
         assert_eq!(at("https://app.example.com", &["ldaps://dc1.example.com"], true).changes(&before).len(), 2);

@@ -22,7 +22,7 @@ const PLACES: [&str; 3] = ["credential", "file", "env"];
 const ADDRESSES: [&str; 7] = ["url", "uri", "address", "endpoint", "host", "proxy", "server"];
 
 /// Real keys that only happen to be near a secret's name.
-const NO_SECRETS: [&str; 4] = ["take", "open", "select", "second"];
+const NO_SECRETS: [&str; 6] = ["take", "open", "select", "second", "header", "breaker"];
 
 /// Whether a key of this name holds a secret, judged by its name.
 pub(super) fn names_a_secret(key: &str) -> bool {
@@ -240,7 +240,7 @@ mod tests {
             "password = { file = \"/run/secrets/ldap\" }",
             "[target]\nbase_url = \"https://app.example.com\"\nallow_http_loopback = true",
             "bind_dn = \"reader@corp.example.com\"",
-            "token = { file = \"../app.token\", expires = 2027-01-01 }",
+            "token = { file = \"../app.token\"}",
             "token = { file = \"heap-token\" }",
             "protect = [\"breakglass@acme.test\"]",
         ] {

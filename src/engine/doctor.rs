@@ -9,6 +9,7 @@ use super::{Engine, EngineError};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
 use crate::desired::{Desired, GroupMatch};
+use crate::http::{LONG_ENOUGH, Secret};
 use crate::model::{Finding, Verdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
@@ -116,11 +117,28 @@ impl Engine {
         }
     }
 
+    /// A short token may stand anywhere by chance: an answer that repeats it can't be refused, and only its plain spelling is taken out.
+    fn short_secrets(&self, wanted: &str) -> Vec<Finding> {
+        let secrets = self.tenant.secrets().filter(|(path, _)| path.first() == Some(&wanted));
+        let short = secrets.filter_map(|(path, place)| {
+            let secret = super::token(place).ok().filter(Secret::is_short)?;
+            let detail = format!(
+                "{} has fewer than {LONG_ENOUGH} characters, so an answer that repeats it can't be told from one that holds the same letters \
+                 by chance",
+                path.join(".")
+            );
+            drop(secret);
+            Some(Finding::warning("secret", detail, format!("use one of {LONG_ENOUGH} characters or more")))
+        });
+        short.collect()
+    }
+
     async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {
         let source = match self.source() {
             Ok(source) => source,
             Err(error) => return checkup.add(Side::Directory, [not_prepared("directory", &error)]),
         };
+        checkup.add(Side::Directory, self.short_secrets("source"));
         progress.stage("looking at the directory", None);
         let found = source.examine().await;
         let refused = found.iter().any(|finding| finding.verdict == Verdict::Wrong);
@@ -225,12 +243,13 @@ impl Engine {
             Ok(app) => app,
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
         };
+        checkup.add(Side::App, self.short_secrets("target"));
         let rules = self.rules();
         let mapped = rules.read_paths();
         let wanted = Use { mapped: &mapped, groups: rules.groups_on(), now: self.clock.now() };
         let found = app.examine(&wanted).await;
         if !found.iter().any(|finding| finding.verdict == Verdict::Wrong) {
-            checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.base_url));
+            checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.shown_address()));
         }
         checkup.add(Side::App, found);
     }

@@ -20,3 +20,4 @@ pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
 pub use observer::{Observer, Unobserved};
 pub use secret::{LONG_ENOUGH, Secret, SecretError};
+pub(crate) use spellings::Spellings;

@@ -32,6 +32,7 @@ mod package;
 mod pages;
 mod probe;
 mod rig;
+mod secrets;
 mod state_files;
 mod story;
 mod watch;

@@ -201,7 +201,7 @@ async fn c3_another_app_under_the_same_tenant_is_refused_before_the_first_call()
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_neither_side_hears_of_a_changed_address_before_it_is_approved() {
+async fn sec9_neither_side_hears_of_a_changed_address_before_it_is_approved() {
     for side in ["target_change", "source_change"] {
         let mut world = synced(crowd(5)).await;
         let mark = &mut world.tenant.addresses.mark;
@@ -228,7 +228,7 @@ async fn s9_neither_side_hears_of_a_changed_address_before_it_is_approved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_an_approval_is_for_one_address_alone_and_outlives_a_run_that_fails() {
+async fn sec9_an_approval_is_for_one_address_alone_and_outlives_a_run_that_fails() {
     let mut world = synced(crowd(5)).await;
     world.tenant.addresses.mark.target = "https://other.example.com:443/scim".into();
     world.sync().await;
