@@ -31,11 +31,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::apply::Repeat;
 use crate::bounded::{self, Overdue};
 use crate::clock::Clock;
+use crate::config::addresses::{AddressChange, Addresses};
 use crate::config::ca;
 use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
+use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, address_changes, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
@@ -52,8 +53,8 @@ use crate::source::ldap::LdapSource;
 use crate::source::onelogin::{self, OneLoginSource};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign, State as _, Store,
-    StoreError, Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
+    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign,
+    State as _, Store, StoreError, Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
@@ -125,6 +126,14 @@ pub enum EngineError {
         tenant: TenantName,
         /// Who, when, why.
         mark: Mark,
+    },
+    /// A credential would go to an address that is not the last run's.
+    #[error("{}; no request was made and no credential was sent", .change.in_words())]
+    Moved {
+        /// The tenant.
+        tenant: TenantName,
+        /// What changed.
+        change: AddressChange,
     },
     /// The connection has ended.
     #[error("{tenant} is retired {mark}; nothing was read or sent")]
@@ -243,8 +252,8 @@ impl Engine {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(&app, &state);
-        let neighbours = self.neighbours();
-        let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours);
+        let (neighbours, addresses) = (self.neighbours(), Addresses::of(&self.tenant.file));
+        let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours, &addresses);
         let writer = Writer { app: &app, ledger: &state };
         let report = cycle(&job, writer, &wish.ask()).await?;
         state.note_approvals_of_undo(&report.run).await?;
@@ -264,6 +273,20 @@ impl Engine {
         }
     }
 
+    /// The sides that would send a credential to an address other than the last run's (S-9). Reads the state alone.
+    fn address_changes(&self) -> Result<Vec<AddressChange>, EngineError> {
+        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else { return Ok(Vec::new()) };
+        Ok(address_changes(&Addresses::of(&self.tenant.file), settings_mark(&self.tenant), &state))
+    }
+
+    /// Beside a run nothing is sent to a changed address: the next sync asks for approval.
+    fn must_know_addresses(&self) -> Result<(), EngineError> {
+        match self.address_changes()?.into_iter().next() {
+            Some(change) => Err(EngineError::Moved { tenant: self.tenant.name.clone(), change }),
+            None => Ok(()),
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the meeting place of everything; each is named once more in Job")]
     async fn preview(
         &self,
@@ -278,8 +301,8 @@ impl Engine {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(app, state);
-        let neighbours = self.neighbours();
-        let job = self.job(scope, source, app, state, progress, stop, witness, &neighbours);
+        let (neighbours, addresses) = (self.neighbours(), Addresses::of(&self.tenant.file));
+        let job = self.job(scope, source, app, state, progress, stop, witness, &neighbours, &addresses);
         preview(&job, &wish.ask()).await
     }
 
@@ -294,6 +317,7 @@ impl Engine {
         stop: &'a CancellationToken,
         witness: Option<&'a dyn Witness>,
         neighbours: &'a dyn Neighbours,
+        addresses: &'a Addresses,
     ) -> Job<'a> {
         let tenant = &*self.tenant;
         let weighing = self.weighing(state);
@@ -311,6 +335,7 @@ impl Engine {
             in_flight: self.in_flight() as usize,
             repeat: Repeat::from(&tenant.profile),
             settings: settings_mark(tenant),
+            addresses,
             clock: self.clock.as_ref(),
             progress,
             stop,

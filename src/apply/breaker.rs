@@ -127,7 +127,8 @@ mod tests {
         let breaker = Breaker::new(3);
         breaker.failed(Op::CreateUser, &user(1), Class::Server);
         breaker.well(Op::CreateUser);
-        let verdicts: Vec<Verdict> = (1..=4).map(|id| breaker.failed(Op::CreateUser, &user(id), Class::Server)).collect();
+        let verdicts: Vec<Verdict> =
+            (1..=4).map(|id| breaker.failed(Op::CreateUser, &user(id), Class::Server)).collect();
         assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::KindClosed, Verdict::GoOn]);
         assert_eq!((breaker.closed(Op::CreateUser), breaker.closed(Op::DeactivateUser)), (Some(3), None));
         assert_eq!(breaker.nothing_went_well(), None, "one went well before");

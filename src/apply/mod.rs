@@ -481,7 +481,11 @@ impl Worker<'_> {
             Verdict::GoOn => {}
             Verdict::KindClosed => {
                 let (op, failures) = (operation.op().name(), self.run.repeat.breaker_failures);
-                tracing::warn!(op, failures, "the app fails at this kind of change; the rest of it is left for the next run");
+                tracing::warn!(
+                    op,
+                    failures,
+                    "the app fails at this kind of change; the rest of it is left for the next run"
+                );
             }
             Verdict::Unreachable => self.stop(Stop::Breaker(format!(
                 "the app did not answer {} times in a row; the rest is left for the next run",

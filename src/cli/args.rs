@@ -264,6 +264,9 @@ pub(super) struct WhyArgs {
 pub(super) struct DoctorArgs {
     /// Tenants; all of them if none is named
     pub tenants: Vec<String>,
+    /// Send the credential also to an address that differs from the last run's; without it such an address is only named
+    #[arg(long)]
+    pub new_address: bool,
     /// Find out what is unknown about the app: makes one throw-away account, changes it, takes it away again. Touches no other
     #[arg(long)]
     pub probe: bool,

@@ -180,7 +180,7 @@ fn new_folder() -> Result<PathBuf, Failure> {
 fn tenant_file(base_url: &str) -> String {
     format!(
         "[source.file]\npath = \"../people.json\"\n\n[target]\nprofile = \"scim\"\nbase_url = \"{base_url}\"\n\
-         token = {{ file = \"../app.token\" }}\nrate = \"1000/s\"\nallow_http_loopback = true\n\n\
+         token = {{ file = \"../app.token\" }}\nrate = \"1000/s\"\nallow_http_loopback = true\nloopback_port_may_change = true\n\n\
          # A company of twelve: the default budget of three a day would hold the last scene.\n[guard]\nremovals_per_day = 5\n"
     )
 }

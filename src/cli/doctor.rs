@@ -43,7 +43,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
             None => configuration(report.diagnostics.iter().filter(|one| one.file == checked.file)),
         };
         let at = tenants.iter().position(|tenant| tenant.name == checked.name);
-        let (checkup, engine) = examined(screen, &state_dir, at.map(|at| tenants.swap_remove(at)), found).await;
+        let (checkup, engine) = examined(screen, args, &state_dir, at.map(|at| tenants.swap_remove(at)), found).await;
         worst = worst.max(exit_code(&checkup));
         let mut one = document(checked.name.as_str(), &checkup);
         if screen.format == Format::Human {
@@ -64,6 +64,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
 
 async fn examined(
     screen: &Screen,
+    args: &DoctorArgs,
     state_dir: &Path,
     tenant: Option<Tenant>,
     found: Vec<Finding>,
@@ -73,7 +74,7 @@ async fn examined(
     let Some(tenant) = tenant else { return (checkup, None) };
     let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
     let bar = screen.bar();
-    let looked = engine.examine(&bar).await;
+    let looked = engine.examine(args.new_address, &bar).await;
     bar.clear();
     checkup.spots.extend(looked.spots);
     (Checkup { spots: checkup.spots, ..looked }, Some(engine))

@@ -9,7 +9,7 @@ use super::check;
 use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::report_view::change_text;
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint};
 use crate::clock::SystemClock;
 use crate::engine::{Drifts, Engine};
 use crate::roll::{Drift, Drifted};
@@ -63,7 +63,7 @@ fn show(screen: &Screen, args: &DriftArgs, drifts: &Drifts) {
 }
 
 fn line(screen: &Screen, one: &Drift) {
-    let name = safe(&one.name);
+    let name = named(&one.name);
     let (sign, style, what) = match &one.what {
         Drifted::AccountAdded => ("+", ADD, "an account that rosterd neither made nor took over".to_owned()),
         Drifted::AccountRemoved => ("-", REMOVE, "the account is gone".to_owned()),
@@ -71,7 +71,7 @@ fn line(screen: &Screen, one: &Drift) {
         Drifted::ActiveChanged { active: false } => ("~", CHANGE, "was switched off".to_owned()),
         Drifted::AttributesChanged { .. } => ("~", CHANGE, "has other values".to_owned()),
         Drifted::GroupRemoved => ("-", REMOVE, "the group is gone".to_owned()),
-        Drifted::GroupRenamed { now } => ("~", CHANGE, format!("the group is called {} now", safe(now))),
+        Drifted::GroupRenamed { now } => ("~", CHANGE, format!("the group is called {} now", named(now))),
         Drifted::MembersAdded { members } => ("+", ADD, format!("has members put in by hand: {}", some(members))),
         Drifted::MembersRemoved { members } => ("-", REMOVE, format!("lost members by hand: {}", some(members))),
     };
@@ -84,7 +84,7 @@ fn line(screen: &Screen, one: &Drift) {
 }
 
 fn some(members: &[String]) -> String {
-    let named: Vec<String> = members.iter().take(NAMED).map(|name| safe(name)).collect();
+    let named: Vec<String> = members.iter().take(NAMED).map(|name| named(name)).collect();
     match members.len().saturating_sub(NAMED) {
         0 => named.join(", "),
         more => format!("{} and {more} more", named.join(", ")),

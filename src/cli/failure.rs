@@ -89,6 +89,12 @@ impl From<EngineError> for Failure {
                     format!("`rosterd resume {tenant}` lets it go on; `rosterd plan {tenant}` shows what is due");
                 Self { code: code::HELD, message: error.to_string(), hint: Some(hint) }
             }
+            EngineError::Moved { ref tenant, .. } => {
+                let hint = format!(
+                    "`rosterd sync {tenant}` shows the id of the change; `rosterd approve {tenant} ID` and another sync accept the address"
+                );
+                Self { code: code::HELD, message: error.to_string(), hint: Some(hint) }
+            }
             EngineError::Retired { ref tenant, ref file, .. } => {
                 let hint =
                     format!("delete the tenant file of {tenant}; or, to connect it again, delete {}", file.display());

@@ -13,7 +13,7 @@ use super::args::{Format, Global, ImportArgs, SortKey};
 use super::check;
 use super::ending::Ending;
 use super::failure::{Failure, code};
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named as shown_name, paint, safe};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{AppListing, Engine, Made, Making};
 use crate::model::Attributes;
@@ -95,7 +95,7 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_
             .say(paint(FAINT, format!("  {many} of the directory can't be mapped, and are matched by their ids only")));
     }
     let width =
-        |of: fn(&Entry) -> &str| rows.iter().map(|(entry, _)| safe(of(entry)).chars().count()).max().unwrap_or(0);
+        |of: fn(&Entry) -> &str| rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0);
     let (names, people) = (width(|entry| &entry.user_name).min(48), width(|entry| &entry.name).min(32));
     for (entry, _) in rows {
         let style = match entry.status {
@@ -117,8 +117,8 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_
         screen.say(format!(
             "  {}  {:names$}  {:people$}  {}",
             paint(style, format!("{:11}", entry.status.name())),
-            safe(&entry.user_name),
-            safe(&entry.name),
+            shown_name(&entry.user_name),
+            shown_name(&entry.name),
             paint(FAINT, notes.join("; "))
         ));
     }
@@ -188,7 +188,7 @@ fn everybody_new<'a>(screen: &Screen, rows: &[Row<'a>]) -> Vec<Row<'a>> {
         screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
     }
     for (entry, _) in new().filter(|(entry, _)| entry.special) {
-        screen.note(format!("left out: {}, {}", safe(&entry.user_name), safe(&entry.detail)));
+        screen.note(format!("left out: {}, {}", shown_name(&entry.user_name), safe(&entry.detail)));
     }
     new().filter(|(entry, _)| entry.active && !entry.special).copied().collect()
 }
@@ -242,7 +242,7 @@ fn line(screen: &Screen, making: &Making) {
     };
     let id = making.id.as_ref().map(|id| format!("  {}", safe(id.as_str()))).unwrap_or_default();
     let detail = paint(FAINT, safe(&making.detail));
-    screen.say(format!("  {}  {}{id}  {detail}", paint(style, format!("{word:9}")), safe(&making.user_name)));
+    screen.say(format!("  {}  {}{id}  {detail}", paint(style, format!("{word:9}")), shown_name(&making.user_name)));
 }
 
 fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<&Path>) -> Result<u8, Failure> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Format, JournalCommand};
 use super::failure::Failure;
-use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
+use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
 use crate::store::{Effect, Event, GuardSettings, OutcomeResult, Record, Verdict, records, verify};
@@ -78,7 +78,7 @@ fn line(record: &Record) -> String {
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
-            format!("{} {}  {what}  {}", intent.op.name(), intent.object, paint(FAINT, safe(&intent.reason)))
+            format!("{} {}  {what}  {}", intent.op.name(), object(&intent.object), paint(FAINT, safe(&intent.reason)))
         }
         Event::Outcome { intent, result, effects } => {
             let told = match result {
@@ -92,7 +92,7 @@ fn line(record: &Record) -> String {
         Event::RunEnded(summary) => format!(
             "{} {}: {} planned, {} done, {} held, {} failed, {} calls  {}",
             paint(STRONG, "run ended"),
-            summary.status,
+            safe(&summary.status),
             summary.planned,
             summary.done,
             summary.held,
@@ -113,11 +113,16 @@ fn line(record: &Record) -> String {
         Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),
         Event::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
-            let now = now.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            let now = now.iter().map(|id| safe(id.as_str())).collect::<Vec<_>>().join(", ");
             format!("{} a person, {now} since, in {records}, as {} asked", paint(WAIT, "forgot"), safe(by))
         }
-        Event::Continued(continued) => format!("continues the journal of {}", continued.tenant),
+        Event::Continued(continued) => format!("continues the journal of {}", safe(&continued.tenant)),
     }
+}
+
+/// Whom a call was about, by the directory's id.
+fn object(object: &ObjectRef) -> String {
+    format!("{} {}", object.kind(), named(object.id().as_str()))
 }
 
 fn effects_text(effects: &[Effect]) -> String {

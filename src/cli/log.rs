@@ -4,15 +4,19 @@
 
 use std::fmt;
 
+use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format, layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{Cli, Command, Format, Global};
 use crate::config::global::{LogFormat, LogLevel, LogTable};
+use crate::model::text::shown;
 use crate::tenancy;
 
 pub(super) fn start(cli: &Cli) {
@@ -51,6 +55,8 @@ fn write_events(cli: &Cli) {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(&cli.global, table.as_ref())));
     let registry = tracing_subscriber::registry().with(filter);
     let wanted = table.map(|table| table.format).unwrap_or_default();
+    // No text of a field begins a line: whatever nobody sees in it is spelt out.
+    let fields = || debug_fn(field).delimited(" ");
     let stderr = || layer().with_writer(std::io::stderr).with_ansi(false);
     // Under systemd the journal has its own clock, and takes a line's priority from its beginning.
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
@@ -69,12 +75,21 @@ fn write_events(cli: &Cli) {
         (Format::Json, ..) | (_, LogFormat::Json, _) => registry.with(stderr().json().with_target(false)).init(),
         (.., true) => {
             let plain = format().without_time().with_target(false).with_ansi(false);
-            registry.with(stderr().event_format(WithPriority(plain))).init();
+            registry.with(stderr().fmt_fields(fields()).event_format(WithPriority(plain))).init();
         }
-        (.., false) => registry.with(stderr().compact().with_target(false)).init(),
+        (.., false) => registry.with(stderr().fmt_fields(fields()).compact().with_target(false)).init(),
     }
     if let Some(error) = missing {
         tracing::warn!(%error, "journald can't be reached: logging to standard error");
+    }
+}
+
+/// Writes one field of an event as it may stand in a line.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", shown(&text)),
+        name => write!(writer, "{}={}", name.strip_prefix("r#").unwrap_or(name), shown(&text)),
     }
 }
 

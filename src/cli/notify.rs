@@ -7,6 +7,7 @@ use super::check;
 use super::failure::{Failure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::clock::{Clock as _, SystemClock};
+use crate::model::text::address;
 use crate::notify::{Delivery, Message, Receivers, deliver, standings};
 use crate::tenancy;
 
@@ -35,7 +36,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
         return Ok(code::DONE);
     }
     for (name, standing) in &all {
-        let url = receivers.get(name).map(|table| safe(&table.url)).unwrap_or_default();
+        let url = receivers.get(name).map(|table| address(&table.url)).unwrap_or_default();
         screen.say(format!("{}  {url}", paint(STRONG, name)));
         match standing.delivered {
             Some(at) => screen.say(paint(FAINT, format!("  took the last message {at}"))),

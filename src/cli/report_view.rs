@@ -3,7 +3,7 @@
 use anstyle::Style;
 use serde_json::Value;
 
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe, thousands};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use crate::cycle::{Fate, Report, Status, Telling, Told};
 use crate::model::{Change, Op};
 
@@ -109,7 +109,7 @@ fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
         Fate::Held => paint(WAIT, "  held"),
         Fate::Failed => paint(REMOVE, "  failed"),
     };
-    let (name, reason) = (safe(&told.name), paint(FAINT, safe(&told.reason)));
+    let (name, reason) = (named(&told.name), paint(FAINT, safe(&told.reason)));
     screen.say(format!("    {} {name}{result}  {reason}", paint(style, sign)));
     for change in told.changes.iter().filter(|_| told.op != Op::CreateUser || screen.verbose > 0) {
         if let Some(text) = change_text(change) {
@@ -124,7 +124,7 @@ fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
 pub(super) fn change_text(change: &Change) -> Option<String> {
     if change.attribute == "members" {
         let members = change.from.as_array().or(change.to.as_array())?;
-        let names: Vec<String> = members.iter().take(NAMED).filter_map(Value::as_str).map(safe).collect();
+        let names: Vec<String> = members.iter().take(NAMED).filter_map(Value::as_str).map(named).collect();
         let more = members.len().saturating_sub(NAMED);
         let rest = if more > 0 { format!(" and {} more", thousands(more as u64)) } else { String::new() };
         return Some(format!("{}{rest}", names.join(", ")));
@@ -152,7 +152,12 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
     }
     screen.say("");
     for hold in &report.holds {
-        screen.say(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, hold.code()), safe(&hold.detail())));
+        screen.say(format!(
+            "  {} {}: {}",
+            paint(WAIT.bold(), "held"),
+            paint(STRONG, hold.code()),
+            safe(&hold.detail())
+        ));
     }
     if report.all_held {
         screen.say(

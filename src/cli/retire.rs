@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Format, Global, RetireArgs};
 use super::ending::Ending;
 use super::failure::{Failure, code};
-use super::screen::{FAINT, REMOVE, STRONG, Screen, count, paint, safe};
+use super::screen::{FAINT, REMOVE, STRONG, Screen, count, named, paint};
 use super::sync::exit_code;
 use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
@@ -70,7 +70,7 @@ fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
         Some(report) => {
             report_view::changes(screen, &report_view::told(screen, report), report_view::approval(&args.tenant));
             for left in &plan.kept {
-                screen.say(format!("    {}  {}", safe(&left.name), paint(FAINT, &left.why)));
+                screen.say(format!("    {}  {}", named(&left.name), paint(FAINT, &left.why)));
             }
             screen.say("");
         }

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{Colour, Format, Global};
 use super::failure::Failure;
+use crate::model::text;
 use crate::progress::Progress;
 
 /// Bold.
@@ -72,7 +73,7 @@ impl Screen {
         }
         self.error(safe_lines(&failure.message));
         if let Some(hint) = &failure.hint {
-            let _closed_pipe = writeln!(anstream::stderr(), "{} {hint}", paint(STRONG, "next: "));
+            let _closed_pipe = writeln!(anstream::stderr(), "{} {}", paint(STRONG, "next: "), safe_lines(hint));
         }
     }
 
@@ -120,20 +121,19 @@ pub(super) fn thousands(n: u64) -> String {
     out
 }
 
-/// Text from outside, safe for a terminal: control and direction-changing characters are spelt out.
+/// Text from outside, safe for a terminal: what nobody sees is spelt out.
 pub(super) fn safe(text: &str) -> String {
-    let odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(odd) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if odd(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    text::shown(text).into_owned()
+}
+
+/// A name from outside, with a mark beside it if it is not what it looks like.
+pub(super) fn named(text: &str) -> String {
+    text::named(text).into_owned()
 }
 
 /// As [`safe`], but line ends stay.
 fn safe_lines(text: &str) -> String {
-    text.lines().map(safe).collect::<Vec<_>>().join("\n")
+    text::shown_lines(text).into_owned()
 }
 
 /// Progress with count, rate and time left.

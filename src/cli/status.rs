@@ -2,7 +2,7 @@
 
 use super::args::{Format, Global};
 use super::failure::Failure;
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe};
 use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon::{self, Answer, Request, TenantStatus};
@@ -108,7 +108,7 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for operation in held.operations.iter().take(most) {
         let why = paint(FAINT, safe(&operation.reason));
-        screen.say(format!("      {} {}  {why}", operation.op.name(), safe(&operation.name)));
+        screen.say(format!("      {} {}  {why}", operation.op.name(), named(&operation.name)));
     }
     let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
     if more > 0 {
@@ -242,8 +242,10 @@ fn show(screen: &Screen, status: &Status) {
     }
     for (object, note) in status.failed.iter().take(LISTED) {
         screen.say(format!(
-            "  {} {object}: {} (tried {}, the schedule tries again {})",
+            "  {} {} {}: {} (tried {}, the schedule tries again {})",
             paint(REMOVE, "set aside"),
+            object.kind(),
+            named(object.id().as_str()),
             safe(&note.reason),
             count(u64::from(note.attempts), "time", "times"),
             note.next_try

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Format, Global, UndoArgs};
 use super::ending::Ending;
 use super::failure::{Failure, code};
-use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
+use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint, safe};
 use super::sync::exit_code;
 use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
@@ -177,7 +177,7 @@ fn list(screen: &Screen, title: &str, left: &[Left]) {
     screen.say(format!("  {title}"));
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for one in left.iter().take(most) {
-        screen.say(format!("    {} {}  {}", one.object.kind(), safe(&one.name), paint(FAINT, safe(&one.why))));
+        screen.say(format!("    {} {}  {}", one.object.kind(), named(&one.name), paint(FAINT, safe(&one.why))));
     }
     if left.len() > most {
         screen.say(paint(FAINT, format!("    … and {} more (-v shows all)", left.len() - most)));

@@ -9,7 +9,7 @@ use super::args::{Format, Global, WhyArgs};
 use super::check;
 use super::failure::Failure;
 use super::report_view::change_text;
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, paint, safe};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, paint, safe};
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Explained, Nobody};
 use crate::explain::{Candidate, Deed, InDirectory, Story};
@@ -87,8 +87,8 @@ fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> Failure {
 fn tell(screen: &Screen, story: &Story) {
     screen.say(format!(
         "{}  {}",
-        paint(STRONG, safe(&story.name)),
-        paint(FAINT, format!("directory id {}", safe(story.id.as_str())))
+        paint(STRONG, named(&story.name)),
+        paint(FAINT, format!("directory id {}", named(story.id.as_str())))
     ));
     screen.say("");
     directory(screen, story);
@@ -118,7 +118,7 @@ fn directory(screen: &Screen, story: &Story) {
         .iter()
         .map(|group| {
             let sign = if group.counts { paint(ADD, "+") } else { paint(FAINT, "·") };
-            format!("{sign} {}  {}", safe(&group.name), paint(FAINT, safe(&group.why)))
+            format!("{sign} {}  {}", named(&group.name), paint(FAINT, safe(&group.why)))
         })
         .collect();
     match groups.is_empty() && directory.listed {
@@ -217,7 +217,7 @@ fn deed(deed: &Deed) -> String {
         other => (WAIT, other),
     };
     let what = match (&deed.object, &deed.name) {
-        (ObjectRef::Group(_), Some(name)) => format!("{} {}", deed.what.replace('_', " "), safe(name)),
+        (ObjectRef::Group(_), Some(name)) => format!("{} {}", deed.what.replace('_', " "), named(name)),
         _ => deed.what.replace('_', " "),
     };
     let attributes: Vec<&str> = deed.changes.iter().map(|change| change.attribute.as_str()).collect();
@@ -254,14 +254,19 @@ fn now(screen: &Screen, story: &Story) {
         let what = step.op.name().replace('_', " ");
         lines.push(format!(
             "  {what} {}  {}{detail}  {}",
-            safe(&step.name),
+            named(&step.name),
             paint(style, step.result),
             paint(FAINT, safe(&step.reason))
         ));
         lines.extend(step.changes.iter().filter_map(change_text).map(|text| format!("      {text}")));
     }
     for hold in &story.holds {
-        lines.push(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, hold.code()), safe(&hold.detail())));
+        lines.push(format!(
+            "  {} {}: {}",
+            paint(WAIT.bold(), "held"),
+            paint(STRONG, hold.code()),
+            safe(&hold.detail())
+        ));
     }
     chapter(screen, "now", &lines);
 }

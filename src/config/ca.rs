@@ -42,7 +42,8 @@ mod tests {
         std::fs::write(&path, certificate).unwrap();
         assert_eq!(read(&path).unwrap(), certificate.as_bytes());
         for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
-            std::fs::write(&path, format!("{certificate}-----BEGIN {label}-----\r\nAA==\n-----END {label}-----\n")).unwrap();
+            std::fs::write(&path, format!("{certificate}-----BEGIN {label}-----\r\nAA==\n-----END {label}-----\n"))
+                .unwrap();
             let error = read(&path).unwrap_err().to_string();
             assert!(error.contains("a private key is in it"), "{label}: {error}");
         }

@@ -13,20 +13,21 @@ use toml::de::{DeTable, DeValue};
 use super::blot;
 use super::diagnostic::Diagnostic;
 use super::document::Document;
-use super::forms::{AppAddress, LdapAddress, WebAddress};
+use super::forms::{AppAddress, LdapAddress, WebAddress, normal_form};
 use super::words;
 use crate::model::TenantName;
 
 type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 9] = [
+pub(super) const OF_A_TENANT: [Check; 10] = [
     ldap_connection,
     file_delimiter,
     jumpcloud::check,
     onelogin::check,
     scope,
     app_address,
+    spelt_otherwise,
     app_token,
     overrides,
     deletion,
@@ -114,6 +115,27 @@ fn app_address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             "plain http is accepted only to this machine",
             "`allow_http_loopback` holds for 127.0.0.1, [::1] and localhost; write https://",
         ));
+    }
+}
+
+/// An address that is read as another than what is written: `http://127.1` is 127.0.0.1.
+fn spelt_otherwise(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let keys: [&[&str]; 5] = [
+        &["target", "base_url"],
+        &["source", "ldap", "url"],
+        &["source", "jumpcloud", "base_url"],
+        &["source", "jumpcloud", "insights_url"],
+        &["source", "onelogin", "base_url"],
+    ];
+    for path in keys {
+        let Some(text) = document.text_at(path) else { continue };
+        if let Some(normal) = normal_form(text) {
+            found.push(document.warning(
+                path,
+                format!("this address is read as {normal}"),
+                format!("write `{normal}`: what is compared, shown and put on record is that"),
+            ));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use annotate_snippets::{AnnotationKind, Group, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::files::trust::Distrust;
+use crate::model::text::is_unseen;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -198,10 +199,7 @@ fn render_one(one: &Diagnostic, colour: bool, out: &mut String) {
 /// Control characters and those that turn the reading direction would let a file repaint the terminal. Each is replaced by
 /// as many `?` as it has bytes, so that carets stay where they are.
 fn printable(text: &str) -> String {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\t' && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let harmful = |c: char| is_unseen(c) && c != '\t' && c != '\n';
     if !text.contains(harmful) {
         return text.to_owned();
     }

@@ -46,6 +46,8 @@ pub struct Document<'t> {
     source: &'t SourceText,
     /// The text with secrets blotted out; same length as the text.
     shown: String,
+    /// What was blotted out, so that no message quotes it.
+    quoted: Vec<String>,
     root: Spanned<DeTable<'t>>,
     syntax: Syntax,
 }
@@ -65,7 +67,7 @@ impl<'t> Document<'t> {
     /// Parses a text; every syntax error goes to `found`, and what could be read is in the document.
     pub fn parse(source: &'t SourceText, found: &mut Vec<Diagnostic>) -> Self {
         let (root, errors) = parse_past_lone_keys(source);
-        let shown = blot::blot(&source.text, root.get_ref(), !errors.is_empty());
+        let (shown, quoted) = blot::blot(&source.text, root.get_ref(), !errors.is_empty());
         let unclosed = errors.iter().find(|error| swallows_what_follows(&error.message)).cloned();
         let spans = errors.iter().map(|error| error.span.clone()).collect();
         let (syntax, errors) = match unclosed {
@@ -77,7 +79,7 @@ impl<'t> Document<'t> {
                 (Syntax::Unclear, vec![SyntaxError { span: first..first, ..unclosed }])
             }
         };
-        let document = Self { source, shown, root, syntax };
+        let document = Self { source, shown, quoted, root, syntax };
         for error in errors {
             let (message, hint) = in_words(&error.message);
             let mut one = document.at(error.span, Level::Error, message, Some(hint));
@@ -126,7 +128,8 @@ impl<'t> Document<'t> {
         hint: Option<String>,
     ) -> Diagnostic {
         let place = Place::new(&self.source.text, &self.shown, span);
-        let (file, message) = (self.source.file.clone(), message.into());
+        let (file, message) = (self.source.file.clone(), blot::without(message.into(), &self.quoted));
+        let hint = hint.map(|hint| blot::without(hint, &self.quoted));
         Diagnostic { level, file, place: Some(place), message, hint, notes: Vec::new() }
     }
 

@@ -17,8 +17,8 @@ use super::profile::Profile;
 use super::schema::{self, Kind};
 use super::shape;
 use super::tenant::TenantFile;
-use crate::files::trust::Trust;
 use crate::files;
+use crate::files::trust::Trust;
 
 /// The most a file may have, in bytes. A tenant file of this size would take a day to read.
 const LARGEST: u64 = 1 << 20;

@@ -3,6 +3,7 @@
 //! Knows no network and no state. The types here are the single description of the files: the loader, the editor schema
 //! (`rosterd schema`) and the documentation of every key come from them.
 
+pub mod addresses;
 mod blot;
 pub mod ca;
 pub mod canonical;

@@ -112,7 +112,8 @@ mod tests {
         assert_eq!((plain.len(), signing_key(plain).unwrap().as_slice()), (24, plain.as_bytes()));
         // 24 and 23 zero bytes.
         assert_eq!(signing_key(&format!("whsec_{}", "A".repeat(32))).unwrap().as_slice(), [0; 24]);
-        let short = [plain[1..].to_owned(), "x".to_owned(), "whsec_YQ==".to_owned(), format!("whsec_{}A==", "A".repeat(29))];
+        let short =
+            [plain[1..].to_owned(), "x".to_owned(), "whsec_YQ==".to_owned(), format!("whsec_{}A==", "A".repeat(29))];
         for secret in short {
             assert!(signing_key(&secret).unwrap_err().contains("fewer than 24 bytes"), "{secret}");
         }

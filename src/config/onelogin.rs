@@ -71,6 +71,10 @@ pub struct OneLoginTable {
     /// Accept plain http, only to loopback addresses.
     #[serde(default)]
     pub allow_http_loopback: bool,
+    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
+    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
+    #[serde(default)]
+    pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
 }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::tenant::SecretRef;
 use crate::files;
 use crate::files::trust::{Distrust, Fault, Trust};
+use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.
 const LARGEST: u64 = 64 << 10;
@@ -115,11 +116,11 @@ impl<'e> Secrets<'e> {
             (Some(name), None, None) => (self.credential(name)?, format!("the credential {name}")),
             (None, Some(path), None) => {
                 let (file, metadata) = open(path, true, self.credentials.as_deref())?;
-                (read(file, &metadata, path)?, format!("the file {}", path.display()))
+                (read(file, &metadata, path)?, format!("the file {}", place_of(&path.display().to_string())))
             }
             (None, None, Some(name)) => {
-                let value = (self.variable)(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
-                (Zeroizing::new(value), format!("the environment variable {name}"))
+                let value = (self.variable)(name).ok_or_else(|| SecretError::NoVariable(place_of(name)))?;
+                (Zeroizing::new(value), format!("the environment variable {}", place_of(name)))
             }
             _ => return Err(SecretError::NoPlace),
         };
@@ -127,7 +128,7 @@ impl<'e> Secrets<'e> {
     }
 
     fn credential(&self, name: &str) -> Result<Zeroizing<String>, SecretError> {
-        let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(name.to_owned()))?;
+        let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(place_of(name)))?;
         if super::forms::check("credential-name", name) != Some(Ok(())) {
             return Err(SecretError::NoCredential("of that name".to_owned()));
         }
@@ -135,7 +136,7 @@ impl<'e> Secrets<'e> {
         // systemd keeps the folder closed to others; the files' mode bits show its access list, not who can read them.
         match open(&path, false, None) {
             Ok((file, metadata)) => read(file, &metadata, &path),
-            Err(SecretError::Missing { .. }) => Err(SecretError::NoCredential(name.to_owned())),
+            Err(SecretError::Missing { .. }) => Err(SecretError::NoCredential(place_of(name))),
             Err(error) => Err(error),
         }
     }
@@ -144,7 +145,7 @@ impl<'e> Secrets<'e> {
 /// Opens a file that can be trusted with a secret: a regular one that no other user could have put there, and closed to others if
 /// `private`. A link is followed if only root and the user of this process could have placed it and what it leads to.
 fn open(path: &Path, private: bool, credentials: Option<&Path>) -> Result<(File, Metadata), SecretError> {
-    let shown = path.display().to_string();
+    let shown = place_of(&path.display().to_string());
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SecretError::Missing { path: shown.clone() },
         _ => SecretError::Unreadable { path: shown.clone(), error },
@@ -233,10 +234,11 @@ fn read(file: File, metadata: &Metadata, path: &Path) -> Result<Zeroizing<String
     let read = file.take(LARGEST).read_to_string(&mut text);
     match read {
         Ok(_) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(SecretError::Nonsense { place: format!("the file {}", path.display()), why: "it is not text" })
-        }
-        Err(error) => Err(SecretError::Unreadable { path: path.display().to_string(), error }),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(SecretError::Nonsense {
+            place: format!("the file {}", place_of(&path.display().to_string())),
+            why: "it is not text",
+        }),
+        Err(error) => Err(SecretError::Unreadable { path: place_of(&path.display().to_string()), error }),
     }
 }
 
@@ -320,7 +322,10 @@ mod tests {
         assert_eq!(nowhere().fetch(&of_file(token.clone())).unwrap().as_str(), "s3cr3t");
         std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o444)).unwrap();
         let error = nowhere().fetch(&of_file(token.clone())).unwrap_err().to_string();
-        assert!(error.contains("mode 444") && error.contains("chmod 600"), "a link does not hide who can read it: {error}");
+        assert!(
+            error.contains("mode 444") && error.contains("chmod 600"),
+            "a link does not hide who can read it: {error}"
+        );
         std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o400)).unwrap();
         std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
         let error = nowhere().fetch(&of_file(token.clone())).unwrap_err().to_string();

@@ -116,6 +116,10 @@ pub struct LdapTable {
     /// Speak `ldap://` without TLS. Accepted only for loopback addresses.
     #[serde(default)]
     pub allow_plain_loopback: bool,
+    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
+    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_plain_loopback`.
+    #[serde(default)]
+    pub loopback_port_may_change: bool,
     /// Who to bind as: a DN, or for Active Directory `user@realm`.
     #[schemars(length(min = 1))]
     pub bind_dn: String,
@@ -229,6 +233,10 @@ pub struct JumpCloudTable {
     /// Accept plain http, only to loopback addresses.
     #[serde(default)]
     pub allow_http_loopback: bool,
+    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
+    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
+    #[serde(default)]
+    pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
 }
@@ -434,6 +442,10 @@ pub struct TargetTable {
     /// Accept plain http, only to loopback addresses.
     #[serde(default)]
     pub allow_http_loopback: bool,
+    /// Whether the app may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
+    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
+    #[serde(default)]
+    pub loopback_port_may_change: bool,
     /// A PEM file with the certificate authorities to trust instead of the machine's.
     pub ca_file: Option<PathBuf>,
     /// Differences from the profile, for this tenant alone.

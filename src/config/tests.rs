@@ -128,7 +128,7 @@ on_deleted = "never"
 
         tenants/acme.toml:5:1: error: there is no key `tokn` in `[target]`
           |
-        5 | tokn = { credential = "app" }
+        5 | tokn ************************
           | ^^^^
           |
           = hint: did you mean `token`?

@@ -92,7 +92,10 @@ impl Look<'_> {
             Err(error) => {
                 // What it says may name users: that is for the report of a run.
                 let kind = error.kind();
-                tracing::warn!(kind, "the directory could not be read again during the run: its leavers wait for the next run");
+                tracing::warn!(
+                    kind,
+                    "the directory could not be read again during the run: its leavers wait for the next run"
+                );
                 None
             }
         }

@@ -5,8 +5,8 @@
 //! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
 mod failure;
-mod meanwhile;
 mod index;
+mod meanwhile;
 mod observe;
 mod report;
 mod telling;
@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::apply::{self, OpResult, Outcome, Repeat, Turns};
 use crate::clock::Clock;
+use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
@@ -35,7 +36,8 @@ use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
-    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, View, Weighed,
+    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, View,
+    Weighed,
 };
 use crate::time_limit::TimeLimit;
 
@@ -92,6 +94,8 @@ pub struct Job<'a> {
     pub repeat: Repeat,
     /// Fingerprints of everything above that decides over people: with another one everybody is compared anew.
     pub settings: SettingsMark,
+    /// Where the credentials of both sides go.
+    pub addresses: &'a Addresses,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Who watches.
@@ -170,13 +174,11 @@ async fn observed(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>) -> R
     .await
 }
 
-async fn stations(
-    job: &Job<'_>,
-    writer: Option<Writer<'_>>,
-    ask: &Ask<'_>,
-    run: RunId,
-) -> Result<Report, CycleError> {
+async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
     let started = job.clock.now();
+    if let Some(report) = job.held_for_an_address(writer, &run, started).await? {
+        return job.close(writer, report, ask, None).await;
+    }
     if let Some(report) = job.unchanged(ask, &run, started).await {
         return job.close(writer, report, ask, None).await;
     }
@@ -185,7 +187,7 @@ async fn stations(
         job.unless_stopped(take_snapshot_within(job.time_limit, job.source, job.sentinels, job.progress)).await?;
     let Counts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
-    let mut report = Report::new(job.tenant, run, snapshot.counts(), started);
+    let mut report = job.report(run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
     report.reading = Some(reading.elapsed());
     if let Some(Writer { app, ledger }) = writer {
@@ -244,7 +246,11 @@ impl Job<'_> {
     }
 
     /// What can write, if this run may send its leavers before the rest is planned: a plan that was shown or approved runs as one.
-    fn may_go_in_stages<'w>(&self, writer: Option<Writer<'w>>, ask: &Ask<'_>) -> Result<Option<Writer<'w>>, StoreError> {
+    fn may_go_in_stages<'w>(
+        &self,
+        writer: Option<Writer<'w>>,
+        ask: &Ask<'_>,
+    ) -> Result<Option<Writer<'w>>, StoreError> {
         let waits = self.policy.loosened.as_ref().is_some_and(|loosened| loosened.holds_all);
         let whole = ask.only.is_some() || ask.expected_plan.is_some() || waits || self.state.is_approval_waiting()?;
         Ok(writer.filter(|_| !whole))
@@ -297,7 +303,9 @@ impl Job<'_> {
         let turns = Turns::default();
         let applying = self.apply(writer, &cleared, &facts, &report.run, ask.trigger, &again, &turns);
         let (outcome, meanwhile) = match self.may_go_in_stages(Some(writer), ask)? {
-            Some(writer) => meanwhile::look_for_leavers(self, writer, survey, ask, &report.run, &turns, applying).await?,
+            Some(writer) => {
+                meanwhile::look_for_leavers(self, writer, survey, ask, &report.run, &turns, applying).await?
+            }
             None => (applying.await?, Vec::new()),
         };
         let mut index = None;
@@ -329,6 +337,38 @@ impl Job<'_> {
         }
     }
 
+    /// The report of a run whose addresses are those on record, or were approved.
+    fn report(&self, run: RunId, counts: Counts, started: Timestamp) -> Report {
+        let addresses = Some(self.addresses.mark.clone());
+        Report { addresses, ..Report::new(self.tenant, run, counts, started) }
+    }
+
+    /// The report of a run that would send a credential to an address other than the last run's, unless that was approved. Decided
+    /// before the first request of any kind, without the network (S-9).
+    async fn held_for_an_address(
+        &self,
+        writer: Option<Writer<'_>>,
+        run: &RunId,
+        started: Timestamp,
+    ) -> Result<Option<Report>, StoreError> {
+        let changes = address_changes(self.addresses, self.settings, self.state);
+        let cleared = guard::check_addresses(&changes);
+        let Some(held) = cleared.held_plan().filter(|held| self.state.last_approved().as_ref() != Some(held)) else {
+            return Ok(None);
+        };
+        tracing::warn!(plan = held, "an address changed since the last run: nothing is sent");
+        let mut report = Report::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
+        let cleared = self.decide(writer, cleared, &mut report).await?;
+        if !cleared.is_all_held() {
+            return Ok(None);
+        }
+        match writer {
+            Some(_) => report.applied(cleared, Outcome { results: Vec::new(), stop: None, links_differ: false }),
+            None => report.preview(cleared, self.reader.stats(), self.clock.now()),
+        }
+        Ok(Some(report))
+    }
+
     /// The report of a run that has nothing to look at: the directory's content is the one for which the last run found
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
@@ -337,7 +377,7 @@ impl Job<'_> {
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
-        let mut report = Report::new(self.tenant, run.clone(), counts, started);
+        let mut report = self.report(run.clone(), counts, started);
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
         report.applied(nothing, Outcome { results: Vec::new(), stop: None, links_differ: false });
         report.quiet_at = Some(mark);
@@ -415,14 +455,20 @@ impl Job<'_> {
         }
         let Facts { unread, before, now, edited, on_source_change, .. } = reading;
         let profile = self.rules.profile;
-        Ok(Facts { unread, before, now, edited, on_source_change, ..facts_of_state(self.state, profile, self.clock.now())? })
+        Ok(Facts {
+            unread,
+            before,
+            now,
+            edited,
+            on_source_change,
+            ..facts_of_state(self.state, profile, self.clock.now())?
+        })
     }
 
     /// What the operator changed since the last run that was not held for it.
     fn edited(&self) -> Edited {
         let now = self.settings;
         match self.state.last_settings() {
-            Some(before) if now.has_other_target(&before) => Edited::Target,
             // Another version of rosterd hashed another form: nothing can be said, and nothing is held for it.
             Some(before) if before.version != now.version => Edited::Upgraded,
             Some(before) if before.matching != now.matching => Edited::Matching,
@@ -455,7 +501,16 @@ impl Job<'_> {
         facts: &Facts,
         report: &mut Report,
     ) -> Result<Cleared, StoreError> {
-        let cleared = guard::check(plan, facts, &self.limits);
+        self.decide(writer, guard::check(plan, facts, &self.limits), report).await
+    }
+
+    /// The decision on what the guard holds.
+    async fn decide(
+        &self,
+        writer: Option<Writer<'_>>,
+        cleared: Cleared,
+        report: &mut Report,
+    ) -> Result<Cleared, StoreError> {
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
         let rule = &self.policy.rule;
         let so_far = |given: &[Decision]| {
@@ -606,7 +661,8 @@ impl Job<'_> {
             ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
         }
         ledger.run_ended(report.to_summary(Some(self.settings))).await?;
-        if ask.only.is_none() {
+        // What was held for an address is held for everybody.
+        if ask.only.is_none() || report.addresses.is_none() {
             ledger.write_held(report.held_plan().as_ref(), report.started)?;
         }
         if let Some(index) = index.filter(|_| whole) {
@@ -614,6 +670,16 @@ impl Job<'_> {
         }
         Ok(report)
     }
+}
+
+/// The sides whose address is not the one on record. A state of before knows the app's by a hash alone, and the directory's not.
+pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &dyn View) -> Vec<AddressChange> {
+    if let Some(before) = state.last_addresses() {
+        return now.changes(&before);
+    }
+    let other = state.last_settings().is_some_and(|before| settings.has_other_target(&before));
+    let change = || AddressChange { side: AddressSide::Target, from: Vec::new(), to: vec![now.mark.target.clone()] };
+    other.then(change).into_iter().collect()
 }
 
 /// What the guard has to know that is in the state: of any plan, wherever it comes from.

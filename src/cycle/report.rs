@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
-use crate::model::{ContentMark, Counts, HoldCode, HoldReason, Op, RunId, SourceId, TenantName};
+use crate::model::{AddressMark, ContentMark, Counts, HoldCode, HoldReason, Op, RunId, SourceId, TenantName};
 use crate::plan::Operation;
 use crate::scim::CallStats;
 use crate::store::{
@@ -73,6 +73,8 @@ pub struct Report {
     pub counts_accepted: bool,
     /// Whether the tenant file counts as accepted: the next edit is measured by it.
     pub settings_accepted: bool,
+    /// The addresses of both sides, if they count as accepted: those of the next run are compared with them.
+    pub addresses: Option<AddressMark>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     pub quiet_at: Option<ContentMark>,
     /// Somebody said no to what is held.
@@ -132,6 +134,7 @@ impl Report {
             dry_run: false,
             counts_accepted: true,
             settings_accepted: true,
+            addresses: None,
             quiet_at: None,
             rejected: None,
             approvals: None,
@@ -166,10 +169,11 @@ impl Report {
     fn take_holds(&mut self, cleared: &Cleared) {
         self.holds.extend_from_slice(cleared.holds());
         let held_for = |codes: &[HoldCode]| self.holds.iter().any(|hold| codes.contains(&hold.code()));
-        self.counts_accepted = !held_for(&[HoldCode::SourceShrink]);
-        let settings =
-            [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::TargetChange, HoldCode::Upgrade];
-        self.settings_accepted = !held_for(&settings);
+        // A run that was held for an address has read nothing.
+        let moved = held_for(&[HoldCode::TargetChange, HoldCode::SourceChange]);
+        self.counts_accepted = !moved && !held_for(&[HoldCode::SourceShrink]);
+        let settings = [HoldCode::SettingsChange, HoldCode::MatchingChange, HoldCode::Upgrade];
+        self.settings_accepted = !moved && !held_for(&settings);
     }
 
     /// What waits for a decision, as `status` shows it and `approve` takes it; `None` if nothing does.
@@ -308,6 +312,7 @@ impl Report {
             counts: self.counts_accepted.then_some(self.snapshot),
             settings: settings.filter(|_| self.settings_accepted),
             reading_s: self.reading.filter(|_| self.counts_accepted).map(|time| time.as_secs()),
+            addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
             started: self.started,
             ended: self.ended,

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{Bits, fold};
+use crate::model::{Bits, fold, text};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
@@ -107,7 +107,11 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
                 *via = at as u32;
             }
         }
-        let (name, problem) = match (scope.group_name)(group) {
+        let named = match text::unfit_as_id(group.id.as_str()) {
+            Some(why) => Err(why),
+            None => (scope.group_name)(group),
+        };
+        let (name, problem) = match named {
             Ok(name) if name.len() > LONGEST_NAME => {
                 let why = format!(
                     "its name has {} bytes, and at most {LONGEST_NAME} are sent; correct it in the directory",
@@ -130,6 +134,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     if let Some(filter) = scope.filter {
         desired.narrow(filter);
     }
+    desired.freeze_odd_ids();
     desired.finish_groups(scope.filter.is_some());
     desired
 }
@@ -159,6 +164,15 @@ impl Desired<'_> {
                 Err(why) => {
                     self.frozen.insert(user, why);
                 }
+            }
+        }
+    }
+
+    /// An id with a control character is nobody's name for anything: such a person is named, and nothing is decided about them.
+    fn freeze_odd_ids(&mut self) {
+        for user in self.snapshot.users() {
+            if let Some(why) = text::unfit_as_id(self.snapshot.id(user)) {
+                self.frozen.insert(user, why);
             }
         }
     }

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::probe::NOTE;
 use super::{Engine, EngineError};
+use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
 use crate::desired::{Desired, GroupMatch};
+use crate::http::{LONG_ENOUGH, Secret};
 use crate::model::{Finding, Verdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
@@ -68,14 +70,67 @@ impl Checkup {
 }
 
 impl Engine {
-    /// Looks at directory, app and state. What fails is a finding.
-    pub async fn examine(&self, progress: &dyn Progress) -> Checkup {
+    /// Looks at directory, app and state. What fails is a finding. A side whose address is not the last run's is left alone, unless
+    /// `new_address` says that its credential may go there.
+    pub async fn examine(&self, new_address: bool, progress: &dyn Progress) -> Checkup {
         let mut checkup = Checkup::default();
-        self.look_at_directory(&mut checkup, progress).await;
-        progress.stage("looking at the app", None);
-        self.look_at_app(&mut checkup).await;
+        let changes = match self.address_changes() {
+            Ok(changes) => changes,
+            Err(error) => {
+                let remedy = "docs/runbook.md says what to do with a damaged state";
+                checkup.add(Side::State, [Finding::wrong("addresses", error.to_string(), remedy)]);
+                Vec::new()
+            }
+        };
+        let may_go = |checkup: &mut Checkup, side, address| {
+            let change = changes.iter().find(|change| change.side == address);
+            checkup.add(side, change.map(|change| self.moved(change, new_address)));
+            change.is_none() || new_address
+        };
+        if may_go(&mut checkup, Side::Directory, AddressSide::Source) {
+            self.look_at_directory(&mut checkup, progress).await;
+        }
+        if may_go(&mut checkup, Side::App, AddressSide::Target) {
+            progress.stage("looking at the app", None);
+            self.look_at_app(&mut checkup).await;
+        }
         checkup.add(Side::State, self.look_at_state());
         checkup
+    }
+
+    /// What is said of a changed address.
+    fn moved(&self, change: &AddressChange, new_address: bool) -> Finding {
+        let (name, what) = (&self.tenant.name, change.in_words());
+        match new_address {
+            true => Finding::warning(
+                "address",
+                format!("{what}; the credential was sent there, as `--new-address` says"),
+                format!("the next run holds it: `rosterd sync {name}` shows the id to approve"),
+            ),
+            false => Finding::wrong(
+                "address",
+                format!("{what}; nothing was sent there"),
+                format!(
+                    "if it is right, `rosterd doctor {name} --new-address` tries it, and `rosterd sync {name}` shows the id to approve"
+                ),
+            ),
+        }
+    }
+
+    /// A short token may stand anywhere by chance: an answer that repeats it can't be refused, and only its plain spelling is taken out.
+    fn short_secrets(&self, wanted: &str) -> Vec<Finding> {
+        let secrets = self.tenant.secrets().filter(|(path, _)| path.first() == Some(&wanted));
+        let short = secrets.filter_map(|(path, place)| {
+            let secret = super::token(place).ok().filter(Secret::is_short)?;
+            let detail = format!(
+                "{} has fewer than {LONG_ENOUGH} characters, so an answer that repeats it can't be told from one that holds the same letters \
+                 by chance",
+                path.join(".")
+            );
+            drop(secret);
+            Some(Finding::warning("secret", detail, format!("use one of {LONG_ENOUGH} characters or more")))
+        });
+        short.collect()
     }
 
     async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {
@@ -83,6 +138,7 @@ impl Engine {
             Ok(source) => source,
             Err(error) => return checkup.add(Side::Directory, [not_prepared("directory", &error)]),
         };
+        checkup.add(Side::Directory, self.short_secrets("source"));
         progress.stage("looking at the directory", None);
         let found = source.examine().await;
         let refused = found.iter().any(|finding| finding.verdict == Verdict::Wrong);
@@ -189,12 +245,13 @@ impl Engine {
             Ok(app) => app,
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
         };
+        checkup.add(Side::App, self.short_secrets("target"));
         let rules = self.rules();
         let mapped = rules.read_paths();
         let wanted = Use { mapped: &mapped, groups: rules.groups_on(), now: self.clock.now() };
         let found = app.examine(&wanted).await;
         if !found.iter().any(|finding| finding.verdict == Verdict::Wrong) {
-            checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.base_url));
+            checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.shown_address()));
         }
         let works = checkup.app.is_some();
         checkup.add(Side::App, found);

@@ -51,6 +51,7 @@ impl Engine {
     /// When there is no such run, or the state can't be read.
     pub async fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
         self.may_be_touched()?;
+        self.must_know_addresses()?;
         let (app, stop) = (self.app().await?, CancellationToken::new());
         let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
             return Err(NoSuchRun::Unknown(name.to_owned()).into());
@@ -74,6 +75,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<(Undone, Vec<Notice>), EngineError> {
         self.may_be_touched()?;
+        self.must_know_addresses()?;
         let app = self.app().await?;
         let (state, mut notices) =
             Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
@@ -114,6 +116,7 @@ impl Engine {
         if fate == Fate::Leave {
             return Ok(Retirement { report: None, kept: Vec::new(), linked });
         }
+        self.must_know_addresses()?;
         let (app, stop) = (self.app().await?, CancellationToken::new());
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
         let report = self.errand(&app, &state, &Silent, &stop).preview(&state, retire::task(plan, ""))?;
@@ -134,7 +137,10 @@ impl Engine {
     ) -> Result<(Retirement, Vec<Notice>), EngineError> {
         // The app is left as it is: its token may be gone already.
         let app = match fate {
-            Fate::Deactivate => Some(self.app().await?),
+            Fate::Deactivate => {
+                self.must_know_addresses()?;
+                Some(self.app().await?)
+            }
             Fate::Leave => None,
         };
         let (state, mut notices) =

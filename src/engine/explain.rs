@@ -66,7 +66,10 @@ impl Engine {
         let linked = linked_by_name(state, typed)?;
         let sides = match offline {
             true => None,
-            false => Some((self.source().await?, self.app().await?)),
+            false => {
+                self.must_know_addresses()?;
+                Some((self.source().await?, self.app().await?))
+            }
         };
         let seen = match &sides {
             Some((source, app)) => self.watched_preview(state, typed, &linked, source.as_ref(), app, progress).await,

@@ -57,6 +57,7 @@ impl Engine {
         stop: &CancellationToken,
         tell: &mut dyn FnMut(Making),
     ) -> Result<(), EngineError> {
+        self.must_know_addresses()?;
         let source = self.source().await?;
         let Some(people) = source.new_people() else {
             return Err(EngineError::NotWritable(source.describe()));

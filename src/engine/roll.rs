@@ -55,6 +55,7 @@ impl Engine {
     /// # Errors
     /// When one of the two sides could not be read completely, or the state not at all.
     pub async fn list_app(&self, progress: &dyn Progress) -> Result<AppListing, EngineError> {
+        self.must_know_addresses()?;
         let (source, app) = (self.source().await?, self.app().await?);
         let state = self.view()?;
         self.expect(&app, state.as_ref());
@@ -139,6 +140,7 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
+        self.must_know_addresses()?;
         let app = self.app().await?;
         let Some(wanted) = repair else {
             return self.compare(&app, self.view()?.as_ref(), progress, stop).await;

@@ -19,7 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cycle::{Report, Shown};
-use crate::model::{AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest,
+use crate::model::{
+    AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest,
 };
 use crate::plan::{Action, Blocked, Operation, Protected};
 use crate::scim::AppUser;

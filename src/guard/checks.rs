@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Cleared, Edited, Facts, Limits, Loosened};
+use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
 use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, Operation};
@@ -32,6 +33,15 @@ fn account_named(operation: &Operation) -> String {
         roles => format!("roles: {}", roles.join(", ")),
     };
     format!("{} (account {}, {roles})", operation.name, found.id)
+}
+
+/// What is said of an address that is not the one on record. It names both, so that an approval is for exactly this change.
+pub(super) fn address_hold(change: &AddressChange) -> HoldReason {
+    let (from, to) = (change.from.clone(), change.to.clone());
+    match change.side {
+        AddressSide::Target => HoldReason::TargetChange { from, to },
+        AddressSide::Source => HoldReason::SourceChange { from, to },
+    }
 }
 
 impl Cleared {
@@ -91,7 +101,9 @@ impl Cleared {
         let (what, was, is) = match () {
             () if shrank(before.users, now.users) => (SourcePart::People, before.users, now.users),
             () if shrank(before.groups, now.groups) => (SourcePart::Groups, before.groups, now.groups),
-            () if vanished(before.memberships, now.memberships) => (SourcePart::Memberships, before.memberships, now.memberships),
+            () if vanished(before.memberships, now.memberships) => {
+                (SourcePart::Memberships, before.memberships, now.memberships)
+            }
             () => return,
         };
         self.hold_all(HoldReason::SourceShrink { what, is, was, limit: limits.source_shrink.to_string() });
@@ -143,7 +155,6 @@ impl Cleared {
         }
         let (count, who) = (hit.len() as u64, Names::of(hit.into_values()));
         let hold = match facts.edited {
-            Edited::Target => HoldReason::TargetChange {},
             Edited::Matching if !self.plan.operations.is_empty() => HoldReason::MatchingChange { count, who },
             Edited::Settings | Edited::Matching if exceeds(limits.settings_change, count, facts.managed) => {
                 let (managed, limit) = (facts.managed, limits.settings_change.to_string());
@@ -193,7 +204,9 @@ impl Cleared {
             .map(|operation| operation.object.clone())
             .collect();
         // What needs the account or group that waits, waits with it.
-        self.hold(HoldReason::Approval { ops, who }, |operation| asked(operation) || people.contains(&operation.object));
+        self.hold(HoldReason::Approval { ops, who }, |operation| {
+            asked(operation) || people.contains(&operation.object)
+        });
     }
 
     /// An account that others made, and that a directory record of its name would take over, is given to it only by a person.
@@ -235,7 +248,8 @@ impl Cleared {
     /// Where a deleted person can never have an account again, somebody has to want it.
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
-        let who = Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
+        let who =
+            Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
             self.hold(HoldReason::FinalDelete { who }, is_final);
         }

@@ -15,6 +15,7 @@ pub use table::holds_table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
 use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
@@ -112,8 +113,6 @@ pub enum Edited {
     Upgraded,
     /// By which values people are matched, or where these come from.
     Matching,
-    /// Which app it is.
-    Target,
 }
 
 /// Which accounts that are in the app already may be adopted without approval: for those that a create brings to light.
@@ -185,6 +184,27 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_removals(facts, limits);
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
+    cleared
+}
+
+/// Holds a run before its first request, because a credential would go to an address that is not on record. Needs no plan, and no
+/// network: what is approved is the change from one address to the other.
+pub fn check_addresses(changes: &[AddressChange]) -> Cleared {
+    let holds: Vec<HoldReason> = changes.iter().map(checks::address_hold).collect();
+    let all_held = !holds.is_empty();
+    let mut cleared = Cleared {
+        plan: Plan::of(Vec::new()),
+        allowed: Bits::new(0),
+        never: Bits::new(0),
+        holds,
+        all_held,
+        guard_change: None,
+        adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true },
+    };
+    // Every plan without operations has one hash: an approval is for this change of address alone.
+    if let Some(id) = cleared.held_plan() {
+        cleared.plan.hash = id;
+    }
     cleared
 }
 

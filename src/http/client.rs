@@ -13,8 +13,10 @@ use super::date::http_date;
 use super::error::{BodyFault, SendError, SetupError, send_error};
 use super::retry;
 use super::secret::Secret;
+use super::spellings::Spellings;
 use crate::clock::{Clock, SystemClock};
 use crate::fail;
+use crate::model::text::address;
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -194,7 +196,7 @@ pub struct Client {
     headers: HeaderMap,
     content_type: HeaderValue,
     max_body: usize,
-    token: Option<Secret>,
+    spellings: Spellings,
 }
 
 impl Client {
@@ -225,7 +227,7 @@ impl Client {
             headers,
             content_type: header_value("Content-Type", &settings.content_type)?,
             max_body: settings.max_body,
-            token: settings.auth.as_ref().map(|auth| auth.token.clone()),
+            spellings: settings.auth.as_ref().map(|auth| Spellings::of(&auth.token)).unwrap_or_default(),
         })
     }
 
@@ -244,8 +246,14 @@ impl Client {
             headers,
             content_type: self.content_type.clone(),
             max_body: self.max_body,
-            token: Some(auth.token.clone()),
+            spellings: self.spellings.and(&Spellings::of(&auth.token)),
         })
+    }
+
+    /// The same client, which also looks for the credential of another one in what it is answered.
+    #[must_use]
+    pub(crate) fn hiding(self, other: &Self) -> Self {
+        Self { spellings: self.spellings.and(&other.spellings), ..self }
     }
 
     /// The host, with its port if it is not the usual one: for messages.
@@ -303,10 +311,7 @@ impl Client {
 
     /// Takes the token out of a text that the other side wrote: error messages quote requests.
     pub fn redact(&self, text: String) -> String {
-        match &self.token {
-            Some(token) if text.contains(token.expose()) => text.replace(token.expose(), "[token]"),
-            _ => text,
-        }
+        self.spellings.redact(text)
     }
 
     fn is_below(&self, url: &Url) -> bool {
@@ -323,6 +328,8 @@ impl Client {
         let status = response.status();
         let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let location = text(header::LOCATION);
+        let echoes = location.as_ref().is_some_and(|location| self.spellings.are_told_in(location.as_bytes()));
+        let location = location.map(|location| self.spellings.redact(location));
         let mut reply = Reply {
             status: status.as_u16(),
             content_type: text(header::CONTENT_TYPE),
@@ -339,21 +346,35 @@ impl Client {
         reply.body.reserve(announced.min(limit));
         loop {
             match response.chunk().await {
-                Ok(None) => return reply,
+                Ok(None) => return self.without_secrets(reply, echoes),
                 Ok(Some(chunk)) => {
                     let room = limit - reply.body.len();
                     reply.body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
                     if chunk.len() > room {
                         reply.fault = Some(BodyFault::TooLarge(limit));
-                        return reply;
+                        return self.without_secrets(reply, false);
                     }
                 }
                 Err(error) => {
                     reply.fault = Some(BodyFault::Cut(super::error::describe(&error, &self.host)));
-                    return reply;
+                    return self.without_secrets(reply, false);
                 }
             }
         }
+    }
+
+    /// The answer as it may leave this file: a refusal without the credential, whose words are shown and kept; and of a good answer that
+    /// repeats it nothing at all, since its values and ids go everywhere.
+    fn without_secrets(&self, mut reply: Reply, echoes: bool) -> Reply {
+        let good = (200..300).contains(&reply.status) && reply.fault.is_none();
+        if !good {
+            self.spellings.redact_bytes(&mut reply.body);
+        } else if echoes || self.spellings.are_told_in(&reply.body) {
+            reply.fault = Some(BodyFault::Echo);
+            reply.location = None;
+            reply.body = Vec::new();
+        }
+        reply
     }
 
     fn host_of(&self, location: &str) -> Option<String> {
@@ -379,7 +400,7 @@ fn wish(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 fn base_url(text: &str, allow_http_loopback: bool) -> Result<Url, SetupError> {
-    let fail = |why: &str| SetupError::new(format!("the base URL {text:?} can't be used: {why}"));
+    let fail = |why: &str| SetupError::new(format!("the base URL {:?} can't be used: {why}", address(text)));
     let url = Url::parse(text.trim()).map_err(|why| fail(&why.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         // Not quoted: what stands there is a secret.

@@ -12,10 +12,12 @@ pub mod pace;
 pub mod quota;
 pub mod retry;
 mod secret;
+mod spellings;
 pub(crate) mod words;
 
 pub use client::{Auth, Client, ClientSettings, Method, Reply, Request};
 pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
 pub use observer::{Observer, Unobserved};
-pub use secret::{Secret, SecretError};
+pub use secret::{LONG_ENOUGH, Secret, SecretError};
+pub(crate) use spellings::Spellings;

@@ -4,7 +4,15 @@ use zeroize::Zeroizing;
 
 /// A token or password. It has no `Debug`, no `Display` and no `Serialize`, and its memory is wiped when it is dropped.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret {
+    text: Zeroizing<String>,
+    /// The password that the text holds in an encoded form.
+    inside: Option<Zeroizing<String>>,
+}
+
+/// A secret of so many bytes is too long to stand in somebody's text by chance: an answer with it is refused, and it is found in every
+/// spelling.
+pub const LONG_ENOUGH: usize = 16;
 
 /// Why a text is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,19 +44,30 @@ impl Secret {
         if text.chars().any(char::is_control) {
             return Err(SecretError::ControlCharacter);
         }
-        Ok(Self(text))
+        Ok(Self { text, inside: None })
     }
 
     /// The secret as HTTP Basic carries it with a user name (RFC 7617 §2).
     pub(crate) fn basic_with(&self, user: &str) -> Self {
         use base64::Engine as _;
-        let pair = Zeroizing::new(format!("{user}:{}", self.0.as_str()));
-        Self(Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes())))
+        let pair = Zeroizing::new(format!("{user}:{}", self.text.as_str()));
+        let text = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
+        Self { text, inside: Some(self.text.clone()) }
+    }
+
+    /// Whether it is so short that an answer which repeats it can't be told from one that holds the same letters by chance.
+    pub fn is_short(&self) -> bool {
+        self.inside.as_ref().unwrap_or(&self.text).len() < LONG_ENOUGH
+    }
+
+    /// Everything in it that is secret.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.inside.as_ref().map(|inside| inside.as_str()))
     }
 
     /// The secret itself. Every caller is a place to look at in a review.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the other side wrote, made fit for one line of a log or a terminal. In: answers. Out: short plain text.
 
 use super::Reply;
+use crate::model::text::is_unseen;
 
 /// The longest message kept, in characters.
 const LONGEST: usize = 300;
@@ -32,7 +33,7 @@ pub(crate) fn clean(text: &str) -> String {
     let mut length = 0;
     for c in text.chars() {
         let c = if c.is_whitespace() { ' ' } else { c };
-        if c.is_control() || is_invisible(c) || (c == ' ' && (line.is_empty() || line.ends_with(' '))) {
+        if is_unseen(c) || (c == ' ' && (line.is_empty() || line.ends_with(' '))) {
             continue;
         }
         if length == LONGEST {
@@ -44,11 +45,4 @@ pub(crate) fn clean(text: &str) -> String {
     }
     line.truncate(line.trim_end().len());
     line
-}
-
-/// Characters that change how their neighbours are shown (Unicode bidi controls, joiners, tags).
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -3,14 +3,15 @@
 //! In: nothing. Out: two immutable engines, shared by all tenants. Nothing outside of the record can be reached: there are no
 //! functions, no templates, no loader; what can grow without bound (repetition, padding, ranges) is not there either.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, tests};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, filters, tests};
 
-use crate::model::fold;
+use crate::model::casefold as without_case;
 
-use super::values::{Leave, MAX_TEXT, NO_TEXT};
+use super::rewrite::{BESIDE, JOINED};
+use super::values::{Leave, MAX_ELEMENTS, MAX_TEXT, NO_TEXT};
 
 /// Steps one evaluation may take.
 const FUEL: u64 = 10_000;
@@ -61,22 +62,22 @@ fn add_filters(engine: &mut Environment<'static>) {
     engine.add_filter("default", filters::default);
     engine.add_filter("first", filters::first);
     engine.add_filter("int", filters::int);
-    engine.add_filter("join", filters::join);
+    engine.add_filter("join", join);
     engine.add_filter("last", filters::last);
     engine.add_filter("length", filters::length);
-    engine.add_filter("lines", filters::lines);
+    engine.add_filter("lines", lines);
     engine.add_filter("lower", filters::lower);
-    engine.add_filter("map", filters::map);
-    engine.add_filter("max", filters::max);
-    engine.add_filter("min", filters::min);
+    engine.add_filter("map", map);
+    engine.add_filter("max", max);
+    engine.add_filter("min", min);
     engine.add_filter("reject", filters::reject);
     engine.add_filter("rejectattr", filters::rejectattr);
     engine.add_filter("reverse", filters::reverse);
     engine.add_filter("select", filters::select);
     engine.add_filter("selectattr", filters::selectattr);
-    engine.add_filter("sort", filters::sort);
-    engine.add_filter("split", filters::split);
-    engine.add_filter("string", filters::string);
+    engine.add_filter("sort", sort);
+    engine.add_filter("split", split);
+    engine.add_filter("string", string);
     engine.add_filter("title", filters::title);
     engine.add_filter("trim", filters::trim);
     engine.add_filter("unique", filters::unique);
@@ -89,6 +90,8 @@ fn add_filters(engine: &mut Environment<'static>) {
     engine.add_filter("one", one);
     engine.add_filter("prefix", prefix);
     engine.add_filter("replace", replace);
+    engine.add_filter(BESIDE, beside);
+    engine.add_filter(JOINED, joined);
 }
 
 fn add_tests(engine: &mut Environment<'static>) {
@@ -132,7 +135,7 @@ fn all(value: &Value) -> Value {
 
 /// The key under which texts compare without case, in any script.
 fn casefold(text: &str) -> Result<String, Error> {
-    with_text(text).map(fold)
+    with_text(text).map(without_case)
 }
 
 /// Only the letters and digits, of any script.
@@ -156,6 +159,170 @@ fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
         return Err(wrong(format!("`replace` would make a text longer than {MAX_TEXT} bytes")));
     }
     Ok(text.replace(from, to))
+}
+
+/// A value of a text: the field writes booleans in small letters.
+fn as_text(value: &Value) -> Value {
+    match value.kind() {
+        ValueKind::Bool => Value::from(if value.is_true() { "true" } else { "false" }),
+        _ => value.clone(),
+    }
+}
+
+/// How many bytes a value takes in a text.
+fn text_length(value: &Value) -> usize {
+    value.as_str().map_or_else(|| value.to_string().len(), str::len)
+}
+
+fn short_enough(what: &str, length: usize) -> Result<(), Error> {
+    match length > MAX_TEXT {
+        true => Err(wrong(format!("`{what}` would make a text longer than {MAX_TEXT} bytes"))),
+        false => Ok(()),
+    }
+}
+
+fn few_enough(what: &str, elements: usize) -> Result<(), Error> {
+    match elements > MAX_ELEMENTS {
+        true => Err(wrong(format!("`{what}` would make a list of more than {MAX_ELEMENTS} elements"))),
+        false => Ok(()),
+    }
+}
+
+/// What is joined to a text with `~`.
+fn joined(value: &Value) -> Result<Value, Error> {
+    if value.kind() == ValueKind::String {
+        short_enough("~", text_length(value))?;
+    }
+    Ok(as_text(value))
+}
+
+/// The left side of a comparison by order, if it can be held against the right one: texts order as texts, numbers as numbers.
+fn beside(left: &Value, right: &Value) -> Result<Value, Error> {
+    comparable(left, right)?;
+    Ok(left.clone())
+}
+
+fn comparable(left: &Value, right: &Value) -> Result<(), Error> {
+    use ValueKind::{Number, String};
+    let (text, number) = match (left.kind(), right.kind()) {
+        (String, Number) => (left, right),
+        (Number, String) => (right, left),
+        _ => return Ok(()),
+    };
+    let text: std::string::String = text.to_string().chars().take(40).collect();
+    Err(wrong(format!(
+        "the text {text:?} can't be compared with the number {number}: write `| int` behind what should be a number, or quote the number"
+    )))
+}
+
+/// Every element of a list can be held against every other.
+fn one_kind(value: &Value) -> Result<(), Error> {
+    let (mut text, mut number) = (None, None);
+    for item in value.try_iter().into_iter().flatten() {
+        match item.kind() {
+            ValueKind::String => text = Some(item),
+            ValueKind::Number => number = Some(item),
+            _ => {}
+        }
+    }
+    text.zip(number).map_or(Ok(()), |(text, number)| comparable(&text, &number))
+}
+
+fn max(state: &State, value: Value, options: Kwargs) -> Result<Value, Error> {
+    one_kind(&value)?;
+    filters::max(state, value, options)
+}
+
+fn min(state: &State, value: Value, options: Kwargs) -> Result<Value, Error> {
+    one_kind(&value)?;
+    filters::min(state, value, options)
+}
+
+fn sort(state: &State, value: Value, options: Kwargs) -> Result<Value, Error> {
+    one_kind(&value)?;
+    filters::sort(state, value, options)
+}
+
+fn string(state: &State, value: &Value) -> Result<Value, Error> {
+    filters::string(state, &as_text(value))
+}
+
+fn split(value: &Value, by: Option<Arc<str>>, times: Option<i64>) -> Result<Value, Error> {
+    if let Some(text) = value.as_str() {
+        short_enough("split", text.len())?;
+        let parts = match by.as_deref() {
+            Some("") => text.chars().count() + 2,
+            Some(by) => text.matches(by).count() + 1,
+            None => text.split_whitespace().count(),
+        };
+        let most =
+            times.and_then(|times| usize::try_from(times).ok()).map_or(usize::MAX, |times| times.saturating_add(1));
+        few_enough("split", parts.min(most))?;
+    }
+    filters::split(value, by, times)
+}
+
+fn lines(value: &Value) -> Result<Value, Error> {
+    if let Some(text) = value.as_str() {
+        short_enough("lines", text.len())?;
+        few_enough("lines", text.lines().count())?;
+    }
+    filters::lines(value)
+}
+
+fn join(value: &Value, by: Option<&str>, attribute: Option<&str>) -> Result<Value, Error> {
+    let by = by.unwrap_or_default();
+    if value.is_undefined() || value.is_none() {
+        return Ok(Value::from(""));
+    }
+    let mut text = std::string::String::new();
+    for (at, item) in value.try_iter()?.enumerate() {
+        few_enough("join", at + 1)?;
+        let item = match attribute {
+            Some(attribute) => item.get_attr(attribute)?,
+            None => item,
+        };
+        let item = as_text(&item);
+        short_enough("join", text.len().saturating_add(by.len()).saturating_add(text_length(&item)))?;
+        if at > 0 {
+            text.push_str(by);
+        }
+        match item.as_str() {
+            Some(part) => text.push_str(part),
+            None => text.push_str(&item.to_string()),
+        }
+    }
+    Ok(Value::from(text))
+}
+
+/// One element after the other, so that the end comes where it is too much and not behind it.
+fn map(state: &mut State, value: Value, how: Rest<ValueOrKwargs>) -> Result<Vec<Value>, Error> {
+    if value.is_undefined() || value.is_none() {
+        return filters::map(state, value, how);
+    }
+    let (mut all, mut weight) = (Vec::new(), 0_usize);
+    for item in value.try_iter()? {
+        few_enough("map", all.len() + 1)?;
+        let how = Rest(how.iter().cloned().collect());
+        let mapped = filters::map(state, Value::from(vec![item]), how)?;
+        weight = mapped.iter().fold(weight, |sum, one| sum.saturating_add(weight_of(one)));
+        short_enough("map", weight)?;
+        all.extend(mapped);
+    }
+    Ok(all)
+}
+
+/// The bytes of all texts in a value.
+fn weight_of(value: &Value) -> usize {
+    match value.as_str() {
+        Some(text) => text.len(),
+        None if is_list(value) => value
+            .try_iter()
+            .into_iter()
+            .flatten()
+            .fold(0_usize, |sum, item| sum.saturating_add(1).saturating_add(weight_of(&item))),
+        None => 1,
+    }
 }
 
 /// Latin letters and what they are without their marks.

@@ -13,6 +13,7 @@ use super::binding::{Bound, Layout};
 use super::direct::Direct;
 use super::known::{KnownAttributes, Verdict};
 use super::lint::{self, Read};
+use super::rewrite::{Rewritten, rewrite};
 use super::values::{self, Outcome};
 
 /// The longest text of an expression, in bytes.
@@ -60,7 +61,8 @@ pub(super) struct Compiled {
 #[derive(Debug)]
 enum Body {
     Direct(Direct),
-    Jinja(Expression<'static, 'static>),
+    /// As the engine runs it; and, where that is another text, how its places lead back.
+    Jinja(Expression<'static, 'static>, Option<Rewritten>),
 }
 
 impl Program {
@@ -86,7 +88,7 @@ impl Program {
     pub(super) fn copies(&self) -> Option<&str> {
         match &self.body {
             Body::Direct(direct) => Some(direct.name()),
-            Body::Jinja(_) => None,
+            Body::Jinja(..) => None,
         }
     }
 
@@ -105,7 +107,14 @@ impl Program {
         let expression =
             engine.compile_expression_owned(text.to_owned()).map_err(|error| vec![syntax(text, &error)])?;
         let (reads, flaws) = lint::inspect(text, expression.undeclared_variables(true));
-        Self { source: text.into(), reads, body: Body::Jinja(expression) }.judged(known, flaws)
+        // What was rewritten compiles where the original does; if it did not, the original would be run as it is.
+        let rewritten = rewrite(text);
+        let run = rewritten.as_ref().and_then(|rewritten| engine.compile_expression_owned(rewritten.text.clone()).ok());
+        let body = match run {
+            Some(run) => Body::Jinja(run, rewritten),
+            None => Body::Jinja(expression, None),
+        };
+        Self { source: text.into(), reads, body }.judged(known, flaws)
     }
 
     /// Judges the names it reads: mistakes join the flaws, names that were not seen but may exist are doubts.
@@ -153,7 +162,7 @@ impl Program {
     pub(super) fn engine_reads(&self) -> Option<&[Read]> {
         match &self.body {
             Body::Direct(_) => None,
-            Body::Jinja(_) => Some(&self.reads),
+            Body::Jinja(..) => Some(&self.reads),
         }
     }
 
@@ -171,8 +180,10 @@ impl Program {
     pub(super) fn run(&self, bound: &mut Bound<'_>) -> Result<Outcome, Failure> {
         match &self.body {
             Body::Direct(direct) => Ok(direct.run(|name| bound.look_up(name))),
-            Body::Jinja(expression) => {
-                let result = expression.eval(bound.engine_value()).map_err(|error| self.explain(&error, bound))?;
+            Body::Jinja(expression, rewritten) => {
+                let result = expression
+                    .eval(bound.engine_value())
+                    .map_err(|error| self.explain(&error, rewritten.as_ref(), bound))?;
                 values::from_engine(&result).map_err(|message| Failure { missing: None, at: None, message })
             }
         }
@@ -185,8 +196,11 @@ impl Program {
         self.reads().all(|name| bound.has(name))
     }
 
-    fn explain(&self, error: &Error, bound: &Bound<'_>) -> Failure {
-        let at = error.range().filter(|at| self.source.get(at.clone()).is_some());
+    fn explain(&self, error: &Error, rewritten: Option<&Rewritten>, bound: &Bound<'_>) -> Failure {
+        let at = error
+            .range()
+            .map(|at| rewritten.map_or(at.clone(), |rewritten| rewritten.original(&at)))
+            .filter(|at| self.source.get(at.clone()).is_some());
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let undefined = error.kind() == ErrorKind::UndefinedError || detail.contains("undefined");
         let missing = undefined.then(|| self.missing(&detail, bound)).flatten();

@@ -29,6 +29,7 @@ mod filter;
 mod keys;
 mod known;
 mod lint;
+mod rewrite;
 mod rules;
 mod values;
 mod words;

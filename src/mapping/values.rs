@@ -25,7 +25,7 @@ pub(super) enum Outcome {
 /// The longest text an expression may give, in bytes: SCIM attributes are names and addresses, not documents.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
 /// The most elements of a list.
-const MAX_ELEMENTS: usize = 10_000;
+pub(super) const MAX_ELEMENTS: usize = 10_000;
 /// How deeply a result may be nested.
 const MAX_DEPTH: usize = 16;
 

@@ -11,7 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ObjectRef, Op};
+use super::{ObjectRef, Op, text};
 
 /// How many people a sentence names.
 const NAMED: usize = 5;
@@ -44,6 +44,7 @@ pub enum HoldCode {
     CreatesPerDay,
     MatchingChange,
     TargetChange,
+    SourceChange,
     Approval,
     Relink,
     FinalDelete,
@@ -65,7 +66,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -79,6 +80,7 @@ impl HoldCode {
         Self::CreatesPerDay,
         Self::MatchingChange,
         Self::TargetChange,
+        Self::SourceChange,
         Self::Approval,
         Self::Relink,
         Self::FinalDelete,
@@ -177,14 +179,25 @@ impl HoldCode {
             Self::MatchingChange => {
                 approvable("matching_change", All, "every change after an edit of what people are recognised by")
             }
-            Self::TargetChange => {
-                approvable("target_change", All, "everything, after the tenant file names another app or another address of it")
-            }
+            Self::SourceChange => approvable(
+                "source_change",
+                All,
+                "everything, before the first request, after the tenant file names another address of the directory",
+            ),
+            Self::TargetChange => approvable(
+                "target_change",
+                All,
+                "everything, after the tenant file names another app or another address of it",
+            ),
             Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
-            Self::Relink => approvable("relink", Objects, "an account or group that would go over to a new record of the directory"),
-            Self::FinalDelete => {
-                approvable("final_delete", Objects, "a deletion after which the person can never have an account in this app again")
+            Self::Relink => {
+                approvable("relink", Objects, "an account or group that would go over to a new record of the directory")
             }
+            Self::FinalDelete => approvable(
+                "final_delete",
+                Objects,
+                "a deletion after which the person can never have an account in this app again",
+            ),
             Self::NeedsDecision => never(
                 "needs_decision",
                 Objects,
@@ -227,10 +240,10 @@ pub struct Names {
 }
 
 impl Names {
-    /// Distinct names, sorted.
+    /// Distinct names, sorted; those with invisible characters or mixed scripts are marked.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = names.into_iter().collect();
-        let first: Vec<String> = names.iter().copied().take(NAMED).map(str::to_owned).collect();
+        let first: Vec<String> = names.iter().copied().take(NAMED).map(|name| text::named(name).to_string()).collect();
         Self { more: names.len().saturating_sub(first.len()) as u64, first }
     }
 
@@ -283,29 +296,109 @@ impl SourcePart {
 #[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
 #[expect(missing_docs, reason = "`HoldCode::summary` and the sentence say it")]
 pub enum HoldReason {
-    RemovalsPerDay { now: u64, lost: u64, managed: u64, limit: String, none_left: bool, who: Names },
-    GroupRemovals { group: String, now: u64, of: u64, lost: u64, limit: String, who: Names },
-    SourceShrink { what: SourcePart, is: u64, was: u64, limit: String },
-    AttributeLoss { count: u64, managed: u64, limit: String, who: Names },
-    Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
-    SettingsChange { count: u64, managed: u64, limit: String, who: Names },
-    Upgrade { who: Names },
-    GuardChange { change: String, holds_all: bool },
-    Adoption { who: Names },
-    Conflict { object: ObjectRef, name: String, why: String },
-    CreatesPerDay { now: u64, created: u64, limit: String },
-    MatchingChange { count: u64, who: Names },
-    TargetChange {},
-    Approval { ops: BTreeSet<Op>, who: Names },
-    Relink { who: Names },
-    FinalDelete { who: Names },
-    NeedsDecision { object: ObjectRef, name: String, why: String },
-    UnreadGroup { group: String, why: String },
-    AdoptOnly { why: String },
-    OwnAccount { name: String },
+    RemovalsPerDay {
+        now: u64,
+        lost: u64,
+        managed: u64,
+        limit: String,
+        none_left: bool,
+        who: Names,
+    },
+    GroupRemovals {
+        group: String,
+        now: u64,
+        of: u64,
+        lost: u64,
+        limit: String,
+        who: Names,
+    },
+    SourceShrink {
+        what: SourcePart,
+        is: u64,
+        was: u64,
+        limit: String,
+    },
+    AttributeLoss {
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    Rekey {
+        missing: u64,
+        strangers: u64,
+        managed: u64,
+        limit: String,
+    },
+    SettingsChange {
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    Upgrade {
+        who: Names,
+    },
+    GuardChange {
+        change: String,
+        holds_all: bool,
+    },
+    Adoption {
+        who: Names,
+    },
+    Conflict {
+        object: ObjectRef,
+        name: String,
+        why: String,
+    },
+    CreatesPerDay {
+        now: u64,
+        created: u64,
+        limit: String,
+    },
+    MatchingChange {
+        count: u64,
+        who: Names,
+    },
+    TargetChange {
+        from: Vec<String>,
+        to: Vec<String>,
+    },
+    SourceChange {
+        from: Vec<String>,
+        to: Vec<String>,
+    },
+    Approval {
+        ops: BTreeSet<Op>,
+        who: Names,
+    },
+    Relink {
+        who: Names,
+    },
+    FinalDelete {
+        who: Names,
+    },
+    NeedsDecision {
+        object: ObjectRef,
+        name: String,
+        why: String,
+    },
+    UnreadGroup {
+        group: String,
+        why: String,
+    },
+    AdoptOnly {
+        why: String,
+    },
+    OwnAccount {
+        name: String,
+    },
     /// A hold that an earlier version wrote down as a code and a sentence.
     #[serde(skip)]
-    Recorded { code: HoldCode, detail: String },
+    Recorded {
+        code: HoldCode,
+        detail: String,
+    },
 }
 
 impl HoldReason {
@@ -324,7 +417,8 @@ impl HoldReason {
             Self::Conflict { .. } => HoldCode::Conflict,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
-            Self::TargetChange {} => HoldCode::TargetChange,
+            Self::TargetChange { .. } => HoldCode::TargetChange,
+            Self::SourceChange { .. } => HoldCode::SourceChange,
             Self::Approval { .. } => HoldCode::Approval,
             Self::Relink { .. } => HoldCode::Relink,
             Self::FinalDelete { .. } => HoldCode::FinalDelete,
@@ -416,6 +510,12 @@ impl<'de> Deserialize<'de> for HoldReason {
     }
 }
 
+/// That an address changed.
+fn moved(side: &str, from: &[String], to: &[String]) -> String {
+    let from = if from.is_empty() { "another one".to_owned() } else { from.join(", ") };
+    format!("the address of the {side} is now {} and was {from} in the last run", to.join(", "))
+}
+
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -494,9 +594,17 @@ impl fmt::Display for HoldReason {
                      plan before you approve it: a wrong match makes second accounts"
                 )
             }
-            Self::TargetChange {} => f.write_str(
-                "the tenant file now names another app, and the links and values on record are those of the one before. If the \
-                 app only moved, approve; if this is another app, give it a tenant of its own",
+            Self::TargetChange { from, to } => write!(
+                f,
+                "{}; no request was made and no credential was sent. The links and values on record are those of the app at the address \
+                 before. If the app only moved, approve; if this is another app, give it a tenant of its own",
+                moved("app", from, to)
+            ),
+            Self::SourceChange { from, to } => write!(
+                f,
+                "{}; no request was made and no credential was sent. If the directory only moved, approve; if this is another directory, \
+                 give it a tenant of its own: its ids are not those on record",
+                moved("directory", from, to)
             ),
             Self::Approval { ops, who } => {
                 let kinds: BTreeSet<&str> = ops.iter().map(|op| op.name()).collect();
@@ -542,7 +650,10 @@ mod tests {
     #[test]
     fn w1_a_hold_is_its_code_and_its_numbers_and_the_sentence_is_only_shown() {
         let json = serde_json::to_value(shrink()).unwrap();
-        assert_eq!((&json["reason"], &json["was"], &json["what"]), (&"source_shrink".into(), &10.into(), &"people".into()));
+        assert_eq!(
+            (&json["reason"], &json["was"], &json["what"]),
+            (&"source_shrink".into(), &10.into(), &"people".into())
+        );
         assert!(json["detail"].as_str().unwrap().contains("3 people, 10 in the last accepted reading"), "{json}");
         assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), shrink());
         let mut listed = Vec::new();

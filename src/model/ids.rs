@@ -134,7 +134,8 @@ impl ObjectRef {
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind(), self.id())
+        // For people to read, in logs too: an id must not begin a line of its own.
+        write!(f, "{} {}", self.kind(), super::text::shown(self.id().as_str()))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Plain values without input or output. This is the lowest room: it imports nothing of rosterd, everything may import it.
 
+mod address;
 mod attributes;
 mod bits;
 pub mod bounds;
@@ -12,8 +13,10 @@ mod ids;
 mod operation;
 mod path;
 mod pattern;
+pub mod text;
 
-pub use attributes::{Attributes, fold};
+pub use address::AddressMark;
+pub use attributes::{Attributes, casefold, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
 pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};

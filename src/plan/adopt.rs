@@ -132,6 +132,7 @@ mod tests {
             attributes: attributes(ours),
             leave: Vec::new(),
             manager: None,
+            remark: None,
         };
         let found = AppUser { id: AppId::new("7"), active: true, attributes: attributes(theirs), roles: Vec::new() };
         why_not_theirs(profile, &person, &found, by).is_none()

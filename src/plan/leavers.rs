@@ -113,7 +113,8 @@ impl Names {
         let mut paths: Vec<Path> = matched.chain([Path::user_name()]).collect();
         paths.sort();
         paths.dedup();
-        let newcomers = survey.newcomers.iter().flat_map(|person| paths.iter().map(|path| person.attributes.text(path)));
+        let newcomers =
+            survey.newcomers.iter().flat_map(|person| paths.iter().map(|path| person.attributes.text(path)));
         let values = newcomers.flatten().map(fold).collect();
         Self { paths, values }
     }

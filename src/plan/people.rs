@@ -402,6 +402,10 @@ pub(super) fn user_operation(
     action: Action,
     reason: String,
 ) -> Operation {
+    let reason = match person.remark {
+        Some(remark) => format!("{reason}; {remark}"),
+        None => reason,
+    };
     Operation {
         lane,
         object: ObjectRef::User(person.id.clone()),

@@ -3,7 +3,7 @@
 use super::bounds::too_long;
 use super::rules::{Lists, Rules};
 use super::survey::label;
-use crate::model::{Attributes, Path, SourceId};
+use crate::model::{Attributes, Path, SourceId, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
 
@@ -22,6 +22,8 @@ pub struct Person {
     pub leave: Vec<Path>,
     /// The manager's directory id.
     pub manager: Option<SourceId>,
+    /// What there is to say of the user name, beside that it is sent.
+    pub remark: Option<&'static str>,
 }
 
 impl Person {
@@ -34,7 +36,7 @@ impl Person {
     pub fn by_id_only(snapshot: &Snapshot, ix: UserIx) -> Self {
         let (id, name) = (SourceId::new(snapshot.id(ix)), label(snapshot, ix));
         let attributes = [(Path::external_id(), id.as_str().into())].into_iter().collect();
-        Self { ix, id, name, attributes, leave: Vec::new(), manager: None }
+        Self { ix, id, name, attributes, leave: Vec::new(), manager: None, remark: None }
     }
 }
 
@@ -70,7 +72,30 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: 
     if let Some(why) = too_long(&attributes, rules) {
         return Err(why);
     }
+    let remark = tidy_user_name(&mut attributes)?;
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
     let manager = mapped.manager.filter(|_| !lists.unsupported(&Path::manager()));
-    Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager })
+    Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager, remark })
+}
+
+/// Takes blanks off the ends of the user name. With a character that nobody sees it would be a second name that looks like another's
+/// (MM2): such a person waits until the directory's record is right.
+fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<&'static str>, String> {
+    let path = Path::user_name();
+    let Some(name) = attributes.text(&path) else { return Ok(None) };
+    if let Some(why) = text::unfit_as_name(name) {
+        return Err(format!(
+            "the user name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"
+        ));
+    }
+    let trimmed = name.trim();
+    if trimmed.len() == name.len() {
+        return Ok(None);
+    }
+    if trimmed.is_empty() {
+        return Err("the user name is nothing but blanks. Correct it in the directory; nothing was sent".to_owned());
+    }
+    let trimmed = trimmed.into();
+    attributes.set(path, trimmed);
+    Ok(Some("warning: the directory's user name has blanks at an end, which are not sent"))
 }

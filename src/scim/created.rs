@@ -122,7 +122,8 @@ impl App {
     /// A new group, or what shows that it is none.
     pub(super) fn created_group(&self, made: Made, name: &str) -> Created {
         let paths = [Path::display_name(), Path::external_id()];
-        let echo = digest::bounded(made.echoed.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default());
+        let echo =
+            digest::bounded(made.echoed.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default());
         let shown = json::text(&made.shown, "displayName");
         let other = shown.filter(|shown| fold(shown.trim()) != fold(name.trim()));
         let origin = match other {

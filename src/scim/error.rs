@@ -94,6 +94,9 @@ impl Asked<'_> {
                 let what = format!("the answer is larger than {limit} bytes ({} in the profile)", room.key);
                 return Err(self.not_scim(reply.status, &what));
             }
+            // Carried out, and nothing of the answer is needed.
+            Some(BodyFault::Echo) if self.method == Method::Delete => return Ok(None),
+            Some(fault @ BodyFault::Echo) => return Err(self.not_scim(reply.status, &fault.to_string())),
             None => {}
         }
         if reply.body.iter().all(u8::is_ascii_whitespace) {

@@ -179,6 +179,7 @@ impl World {
             in_flight: 4,
             repeat: self.repeat(),
             settings: self.tenant.settings,
+            addresses: &self.tenant.addresses,
             clock: &*self.clock,
             progress: &progress,
             stop: &self.stop,

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
+use crate::config::addresses::Addresses;
 use crate::config::profile::Profile;
 use crate::config::tenant::{
     AdoptGroups, Adopted, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push,
@@ -13,7 +14,7 @@ use crate::config::tenant::{
 use crate::desired::Scope;
 use crate::guard::{Limits, Policy};
 use crate::mapping::{KnownAttributes, Mapping};
-use crate::model::GroupMatch;
+use crate::model::{AddressMark, GroupMatch};
 use crate::plan::{Protected, Rules};
 use crate::source::GroupRow;
 use crate::store::SettingsMark;
@@ -44,6 +45,7 @@ pub(crate) struct Tenant {
     pub(crate) policy: Policy,
     pub(crate) breaker_failures: u32,
     pub(crate) settings: SettingsMark,
+    pub(crate) addresses: Addresses,
     pub(crate) adopted: Adopted,
 }
 
@@ -71,6 +73,13 @@ impl Default for Tenant {
             policy: Policy::default(),
             breaker_failures: 20,
             settings: SettingsMark { version: 1, all: 1, matching: 1, target: 1 },
+            addresses: Addresses {
+                mark: AddressMark {
+                    target: "https://app.example.com:443/scim".into(),
+                    source: vec!["ldaps://dc1.example.com:636".into()],
+                },
+                ..Addresses::default()
+            },
             adopted: Adopted::Manage,
         }
     }

@@ -14,8 +14,8 @@ pub mod file;
 mod ids;
 pub mod jumpcloud;
 pub mod ldap;
-pub mod onelogin;
 mod members;
+pub mod onelogin;
 mod reading;
 mod snapshot;
 mod unique;
@@ -222,6 +222,25 @@ pub enum SourceError {
     /// It ended properly but does not prove complete.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+}
+
+impl SourceError {
+    /// The same with other words, such as without a credential that the directory quoted.
+    pub(crate) fn reworded(self, reword: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Refused(text) => Self::Refused(reword(text)),
+            Self::Forbidden(text) => Self::Forbidden(reword(text)),
+            Self::Unreachable(text) => Self::Unreachable(reword(text)),
+            Self::Throttled(text) => Self::Throttled(reword(text)),
+            Self::Malformed(text) => Self::Malformed(reword(text)),
+            Self::Settings(text) => Self::Settings(reword(text)),
+            Self::Incomplete(Incomplete::Cut { what, received, why }) => {
+                Self::Incomplete(Incomplete::Cut { what, received, why: reword(why) })
+            }
+            Self::Incomplete(other) => Self::Incomplete(other),
+            over @ Self::TimeLimit { .. } => over,
+        }
+    }
 }
 
 #[cfg(test)]

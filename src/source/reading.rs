@@ -3,6 +3,7 @@
 use super::Snapshot;
 use super::ids::NotNew;
 use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
+use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
 use crate::model::{ContentMark, SourceId, Standing};
 
@@ -90,6 +91,15 @@ pub enum Incomplete {
         /// The id.
         id: String,
     },
+    /// A record repeats the credential by which the directory is read.
+    #[error(
+        "the directory's record of {id:?} holds the credential of this tenant, so nothing of this reading is kept: take it out of the record \
+         there, and change it"
+    )]
+    Echo {
+        /// Whose record, as far as it may be shown.
+        id: String,
+    },
     /// An id that no directory has.
     #[error("the directory shows an id of {bytes} bytes, and at most {most} are accepted: {begins:?}", most = LONGEST_NAME)]
     LongId {
@@ -112,12 +122,27 @@ pub struct Reading {
     unresolved: Vec<(GroupIx, Box<str>)>,
     first_fault: Option<Incomplete>,
     mark: Option<ContentMark>,
+    /// The credential by which the directory is read.
+    credential: Option<Spellings>,
 }
 
 impl Reading {
     /// A reading of nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Looks for a credential in every record from here on: one that holds it would carry it into names, logs and the app.
+    pub(super) fn guard_against(&mut self, credential: Spellings) {
+        self.credential = Some(credential);
+    }
+
+    fn look_for_credential(&mut self, id: &str, record: &str) {
+        let Some(credential) = &self.credential else { return };
+        if credential.are_told_in(record.as_bytes()) || credential.are_told_in(id.as_bytes()) {
+            let id = credential.redact(id.to_owned());
+            self.fault(Incomplete::Echo { id });
+        }
     }
 
     /// Opens a list that is read page by page. `what` names it in messages: `users`, `members of group 5f2b…`.
@@ -158,6 +183,7 @@ impl Reading {
 
     fn add_user(&mut self, entry: UserEntry<'_>) -> Result<UserIx, UserIx> {
         self.judge_id(entry.id);
+        self.look_for_credential(entry.id, entry.record);
         self.store.add_user(entry).or_else(|not_new| match not_new {
             NotNew::Known(ix) => Err(UserIx(ix)),
             NotNew::Full => {
@@ -185,6 +211,8 @@ impl Reading {
     /// Takes a group over; members follow. A group that comes twice is a fault unless it is the same in name.
     pub fn group(&mut self, entry: GroupEntry<'_>) -> GroupIx {
         self.judge_id(entry.id);
+        self.look_for_credential(entry.id, entry.name);
+        self.look_for_credential(entry.id, entry.record);
         let row = GroupRow {
             id: SourceId::new(entry.id),
             name: entry.name.into(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
-use crate::model::{AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
 
 /// A linked person.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,4 +155,9 @@ pub trait Baseline: Send + Sync {
 
     /// By which guard and approval settings the last run was judged; `None` before the first, and in journals of the first version.
     fn last_guard(&self) -> Option<GuardSettings>;
+    /// The addresses of both sides in the last run that was not held for them; `None` before the first, and in records of before.
+    fn last_addresses(&self) -> Option<AddressMark>;
+
+    /// The plan that was approved last, while no run has ended since.
+    fn last_approved(&self) -> Option<String>;
 }

@@ -187,9 +187,8 @@ impl HeldPlan {
         if told != change {
             return false;
         }
-        let is = |finding: Option<&str>| {
-            held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str())
-        };
+        let is =
+            |finding: Option<&str>| held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str());
         is(None) || (self.count == 0 && is(HoldReason::finding(&self.holds).as_deref()))
     }
 
@@ -302,7 +301,7 @@ mod tests {
             let genuine = held(0, change);
             assert!(genuine.is_genuine());
             let mut edited = genuine.clone();
-            edited.holds[0] = HoldReason::TargetChange {};
+            edited.holds[0] = HoldReason::TargetChange { from: Vec::new(), to: Vec::new() };
             assert!(!edited.is_genuine());
             edited = genuine;
             edited.holds.clear();

@@ -59,9 +59,7 @@ pub use decisions::{
 };
 pub use error::{Notice, StoreError};
 pub use forget::{Forgotten, forget};
-pub use held::{
-    Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held,
-};
+pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
 pub use history::recent_runs;
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};

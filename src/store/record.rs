@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decisions::{Decision, Noted};
 use crate::model::{
-    AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
+    AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
@@ -160,6 +160,12 @@ pub struct Continued {
     /// What the tenant file said in the last run that was not held for it.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
+    /// The addresses of both sides in the last run that was not held for them; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<AddressMark>,
+    /// The last approval, while no run with it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
     /// By which guard and approval settings the last run was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Box<GuardSettings>>,
@@ -443,6 +449,9 @@ pub struct RunSummary {
     /// How many seconds the directory's reading took that was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading_s: Option<u64>,
+    /// The addresses of both sides, unless the run was held for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<AddressMark>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<ContentMark>,

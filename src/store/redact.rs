@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record};
-use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, casefold, fold};
 
 /// What stands where a text was.
 pub(super) const GONE: &str = "[forgotten]";
@@ -286,7 +286,7 @@ fn find(text: &str, word: &str, from: usize) -> Option<(usize, usize)> {
     for start in starts {
         let mut folded = String::new();
         for (at, c) in text.get(start..)?.char_indices() {
-            folded.push_str(&fold(c.encode_utf8(&mut [0; 4])));
+            folded.push_str(&casefold(c.encode_utf8(&mut [0; 4])));
             if folded == word {
                 return Some((start, start + at + c.len_utf8()));
             }
@@ -306,7 +306,7 @@ mod tests {
     fn a_word_is_put_out_wherever_it_stands_by_itself() {
         let put = |text: &str, word: &str| {
             let mut text = text.to_owned();
-            put_out(&mut text, &fold(word));
+            put_out(&mut text, &casefold(word));
             text
         };
         assert_eq!(

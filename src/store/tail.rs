@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::decisions::Noted;
+use super::decisions::{Noted, Verdict};
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
 use super::record::{Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
-use crate::model::{ContentMark, Counts, ObjectRef};
+use crate::model::{AddressMark, ContentMark, Counts, ObjectRef};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -41,6 +41,10 @@ pub(super) struct Tail {
     pub(super) decided: Vec<Noted>,
     /// When the last record was written.
     at: Timestamp,
+    /// The addresses of both sides in the last run that was not held for them.
+    pub(super) addresses: Option<AddressMark>,
+    /// The last approval, while no run with it has ended: a run that fails on its way does not use it up.
+    pub(super) approved: Option<String>,
     /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
     quiet_at: Option<ContentMark>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
@@ -61,6 +65,8 @@ impl Default for Tail {
             guard: None,
             decided: Vec::new(),
             at: Timestamp::UNIX_EPOCH,
+            addresses: None,
+            approved: None,
             quiet_at: None,
             failed: Some(BTreeMap::new()),
         }
@@ -94,6 +100,10 @@ impl Tail {
                 self.counts = summary.counts.or(self.counts);
                 self.reading_s = summary.reading_s.or(self.reading_s);
                 self.settings = summary.settings.or(self.settings);
+                if summary.addresses.is_some() {
+                    self.addresses.clone_from(&summary.addresses);
+                    self.approved = None;
+                }
             }
             Event::Continued(before) => self.continue_from(before),
             Event::RunStarted { guard, .. } => {
@@ -102,6 +112,7 @@ impl Tail {
                 }
             }
             Event::Decided { decision, waits, .. } => {
+                self.approved = (decision.verdict == Verdict::Approve && !*waits).then(|| decision.plan.clone());
                 self.decided(Noted { decision: (**decision).clone(), waits: *waits })
             }
             Event::Forgot { .. } => {}
@@ -141,6 +152,8 @@ impl Tail {
         self.settings = before.settings;
         self.guard.clone_from(&before.guard);
         self.decided.clone_from(&before.decided);
+        self.addresses.clone_from(&before.addresses);
+        self.approved.clone_from(&before.approved);
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -160,6 +173,8 @@ impl Tail {
             settings: self.settings,
             guard: self.guard.clone(),
             decided: self.decided.iter().filter(|noted| noted.decision.expires > self.at).cloned().collect(),
+            addresses: self.addresses.clone(),
+            approved: self.approved.clone(),
             failed: self.failures(),
         }
     }

@@ -14,7 +14,7 @@ use super::numbers::BLOCK_SIZE;
 use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
-use crate::model::{AppId, Counts, ObjectRef, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Counts, ObjectRef, SourceId, UserNumber};
 
 /// How many rows are fetched at once: enough to make a scan fast, few enough that memory stays flat.
 const PAGE: usize = 512;
@@ -212,5 +212,13 @@ impl<S: HasRows> Baseline for S {
 
     fn last_guard(&self) -> Option<GuardSettings> {
         self.with_tail(|tail| tail.guard.as_deref().cloned())
+    }
+
+    fn last_addresses(&self) -> Option<AddressMark> {
+        self.with_tail(|tail| tail.addresses.clone())
+    }
+
+    fn last_approved(&self) -> Option<String> {
+        self.with_tail(|tail| tail.approved.clone())
     }
 }

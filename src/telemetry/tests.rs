@@ -1,7 +1,7 @@
 //! The text as a reader of the format sees it.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;

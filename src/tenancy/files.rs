@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::guarded;
 use super::floor::Floor;
+use super::guarded;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;

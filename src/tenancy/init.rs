@@ -261,7 +261,9 @@ fn target(plan: &Plan, text: &mut String) {
     let _infallible = write!(
         text,
         "[target]\nprofile = {:?}\nbase_url = {base_url:?}\ntoken = {{ file = \"../secrets/{}\" }}     # chmod 600\n\
-         rate = \"10/s\"\n",
+         rate = \"10/s\"\n\
+         # For an app on this machine, such as `rosterd sandbox`: plain http, and a port or path that may be others in every run.\n\
+         # allow_http_loopback = true\n# loopback_port_may_change = true\n",
         plan.app, plan.tenant
     );
 }

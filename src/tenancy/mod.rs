@@ -131,7 +131,8 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
             }
         }
     }
-    neighbours::introduce(&mut loaded.tenants, &tenants_dir);
+    let hang: Vec<TenantName> = broken.iter().filter(|broken| broken.hangs).map(|broken| broken.name.clone()).collect();
+    neighbours::introduce(&mut loaded.tenants, &tenants_dir, &hang);
     Ok(Usable { loaded, broken })
 }
 

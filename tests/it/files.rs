@@ -493,7 +493,10 @@ fn s17_no_call_is_made_after_the_tenants_lock_file_was_deleted() {
     fs::remove_file(desk.rosterd.path().join("state/acme/lock")).unwrap();
     let run = running.wait(std::time::Duration::from_secs(60));
     assert_eq!(desk.proxy.writes().len(), 1, "{}", run.stderr);
-    assert!(run.stderr.contains("was deleted or exchanged") || run.stdout.contains("was deleted or exchanged"), "{run:?}");
+    assert!(
+        run.stderr.contains("was deleted or exchanged") || run.stdout.contains("was deleted or exchanged"),
+        "{run:?}"
+    );
     desk.proxy.forget();
     desk.sync(0);
     assert_eq!(desk.app("/Users?count=0")["totalResults"], 4, "i3: the next run looks and goes on");
@@ -519,7 +522,11 @@ fn s29_no_line_of_a_file_that_is_not_the_callers_is_shown() {
         command.args(["--config", &shown, "--format", format, "check"]).env_clear().envs(variables.iter().copied());
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        crate::support::rosterd::Run { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        crate::support::rosterd::Run {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     };
     let all = silent(&direct(&sudo, "human"));
     assert!(all.contains("shadow:1:") && all.contains("this is not TOML"), "the place and the kind: {all}");

@@ -232,7 +232,7 @@ fn the_service_is_kept_alive_by_systemd_and_ends_when_asked() {
 fn the_page_of_the_service_goes_from_a_package_to_a_first_sync_by_copy_and_paste() {
     let Some(machine) = machine() else { return };
     machine.copy(Path::new(env!("CARGO_BIN_EXE_rosterd")), "/root/rosterd");
-    app(&machine, "/root/rosterd", "s3cret");
+    app(&machine, "/root/rosterd", "rehearsal-token-0001");
     let blocks = tested_blocks(&read("docs/service.md"));
     let [block] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
     machine.sh("mkdir /root/empty && mv /root/rosterd-1.deb /root/empty/rosterd_1.deb");

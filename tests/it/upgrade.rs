@@ -42,7 +42,11 @@ fn c9_a_state_with_an_approved_run_an_undone_one_and_a_noted_drift_opens_quiet()
     verified(&rosterd, "quiet");
     for _ in 0..2 {
         let run = sync(&rosterd, "quiet", 0);
-        assert_eq!((&run["status"], &run["calls"]["total"], &run["holds"]), (&json!("ok"), &json!(0), &json!([])), "{run:#}");
+        assert_eq!(
+            (&run["status"], &run["calls"]["total"], &run["holds"]),
+            (&json!("ok"), &json!(0), &json!([])),
+            "{run:#}"
+        );
     }
     verified(&rosterd, "quiet");
     let journal = rosterd.run(&["journal", "show", "quiet"]).expect_code(0).stdout.clone();

@@ -27,7 +27,7 @@ pub(super) async fn run(
     confirmed(screen, args)?;
     let stop = CancellationToken::new();
     let ending = Ending::watch(&stop, screen);
-    let probing = engine.probe(&args.probe_domain, &stop).await;
+    let probing = engine.probe(&args.probe_domain, args.new_address, &stop).await;
     drop(ending);
     let probing = probing?;
     let toml = as_toml(&probing.probed.knobs);

@@ -132,6 +132,40 @@ impl std::str::FromStr for WebAddress {
     }
 }
 
+/// One spelling for every way to write an address: scheme, host, port and path. What is no address stays what it is.
+pub fn canonical(text: &str) -> String {
+    let Ok(url) = Url::parse(text.trim()) else { return text.trim().to_owned() };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let usual = match url.scheme() {
+        "ldap" => Some(389),
+        "ldaps" => Some(636),
+        _ => url.port_or_known_default(),
+    };
+    let port = url.port().or(usual).map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{host}{port}{}", url.scheme(), url.path().trim_end_matches('/'))
+}
+
+/// The address with its host as it is understood, if that is not what is written: numbers that are short for an IP address, an escaped or
+/// international name. Capitals are no difference.
+pub fn normal_form(text: &str) -> Option<String> {
+    let url = parse(text, &["https", "http", "ldaps", "ldap"], "").ok()?;
+    let host = url.host_str()?;
+    let written = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let written = written.split(['/', '\\']).next().unwrap_or_default();
+    let written = url.port().map_or(written, |port| written.strip_suffix(&format!(":{port}")).unwrap_or(written));
+    let usual = match url.scheme() {
+        "https" => ":443",
+        _ => ":80",
+    };
+    let written = written.strip_suffix(usual).filter(|_| url.port().is_none()).unwrap_or(written);
+    (!written.eq_ignore_ascii_case(host)).then(|| url.to_string())
+}
+
+/// Whether an address can't be anywhere but on this machine.
+pub fn is_loopback_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| is_loopback(&url))
+}
+
 /// An address and port to listen on.
 pub(super) fn listen(text: &str) -> Result<(), Misfit> {
     text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {
@@ -214,6 +248,24 @@ mod tests {
         let ldap = |text: &str| text.parse::<LdapAddress>().unwrap().is_loopback();
         assert!(ldap("ldap://127.0.0.1:389") && ldap("ldap://[::1]") && ldap("ldap://localhost"));
         assert!(!ldap("ldap://127.0.0.1.evil.test") && !ldap("ldap://10.0.0.1"));
+    }
+
+    #[test]
+    fn sec38_a_short_spelling_is_told_in_its_normal_form() {
+        for (written, read) in [
+            ("http://127.1:8080/scim", Some("http://127.0.0.1:8080/scim")),
+            ("http://2130706433", Some("http://127.0.0.1/")),
+            ("http://0x7f.1/", Some("http://127.0.0.1/")),
+            ("https://b\u{fc}cher.example/", Some("https://xn--bcher-kva.example/")),
+            ("https://app.example.com:443/scim", None),
+            ("https://APP.example.com/scim", None),
+            ("http://127.0.0.1:80/x", None),
+            ("http://[::1]:9/x", None),
+            ("ldaps://dc1.example.com:636", None),
+            ("ldap://localhost", None),
+        ] {
+            assert_eq!(normal_form(written).as_deref(), read, "{written}");
+        }
     }
 
     #[test]

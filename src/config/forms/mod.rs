@@ -12,7 +12,7 @@ mod period;
 mod rate;
 mod schedule;
 
-pub use address::{AppAddress, LdapAddress, WebAddress};
+pub use address::{AppAddress, LdapAddress, WebAddress, canonical, is_loopback_address, normal_form};
 pub use day::Day;
 pub use limit::Limit;
 pub(crate) use names::parenthesised_filter;

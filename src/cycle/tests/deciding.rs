@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::tenant::{Adopted, Fate};
 use crate::model::{AppId, Op};
-use crate::store::Verdict;
+use crate::store::{Baseline as _, Verdict};
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -194,10 +194,55 @@ async fn c2_another_matching_never_writes_unseen() {
 #[tokio::test(start_paused = true)]
 async fn c3_another_app_under_the_same_tenant_is_refused_before_the_first_call() {
     let mut world = synced(crowd(5)).await;
-    world.tenant.settings.target += 1;
+    world.tenant.addresses.mark.target = "https://other.example.com:443/scim".into();
     let report = world.sync().await;
     assert_eq!(holds(&report), ["target_change"], "even where nothing would be sent");
     assert_eq!(world.app.calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec9_neither_side_hears_of_a_changed_address_before_it_is_approved() {
+    for side in ["target_change", "source_change"] {
+        let mut world = synced(crowd(5)).await;
+        let mark = &mut world.tenant.addresses.mark;
+        match side {
+            "target_change" => mark.target = "https://other.example.com:443/scim".into(),
+            _ => mark.source = vec!["ldaps://other.example.com:636".into()],
+        }
+        // With somebody new a look-up would come first.
+        world.edit(|dir| {
+            dir.add_user("n1");
+            dir.join("all", "n1");
+        });
+        let id = world.sync().await.held_plan().unwrap().plan;
+        for report in [world.sync().await, world.ask(&command(), false).await.unwrap()] {
+            assert_eq!(holds(&report), [side]);
+            assert_eq!(report.held_plan().unwrap().plan, id, "the id needs no network and is the same each time");
+            assert_eq!((world.app.calls(), report.snapshot), (vec![], world.store.last_counts().unwrap()));
+        }
+        world.approve();
+        let report = world.sync().await;
+        assert_eq!((report.status(), world.app.writes().len()), (Status::Ok, 2), "{report:?}");
+        assert_eq!(world.sync().await.status(), Status::Ok, "once is enough");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec9_an_approval_is_for_one_address_alone_and_outlives_a_run_that_fails() {
+    let mut world = synced(crowd(5)).await;
+    world.tenant.addresses.mark.target = "https://other.example.com:443/scim".into();
+    world.sync().await;
+    world.approve();
+    world.tenant.addresses.mark.target = "https://third.example.com:443/scim".into();
+    assert_eq!(holds(&world.sync().await), ["target_change"], "approved was another one");
+    world.tenant.addresses.mark.target = "https://other.example.com:443/scim".into();
+    world.sync().await;
+    world.approve();
+    world.source.spoil(Some(crate::sim::Quirk::Throttles));
+    world.try_sync().await.unwrap_err();
+    assert_eq!(world.sync().await.status(), Status::Ok, "what was approved need not be approved again");
+    world.tenant.addresses.mark.target = "https://app.example.com:443/scim".into();
+    assert_eq!(holds(&world.sync().await), ["target_change"], "the way back is a change too");
 }
 
 #[tokio::test(start_paused = true)]

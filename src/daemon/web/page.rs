@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::View;
-use super::words::{distance, exactly, shown};
+use super::words::{distance, exactly, named};
 use crate::telemetry::State;
 
 /// Pages that only show are made anew so often, in seconds. One from which somebody copies is not.
@@ -85,7 +85,7 @@ pub(super) fn when(at: Timestamp, now: Timestamp) -> Markup {
 
 /// A name from outside. `bdi` keeps right-to-left names to themselves.
 pub(super) fn name(text: &str) -> Markup {
-    html! { bdi { (shown(text)) } }
+    html! { bdi { (named(text)) } }
 }
 
 /// Text in which backticks mark what to type.

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::model::text::{is_unseen, marks};
+
 /// Longer texts are cut: a directory may call somebody a megabyte.
 const LONGEST: usize = 240;
 
@@ -9,6 +11,16 @@ const LONGEST: usize = 240;
 /// markup in it is escaped by the template.
 pub(super) fn shown(text: &str) -> String {
     at_most(text, LONGEST)
+}
+
+/// A name from outside: as [`shown`], with a mark beside it if it is not what it looks like.
+pub(super) fn named(text: &str) -> String {
+    let mut out = shown(text);
+    for mark in marks(text) {
+        out.push(' ');
+        out.push_str(mark);
+    }
+    out
 }
 
 /// As [`shown`], for texts of our own that may be long.
@@ -19,19 +31,12 @@ pub(super) fn at_most(text: &str, most: usize) -> String {
             out.push('…');
             break;
         }
-        match is_odd(c) {
+        match is_unseen(c) {
             true => out.extend(c.escape_unicode()),
             false => out.push(c),
         }
     }
     out
-}
-
-fn is_odd(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// `1 person`, `1,204 people`.
@@ -109,6 +114,8 @@ mod tests {
         assert_eq!(shown("ann\u{202e}exe\u{0}\n"), "ann\\u{202e}exe\\u{0}\\u{a}");
         assert_eq!(shown(&"x".repeat(1 << 20)).chars().count(), LONGEST + 1);
         assert_eq!(shown("Jürgen Öz 李"), "Jürgen Öz 李");
+        assert_eq!(named("ad\u{3164}min"), "ad\\u{3164}min (contains invisible characters)");
+        assert_eq!(named("\u{430}dmin"), "\u{430}dmin (mixed scripts)");
     }
 
     #[test]

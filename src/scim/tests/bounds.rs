@@ -283,7 +283,7 @@ async fn sec34_an_id_that_no_request_can_name_is_not_linked() {
         let app = app(&server);
         let sent = attributes(&[("userName", json!("ann"))]);
         let error = app.create_user(&SourceId::from("s"), &sent).await.unwrap_err();
-        assert!(error.maybe_done && error.message.contains("nothing is linked"), "{}", error.message);
+        assert!(error.message.contains("nothing was linked"), "{}", error.message);
         assert!(error.message.len() < 500 && !error.message.contains(char::is_control), "{}", error.message);
         let key = UserKeys { source_id: SourceId::from("s"), attributes: sent, except: None };
         let found = app.look_up_users(&[key], &[]).await.unwrap().remove(0);

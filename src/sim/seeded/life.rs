@@ -266,6 +266,7 @@ impl Life {
                 settles_after: Duration::from_secs(self.tenant.profile.read.settles_after_s.into()),
             },
             settings: self.tenant.settings,
+            addresses: &self.tenant.addresses,
             clock: &*self.clock,
             progress: &Silent,
             stop: &stop,

@@ -36,6 +36,7 @@ use self::layout::Layout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::tenant::LdapTable;
+use crate::http::{Secret, Spellings};
 use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
 
@@ -73,7 +74,27 @@ impl LdapSource {
     }
 
     async fn connect(&self) -> Result<Connection, SourceError> {
-        self.address.connect(&self.bind_dn, &self.password).await
+        self.address.connect(&self.bind_dn, &self.password).await.map_err(|error| self.without_password(error))
+    }
+
+    /// The password as it may stand in what the server says; `None` for one that no header could carry, which is looked for nowhere.
+    fn spellings(&self) -> Option<Spellings> {
+        Secret::new(self.password.as_str()).ok().map(|password| Spellings::of(&password))
+    }
+
+    fn without_password(&self, error: SourceError) -> SourceError {
+        match self.spellings() {
+            Some(spellings) => error.reworded(|text| spellings.redact(text)),
+            None => error,
+        }
+    }
+
+    async fn read_all(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
+        let mut connection = self.connect().await?;
+        let roster = people::read(&mut connection, &self.layout, self.clock.now(), reading, progress).await?;
+        groups::read(&mut connection, &self.layout, &roster, reading, progress).await?;
+        connection.close().await;
+        Ok(())
     }
 }
 
@@ -112,11 +133,10 @@ impl Source for LdapSource {
     }
 
     async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-        let mut connection = self.connect().await?;
-        let roster = people::read(&mut connection, &self.layout, self.clock.now(), reading, progress).await?;
-        groups::read(&mut connection, &self.layout, &roster, reading, progress).await?;
-        connection.close().await;
-        Ok(())
+        if let Some(spellings) = self.spellings() {
+            reading.guard_against(spellings);
+        }
+        self.read_all(reading, progress).await.map_err(|error| self.without_password(error))
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {

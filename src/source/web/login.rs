@@ -86,7 +86,11 @@ impl Holder {
                 (None, Some(Granting { grant, endpoint }))
             }
         };
-        let bare = Arc::new(Client::new(&ClientSettings { auth, ..client.clone() })?);
+        let bare = Client::new(&ClientSettings { auth, ..client.clone() })?;
+        let bare = Arc::new(match &granting {
+            Some(granting) => bare.hiding(&granting.endpoint),
+            None => bare,
+        });
         Ok(Self { product, backoff, bare, granting, held: tokio::sync::Mutex::new(None), latest: Mutex::default() })
     }
 

@@ -1,0 +1,184 @@
+//! Where a tenant's credentials go. In: the addresses of its file. Out: one spelling for each, and which of them are not on record.
+//!
+//! A credential belongs to the address it was made for. Before the first request of a run the addresses are compared with those of
+//! the last run (S-9); nothing here needs the network.
+
+use super::forms::{AppAddress, canonical, is_loopback_address};
+use super::tenant::{JumpCloudTable, LdapTable, SourceTables, TargetTable, TenantFile};
+use crate::model::AddressMark;
+use crate::model::text::address;
+
+/// The addresses of a tenant file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// As they are put on record.
+    pub mark: AddressMark,
+    /// Whether the app's may be any on this machine, as a sandbox's is.
+    pub target_may_move: bool,
+    /// Whether the directory's may be.
+    pub source_may_move: bool,
+}
+
+/// One side whose address is not the one on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressChange {
+    /// Which side.
+    pub side: AddressSide,
+    /// What is on record.
+    pub from: Vec<String>,
+    /// What the file says now.
+    pub to: Vec<String>,
+}
+
+/// A side of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressSide {
+    /// The app.
+    Target,
+    /// The directory.
+    Source,
+}
+
+impl Addresses {
+    /// Those of a tenant file.
+    pub fn of(file: &TenantFile) -> Self {
+        Self {
+            mark: AddressMark { target: file.target.address(), source: file.source.addresses() },
+            target_may_move: file.target.allow_http_loopback && file.target.loopback_port_may_change,
+            source_may_move: file.source.may_move(),
+        }
+    }
+
+    /// The sides that would send a credential to an address that is not on record. A directory without an address (a file) has
+    /// nothing to compare with.
+    pub fn changes(&self, before: &AddressMark) -> Vec<AddressChange> {
+        let mut changes = Vec::new();
+        let is_known = |known: &[String], address: &String, may_move: bool| {
+            known.contains(address)
+                || (may_move && is_loopback_address(address) && known.iter().any(|one| is_loopback_address(one)))
+        };
+        let target = std::slice::from_ref(&before.target);
+        if !is_known(target, &self.mark.target, self.target_may_move) {
+            let to = vec![self.mark.target.clone()];
+            changes.push(AddressChange { side: AddressSide::Target, from: target.to_vec(), to });
+        }
+        let is_new = |address: &&String| !is_known(&before.source, address, self.source_may_move);
+        let to: Vec<String> = self.mark.source.iter().filter(is_new).cloned().collect();
+        if !before.source.is_empty() && !to.is_empty() {
+            changes.push(AddressChange { side: AddressSide::Source, from: before.source.clone(), to });
+        }
+        changes
+    }
+}
+
+impl AddressChange {
+    /// What changed, for people.
+    pub fn in_words(&self) -> String {
+        let side = match self.side {
+            AddressSide::Target => "app",
+            AddressSide::Source => "directory",
+        };
+        let from = match self.from.is_empty() {
+            true => "another one".to_owned(),
+            false => self.from.join(", "),
+        };
+        format!("the address of the {side} is now {} and was {from} in the last run", self.to.join(", "))
+    }
+}
+
+impl TargetTable {
+    /// The app's address as requests are sent to it.
+    pub fn shown_address(&self) -> String {
+        self.base_url.parse::<AppAddress>().map_or_else(|_| address(&self.base_url), |url| url.url().to_string())
+    }
+
+    /// The app's address in its one spelling.
+    pub fn address(&self) -> String {
+        canonical(&self.base_url)
+    }
+}
+
+impl SourceTables {
+    /// Every address that is sent a credential of the directory, each in its one spelling. A directory's own addresses count also
+    /// while they are not asked, so that switching a feature on is no change.
+    pub fn addresses(&self) -> Vec<String> {
+        let Self { file: _, ldap, jumpcloud, onelogin } = self;
+        let ldap = ldap.iter().map(|table| canonical(&table.url));
+        let jumpcloud = jumpcloud.iter().flat_map(JumpCloudTable::addresses);
+        let onelogin = onelogin.iter().map(|table| canonical(&table.address()));
+        let mut all: Vec<String> = ldap.chain(jumpcloud).chain(onelogin).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn may_move(&self) -> bool {
+        let Self { file: _, ldap, jumpcloud, onelogin } = self;
+        ldap.as_ref().is_some_and(LdapTable::may_move)
+            || jumpcloud.as_ref().is_some_and(|table| table.allow_http_loopback && table.loopback_port_may_change)
+            || onelogin.as_ref().is_some_and(|table| table.allow_http_loopback && table.loopback_port_may_change)
+    }
+}
+
+impl LdapTable {
+    fn may_move(&self) -> bool {
+        self.allow_plain_loopback && self.loopback_port_may_change
+    }
+}
+
+impl JumpCloudTable {
+    fn addresses(&self) -> Vec<String> {
+        let asked = Self { insights: true, ..self.clone() };
+        let all = [Some(self.api_url()), asked.feed_url(), self.grant_url()];
+        all.into_iter().flatten().map(canonical).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(target: &str, source: &[&str], may_move: bool) -> Addresses {
+        let mark = AddressMark {
+            target: canonical(target),
+            source: source.iter().map(|address| canonical(address)).collect(),
+        };
+        Addresses { mark, target_may_move: may_move, source_may_move: may_move }
+    }
+
+    #[test]
+    fn sec9_scheme_host_port_and_path_of_either_side_count_on_loopback_too() {
+        let app = "http://127.0.0.1:8080/scim/v2";
+        let now = |address| at(address, &[], false).changes(&at(app, &[], false).mark).len();
+        for same in [app, "HTTP://127.0.0.1:8080/scim/v2/", "http://127.1:8080/scim/v2"] {
+            assert_eq!(now(same), 0, "{same}");
+        }
+        for other in [
+            "http://127.0.0.1:8081/scim/v2",
+            "http://127.0.0.1:8080/scim/v3",
+            "https://127.0.0.1:8080/scim/v2",
+            "http://localhost:8080/scim/v2",
+            "http://127.0.0.2:8080/scim/v2",
+            "http://[::1]:8080/scim/v2",
+            "https://app.example.com/scim/v2",
+        ] {
+            assert_eq!(now(other), 1, "{other}");
+        }
+        let directory = |now: &[&str], before: &[&str]| at(app, now, false).changes(&at(app, before, false).mark).len();
+        let (one, other) = ("ldaps://DC1.example.com", "ldaps://dc2.example.com");
+        assert_eq!(directory(&["ldaps://dc1.example.com:636/"], &[one]), 0);
+        assert_eq!(directory(&[one], &[one, other]), 0, "one less");
+        assert_eq!(directory(&[one, other], &[one]), 1);
+        assert_eq!(directory(&["ldap://dc1.example.com"], &[one]), 1);
+        assert_eq!(directory(&[one], &[]), 0, "a file before, or an older record");
+    }
+
+    #[test]
+    fn sec9_a_sandbox_may_move_on_this_machine_and_nowhere_else() {
+        let before = at("http://127.0.0.1:8080", &["ldap://127.0.0.1:389"], false).mark;
+        assert_eq!(at("http://localhost:9/x", &["ldap://[::1]:390"], true).changes(&before), []);
+        assert_eq!(at("https://app.example.com", &["ldaps://dc1.example.com"], true).changes(&before).len(), 2);
+        let away = at("https://app.example.com", &["ldaps://dc1.example.com"], false).mark;
+        assert_eq!(at("http://127.0.0.1:8080", &["ldap://127.0.0.1"], true).changes(&away).len(), 2, "from outside");
+    }
+}
