@@ -50,6 +50,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
             calls: 0,
             created: 0,
             note: String::new(),
+            reading_s: None,
             quiet_at: None,
             settings: None,
             counts: Some(snapshot.counts()),
