@@ -26,7 +26,7 @@ fn held_plan(desk: &Desk) -> Value {
 }
 
 #[test]
-fn s8_an_emergency_account_is_taken_over_by_nobody_before_it_is_approved() {
+fn sec8_an_emergency_account_is_taken_over_by_nobody_before_it_is_approved() {
     let desk = Desk::new();
     desk.sync(0);
     desk.hand_made("breakglass", &json!({"displayName": "Emergency", "roles": [{"value": "admin"}]}));
@@ -146,7 +146,7 @@ fn mp7_two_tenants_of_one_app_never_share_an_account() {
 }
 
 #[test]
-fn s8_doctor_lists_accounts_with_roles_that_nobody_manages() {
+fn sec8_doctor_lists_accounts_with_roles_that_nobody_manages() {
     let desk = Desk::new();
     desk.sync(0);
     desk.hand_made("breakglass", &json!({"roles": [{"value": "admin"}]}));
@@ -238,7 +238,7 @@ const SERVERS: [(Kind, &str); 4] = [
 ];
 
 #[test]
-fn s8_on_real_servers_a_local_account_waits_for_approval() {
+fn sec8_on_real_servers_a_local_account_waits_for_approval() {
     for (kind, extra) in SERVERS {
         let Some(rig) = rig::require(kind.name()) else { return };
         let real = Real::new(&rig, kind, extra);

@@ -35,7 +35,7 @@ async fn release(world: &World, id: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s8_a_user_named_like_a_local_administrator_gets_nothing_before_it_is_approved() {
+async fn sec8_a_user_named_like_a_local_administrator_gets_nothing_before_it_is_approved() {
     let world = synced(crowd(5)).await;
     let account = local_account(&world, "breakglass@x.test", &["admin", "billing"]);
     let before = world.app.holdings();
@@ -70,7 +70,7 @@ async fn s8_a_user_named_like_a_local_administrator_gets_nothing_before_it_is_ap
 }
 
 #[tokio::test(start_paused = true)]
-async fn s8_suspending_a_user_whose_adoption_waits_does_not_switch_the_account_off() {
+async fn sec8_suspending_a_user_whose_adoption_waits_does_not_switch_the_account_off() {
     let world = synced(crowd(5)).await;
     local_account(&world, "breakglass@x.test", &["admin"]);
     comes(&world, "breakglass");
