@@ -158,8 +158,25 @@ pub fn unfit_as_id(id: &str) -> Option<String> {
 
 /// A path or a name as messages may show it: a part that looks like a secret, put there instead of its place, is left out.
 pub fn place(text: &str) -> String {
-    let parts = text.split('/').map(|part| if looks_like_a_secret(part) { "***".into() } else { shown(part) });
+    let last = text.rsplit('/').next().unwrap_or_default().len();
+    let hidden = |part: &str, is_last: bool| looks_like_a_secret(part) || (is_last && looks_like_a_password(part));
+    let mut left = text.len();
+    let parts = text.split('/').map(|part| {
+        let is_last = left == last;
+        left = left.saturating_sub(part.len() + 1);
+        if hidden(part, is_last) { "***".into() } else { shown(part) }
+    });
     parts.collect::<Vec<_>>().join("/")
+}
+
+/// Whether a file's name looks like a password: small letters, capitals and digits in one run, as no tool names a file.
+fn looks_like_a_password(name: &str) -> bool {
+    let has = |wanted: fn(&u8) -> bool| name.as_bytes().iter().any(wanted);
+    name.len() >= 8
+        && name.bytes().all(|c| c.is_ascii_alphanumeric())
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_digit)
 }
 
 /// Whether a word looks made by a machine to be kept: what begins as well-known tokens do, long runs in which small letters, capitals and

@@ -85,6 +85,7 @@ fn sec12_a_secret_in_the_place_of_a_path_is_not_shown() {
         "ghp_abcdefghij0123456789",
         "qX7bR2mK9pLw4Tz8Vn3cD6",
         "0123456789abcdef0123456789abcdef",
+        "S3CRETword",
     ] {
         assert_eq!(place(&format!("/etc/rosterd/{secret}")), "/etc/rosterd/***");
     }
