@@ -49,6 +49,7 @@ impl App {
         };
         if let (Some(id), Some(body)) = (id, &answer.body) {
             if !self.can_address(&id) {
+                let id: String = id.chars().take(60).collect();
                 let what = format!(
                     "{status}: the app answered with the id {id:?}, to which no request can be sent; nothing was linked. Ask the app's \
                      vendor to give the object another id"

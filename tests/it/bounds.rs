@@ -96,7 +96,7 @@ fn ma7_a_directory_whose_pages_never_end_is_given_up_and_the_key_is_named() {
         &format!(
             "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\npreset = \"openldap\"\nbind_dn = \"cn=reader\"\n\
              password = {{ file = \"../ldap.password\" }}\nbase = \"dc=x\"\n[scope]\nusers = \"true\"\nall_users = true\n[target]\nbase_url = \"{app_url}\"\n\
-             token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n[target.override_profile]\n{LISTED}"
+             token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\nloopback_port_may_change = true\n[target.override_profile]\n{LISTED}"
         ),
     );
     let begun = Instant::now();
@@ -120,7 +120,7 @@ fn ma7_a_tenant_whose_app_never_ends_its_list_does_not_starve_the_others() {
         "aaa",
         &format!(
             "schedule = \"every 1s\"\n[source.file]\npath = \"../people.json\"\n[target]\nbase_url = \"{url}\"\n\
-             token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n[target.override_profile]\n\
+             token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\nloopback_port_may_change = true\n[target.override_profile]\n\
              transport.discovery = false\n{LISTED}"
         ),
     );
@@ -203,7 +203,7 @@ fn i7_what_an_app_makes_of_values_does_not_fill_the_state_and_is_compared_all_th
         "acme",
         &extra(&format!(
             "[source.file]\npath = \"../people.json\"\n[target]\nbase_url = \"{url}\"\ntoken = {{ file = \"../app.token\" }}\n\
-             allow_http_loopback = true\n[users.attributes]\nuserName = \"userName\"\ndisplayName = \"displayName\"\n\
+             allow_http_loopback = true\nloopback_port_may_change = true\n[users.attributes]\nuserName = \"userName\"\ndisplayName = \"displayName\"\n\
              [target.override_profile]\ntransport.discovery = false\n{profile}"
         )),
     );

@@ -262,6 +262,7 @@ fn the_same_tree_makes_the_same_package() {
         ("-rw-r--r-- root/root", "./usr/lib/tmpfiles.d/rosterd.conf"),
         ("-rw-r--r-- root/root", "./usr/share/doc/rosterd/copyright"),
         ("-rw-r--r-- root/root", "./usr/share/doc/rosterd/examples/ip-allow.conf"),
+        ("-rw-r--r-- root/root", "./usr/share/doc/rosterd/examples/approvers.conf"),
     ] {
         assert!(listed.lines().any(|line| line.starts_with(mode) && line.ends_with(path)), "{mode} {path}\n{listed}");
     }
