@@ -26,7 +26,7 @@ const NAMES: [&str; 11] = [
 ];
 
 /// The keys of a secret's table; what they hold is a name or a path, not a secret.
-const PLACES: [&str; 3] = ["credential", "file", "env"];
+const PLACES: [&str; 4] = ["credential", "file", "env", "expires"];
 
 /// What the name of a key that holds an address has in it.
 const ADDRESSES: [&str; 7] = ["url", "uri", "address", "endpoint", "host", "proxy", "server"];
@@ -172,6 +172,9 @@ impl Found<'_> {
 
 /// Whether the value of a place can be a name or a path. A secret put there by mistake rarely is.
 fn fits(place: &str, value: &DeValue<'_>) -> bool {
+    if place == "expires" && matches!(value, DeValue::Datetime(_)) {
+        return true;
+    }
     let Some(text) = value.as_str() else { return false };
     if text.split('/').any(text::looks_like_a_secret) {
         return false;
@@ -179,6 +182,8 @@ fn fits(place: &str, value: &DeValue<'_>) -> bool {
     let format = match place {
         "credential" => "credential-name",
         "env" => "environment-variable",
+        // A day has ten characters, all of them plain.
+        "expires" => return text.len() <= 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-'),
         // A path has a slash or an ending, or is a plain word.
         _ => {
             let telling = |c: char| c.is_ascii_digit() || c.is_ascii_uppercase();
