@@ -64,8 +64,12 @@ fn print(screen: &Screen, record: &Record) -> Result<(), Failure> {
 /// One record in one line.
 fn line(record: &Record) -> String {
     match &record.event {
-        Event::Opened { tenant, why, .. } => format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why)),
-        Event::RunStarted { run, plan, .. } => format!("{} {}, plan {}", paint(STRONG, "run begins"), safe(run.as_str()), safe(plan)),
+        Event::Opened { tenant, why, .. } => {
+            format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why))
+        }
+        Event::RunStarted { run, plan, .. } => {
+            format!("{} {}, plan {}", paint(STRONG, "run begins"), safe(run.as_str()), safe(plan))
+        }
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));

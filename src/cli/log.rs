@@ -7,16 +7,16 @@ use std::fmt;
 use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format, layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{Cli, Command, Format, Global};
-use crate::model::text::shown;
 use crate::config::global::{LogFormat, LogLevel, LogTable};
+use crate::model::text::shown;
 use crate::tenancy;
 
 pub(super) fn start(cli: &Cli) {

@@ -139,8 +139,10 @@ mod tests {
     use super::*;
 
     fn at(target: &str, source: &[&str], may_move: bool) -> Addresses {
-        let mark =
-            AddressMark { target: canonical(target), source: source.iter().map(|address| canonical(address)).collect() };
+        let mark = AddressMark {
+            target: canonical(target),
+            source: source.iter().map(|address| canonical(address)).collect(),
+        };
         Addresses { mark, target_may_move: may_move, source_may_move: may_move }
     }
 

@@ -12,7 +12,17 @@ use crate::model::text;
 
 /// What the name of a key that holds a secret has in it, in lower case and without separators.
 const NAMES: [&str; 11] = [
-    "token", "password", "passwd", "passphrase", "secret", "apikey", "authorization", "cookie", "privatekey", "bearer", "signingkey",
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "apikey",
+    "authorization",
+    "cookie",
+    "privatekey",
+    "bearer",
+    "signingkey",
 ];
 
 /// The keys of a secret's table; what they hold is a name or a path, not a secret.

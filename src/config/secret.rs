@@ -180,9 +180,10 @@ fn read(file: File, metadata: &Metadata, path: &Path) -> Result<Zeroizing<String
     let read = file.take(LARGEST).read_to_string(&mut text);
     match read {
         Ok(_) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(SecretError::Nonsense { place: format!("the file {}", place_of(&path.display().to_string())), why: "it is not text" })
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(SecretError::Nonsense {
+            place: format!("the file {}", place_of(&path.display().to_string())),
+            why: "it is not text",
+        }),
         Err(error) => Err(SecretError::Unreadable { path: place_of(&path.display().to_string()), error }),
     }
 }

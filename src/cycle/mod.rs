@@ -496,11 +496,7 @@ pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &d
         return now.changes(&before);
     }
     let other = state.last_settings().is_some_and(|before| before.target != settings.target);
-    let change = || AddressChange {
-        side: AddressSide::Target,
-        from: Vec::new(),
-        to: vec![now.mark.target.clone()],
-    };
+    let change = || AddressChange { side: AddressSide::Target, from: Vec::new(), to: vec![now.mark.target.clone()] };
     other.then(change).into_iter().collect()
 }
 

@@ -29,7 +29,12 @@ impl Engine {
     ///
     /// # Errors
     /// When nothing was tried: the tenant is paused, retired or busy, or the state can't be written.
-    pub async fn probe(&self, domain: &str, new_address: bool, stop: &CancellationToken) -> Result<Probing, EngineError> {
+    pub async fn probe(
+        &self,
+        domain: &str,
+        new_address: bool,
+        stop: &CancellationToken,
+    ) -> Result<Probing, EngineError> {
         self.may_send()?;
         if !new_address {
             self.must_know_addresses()?;

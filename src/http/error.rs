@@ -34,7 +34,9 @@ pub enum BodyFault {
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// It repeats the credential that the request carried. Nothing of it is kept.
-    #[error("the answer repeats the credential of this tenant, so nothing of it is kept: what it holds would end up in names and ids")]
+    #[error(
+        "the answer repeats the credential of this tenant, so nothing of it is kept: what it holds would end up in names and ids"
+    )]
     Echo,
     /// The connection ended or fell silent before the body did.
     #[error("the answer was cut off: {0}")]

@@ -249,7 +249,15 @@ fn backslash(rest: &[u8]) -> Option<(u8, usize)> {
 
 /// `&#43;`, `&#x2b;`, and those with names.
 fn entity(rest: &[u8]) -> Option<(u8, usize)> {
-    for (name, byte) in [("amp;", b'&'), ("lt;", b'<'), ("gt;", b'>'), ("quot;", b'"'), ("apos;", b'\''), ("sol;", b'/'), ("plus;", b'+')] {
+    for (name, byte) in [
+        ("amp;", b'&'),
+        ("lt;", b'<'),
+        ("gt;", b'>'),
+        ("quot;", b'"'),
+        ("apos;", b'\''),
+        ("sol;", b'/'),
+        ("plus;", b'+'),
+    ] {
         if rest.starts_with(name.as_bytes()) {
             return Some((byte, name.len()));
         }
@@ -316,7 +324,12 @@ mod tests {
             for after in ["", "x", "xy", "\r\n"] {
                 let text = format!("{before}{TOKEN}{after}");
                 let standard = STANDARD.encode(&text);
-                all.extend([URL_SAFE.encode(&text), standard.replace('/', "\\/"), standard.replace('+', "%2B"), standard]);
+                all.extend([
+                    URL_SAFE.encode(&text),
+                    standard.replace('/', "\\/"),
+                    standard.replace('+', "%2B"),
+                    standard,
+                ]);
             }
         }
         all

@@ -255,7 +255,8 @@ fn split(value: &Value, by: Option<Arc<str>>, times: Option<i64>) -> Result<Valu
             Some(by) => text.matches(by).count() + 1,
             None => text.split_whitespace().count(),
         };
-        let most = times.and_then(|times| usize::try_from(times).ok()).map_or(usize::MAX, |times| times.saturating_add(1));
+        let most =
+            times.and_then(|times| usize::try_from(times).ok()).map_or(usize::MAX, |times| times.saturating_add(1));
         few_enough("split", parts.min(most))?;
     }
     filters::split(value, by, times)

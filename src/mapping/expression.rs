@@ -197,7 +197,10 @@ impl Program {
     }
 
     fn explain(&self, error: &Error, rewritten: Option<&Rewritten>, bound: &Bound<'_>) -> Failure {
-        let at = error.range().map(|at| rewritten.map_or(at.clone(), |rewritten| rewritten.original(&at))).filter(|at| self.source.get(at.clone()).is_some());
+        let at = error
+            .range()
+            .map(|at| rewritten.map_or(at.clone(), |rewritten| rewritten.original(&at)))
+            .filter(|at| self.source.get(at.clone()).is_some());
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let undefined = error.kind() == ErrorKind::UndefinedError || detail.contains("undefined");
         let missing = undefined.then(|| self.missing(&detail, bound)).flatten();

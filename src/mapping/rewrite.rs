@@ -102,7 +102,9 @@ impl<'t> Writer<'_, 't> {
         let cuts = |at: usize| {
             self.word(at).is_some_and(|word| match word.kind {
                 Kind::Sign => matches!(word.text, "," | ":" | "="),
-                Kind::Name => matches!(word.text, "and" | "or" | "if" | "else") || (word.text == "not" && !after_is(at)),
+                Kind::Name => {
+                    matches!(word.text, "and" | "or" | "if" | "else") || (word.text == "not" && !after_is(at))
+                }
                 Kind::Text | Kind::Number => false,
             })
         };
@@ -117,8 +119,11 @@ impl<'t> Writer<'_, 't> {
     }
 
     fn comparison(&mut self, part: &Part) {
-        let names = |at: Option<usize>, name: &str| at.and_then(|at| self.word(at)).is_some_and(|word| word.is_name(name));
-        let is_test = |at: usize| names(at.checked_sub(1), "is") || (names(at.checked_sub(1), "not") && names(at.checked_sub(2), "is"));
+        let names =
+            |at: Option<usize>, name: &str| at.and_then(|at| self.word(at)).is_some_and(|word| word.is_name(name));
+        let is_test = |at: usize| {
+            names(at.checked_sub(1), "is") || (names(at.checked_sub(1), "not") && names(at.checked_sub(2), "is"))
+        };
         let compares = |at: usize| {
             self.word(at).is_some_and(|word| {
                 is_order(word) || word.is_sign("==") || word.is_sign("!=") || (word.is_name("in") && !is_test(at))
@@ -126,7 +131,9 @@ impl<'t> Writer<'_, 't> {
         };
         let (sides, between) = self.cut(part, compares);
         for (at, side) in sides.iter().enumerate() {
-            let order = between.get(at).is_some_and(|word| matches!(self.text.get(word.clone()), Some("<" | ">" | "<=" | ">=")));
+            let order = between
+                .get(at)
+                .is_some_and(|word| matches!(self.text.get(word.clone()), Some("<" | ">" | "<=" | ">=")));
             match sides.get(at + 1).filter(|_| order) {
                 Some(other) => {
                     self.add(" ((");
@@ -146,10 +153,12 @@ impl<'t> Writer<'_, 't> {
     /// `+` and `-` hold less tightly than `~`.
     fn sum(&mut self, part: &Part) {
         let is_binary = |at: usize| {
-            let before = at.checked_sub(1).filter(|before| part.words.contains(before)).and_then(|before| self.word(before));
+            let before =
+                at.checked_sub(1).filter(|before| part.words.contains(before)).and_then(|before| self.word(before));
             before.is_some_and(|word| word.kind != Kind::Sign || matches!(word.text, ")" | "]" | "}"))
         };
-        let adds = |at: usize| self.word(at).is_some_and(|word| word.is_sign("+") || word.is_sign("-")) && is_binary(at);
+        let adds =
+            |at: usize| self.word(at).is_some_and(|word| word.is_sign("+") || word.is_sign("-")) && is_binary(at);
         let (terms, between) = self.cut(part, adds);
         for (at, term) in terms.iter().enumerate() {
             self.joined(term);
@@ -180,7 +189,9 @@ impl<'t> Writer<'_, 't> {
     fn inside(&mut self, part: &Part) {
         let (mut from, mut depth, mut opened) = (part.bytes.start, 0_usize, 0);
         for at in part.words.clone() {
-            let Some((word, open)) = self.word(at).and_then(|word| Some((word.at.clone(), bracket(word)?))) else { continue };
+            let Some((word, open)) = self.word(at).and_then(|word| Some((word.at.clone(), bracket(word)?))) else {
+                continue;
+            };
             match open {
                 true => {
                     depth += 1;

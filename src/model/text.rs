@@ -6,9 +6,7 @@
 use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{
-    DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark, Script,
-};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark, Script};
 use icu_properties::script::ScriptWithExtensions;
 use icu_properties::{CodePointMapData, CodePointSetData};
 
@@ -184,9 +182,8 @@ fn looks_like_a_password(name: &str) -> bool {
 /// Whether a word looks made by a machine to be kept: what begins as well-known tokens do, long runs in which small letters, capitals and
 /// digits take turns, long hexadecimal numbers.
 pub fn looks_like_a_secret(word: &str) -> bool {
-    const BEGINNINGS: [&str; 12] = [
-        "eyJ", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live", "sk-", "hvs.", "whsec_", "AKIA",
-    ];
+    const BEGINNINGS: [&str; 12] =
+        ["eyJ", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live", "sk-", "hvs.", "whsec_", "AKIA"];
     if word.len() >= 16 && BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)) {
         return true;
     }

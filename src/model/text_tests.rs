@@ -16,9 +16,18 @@ fn sec11_every_unseen_character_is_spelt_out_and_marked() {
 
 #[test]
 fn sec11_names_of_the_world_are_shown_as_they_are() {
-    for name in
-        ["Jürgen Öz", "李 Wei", "山田　太郎", "ひらがな漢字カタカナ", "김철수 金", "Ольга Иванова", "ольга@acme.test", "زهرا", "e\u{301}", "Ann \u{663}"]
-    {
+    for name in [
+        "Jürgen Öz",
+        "李 Wei",
+        "山田　太郎",
+        "ひらがな漢字カタカナ",
+        "김철수 金",
+        "Ольга Иванова",
+        "ольга@acme.test",
+        "زهرا",
+        "e\u{301}",
+        "Ann \u{663}",
+    ] {
         assert_eq!(named(name), name);
         assert_eq!(unfit_as_name(name), None, "{name}");
     }
@@ -26,7 +35,8 @@ fn sec11_names_of_the_world_are_shown_as_they_are() {
 
 #[test]
 fn sec11_one_word_of_two_scripts_is_marked() {
-    for name in ["\u{430}dmin@acme.test", "adm\u{456}n", "p\u{430}ypal", "ann.\u{39f}z", "x\u{5d0}", "\u{410}CME admin"] {
+    for name in ["\u{430}dmin@acme.test", "adm\u{456}n", "p\u{430}ypal", "ann.\u{39f}z", "x\u{5d0}", "\u{410}CME admin"]
+    {
         assert_eq!(named(name), format!("{name} {MIXED}"));
     }
 }
@@ -34,7 +44,9 @@ fn sec11_one_word_of_two_scripts_is_marked() {
 #[test]
 fn sec10_no_id_can_begin_a_line() {
     assert_eq!(shown("u1\n<0>x\r\u{2028}y\u{1b}]0;t\u{7}"), "u1\\u{a}<0>x\\u{d}\\u{2028}y\\u{1b}]0;t\\u{7}");
-    assert!(unfit_as_id("u1\n<0>").is_some() && unfit_as_id("u1\u{9b}").is_some() && unfit_as_id("u1\u{2028}").is_some());
+    assert!(
+        unfit_as_id("u1\n<0>").is_some() && unfit_as_id("u1\u{9b}").is_some() && unfit_as_id("u1\u{2028}").is_some()
+    );
     assert_eq!(unfit_as_id("cn=Ann Lee,ou=Öffentlich"), None);
     assert_eq!(shown_lines("a\nb\u{1b}c"), "a\nb\\u{1b}c");
 }
@@ -59,8 +71,13 @@ fn sec12_an_address_is_shown_without_its_secrets() {
 
 #[test]
 fn sec12_a_secret_in_the_place_of_a_path_is_not_shown() {
-    for path in ["/run/secrets/heap-token", "../app.token", "/etc/rosterd/MyCompanyProdToken2024.key", "tenants/acme-2026-01.token", "/tmp/.tmpAb3XyZ/token"]
-    {
+    for path in [
+        "/run/secrets/heap-token",
+        "../app.token",
+        "/etc/rosterd/MyCompanyProdToken2024.key",
+        "tenants/acme-2026-01.token",
+        "/tmp/.tmpAb3XyZ/token",
+    ] {
         assert_eq!(place(path), path);
     }
     for secret in [

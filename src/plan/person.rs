@@ -80,7 +80,9 @@ fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<&'static str>, S
     let path = Path::user_name();
     let Some(name) = attributes.text(&path) else { return Ok(None) };
     if let Some(why) = text::unfit_as_name(name) {
-        return Err(format!("the user name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"));
+        return Err(format!(
+            "the user name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"
+        ));
     }
     let trimmed = name.trim();
     if trimmed.len() == name.len() {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::Decision;
-use crate::model::{AddressMark, 
-    AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
+use crate::model::{
+    AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.

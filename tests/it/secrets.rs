@@ -8,6 +8,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::cli::{Desk, TOKEN, company, person};
+use crate::support::directory::Directory;
+use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::proxy::{Fault, Proxy, Rule};
 
 /// Somebody who listens where nobody should call, and counts.
@@ -62,7 +64,10 @@ fn sec9_a_changed_address_hears_nothing_from_any_command_before_it_is_approved()
     let report = desk.sync(3);
     assert_eq!(report["holds"][0]["reason"], "target_change", "{report:#}");
     let detail = report["holds"][0]["detail"].as_str().unwrap();
-    assert!(detail.contains(&format!("127.0.0.1:{}", elsewhere.port)) && detail.contains("no credential was sent"), "{detail}");
+    assert!(
+        detail.contains(&format!("127.0.0.1:{}", elsewhere.port)) && detail.contains("no credential was sent"),
+        "{detail}"
+    );
     assert_eq!(report["calls"]["total"], 0);
     for command in [
         &["plan", "acme"][..],
@@ -99,7 +104,10 @@ fn sec9_an_approved_address_is_used_from_the_next_run_on() {
     tenant(&desk, &other.base_url, "");
     let held = desk.rosterd.run(&["sync", "acme"]);
     assert!(held.expect_code(3).stdout.contains("target_change"), "{}", held.stdout);
-    let id = desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["held_plan"]["plan"].as_str().unwrap().to_owned();
+    let id = desk.rosterd.run(&["status", "acme", "--format", "json"]).json()[0]["held_plan"]["plan"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(desk.sync(3)["plan"], id.as_str(), "the id is the same each time, and the one that is shown");
     assert!(other.calls().is_empty());
     desk.rosterd.run(&["approve", "acme", &id, "--reason", "moved"]).expect_code(0);
@@ -124,23 +132,36 @@ fn sec9_a_sandbox_may_be_at_another_port_where_the_file_says_so() {
 #[test]
 fn sec9_a_changed_directory_hears_nothing_before_it_is_approved() {
     let desk = Desk::new();
+    let cloud = JumpCloud::start(&Directory::generate(5, 1, 4));
+    cloud.change(|org| org.bind("Heap", &["group-0000"]));
+    desk.rosterd.secret("cloud.key", API_KEY);
     let table = |url: &str| {
-        format!(
-            "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\nbind_dn = \"cn=reader\"\npassword = {{ file = \"../app.token\" }}\n\
-             base = \"dc=x\"\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n",
+        let file = format!(
+            "[source.jumpcloud]\nbase_url = \"{url}\"\napi_key = {{ file = \"../cloud.key\" }}\napplication = \"Heap\"\nrate = \"5000/s\"\nattempts = 2\nbackoff_cap_ms = 50\n\
+             allow_http_loopback = true\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nrate = \"1000/s\"\n\
+             allow_http_loopback = true\n",
             desk.proxy.base_url
-        )
+        );
+        desk.rosterd.tenant("acme", &file);
     };
-    // A directory that nobody reached is on record nowhere: the first state comes from a file, and from then on the addresses count.
+    table(&cloud.base_url());
     desk.sync(0);
-    let (one, other) = (Elsewhere::start(), Elsewhere::start());
-    desk.rosterd.tenant("acme", &table(&format!("ldap://127.0.0.1:{}", one.port)));
+    let other = Elsewhere::start();
+    table(&format!("http://127.0.0.1:{}/api", other.port));
+    let report = desk.sync(3);
+    assert_eq!(report["holds"][0]["reason"], "source_change", "{report:#}");
+    for command in
+        [&["plan", "acme"][..], &["why", "acme", "ann"], &["import", "acme"], &["doctor", "acme"], &["sync", "--all"]]
+    {
+        let run = desk.rosterd.run(command);
+        assert_eq!(other.calls(), 0, "{command:?}: {}{}", run.stdout, run.stderr);
+    }
+    let id = report["plan"].as_str().unwrap();
+    desk.rosterd.run(&["approve", "acme", id, "--reason", "moved"]).expect_code(0);
     desk.rosterd.run(&["sync", "acme"]).expect_code(1);
-    assert!(one.calls() > 0, "a file has no address to compare with");
-    let journal = desk.rosterd.path().join("state/acme/journal");
-    let record = std::fs::read_dir(&journal).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    assert!(record.collect::<String>().contains("\"addresses\""), "the addresses of a run are on record");
-    assert_eq!(other.calls(), 0);
+    assert!(other.calls() > 0, "approved, it is asked; that it does not answer is another matter");
+    table(&cloud.base_url());
+    desk.sync(0);
 }
 
 #[test]
@@ -299,7 +320,12 @@ fn sec12_no_message_shows_what_stands_in_an_address_or_a_misspelt_key() {
         (token, "profile = \"https://svc:S3CRETword@app.example.com\""),
     ] {
         desk.rosterd.tenant("acme", &good.replace(line, bad));
-        for command in [&["check", "acme"][..], &["check", "acme", "--format", "json"], &["doctor", "acme"], &["sync", "acme", "-vv"]] {
+        for command in [
+            &["check", "acme"][..],
+            &["check", "acme", "--format", "json"],
+            &["doctor", "acme"],
+            &["sync", "acme", "-vv"],
+        ] {
             let run = desk.rosterd.run(command);
             let told = format!("{}{}", run.stdout, run.stderr);
             assert!(run.code != Some(0) && !told.contains("S3CRETword"), "{bad} {command:?}: {told}");
@@ -311,7 +337,10 @@ fn sec12_no_message_shows_what_stands_in_an_address_or_a_misspelt_key() {
 fn sec19_a_rule_that_would_grow_without_bound_ends_at_once() {
     let desk = Desk::new();
     let grow = "userName | split('') | join('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')";
-    let three = format!("(({grow}) | split('') | join(userName ~ '{0}') | split('') | join(userName ~ '{0}'))", "y".repeat(400));
+    let three = format!(
+        "(({grow}) | split('') | join(userName ~ '{0}') | split('') | join(userName ~ '{0}'))",
+        "y".repeat(400)
+    );
     desk.tenant(&format!("[users.attributes]\nuserName = \"userName\"\ndisplayName = \"\"\"{three}\"\"\"\n"));
     let began = std::time::Instant::now();
     let check = desk.rosterd.run(&["check", "acme"]);
@@ -333,7 +362,13 @@ fn mm5_a_text_is_no_number_and_a_boolean_is_written_small() {
         "[scope]\nusers = \"level > 3\"\n[users.attributes]\nuserName = \"userName\"\ndisplayName = \"userName ~ ' ' ~ lead\"\n",
     );
     let run = desk.rosterd.run(&["sync", "acme", "--format", "json"]);
-    assert!(run.stdout.contains("can't be compared with the number") || run.stderr.contains("can't be compared with the number"), "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("can't be compared with the number")
+            || run.stderr.contains("can't be compared with the number"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
     assert_eq!(desk.user_names(), ["ann"], "{}", run.stdout);
     assert_eq!(desk.account("ann")["displayName"], "ann true");
 }
