@@ -8,6 +8,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::cli::{Desk, TOKEN, company, person};
+use crate::support::directory::Directory;
+use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::proxy::{Fault, Proxy, Rule};
 
 /// Somebody who listens where nobody should call, and counts.
@@ -130,17 +132,32 @@ fn sec9_a_sandbox_may_be_at_another_port_where_the_file_says_so() {
 #[test]
 fn sec9_a_changed_directory_hears_nothing_before_it_is_approved() {
     let desk = Desk::new();
+    let cloud = JumpCloud::start(&Directory::generate(5, 1, 4));
+    cloud.change(|org| org.bind("Heap", &["group-0000"]));
+    desk.rosterd.secret("cloud.key", API_KEY);
     let table = |url: &str| {
-        format!(
-            "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\nbind_dn = \"cn=reader\"\npassword = {{ file = \"../app.token\" }}\n\
-             base = \"dc=x\"\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n",
+        let file = format!(
+            "[source.jumpcloud]\nbase_url = \"{url}\"\napi_key = {{ file = \"../cloud.key\" }}\napplication = \"Heap\"\nrate = \"5000/s\"\nattempts = 2\nbackoff_cap_ms = 50\n\
+             allow_http_loopback = true\n[target]\nbase_url = \"{}\"\ntoken = {{ file = \"../app.token\" }}\nrate = \"1000/s\"\n\
+             allow_http_loopback = true\n",
             desk.proxy.base_url
-        )
+        );
+        desk.rosterd.tenant("acme", &file);
     };
-    // A directory that nobody reached is on record nowhere: the first state comes from a file, and from then on the addresses count.
+    table(&cloud.base_url());
     desk.sync(0);
-    let (one, other) = (Elsewhere::start(), Elsewhere::start());
-    desk.rosterd.tenant("acme", &table(&format!("ldap://127.0.0.1:{}", one.port)));
+    let other = Elsewhere::start();
+    table(&format!("http://127.0.0.1:{}/api", other.port));
+    let report = desk.sync(3);
+    assert_eq!(report["holds"][0]["reason"], "source_change", "{report:#}");
+    for command in
+        [&["plan", "acme"][..], &["why", "acme", "ann"], &["import", "acme"], &["doctor", "acme"], &["sync", "--all"]]
+    {
+        let run = desk.rosterd.run(command);
+        assert_eq!(other.calls(), 0, "{command:?}: {}{}", run.stdout, run.stderr);
+    }
+    let id = report["plan"].as_str().unwrap();
+    desk.rosterd.run(&["approve", "acme", id, "--reason", "moved"]).expect_code(0);
     desk.rosterd.run(&["sync", "acme"]).expect_code(1);
     assert!(one.calls() > 0, "a file has no address to compare with");
     let journal = desk.rosterd.path().join("state/acme/journal");
