@@ -70,7 +70,9 @@ fn settings_text(settings: &GuardSettings) -> String {
 /// One record in one line.
 fn line(record: &Record) -> String {
     match &record.event {
-        Event::Opened { tenant, why, .. } => format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why)),
+        Event::Opened { tenant, why, .. } => {
+            format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why))
+        }
         Event::RunStarted { run, plan, guard, .. } => {
             let settings = guard.as_ref().map(|guard| paint(FAINT, format!("  {}", safe(&settings_text(guard)))));
             format!("{} {run}, plan {plan}{}", paint(STRONG, "run begins"), settings.unwrap_or_default())
