@@ -125,7 +125,7 @@ pub enum EngineError {
         /// The tenant.
         tenant: TenantName,
         /// Who, when, why.
-        mark: Mark,
+        mark: Box<Mark>,
     },
     /// A credential would go to an address that is not the last run's.
     #[error("{}; no request was made and no credential was sent", .change.in_words())]
@@ -141,7 +141,7 @@ pub enum EngineError {
         /// The tenant.
         tenant: TenantName,
         /// Who, when, why.
-        mark: Mark,
+        mark: Box<Mark>,
         /// The file that says so.
         file: PathBuf,
     },
@@ -265,10 +265,10 @@ impl Engine {
     fn may_send(&self) -> Result<(), EngineError> {
         let (tenant, folder) = (self.tenant.name.clone(), self.state_dir.join(self.tenant.name.as_str()));
         if let Some(mark) = read_mark(&folder, Sign::Retired) {
-            return Err(EngineError::Retired { tenant, mark, file: mark_path(&folder, Sign::Retired) });
+            return Err(EngineError::Retired { tenant, mark: Box::new(mark), file: mark_path(&folder, Sign::Retired) });
         }
         match read_mark(&folder, Sign::Paused) {
-            Some(mark) => Err(EngineError::Paused { tenant, mark }),
+            Some(mark) => Err(EngineError::Paused { tenant, mark: Box::new(mark) }),
             None => Ok(()),
         }
     }
@@ -547,7 +547,7 @@ impl Engine {
     }
 
     fn limits(weighing: &Weighing) -> Limits {
-        settings::limits(&weighing.guard, ask_before(weighing.approval))
+        Limits { adopt: weighing.approval.adopt, ..settings::limits(&weighing.guard, ask_before(weighing.approval)) }
     }
 
     /// Who has to approve what is held of this tenant, as the next run will ask.

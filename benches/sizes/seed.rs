@@ -31,7 +31,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
         let clock = Arc::new(SystemClock);
         let (store, _) = Store::open(&loaded.state_dir, &tenant.name, "a benchmark", clock.clone()).unwrap();
         let run = RunId::new("seed");
-        store.run_started(&run, Trigger::Command, "").await.unwrap();
+        store.run_started(&run, Trigger::Command, "", None).await.unwrap();
         let people = snapshot.users().map(|user| person(&tenant, &snapshot, user));
         let groups = snapshot.groups().flat_map(|ix| group(&snapshot, ix));
         // Many at once, as `apply` does it: what is under way together reaches the disk together.
@@ -51,6 +51,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
             created: 0,
             note: String::new(),
             reading_s: None,
+            addresses: None,
             quiet_at: None,
             settings: None,
             counts: Some(snapshot.counts()),

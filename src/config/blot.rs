@@ -277,9 +277,8 @@ mod tests {
             }
         }
         let mut all = Vec::new();
-        for schema in [include_str!("../../config/schema.json")] {
-            keys(&serde_json::from_str(schema).unwrap(), &mut all);
-        }
+        let schema = include_str!("../../config/schema.json");
+        keys(&serde_json::from_str(schema).unwrap(), &mut all);
         assert!(all.len() > 100, "{}", all.len());
         let wrong: Vec<_> = all.iter().filter(|key| may_name_a_secret(key) && !names_a_secret(key)).collect();
         assert!(wrong.is_empty(), "{wrong:?}");

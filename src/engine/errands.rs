@@ -172,7 +172,7 @@ impl Engine {
         match read_mark(&folder, Sign::Retired) {
             Some(mark) => Err(EngineError::Retired {
                 tenant: self.tenant.name.clone(),
-                mark,
+                mark: Box::new(mark),
                 file: mark_path(&folder, Sign::Retired),
             }),
             None => Ok(()),

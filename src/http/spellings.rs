@@ -173,7 +173,7 @@ fn in_base64(alphabet: &base64::engine::GeneralPurpose, before: usize, secret: &
     let encoded = Zeroizing::new(alphabet.encode(&whole[..]));
     // The letters at both ends hold bits of what stands beside the secret.
     let from = [0, 2, 3].get(before).copied().unwrap_or(0);
-    let to = encoded.len() - usize::from(whole.len() % 3 != 0);
+    let to = encoded.len() - usize::from(!whole.len().is_multiple_of(3));
     Zeroizing::new(encoded.as_bytes().get(from..to).unwrap_or_default().to_vec())
 }
 

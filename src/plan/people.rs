@@ -304,8 +304,10 @@ impl Draft<'_> {
         if deletes && !ripe {
             self.unsettled.insert(ObjectRef::User(id.clone()));
         }
-        let operation = |action| Operation {
-            lane: Lane::Leavers,
+        // Where the app keeps the memberships of a deleted account, they go first: access ends at once, and the account last.
+        let keeps_memberships = effect == DeleteEffect::Hard && !self.rules.profile.users.deleted_leave_groups;
+        let operation = |lane, action| Operation {
+            lane,
             object: ObjectRef::User(id.clone()),
             app_id: Some(row.app_id.clone()),
             name: row_name(row, id),
@@ -316,16 +318,23 @@ impl Draft<'_> {
         // Where a deletion is for ever it waits for somebody; access ends before that.
         if deletes && ripe && effect != DeleteEffect::Irreversible {
             self.leaves_groups(row, effect != DeleteEffect::Deactivates);
-            self.push(operation(Action::DeleteUser { active }));
+            if keeps_memberships {
+                if active {
+                    self.push(operation(Lane::Leavers, Action::DeactivateUser));
+                }
+                self.push(operation(Lane::Absences, Action::DeleteUser { active: false }));
+            } else {
+                self.push(operation(Lane::Leavers, Action::DeleteUser { active }));
+            }
             return Left::Something;
         }
         if active && fate != Fate::Nothing {
             let gone = self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
             self.leaves_groups(row, gone);
-            self.push(operation(Action::DeactivateUser));
+            self.push(operation(Lane::Leavers, Action::DeactivateUser));
         }
         if deletes && ripe {
-            self.push(operation(Action::DeleteUser { active: false }));
+            self.push(operation(Lane::Leavers, Action::DeleteUser { active: false }));
         }
         match deletes || (active && fate != Fate::Nothing) {
             true => Left::Something,

@@ -13,12 +13,14 @@ const A_FEW: usize = 3;
 pub(super) struct Spared {
     most: usize,
     failed: usize,
+    read: usize,
+    first: Option<SourceError>,
 }
 
 impl Spared {
     /// For a reading of so many groups.
     pub(super) fn of(groups: usize) -> Self {
-        Self { most: A_FEW.max(groups / 10), failed: 0 }
+        Self { most: A_FEW.max(groups / 10), failed: 0, read: 0, first: None }
     }
 
     /// The members of one group, or why they are unknown.
@@ -31,7 +33,10 @@ impl Spared {
         answer: Result<T, SourceError>,
     ) -> Result<Result<T, String>, SourceError> {
         let error = match answer {
-            Ok(members) => return Ok(Ok(members)),
+            Ok(members) => {
+                self.read += 1;
+                return Ok(Ok(members));
+            }
             Err(error @ (SourceError::Refused(_) | SourceError::Throttled(_))) => return Err(error),
             Err(error) => error,
         };
@@ -40,7 +45,20 @@ impl Spared {
             return Err(error);
         }
         tracing::warn!(group, "the members of a group could not be read; it keeps those it has");
-        Ok(Err(error.to_string()))
+        let why = error.to_string();
+        self.first.get_or_insert(error);
+        Ok(Err(why))
+    }
+
+    /// Says at the end whether anything was read at all.
+    ///
+    /// # Errors
+    /// When several groups were asked for and not one could be read: then it is the directory, or a missing right, and no group.
+    pub(super) fn done(self) -> Result<(), SourceError> {
+        match self.first {
+            Some(error) if self.read == 0 && self.failed > 1 => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -60,6 +78,15 @@ mod tests {
             assert!(matches!(spared.take(group, fails()), Ok(Err(why)) if why.contains("500")), "{group}");
         }
         assert!(spared.take("e", fails()).is_err());
+    }
+
+    #[test]
+    fn where_not_one_of_several_groups_can_be_read_the_reading_ends() {
+        for (groups, well) in [(1, true), (2, false), (3, false)] {
+            let mut spared = Spared::of(groups);
+            (0..groups).for_each(|_| assert!(spared.take("a", fails()).is_ok()));
+            assert_eq!(spared.done().is_ok(), well, "{groups}");
+        }
     }
 
     #[test]

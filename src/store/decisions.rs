@@ -361,9 +361,9 @@ impl ApprovalRule {
             return Weighed::Rejected(last.clone());
         }
         let since = decisions.iter().rposition(|one| one.verdict == Verdict::Reject).map_or(0, |at| at + 1);
-        let approvals = decisions.iter().skip(since).filter(|one| self.why_not(one).is_none());
+        let mut approvals = decisions.iter().skip(since).filter(|one| self.why_not(one).is_none());
         if self.people() == 1 {
-            return approvals.last().map_or(Weighed::Undecided, |one| Weighed::Approved(vec![one.clone()]));
+            return approvals.next_back().map_or(Weighed::Undecided, |one| Weighed::Approved(vec![one.clone()]));
         }
         let mut counted: Vec<Decision> = Vec::new();
         for approval in approvals {

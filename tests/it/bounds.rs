@@ -94,7 +94,7 @@ fn ma7_a_directory_whose_pages_never_end_is_given_up_and_the_key_is_named() {
     desk.rosterd.tenant(
         "acme",
         &format!(
-            "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\npreset = \"openldap\"\nbind_dn = \"cn=reader\"\n\
+            "[source.ldap]\nurl = \"{url}\"\nallow_plain_loopback = true\nloopback_port_may_change = true\npreset = \"openldap\"\nbind_dn = \"cn=reader\"\n\
              password = {{ file = \"../ldap.password\" }}\nbase = \"dc=x\"\n[scope]\nusers = \"true\"\nall_users = true\n[target]\nbase_url = \"{app_url}\"\n\
              token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\nloopback_port_may_change = true\n[target.override_profile]\n{LISTED}"
         ),

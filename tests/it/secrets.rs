@@ -159,12 +159,9 @@ fn sec9_a_changed_directory_hears_nothing_before_it_is_approved() {
     let id = report["plan"].as_str().unwrap();
     desk.rosterd.run(&["approve", "acme", id, "--reason", "moved"]).expect_code(0);
     desk.rosterd.run(&["sync", "acme"]).expect_code(1);
-    assert!(one.calls() > 0, "a file has no address to compare with");
-    let journal = desk.rosterd.path().join("state/acme/journal");
-    let record =
-        std::fs::read_dir(&journal).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    assert!(record.collect::<String>().contains("\"addresses\""), "the addresses of a run are on record");
-    assert_eq!(other.calls(), 0);
+    assert!(other.calls() > 0, "approved, it is asked; that it does not answer is another matter");
+    table(&cloud.base_url());
+    desk.sync(0);
 }
 
 #[test]

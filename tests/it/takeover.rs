@@ -114,7 +114,7 @@ fn mp7_two_tenants_of_one_app_never_share_an_account() {
     // Two directories that count from one: p1 is ann here, and somebody else there; `bob` is in both.
     let others = json!({
         "users": [person("p1", "zoe"), person("x2", "bob"), person("x3", "yan")],
-        "groups": [{"id": "g1", "name": "Others", "members": ["p1", "x2", "x3"]}],
+        "groups": [{"id": "g9", "name": "Others", "members": ["p1", "x2", "x3"]}],
     });
     desk.rosterd.file("others.json", &others.to_string());
     let check = desk.rosterd.run(&["check"]);

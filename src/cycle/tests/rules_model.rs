@@ -133,6 +133,8 @@ impl Life {
         if !guarded {
             without_limits(&world);
         }
+        // The model takes every account over; when that waits for an approval is another test's matter.
+        world.reconfigure_limits(|limits| limits.adopt = crate::config::tenant::AdoptApproval::Never);
         let mut life = Self { seed, chance, world, rules, app: App::default(), cycle: 0, names: 0, story: Vec::new() };
         life.app_before();
         life.configure();

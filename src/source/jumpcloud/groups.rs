@@ -130,6 +130,8 @@ pub(super) async fn members(
     while let Some((at, group, members)) = answers.next().await {
         all.push((at, spared.take(&group.id, members)?.unwrap_or_else(Members::Unread)));
     }
+    drop(answers);
+    spared.done()?;
     Ok(all)
 }
 

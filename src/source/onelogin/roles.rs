@@ -131,9 +131,12 @@ pub(super) async fn members(
                 tracing::warn!(why, "members may not be read role by role; the list of users tells them too");
                 return Ok(from_people(layout, groups, people));
             }
+            // Nothing was asked about a group that nobody wants: it says nothing of the directory.
+            members if !group.wanted => read.push(members.map_err(|error| error.to_string())),
             members => read.push(spared.take(&group.name, members)?),
         }
     }
+    spared.done()?;
     Ok(read)
 }
 

@@ -55,7 +55,8 @@ fn j16_people_are_made_in_jumpcloud_once_and_managed_once_a_bound_group_holds_th
     let id = made["results"][0]["id"].as_str().unwrap().to_owned();
     let record = cloud.change(|org| org.people.get(&id).cloned()).unwrap();
     assert_eq!((&record["firstname"], &record["email"]), (&json!("eve"), &json!("eve@new.test")), "{record:#?}");
-    assert_eq!(record["attributes"], json!([{"name": "heapRole", "value": "admin"}]), "{record:#?}");
+    // The role is the app's as much as the directory's: written back, it would overwrite one that was given by hand.
+    assert!(!record.contains_key("attributes"), "{record:#?}");
     // Made in the state that the organisation has chosen for new people; nobody staged gets an account.
     cloud.change(|org| {
         org.add_member("eng", &id);

@@ -135,6 +135,7 @@ pub(super) fn tenant(
 base_url = "{base_url}"
 insights_url = "{insights}"
 allow_http_loopback = true
+loopback_port_may_change = true
 rate = "2000/s"
 backoff_cap_ms = 50
 {source}
@@ -145,6 +146,7 @@ token = {{ file = "../app.secret" }}
 rate = "2000/s"
 in_flight = 8
 allow_http_loopback = true
+loopback_port_may_change = true
 
 [users]
 on_deleted = "delete"

@@ -79,6 +79,7 @@ base_url = "{base_url}"
 client_id = "{client_id}"
 client_secret = {{ file = "{secret}" }}
 allow_http_loopback = true
+loopback_port_may_change = true
 rate = "5000/s"
 attempts = 3
 backoff_cap_ms = 50
@@ -89,6 +90,7 @@ base_url = "{app}"
 token = {{ file = "{token}" }}
 rate = "2000/s"
 allow_http_loopback = true
+loopback_port_may_change = true
 
 [target.override_profile.users]
 deleted_leave_groups = false

@@ -205,6 +205,12 @@ fn o8_who_belongs_is_decided_in_onelogin_alone() {
 
     // Given the application there, the account is taken over; without it, it ends.
     scene.onelogin.change(|account| account.assign(&uid(55), "heap-base"));
+    // An account that rosterd did not make is given to a user of its name only after an approval, once a first run has completed.
+    let held = scene.rosterd.run(&["sync", "acme", "--format", "json"]).expect_code(3).json();
+    assert_eq!(held["holds"][0]["reason"], "adoption", "{held:#}");
+    let status = scene.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json();
+    let plan = status[0]["held_plan"]["plan"].as_str().unwrap().to_owned();
+    scene.rosterd.run(&["approve", "acme", &plan, "--reason", "the same person"]).expect_code(0);
     let report = scene.sync();
     assert_eq!(report["summary"]["adopt_user"], 1, "{report:#}");
     assert_eq!(scene.people().len(), 46, "nobody is doubled");
