@@ -209,6 +209,7 @@ impl App {
             let Match::One { found, by } = answer else { continue };
             let id = json::text(found, "id").unwrap_or_default();
             if !self.can_address(&id) {
+                let id: String = id.chars().take(60).collect();
                 let detail = format!(
                     "the object that matches by {by} has the id {id:?} in the app: no request can be sent to it"
                 );

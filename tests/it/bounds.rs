@@ -1,6 +1,8 @@
 //! The real binary against directories and apps that know no measure: lists without end, answers that are larger than what was asked
 //! for, names of any length.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,9 +28,24 @@ fn app(answer: impl Fn(&str, usize) -> Value + Send + 'static) -> (String, Heard
             log.push(line.clone());
             log.len()
         };
-        ok(connection, "", answer(&line, number).to_string().as_bytes());
+        let body = answer(&line, number).to_string();
+        match line.starts_with("POST") {
+            true => created(connection, body.as_bytes()),
+            false => ok(connection, DATE, body.as_bytes()),
+        }
     });
     (url, heard)
+}
+
+/// The app's clock, which stands still.
+const DATE: &str = "date: Tue, 01 Dec 2026 08:00:00 GMT\r\n";
+
+/// What `POST` is answered with when something was made.
+fn created(connection: &mut TcpStream, body: &[u8]) {
+    let head =
+        format!("HTTP/1.1 201 Created\r\ncontent-type: application/scim+json\r\n{DATE}connection: close\r\n\r\n");
+    // Whoever hangs up early has seen enough.
+    let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(body));
 }
 
 fn count(heard: &Heard, part: &str) -> usize {
@@ -185,6 +202,8 @@ fn i7_what_an_app_makes_of_values_does_not_fill_the_state_and_is_compared_all_th
             accounts.push(user.clone());
             let mut answer = user;
             answer["displayName"] = fat.into();
+            // Other values than were sent: only the date shows that the account is new.
+            answer["meta"] = json!({ "created": "2026-12-01T08:00:00Z" });
             return answer;
         }
         if line.contains("/Users?") && !line.contains("filter=") {

@@ -206,8 +206,8 @@ fn a_token_that_expires_soon_is_told_by_check_doctor_and_status() {
     daemon.signal("TERM");
     daemon.wait(Duration::from_secs(60)).expect_code(0);
 
-    desk.rosterd.tenant("acme", &with.replace(&soon, "soon"));
-    assert!(desk.rosterd.run(&["check", "acme"]).expect_code(78).stderr.contains("\"soon\" is not a day"));
+    desk.rosterd.tenant("acme", &with.replace(&soon, "2026-13-40"));
+    assert!(desk.rosterd.run(&["check", "acme"]).expect_code(78).stderr.contains("\"2026-13-40\" is not a day"));
     desk.rosterd.tenant("acme", &file.replace("{ file = \"../app.token\" }", "{ expires = \"2030-01-01\" }"));
     let nowhere = desk.rosterd.run(&["check", "acme"]);
     assert!(nowhere.expect_code(78).stderr.contains("says nothing of where it is"), "{}", nowhere.stderr);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use rosterd::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::cli::Desk;
@@ -172,8 +174,8 @@ fn sec5_a_request_says_neither_who_nor_when_and_what_it_adds_is_refused() {
 #[test]
 fn sec5_the_journal_has_the_approval_before_the_first_call_whatever_the_file_says_of_that() {
     let (desk, plan) = held("");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let time = |ahead: u64| jiff::Timestamp::from_second((now + ahead).try_into().unwrap()).unwrap().to_string();
+    let now = SystemClock.now();
+    let time = |ahead: i64| (now + SignedDuration::from_secs(ahead)).to_string();
     let file = json!({"plan": plan, "verdict": "approve", "by": "Board of Directors", "reason": "", "at": time(0),
                       "expires": time(3600), "noted": true});
     desk.rosterd.secret(&format!("state/acme/decisions/{plan}.json"), &file.to_string());

@@ -200,7 +200,7 @@ fn s27_nothing_in_the_state_is_open_to_others_whatever_the_umask() {
     assert!(ran.status.success(), "{}", said(&ran));
     let state = desk.rosterd.path().join("state");
     assert!(state.join("acme/cache").is_dir());
-    assert_eq!(open_to_others(&state), [PathBuf::new(); 0]);
+    assert_eq!(open_to_others(&state), Vec::<PathBuf>::new());
 
     // What an older version left.
     let cache = state.join("acme/cache");
@@ -213,7 +213,7 @@ fn s27_nothing_in_the_state_is_open_to_others_whatever_the_umask() {
     desk.directory(&document);
     let ran = run_as(desk.rosterd.path(), None, "0", &["sync", "acme"]);
     assert!(ran.status.success(), "{}", said(&ran));
-    assert_eq!(open_to_others(&state), [PathBuf::new(); 0]);
+    assert_eq!(open_to_others(&state), Vec::<PathBuf>::new());
 
     // What is meant for others stays readable for them, and is written by nobody else.
     let folder = tempfile::tempdir().unwrap();
@@ -306,7 +306,7 @@ fn s18_what_another_user_could_change_is_refused_by_every_command_with_the_remed
             let (code, text) = if daemon { starts(&desk) } else { ended(&desk, command) };
             assert_eq!(code, Some(78), "{what}: {command:?}: {text}");
             assert!(text.contains(remedy), "{what}: {command:?}: {text}");
-            assert_eq!(text.matches(&format!("hint: {remedy}")).count() <= 1, true, "once: {what}: {text}");
+            assert!(text.matches(&format!("hint: {remedy}")).count() <= 1, "once: {what}: {text}");
         }
         assert!(desk.proxy.calls().is_empty(), "{what}: nothing was sent");
     };
