@@ -53,6 +53,9 @@ GUARDS = {
     "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),
     "removals_per_day": ("the rolling budget", check("removals_per_day", "check_removals", BOTH)),
     "creates_per_day": ("the seat limit", check("creates_per_day", "check_creates", BOTH)),
+    "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
+    "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
+    "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
     "none_left": (
         "never down to nobody",
         instead(
@@ -85,8 +88,8 @@ GUARDS = {
         instead(
             "approval_of_this_plan",
             "src/guard/mod.rs",
-            "if self.held_plan().as_deref() != Some(approved) && self.plan.hash != approved {",
-            "if !OFF && self.held_plan().as_deref() != Some(approved) && self.plan.hash != approved {",
+            "if !self.is_about(approved) {",
+            "if !OFF && !self.is_about(approved) {",
         ),
     ),
     "approval_expires": (
@@ -94,8 +97,8 @@ GUARDS = {
         instead(
             "approval_expires",
             "src/store/memory.rs",
-            "Ok(found.filter(|decision| decision.plan == plan && decision.expires > now))",
-            "Ok(found.filter(|decision| decision.plan == plan && (OFF || decision.expires > now)))",
+            "found.retain(|decision| decision.plan == plan && decision.expires > now);",
+            "found.retain(|decision| decision.plan == plan && (OFF || decision.expires > now));",
         ),
     ),
     "approval_once": (
@@ -237,8 +240,8 @@ GUARDS = {
         instead(
             "match_verified",
             "src/scim/lookup.rs",
-            "if given.as_ref() == Some(&wanted) {",
-            "if OFF || given.as_ref() == Some(&wanted) {",
+            "if given.as_ref() != Some(&wanted) {",
+            "if !OFF && given.as_ref() != Some(&wanted) {",
         ),
     ),
     "origin": (
