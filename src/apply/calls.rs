@@ -253,12 +253,12 @@ impl Worker<'_> {
     async fn find_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Option<AppUser>, CallError> {
         let mapped: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
         let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone(), except: None };
-        Ok(self.run.app.look_up_users(&[keys], &mapped).await?.into_iter().find_map(Match::one))
+        only_one(self.run.app.look_up_users(&[keys], &mapped).await?, "/Users")
     }
 
     async fn find_group(&self, source_id: &SourceId, name: &str) -> Result<Option<AppId>, CallError> {
         let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned() };
-        Ok(self.run.app.look_up_groups(&[keys]).await?.into_iter().find_map(Match::one).map(|found| found.id))
+        Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
     /// Whether the app, asked in another way, shows the object no more. A 404 alone is no proof: a wrong address answers
@@ -372,7 +372,7 @@ impl Worker<'_> {
                 true => {
                     let id = &found.id;
                     reason =
-                        format!("{reason}; the app has this account already ({id}), the next run brings it in step");
+                        format!("{reason}; the app has this account already ({id}), the next run brings it in line");
                     self.links_differ.store(true, Ordering::Relaxed);
                     effects.extend(adopted(operation.object.id(), &found));
                 }
@@ -617,4 +617,19 @@ pub(super) fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
             echo: Attributes::new(),
         },
     ]
+}
+
+/// The one object that a look-up for one found. An ambiguous answer is an error: it proves neither presence nor absence.
+fn only_one<T>(found: Vec<Match<T>>, path: &str) -> Result<Option<T>, CallError> {
+    match found.into_iter().next() {
+        Some(Match::One { found, .. }) => Ok(Some(found)),
+        Some(Match::Nobody) | None => Ok(None),
+        Some(Match::Conflict { detail }) => Err(CallError {
+            class: Class::Conflict,
+            message: detail,
+            method: "GET",
+            path: path.to_owned(),
+            ..CallError::closed()
+        }),
+    }
 }

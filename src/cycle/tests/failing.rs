@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock as _;
 use crate::scim::Class;
+use crate::store::Baseline as _;
 use jiff::SignedDuration;
 
 #[tokio::test(start_paused = true)]
@@ -309,6 +311,59 @@ async fn t6_a_404_for_everything_is_no_proof_that_anybody_is_gone() {
     world.sync().await;
     assert_eq!(world.app.value("u00@x.test", "displayName").as_deref(), Some("new"));
     assert!(!world.app.writes().contains(&"create_user u00@x.test".to_owned()));
+}
+
+/// A second account with the same values makes a look-up ambiguous: that is doubt, and no proof of absence.
+#[tokio::test(start_paused = true)]
+async fn t6_accounts_that_match_twice_are_no_proof_that_the_linked_one_is_gone() {
+    let world = synced(crowd(5)).await;
+    let (_, account) = world.app.account("u00@x.test").unwrap();
+    world.app.by_hand(|app| drop(app.users.insert("twin".to_owned(), account)));
+    world.edit(|dir| dir.set("u00", "displayName", "new"));
+    world.app.fail("update_user", "", 99, Fault::refused(Class::NotFound, 404));
+    let report = world.sync().await;
+    assert_eq!(failures(&report).len(), 1, "{report:?}");
+    assert_eq!(world.linked_count(), 5, "no link was dropped");
+    // A user who leaves then is not left inside.
+    world.app.heal();
+    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.sync().await;
+    assert_eq!(world.app.holdings().users.values().filter(|user| !user.active).count(), 1);
+}
+
+/// The same for groups.
+#[tokio::test(start_paused = true)]
+async fn t6_groups_that_match_twice_are_no_proof_that_the_linked_one_is_gone() {
+    let world = synced(crowd(5)).await;
+    world.app.by_hand(|app| {
+        let group = app.groups.values().next().unwrap().clone();
+        app.groups.insert("twin".to_owned(), group);
+    });
+    world.edit(|dir| {
+        dir.add_user("new");
+        dir.join("all", "new");
+    });
+    world.app.fail("add_members", "", 99, Fault::refused(Class::NotFound, 404));
+    assert_eq!(world.sync().await.status(), Status::Partial);
+    assert_eq!(world.store.counts().unwrap().groups, 1, "no link was dropped");
+}
+
+/// After a lost answer two accounts that match prove nothing: a third one is not made.
+#[tokio::test(start_paused = true)]
+async fn i3_a_create_that_got_no_answer_is_not_repeated_while_two_accounts_match() {
+    let mut world = World::new(crowd(3));
+    let clock = std::sync::Arc::new(crate::sim::SimClock::flowing());
+    world.app.keep_time(&clock);
+    world.clock = clock;
+    world.app.behave(|app| app.unique = false);
+    // Made by somebody else, and shown one second after the first look.
+    let shown_from = Some(world.clock.now() + SignedDuration::from_secs(1));
+    let made = [world.app.has_user("u01@x.test", true), world.app.has_user("u01@x.test", true)];
+    world.app.by_hand(|app| made.iter().for_each(|id| app.users.get_mut(id).unwrap().shown_from = shown_from));
+    world.app.fail("create_user", "u01", 2, Fault::server(503));
+    let report = world.sync().await;
+    assert_eq!(failures(&report)[0].0, "create_user u01@x.test", "{:?}", failures(&report));
+    assert_eq!(world.app.holdings().users.len(), 4, "no third one: {:?}", world.app.writes());
 }
 
 #[tokio::test(start_paused = true)]
