@@ -1,7 +1,7 @@
 //! Whose lines may be shown. In: a file's text and owner. Out: nothing, or a diagnostic that quotes no line.
 //!
-//! A mistake is shown with its line. Behind `sudo rosterd --config FILE check` that would show any file of the machine to whoever may
-//! type it. So lines are shown only of files that belong to the person who calls, or that are rosterd's files beyond doubt.
+//! A mistake is shown with its line. Behind `sudo rosterd --config FILE check` that would show any file of the machine to every account
+//! that may run it. So lines are shown only of files that belong to the person who calls, or that are rosterd's files beyond doubt.
 
 use std::path::Path;
 

@@ -44,7 +44,7 @@ async fn o7_a_role_follows_the_directory_only_when_it_changes_there() {
     assert_eq!(world.app.writes(), [""; 0], "one removal, not one a run");
 }
 
-/// Blank says as little as nothing, and whoever never had a value gets no call.
+/// A blank value counts as no value, and a user who never had one gets no call.
 #[tokio::test(start_paused = true)]
 async fn o6_a_blank_value_is_none_and_who_never_had_one_gets_no_call() {
     let rules = [("userName", "userName", Push::Always), ("title", "role", Push::OnSourceChange)];

@@ -459,7 +459,7 @@ async fn i11_a_credential_that_died_after_the_first_leavers_is_told_as_one_which
             world.app.fail("look_up_users", "", 9, Fault::refused(Class::Unauthorized, 401));
         }
         let report = world.try_sync().await.expect("a report of what was done");
-        // Where the directory answers, whoever is gone is out as well before the app is asked about anybody.
+        // Where the directory answers, users who are gone lose access too before any account is looked up.
         let out = if directory { 1 } else { 2 };
         assert_eq!((report.status(), report.tally().done), (Status::Failed, out), "{report:?}");
         let Some(crate::apply::Stop::Target(why)) = &report.stop else { panic!("{report:?}") };

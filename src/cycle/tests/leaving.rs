@@ -329,7 +329,7 @@ async fn o4_every_cause_ends_access_before_the_app_is_asked_about_anybody() {
     world.assert_quiet().await;
 }
 
-/// Whoever moves, and whoever may be the same user under another id, is not in the first stage.
+/// A user who moves, and one who may be the same user under another id, are not in the first stage.
 #[tokio::test(start_paused = true)]
 async fn i2_a_record_made_again_under_another_id_loses_nothing_in_the_first_stage() {
     let world = synced(crowd(30)).await;

@@ -2,8 +2,8 @@
 //! loopback, for reading only.
 //!
 //! It runs on a thread and a runtime of its own: whatever a client does, the loop goes on, and a loop that hangs is seen from here
-//! (`/livez`). Connections are few, short and bounded; those that say nothing make room for those that ask. A port that is taken keeps nobody's roster from being kept in step: the
-//! daemon runs without its page, says so, and tries again.
+//! (`/livez`). Connections are few, short and bounded; those that say nothing make room for those that ask. A port that is taken
+//! stops no tenant: the daemon runs without its page, reports that, and tries again.
 
 mod gather;
 mod overview;
