@@ -36,7 +36,7 @@ use crate::errand::undo::NoSuchRun;
 use crate::guard::Limits;
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{Op, Path, TenantName};
+use crate::model::{ApprovalKind, Op, Path, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppSettings, AppWrite};
@@ -128,7 +128,7 @@ impl EngineError {
         use crate::scim::Class;
         match self {
             Self::Secret(_) | Self::Token(_) => true,
-            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => matches!(error, SourceError::Refused(_)),
+            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
             Self::Cycle(CycleError::App(error)) => error.class == Class::Unauthorized,
             _ => false,
         }
@@ -456,20 +456,17 @@ impl Engine {
 }
 
 fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
-    let kinds: [(bool, &[Op]); 8] = [
-        (table.create, &[Op::CreateUser]),
-        (table.adopt, &[Op::AdoptUser, Op::RelinkUser]),
-        (table.update, &[Op::UpdateUser]),
-        (table.activate, &[Op::ActivateUser]),
-        (table.deactivate, &[Op::DeactivateUser]),
-        (table.delete, &[Op::DeleteUser]),
-        (
-            table.groups,
-            &[Op::CreateGroup, Op::AdoptGroup, Op::RelinkGroup, Op::RenameGroup, Op::DeleteGroup, Op::ReleaseGroup],
-        ),
-        (table.memberships, &[Op::AddMembers, Op::RemoveMembers]),
-    ];
-    kinds.into_iter().filter(|(asked, _)| *asked).flat_map(|(_, ops)| ops.iter().copied()).collect()
+    let asked = |kind| match kind {
+        ApprovalKind::Create => table.create,
+        ApprovalKind::Adopt => table.adopt,
+        ApprovalKind::Update => table.update,
+        ApprovalKind::Activate => table.activate,
+        ApprovalKind::Deactivate => table.deactivate,
+        ApprovalKind::Delete => table.delete,
+        ApprovalKind::Groups => table.groups,
+        ApprovalKind::Memberships => table.memberships,
+    };
+    Op::ALL.into_iter().filter(|op| op.approval().is_some_and(asked)).collect()
 }
 
 fn token(place: &SecretRef) -> Result<Secret, EngineError> {

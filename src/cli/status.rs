@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon;
-use crate::model::TenantName;
+use crate::model::{RunStatus, TenantName};
 use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status, tenants_with_state};
 
 /// How many failures are listed for people.
@@ -116,7 +116,7 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     }
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for operation in held.operations.iter().take(most) {
-        let why = paint(FAINT, safe(&operation.reason));
+        let why = paint(FAINT, safe(&operation.reason.to_string()));
         screen.say(format!("      {} {}  {why}", operation.op.name(), safe(&operation.name)));
     }
     let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
@@ -199,16 +199,16 @@ fn marks(screen: &Screen, line: &Line) {
 
 fn show(screen: &Screen, status: &Status) {
     let run = &status.last_run;
-    let style = match run.status.as_str() {
-        "ok" => ADD,
-        "partial" => CHANGE,
-        "held" => WAIT,
-        _ => REMOVE,
+    let style = match run.status {
+        RunStatus::Ok => ADD,
+        RunStatus::Partial => CHANGE,
+        RunStatus::Held => WAIT,
+        RunStatus::Failed => REMOVE,
     };
     screen.say(format!(
         "{}  {}  {}, {} linked",
         paint(STRONG, &status.tenant),
-        paint(style.bold(), &run.status),
+        paint(style.bold(), run.status.name()),
         count(status.linked.users, "person", "people"),
         count(status.linked.groups, "group", "groups"),
     ));
@@ -225,7 +225,7 @@ fn show(screen: &Screen, status: &Status) {
         ),
     ));
     match status.last_ok {
-        Some(at) if run.status != "ok" => screen.say(paint(FAINT, format!("  last good run {at}"))),
+        Some(at) if run.status != RunStatus::Ok => screen.say(paint(FAINT, format!("  last good run {at}"))),
         _ => {}
     }
     if !run.note.is_empty() {
@@ -244,7 +244,7 @@ fn show(screen: &Screen, status: &Status) {
         screen.say(format!(
             "  {} {object}: {} (tried {}, the schedule tries again {})",
             paint(REMOVE, "set aside"),
-            safe(&note.reason),
+            safe(&note.reason.to_string()),
             count(u64::from(note.attempts), "time", "times"),
             note.next_try
         ));

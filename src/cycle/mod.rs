@@ -10,8 +10,8 @@ mod report;
 mod telling;
 
 pub use failure::CycleError;
-pub use report::{Budget, Report, Shown, Status, Tally};
-pub use telling::{Calls, Fate, Telling, Told};
+pub use report::{Budget, Report, Tally};
+pub use telling::{Calls, Telling, Told};
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::apply::{self, OpResult, Outcome, Repeat};
+use crate::apply::{self, Outcome, Repeat};
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits};
-use crate::model::{Counts, ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::model::{Counts, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::AppWrite;
@@ -171,7 +171,7 @@ impl Job<'_> {
             Some(person) => plan.only(person),
             None => plan,
         };
-        if let Some(expected) = ask.expected_plan.filter(|expected| *expected != plan.hash) {
+        if let Some(expected) = ask.expected_plan.filter(|expected| !plan.answers_to(expected)) {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
@@ -315,7 +315,7 @@ impl Job<'_> {
             return Ok(());
         }
         match self.app.own_account().await {
-            Ok(app_id) => ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await,
+            Ok(app_id) => ledger.noted(run, Reason::OwnAccount, vec![Effect::OwnAccount { app_id }]).await,
             // Not remembered: the next run that looks people up asks again.
             Err(error) => {
                 tracing::warn!(class = ?error.class, status = error.status, "the app did not say whose token this is");
@@ -327,12 +327,16 @@ impl Job<'_> {
     /// The guard's word on a plan, and somebody's decision if it holds.
     async fn judge(&self, plan: Plan, facts: &Facts, report: &mut Report) -> Result<Cleared, StoreError> {
         let cleared = guard::check(plan, facts, &self.limits);
-        let Some(held) = cleared.held_plan() else { return Ok(cleared) };
+        if cleared.held_plan().is_none() {
+            return Ok(cleared);
+        }
         // Who approves a preview approves the whole of it.
-        let decision = match self.state.decision(&held)? {
-            Some(decision) => Some(decision),
-            None => self.state.decision(&cleared.plan().hash)?,
-        };
+        let mut decision = None;
+        for id in cleared.ids() {
+            if decision.is_none() {
+                decision = self.state.decision(&id)?;
+            }
+        }
         let Some(decision) = decision else { return Ok(cleared) };
         if let Some(ledger) = self.ledger.filter(|_| !decision.noted) {
             ledger.decided(&report.run, &decision).await?;
@@ -394,7 +398,7 @@ impl Job<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => ledger.noted(run, "missing from a complete reading, or there again", effects).await,
+            false => ledger.noted(run, Reason::SeenOrMissed, effects).await,
         }
     }
 
@@ -422,7 +426,7 @@ impl Job<'_> {
         let effects: Vec<Effect> = over.map(|object| Effect::Settled { object: object.clone() }).collect();
         match effects.is_empty() {
             true => Ok(()),
-            false => ledger.noted(run, "nothing is left to do", effects).await,
+            false => ledger.noted(run, Reason::NothingLeft, effects).await,
         }
     }
 
@@ -438,9 +442,9 @@ impl Job<'_> {
         if !report.results.is_empty() {
             report.budget = Budget::of(self.state, self.limits.removals_per_day, report.ended)?;
         }
-        let whole = report.stop.is_none() && ask.only.is_none() && report.status() != Status::Failed;
+        let whole = report.stop.is_none() && ask.only.is_none() && report.status() != RunStatus::Failed;
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
-            ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
+            ledger.trusted(&report.run, Reason::LookedThrough).await?;
         }
         ledger.run_ended(report.to_summary(Some(self.settings))).await?;
         if ask.only.is_none() {
@@ -486,7 +490,7 @@ struct Early {
 
 /// Whether an operation was carried out.
 fn is_done(outcome: &Outcome, at: usize) -> bool {
-    outcome.results.get(at) == Some(&OpResult::Done)
+    outcome.results.get(at) == Some(&Ok(OpOutcome::Done))
 }
 
 /// The operations of a plan that were carried out.

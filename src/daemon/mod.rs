@@ -24,7 +24,7 @@ mod watch;
 mod web;
 
 pub use board::{Board, Line, read_board};
-pub use book::{Ended, Standing};
+pub use book::Ended;
 pub use control::{
     Answer, BrokenTenant, Caller, ControlError, Going, Hello, Mistake, Order, PROTOCOL, Refusal, Reloaded, Request,
     Talk, reach, socket_of,
@@ -54,7 +54,7 @@ use self::watch::Watch;
 use self::web::{View, Web};
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
-use crate::model::TenantName;
+use crate::model::{TenantName, TenantState};
 use crate::source::Hint;
 use crate::store::{Sign, StoreError, read_mark, read_status, tenants_with_state};
 use crate::telemetry::Telemetry;
@@ -192,7 +192,7 @@ struct Daemon {
     /// The status page.
     web: Web,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
-    mistake: Option<String>,
+    mistake: Option<Mistake>,
     started: Timestamp,
     runs: JoinSet<Ended>,
     /// Whose they are, and whether they are about the whole tenant.
@@ -234,7 +234,7 @@ impl Daemon {
         for (tenant, mistakes) in &broken {
             tracing::error!(%tenant, "its file has mistakes, what was there before stays in force: {}", first(mistakes));
         }
-        let firsts = broken.iter().map(|(name, mistakes)| (name.clone(), first(mistakes))).collect();
+        let firsts = broken.iter().filter_map(|(name, mistakes)| Some((name.clone(), mistakes.first()?.clone()))).collect();
         let roll = Roll { broken: firsts, tenants: loaded.tenants };
         self.web.serve(loaded.global.status.map(|table| table.listen));
         let state_dir = &self.settings.state_dir;
@@ -301,7 +301,7 @@ impl Daemon {
             let mistakes = Mistake::among(&found);
             let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
             tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
-            self.mistake = Some(first);
+            self.mistake = mistakes.first().cloned();
             self.show();
             self.tell_all();
             Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
@@ -384,13 +384,13 @@ impl Daemon {
             Ok(ended) => ended,
             Err(error) => {
                 let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
-                (error.id(), Ended::new(Standing::Failing, note))
+                (error.id(), Ended::new(TenantState::Failing, note))
             }
         };
         let Some((name, whole)) = self.names.remove(&id) else { return };
         // What was said may name people: it stands on the board, which only the owner reads.
         match ended.standing {
-            Standing::Failing => {
+            TenantState::Failing => {
                 tracing::warn!(tenant = %name, credential = ended.about.cause.is_some(), "failing");
             }
             standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
@@ -423,7 +423,7 @@ impl Daemon {
                 }
             }
         }
-        let board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        let board = Board::of(&self.book, self.mistake.as_ref(), self.started, self.settings.clock.now());
         board::clear(&self.settings.state_dir, &board);
         tracing::info!("stopped");
     }
@@ -437,7 +437,7 @@ impl Daemon {
 
     fn show(&mut self) {
         (self.news, self.shown) = (false, Some(Instant::now()));
-        let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        let mut board = Board::of(&self.book, self.mistake.as_ref(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         board.page = self.web.trouble();
         board.without_file.clone_from(&self.without_file);

@@ -174,6 +174,18 @@ impl Cleared {
         }
     }
 
+    /// The ids under which a decision may have been given: of what is held, of the whole plan, and those that the version before
+    /// gave them. Empty if nothing waits for a decision.
+    pub fn ids(&self) -> Vec<String> {
+        let Some(held) = self.held_plan() else { return Vec::new() };
+        let operations: Vec<&Operation> = self.held().collect();
+        let earlier = match (operations.is_empty(), self.holds.first()) {
+            (true, Some(hold)) => crate::plan::hash_of_text(&hold.detail()),
+            _ => crate::plan::earlier_hash_of(operations.into_iter()),
+        };
+        vec![held, self.plan.hash.clone(), earlier, crate::plan::earlier_hash_of(self.plan.operations.iter())]
+    }
+
     /// The operations that wait for a decision.
     pub fn held(&self) -> impl Iterator<Item = &Operation> {
         let operations = self.plan.operations.iter().enumerate();
@@ -182,7 +194,7 @@ impl Cleared {
 
     /// Whether this is the id of what is held, or the hash of the whole plan.
     pub fn is_about(&self, id: &str) -> bool {
-        self.held_plan().as_deref() == Some(id) || self.plan.hash == id
+        self.plan.hash == id || self.ids().iter().any(|known| known == id)
     }
 
     /// Lets everything pass that may be approved. `approved` must be the id of what is held, or the hash of the whole plan:

@@ -4,21 +4,26 @@
 
 mod attributes;
 mod bits;
+mod coded;
 mod finding;
 mod hold;
 mod ids;
 mod operation;
+mod outcome;
 mod path;
 mod pattern;
+mod reason;
 
 pub use attributes::{Attributes, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
 pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
-pub use operation::{Change, Lane, Op};
+pub use operation::{ApprovalKind, Change, Lane, Op};
+pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
+pub use reason::{Because, Immutable, Obstacle, Reason};
 
 use serde::{Deserialize, Serialize};
 

@@ -110,7 +110,12 @@ impl Plan {
 
     /// Whether the hash belongs to the operations: a plan file that was edited is no plan.
     pub fn is_genuine(&self) -> bool {
-        self.hash == hash_of(self.operations.iter())
+        self.hash == hash_of(self.operations.iter()) || self.hash == earlier_hash_of(self.operations.iter())
+    }
+
+    /// Whether this is the hash of the plan, or the one that the version before gave it.
+    pub fn answers_to(&self, hash: &str) -> bool {
+        self.hash == hash || earlier_hash_of(self.operations.iter()) == hash
     }
 
     /// How many operations there are of each kind.
@@ -130,6 +135,17 @@ pub(crate) fn hash_of_text(text: &str) -> String {
 
 fn short(hash: Sha256) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash that the version before gave the same operations: with sentences where codes are now. A plan that was shown, or an
+/// approval that was given, before an upgrade counts after it.
+pub(crate) fn earlier_hash_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> String {
+    let mut hash = Sha256::new();
+    for operation in operations {
+        hash.update(serde_json::to_vec(&operation.in_sentences()).unwrap_or_default());
+        hash.update(b"\n");
+    }
+    short(hash)
 }
 
 /// SHA-256 over the operations' JSON, the first 128 bits in hex.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Because, Path, SourceId, fold};
 use crate::plan::{Person, Protected};
 use crate::scim::{AppUser, Census, Match};
 use crate::source::UserIx;
@@ -212,7 +212,7 @@ fn known(from: &Sources<'_>, mut entry: Entry, person: &Person, by: &str) -> Res
     Ok(entry)
 }
 
-fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<String> {
+fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<Because> {
     desired.is_assigned(ix).then(|| desired.because(ix))
 }
 

@@ -136,6 +136,9 @@ pub enum SourceError {
     /// The credential was refused.
     #[error("the directory refused the credential: {0}")]
     Refused(String),
+    /// No token was granted for the credential.
+    #[error("the directory refused the credential: {0}")]
+    NotGranted(String),
     /// The credential is good but may not read what is needed.
     #[error("the directory does not let this credential read: {0}")]
     Forbidden(String),
@@ -154,4 +157,11 @@ pub enum SourceError {
     /// It ended properly but does not prove complete.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+}
+
+impl SourceError {
+    /// Whether the credential is refused: trying again with the same one does not help.
+    pub fn is_credential(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::NotGranted(_))
+    }
 }

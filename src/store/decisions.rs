@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::error::StoreError;
-use crate::model::{HoldReason, ObjectRef, Op, RunId};
+use crate::model::{HoldReason, ObjectRef, Op, Reason, RunId};
 
 /// Held operations listed by name; more are only counted.
 pub const HELD_LISTED: usize = 1000;
@@ -42,6 +42,7 @@ pub struct HeldPlan {
 
 /// One held operation, as people read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "WrittenOperation", into = "WrittenOperation")]
 pub struct HeldOperation {
     /// What would be done.
     pub op: Op,
@@ -50,7 +51,30 @@ pub struct HeldOperation {
     /// The user name or group name.
     pub name: String,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
+}
+
+/// A held operation as it is written: the sentence for people, and its code. Earlier versions wrote the sentence only.
+#[derive(Serialize, Deserialize)]
+struct WrittenOperation {
+    op: Op,
+    object: ObjectRef,
+    name: String,
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Reason>,
+}
+
+impl From<WrittenOperation> for HeldOperation {
+    fn from(WrittenOperation { op, object, name, reason, code }: WrittenOperation) -> Self {
+        Self { op, object, name, reason: code.unwrap_or_else(|| Reason::decode(&reason)) }
+    }
+}
+
+impl From<HeldOperation> for WrittenOperation {
+    fn from(HeldOperation { op, object, name, reason }: HeldOperation) -> Self {
+        Self { op, object, name, reason: reason.to_string(), code: Some(reason) }
+    }
 }
 
 /// Yes or no.

@@ -9,7 +9,7 @@ use super::error::{Notice, StoreError};
 use super::index::{Index, IndexDraft};
 use super::mark::Mark;
 use super::record::{Effect, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
-use crate::model::{ContentMark, Counts, RunId};
+use crate::model::{ContentMark, Counts, Reason, RunId};
 
 /// Whether the state may be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +56,10 @@ pub trait Ledger: Send + Sync {
     async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError>;
 
     /// Something became known without a call that changes the app. Any number of effects.
-    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError>;
+    async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError>;
 
     /// The app was looked through: adopt-only ends. On the disk when it returns.
-    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
+    async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError>;
 
     /// Takes notice of what somebody decided about a held plan: the journal gets it, and an approval is used up by this. Both are
     /// on the disk when it returns.

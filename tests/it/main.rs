@@ -31,6 +31,7 @@ mod onelogin_stand_in;
 mod package;
 mod pages;
 mod probe;
+mod prose;
 mod rig;
 mod state_files;
 mod story;

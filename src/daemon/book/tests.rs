@@ -3,6 +3,7 @@ use jiff::SignedDuration;
 use super::super::trouble::Cause;
 use super::*;
 use crate::config::secret::Secrets;
+use crate::model::TenantState as Standing;
 
 const TENANT: &str = "[source.file]\npath = \"people.json\"\n[target]\nbase_url = \"https://app.example.org/scim/v2\"\n\
                       token = { env = \"TOKEN\" }\n";
@@ -18,7 +19,7 @@ fn roll(tenants: &[(&str, &str)]) -> Roll {
         std::fs::write(folder.path().join(format!("tenants/{name}.toml")), text).unwrap();
     }
     let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
-    let broken = usable.broken.into_iter().map(|broken| (broken.name, "a mistake".to_owned())).collect();
+    let broken = usable.broken.into_iter().map(|broken| (broken.name, Mistake { place: "here".into(), message: "a mistake".into(), hint: None })).collect();
     Roll { tenants: usable.loaded.tenants, broken }
 }
 
@@ -135,13 +136,13 @@ fn j17_a_file_that_comes_back_while_its_run_ends_is_taken_up_again() {
 fn i1_a_file_with_mistakes_leaves_its_tenant_as_it_was() {
     let mut book = book(&[("a", "every 1m"), ("b", "every 1m")]);
     let mut roll = roll(&[("a", "every 1m"), ("b", "often"), ("c", "often")]);
-    roll.broken.sort();
+    roll.broken.sort_by(|a, b| a.0.cmp(&b.0));
     let changes = book.take(roll, |_| None, later(1));
     assert_eq!(changes.broken, [name("b"), name("c")]);
     let mut ran = started(&mut book, later(2), 9);
     ran.sort();
     assert_eq!(ran, ["a", "b"], "b goes on as it was");
-    assert_eq!(book.entries[&name("b")].mistake.as_deref(), Some("a mistake"));
+    assert_eq!(book.entries[&name("b")].mistake.as_ref().map(Mistake::summary).as_deref(), Some("here: a mistake"));
     assert!(book.line().starts_with("3 tenants: ") && book.line().contains("1 with mistakes in the file (c)"));
 }
 

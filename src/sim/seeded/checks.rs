@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
-use crate::cycle::{CycleError, Report, Shown};
+use crate::cycle::{CycleError, Report};
+use crate::model::OpOutcome;
 use crate::model::{Path, SourceId, Standing, fold};
 use crate::sim::{Account, Call, Directory, Holdings, Quirk};
 use crate::store::{Baseline, Event, records, verify};
@@ -262,7 +263,7 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
     }
     let operations = report.operations().iter().enumerate();
     let mut may_go: BTreeSet<&str> =
-        operations.filter(|(at, _)| report.result(*at) != Shown::Held).map(|(_, op)| op.op().name()).collect();
+        operations.filter(|(at, _)| report.result(*at) != OpOutcome::Held).map(|(_, op)| op.op().name()).collect();
     if may_go.contains("create_group") {
         may_go.insert("add_members");
     }

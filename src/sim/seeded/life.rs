@@ -13,7 +13,8 @@ use super::edits::{self, Fresh};
 use super::kinds::{Kind, Kinds};
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, cycle};
+use crate::model::{OpOutcome, RunStatus as Status};
 use crate::fail::power;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
@@ -437,8 +438,8 @@ fn brief(report: &Report) -> String {
     let holds: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     let shown = report.operations().iter().enumerate().map(|(at, operation)| {
         let how = match report.result(at) {
-            Shown::Failed(why) => format!("failed: {why}"),
-            other => format!("{other:?}").to_lowercase(),
+            OpOutcome::Failed => format!("failed: {}", report.obstacle(at).map(ToString::to_string).unwrap_or_default()),
+            other => other.name().to_owned(),
         };
         format!("{} {} {how}", operation.op().name(), operation.object)
     });
