@@ -324,9 +324,7 @@ impl Worker<'_> {
         self.note_losses(operation, Reason::MayHaveLost).await?;
         match effects.is_empty() {
             true => Ok(()),
-            false => {
-                self.run.state.noted(&self.run.id, Reason::NotAnswered, effects).await
-            }
+            false => self.run.state.noted(&self.run.id, Reason::NotAnswered, effects).await,
         }
     }
 

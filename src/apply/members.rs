@@ -267,9 +267,7 @@ impl Unfinished {
             _ if self.stopped => Err(Obstacle::NotFinished),
             [] if self.held => Ok(OpOutcome::Held),
             [] => Ok(OpOutcome::Done),
-            [first, rest @ ..] => {
-                Err(Obstacle::WithoutAccount { first: first.clone(), more: rest.len() as u64 })
-            }
+            [first, rest @ ..] => Err(Obstacle::WithoutAccount { first: first.clone(), more: rest.len() as u64 }),
         }
     }
 }

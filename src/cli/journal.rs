@@ -69,7 +69,12 @@ fn line(record: &Record) -> String {
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
-            format!("{} {}  {what}  {}", intent.op.name(), intent.object, paint(FAINT, safe(&intent.reason.to_string())))
+            format!(
+                "{} {}  {what}  {}",
+                intent.op.name(),
+                intent.object,
+                paint(FAINT, safe(&intent.reason.to_string()))
+            )
         }
         Event::Outcome { intent, result, effects } => {
             let told = match result {
@@ -79,7 +84,9 @@ fn line(record: &Record) -> String {
             };
             format!("  of {intent}: {told}{}", paint(FAINT, effects_text(effects)))
         }
-        Event::Noted { reason, effects, .. } => format!("{}{}", safe(&reason.to_string()), paint(FAINT, effects_text(effects))),
+        Event::Noted { reason, effects, .. } => {
+            format!("{}{}", safe(&reason.to_string()), paint(FAINT, effects_text(effects)))
+        }
         Event::RunEnded(summary) => format!(
             "{} {}: {} planned, {} done, {} held, {} failed, {} calls  {}",
             paint(STRONG, "run ended"),

@@ -138,7 +138,12 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
     }
     screen.say("");
     for hold in &report.holds {
-        screen.say(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, hold.code()), safe(&hold.detail())));
+        screen.say(format!(
+            "  {} {}: {}",
+            paint(WAIT.bold(), "held"),
+            paint(STRONG, hold.code()),
+            safe(&hold.detail())
+        ));
     }
     if report.all_held {
         screen.say(

@@ -261,7 +261,12 @@ fn now(screen: &Screen, story: &Story) {
         lines.extend(step.changes.iter().filter_map(change_text).map(|text| format!("      {text}")));
     }
     for hold in &story.holds {
-        lines.push(format!("  {} {}: {}", paint(WAIT.bold(), "held"), paint(STRONG, hold.code()), safe(&hold.detail())));
+        lines.push(format!(
+            "  {} {}: {}",
+            paint(WAIT.bold(), "held"),
+            paint(STRONG, hold.code()),
+            safe(&hold.detail())
+        ));
     }
     chapter(screen, "now", &lines);
 }

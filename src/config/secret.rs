@@ -294,10 +294,14 @@ mod tests {
     #[test]
     fn w1_an_error_is_what_is_wrong_and_its_remedy() {
         let (path, name) = (|| "/x".to_owned(), || "c".to_owned());
-        let unfit = SecretError::Unfit { path: path(), why: "others can read it".into(), remedy: "chmod 600 /x".into() };
-        for error in
-            [SecretError::Missing { path: path() }, unfit, SecretError::NoCredentials(name()), SecretError::NoCredential(name())]
-        {
+        let unfit =
+            SecretError::Unfit { path: path(), why: "others can read it".into(), remedy: "chmod 600 /x".into() };
+        for error in [
+            SecretError::Missing { path: path() },
+            unfit,
+            SecretError::NoCredentials(name()),
+            SecretError::NoCredential(name()),
+        ] {
             assert_eq!(error.to_string(), format!("{} ({})", error.what(), error.remedy().unwrap()));
         }
         assert_eq!(SecretError::NoPlace.remedy(), None);

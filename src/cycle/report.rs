@@ -154,10 +154,7 @@ impl Report {
             holds: self.holds.clone(),
             count: cleared.held().count() as u64,
             operations: cleared.held().take(HELD_LISTED).map(show).collect(),
-            rejected: self
-                .rejected
-                .clone()
-                .filter(|decision| cleared.is_about(&decision.plan)),
+            rejected: self.rejected.clone().filter(|decision| cleared.is_about(&decision.plan)),
             plan,
         })
     }

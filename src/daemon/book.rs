@@ -308,8 +308,10 @@ impl Book {
         let mut asked = Vec::new();
         for entry in self.entries.values_mut() {
             let waits = entry.running_since.is_none() && entry.last_ended.is_some() && entry.due > soon;
-            let calm =
-                matches!(entry.standing, TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly);
+            let calm = matches!(
+                entry.standing,
+                TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly
+            );
             match entry.feed {
                 Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
                     entry.feed = Feed::Asked { seen };

@@ -234,7 +234,8 @@ impl Daemon {
         for (tenant, mistakes) in &broken {
             tracing::error!(%tenant, "its file has mistakes, what was there before stays in force: {}", first(mistakes));
         }
-        let firsts = broken.iter().filter_map(|(name, mistakes)| Some((name.clone(), mistakes.first()?.clone()))).collect();
+        let firsts =
+            broken.iter().filter_map(|(name, mistakes)| Some((name.clone(), mistakes.first()?.clone()))).collect();
         let roll = Roll { broken: firsts, tenants: loaded.tenants };
         self.web.serve(loaded.global.status.map(|table| table.listen));
         let state_dir = &self.settings.state_dir;

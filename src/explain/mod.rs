@@ -19,7 +19,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cycle::Report;
-use crate::model::{AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, Standing, TenantName};
+use crate::model::{
+    AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, Standing, TenantName,
+};
 use crate::plan::{Action, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
@@ -204,7 +206,8 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         }),
     };
     let next = report.map(|report| steps(report, &id)).unwrap_or_default();
-    let held = report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == OpOutcome::Held);
+    let held =
+        report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == OpOutcome::Held);
     let holds = report.filter(|_| held).map(|report| report.holds.clone()).unwrap_or_default();
     let concerns = |hold: &HoldReason| match hold {
         HoldReason::NeedsDecision { object: of, .. } => *of == object,
@@ -278,19 +281,17 @@ fn name_groups(history: &mut [Deed], state: &dyn Baseline) -> Result<(), StoreEr
 fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
     let operations = report.operations().iter().enumerate();
     let about = operations.filter(|(_, operation)| is_about(operation, id));
-    let step = |(at, operation): (usize, &Operation)| {
-        Step {
-            op: operation.op(),
-            lane: operation.lane,
-            name: operation.name.clone(),
-            reason: operation.reason.to_string(),
-            result: report.result(at),
-            detail: report.obstacle(at).map(ToString::to_string),
-            changes: match operation.object {
-                ObjectRef::User(_) => operation.changes(),
-                ObjectRef::Group(_) => Vec::new(),
-            },
-        }
+    let step = |(at, operation): (usize, &Operation)| Step {
+        op: operation.op(),
+        lane: operation.lane,
+        name: operation.name.clone(),
+        reason: operation.reason.to_string(),
+        result: report.result(at),
+        detail: report.obstacle(at).map(ToString::to_string),
+        changes: match operation.object {
+            ObjectRef::User(_) => operation.changes(),
+            ObjectRef::Group(_) => Vec::new(),
+        },
     };
     about.map(step).collect()
 }

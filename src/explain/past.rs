@@ -129,10 +129,7 @@ fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
     };
     by_id
         || (effects.is_empty()
-            && intent
-                .changes
-                .iter()
-                .any(|change| change.is_of_members() && (named(&change.from) || named(&change.to))))
+            && intent.changes.iter().any(|change| change.is_of_members() && (named(&change.from) || named(&change.to))))
 }
 
 fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {

@@ -134,8 +134,15 @@ async fn failures_are_told_with_the_apps_words_and_the_next_try() {
     world.sync().await;
     let cid = story(&world, "cid").await;
     let joined = cid.history.iter().rfind(|deed| deed.what == "add_members").unwrap();
-    assert_eq!((joined.result.name(), joined.name.as_deref()), ("failed", Some("all")), "the journal has only names: {cid:?}");
-    assert!(story(&world, "bob").await.history.iter().all(|deed| deed.result.name() == "done"), "and not somebody else's");
+    assert_eq!(
+        (joined.result.name(), joined.name.as_deref()),
+        ("failed", Some("all")),
+        "the journal has only names: {cid:?}"
+    );
+    assert!(
+        story(&world, "bob").await.history.iter().all(|deed| deed.result.name() == "done"),
+        "and not somebody else's"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,7 +75,9 @@ impl Cleared {
         let (what, was, is) = match () {
             () if shrank(before.users, now.users) => (SourcePart::People, before.users, now.users),
             () if shrank(before.groups, now.groups) => (SourcePart::Groups, before.groups, now.groups),
-            () if vanished(before.memberships, now.memberships) => (SourcePart::Memberships, before.memberships, now.memberships),
+            () if vanished(before.memberships, now.memberships) => {
+                (SourcePart::Memberships, before.memberships, now.memberships)
+            }
             () => return,
         };
         self.hold_all(HoldReason::SourceShrink { what, is, was, limit: limits.source_shrink.to_string() });
@@ -153,7 +155,9 @@ impl Cleared {
             .map(|operation| operation.object.clone())
             .collect();
         // What needs the account or group that waits, waits with it.
-        self.hold(HoldReason::Approval { ops, who }, |operation| asked(operation) || people.contains(&operation.object));
+        self.hold(HoldReason::Approval { ops, who }, |operation| {
+            asked(operation) || people.contains(&operation.object)
+        });
     }
 
     /// Whether a new id is the same person, or another one with the old one's name, somebody has to say.
@@ -171,7 +175,8 @@ impl Cleared {
     /// Where a deleted person can never have an account again, somebody has to want it.
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
-        let who = Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
+        let who =
+            Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
             self.hold(HoldReason::FinalDelete { who }, is_final);
         }

@@ -127,8 +127,7 @@ fn i10_an_approval_is_for_the_held_part_or_the_whole_and_nothing_else() {
 
 #[test]
 fn i2_what_is_blocked_or_in_doubt_no_approval_lets_pass() {
-    let blocked =
-        Operation { blocked: Some(Blocked::Held("a conflict".into())), ..on(user(99), Action::ActivateUser) };
+    let blocked = Operation { blocked: Some(Blocked::Held("a conflict".into())), ..on(user(99), Action::ActivateUser) };
     let plan = Plan::of(deactivate(0..2).into_iter().chain([blocked]).collect());
     let facts = Facts { adopt_only: Some("restored".to_owned()), ..managed(20) };
     let cleared = check(plan.clone(), &facts, &limits());

@@ -149,14 +149,20 @@ impl HoldCode {
             Self::MatchingChange => {
                 approvable("matching_change", All, "every change after an edit of what people are recognised by")
             }
-            Self::TargetChange => {
-                approvable("target_change", All, "everything, after the tenant file names another app or another address of it")
-            }
+            Self::TargetChange => approvable(
+                "target_change",
+                All,
+                "everything, after the tenant file names another app or another address of it",
+            ),
             Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
-            Self::Relink => approvable("relink", Objects, "an account or group that would go over to a new record of the directory"),
-            Self::FinalDelete => {
-                approvable("final_delete", Objects, "a deletion after which the person can never have an account in this app again")
+            Self::Relink => {
+                approvable("relink", Objects, "an account or group that would go over to a new record of the directory")
             }
+            Self::FinalDelete => approvable(
+                "final_delete",
+                Objects,
+                "a deletion after which the person can never have an account in this app again",
+            ),
             Self::NeedsDecision => never(
                 "needs_decision",
                 Objects,
@@ -178,7 +184,9 @@ impl HoldCode {
                 "the end of the account that the token itself belongs to (asked of the app's `/Me` in the first run; \
                  `read.own_account = false` in the profile switches the question off)",
             ),
-            Self::Paused => never("paused", All, "everything, until the tenant is resumed: nothing is asked or sent meanwhile"),
+            Self::Paused => {
+                never("paused", All, "everything, until the tenant is resumed: nothing is asked or sent meanwhile")
+            }
             Self::Other => never("other", Objects, "something that another version of rosterd held"),
         }
     }
@@ -251,26 +259,90 @@ impl SourcePart {
 #[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
 #[expect(missing_docs, reason = "`HoldCode::summary` and the sentence say it")]
 pub enum HoldReason {
-    RemovalsPerDay { now: u64, lost: u64, managed: u64, limit: String, none_left: bool, who: Names },
-    GroupRemovals { group: String, now: u64, of: u64, lost: u64, limit: String, who: Names },
-    SourceShrink { what: SourcePart, is: u64, was: u64, limit: String },
-    AttributeLoss { count: u64, managed: u64, limit: String, who: Names },
-    Rekey { missing: u64, strangers: u64, managed: u64, limit: String },
-    SettingsChange { count: u64, managed: u64, limit: String, who: Names },
-    CreatesPerDay { now: u64, created: u64, limit: String },
-    MatchingChange { count: u64, who: Names },
+    RemovalsPerDay {
+        now: u64,
+        lost: u64,
+        managed: u64,
+        limit: String,
+        none_left: bool,
+        who: Names,
+    },
+    GroupRemovals {
+        group: String,
+        now: u64,
+        of: u64,
+        lost: u64,
+        limit: String,
+        who: Names,
+    },
+    SourceShrink {
+        what: SourcePart,
+        is: u64,
+        was: u64,
+        limit: String,
+    },
+    AttributeLoss {
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    Rekey {
+        missing: u64,
+        strangers: u64,
+        managed: u64,
+        limit: String,
+    },
+    SettingsChange {
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    CreatesPerDay {
+        now: u64,
+        created: u64,
+        limit: String,
+    },
+    MatchingChange {
+        count: u64,
+        who: Names,
+    },
     TargetChange {},
-    Approval { ops: BTreeSet<Op>, who: Names },
-    Relink { who: Names },
-    FinalDelete { who: Names },
-    NeedsDecision { object: ObjectRef, name: String, why: String },
-    UnreadGroup { group: String, why: String },
-    AdoptOnly { why: String },
-    OwnAccount { name: String },
-    Paused { why: String },
+    Approval {
+        ops: BTreeSet<Op>,
+        who: Names,
+    },
+    Relink {
+        who: Names,
+    },
+    FinalDelete {
+        who: Names,
+    },
+    NeedsDecision {
+        object: ObjectRef,
+        name: String,
+        why: String,
+    },
+    UnreadGroup {
+        group: String,
+        why: String,
+    },
+    AdoptOnly {
+        why: String,
+    },
+    OwnAccount {
+        name: String,
+    },
+    Paused {
+        why: String,
+    },
     /// A hold that an earlier version wrote down as a code and a sentence.
     #[serde(skip)]
-    Recorded { code: HoldCode, detail: String },
+    Recorded {
+        code: HoldCode,
+        detail: String,
+    },
 }
 
 impl HoldReason {
@@ -468,7 +540,10 @@ mod tests {
     #[test]
     fn w1_a_hold_is_its_code_and_its_numbers_and_the_sentence_is_only_shown() {
         let json = serde_json::to_value(shrink()).unwrap();
-        assert_eq!((&json["reason"], &json["was"], &json["what"]), (&"source_shrink".into(), &10.into(), &"people".into()));
+        assert_eq!(
+            (&json["reason"], &json["was"], &json["what"]),
+            (&"source_shrink".into(), &10.into(), &"people".into())
+        );
         assert!(json["detail"].as_str().unwrap().contains("3 people, 10 in the last accepted reading"), "{json}");
         assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), shrink());
         let mut listed = Vec::new();

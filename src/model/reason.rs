@@ -38,9 +38,15 @@ pub enum Reason {
     // Accounts.
     Belongs(Because),
     BelongsAgain(Because),
-    Adopted { because: Because, by: String },
+    Adopted {
+        because: Because,
+        by: String,
+    },
     AdoptedDiffers,
-    Relinked { because: Because, from: SourceId },
+    Relinked {
+        because: Because,
+        from: SourceId,
+    },
     RelinkedDiffers,
     Record,
     RecordChanged,
@@ -51,25 +57,51 @@ pub enum Reason {
     Manager,
     NoManager,
     // Accounts that were replaced.
-    Replaced { paths: String, app_id: AppId },
-    GetsAnotherAccount { of: SourceId },
-    HasAnotherAccount { of: SourceId },
-    OldOfSuspended { of: SourceId },
-    OldOfUnassigned { of: SourceId },
-    OldIsSuspended { of: SourceId },
-    OldIsGone { of: SourceId },
+    Replaced {
+        paths: String,
+        app_id: AppId,
+    },
+    GetsAnotherAccount {
+        of: SourceId,
+    },
+    HasAnotherAccount {
+        of: SourceId,
+    },
+    OldOfSuspended {
+        of: SourceId,
+    },
+    OldOfUnassigned {
+        of: SourceId,
+    },
+    OldIsSuspended {
+        of: SourceId,
+    },
+    OldIsGone {
+        of: SourceId,
+    },
     // Groups.
     GroupInScope,
-    GroupAdopted { by: String, others: u64 },
-    GroupRelinked { from: SourceId },
+    GroupAdopted {
+        by: String,
+        others: u64,
+    },
+    GroupRelinked {
+        from: SourceId,
+    },
     GroupRenamed,
-    GroupGone { stays: bool },
-    GroupLeftScope { stays: bool },
+    GroupGone {
+        stays: bool,
+    },
+    GroupLeftScope {
+        stays: bool,
+    },
     Members,
     NoLongerMembers,
     NewAccountsAreMembers,
     // What a person asked for.
-    Reverts { run: RunId },
+    Reverts {
+        run: RunId,
+    },
     Retired,
     // What is put on record.
     OwnAccount,
@@ -208,15 +240,32 @@ impl fmt::Display for Reason {
 #[expect(missing_docs, reason = "the sentences say it")]
 pub enum Obstacle {
     // Found while planning.
-    AccountOfAnother { account: AppId, by: String, of: SourceId },
-    NameTaken { name: String, by: SourceId },
-    Immutable { paths: String, why: Box<Immutable> },
+    AccountOfAnother {
+        account: AppId,
+        by: String,
+        of: SourceId,
+    },
+    NameTaken {
+        name: String,
+        by: SourceId,
+    },
+    Immutable {
+        paths: String,
+        why: Box<Immutable>,
+    },
     ManagerImmutable,
     GroupsAreMadeInApp,
-    GroupOfAnother { group: AppId, of: SourceId },
-    GroupNotAdopted { name: String },
+    GroupOfAnother {
+        group: AppId,
+        of: SourceId,
+    },
+    GroupNotAdopted {
+        name: String,
+    },
     GroupNotRenamed,
-    ProtectedMember { name: String },
+    ProtectedMember {
+        name: String,
+    },
     GroupContested,
     // Found before a call.
     Stopped,
@@ -225,17 +274,31 @@ pub enum Obstacle {
     NoReplacement,
     Unresolved,
     OldAccountLinked,
-    NoAccountYet { kind: String },
+    NoAccountYet {
+        kind: String,
+    },
     ManagerWithoutAccount,
-    Protected { name: String },
-    OwnAccount { name: String },
+    Protected {
+        name: String,
+    },
+    OwnAccount {
+        name: String,
+    },
     MoreThanCleared,
     GroupNotInApp,
     NotFinished,
-    WithoutAccount { first: String, more: u64 },
+    WithoutAccount {
+        first: String,
+        more: u64,
+    },
     // Found after a call; the answer is in the app's words.
-    NowGone { answer: String },
-    ThereAlready { answer: String, account: AppId },
+    NowGone {
+        answer: String,
+    },
+    ThereAlready {
+        answer: String,
+        account: AppId,
+    },
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
@@ -251,7 +314,10 @@ pub enum Immutable {
     SecondAccount,
     SameUserName,
     FixedExternalId,
-    Taken { by: String, account: AppId },
+    Taken {
+        by: String,
+        account: AppId,
+    },
     NotAsked,
     /// The app's own words.
     Text(String),
@@ -340,7 +406,9 @@ impl fmt::Display for Immutable {
         match self {
             Self::SecondAccount => f.write_str("trying would make a second account"),
             Self::SameUserName => f.write_str("a new account would need another user name, and that stays the same"),
-            Self::FixedExternalId => f.write_str("externalId can't be changed either, and two accounts can't share one"),
+            Self::FixedExternalId => {
+                f.write_str("externalId can't be changed either, and two accounts can't share one")
+            }
             Self::Taken { by, account } => write!(f, "the app has an account with the new {by} already: {account}"),
             Self::NotAsked => f.write_str("the app was not asked about the new values"),
             Self::Text(text) => f.write_str(text),
@@ -380,7 +448,9 @@ mod tests {
         ] {
             assert_eq!(Reason::decode(&reason.to_string()), reason, "{reason}");
         }
-        for odd in ["member of A; the app has this account already, matched by userName", "member of A (again)", "x 5", ""] {
+        for odd in
+            ["member of A; the app has this account already, matched by userName", "member of A (again)", "x 5", ""]
+        {
             assert_eq!(Reason::decode(odd), Reason::Text(odd.into()));
         }
         assert_eq!(Obstacle::decode("not tried: the run was stopped"), Obstacle::Stopped);

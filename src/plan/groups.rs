@@ -383,8 +383,7 @@ impl Draft<'_> {
             return;
         }
         let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };
-        let mut operation =
-            group_operation(Lane::Additions, object, Some(app_id), group, action, Reason::GroupRenamed);
+        let mut operation = group_operation(Lane::Additions, object, Some(app_id), group, action, Reason::GroupRenamed);
         operation.blocked = match &group.problem {
             Some(why) => Some(Blocked::Failed(why.clone().into())),
             None if !possible => Some(Blocked::Held(Obstacle::GroupNotRenamed)),
@@ -420,8 +419,7 @@ impl Draft<'_> {
 
     fn blocked_group(&mut self, object: &ObjectRef, group: &DesiredGroup, blocked: Blocked) {
         let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
-        let mut operation =
-            group_operation(Lane::Additions, object, None, group, action, Reason::GroupInScope);
+        let mut operation = group_operation(Lane::Additions, object, None, group, action, Reason::GroupInScope);
         operation.blocked = Some(blocked);
         self.push(operation);
     }

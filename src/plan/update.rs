@@ -88,8 +88,7 @@ impl Draft<'_> {
         let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
         let (was, set) = (pick(before.attributes), pick(&person.attributes));
         let action = Action::UpdateUser { before: was, set, clear: Vec::new(), manager: None };
-        let mut operation =
-            user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::RecordChanged);
+        let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::RecordChanged);
         let why = match self.rules.on_immutable_change {
             OnImmutableChange::Recreate => self.why_not_replaced(person, before),
             OnImmutableChange::Hold | OnImmutableChange::Ignore => None,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::decisions::Decision;
 use crate::model::{
-    AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, RunId,
-    RunStatus, SourceId,
+    AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason,
+    RunId, RunStatus, SourceId,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.

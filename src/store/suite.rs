@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{
-    AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId, UserNumber,
+    AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId,
+    UserNumber,
 };
 
 pub(super) fn id(text: &str) -> SourceId {

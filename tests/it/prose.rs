@@ -8,8 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// Calls that compare or split by a literal.
 const CALLS: [&str; 14] = [
-    ".starts_with(", ".ends_with(", ".contains(", ".strip_prefix(", ".strip_suffix(", ".split_once(", ".rsplit_once(",
-    ".split(", ".rsplit(", ".find(", ".matches(", ".eq_ignore_ascii_case(", "== ", "!= ",
+    ".starts_with(",
+    ".ends_with(",
+    ".contains(",
+    ".strip_prefix(",
+    ".strip_suffix(",
+    ".split_once(",
+    ".rsplit_once(",
+    ".split(",
+    ".rsplit(",
+    ".find(",
+    ".matches(",
+    ".eq_ignore_ascii_case(",
+    "== ",
+    "!= ",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -53,21 +65,33 @@ fn compared(code: &str) -> BTreeSet<&str> {
     for call in CALLS {
         all.extend(code.match_indices(call).filter_map(|(at, _)| literal(&code[at + call.len()..])));
     }
-    for line in code.lines().filter(|line| !line.contains("$")) {
-        // `"one" | "two" => …`, and `Some("one") => …`
-        let Some((pattern, _)) = line.split_once("=>") else { continue };
-        let opens = pattern.trim_start().trim_start_matches(['|', '(', ' ']);
-        if opens.starts_with('"') || opens.starts_with("Some(\"") || opens.starts_with("Ok(\"") {
-            all.extend(pattern.match_indices('"').step_by(2).filter_map(|(at, _)| literal(&pattern[at..])));
-        }
+    for line in code.lines().filter(|line| !line.contains('$')) {
+        all.extend(line.match_indices("=>").flat_map(|(at, _)| alternatives(&line[..at])));
     }
     all
+}
+
+/// The literals of a pattern: `"one" | "two"`, `Some("one")`, `"one" if …`.
+fn alternatives(before: &str) -> Vec<&str> {
+    let pattern = before.rsplit("=>").next().unwrap_or_default();
+    let pattern = pattern.split_once(" if ").map_or(pattern, |(pattern, _)| pattern);
+    let (mut rest, mut found) = (pattern, Vec::new());
+    loop {
+        let Some(text) = rest.trim_end().trim_end_matches(')').strip_suffix('"') else { return found };
+        let Some(begin) = text.rfind('"') else { return found };
+        found.push(&text[begin + 1..]);
+        let Some(more) = text[..begin].trim_end().strip_suffix('|') else { return found };
+        rest = more;
+    }
 }
 
 /// Whether it reads like words: two of them with a blank between.
 fn is_prose(text: &str) -> bool {
     let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_alphabetic() || c == '\'');
-    let words = text.split(' ').map(|word| word.trim_matches([',', '.', ':', ';', '(', ')', '"', '\\'])).filter(|w| is_word(&w));
+    let words = text
+        .split(' ')
+        .map(|word| word.trim_matches([',', '.', ':', ';', '(', ')', '"', '\\']))
+        .filter(|w| is_word(&w));
     let ends = text.starts_with(' ') || text.ends_with(' ');
     let count = words.count();
     count > 1 || (ends && count > 0)
@@ -76,11 +100,27 @@ fn is_prose(text: &str) -> bool {
 /// The names of verdicts that have a type of their own.
 fn is_verdict(text: &str) -> bool {
     const VERDICTS: [&str; 12] = [
-        "held", "failed", "partial", "planned", "unanswered", "noted", "failing", "quarantined", "adopt_only",
-        "needs_decision", "source_shrink", "removals_per_day",
+        "held",
+        "failed",
+        "partial",
+        "planned",
+        "unanswered",
+        "noted",
+        "failing",
+        "quarantined",
+        "adopt_only",
+        "needs_decision",
+        "source_shrink",
+        "removals_per_day",
     ];
     const OPS: [&str; 8] = [
-        "create_user", "update_user", "adopt_user", "deactivate_user", "delete_user", "create_group", "add_members",
+        "create_user",
+        "update_user",
+        "adopt_user",
+        "deactivate_user",
+        "delete_user",
+        "create_group",
+        "add_members",
         "remove_members",
     ];
     VERDICTS.contains(&text) || OPS.contains(&text)
@@ -113,7 +153,8 @@ fn w1_what_the_search_finds() {
     ] {
         assert_eq!(found(bad).min(1), 1, "{bad}");
     }
-    for good in [r#"path == "members""#, r#"name.strip_suffix(".json")"#, r#"head.eq_ignore_ascii_case("retry-after")"#] {
+    for good in [r#"path == "members""#, r#"name.strip_suffix(".json")"#, r#"head.eq_ignore_ascii_case("retry-after")"#]
+    {
         assert_eq!(found(good), 0, "{good}");
     }
 }
@@ -129,8 +170,7 @@ fn w1_a_kind_of_change_is_declared_in_one_table_and_used_in_two_files() {
         let code = code(&std::fs::read_to_string(path).unwrap());
         ["ReleaseUser", "\"release_user\""].iter().any(|name| code.contains(name))
     });
-    let named: BTreeSet<String> =
-        named.map(|path| path.strip_prefix(&src).unwrap().display().to_string()).collect();
+    let named: BTreeSet<String> = named.map(|path| path.strip_prefix(&src).unwrap().display().to_string()).collect();
     // Whoever plans it comes on top of these.
     let table = ["apply/calls.rs", "model/operation.rs", "plan/operation.rs"].map(str::to_owned);
     assert!(table.iter().all(|file| named.contains(file)), "{named:?}");

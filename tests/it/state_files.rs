@@ -170,13 +170,17 @@ fn w5_sentences_of_an_earlier_version_are_read_into_codes_and_its_approval_count
     copy(&fixture.join("acme"), &state);
     let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json()[0].clone();
     let held = &status["held_plan"];
-    assert_eq!((&held["reasons"][0][0], &held["reasons"][1][0]), (&json!("group_removals"), &json!("removals_per_day")));
+    assert_eq!(
+        (&held["reasons"][0][0], &held["reasons"][1][0]),
+        (&json!("group_removals"), &json!("removals_per_day"))
+    );
     assert_eq!(held["operations"][0]["code"], "no_longer_members", "{held:#}");
 
     // The second run was taken back by an undo, which is known by its sentence.
     let shown = desk.rosterd.run(&["journal", "show", "acme", "--format", "json"]).expect_code(0).stdout.clone();
     let records = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let runs: Vec<Value> = records.filter_map(|record| Some(record["event"]["run_started"]["run"].as_str()?.into())).collect();
+    let runs: Vec<Value> =
+        records.filter_map(|record| Some(record["event"]["run_started"]["run"].as_str()?.into())).collect();
     let undo = ["undo", "acme", runs[1].as_str().unwrap(), "--dry-run", "--format", "json"];
     let undo = desk.rosterd.run(&undo).expect_code(0).json();
     assert_eq!((&undo["planned"], &undo["skipped"]), (&json!(0), &json!([])), "{undo:#}");

@@ -19,7 +19,11 @@ fn roll(tenants: &[(&str, &str)]) -> Roll {
         std::fs::write(folder.path().join(format!("tenants/{name}.toml")), text).unwrap();
     }
     let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
-    let broken = usable.broken.into_iter().map(|broken| (broken.name, Mistake { place: "here".into(), message: "a mistake".into(), hint: None })).collect();
+    let broken = usable
+        .broken
+        .into_iter()
+        .map(|broken| (broken.name, Mistake { place: "here".into(), message: "a mistake".into(), hint: None }))
+        .collect();
     Roll { tenants: usable.loaded.tenants, broken }
 }
 

@@ -8,8 +8,8 @@ use super::gather::{self, Seen};
 use super::page::{Frame, document, pill, prose, tone, when};
 use super::plot;
 use super::words::{count, figure, length};
-use crate::store::recent_runs;
 use crate::model::TenantState;
+use crate::store::recent_runs;
 
 /// Small pictures are drawn for so many tenants at most: each costs a look into a journal.
 const PICTURES: usize = 50;
@@ -132,9 +132,12 @@ fn next(one: &Seen, now: Timestamp) -> Markup {
 fn trouble(one: &Seen) -> Option<String> {
     let said = match one.state {
         TenantState::FileMistake => one.line.mistake.clone(),
-        TenantState::Held | TenantState::AdoptOnly | TenantState::Failing | TenantState::Quarantined | TenantState::Partial | TenantState::Paused => {
-            Some(one.line.note.clone())
-        }
+        TenantState::Held
+        | TenantState::AdoptOnly
+        | TenantState::Failing
+        | TenantState::Quarantined
+        | TenantState::Partial
+        | TenantState::Paused => Some(one.line.note.clone()),
         _ => one.line.mistake.clone(),
     };
     let set_aside = one.status.as_ref().filter(|status| status.failures > 0).map(|status| {

@@ -14,10 +14,10 @@ use super::kinds::{Kind, Kinds};
 use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, cycle};
-use crate::model::{OpOutcome, RunStatus as Status};
 use crate::fail::power;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
+use crate::model::{OpOutcome, RunStatus as Status};
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
@@ -438,7 +438,9 @@ fn brief(report: &Report) -> String {
     let holds: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     let shown = report.operations().iter().enumerate().map(|(at, operation)| {
         let how = match report.result(at) {
-            OpOutcome::Failed => format!("failed: {}", report.obstacle(at).map(ToString::to_string).unwrap_or_default()),
+            OpOutcome::Failed => {
+                format!("failed: {}", report.obstacle(at).map(ToString::to_string).unwrap_or_default())
+            }
             other => other.name().to_owned(),
         };
         format!("{} {} {how}", operation.op().name(), operation.object)

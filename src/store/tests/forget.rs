@@ -165,7 +165,10 @@ async fn i2_nobody_is_forgotten_by_mistake() {
     assert!(says("ann").contains("nobody"), "half a name is no name");
     {
         let store = home.open();
-        store.noted(&run(), "test".into(), vec![sent("u3", &[("displayName", "Annabel Leeward")], None)]).await.unwrap();
+        store
+            .noted(&run(), "test".into(), vec![sent("u3", &[("displayName", "Annabel Leeward")], None)])
+            .await
+            .unwrap();
     }
     assert!(says("annabel leeward").contains("several people"), "{}", says("annabel leeward"));
     assert_eq!(fs::read_to_string(&first).unwrap(), before);

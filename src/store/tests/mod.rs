@@ -122,7 +122,10 @@ async fn what_was_known_is_known_again_after_a_restart() {
     let home = Home::new();
     let before = {
         let store = home.open();
-        store.noted(&run(), "test".into(), vec![linked("a"), group_linked("g"), members_added("g", &["a"])]).await.unwrap();
+        store
+            .noted(&run(), "test".into(), vec![linked("a"), group_linked("g"), members_added("g", &["a"])])
+            .await
+            .unwrap();
         store.trusted(&run(), "looked".into()).await.unwrap();
         store.intent(intent("b")).await.unwrap();
         store.run_ended(summary("r1", 1)).await.unwrap();
