@@ -43,7 +43,7 @@ use crate::guard::Limits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
-use crate::model::{Op, RunId, TenantName};
+use crate::model::{ApprovalKind, Op, RunId, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppSettings};
@@ -153,7 +153,7 @@ impl EngineError {
         use crate::scim::Class;
         match self {
             Self::Secret(_) | Self::Token(_) => true,
-            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => matches!(error, SourceError::Refused(_)),
+            Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
             Self::Cycle(CycleError::App(error)) => error.class == Class::Unauthorized,
             _ => false,
         }
@@ -612,21 +612,19 @@ impl Engine {
 }
 
 fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
-    let kinds: [(bool, &[Op]); 8] = [
-        (table.create, &[Op::CreateUser]),
-        // Adoptions have a hold of their own, which knows whose account it is.
-        (table.adopt == AdoptApproval::Always, &[Op::RelinkUser]),
-        (table.update, &[Op::UpdateUser]),
-        (table.activate, &[Op::ActivateUser]),
-        (table.deactivate, &[Op::DeactivateUser]),
-        (table.delete, &[Op::DeleteUser]),
-        (
-            table.groups,
-            &[Op::CreateGroup, Op::AdoptGroup, Op::RelinkGroup, Op::RenameGroup, Op::DeleteGroup, Op::ReleaseGroup],
-        ),
-        (table.memberships, &[Op::AddMembers, Op::RemoveMembers]),
-    ];
-    kinds.into_iter().filter(|(asked, _)| *asked).flat_map(|(_, ops)| ops.iter().copied()).collect()
+    // Adoptions have a hold of their own, which knows whose account it is.
+    let always = table.adopt == AdoptApproval::Always;
+    let asked = |kind| match kind {
+        ApprovalKind::Create => table.create,
+        ApprovalKind::Adopt => always,
+        ApprovalKind::Update => table.update,
+        ApprovalKind::Activate => table.activate,
+        ApprovalKind::Deactivate => table.deactivate,
+        ApprovalKind::Delete => table.delete,
+        ApprovalKind::Groups => table.groups,
+        ApprovalKind::Memberships => table.memberships,
+    };
+    Op::ALL.into_iter().filter(|op| *op != Op::AdoptUser && op.approval().is_some_and(asked)).collect()
 }
 
 fn token(place: &SecretRef) -> Result<Secret, EngineError> {

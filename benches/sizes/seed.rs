@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rosterd::clock::{Clock, SystemClock};
-use rosterd::model::{AppId, Attributes, Path as ScimPath, Provenance, RunId, SourceId};
+use rosterd::model::{AppId, Attributes, Path as ScimPath, Provenance, RunId, RunStatus, SourceId};
 use rosterd::progress::Silent;
 use rosterd::source::file::FileSource;
 use rosterd::source::{GroupIx, Snapshot, take_snapshot};
@@ -35,14 +35,14 @@ pub(crate) fn seed(folder: &Path) -> Figures {
         let people = snapshot.users().map(|user| person(&tenant, &snapshot, user));
         let groups = snapshot.groups().flat_map(|ix| group(&snapshot, ix));
         // Many at once, as `apply` does it: what is under way together reaches the disk together.
-        let noted = stream::iter(people.chain(groups)).map(|effects| store.noted(&run, "seeded", effects));
+        let noted = stream::iter(people.chain(groups)).map(|effects| store.noted(&run, "seeded".into(), effects));
         noted.buffered(AT_ONCE).try_collect::<Vec<()>>().await.unwrap();
-        store.trusted(&run, "seeded").await.unwrap();
+        store.trusted(&run, "seeded".into()).await.unwrap();
         let now = clock.now();
         let summary = RunSummary {
             run,
             plan: String::new(),
-            status: "ok".to_owned(),
+            status: RunStatus::Ok,
             planned: 0,
             done: 0,
             held: 0,

@@ -5,11 +5,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::created::{agrees, waits_for_approval};
-use super::losses::{GROUP_GONE, NOT_ANSWERED, note_losses};
+use super::losses::note_losses;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
-use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
@@ -34,7 +34,7 @@ impl Worker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
         let target = match self.target(operation) {
             Ok(target) => target,
-            Err(why) => return OpResult::Failed(why),
+            Err(why) => return Err(why),
         };
         let intent = match self.intent(operation, target.app_id.clone()).await {
             Ok(intent) => intent,
@@ -73,9 +73,9 @@ impl Worker<'_> {
     }
 
     /// The app ids an operation needs, resolved now: some were only made by this run.
-    fn target(&self, operation: &Operation) -> Result<Target, String> {
+    fn target(&self, operation: &Operation) -> Result<Target, Obstacle> {
         let state = self.run.state;
-        let unreadable = |error: StoreError| error.to_string();
+        let unreadable = |error: StoreError| Obstacle::Text(error.to_string());
         let id = operation.object.id();
         let app_id = match (&operation.app_id, &operation.object) {
             (Some(app_id), _) => Some(app_id.clone()),
@@ -84,15 +84,15 @@ impl Worker<'_> {
         };
         let creates = matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
         if matches!(operation.action, Action::CreateUser { .. }) && app_id.is_some() {
-            return Err("not tried: the old account is still linked".to_owned());
+            return Err(Obstacle::OldAccountLinked);
         }
         if app_id.is_none() && !creates {
-            return Err(format!("not tried: the {} has no account in the app yet", operation.object.kind()));
+            return Err(Obstacle::NoAccountYet { kind: operation.object.kind().to_owned() });
         }
         let manager = match &operation.action {
             Action::UpdateUser { manager: Some(manager), .. } => {
                 let row = state.user(manager).map_err(unreadable)?;
-                Some(row.ok_or("not tried: the manager has no account in the app yet")?.app_id)
+                Some(row.ok_or(Obstacle::ManagerWithoutAccount)?.app_id)
             }
             _ => None,
         };
@@ -289,20 +289,20 @@ impl Worker<'_> {
             Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
             Ended::Well(reply) => {
                 let effects = self.effects(operation, target, reply);
-                (OutcomeResult::Done { status: None }, effects, OpResult::Done)
+                (OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done))
             }
             // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
             Ended::Badly(error) if hidden(&error) => (
                 OutcomeResult::Done { status: error.status },
                 self.effects(operation, target, Reply::Nothing),
-                OpResult::Done,
+                Ok(OpOutcome::Done),
             ),
             Ended::Badly(error) => self.failure(operation, target, &error).await,
         };
-        if shown == OpResult::Done {
+        if shown == Ok(OpOutcome::Done) {
             self.settle(&operation.object, &mut effects);
             if matches!(operation.action, Action::DeleteGroup { .. })
-                && let Err(error) = self.note_losses(operation, GROUP_GONE).await
+                && let Err(error) = self.note_losses(operation, Reason::GroupLost).await
             {
                 return self.broke(error);
             }
@@ -335,12 +335,10 @@ impl Worker<'_> {
     /// before it plans, whatever the directory says by then. Otherwise somebody who was made, let in or put into a group by it
     /// and leaves before the next run would stay for ever; and whoever may have lost access by it would not count.
     pub(super) async fn left_open(&self, operation: &Operation, effects: Vec<Effect>) -> Result<(), StoreError> {
-        self.note_losses(operation, NOT_ANSWERED).await?;
+        self.note_losses(operation, Reason::MayHaveLost).await?;
         match effects.is_empty() {
             true => Ok(()),
-            false => {
-                self.run.state.noted(&self.run.id, "not answered: the next run looks what became of it", effects).await
-            }
+            false => self.run.state.noted(&self.run.id, Reason::NotAnswered, effects).await,
         }
     }
 
@@ -351,8 +349,8 @@ impl Worker<'_> {
         error: &CallError,
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
-            Class::Closed => "not tried: the run was stopped".to_owned(),
-            _ => error.to_string(),
+            Class::Closed => Obstacle::Stopped,
+            _ => Obstacle::Text(error.to_string()),
         };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
@@ -360,7 +358,7 @@ impl Worker<'_> {
             && let Some(app_id) = &target.app_id
             && self.is_gone(&operation.object, app_id).await
         {
-            reason = format!("{reason}; it is gone from the app, the next run looks for it again");
+            reason = Obstacle::NowGone { answer: reason.to_string() };
             effects.push(self.unlinked(&operation.object));
         }
         let mut in_the_way = None;
@@ -370,14 +368,12 @@ impl Worker<'_> {
         {
             match self.may_take(attributes, &found) {
                 true => {
-                    let id = &found.id;
-                    reason =
-                        format!("{reason}; the app has this account already ({id}), the next run brings it in line");
+                    reason = Obstacle::ThereAlready { answer: reason.to_string(), account: found.id.clone() };
                     self.links_differ.store(true, Ordering::Relaxed);
                     effects.extend(adopted(operation.object.id(), &found));
                 }
                 false => {
-                    reason = format!("{reason}; {}", waits_for_approval(&found));
+                    reason = waits_for_approval(reason.to_string(), &found);
                     in_the_way = Some(found.id);
                 }
             }
@@ -385,8 +381,8 @@ impl Worker<'_> {
         if self.blames_object() {
             effects.push(self.failed_for(&operation.object, &reason, in_the_way));
         }
-        let result = outcome_of(error, &reason);
-        (result, effects, OpResult::Failed(reason))
+        let result = outcome_of(error, &reason.to_string());
+        (result, effects, Err(reason))
     }
 
     /// The account that a refused create would have doubled: one that the planning look-up was not shown, because the app
@@ -414,7 +410,7 @@ impl Worker<'_> {
         !still_inside && matches!(self.run.state.user(id), Ok(Some(row)) if row.replaced.is_some())
     }
 
-    async fn note_losses(&self, operation: &Operation, why: &str) -> Result<(), StoreError> {
+    async fn note_losses(&self, operation: &Operation, why: Reason) -> Result<(), StoreError> {
         note_losses(self.run.state, &self.run.id, why, self.losing(operation), self.run.clock.now()).await
     }
 

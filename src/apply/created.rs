@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::calls::{Reply, Target, adopted};
 use super::{OpResult, Worker};
-use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, SourceId, fold};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, SourceId, Whose, fold};
 use crate::plan::{Action, Operation, is_privileged};
 use crate::scim::{AppUser, CallError, Class, Created, Origin};
 use crate::store::{Claim, Effect, OutcomeResult, StoreError};
@@ -70,7 +70,7 @@ impl Worker<'_> {
         created: Created,
     ) -> Result<Accepted, StoreError> {
         if let Some(why) = self.why_another(operation, &created)? {
-            return Ok(self.conflict(operation, &why));
+            return Ok(self.conflict(operation, why));
         }
         match (&operation.action, created.origin.clone()) {
             (Action::CreateUser { attributes }, Origin::There { evidence, account: Some(account) }) => {
@@ -81,7 +81,7 @@ impl Worker<'_> {
             }
             _ => {
                 let effects = self.effects(operation, target, Reply::Created(created));
-                Ok((OutcomeResult::Done { status: None }, effects, OpResult::Done))
+                Ok((OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done)))
             }
         }
     }
@@ -89,7 +89,7 @@ impl Worker<'_> {
     /// What becomes of a create without an answer whose object was given to another record meanwhile.
     pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
         let other = self.answered.claim(&operation.object, id)?;
-        Some(self.conflict(operation, &format!("is linked to the directory's {} {other}", operation.object.kind())))
+        Some(self.conflict(operation, Whose::Record { record: operation.object.of_kind(other), name: None }))
     }
 
     /// Lays claim to the accounts that are adopted.
@@ -102,17 +102,16 @@ impl Worker<'_> {
     }
 
     /// Why the object in an answer is that of another record; `None` if it is not.
-    fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<String>, StoreError> {
+    fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<Whose>, StoreError> {
         let (object, id) = (&operation.object, &created.id);
-        let whose = |other: &SourceId| -> Result<String, StoreError> {
+        let whose = |other: SourceId| -> Result<Whose, StoreError> {
             let name = match object {
                 ObjectRef::User(_) => {
-                    self.run.state.user(other)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned))
+                    self.run.state.user(&other)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned))
                 }
-                ObjectRef::Group(_) => self.run.state.group(other)?.map(|row| row.name),
+                ObjectRef::Group(_) => self.run.state.group(&other)?.map(|row| row.name),
             };
-            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-            Ok(format!("is linked to the directory's {} {other}{name}", object.kind()))
+            Ok(Whose::Record { record: object.of_kind(other), name })
         };
         let linked = match object {
             ObjectRef::User(_) => self.run.state.user_by_app_id(id)?,
@@ -120,16 +119,16 @@ impl Worker<'_> {
         };
         let other = linked.filter(|other| other != object.id()).or_else(|| self.answered.claim(object, id));
         if let Some(other) = other {
-            return whose(&other).map(Some);
+            return whose(other).map(Some);
         }
         if let Origin::Another { evidence } = &created.origin {
-            return Ok(Some(format!("is another object: {evidence}")));
+            return Ok(Some(Whose::Unknown { evidence: evidence.clone() }));
         }
         if matches!(object, ObjectRef::Group(_)) {
             return Ok(None);
         }
         Ok(match self.run.neighbours.linked_by(id) {
-            Ok(Some((tenant, user))) => Some(format!("is linked by the tenant {tenant} to its user {user}")),
+            Ok(Some((tenant, user))) => Some(Whose::Tenant { tenant, user }),
             Ok(None) => None,
             // Another tenant's damage: what the app created is this tenant's all the same.
             Err(error) => {
@@ -140,24 +139,20 @@ impl Worker<'_> {
     }
 
     /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
-    fn conflict(&self, operation: &Operation, what: &str) -> Accepted {
+    fn conflict(&self, operation: &Operation, whose: Whose) -> Accepted {
         let object = &operation.object;
         let why = format!(
-            "conflict: the app answered the create of {object} ({}) with an object that {what}",
+            "conflict: the app answered the create of {object} ({}) with an object that {whose}",
             operation.name
         );
         self.answered
             .end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
-        let reason = format!(
-            "{why}. It was not linked to {object}, and no further {}s are created in this run. Ask the app's vendor why it answers a \
-             create with an existing object",
-            object.kind()
-        );
+        let reason = Obstacle::AnsweredWithAnother { object: object.clone(), name: operation.name.clone(), whose };
         let effects = match self.blames_object() {
             true => vec![self.failed(object, &reason)],
             false => Vec::new(),
         };
-        (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason))
+        (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason))
     }
 
     /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line by the next
@@ -166,27 +161,24 @@ impl Worker<'_> {
         let (object, done) = (&operation.object, OutcomeResult::Done { status: None });
         let privileged = is_privileged(self.run.profile, &account.roles);
         if privileged && self.run.adoptions.wait(privileged) {
-            let reason = format!(
-                "the app answered with an account that was there before ({evidence}); {}",
-                waits_for_approval(account)
-            );
+            let reason = Obstacle::WasThereWaits {
+                evidence: evidence.to_owned(),
+                account: account.id.clone(),
+                roles: account.roles.clone(),
+            };
             let effects = vec![self.failed_for(object, &reason, Some(account.id.clone()))];
-            return (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason));
+            return (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason));
         }
         let is_as_sent = sent.iter().all(|(path, value)| account.attributes.get(path) == Some(value)) && account.active;
         let id = &account.id;
         tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with an account that was there before");
         let effects = adopted(object.id(), account);
         if is_as_sent {
-            return (done, effects, OpResult::Done);
+            return (done, effects, Ok(OpOutcome::Done));
         }
         self.links_differ.store(true, Ordering::Relaxed);
-        let roles = roles_in_words(account);
-        let reason = format!(
-            "the app answered with an account that was there before ({id}{roles}; {evidence}): it is linked as adopted, and the next \
-             run brings its values in line"
-        );
-        (done, effects, OpResult::Failed(reason))
+        let (account, roles) = (id.clone(), account.roles.clone());
+        (done, effects, Err(Obstacle::WasThere { evidence: evidence.to_owned(), account, roles }))
     }
 
     /// The app gave a group back that was there before: it is adopted with the members of ours that it has.
@@ -214,7 +206,7 @@ impl Worker<'_> {
         if !users.is_empty() {
             effects.push(Effect::MembersAdded { group: object.id().clone(), users });
         }
-        Ok((OutcomeResult::Done { status: None }, effects, OpResult::Done))
+        Ok((OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done)))
     }
 
     /// Whether an account that a refused create brought to light may be adopted at once.
@@ -226,14 +218,10 @@ impl Worker<'_> {
 }
 
 /// Why an account is not adopted after all: another tenant has linked it since the plan was made.
-pub(super) fn why_taken(operation: &Operation, claim: &Claim) -> Option<String> {
+pub(super) fn why_taken(operation: &Operation, claim: &Claim) -> Option<Obstacle> {
     let Action::AdoptUser { found, .. } = &operation.action else { return None };
     let (tenant, user) = claim.taken.get(&found.id)?;
-    let id = &found.id;
-    Some(format!(
-        "conflict: the account {id} in the app has been linked by the tenant {tenant} to its user {user} meanwhile; it was not touched. \
-         Correct the scope of one of the two tenants"
-    ))
+    Some(Obstacle::TakenMeanwhile { account: found.id.clone(), tenant: tenant.clone(), user: user.clone() })
 }
 
 /// Whether an account that a look-up shows after a create without an answer is the one that was to be created: by the id that was
@@ -252,17 +240,6 @@ fn has_name_of(sent: &Attributes, found: &AppUser) -> bool {
 }
 
 /// What is said of an account that rosterd did not create and may not take yet.
-pub(super) fn waits_for_approval(found: &AppUser) -> String {
-    format!(
-        "the app has this account already ({}{}), and rosterd did not create it: nothing was linked, and the next run asks for approval",
-        found.id,
-        roles_in_words(found)
-    )
-}
-
-fn roles_in_words(account: &AppUser) -> String {
-    match account.roles.as_slice() {
-        [] => String::new(),
-        roles => format!("; roles: {}", roles.join(", ")),
-    }
+pub(super) fn waits_for_approval(answer: String, found: &AppUser) -> Obstacle {
+    Obstacle::WaitsForApproval { answer, account: found.id.clone(), roles: found.roles.clone() }
 }

@@ -3,20 +3,15 @@
 
 use jiff::Timestamp;
 
-use crate::model::{RunId, SourceId};
+use crate::model::{Reason, RunId, SourceId};
 use crate::store::{Effect, State, StoreError};
-
-/// Why somebody lost access.
-pub(super) const GROUP_GONE: &str = "lost a group that was deleted";
-/// Why somebody may have lost access.
-pub(super) const NOT_ANSWERED: &str = "may have lost access: the call was not answered";
 
 /// Puts on record who lost access, or may have: before what is known of the call, so that a crash between the two counts too much
 /// rather than too little, and in pieces, since a group may have any number of members.
 pub(super) async fn note_losses(
     state: &dyn State,
     run: &RunId,
-    why: &str,
+    why: Reason,
     users: Vec<SourceId>,
     at: Timestamp,
 ) -> Result<(), StoreError> {

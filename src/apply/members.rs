@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use super::calls::{Ended, Reply, Target, outcome_of};
 use super::telling::Told;
 use super::{OpResult, Worker};
-use crate::model::{AppId, ObjectRef, Path, SourceId, UserNumber};
+use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, UserNumber};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{CallError, Class, MemberKeys};
@@ -34,7 +34,7 @@ impl Worker<'_> {
         let group = operation.object.id();
         let app_id = match self.run.state.group(group) {
             Ok(Some(row)) => row.app_id,
-            Ok(None) => return OpResult::Failed("not tried: the group is not in the app".to_owned()),
+            Ok(None) => return Err(Obstacle::GroupNotInApp),
             Err(error) => return self.broke(error),
         };
         let mut unfinished = Unfinished::default();
@@ -60,7 +60,7 @@ impl Worker<'_> {
             }
             if error.class == Class::NotFound && self.is_gone(&operation.object, &app_id).await {
                 let note =
-                    self.run.state.noted(&self.run.id, "gone from the app", vec![self.unlinked(&operation.object)]);
+                    self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]);
                 if let Err(error) = note.await {
                     return self.broke(error);
                 }
@@ -172,7 +172,7 @@ impl Worker<'_> {
         let object = ObjectRef::User(id.clone());
         let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
         if linked && self.is_gone(&object, account).await {
-            self.run.state.noted(&self.run.id, "gone from the app", vec![self.unlinked(&object)]).await?;
+            self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&object)]).await?;
         }
         Ok(())
     }
@@ -240,11 +240,11 @@ impl Worker<'_> {
         let result = match unfinished.problems.as_slice() {
             [first, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-                let reason = format!("{first}{more}");
+                let reason = Obstacle::Text(format!("{first}{more}"));
                 if self.blames_object() {
                     effects.push(self.failed(&operation.object, &reason));
                 }
-                OpResult::Failed(reason)
+                Err(reason)
             }
             [] => {
                 self.settle(&operation.object, &mut effects);
@@ -252,7 +252,7 @@ impl Worker<'_> {
             }
         };
         if !effects.is_empty()
-            && let Err(error) = self.run.state.noted(&self.run.id, "memberships", effects).await
+            && let Err(error) = self.run.state.noted(&self.run.id, Reason::Memberships, effects).await
         {
             return self.broke(error);
         }
@@ -264,13 +264,10 @@ impl Unfinished {
     /// The result where no call failed.
     fn result(&self) -> OpResult {
         match self.without_account.as_slice() {
-            _ if self.stopped => OpResult::Failed("not finished: the run was stopped".to_owned()),
-            [] if self.held => OpResult::Held,
-            [] => OpResult::Done,
-            [only] => OpResult::Failed(format!("{only} has no account in the app yet")),
-            [first, rest @ ..] => {
-                OpResult::Failed(format!("{first} and {} more have no account in the app yet", rest.len()))
-            }
+            _ if self.stopped => Err(Obstacle::NotFinished),
+            [] if self.held => Ok(OpOutcome::Held),
+            [] => Ok(OpOutcome::Done),
+            [first, rest @ ..] => Err(Obstacle::WithoutAccount { first: first.clone(), more: rest.len() as u64 }),
         }
     }
 }

@@ -25,14 +25,13 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
-use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
+use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId, SourceId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
@@ -43,20 +42,8 @@ use breaker::{Breaker, Verdict};
 /// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
 const BEGUN_PER_CALL: usize = 4;
 
-/// Why the plan gives nothing to a user who left while it was carried out.
-const HAS_LEFT: &str = "not done: by a newer reading of the directory this user belongs no more";
-
-/// How an operation went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OpResult {
-    /// Carried out.
-    Done,
-    /// The guard, or somebody, has to let it pass.
-    Held,
-    /// It went wrong; the reason.
-    Failed(String),
-}
+/// How an operation went: carried out, or held; or what stood in its way.
+pub type OpResult = Result<OpOutcome, Obstacle>;
 
 /// Why a run ended before its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,8 +170,8 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     let mut results: Vec<OpResult> = operations
         .iter()
         .map(|operation| match &operation.blocked {
-            Some(Blocked::Failed(why)) => OpResult::Failed(why.clone()),
-            _ => OpResult::Held,
+            Some(Blocked::Failed(why)) => Err(why.clone()),
+            _ => Ok(OpOutcome::Held),
         })
         .collect();
     run.progress.stage("applying", Some(operations.len() as u64));
@@ -329,7 +316,7 @@ impl Worker<'_> {
     /// Operations without a call: adoptions and releases. Many go into one record.
     async fn notes(&self, operations: &[Operation], due: &[usize], results: &mut [OpResult]) -> Result<(), StoreError> {
         if self.is_stopped() {
-            self.mark(due, results, "not tried: the run was stopped");
+            self.mark(due, results, &Obstacle::Stopped);
             return Ok(());
         }
         let mut effects = Vec::new();
@@ -345,20 +332,20 @@ impl Worker<'_> {
             effects.extend(calls::effects_without_call(operation));
             self.settle(&operation.object, &mut effects);
             if let Some(slot) = results.get_mut(at) {
-                *slot = OpResult::Done;
+                *slot = Ok(OpOutcome::Done);
             }
             self.run.progress.advance(1);
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, "adopted or released", effects).await,
+            false => self.run.state.noted(&self.run.id, Reason::AdoptedOrReleased, effects).await,
         }
     }
 
-    fn mark(&self, due: &[usize], results: &mut [OpResult], why: &str) {
+    fn mark(&self, due: &[usize], results: &mut [OpResult], why: &Obstacle) {
         for &at in due {
             if let Some(slot) = results.get_mut(at) {
-                *slot = OpResult::Failed(why.to_owned());
+                *slot = Err(why.clone());
             }
         }
     }
@@ -375,7 +362,7 @@ impl Worker<'_> {
         for (at, absent) in due.into_iter().zip(verdicts) {
             match absent {
                 true => still.push(at),
-                false => self.mark(&[at], results, "not done: the directory shows it again; the next run looks anew"),
+                false => self.mark(&[at], results, &Obstacle::ThereAgain),
             }
         }
         still
@@ -393,7 +380,7 @@ impl Worker<'_> {
                 Some(Blocked::Held(why)) if operation.app_id.is_none() => Some((operation, why)),
                 _ => None,
             })
-            // The same words again before their time would only lengthen the journal.
+            // The same again before their time would only lengthen the journal.
             .filter(|(operation, why)| {
                 let note = self.failures.get(&operation.object);
                 note.is_none_or(|note| note.reason != **why || note.next_try <= now)
@@ -402,7 +389,7 @@ impl Worker<'_> {
             .collect();
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, "set aside", effects).await,
+            false => self.run.state.noted(&self.run.id, Reason::SetAside, effects).await,
         }
     }
 
@@ -448,7 +435,7 @@ impl Worker<'_> {
         let text = error.to_string();
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.halt();
-        OpResult::Failed(text)
+        Err(Obstacle::Text(text))
     }
 
     /// An object is in step again: its note goes.
@@ -460,18 +447,18 @@ impl Worker<'_> {
     }
 
     /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
-    fn failed(&self, object: &ObjectRef, reason: &str) -> Effect {
+    fn failed(&self, object: &ObjectRef, reason: &Obstacle) -> Effect {
         self.failed_for(object, reason, None)
     }
 
     /// As [`Worker::failed`], where an account of the app stands in the way.
-    fn failed_for(&self, object: &ObjectRef, reason: &str, found: Option<AppId>) -> Effect {
+    fn failed_for(&self, object: &ObjectRef, reason: &Obstacle, found: Option<AppId>) -> Effect {
         self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());
         let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let note = FailureNote { reason: reason.to_owned(), attempts, next_try, found };
+        let note = FailureNote { reason: reason.clone(), attempts, next_try, found };
         Effect::Failed { object: object.clone(), note }
     }
 
@@ -495,10 +482,10 @@ impl Worker<'_> {
     }
 
     /// Whether the operation may still be sent, by what the state says at this moment.
-    fn last_look(&self, operation: &Operation) -> Result<Result<(), String>, StoreError> {
+    fn last_look(&self, operation: &Operation) -> Result<Result<(), Obstacle>, StoreError> {
         let row = match &operation.object {
             ObjectRef::User(id) if operation.op() != Op::CreateUser => match self.run.state.user(id)? {
-                None => return Ok(Err("not done: it is not linked to an account".to_owned())),
+                None => return Ok(Err(Obstacle::NotLinked)),
                 row => row,
             },
             _ => None,
@@ -508,7 +495,7 @@ impl Worker<'_> {
             Some(UserRow { replaced: Some(of), .. })
                 if self.coming.contains(of) && self.run.state.user(of)?.is_none() =>
             {
-                Err("not done: the account that is to replace it is not there".to_owned())
+                Err(Obstacle::NoReplacement)
             }
             Some(row) => self.run.gate.admit(operation, Some(&row.app_id), &[&row.sent, &row.echo]),
             None => self.run.gate.admit(operation, operation.app_id.as_ref(), &[]),
@@ -523,27 +510,21 @@ impl Worker<'_> {
 
     async fn operation(&self, operation: &Operation) -> OpResult {
         if self.is_stopped() {
-            return OpResult::Failed("not tried: the run was stopped".to_owned());
+            return Err(Obstacle::Stopped);
         }
         if let Some(objects) = self.breaker.closed(operation.op()) {
-            return OpResult::Failed(format!(
-                "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
-                operation.op().name()
-            ));
+            return Err(Obstacle::TooManyFailed { objects: objects as u64, op: operation.op() });
         }
         if self.has_left(operation) {
-            return OpResult::Failed(HAS_LEFT.to_owned());
+            return Err(Obstacle::HasLeft);
         }
         let creates = matches!(operation.op(), Op::CreateUser | Op::CreateGroup);
         if creates && self.unresolved.contains(&operation.object) {
-            return OpResult::Failed(
-                "not done: an earlier call for it was never answered, and the app could not yet be asked what became of it"
-                    .to_owned(),
-            );
+            return Err(Obstacle::Unresolved);
         }
         match self.last_look(operation) {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => return OpResult::Failed(why),
+            Ok(Err(why)) => return Err(why),
             Err(error) => return self.broke(error),
         }
         match &operation.action {

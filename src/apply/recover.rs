@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use super::calls::{hides, shows_members};
 use super::created::agrees;
-use super::losses::{GROUP_GONE, note_losses};
+use super::losses::note_losses;
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
-use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
+use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::{AppRead, AppUser, CallError, Class, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, Intent, OpenIntent, OutcomeResult, State, StoreError};
 
@@ -155,7 +155,7 @@ impl Look<'_> {
         let mut effects = vec![Effect::GroupLinked { id: id.clone(), app_id, provenance, name: found.display_name }];
         if !intent.members.is_empty() {
             effects.push(doubted(id, intent));
-        } else if intent.changes.iter().any(|change| change.attribute == "members") {
+        } else if intent.changes.iter().any(|change| change.is_of_members()) {
             let shown = self.app.get_group(&found.id).await?;
             effects.extend(self.members(id, shown.and_then(|group| group.members))?);
         }
@@ -166,7 +166,7 @@ impl Look<'_> {
         let Some(found) = self.app.get_group(app_id).await? else {
             if intent.op == Op::DeleteGroup {
                 let users = self.believed_members(id)?;
-                note_losses(self.state, &intent.run, GROUP_GONE, users, self.clock.now()).await?;
+                note_losses(self.state, &intent.run, Reason::GroupLost, users, self.clock.now()).await?;
             }
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };

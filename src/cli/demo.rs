@@ -15,11 +15,11 @@ use super::failure::Failure;
 use super::report_view;
 use super::screen::{ADD, FAINT, STRONG, Screen, paint};
 use crate::clock::SystemClock;
-use crate::cycle::{Report, Status};
+use crate::cycle::Report;
 use crate::engine::{Engine, Wish};
 use crate::files::modes;
 use crate::files::replace::replace;
-use crate::model::Op;
+use crate::model::{Op, RunStatus};
 use crate::progress::Silent;
 use crate::sandbox::{Options, Running, start};
 use crate::tenancy;
@@ -102,7 +102,7 @@ impl Demo<'_> {
         self.write(&company.to_json())?;
         let report = self.cycle(false).await?;
         let lost = report.operations().iter().filter(|op| op.op() == Op::DeactivateUser).count();
-        let done = report.status() == Status::Ok;
+        let done = report.status() == RunStatus::Ok;
         self.must("exactly two people lost access, and the group is gone", done && lost == 2)?;
         self.must("two groups are left", self.app.groups().len() == 2)?;
 

@@ -80,7 +80,12 @@ fn line(record: &Record) -> String {
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
-            format!("{} {}  {what}  {}", intent.op.name(), object(&intent.object), paint(FAINT, safe(&intent.reason)))
+            format!(
+                "{} {}  {what}  {}",
+                intent.op.name(),
+                object(&intent.object),
+                paint(FAINT, safe(&intent.reason.to_string()))
+            )
         }
         Event::Outcome { intent, result, effects } => {
             let told = match result {
@@ -90,11 +95,13 @@ fn line(record: &Record) -> String {
             };
             format!("  of {intent}: {told}{}", paint(FAINT, effects_text(effects)))
         }
-        Event::Noted { reason, effects, .. } => format!("{}{}", safe(reason), paint(FAINT, effects_text(effects))),
+        Event::Noted { reason, effects, .. } => {
+            format!("{}{}", safe(&reason.to_string()), paint(FAINT, effects_text(effects)))
+        }
         Event::RunEnded(summary) => format!(
             "{} {}: {} planned, {} done, {} held, {} failed, {} calls  {}",
             paint(STRONG, "run ended"),
-            safe(&summary.status),
+            summary.status.name(),
             summary.planned,
             summary.done,
             summary.held,
@@ -112,7 +119,7 @@ fn line(record: &Record) -> String {
             format!("{verdict} plan {} by {by}{waits}: {}", decision.plan, paint(FAINT, why))
         }
         Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
-        Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(reason)),
+        Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string())),
         Event::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
             let now = now.iter().map(|id| safe(id.as_str())).collect::<Vec<_>>().join(", ");

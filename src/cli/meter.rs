@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, code};
 use crate::clock::{Clock, SystemClock};
-use crate::cycle::Status;
-use crate::model::TenantName;
+use crate::model::{RunStatus, TenantName, TenantState};
 use crate::store::{Sign, read_mark};
-use crate::telemetry::{self, Stands, State, Telemetry};
+use crate::telemetry::{self, Stands, Telemetry};
 
 pub(super) struct Meter {
     telemetry: Telemetry,
@@ -27,24 +26,21 @@ impl Meter {
     }
 
     /// A run has ended, or could not begin.
-    pub(super) fn ended(&self, tenant: &TenantName, ended: Result<Status, &Failure>) {
+    pub(super) fn ended(&self, tenant: &TenantName, ended: Result<RunStatus, &Failure>) {
         let folder = self.state_dir.join(tenant.as_str());
         let state = match ended {
-            Ok(Status::Ok) => State::Ok,
-            Ok(Status::Partial) => State::Partial,
-            Ok(Status::Held) => State::Held,
-            Ok(Status::Failed) => State::Failing,
-            Err(_) if read_mark(&folder, Sign::Retired).is_some() => State::Retired,
-            Err(failure) if failure.code == code::HELD => State::Paused,
-            Err(failure) if failure.code == code::BUSY => State::Busy,
-            Err(_) => State::Failing,
+            Ok(status) => status.into(),
+            Err(_) if read_mark(&folder, Sign::Retired).is_some() => TenantState::Retired,
+            Err(failure) if failure.code == code::HELD => TenantState::Paused,
+            Err(failure) if failure.code == code::BUSY => TenantState::Busy,
+            Err(_) => TenantState::Failing,
         };
         self.stands(tenant, state);
     }
 
     /// A tenant that is not run.
-    pub(super) fn stands(&self, tenant: &TenantName, state: State) {
-        let mistake = state == State::FileMistake;
+    pub(super) fn stands(&self, tenant: &TenantName, state: TenantState) {
+        let mistake = state == TenantState::FileMistake;
         let stands = Stands { state, failures: 0, due: None, running: false, mistake, expiries: Vec::new() };
         self.stands.borrow_mut().push((tenant.to_string(), stands));
     }

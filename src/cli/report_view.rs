@@ -4,8 +4,8 @@ use anstyle::Style;
 use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
-use crate::cycle::{Fate, Report, Status, Telling, Told};
-use crate::model::{Change, Op};
+use crate::cycle::{Report, Telling, Told};
+use crate::model::{Change, Op, OpOutcome, RunStatus};
 
 /// How many objects of one kind are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
@@ -62,37 +62,23 @@ fn heading(screen: &Screen, report: &Telling) {
     }
 }
 
-/// The sign, colour and words of one kind of change.
-fn manner(op: Op) -> (&'static str, Style, &'static str) {
-    match op {
-        Op::CreateUser => ("+", ADD, "create account"),
-        Op::AdoptUser => ("=", CHANGE, "adopt account"),
-        Op::RelinkUser => ("=", CHANGE, "link account to a new record"),
-        Op::ReplaceUser => ("~", CHANGE, "put account aside for a new one"),
-        Op::UpdateUser => ("~", CHANGE, "update account"),
-        Op::ActivateUser => ("+", ADD, "activate account"),
-        Op::DeactivateUser => ("-", REMOVE, "deactivate account"),
-        Op::DeleteUser => ("-", REMOVE, "delete account"),
-        Op::CreateGroup => ("+", ADD, "create group"),
-        Op::AdoptGroup => ("=", CHANGE, "adopt group"),
-        Op::RelinkGroup => ("=", CHANGE, "link group to a new record"),
-        Op::RenameGroup => ("~", CHANGE, "rename group"),
-        Op::AddMembers => ("+", ADD, "add members"),
-        Op::RemoveMembers => ("-", REMOVE, "remove members"),
-        Op::DeleteGroup => ("-", REMOVE, "delete group"),
-        Op::ReleaseGroup => ("=", CHANGE, "release group"),
-        Op::ReleaseUser => ("=", CHANGE, "release account"),
+/// The colour of one kind of change.
+fn style_of(op: Op) -> Style {
+    match op.sign() {
+        "+" => ADD,
+        "-" => REMOVE,
+        _ => CHANGE,
     }
 }
 
 fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
-    let (sign, style, words) = manner(op);
+    let (sign, style, words) = (op.sign(), style_of(op), op.title());
     screen.say("");
     screen.say(format!("  {} {}", paint(style.bold(), words), paint(FAINT, format!("({})", thousands(count)))));
     let of_kind = report.operations.iter().filter(|told| told.op == op);
     // What failed or waits is what a person wants to see first.
     let (odd, plain): (Vec<&Told>, Vec<&Told>) =
-        of_kind.partition(|told| matches!(told.result, Fate::Failed | Fate::Held));
+        of_kind.partition(|told| matches!(told.result, OpOutcome::Failed | OpOutcome::Held));
     let mut shown = 0;
     for told in odd.into_iter().chain(plain).take(listed(screen)) {
         line(screen, told, sign, style);
@@ -105,9 +91,9 @@ fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
 
 fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
     let result = match told.result {
-        Fate::Planned | Fate::Done => String::new(),
-        Fate::Held => paint(WAIT, "  held"),
-        Fate::Failed => paint(REMOVE, "  failed"),
+        OpOutcome::Held => paint(WAIT, "  held"),
+        OpOutcome::Failed => paint(REMOVE, "  failed"),
+        _ => String::new(),
     };
     let (name, reason) = (named(&told.name), paint(FAINT, safe(&told.reason)));
     screen.say(format!("    {} {name}{result}  {reason}", paint(style, sign)));
@@ -122,7 +108,7 @@ fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
 }
 
 pub(super) fn change_text(change: &Change) -> Option<String> {
-    if change.attribute == "members" {
+    if change.is_of_members() {
         let members = change.from.as_array().or(change.to.as_array())?;
         let names: Vec<String> = members.iter().take(NAMED).filter_map(Value::as_str).map(named).collect();
         let more = members.len().saturating_sub(NAMED);
@@ -199,10 +185,10 @@ pub(super) fn closing(screen: &Screen, report: &Telling) {
         return;
     }
     let (word, style) = match report.status {
-        Status::Ok => ("done", ADD),
-        Status::Partial => ("partly done", CHANGE),
-        Status::Held => ("held", WAIT),
-        Status::Failed => ("failed", REMOVE),
+        RunStatus::Ok => ("done", ADD),
+        RunStatus::Partial => ("partly done", CHANGE),
+        RunStatus::Held => ("held", WAIT),
+        RunStatus::Failed => ("failed", REMOVE),
     };
     let took = report.ended.duration_since(report.started);
     screen.say(format!(

@@ -11,7 +11,7 @@ use super::{check, confirm, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
 use crate::identity::Identity;
-use crate::store::{Baseline, Contents, Store, export, export_to, forget, import};
+use crate::store::{Baseline, Contents, Store, StoreError, export, export_to, forget, import};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
     let state_dir = check::state_dir(screen, global)?;
@@ -76,8 +76,9 @@ fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace
             "`rosterd state import {tenant} {} --replace` sets it aside and takes the file instead",
             path.display()
         );
+        let occupied = matches!(error, StoreError::Occupied(_));
         let failure = Failure::from(error);
-        if failure.message.contains("--replace") { failure.hint(hint) } else { failure }
+        if occupied { failure.hint(hint) } else { failure }
     })?;
     let contents = &imported.contents;
     if screen.format == Format::Json {

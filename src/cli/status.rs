@@ -6,6 +6,7 @@ use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, nam
 use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon::{self, Answer, Request, TenantStatus};
+use crate::model::RunStatus;
 use crate::store::{HeldPlan, Sign, Status, read_mark, tenants_with_state};
 
 /// How many failures are listed for people.
@@ -107,7 +108,7 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     }
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for operation in held.operations.iter().take(most) {
-        let why = paint(FAINT, safe(&operation.reason));
+        let why = paint(FAINT, safe(&operation.reason.to_string()));
         screen.say(format!("      {} {}  {why}", operation.op.name(), named(&operation.name)));
     }
     let more = held.count.saturating_sub(held.operations.len().min(most) as u64);
@@ -199,16 +200,16 @@ fn marks(screen: &Screen, line: &TenantStatus) {
 
 fn show(screen: &Screen, status: &Status) {
     let run = &status.last_run;
-    let style = match run.status.as_str() {
-        "ok" => ADD,
-        "partial" => CHANGE,
-        "held" => WAIT,
-        _ => REMOVE,
+    let style = match run.status {
+        RunStatus::Ok => ADD,
+        RunStatus::Partial => CHANGE,
+        RunStatus::Held => WAIT,
+        RunStatus::Failed => REMOVE,
     };
     screen.say(format!(
         "{}  {}  {}, {} linked",
         paint(STRONG, &status.tenant),
-        paint(style.bold(), &run.status),
+        paint(style.bold(), run.status.name()),
         count(status.linked.users, "person", "people"),
         count(status.linked.groups, "group", "groups"),
     ));
@@ -225,7 +226,7 @@ fn show(screen: &Screen, status: &Status) {
         ),
     ));
     match status.last_ok {
-        Some(at) if run.status != "ok" => screen.say(paint(FAINT, format!("  last good run {at}"))),
+        Some(at) if run.status != RunStatus::Ok => screen.say(paint(FAINT, format!("  last good run {at}"))),
         _ => {}
     }
     if !run.note.is_empty() {
@@ -246,7 +247,7 @@ fn show(screen: &Screen, status: &Status) {
             paint(REMOVE, "set aside"),
             object.kind(),
             named(object.id().as_str()),
-            safe(&note.reason),
+            safe(&note.reason.to_string()),
             count(u64::from(note.attempts), "time", "times"),
             note.next_try
         ));

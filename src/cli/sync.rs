@@ -16,14 +16,13 @@ use super::screen::{Screen, safe};
 use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
-use crate::cycle::{Report, Status, Telling};
+use crate::cycle::{Report, Telling};
 use crate::daemon::{Answer, Request, Talk, Wanted, reach};
 use crate::engine::{Engine, Wish};
 use crate::files;
-use crate::model::TenantName;
+use crate::model::{HoldReason, RunStatus, TenantName, TenantState};
 use crate::plan::Plan;
 use crate::store::{Sign, read_mark};
-use crate::telemetry::State;
 use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
@@ -109,7 +108,7 @@ fn leave_out_retired(screen: &Screen, loaded: &mut Loaded, meter: Option<&Meter>
     loaded.tenants.retain(|tenant| match read_mark(&state_dir.join(tenant.name.as_str()), Sign::Retired) {
         Some(mark) => {
             screen.note(format!("{} is retired {}: left alone", tenant.name, safe(&mark.to_string())));
-            meter.inspect(|meter| meter.stands(&tenant.name, State::Retired));
+            meter.inspect(|meter| meter.stands(&tenant.name, TenantState::Retired));
             false
         }
         None => true,
@@ -121,7 +120,7 @@ fn unsent(tenant: Option<&TenantName>, why: &str) -> serde_json::Value {
     serde_json::json!({
         "tenant": tenant, "run": null, "plan": "", "status": "held", "operations": [], "summary": {},
         "planned": 0, "done": 0, "held": 0, "failed": 0, "calls": {"total": 0},
-        "holds": [{"reason": "paused", "detail": why}],
+        "holds": [HoldReason::Paused { why: why.to_owned() }],
     })
 }
 
@@ -140,7 +139,7 @@ async fn many(
         worst = worse(worst, code::CONFIG);
         let error = "its file has mistakes; nothing was done";
         screen.error(format!("{name}: {error}"));
-        meter.inspect(|meter| meter.stands(&name, State::FileMistake));
+        meter.inspect(|meter| meter.stands(&name, TenantState::FileMistake));
         reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
     }
     if loaded.warnings.iter().any(Diagnostic::is_error) {
@@ -194,7 +193,7 @@ enum Ran {
 }
 
 impl Ran {
-    fn status(&self) -> Status {
+    fn status(&self) -> RunStatus {
         match self {
             Self::Here(report) => report.status(),
             Self::There(report) => report.status,
@@ -309,13 +308,13 @@ async fn there(
 
 pub(super) fn exit_code(report: &Telling, detailed: bool) -> u8 {
     match report.status {
-        Status::Failed => code::FAILED,
-        Status::Held => code::HELD,
+        RunStatus::Failed => code::FAILED,
+        RunStatus::Held => code::HELD,
         _ if report.dry_run && detailed && report.planned > 0 => code::CHANGES_DUE,
         // A preview did what it should; what can't be done is in its text.
         _ if report.dry_run => code::DONE,
-        Status::Partial => code::PARTIAL,
-        Status::Ok => code::DONE,
+        RunStatus::Partial => code::PARTIAL,
+        RunStatus::Ok => code::DONE,
     }
 }
 

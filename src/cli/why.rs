@@ -13,7 +13,7 @@ use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, pai
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Explained, Nobody};
 use crate::explain::{Candidate, Deed, InDirectory, Story};
-use crate::model::{ObjectRef, Provenance, Standing};
+use crate::model::{ObjectRef, Op, OpOutcome, Provenance, Standing};
 use crate::source::Presence;
 
 /// How wide the names of the chapters are.
@@ -211,10 +211,10 @@ fn history(screen: &Screen, story: &Story) {
 
 fn deed(deed: &Deed) -> String {
     let (style, word) = match deed.result {
-        "done" => (ADD, "done"),
-        "failed" => (REMOVE, "failed"),
-        "noted" => (FAINT, "noted"),
-        other => (WAIT, other),
+        result @ OpOutcome::Done => (ADD, result.name()),
+        result @ OpOutcome::Failed => (REMOVE, result.name()),
+        result @ OpOutcome::Noted => (FAINT, result.name()),
+        result => (WAIT, result.name()),
     };
     let what = match (&deed.object, &deed.name) {
         (ObjectRef::Group(_), Some(name)) => format!("{} {}", deed.what.replace('_', " "), named(name)),
@@ -222,7 +222,7 @@ fn deed(deed: &Deed) -> String {
     };
     let attributes: Vec<&str> = deed.changes.iter().map(|change| change.attribute.as_str()).collect();
     let changed = match deed.what {
-        "update_user" => format!(" ({})", safe(&attributes.join(", "))),
+        what if what == Op::UpdateUser.name() => format!(" ({})", safe(&attributes.join(", "))),
         _ => String::new(),
     };
     let answer = deed.answer.as_ref().map(|answer| format!(": {}", safe(answer))).unwrap_or_default();
@@ -235,7 +235,7 @@ fn now(screen: &Screen, story: &Story) {
         lines.push(format!(
             "{} {} (tried {} times, the schedule tries again {})",
             paint(REMOVE, "set aside:"),
-            safe(&note.reason),
+            safe(&note.reason.to_string()),
             note.attempts,
             when(note.next_try)
         ));
@@ -246,8 +246,8 @@ fn now(screen: &Screen, story: &Story) {
     lines.push(paint(STRONG, safe(&story.verdict)));
     for step in &story.next {
         let style = match step.result {
-            "planned" => FAINT,
-            "held" => WAIT,
+            OpOutcome::Planned => FAINT,
+            OpOutcome::Held => WAIT,
             _ => REMOVE,
         };
         let detail = step.detail.as_ref().map(|why| format!(": {}", safe(why))).unwrap_or_default();
@@ -255,7 +255,7 @@ fn now(screen: &Screen, story: &Story) {
         lines.push(format!(
             "  {what} {}  {}{detail}  {}",
             named(&step.name),
-            paint(style, step.result),
+            paint(style, step.result.name()),
             paint(FAINT, safe(&step.reason))
         ));
         lines.extend(step.changes.iter().filter_map(change_text).map(|text| format!("      {text}")));

@@ -269,26 +269,37 @@ fn without_line(text: &str, at: usize) -> Option<String> {
     Some([text.get(..start)?, &blank, text.get(start + line.len()..)?].concat())
 }
 
+/// What the TOML parser says where what follows can't be told apart any more.
+const SWALLOWING: [&str; 3] = ["unclosed", "invalid multi-line", "cannot recurse"];
+
+/// What the TOML parser puts before what it expected.
+const EXPECTED: &str = ", expected ";
+
+/// What the TOML parser says, and what to do about it.
+const REMEDIES: [(&str, &str); 7] = [
+    ("unclosed array", "a list ends with `]`, and its values are separated by `,`"),
+    ("unclosed inline table", "a table in braces ends with `}`, and its keys are separated by `,`"),
+    ("unclosed table", "the name of a table stands in brackets: `[target]`"),
+    ("duplicate key", "a key can be given once; remove one of the two"),
+    ("string values must be quoted", "write a text in quotes: `key = \"text\"`"),
+    ("key with no value", "a line is `key = value` or a `[table]`"),
+    ("invalid basic string", "a text ends on its own line with the quote it began with"),
+];
+
 /// Whether nobody can say any more what belongs to which table.
 fn swallows_what_follows(message: &str) -> bool {
-    ["unclosed", "invalid multi-line", "cannot recurse"].iter().any(|begin| message.starts_with(begin))
+    SWALLOWING.iter().any(|begin| message.starts_with(begin))
 }
 
 /// The parser's message in plain words, with what to do.
 fn in_words(message: &str) -> (String, String) {
-    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let hint = match what {
-        "unclosed array" => "a list ends with `]`, and its values are separated by `,`".to_owned(),
-        "unclosed inline table" => "a table in braces ends with `}`, and its keys are separated by `,`".to_owned(),
-        "unclosed table" => "the name of a table stands in brackets: `[target]`".to_owned(),
-        "duplicate key" => "a key can be given once; remove one of the two".to_owned(),
-        "string values must be quoted" => "write a text in quotes: `key = \"text\"`".to_owned(),
-        "key with no value" => "a line is `key = value` or a `[table]`".to_owned(),
-        "invalid basic string" => "a text ends on its own line with the quote it began with".to_owned(),
-        _ if expected.is_empty() || expected == "nothing" => {
+    let (what, expected) = message.split_once(EXPECTED).unwrap_or((message, ""));
+    let hint = match REMEDIES.iter().find(|(words, _)| *words == what) {
+        Some((_, remedy)) => (*remedy).to_owned(),
+        None if expected.is_empty() || expected == "nothing" => {
             "see https://toml.io for how a value is written".to_owned()
         }
-        _ => format!("expected {expected}"),
+        None => format!("expected {expected}"),
     };
     (what.to_owned(), hint)
 }

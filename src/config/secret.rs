@@ -72,6 +72,31 @@ pub enum SecretError {
 }
 
 impl SecretError {
+    /// What is wrong, without what to do about it.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Missing { path } => format!("the secret file {path} does not exist"),
+            Self::Unfit { path, why, .. } => format!("the secret file {path} is refused: {why}"),
+            Self::NoCredentials(name) => {
+                format!("the credential {name} is not there: $CREDENTIALS_DIRECTORY is not set")
+            }
+            Self::NoCredential(name) => format!("the credential {name} is not there"),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Missing { path } => Some(format!("put the secret there, then: chmod 600 {path}")),
+            Self::Unfit { remedy, .. } => Some(remedy.clone()),
+            Self::NoCredentials(name) | Self::NoCredential(name) => {
+                Some(format!("the service needs LoadCredential={name}:PATH"))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether another process, the service itself, may well have the secret that is missing here.
     pub fn may_differ_elsewhere(&self) -> bool {
         match self {
@@ -384,6 +409,22 @@ mod tests {
             assert!(matches!(error, SecretError::Nonsense { .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cr3t"));
         }
+    }
+
+    #[test]
+    fn w1_an_error_is_what_is_wrong_and_its_remedy() {
+        let (path, name) = (|| "/x".to_owned(), || "c".to_owned());
+        let unfit =
+            SecretError::Unfit { path: path(), why: "others can read it".into(), remedy: "chmod 600 /x".into() };
+        for error in [
+            SecretError::Missing { path: path() },
+            unfit,
+            SecretError::NoCredentials(name()),
+            SecretError::NoCredential(name()),
+        ] {
+            assert_eq!(error.to_string(), format!("{} ({})", error.what(), error.remedy().unwrap()));
+        }
+        assert_eq!(SecretError::NoPlace.remedy(), None);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl CycleError {
         match self {
             Self::Stopped => Stop::Asked,
             Self::App(error) if error.class == Class::Unauthorized => Stop::of(&error),
-            Self::Source(error @ SourceError::Refused(_)) => Stop::Target(format!("{error}; nothing more was sent")),
+            Self::Source(error) if error.is_credential() => Stop::Target(format!("{error}; nothing more was sent")),
             other => Stop::Cut(other.to_string()),
         }
     }

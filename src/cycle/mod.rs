@@ -12,8 +12,8 @@ mod report;
 mod telling;
 
 pub use failure::CycleError;
-pub use report::{Budget, Report, Shown, Status, Tally};
-pub use telling::{Calls, Fate, Telling, Told};
+pub use report::{Budget, Report, Tally};
+pub use telling::{Calls, Telling, Told};
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::apply::{self, OpResult, Outcome, Repeat, Turns};
+use crate::apply::{self, Outcome, Repeat, Turns};
 use crate::clock::Clock;
 use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, Path, RunId, SourceId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
@@ -484,7 +484,7 @@ impl Job<'_> {
             return Ok(());
         }
         match self.reader.own_account().await {
-            Ok(app_id) => ledger.noted(run, "whose token this is", vec![Effect::OwnAccount { app_id }]).await,
+            Ok(app_id) => ledger.noted(run, Reason::OwnAccount, vec![Effect::OwnAccount { app_id }]).await,
             // Not remembered: the next run that looks people up asks again.
             Err(error) => {
                 tracing::warn!(class = ?error.class, status = error.status, "the app did not say whose token this is");
@@ -606,7 +606,7 @@ impl Job<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => ledger.noted(run, "missing from a complete reading, or there again", effects).await,
+            false => ledger.noted(run, Reason::SeenOrMissed, effects).await,
         }
     }
 
@@ -634,7 +634,7 @@ impl Job<'_> {
         let effects: Vec<Effect> = over.map(|object| Effect::Settled { object: object.clone() }).collect();
         match effects.is_empty() {
             true => Ok(()),
-            false => ledger.noted(run, "nothing is left to do", effects).await,
+            false => ledger.noted(run, Reason::NothingLeft, effects).await,
         }
     }
 
@@ -656,9 +656,9 @@ impl Job<'_> {
         if !report.results.is_empty() {
             report.budget = Budget::of(self.state, self.limits.removals_per_day, report.ended)?;
         }
-        let whole = report.stop.is_none() && ask.only.is_none() && report.status() != Status::Failed;
+        let whole = report.stop.is_none() && ask.only.is_none() && report.status() != RunStatus::Failed;
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
-            ledger.trusted(&report.run, "everybody in scope was looked up in the app").await?;
+            ledger.trusted(&report.run, Reason::LookedThrough).await?;
         }
         ledger.run_ended(report.to_summary(Some(self.settings))).await?;
         // What was held for an address is held for everybody.
@@ -744,7 +744,7 @@ struct Early {
 
 /// Whether an operation was carried out.
 fn is_done(outcome: &Outcome, at: usize) -> bool {
-    outcome.results.get(at) == Some(&OpResult::Done)
+    outcome.results.get(at) == Some(&Ok(OpOutcome::Done))
 }
 
 /// The operations of a plan that were carried out.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::{CycleError, Job};
 use crate::apply::Recheck;
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Elsewhere, ObjectRef, Path, SourceId, fold};
 use crate::plan::{Answers, Person, Stuck, Survey};
 use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Match, UserKeys};
 use crate::source::{Presence, Source};
@@ -90,15 +90,9 @@ fn beside_the_state(job: &Job<'_>, answers: &mut Answers) -> Result<(), CycleErr
         let id = &found.id;
         let elsewhere = match job.neighbours.linked_by(id) {
             Ok(None) => None,
-            Ok(Some((tenant, user))) => Some(format!(
-                "the account {id} in the app is linked by the tenant {tenant}, which is connected to the same base_url, to its user \
-                 {user}. It was not touched, and no account was created; correct the scope of one of the two tenants"
-            )),
+            Ok(Some((tenant, user))) => Some(Elsewhere::Linked { account: id.clone(), tenant, user }),
             // One tenant's damage must not stop another: only what can't be decided waits.
-            Err(error) => Some(format!(
-                "whether the account {id} is another tenant's can't be known: the state of a tenant with the same base_url can't be \
-                 read ({error})"
-            )),
+            Err(error) => Some(Elsewhere::Unread { account: id.clone(), error: error.to_string() }),
         };
         if let Some(why) = elsewhere {
             answers.linked_elsewhere.insert(id.clone(), why);

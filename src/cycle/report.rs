@@ -4,43 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
-use crate::model::{AddressMark, ContentMark, Counts, HoldCode, HoldReason, Op, RunId, SourceId, TenantName};
-use crate::plan::Operation;
+use crate::model::{
+    AddressMark, ContentMark, Counts, HoldCode, HoldReason, Obstacle, Op, OpOutcome, RunId, RunStatus, SourceId,
+    TenantName,
+};
+use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
 use crate::store::{
     Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View,
 };
-
-/// How a cycle ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// All done.
-    Ok,
-    /// Some objects failed, the rest is done.
-    Partial,
-    /// Something waits for approval.
-    Held,
-    /// The run stopped before its end.
-    Failed,
-}
-
-impl Status {
-    /// The word used in JSON and in the journal.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Partial => "partial",
-            Self::Held => "held",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// A cycle, for people and scripts. `planned = done + held + failed` holds for a run (I11).
 #[derive(Debug)]
@@ -197,10 +173,7 @@ impl Report {
             rest: cleared.held().nth(HELD_LISTED).and_then(|_| crate::plan::id_of(cleared.held()).rest()),
             guard_change: cleared.guard_change().map(ToOwned::to_owned),
             approvals: self.approvals.clone(),
-            rejected: self
-                .rejected
-                .clone()
-                .filter(|decision| decision.plan == plan || decision.plan == cleared.plan().hash),
+            rejected: self.rejected.clone().filter(|decision| cleared.is_about(&decision.plan)),
             plan,
         })
     }
@@ -216,16 +189,25 @@ impl Report {
     }
 
     /// How one operation went, or, in a preview, what would become of it.
-    pub fn result(&self, at: usize) -> Shown<'_> {
+    pub fn result(&self, at: usize) -> OpOutcome {
         match self.results.get(at) {
-            Some(OpResult::Done) => Shown::Done,
-            Some(OpResult::Held) => Shown::Held,
-            Some(OpResult::Failed(why)) => Shown::Failed(why),
+            Some(Ok(outcome)) => *outcome,
+            Some(Err(_)) => OpOutcome::Failed,
             None => match self.operations().get(at).and_then(|operation| operation.blocked.as_ref()) {
-                Some(crate::plan::Blocked::Failed(why)) => Shown::Failed(why),
-                Some(crate::plan::Blocked::Held(_) | crate::plan::Blocked::Conflict(_)) => Shown::Held,
-                None if self.cleared.as_ref().is_some_and(|cleared| cleared.allows(at)) => Shown::Planned,
-                None => Shown::Held,
+                Some(Blocked::Failed(_)) => OpOutcome::Failed,
+                Some(Blocked::Held(_) | Blocked::Conflict(_)) => OpOutcome::Held,
+                None if self.cleared.as_ref().is_some_and(|cleared| cleared.allows(at)) => OpOutcome::Planned,
+                None => OpOutcome::Held,
+            },
+        }
+    }
+
+    /// Why one operation failed, or what stands in its way.
+    pub fn obstacle(&self, at: usize) -> Option<&Obstacle> {
+        match self.results.get(at) {
+            Some(Err(why)) => Some(why),
+            _ => match self.operations().get(at)?.blocked.as_ref()? {
+                Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why) => Some(why),
             },
         }
     }
@@ -235,29 +217,29 @@ impl Report {
         let mut tally = Tally { planned: self.operations().len() as u64, ..Tally::default() };
         for at in 0..self.operations().len() {
             match self.result(at) {
-                Shown::Done => tally.done += 1,
-                Shown::Held => tally.held += 1,
-                Shown::Failed(_) => tally.failed += 1,
-                Shown::Planned => {}
+                OpOutcome::Done => tally.done += 1,
+                OpOutcome::Held => tally.held += 1,
+                OpOutcome::Failed => tally.failed += 1,
+                _ => {}
             }
         }
         tally
     }
 
     /// How it ended.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> RunStatus {
         match self.stop {
-            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Cut(_)) => return Status::Failed,
-            Some(Stop::Asked | Stop::Paused(_)) => return Status::Partial,
+            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Cut(_)) => return RunStatus::Failed,
+            Some(Stop::Asked | Stop::Paused(_)) => return RunStatus::Partial,
             None => {}
         }
         let tally = self.tally();
         if !self.holds.is_empty() || tally.held > 0 {
-            Status::Held
+            RunStatus::Held
         } else if tally.failed > 0 || self.set_aside > 0 || self.unresolved > 0 {
-            Status::Partial
+            RunStatus::Partial
         } else {
-            Status::Ok
+            RunStatus::Ok
         }
     }
 
@@ -291,7 +273,7 @@ impl Report {
         let tally = self.tally();
         let created = (0..self.results.len())
             .filter(|&at| self.operations().get(at).is_some_and(|op| op.op() == Op::CreateUser))
-            .filter(|&at| matches!(self.result(at), Shown::Done))
+            .filter(|&at| self.result(at) == OpOutcome::Done)
             .count();
         let note = match (&self.stop, self.holds.first()) {
             (Some(stop), _) => stop.to_string(),
@@ -301,7 +283,7 @@ impl Report {
         RunSummary {
             run: self.run.clone(),
             plan: self.plan_hash().to_owned(),
-            status: self.status().name().to_owned(),
+            status: self.status(),
             planned: tally.planned,
             done: tally.done,
             held: tally.held,
@@ -318,19 +300,6 @@ impl Report {
             ended: self.ended,
         }
     }
-}
-
-/// One operation's result, as shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown<'a> {
-    /// It would be sent.
-    Planned,
-    /// Carried out.
-    Done,
-    /// It waits.
-    Held,
-    /// It failed; the reason.
-    Failed(&'a str),
 }
 
 /// The numbers of a cycle.

@@ -8,25 +8,10 @@ use jiff::Timestamp;
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::report::{Report, Shown, Status, Tally};
+use super::report::{Report, Tally};
 use crate::guard::Cleared;
-use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op};
-use crate::plan::Blocked;
+use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op, OpOutcome, RunStatus};
 use crate::store::{Approvals, Decision};
-
-/// What became of an operation, or would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fate {
-    /// It would be sent.
-    Planned,
-    /// Carried out.
-    Done,
-    /// It waits.
-    Held,
-    /// It failed.
-    Failed,
-}
 
 /// One operation as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,10 +30,13 @@ pub struct Told {
     pub kind: String,
     /// What changes.
     pub changes: Vec<Change>,
-    /// Why.
+    /// Why, as a sentence.
     pub reason: String,
+    /// The code of that.
+    #[serde(default)]
+    pub reason_code: String,
     /// What became of it.
-    pub result: Fate,
+    pub result: OpOutcome,
     /// Why it failed or waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -74,7 +62,7 @@ pub struct Telling<O = Vec<Told>> {
     /// The plan's hash; empty when there was no plan.
     pub plan: String,
     /// How it ended.
-    pub status: Status,
+    pub status: RunStatus,
     /// Whether it was only a preview.
     pub dry_run: bool,
     /// What the directory held.
@@ -127,7 +115,7 @@ impl Report {
         let mut places: BTreeMap<Op, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
         for (at, operation) in self.operations().iter().enumerate() {
             let (odd, plain) = places.entry(operation.op()).or_default();
-            let list = if matches!(self.result(at), Shown::Failed(_) | Shown::Held) { odd } else { plain };
+            let list = if matches!(self.result(at), OpOutcome::Failed | OpOutcome::Held) { odd } else { plain };
             if list.len() < most {
                 list.push(at);
             }
@@ -170,16 +158,6 @@ impl Report {
 
 fn told(report: &Report, at: usize) -> Option<Told> {
     let operation = report.operations().get(at)?;
-    let blocked = match &operation.blocked {
-        Some(Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why)) => Some(why.clone()),
-        None => None,
-    };
-    let (result, detail) = match report.result(at) {
-        Shown::Planned => (Fate::Planned, blocked),
-        Shown::Done => (Fate::Done, blocked),
-        Shown::Held => (Fate::Held, blocked),
-        Shown::Failed(why) => (Fate::Failed, Some(why.to_owned())),
-    };
     let kind = match operation.object {
         ObjectRef::User(_) => "user",
         ObjectRef::Group(_) => "group",
@@ -192,9 +170,10 @@ fn told(report: &Report, at: usize) -> Option<Told> {
         name: operation.name.clone(),
         kind: kind.to_owned(),
         changes: operation.changes(),
-        reason: operation.reason.clone(),
-        result,
-        detail,
+        reason: operation.reason.to_string(),
+        reason_code: operation.reason.code(),
+        result: report.result(at),
+        detail: report.obstacle(at).map(ToString::to_string),
     })
 }
 

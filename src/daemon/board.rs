@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::book::{Book, Standing};
+use super::book::Book;
+use super::control::Mistake;
 use super::trouble::{Cause, Trouble};
 use crate::config::expiry::Expiry;
-use crate::model::TenantName;
+use crate::model::{TenantName, TenantState};
 use crate::store::{Lock, StoreError, drop_note, lock_holder, put_note, read_note};
 
 /// How all tenants of a daemon stand.
@@ -46,7 +47,7 @@ pub struct Line {
     /// Its name.
     pub tenant: String,
     /// How the last run of this daemon ended.
-    pub standing: Option<Standing>,
+    pub standing: Option<TenantState>,
     /// One line about that.
     pub note: String,
     /// Since when it runs, if it does.
@@ -69,7 +70,7 @@ pub struct Line {
 }
 
 impl Board {
-    pub(super) fn of(book: &Book, mistake: Option<String>, started: Timestamp, at: Timestamp) -> Self {
+    pub(super) fn of(book: &Book, mistake: Option<&Mistake>, started: Timestamp, at: Timestamp) -> Self {
         let right = book.entries.iter().map(|(name, entry)| Line {
             tenant: name.to_string(),
             standing: Some(entry.standing),
@@ -80,7 +81,7 @@ impl Board {
             failing_since: entry.trouble.since,
             cause: entry.trouble.cause,
             expiries: entry.expiries.clone(),
-            mistake: entry.mistake.clone(),
+            mistake: entry.mistake.as_ref().map(Mistake::summary),
         });
         let never_right = book.never_right.iter().map(|(name, mistake)| Line {
             tenant: name.to_string(),
@@ -92,7 +93,7 @@ impl Board {
             failing_since: None,
             cause: None,
             expiries: Vec::new(),
-            mistake: Some(mistake.clone()),
+            mistake: Some(mistake.summary()),
         });
         let mut tenants: Vec<Line> = right.chain(never_right).collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
@@ -103,7 +104,7 @@ impl Board {
             version,
             started,
             at,
-            mistake,
+            mistake: mistake.map(Mistake::summary),
             deaf: None,
             page: None,
             without_file,

@@ -7,46 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::control::Mistake;
 use super::timetable::Timetable;
 use super::trouble::{About, Trouble};
 use crate::config::expiry::Expiry;
-use crate::model::TenantName;
+use crate::model::{TenantName, TenantState};
 use crate::source::Hint;
 use crate::tenancy::{SecretsMark, Tenant};
-
-/// How a tenant is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Not run by this process yet.
-    New,
-    /// In step.
-    Ok,
-    /// Some objects failed, the rest is done.
-    Partial,
-    /// Something waits for a decision.
-    Held,
-    /// The state is new, was lost or is damaged: this run adopted and added, and withheld what it would have removed.
-    AdoptOnly,
-    /// Somebody asked that nothing be sent.
-    Paused,
-    /// The connection has ended.
-    Retired,
-    /// Another process was at work on it.
-    Busy,
-    /// The last run came to nothing.
-    Failing,
-    /// Nothing has come of it for a day: it is tried a few times a day only.
-    Quarantined,
-}
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// How the tenant stands.
-    pub standing: Standing,
+    pub standing: TenantState,
     /// One line about it; empty if there is nothing to say.
     pub note: String,
     /// What else it tells.
@@ -55,7 +29,7 @@ pub struct Ended {
 
 impl Ended {
     /// An end of which there is nothing else to tell.
-    pub fn new(standing: Standing, note: impl Into<String>) -> Self {
+    pub fn new(standing: TenantState, note: impl Into<String>) -> Self {
         Self { standing, note: note.into(), about: About::default() }
     }
 }
@@ -72,7 +46,7 @@ pub(super) struct Roll {
     /// Tenants without mistakes.
     pub(super) tenants: Vec<Tenant>,
     /// Tenants with mistakes: name, and the first of them.
-    pub(super) broken: Vec<(TenantName, String)>,
+    pub(super) broken: Vec<(TenantName, Mistake)>,
     /// Whether only some tenants were read: the others are neither gone nor right.
     pub(super) is_partial: bool,
 }
@@ -82,14 +56,14 @@ pub(super) struct Entry {
     timetable: Timetable,
     pub(super) due: Timestamp,
     pub(super) running_since: Option<Timestamp>,
-    pub(super) standing: Standing,
+    pub(super) standing: TenantState,
     pub(super) note: String,
     pub(super) trouble: Trouble,
     /// When its secrets expire, as the last run saw them.
     pub(super) expiries: Vec<Expiry>,
     pub(super) last_ended: Option<Timestamp>,
     /// What is wrong with the file as it is now; the one before is in force.
-    pub(super) mistake: Option<String>,
+    pub(super) mistake: Option<Mistake>,
     /// The file was taken away while a run was under way.
     leaving: bool,
     /// Something happened during the run that only another one takes notice of.
@@ -126,7 +100,7 @@ const LONG: SignedDuration = SignedDuration::from_mins(10);
 pub(super) struct Book {
     pub(super) entries: BTreeMap<TenantName, Entry>,
     /// Tenants that never had a file without mistakes.
-    pub(super) never_right: BTreeMap<TenantName, String>,
+    pub(super) never_right: BTreeMap<TenantName, Mistake>,
 }
 
 /// Whether somebody's run can begin now.
@@ -232,7 +206,7 @@ impl Book {
                     tenant: Arc::new(tenant),
                     timetable,
                     running_since: None,
-                    standing: Standing::New,
+                    standing: TenantState::New,
                     note: String::new(),
                     trouble: Trouble::default(),
                     expiries: Vec::new(),
@@ -307,7 +281,7 @@ impl Book {
         entry.due = if ended.standing.is_failing() {
             let quarantined = entry.trouble.failed(&ended.about, now);
             if quarantined {
-                entry.standing = Standing::Quarantined;
+                entry.standing = TenantState::Quarantined;
             }
             entry.timetable.after_failure(now, entry.trouble.pause(quarantined))
         } else {
@@ -351,7 +325,7 @@ impl Book {
             // New here, and run by an earlier process: its feed is asked from the start.
             let calm = matches!(
                 entry.standing,
-                Standing::New | Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly
+                TenantState::New | TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly
             );
             match entry.feed {
                 Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
@@ -420,29 +394,6 @@ impl Book {
         let count = self.entries.len() + self.never_right.len();
         let tenants = if count == 1 { "tenant" } else { "tenants" };
         format!("{count} {tenants}: {}; {} running", parts.join(", "), self.running())
-    }
-}
-
-impl Standing {
-    /// Whether nothing comes of its runs.
-    pub fn is_failing(self) -> bool {
-        matches!(self, Self::Failing | Self::Quarantined)
-    }
-
-    /// As shown and written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Ok => "ok",
-            Self::Partial => "partial",
-            Self::Held => "held",
-            Self::AdoptOnly => "adopt_only",
-            Self::Paused => "paused",
-            Self::Retired => "retired",
-            Self::Busy => "busy",
-            Self::Failing => "failing",
-            Self::Quarantined => "quarantined",
-        }
     }
 }
 

@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Daemon;
-use super::book::{Entry, Standing};
+use super::book::Entry;
+use super::control::Mistake;
 use super::trouble::Cause;
-use crate::model::TenantName;
-use crate::notify::{Failing, Held, Herald, Receivers, Situation, Word};
+use crate::model::{TenantName, TenantState};
+use crate::notify::{Failing, FileMistake, Held, Herald, Receivers, Situation, Word};
 use crate::store::read_held;
 
 /// What changes without a run (a secret grows old) is looked at this often.
@@ -55,7 +56,7 @@ impl Daemon {
             .book
             .never_right
             .iter()
-            .map(|(name, mistake)| Situation { mistake: Word::Yes(mistake.clone()), ..unknown(name.as_str()) });
+            .map(|(name, mistake)| Situation { mistake: Word::Yes(told(mistake)), ..unknown(name.as_str()) });
         let own = Situation { mistake: word(self.mistake.as_ref()), ..unknown("") };
         let all: Vec<Situation> = right.chain(never_right).chain([own]).collect();
         herald.look(&all);
@@ -70,14 +71,14 @@ impl Daemon {
         }
     }
 
-    fn held(&self, name: &TenantName, standing: Standing) -> Word<Held> {
+    fn held(&self, name: &TenantName, standing: TenantState) -> Word<Held> {
         match standing {
             // It goes on by itself with the next run.
-            Standing::AdoptOnly => Word::No,
-            Standing::Ok | Standing::Partial | Standing::Held => {
+            TenantState::AdoptOnly => Word::No,
+            TenantState::Ok | TenantState::Partial | TenantState::Held => {
                 match read_held(&self.settings.state_dir.join(name.as_str())) {
                     Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, holds: held.holds }),
-                    Ok(None) if standing == Standing::Held => Word::Unknown,
+                    Ok(None) if standing == TenantState::Held => Word::Unknown,
                     Ok(None) => Word::No,
                     Err(error) => {
                         tracing::warn!(tenant = %name, %error, "what is held can't be read");
@@ -92,15 +93,19 @@ impl Daemon {
 
 fn failing(entry: &Entry) -> Word<Failing> {
     match entry.standing {
-        Standing::Failing | Standing::Quarantined => Word::Yes(Failing {
+        TenantState::Failing | TenantState::Quarantined => Word::Yes(Failing {
             times: entry.trouble.failures,
             since: entry.trouble.since,
             refused: entry.trouble.cause == Some(Cause::Credential),
-            quarantined: entry.standing == Standing::Quarantined,
+            quarantined: entry.standing == TenantState::Quarantined,
             why: entry.note.clone(),
         }),
-        Standing::Ok | Standing::Partial | Standing::Held | Standing::AdoptOnly => Word::No,
-        Standing::New | Standing::Paused | Standing::Retired | Standing::Busy => Word::Unknown,
+        TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly => Word::No,
+        TenantState::New
+        | TenantState::FileMistake
+        | TenantState::Paused
+        | TenantState::Retired
+        | TenantState::Busy => Word::Unknown,
     }
 }
 
@@ -119,6 +124,10 @@ fn unknown(name: &str) -> Situation {
     }
 }
 
-fn word(mistake: Option<&String>) -> Word<String> {
-    mistake.map_or(Word::No, |mistake| Word::Yes(mistake.clone()))
+fn told(mistake: &Mistake) -> FileMistake {
+    FileMistake { place: mistake.place.clone(), message: mistake.message.clone() }
+}
+
+fn word(mistake: Option<&Mistake>) -> Word<FileMistake> {
+    mistake.map_or(Word::No, |mistake| Word::Yes(told(mistake)))
 }

@@ -147,7 +147,7 @@ impl Daemon {
         let mistakes = Mistake::among(found);
         let first = mistakes.first().map(Mistake::summary).unwrap_or_default();
         tracing::error!("the configuration has mistakes, what was read before stays in force: {first}");
-        self.mistake = Some(first);
+        self.mistake = mistakes.first().cloned();
         self.show();
         self.tell_all();
         Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
@@ -292,6 +292,6 @@ fn first(mistakes: &[Mistake]) -> String {
     mistakes.first().map(Mistake::summary).unwrap_or_default()
 }
 
-fn firsts(broken: &[(TenantName, Vec<Mistake>)]) -> Vec<(TenantName, String)> {
-    broken.iter().map(|(name, mistakes)| (name.clone(), first(mistakes))).collect()
+fn firsts(broken: &[(TenantName, Vec<Mistake>)]) -> Vec<(TenantName, Mistake)> {
+    broken.iter().filter_map(|(name, mistakes)| Some((name.clone(), mistakes.first()?.clone()))).collect()
 }

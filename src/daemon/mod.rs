@@ -30,7 +30,7 @@ mod watch;
 mod web;
 
 pub use board::{Board, Line, read_board};
-pub use book::{Ended, Standing};
+pub use book::Ended;
 pub use control::{
     Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Mistake, Order, PROTOCOL, Refusal,
     Reloaded, Request, Right, Talk, Wanted, reach, socket_of,
@@ -62,7 +62,7 @@ use self::watch::Watch;
 use self::web::{View, Web};
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
-use crate::model::TenantName;
+use crate::model::{TenantName, TenantState};
 use crate::source::Hint;
 use crate::store::StoreError;
 use crate::telemetry::Telemetry;
@@ -221,7 +221,7 @@ struct Daemon {
     /// The status page.
     web: Web,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
-    mistake: Option<String>,
+    mistake: Option<Mistake>,
     started: Timestamp,
     runs: JoinSet<Ended>,
     /// Whose they are, and whether they are about the whole tenant.
@@ -315,13 +315,13 @@ impl Daemon {
             Ok(ended) => ended,
             Err(error) => {
                 let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
-                (error.id(), Ended::new(Standing::Failing, note))
+                (error.id(), Ended::new(TenantState::Failing, note))
             }
         };
         let Some((name, whole)) = self.names.remove(&id) else { return };
         // What was said may name people: it stands on the board, which only the owner reads.
         match ended.standing {
-            Standing::Failing => {
+            TenantState::Failing => {
                 tracing::warn!(tenant = %name, credential = ended.about.cause.is_some(), "failing");
             }
             standing => tracing::info!(tenant = %name, standing = standing.name(), "ended"),
@@ -344,7 +344,7 @@ impl Daemon {
     }
 
     fn board(&self) -> Board {
-        let mut board = Board::of(&self.book, self.mistake.clone(), self.started, self.settings.clock.now());
+        let mut board = Board::of(&self.book, self.mistake.as_ref(), self.started, self.settings.clock.now());
         board.deaf.clone_from(&self.deaf);
         board.page = self.web.trouble();
         board.without_file.clone_from(&self.without_file);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::book::{Ended, Standing};
+use super::book::Ended;
 use super::control::{Answer, Order, Refusal};
 use super::drift;
 use super::trouble::{About, Cause};
@@ -19,10 +19,10 @@ use crate::apply::Stop;
 use crate::bounded;
 use crate::clock::Clock;
 use crate::config::secret::Secrets;
-use crate::cycle::{Report, Status};
+use crate::cycle::Report;
 use crate::engine::{Engine, EngineError, Wish};
 use crate::http::quota::Quotas;
-use crate::model::{HoldCode, TenantName};
+use crate::model::{HoldCode, RunStatus, TenantName, TenantState};
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
 use crate::store::{Notice, Trigger};
@@ -121,11 +121,8 @@ impl Ended {
 
     fn of(report: &Report) -> Self {
         let standing = match report.status() {
-            Status::Ok => Standing::Ok,
-            Status::Partial => Standing::Partial,
-            Status::Held if only_adopts(report) => Standing::AdoptOnly,
-            Status::Held => Standing::Held,
-            Status::Failed => Standing::Failing,
+            RunStatus::Held if only_adopts(report) => TenantState::AdoptOnly,
+            status => status.into(),
         };
         let held = report.holds.first().map(|hold| format!("{}: {hold}", hold.code()));
         let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
@@ -135,11 +132,11 @@ impl Ended {
 
     fn without_report(error: &EngineError) -> Self {
         let standing = match error {
-            EngineError::Paused { .. } => Standing::Paused,
-            EngineError::Retired { .. } => Standing::Retired,
-            error if error.is_busy() => Standing::Busy,
-            error if error.is_stopped() => Standing::Partial,
-            _ => Standing::Failing,
+            EngineError::Paused { .. } => TenantState::Paused,
+            EngineError::Retired { .. } => TenantState::Retired,
+            error if error.is_busy() => TenantState::Busy,
+            error if error.is_stopped() => TenantState::Partial,
+            _ => TenantState::Failing,
         };
         let cause = error.is_credential().then_some(Cause::Credential);
         Self { standing, note: error.to_string(), about: About { cause, ..About::default() } }
@@ -170,7 +167,7 @@ impl Runner for EngineRunner {
         let result = engine.run(wish, &watch.beside(progress), stop).await;
         watch.ended(result.as_ref().map(|(report, _)| report));
         let mut ended = Ended::of_run(&result);
-        if order.is_none() && ended.standing == Standing::Ok && self.has_to_repair(&tenant, stop).await {
+        if order.is_none() && ended.standing == TenantState::Ok && self.has_to_repair(&tenant, stop).await {
             let watch = self.telemetry.run(tenant.name.as_str());
             let repaired = engine.run(wish, &watch, stop).await;
             watch.ended(repaired.as_ref().map(|(report, _)| report));

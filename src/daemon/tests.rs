@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::model::TenantState as Standing;
 
 const TENANT: &str = "schedule = \"every 1s\"\n[source.file]\npath = \"people.json\"\n[target]\n\
                       base_url = \"https://app.example.org/scim/v2\"\ntoken = { env = \"TOKEN\" }\n";

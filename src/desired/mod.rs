@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{Bits, fold, text};
+use crate::model::{Because, Bits, fold, text};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
@@ -247,13 +247,13 @@ impl Desired<'_> {
         self.in_scope.get(&ix).and_then(|&at| self.groups.get(at))
     }
 
-    /// By what the person belongs, in words: a group's name, or the direct assignment.
-    pub fn because(&self, user: UserIx) -> String {
+    /// By what the person belongs: a group, or the direct assignment.
+    pub fn because(&self, user: UserIx) -> Because {
         let via = self.via.get(user.0 as usize).copied().unwrap_or(BY_NONE);
         match self.groups.get(via as usize) {
-            Some(group) => format!("member of {}", group.name),
-            None if self.snapshot.direct(user) => "assigned directly".to_owned(),
-            None => "every person is in scope".to_owned(),
+            Some(group) => Because::MemberOf(group.name.clone()),
+            None if self.snapshot.direct(user) => Because::Direct,
+            None => Because::Everybody,
         }
     }
 }

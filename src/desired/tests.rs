@@ -48,8 +48,8 @@ fn j10_without_a_scope_all_assigned_groups_and_direct_assignments_count() {
     assert_eq!(who(&desired), [0, 1, 2, 3, 4]);
     assert_eq!(desired.groups.len(), 3, "a group that is not assigned is not in scope");
     assert_eq!(members(&desired, "Ops"), [1, 2], "each member once, inner groups not counted");
-    assert_eq!(desired.because(UserIx(1)), "member of Staff");
-    assert_eq!(desired.because(UserIx(4)), "assigned directly");
+    assert_eq!(desired.because(UserIx(1)).to_string(), "member of Staff");
+    assert_eq!(desired.because(UserIx(4)).to_string(), "assigned directly");
 }
 
 #[test]

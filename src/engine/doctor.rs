@@ -387,7 +387,7 @@ fn not_prepared(side: &str, error: &EngineError) -> Finding {
 
 fn unread(error: &SourceError) -> Finding {
     let remedy = match error {
-        SourceError::Refused(_) => "put a credential that counts into the secret's file",
+        SourceError::Refused(_) | SourceError::NotGranted(_) => "put a credential that counts into the secret's file",
         SourceError::Forbidden(_) => "give the credential the right to read people, groups and memberships",
         SourceError::Unreachable(_) => "mend the address, the network or the certificate authorities",
         SourceError::Throttled(_) => "wait, or ask for a higher limit",

@@ -10,7 +10,7 @@ use super::{Engine, EngineError};
 use crate::cycle::{CycleError, Writer};
 use crate::desired::{self, Desired};
 use crate::errand::note_seen;
-use crate::model::{AppId, Attributes, Path};
+use crate::model::{AppId, Attributes, Path, Reason};
 use crate::plan::{Person, map_person};
 use crate::progress::Progress;
 use crate::roll::{Drift, Drifted, Entry, Expected, Sources, WayBack, drift, listing};
@@ -155,9 +155,8 @@ impl Engine {
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();
         if !effects.is_empty() {
-            let reason = "seen in the app: changed there by hand";
             let guard = errand.policy.recorded(false);
-            note_seen(&state, &self.tenant.name, reason, effects, guard, self.clock.as_ref()).await?;
+            note_seen(&state, &self.tenant.name, Reason::ChangedByHand, effects, guard, self.clock.as_ref()).await?;
             drifts.noted = true;
         }
         Ok(drifts)

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::model::{AppId, ObjectRef, Op, Path, Provenance, RunId, SourceId};
+use crate::model::{AppId, ObjectRef, Op, Path, Provenance, Reason, RunId, SourceId};
 use crate::store::{Baseline, Effect, Event, Intent, OutcomeResult, Record, StoreError};
 
 /// One thing that can be put back by itself.
@@ -25,11 +25,6 @@ pub enum Facet {
     Name(SourceId),
     /// Whether an object is linked.
     Link(ObjectRef),
-}
-
-/// The reason that every call of an undo carries.
-pub fn taken_back(run: &RunId) -> String {
-    format!("takes back run {run}")
 }
 
 /// What a run did.
@@ -96,7 +91,7 @@ impl History {
                         }
                     },
                     // What an earlier undo of this run has put back already is no change of its own.
-                    Some(intent) if intent.reason == taken_back(run) => {}
+                    Some(intent) if is_revert_of(&intent.reason, run) => {}
                     Some(intent) => history.later(&intent.run, &effects),
                     None => {}
                 },
@@ -385,6 +380,11 @@ impl History {
         touched.retain(people_and_groups_of_ours);
         self.since.extend(touched.into_iter().map(|facet| (facet, run.clone())));
     }
+}
+
+/// Whether a call was made to put back what a run did.
+fn is_revert_of(reason: &Reason, run: &RunId) -> bool {
+    matches!(reason, Reason::Reverts { run: of } if of == run)
 }
 
 fn switches_off(effect: &Effect) -> bool {

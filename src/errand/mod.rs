@@ -19,12 +19,12 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::apply::{self, OpResult, Outcome, Recheck, Repeat};
+use crate::apply::{self, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
 use crate::cycle::{CycleError, Report, Writer, facts_of_state};
 use crate::guard::{self, Cleared, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, RunId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
@@ -167,7 +167,7 @@ impl Errand<'_> {
         let mut first = cleared.clone();
         first.restrict(|operation| operation.lane != Lane::Absences);
         let outcome = self.apply(writer, &first, facts, run).await?;
-        let undone = involved(&first, |at| outcome.results.get(at) != Some(&OpResult::Done));
+        let undone = involved(&first, |at| outcome.results.get(at) != Some(&Ok(OpOutcome::Done)));
         let mut last = cleared.clone();
         last.restrict(|operation| operation.lane == Lane::Absences && !undone.contains(&operation.object));
         let rest = match &outcome.stop {
@@ -265,8 +265,8 @@ fn joined(first: Outcome, last: &Cleared, rest: Outcome) -> Outcome {
 
 fn not_tried(cleared: &Cleared) -> Outcome {
     let failed = |at| match cleared.allows(at) {
-        true => OpResult::Failed("not tried: the run was stopped".to_owned()),
-        false => OpResult::Held,
+        true => Err(Obstacle::Stopped),
+        false => Ok(OpOutcome::Held),
     };
     let results = (0..cleared.plan().operations.len()).map(failed).collect();
     Outcome { results, stop: None, links_differ: false }
@@ -296,15 +296,16 @@ pub async fn put_on_record(
 pub async fn note_seen(
     ledger: &dyn State,
     tenant: &TenantName,
-    reason: &str,
+    reason: Reason,
     effects: Vec<Effect>,
     guard: Option<&GuardSettings>,
     clock: &dyn Clock,
 ) -> Result<(), StoreError> {
     let report = blank(tenant, clock);
     ledger.run_started(&report.run, Trigger::Command, "", guard).await?;
+    let note = reason.to_string();
     ledger.noted(&report.run, reason, effects).await?;
-    ledger.run_ended(RunSummary { note: reason.to_owned(), ..report.to_summary(None) }).await
+    ledger.run_ended(RunSummary { note, ..report.to_summary(None) }).await
 }
 
 fn blank(tenant: &TenantName, clock: &dyn Clock) -> Report {
@@ -315,6 +316,6 @@ fn blank(tenant: &TenantName, clock: &dyn Clock) -> Report {
 }
 
 /// An operation of an errand: nothing in it can be blocked.
-fn operation(lane: Lane, object: ObjectRef, name: &str, action: Action, reason: &str) -> Operation {
-    Operation { lane, object, app_id: None, name: name.to_owned(), action, reason: reason.to_owned(), blocked: None }
+fn operation(lane: Lane, object: ObjectRef, name: &str, action: Action, reason: Reason) -> Operation {
+    Operation { lane, object, app_id: None, name: name.to_owned(), action, reason, blocked: None }
 }

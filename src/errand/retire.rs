@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{Approval, Left, Task, operation};
 use crate::config::tenant::Adopted;
-use crate::model::{Lane, ObjectRef, Path, Provenance};
+use crate::model::{Lane, ObjectRef, Path, Provenance, Reason};
 use crate::plan::{Action, Plan, Rules};
 use crate::store::{Baseline, StoreError, Trigger};
 
@@ -31,7 +31,7 @@ pub fn deactivate_all(state: &dyn Baseline, rules: &Rules<'_>) -> Result<(Plan, 
         } else if row.provenance == Provenance::Adopted && rules.adopted == Adopted::Keep {
             kept.push(Left { object, name, why: "was there before, and users.adopted is \"keep\"".to_owned() });
         } else if row.active != Some(false) {
-            let reason = "the connection is retired";
+            let reason = Reason::Retired;
             let mut off = operation(Lane::Removals, object, &name, Action::DeactivateUser, reason);
             off.app_id = Some(row.app_id.clone());
             operations.push(off);

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::history::{Facet, History, taken_back};
+use super::history::{Facet, History};
 use super::{Approval, Left, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
-use crate::model::{Attributes, Lane, ObjectRef, Path, RunId, SourceId, digest};
+use crate::model::{Attributes, Lane, ObjectRef, Path, Reason, RunId, SourceId, digest};
 use crate::plan::{Action, Member, Operation, Plan, Rules};
 use crate::store::{Baseline, GroupRow, Record, StoreError, Trigger, UserRow};
 
@@ -33,7 +33,7 @@ pub struct Reversal {
 impl Reversal {
     /// What the hands and the journal need of it.
     pub fn task(&self) -> Task {
-        let (plan, note) = (self.plan.clone(), taken_back(&self.run));
+        let (plan, note) = (self.plan.clone(), Reason::Reverts { run: self.run.clone() }.to_string());
         Task { plan, trigger: Trigger::Undo, note, approval: Approval::None }
     }
 }
@@ -107,7 +107,7 @@ pub fn reverse(
         history,
         state,
         rules,
-        reason: taken_back(run),
+        reason: Reason::Reverts { run: run.clone() },
         operations: Vec::new(),
         cannot: Vec::new(),
         skipped: Vec::new(),
@@ -140,7 +140,7 @@ struct Draft<'a> {
     history: &'a History,
     state: &'a dyn Baseline,
     rules: &'a Rules<'a>,
-    reason: String,
+    reason: Reason,
     operations: Vec<Operation>,
     cannot: Vec<Left>,
     skipped: Vec<Left>,
@@ -149,7 +149,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn push(&mut self, lane: Lane, object: ObjectRef, row: &Row<'_>, action: Action) {
-        let mut operation = operation(lane, object, row.name, action, &self.reason);
+        let mut operation = operation(lane, object, row.name, action, self.reason.clone());
         operation.app_id = Some(row.app_id.clone());
         self.operations.push(operation);
     }

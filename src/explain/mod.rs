@@ -18,11 +18,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cycle::{Report, Shown};
+use crate::cycle::Report;
 use crate::model::{
-    AppId, Change, HoldReason, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, Standing, TenantName, digest,
+    AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, Standing, TenantName,
+    digest,
 };
-use crate::plan::{Action, Blocked, Operation, Protected};
+use crate::plan::{Action, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
 use crate::store::{Baseline, FailureNote, Mark, StoreError, View};
@@ -145,8 +146,8 @@ pub struct Step {
     pub name: String,
     /// Why.
     pub reason: String,
-    /// `planned`, `held` or `failed`.
-    pub result: &'static str,
+    /// What would become of it.
+    pub result: OpOutcome,
     /// What stands in the way.
     pub detail: Option<String>,
     /// What changes; nothing for memberships, where it is the person.
@@ -206,7 +207,8 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         }),
     };
     let next = report.map(|report| steps(report, &id)).unwrap_or_default();
-    let held = report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == "held");
+    let held =
+        report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == OpOutcome::Held);
     let holds = report.filter(|_| held).map(|report| report.holds.clone()).unwrap_or_default();
     let concerns = |hold: &HoldReason| match hold {
         HoldReason::NeedsDecision { object: of, .. } => *of == object,
@@ -280,28 +282,17 @@ fn name_groups(history: &mut [Deed], state: &dyn Baseline) -> Result<(), StoreEr
 fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
     let operations = report.operations().iter().enumerate();
     let about = operations.filter(|(_, operation)| is_about(operation, id));
-    let step = |(at, operation): (usize, &Operation)| {
-        let shown = report.result(at);
-        let blocked = match &operation.blocked {
-            Some(Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why)) => Some(why.clone()),
-            None => None,
-        };
-        Step {
-            op: operation.op(),
-            lane: operation.lane,
-            name: operation.name.clone(),
-            reason: operation.reason.clone(),
-            result: match shown {
-                Shown::Planned | Shown::Done => "planned",
-                Shown::Held => "held",
-                Shown::Failed(_) => "failed",
-            },
-            detail: if let Shown::Failed(why) = shown { Some(why.to_owned()) } else { blocked },
-            changes: match operation.object {
-                ObjectRef::User(_) => operation.changes(),
-                ObjectRef::Group(_) => Vec::new(),
-            },
-        }
+    let step = |(at, operation): (usize, &Operation)| Step {
+        op: operation.op(),
+        lane: operation.lane,
+        name: operation.name.clone(),
+        reason: operation.reason.to_string(),
+        result: report.result(at),
+        detail: report.obstacle(at).map(ToString::to_string),
+        changes: match operation.object {
+            ObjectRef::User(_) => operation.changes(),
+            ObjectRef::Group(_) => Vec::new(),
+        },
     };
     about.map(step).collect()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Candidate;
-use crate::model::{Change, ObjectRef, RunId, SourceId, fold};
+use crate::model::{Change, ObjectRef, Op, OpOutcome, RunId, SourceId, fold};
 use crate::store::{Effect, Event, Intent, OutcomeResult, Record, StoreError};
 
 /// How many are kept: the last ones.
@@ -26,8 +26,8 @@ pub struct Deed {
     pub object: ObjectRef,
     /// The group's name.
     pub name: Option<String>,
-    /// `done`, `failed`, `unknown`, `unanswered` (a call under way, or interrupted), `noted`.
-    pub result: &'static str,
+    /// What became of it.
+    pub result: OpOutcome,
     /// Why it was done.
     pub reason: String,
     /// What the app answered.
@@ -76,7 +76,7 @@ impl Past {
                 Event::Noted { run, reason, effects } => {
                     past.link(&effects, &who.id, at, &run);
                     for effect in &effects {
-                        if let Some(deed) = noted(effect, &who.id, at, &run, &reason) {
+                        if let Some(deed) = noted(effect, &who.id, at, &run, &reason.to_string()) {
                             past.keep(deed);
                         }
                     }
@@ -129,25 +129,18 @@ fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
     };
     by_id
         || (effects.is_empty()
-            && intent
-                .changes
-                .iter()
-                .any(|change| change.attribute == "members" && (named(&change.from) || named(&change.to))))
+            && intent.changes.iter().any(|change| change.is_of_members() && (named(&change.from) || named(&change.to))))
 }
 
 fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {
-    let (result, answer) = match result {
-        None => ("unanswered", None),
-        Some(OutcomeResult::Done { .. }) => ("done", None),
-        Some(OutcomeResult::Failed { detail, .. }) => ("failed", Some(detail)),
-        Some(OutcomeResult::Unknown { detail }) => ("unknown", Some(detail)),
-    };
+    let answer = result.as_ref().and_then(OutcomeResult::detail).map(str::to_owned);
+    let result = result.as_ref().map_or(OpOutcome::Unanswered, OutcomeResult::outcome);
     let changes = match intent.object {
         ObjectRef::User(_) => intent.changes,
         // A membership call names everybody it was about; here only one counts.
         ObjectRef::Group(_) => Vec::new(),
     };
-    let (run, what, object, reason) = (intent.run, intent.op.name(), intent.object, intent.reason);
+    let (run, what, object, reason) = (intent.run, intent.op.name(), intent.object, intent.reason.to_string());
     Deed { at, run, what, object, name: None, result, reason, answer, changes }
 }
 
@@ -155,12 +148,12 @@ fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {
 fn noted(effect: &Effect, id: &SourceId, at: Timestamp, run: &RunId, reason: &str) -> Option<Deed> {
     let person = ObjectRef::User(id.clone());
     let (what, object, reason) = match effect {
-        Effect::UserLinked { id: of, .. } if of == id => ("adopt_user", person, reason.to_owned()),
-        Effect::UserUnlinked { id: of } if of == id => ("release_user", person, reason.to_owned()),
+        Effect::UserLinked { id: of, .. } if of == id => (Op::AdoptUser.name(), person, reason.to_owned()),
+        Effect::UserUnlinked { id: of } if of == id => (Op::ReleaseUser.name(), person, reason.to_owned()),
         Effect::MembersAdded { group, users } if users.contains(id) => {
             ("found", ObjectRef::Group(group.clone()), "was a member already when the group was taken over".to_owned())
         }
-        Effect::Failed { object, note } if *object == person => ("set_aside", person, note.reason.clone()),
+        Effect::Failed { object, note } if *object == person => ("set_aside", person, note.reason.to_string()),
         Effect::Missed { object, since } if *object == person => {
             let what = if since.is_some() { "missing from a complete reading" } else { "in the reading again" };
             ("missing", person, what.to_owned())
@@ -168,7 +161,7 @@ fn noted(effect: &Effect, id: &SourceId, at: Timestamp, run: &RunId, reason: &st
         _ => return None,
     };
     let (name, answer, changes) = (None, None, Vec::new());
-    Some(Deed { at, run: run.clone(), what, object, name, result: "noted", reason, answer, changes })
+    Some(Deed { at, run: run.clone(), what, object, name, result: OpOutcome::Noted, reason, answer, changes })
 }
 
 /// People whom the journal knows by this (folded) name, although no link and no directory does: id, account, user name or

@@ -202,7 +202,7 @@ impl Teller<'_> {
             answer: None,
             standing: Some(standing),
             belongs,
-            because: (belongs && standing != Standing::Staged).then(|| desired.because(user)),
+            because: (belongs && standing != Standing::Staged).then(|| desired.because(user).to_string()),
             filter,
             groups,
             mapped: values,

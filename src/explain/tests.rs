@@ -121,7 +121,7 @@ async fn failures_are_told_with_the_apps_words_and_the_next_try() {
     let ann = story(&world, "ann").await;
     assert_eq!(ann.set_aside.unwrap().attempts, 1);
     let last = ann.history.iter().rfind(|deed| deed.what == "update_user").unwrap();
-    assert_eq!((last.result, last.answer.as_deref()), ("failed", Some("update_user /Simulated: Invalid")));
+    assert_eq!((last.result.name(), last.answer.as_deref()), ("failed", Some("update_user /Simulated: Invalid")));
     assert_eq!(ann.next[0].op, Op::UpdateUser, "a command tries at once");
     let changes = &ann.next[0].changes;
     assert_eq!((changes[0].attribute.as_str(), &changes[0].to), ("displayName", &Value::from("new")));
@@ -134,8 +134,15 @@ async fn failures_are_told_with_the_apps_words_and_the_next_try() {
     world.sync().await;
     let cid = story(&world, "cid").await;
     let joined = cid.history.iter().rfind(|deed| deed.what == "add_members").unwrap();
-    assert_eq!((joined.result, joined.name.as_deref()), ("failed", Some("all")), "the journal has only names: {cid:?}");
-    assert!(story(&world, "bob").await.history.iter().all(|deed| deed.result == "done"), "and not somebody else's");
+    assert_eq!(
+        (joined.result.name(), joined.name.as_deref()),
+        ("failed", Some("all")),
+        "the journal has only names: {cid:?}"
+    );
+    assert!(
+        story(&world, "bob").await.history.iter().all(|deed| deed.result.name() == "done"),
+        "and not somebody else's"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,11 +152,11 @@ async fn the_guards_word_is_that_of_the_whole_plan() {
     let world = synced(Directory::of(&ids).with_group("all", &ids), |_| {}).await;
     world.edit(|dir| ids.iter().take(9).for_each(|id| dir.stand(id, Standing::Suspended)));
     let one = story(&world, "u03").await;
-    assert_eq!((one.next[0].result, one.holds[0].code().name()), ("held", "removals_per_day"));
+    assert_eq!((one.next[0].result.name(), one.holds[0].code().name()), ("held", "removals_per_day"));
     world.edit(|dir| ids.iter().skip(5).for_each(|id| dir.delete_user(id)));
     let held = story(&world, "u03").await;
     assert!(held.verdict.contains("source_shrink"), "{}", held.verdict);
-    assert!(held.next.iter().all(|step| step.result == "held"), "{:?}", held.next);
+    assert!(held.next.iter().all(|step| step.result.name() == "held"), "{:?}", held.next);
     assert_eq!(
         held.directory.unwrap().standing,
         Some(Standing::Suspended),

@@ -3,7 +3,7 @@
 use super::Story;
 use crate::cycle::Report;
 use crate::guard::Cleared;
-use crate::model::{Op, Standing};
+use crate::model::{OpOutcome, Standing};
 use crate::source::Presence;
 
 /// What it comes to. The first thing that settles the matter is the one that is said.
@@ -44,24 +44,10 @@ fn as_last_known(story: &Story) -> String {
 fn next(story: &Story) -> String {
     let mut words: Vec<String> = Vec::new();
     for step in &story.next {
-        let word = match step.op {
-            Op::CreateUser => "create the account".to_owned(),
-            Op::RelinkUser | Op::RelinkGroup => "go over to a new record of the directory".to_owned(),
-            Op::ReplaceUser => "put the account aside for a new one".to_owned(),
-            Op::AdoptUser => "take the account over".to_owned(),
-            Op::UpdateUser => "change attributes".to_owned(),
-            Op::ActivateUser => "switch the account on".to_owned(),
-            Op::DeactivateUser => "switch the account off".to_owned(),
-            Op::DeleteUser => "delete the account".to_owned(),
-            Op::AddMembers => format!("add to group {}", step.name),
-            Op::RemoveMembers => format!("remove from group {}", step.name),
-            Op::DeleteGroup => format!("delete group {}", step.name),
-            Op::AdoptGroup => format!("take over group {}", step.name),
-            Op::CreateGroup | Op::RenameGroup | Op::ReleaseGroup | Op::ReleaseUser => step.op.name().replace('_', " "),
-        };
+        let word = step.op.phrase(&step.name);
         let word = match step.result {
-            "held" => format!("{word} (held)"),
-            "failed" => format!("{word} (can't)"),
+            OpOutcome::Held => format!("{word} (held)"),
+            OpOutcome::Failed => format!("{word} (can't)"),
             _ => word,
         };
         if !words.contains(&word) {

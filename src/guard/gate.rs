@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::model::{AppId, Attributes};
+use crate::model::{AppId, Attributes, Obstacle};
 use crate::plan::{Operation, Protected};
 
 /// Counts what takes access while it is sent, and knows who may never lose it.
@@ -24,19 +24,19 @@ impl Gate {
     /// Whether the operation may be sent now. `app_id` and `known` are what the state says of the account at this moment.
     ///
     /// # Errors
-    /// In words, if it may not.
-    pub fn admit(&self, operation: &Operation, app_id: Option<&AppId>, known: &[&Attributes]) -> Result<(), String> {
+    /// What stands in the way, if it may not.
+    pub fn admit(&self, operation: &Operation, app_id: Option<&AppId>, known: &[&Attributes]) -> Result<(), Obstacle> {
         if !operation.op().takes_access() {
             return Ok(());
         }
         if self.protected.covers(operation.object.id().as_str(), known) {
-            return Err(format!("not done: {} is protected", operation.name));
+            return Err(Obstacle::Protected { name: operation.name.clone() });
         }
         if app_id.is_some() && app_id == self.own_account.as_ref() {
-            return Err(format!("not done: the token belongs to the account of {}", operation.name));
+            return Err(Obstacle::OwnAccount { name: operation.name.clone() });
         }
         let took = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        took.map(drop).map_err(|_| "not done: more would lose access than the guard let pass".to_owned())
+        took.map(drop).map_err(|_| Obstacle::MoreThanCleared)
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
             app_id: Some(AppId::new("a1")),
             name: id.to_owned(),
             action: Action::DeactivateUser,
-            reason: String::new(),
+            reason: "".into(),
             blocked: None,
         }
     }

@@ -23,6 +23,7 @@ pub fn holds_table() -> String {
         };
         let settled = match code.is_approvable() {
             true => "approval",
+            false if code == HoldCode::Paused => "`rosterd resume`; no approval",
             false => "the directory, the app or the next run; no approval",
         };
         // Writing to a `String` can't fail.

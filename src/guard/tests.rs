@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tenant::GuardTable;
-use crate::model::{Attributes, Lane, ObjectRef};
+use crate::model::{Attributes, Lane, ObjectRef, Reason};
 use crate::plan::{Action, Blocked, Member};
 
 fn limits() -> Limits {
@@ -12,7 +12,7 @@ fn limits() -> Limits {
 fn on(object: ObjectRef, action: Action) -> Operation {
     let name = object.id().to_string();
     let app_id = Some(AppId::new(format!("app-{name}")));
-    Operation { lane: Lane::Absences, object, app_id, name, action, reason: String::new(), blocked: None }
+    Operation { lane: Lane::Absences, object, app_id, name, action, reason: "".into(), blocked: None }
 }
 
 fn user(n: u64) -> ObjectRef {
@@ -127,8 +127,7 @@ fn i10_an_approval_is_for_the_held_part_or_the_whole_and_nothing_else() {
 
 #[test]
 fn i2_what_is_blocked_or_in_doubt_no_approval_lets_pass() {
-    let blocked =
-        Operation { blocked: Some(Blocked::Held("a conflict".to_owned())), ..on(user(99), Action::ActivateUser) };
+    let blocked = Operation { blocked: Some(Blocked::Held("a conflict".into())), ..on(user(99), Action::ActivateUser) };
     let plan = Plan::of(deactivate(0..2).into_iter().chain([blocked]).collect());
     let facts = Facts { adopt_only: Some("restored".to_owned()), ..managed(20) };
     let cleared = check(plan.clone(), &facts, &limits());
@@ -146,4 +145,26 @@ fn i11_two_parts_of_one_run_are_told_as_one() {
     let both = first.followed_by(later);
     assert_eq!((0..32).filter(|at| both.allows(*at)).count(), 2);
     assert_eq!(both.held_plan(), held, "what is approved is the same whichever way it is told");
+}
+
+/// A plan that 0.1.0 saved, with sentences where codes are now.
+#[test]
+fn w5_the_sentences_of_an_older_plan_are_read_into_codes() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-format-1-held/plan.json");
+    let plan: Plan = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(plan.operations[0].reason, Reason::NoLongerMembers);
+}
+
+#[test]
+fn w1_what_is_held_for_its_numbers_is_named_by_them_and_not_by_the_sentence() {
+    let counts = |users| crate::model::Counts { users, groups: 1, memberships: users };
+    let shrunk = |now| {
+        let facts = Facts { before: Some(counts(20)), now: counts(now), ..Facts::default() };
+        check(Plan::of(Vec::new()), &facts, &limits())
+    };
+    let cleared = shrunk(5);
+    let held = cleared.held_plan().unwrap();
+    assert_eq!(held, crate::store::id_of_text(&cleared.holds()[0].canonical()));
+    assert_ne!(held, shrunk(4).held_plan().unwrap());
+    assert!(!cleared.clone().approve(&held).is_all_held());
 }

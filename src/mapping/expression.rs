@@ -202,7 +202,7 @@ impl Program {
             .map(|at| rewritten.map_or(at.clone(), |rewritten| rewritten.original(&at)))
             .filter(|at| self.source.get(at.clone()).is_some());
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let undefined = error.kind() == ErrorKind::UndefinedError || detail.contains("undefined");
+        let undefined = error.kind() == ErrorKind::UndefinedError || detail.contains(UNDEFINED);
         let missing = undefined.then(|| self.missing(&detail, bound)).flatten();
         let place =
             at.clone().and_then(|at| self.source.get(at)).filter(|place| *place != self.source()).unwrap_or("it");
@@ -210,7 +210,7 @@ impl Program {
             (Some(name), _) => format!("the person has no attribute `{name}`"),
             (None, ErrorKind::UndefinedError) => format!("{} computes with a value that is not there", quoted(place)),
             (None, ErrorKind::OutOfFuel) => "it takes too many steps".to_owned(),
-            _ if detail.starts_with("unable to calculate") => format!("{} can't be calculated", quoted(place)),
+            _ if detail.starts_with(NOT_CALCULATED) => format!("{} can't be calculated", quoted(place)),
             _ if place == "it" => detail,
             _ => format!("in {}: {detail}", quoted(place)),
         };
@@ -220,7 +220,7 @@ impl Program {
     /// Which attribute was missing: the one the engine names, or the only one that is.
     fn missing(&self, detail: &str, bound: &Bound<'_>) -> Option<String> {
         let named =
-            detail.split_once("` is undefined").and_then(|(before, _)| before.rsplit_once('`')).map(|(_, name)| name);
+            detail.split_once(IS_UNDEFINED).and_then(|(before, _)| before.rsplit_once('`')).map(|(_, name)| name);
         let mut absent = self.reads().filter(|name| !bound.has(name));
         match named {
             Some(named) if self.reads().any(|name| name == named) => Some(named.to_owned()),
@@ -231,6 +231,13 @@ impl Program {
         }
     }
 }
+
+// minijinja has one kind of error for all of these; only its words tell them apart.
+const UNDEFINED: &str = "undefined";
+const IS_UNDEFINED: &str = "` is undefined";
+const NOT_CALCULATED: &str = "unable to calculate";
+const INPUT_AFTER: &str = "unexpected input after";
+const ODD_CHARACTER: &str = "unexpected character";
 
 fn quoted(place: &str) -> String {
     if place == "it" { place.to_owned() } else { format!("`{place}`") }
@@ -255,9 +262,9 @@ fn syntax(text: &str, error: &Error) -> Flaw {
     let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let hint = if text.trim_start().starts_with("{{") || text.trim_start().starts_with("{%") {
         Some("an expression stands alone, without {{ }}".to_owned())
-    } else if message.starts_with("unexpected input after") {
+    } else if message.starts_with(INPUT_AFTER) {
         Some("texts are joined with `~`".to_owned())
-    } else if text.contains(|c: char| c.is_alphabetic() && !c.is_ascii()) && message.contains("unexpected character") {
+    } else if text.contains(|c: char| c.is_alphabetic() && !c.is_ascii()) && message.contains(ODD_CHARACTER) {
         Some("a name with other letters than a to z is read as record[\"…\"]".to_owned())
     } else {
         None

@@ -52,6 +52,7 @@ pub enum HoldCode {
     UnreadGroup,
     AdoptOnly,
     OwnAccount,
+    Paused,
     /// A code of another version of rosterd, found in a file.
     Other,
 }
@@ -66,7 +67,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -88,6 +89,7 @@ impl HoldCode {
         Self::UnreadGroup,
         Self::AdoptOnly,
         Self::OwnAccount,
+        Self::Paused,
     ];
 
     /// The name used in JSON.
@@ -219,6 +221,9 @@ impl HoldCode {
                 "the end of the account that the token itself belongs to (asked of the app's `/Me` in the first run; \
                  `read.own_account = false` in the profile switches the question off)",
             ),
+            Self::Paused => {
+                never("paused", All, "everything, until the tenant is resumed: nothing is asked or sent meanwhile")
+            }
             Self::Other => never("other", Objects, "something that another version of rosterd held"),
         }
     }
@@ -393,6 +398,9 @@ pub enum HoldReason {
     OwnAccount {
         name: String,
     },
+    Paused {
+        why: String,
+    },
     /// A hold that an earlier version wrote down as a code and a sentence.
     #[serde(skip)]
     Recorded {
@@ -426,6 +434,7 @@ impl HoldReason {
             Self::UnreadGroup { .. } => HoldCode::UnreadGroup,
             Self::AdoptOnly { .. } => HoldCode::AdoptOnly,
             Self::OwnAccount { .. } => HoldCode::OwnAccount,
+            Self::Paused { .. } => HoldCode::Paused,
             Self::Recorded { code, .. } => *code,
         }
     }
@@ -633,6 +642,7 @@ impl fmt::Display for HoldReason {
                 "the token of this tenant belongs to the account of {name}: without it nothing could be done any more. Use a \
                  token of its own for rosterd"
             ),
+            Self::Paused { why } => f.write_str(why),
             Self::Recorded { detail, .. } => f.write_str(detail),
         }
     }

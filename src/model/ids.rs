@@ -123,6 +123,14 @@ impl ObjectRef {
         }
     }
 
+    /// Another object of the same kind.
+    pub fn of_kind(&self, id: SourceId) -> Self {
+        match self {
+            Self::User(_) => Self::User(id),
+            Self::Group(_) => Self::Group(id),
+        }
+    }
+
     /// `user` or `group`, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -157,6 +165,13 @@ impl TenantName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not the name of a tenant"))
     }
 }
 

@@ -6,13 +6,16 @@ mod address;
 mod attributes;
 mod bits;
 pub mod bounds;
+mod coded;
 pub mod digest;
 mod finding;
 mod hold;
 mod ids;
 mod operation;
+mod outcome;
 mod path;
 mod pattern;
+mod reason;
 pub mod text;
 
 pub use address::AddressMark;
@@ -21,9 +24,11 @@ pub use bits::Bits;
 pub use finding::{Finding, Verdict};
 pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
-pub use operation::{Change, Lane, Op};
+pub use operation::{ApprovalKind, Change, Lane, Op};
+pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
+pub use reason::{Because, Elsewhere, Immutable, Obstacle, Reason, Remark, Whose};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,78 +3,119 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One kind of change. The names are part of the command line's contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Which kind of change in `[approval]` an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Op {
-    CreateUser,
-    AdoptUser,
-    RelinkUser,
-    ReplaceUser,
-    UpdateUser,
-    ActivateUser,
-    DeactivateUser,
-    DeleteUser,
-    CreateGroup,
-    AdoptGroup,
-    RelinkGroup,
-    RenameGroup,
-    AddMembers,
-    RemoveMembers,
-    DeleteGroup,
-    ReleaseGroup,
-    ReleaseUser,
+pub enum ApprovalKind {
+    Create,
+    Adopt,
+    Update,
+    Activate,
+    Deactivate,
+    Delete,
+    Groups,
+    Memberships,
+}
+
+/// What is fixed about a kind of change.
+struct Row {
+    name: &'static str,
+    sign: &'static str,
+    title: &'static str,
+    phrase: &'static str,
+    stage: u8,
+    takes_access: bool,
+    approval: Option<ApprovalKind>,
+}
+
+/// Declares the kinds of change and their table at once: none can be without a row.
+macro_rules! ops {
+    ($($op:ident: $name:literal $sign:literal $title:literal $phrase:literal $stage:literal $takes:literal $approval:expr;)*) => {
+        /// One kind of change. The names are part of the command line's contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the table says it")]
+        pub enum Op {
+            $(#[serde(rename = $name)] $op,)*
+        }
+
+        impl Op {
+            /// Every kind, in the order in which summaries list them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$op),*];
+
+            fn row(self) -> Row {
+                match self {
+                    $(Self::$op => Row {
+                        name: $name,
+                        sign: $sign,
+                        title: $title,
+                        phrase: $phrase,
+                        stage: $stage,
+                        takes_access: $takes,
+                        approval: $approval,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+// A new kind of change: a row here, an `Action` in `plan/operation.rs`, and what is sent and known afterwards in `apply/calls.rs`.
+// In the phrase `{}` is the group's name.
+ops! {
+    // name, sign, title, phrase, stage, takes access, approval kind
+    CreateUser: "create_user" "+" "create account" "create the account" 2 false Some(ApprovalKind::Create);
+    AdoptUser: "adopt_user" "=" "adopt account" "take the account over" 0 false Some(ApprovalKind::Adopt);
+    RelinkUser: "relink_user" "=" "link account to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Adopt);
+    ReplaceUser: "replace_user" "~" "put account aside for a new one" "put the account aside for a new one" 1 false None;
+    UpdateUser: "update_user" "~" "update account" "change attributes" 3 false Some(ApprovalKind::Update);
+    ActivateUser: "activate_user" "+" "activate account" "switch the account on" 2 false Some(ApprovalKind::Activate);
+    DeactivateUser: "deactivate_user" "-" "deactivate account" "switch the account off" 7 true Some(ApprovalKind::Deactivate);
+    DeleteUser: "delete_user" "-" "delete account" "delete the account" 7 true Some(ApprovalKind::Delete);
+    CreateGroup: "create_group" "+" "create group" "create group" 4 false Some(ApprovalKind::Groups);
+    AdoptGroup: "adopt_group" "=" "adopt group" "take over group {}" 0 false Some(ApprovalKind::Groups);
+    RelinkGroup: "relink_group" "=" "link group to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Groups);
+    RenameGroup: "rename_group" "~" "rename group" "rename group" 4 false Some(ApprovalKind::Groups);
+    AddMembers: "add_members" "+" "add members" "add to group {}" 5 false Some(ApprovalKind::Memberships);
+    RemoveMembers: "remove_members" "-" "remove members" "remove from group {}" 5 true Some(ApprovalKind::Memberships);
+    DeleteGroup: "delete_group" "-" "delete group" "delete group {}" 8 true Some(ApprovalKind::Groups);
+    ReleaseGroup: "release_group" "=" "release group" "release group" 0 false Some(ApprovalKind::Groups);
+    ReleaseUser: "release_user" "=" "release account" "release user" 0 false None;
 }
 
 impl Op {
-    /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 17] = [
-        Self::CreateUser,
-        Self::AdoptUser,
-        Self::RelinkUser,
-        Self::ReplaceUser,
-        Self::UpdateUser,
-        Self::ActivateUser,
-        Self::DeactivateUser,
-        Self::DeleteUser,
-        Self::CreateGroup,
-        Self::AdoptGroup,
-        Self::RelinkGroup,
-        Self::RenameGroup,
-        Self::AddMembers,
-        Self::RemoveMembers,
-        Self::DeleteGroup,
-        Self::ReleaseGroup,
-        Self::ReleaseUser,
-    ];
-
     /// The name used in JSON, the journal and the plan's hash.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::CreateUser => "create_user",
-            Self::AdoptUser => "adopt_user",
-            Self::RelinkUser => "relink_user",
-            Self::ReplaceUser => "replace_user",
-            Self::UpdateUser => "update_user",
-            Self::ActivateUser => "activate_user",
-            Self::DeactivateUser => "deactivate_user",
-            Self::DeleteUser => "delete_user",
-            Self::CreateGroup => "create_group",
-            Self::AdoptGroup => "adopt_group",
-            Self::RelinkGroup => "relink_group",
-            Self::RenameGroup => "rename_group",
-            Self::AddMembers => "add_members",
-            Self::RemoveMembers => "remove_members",
-            Self::DeleteGroup => "delete_group",
-            Self::ReleaseGroup => "release_group",
-            Self::ReleaseUser => "release_user",
-        }
+        self.row().name
+    }
+
+    /// How a list of changes marks it: `+`, `-`, `~` or `=`.
+    pub fn sign(self) -> &'static str {
+        self.row().sign
+    }
+
+    /// What it is called above a list of changes.
+    pub fn title(self) -> &'static str {
+        self.row().title
+    }
+
+    /// What it does, after "would": `add to group Staff`.
+    pub fn phrase(self, group: &str) -> String {
+        self.row().phrase.replace("{}", group)
+    }
+
+    /// Its stage inside a lane: accounts put aside before new ones, people before groups, groups before memberships.
+    pub fn stage(self) -> u8 {
+        self.row().stage
     }
 
     /// Whether somebody may lose access by it: these are what the guard counts and may hold.
     pub fn takes_access(self) -> bool {
-        matches!(self, Self::DeactivateUser | Self::DeleteUser | Self::RemoveMembers | Self::DeleteGroup)
+        self.row().takes_access
+    }
+
+    /// Which kind of `[approval]` it is, if it is one.
+    pub fn approval(self) -> Option<ApprovalKind> {
+        self.row().approval
     }
 }
 
@@ -90,6 +131,16 @@ pub enum Lane {
     Removals,
     /// Groups that are no longer there: last.
     Absences,
+}
+
+impl Change {
+    /// What a change of memberships is called, where others have an attribute's path.
+    pub const MEMBERS: &str = "members";
+
+    /// Whether it is one of memberships.
+    pub fn is_of_members(&self) -> bool {
+        self.attribute == Self::MEMBERS
+    }
 }
 
 /// One attribute's change, as shown to a person and written to the journal.

@@ -40,6 +40,9 @@ pub struct PathParts<'a> {
     pub sub: Option<&'a str>,
 }
 
+/// The filter of a value path (RFC 7644, section 3.10) as it stands in the paths of this program.
+const TYPE_IS: &str = "type eq \"";
+
 impl Path {
     /// Reads a path in any of the accepted spellings.
     ///
@@ -88,7 +91,7 @@ impl Path {
         let (attribute, element_type, sub) = match local.split_once('[') {
             Some((attribute, rest)) => {
                 let (filter, sub) = rest.rsplit_once(']').unwrap_or((rest, ""));
-                let kind = filter.strip_prefix("type eq \"").map(|kind| kind.trim_end_matches('"'));
+                let kind = filter.strip_prefix(TYPE_IS).map(|kind| kind.trim_end_matches('"'));
                 (attribute, kind, sub.strip_prefix('.'))
             }
             None => match local.split_once('.') {

@@ -15,7 +15,7 @@ mod watch;
 
 pub use message::Message;
 pub use post::{Delivery, deliver};
-pub use watch::{Failing, Held, Situation, Word};
+pub use watch::{Failing, FileMistake, Held, Situation, Word};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

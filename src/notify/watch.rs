@@ -40,10 +40,19 @@ pub struct Situation {
     pub held: Word<Held>,
     /// What goes wrong.
     pub failing: Word<Failing>,
-    /// What is wrong with its file as it is now: `file:line:column: what`.
-    pub mistake: Word<String>,
+    /// What is wrong with its file as it is now.
+    pub mistake: Word<FileMistake>,
     /// When its secrets expire.
     pub expiries: Vec<Expiry>,
+}
+
+/// A mistake in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileMistake {
+    /// `file:line:column`
+    pub place: String,
+    /// What is wrong, which may quote what somebody wrote.
+    pub message: String,
 }
 
 /// A plan that waits.
@@ -222,7 +231,7 @@ impl News<'_> {
         Some(self.message(event, subject, text).with(facts, vec![failing.why.clone()]))
     }
 
-    fn of_mistake(&self, told: &mut Option<String>, mistake: &Word<String>) -> Option<Message> {
+    fn of_mistake(&self, told: &mut Option<String>, mistake: &Word<FileMistake>) -> Option<Message> {
         match mistake {
             Word::Unknown => None,
             Word::No => {
@@ -233,7 +242,7 @@ impl News<'_> {
             }
             Word::Yes(mistake) => {
                 // The place only: what is wrong may quote what somebody wrote.
-                let place = mistake.split(": ").next().unwrap_or_default().to_owned();
+                let place = mistake.place.clone();
                 if told.as_ref() == Some(&place) {
                     return None;
                 }
@@ -243,8 +252,9 @@ impl News<'_> {
                      All mistakes: rosterd check {}",
                     self.tenant
                 );
+                let details = vec![format!("{place}: {}", mistake.message)];
                 let message = self.message(NotifyEvent::FileMistake, format!("a mistake in {place}"), text);
-                Some(message.with(json!({ "place": place }), vec![mistake.clone()]))
+                Some(message.with(json!({ "place": place }), details))
             }
         }
     }

@@ -9,7 +9,7 @@ use super::people::user_operation;
 use super::person::Person;
 use super::{Answers, Draft};
 use crate::config::profile::Profile;
-use crate::model::{Lane, Path, fold};
+use crate::model::{Lane, Obstacle, Path, Reason, fold};
 use crate::scim::AppUser;
 use crate::store::StoreError;
 
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 ///
 /// An id that matches proves little by itself: other tools write `externalId` too, and small numbers repeat. So the user name has to
 /// agree, and every other attribute by which the profile matches users.
-pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &str) -> Option<String> {
+pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &str) -> Option<Obstacle> {
     let is_id = |name: &str| name.eq_ignore_ascii_case("externalId") || name.eq_ignore_ascii_case("id");
     let is_lossy =
         |path: &Path| profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case(path.parts().attribute));
@@ -30,12 +30,13 @@ pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &
             continue;
         };
         if !is_lossy(&path) && fold(ours.trim()) != fold(theirs.trim()) {
-            let id = &found.id;
-            return Some(format!(
-                "the account {id} in the app matches by {by}, but its {name} is {theirs:?}, not {ours:?}: it may be another \
-                 user's. It was not touched, and no account was created. If it is theirs, correct the {name} on one side; if not, \
-                 remove the {by} from the account in the app"
-            ));
+            return Some(Obstacle::Contradicts {
+                account: found.id.clone(),
+                by: by.to_owned(),
+                attribute: name.to_owned(),
+                theirs: theirs.to_owned(),
+                ours: ours.to_owned(),
+            });
         }
     }
     None
@@ -73,9 +74,9 @@ impl Draft<'_> {
         by: &str,
         known: Option<Acquaintance>,
         answers: &Answers,
-    ) -> Option<String> {
+    ) -> Option<Obstacle> {
         if let Some(why) = answers.linked_elsewhere.get(&found.id) {
-            return Some(why.clone());
+            return Some(Obstacle::LinkedElsewhere(why.clone()));
         }
         match known {
             // It was rosterd that wrote the id there.
@@ -98,7 +99,7 @@ impl Draft<'_> {
         Ok(imported.then_some(Acquaintance::Imported))
     }
 
-    fn conflict(&mut self, person: &Person, found: &AppUser, by: &str, why: String) {
+    fn conflict(&mut self, person: &Person, found: &AppUser, by: &str, why: Obstacle) {
         let action = Action::AdoptUser {
             found: found.clone(),
             by: by.to_owned(),
@@ -106,7 +107,7 @@ impl Draft<'_> {
             known: None,
             privileged: is_privileged(self.rules.profile, &found.roles),
         };
-        let because = self.desired.because(person.ix);
+        let because = Reason::Belongs(self.desired.because(person.ix));
         let mut operation = user_operation(Lane::Additions, person, Some(&found.id), action, because);
         operation.blocked = Some(Blocked::Conflict(why));
         self.push(operation);

@@ -12,7 +12,7 @@ use super::{Account, Answers, Draft};
 use crate::config::profile::MemberValue;
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, Bits, Lane, ObjectRef, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, UserNumber, fold};
 use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
@@ -33,22 +33,23 @@ impl Draft<'_> {
             };
             let object = ObjectRef::Group(row.id.clone());
             if let Some(why) = &group.problem {
-                self.blocked_group(&object, group, Blocked::Failed(why.clone()));
+                self.blocked_group(&object, group, Blocked::Failed(why.clone().into()));
                 continue;
             }
             let members = self.accounts_of(&row.id, group)?;
             match answer {
                 None => {}
-                Some(Match::Conflict { detail }) => self.blocked_group(&object, group, Blocked::Failed(detail.clone())),
+                Some(Match::Conflict { detail }) => {
+                    self.blocked_group(&object, group, Blocked::Failed(detail.clone().into()));
+                }
                 Some(Match::Nobody) if members.is_empty() && !self.rules.create_empty => {}
                 Some(Match::Nobody) if !self.rules.groups_full() => {
-                    let why = "this app's groups have to be made in the app first".to_owned();
-                    self.blocked_group(&object, group, Blocked::Failed(why));
+                    self.blocked_group(&object, group, Blocked::Failed(Obstacle::GroupsAreMadeInApp));
                 }
                 Some(Match::Nobody) => {
                     let (display_name, first) = (group.name.clone(), self.first_members(&members));
                     let action = Action::CreateGroup { display_name, first };
-                    self.group(&object, None, group, action, "the directory's group is in scope");
+                    self.group(&object, None, group, action, Reason::GroupInScope);
                     self.add(&object, None, group, members);
                 }
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id)? {
@@ -73,7 +74,7 @@ impl Draft<'_> {
     /// Which group has each of the app's groups by its immutable id: a mere name yields to that.
     fn groups_matched_by_id(&self, groups: &[GroupIx], answers: &Answers) -> HashMap<AppId, SourceId> {
         let matched = groups.iter().zip(&answers.groups).filter_map(|(ix, answer)| match answer {
-            Some(Match::One { found, by }) if by == "externalId" => {
+            Some(Match::One { found, by }) if by == Path::external_id().as_str() => {
                 Some((found.id.clone(), self.desired.snapshot.group(*ix)?.id.clone()))
             }
             _ => None,
@@ -88,15 +89,14 @@ impl Draft<'_> {
         found: &AppGroup,
         by: &str,
         by_id: &HashMap<AppId, SourceId>,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<Obstacle>, StoreError> {
         let linked = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
         if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
             self.contested.insert(found.id.clone());
-            return Ok(Some(format!("the app's group {} is linked to the directory's group {other}", found.id)));
+            return Ok(Some(Obstacle::GroupOfAnother { group: found.id.clone(), of: other.clone() }));
         }
-        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != "externalId";
-        Ok(is_named_only
-            .then(|| format!("the app has a group named {:?} and groups.adopt is \"never\"", found.display_name)))
+        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != Path::external_id().as_str();
+        Ok(is_named_only.then(|| Obstacle::GroupNotAdopted { name: found.display_name.clone() }))
     }
 
     /// Proposes that the app's group goes over to the directory's new one.
@@ -123,8 +123,7 @@ impl Draft<'_> {
             provenance: link.provenance,
             present: present.clone(),
         };
-        let reason = format!("the app's group belonged to the record {from}, which is gone");
-        self.group(object, Some(&link.app_id), group, action, &reason);
+        self.group(object, Some(&link.app_id), group, action, Reason::GroupRelinked { from: from.clone() });
         self.rename(object, &link.app_id, group, &link.name);
         self.add(object, Some(&link.app_id), group, missing);
         // Who is in the app's group and not in the directory's leaves it in the next run, when it is linked.
@@ -160,15 +159,14 @@ impl Draft<'_> {
         });
         let mut present: Vec<SourceId> = present.into_iter().map(|(member, _)| member.id).collect();
         let others = self.other_people_of_ours(found, &present, adopted)?;
-        let mut reason = format!("the app has this group already, matched by {by}");
+        let reason = Reason::GroupAdopted { by: by.to_owned(), others: others.len() as u64 };
         if !others.is_empty() {
             // Taking over takes nothing away: the next run does, by what the directory says then.
             self.unsettled.insert(object.clone());
-            reason = format!("{reason}; {} managed members of it are not in the directory's group", others.len());
             present.extend(others);
         }
         let action = Action::AdoptGroup { display_name: found.display_name.clone(), present, by: by.to_owned() };
-        self.group(object, Some(&found.id), group, action, &reason);
+        self.group(object, Some(&found.id), group, action, reason);
         self.rename(object, &found.id, group, &found.display_name);
         self.add(object, Some(&found.id), group, missing);
         Ok(())
@@ -273,12 +271,12 @@ impl Draft<'_> {
         if !gone.is_empty() {
             let last = self.loses_last_group(&gone);
             let action = Action::RemoveMembers { users: gone, of: held.len() as u64, last };
-            let reason = "no longer members in the directory";
+            let reason = Reason::NoLongerMembers;
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         if !put_aside.is_empty() {
             let action = Action::RemoveMembers { users: put_aside, of: held.len() as u64, last: Vec::new() };
-            let reason = "their new accounts are members";
+            let reason = Reason::NewAccountsAreMembers;
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         Ok(())
@@ -336,8 +334,8 @@ impl Draft<'_> {
                 name: link.name.clone(),
                 action: Action::ReleaseGroup,
                 reason: match gone {
-                    true => "the directory says this group is gone".to_owned(),
-                    false => "the group left the scope".to_owned(),
+                    true => Reason::GroupGone { stays: !delete },
+                    false => Reason::GroupLeftScope { stays: !delete },
                 },
                 blocked: None,
             };
@@ -346,8 +344,6 @@ impl Draft<'_> {
                 let (users, protected) = self.who_loses(id)?;
                 operation.action = Action::DeleteGroup { users };
                 operation.blocked = self.why_not_deleted(&link.app_id, protected).map(Blocked::Held);
-            } else {
-                operation.reason.push_str("; it stays in the app as it is");
             }
             self.push(operation);
         }
@@ -370,12 +366,10 @@ impl Draft<'_> {
         Ok((users, protected))
     }
 
-    fn why_not_deleted(&self, app_id: &AppId, protected: Option<String>) -> Option<String> {
+    fn why_not_deleted(&self, app_id: &AppId, protected: Option<String>) -> Option<Obstacle> {
         match protected {
-            Some(name) => Some(format!("{name} is a member, and protected")),
-            None if self.contested.contains(app_id) => {
-                Some("the directory has a new group of this name: the same one made anew, or another".to_owned())
-            }
+            Some(name) => Some(Obstacle::ProtectedMember { name }),
+            None if self.contested.contains(app_id) => Some(Obstacle::GroupContested),
             None => None,
         }
     }
@@ -389,11 +383,10 @@ impl Draft<'_> {
             return;
         }
         let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };
-        let reason = "the directory's group was renamed";
-        let mut operation = group_operation(Lane::Additions, object, Some(app_id), group, action, reason);
+        let mut operation = group_operation(Lane::Additions, object, Some(app_id), group, action, Reason::GroupRenamed);
         operation.blocked = match &group.problem {
-            Some(why) => Some(Blocked::Failed(why.clone())),
-            None if !possible => Some(Blocked::Held("this app's groups can't be renamed".to_owned())),
+            Some(why) => Some(Blocked::Failed(why.clone().into())),
+            None if !possible => Some(Blocked::Held(Obstacle::GroupNotRenamed)),
             None => None,
         };
         self.push(operation);
@@ -409,7 +402,7 @@ impl Draft<'_> {
         let users: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
         if !users.is_empty() {
             let action = Action::AddMembers { users };
-            self.group(object, app_id, group, action, "members in the directory");
+            self.group(object, app_id, group, action, Reason::Members);
         }
     }
 
@@ -419,15 +412,14 @@ impl Draft<'_> {
         app_id: Option<&AppId>,
         group: &DesiredGroup,
         action: Action,
-        reason: &str,
+        reason: Reason,
     ) {
         self.push(group_operation(Lane::Additions, object, app_id, group, action, reason));
     }
 
     fn blocked_group(&mut self, object: &ObjectRef, group: &DesiredGroup, blocked: Blocked) {
         let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
-        let mut operation =
-            group_operation(Lane::Additions, object, None, group, action, "the directory's group is in scope");
+        let mut operation = group_operation(Lane::Additions, object, None, group, action, Reason::GroupInScope);
         operation.blocked = Some(blocked);
         self.push(operation);
     }
@@ -505,7 +497,7 @@ fn group_operation(
     app_id: Option<&AppId>,
     group: &DesiredGroup,
     action: Action,
-    reason: &str,
+    reason: Reason,
 ) -> Operation {
     Operation {
         lane,
@@ -513,7 +505,7 @@ fn group_operation(
         app_id: app_id.cloned(),
         name: group.name.clone(),
         action,
-        reason: reason.to_owned(),
+        reason,
         blocked: None,
     }
 }

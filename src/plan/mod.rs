@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Desired;
-use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, UserNumber, fold};
+use crate::model::{AppId, Bits, Elsewhere, ObjectRef, Op, SourceId, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, PlanId, StoreError};
@@ -44,8 +44,8 @@ use rules::Lists;
 pub struct Answers {
     /// For each newcomer.
     pub users: Vec<Match<AppUser>>,
-    /// Accounts among them that another tenant of this machine has, or may have, linked: in words, which one.
-    pub linked_elsewhere: HashMap<AppId, String>,
+    /// Accounts among them that another tenant of this machine has, or may have, linked.
+    pub linked_elsewhere: HashMap<AppId, Elsewhere>,
     /// Accounts among them from which `rosterd import --create` created a user of the directory.
     pub imported: HashMap<AppId, SourceId>,
     /// For each person whose account can't take what changed: who else has the new values.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, SourceId};
+use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Obstacle, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::AppUser;
 use crate::store::digest_of;
 
@@ -160,8 +160,8 @@ pub struct Operation {
     pub name: String,
     /// What is done.
     pub action: Action,
-    /// Why, in words.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// Why it can't be done now: a conflict, an attribute the app can't change. Such an operation counts as failed, or held.
     pub blocked: Option<Blocked>,
 }
@@ -171,11 +171,11 @@ pub struct Operation {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Blocked {
     /// Somebody has to decide.
-    Held(String),
+    Held(Obstacle),
     /// The account that was found can't safely be said to be this user's: its names contradict, or somebody else has it.
-    Conflict(String),
+    Conflict(Obstacle),
     /// Something has to be mended in the directory, the app or the tenant file.
-    Failed(String),
+    Failed(Obstacle),
 }
 
 impl Operation {
@@ -217,23 +217,11 @@ impl Operation {
         }
     }
 
-    /// The place inside its lane: accounts put aside before new ones, people before groups, groups before memberships, managers when everybody is there.
+    /// The stage inside its lane: that of its kind, but for managers, who are set when everybody is there.
     pub fn phase(&self) -> u8 {
         match &self.action {
-            Action::AdoptUser { .. }
-            | Action::RelinkUser { .. }
-            | Action::AdoptGroup { .. }
-            | Action::RelinkGroup { .. }
-            | Action::ReleaseGroup
-            | Action::ReleaseUser => 0,
-            Action::ReplaceUser { .. } => 1,
-            Action::CreateUser { .. } | Action::ActivateUser => 2,
-            Action::UpdateUser { manager: None, .. } => 3,
-            Action::CreateGroup { .. } | Action::RenameGroup { .. } => 4,
-            Action::AddMembers { .. } | Action::RemoveMembers { .. } => 5,
             Action::UpdateUser { manager: Some(_), .. } => 6,
-            Action::DeactivateUser | Action::DeleteUser { .. } => 7,
-            Action::DeleteGroup { .. } => 8,
+            _ => self.op().stage(),
         }
     }
 
@@ -281,15 +269,15 @@ impl Operation {
             Action::DeactivateUser => vec![change("active", Value::from(true), Value::from(false))],
             Action::CreateGroup { display_name, first } => {
                 let named = change("displayName", Value::Null, Value::from(display_name.as_str()));
-                let filled = (!first.is_empty()).then(|| change("members", Value::Null, names(first)));
+                let filled = (!first.is_empty()).then(|| change(Change::MEMBERS, Value::Null, names(first)));
                 [named].into_iter().chain(filled).collect()
             }
             Action::RenameGroup { from, to } => {
                 vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]
             }
-            Action::AddMembers { users } => vec![change("members", Value::Null, names(users))],
+            Action::AddMembers { users } => vec![change(Change::MEMBERS, Value::Null, names(users))],
             Action::RemoveMembers { users, .. } | Action::DeleteGroup { users } => {
-                vec![change("members", names(users), Value::Null)]
+                vec![change(Change::MEMBERS, names(users), Value::Null)]
             }
             Action::RelinkUser { from } | Action::RelinkGroup { from, .. } => {
                 vec![change("directory id", from.as_str().into(), self.object.id().as_str().into())]

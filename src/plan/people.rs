@@ -14,7 +14,9 @@ use super::{Account, Answers, Draft};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, Fate, Push};
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, SourceId, Standing, digest, fold};
+use crate::model::{
+    AppId, Attributes, Because, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, Standing, digest, fold,
+};
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -25,7 +27,7 @@ const SECOND_LOOK: SignedDuration = SignedDuration::from_mins(10);
 /// What stands between a person and their account.
 enum Leaving {
     Suspended,
-    Unassigned(&'static str),
+    Unassigned(Reason),
     Deleted,
 }
 
@@ -42,13 +44,12 @@ impl Draft<'_> {
             self.claim_name(person);
             match answer {
                 Match::Nobody => self.create(person),
-                Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone())),
+                Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone().into())),
                 Match::One { found, by } => match self.owner(person, found, &owners)? {
                     Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
                     Some(other) => {
-                        let account = &found.id;
-                        let why =
-                            format!("the account {account} that matches by {by} belongs to the directory's {other}");
+                        let (account, by) = (found.id.clone(), by.clone());
+                        let why = Obstacle::AccountOfAnother { account, by, of: other };
                         self.blocked_create(person, Blocked::Held(why));
                     }
                     None => self.adopt_unless_contradicted(person, found, by, answers)?,
@@ -115,7 +116,7 @@ impl Draft<'_> {
                 _ => false,
             };
             if names && matches!(operation.object, ObjectRef::User(_)) {
-                let why = format!("the directory gives the user name {} to {other} too", operation.name);
+                let why = Obstacle::NameTaken { name: operation.name.clone(), by: other.clone() };
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {
                     self.accounts.remove(operation.object.id());
@@ -128,14 +129,15 @@ impl Draft<'_> {
     pub(super) fn create(&mut self, person: &Person) {
         self.accounts.insert(person.id.clone(), Account::Coming);
         let action = Action::CreateUser { attributes: person.attributes.clone() };
-        self.push(user_operation(Lane::Additions, person, None, action, self.desired.because(person.ix)));
+        let reason = Reason::Belongs(self.desired.because(person.ix));
+        self.push(user_operation(Lane::Additions, person, None, action, reason));
         self.first_manager(person);
     }
 
     fn blocked_create(&mut self, person: &Person, blocked: Blocked) {
         let action = Action::CreateUser { attributes: person.attributes.clone() };
-        let because = self.desired.because(person.ix);
-        let mut operation = user_operation(Lane::Additions, person, None, action, because);
+        let reason = Reason::Belongs(self.desired.because(person.ix));
+        let mut operation = user_operation(Lane::Additions, person, None, action, reason);
         operation.blocked = Some(blocked);
         self.push(operation);
     }
@@ -143,11 +145,11 @@ impl Draft<'_> {
     pub(super) fn adopt(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
         self.adopt_only(person, found, by, known);
         if !found.active {
-            self.activate(person, &found.id, self.desired.because(person.ix));
+            self.activate(person, &found.id, Reason::Belongs(self.desired.because(person.ix)));
         }
         let nothing = Attributes::new();
         let before = Before { attributes: &found.attributes, source_seen: &nothing, app_id: &found.id };
-        self.update(person, &before, "the adopted account differs from the directory");
+        self.update(person, &before, Reason::AdoptedDiffers);
     }
 
     /// Whether the account's owner is a record that is gone, so that this person may be the same one, made anew.
@@ -168,13 +170,13 @@ impl Draft<'_> {
         self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
         let action = Action::RelinkUser { from: owner.clone() };
         let because = self.desired.because(person.ix);
-        let reason = format!("{because}; the account belonged to the record {owner}, which is gone");
+        let reason = Reason::Relinked { because: because.clone(), from: owner.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
         if !found.active {
-            self.activate(person, &found.id, because);
+            self.activate(person, &found.id, Reason::Belongs(because));
         }
         let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id };
-        self.update(person, &before, "the account goes over to a new record");
+        self.update(person, &before, Reason::RelinkedDiffers);
         Ok(())
     }
 
@@ -188,17 +190,13 @@ impl Draft<'_> {
         let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
         let privileged = is_privileged(self.rules.profile, &found.roles);
         let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source, known, privileged };
-        let because = self.desired.because(person.ix);
-        let roles = match found.roles.as_slice() {
-            [] => String::new(),
-            roles => format!("; roles: {}", roles.join(", ")),
-        };
-        let reason = format!("{because}; the app has this account already, matched by {by}{roles}");
+        let because: Because = self.desired.because(person.ix);
+        let reason = Reason::Adopted { because, by: by.to_owned(), roles: found.roles.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
     }
 
-    fn activate(&mut self, person: &Person, app_id: &AppId, because: String) {
-        self.push(user_operation(Lane::Additions, person, Some(app_id), Action::ActivateUser, because));
+    fn activate(&mut self, person: &Person, app_id: &AppId, reason: Reason) {
+        self.push(user_operation(Lane::Additions, person, Some(app_id), Action::ActivateUser, reason));
     }
 
     /// A linked person whose record, standing or assignment may have changed.
@@ -226,7 +224,7 @@ impl Draft<'_> {
                 if desired.unread().next().is_some() {
                     self.unsettled.insert(ObjectRef::User(id));
                 } else {
-                    self.leave(&id, &row, &Leaving::Unassigned("no group in scope holds this person"));
+                    self.leave(&id, &row, &Leaving::Unassigned(Reason::Unassigned));
                 }
             }
             Standing::Active => match mapped {
@@ -236,10 +234,10 @@ impl Draft<'_> {
                         return Ok(());
                     }
                     if row.active == Some(false) {
-                        self.activate(&person, &row.app_id, format!("{} (again)", desired.because(user)));
+                        self.activate(&person, &row.app_id, Reason::BelongsAgain(desired.because(user)));
                     }
                     let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
-                    self.update(&person, &before, "the directory's record changed");
+                    self.update(&person, &before, Reason::RecordChanged);
                 }
                 Err(why) => self.problem(&id, &label(snapshot, user), Some(&row.app_id), why),
             },
@@ -267,8 +265,7 @@ impl Draft<'_> {
             Presence::Present | Presence::Unknown => {
                 let long_enough = row.missed_since.is_some_and(|since| self.now.duration_since(since) >= SECOND_LOOK);
                 if long_enough && self.desired.unread().next().is_none() {
-                    let why = "missing from two complete readings, and the directory did not say deleted";
-                    self.leave(id, &row, &Leaving::Unassigned(why));
+                    self.leave(id, &row, &Leaving::Unassigned(Reason::MissingTwice));
                 } else {
                     self.unconfirmed.insert(row.number);
                     self.missed.push((id.clone(), row.missed_since.or(Some(self.now))));
@@ -281,9 +278,9 @@ impl Draft<'_> {
     /// Ends a person's access as the operator said, and tells what is left to do.
     fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving) -> Left {
         let (fate, reason) = match why {
-            Leaving::Suspended => (self.rules.on_suspended, "the directory suspended this person"),
-            Leaving::Unassigned(why) => (self.rules.on_unassigned, *why),
-            Leaving::Deleted => (self.rules.on_deleted, "the directory says this person is gone"),
+            Leaving::Suspended => (self.rules.on_suspended, Reason::Suspended),
+            Leaving::Unassigned(why) => (self.rules.on_unassigned, why.clone()),
+            Leaving::Deleted => (self.rules.on_deleted, Reason::Deleted),
         };
         let unassigned = matches!(why, Leaving::Unassigned(_));
         if unassigned && row.provenance == Provenance::Adopted && self.rules.adopted == Adopted::Keep {
@@ -312,7 +309,7 @@ impl Draft<'_> {
             app_id: Some(row.app_id.clone()),
             name: row_name(row, id),
             action,
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             blocked: None,
         };
         // Where a deletion is for ever it waits for somebody; access ends before that.
@@ -361,8 +358,8 @@ impl Draft<'_> {
             app_id: app_id.cloned(),
             name: name.to_owned(),
             action,
-            reason: "the directory's record".to_owned(),
-            blocked: Some(Blocked::Failed(why)),
+            reason: Reason::Record,
+            blocked: Some(Blocked::Failed(why.into())),
         });
     }
 
@@ -409,10 +406,10 @@ pub(super) fn user_operation(
     person: &Person,
     app_id: Option<&AppId>,
     action: Action,
-    reason: String,
+    reason: Reason,
 ) -> Operation {
     let reason = match person.remark {
-        Some(remark) => format!("{reason}; {remark}"),
+        Some(remark) => Reason::Remarked { why: Box::new(reason), remark },
         None => reason,
     };
     Operation {

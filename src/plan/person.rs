@@ -3,7 +3,7 @@
 use super::bounds::too_long;
 use super::rules::{Lists, Rules};
 use super::survey::label;
-use crate::model::{Attributes, Path, SourceId, text};
+use crate::model::{Attributes, Path, Remark, SourceId, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
 
@@ -23,7 +23,7 @@ pub struct Person {
     /// The manager's directory id.
     pub manager: Option<SourceId>,
     /// What there is to say of the user name, beside that it is sent.
-    pub remark: Option<&'static str>,
+    pub remark: Option<Remark>,
 }
 
 impl Person {
@@ -80,7 +80,7 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: 
 
 /// Takes blanks off the ends of the user name. With a character that nobody sees it would be a second name that looks like another's
 /// (MM2): such a person waits until the directory's record is right.
-fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<&'static str>, String> {
+fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<Remark>, String> {
     let path = Path::user_name();
     let Some(name) = attributes.text(&path) else { return Ok(None) };
     if let Some(why) = text::unfit_as_name(name) {
@@ -97,5 +97,5 @@ fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<&'static str>, S
     }
     let trimmed = trimmed.into();
     attributes.set(path, trimmed);
-    Ok(Some("warning: the directory's user name has blanks at an end, which are not sent"))
+    Ok(Some(Remark::BlanksAtAnEnd))
 }

@@ -12,7 +12,7 @@ use super::person::Person;
 use super::update::{Before, diff};
 use super::{Account, Answers, Draft, Survey};
 use crate::config::tenant::OnImmutableChange;
-use crate::model::{AppId, Lane, ObjectRef, Path, SourceId, Standing, fold};
+use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, Standing, fold};
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -67,10 +67,7 @@ impl Draft<'_> {
         let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
         let aside = aside_id(&person.id, &row.app_id);
         let action = Action::ReplaceUser { aside: aside.clone(), relabel: self.rules.profile.users.send_external_id };
-        let reason = format!(
-            "the app can't change {names}: a new account is made, and {} is switched off when it is there",
-            row.app_id
-        );
+        let reason = Reason::Replaced { paths: names, app_id: row.app_id.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&row.app_id), action, reason));
         self.create(person);
         self.put_aside.insert(person.ix, PutAside { id: aside, of: person.id.clone(), row: row.clone() });
@@ -78,24 +75,22 @@ impl Draft<'_> {
     }
 
     /// What keeps somebody from getting another account.
-    pub(super) fn why_not_replaced(&self, person: &Person, before: &Before<'_>) -> Option<String> {
+    pub(super) fn why_not_replaced(&self, person: &Person, before: &Before<'_>) -> Option<Immutable> {
         let name = |of: Option<&str>| fold(of.unwrap_or_default());
         let path = Path::user_name();
         let external_id = Path::external_id();
         if name(person.attributes.text(&path)) == name(before.attributes.text(&path)) {
-            return Some("a new account would need another user name, and that stays the same".to_owned());
+            return Some(Immutable::SameUserName);
         }
         let fixed = self.lists.is_immutable(&external_id) || self.lists.never_updated(&external_id);
         if self.rules.profile.users.send_external_id && fixed {
-            return Some("externalId can't be changed either, and two accounts can't share one".to_owned());
+            return Some(Immutable::FixedExternalId);
         }
         match self.stuck.get(&person.id) {
             Some(Match::Nobody) => None,
-            Some(Match::One { found, by }) => {
-                Some(format!("the app has an account with the new {by} already: {}", found.id))
-            }
-            Some(Match::Conflict { detail }) => Some(detail.clone()),
-            None => Some("the app was not asked about the new values".to_owned()),
+            Some(Match::One { found, by }) => Some(Immutable::Taken { by: by.clone(), account: found.id.clone() }),
+            Some(Match::Conflict { detail }) => Some(Immutable::Text(detail.clone())),
+            None => Some(Immutable::NotAsked),
         }
     }
 
@@ -104,7 +99,10 @@ impl Draft<'_> {
         let ends: Vec<Operation> = self
             .put_aside
             .values()
-            .map(|old| ending(&old.id, &old.row, Lane::Removals, format!("{} gets another account", old.of)))
+            .map(|old| {
+                let reason = Reason::GetsAnotherAccount { of: old.of.clone() };
+                ending(&old.id, &old.row, Lane::Removals, reason)
+            })
             .collect();
         ends.into_iter().for_each(|operation| self.push(operation));
     }
@@ -129,7 +127,7 @@ impl Draft<'_> {
             }
             match self.in_snapshot(of) {
                 Some(user) => self.aside_of_present(id, of, user, &row)?,
-                None => self.end(id, &row, Lane::Removals, format!("{of} has another account")),
+                None => self.end(id, &row, Lane::Removals, Reason::HasAnotherAccount { of: of.clone() }),
             }
         }
         Ok(())
@@ -146,7 +144,7 @@ impl Draft<'_> {
         let undecided = desired.frozen(user).is_some() || desired.unread().next().is_some();
         match desired.snapshot.standing(user) {
             Standing::Suspended => {
-                self.end(id, row, Lane::Leavers, format!("{of} is suspended, and this is their old account"));
+                self.end(id, row, Lane::Leavers, Reason::OldOfSuspended { of: of.clone() });
             }
             Standing::Active if desired.is_assigned(user) => match self.account_of(of)? {
                 // They go on with the old one until they have another.
@@ -155,16 +153,11 @@ impl Draft<'_> {
                     self.unsettled.insert(ObjectRef::User(of.clone()));
                 }
                 Account::Coming | Account::Known(_) => {
-                    self.end(id, row, Lane::Removals, format!("{of} has another account"));
+                    self.end(id, row, Lane::Removals, Reason::HasAnotherAccount { of: of.clone() });
                 }
             },
             Standing::Active if !undecided => {
-                self.end(
-                    id,
-                    row,
-                    Lane::Leavers,
-                    format!("no group in scope holds {of}, and this is their old account"),
-                );
+                self.end(id, row, Lane::Leavers, Reason::OldOfUnassigned { of: of.clone() });
             }
             Standing::Active | Standing::Staged => {
                 self.unconfirmed.insert(row.number);
@@ -180,8 +173,8 @@ impl Draft<'_> {
             return;
         }
         match answer {
-            Presence::Gone => self.end(id, row, Lane::Leavers, format!("the directory says {of} is gone")),
-            Presence::Suspended => self.end(id, row, Lane::Leavers, format!("the directory suspended {of}")),
+            Presence::Gone => self.end(id, row, Lane::Leavers, Reason::OldIsGone { of: of.clone() }),
+            Presence::Suspended => self.end(id, row, Lane::Leavers, Reason::OldIsSuspended { of: of.clone() }),
             Presence::Present | Presence::Unknown => drop(self.unconfirmed.insert(row.number)),
         }
     }
@@ -191,7 +184,7 @@ impl Draft<'_> {
     }
 
     /// Switches an old account off; one that is off already is let go of.
-    fn end(&mut self, id: &SourceId, row: &UserRow, lane: Lane, reason: String) {
+    fn end(&mut self, id: &SourceId, row: &UserRow, lane: Lane, reason: Reason) {
         let mut operation = ending(id, row, lane, reason);
         if row.active == Some(false) {
             operation.action = Action::ReleaseUser;
@@ -200,7 +193,7 @@ impl Draft<'_> {
     }
 }
 
-fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: String) -> Operation {
+fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: Reason) -> Operation {
     Operation {
         lane,
         object: ObjectRef::User(id.clone()),

@@ -6,7 +6,7 @@ use super::person::Person;
 use super::rules::{Lists, Rules};
 use super::{Account, Draft};
 use crate::config::tenant::{OnImmutableChange, Push};
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, digest};
+use crate::model::{AppId, Attributes, Immutable, Lane, ObjectRef, Obstacle, Path, Reason, digest};
 use crate::store::StoreError;
 
 /// What is known of the account before the update.
@@ -72,11 +72,11 @@ fn is_blank(value: &serde_json::Value) -> bool {
 
 impl Draft<'_> {
     /// What the directory says now against what the app was last given.
-    pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: &str) {
+    pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: Reason) {
         let Diff { was, set, clear, immutable } = diff(self.rules, &self.lists, person, before);
         if !set.is_empty() || !clear.is_empty() {
             let action = Action::UpdateUser { before: was, set, clear, manager: None };
-            self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason.to_owned()));
+            self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason));
         }
         if !immutable.is_empty() {
             self.immutable_change(person, before, &immutable);
@@ -94,14 +94,13 @@ impl Draft<'_> {
         let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
         let (was, set) = (pick(before.attributes), pick(&person.attributes));
         let action = Action::UpdateUser { before: was, set, clear: Vec::new(), manager: None };
-        let reason = "the directory's record changed".to_owned();
-        let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, reason);
+        let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::RecordChanged);
         let why = match self.rules.on_immutable_change {
             OnImmutableChange::Recreate => self.why_not_replaced(person, before),
             OnImmutableChange::Hold | OnImmutableChange::Ignore => None,
         };
-        let why = why.unwrap_or_else(|| "trying would make a second account".to_owned());
-        operation.blocked = Some(Blocked::Held(format!("this app can't change {names}: {why}")));
+        let why = Box::new(why.unwrap_or(Immutable::SecondAccount));
+        operation.blocked = Some(Blocked::Held(Obstacle::Immutable { paths: names, why }));
         self.push(operation);
     }
 
@@ -135,8 +134,7 @@ impl Draft<'_> {
             clear: vec![path],
             manager: None,
         };
-        let reason = "no manager in the directory".to_owned();
-        self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason));
+        self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::NoManager));
     }
 
     fn note_manager(&mut self, person: &Person, app_id: Option<&AppId>, before: &Attributes) {
@@ -149,10 +147,9 @@ impl Draft<'_> {
             clear: Vec::new(),
             manager: Some(manager.clone()),
         };
-        let reason = "the manager in the directory".to_owned();
-        let mut operation = user_operation(Lane::Additions, person, app_id, action, reason);
+        let mut operation = user_operation(Lane::Additions, person, app_id, action, Reason::Manager);
         if holds.is_some() && self.lists.is_immutable(&path) {
-            operation.blocked = Some(Blocked::Held("this app can't change a manager".to_owned()));
+            operation.blocked = Some(Blocked::Held(Obstacle::ManagerImmutable));
         }
         self.managers.push((manager, holds, operation));
     }

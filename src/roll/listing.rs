@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::profile::Profile;
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Because, Path, SourceId, fold};
 use crate::plan::{Person, Protected, why_not_theirs};
 use crate::scim::{AppUser, Census, Match};
 use crate::source::UserIx;
@@ -214,7 +214,7 @@ fn known(
     }
     let linked_before = from.baseline.linked_before(&found.id)?.as_ref() == Some(&person.id);
     if let Some(why) = why_not_theirs(from.profile, person, found, by).filter(|_| !linked_before) {
-        conflict(&mut entry, &why);
+        conflict(&mut entry, &why.to_string());
         return Ok(entry);
     }
     entry.status = Standing::Imported;
@@ -226,7 +226,7 @@ fn known(
     Ok(entry)
 }
 
-fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<String> {
+fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<Because> {
     desired.is_assigned(ix).then(|| desired.because(ix))
 }
 

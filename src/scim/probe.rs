@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use tokio_util::sync::CancellationToken;
 
+use self::knobs::KnobValue;
 pub use self::knobs::{Knob, as_toml};
 use super::client::{App, Call, Endpoint};
 use super::filter;

@@ -190,6 +190,9 @@ pub enum SourceError {
     /// The credential was refused.
     #[error("the directory refused the credential: {0}")]
     Refused(String),
+    /// No token was granted for the credential.
+    #[error("the directory refused the credential: {0}")]
+    NotGranted(String),
     /// The credential is good but may not read what is needed.
     #[error("the directory does not let this credential read: {0}")]
     Forbidden(String),
@@ -229,6 +232,7 @@ impl SourceError {
     pub(crate) fn reworded(self, reword: impl Fn(String) -> String) -> Self {
         match self {
             Self::Refused(text) => Self::Refused(reword(text)),
+            Self::NotGranted(text) => Self::NotGranted(reword(text)),
             Self::Forbidden(text) => Self::Forbidden(reword(text)),
             Self::Unreachable(text) => Self::Unreachable(reword(text)),
             Self::Throttled(text) => Self::Throttled(reword(text)),
@@ -240,6 +244,11 @@ impl SourceError {
             Self::Incomplete(other) => Self::Incomplete(other),
             over @ Self::TimeLimit { .. } => over,
         }
+    }
+
+    /// Whether the credential is refused: trying again with the same one does not help.
+    pub fn is_credential(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::NotGranted(_))
     }
 }
 

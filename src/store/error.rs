@@ -86,6 +86,9 @@ pub enum StoreError {
     /// The caller asked for something that can't be journaled.
     #[error("not journaled: {0}")]
     Refused(String),
+    /// There is state already, and nobody allowed that it be replaced.
+    #[error("{} has state of its own; it would be set aside, which --replace allows", .0.display())]
+    Occupied(PathBuf),
 }
 
 impl StoreError {

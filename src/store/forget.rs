@@ -22,7 +22,7 @@ use super::state::Store;
 use super::status::{Status, read_status, write_status};
 use super::swap;
 use crate::clock::Clock;
-use crate::model::{AppId, ObjectRef, RunId, SourceId, TenantName, fold};
+use crate::model::{AppId, ObjectRef, Reason, RunId, SourceId, TenantName, fold};
 
 /// What forgetting somebody came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -236,7 +236,7 @@ fn rewrite(folder: &Path, somebody: &Somebody, by: &str, now: jiff::Timestamp) -
         [Effect::Settled { object: ObjectRef::User(id.clone()) }, Effect::UserUnlinked { id: id.clone() }]
     });
     let run = RunId::new(Uuid::now_v7().to_string());
-    copy.append(now, Event::Noted { run, reason: "somebody was forgotten".to_owned(), effects: effects.collect() })?;
+    copy.append(now, Event::Noted { run, reason: Reason::Forgotten, effects: effects.collect() })?;
     let stand_ins = somebody.stand_ins().cloned().collect();
     copy.append(now, Event::Forgot { by: by.to_owned(), now: stand_ins, texts: texts.into_iter().collect() })?;
     let (last, _) = copy.head();

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::decisions::{Decision, read, write};
 use super::disk;
 use super::error::StoreError;
-use crate::model::{HoldReason, ObjectRef, Op, RunId};
+use crate::model::{HoldReason, ObjectRef, Op, Reason, RunId};
 
 /// Held operations listed by name; more are only counted.
 pub const HELD_LISTED: usize = 1000;
@@ -71,6 +71,7 @@ impl std::fmt::Display for Approvals {
 
 /// One held operation, as people read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "WrittenOperation", into = "WrittenOperation")]
 pub struct HeldOperation {
     /// What would be done.
     pub op: Op,
@@ -79,10 +80,34 @@ pub struct HeldOperation {
     /// The user name or group name.
     pub name: String,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
     /// SHA-256 of the whole operation, hex.
-    #[serde(default)]
     pub digest: String,
+}
+
+/// A held operation as it is written: the sentence for people, and its code. Earlier versions wrote the sentence only.
+#[derive(Serialize, Deserialize)]
+struct WrittenOperation {
+    op: Op,
+    object: ObjectRef,
+    name: String,
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Reason>,
+    #[serde(default)]
+    digest: String,
+}
+
+impl From<WrittenOperation> for HeldOperation {
+    fn from(WrittenOperation { op, object, name, reason, code, digest }: WrittenOperation) -> Self {
+        Self { op, object, name, reason: code.unwrap_or_else(|| Reason::decode(&reason)), digest }
+    }
+}
+
+impl From<HeldOperation> for WrittenOperation {
+    fn from(HeldOperation { op, object, name, reason, digest }: HeldOperation) -> Self {
+        Self { op, object, name, reason: reason.to_string(), code: Some(reason), digest }
+    }
 }
 
 /// What is hashed of an operation: the fields of [`HeldOperation`], in its order.
@@ -122,9 +147,10 @@ pub struct PlanId {
 
 impl PlanId {
     /// Takes in the next operation.
-    pub fn add(&mut self, op: Op, object: &ObjectRef, name: &str, reason: &str, digest: &str) {
+    pub fn add(&mut self, op: Op, object: &ObjectRef, name: &str, reason: &Reason, digest: &str) {
         // Plain data whose maps have text keys: writing it as JSON can't fail.
-        let line = serde_json::to_vec(&Line { op, object, name, reason, digest }).unwrap_or_default();
+        let line =
+            serde_json::to_vec(&Line { op, object, name, reason: &reason.encoded(), digest }).unwrap_or_default();
         let into = if self.count < HELD_LISTED { &mut self.listed } else { &mut self.rest };
         into.update(line);
         into.update(b"\n");
@@ -229,7 +255,7 @@ mod tests {
             op: Op::DeactivateUser,
             object: ObjectRef::User(SourceId::new(format!("u{at}"))),
             name: format!("user-{at}"),
-            reason: "in no group".to_owned(),
+            reason: Reason::Unassigned,
             digest: digest_of(format!("all of {at}").as_bytes()),
         }
     }
@@ -270,7 +296,7 @@ mod tests {
             ("an operation less", |held| drop(held.operations.pop())),
             ("another name", |held| held.operations[0].name = "nobody-special".to_owned()),
             ("another kind", |held| held.operations[0].op = Op::UpdateUser),
-            ("another reason", |held| held.operations[0].reason = "harmless".to_owned()),
+            ("another reason", |held| held.operations[0].reason = Reason::Manager),
             ("another order", |held| held.operations.swap(0, 1)),
             ("another number", |held| held.count += 1),
             ("another rest", |held| held.rest = Some("00".repeat(32))),

@@ -10,7 +10,7 @@ use super::held::HeldPlan;
 use super::index::{Index, IndexDraft};
 use super::mark::Mark;
 use super::record::{Effect, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
-use crate::model::{ContentMark, Counts, RunId};
+use crate::model::{ContentMark, Counts, Reason, RunId};
 
 /// Whether the state may be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +63,10 @@ pub trait Ledger: Send + Sync {
     async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError>;
 
     /// Something became known without a call that changes the app. Any number of effects.
-    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError>;
+    async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError>;
 
     /// The app was looked through: adopt-only ends. On the disk when it returns.
-    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError>;
+    async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError>;
 
     /// Takes notice of a decision about a held plan: the journal gets it, unless it has it, and an approval is used up by
     /// this, unless it waits for another person's. Both are on the disk when it returns.

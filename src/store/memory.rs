@@ -18,7 +18,7 @@ use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
 use crate::clock::Clock;
-use crate::model::{ContentMark, Counts, RunId, TenantName};
+use crate::model::{ContentMark, Counts, Reason, RunId, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
 pub struct MemoryStore {
@@ -135,15 +135,15 @@ impl Ledger for MemoryStore {
         self.append(Event::Outcome { intent, result, effects }).map(drop)
     }
 
-    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError> {
+    async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError> {
         for effects in chunks(effects) {
-            self.append(Event::Noted { run: run.clone(), reason: reason.to_owned(), effects })?;
+            self.append(Event::Noted { run: run.clone(), reason: reason.clone(), effects })?;
         }
         Ok(())
     }
 
-    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError> {
-        self.append(Event::Trusted { run: run.clone(), reason: reason.to_owned() }).map(drop)
+    async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError> {
+        self.append(Event::Trusted { run: run.clone(), reason }).map(drop)
     }
 
     async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {

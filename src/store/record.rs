@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::decisions::{Decision, Noted};
 use crate::model::{
-    AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
+    AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path,
+    Provenance, Reason, RunId, RunStatus, SourceId,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
@@ -69,7 +70,7 @@ pub enum Event {
         /// The run.
         run: RunId,
         /// Why.
-        reason: String,
+        reason: Reason,
         /// What is known from now on.
         effects: Vec<Effect>,
     },
@@ -96,7 +97,7 @@ pub enum Event {
         /// The run.
         run: RunId,
         /// On what grounds.
-        reason: String,
+        reason: Reason,
     },
     /// A person was forgotten: what records said of them was taken out.
     Forgot {
@@ -128,7 +129,7 @@ pub struct Intent {
     /// What changes, as shown in the plan.
     pub changes: Vec<Change>,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
     /// Which people a call about members names, where the app would not tell afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SourceId>,
@@ -249,6 +250,25 @@ pub enum OutcomeResult {
         /// What was seen.
         detail: String,
     },
+}
+
+impl OutcomeResult {
+    /// The same as a code.
+    pub fn outcome(&self) -> OpOutcome {
+        match self {
+            Self::Done { .. } => OpOutcome::Done,
+            Self::Failed { .. } => OpOutcome::Failed,
+            Self::Unknown { .. } => OpOutcome::Unknown,
+        }
+    }
+
+    /// What was answered or seen.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Done { .. } => None,
+            Self::Failed { detail, .. } | Self::Unknown { detail } => Some(detail),
+        }
+    }
 }
 
 /// What is known from now on. The cache is the fold of these, in order.
@@ -404,16 +424,41 @@ pub enum Effect {
 
 /// Why an object is set aside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "WrittenNote", into = "WrittenNote")]
 pub struct FailureNote {
-    /// In words.
-    pub reason: String,
+    /// What stands in the way.
+    pub reason: Obstacle,
     /// How often in a row.
     pub attempts: u32,
     /// When the daemon tries again. A command tries at once.
     pub next_try: Timestamp,
     /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<AppId>,
+}
+
+/// A note as it is written: the sentence for people, and the code where there is one. Earlier versions wrote the sentence only.
+#[derive(Serialize, Deserialize)]
+struct WrittenNote {
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Obstacle>,
+    attempts: u32,
+    next_try: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<AppId>,
+}
+
+impl From<WrittenNote> for FailureNote {
+    fn from(WrittenNote { reason, code, attempts, next_try, found }: WrittenNote) -> Self {
+        Self { reason: code.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found }
+    }
+}
+
+impl From<FailureNote> for WrittenNote {
+    fn from(FailureNote { reason, attempts, next_try, found }: FailureNote) -> Self {
+        let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.clone());
+        Self { reason: reason.to_string(), code, attempts, next_try, found }
+    }
 }
 
 /// A run in numbers; the last ones are shown by `status`.
@@ -423,8 +468,8 @@ pub struct RunSummary {
     pub run: RunId,
     /// The plan's hash.
     pub plan: String,
-    /// `ok`, `partial`, `held` or `failed`.
-    pub status: String,
+    /// How it ended.
+    pub status: RunStatus,
     /// Operations planned.
     pub planned: u64,
     /// Done.

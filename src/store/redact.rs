@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record};
-use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, casefold, fold};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Path, Reason, SourceId, casefold, fold};
 
 /// What stands where a text was.
 pub(super) const GONE: &str = "[forgotten]";
@@ -95,12 +95,12 @@ impl Somebody {
                 effects.iter_mut().for_each(|effect| self.effect(effect));
             }
             Event::Noted { reason, effects, .. } => {
-                self.text(reason);
+                self.reason(reason);
                 effects.iter_mut().for_each(|effect| self.effect(effect));
             }
             Event::RunEnded(summary) => self.text(&mut summary.note),
             Event::Doubted { why } | Event::Opened { why, .. } => self.text(why),
-            Event::Trusted { reason, .. } => self.text(reason),
+            Event::Trusted { reason, .. } => self.reason(reason),
             Event::Decided { decision, .. } => self.text(&mut decision.reason),
             Event::Continued(before) => self.continued(before),
             Event::RunStarted { .. } | Event::Forgot { .. } => {}
@@ -122,14 +122,25 @@ impl Somebody {
         }
     }
 
+    /// A reason in which they may be named.
+    fn reason(&self, reason: &mut Reason) {
+        if let Some(changed) = reason.with_texts(|text| self.text(text)) {
+            *reason = changed;
+        }
+    }
+
     /// A note about an object that failed.
     pub(super) fn failure(&self, object: &mut ObjectRef, note: &mut FailureNote) {
         match self.is(object) {
             true => {
-                GONE.clone_into(&mut note.reason);
+                note.reason = Obstacle::Erased;
                 note.found = None;
             }
-            false => self.text(&mut note.reason),
+            false => {
+                if let Some(changed) = note.reason.with_texts(|text| self.text(text)) {
+                    note.reason = changed;
+                }
+            }
         }
         self.object(object);
     }
@@ -153,15 +164,15 @@ impl Somebody {
     fn intent(&self, intent: &mut Intent) {
         if self.is(&intent.object) {
             intent.changes.clear();
-            GONE.clone_into(&mut intent.reason);
+            intent.reason = Reason::Erased;
             self.object(&mut intent.object);
             intent.app_id.iter_mut().for_each(|account| self.account(account));
             return;
         }
-        self.text(&mut intent.reason);
+        self.reason(&mut intent.reason);
         for change in &mut intent.changes {
             // Lists of members are names; another value is about somebody else.
-            if change.attribute == "members" || change.attribute == Path::manager().as_str() {
+            if change.is_of_members() || change.attribute == Path::manager().as_str() {
                 self.value(&mut change.from);
                 self.value(&mut change.to);
             }

@@ -24,7 +24,7 @@ use super::writer::{Until, Writer};
 use super::{FORMAT, chunks, disk};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
-use crate::model::{ContentMark, Counts, RunId};
+use crate::model::{ContentMark, Counts, Reason, RunId, RunStatus};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {
@@ -149,7 +149,7 @@ impl Store {
             }
         };
         let mut last_ok = self.last_ok.lock().unwrap_or_else(PoisonError::into_inner);
-        if summary.status == "ok" {
+        if summary.status == RunStatus::Ok {
             *last_ok = Some(summary.ended);
         }
         let tail = self.tail();
@@ -204,16 +204,16 @@ impl Ledger for Store {
         self.append(Event::Outcome { intent, result, effects }, Until::Written).await.map(drop)
     }
 
-    async fn noted(&self, run: &RunId, reason: &str, effects: Vec<Effect>) -> Result<(), StoreError> {
+    async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError> {
         for effects in chunks(effects) {
-            let event = Event::Noted { run: run.clone(), reason: reason.to_owned(), effects };
+            let event = Event::Noted { run: run.clone(), reason: reason.clone(), effects };
             self.append(event, Until::Written).await?;
         }
         Ok(())
     }
 
-    async fn trusted(&self, run: &RunId, reason: &str) -> Result<(), StoreError> {
-        let event = Event::Trusted { run: run.clone(), reason: reason.to_owned() };
+    async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError> {
+        let event = Event::Trusted { run: run.clone(), reason };
         self.append(event, Until::OnDisk).await.map(drop)
     }
 

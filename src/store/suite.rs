@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{
-    AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId, UserNumber,
+    AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId,
+    UserNumber,
 };
 
 pub(super) fn id(text: &str) -> SourceId {
@@ -65,7 +66,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
     RunSummary {
         run: RunId::from(run),
         plan: "p".into(),
-        status: "ok".into(),
+        status: RunStatus::Ok,
         planned: 1,
         done: 1,
         held: 0,
@@ -84,7 +85,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
 }
 
 async fn note(state: &dyn State, effects: Vec<Effect>) {
-    state.noted(&run(), "test", effects).await.unwrap();
+    state.noted(&run(), Reason::Text("test".into()), effects).await.unwrap();
 }
 
 fn member_ids(state: &dyn State, group: &str) -> BTreeSet<String> {
@@ -276,7 +277,7 @@ async fn trust_and_index(state: &dyn State) {
     };
     assert!(matches!(state.health(), Health::AdoptOnly { .. }), "p4: a new state may be a lost one");
     assert!(!state.write_index(draft(1)).unwrap(), "an untrusted state has no index");
-    state.trusted(&run(), "looked through").await.unwrap();
+    state.trusted(&run(), Reason::LookedThrough).await.unwrap();
     assert_eq!(state.health(), Health::Trusted);
     note(state, vec![linked("a")]).await;
 

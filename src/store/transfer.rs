@@ -198,10 +198,7 @@ pub fn import(
     let _lock = Lock::take(&folder, "rosterd state import")?;
     let had = !swap::is_empty(&folder);
     if had && !replace {
-        return Err(StoreError::Refused(format!(
-            "{} has state of its own; it would be set aside, which --replace allows",
-            folder.display()
-        )));
+        return Err(StoreError::Occupied(folder));
     }
     let imported = make_ready(&folder, tenant, file, now);
     let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;

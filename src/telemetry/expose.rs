@@ -16,9 +16,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::catalog::{self, Kind, Metric};
-use super::state::State;
 use super::tenant::{Counted, Numbers, Peer};
 use crate::cycle::Budget;
+use crate::model::TenantState;
 
 /// The `Content-Type` of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -175,7 +175,7 @@ impl One<'_> {
 
     fn standing(&mut self, numbers: &Numbers, on_schedule: bool) {
         let Some(stands) = &numbers.stands else { return };
-        for state in State::ALL {
+        for state in TenantState::ALL {
             self.number(&catalog::STATE, [state.name().into()], bit(state == stands.state));
         }
         self.number(&catalog::FILE_MISTAKE, [], bit(stands.mistake));

@@ -7,11 +7,9 @@
 
 pub mod catalog;
 mod expose;
-mod state;
 mod tenant;
 
 pub use expose::CONTENT_TYPE;
-pub use state::State;
 pub use tenant::{Stands, UnderWay};
 
 use std::collections::{BTreeMap, BTreeSet};

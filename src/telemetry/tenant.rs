@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::state::State;
-use crate::cycle::{Budget, CycleError, Report, Shown};
+use crate::cycle::{Budget, CycleError, Report};
 use crate::engine::EngineError;
 use crate::http::{Method, Observer};
-use crate::model::HoldCode;
+use crate::model::{HoldCode, OpOutcome, TenantState};
 use crate::source::SourceError;
 use crate::store::{HeldPlan, Status, StoreError, read_held, read_status};
 
@@ -59,7 +58,7 @@ impl Default for Calls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stands {
     /// How the last run ended.
-    pub state: State,
+    pub state: TenantState,
     /// How often in a row it came to nothing.
     pub failures: u32,
     /// When it is due next.
@@ -178,16 +177,13 @@ impl Numbers {
         }
         self.pending.clear();
         for (at, operation) in report.operations().iter().enumerate() {
-            let result = match report.result(at) {
-                Shown::Done => "done",
-                Shown::Held => "held",
-                Shown::Failed(_) => "failed",
-                Shown::Planned => continue,
-            };
-            let op = operation.op().name();
-            *self.operations.entry((op, result)).or_default() += 1;
+            let (op, result) = (operation.op().name(), report.result(at));
+            if result == OpOutcome::Planned {
+                continue;
+            }
+            *self.operations.entry((op, result.name())).or_default() += 1;
             // An operation that went well once is told as zero, not as gone.
-            *self.pending.entry(op).or_default() += u64::from(result != "done");
+            *self.pending.entry(op).or_default() += u64::from(result != OpOutcome::Done);
         }
         if !report.counts_accepted {
             *self.rejected.entry("shrink").or_default() += 1;
@@ -206,7 +202,7 @@ fn rejection(error: &EngineError) -> Option<&'static str> {
         _ => return None,
     };
     Some(match error {
-        SourceError::Refused(_) => "refused",
+        SourceError::Refused(_) | SourceError::NotGranted(_) => "refused",
         SourceError::Forbidden(_) => "forbidden",
         SourceError::Unreachable(_) => "unreachable",
         SourceError::Throttled(_) => "throttled",

@@ -11,7 +11,7 @@ use super::catalog::{ALL, Kind};
 use super::*;
 use crate::cycle::Budget;
 use crate::http::Method;
-use crate::model::Counts;
+use crate::model::{Counts, TenantState};
 use crate::store::{LinkCounts, RunSummary, Status};
 
 const NOW: &str = "2026-01-05T12:00:00Z";
@@ -26,7 +26,7 @@ fn telemetry() -> (tempfile::TempDir, Arc<Telemetry>) {
     (folder, telemetry)
 }
 
-fn stands(state: State) -> Stands {
+fn stands(state: TenantState) -> Stands {
     Stands {
         state,
         failures: 2,
@@ -60,7 +60,7 @@ fn status() -> Status {
 
 /// A tenant about which everything is known.
 fn fill(telemetry: &Arc<Telemetry>) {
-    telemetry.stand(vec![("acme".to_owned(), stands(State::Held))]);
+    telemetry.stand(vec![("acme".to_owned(), stands(TenantState::Held))]);
     let observers = telemetry.observers("acme");
     observers.app.waited(Duration::from_millis(1500));
     observers.app.called(Method::Post, Some(201), Duration::from_millis(80));
@@ -154,7 +154,7 @@ fn a_tenant_that_was_taken_away_takes_its_numbers_with_it_even_if_a_run_of_it_st
     let (_folder, telemetry) = telemetry();
     fill(&telemetry);
     let run = telemetry.run("acme");
-    telemetry.stand(vec![("bolt".to_owned(), stands(State::Ok))]);
+    telemetry.stand(vec![("bolt".to_owned(), stands(TenantState::Ok))]);
     run.observers().app.called(Method::Get, Some(200), Duration::ZERO);
     drop(run);
     let text = telemetry.text(now()).unwrap();
@@ -175,7 +175,7 @@ fn a_single_run_leaves_nothing_behind_that_grows() {
 #[test]
 fn i7_whatever_an_app_answers_the_number_of_series_stays_bounded() {
     let (_folder, telemetry) = telemetry();
-    telemetry.stand(vec![("acme".to_owned(), stands(State::Ok))]);
+    telemetry.stand(vec![("acme".to_owned(), stands(TenantState::Ok))]);
     let observers = telemetry.observers("acme");
     (0..=999).for_each(|status| observers.app.called(Method::Get, Some(status), Duration::ZERO));
     let codes = samples(&telemetry.text(now()).unwrap());
@@ -186,7 +186,7 @@ fn i7_whatever_an_app_answers_the_number_of_series_stays_bounded() {
 #[test]
 fn a_budget_that_allows_nobody_is_used_up_by_one() {
     let (_folder, telemetry) = telemetry();
-    telemetry.stand(vec![("acme".to_owned(), stands(State::Ok))]);
+    telemetry.stand(vec![("acme".to_owned(), stands(TenantState::Ok))]);
     let ratio = |lost: Vec<Timestamp>| {
         telemetry.counted("acme").numbers().budget = Some(Budget { allowed: 0, lost });
         samples(&telemetry.text(now()).unwrap())["rosterd_removal_budget_used_ratio{tenant=\"acme\",window=\"24h\"}"]

@@ -128,12 +128,7 @@ fn directory_file(document: &Document<'_>, path: &Path, found: &mut Vec<Diagnost
 }
 
 fn secret_missing(document: &Document<'_>, path: &[&str], error: &SecretError) -> Diagnostic {
-    let message = error.to_string();
-    // The message carries its remedy in brackets at its end.
-    let (message, remedy) = match message.rsplit_once(" (").map(|(head, tail)| (head, tail.strip_suffix(')'))) {
-        Some((head, Some(remedy))) => (head.to_owned(), remedy.to_owned()),
-        _ => (message, "put the secret there".to_owned()),
-    };
+    let (message, remedy) = (error.what(), error.remedy().unwrap_or_else(|| "put the secret there".to_owned()));
     if error.may_differ_elsewhere() {
         let hint =
             "it may be there for the service, which has another environment; `rosterd doctor` there tells".to_owned();

@@ -36,6 +36,7 @@ mod onelogin_stand_in;
 mod package;
 mod pages;
 mod probe;
+mod prose;
 mod rig;
 mod secrets;
 mod state_files;

@@ -148,6 +148,53 @@ fn c9_a_state_of_format_1_opens_and_says_what_it_said() {
     assert_eq!(imported["records"].as_u64(), verified["records"].as_u64().map(|records| records + 1));
 }
 
+/// Twelve people; `p00` and who follows.
+fn twelve(members: usize) -> Value {
+    let name = |n: usize| format!("p{n:02}");
+    let user = |n| json!({"id": format!("id-{}", name(n)), "userName": name(n), "email": format!("{}@acme.test", name(n)), "displayName": name(n)});
+    let ids: Vec<String> = (0..members).map(|n| format!("id-{}", name(n))).collect();
+    json!({"users": (0..members).map(user).collect::<Vec<_>>(), "groups": [{"id": "g1", "name": "Staff", "members": ids}]})
+}
+
+/// Written by 0.1.0, which kept sentences where codes are now: a first run, a second one that was taken back, and six removals that
+/// are held and approved. Its app had given the ids that the sandbox gives again.
+#[test]
+fn w5_sentences_of_an_earlier_version_are_read_into_codes_and_its_approval_counts() {
+    let desk = Desk::new();
+    desk.tenant("in_flight = 1\n");
+    desk.directory(&twelve(12));
+    desk.sync(0);
+    let state = desk.rosterd.path().join("state/acme");
+    std::fs::remove_dir_all(&state).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-format-1-held");
+    copy(&fixture.join("acme"), &state);
+    let status = desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json()[0].clone();
+    let held = &status["held_plan"];
+    assert_eq!(
+        (&held["reasons"][0][0], &held["reasons"][1][0]),
+        (&json!("group_removals"), &json!("removals_per_day"))
+    );
+    assert_eq!(held["operations"][0]["code"], "no_longer_members", "{held:#}");
+
+    // The second run was taken back by an undo, which is known by its sentence.
+    let shown = desk.rosterd.run(&["journal", "show", "acme", "--format", "json"]).expect_code(0).stdout.clone();
+    let records = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let runs: Vec<Value> =
+        records.filter_map(|record| Some(record["event"]["run_started"]["run"].as_str()?.into())).collect();
+    let undo = ["undo", "acme", runs[1].as_str().unwrap(), "--dry-run", "--format", "json"];
+    let undo = desk.rosterd.run(&undo).expect_code(0).json();
+    assert_eq!((&undo["planned"], &undo["skipped"]), (&json!(0), &json!([])), "{undo:#}");
+
+    desk.directory(&twelve(6));
+    let kept = desk.sync(0);
+    assert_eq!((&kept["done"], &kept["held"]), (&json!(7), &json!(0)), "the approval of the sentences' plan: {kept:#}");
+    assert_eq!(active(&desk).len(), 6);
+    assert_eq!(desk.sync(0)["planned"], 0);
+    let last = desk.rosterd.run(&["journal", "show", "acme", "--format", "json"]).expect_code(0).stdout.clone();
+    assert!(last.contains(r#""reason":"no_longer_members""#), "codes are written now");
+    desk.rosterd.run(&["journal", "verify", "acme"]).expect_code(0);
+}
+
 #[test]
 fn c9_a_state_of_the_next_format_is_refused_byte_for_byte_unmodified() {
     let desk = Desk::new();

@@ -318,7 +318,7 @@ fn a_single_run_leaves_the_numbers_of_its_report_behind() {
 /// Every metric with its labels and meaning, every endpoint, every state.
 #[test]
 fn the_page_about_monitoring_has_everything_there_is() {
-    use rosterd::telemetry::State;
+    use rosterd::model::TenantState as State;
     use rosterd::telemetry::catalog::{ALL, Kind};
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring.md")).unwrap();
     for metric in ALL {
@@ -353,7 +353,7 @@ const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/grafana/ros
 /// A metric that does not exist makes an alert that never fires.
 #[test]
 fn rules_and_dashboard_speak_of_metrics_and_labels_that_exist() {
-    use rosterd::telemetry::State;
+    use rosterd::model::TenantState as State;
     use rosterd::telemetry::catalog::{ALL, Kind, Metric};
     let find = |name: &str| -> Option<&Metric> {
         ALL.into_iter().find(|metric| {

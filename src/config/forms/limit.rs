@@ -139,6 +139,10 @@ impl serde::Serialize for Limit {
 
 const HINT: &str = "write `10%`, `10%, at least 3, at most 200`, a whole number, or `none`";
 
+// The keywords before its numbers.
+const AT_LEAST: &str = "at least";
+const AT_MOST: &str = "at most";
+
 impl TextForm for Limit {
     const FORMAT: &'static str = "limit";
     const DESCRIPTION: &'static str = "A share, if need be between two numbers; or a number; or `none`.";
@@ -170,12 +174,12 @@ impl Limit {
             if self.percent.replace(hundredths(percent.trim())?).is_some() {
                 return twice("the share");
             }
-        } else if let Some(least) = part.strip_prefix("at least") {
+        } else if let Some(least) = part.strip_prefix(AT_LEAST) {
             if self.at_least.replace(whole(least.trim())?).is_some() {
                 return twice("`at least`");
             }
         } else {
-            let most = part.strip_prefix("at most").unwrap_or(part);
+            let most = part.strip_prefix(AT_MOST).unwrap_or(part);
             if self.at_most.replace(whole(most.trim())?).is_some() {
                 return twice("`at most`");
             }

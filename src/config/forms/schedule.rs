@@ -50,6 +50,9 @@ impl fmt::Display for Schedule {
 
 const HINT: &str = "write five fields (minute, hour, day, month, weekday) such as `*/10 * * * *`, or `every 10m`";
 
+/// The keyword before a span of time.
+const EVERY: &str = "every ";
+
 impl TextForm for Schedule {
     const FORMAT: &'static str = "schedule";
     const DESCRIPTION: &'static str = "A cron expression of five fields, or `every` and a span of time.";
@@ -57,7 +60,7 @@ impl TextForm for Schedule {
 
     fn read(text: &str) -> Result<Self, Misfit> {
         let trimmed = text.trim();
-        let rhythm = match trimmed.strip_prefix("every ") {
+        let rhythm = match trimmed.strip_prefix(EVERY) {
             Some(period) => Rhythm::Every(Period::read(period).map_err(|misfit| Misfit {
                 hint: Some(HINT.to_owned()),
                 at: None,

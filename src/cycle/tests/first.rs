@@ -10,7 +10,7 @@ fn story() -> Directory {
 async fn j1_the_first_sync_makes_people_then_groups_then_memberships() {
     let world = World::new(story());
     let report = world.sync().await;
-    assert_eq!(report.status(), super::super::Status::Ok, "{report:?}");
+    assert_eq!(report.status(), super::Status::Ok, "{report:?}");
     let names: Vec<&str> = world.app.calls().iter().map(|call| call.name).collect();
     assert_eq!(
         names,

@@ -22,8 +22,8 @@ mod rules_switches;
 mod rules_table;
 mod takeover;
 
-use crate::cycle::{Report, Shown, Status};
-use crate::model::Standing;
+use crate::cycle::Report;
+use crate::model::{OpOutcome, RunStatus as Status, Standing};
 use crate::sim::{Directory, Fault, World, command};
 
 /// People `u00`, `u01`, … who are all members of the group `all`.
@@ -59,9 +59,9 @@ fn holds(report: &Report) -> Vec<&str> {
 
 /// `op name` of the operations that failed, with the reason.
 fn failures(report: &Report) -> Vec<(String, String)> {
-    let shown = report.operations().iter().enumerate().filter_map(|(at, operation)| match report.result(at) {
-        Shown::Failed(why) => Some((format!("{} {}", operation.op().name(), operation.name), why.to_owned())),
-        _ => None,
+    let failed = report.operations().iter().enumerate().filter(|(at, _)| report.result(*at) == OpOutcome::Failed);
+    let shown = failed.filter_map(|(at, operation)| {
+        Some((format!("{} {}", operation.op().name(), operation.name), report.obstacle(at)?.to_string()))
     });
     shown.collect()
 }
@@ -69,6 +69,6 @@ fn failures(report: &Report) -> Vec<(String, String)> {
 /// `op name` of the operations that were held.
 fn held(report: &Report) -> Vec<String> {
     let operations = report.operations().iter().enumerate();
-    let held = operations.filter(|(at, _)| report.result(*at) == Shown::Held);
+    let held = operations.filter(|(at, _)| report.result(*at) == OpOutcome::Held);
     held.map(|(_, operation)| format!("{} {}", operation.op().name(), operation.name)).collect()
 }

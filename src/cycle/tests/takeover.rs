@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::tenant::{AdoptApproval, Adopted};
 use crate::errand::note_seen;
-use crate::model::{Path, Provenance, SourceId, TenantName};
+use crate::model::{Path, Provenance, Reason, SourceId, TenantName};
 use crate::sim::limits;
 use crate::store::{Baseline as _, Effect};
 
@@ -31,7 +31,7 @@ fn provenance(world: &World, id: &str) -> Option<Provenance> {
 async fn release(world: &World, id: &str) {
     let name = TenantName::parse("acme").unwrap();
     let effects = vec![Effect::UserUnlinked { id: SourceId::new(id) }];
-    note_seen(&world.store, &name, "released", effects, None, &*world.clock).await.unwrap();
+    note_seen(&world.store, &name, Reason::AdoptedOrReleased, effects, None, &*world.clock).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@ use jiff::SignedDuration;
 use super::super::trouble::Cause;
 use super::*;
 use crate::config::secret::Secrets;
+use crate::model::TenantState as Standing;
 
 const TENANT: &str = "[source.file]\npath = \"people.json\"\n[target]\nbase_url = \"https://app.example.org/scim/v2\"\n\
                       token = { env = \"TOKEN\" }\n";
@@ -18,7 +19,7 @@ fn roll(tenants: &[(&str, &str)]) -> Roll {
         std::fs::write(folder.path().join(format!("tenants/{name}.toml")), text).unwrap();
     }
     let usable = crate::tenancy::load_usable(&config, &[]).unwrap();
-    let broken = usable.broken.into_iter().map(|broken| (broken.name, "a mistake".to_owned())).collect();
+    let broken = usable.broken.into_iter().map(|broken| (broken.name, mistake("a mistake"))).collect();
     Roll { tenants: usable.loaded.tenants, broken, is_partial: false }
 }
 
@@ -135,13 +136,13 @@ fn j17_a_file_that_comes_back_while_its_run_ends_is_taken_up_again() {
 fn i1_a_file_with_mistakes_leaves_its_tenant_as_it_was() {
     let mut book = book(&[("a", "every 1m"), ("b", "every 1m")]);
     let mut roll = roll(&[("a", "every 1m"), ("b", "often"), ("c", "often")]);
-    roll.broken.sort();
+    roll.broken.sort_by(|a, b| a.0.cmp(&b.0));
     let changes = book.take(roll, |_| None, later(1));
     assert_eq!(changes.broken, [name("b"), name("c")]);
     let mut ran = started(&mut book, later(2), 9);
     ran.sort();
     assert_eq!(ran, ["a", "b"], "b goes on as it was");
-    assert_eq!(book.entries[&name("b")].mistake.as_deref(), Some("a mistake"));
+    assert_eq!(book.entries[&name("b")].mistake.as_ref().map(Mistake::summary).as_deref(), Some("here: a mistake"));
     assert!(book.line().starts_with("3 tenants: ") && book.line().contains("1 with mistakes in the file (c)"));
 }
 
@@ -305,7 +306,7 @@ fn a_restart_forgets_no_failures() {
 #[test]
 fn p6_a_tenant_that_is_tried_again_by_itself_leaves_the_others_as_they_are() {
     let mut book = Book::default();
-    let hung = |name: &str| (TenantName::parse(name).unwrap(), "it did not answer".to_owned());
+    let hung = |name: &str| (TenantName::parse(name).unwrap(), mistake("it did not answer"));
     let first = Roll { broken: vec![hung("b"), hung("c")], ..roll(&[("a", "every 1h")]) };
     book.take(first, |_| None, now());
     let again = Roll { broken: vec![hung("c")], is_partial: true, ..roll(&[("b", "every 1h")]) };
@@ -327,4 +328,8 @@ fn ma7_a_run_that_takes_very_long_does_not_keep_a_place_from_others() {
     assert_eq!(book.room(1, later(11)), 0);
     assert_eq!(book.room(1, later(60)), 0, "never more than twice as many as there are places");
     assert_eq!(book.room(4, later(11)), 3);
+}
+
+fn mistake(message: &str) -> Mistake {
+    Mistake { place: "here".into(), message: message.into(), hint: None }
 }

@@ -9,15 +9,15 @@ use serde::Serialize;
 
 use super::View;
 use crate::daemon::board::{Board, Line};
-use crate::daemon::book::Standing;
 use crate::daemon::drift::{Compared, read_compared};
+use crate::model::TenantState;
 use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
-use crate::telemetry::{Stands, State, UnderWay};
+use crate::telemetry::{Stands, UnderWay};
 
 /// One tenant.
 pub(super) struct Seen {
     pub(super) line: Line,
-    pub(super) state: State,
+    pub(super) state: TenantState,
     pub(super) status: Option<Status>,
     pub(super) held: Option<HeldPlan>,
     pub(super) paused: Option<Mark>,
@@ -29,21 +29,9 @@ pub(super) struct Seen {
     pub(super) unreadable: Option<String>,
 }
 
-/// The state of a line on the board.
-fn state_of(line: &Line) -> State {
-    match line.standing {
-        None => State::FileMistake,
-        Some(Standing::New) => State::New,
-        Some(Standing::Ok) => State::Ok,
-        Some(Standing::Partial) => State::Partial,
-        Some(Standing::Held) => State::Held,
-        Some(Standing::Paused) => State::Paused,
-        Some(Standing::Retired) => State::Retired,
-        Some(Standing::Busy) => State::Busy,
-        Some(Standing::Failing) => State::Failing,
-        Some(Standing::Quarantined) => State::Quarantined,
-        Some(Standing::AdoptOnly) => State::AdoptOnly,
-    }
+/// The state of a line on the board: a tenant without a standing never had a file without mistakes.
+fn state_of(line: &Line) -> TenantState {
+    line.standing.unwrap_or(TenantState::FileMistake)
 }
 
 /// How everybody stands, as it is counted.

@@ -8,8 +8,8 @@ use super::gather::{self, Seen};
 use super::page::{Frame, document, pill, prose, tone, when};
 use super::plot;
 use super::words::{count, figure, length};
+use crate::model::TenantState;
 use crate::store::recent_runs;
-use crate::telemetry::State;
 
 /// Small pictures are drawn for so many tenants at most: each costs a look into a journal.
 const PICTURES: usize = 50;
@@ -43,7 +43,7 @@ pub(super) fn page(view: &View) -> Markup {
 fn headline(seen: &[Seen]) -> String {
     let needed = seen
         .iter()
-        .filter(|one| matches!(tone(one.state), "bad") || one.state == State::Held || one.line.mistake.is_some())
+        .filter(|one| matches!(tone(one.state), "bad") || one.state == TenantState::Held || one.line.mistake.is_some())
         .count();
     match (seen.len(), needed) {
         (0, _) => "No tenants".to_owned(),
@@ -55,11 +55,11 @@ fn headline(seen: &[Seen]) -> String {
 
 /// How many are in which state.
 fn tally(seen: &[Seen]) -> Markup {
-    let of = |state: State| seen.iter().filter(|one| one.state == state).count();
+    let of = |state: TenantState| seen.iter().filter(|one| one.state == state).count();
     let running = seen.iter().filter(|one| one.line.running_since.is_some()).count();
     html! {
         p.tally {
-            @for state in State::ALL {
+            @for state in TenantState::ALL {
                 @let n = of(state);
                 @if n > 0 { span class={ "pill " (tone(state)) } { (n) " " (state.words()) } }
             }
@@ -131,10 +131,13 @@ fn next(one: &Seen, now: Timestamp) -> Markup {
 /// One line about what is wrong, where something is.
 fn trouble(one: &Seen) -> Option<String> {
     let said = match one.state {
-        State::FileMistake => one.line.mistake.clone(),
-        State::Held | State::AdoptOnly | State::Failing | State::Quarantined | State::Partial | State::Paused => {
-            Some(one.line.note.clone())
-        }
+        TenantState::FileMistake => one.line.mistake.clone(),
+        TenantState::Held
+        | TenantState::AdoptOnly
+        | TenantState::Failing
+        | TenantState::Quarantined
+        | TenantState::Partial
+        | TenantState::Paused => Some(one.line.note.clone()),
         _ => one.line.mistake.clone(),
     };
     let set_aside = one.status.as_ref().filter(|status| status.failures > 0).map(|status| {

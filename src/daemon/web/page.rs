@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::View;
 use super::words::{distance, exactly, named};
-use crate::telemetry::State;
+use crate::model::TenantState;
 
 /// Pages that only show are made anew so often, in seconds. One from which somebody copies is not.
 const REFRESH: u32 = 15;
@@ -64,17 +64,17 @@ pub(super) fn no_such_tenant(view: &View) -> Markup {
 }
 
 /// A state as a coloured word. The colour says nothing that the word does not.
-pub(super) fn pill(state: State) -> Markup {
+pub(super) fn pill(state: TenantState) -> Markup {
     html! { span class={ "pill " (tone(state)) } { (state.words()) } }
 }
 
 /// Which colour a state has.
-pub(super) fn tone(state: State) -> &'static str {
+pub(super) fn tone(state: TenantState) -> &'static str {
     match state {
-        State::Ok => "good",
-        State::Failing | State::Quarantined | State::FileMistake => "bad",
-        State::Held | State::AdoptOnly | State::Partial | State::Paused => "wait",
-        State::New | State::Busy | State::Retired => "calm",
+        TenantState::Ok => "good",
+        TenantState::Failing | TenantState::Quarantined | TenantState::FileMistake => "bad",
+        TenantState::Held | TenantState::AdoptOnly | TenantState::Partial | TenantState::Paused => "wait",
+        TenantState::New | TenantState::Busy | TenantState::Retired => "calm",
     }
 }
 

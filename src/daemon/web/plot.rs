@@ -7,6 +7,7 @@
 use maud::{Markup, html};
 
 use super::words::{exactly, figure};
+use crate::model::RunStatus;
 use crate::store::RunSummary;
 
 struct Shape {
@@ -57,7 +58,7 @@ fn drawn(runs: &[RunSummary], shape: &Shape, class: &str) -> Markup {
             @for (at, run) in runs.iter().enumerate() {
                 @let left = rounded(first + step * at as f64 + shape.gap / 2.0);
                 g {
-                    title { (exactly(run.ended)) ": " (run.status) ", " (figure(run.done)) " done, " (figure(run.held)) " held, " (figure(run.failed)) " failed" }
+                    title { (exactly(run.ended)) ": " (run.status.name()) ", " (figure(run.done)) " done, " (figure(run.held)) " held, " (figure(run.failed)) " failed" }
                     @for part in bar(run, most, shape.height) {
                         rect class=(part.class) x=(left) y=(rounded(part.top)) width=(rounded(step - shape.gap)) height=(rounded(part.height)) {}
                     }
@@ -71,11 +72,10 @@ fn bar(run: &RunSummary, most: u64, height: f64) -> Vec<Part> {
     const TICK: f64 = 3.0;
     let all = operations(run);
     if all == 0 || most == 0 {
-        let class = match run.status.as_str() {
-            "ok" => "quiet",
-            "held" => "held",
-            "partial" => "held",
-            _ => "failed",
+        let class = match run.status {
+            RunStatus::Ok => "quiet",
+            RunStatus::Held | RunStatus::Partial => "held",
+            RunStatus::Failed => "failed",
         };
         return vec![Part { class, top: height - TICK, height: TICK }];
     }

@@ -11,8 +11,9 @@ use super::plot;
 use super::words::{at_most, count, distance, exactly, figure, length, quoted, shown};
 use crate::daemon::drift::Compared;
 use crate::daemon::trouble::Cause;
+use crate::model::{RunStatus, TenantState};
 use crate::store::{HeldPlan, RunSummary, Status, recent_runs};
-use crate::telemetry::{State, UnderWay};
+use crate::telemetry::UnderWay;
 use crate::tenancy::DEFAULT_CONFIG;
 
 /// So many runs stand in the picture, and so many in the table.
@@ -36,7 +37,7 @@ pub(super) fn page(view: &View, seen: &Seen) -> Markup {
         (marks(seen, &typed))
         @if let Some(mistake) = &seen.line.mistake { (mistake_in_file(mistake, seen, &typed)) }
         (expiries(seen, now))
-        @if matches!(seen.state, State::Failing | State::Quarantined) { (failing(seen, &typed)) }
+        @if matches!(seen.state, TenantState::Failing | TenantState::Quarantined) { (failing(seen, &typed)) }
         @if let Some(why) = seen.status.as_ref().and_then(|status| status.adopt_only.as_ref()) { (adopt_only(why)) }
         @if let Some(why) = &seen.unreadable { section.card.bad { h2 { "The state can't be read" } p { (prose(why)) } } }
         @if let Some(held) = &seen.held { (held_plan(held, &typed, now)) }
@@ -225,7 +226,7 @@ fn held_plan(held: &HeldPlan, typed: &Typed<'_>, now: Timestamp) -> Markup {
                         tr {
                             td.op { (operation.op.name().replace('_', " ")) }
                             td.who { (name(&operation.name)) }
-                            td.why { (prose(&operation.reason)) }
+                            td.why { (prose(&operation.reason.to_string())) }
                         }
                     } }
                 }
@@ -248,7 +249,7 @@ fn set_aside(status: &Status, now: Timestamp) -> Markup {
                         tbody { @for (object, note) in status.failed.iter().take(FAILURES) {
                             tr {
                                 td.who { (name(&object.to_string())) }
-                                td.why { (prose(&note.reason)) " (tried " (count(u64::from(note.attempts), "time", "times")) ")" }
+                                td.why { (prose(&note.reason.to_string())) " (tried " (count(u64::from(note.attempts), "time", "times")) ")" }
                                 td.op { (distance(note.next_try, now)) }
                             }
                         } }
@@ -285,7 +286,7 @@ fn history(runs: &[RunSummary], now: Timestamp) -> Markup {
                         tbody { @for run in runs.iter().rev().take(LISTED) {
                             tr {
                                 td { time datetime=(run.ended) title=(distance(run.ended, now)) { (exactly(run.ended)) } }
-                                td { span class={ "pill " (tone(&run.status)) } { (shown(&run.status)) } }
+                                td { span class={ "pill " (tone(run.status)) } { (run.status.name()) } }
                                 @for n in [run.planned, run.done, run.held, run.failed, run.calls] { td.n { (figure(n)) } }
                                 td.n { (length(run.started, run.ended)) }
                             }
@@ -297,10 +298,10 @@ fn history(runs: &[RunSummary], now: Timestamp) -> Markup {
     }
 }
 
-fn tone(status: &str) -> &'static str {
+fn tone(status: RunStatus) -> &'static str {
     match status {
-        "ok" => "good",
-        "held" | "partial" => "wait",
-        _ => "bad",
+        RunStatus::Ok => "good",
+        RunStatus::Held | RunStatus::Partial => "wait",
+        RunStatus::Failed => "bad",
     }
 }

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
 use crate::daemon::board::{Board, Line};
-use crate::daemon::book::Standing;
-use crate::model::{HoldCode, HoldReason, ObjectRef, Op, RunId, SourceId};
+use crate::model::{HoldCode, HoldReason, ObjectRef, Op, Reason, RunId, SourceId, TenantState as Standing};
 use crate::store::{HeldOperation, HeldPlan, put_note};
 
 struct Site {
@@ -206,7 +205,7 @@ fn a_directory_may_call_people_what_it_likes() {
         op: Op::DeactivateUser,
         object: ObjectRef::User(SourceId::new(format!("u{at}"))),
         name: (*name).to_owned(),
-        reason: format!("because of {name}"),
+        reason: Reason::Text(format!("because of {name}")),
         digest: String::new(),
     };
     let held = HeldPlan {

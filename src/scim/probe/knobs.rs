@@ -1,9 +1,9 @@
 //! What a probe says to set. In: what was found and what the profile says. Out: lines of TOML, each with its reason.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// One key of a profile that should have another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -12,24 +12,53 @@ pub struct Knob {
     pub table: &'static str,
     /// The key.
     pub key: &'static str,
-    /// Its value as TOML.
-    pub value: String,
+    /// Its value; in JSON as TOML.
+    pub value: KnobValue,
     /// What was seen.
     pub why: String,
 }
 
 impl Knob {
     pub(super) fn text(table: &'static str, key: &'static str, value: &str, why: impl Into<String>) -> Self {
-        Self { table, key, value: format!("{value:?}"), why: why.into() }
+        Self { table, key, value: KnobValue::Text(value.to_owned()), why: why.into() }
     }
 
     pub(super) fn flag(table: &'static str, key: &'static str, value: bool, why: impl Into<String>) -> Self {
-        Self { table, key, value: value.to_string(), why: why.into() }
+        Self { table, key, value: KnobValue::Flag(value), why: why.into() }
     }
 
     pub(super) fn list(table: &'static str, key: &'static str, values: &[String], why: impl Into<String>) -> Self {
-        let quoted: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
-        Self { table, key, value: format!("[{}]", quoted.join(", ")), why: why.into() }
+        Self { table, key, value: KnobValue::List(values.to_vec()), why: why.into() }
+    }
+}
+
+/// The value of a key. Its `Display` is TOML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnobValue {
+    /// A text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Number(u64),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl fmt::Display for KnobValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::List(list) => write!(f, "{list:?}"),
+        }
+    }
+}
+
+impl Serialize for KnobValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{End, Knob, Probe, fold, open};
+use super::{End, Knob, KnobValue, Probe, fold, open};
 use crate::config::profile::{
     DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
 };
@@ -340,7 +340,7 @@ impl Probe<'_> {
             Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
                 let why = format!("{wanted} were asked for, {len} of {total} came");
                 self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
-                self.knob(Knob { table: "read", key: "page_size", value: len.to_string(), why });
+                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len as u64), why });
             }
             _ => self.found(Finding::ok(CHECK, format!("{len} came where {wanted} were asked for"))),
         }
@@ -507,11 +507,9 @@ impl Probe<'_> {
     /// What is taken for fixed so far, without one of them.
     fn still_fixed(&self, without: &str) -> Vec<String> {
         let found = self.out.knobs.iter().rev().find(|knob| knob.key == "immutable");
-        let listed: Vec<String> = match found {
-            Some(knob) => {
-                knob.value.trim_matches(['[', ']']).split(", ").map(|name| name.trim_matches('"').to_owned()).collect()
-            }
-            None => self.profile.users.immutable.clone(),
+        let listed: Vec<String> = match found.map(|knob| &knob.value) {
+            Some(KnobValue::List(names)) => names.clone(),
+            _ => self.profile.users.immutable.clone(),
         };
         listed.into_iter().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(without)).collect()
     }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
-use crate::cycle::{CycleError, Report, Shown};
-use crate::model::{AppId, Path, SourceId, Standing, fold};
+use crate::cycle::{CycleError, Report};
+use crate::model::{AppId, OpOutcome, Path, SourceId, Standing, fold};
 use crate::sim::{Account, Call, Directory, Holdings, Quirk};
 use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
@@ -319,7 +319,7 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
     let operations = report.operations().iter().enumerate();
     // Of a membership change, the part about users whose adoption waits is held, and the rest is sent.
     let was_cleared = |at: usize| {
-        report.result(at) != Shown::Held || report.cleared.as_ref().is_some_and(|cleared| cleared.allows(at))
+        report.result(at) != OpOutcome::Held || report.cleared.as_ref().is_some_and(|cleared| cleared.allows(at))
     };
     let mut may_go: BTreeSet<&str> =
         operations.filter(|(at, _)| was_cleared(*at)).map(|(_, op)| op.op().name()).collect();

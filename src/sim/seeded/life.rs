@@ -13,10 +13,10 @@ use super::edits::{self, Fresh};
 use super::kinds::{Kind, Kinds};
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, Shown, Status, Writer, cycle};
+use crate::cycle::{Ask, CycleError, Job, Report, Writer, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
-use crate::model::{Path, TenantName};
+use crate::model::{OpOutcome, Path, RunStatus as Status, TenantName};
 use crate::plan::Blocked;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
@@ -487,8 +487,10 @@ fn brief(report: &Report) -> String {
     let holds: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     let shown = report.operations().iter().enumerate().map(|(at, operation)| {
         let how = match report.result(at) {
-            Shown::Failed(why) => format!("failed: {why}"),
-            other => format!("{other:?}").to_lowercase(),
+            OpOutcome::Failed => {
+                format!("failed: {}", report.obstacle(at).map(ToString::to_string).unwrap_or_default())
+            }
+            other => other.name().to_owned(),
         };
         format!("{} {} {how}", operation.op().name(), operation.object)
     });

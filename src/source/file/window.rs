@@ -287,10 +287,13 @@ fn place_in(text: &str, error: &serde_json::Error) -> usize {
     (lines_before + error.column().saturating_sub(1)).min(text.len())
 }
 
+/// What serde_json puts before the place of an error.
+const PLACE: &str = " at line ";
+
 /// A parser's error without the place, which is told apart.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+    text.split(PLACE).next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

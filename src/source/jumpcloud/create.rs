@@ -15,6 +15,9 @@ use crate::source::write::{CreateError, NewPeople, NewPerson};
 /// How mappings name a custom attribute.
 const CUSTOM: &str = "attributes.";
 
+/// What JumpCloud answers where somebody has the user name or the e-mail address already; the status is 400 or 409.
+const TAKEN: [&str; 2] = ["already exists", "already in use"];
+
 #[async_trait]
 impl NewPeople for JumpCloudSource {
     fn required(&self) -> &'static [&'static str] {
@@ -47,8 +50,7 @@ impl NewPeople for JumpCloudSource {
             Err(Trouble::Silent { why, maybe_done: false }) => return Err(SourceError::Unreachable(why).into()),
             Err(Trouble::Refused(reply)) => {
                 let said = api.said(&reply);
-                let exists =
-                    said.to_lowercase().contains("already exists") || said.to_lowercase().contains("already in use");
+                let exists = TAKEN.iter().any(|words| said.to_lowercase().contains(words));
                 return Err(match reply.status {
                     401 => SourceError::Refused(said).into(),
                     403 => SourceError::Forbidden(format!("making people: {said}")).into(),

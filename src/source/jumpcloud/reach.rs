@@ -104,10 +104,13 @@ impl Reach {
     }
 }
 
+/// What JumpCloud answers to an address that it blocks for a while.
+const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
+
 /// A block of this address comes as a 403, and even the first answer may be one.
 fn blocked(error: SourceError) -> SourceError {
     match error {
-        SourceError::Forbidden(text) if text.contains("blocked") || text.contains("suspected abuse") => {
+        SourceError::Forbidden(text) if BLOCKED.iter().any(|words| text.contains(words)) => {
             SourceError::Throttled(format!("{text}; this address asked too fast: wait, and lower `rate`"))
         }
         error => error,

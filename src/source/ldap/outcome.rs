@@ -103,12 +103,18 @@ pub(super) fn of_start_tls(result: &LdapResult) -> Result<(), SourceError> {
     })
 }
 
+/// What the library puts between a result's name and the name of the entry.
+const BEFORE_NAME: &str = ", dn:";
+
+/// What Active Directory puts before its own code.
+const BEFORE_CODE: &str = "data ";
+
 /// What the server said, in its own words, shortened and on one line.
 fn said(result: &LdapResult) -> String {
     const MOST: usize = 300;
     // The library writes the code's name and the text between quotes; the rest repeats what we asked.
     let name = result.to_string();
-    let name = name.split(", dn:").next().unwrap_or_default();
+    let name = name.split(BEFORE_NAME).next().unwrap_or_default();
     let text: String = result.text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
     let text = text.trim();
     if text.is_empty() { format!("LDAP {name}") } else { format!("LDAP {name}: {text}") }
@@ -116,7 +122,7 @@ fn said(result: &LdapResult) -> String {
 
 /// What Active Directory hides in the text of result 49 (`… AcceptSecurityContext error, data 52e, v4563`).
 fn ad_reason(text: &str) -> Option<&'static str> {
-    let (_, rest) = text.split_once("data ")?;
+    let (_, rest) = text.split_once(BEFORE_CODE)?;
     let code = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
     Some(match code {
         "525" => "no such user",

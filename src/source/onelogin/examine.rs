@@ -67,7 +67,7 @@ async fn users(api: &Api, layout: &Layout, found: &mut Vec<Finding>) -> bool {
 
 fn blame(error: &SourceError) -> (&'static str, &'static str) {
     match error {
-        SourceError::Refused(_) => {
+        SourceError::Refused(_) | SourceError::NotGranted(_) => {
             ("API credentials", "make new ones in OneLogin (Developers > API Credentials) and put the secret in place")
         }
         SourceError::Forbidden(_) => {

@@ -178,7 +178,7 @@ impl Source for OneLoginSource {
 fn told(error: SourceError, needs: &str) -> SourceError {
     const WHERE: &str = "OneLogin: Developers > API Credentials";
     match error {
-        SourceError::Refused(why) if why.starts_with("a token from") => SourceError::Refused(format!(
+        SourceError::NotGranted(why) => SourceError::NotGranted(format!(
             "{why}; check client_id and client_secret, and that they are of this account: they may have been revoked ({WHERE})"
         )),
         SourceError::Refused(why) | SourceError::Forbidden(why) => SourceError::Forbidden(format!(

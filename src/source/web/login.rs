@@ -146,7 +146,7 @@ impl Holder {
             };
             let text = format!("a token from {at}: {why}");
             match status {
-                Some(400 | 401 | 403) => return Err(SourceError::Refused(text)),
+                Some(400 | 401 | 403) => return Err(SourceError::NotGranted(text)),
                 Some(300..=499) if status != Some(429) => {
                     return Err(SourceError::Settings(format!("{text}; is the address right?")));
                 }
@@ -158,7 +158,7 @@ impl Holder {
                 }
                 Some(429) => return Err(SourceError::Throttled(text)),
                 Some(500..) if !grant.on_server_error.is_empty() => {
-                    return Err(SourceError::Refused(format!(
+                    return Err(SourceError::NotGranted(format!(
                         "{text} (tried {tried} times); {}",
                         grant.on_server_error
                     )));

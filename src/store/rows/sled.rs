@@ -29,8 +29,11 @@ pub(in crate::store) struct SledRows {
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+/// What sled says when its file is locked; its error has no kind of its own for that.
+const LOCKED: &str = "could not acquire lock";
+
 fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+    matches!(error, sled::Error::Io(io) if io.to_string().contains(LOCKED))
 }
 
 impl SledRows {

@@ -9,7 +9,7 @@ async fn p1_a_journal_cut_at_any_byte_opens_with_everything_before_the_cut() {
     let home = Home::new();
     {
         let store = home.open();
-        store.trusted(&run(), "looked").await.unwrap();
+        store.trusted(&run(), "looked".into()).await.unwrap();
         for user in ["a", "b", "c"] {
             let seq = store.intent(intent(user)).await.unwrap();
             store.outcome(seq, OutcomeResult::Done { status: Some(201) }, vec![linked(user)]).await.unwrap();
@@ -92,7 +92,7 @@ async fn p1_a_cache_of_any_earlier_moment_catches_up() {
     let home = Home::new();
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("a"), group_linked("g")]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("a"), group_linked("g")]).await.unwrap();
         store.flush().await.unwrap();
     }
     let earlier = Home::new();
@@ -106,7 +106,7 @@ async fn p1_a_cache_of_any_earlier_moment_catches_up() {
     }
     let after = {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("b"), members_added("g", &["a", "b"])]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("b"), members_added("g", &["a", "b"])]).await.unwrap();
         store.run_ended(summary("r", 1)).await.unwrap();
         everything(&store)
     };

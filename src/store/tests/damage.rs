@@ -8,10 +8,10 @@ use super::*;
 async fn lived_in(home: &Home) -> String {
     let store = home.open_small(2500);
     for n in 0..40 {
-        store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
     }
-    store.noted(&run(), "test", vec![group_linked("g"), members_added("g", &["u1", "u2"])]).await.unwrap();
-    store.trusted(&run(), "looked").await.unwrap();
+    store.noted(&run(), "test".into(), vec![group_linked("g"), members_added("g", &["u1", "u2"])]).await.unwrap();
+    store.trusted(&run(), "looked".into()).await.unwrap();
     store.run_ended(summary("r1", 1)).await.unwrap();
     everything(&store)
 }
@@ -160,7 +160,7 @@ async fn p4_lost_or_restored_state_is_not_believed() {
     copy_folder(&home.journal(), &old.journal());
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("late")]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("late")]).await.unwrap();
         store.run_ended(summary("r2", 2)).await.unwrap();
     }
     fs::remove_dir_all(home.journal()).unwrap();
@@ -277,7 +277,7 @@ async fn i7_a_cache_that_cannot_be_written_is_said_once_and_loses_nothing() {
     fs::write(&cache, "a file where the folder should be").unwrap();
     let store = home.open();
     for n in 0..20 {
-        store.noted(&run(), "test", vec![linked(&format!("late{n}"))]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked(&format!("late{n}"))]).await.unwrap();
     }
     let notices = store.take_notices();
     assert!(matches!(notices.as_slice(), [Notice::CacheBehind { .. }]), "{notices:?}");

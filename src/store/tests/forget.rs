@@ -42,7 +42,7 @@ async fn lived_in(home: &Home) {
     let done = OutcomeResult::Done { status: Some(201) };
     store.outcome(made, done, vec![linked("u-ann-4711"), sent, source]).await.unwrap();
     for n in 0..20 {
-        store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
     }
     let manager = |to: &str| Effect::UserSent {
         id: id("u1"),
@@ -54,7 +54,7 @@ async fn lived_in(home: &Home) {
     store
         .noted(
             &run(),
-            "test",
+            "test".into(),
             vec![manager("app-u-ann-4711"), group_linked("g"), members_added("g", &["u1", "u-ann-4711", "u2"])],
         )
         .await
@@ -75,7 +75,7 @@ async fn lived_in(home: &Home) {
     let failed = Effect::Failed { object: ObjectRef::User(id("u-ann-4711")), note };
     let lost = Effect::AccessLost { user: id("u-ann-4711"), at: at(3) };
     store.outcome(call, refused, vec![failed, lost]).await.unwrap();
-    store.trusted(&run(), "looked").await.unwrap();
+    store.trusted(&run(), "looked".into()).await.unwrap();
     let summary = RunSummary { note: "removals_per_day: ann.lee@acme.test and 2 more".into(), ..summary("r1", 4) };
     store.run_ended(summary).await.unwrap();
     store.write_index(IndexDraft { settings_hash: 1, ..IndexDraft::default() }).unwrap();
@@ -84,7 +84,7 @@ async fn lived_in(home: &Home) {
 async fn switched_off(home: &Home) {
     lived_in(home).await;
     let store = home.open();
-    store.noted(&run(), "left", vec![sent("u-ann-4711", &[], Some(false))]).await.unwrap();
+    store.noted(&run(), "left".into(), vec![sent("u-ann-4711", &[], Some(false))]).await.unwrap();
 }
 
 fn erase(home: &Home, who: &str, force: bool) -> Result<Forgotten, StoreError> {
@@ -165,7 +165,10 @@ async fn i2_nobody_is_forgotten_by_mistake() {
     assert!(says("ann").contains("nobody"), "half a name is no name");
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![sent("u3", &[("displayName", "Annabel Leeward")], None)]).await.unwrap();
+        store
+            .noted(&run(), "test".into(), vec![sent("u3", &[("displayName", "Annabel Leeward")], None)])
+            .await
+            .unwrap();
     }
     assert!(says("annabel leeward").contains("several people"), "{}", says("annabel leeward"));
     assert_eq!(fs::read_to_string(&first).unwrap(), before);

@@ -153,7 +153,7 @@ async fn i7_a_record_without_measure_is_refused_and_the_rest_goes_on() {
     let home = Home::new();
     let store = home.open();
     let mut huge = intent("a");
-    huge.reason = "x".repeat(33 << 20);
+    huge.reason = crate::model::Reason::Text("x".repeat(33 << 20));
     assert!(matches!(store.intent(huge).await, Err(StoreError::Refused(_))));
     assert_eq!(store.intent(intent("b")).await.unwrap(), 2);
     drop(store);

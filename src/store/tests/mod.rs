@@ -122,8 +122,11 @@ async fn what_was_known_is_known_again_after_a_restart() {
     let home = Home::new();
     let before = {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("a"), group_linked("g"), members_added("g", &["a"])]).await.unwrap();
-        store.trusted(&run(), "looked").await.unwrap();
+        store
+            .noted(&run(), "test".into(), vec![linked("a"), group_linked("g"), members_added("g", &["a"])])
+            .await
+            .unwrap();
+        store.trusted(&run(), "looked".into()).await.unwrap();
         store.intent(intent("b")).await.unwrap();
         store.run_ended(summary("r1", 1)).await.unwrap();
         everything(&store)
@@ -142,7 +145,7 @@ async fn a_reader_beside_the_writer_sees_the_same_and_touches_nothing() {
     assert!(!home.folder().exists(), "reading makes no folder");
     let store = home.open_small(2000);
     for n in 0..30 {
-        store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
     }
     let contents =
         || walk(&home.folder()).into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
@@ -168,8 +171,8 @@ async fn i12_a_quiet_cycle_opens_no_cache() {
     let home = Home::new();
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("a")]).await.unwrap();
-        store.trusted(&run(), "looked").await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("a")]).await.unwrap();
+        store.trusted(&run(), "looked".into()).await.unwrap();
         store.run_ended(summary("r1", 1)).await.unwrap();
         assert!(store.write_index(IndexDraft { settings_hash: 1, ..IndexDraft::default() }).unwrap());
     }
@@ -196,13 +199,13 @@ async fn i12_an_index_does_not_outlive_what_it_was_made_of() {
     let home = Home::new();
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("a")]).await.unwrap();
-        store.trusted(&run(), "looked").await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("a")]).await.unwrap();
+        store.trusted(&run(), "looked".into()).await.unwrap();
         assert!(store.write_index(IndexDraft { settings_hash: 1, ..IndexDraft::default() }).unwrap());
         store.rebuild().unwrap();
         assert!(store.load_index(1).is_none(), "a rebuilt cache may number people anew");
         assert!(store.write_index(IndexDraft { settings_hash: 1, ..IndexDraft::default() }).unwrap());
-        store.noted(&run(), "test", vec![linked("b")]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("b")]).await.unwrap();
     }
     assert!(home.open().load_index(1).is_none());
 }
@@ -213,13 +216,13 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
     let (health, open);
     {
         let store = home.open_small(1500);
-        store.trusted(&run(), "looked").await.unwrap();
+        store.trusted(&run(), "looked".into()).await.unwrap();
         let seq = store.intent(intent("never-answered")).await.unwrap();
         let note = FailureNote { reason: "409".into(), attempts: 1, next_try: at(9), found: None };
         let failed = Effect::Failed { object: crate::model::ObjectRef::User(id("x")), note };
-        store.noted(&run(), "test", vec![failed]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![failed]).await.unwrap();
         for n in 0..40 {
-            store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+            store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
         }
         store.run_ended(summary("r", 1)).await.unwrap();
         for _ in 0..40 {

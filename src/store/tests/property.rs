@@ -82,8 +82,8 @@ proptest! {
             for (n, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Effects(effects) => {
-                        memory.noted(&run(), "step", effects.clone()).await.unwrap();
-                        store.noted(&run(), "step", effects).await.unwrap();
+                        memory.noted(&run(), "step".into(), effects.clone()).await.unwrap();
+                        store.noted(&run(), "step".into(), effects).await.unwrap();
                     }
                     Step::RunEnded(ended) => {
                         let summary = summary(&format!("run-{n:03}"), ended);

@@ -8,10 +8,10 @@ use super::*;
 async fn lived_in(home: &Home) -> String {
     let store = home.open_small(2000);
     for n in 0..30 {
-        store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
     }
-    store.noted(&run(), "test", vec![group_linked("g"), members_added("g", &["u1", "u2"])]).await.unwrap();
-    store.trusted(&run(), "looked").await.unwrap();
+    store.noted(&run(), "test".into(), vec![group_linked("g"), members_added("g", &["u1", "u2"])]).await.unwrap();
+    store.trusted(&run(), "looked".into()).await.unwrap();
     store.intent(intent("never-answered")).await.unwrap();
     store.run_ended(summary("r1", 1)).await.unwrap();
     everything(&store)
@@ -57,7 +57,7 @@ async fn a_state_that_is_there_is_never_written_over() {
     let bytes = exported(&home);
     {
         let store = home.open();
-        store.noted(&run(), "test", vec![linked("later")]).await.unwrap();
+        store.noted(&run(), "test".into(), vec![linked("later")]).await.unwrap();
         store.run_ended(summary("r2", 3)).await.unwrap();
     }
     let (before, now) = (contents(&home.folder()), everything(&home.open()));
@@ -178,7 +178,7 @@ async fn an_export_beside_the_writer_is_a_whole_state_of_some_moment() {
         let store = Arc::clone(&store);
         async move {
             for n in 0..200 {
-                store.noted(&run(), "test", vec![linked(&format!("u{n}"))]).await.unwrap();
+                store.noted(&run(), "test".into(), vec![linked(&format!("u{n}"))]).await.unwrap();
             }
         }
     });
