@@ -11,6 +11,7 @@ pub mod digest;
 mod finding;
 mod hold;
 mod ids;
+mod obstacle;
 mod operation;
 mod outcome;
 mod path;
@@ -24,11 +25,12 @@ pub use bits::Bits;
 pub use finding::{Finding, Verdict};
 pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
+pub use obstacle::{Elsewhere, Immutable, Obstacle, Whose};
 pub use operation::{ApprovalKind, Change, Lane, Op};
 pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
-pub use reason::{Because, Elsewhere, Immutable, Obstacle, Reason, Remark, Whose};
+pub use reason::{Because, Reason, Remark};
 
 use serde::{Deserialize, Serialize};
 

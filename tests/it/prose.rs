@@ -31,7 +31,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         match path.is_dir() {
             true if name == "tests" || name == "sim" => {}
             true => sources(&path, found),
-            false if name.ends_with(".rs") && name != "tests.rs" => found.push(path),
+            false if name.ends_with(".rs") && !name.ends_with("tests.rs") => found.push(path),
             false => {}
         }
     }

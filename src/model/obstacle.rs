@@ -1,0 +1,350 @@
+//! What stands in the way of an operation: codes with a payload, as [`super::Reason`] is for why it is planned.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::coded::{coded, plain};
+use super::reason::WithRoles;
+use super::{AppId, ObjectRef, Op, SourceId, TenantName};
+
+/// Why something can't be done, or was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[expect(missing_docs, reason = "the sentences say it")]
+pub enum Obstacle {
+    // Found while planning.
+    AccountOfAnother {
+        account: AppId,
+        by: String,
+        of: SourceId,
+    },
+    NameTaken {
+        name: String,
+        by: SourceId,
+    },
+    Contradicts {
+        account: AppId,
+        by: String,
+        attribute: String,
+        theirs: String,
+        ours: String,
+    },
+    LinkedElsewhere(Elsewhere),
+    Immutable {
+        paths: String,
+        why: Box<Immutable>,
+    },
+    ManagerImmutable,
+    GroupsAreMadeInApp,
+    GroupOfAnother {
+        group: AppId,
+        of: SourceId,
+    },
+    GroupNotAdopted {
+        name: String,
+    },
+    GroupNotRenamed,
+    ProtectedMember {
+        name: String,
+    },
+    GroupContested,
+    // Found before a call.
+    Stopped,
+    ThereAgain,
+    NotLinked,
+    NoReplacement,
+    Unresolved,
+    OldAccountLinked,
+    NoAccountYet {
+        kind: String,
+    },
+    ManagerWithoutAccount,
+    Protected {
+        name: String,
+    },
+    OwnAccount {
+        name: String,
+    },
+    MoreThanCleared,
+    HasLeft,
+    TooManyFailed {
+        objects: u64,
+        op: Op,
+    },
+    TakenMeanwhile {
+        account: AppId,
+        tenant: TenantName,
+        user: SourceId,
+    },
+    GroupNotInApp,
+    NotFinished,
+    WithoutAccount {
+        first: String,
+        more: u64,
+    },
+    // Found after a call; the answer is in the app's words.
+    NowGone {
+        answer: String,
+    },
+    ThereAlready {
+        answer: String,
+        account: AppId,
+    },
+    /// An account that rosterd did not create and may not take yet.
+    WaitsForApproval {
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        answer: String,
+        account: AppId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<String>,
+    },
+    WasThereWaits {
+        evidence: String,
+        account: AppId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<String>,
+    },
+    WasThere {
+        evidence: String,
+        account: AppId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<String>,
+    },
+    AnsweredWithAnother {
+        object: ObjectRef,
+        name: String,
+        whose: Whose,
+    },
+    /// What it said named a person who was forgotten.
+    #[serde(rename = "[forgotten]")]
+    Erased,
+    /// The app's or the mapping's own words, or a sentence of an earlier version.
+    Text(String),
+}
+
+/// Which other tenant of this machine has, or may have, an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Elsewhere {
+    /// It is linked by that tenant.
+    Linked {
+        /// The account.
+        account: AppId,
+        /// The tenant.
+        tenant: TenantName,
+        /// Its user.
+        user: SourceId,
+    },
+    /// The other tenants' links could not be read.
+    Unread {
+        /// The account.
+        account: AppId,
+        /// What went wrong.
+        error: String,
+    },
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Linked { account, tenant, user } => write!(
+                f,
+                "the account {account} in the app is linked by the tenant {tenant}, which is connected to the same base_url, to its \
+                 user {user}. It was not touched, and no account was created; correct the scope of one of the two tenants"
+            ),
+            Self::Unread { account, error } => write!(
+                f,
+                "whether the account {account} is another tenant's can't be known: the state of a tenant with the same base_url can't \
+                 be read ({error})"
+            ),
+        }
+    }
+}
+
+/// Whose object an app put into its answer to a create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Another record of the same directory.
+    Record {
+        /// The record.
+        record: ObjectRef,
+        /// Its name, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// A user of another tenant of this machine.
+    Tenant {
+        /// The tenant.
+        tenant: TenantName,
+        /// Its user.
+        user: SourceId,
+    },
+    /// Another object, by what the answer says.
+    Unknown {
+        /// What shows it.
+        evidence: String,
+    },
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record { record, name: None } => {
+                write!(f, "is linked to the directory's {} {}", record.kind(), record.id())
+            }
+            Self::Record { record, name: Some(name) } => {
+                write!(f, "is linked to the directory's {} {} ({name})", record.kind(), record.id())
+            }
+            Self::Tenant { tenant, user } => write!(f, "is linked by the tenant {tenant} to its user {user}"),
+            Self::Unknown { evidence } => write!(f, "is another object: {evidence}"),
+        }
+    }
+}
+
+/// Why a change of an immutable attribute is not answered with a new account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the sentences say it")]
+pub enum Immutable {
+    SecondAccount,
+    SameUserName,
+    FixedExternalId,
+    Taken {
+        by: String,
+        account: AppId,
+    },
+    NotAsked,
+    /// The app's own words.
+    Text(String),
+}
+
+coded!(Obstacle);
+
+plain!(Obstacle {
+    ManagerImmutable => "this app can't change a manager",
+    GroupsAreMadeInApp => "this app's groups have to be made in the app first",
+    GroupNotRenamed => "this app's groups can't be renamed",
+    GroupContested => "the directory has a new group of this name: the same one made anew, or another",
+    Stopped => "not tried: the run was stopped",
+    ThereAgain => "not done: the directory shows it again; the next run looks anew",
+    NotLinked => "not done: it is not linked to an account",
+    NoReplacement => "not done: the account that is to replace it is not there",
+    Unresolved => "not done: an earlier call for it was never answered, and the app could not yet be asked what became of it",
+    OldAccountLinked => "not tried: the old account is still linked",
+    ManagerWithoutAccount => "not tried: the manager has no account in the app yet",
+    MoreThanCleared => "not done: more would lose access than the guard let pass",
+    GroupNotInApp => "not tried: the group is not in the app",
+    NotFinished => "not finished: the run was stopped",
+    HasLeft => "not done: by a newer reading of the directory this user belongs no more",
+    Erased => "[forgotten]",
+});
+
+impl Obstacle {
+    /// Reads a sentence of an earlier version, or the app's words.
+    pub fn of_prose(text: &str) -> Self {
+        Self::of_plain(text).unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+}
+
+/// Words without a code.
+impl From<&str> for Obstacle {
+    fn from(words: &str) -> Self {
+        Self::Text(words.to_owned())
+    }
+}
+
+/// Words without a code.
+impl From<String> for Obstacle {
+    fn from(words: String) -> Self {
+        Self::Text(words)
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccountOfAnother { account, by, of } => {
+                write!(f, "the account {account} that matches by {by} belongs to the directory's {of}")
+            }
+            Self::Contradicts { account, by, attribute, theirs, ours } => write!(
+                f,
+                "the account {account} in the app matches by {by}, but its {attribute} is {theirs:?}, not {ours:?}: it may be another \
+                 user's. It was not touched, and no account was created. If it is theirs, correct the {attribute} on one side; if \
+                 not, remove the {by} from the account in the app"
+            ),
+            Self::LinkedElsewhere(elsewhere) => write!(f, "{elsewhere}"),
+            Self::TooManyFailed { objects, op } => write!(
+                f,
+                "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
+                op.name()
+            ),
+            Self::TakenMeanwhile { account, tenant, user } => write!(
+                f,
+                "conflict: the account {account} in the app has been linked by the tenant {tenant} to its user {user} meanwhile; it \
+                 was not touched. Correct the scope of one of the two tenants"
+            ),
+            Self::WaitsForApproval { answer, account, roles } => write!(
+                f,
+                "{answer}{}the app has this account already ({account}{}), and rosterd did not create it: nothing was linked, and \
+                 the next run asks for approval",
+                if answer.is_empty() { "" } else { "; " },
+                WithRoles(roles)
+            ),
+            Self::WasThereWaits { evidence, account, roles } => write!(
+                f,
+                "the app answered with an account that was there before ({evidence}); the app has this account already ({account}{}), \
+                 and rosterd did not create it: nothing was linked, and the next run asks for approval",
+                WithRoles(roles)
+            ),
+            Self::WasThere { evidence, account, roles } => write!(
+                f,
+                "the app answered with an account that was there before ({account}{}; {evidence}): it is linked as adopted, and the \
+                 next run brings its values in line",
+                WithRoles(roles)
+            ),
+            Self::AnsweredWithAnother { object, name, whose } => write!(
+                f,
+                "conflict: the app answered the create of {object} ({name}) with an object that {whose}. It was not linked to {object}, \
+                 and no further {kind}s are created in this run. Ask the app's vendor why it answers a create with an existing object",
+                kind = object.kind()
+            ),
+            Self::NameTaken { name, by } => write!(f, "the directory gives the user name {name} to {by} too"),
+            Self::Immutable { paths, why } => write!(f, "this app can't change {paths}: {why}"),
+            Self::GroupOfAnother { group, of } => {
+                write!(f, "the app's group {group} is linked to the directory's group {of}")
+            }
+            Self::GroupNotAdopted { name } => {
+                write!(f, "the app has a group named {name:?} and groups.adopt is \"never\"")
+            }
+            Self::ProtectedMember { name } => write!(f, "{name} is a member, and protected"),
+            Self::NoAccountYet { kind } => write!(f, "not tried: the {kind} has no account in the app yet"),
+            Self::Protected { name } => write!(f, "not done: {name} is protected"),
+            Self::OwnAccount { name } => write!(f, "not done: the token belongs to the account of {name}"),
+            Self::WithoutAccount { first, more: 0 } => write!(f, "{first} has no account in the app yet"),
+            Self::WithoutAccount { first, more } => write!(f, "{first} and {more} more have no account in the app yet"),
+            Self::NowGone { answer } => write!(f, "{answer}; it is gone from the app, the next run looks for it again"),
+            Self::ThereAlready { answer, account } => {
+                write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
+            }
+            Self::Text(text) => f.write_str(text),
+            plain => f.write_str(plain.plain().unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for Immutable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecondAccount => f.write_str("trying would make a second account"),
+            Self::SameUserName => f.write_str("a new account would need another user name, and that stays the same"),
+            Self::FixedExternalId => {
+                f.write_str("externalId can't be changed either, and two accounts can't share one")
+            }
+            Self::Taken { by, account } => write!(f, "the app has an account with the new {by} already: {account}"),
+            Self::NotAsked => f.write_str("the app was not asked about the new values"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
