@@ -7,7 +7,7 @@
 use super::operation::{Acquaintance, Action, Blocked};
 use super::people::user_operation;
 use super::person::Person;
-use super::{Answers, Draft};
+use super::{Answers, Users};
 use crate::config::profile::Profile;
 use crate::model::{Lane, Obstacle, Path, Reason, fold};
 use crate::scim::AppUser;
@@ -49,7 +49,7 @@ pub fn is_privileged(profile: &Profile, roles: &[String]) -> bool {
     roles.iter().map(|role| fold(role)).any(|role| words.iter().any(|word| role.contains(word)))
 }
 
-impl Draft<'_> {
+impl Users<'_> {
     /// Adopts the account that was found for a user without one, unless something contradicts that it is theirs.
     pub(super) fn adopt_unless_contradicted(
         &mut self,
@@ -81,7 +81,7 @@ impl Draft<'_> {
         match known {
             // It was rosterd that wrote the id there.
             Some(Acquaintance::LinkedBefore) => None,
-            Some(Acquaintance::Imported) | None => why_not_theirs(self.rules.profile, person, found, by),
+            Some(Acquaintance::Imported) | None => why_not_theirs(self.ground.rules.profile, person, found, by),
         }
     }
 
@@ -92,7 +92,7 @@ impl Draft<'_> {
         found: &AppUser,
         answers: &Answers,
     ) -> Result<Option<Acquaintance>, StoreError> {
-        if self.baseline.linked_before(&found.id)?.as_ref() == Some(&person.id) {
+        if self.ground.baseline.linked_before(&found.id)?.as_ref() == Some(&person.id) {
             return Ok(Some(Acquaintance::LinkedBefore));
         }
         let imported = answers.imported.get(&found.id) == Some(&person.id);
@@ -105,9 +105,9 @@ impl Draft<'_> {
             by: by.to_owned(),
             source: crate::model::Attributes::new(),
             known: None,
-            privileged: is_privileged(self.rules.profile, &found.roles),
+            privileged: is_privileged(self.ground.rules.profile, &found.roles),
         };
-        let because = Reason::Belongs(self.desired.because(person.ix));
+        let because = Reason::Belongs(self.ground.desired.because(person.ix));
         let mut operation = user_operation(Lane::Additions, person, Some(&found.id), action, because);
         operation.blocked = Some(Blocked::Conflict(why));
         self.push(operation);

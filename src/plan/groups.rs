@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::links::Links;
 use super::operation::{Action, Blocked, Member, Operation};
 use super::people::row_name;
-use super::{Account, Answers, Draft};
+use super::{Account, Answers, Groups};
 use crate::config::profile::MemberValue;
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
@@ -17,7 +17,7 @@ use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
 
-impl Draft<'_> {
+impl Groups<'_> {
     /// Groups in scope that have no link yet.
     pub(super) fn new_groups(
         &mut self,
@@ -28,7 +28,8 @@ impl Draft<'_> {
         let by_id = self.groups_matched_by_id(groups, answers);
         let adopted = self.accounts_adopted_now();
         for (ix, answer) in groups.iter().zip(&answers.groups) {
-            let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
+            let (Some(group), Some(row)) = (self.ground.desired.group(*ix), self.ground.desired.snapshot.group(*ix))
+            else {
                 continue;
             };
             let object = ObjectRef::Group(row.id.clone());
@@ -42,8 +43,8 @@ impl Draft<'_> {
                 Some(Match::Conflict { detail }) => {
                     self.blocked_group(&object, group, Blocked::Failed(detail.clone().into()));
                 }
-                Some(Match::Nobody) if members.is_empty() && !self.rules.create_empty => {}
-                Some(Match::Nobody) if !self.rules.groups_full() => {
+                Some(Match::Nobody) if members.is_empty() && !self.ground.rules.create_empty => {}
+                Some(Match::Nobody) if !self.ground.rules.groups_full() => {
                     self.blocked_group(&object, group, Blocked::Failed(Obstacle::GroupsAreMadeInApp));
                 }
                 Some(Match::Nobody) => {
@@ -66,7 +67,7 @@ impl Draft<'_> {
 
     /// The members a group is made with, where the app wants that.
     fn first_members(&self, members: &[(Member, Account)]) -> Vec<Member> {
-        let wire = &self.rules.profile.groups;
+        let wire = &self.ground.rules.profile.groups;
         let most = if wire.members_on_create { wire.max_members_per_patch.max(1) as usize } else { 0 };
         members.iter().take(most).map(|(member, _)| member.clone()).collect()
     }
@@ -75,7 +76,7 @@ impl Draft<'_> {
     fn groups_matched_by_id(&self, groups: &[GroupIx], answers: &Answers) -> HashMap<AppId, SourceId> {
         let matched = groups.iter().zip(&answers.groups).filter_map(|(ix, answer)| match answer {
             Some(Match::One { found, by }) if by == Path::external_id().as_str() => {
-                Some((found.id.clone(), self.desired.snapshot.group(*ix)?.id.clone()))
+                Some((found.id.clone(), self.ground.desired.snapshot.group(*ix)?.id.clone()))
             }
             _ => None,
         });
@@ -90,12 +91,12 @@ impl Draft<'_> {
         by: &str,
         by_id: &HashMap<AppId, SourceId>,
     ) -> Result<Option<Obstacle>, StoreError> {
-        let linked = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
+        let linked = self.ground.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
         if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
             self.contested.insert(found.id.clone());
             return Ok(Some(Obstacle::GroupOfAnother { group: found.id.clone(), of: other.clone() }));
         }
-        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != Path::external_id().as_str();
+        let is_named_only = self.ground.rules.adopt_groups == AdoptGroups::Never && by != Path::external_id().as_str();
         Ok(is_named_only.then(|| Obstacle::GroupNotAdopted { name: found.display_name.clone() }))
     }
 
@@ -110,10 +111,10 @@ impl Draft<'_> {
     ) -> Result<(), StoreError> {
         self.replaced.insert(from.clone());
         let mut present = Vec::new();
-        for number in self.baseline.members(from)? {
-            let Some(id) = self.baseline.user_by_number(number)? else { continue };
-            let made_anew = self.relinked.iter().find(|(_, (from, _))| *from == id);
-            present.push(made_anew.map_or(id, |(user, _)| SourceId::new(self.desired.snapshot.id(*user))));
+        for number in self.ground.baseline.members(from)? {
+            let Some(id) = self.ground.baseline.user_by_number(number)? else { continue };
+            let made_anew = self.users.relinked.iter().find(|(_, (from, _))| *from == id);
+            present.push(made_anew.map_or(id, |(user, _)| SourceId::new(self.ground.desired.snapshot.id(*user))));
         }
         let inside: HashSet<&SourceId> = present.iter().collect();
         let missing = members.into_iter().filter(|(member, _)| !inside.contains(&member.id)).collect();
@@ -127,13 +128,13 @@ impl Draft<'_> {
         self.rename(object, &link.app_id, group, &link.name);
         self.add(object, Some(&link.app_id), group, missing);
         // Who is in the app's group and not in the directory's leaves it in the next run, when it is linked.
-        self.unsettled.insert(object.clone());
+        self.out.unsettled.insert(object.clone());
         Ok(())
     }
 
     /// Whose each account is that this plan adopts.
     fn accounts_adopted_now(&self) -> HashMap<AppId, SourceId> {
-        let known = self.accounts.iter().filter_map(|(id, account)| match account {
+        let known = self.users.accounts.iter().filter_map(|(id, account)| match account {
             Account::Known(app_id) => Some((app_id.clone(), id.clone())),
             Account::Coming | Account::None => None,
         });
@@ -151,7 +152,7 @@ impl Draft<'_> {
     ) -> Result<(), StoreError> {
         let inside: HashSet<&str> = found.members.iter().flatten().map(String::as_str).collect();
         let (present, missing): (Vec<_>, Vec<_>) = members.into_iter().partition(|(member, account)| {
-            match (self.rules.profile.groups.member_value, account) {
+            match (self.ground.rules.profile.groups.member_value, account) {
                 (MemberValue::Id, Account::Known(id)) => inside.contains(id.as_str()),
                 (MemberValue::UserName, Account::Known(_)) => inside.contains(member.name.as_str()),
                 (_, Account::Coming | Account::None) => false,
@@ -162,7 +163,7 @@ impl Draft<'_> {
         let reason = Reason::GroupAdopted { by: by.to_owned(), others: others.len() as u64 };
         if !others.is_empty() {
             // Taking over takes nothing away: the next run does, by what the directory says then.
-            self.unsettled.insert(object.clone());
+            self.out.unsettled.insert(object.clone());
             present.extend(others);
         }
         let action = Action::AdoptGroup { display_name: found.display_name.clone(), present, by: by.to_owned() };
@@ -179,7 +180,7 @@ impl Draft<'_> {
         belong: &[SourceId],
         adopted: &HashMap<AppId, SourceId>,
     ) -> Result<Vec<SourceId>, StoreError> {
-        if self.rules.profile.groups.member_value != MemberValue::Id {
+        if self.ground.rules.profile.groups.member_value != MemberValue::Id {
             return Ok(Vec::new());
         }
         let belong: HashSet<&SourceId> = belong.iter().collect();
@@ -188,7 +189,7 @@ impl Draft<'_> {
             let app_id = AppId::new(value.as_str());
             let owner = match adopted.get(&app_id) {
                 Some(id) => Some(id.clone()),
-                None => self.baseline.user_by_app_id(&app_id)?,
+                None => self.ground.baseline.user_by_app_id(&app_id)?,
             };
             others.extend(owner.filter(|id| !belong.contains(id)));
         }
@@ -200,10 +201,11 @@ impl Draft<'_> {
     /// Linked groups in scope whose name or members may have changed.
     pub(super) fn changed_groups(&mut self, groups: &[GroupIx], links: &Links) -> Result<(), StoreError> {
         for ix in groups {
-            let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
+            let (Some(group), Some(row)) = (self.ground.desired.group(*ix), self.ground.desired.snapshot.group(*ix))
+            else {
                 continue;
             };
-            let Some(link) = self.baseline.group(&row.id)? else { continue };
+            let Some(link) = self.ground.baseline.group(&row.id)? else { continue };
             let object = ObjectRef::Group(row.id.clone());
             self.rename(&object, &link.app_id, group, &link.name);
             self.compare_members(&object, &link, group, links)?;
@@ -218,20 +220,20 @@ impl Draft<'_> {
         group: &DesiredGroup,
         links: &Links,
     ) -> Result<(), StoreError> {
-        let held = self.baseline.members(object.id())?;
-        let members = self.desired.members(group);
+        let held = self.ground.baseline.members(object.id())?;
+        let members = self.ground.desired.members(group);
         let mut desired: HashSet<UserNumber> = HashSet::with_capacity(members.len());
         let mut missing = Vec::new();
         let held_set: HashSet<UserNumber> = held.iter().copied().collect();
         let mut doubted = HashSet::new();
         for id in &link.doubted {
-            doubted.extend(self.baseline.number_of(id)?);
+            doubted.extend(self.ground.baseline.number_of(id)?);
         }
         for user in members {
-            let number = match self.relinked.get(&user) {
+            let number = match self.users.relinked.get(&user) {
                 Some((_, number)) => Some(*number),
                 // The memberships of an account that is put aside are not those of the new one.
-                None if self.put_aside.contains_key(&user) => None,
+                None if self.users.put_aside.contains_key(&user) => None,
                 None => self.linked_number(user, links)?,
             };
             match number {
@@ -247,17 +249,17 @@ impl Draft<'_> {
         self.add(object, Some(&link.app_id), group, missing);
         if group.unread.is_some() {
             // Whoever is not among the members that could be read may be one all the same.
-            self.unsettled.insert(object.clone());
+            self.out.unsettled.insert(object.clone());
             return Ok(());
         }
         let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
         for number in held.iter().filter(|number| !desired.contains(number)) {
-            if self.leaving_groups.contains(number) {
+            if self.users.leaving_groups.contains(number) {
                 // The end of the account takes them out of it, if that comes: it may be held, or fail.
-                self.unsettled.insert(object.clone());
+                self.out.unsettled.insert(object.clone());
                 continue;
             }
-            if let Some(old) = self.put_aside.values().find(|old| old.row.number == *number) {
+            if let Some(old) = self.users.put_aside.values().find(|old| old.row.number == *number) {
                 put_aside.push(Member { id: old.id.clone(), name: row_name(&old.row, &old.of) });
                 continue;
             }
@@ -265,7 +267,7 @@ impl Draft<'_> {
                 Removal::Due(member) => gone.push(member),
                 Removal::Never => {}
                 // The group is looked at again until it is known.
-                Removal::Undecided => drop(self.unsettled.insert(object.clone())),
+                Removal::Undecided => drop(self.out.unsettled.insert(object.clone())),
             }
         }
         if !gone.is_empty() {
@@ -284,7 +286,7 @@ impl Draft<'_> {
 
     /// Of people who leave a group, the ones who keep their account and are in no group in scope any more.
     fn loses_last_group(&mut self, gone: &[Member]) -> Vec<SourceId> {
-        let desired = self.desired;
+        let desired = self.ground.desired;
         let in_groups = self.in_groups.get_or_insert_with(|| {
             let mut all = Bits::new(desired.snapshot.user_count());
             for user in desired.groups.iter().flat_map(|group| desired.members(group)) {
@@ -301,13 +303,13 @@ impl Draft<'_> {
 
     /// Whether the person behind a number may be taken out of a group that the directory no longer has them in.
     fn removable(&self, number: UserNumber) -> Result<Removal, StoreError> {
-        let Some(id) = self.baseline.user_by_number(number)? else { return Ok(Removal::Never) };
-        let Some(row) = self.baseline.user(&id)? else { return Ok(Removal::Never) };
-        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+        let Some(id) = self.ground.baseline.user_by_number(number)? else { return Ok(Removal::Never) };
+        let Some(row) = self.ground.baseline.user(&id)? else { return Ok(Removal::Never) };
+        if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             return Ok(Removal::Never);
         }
-        let frozen = self.in_snapshot(&id).is_some_and(|user| self.desired.frozen(user).is_some());
-        if frozen || self.unconfirmed.contains(&number) {
+        let frozen = self.ground.in_snapshot(&id).is_some_and(|user| self.ground.desired.frozen(user).is_some());
+        if frozen || self.users.unconfirmed.contains(&number) {
             return Ok(Removal::Undecided);
         }
         let name = row_name(&row, &id);
@@ -325,8 +327,8 @@ impl Draft<'_> {
                 continue;
             }
             let gone = ix.is_none() && *answer == Presence::Gone;
-            let fate = if gone { self.rules.on_group_deleted } else { self.rules.on_group_unassigned };
-            let delete = fate == GroupFate::Delete && self.rules.groups_full();
+            let fate = if gone { self.ground.rules.on_group_deleted } else { self.ground.rules.on_group_unassigned };
+            let delete = fate == GroupFate::Delete && self.ground.rules.groups_full();
             let mut operation = Operation {
                 lane: Lane::Additions,
                 object: ObjectRef::Group(id.clone()),
@@ -354,11 +356,11 @@ impl Draft<'_> {
     fn who_loses(&self, group: &SourceId) -> Result<(Vec<Member>, Option<String>), StoreError> {
         let mut users = Vec::new();
         let mut protected = None;
-        for number in self.baseline.members(group)? {
-            let Some(id) = self.baseline.user_by_number(number)? else { continue };
-            let Some(row) = self.baseline.user(&id)? else { continue };
+        for number in self.ground.baseline.members(group)? {
+            let Some(id) = self.ground.baseline.user_by_number(number)? else { continue };
+            let Some(row) = self.ground.baseline.user(&id)? else { continue };
             let name = row_name(&row, &id);
-            if protected.is_none() && self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+            if protected.is_none() && self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
                 protected = Some(name.clone());
             }
             users.push(Member { id, name });
@@ -376,7 +378,7 @@ impl Draft<'_> {
 
     /// Brings the name in step, where it differs and can be.
     fn rename(&mut self, object: &ObjectRef, app_id: &AppId, group: &DesiredGroup, from: &str) {
-        let possible = self.rules.groups_full() && self.rules.profile.groups.rename;
+        let possible = self.ground.rules.groups_full() && self.ground.rules.profile.groups.rename;
         // An app without renames may keep its own spelling of the name.
         let same = if possible { from == group.name } else { fold(from) == fold(&group.name) };
         if same {
@@ -425,7 +427,7 @@ impl Draft<'_> {
     }
 
     fn accounts_of(&mut self, id: &SourceId, group: &DesiredGroup) -> Result<Vec<(Member, Account)>, StoreError> {
-        let members = self.desired.members(group);
+        let members = self.ground.desired.members(group);
         let mut all = Vec::with_capacity(members.len());
         for user in members {
             all.extend(self.member(id, user)?);
@@ -434,14 +436,14 @@ impl Draft<'_> {
     }
 
     fn linked_number(&mut self, user: UserIx, links: &Links) -> Result<Option<UserNumber>, StoreError> {
-        let snapshot = self.desired.snapshot;
+        let snapshot = self.ground.desired.snapshot;
         match links.user(snapshot.id_hash(user)) {
             // An index is only written when all hashes differ; rows may share one, so they are asked, once for each person.
             Some(link) if matches!(links, Links::Index(_)) => Ok(Some(link.number)),
             Some(_) => match self.numbers.entry(user) {
                 Entry::Occupied(known) => Ok(*known.get()),
                 Entry::Vacant(unknown) => {
-                    Ok(*unknown.insert(self.baseline.number_of(&SourceId::new(snapshot.id(user)))?))
+                    Ok(*unknown.insert(self.ground.baseline.number_of(&SourceId::new(snapshot.id(user)))?))
                 }
             },
             None => Ok(None),
@@ -450,22 +452,23 @@ impl Draft<'_> {
 
     /// A person as a member, if they have or will have an account.
     fn member(&mut self, group: &SourceId, user: UserIx) -> Result<Option<(Member, Account)>, StoreError> {
-        let id = SourceId::new(self.desired.snapshot.id(user));
-        if let Some(account) = self.accounts.get(&id) {
-            let name = self.names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+        let id = SourceId::new(self.ground.desired.snapshot.id(user));
+        if let Some(account) = self.users.accounts.get(&id) {
+            let name = self.users.names.get(&id).cloned().unwrap_or_else(|| id.to_string());
             return Ok(Some((Member { id, name }, account.clone())));
         }
-        let Some(row) = self.baseline.user(&id)? else {
+        let Some(row) = self.ground.baseline.user(&id)? else {
             // The group is looked at again until this member has an account, if they are ever to have one.
-            if self.desired.snapshot.standing(user) == Standing::Active && !self.untouched.contains(&user) {
-                self.unsettled.insert(ObjectRef::Group(group.clone()));
+            if self.ground.desired.snapshot.standing(user) == Standing::Active && !self.users.untouched.contains(&user)
+            {
+                self.out.unsettled.insert(ObjectRef::Group(group.clone()));
             }
             return Ok(None);
         };
-        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+        if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             return Ok(None);
         }
-        let name = self.names.get(&id).cloned().unwrap_or_else(|| row_name(&row, &id));
+        let name = self.users.names.get(&id).cloned().unwrap_or_else(|| row_name(&row, &id));
         Ok(Some((Member { id, name }, Account::Known(row.app_id))))
     }
 }

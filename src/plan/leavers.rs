@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Draft, Plan, Rules, Survey};
+use super::{Ground, Plan, Rules, Survey, Users};
 use crate::desired::Desired;
 use crate::model::{Path, SourceId, Standing, fold};
 use crate::source::{Presence, UserIx};
@@ -25,11 +25,11 @@ pub fn suspended(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut draft = Draft::new(desired, baseline, rules, now);
+    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, &[]);
     for &user in survey.linked.iter().filter(|user| desired.snapshot.standing(**user) == Standing::Suspended) {
-        draft.linked(user)?;
+        users.linked(user)?;
     }
-    Ok(draft.finish())
+    Ok(users.into_plan())
 }
 
 /// The leavers of a newer reading, found while a run goes on: users whom the directory calls suspended, who are gone, or whom no group in
@@ -45,14 +45,13 @@ pub fn newly_left(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut draft = Draft::new(desired, baseline, rules, now);
-    draft.heard_of_absent(survey, absent);
+    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, absent);
     let stays = |user: UserIx| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user);
     for &user in survey.linked.iter().filter(|user| !stays(**user)) {
-        draft.linked(user)?;
+        users.linked(user)?;
     }
-    draft.confirmed_absent(survey, absent, &HashSet::new())?;
-    Ok(draft.finish())
+    users.confirmed_absent(survey, absent, &HashSet::new())?;
+    Ok(users.into_plan())
 }
 
 /// What can be said of all users who have an account, once the directory was asked about those who are absent: the leavers among them, in
@@ -70,19 +69,18 @@ pub fn confirmed(
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut draft = Draft::new(desired, baseline, rules, now);
-    draft.heard_of_absent(survey, absent);
+    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, absent);
     let undecided: HashSet<UserIx> = survey.stuck.iter().map(|stuck| stuck.person.ix).collect();
     for &user in survey.linked.iter().filter(|user| !undecided.contains(user)) {
         if !attempted.contains(desired.snapshot.id(user)) {
-            draft.linked(user)?;
+            users.linked(user)?;
         }
     }
-    draft.confirmed_absent(survey, absent, attempted)?;
-    Ok(draft.finish())
+    users.confirmed_absent(survey, absent, attempted)?;
+    Ok(users.into_plan())
 }
 
-impl Draft<'_> {
+impl Users<'_> {
     /// Users who are not in the reading, but for those who may be there under another id.
     fn confirmed_absent(
         &mut self,
@@ -90,9 +88,9 @@ impl Draft<'_> {
         absent: &[Presence],
         attempted: &HashSet<SourceId>,
     ) -> Result<(), StoreError> {
-        let names = Names::of(survey, self.rules);
+        let names = Names::of(survey, self.ground.rules);
         for (id, answer) in survey.absent.iter().zip(absent).filter(|(id, _)| !attempted.contains(*id)) {
-            let row = self.baseline.user(id)?;
+            let row = self.ground.baseline.user(id)?;
             if row.is_some_and(|row| !names.are_those_of(&row)) {
                 self.absent(id, *answer)?;
             }

@@ -14,6 +14,7 @@ mod people;
 mod person;
 mod replace;
 mod rules;
+mod stages;
 mod survey;
 mod update;
 
@@ -32,12 +33,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Desired;
-use crate::model::{AppId, Bits, Elsewhere, ObjectRef, Op, SourceId, UserNumber, fold};
+use crate::model::{AppId, Elsewhere, ObjectRef, Op, SourceId, fold};
 use crate::scim::{AppGroup, AppUser, Match};
-use crate::source::{Presence, UserIx};
+use crate::source::Presence;
 use crate::store::{Baseline, PlanId, StoreError};
-use replace::{Heard, PutAside};
-use rules::Lists;
+use stages::{Account, Ground, Groups, Users};
 
 /// What app and directory answered to a survey's questions, in the survey's order.
 #[derive(Debug, Default)]
@@ -145,60 +145,6 @@ pub(crate) fn id_of<'a>(operations: impl Iterator<Item = &'a Operation>) -> Plan
     id
 }
 
-/// Whether a person has an account to refer to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Account {
-    None,
-    /// It will be made by this plan.
-    Coming,
-    Known(AppId),
-}
-
-/// A plan in the making.
-struct Draft<'a> {
-    desired: &'a Desired<'a>,
-    baseline: &'a dyn Baseline,
-    rules: &'a Rules<'a>,
-    lists: Lists,
-    now: Timestamp,
-    operations: Vec<Operation>,
-    /// Accounts decided on by this plan.
-    accounts: HashMap<SourceId, Account>,
-    /// User names decided on by this plan.
-    names: HashMap<SourceId, String>,
-    /// Who shall have which user name, by a hash of its fold.
-    claims: HashMap<u64, UserIx>,
-    /// People who shall have the user name of somebody else.
-    rivals: HashMap<SourceId, SourceId>,
-    /// Manager changes that wait until all accounts are known: manager, what the app holds, operation.
-    managers: Vec<(SourceId, Option<String>, Operation)>,
-    /// People whose absence nobody has confirmed.
-    unconfirmed: HashSet<UserNumber>,
-    /// People whose account goes, and their memberships with it.
-    leaving_groups: HashSet<UserNumber>,
-    /// People made anew, whose old record has the account: the old id and its number.
-    relinked: HashMap<UserIx, (SourceId, UserNumber)>,
-    /// What the app answered about those who may need another account.
-    stuck: Heard,
-    /// Accounts that this plan puts aside, by their person.
-    put_aside: HashMap<UserIx, PutAside>,
-    /// Records that are gone and whose account or group goes over to another one.
-    replaced: HashSet<SourceId>,
-    /// People who are not in the reading, and who the directory says are there all the same.
-    still_there: HashSet<SourceId>,
-    /// Members of a group in scope; made when somebody first asks.
-    in_groups: Option<Bits>,
-    /// People's numbers, as the rows gave them: they are asked for with every membership.
-    numbers: HashMap<UserIx, Option<UserNumber>>,
-    /// The app's groups that a new group of the directory would take from another.
-    contested: HashSet<AppId>,
-    /// Protected people without an account: they never get one.
-    untouched: HashSet<UserIx>,
-    missed: Vec<(SourceId, Option<Timestamp>)>,
-    unsettled: HashSet<ObjectRef>,
-    finished: Vec<SourceId>,
-}
-
 /// Makes the plan. People of `attempted` had their turn in this run already, in vain: they are left for the next.
 ///
 /// # Errors
@@ -214,104 +160,25 @@ pub fn plan(
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut draft = Draft::new(desired, baseline, rules, now);
-    draft.untouched.extend(&survey.untouched);
-    draft.heard_of_stuck(survey, answers);
-    draft.heard_of_absent(survey, &answers.absent);
+    let ground = Ground::new(desired, baseline, rules, now);
+    let mut users = Users::with_answers(ground, survey, answers);
     for &user in &survey.linked {
         let id = SourceId::new(desired.snapshot.id(user));
         match attempted.contains(&id) {
-            true => drop(draft.unsettled.insert(ObjectRef::User(id))),
-            false => draft.linked(user)?,
+            true => users.left_for_later(id),
+            false => users.linked(user)?,
         }
     }
-    draft.newcomers(&survey.newcomers, answers)?;
+    users.newcomers(&survey.newcomers, answers)?;
     for (id, answer) in survey.absent.iter().zip(&answers.absent) {
-        if draft.replaced.contains(id) {
-            continue;
-        }
-        if attempted.contains(id) {
-            draft.unsettled.insert(ObjectRef::User(id.clone()));
-            continue;
-        }
-        draft.absent(id, *answer)?;
-    }
-    draft.problems(&survey.problems);
-    draft.set_rivals_aside();
-    draft.end_of_the_replaced();
-    draft.asides(survey)?;
-    draft.managers()?;
-    draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
-    draft.changed_groups(&survey.changed_groups, links)?;
-    draft.lost_groups(&survey.lost_groups, answers)?;
-    draft.keep_until_out_of_all_groups();
-    Ok(draft.finish())
-}
-
-impl<'a> Draft<'a> {
-    fn new(desired: &'a Desired<'a>, baseline: &'a dyn Baseline, rules: &'a Rules<'a>, now: Timestamp) -> Self {
-        Self {
-            desired,
-            baseline,
-            rules,
-            lists: Lists::of(rules),
-            now,
-            operations: Vec::new(),
-            accounts: HashMap::new(),
-            names: HashMap::new(),
-            claims: HashMap::new(),
-            rivals: HashMap::new(),
-            managers: Vec::new(),
-            unconfirmed: HashSet::new(),
-            leaving_groups: HashSet::new(),
-            relinked: HashMap::new(),
-            stuck: Heard::new(),
-            put_aside: HashMap::new(),
-            replaced: HashSet::new(),
-            still_there: HashSet::new(),
-            in_groups: None,
-            numbers: HashMap::new(),
-            contested: HashSet::new(),
-            untouched: HashSet::new(),
-            missed: Vec::new(),
-            unsettled: HashSet::new(),
-            finished: Vec::new(),
+        match attempted.contains(id) {
+            true => users.left_for_later(id.clone()),
+            false => users.absent(id, *answer)?,
         }
     }
-
-    /// What the directory answered about those who are not in the reading.
-    fn heard_of_absent(&mut self, survey: &Survey, answers: &[Presence]) {
-        let absent = survey.absent.iter().zip(answers);
-        let there = absent.filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
-        self.still_there.extend(there.map(|(id, _)| id.clone()));
-    }
-
-    fn finish(self) -> Plan {
-        let mut plan = Plan::of(self.operations);
-        plan.missed = self.missed;
-        plan.missed.sort();
-        plan.unsettled = self.unsettled.into_iter().collect();
-        plan.unsettled.sort();
-        plan.finished = self.finished;
-        plan
-    }
-
-    fn push(&mut self, operation: Operation) {
-        if let ObjectRef::User(id) = &operation.object {
-            self.names.entry(id.clone()).or_insert_with(|| operation.name.clone());
-        }
-        self.operations.push(operation);
-    }
-
-    fn account_of(&self, id: &SourceId) -> Result<Account, StoreError> {
-        if let Some(account) = self.accounts.get(id) {
-            return Ok(account.clone());
-        }
-        Ok(self.baseline.user(id)?.map_or(Account::None, |row| Account::Known(row.app_id)))
-    }
-
-    /// The person, if they are in the snapshot.
-    fn in_snapshot(&self, id: &SourceId) -> Option<UserIx> {
-        self.desired.snapshot.find_user(id.as_str())
-    }
+    let mut groups = users.settled(survey)?;
+    groups.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
+    groups.changed_groups(&survey.changed_groups, links)?;
+    groups.lost_groups(&survey.lost_groups, answers)?;
+    Ok(groups.into_plan())
 }

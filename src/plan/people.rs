@@ -10,7 +10,7 @@ use super::operation::{Acquaintance, Action, Blocked, Operation};
 use super::person::{Person, person};
 use super::survey::label;
 use super::update::Before;
-use super::{Account, Answers, Draft};
+use super::{Account, Answers, Users};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, Fate, Push};
 use crate::desired::Desired;
@@ -31,10 +31,10 @@ enum Leaving {
     Deleted,
 }
 
-impl Draft<'_> {
+impl Users<'_> {
     /// People who belong and have no link yet.
     pub(super) fn newcomers(&mut self, newcomers: &[Person], answers: &Answers) -> Result<(), StoreError> {
-        let snapshot = self.desired.snapshot;
+        let snapshot = self.ground.desired.snapshot;
         let (active, suspended): (Vec<_>, Vec<_>) = newcomers
             .iter()
             .zip(&answers.users)
@@ -69,12 +69,13 @@ impl Draft<'_> {
         let mut taken: HashSet<&AppId> = HashSet::new();
         for (person, answer) in suspended {
             let Match::One { found, by } = answer else { continue };
-            let of_somebody = owners.contains_key(&found.id) || self.baseline.user_by_app_id(&found.id)?.is_some();
+            let of_somebody =
+                owners.contains_key(&found.id) || self.ground.baseline.user_by_app_id(&found.id)?.is_some();
             let known = self.acquaintance(person, found, answers)?;
             let is_theirs = self.contradiction(person, found, by, known, answers).is_none();
             if !of_somebody && is_theirs && taken.insert(&found.id) {
                 self.adopt_only(person, found, by, known);
-                self.unsettled.insert(ObjectRef::User(person.id.clone()));
+                self.out.unsettled.insert(ObjectRef::User(person.id.clone()));
             }
         }
         Ok(())
@@ -90,25 +91,25 @@ impl Draft<'_> {
         let rival = owners.get(&found.id).and_then(|suitors| suitors.rival_of(&person.id));
         match rival {
             Some(rival) => Ok(Some(rival.clone())),
-            None => Ok(self.baseline.user_by_app_id(&found.id)?.filter(|owner| *owner != person.id)),
+            None => Ok(self.ground.baseline.user_by_app_id(&found.id)?.filter(|owner| *owner != person.id)),
         }
     }
 
     /// Notes whose user name this shall be: two people never get one, whichever comes first (I3).
     fn claim_name(&mut self, person: &Person) {
         let Some(name) = person.attributes.text(&Path::user_name()) else { return };
-        let first = *self.claims.entry(xxh3_64(fold(name).as_bytes())).or_insert(person.ix);
+        let first = *self.names.claims.entry(xxh3_64(fold(name).as_bytes())).or_insert(person.ix);
         if first != person.ix {
-            let first = SourceId::new(self.desired.snapshot.id(first));
-            self.rivals.entry(first.clone()).or_insert_with(|| person.id.clone());
-            self.rivals.insert(person.id.clone(), first);
+            let first = SourceId::new(self.ground.desired.snapshot.id(first));
+            self.names.rivals.entry(first.clone()).or_insert_with(|| person.id.clone());
+            self.names.rivals.insert(person.id.clone(), first);
         }
     }
 
     /// People who would share a user name are told and left as they are.
     pub(super) fn set_rivals_aside(&mut self) {
-        for operation in self.operations.iter_mut().filter(|operation| operation.blocked.is_none()) {
-            let Some(other) = self.rivals.get(operation.object.id()) else { continue };
+        for operation in self.out.operations.iter_mut().filter(|operation| operation.blocked.is_none()) {
+            let Some(other) = self.names.rivals.get(operation.object.id()) else { continue };
             let names = match &operation.action {
                 Action::CreateUser { .. } => true,
                 Action::UpdateUser { set, .. } => set.get(&Path::user_name()).is_some(),
@@ -119,24 +120,24 @@ impl Draft<'_> {
                 let why = Obstacle::NameTaken { name: operation.name.clone(), by: other.clone() };
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {
-                    self.accounts.remove(operation.object.id());
-                    self.put_aside.retain(|_, old| old.of != *operation.object.id());
+                    self.decided.accounts.remove(operation.object.id());
+                    self.decided.put_aside.retain(|_, old| old.of != *operation.object.id());
                 }
             }
         }
     }
 
     pub(super) fn create(&mut self, person: &Person) {
-        self.accounts.insert(person.id.clone(), Account::Coming);
+        self.decided.accounts.insert(person.id.clone(), Account::Coming);
         let action = Action::CreateUser { attributes: person.attributes.clone() };
-        let reason = Reason::Belongs(self.desired.because(person.ix));
+        let reason = Reason::Belongs(self.ground.desired.because(person.ix));
         self.push(user_operation(Lane::Additions, person, None, action, reason));
         self.first_manager(person);
     }
 
     fn blocked_create(&mut self, person: &Person, blocked: Blocked) {
         let action = Action::CreateUser { attributes: person.attributes.clone() };
-        let reason = Reason::Belongs(self.desired.because(person.ix));
+        let reason = Reason::Belongs(self.ground.desired.because(person.ix));
         let mut operation = user_operation(Lane::Additions, person, None, action, reason);
         operation.blocked = Some(blocked);
         self.push(operation);
@@ -145,7 +146,7 @@ impl Draft<'_> {
     pub(super) fn adopt(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
         self.adopt_only(person, found, by, known);
         if !found.active {
-            self.activate(person, &found.id, Reason::Belongs(self.desired.because(person.ix)));
+            self.activate(person, &found.id, Reason::Belongs(self.ground.desired.because(person.ix)));
         }
         let nothing = Attributes::new();
         let before = Before { attributes: &found.attributes, source_seen: &nothing, app_id: &found.id };
@@ -154,22 +155,24 @@ impl Draft<'_> {
 
     /// Whether the account's owner is a record that is gone, so that this person may be the same one, made anew.
     fn can_relink(&self, owner: &SourceId, found: &AppUser) -> Result<bool, StoreError> {
-        let gone =
-            self.in_snapshot(owner).is_none() && !self.replaced.contains(owner) && !self.still_there.contains(owner);
-        Ok(gone && self.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id && row.replaced.is_none()))
+        let gone = self.ground.in_snapshot(owner).is_none()
+            && !self.decided.replaced.contains(owner)
+            && !self.heard.still_there.contains(owner);
+        Ok(gone
+            && self.ground.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id && row.replaced.is_none()))
     }
 
     /// Proposes that the account goes over to the new record; nothing is taken from anybody for it.
     fn relink(&mut self, person: &Person, owner: &SourceId, found: &AppUser) -> Result<(), StoreError> {
-        let Some(row) = self.baseline.user(owner)? else { return Ok(()) };
-        if self.rules.protected.covers(owner.as_str(), &[&row.sent, &row.echo]) {
+        let Some(row) = self.ground.baseline.user(owner)? else { return Ok(()) };
+        if self.ground.rules.protected.covers(owner.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
         }
-        self.replaced.insert(owner.clone());
-        self.relinked.insert(person.ix, (owner.clone(), row.number));
-        self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
+        self.decided.replaced.insert(owner.clone());
+        self.decided.relinked.insert(person.ix, (owner.clone(), row.number));
+        self.decided.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
         let action = Action::RelinkUser { from: owner.clone() };
-        let because = self.desired.because(person.ix);
+        let because = self.ground.desired.because(person.ix);
         let reason = Reason::Relinked { because: because.clone(), from: owner.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
         if !found.active {
@@ -181,16 +184,16 @@ impl Draft<'_> {
     }
 
     fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
-        self.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
-        let mapping = self.rules.mapping;
+        self.decided.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
+        let mapping = self.ground.rules.mapping;
         // Where the app differs, the value counts as seen only when it has been pushed.
         let seen = person.attributes.iter().filter(|(path, value)| {
             mapping.push(path) == Push::OnSourceChange && digest::same(found.attributes.get(path), Some(*value))
         });
         let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
-        let privileged = is_privileged(self.rules.profile, &found.roles);
+        let privileged = is_privileged(self.ground.rules.profile, &found.roles);
         let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source, known, privileged };
-        let because: Because = self.desired.because(person.ix);
+        let because: Because = self.ground.desired.because(person.ix);
         let reason = Reason::Adopted { because, by: by.to_owned(), roles: found.roles.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
     }
@@ -201,20 +204,20 @@ impl Draft<'_> {
 
     /// A linked person whose record, standing or assignment may have changed.
     pub(super) fn linked(&mut self, user: UserIx) -> Result<(), StoreError> {
-        let desired: &Desired<'_> = self.desired;
+        let desired: &Desired<'_> = self.ground.desired;
         let snapshot = desired.snapshot;
         let id = SourceId::new(snapshot.id(user));
-        let Some(row) = self.baseline.user(&id)? else { return Ok(()) };
+        let Some(row) = self.ground.baseline.user(&id)? else { return Ok(()) };
         if row.missed_since.is_some() {
-            self.missed.push((id.clone(), None));
+            self.out.missed.push((id.clone(), None));
         }
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
-            None => person(snapshot, user, self.rules, &self.lists),
+            None => person(snapshot, user, self.ground.rules, &self.ground.lists),
         };
         let nothing = Attributes::new();
         let fresh = mapped.as_ref().map_or(&nothing, |person| &person.attributes);
-        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo, fresh]) {
+        if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo, fresh]) {
             return Ok(());
         }
         match snapshot.standing(user) {
@@ -222,7 +225,7 @@ impl Draft<'_> {
             Standing::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended)),
             Standing::Active if desired.frozen(user).is_none() && !desired.is_assigned(user) => {
                 if desired.unread().next().is_some() {
-                    self.unsettled.insert(ObjectRef::User(id));
+                    self.out.unsettled.insert(ObjectRef::User(id));
                 } else {
                     self.leave(&id, &row, &Leaving::Unassigned(Reason::Unassigned));
                 }
@@ -245,30 +248,41 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// A linked person who is not in the snapshot.
+    /// Somebody who had their turn in this run already, in vain.
+    pub(super) fn left_for_later(&mut self, id: SourceId) {
+        if !self.decided.replaced.contains(&id) {
+            self.out.unsettled.insert(ObjectRef::User(id));
+        }
+    }
+
+    /// A linked person who is not in the snapshot, and whose account went to no other record.
     pub(super) fn absent(&mut self, id: &SourceId, answer: Presence) -> Result<(), StoreError> {
-        let Some(row) = self.baseline.user(id)? else { return Ok(()) };
+        if self.decided.replaced.contains(id) {
+            return Ok(());
+        }
+        let Some(row) = self.ground.baseline.user(id)? else { return Ok(()) };
         if let Some(of) = &row.replaced {
             self.absent_aside(id, of, &row, answer);
             return Ok(());
         }
-        if self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
+        if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
         }
         match answer {
             Presence::Gone => {
                 if self.leave(id, &row, &Leaving::Deleted) == Left::Nothing {
-                    self.finished.push(id.clone());
+                    self.out.finished.push(id.clone());
                 }
             }
             Presence::Suspended => drop(self.leave(id, &row, &Leaving::Suspended)),
             Presence::Present | Presence::Unknown => {
-                let long_enough = row.missed_since.is_some_and(|since| self.now.duration_since(since) >= SECOND_LOOK);
-                if long_enough && self.desired.unread().next().is_none() {
+                let long_enough =
+                    row.missed_since.is_some_and(|since| self.ground.now.duration_since(since) >= SECOND_LOOK);
+                if long_enough && self.ground.desired.unread().next().is_none() {
                     self.leave(id, &row, &Leaving::Unassigned(Reason::MissingTwice));
                 } else {
-                    self.unconfirmed.insert(row.number);
-                    self.missed.push((id.clone(), row.missed_since.or(Some(self.now))));
+                    self.decided.unconfirmed.insert(row.number);
+                    self.out.missed.push((id.clone(), row.missed_since.or(Some(self.ground.now))));
                 }
             }
         }
@@ -278,31 +292,31 @@ impl Draft<'_> {
     /// Ends a person's access as the operator said, and tells what is left to do.
     fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving) -> Left {
         let (fate, reason) = match why {
-            Leaving::Suspended => (self.rules.on_suspended, Reason::Suspended),
-            Leaving::Unassigned(why) => (self.rules.on_unassigned, why.clone()),
-            Leaving::Deleted => (self.rules.on_deleted, Reason::Deleted),
+            Leaving::Suspended => (self.ground.rules.on_suspended, Reason::Suspended),
+            Leaving::Unassigned(why) => (self.ground.rules.on_unassigned, why.clone()),
+            Leaving::Deleted => (self.ground.rules.on_deleted, Reason::Deleted),
         };
         let unassigned = matches!(why, Leaving::Unassigned(_));
-        if unassigned && row.provenance == Provenance::Adopted && self.rules.adopted == Adopted::Keep {
+        if unassigned && row.provenance == Provenance::Adopted && self.ground.rules.adopted == Adopted::Keep {
             return Left::Nothing;
         }
         let active = row.active != Some(false);
-        let effect = self.rules.profile.users.delete_effect;
+        let effect = self.ground.rules.profile.users.delete_effect;
         let deletes = fate == Fate::Delete
             && match effect {
                 DeleteEffect::Unsupported => false,
                 DeleteEffect::Deactivates => active,
                 DeleteEffect::Hard | DeleteEffect::Irreversible => true,
             };
-        let ripe = match (self.rules.delete_after, row.inactive_since) {
+        let ripe = match (self.ground.rules.delete_after, row.inactive_since) {
             (None, _) => true,
-            (Some(after), since) => since.is_some_and(|since| self.now.duration_since(since) >= after),
+            (Some(after), since) => since.is_some_and(|since| self.ground.now.duration_since(since) >= after),
         };
         if deletes && !ripe {
-            self.unsettled.insert(ObjectRef::User(id.clone()));
+            self.out.unsettled.insert(ObjectRef::User(id.clone()));
         }
         // Where the app keeps the memberships of a deleted account, they go first: access ends at once, and the account last.
-        let keeps_memberships = effect == DeleteEffect::Hard && !self.rules.profile.users.deleted_leave_groups;
+        let keeps_memberships = effect == DeleteEffect::Hard && !self.ground.rules.profile.users.deleted_leave_groups;
         let operation = |lane, action| Operation {
             lane,
             object: ObjectRef::User(id.clone()),
@@ -326,7 +340,7 @@ impl Draft<'_> {
             return Left::Something;
         }
         if active && fate != Fate::Nothing {
-            let gone = self.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
+            let gone = self.ground.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
             self.leaves_groups(row, gone);
             self.push(operation(Lane::Leavers, Action::DeactivateUser));
         }
@@ -341,8 +355,8 @@ impl Draft<'_> {
 
     /// Somebody whose account goes leaves the app's groups by that, if the app is like that.
     fn leaves_groups(&mut self, row: &UserRow, account_goes: bool) {
-        if account_goes && self.rules.profile.users.deleted_leave_groups {
-            self.leaving_groups.insert(row.number);
+        if account_goes && self.ground.rules.profile.users.deleted_leave_groups {
+            self.decided.leaving_groups.insert(row.number);
         }
     }
 

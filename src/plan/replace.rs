@@ -10,7 +10,7 @@ use super::operation::{Action, Operation};
 use super::people::{row_name, user_operation};
 use super::person::Person;
 use super::update::{Before, diff};
-use super::{Account, Answers, Draft, Survey};
+use super::{Account, Survey, Users};
 use crate::config::tenant::OnImmutableChange;
 use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, Standing, fold};
 use crate::scim::{AppUser, Match};
@@ -47,30 +47,25 @@ fn aside_id(person: &SourceId, account: &AppId) -> SourceId {
     SourceId::new(format!("{person}~{account}"))
 }
 
-impl Draft<'_> {
-    /// What the app answered about those who may need another account.
-    pub(super) fn heard_of_stuck(&mut self, survey: &Survey, answers: &Answers) {
-        let heard = survey.stuck.iter().zip(&answers.stuck);
-        self.stuck.extend(heard.map(|(stuck, answer)| (stuck.person.id.clone(), answer.clone())));
-    }
-
+impl Users<'_> {
     /// Plans another account for somebody, if what changed can't be changed and nothing stands in the way.
     pub(super) fn replace(&mut self, person: &Person, row: &UserRow) -> bool {
-        if self.rules.on_immutable_change != OnImmutableChange::Recreate {
+        if self.ground.rules.on_immutable_change != OnImmutableChange::Recreate {
             return false;
         }
         let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
-        let paths = diff(self.rules, &self.lists, person, &before).immutable;
+        let paths = diff(self.ground.rules, &self.ground.lists, person, &before).immutable;
         if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
             return false;
         }
         let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
         let aside = aside_id(&person.id, &row.app_id);
-        let action = Action::ReplaceUser { aside: aside.clone(), relabel: self.rules.profile.users.send_external_id };
+        let action =
+            Action::ReplaceUser { aside: aside.clone(), relabel: self.ground.rules.profile.users.send_external_id };
         let reason = Reason::Replaced { paths: names, app_id: row.app_id.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&row.app_id), action, reason));
         self.create(person);
-        self.put_aside.insert(person.ix, PutAside { id: aside, of: person.id.clone(), row: row.clone() });
+        self.decided.put_aside.insert(person.ix, PutAside { id: aside, of: person.id.clone(), row: row.clone() });
         true
     }
 
@@ -82,11 +77,11 @@ impl Draft<'_> {
         if name(person.attributes.text(&path)) == name(before.attributes.text(&path)) {
             return Some(Immutable::SameUserName);
         }
-        let fixed = self.lists.is_immutable(&external_id) || self.lists.never_updated(&external_id);
-        if self.rules.profile.users.send_external_id && fixed {
+        let fixed = self.ground.lists.is_immutable(&external_id) || self.ground.lists.never_updated(&external_id);
+        if self.ground.rules.profile.users.send_external_id && fixed {
             return Some(Immutable::FixedExternalId);
         }
-        match self.stuck.get(&person.id) {
+        match self.heard.stuck.get(&person.id) {
             Some(Match::Nobody) => None,
             Some(Match::One { found, by }) => Some(Immutable::Taken { by: by.clone(), account: found.id.clone() }),
             Some(Match::Conflict { detail }) => Some(Immutable::Text(detail.clone())),
@@ -97,6 +92,7 @@ impl Draft<'_> {
     /// The old accounts of those who get another one by this plan.
     pub(super) fn end_of_the_replaced(&mut self) {
         let ends: Vec<Operation> = self
+            .decided
             .put_aside
             .values()
             .map(|old| {
@@ -107,25 +103,14 @@ impl Draft<'_> {
         ends.into_iter().for_each(|operation| self.push(operation));
     }
 
-    /// A replaced account that is off already is let go of once it is in no group any more: whoever is forgotten stays in it.
-    pub(super) fn keep_until_out_of_all_groups(&mut self) {
-        let mut leaving: HashSet<SourceId> = HashSet::new();
-        for operation in &self.operations {
-            if let Action::RemoveMembers { users, .. } = &operation.action {
-                leaving.extend(users.iter().map(|user| user.id.clone()));
-            }
-        }
-        self.operations.retain(|op| !(matches!(op.action, Action::ReleaseUser) && leaving.contains(op.object.id())));
-    }
-
     /// Accounts that an earlier run put aside: they end as soon as their person has another one, or belongs no more.
     pub(super) fn asides(&mut self, survey: &Survey) -> Result<(), StoreError> {
         for Aside { id, of } in &survey.asides {
-            let Some(row) = self.baseline.user(id)? else { continue };
+            let Some(row) = self.ground.baseline.user(id)? else { continue };
             if self.is_protected(of, &row) {
                 continue;
             }
-            match self.in_snapshot(of) {
+            match self.ground.in_snapshot(of) {
                 Some(user) => self.aside_of_present(id, of, user, &row)?,
                 None => self.end(id, &row, Lane::Removals, Reason::HasAnotherAccount { of: of.clone() }),
             }
@@ -140,7 +125,7 @@ impl Draft<'_> {
         user: UserIx,
         row: &UserRow,
     ) -> Result<(), StoreError> {
-        let desired = self.desired;
+        let desired = self.ground.desired;
         let undecided = desired.frozen(user).is_some() || desired.unread().next().is_some();
         match desired.snapshot.standing(user) {
             Standing::Suspended => {
@@ -149,8 +134,8 @@ impl Draft<'_> {
             Standing::Active if desired.is_assigned(user) => match self.account_of(of)? {
                 // They go on with the old one until they have another.
                 Account::None => {
-                    self.unconfirmed.insert(row.number);
-                    self.unsettled.insert(ObjectRef::User(of.clone()));
+                    self.decided.unconfirmed.insert(row.number);
+                    self.out.unsettled.insert(ObjectRef::User(of.clone()));
                 }
                 Account::Coming | Account::Known(_) => {
                     self.end(id, row, Lane::Removals, Reason::HasAnotherAccount { of: of.clone() });
@@ -160,8 +145,8 @@ impl Draft<'_> {
                 self.end(id, row, Lane::Leavers, Reason::OldOfUnassigned { of: of.clone() });
             }
             Standing::Active | Standing::Staged => {
-                self.unconfirmed.insert(row.number);
-                self.unsettled.insert(ObjectRef::User(of.clone()));
+                self.decided.unconfirmed.insert(row.number);
+                self.out.unsettled.insert(ObjectRef::User(of.clone()));
             }
         }
         Ok(())
@@ -175,12 +160,12 @@ impl Draft<'_> {
         match answer {
             Presence::Gone => self.end(id, row, Lane::Leavers, Reason::OldIsGone { of: of.clone() }),
             Presence::Suspended => self.end(id, row, Lane::Leavers, Reason::OldIsSuspended { of: of.clone() }),
-            Presence::Present | Presence::Unknown => drop(self.unconfirmed.insert(row.number)),
+            Presence::Present | Presence::Unknown => drop(self.decided.unconfirmed.insert(row.number)),
         }
     }
 
     fn is_protected(&self, of: &SourceId, row: &UserRow) -> bool {
-        self.rules.protected.covers(of.as_str(), &[&row.sent, &row.echo])
+        self.ground.rules.protected.covers(of.as_str(), &[&row.sent, &row.echo])
     }
 
     /// Switches an old account off; one that is off already is let go of.
@@ -191,6 +176,17 @@ impl Draft<'_> {
         }
         self.push(operation);
     }
+}
+
+/// A replaced account that is off already is let go of once it is in no group any more: a forgotten account stays in it.
+pub(super) fn keep_until_out_of_all_groups(operations: &mut Vec<Operation>) {
+    let mut leaving: HashSet<SourceId> = HashSet::new();
+    for operation in operations.iter() {
+        if let Action::RemoveMembers { users, .. } = &operation.action {
+            leaving.extend(users.iter().map(|user| user.id.clone()));
+        }
+    }
+    operations.retain(|op| !(matches!(op.action, Action::ReleaseUser) && leaving.contains(op.object.id())));
 }
 
 fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: Reason) -> Operation {

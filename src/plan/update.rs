@@ -4,7 +4,7 @@ use super::operation::{Action, Blocked};
 use super::people::user_operation;
 use super::person::Person;
 use super::rules::{Lists, Rules};
-use super::{Account, Draft};
+use super::{Account, Users};
 use crate::config::tenant::{OnImmutableChange, Push};
 use crate::model::{AppId, Attributes, Immutable, Lane, ObjectRef, Obstacle, Path, Reason, digest};
 use crate::store::StoreError;
@@ -70,10 +70,10 @@ fn is_blank(value: &serde_json::Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-impl Draft<'_> {
+impl Users<'_> {
     /// What the directory says now against what the app was last given.
     pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: Reason) {
-        let Diff { was, set, clear, immutable } = diff(self.rules, &self.lists, person, before);
+        let Diff { was, set, clear, immutable } = diff(self.ground.rules, &self.ground.lists, person, before);
         if !set.is_empty() || !clear.is_empty() {
             let action = Action::UpdateUser { before: was, set, clear, manager: None };
             self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason));
@@ -85,7 +85,7 @@ impl Draft<'_> {
     }
 
     fn immutable_change(&mut self, person: &Person, before: &Before<'_>, paths: &[Path]) {
-        if self.rules.on_immutable_change == OnImmutableChange::Ignore {
+        if self.ground.rules.on_immutable_change == OnImmutableChange::Ignore {
             return;
         }
         let pick = |from: &Attributes| -> Attributes {
@@ -95,7 +95,7 @@ impl Draft<'_> {
         let (was, set) = (pick(before.attributes), pick(&person.attributes));
         let action = Action::UpdateUser { before: was, set, clear: Vec::new(), manager: None };
         let mut operation = user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::RecordChanged);
-        let why = match self.rules.on_immutable_change {
+        let why = match self.ground.rules.on_immutable_change {
             OnImmutableChange::Recreate => self.why_not_replaced(person, before),
             OnImmutableChange::Hold | OnImmutableChange::Ignore => None,
         };
@@ -111,16 +111,17 @@ impl Draft<'_> {
 
     fn next_manager(&mut self, person: &Person, before: &Before<'_>) {
         let path = Path::manager();
-        let owner = self.rules.push(&path);
-        let fixed = owner == Push::OnCreate || self.lists.never_updated(&path) || self.lists.unsupported(&path);
-        if fixed || !self.rules.maps_manager() || person.leave.contains(&path) {
+        let owner = self.ground.rules.push(&path);
+        let fixed =
+            owner == Push::OnCreate || self.ground.lists.never_updated(&path) || self.ground.lists.unsupported(&path);
+        if fixed || !self.ground.rules.maps_manager() || person.leave.contains(&path) {
             return;
         }
         let seen = before.source_seen.text(&path);
         match &person.manager {
             Some(manager) if owner == Push::OnSourceChange && seen == Some(manager.as_str()) => {}
             Some(_) => self.note_manager(person, Some(before.app_id), before.attributes),
-            None if (owner == Push::OnSourceChange && seen.is_none()) || !self.rules.can_clear() => {}
+            None if (owner == Push::OnSourceChange && seen.is_none()) || !self.ground.rules.can_clear() => {}
             None => self.clear_manager(person, before),
         }
     }
@@ -148,7 +149,7 @@ impl Draft<'_> {
             manager: Some(manager.clone()),
         };
         let mut operation = user_operation(Lane::Additions, person, app_id, action, Reason::Manager);
-        if holds.is_some() && self.lists.is_immutable(&path) {
+        if holds.is_some() && self.ground.lists.is_immutable(&path) {
             operation.blocked = Some(Blocked::Held(Obstacle::ManagerImmutable));
         }
         self.managers.push((manager, holds, operation));
@@ -164,7 +165,7 @@ impl Draft<'_> {
             match self.account_of(&manager)? {
                 // Whoever is set aside themselves gets no manager.
                 _ if own_account == Account::None => {}
-                Account::None => drop(self.unsettled.insert(operation.object.clone())),
+                Account::None => drop(self.out.unsettled.insert(operation.object.clone())),
                 Account::Known(account) if holds.as_deref() == Some(account.as_str()) => {}
                 Account::Known(_) | Account::Coming => self.push(operation),
             }
