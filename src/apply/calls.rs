@@ -1,8 +1,6 @@
 //! Operations of one call each. In: an operation. Out: intent, call, outcome, and what is known afterwards.
 
 use std::future::Future;
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use super::created::{agrees, waits_for_approval};
 use super::losses::note_losses;
@@ -141,14 +139,14 @@ impl Worker<'_> {
             match step {
                 Step::GiveUp | Step::GiveUpAndLook | Step::Halve => return Ended::Badly(error),
                 Step::StopTarget => {
-                    self.stop(Stop::of(&error));
+                    self.ending.stop(Stop::of(&error));
                     return Ended::Badly(error);
                 }
                 Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly => {}
             }
             tokio::select! {
                 biased;
-                () = self.halt.cancelled() => return Ended::Badly(error),
+                () = self.ending.halt.cancelled() => return Ended::Badly(error),
                 () = tokio::time::sleep(repeat.pause_before(step, &error, attempt)) => {}
             }
             if step != Step::WaitAndRepeat {
@@ -369,7 +367,7 @@ impl Worker<'_> {
             match self.may_take(attributes, &found) {
                 true => {
                     reason = Obstacle::ThereAlready { answer: reason.to_string(), account: found.id.clone() };
-                    self.links_differ.store(true, Ordering::Relaxed);
+                    self.found.note_links_differ();
                     effects.extend(adopted(operation.object.id(), &found));
                 }
                 false => {
@@ -406,7 +404,7 @@ impl Worker<'_> {
 
     /// Whether an account was put aside for another one: once it is off, and in no group, nothing is left to know of it.
     fn is_replaced(&self, id: &SourceId) -> bool {
-        let still_inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner).contains(id);
+        let still_inside = self.found.is_still_inside(id);
         !still_inside && matches!(self.run.state.user(id), Ok(Some(row)) if row.replaced.is_some())
     }
 
@@ -415,7 +413,7 @@ impl Worker<'_> {
     }
 
     fn losing(&self, operation: &Operation) -> Vec<SourceId> {
-        operation.loses_access(&self.access).into_iter().map(|(id, _)| id.clone()).collect()
+        operation.loses_access(&self.known.access).into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// Whoever keeps the account and lost a group or a role by this: it counts against the budget.

@@ -4,7 +4,6 @@
 //! from is therefore read from the answer and the state, and never from the request.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::calls::{Reply, Target, adopted};
@@ -176,7 +175,7 @@ impl Worker<'_> {
         if is_as_sent {
             return (done, effects, Ok(OpOutcome::Done));
         }
-        self.links_differ.store(true, Ordering::Relaxed);
+        self.found.note_links_differ();
         let (account, roles) = (id.clone(), account.roles.clone());
         (done, effects, Err(Obstacle::WasThere { evidence: evidence.to_owned(), account, roles }))
     }
@@ -191,7 +190,7 @@ impl Worker<'_> {
     ) -> Result<Accepted, StoreError> {
         let (object, id) = (&operation.object, created.id.clone());
         tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with a group that was there before");
-        self.links_differ.store(true, Ordering::Relaxed);
+        self.found.note_links_differ();
         let mut effects = self.effects(operation, target, Reply::Created(created));
         for effect in &mut effects {
             if let Effect::GroupLinked { provenance, .. } = effect {

@@ -3,7 +3,6 @@
 //! A call that is too large, or that one bad member spoils, is cut in halves until the bad one is alone.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 
 use super::calls::{Ended, Reply, Target, outcome_of};
 use super::telling::Told;
@@ -78,8 +77,7 @@ impl Worker<'_> {
             let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
             unfinished.problems.push(format!("{error} ({})", names.join(", ")));
             if !add {
-                let mut inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner);
-                inside.extend(chunk.iter().map(|(member, _)| member.id.clone()));
+                self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
             }
             if matches!(error.class, Class::NotFound | Class::Invalid)
                 && let Some((member, keys)) = chunk.first()
@@ -97,19 +95,19 @@ impl Worker<'_> {
         for user in users.iter().filter(|user| !(add && self.run.turns.has_left(&user.id))) {
             match self.run.state.user(&user.id)? {
                 // The account that is theirs by now is to be replaced, and somebody has to decide on that.
-                Some(_) if add && self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
-                Some(row) if add && self.put_aside.contains(&row.app_id) => {
+                Some(_) if add && self.known.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
+                Some(row) if add && self.known.put_aside.contains(&row.app_id) => {
                     unfinished.without_account.push(user.name.clone());
                 }
                 Some(UserRow { replaced: Some(of), .. })
-                    if !add && self.coming.contains(&of) && self.run.state.user(&of)?.is_none() =>
+                    if !add && self.known.coming.contains(&of) && self.run.state.user(&of)?.is_none() =>
                 {
                     unfinished.without_account.push(user.name.clone());
                 }
                 Some(row) => resolved.push((user.clone(), keys_of(row))),
                 // Somebody without an account is no member any more; but can't become one either.
                 None if !add => {}
-                None if self.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
+                None if self.known.waiting_for_accounts.contains(&user.id) => unfinished.held = true,
                 None => unfinished.without_account.push(user.name.clone()),
             }
         }

@@ -7,6 +7,9 @@
 mod breaker;
 mod calls;
 mod created;
+mod ending;
+mod found;
+mod known;
 mod losses;
 mod members;
 mod recover;
@@ -18,9 +21,7 @@ pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
 pub use turns::Turns;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -31,12 +32,15 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
-use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId, SourceId};
+use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId};
 use crate::plan::{Action, Blocked, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
 use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
+use ending::Ending;
+use found::Found;
+use known::Known;
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
 /// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
@@ -150,21 +154,12 @@ pub struct Run<'a> {
 pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreError> {
     let worker = Worker {
         run,
-        failures: run.state.failures()?.into_iter().collect(),
-        failed_now: Mutex::new(HashSet::new()),
-        waiting_for_accounts: people_held_back(cleared),
-        coming: newcomers(cleared),
-        put_aside: replaced(cleared),
-        unresolved: run.state.open_intents().into_iter().map(|open| open.intent.object).collect(),
-        still_inside: Mutex::new(HashSet::new()),
-        access: access(run.profile),
-        links_differ: AtomicBool::new(false),
-        stopped: Mutex::new(None),
-        halt: run.stop.child_token(),
+        known: Known::of(cleared, run)?,
+        found: Found::default(),
+        ending: Ending::new(run.app, run.stop.child_token()),
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
         answered: created::Answered::default(),
-        broken: Mutex::new(None),
     };
     let operations = &cleared.plan().operations;
     let mut results: Vec<OpResult> = operations
@@ -179,44 +174,13 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.note_blocked(operations).await?;
     }
     for (lane, phase) in stations(operations) {
-        let mut due: Vec<usize> = (0..operations.len())
-            .filter(|&at| cleared.allows(at))
-            .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == (lane, phase)))
-            .collect();
-        if matches!(lane, Lane::Leavers | Lane::Absences) {
-            due = worker.judge_again(operations, due, &mut results).await;
-        }
+        let due = worker.ready(cleared, (lane, phase), &mut results).await;
         worker.station(operations, &due, &mut results).await?;
     }
     let failing = worker.breaker.nothing_went_well();
-    let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let stop = stop.or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
-    Ok(Outcome { results, stop, links_differ: worker.links_differ.into_inner() })
-}
-
-/// People whose accounts are planned and held: groups wait for them without having failed.
-fn people_held_back(cleared: &Cleared) -> HashSet<SourceId> {
-    let operations = cleared.plan().operations.iter().enumerate();
-    let held = operations.filter(|(at, operation)| {
-        let failed = matches!(operation.blocked, Some(Blocked::Failed(_)));
-        let gives_account = matches!(operation.action, Action::CreateUser { .. } | Action::AdoptUser { .. });
-        gives_account && !failed && !cleared.allows(*at)
-    });
-    held.map(|(_, operation)| operation.object.id().clone()).collect()
-}
-
-/// People for whom an account is to be made now.
-fn newcomers(cleared: &Cleared) -> HashSet<SourceId> {
-    let operations = cleared.plan().operations.iter().enumerate();
-    let made = operations.filter(|(at, operation)| operation.op() == Op::CreateUser && cleared.allows(*at));
-    made.map(|(_, operation)| operation.object.id().clone()).collect()
-}
-
-/// Accounts that are to be put aside now.
-fn replaced(cleared: &Cleared) -> HashSet<AppId> {
-    let operations = cleared.plan().operations.iter().enumerate();
-    let aside = operations.filter(|(at, operation)| operation.op() == Op::ReplaceUser && cleared.allows(*at));
-    aside.filter_map(|(_, operation)| operation.app_id.clone()).collect()
+    let links_differ = worker.found.links_differ();
+    let stop = worker.ending.into_stop().or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
+    Ok(Outcome { results, stop, links_differ })
 }
 
 /// The attributes that give access in an app: a name that is no path gives none; the reader of profiles refuses such a name.
@@ -232,44 +196,43 @@ fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
     all
 }
 
+/// What of one lane and phase may be sent: cleared by the guard and, where access ends for an absence, asked about once more. Only
+/// [`Worker::ready`] makes one.
+struct Due(Vec<usize>);
+
 /// One run's shared hands.
 struct Worker<'a> {
     run: &'a Run<'a>,
-    /// What was set aside before this run.
-    failures: HashMap<ObjectRef, FailureNote>,
-    /// What this run set aside.
-    failed_now: Mutex<HashSet<ObjectRef>>,
-    waiting_for_accounts: HashSet<SourceId>,
-    /// People for whom this run makes an account.
-    coming: HashSet<SourceId>,
-    /// Accounts that this run puts aside.
-    put_aside: HashSet<AppId>,
-    /// Who could not be taken out of a group by this run.
-    still_inside: Mutex<HashSet<SourceId>>,
-    /// What earlier runs sent and nobody knows yet what became of.
-    unresolved: HashSet<ObjectRef>,
-    /// Attributes that give access.
-    access: Vec<Path>,
-    links_differ: AtomicBool,
-    stopped: Mutex<Option<Stop>>,
-    /// Set with `stopped` or `broken`: nobody sleeps on after the end.
-    halt: CancellationToken,
+    known: Known,
+    found: Found,
+    ending: Ending<'a>,
     /// The calls under way. More operations than that are begun, so that the next intent is on the disk when a call ends.
     places: Semaphore,
     /// Which kinds of change are not tried any more.
     breaker: Breaker,
     /// What the app answered creates with.
     answered: created::Answered,
-    /// The first failure of the state itself.
-    broken: Mutex<Option<StoreError>>,
 }
 
 impl Worker<'_> {
+    /// What of a lane and phase may be sent now.
+    async fn ready(&self, cleared: &Cleared, station: (Lane, u8), results: &mut [OpResult]) -> Due {
+        let operations = &cleared.plan().operations;
+        let due: Vec<usize> = (0..operations.len())
+            .filter(|&at| cleared.allows(at))
+            .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == station))
+            .collect();
+        Due(match station.0 {
+            Lane::Leavers | Lane::Absences => self.judge_again(operations, due, results).await,
+            _ => due,
+        })
+    }
+
     /// Operations of one lane and phase, several at once. Those on one object go one after the other.
     async fn station(
         &self,
         operations: &[Operation],
-        due: &[usize],
+        Due(due): &Due,
         results: &mut [OpResult],
     ) -> Result<(), StoreError> {
         let mut by_object: Vec<Vec<usize>> = Vec::new();
@@ -307,7 +270,7 @@ impl Worker<'_> {
             }
         }
         drop(under_way);
-        match self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.ending.take_broken() {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -382,7 +345,7 @@ impl Worker<'_> {
             })
             // The same again before their time would only lengthen the journal.
             .filter(|(operation, why)| {
-                let note = self.failures.get(&operation.object);
+                let note = self.known.failures.get(&operation.object);
                 note.is_none_or(|note| note.reason != **why || note.next_try <= now)
             })
             .map(|(operation, why)| self.failed(&operation.object, why))
@@ -395,35 +358,22 @@ impl Worker<'_> {
 
     fn is_stopped(&self) -> bool {
         if self.run.stop.is_cancelled() {
-            self.stop(Stop::Asked);
+            self.ending.stop(Stop::Asked);
         }
         if let Some(mark) = self.run.state.paused().filter(|mark| self.run.known_pause.as_ref() != Some(mark)) {
-            self.stop(Stop::Paused(mark.to_string()));
+            self.ending.stop(Stop::Paused(mark.to_string()));
         }
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-            || self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn stop(&self, why: Stop) {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
-        self.halt();
-    }
-
-    /// Nobody sleeps on, and no call that waits for the rate limit goes out any more.
-    fn halt(&self) {
-        self.halt.cancel();
-        self.run.app.close();
+        self.ending.is_over()
     }
 
     /// Whether a failed call says something about its object: not when the run as a whole ended.
     fn blames_object(&self) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.run.stop.is_cancelled() && matches!(*stopped, None | Some(Stop::Breaker(_)))
+        !self.run.stop.is_cancelled() && self.ending.is_the_apps()
     }
 
     /// The end of a link that leads nowhere: the next run looks the object up and makes it anew.
     fn unlinked(&self, object: &ObjectRef) -> Effect {
-        self.links_differ.store(true, Ordering::Relaxed);
+        self.found.note_links_differ();
         match object {
             ObjectRef::User(id) => Effect::UserUnlinked { id: id.clone() },
             ObjectRef::Group(id) => Effect::GroupUnlinked { id: id.clone() },
@@ -433,15 +383,13 @@ impl Worker<'_> {
     /// The state failed: nothing more may be sent.
     fn broke(&self, error: StoreError) -> OpResult {
         let text = error.to_string();
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.halt();
+        self.ending.broke(error);
         Err(Obstacle::Text(text))
     }
 
     /// An object is in step again: its note goes.
     fn settle(&self, object: &ObjectRef, effects: &mut Vec<Effect>) {
-        let failed_now = self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).contains(object);
-        if self.failures.contains_key(object) && !failed_now {
+        if self.known.failures.contains_key(object) && !self.found.has_failed(object) {
             effects.push(Effect::Settled { object: object.clone() });
         }
     }
@@ -453,8 +401,8 @@ impl Worker<'_> {
 
     /// As [`Worker::failed`], where an account of the app stands in the way.
     fn failed_for(&self, object: &ObjectRef, reason: &Obstacle, found: Option<AppId>) -> Effect {
-        self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());
-        let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
+        self.found.note_failed(object);
+        let attempts = self.known.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
@@ -474,7 +422,7 @@ impl Worker<'_> {
                     "the app fails at this kind of change; the rest of it is left for the next run"
                 );
             }
-            Verdict::Unreachable => self.stop(Stop::Breaker(format!(
+            Verdict::Unreachable => self.ending.stop(Stop::Breaker(format!(
                 "the app did not answer {} times in a row; the rest is left for the next run",
                 self.run.repeat.breaker_failures
             ))),
@@ -493,7 +441,7 @@ impl Worker<'_> {
         Ok(match &row {
             // They go on with the old account until they have another.
             Some(UserRow { replaced: Some(of), .. })
-                if self.coming.contains(of) && self.run.state.user(of)?.is_none() =>
+                if self.known.coming.contains(of) && self.run.state.user(of)?.is_none() =>
             {
                 Err(Obstacle::NoReplacement)
             }
@@ -519,7 +467,7 @@ impl Worker<'_> {
             return Err(Obstacle::HasLeft);
         }
         let creates = matches!(operation.op(), Op::CreateUser | Op::CreateGroup);
-        if creates && self.unresolved.contains(&operation.object) {
+        if creates && self.known.unresolved.contains(&operation.object) {
             return Err(Obstacle::Unresolved);
         }
         match self.last_look(operation) {
