@@ -383,7 +383,7 @@ impl Worker<'_> {
             }
         }
         if self.blames_object() {
-            effects.push(self.failed_for(&operation.object, &reason, in_the_way));
+            effects.push(self.failed_for(operation, &reason, in_the_way));
         }
         let result = outcome_of(error, &reason);
         (result, effects, OpResult::Failed(reason))

@@ -154,7 +154,7 @@ impl Worker<'_> {
             object.kind()
         );
         let effects = match self.blames_object() {
-            true => vec![self.failed(object, &reason)],
+            true => vec![self.failed(operation, &reason)],
             false => Vec::new(),
         };
         (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason))
@@ -170,7 +170,7 @@ impl Worker<'_> {
                 "the app answered with an account that was there before ({evidence}); {}",
                 waits_for_approval(account)
             );
-            let effects = vec![self.failed_for(object, &reason, Some(account.id.clone()))];
+            let effects = vec![self.failed_for(operation, &reason, Some(account.id.clone()))];
             return (OutcomeResult::Failed { status: None, detail: reason.clone() }, effects, OpResult::Failed(reason));
         }
         let is_as_sent = sent.iter().all(|(path, value)| account.attributes.get(path) == Some(value)) && account.active;

@@ -242,7 +242,7 @@ impl Worker<'_> {
                 let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
                 let reason = format!("{first}{more}");
                 if self.blames_object() {
-                    effects.push(self.failed(&operation.object, &reason));
+                    effects.push(self.failed(operation, &reason));
                 }
                 OpResult::Failed(reason)
             }

@@ -65,6 +65,8 @@ pub enum Stop {
     Target(String),
     /// The app failed too often in a row.
     Breaker(String),
+    /// The app answers, and failed at every call of this plan.
+    Failing(String),
     /// What had to be known for the rest could not be read.
     Cut(String),
     /// Somebody asked.
@@ -87,14 +89,14 @@ impl Stop {
     /// The end of a run in which the app failed at everything it was asked for.
     fn of_failing(kinds: &[Op]) -> Self {
         let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
-        Self::Breaker(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
+        Self::Failing(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
     }
 }
 
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Target(why) | Self::Breaker(why) => f.write_str(why),
+            Self::Target(why) | Self::Breaker(why) | Self::Failing(why) => f.write_str(why),
             Self::Cut(why) => write!(f, "{why}; what had been sent before stands"),
             Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
             Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
@@ -338,7 +340,7 @@ impl Worker<'_> {
         for &at in due {
             let Some(operation) = operations.get(at) else { continue };
             if let Some(why) = created::why_taken(operation, &claim) {
-                effects.push(self.failed(&operation.object, &why));
+                effects.push(self.failed(operation, &why));
                 self.mark(&[at], results, &why);
                 continue;
             }
@@ -398,7 +400,7 @@ impl Worker<'_> {
                 let note = self.failures.get(&operation.object);
                 note.is_none_or(|note| note.reason != **why || note.next_try <= now)
             })
-            .map(|(operation, why)| self.failed(&operation.object, why))
+            .map(|(operation, why)| self.failed(operation, why))
             .collect();
         match effects.is_empty() {
             true => Ok(()),
@@ -460,18 +462,20 @@ impl Worker<'_> {
     }
 
     /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
-    fn failed(&self, object: &ObjectRef, reason: &str) -> Effect {
-        self.failed_for(object, reason, None)
+    fn failed(&self, operation: &Operation, reason: &str) -> Effect {
+        self.failed_for(operation, reason, None)
     }
 
     /// As [`Worker::failed`], where an account of the app stands in the way.
-    fn failed_for(&self, object: &ObjectRef, reason: &str, found: Option<AppId>) -> Effect {
+    fn failed_for(&self, operation: &Operation, reason: &str, found: Option<AppId>) -> Effect {
+        let object = &operation.object;
         self.failed_now.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());
         let attempts = self.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let note = FailureNote { reason: reason.to_owned(), attempts, next_try, found };
+        let name = Some(operation.name.clone()).filter(|name| !name.is_empty());
+        let note = FailureNote { reason: reason.to_owned(), attempts, next_try, found, name };
         Effect::Failed { object: object.clone(), note }
     }
 

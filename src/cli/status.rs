@@ -245,7 +245,7 @@ fn show(screen: &Screen, status: &Status) {
             "  {} {} {}: {} (tried {}, the schedule tries again {})",
             paint(REMOVE, "set aside"),
             object.kind(),
-            named(object.id().as_str()),
+            named(&note.called(object)),
             safe(&note.reason),
             count(u64::from(note.attempts), "time", "times"),
             note.next_try

@@ -7,11 +7,13 @@
 mod failure;
 mod index;
 mod meanwhile;
+mod names;
 mod observe;
 mod report;
 mod telling;
 
 pub use failure::CycleError;
+pub(crate) use names::names_in;
 pub use report::{Budget, Report, Shown, Status, Tally};
 pub use telling::{Calls, Fate, Telling, Told};
 
@@ -286,6 +288,7 @@ impl Job<'_> {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
+        report.names = names_in(&plan, state, Some(desired.snapshot))?;
         let facts = Facts {
             strangers: strangers(survey),
             missing: missing(survey),
@@ -445,6 +448,7 @@ impl Job<'_> {
         let reading = Facts {
             before: self.state.last_counts(),
             now: desired.snapshot.counts(),
+            unbound: desired.snapshot.unbound().filter(|_| self.scope.is_by_assignment()),
             edited: self.edited(),
             on_source_change: self.rules.pushed_on_change(),
             unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
@@ -453,12 +457,13 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(reading);
         }
-        let Facts { unread, before, now, edited, on_source_change, .. } = reading;
+        let Facts { unread, before, now, unbound, edited, on_source_change, .. } = reading;
         let profile = self.rules.profile;
         Ok(Facts {
             unread,
             before,
             now,
+            unbound,
             edited,
             on_source_change,
             ..facts_of_state(self.state, profile, self.clock.now())?

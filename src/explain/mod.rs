@@ -151,6 +151,9 @@ pub struct Step {
     pub detail: Option<String>,
     /// What changes; nothing for memberships, where it is the person.
     pub changes: Vec<Change>,
+    /// Names of the users that `changes` gives by id, by that id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 /// What a story is made of.
@@ -221,7 +224,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         link,
         app,
         set_aside: state.failures()?.into_iter().find(|(of, _)| *of == object).map(|(_, note)| note),
-        history: past.deeds.into(),
+        history: past.deeds.iter().cloned().collect(),
         earlier: past.earlier,
         next,
         holds: holds.into_iter().filter(concerns).collect(),
@@ -230,7 +233,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         id,
         verdict: String::new(),
     };
-    name_groups(&mut story.history, state)?;
+    name_groups(&mut story, &past.groups, state)?;
     story.verdict = verdict::of(&story, report);
     Ok(story)
 }
@@ -266,11 +269,20 @@ fn groups_of(state: &dyn Baseline, number: crate::model::UserNumber) -> Result<V
     Ok(names)
 }
 
-/// The journal names groups by id.
-fn name_groups(history: &mut [Deed], state: &dyn Baseline) -> Result<(), StoreError> {
-    for deed in history {
+/// Gives groups their names, for people. The journal's calls have their ids: a name is the one of the link, or, of a group that was let go
+/// or deleted since, the last one that the journal or the directory tells.
+fn name_groups(
+    story: &mut Story,
+    told: &BTreeMap<SourceId, String>,
+    state: &dyn Baseline,
+) -> Result<(), StoreError> {
+    let listed = story.directory.iter().flat_map(|directory| &directory.groups);
+    let listed: BTreeMap<SourceId, String> = listed.map(|group| (group.id.clone(), group.name.clone())).collect();
+    for deed in &mut story.history {
         if let ObjectRef::Group(id) = &deed.object {
-            deed.name = Some(state.group(id)?.map_or_else(|| id.to_string(), |row| row.name));
+            let name = state.group(id)?.map(|row| row.name);
+            let name = name.or_else(|| told.get(id).cloned()).or_else(|| listed.get(id).cloned());
+            deed.name = Some(name.unwrap_or_else(|| id.to_string()));
         }
     }
     Ok(())
@@ -286,6 +298,10 @@ fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
             Some(Blocked::Held(why) | Blocked::Conflict(why) | Blocked::Failed(why)) => Some(why.clone()),
             None => None,
         };
+        let changes = match operation.object {
+            ObjectRef::User(_) => operation.changes(),
+            ObjectRef::Group(_) => Vec::new(),
+        };
         Step {
             op: operation.op(),
             lane: operation.lane,
@@ -297,10 +313,8 @@ fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
                 Shown::Failed(_) => "failed",
             },
             detail: if let Shown::Failed(why) = shown { Some(why.to_owned()) } else { blocked },
-            changes: match operation.object {
-                ObjectRef::User(_) => operation.changes(),
-                ObjectRef::Group(_) => Vec::new(),
-            },
+            names: report.names_of(&changes),
+            changes,
         }
     };
     about.map(step).collect()

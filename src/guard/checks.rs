@@ -106,7 +106,8 @@ impl Cleared {
             }
             () => return,
         };
-        self.hold_all(HoldReason::SourceShrink { what, is, was, limit: limits.source_shrink.to_string() });
+        let (limit, unbound) = (limits.source_shrink.to_string(), facts.unbound.clone());
+        self.hold_all(HoldReason::SourceShrink { what, is, was, limit, unbound });
     }
 
     /// Many gone and as many new: the directory gave everybody another id, and each would be removed and made anew.
@@ -309,6 +310,7 @@ impl Cleared {
                 limit: limits.removals_per_day.to_string(),
                 none_left,
                 who: Names::of(losing.into_values()),
+                unbound: facts.unbound.clone(),
             };
             self.hold(hold, |operation| {
                 operation.op().takes_access() || !operation.loses_access(&facts.access).is_empty()

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
+use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId, Unbound};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 
@@ -85,6 +85,8 @@ pub struct Facts {
     pub before: Option<Counts>,
     /// What this one holds.
     pub now: Counts,
+    /// The evidence that the directory binds nothing to the app, where that decides who belongs.
+    pub unbound: Option<Unbound>,
     /// What the tenant file says differently since the last run that was not held for it.
     pub edited: Edited,
     /// What became looser in guard and approvals since the last run.

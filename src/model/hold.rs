@@ -289,6 +289,36 @@ impl SourcePart {
     }
 }
 
+/// The evidence that the directory binds nothing to the app any more, so that nobody belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbound {
+    /// The application in the directory, as its console shows it; `None` where the directory has none (a file with `assigned`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+}
+
+impl fmt::Display for Unbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.application {
+            Some(application) => write!(
+                f,
+                "the application {} is bound to no group and no user in the directory: nobody belongs. If that was a mistake, bind it \
+                 again there",
+                text::shown(application)
+            ),
+            None => f.write_str(
+                "no group and no user of the directory is assigned to the app: nobody belongs. If that was a mistake, assign them again \
+                 there",
+            ),
+        }
+    }
+}
+
+/// `; ` and the evidence, if there is any.
+fn because_unbound(unbound: Option<&Unbound>) -> String {
+    unbound.map(|unbound| format!("; {unbound}")).unwrap_or_default()
+}
+
 /// Why something is held, with what was found. `limit` is the limit as the tenant file writes it.
 ///
 /// In JSON it is `{"reason": code, "detail": sentence, …payload}`. Files of earlier versions have a code and a sentence only.
@@ -303,6 +333,8 @@ pub enum HoldReason {
         limit: String,
         none_left: bool,
         who: Names,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unbound: Option<Unbound>,
     },
     GroupRemovals {
         group: String,
@@ -317,6 +349,8 @@ pub enum HoldReason {
         is: u64,
         was: u64,
         limit: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unbound: Option<Unbound>,
     },
     AttributeLoss {
         count: u64,
@@ -519,23 +553,25 @@ fn moved(side: &str, from: &[String], to: &[String]) -> String {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who } => {
+            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who, unbound } => {
                 let none_left = if *none_left { ", and nobody would be left" } else { "" };
                 write!(
                     f,
                     "{now} people would lose access now and {lost} lost it in the last 24 hours, of {managed} managed (the limit is \
-                     {limit}{none_left}): {who}"
+                     {limit}{none_left}): {who}{}",
+                    because_unbound(unbound.as_ref())
                 )
             }
             Self::GroupRemovals { group, now, of, lost, limit, who } => write!(
                 f,
                 "group {group} would lose {now} of its {of} members and lost {lost} in the last 24 hours (the limit is {limit}): {who}"
             ),
-            Self::SourceShrink { what, is, was, limit } => write!(
+            Self::SourceShrink { what, is, was, limit, unbound } => write!(
                 f,
-                "the directory shows {is} {}, {was} in the last accepted reading ({} fewer; the limit is {limit})",
+                "the directory shows {is} {}, {was} in the last accepted reading ({} fewer; the limit is {limit}){}",
                 what.name(),
                 was.saturating_sub(*is),
+                because_unbound(unbound.as_ref())
             ),
             Self::AttributeLoss { count, managed, limit, who } => write!(
                 f,
@@ -576,7 +612,7 @@ impl fmt::Display for HoldReason {
                      the two, or list the account in scope.protect"
                 )
             }
-            Self::Conflict { object, name, why } => write!(f, "{object} {name}: {why}"),
+            Self::Conflict { object, name, why } => write!(f, "{}: {why}", object.called(name)),
             Self::Upgrade { who } => write!(
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
@@ -619,7 +655,7 @@ impl fmt::Display for HoldReason {
             Self::FinalDelete { who } => {
                 write!(f, "in this app a deleted person can never have an account again: {who}")
             }
-            Self::NeedsDecision { object, name, why } => write!(f, "{object} {name}: {why}"),
+            Self::NeedsDecision { object, name, why } => write!(f, "{}: {why}", object.called(name)),
             Self::UnreadGroup { group, why } => write!(
                 f,
                 "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
@@ -639,12 +675,13 @@ impl fmt::Display for HoldReason {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
     fn shrink() -> HoldReason {
-        HoldReason::SourceShrink { what: SourcePart::People, is: 3, was: 10, limit: "20%".to_owned() }
+        let limit = "20%".to_owned();
+        HoldReason::SourceShrink { what: SourcePart::People, is: 3, was: 10, limit, unbound: None }
     }
 
     #[test]
@@ -663,6 +700,19 @@ mod tests {
         reworded["detail"] = "other words".into();
         assert_eq!(serde_json::from_value::<HoldReason>(reworded).unwrap().canonical(), shrink().canonical());
         assert_eq!(shrink().canonical(), "hold 1 source_shrink\nis=3\nlimit=\"20%\"\nwas=10\nwhat=\"people\"\n");
+    }
+
+    #[test]
+    fn j12_an_application_that_is_bound_to_nothing_is_said_with_its_name_and_read_back() {
+        let unbound = Some(Unbound { application: Some("\"Heap\" (5f2b)".to_owned()) });
+        let HoldReason::SourceShrink { what, is, was, limit, .. } = shrink() else { panic!("a shrink") };
+        let hold = HoldReason::SourceShrink { what, is, was, limit, unbound };
+        let said = hold.detail();
+        assert!(said.contains("the application \"Heap\" (5f2b) is bound to no group and no user"), "{said}");
+        let json = serde_json::to_value(&hold).unwrap();
+        assert_eq!(json["unbound"]["application"], "\"Heap\" (5f2b)");
+        assert_eq!(serde_json::from_value::<HoldReason>(json).unwrap(), hold);
+        assert!(serde_json::to_value(shrink()).unwrap().get("unbound").is_none(), "holds of before keep their ids");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use address::AddressMark;
 pub use attributes::{Attributes, casefold, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
-pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart};
+pub use hold::{HoldCode, HoldReason, HoldScope, Names, SourcePart, Unbound};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use operation::{Change, Lane, Op};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};

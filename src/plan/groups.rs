@@ -92,7 +92,9 @@ impl Draft<'_> {
         let linked = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
         if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
             self.contested.insert(found.id.clone());
-            return Ok(Some(format!("the app's group {} is linked to the directory's group {other}", found.id)));
+            let name = self.baseline.group(other)?.map(|row| row.name).unwrap_or_default();
+            let other = ObjectRef::Group(other.clone()).called(&name);
+            return Ok(Some(format!("the app's group {} is linked to the directory's {other}", found.id)));
         }
         let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != "externalId";
         Ok(is_named_only

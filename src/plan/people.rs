@@ -47,6 +47,7 @@ impl Draft<'_> {
                     Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
                     Some(other) => {
                         let account = &found.id;
+                        let other = self.person_called(&other)?;
                         let why =
                             format!("the account {account} that matches by {by} belongs to the directory's {other}");
                         self.blocked_create(person, Blocked::Held(why));
@@ -93,6 +94,17 @@ impl Draft<'_> {
         }
     }
 
+    /// A user for people: the name in the directory, or else the one last sent, with the id beside it.
+    fn person_called(&self, id: &SourceId) -> Result<String, StoreError> {
+        let snapshot = self.desired.snapshot;
+        let name = match snapshot.find_user(id.as_str()) {
+            Some(ix) => Some(label(snapshot, ix)),
+            None => self.baseline.user(id)?.map(|row| row_name(&row, id)),
+        };
+        let name = name.filter(|name| name != id.as_str());
+        Ok(name.map_or_else(|| id.to_string(), |name| format!("{name} ({id})")))
+    }
+
     /// Notes whose user name this shall be: two people never get one, whichever comes first (I3).
     fn claim_name(&mut self, person: &Person) {
         let Some(name) = person.attributes.text(&Path::user_name()) else { return };
@@ -115,6 +127,8 @@ impl Draft<'_> {
                 _ => false,
             };
             if names && matches!(operation.object, ObjectRef::User(_)) {
+                let label = self.desired.snapshot.find_user(other.as_str()).map(|ix| label(self.desired.snapshot, ix));
+                let other = label.map_or_else(|| other.to_string(), |label| ObjectRef::User(other.clone()).called(&label));
                 let why = format!("the directory gives the user name {} to {other} too", operation.name);
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {

@@ -90,9 +90,23 @@ pub(super) struct Learned {
     shown: Mutex<HashSet<u64>>,
     /// User names, folded, that it said exist when they were to be created: a filter that finds nobody is not believed.
     pub(super) taken: Mutex<HashSet<String>>,
+    /// The last object that an answer showed instead of the one that was asked for: asked for, shown.
+    instead: Mutex<Option<(AppId, AppId)>>,
 }
 
 impl Learned {
+    /// Notes that an answer was about another object than the request.
+    pub(super) fn shows_instead(&self, asked: &AppId, shown: &str) {
+        let Ok(shown) = AppId::from_app(shown) else { return };
+        *self.instead.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked.clone(), shown));
+    }
+
+    /// The object that the last answer showed instead of `asked`. Returned once.
+    pub(super) fn shown_instead_of(&self, asked: &AppId) -> Option<AppId> {
+        let mut instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner);
+        instead.take_if(|(of, _)| of == asked).map(|(_, shown)| shown)
+    }
+
     /// Notes what a look-up showed, whomever it was for.
     pub(super) fn shows(&self, endpoint: Endpoint, resources: &[Object]) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);

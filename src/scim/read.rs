@@ -180,6 +180,7 @@ impl App {
         match json::text(&body, "id") {
             Some(given) if given == id.as_str() => Ok(body),
             Some(given) => {
+                self.learned.shows_instead(id, &given);
                 let given: String = given.chars().take(100).collect();
                 Err(asked.not_scim(answer.status, &format!("{id} was asked for and {given} was shown")))
             }

@@ -153,6 +153,8 @@ pub(crate) struct Manners {
     pub(crate) gives_back: bool,
     /// Every how many creates it answers one with another object that it has already.
     pub(crate) mixes_up: Option<u64>,
+    /// How it refuses every new account, such as when its licences are used up.
+    pub(crate) refuses_creates: Option<Fault>,
 }
 
 impl Default for Manners {
@@ -173,6 +175,7 @@ impl Default for Manners {
             each_call_takes: Duration::ZERO,
             gives_back: false,
             mixes_up: None,
+            refuses_creates: None,
         }
     }
 }
@@ -260,6 +263,11 @@ impl SimApp {
         change(&mut self.inner().manners);
     }
 
+    /// What the app is like now.
+    pub(crate) fn manners(&self) -> Manners {
+        self.inner().manners.clone()
+    }
+
     /// Somebody works in the app by hand.
     pub(crate) fn by_hand(&self, change: impl FnOnce(&mut Holdings)) {
         change(&mut self.inner().holdings);
@@ -334,6 +342,7 @@ impl SimApp {
         inner.scripts.clear();
         inner.noise = None;
         inner.manners.mixes_up = None;
+        inner.manners.refuses_creates = None;
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -497,6 +506,9 @@ impl Inner {
         if let Some(script) = scripted {
             script.times -= 1;
             return Some(script.fault.clone());
+        }
+        if let Some(refusal) = self.manners.refuses_creates.as_ref().filter(|_| call.name == "create_user") {
+            return Some(refusal.clone());
         }
         self.noise.as_mut().and_then(|noise| noise.fault(call.is_read()))
     }

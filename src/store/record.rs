@@ -414,6 +414,19 @@ pub struct FailureNote {
     /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<AppId>,
+    /// The user name or group name, for people; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl FailureNote {
+    /// What people read of the object: its name, with the directory's id beside it; the id alone where no name is known.
+    pub fn called(&self, object: &ObjectRef) -> String {
+        match &self.name {
+            Some(name) if name != object.id().as_str() => format!("{name} ({})", object.id()),
+            _ => object.id().to_string(),
+        }
+    }
 }
 
 /// A run in numbers; the last ones are shown by `status`.

@@ -128,8 +128,12 @@ impl Somebody {
             true => {
                 GONE.clone_into(&mut note.reason);
                 note.found = None;
+                note.name = None;
             }
-            false => self.text(&mut note.reason),
+            false => {
+                self.text(&mut note.reason);
+                note.name.iter_mut().for_each(|name| self.text(name));
+            }
         }
         self.object(object);
     }

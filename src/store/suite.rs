@@ -205,7 +205,7 @@ async fn memberships(state: &dyn State) {
 }
 
 async fn set_aside(state: &dyn State) {
-    let note_of = |attempts| FailureNote { reason: "409".into(), attempts, next_try: at(60), found: None };
+    let note_of = |attempts| FailureNote { reason: "409".into(), attempts, next_try: at(60), found: None, name: None };
     let failed = |object, attempts| Effect::Failed { object, note: note_of(attempts) };
     let (user, group) = (ObjectRef::User(id("x")), ObjectRef::Group(id("x")));
     note(state, vec![failed(group.clone(), 1), failed(user.clone(), 1), failed(user.clone(), 2)]).await;

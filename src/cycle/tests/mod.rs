@@ -3,6 +3,7 @@
 mod adopting;
 mod attributes;
 mod bounds;
+mod causes;
 mod crashing;
 mod deciding;
 mod failing;

@@ -247,7 +247,7 @@ fn set_aside(status: &Status, now: Timestamp) -> Markup {
                         thead { tr { th { "Object" } th { "What happened" } th { "Next try" } } }
                         tbody { @for (object, note) in status.failed.iter().take(FAILURES) {
                             tr {
-                                td.who { (name(&object.to_string())) }
+                                td.who { (object.kind()) " " (name(&note.called(object))) }
                                 td.why { (prose(&note.reason)) " (tried " (count(u64::from(note.attempts), "time", "times")) ")" }
                                 td.op { (distance(note.next_try, now)) }
                             }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
-use crate::cycle::{CycleError, Report, Shown};
-use crate::model::{AppId, Path, SourceId, Standing, fold};
+use crate::cycle::{CycleError, Report, Shown, Status};
+use crate::model::{AppId, Op, Path, SourceId, Standing, fold};
 use crate::sim::{Account, Call, Directory, Holdings, Quirk};
 use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
@@ -112,7 +112,35 @@ impl Before {
         self.written_before_sent(life)?;
         self.bounded(life)?;
         match ended {
-            Some(Ok(report)) => honest(report, &life.app.calls()),
+            Some(Ok(report)) => {
+                self.leavers_went(life, report, &now)?;
+                honest(report, &life.app.calls())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// O4: however creates fail, every removal that may go is carried out in the same run, and the run is no failed one.
+    fn leavers_went(&self, life: &Life, report: &Report, now: &Holdings) -> Result<(), String> {
+        if !life.refuses_creates() || !life.is_calm || !self.is_fresh || self.is_broken {
+            return Ok(());
+        }
+        let mut removed = false;
+        for (at, operation) in report.operations().iter().enumerate() {
+            if !matches!(operation.op(), Op::DeactivateUser | Op::DeleteUser) || operation.blocked.is_some() {
+                continue;
+            }
+            let account = operation.app_id.as_ref().and_then(|id| now.users.get(id.as_str()));
+            match report.result(at) {
+                Shown::Done => removed = true,
+                Shown::Failed(why) if account.is_some_and(|account| account.active) => {
+                    return fail("O4", format!("{} keeps access while creates are refused: {why}", operation.object));
+                }
+                _ => {}
+            }
+        }
+        match report.status() {
+            Status::Failed if removed => fail("O4", format!("removals were done, and the run failed: {:?}", report.stop)),
             _ => Ok(()),
         }
     }

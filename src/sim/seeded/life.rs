@@ -20,7 +20,8 @@ use crate::model::{Path, TenantName};
 use crate::plan::Blocked;
 use crate::progress::Silent;
 use crate::sim::dice::Dice;
-use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
+use crate::scim::Class;
+use crate::sim::{Directory, Fault, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{Alone, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
 use crate::time_limit::TimeLimit;
 
@@ -46,6 +47,10 @@ pub(super) struct Life {
     pub(super) let_go: BTreeSet<String>,
     /// Whether an approval waits to be used.
     pub(super) approved: bool,
+    /// In worlds whose app refuses new accounts most of the time: what it answers is drawn by these.
+    refusing: Option<Dice>,
+    /// Whether no call fails by chance.
+    pub(super) is_calm: bool,
     /// In some worlds: strangers' accounts that newcomers are named like, and an app whose answers to creates mislead.
     odd: Option<Dice>,
     disk: SimDisk,
@@ -73,6 +78,36 @@ impl Life {
         life
     }
 
+    /// The world of a seed, with an app that refuses new accounts most of the time.
+    pub(super) fn refusing(seed: u64, talks: bool) -> Self {
+        Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) }
+    }
+
+    /// Whether the app refuses every new account now.
+    pub(super) fn refuses_creates(&self) -> bool {
+        self.app.manners().refuses_creates.is_some()
+    }
+
+    /// Licences are used up, or there are some again.
+    fn change_licences(&mut self) {
+        let Some(dice) = &mut self.refusing else { return };
+        if !dice.chance(30) {
+            return;
+        }
+        let fault = match dice.below(9) {
+            0 | 1 => None,
+            2 => Some(Fault::refused(Class::Forbidden, 403)),
+            3 => Some(Fault::refused(Class::Invalid, 400)),
+            4 => Some(Fault::refused(Class::Conflict, 409)),
+            5 => Some(Fault::lost()),
+            6 => Some(Fault::server(503)),
+            _ => Some(Fault::server(500)),
+        };
+        let told = format!("creates are answered with {fault:?}");
+        self.app.behave(|manners| manners.refuses_creates = fault);
+        self.tell(told);
+    }
+
     /// A world that begins like this.
     pub(super) fn of(seed: u64, kinds: Kinds, directory: Directory) -> Self {
         let clock = Arc::new(SimClock::flowing());
@@ -93,6 +128,8 @@ impl Life {
             forgotten: BTreeSet::new(),
             let_go: BTreeSet::new(),
             approved: false,
+            refusing: None,
+            is_calm: true,
             odd: None,
             disk: SimDisk::default(),
             store: None,
@@ -161,6 +198,7 @@ impl Life {
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        self.change_licences();
         if let Some(mut odd) = self.odd.take() {
             if odd.chance(25) {
                 let what = edits::odd_app(&self.app, &mut odd, &self.fresh, self.kinds.external_id);
@@ -206,6 +244,7 @@ impl Life {
         let percent = *self.dice.pick(&[0, 0, 10, 30, 60]).unwrap();
         let reach = self.kinds.reach(&mut self.dice);
         let seed = self.dice.roll();
+        self.is_calm = percent == 0;
         self.app.noise_in(reach, seed, percent);
         self.quirk = match self.dice.below(8) {
             0 => Some(Quirk::Short(30 + self.dice.below(70))),

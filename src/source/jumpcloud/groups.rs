@@ -128,7 +128,7 @@ pub(super) async fn members(
     let mut answers = stream::iter(asked).buffered(reach.manner.at_once.max(1));
     let mut all = Vec::new();
     while let Some((at, group, members)) = answers.next().await {
-        all.push((at, spared.take(&group.id, members)?.unwrap_or_else(Members::Unread)));
+        all.push((at, spared.take(&group.name, members)?.unwrap_or_else(Members::Unread)));
     }
     drop(answers);
     spared.done()?;
@@ -137,7 +137,7 @@ pub(super) async fn members(
 
 async fn of_one(reach: &Reach, group: &Group) -> Result<Members, SourceError> {
     let question = Question::get("groups", ["v2", "usergroups", group.id.as_str(), "members"]);
-    let what = format!("members of group {}", group.id);
+    let what = format!("members of group {:?} ({})", group.name, group.id);
     match edges(reach, question, what).await {
         Ok(ids) => Ok(Members::Read(ids)),
         // The settings were right a moment ago: the group is gone since the list was read.

@@ -122,6 +122,9 @@ impl Source for OneLoginSource {
         let (api, layout) = (&self.api, &self.layout);
         // First what costs little and fails most: a wrong name, a missing right.
         let binding = application::find(api, layout, progress).await?;
+        if let Some(binding) = &binding {
+            reading.application(format!("{:?} ({})", binding.name, binding.id));
+        }
         let groups = roles::list(api, layout, binding.as_ref(), reading, progress).await?;
         let people = people::read(api, layout, reading, progress).await?;
         let members = roles::members(api, layout, &groups, &people, progress).await?;

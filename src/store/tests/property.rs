@@ -46,7 +46,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         2 => (group(), people()).prop_map(|(group, users)| Effect::MembersRemoved { group, users }),
         1 => (object(), 0..5u32).prop_map(|(object, attempts)| Effect::Failed {
             object,
-            note: FailureNote { reason: "no".into(), attempts, next_try: at(9), found: None },
+            note: FailureNote { reason: "no".into(), attempts, next_try: at(9), found: None, name: None },
         }),
         1 => object().prop_map(|object| Effect::Settled { object }),
         1 => (object(), any::<bool>()).prop_map(|(object, gone)| Effect::Missed { object, since: gone.then(|| at(5)) }),
