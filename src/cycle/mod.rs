@@ -12,6 +12,7 @@ mod report;
 mod telling;
 
 pub use failure::CycleError;
+pub(crate) use observe::search;
 pub use report::{Budget, Report, Shown, Status, Tally};
 pub use telling::{Calls, Fate, Telling, Told};
 

@@ -5,6 +5,7 @@ mod attributes;
 mod bounds;
 mod crashing;
 mod deciding;
+mod duplicates;
 mod failing;
 mod first;
 mod groups;
