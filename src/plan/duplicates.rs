@@ -78,8 +78,12 @@ pub fn duplicates(
     }
     let (mut by_name, mut by_likeness) = (HashMap::new(), HashMap::new());
     for account in &unmatched {
-        account.names.identifiers.iter().for_each(|key| drop(by_name.entry(*key).or_insert(*account)));
-        account.names.resembling.iter().for_each(|key| drop(by_likeness.entry(*key).or_insert(*account)));
+        for key in &account.names.identifiers {
+            by_name.entry(*key).or_insert(*account);
+        }
+        for key in &account.names.resembling {
+            by_likeness.entry(*key).or_insert(*account);
+        }
     }
     let creates = newcomers.iter().zip(&answers.users).filter(|(_, answer)| matches!(answer, Match::Nobody));
     let mut found = Vec::new();

@@ -116,9 +116,10 @@ impl App {
         alike: &Alike,
         found: &Found,
     ) -> Result<Vec<Lookalike>, CallError> {
-        let not_found = found.hits.iter().enumerate().filter(|(_, hits)| hits.is_empty()).map(|(key, _)| key);
+        let keys = found.hits.iter().enumerate();
+        let not_found: Vec<usize> = keys.filter(|(_, hits)| hits.is_empty()).map(|(key, _)| key).collect();
         let mut answers = stream::iter(not_found)
-            .map(|key| self.alike_to_one(wanted, alike, key))
+            .map(|key| async move { self.alike_to_one(wanted, alike, key).await })
             .buffer_unordered(self.in_flight());
         let (mut seen, mut unanswered) = (Vec::new(), false);
         while let Some(answer) = answers.next().await {

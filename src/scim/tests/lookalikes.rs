@@ -59,8 +59,8 @@ fn names(numbers: impl IntoIterator<Item = usize>) -> Vec<KnownNames> {
 }
 
 async fn alike(app: &App, numbers: &[usize], search: Search) -> Vec<String> {
-    let looked_up = app.look_up_newcomers(&keys(numbers.iter().copied()), names(numbers.iter().copied()), &[], search);
-    let (matches, found) = looked_up.await.unwrap();
+    let (keys, names) = (keys(numbers.iter().copied()), names(numbers.iter().copied()));
+    let (matches, found) = app.look_up_newcomers(&keys, names, &[], search).await.unwrap();
     assert!(matches.iter().all(|found| *found == Match::Nobody));
     let mut ids: Vec<String> = found.iter().map(|one| format!("{} {}", one.id, one.user_name)).collect();
     ids.sort();
@@ -127,7 +127,6 @@ async fn j6_an_app_that_does_neither_is_used_as_it_is() {
     assert_eq!(alike(&app_with(&server, by_filter), &[7], Search::Thorough).await, [""; 0]);
     assert_eq!(counted(&server).await.0, 0, "`read.look_up = \"filter\"` is obeyed");
     let server = always(json_reply(401, &json!({"detail": "no"}))).await;
-    let looked_up = app(&server);
-    let looked_up = looked_up.look_up_newcomers(&keys([7]), names([7]), &[], Search::Thorough);
-    assert_eq!(looked_up.await.unwrap_err().class, Class::Unauthorized);
+    let refused = app(&server).look_up_newcomers(&keys([7]), names([7]), &[], Search::Thorough).await;
+    assert_eq!(refused.unwrap_err().class, Class::Unauthorized);
 }
