@@ -45,7 +45,7 @@ impl std::fmt::Display for Duplicate {
 }
 
 /// What a user of the directory is called: by what the account shall hold and by what the directory's record says.
-pub fn known_names(snapshot: &Snapshot, person: &Person) -> KnownNames {
+fn known_names(snapshot: &Snapshot, person: &Person) -> KnownNames {
     KnownNames::of_attributes(&person.attributes).and(KnownNames::of_record(&snapshot.record(person.ix)))
 }
 

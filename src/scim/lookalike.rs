@@ -89,7 +89,8 @@ impl Alike {
             }
         }
         if self.search == Search::Thorough {
-            questions.extend(names.identifiers.iter().filter_map(|name| Some((USER_NAME, local_part(name)?.to_owned()))));
+            questions
+                .extend(names.identifiers.iter().filter_map(|name| Some((USER_NAME, local_part(name)?.to_owned()))));
             questions.extend(names.display.iter().map(|name| (DISPLAY_NAME, name.clone())));
         }
         let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
@@ -220,7 +221,8 @@ impl App {
 
 /// Whether a question that is only asked to be sure is one that the app does not answer.
 fn is_unanswered(error: &CallError) -> bool {
-    is_refused_filter(error) || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden)
+    is_refused_filter(error)
+        || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden)
 }
 
 /// Whether the app says that it does not list its users.

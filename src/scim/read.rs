@@ -11,9 +11,7 @@ use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
-use super::{
-    AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys,
-};
+use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
 use crate::model::{AppId, KnownNames, Path, digest};

@@ -16,8 +16,8 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match, MemberKeys,
-    Origin, Search, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.

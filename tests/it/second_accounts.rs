@@ -82,7 +82,10 @@ fn j15_an_app_that_another_tool_filled_gets_nobody_twice() {
         assert_eq!(world.doctor().len(), 1, "doctor goes on to say it");
     }
     let text = world.desk.rosterd.run(&["sync", "acme"]).expect_code(3).stdout.clone();
-    assert!(text.contains("would be a second account for the same person") && text.contains("rosterd approve"), "{text}");
+    assert!(
+        text.contains("would be a second account for the same person") && text.contains("rosterd approve"),
+        "{text}"
+    );
 
     // The vendor's own mapping: everybody is recognised.
     world.tenant("userName = \"username\"", "");
@@ -130,6 +133,12 @@ fn j6_whoever_collides_waits_alone_and_the_first_sync_costs_no_further_call() {
     let report = world.desk.sync(3);
     assert_eq!((creates(&report, "held"), creates(&report, "ok")), (3, 9), "{report:#}");
     assert_eq!(world.accounts(), 12);
-    let asked: Vec<_> = world.desk.proxy.calls().into_iter().filter(|call| call.method == "GET" && call.path.ends_with("/Users")).collect();
+    let asked: Vec<_> = world
+        .desk
+        .proxy
+        .calls()
+        .into_iter()
+        .filter(|call| call.method == "GET" && call.path.ends_with("/Users"))
+        .collect();
     assert_eq!(asked.len(), 1, "one page of the list tells both: {asked:?}");
 }

@@ -42,7 +42,10 @@ async fn j6_users_who_have_an_account_under_another_name_wait_and_everybody_else
         let said = report.holds[0].detail();
         assert!(said.starts_with("9 new users have an e-mail address or user name"), "{said}");
         assert!(said.contains(r#"u00@x.test (account a1, userName "user0", has u00@x.test)"#), "{said}");
-        assert!(said.contains("inactive") && said.contains("and 4 more") && said.contains("were not created"), "{said}");
+        assert!(
+            said.contains("inactive") && said.contains("and 4 more") && said.contains("were not created"),
+            "{said}"
+        );
         let creates = held(&report).iter().filter(|one| one.starts_with("create_user")).count();
         assert_eq!(creates, 9, "{:?}", held(&report));
         assert_eq!(accounts(&world), 12, "only those who have none got one");
@@ -142,7 +145,9 @@ fn namesakes(users: usize, alike: usize) -> World {
 
 #[tokio::test(start_paused = true)]
 async fn j6_equal_display_names_alone_hold_every_creation_from_three_and_more_than_five_percent_on() {
-    for (users, alike, waits) in [(9, 9, true), (9, 3, true), (9, 2, false), (60, 3, false), (59, 3, true), (80, 5, true)] {
+    for (users, alike, waits) in
+        [(9, 9, true), (9, 3, true), (9, 2, false), (60, 3, false), (59, 3, true), (80, 5, true)]
+    {
         let world = namesakes(users, alike);
         let report = world.sync().await;
         let (made, case) = (accounts(&world) - alike, format!("{alike} of {users}"));
@@ -194,7 +199,7 @@ async fn j6_leavers_and_updates_go_on_while_all_creations_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn j6_without_a_limit_nothing_is_compared_and_loosening_it_is_held() {
+async fn j6_without_a_limit_nothing_is_compared() {
     let world = connected_before();
     world.reconfigure_limits(|limits| limits.duplicate_names = Limit::NONE);
     assert_eq!(world.sync().await.status(), Status::Ok);

@@ -24,7 +24,8 @@ enum Filters {
 fn filled(n: usize, filters: Filters, lists: bool) -> impl Fn(&Request) -> ResponseTemplate + Send + Sync {
     move |request| {
         let all: Vec<Value> = (1..=n).map(account).collect();
-        let number = |name: &str, otherwise: usize| query(request, name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+        let number =
+            |name: &str, otherwise: usize| query(request, name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
         let page = || {
             let (start, count) = (number("startIndex", 1).max(1), number("count", 100).min(100));
             let page: Vec<Value> = all.iter().skip(start - 1).take(count).cloned().collect();
@@ -39,7 +40,9 @@ fn filled(n: usize, filters: Filters, lists: bool) -> impl Fn(&Request) -> Respo
         let found: Vec<Value> = match (attribute, filters) {
             ("userName", _) => all.iter().filter(|one| has(&one["userName"])).cloned().collect(),
             ("externalId", _) => Vec::new(),
-            (_, Filters::All) if attribute == "displayName" => all.iter().filter(|one| has(&one["displayName"])).cloned().collect(),
+            (_, Filters::All) if attribute == "displayName" => {
+                all.iter().filter(|one| has(&one["displayName"])).cloned().collect()
+            }
             (_, Filters::All) => all.iter().filter(|one| has(&one["emails"][0]["value"])).cloned().collect(),
             (_, Filters::UserNameOnly) => return scim_error(400, "invalidFilter", "only userName"),
             (_, Filters::ErrorOnEmail) => return json_reply(500, &json!({"detail": "no such column"})),
