@@ -4,6 +4,7 @@
 
 mod doctor;
 mod doctor_accounts;
+mod doctor_duplicates;
 mod errands;
 mod explain;
 mod fingerprint;

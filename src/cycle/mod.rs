@@ -14,6 +14,7 @@ mod telling;
 
 pub use failure::CycleError;
 pub(crate) use names::names_in;
+pub(crate) use observe::search;
 pub use report::{Budget, Report, Shown, Status, Tally};
 pub use telling::{Calls, Fate, Telling, Told};
 

@@ -8,10 +8,12 @@ use futures_util::StreamExt;
 use super::{CycleError, Job};
 use crate::apply::Recheck;
 use crate::desired::Desired;
+use crate::guard::Edited;
 use crate::model::{AppId, Attributes, ObjectRef, Path, SourceId, fold};
-use crate::plan::{Answers, Person, Stuck, Survey};
-use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Match, UserKeys};
+use crate::plan::{Answers, Person, Stuck, Survey, names_of_newcomers};
+use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::source::{Presence, Source};
+use crate::store::{Health, StoreError, View};
 
 /// Asks the directory about everybody, and every group, that is not in its reading.
 pub(super) async fn ask_directory(job: &Job<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
@@ -44,7 +46,7 @@ pub(super) async fn ask_app(
     if !survey.newcomers.is_empty() {
         let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
-        answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
+        (answers.users, answers.alike) = newcomers(job, desired, survey, &keys).await?;
         known_from_refusals(job, &survey.newcomers, &mut answers.users).await?;
         beside_the_state(job, answers)?;
     }
@@ -55,6 +57,35 @@ pub(super) async fn ask_app(
     }
     answers.groups = groups(job, desired, survey).await?;
     Ok(())
+}
+
+/// Looks newcomers up, and accounts that share a name with one of them unless the tenant file says not to compare.
+async fn newcomers(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    survey: &Survey,
+    keys: &[UserKeys],
+) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CycleError> {
+    if job.limits.duplicate_names.is_none() {
+        return Ok((job.reader.look_up_users(keys, &job.mapped()).await?, Vec::new()));
+    }
+    let search = search(job.state, job.edited() == Edited::Matching)?;
+    let names = names_of_newcomers(desired.snapshot, &survey.newcomers);
+    Ok(job.reader.look_up_newcomers(keys, names, &job.mapped(), search).await?)
+}
+
+/// So many runs back are looked at for one that held something.
+const RECENT_RUNS: usize = 50;
+
+/// How far to look for accounts that share a name with new users: thoroughly on a first sync, after users are recognised by other values,
+/// and as long as a recent run held something, so that what was held stays held.
+pub(crate) fn search(state: &dyn View, other_matching: bool) -> Result<Search, StoreError> {
+    let is_first = matches!(state.health(), Health::AdoptOnly { .. }) || other_matching;
+    let runs = state.runs(RECENT_RUNS)?;
+    Ok(match is_first || runs.is_empty() || runs.iter().any(|run| run.held > 0) {
+        true => Search::Thorough,
+        false => Search::Cheap,
+    })
 }
 
 /// Accounts that no look-up finds, and that an earlier, refused create brought to light: those are read by their ids.

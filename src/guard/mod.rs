@@ -5,6 +5,7 @@
 //! file, looks wrong. There is no way around it but a plan approved by its id; and none at all around what may never be done.
 
 mod checks;
+mod duplicates;
 mod gate;
 pub mod settings;
 mod table;
@@ -39,6 +40,8 @@ pub struct Limits {
     pub settings_change: Limit,
     /// How many accounts may be created in any 24 hours.
     pub creates_per_day: Limit,
+    /// How many new users of a run may look like an account that no user matches; without a limit nothing is compared.
+    pub duplicate_names: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
     /// When the adoption of a user's account waits for approval.
@@ -56,6 +59,7 @@ impl From<&GuardTable> for Limits {
             rekey: table.rekey,
             settings_change: table.settings_change,
             creates_per_day: table.creates_per_day,
+            duplicate_names: table.duplicate_names,
             ask_before: BTreeSet::new(),
             adopt: AdoptApproval::default(),
         }
@@ -180,6 +184,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_guard_change(facts);
     cleared.check_asked_before(limits);
     cleared.check_adoptions();
+    cleared.check_duplicates(limits);
     cleared.check_relinks();
     cleared.check_final(facts);
     cleared.check_groups(facts, limits);

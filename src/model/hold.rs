@@ -41,6 +41,8 @@ pub enum HoldCode {
     GuardChange,
     Adoption,
     Conflict,
+    DuplicateAccounts,
+    DuplicateNames,
     CreatesPerDay,
     MatchingChange,
     TargetChange,
@@ -66,7 +68,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -77,6 +79,8 @@ impl HoldCode {
         Self::GuardChange,
         Self::Adoption,
         Self::Conflict,
+        Self::DuplicateAccounts,
+        Self::DuplicateNames,
         Self::CreatesPerDay,
         Self::MatchingChange,
         Self::TargetChange,
@@ -172,6 +176,18 @@ impl HoldCode {
                 "conflict",
                 Objects,
                 "an account or group whose names contradict the directory's record, or that another tenant or record has",
+            ),
+            Self::DuplicateAccounts => approvable(
+                "duplicate_accounts",
+                Objects,
+                "the new account of a user whose e-mail address or user name is on an account in the app that no user matches: it would be \
+                 a second account for the same person. `duplicate_names = \"none\"` ends the comparison",
+            ),
+            Self::DuplicateNames => approvable(
+                "duplicate_names",
+                Kind,
+                "every new account of a run in which more users only look like an account that no user matches (equal display names, or a \
+                 user name that is the part of an address before the `@`), as when another tool filled the app under other user names",
             ),
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
@@ -385,6 +401,16 @@ pub enum HoldReason {
         name: String,
         why: String,
     },
+    DuplicateAccounts {
+        count: u64,
+        who: Names,
+    },
+    DuplicateNames {
+        count: u64,
+        creates: u64,
+        limit: String,
+        who: Names,
+    },
     CreatesPerDay {
         now: u64,
         created: u64,
@@ -449,6 +475,8 @@ impl HoldReason {
             Self::GuardChange { .. } => HoldCode::GuardChange,
             Self::Adoption { .. } => HoldCode::Adoption,
             Self::Conflict { .. } => HoldCode::Conflict,
+            Self::DuplicateAccounts { .. } => HoldCode::DuplicateAccounts,
+            Self::DuplicateNames { .. } => HoldCode::DuplicateNames,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
@@ -544,6 +572,10 @@ impl<'de> Deserialize<'de> for HoldReason {
     }
 }
 
+/// How users are made to match the accounts that they have.
+const RECOGNISE: &str = "To keep the accounts that are there, map userName to the value that they have, or name the attribute that both sides \
+                         share in read.user_match under [target.override_profile], and run again";
+
 /// That an address changed.
 fn moved(side: &str, from: &[String], to: &[String]) -> String {
     let from = if from.is_empty() { "another one".to_owned() } else { from.join(", ") };
@@ -617,6 +649,23 @@ impl fmt::Display for HoldReason {
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
                  them. Approve it, or let the mapping's expression say `leave` where a value is to stay"
+            ),
+            Self::DuplicateAccounts { count, who } => {
+                let (users, have, whose) = match count {
+                    1 => ("new user", "has", "the account was"),
+                    _ => ("new users", "have", "the accounts were"),
+                };
+                write!(
+                    f,
+                    "{count} {users} {have} an e-mail address or user name that is on an account in the app which no user matches: {who}. It \
+                     would be a second account for the same person, so {whose} not created. {RECOGNISE}; approve if these are other people"
+                )
+            }
+            Self::DuplicateNames { count, creates, limit, who } => write!(
+                f,
+                "{count} of {creates} new users look like accounts in the app which no user matches (the limit is {limit}): {who}. An app that \
+                 another tool filled under other user names looks like this, so no account was created. {RECOGNISE}; approve if these are \
+                 other people"
             ),
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,

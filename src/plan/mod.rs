@@ -6,6 +6,7 @@
 
 mod adopt;
 mod bounds;
+mod duplicates;
 mod groups;
 mod leavers;
 mod links;
@@ -18,6 +19,7 @@ mod survey;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
+pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
@@ -33,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, UserNumber, fold};
-use crate::scim::{AppGroup, AppUser, Match};
+use crate::scim::{AppGroup, AppUser, Lookalike, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, PlanId, StoreError};
 use replace::{Heard, PutAside};
@@ -44,6 +46,8 @@ use rules::Lists;
 pub struct Answers {
     /// For each newcomer.
     pub users: Vec<Match<AppUser>>,
+    /// Accounts of the app that share a name with a newcomer.
+    pub alike: Vec<Lookalike>,
     /// Accounts among them that another tenant of this machine has, or may have, linked: in words, which one.
     pub linked_elsewhere: HashMap<AppId, String>,
     /// Accounts among them from which `rosterd import --create` created a user of the directory.
@@ -72,6 +76,9 @@ pub struct Plan {
     pub unsettled: Vec<ObjectRef>,
     /// Absent people whom the directory calls gone and whose accounts are as they shall stay: nothing is left to ask.
     pub finished: Vec<SourceId>,
+    /// New accounts that may be a user's second one: what the guard judges them by. Not a part of what is named by the hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<Duplicate>,
 }
 
 impl Plan {
@@ -79,7 +86,8 @@ impl Plan {
     pub fn of(mut operations: Vec<Operation>) -> Self {
         operations.sort_by(|a, b| a.place().cmp(&b.place()));
         let hash = hash_of(operations.iter());
-        Self { operations, hash, missed: Vec::new(), unsettled: Vec::new(), finished: Vec::new() }
+        let (missed, unsettled, finished, duplicates) = Default::default();
+        Self { operations, hash, missed, unsettled, finished, duplicates }
     }
 
     /// This and what was planned after it in the same run. The hash is that of one plan with all of it.
@@ -113,7 +121,10 @@ impl Plan {
             };
             some.then_some(operation)
         });
-        Self::of(kept.collect())
+        let plan = Self::of(kept.collect());
+        let users: HashSet<&SourceId> = plan.operations.iter().map(|operation| operation.object.id()).collect();
+        let duplicates = self.duplicates.into_iter().filter(|one| users.contains(&one.user)).collect();
+        Self { duplicates, ..plan }
     }
 
     /// Whether the hash belongs to the operations: a plan file that was edited is no plan.
@@ -245,7 +256,8 @@ pub fn plan(
     draft.changed_groups(&survey.changed_groups, links)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
     draft.keep_until_out_of_all_groups();
-    Ok(draft.finish())
+    let duplicates = duplicates(desired.snapshot, &survey.newcomers, answers, baseline)?;
+    Ok(Plan { duplicates, ..draft.finish() })
 }
 
 impl<'a> Draft<'a> {

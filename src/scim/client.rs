@@ -78,6 +78,10 @@ struct LastReading {
 pub(super) struct Learned {
     /// It refuses filters, or ignores them.
     filters_unusable: AtomicBool,
+    /// It does not answer filters by e-mail address.
+    no_email_filter: AtomicBool,
+    /// It does not answer filters by display name.
+    no_display_filter: AtomicBool,
     /// It breaks on paging parameters and shows everything without.
     no_paging: AtomicBool,
     /// It answers 404 where nothing matches.
@@ -130,6 +134,25 @@ impl Learned {
 
     pub(super) fn filters_are_unusable(&self) {
         self.filters_unusable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it answers filters by this attribute, as far as is known.
+    pub(super) fn can_filter_by(&self, attribute: &str) -> bool {
+        self.attribute_flag(attribute).is_none_or(|refused| !refused.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn cannot_filter_by(&self, attribute: &str) {
+        if let Some(refused) = self.attribute_flag(attribute) {
+            refused.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn attribute_flag(&self, attribute: &str) -> Option<&AtomicBool> {
+        match attribute {
+            "emails.value" => Some(&self.no_email_filter),
+            "displayName" => Some(&self.no_display_filter),
+            _ => None,
+        }
     }
 
     pub(super) fn no_paging(&self) -> bool {

@@ -8,12 +8,13 @@ use super::error::{Asked, clean};
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
+use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
-use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Match, UserKeys};
+use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
-use crate::model::{AppId, Path, digest};
+use crate::model::{AppId, KnownNames, Path, digest};
 
 /// A person waits for the check: one repetition is patience enough.
 const CHECK_ATTEMPTS: u32 = 2;
@@ -27,6 +28,20 @@ impl AppRead for App {
     async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let matches = self.look_up(&self.wanted_users(keys)).await?;
         matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped))).collect()
+    }
+
+    async fn look_up_newcomers(
+        &self,
+        keys: &[UserKeys],
+        names: Vec<KnownNames>,
+        mapped: &[Path],
+        search: Search,
+    ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
+        let wanted = self.wanted_users(keys);
+        let wanted = Wanted { alike: Some(Alike::new(names, search)), ..wanted };
+        let (matches, alike) = self.look_up_alike(&wanted).await?;
+        let matches = matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped)));
+        Ok((matches.collect::<Result<_, _>>()?, alike))
     }
 
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
@@ -131,6 +146,7 @@ impl App {
             unique: "userName",
             query: Vec::new(),
             after_create: false,
+            alike: None,
             by,
         }
     }
@@ -148,6 +164,7 @@ impl App {
             unique: "displayName",
             query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
             after_create: false,
+            alike: None,
             by,
         }
     }

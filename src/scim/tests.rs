@@ -17,6 +17,7 @@ use crate::model::{AppId, Attributes, Path, SourceId};
 mod bounds;
 mod checks;
 mod lists;
+mod lookalikes;
 mod probing;
 mod reads;
 mod writes;

@@ -14,10 +14,10 @@ use super::dice::Dice;
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
-use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
-    UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -573,6 +573,19 @@ impl Inner {
         }
     }
 
+    /// The visible accounts that share a name with one of these.
+    fn alike(&self, names: &[KnownNames]) -> Vec<Lookalike> {
+        let wanted: BTreeSet<u64> = names.iter().flat_map(|names| names.of_user().keys().collect::<Vec<_>>()).collect();
+        let visible = self.holdings.users.iter().filter(|(_, account)| !self.is_hidden(account));
+        let accounts = visible.map(|(id, account)| Lookalike {
+            id: AppId::from(id.as_str()),
+            user_name: account.name().to_owned(),
+            active: account.active,
+            names: KnownNames::of_attributes(&account.attributes).of_account(),
+        });
+        accounts.filter(|account| account.names.keys().any(|key| wanted.contains(&key))).collect()
+    }
+
     fn look_up_group(&self, keys: &GroupKeys) -> Match<AppGroup> {
         let all = || self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
         let by_external: Vec<_> =
@@ -666,6 +679,21 @@ impl AppRead for SimApp {
     async fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
         let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key, paths)).collect());
+        self.call("look_up_users", String::new(), carries, found).await
+    }
+
+    async fn look_up_newcomers(
+        &self,
+        keys: &[UserKeys],
+        names: Vec<KnownNames>,
+        paths: &[Path],
+        _search: Search,
+    ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
+        let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
+        let found = |inner: &mut Inner| {
+            let matches = keys.iter().map(|key| inner.look_up_user(key, paths)).collect();
+            Ok((matches, inner.alike(&names)))
+        };
         self.call("look_up_users", String::new(), carries, found).await
     }
 

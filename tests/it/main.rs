@@ -38,6 +38,7 @@ mod package;
 mod pages;
 mod probe;
 mod rig;
+mod second_accounts;
 mod secrets;
 mod state_files;
 mod story;

@@ -6,6 +6,7 @@ mod bounds;
 mod causes;
 mod crashing;
 mod deciding;
+mod duplicates;
 mod failing;
 mod first;
 mod groups;

@@ -13,6 +13,7 @@ fn wanted(keys: &[(&str, &str)]) -> Wanted {
         unique: "userName",
         query: Vec::new(),
         after_create: false,
+        alike: None,
     }
 }
 
