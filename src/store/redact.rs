@@ -214,7 +214,8 @@ impl Somebody {
             | Effect::GroupRenamed { .. }
             | Effect::GroupUnlinked { .. }
             | Effect::GroupReduced { .. }
-            | Effect::OwnAccount { .. } => {}
+            | Effect::OwnAccount { .. }
+            | Effect::AppTakes(_) => {}
         }
     }
 
