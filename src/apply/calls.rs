@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::created::{agrees, waits_for_approval};
 use super::losses::{GROUP_GONE, NOT_ANSWERED, note_losses};
+use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
@@ -468,9 +469,7 @@ impl Worker<'_> {
             }
             (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
             (Action::CreateGroup { display_name, first }, Reply::Created(created)) => {
-                let users = ids_of(first);
-                let filled = (!users.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users });
-                [new_group(id, created.id, display_name)].into_iter().chain(filled).collect()
+                created_group(&id, display_name, created, first, target)
             }
             // Whom the app took in with it is not known: adding somebody twice does no harm.
             (Action::CreateGroup { display_name, first }, Reply::Found(app_id)) => {
@@ -525,7 +524,7 @@ pub(super) fn shows_members(profile: &Profile) -> bool {
     profile.read.members_readable && profile.groups.member_value == MemberValue::Id
 }
 
-fn ids_of(members: &[Member]) -> Vec<SourceId> {
+pub(super) fn ids_of(members: &[Member]) -> Vec<SourceId> {
     members.iter().map(|member| member.id.clone()).collect()
 }
 
@@ -601,7 +600,7 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
     }
 }
 
-fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
+pub(super) fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
     Effect::GroupLinked { id, app_id, provenance: Provenance::Created, name: name.to_owned() }
 }
 

@@ -67,7 +67,7 @@ impl Worker<'_> {
         &self,
         operation: &Operation,
         target: &Target,
-        created: Created,
+        mut created: Created,
     ) -> Result<Accepted, StoreError> {
         if let Some(why) = self.why_another(operation, &created)? {
             return Ok(self.conflict(operation, &why));
@@ -80,6 +80,7 @@ impl Worker<'_> {
                 self.group_was_there(operation, target, created, &evidence).await
             }
             _ => {
+                self.taken_in(operation, target, &mut created).await;
                 let effects = self.effects(operation, target, Reply::Created(created));
                 Ok((OutcomeResult::Done { status: None }, effects, OpResult::Done))
             }
@@ -200,6 +201,8 @@ impl Worker<'_> {
         let (object, id) = (&operation.object, created.id.clone());
         tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with a group that was there before");
         self.links_differ.store(true, Ordering::Relaxed);
+        // Whom the request named says nothing of a group that was there: it is asked who is in it.
+        let created = Created { members: Some(Vec::new()), ..created };
         let mut effects = self.effects(operation, target, Reply::Created(created));
         for effect in &mut effects {
             if let Effect::GroupLinked { provenance, .. } = effect {

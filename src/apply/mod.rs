@@ -6,9 +6,11 @@
 
 mod breaker;
 mod calls;
+mod chunks;
 mod created;
 mod losses;
 mod members;
+mod new_groups;
 mod recover;
 mod retry;
 mod telling;
@@ -33,10 +35,10 @@ use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
-use crate::plan::{Action, Blocked, Operation};
+use crate::plan::{Action, Blocked, Member, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
+use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -140,6 +142,8 @@ pub struct Run<'a> {
     pub on_source_change: &'a [Path],
     /// What the app is like.
     pub profile: &'a Profile,
+    /// Whether a group is made that has no members yet.
+    pub create_empty: bool,
     /// How many calls at once.
     pub in_flight: usize,
     /// How failures are repeated.
@@ -163,8 +167,19 @@ pub struct Run<'a> {
 /// # Errors
 /// When the state can't be written: no call is made whose intent is not on the disk.
 pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreError> {
+    let allowed = run.app.members_per_call();
+    let takes = run.state.app_takes()?;
+    let takes = takes.and_then(|takes| takes.believed(u32::try_from(allowed).unwrap_or(u32::MAX), run.clock.now()));
+    let learned = takes.as_ref().and_then(|takes| takes.members_per_call).map_or(allowed, |most| most as usize);
     let worker = Worker {
         run,
+        joining: new_groups::joining(cleared),
+        withheld: Mutex::new(HashSet::new()),
+        refused_first: Mutex::new(HashMap::new()),
+        takes_members: AtomicBool::new(false),
+        ignores_members: AtomicBool::new(false),
+        sizes: chunks::Sizes::new(allowed.min(learned)),
+        takes: Mutex::new(takes),
         failures: run.state.failures()?.into_iter().collect(),
         failed_now: Mutex::new(HashSet::new()),
         waiting_for_accounts: people_held_back(cleared),
@@ -250,6 +265,20 @@ fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
 /// One run's shared hands.
 struct Worker<'a> {
     run: &'a Run<'a>,
+    /// The members planned for groups that this run makes.
+    joining: HashMap<&'a ObjectRef, &'a [Member]>,
+    /// Groups that were not made, since none of their members has an account.
+    withheld: Mutex<HashSet<ObjectRef>>,
+    /// Members with whom the app refused to make their group, which it then made without any.
+    refused_first: Mutex<HashMap<SourceId, HashSet<SourceId>>>,
+    /// Whether the app was seen to take the members of a new group.
+    takes_members: AtomicBool,
+    /// Whether the app was seen to make a group without the members it was given.
+    ignores_members: AtomicBool,
+    /// How many members go into one call.
+    sizes: chunks::Sizes,
+    /// What was learned of calls about members, in this run or before.
+    takes: Mutex<Option<AppTakes>>,
     /// What was set aside before this run.
     failures: HashMap<ObjectRef, FailureNote>,
     /// What this run set aside.
@@ -551,9 +580,7 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         }
         match &operation.action {
-            Action::CreateGroup { display_name, first } if !first.is_empty() => {
-                self.group_with_members(operation, display_name, first).await
-            }
+            Action::CreateGroup { display_name, first } => self.new_group(operation, display_name, first).await,
             Action::AddMembers { users } => self.members(operation, users, true).await,
             Action::RemoveMembers { users, .. } => self.members(operation, users, false).await,
             _ => self.single(operation).await,

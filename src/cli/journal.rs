@@ -198,7 +198,7 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {
             from.as_str() == id || to.as_str() == id
         }
-        Effect::OwnAccount { .. } => false,
+        Effect::OwnAccount { .. } | Effect::AppTakes(_) => false,
         Effect::GroupReduced { group, .. } => group.as_str() == id,
         Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),

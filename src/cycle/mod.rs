@@ -589,6 +589,7 @@ impl Job<'_> {
             gate: &gate,
             on_source_change: &on_source_change,
             profile: self.rules.profile,
+            create_empty: self.rules.create_empty,
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,

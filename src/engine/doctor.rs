@@ -302,6 +302,34 @@ impl Engine {
         found.extend(self.marks(&folder));
         found.extend(self.waiting(&folder));
         found.extend(self.unfinished_probe(&folder));
+        found.extend(self.learned_of_members());
+        found
+    }
+
+    /// What runs have learned of how the app takes members. A state that can't be read is told elsewhere.
+    fn learned_of_members(&self) -> Vec<Finding> {
+        let groups = &self.tenant.profile.groups;
+        let takes = self.view().ok().and_then(|state| state.app_takes().ok().flatten());
+        let Some(takes) = takes.and_then(|takes| takes.believed(groups.max_members_per_patch, self.clock.now())) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        if let Some(most) = takes.members_per_call {
+            let most = counted(most.into(), "member", "members");
+            let detail =
+                format!("the app takes {most} in one call: it refused more on {}", takes.at.strftime("%Y-%m-%d"));
+            found.push(Finding::ok(
+                "members",
+                format!("{detail}; `groups.max_members_per_patch` in its profile sets this from the start"),
+            ));
+        }
+        if groups.members_on_create && takes.members_on_create == Some(false) {
+            let detail = "the app refuses or ignores the members of a new group: groups are created without, and filled afterwards";
+            found.push(Finding::ok(
+                "members",
+                format!("{detail}; `groups.members_on_create = false` in its profile sets this from the start"),
+            ));
+        }
         found
     }
 

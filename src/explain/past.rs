@@ -170,7 +170,12 @@ fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {
         // A membership call names everybody it was about; here only one counts.
         ObjectRef::Group(_) => Vec::new(),
     };
-    let (run, what, object, reason) = (intent.run, intent.op.name(), intent.object, intent.reason);
+    let (what, reason) = match intent.op {
+        // Of everything that a new group is, the user's part is the membership.
+        Op::CreateGroup => (Op::AddMembers.name(), "the group was created with its members".to_owned()),
+        op => (op.name(), intent.reason),
+    };
+    let (run, object) = (intent.run, intent.object);
     Deed { at, run, what, object, name: None, result, reason, answer, changes }
 }
 

@@ -46,8 +46,8 @@ impl Draft<'_> {
                     self.blocked_group(&object, group, Blocked::Failed(why));
                 }
                 Some(Match::Nobody) => {
-                    let (display_name, first) = (group.name.clone(), self.first_members(&members));
-                    let action = Action::CreateGroup { display_name, first };
+                    // Who of them it is made with is seen when their accounts are there.
+                    let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
                     self.group(&object, None, group, action, "the directory's group is in scope");
                     self.add(&object, None, group, members);
                 }
@@ -61,13 +61,6 @@ impl Draft<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The members a group is made with, where the app wants that.
-    fn first_members(&self, members: &[(Member, Account)]) -> Vec<Member> {
-        let wire = &self.rules.profile.groups;
-        let most = if wire.members_on_create { wire.max_members_per_patch.max(1) as usize } else { 0 };
-        members.iter().take(most).map(|(member, _)| member.clone()).collect()
     }
 
     /// Which group has each of the app's groups by its immutable id: a mere name yields to that.

@@ -86,11 +86,12 @@ pub enum Action {
         /// Whether it is active until then: whether access ends by this.
         active: bool,
     },
-    /// A new group. All its members follow as memberships; whoever is in it by then needs none.
+    /// A new group, made when the first of its members has an account. They are planned as memberships; whoever the group is made with needs none.
     CreateGroup {
         /// Its name.
         display_name: String,
-        /// Members it is made with, for apps that want some: no more than fit into one call.
+        /// Members it is made with. A plan names none: whoever of its members has an account by then is sent along, as far as they fit into one
+        /// call. The request that is on record names them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         first: Vec<Member>,
     },

@@ -229,17 +229,11 @@ impl App {
     }
 
     fn group(&self, resource: &Object) -> Result<AppGroup, CallError> {
-        let values = || {
-            let members = json::elements(resource, "members").iter();
-            members.filter_map(|member| {
-                member.as_object().map_or_else(|| json::as_text(member), |m| json::text(m, "value"))
-            })
-        };
         Ok(AppGroup {
             id: self.id_of(resource)?,
             display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
             external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()).map(a_name),
-            members: self.profile.read.members_readable.then(|| values().collect()),
+            members: self.profile.read.members_readable.then(|| member_values(resource)),
         })
     }
 
@@ -248,6 +242,14 @@ impl App {
         let id = json::text(resource, "id").ok_or_else(|| asked.not_scim(200, "a resource has no id"))?;
         AppId::from_app(&id).map_err(|why| asked.not_scim(200, &format!("a resource has {why}")))
     }
+}
+
+/// The values of a group's members, in every form in which apps write them.
+pub(super) fn member_values(group: &Object) -> Vec<String> {
+    let members = json::elements(group, "members").iter();
+    let value =
+        |member: &Value| member.as_object().map_or_else(|| json::as_text(member), |member| json::text(member, "value"));
+    members.filter_map(value).collect()
 }
 
 /// The longest name of a group that is kept as it is, in bytes.

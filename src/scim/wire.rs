@@ -124,6 +124,8 @@ pub struct Created {
     pub id: AppId,
     /// What the app says it holds now, at the paths that were sent. Empty where the app does not echo.
     pub echo: Attributes,
+    /// The values of the members that the answer shows a new group to have; `None` where it does not speak of members.
+    pub members: Option<Vec<String>>,
     /// Whether the object is new at all.
     pub origin: Origin,
 }
@@ -310,7 +312,7 @@ pub trait AppWrite: AppRead {
     /// `DELETE /Users/{id}`; gone already counts as done.
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError>;
 
-    /// `POST /Groups`, with first members where the profile says so.
+    /// `POST /Groups`, with its first members; at most [`AppWrite::members_per_call`].
     async fn create_group(
         &self,
         source_id: &SourceId,

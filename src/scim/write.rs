@@ -90,7 +90,7 @@ impl AppWrite for App {
         if self.profile.groups.send_external_id {
             object.insert("externalId".into(), source_id.as_str().into());
         }
-        if self.profile.groups.members_on_create && !members.is_empty() {
+        if !members.is_empty() {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;

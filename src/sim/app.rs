@@ -143,6 +143,16 @@ pub(crate) struct Manners {
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
     pub(crate) bad_member_answer: (Class, u16),
+    /// The most members that it takes in one call, and what it answers to more.
+    pub(crate) takes_at_most: Option<(usize, Class, u16)>,
+    /// Whether it refuses groups without members.
+    pub(crate) refuses_empty_groups: bool,
+    /// Whether it refuses new groups with members.
+    pub(crate) refuses_first_members: bool,
+    /// Whether it makes new groups without the members it is given.
+    pub(crate) ignores_first_members: bool,
+    /// Whether its answer to a new group shows the members.
+    pub(crate) answers_with_members: bool,
     /// Whether it keeps every text in small letters.
     pub(crate) lower_cases: bool,
     /// How long look-ups do not show what was just made.
@@ -170,6 +180,11 @@ impl Default for Manners {
             unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
+            takes_at_most: None,
+            refuses_empty_groups: false,
+            refuses_first_members: false,
+            ignores_first_members: false,
+            answers_with_members: true,
             lower_cases: false,
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
@@ -636,7 +651,26 @@ impl Inner {
         }
     }
 
+    fn check_first_members(&self, members: &[AppId]) -> Result<(), CallError> {
+        let refused = match members {
+            [] => self.manners.refuses_empty_groups,
+            _ => self.manners.refuses_first_members,
+        };
+        if refused {
+            return Err(error("create_group", Class::Invalid, Some(400)));
+        }
+        self.check_members(members)
+    }
+
+    fn check_size(&self, members: &[AppId]) -> Result<(), CallError> {
+        match self.manners.takes_at_most {
+            Some((most, class, status)) if members.len() > most => Err(error("members", class, Some(status))),
+            _ => Ok(()),
+        }
+    }
+
     fn check_members(&self, members: &[AppId]) -> Result<(), CallError> {
+        self.check_size(members)?;
         let bad = members.iter().find(|id| match self.holdings.users.get(id.as_str()) {
             Some(account) => self.manners.bad_members.contains(account.name()),
             None => true,
@@ -746,7 +780,7 @@ impl AppWrite for SimApp {
             {
                 // The answer shows the other account.
                 let origin = Origin::Another { evidence: format!("its userName is {:?}", other.name()) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), origin });
+                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), members: None, origin });
             }
             if inner.manners.gives_back
                 && let Some((id, account)) = inner.named(&name)
@@ -754,7 +788,7 @@ impl AppWrite for SimApp {
                 let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
                 let account = Some(shown(&id, &account, &paths));
                 let origin = Origin::There { evidence: "it was there before".to_owned(), account };
-                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin });
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin });
             }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
@@ -768,7 +802,7 @@ impl AppWrite for SimApp {
                 ..Account::new(true, attributes.clone())
             };
             inner.holdings.users.insert(id.clone(), account);
-            Ok(Created { id: AppId::new(id), echo: attributes, origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo: attributes, members: None, origin: Origin::New })
         })
         .await
     }
@@ -833,23 +867,29 @@ impl AppWrite for SimApp {
         let members = &ids(members);
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("create_group", name.to_owned(), carries, |inner| {
-            inner.check_members(members)?;
+            inner.check_first_members(members)?;
             if inner.mixes_up_now()
                 && let Some((id, other)) = inner.holdings.groups.iter().next()
             {
                 let origin = Origin::Another { evidence: format!("its displayName is {:?}", other.name) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), origin });
+                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), members: None, origin });
             }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
                 return Err(error("create_group", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("g");
-            let members = texts(members).into_iter().collect();
+            let members: BTreeSet<String> = if inner.manners.ignores_first_members {
+                BTreeSet::new()
+            } else {
+                texts(members).into_iter().collect()
+            };
             let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
+            let speaks = inner.manners.members_readable && inner.manners.answers_with_members;
+            let shown = speaks.then(|| members.iter().cloned().collect());
             let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
-            Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: shown, origin: Origin::New })
         })
         .await
     }
@@ -881,6 +921,8 @@ impl AppWrite for SimApp {
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {
+            inner.group(id)?;
+            inner.check_size(members)?;
             let group = inner.group(id)?;
             for member in texts(members) {
                 group.members.remove(&member);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
@@ -51,6 +51,31 @@ pub struct GroupRow {
     /// members. They count as members, and are put in again where they belong.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub doubted: BTreeSet<SourceId>,
+}
+
+/// What the app was seen to take in calls about members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppTakes {
+    /// The most members that it took in one call after it had refused more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_per_call: Option<u32>,
+    /// `false` where it refuses or ignores the members of a new group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_on_create: Option<bool>,
+    /// How many members the profile allowed in one call then. Under another setting this is not believed.
+    pub allowed: u32,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+/// So long an observation is believed; then the app is asked for the whole once more.
+const BELIEVED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl AppTakes {
+    /// This, if it is still believed under a setting of so many members in one call.
+    pub fn believed(self, allowed: u32, now: Timestamp) -> Option<Self> {
+        (self.allowed == allowed && now.duration_since(self.at) < BELIEVED_FOR).then_some(self)
+    }
 }
 
 /// How much is linked.
@@ -135,6 +160,10 @@ pub trait Baseline: Send + Sync {
     /// The account that the token belongs to: `None` while the app was not asked, `Some(None)` where it does not tell.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn own_account(&self) -> Result<Option<Option<AppId>>, StoreError>;
+
+    /// What the app was seen to take in calls about members; `None` where it took whatever it was given.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn app_takes(&self) -> Result<Option<AppTakes>, StoreError>;
 
     /// How much is linked.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]

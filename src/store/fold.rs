@@ -331,6 +331,10 @@ impl Step<'_> {
                 self.put(keys::OWN.to_vec(), serde_json::to_vec(app_id).map_err(unwritable)?);
                 Ok(())
             }
+            Effect::AppTakes(takes) => {
+                self.put(keys::TAKES.to_vec(), serde_json::to_vec(takes).map_err(unwritable)?);
+                Ok(())
+            }
             Effect::AccessLost { user, at } => {
                 self.put(keys::lost(*at, user), Vec::new());
                 self.change_user(user, |row| row.inactive_since = row.inactive_since.or(Some(*at)))

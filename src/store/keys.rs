@@ -14,6 +14,7 @@
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
 //! | `own` | the account that the token belongs to |
+//! | `takes` | what the app was seen to take in calls about members |
 //! | `r/` run | a run's summary |
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
 
 pub(super) const META: &[u8] = b"meta";
 pub(super) const OWN: &[u8] = b"own";
+pub(super) const TAKES: &[u8] = b"takes";
 pub(super) const USERS: &[u8] = b"u/";
 pub(super) const GROUPS: &[u8] = b"g/";
 pub(super) const FAILED_USERS: &[u8] = b"f/u/";

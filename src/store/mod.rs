@@ -52,7 +52,7 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
-pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+pub use baseline::{AppTakes, Baseline, GroupRow, LinkCounts, Lost, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
     decide_on_undo, is_plan_of_undo, refused_decisions,

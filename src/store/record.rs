@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::AppTakes;
 use super::decisions::{Decision, Noted};
 use crate::model::{
     AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Op, Path, Provenance, RunId, SourceId,
@@ -386,6 +387,8 @@ pub enum Effect {
         /// The account.
         app_id: Option<AppId>,
     },
+    /// The app was seen to take fewer members in one call than it was given, or none with a new group. Replaces what was known of it.
+    AppTakes(AppTakes),
     /// Access ended: counts against the rolling budget.
     AccessLost {
         /// Whose.

@@ -218,7 +218,8 @@ impl Somebody {
             | Effect::GroupRenamed { .. }
             | Effect::GroupUnlinked { .. }
             | Effect::GroupReduced { .. }
-            | Effect::OwnAccount { .. } => {}
+            | Effect::OwnAccount { .. }
+            | Effect::AppTakes(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+use super::baseline::{AppTakes, Baseline, GroupRow, LinkCounts, Lost, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
@@ -183,6 +183,10 @@ impl<S: HasRows> Baseline for S {
 
     fn own_account(&self) -> Result<Option<Option<AppId>>, StoreError> {
         self.with_rows(|rows| get_json(rows.get(keys::OWN)?.as_deref(), keys::OWN))
+    }
+
+    fn app_takes(&self) -> Result<Option<AppTakes>, StoreError> {
+        self.with_rows(|rows| get_json(rows.get(keys::TAKES)?.as_deref(), keys::TAKES))
     }
 
     fn counts(&self) -> Result<LinkCounts, StoreError> {

@@ -13,6 +13,7 @@ mod groups;
 mod guarding;
 mod leaving;
 mod naive;
+mod new_groups;
 mod pausing;
 mod recreating;
 mod reliability;
