@@ -29,6 +29,7 @@ mod ldap;
 mod ldap_faults;
 mod ldap_limits;
 mod log;
+mod names;
 mod notify;
 mod onelogin_api;
 mod onelogin_parts;

@@ -11,8 +11,10 @@ mod groups;
 mod guarding;
 mod leaving;
 mod naive;
+mod names;
 mod pausing;
 mod recreating;
+mod released;
 mod reliability;
 mod rules_drills;
 mod rules_fates;
@@ -20,6 +22,7 @@ mod rules_model;
 mod rules_moves;
 mod rules_switches;
 mod rules_table;
+mod switched_on;
 mod takeover;
 
 use crate::cycle::{Report, Shown, Status};
