@@ -211,6 +211,13 @@ impl Worker<'_> {
                 app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
             }
             Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
+            Action::FreeName { through, .. } => match operation.object {
+                ObjectRef::User(_) => {
+                    let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
+                    app.update_user(id, &name, &[]).await.map(Reply::Echo)
+                }
+                ObjectRef::Group(_) => app.rename_group(id, through).await.map(|()| Reply::Nothing),
+            },
             Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
             Action::AddMembers { .. }
             | Action::RemoveMembers { .. }
@@ -218,6 +225,7 @@ impl Worker<'_> {
             | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
             | Action::RelinkGroup { .. }
+            | Action::CompareGroup { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => Ok(Reply::Nothing),
         }
@@ -258,7 +266,7 @@ impl Worker<'_> {
     }
 
     async fn find_group(&self, source_id: &SourceId, name: &str) -> Result<Option<AppId>, CallError> {
-        let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned() };
+        let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned(), released: Vec::new() };
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
@@ -479,6 +487,14 @@ impl Worker<'_> {
                     .chain((!first.is_empty()).then_some(doubted))
                     .collect()
             }
+            (Action::FreeName { through, .. }, reply) => match operation.object {
+                ObjectRef::User(_) => {
+                    let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
+                    let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+                    vec![sent(&id, name, Vec::new(), None, echo)]
+                }
+                ObjectRef::Group(_) => vec![Effect::GroupRenamed { id, name: through.clone() }],
+            },
             (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
             (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
             _ => Vec::new(),
@@ -594,7 +610,27 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             },
             Effect::MembersAdded { group: id, users: present.clone() },
         ],
-        (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::CompareGroup { display_name, joined, left, unknown }, _) => {
+            let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: display_name.clone() }];
+            let (joined, left) = (ids_of(joined), ids_of(left));
+            if !joined.is_empty() {
+                let group = id.clone();
+                effects.push(match unknown {
+                    true => Effect::MembersDoubted { group, users: joined },
+                    false => Effect::MembersAdded { group, users: joined },
+                });
+            }
+            if !left.is_empty() {
+                effects.push(Effect::MembersRemoved { group: id.clone(), users: left });
+            }
+            effects.push(Effect::GroupCompared { id });
+            effects
+        }
+        (Action::ReleaseGroup, Some(app_id)) => {
+            let let_go = Effect::GroupLetGo { id: id.clone(), app_id: app_id.clone(), name: operation.name.clone() };
+            vec![Effect::GroupUnlinked { id }, let_go]
+        }
+        (Action::ReleaseGroup, None) => vec![Effect::GroupUnlinked { id }],
         (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }

@@ -10,17 +10,19 @@ mod chunks;
 mod created;
 mod losses;
 mod members;
+mod names;
 mod new_groups;
 mod recover;
 mod retry;
 mod telling;
 mod turns;
 
+pub(crate) use recover::is_about_one;
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
 pub use turns::Turns;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -35,10 +37,12 @@ use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
-use crate::plan::{Action, Blocked, Member, Operation};
+use crate::plan::{Action, Blocked, Member, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
+use crate::store::{
+    AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow, WITHOUT_CALL,
+};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -208,16 +212,17 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     if !cleared.is_all_held() {
         worker.note_blocked(operations).await?;
     }
-    for (lane, phase) in stations(operations) {
-        let mut due: Vec<usize> = (0..operations.len())
-            .filter(|&at| cleared.allows(at))
-            .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == (lane, phase)))
-            .collect();
+    let order = NameOrder::of(operations);
+    for (place, mut due) in stations(operations, &order) {
+        let lane = place.0;
+        due.retain(|&at| cleared.allows(at));
+        due = worker.whose_name_is_free(operations, &order, due, &mut results);
         if matches!(lane, Lane::Leavers | Lane::Absences) {
             due = worker.judge_again(operations, due, &mut results).await;
         }
         worker.station(operations, &due, &mut results).await?;
     }
+    worker.give_names_back(operations, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stop = stop.or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
@@ -254,11 +259,14 @@ pub fn access(profile: &Profile) -> Vec<Path> {
     profile.users.access.iter().filter_map(|name| Path::parse(name).ok()).collect()
 }
 
-/// The (lane, phase) pairs of a plan, in order: each is finished before the next begins.
-fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
-    let mut all: Vec<_> = operations.iter().map(|operation| (operation.lane, operation.phase())).collect();
-    all.sort_unstable();
-    all.dedup();
+/// The stations of a plan, in order, with their operations: each is finished before the next begins.
+fn stations(operations: &[Operation], order: &NameOrder) -> BTreeMap<(Lane, u8, u32), Vec<usize>> {
+    let mut all: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for at in 0..operations.len() {
+        if let Some(place) = order.place(at) {
+            all.entry(place).or_default().push(at);
+        }
+    }
     all
 }
 
@@ -382,7 +390,7 @@ impl Worker<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, "adopted or released", effects).await,
+            false => self.run.state.noted(&self.run.id, WITHOUT_CALL, effects).await,
         }
     }
 

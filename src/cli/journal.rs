@@ -189,6 +189,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         | Effect::GroupLinked { id: of, .. }
         | Effect::GroupRenamed { id: of, .. }
         | Effect::GroupUnlinked { id: of }
+        | Effect::GroupLetGo { id: of, .. }
+        | Effect::GroupCompared { id: of }
         | Effect::AccessLost { user: of, .. } => of.as_str() == id,
         Effect::MembersAdded { group, users }
         | Effect::MembersRemoved { group, users }
@@ -198,7 +200,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {
             from.as_str() == id || to.as_str() == id
         }
-        Effect::OwnAccount { .. } | Effect::AppTakes(_) => false,
+        Effect::OwnAccount { .. } | Effect::AppTakes(_) | Effect::GroupsManaged { .. } => false,
+        Effect::GroupsUnwatched { groups } => groups.iter().any(|group| group.as_str() == id),
         Effect::GroupReduced { group, .. } => group.as_str() == id,
         Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),

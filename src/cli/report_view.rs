@@ -78,6 +78,8 @@ fn manner(op: Op) -> (&'static str, Style, &'static str) {
         Op::CreateGroup => ("+", ADD, "create group"),
         Op::AdoptGroup => ("=", CHANGE, "adopt group"),
         Op::RelinkGroup => ("=", CHANGE, "link group to a new record"),
+        Op::CompareGroup => ("=", CHANGE, "compare group with the app"),
+        Op::FreeName => ("~", CHANGE, "pass a name on"),
         Op::RenameGroup => ("~", CHANGE, "rename group"),
         Op::AddMembers => ("+", ADD, "add members"),
         Op::RemoveMembers => ("-", REMOVE, "remove members"),

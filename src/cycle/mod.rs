@@ -10,6 +10,7 @@ mod meanwhile;
 mod names;
 mod observe;
 mod report;
+mod switches;
 mod telling;
 
 pub use failure::CycleError;
@@ -198,6 +199,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
+        switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
@@ -377,7 +379,8 @@ impl Job<'_> {
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
-        let is_quiet = !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
+        let is_noted = self.rules.groups_on() != self.state.groups_were_off();
+        let is_quiet = is_noted && !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");

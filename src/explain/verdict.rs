@@ -57,6 +57,8 @@ fn next(story: &Story) -> String {
             Op::RemoveMembers => format!("remove from group {}", step.name),
             Op::DeleteGroup => format!("delete group {}", step.name),
             Op::AdoptGroup => format!("take over group {}", step.name),
+            Op::CompareGroup => format!("compare group {} with the app", step.name),
+            Op::FreeName => "go by a third name for a moment".to_owned(),
             Op::CreateGroup | Op::RenameGroup | Op::ReleaseGroup | Op::ReleaseUser => step.op.name().replace('_', " "),
         };
         let word = match step.result {

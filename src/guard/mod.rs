@@ -191,6 +191,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_removals(facts, limits);
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
+    cleared.check_names();
     cleared
 }
 

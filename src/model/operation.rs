@@ -12,6 +12,7 @@ pub enum Op {
     AdoptUser,
     RelinkUser,
     ReplaceUser,
+    FreeName,
     UpdateUser,
     ActivateUser,
     DeactivateUser,
@@ -19,6 +20,7 @@ pub enum Op {
     CreateGroup,
     AdoptGroup,
     RelinkGroup,
+    CompareGroup,
     RenameGroup,
     AddMembers,
     RemoveMembers,
@@ -29,11 +31,12 @@ pub enum Op {
 
 impl Op {
     /// Every kind, in the order in which summaries list them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::CreateUser,
         Self::AdoptUser,
         Self::RelinkUser,
         Self::ReplaceUser,
+        Self::FreeName,
         Self::UpdateUser,
         Self::ActivateUser,
         Self::DeactivateUser,
@@ -41,6 +44,7 @@ impl Op {
         Self::CreateGroup,
         Self::AdoptGroup,
         Self::RelinkGroup,
+        Self::CompareGroup,
         Self::RenameGroup,
         Self::AddMembers,
         Self::RemoveMembers,
@@ -56,6 +60,7 @@ impl Op {
             Self::AdoptUser => "adopt_user",
             Self::RelinkUser => "relink_user",
             Self::ReplaceUser => "replace_user",
+            Self::FreeName => "free_name",
             Self::UpdateUser => "update_user",
             Self::ActivateUser => "activate_user",
             Self::DeactivateUser => "deactivate_user",
@@ -63,6 +68,7 @@ impl Op {
             Self::CreateGroup => "create_group",
             Self::AdoptGroup => "adopt_group",
             Self::RelinkGroup => "relink_group",
+            Self::CompareGroup => "compare_group",
             Self::RenameGroup => "rename_group",
             Self::AddMembers => "add_members",
             Self::RemoveMembers => "remove_members",

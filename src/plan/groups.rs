@@ -39,19 +39,23 @@ impl Draft<'_> {
             let members = self.accounts_of(&row.id, group)?;
             match answer {
                 None => {}
-                Some(Match::Conflict { detail }) => self.blocked_group(&object, group, Blocked::Failed(detail.clone())),
+                Some(Match::Conflict { detail }) => {
+                    let blocked = self.several_of_a_released_name(group, detail)?;
+                    self.blocked_group(&object, group, blocked);
+                }
                 Some(Match::Nobody) if members.is_empty() && !self.rules.create_empty => {}
                 Some(Match::Nobody) if !self.rules.groups_full() => {
                     let why = "this app's groups have to be made in the app first".to_owned();
                     self.blocked_group(&object, group, Blocked::Failed(why));
                 }
-                Some(Match::Nobody) => {
-                    // Who of them it is made with is seen when their accounts are there.
-                    let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
-                    self.group(&object, None, group, action, "the directory's group is in scope");
-                    self.add(&object, None, group, members);
+                Some(Match::One { found, by })
+                    if self.gives_up_group_name(found, by)?
+                        && (self.rules.groups_full() && (self.rules.create_empty || !members.is_empty())) =>
+                {
+                    self.create_group(&object, group, members);
                 }
-                Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id)? {
+                Some(Match::Nobody) => self.create_group(&object, group, members),
+                Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
                     Some(why) => match replaced(lost, answers, found) {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
@@ -61,6 +65,13 @@ impl Draft<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Who of the members it is made with is seen when their accounts exist.
+    fn create_group(&mut self, object: &ObjectRef, group: &DesiredGroup, members: Vec<(Member, Account)>) {
+        let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
+        self.group(object, None, group, action, "the directory's group is in scope");
+        self.add(object, None, group, members);
     }
 
     /// Which group has each of the app's groups by its immutable id: a mere name yields to that.
@@ -81,15 +92,19 @@ impl Draft<'_> {
         found: &AppGroup,
         by: &str,
         by_id: &HashMap<AppId, SourceId>,
+        lost: &[(SourceId, GroupRow, Option<GroupIx>)],
     ) -> Result<Option<String>, StoreError> {
         let linked = self.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
+        // One that is released by this plan is free.
+        let linked = linked.filter(|other| !self.is_released_now(other, lost));
         if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
             self.contested.insert(found.id.clone());
             let name = self.baseline.group(other)?.map(|row| row.name).unwrap_or_default();
             let other = ObjectRef::Group(other.clone()).called(&name);
             return Ok(Some(format!("the app's group {} is linked to the directory's {other}", found.id)));
         }
-        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && by != "externalId";
+        let may_take = by == "externalId" || self.was_ours(found)? || self.is_lost(found, lost);
+        let is_named_only = self.rules.adopt_groups == AdoptGroups::Never && !may_take;
         Ok(is_named_only
             .then(|| format!("the app has a group named {:?} and groups.adopt is \"never\"", found.display_name)))
     }
@@ -156,6 +171,9 @@ impl Draft<'_> {
         let mut present: Vec<SourceId> = present.into_iter().map(|(member, _)| member.id).collect();
         let others = self.other_people_of_ours(found, &present, adopted)?;
         let mut reason = format!("the app has this group already, matched by {by}");
+        if self.was_ours(found)? {
+            reason.push_str("; it was released earlier");
+        }
         if !others.is_empty() {
             // Taking over takes nothing away: the next run does, by what the directory says then.
             self.unsettled.insert(object.clone());
@@ -200,7 +218,9 @@ impl Draft<'_> {
             let (Some(group), Some(row)) = (self.desired.group(*ix), self.desired.snapshot.group(*ix)) else {
                 continue;
             };
-            let Some(link) = self.baseline.group(&row.id)? else { continue };
+            let Some(link) = self.baseline.group(&row.id)?.and_then(|link| self.as_compared(&row.id, link)) else {
+                continue;
+            };
             let object = ObjectRef::Group(row.id.clone());
             self.rename(&object, &link.app_id, group, &link.name);
             self.compare_members(&object, &link, group, links)?;
@@ -215,7 +235,7 @@ impl Draft<'_> {
         group: &DesiredGroup,
         links: &Links,
     ) -> Result<(), StoreError> {
-        let held = self.baseline.members(object.id())?;
+        let held = self.members_as_compared(object.id())?;
         let members = self.desired.members(group);
         let mut desired: HashSet<UserNumber> = HashSet::with_capacity(members.len());
         let mut missing = Vec::new();
@@ -249,6 +269,10 @@ impl Draft<'_> {
         }
         let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
         for number in held.iter().filter(|number| !desired.contains(number)) {
+            if self.is_asked_first(object.id(), *number)? {
+                self.unsettled.insert(object.clone());
+                continue;
+            }
             if self.leaving_groups.contains(number) {
                 // The end of the account takes them out of it, if that comes: it may be held, or fail.
                 self.unsettled.insert(object.clone());

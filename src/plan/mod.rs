@@ -6,9 +6,11 @@
 
 mod adopt;
 mod bounds;
+mod compare;
 mod duplicates;
 mod groups;
 mod leavers;
+mod let_go;
 mod links;
 mod operation;
 mod people;
@@ -16,16 +18,20 @@ mod person;
 mod replace;
 mod rules;
 mod survey;
+mod swap;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
 pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
+pub use let_go::released_under;
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
+pub use compare::Compared;
+pub use swap::{NameOrder, name_before, pass_names_on, third_name};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -38,6 +44,7 @@ use crate::model::{AppId, Bits, ObjectRef, Op, SourceId, UserNumber, fold};
 use crate::scim::{AppGroup, AppUser, Lookalike, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, PlanId, StoreError};
+use compare::Seen;
 use replace::{Heard, PutAside};
 use rules::Lists;
 
@@ -60,6 +67,8 @@ pub struct Answers {
     pub absent: Vec<Presence>,
     /// For each lost group.
     pub lost_groups: Vec<Presence>,
+    /// For each group that is compared with the app: how the app shows it.
+    pub compared: Vec<Compared>,
 }
 
 /// What is to be done, in the order in which it is sent.
@@ -83,8 +92,11 @@ pub struct Plan {
 
 impl Plan {
     /// A plan of these operations, in the order in which they are sent.
-    pub fn of(mut operations: Vec<Operation>) -> Self {
-        operations.sort_by(|a, b| a.place().cmp(&b.place()));
+    pub fn of(operations: Vec<Operation>) -> Self {
+        let order = swap::in_order(&operations);
+        let mut decided: Vec<Option<Operation>> = operations.into_iter().map(Some).collect();
+        let operations: Vec<Operation> =
+            order.into_iter().filter_map(|at| decided.get_mut(at).and_then(Option::take)).collect();
         let hash = hash_of(operations.iter());
         let (missed, unsettled, finished, duplicates) = Default::default();
         Self { operations, hash, missed, unsettled, finished, duplicates }
@@ -93,9 +105,7 @@ impl Plan {
     /// This and what was planned after it in the same run. The hash is that of one plan with all of it.
     pub fn followed_by(self, later: Self) -> Self {
         let operations: Vec<Operation> = self.operations.into_iter().chain(later.operations).collect();
-        let mut in_order: Vec<&Operation> = operations.iter().collect();
-        in_order.sort_by(|a, b| a.place().cmp(&b.place()));
-        let hash = hash_of(in_order.into_iter());
+        let hash = hash_of(swap::in_order(&operations).into_iter().filter_map(|at| operations.get(at)));
         Self { operations, hash, ..later }
     }
 
@@ -105,9 +115,16 @@ impl Plan {
         let is = |id: &SourceId, name: &str| id.as_str() == person || fold(name) == fold(person);
         let trim =
             |users: Vec<Member>| -> Vec<Member> { users.into_iter().filter(|user| is(&user.id, &user.name)).collect() };
-        let kept = self.operations.into_iter().filter_map(|mut operation| {
+        let order = NameOrder::of(&self.operations);
+        let holder = |at: usize| Some(self.operations.get(order.after(at)?)?.name.clone());
+        let holders: Vec<Option<String>> = (0..self.operations.len()).map(holder).collect();
+        let kept = self.operations.into_iter().zip(holders).filter_map(|(mut operation, holder)| {
             if let ObjectRef::User(id) = &operation.object {
-                return is(id, &operation.name).then_some(operation);
+                let of_person = is(id, &operation.name) && !matches!(operation.action, Action::FreeName { .. });
+                return of_person.then(|| match holder {
+                    Some(holder) => swap::blocked_alone(operation, &holder),
+                    None => operation,
+                });
             }
             operation.app_id.as_ref()?;
             operation.action = match operation.action {
@@ -203,6 +220,8 @@ struct Draft<'a> {
     numbers: HashMap<UserIx, Option<UserNumber>>,
     /// The app's groups that a new group of the directory would take from another.
     contested: HashSet<AppId>,
+    /// Groups as the app shows them now; `None` for one that could not be looked at.
+    compared: HashMap<SourceId, Option<Seen>>,
     /// Protected people without an account: they never get one.
     untouched: HashSet<UserIx>,
     missed: Vec<(SourceId, Option<Timestamp>)>,
@@ -252,8 +271,9 @@ pub fn plan(
     draft.end_of_the_replaced();
     draft.asides(survey)?;
     draft.managers()?;
-    draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
+    draft.compare_groups(survey, answers)?;
     draft.changed_groups(&survey.changed_groups, links)?;
+    draft.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
     draft.lost_groups(&survey.lost_groups, answers)?;
     draft.keep_until_out_of_all_groups();
     let duplicates = duplicates(desired.snapshot, &survey.newcomers, answers, baseline)?;
@@ -284,6 +304,7 @@ impl<'a> Draft<'a> {
             in_groups: None,
             numbers: HashMap::new(),
             contested: HashSet::new(),
+            compared: HashMap::new(),
             untouched: HashSet::new(),
             missed: Vec::new(),
             unsettled: HashSet::new(),
@@ -298,7 +319,8 @@ impl<'a> Draft<'a> {
         self.still_there.extend(there.map(|(id, _)| id.clone()));
     }
 
-    fn finish(self) -> Plan {
+    fn finish(mut self) -> Plan {
+        pass_names_on(&mut self.operations);
         let mut plan = Plan::of(self.operations);
         plan.missed = self.missed;
         plan.missed.sort();

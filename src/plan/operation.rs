@@ -115,6 +115,26 @@ pub enum Action {
         /// People we manage who are in it.
         present: Vec<SourceId>,
     },
+    /// A linked group's name and members are taken from the app, in which changes went unseen while group management was off. No
+    /// call; what differs from the directory follows.
+    CompareGroup {
+        /// Its name in the app.
+        display_name: String,
+        /// Managed users who are in it without our doing.
+        joined: Vec<Member>,
+        /// Members of ours who are no longer in it.
+        left: Vec<Member>,
+        /// Whether the app shows no members: then all of ours are put in again.
+        unknown: bool,
+    },
+    /// A name goes by a third one, since another object takes it and gives its own in return: an app that allows a name once refuses
+    /// every other order. The change to the new name follows.
+    FreeName {
+        /// The name that becomes free.
+        from: String,
+        /// The name in between.
+        through: String,
+    },
     /// A group's name changes.
     RenameGroup {
         /// The name in the app.
@@ -209,6 +229,8 @@ impl Operation {
             Action::CreateGroup { .. } => Op::CreateGroup,
             Action::AdoptGroup { .. } => Op::AdoptGroup,
             Action::RelinkGroup { .. } => Op::RelinkGroup,
+            Action::CompareGroup { .. } => Op::CompareGroup,
+            Action::FreeName { .. } => Op::FreeName,
             Action::RenameGroup { .. } => Op::RenameGroup,
             Action::AddMembers { .. } => Op::AddMembers,
             Action::RemoveMembers { .. } => Op::RemoveMembers,
@@ -225,12 +247,14 @@ impl Operation {
             | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
             | Action::RelinkGroup { .. }
+            | Action::CompareGroup { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => 0,
             Action::ReplaceUser { .. } => 1,
             Action::CreateUser { .. } | Action::ActivateUser => 2,
+            Action::FreeName { .. } if matches!(self.object, ObjectRef::User(_)) => 3,
             Action::UpdateUser { manager: None, .. } => 3,
-            Action::CreateGroup { .. } | Action::RenameGroup { .. } => 4,
+            Action::CreateGroup { .. } | Action::RenameGroup { .. } | Action::FreeName { .. } => 4,
             Action::AddMembers { .. } | Action::RemoveMembers { .. } => 5,
             Action::UpdateUser { manager: Some(_), .. } => 6,
             Action::DeactivateUser | Action::DeleteUser { .. } => 7,
@@ -253,11 +277,6 @@ impl Operation {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// What a plan is sorted by. Operations on one object keep the order in which they were decided on.
-    pub(super) fn place(&self) -> (Lane, u8, &ObjectRef) {
-        (self.lane, self.phase(), &self.object)
     }
 
     /// The change attribute by attribute, as reports and the journal show it.
@@ -284,6 +303,18 @@ impl Operation {
                 let named = change("displayName", Value::Null, Value::from(display_name.as_str()));
                 let filled = (!first.is_empty()).then(|| change("members", Value::Null, names(first)));
                 [named].into_iter().chain(filled).collect()
+            }
+            Action::FreeName { from, through } => {
+                let attribute = match self.object {
+                    ObjectRef::User(_) => Path::user_name().to_string(),
+                    ObjectRef::Group(_) => "displayName".to_owned(),
+                };
+                vec![change(&attribute, Value::from(from.as_str()), Value::from(through.as_str()))]
+            }
+            Action::CompareGroup { joined, left, .. } => {
+                let joined = (!joined.is_empty()).then(|| change("members", Value::Null, names(joined)));
+                let left = (!left.is_empty()).then(|| change("members", names(left), Value::Null));
+                joined.into_iter().chain(left).collect()
             }
             Action::RenameGroup { from, to } => {
                 vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]

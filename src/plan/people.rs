@@ -44,6 +44,7 @@ impl Draft<'_> {
                 Match::Nobody => self.create(person),
                 Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone())),
                 Match::One { found, by } => match self.owner(person, found, &owners)? {
+                    Some(other) if self.gives_up_user_name(&other, by) => self.create(person),
                     Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
                     Some(other) => {
                         let account = &found.id;

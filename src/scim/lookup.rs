@@ -80,6 +80,8 @@ pub(super) struct Wanted {
     pub(super) own_external_ids: bool,
     /// For every key the app's id of what is not looked for.
     pub(super) except: Vec<Option<String>>,
+    /// For every key the app's ids of objects that may be taken although they carry another record's id.
+    pub(super) released: Vec<Vec<String>>,
     /// The attribute of which no two keys may have the same value.
     pub(super) unique: &'static str,
     /// Sent with every request.
@@ -91,6 +93,11 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    fn is_released(&self, key: usize, resource: Option<&Object>) -> bool {
+        let id = resource.and_then(|resource| json::text(resource, "id"));
+        id.is_some_and(|id| self.released.get(key).is_some_and(|released| released.contains(&id)))
+    }
+
     fn excepts(&self, key: usize, id: &str) -> bool {
         self.except.get(key).and_then(Option::as_deref) == Some(id)
     }
@@ -528,7 +535,12 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
     let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
     let ours = wanted.source_ids.get(key);
     match owner {
-        Some(owner) if wanted.own_external_ids && adopt == Adopt::IfUnowned && Some(&owner) != ours => {
+        Some(owner)
+            if wanted.own_external_ids
+                && adopt == Adopt::IfUnowned
+                && Some(&owner) != ours
+                && !wanted.is_released(key, resources.get(*at)) =>
+        {
             let id = clean(&resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
             let owner = clean(&owner);
             let detail = format!(

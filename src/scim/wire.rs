@@ -28,6 +28,8 @@ pub struct GroupKeys {
     pub source_id: SourceId,
     /// The name it shall have.
     pub display_name: String,
+    /// The app's groups that rosterd released: one of them may be taken, although it carries the id of another record.
+    pub released: Vec<AppId>,
 }
 
 /// A person as the app shows them.

@@ -94,7 +94,8 @@ impl AppWrite for App {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
-        let keys = GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned() };
+        let keys =
+            GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned(), released: Vec::new() };
         let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
         Ok(self.created_group(made, display_name))
     }

@@ -161,6 +161,8 @@ pub(crate) struct Manners {
     pub(crate) each_call_takes: Duration,
     /// Whether it answers a create of a name that is taken with the account that has it.
     pub(crate) gives_back: bool,
+    /// Whether a group that carries another record's id is left alone, as real look-ups leave it.
+    pub(crate) minds_owners: bool,
     /// Every how many creates it answers one with another object that it has already.
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
@@ -189,6 +191,7 @@ impl Default for Manners {
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
             gives_back: false,
+            minds_owners: false,
             mixes_up: None,
             refuses_creates: None,
         }
@@ -607,8 +610,16 @@ impl Inner {
             all().filter(|(_, group)| group.external_id.as_deref() == Some(keys.source_id.as_str())).collect();
         let by_name: Vec<_> = all().filter(|(_, group)| fold(&group.name) == fold(&keys.display_name)).collect();
         let (found, by) = if by_external.is_empty() { (by_name, "displayName") } else { (by_external, "externalId") };
+        let is_owned = |id: &str, group: &Group| {
+            let own = keys.source_id.as_str();
+            let foreign = group.external_id.as_deref().is_some_and(|owner| owner != own);
+            self.manners.minds_owners && foreign && !keys.released.iter().any(|released| released.as_str() == id)
+        };
         match found.as_slice() {
             [] => Match::Nobody,
+            [(id, group)] if is_owned(id, group) => {
+                Match::Conflict { detail: format!("the group {id} belongs to another directory record") }
+            }
             [(id, group)] => {
                 Match::One { found: AppGroup { members: None, ..shown_group(id, group) }, by: by.to_owned() }
             }
@@ -897,6 +908,10 @@ impl AppWrite for SimApp {
     async fn rename_group(&self, id: &AppId, name: &str) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
+            let mut others = inner.holdings.groups.iter().filter(|(other, _)| other.as_str() != id.as_str());
+            if inner.manners.unique && others.any(|(_, group)| fold(&group.name) == fold(name)) {
+                return Err(error("rename_group", Class::Conflict, Some(409)));
+            }
             inner.group(id)?.name = name.to_owned();
             Ok(())
         })

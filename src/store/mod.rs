@@ -52,12 +52,13 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
-pub use baseline::{AppTakes, Baseline, GroupRow, LinkCounts, Lost, UserRow};
+pub use baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
     decide_on_undo, is_plan_of_undo, refused_decisions,
 };
 pub use error::{Notice, StoreError};
+pub(crate) use fold::WITHOUT_CALL;
 pub use forget::{Forgotten, forget};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
 pub use history::recent_runs;

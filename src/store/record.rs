@@ -158,6 +158,9 @@ pub struct Continued {
     pub reading_s: Option<u64>,
     /// Objects set aside; `None` if there are too many to say here.
     pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
+    /// Whether group management was off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub groups_off: bool,
     /// What the tenant file said in the last run that was not held for it.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
@@ -330,6 +333,31 @@ pub enum Effect {
     },
     /// A group is deleted, or released and left as it is.
     GroupUnlinked {
+        /// The directory's id.
+        id: SourceId,
+    },
+    /// A group was released: it stays in the app as it is, and a group of the directory with its name may take it over.
+    GroupLetGo {
+        /// The directory's id.
+        id: SourceId,
+        /// The app's id.
+        app_id: AppId,
+        /// Its name in the app.
+        name: String,
+    },
+    /// Group management was found on or off.
+    GroupsManaged {
+        /// Which of both.
+        on: bool,
+    },
+    /// While group management is off, changes made in these groups in the app go unseen: each is compared with the app when it is
+    /// managed again.
+    GroupsUnwatched {
+        /// The directory's ids.
+        groups: Vec<SourceId>,
+    },
+    /// A group's name and members are known as the app showed them.
+    GroupCompared {
         /// The directory's id.
         id: SourceId,
     },

@@ -217,6 +217,10 @@ impl Somebody {
             | Effect::GroupLinked { .. }
             | Effect::GroupRenamed { .. }
             | Effect::GroupUnlinked { .. }
+            | Effect::GroupLetGo { .. }
+            | Effect::GroupsManaged { .. }
+            | Effect::GroupsUnwatched { .. }
+            | Effect::GroupCompared { .. }
             | Effect::GroupReduced { .. }
             | Effect::OwnAccount { .. }
             | Effect::AppTakes(_) => {}

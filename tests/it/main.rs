@@ -30,6 +30,7 @@ mod ldap_faults;
 mod ldap_limits;
 mod leavers;
 mod log;
+mod names;
 mod notify;
 mod onelogin_api;
 mod onelogin_parts;

@@ -42,6 +42,10 @@ fn effect() -> impl Strategy<Value = Effect> {
             .prop_map(|(id, app_id, provenance, name)| Effect::GroupLinked { id, app_id, provenance, name }),
         1 => (group(), "[a-z]{1,3}").prop_map(|(id, name)| Effect::GroupRenamed { id, name }),
         1 => group().prop_map(|id| Effect::GroupUnlinked { id }),
+        1 => (group(), app_id(), "[a-z]{1,3}").prop_map(|(id, app_id, name)| Effect::GroupLetGo { id, app_id, name }),
+        1 => group().prop_map(|id| Effect::GroupCompared { id }),
+        1 => prop::collection::vec(group(), 0..3).prop_map(|groups| Effect::GroupsUnwatched { groups }),
+        1 => any::<bool>().prop_map(|on| Effect::GroupsManaged { on }),
         3 => (group(), people()).prop_map(|(group, users)| Effect::MembersAdded { group, users }),
         2 => (group(), people()).prop_map(|(group, users)| Effect::MembersRemoved { group, users }),
         1 => (object(), 0..5u32).prop_map(|(object, attempts)| Effect::Failed {
