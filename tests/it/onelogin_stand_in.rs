@@ -49,6 +49,7 @@ fn the_stand_in_says_nothing_that_the_vendors_description_forbids() {
         "/api/2/apps?limit=100".to_owned(),
         format!("/api/2/apps/{app}"),
         format!("/api/2/apps/{app}/users?limit=100"),
+        format!("/api/2/apps/{app}/rules"),
         "/api/1/events?since=2026-01-01T00:00:00.000Z&limit=50".to_owned(),
         "/api/1/events/types".to_owned(),
         "/auth/rate_limit".to_owned(),

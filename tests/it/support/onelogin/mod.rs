@@ -19,7 +19,7 @@ use rosterd::clock::{Clock as _, SystemClock};
 use super::http;
 use super::proxy::{Call, Fault, Proxy, Rule};
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, App};
 
 /// What a pair of API credentials may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
