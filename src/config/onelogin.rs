@@ -49,6 +49,9 @@ pub struct OneLoginTable {
     /// Whether the `default_values` or `values` of a parameter are the value for users without one. With false such a parameter counts as unread.
     #[serde(default = "yes")]
     pub parameter_defaults: bool,
+    /// Whether the rules of the application, which may set a parameter for some users, are looked at. Reading them may need Manage All.
+    #[serde(default)]
+    pub parameter_rules: OneLoginParameterRules,
     /// Whether the events may be asked for changes, which wakes the daemon early.
     #[serde(default = "yes")]
     pub events: bool,
@@ -118,6 +121,19 @@ pub enum OneLoginParameterOff {
     Unmapped,
     /// Its `provisioned_entitlements` is false.
     NotProvisioned,
+}
+
+/// Whether the rules of the application are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginParameterRules {
+    /// Where the API credentials may read them. A parameter that a rule sets counts as unread.
+    #[default]
+    IfAllowed,
+    /// The same, and where they may not be read every parameter counts as unread.
+    Required,
+    /// They are not asked for.
+    Ignored,
 }
 
 /// How an account counts.

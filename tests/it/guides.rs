@@ -4,6 +4,7 @@
 //! machine to the next (ports, folders, times, ids, free space) is the same on both sides before they are compared.
 //! `UPDATE_DOCS=1 cargo test --test it guides` writes the outputs into the pages.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,7 @@ use crate::docs::read;
 use crate::support::directory::{Directory, Group, Kind, Member, Person};
 use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::onelogin::{Account, OneLogin};
+use crate::support::rosterd::Rosterd;
 
 const MARK: &str = "-----8<----- end of block";
 /// What the reader has for what a test has.
@@ -84,8 +86,8 @@ fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> 
     // Only a test has both sides on this machine.
     let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
     assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
-    // The reader waits a moment until the service has begun; the script waits until it answers.
-    let script = script.replace("service=$!", "service=$!\nuntil [ -S state/.daemon/control.sock ]; do sleep 0.05; done");
+    // The reader waits a moment until the service has begun; the script waits until it has a next run.
+    let script = script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done");
     let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
@@ -230,6 +232,7 @@ fn o1_onelogins_guide_goes_from_credentials_and_a_token_to_a_service_by_copy_and
 fn the_guides_show_no_command_that_is_not_run_and_no_table_that_is_not_toml() {
     for page in ["docs/jumpcloud.md", "docs/onelogin.md"] {
         let text = read(page);
+        let flowing = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for (kind, at) in blocks(&text) {
             let opening = text[..at.start].trim_end().rsplit('\n').next().unwrap().to_owned();
             match kind {
@@ -252,8 +255,54 @@ fn the_guides_show_no_command_that_is_not_run_and_no_table_that_is_not_toml() {
             ("the schedule", "schedule"),
             ("an app that was provisioned before", "provisioned the app before"),
         ] {
-            assert!(text.contains(part), "{page}: {key}: {part}");
+            assert!(flowing.contains(part), "{page}: {key}: {part}");
         }
+    }
+}
+
+#[test]
+fn o2_o3_j7_init_says_where_the_vendors_choose_differently_and_asks_at_a_terminal() {
+    let rosterd = Rosterd::new();
+    let init = |more: &[&str]| rosterd.run(&[&["init"], more].concat()).expect_code(0).stdout.clone();
+    let file = |tenant: &str| std::fs::read_to_string(rosterd.path().join(format!("tenants/{tenant}.toml"))).unwrap();
+    let lines = |text: &str, key: &str| text.lines().filter(|line| line.starts_with(key)).count();
+
+    // Without a terminal: one line for each key, and the default that can be reverted.
+    let said = init(&["plain", "--source", "onelogin", "--app", "heap"]);
+    assert_eq!((lines(&said, "users.on_unassigned = deactivate: "), lines(&said, "groups.manage = true: ")), (1, 1), "{said}");
+    assert!(said.contains("on_unassigned = \"delete\"") && file("plain").contains("\non_unassigned = \"deactivate\"\n"));
+    let said = init(&["bound", "--source", "jumpcloud", "--app", "heap"]);
+    assert_eq!((lines(&said, "users.on_unassigned"), lines(&said, "groups.manage = true: ")), (0, 1), "{said}");
+    let said = init(&["other", "--source", "file", "--app", "heap"]);
+    assert_eq!(lines(&said, "groups.manage"), 0, "no console has a box for a file: {said}");
+    let document = rosterd.run(&["init", "script", "--source", "onelogin", "--app", "heap", "--format", "json"]);
+    let document = document.expect_code(0).json();
+    assert_eq!(document["differences"][0]["key"], "users.on_unassigned", "{document:#}");
+    assert_eq!(document["differences"][0]["vendor"], "delete", "{document:#}");
+
+    // Chosen on the command line: written, and not asked or said again.
+    let said = init(&["chosen", "--source", "onelogin", "--app", "heap", "--on-unassigned", "delete"]);
+    assert!(file("chosen").contains("\non_unassigned = \"delete\"\n") && lines(&said, "users.on_unassigned") == 0, "{said}");
+
+    // At a terminal: asked until it is one of the two.
+    for (tenant, typed, written) in [("asked", "remove\ndelete\n", "delete"), ("kept", "\n", "deactivate")] {
+        let config = rosterd.path().join("rosterd.toml");
+        let command = format!(
+            "{} --config {} init {tenant} --source onelogin --app heap",
+            env!("CARGO_BIN_EXE_rosterd"),
+            config.display()
+        );
+        let mut terminal = Command::new("script")
+            .args(["-qefc", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`script` of util-linux");
+        terminal.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let output = terminal.wait_with_output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.contains("press Enter for deactivate"), "{shown}");
+        assert!(file(tenant).contains(&format!("\non_unassigned = \"{written}\"\n")), "{tenant}: {shown}");
     }
 }
 

@@ -131,28 +131,38 @@ async fn by_id(api: &Api, id: u64) -> Result<Option<Binding>, SourceError> {
     Ok(Some(Binding { id, name, roles, parameters, provisioning }))
 }
 
-/// The parameters that rules of the application set for some users; or why they can't be known. An account without such rules answers 404.
+/// What rules of an application set.
+pub(super) enum RuleActions {
+    /// These parameters, for some users.
+    Set(Vec<String>),
+    /// They may not be read; why.
+    Forbidden(String),
+    /// They can't all be seen.
+    TooMany,
+}
+
+/// The parameters that rules of the application set for some users. An account without such rules answers 404.
 ///
 /// # Errors
 /// When the directory does not answer properly.
-pub(super) async fn rules(api: &Api, app: u64) -> Result<Result<Vec<String>, String>, SourceError> {
+pub(super) async fn rules(api: &Api, app: u64) -> Result<RuleActions, SourceError> {
     let question = Question::get("rules of an app", [&v2("apps")[..], &[app.to_string(), "rules".to_owned()]].concat());
     let reply = match api.find(&question).await {
         Ok(Some(reply)) => reply,
-        Ok(None) => return Ok(Ok(Vec::new())),
+        Ok(None) => return Ok(RuleActions::Set(Vec::new())),
         Err(SourceError::Refused(why) | SourceError::Forbidden(why)) => {
-            return Ok(Err(format!("the rules of the application may not be read: {why}")));
+            return Ok(RuleActions::Forbidden(why));
         }
         Err(error) => return Err(error),
     };
     if reply.header("after-cursor").is_some_and(|cursor| !cursor.trim().is_empty()) {
-        return Ok(Err("the application has more rules than one answer shows".to_owned()));
+        return Ok(RuleActions::TooMany);
     }
     let rules = objects(api, question.what, &reply)?;
     let enabled = rules.iter().filter(|rule| rule.get("enabled") != Some(&Value::Bool(false)));
     let actions = enabled.flat_map(|rule| rule.get("actions").and_then(Value::as_array).into_iter().flatten());
     let set = actions.filter_map(|action| action.get("action")?.as_str()?.strip_prefix("set_"));
-    Ok(Ok(set.map(str::to_owned).collect()))
+    Ok(RuleActions::Set(set.map(str::to_owned).collect()))
 }
 
 async fn roles_with(api: &Api, app: u64) -> Result<HashSet<u64>, SourceError> {

@@ -3,7 +3,7 @@
 use super::parameters::{Parameters, Wanted};
 use super::record::{ALWAYS, NAMES};
 use crate::config::onelogin::{
-    OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginStanding, OneLoginTable,
+    OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
 };
 use crate::model::{GroupMatch, Standing};
 
@@ -30,6 +30,8 @@ pub(super) struct Layout {
     pub(super) parameters_wanted: Wanted,
     /// What counts as a parameter that is off.
     pub(super) parameter_off: Vec<OneLoginParameterOff>,
+    /// Whether the rules of the application are looked at.
+    pub(super) parameter_rules: OneLoginParameterRules,
     /// Whether defaults of parameters are values.
     pub(super) parameter_defaults: bool,
     /// How their values are found, once the application was read.
@@ -60,6 +62,7 @@ impl Layout {
             needs_custom: reads.iter().any(|read| first(read) == "custom_attributes"),
             parameters_wanted: Wanted::of(reads),
             parameter_off: table.parameter_off.clone(),
+            parameter_rules: table.parameter_rules,
             parameter_defaults: table.parameter_defaults,
             parameters: Parameters::default(),
         }

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::application::{Binding, rules};
+use super::application::{Binding, RuleActions, rules};
 use super::layout::Layout;
 use super::macros;
 use super::record::{CUSTOM, NAMES, Object};
-use crate::config::onelogin::OneLoginParameterOff as Off;
+use crate::config::onelogin::{OneLoginParameterOff as Off, OneLoginParameterRules as LookAtRules};
 use crate::model::{fold, unread};
 use crate::source::SourceError;
 use crate::source::web::Api;
@@ -84,6 +84,8 @@ pub(super) enum From {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parameters {
     rules: BTreeMap<String, Rule>,
+    /// Why the rules of the application could not be looked at, although they were to be.
+    unchecked: Option<String>,
 }
 
 impl Parameters {
@@ -95,7 +97,7 @@ impl Parameters {
         if layout.parameters_wanted.is_empty() {
             return Ok(Self::default());
         }
-        let set = rules(api, binding.id).await?;
+        let (set, unchecked) = set_by_rules(api, layout, binding).await?;
         let shown = binding.parameters.as_ref();
         let rule = |name: String| {
             let rule = rule(&name, shown, &set, layout);
@@ -110,7 +112,12 @@ impl Parameters {
                 "a parameter of the application could not be read; what depends on it is left as it is"
             );
         }
-        Ok(Self { rules })
+        Ok(Self { rules, unchecked })
+    }
+
+    /// Why it is not known whether rules of the application set parameters.
+    pub(super) fn unchecked(&self) -> Option<&str> {
+        self.unchecked.as_deref()
     }
 
     /// For `doctor`: every wanted parameter with its rule.
@@ -144,6 +151,28 @@ impl Parameters {
         let value = |(name, rule): (&String, &Rule)| Some((name.clone(), rule.value(user)?));
         Some(Value::Object(self.rules.iter().filter_map(value).collect()))
     }
+}
+
+/// The parameters that rules of the application set, or why none of the parameters can be known; and why the rules were not looked at.
+async fn set_by_rules(
+    api: &Api,
+    layout: &Layout,
+    binding: &Binding,
+) -> Result<(Result<Vec<String>, String>, Option<String>), SourceError> {
+    if layout.parameter_rules == LookAtRules::Ignored {
+        return Ok((Ok(Vec::new()), None));
+    }
+    Ok(match rules(api, binding.id).await? {
+        RuleActions::Set(set) => (Ok(set), None),
+        RuleActions::TooMany => (Err("the application has more rules than one answer shows".to_owned()), None),
+        RuleActions::Forbidden(why) if layout.parameter_rules == LookAtRules::Required => {
+            (Err(format!("the rules of the application may not be read, which may need Manage All: {why}")), None)
+        }
+        RuleActions::Forbidden(why) => {
+            tracing::debug!(application = binding.name, why, "the rules of the application may not be read");
+            (Ok(Vec::new()), Some(why))
+        }
+    })
 }
 
 impl Rule {

@@ -145,6 +145,10 @@ fn every_question_of_doctor_fits_the_vendors_spec() {
     let prism = Prism::before(&rig, &glue().join("specs/jumpcloud/api.json"), &cloud.root());
     let (api, insights) = (format!("{}/api", prism.base_url), format!("{}/insights/directory/v1", prism.base_url));
     let found = examine(source(&cloud, json!({"base_url": api, "insights_url": insights})));
+    cloud.change(|org| org.apps[0].identity_management = true);
+    let active = examine(source(&cloud, json!({"base_url": api, "insights_url": insights})));
+    let own = active.iter().find(|one| one.check == "own provisioning");
+    assert_eq!((active.len(), own.map(|one| one.verdict)), (8, Some(Verdict::Warning)), "{active:#?}");
     assert!(found.len() == 7 && found.iter().all(|one| one.verdict == Verdict::Ok), "{found:#?}");
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Scene, operations, ops};
 use crate::support::directory::uid;
-use crate::support::onelogin::App;
+use crate::support::onelogin::{App, Scope};
 use crate::support::rig::require;
 
 impl Scene {
@@ -43,6 +43,9 @@ fn o6_the_role_is_the_value_of_the_applications_parameter_and_what_can_t_be_read
     assert_eq!(asked.get("GET /api/2/users/{id}"), None, "no call for a single user: {asked:?}");
     scene.is_quiet();
 
+    // Without Manage All the rules of the application are refused; that is said by `doctor`, and holds nothing up.
+    scene.onelogin.behave(|habits| habits.scope = Scope::ManageAll);
+
     // A value that OneLogin makes up, a transformation, values typed for each user, a rule of the application, no parameters at all, a
     // parameter that is gone: none of these is an empty value.
     let mapped = json!({ "user_attribute_mappings": "custom_attribute_heap_role" });
@@ -59,7 +62,11 @@ fn o6_the_role_is_the_value_of_the_applications_parameter_and_what_can_t_be_read
         app.rules.push(json!({ "id": 1, "enabled": true, "actions": [{ "action": "set_heap_role", "value": ["Owner"] }] }));
     });
     scene.is_quiet();
+    scene.onelogin.behave(|habits| habits.scope = Scope::ReadAll);
+    scene.map_parameter("parameter_rules = \"required\"");
     scene.heap(|app| app.rules.clear());
+    scene.is_quiet();
+    scene.map_parameter("");
     let parameters = scene.onelogin.change(|account| account.apps.values_mut().next().unwrap().parameters.take());
     scene.is_quiet();
     scene.heap(|app| app.parameters = Some(serde_json::Map::new()));
@@ -135,7 +142,7 @@ fn o1_o6_doctor_shows_where_the_role_comes_from_and_whether_onelogin_provisions_
         assert!(found.len() == 1 && found[0].0 == verdict && found[0].1.contains(part), "{verdict} {part}: {found:#?}");
     };
     let found = findings();
-    one(found("parameter"), "ok", "app_parameters.heap_role is the custom attribute heap_role");
+    one(found("parameter"), "ok", "app_parameters.heap_role is the custom attribute heap_role; whether a rule");
     one(found("own provisioning"), "ok", "is off");
 
     scene.heap(|app| {

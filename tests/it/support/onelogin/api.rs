@@ -71,6 +71,9 @@ fn with_token(desk: &mut Desk, asked: &Asked<'_>, parts: &[&str]) -> Response {
         (_, ["api", "2", "roles", _, "users"]) => {
             !desk.habits.role_users_need_manage_all || desk.habits.scope == Scope::ManageAll
         }
+        (_, ["api", "2", "apps", _, "rules"]) => {
+            !desk.habits.app_rules_need_manage_all || desk.habits.scope == Scope::ManageAll
+        }
         (_, ["api", "2", "apps", ..]) => matches!(desk.habits.scope, Scope::ReadAll | Scope::ManageAll),
         _ => desk.habits.scope != Scope::AuthenticationOnly,
     };
