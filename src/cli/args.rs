@@ -208,6 +208,20 @@ pub(super) struct InitArgs {
     /// The app: the name of a shipped profile
     #[arg(long, default_value = "scim")]
     pub app: String,
+    /// What becomes of the account of a user whose access is revoked (`users.on_unassigned`)
+    #[arg(long, value_name = "ACTION")]
+    pub on_unassigned: Option<AccountAction>,
+}
+
+/// What becomes of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccountAction {
+    /// Set it to inactive
+    Deactivate,
+    /// Delete it
+    Delete,
+    /// Leave it as it is
+    Nothing,
 }
 
 /// Commands about some tenants, or all.

@@ -15,6 +15,7 @@ mod operation;
 mod path;
 mod pattern;
 pub mod text;
+pub mod unread;
 
 pub use address::AddressMark;
 pub use attributes::{Attributes, casefold, fold};

@@ -20,6 +20,7 @@ mod errands;
 mod evidence;
 mod faults;
 mod files;
+mod guides;
 mod heap;
 mod hostile;
 mod import;
