@@ -40,9 +40,7 @@ use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Member, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{
-    AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow, WITHOUT_CALL,
-};
+use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow, WITHOUT_CALL};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents

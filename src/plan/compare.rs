@@ -63,10 +63,19 @@ impl Draft<'_> {
         let Some(shown) = shown else {
             let joined = self.called(&believed)?;
             let reason = format!("{REASON}; the app shows no members, so that all of them are put in again");
-            let action =
-                Action::CompareGroup { display_name: found.display_name.clone(), joined, left: Vec::new(), unknown: true };
+            let action = Action::CompareGroup {
+                display_name: found.display_name.clone(),
+                joined,
+                left: Vec::new(),
+                unknown: true,
+            };
             self.push(compared(id, link, action, reason));
-            return Ok(Seen { name: found.display_name.clone(), held: believed, joined: HashSet::new(), unknown: true });
+            return Ok(Seen {
+                name: found.display_name.clone(),
+                held: believed,
+                joined: HashSet::new(),
+                unknown: true,
+            });
         };
         let mut held: Vec<UserNumber> = Vec::with_capacity(shown.len());
         for value in shown {
@@ -86,7 +95,9 @@ impl Draft<'_> {
         };
         let reason = match (joined.len(), left.len()) {
             (0, 0) => REASON.to_owned(),
-            (joined, left) => format!("{REASON}; in the app {joined} managed users were added to it by hand, and {left} removed"),
+            (joined, left) => {
+                format!("{REASON}; in the app {joined} managed users were added to it by hand, and {left} removed")
+            }
         };
         self.push(compared(id, link, action, reason));
         Ok(Seen { name: found.display_name.clone(), held, joined: joined.into_iter().collect(), unknown: false })

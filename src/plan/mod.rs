@@ -22,6 +22,7 @@ mod swap;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
+pub use compare::Compared;
 pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use let_go::released_under;
@@ -30,9 +31,8 @@ pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
-pub use compare::Compared;
-pub use swap::{NameOrder, name_before, pass_names_on, third_name};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
+pub use swap::{NameOrder, name_before, pass_names_on, third_name};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
