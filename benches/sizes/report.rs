@@ -137,7 +137,10 @@ impl Results {
         let leaving = |name: &'static str, limit: f64| {
             daemon.leaving.as_ref().map(|found| (seconds(found[name]), found[name] <= limit))
         };
-        aim("one who leaves during a run, in a directory with a change feed (JumpCloud): within 60 s", leaving("jumpcloud", 60.0))?;
+        aim(
+            "one who leaves during a run, in a directory with a change feed (JumpCloud): within 60 s",
+            leaving("jumpcloud", 60.0),
+        )?;
         aim(
             "the same in a directory without one (a file): within 60 s and one full reading (here below 1 s)",
             leaving("file", 61.0),

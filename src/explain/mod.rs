@@ -271,11 +271,7 @@ fn groups_of(state: &dyn Baseline, number: crate::model::UserNumber) -> Result<V
 
 /// Gives groups their names, for people. The journal's calls have their ids: a name is the one of the link, or, of a group that was let go
 /// or deleted since, the last one that the journal or the directory tells.
-fn name_groups(
-    story: &mut Story,
-    told: &BTreeMap<SourceId, String>,
-    state: &dyn Baseline,
-) -> Result<(), StoreError> {
+fn name_groups(story: &mut Story, told: &BTreeMap<SourceId, String>, state: &dyn Baseline) -> Result<(), StoreError> {
     let listed = story.directory.iter().flat_map(|directory| &directory.groups);
     let listed: BTreeMap<SourceId, String> = listed.map(|group| (group.id.clone(), group.name.clone())).collect();
     for deed in &mut story.history {

@@ -128,7 +128,8 @@ impl Draft<'_> {
             };
             if names && matches!(operation.object, ObjectRef::User(_)) {
                 let label = self.desired.snapshot.find_user(other.as_str()).map(|ix| label(self.desired.snapshot, ix));
-                let other = label.map_or_else(|| other.to_string(), |label| ObjectRef::User(other.clone()).called(&label));
+                let other =
+                    label.map_or_else(|| other.to_string(), |label| ObjectRef::User(other.clone()).called(&label));
                 let why = format!("the directory gives the user name {} to {other} too", operation.name);
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {

@@ -156,7 +156,8 @@ impl Snapshot {
     /// without an application of its own has nothing to bind.
     pub fn unbound(&self) -> Option<Unbound> {
         let has_bindings = self.application.is_some() || self.counts.groups > 0;
-        let is_bound = self.store.groups.iter().any(|group| group.assigned) || self.store.users.iter().any(|row| row.direct);
+        let is_bound =
+            self.store.groups.iter().any(|group| group.assigned) || self.store.users.iter().any(|row| row.direct);
         (has_bindings && !is_bound).then(|| Unbound { application: self.application.clone() })
     }
 

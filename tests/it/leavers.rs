@@ -144,7 +144,8 @@ impl Cloud {
     }
 }
 
-const FAST: &str = "rate = \"1000/s\"\n[target.override_profile.pace]\nattempts = 2\nbackoff_base_ms = 5\nbackoff_cap_ms = 50";
+const FAST: &str =
+    "rate = \"1000/s\"\n[target.override_profile.pace]\nattempts = 2\nbackoff_base_ms = 5\nbackoff_cap_ms = 50";
 
 /// Where the call that ends the leaver's access is among all calls.
 fn place_of(calls: &[Call], account: &str) -> Option<usize> {
@@ -340,7 +341,11 @@ fn j15_the_file_of_init_finds_the_accounts_that_jumpcloud_made() {
         ),
     );
     let report = desk.sync(0);
-    assert_eq!((&report["summary"]["adopt_user"], &report["summary"]["create_user"]), (&json!(9), &json!(12)), "{report:#}");
+    assert_eq!(
+        (&report["summary"]["adopt_user"], &report["summary"]["create_user"]),
+        (&json!(9), &json!(12)),
+        "{report:#}"
+    );
     assert_eq!(desk.user_names().len(), 21, "nobody twice");
 }
 
@@ -408,11 +413,7 @@ fn plans_and_statuses_show_people_by_name() {
     );
     // The order of the ids is not that of the names.
     let user = |id: &str, name: &str, boss: Value| json!({"id": id, "userName": name, "boss": boss});
-    let people = [
-        user("9f", "ann", Value::Null),
-        user("5a", "bob", json!("9f")),
-        user("1c", "zoe", json!("9f")),
-    ];
+    let people = [user("9f", "ann", Value::Null), user("5a", "bob", json!("9f")), user("1c", "zoe", json!("9f"))];
     desk.directory(&json!({"users": people, "groups": [{"id": "a7", "name": "Staff", "members": ["9f", "5a", "1c"]}]}));
     let plan = desk.rosterd.run(&["plan", "acme"]).expect_code(0).stdout.clone();
     let at = |text: &str| plan.find(text).unwrap_or_else(|| panic!("{text}: {plan}"));
@@ -443,10 +444,7 @@ fn j16_a_role_is_not_written_backwards() {
          displayName = \"displayName\"\n",
     );
     desk.directory(&json!({"users": [{"id": "p1", "email": "ann@acme.test"}], "groups": []}));
-    desk.hand_made(
-        "eve@acme.test",
-        &json!({"displayName": "Eve", "title": "Owner", "roles": [{"value": "admin"}]}),
-    );
+    desk.hand_made("eve@acme.test", &json!({"displayName": "Eve", "title": "Owner", "roles": [{"value": "admin"}]}));
     desk.rosterd.run(&["import", "acme", "--create", "eve@acme.test"]).expect_code(0);
     let text = std::fs::read_to_string(desk.rosterd.path().join("people.json")).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();

@@ -77,11 +77,8 @@ fn patched(app: &Counter, mut child: Child, limit: Duration) -> Timestamp {
 
 /// Somebody leaves while 100,000 others come, once for each cause: the time from the end of the reading until the app hears of it.
 pub(crate) fn behind_a_backlog() -> Figures {
-    let mut found = figures([
-        ("backlog", BACKLOG as f64),
-        ("rate", RATE as f64),
-        ("debug", f64::from(is_debug_build())),
-    ]);
+    let mut found =
+        figures([("backlog", BACKLOG as f64), ("rate", RATE as f64), ("debug", f64::from(is_debug_build()))]);
     for (cause, name) in CAUSES {
         let (waited, calls_before) = one(cause);
         println!("{name}: {waited:.3} s after the reading, {calls_before} calls before it");

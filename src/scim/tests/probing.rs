@@ -138,8 +138,15 @@ async fn j6_a_change_that_is_answered_with_another_account_is_a_verdict_of_its_o
     let evidence = "of account 2 was answered with account 3, which has the probe's name: a second account was made";
     assert!(update[0].1.contains(evidence), "{update:?}");
     assert!(update.iter().all(|(_, detail)| !detail.contains("ignored")), "{update:?}");
-    assert_eq!(told(&probed, "DELETE"), [(Verdict::Ok, "the account is gone, and the name can have one again".to_owned())]);
-    assert!(probed.knobs.iter().all(|knob| knob.key != "delete_effect"), "no advice from the second account: {:?}", probed.knobs);
+    assert_eq!(
+        told(&probed, "DELETE"),
+        [(Verdict::Ok, "the account is gone, and the name can have one again".to_owned())]
+    );
+    assert!(
+        probed.knobs.iter().all(|knob| knob.key != "delete_effect"),
+        "no advice from the second account: {:?}",
+        probed.knobs
+    );
     assert_eq!((probed.left.len(), probed.ended.as_deref()), (0, None), "{:?}", probed.left);
     assert_eq!(names(&accounts), ["stranger@example.com"], "all of the probe's are gone");
 }
@@ -149,7 +156,10 @@ async fn j6_an_answer_that_shows_a_strangers_account_is_told_and_the_stranger_is
     let (server, accounts) = doubling(Habit::ShowsAStranger).await;
     let probed = probed(&server).await;
     let update = told(&probed, "update");
-    assert!(update[0].1.contains("account 1, whose user name is \"stranger@example.com\"; it was left alone"), "{update:?}");
+    assert!(
+        update[0].1.contains("account 1, whose user name is \"stranger@example.com\"; it was left alone"),
+        "{update:?}"
+    );
     assert_eq!((probed.left.len(), names(&accounts)), (0, vec!["stranger@example.com".to_owned()]));
     let deleted = requests(&server).await;
     assert!(deleted.iter().all(|one| one.method.as_str() != "DELETE" || !one.url.path().ends_with("/1")));
@@ -171,7 +181,12 @@ async fn j6_where_an_id_leads_to_another_account_nothing_is_deleted_by_it_and_wh
     let update = told(&probed, "update");
     assert_eq!(update[0].0, Verdict::Wrong, "{update:?}");
     // The newest one is what its id shows; when it is gone, the next one is.
-    assert_eq!((names(&accounts), probed.left.len()), (vec!["stranger@example.com".to_owned()], 0), "{:?}", probed.left);
+    assert_eq!(
+        (names(&accounts), probed.left.len()),
+        (vec!["stranger@example.com".to_owned()], 0),
+        "{:?}",
+        probed.left
+    );
 }
 
 #[tokio::test]
@@ -181,7 +196,8 @@ async fn j6_an_answer_about_another_account_is_no_success_of_a_change() {
         let app = app(&server);
         let set = attributes(&[("title", json!("t"))]);
         let id = AppId::from("7");
-        for error in [app.update_user(&id, &set, &[]).await.unwrap_err(), app.set_active(&id, false).await.unwrap_err()] {
+        for error in [app.update_user(&id, &set, &[]).await.unwrap_err(), app.set_active(&id, false).await.unwrap_err()]
+        {
             assert_eq!((error.class, error.maybe_done, error.status), (Class::NotScim, true, Some(200)));
             assert!(error.message.contains("of account 7 was answered with account"), "{error}");
         }

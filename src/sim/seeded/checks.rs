@@ -140,7 +140,9 @@ impl Before {
             }
         }
         match report.status() {
-            Status::Failed if removed => fail("O4", format!("removals were done, and the run failed: {:?}", report.stop)),
+            Status::Failed if removed => {
+                fail("O4", format!("removals were done, and the run failed: {:?}", report.stop))
+            }
             _ => Ok(()),
         }
     }
