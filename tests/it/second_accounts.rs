@@ -131,7 +131,7 @@ fn j6_whoever_collides_waits_alone_and_the_first_sync_costs_no_further_call() {
     });
     world.desk.proxy.forget();
     let report = world.desk.sync(3);
-    assert_eq!((creates(&report, "held"), creates(&report, "ok")), (3, 9), "{report:#}");
+    assert_eq!((creates(&report, "held"), creates(&report, "done")), (3, 9), "{report:#}");
     assert_eq!(world.accounts(), 12);
     let asked: Vec<_> = world
         .desk
