@@ -280,7 +280,8 @@ mod tests {
             .iter()
             .map(|(path, value)| (Path::parse(path).unwrap(), (*value).into()))
             .collect();
-        assert_eq!(shares(&KnownNames::of_attributes(&attributes), &user), (true, false));
+        // The address, and the bare user name before its `@`.
+        assert_eq!(shares(&KnownNames::of_attributes(&attributes), &user), (true, true));
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn j6_few_users_in_a_large_app_cost_a_few_filters_each() {
 #[tokio::test]
 async fn j6_a_filter_by_address_that_is_refused_fails_or_is_ignored_leads_to_the_list_on_a_first_sync() {
     for filters in [Filters::UserNameOnly, Filters::ErrorOnEmail, Filters::IgnoresEmail] {
-        let server = answering(filled(300, filters, true)).await;
+        let server = answering(filled(270, filters, true)).await;
         let app = app(&server);
         assert_eq!(alike(&app, &[250], Search::Thorough).await, ["id-250 login250"]);
         let (lists, _) = counted(&server).await;
