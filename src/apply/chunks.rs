@@ -16,6 +16,9 @@ use crate::scim::{CallError, Class};
 /// A call with more members than this that gets no answer may have been too much for the app.
 const SURELY_ENOUGH: usize = 50;
 
+/// A smaller size is not taken for the app's limit before that is proven.
+const LEAST_LIKELY: usize = 10;
+
 /// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide either, and of a
 /// large call that was not answered in time a part may be.
 pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
@@ -121,9 +124,10 @@ impl Chunks {
         self.spoilt = true;
     }
 
-    /// The size that the app probably takes at most, after a refusal that no bad member explains yet.
+    /// The size that the app probably takes at most, after a refusal that no bad member explains yet. A very small one is rather a sign of a
+    /// bad member.
     pub(super) fn likely(&self) -> Option<usize> {
-        (self.refused.is_some() && self.best > 0 && !self.spoilt).then_some(self.best)
+        (self.refused.is_some() && self.best >= LEAST_LIKELY && !self.spoilt).then_some(self.best)
     }
 
     /// The size to keep, where it is known that the app takes no more.
@@ -139,6 +143,8 @@ impl Chunks {
 pub(super) struct Sizes {
     /// The most members of a call, as far as is known.
     most: AtomicUsize,
+    /// The same, as far as it is proven.
+    proven_limit: AtomicUsize,
     /// The largest call of this run that went through.
     proven: AtomicUsize,
     /// Only one call at a time is larger than any that went through: what it finds out need not be found out twice.
@@ -151,6 +157,7 @@ impl Sizes {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most: AtomicUsize::new(most.max(1)),
+            proven_limit: AtomicUsize::new(most.max(1)),
             proven: AtomicUsize::new(1),
             gate: Gate::new(()),
             of_groups: Mutex::default(),
@@ -190,7 +197,18 @@ impl Sizes {
 
     /// No call of this run has more members from now on.
     pub(super) fn learn(&self, most: usize) {
+        self.proven_limit.fetch_min(most.max(1), Ordering::Relaxed);
+        self.suppose(most);
+    }
+
+    /// No call has more members until a bad member turns out to be what was refused.
+    pub(super) fn suppose(&self, most: usize) {
         self.most.fetch_min(most.max(1), Ordering::Relaxed);
+    }
+
+    /// A bad member was what was refused.
+    pub(super) fn suppose_no_more(&self) {
+        self.most.store(self.proven_limit.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
