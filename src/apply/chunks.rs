@@ -28,6 +28,11 @@ pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
             || (members > SURELY_ENOUGH && error.maybe_done))
 }
 
+/// Whether twice as many members would be about as many as were refused.
+fn is_close(size: usize, refused: usize) -> bool {
+    size.saturating_mul(2) >= refused - refused / 8
+}
+
 /// The sizes of one membership change's calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunks {
@@ -41,8 +46,8 @@ pub(super) struct Chunks {
     to_prove: usize,
     /// The largest call that went through after a refusal.
     best: usize,
-    /// Whether the app said that a call is too large (413).
-    too_large: bool,
+    /// The smallest call that the app said is too large (413).
+    too_large: Option<usize>,
     /// Whether a member was refused alone, or a call failed in a way that tells nothing of sizes.
     spoilt: bool,
     /// Whether a large call was not answered.
@@ -58,7 +63,7 @@ impl Chunks {
             refused: None,
             to_prove: 0,
             best: 0,
-            too_large: false,
+            too_large: None,
             spoilt: false,
             unanswered: false,
         }
@@ -83,7 +88,7 @@ impl Chunks {
     /// A call of several members failed in a way that a smaller one may not.
     pub(super) fn cut(&mut self, members: usize, error: &CallError) {
         match error.class {
-            Class::TooLarge => self.too_large = true,
+            Class::TooLarge => self.too_large = Some(self.too_large.map_or(members, |least| least.min(members))),
             Class::Invalid => {}
             _ if error.maybe_done && error.status != Some(500) => self.unanswered = true,
             _ => self.spoilt = true,
@@ -102,9 +107,8 @@ impl Chunks {
             self.best = self.best.max(members);
         }
         self.to_prove = self.to_prove.saturating_sub(members);
-        let grown = self.size.saturating_mul(2).min(self.most);
-        if self.refused.is_none_or(|refused| grown < refused - refused / 8) {
-            self.size = grown;
+        if self.refused.is_none_or(|refused| !is_close(self.size, refused)) {
+            self.size = self.size.saturating_mul(2).min(self.most);
         }
     }
 
@@ -113,9 +117,7 @@ impl Chunks {
         self.to_prove = self.to_prove.saturating_sub(1);
         self.spoilt = true;
         self.size = 1;
-        if !self.too_large {
-            self.refused = None;
-        }
+        self.refused = self.too_large;
     }
 
     /// A call failed whole, for other reasons.
@@ -133,7 +135,8 @@ impl Chunks {
     /// The size to keep, where it is known that the app takes no more.
     pub(super) fn learned(&self) -> Option<usize> {
         let refused = self.refused.filter(|_| self.best > 0)?;
-        let proven = self.too_large || (!self.spoilt && self.to_prove == 0);
+        let said = self.too_large == Some(refused) && is_close(self.best, refused);
+        let proven = said || (!self.spoilt && self.to_prove == 0);
         proven.then(|| self.best.min(refused - 1).max(1))
     }
 }
