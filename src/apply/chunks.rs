@@ -16,6 +16,9 @@ use crate::scim::{CallError, Class};
 /// A call with more members than this that gets no answer may have been too much for the app.
 const SURELY_ENOUGH: usize = 50;
 
+/// A smaller size is not taken for the app's limit before that is proven.
+const LEAST_LIKELY: usize = 10;
+
 /// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide either, and of a
 /// large call that was not answered in time a part may be.
 pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
@@ -23,6 +26,11 @@ pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
         && (next_step(error.class, Kind::Members) == Step::Halve
             || (error.class == Class::Server && error.status == Some(500))
             || (members > SURELY_ENOUGH && error.maybe_done))
+}
+
+/// Whether twice as many members would be about as many as were refused.
+fn is_close(size: usize, refused: usize) -> bool {
+    size.saturating_mul(2) >= refused - refused / 8
 }
 
 /// The sizes of one membership change's calls.
@@ -38,8 +46,8 @@ pub(super) struct Chunks {
     to_prove: usize,
     /// The largest call that went through after a refusal.
     best: usize,
-    /// Whether the app said that a call is too large (413).
-    too_large: bool,
+    /// The smallest call that the app said is too large (413).
+    too_large: Option<usize>,
     /// Whether a member was refused alone, or a call failed in a way that tells nothing of sizes.
     spoilt: bool,
     /// Whether a large call was not answered.
@@ -55,7 +63,7 @@ impl Chunks {
             refused: None,
             to_prove: 0,
             best: 0,
-            too_large: false,
+            too_large: None,
             spoilt: false,
             unanswered: false,
         }
@@ -80,7 +88,7 @@ impl Chunks {
     /// A call of several members failed in a way that a smaller one may not.
     pub(super) fn cut(&mut self, members: usize, error: &CallError) {
         match error.class {
-            Class::TooLarge => self.too_large = true,
+            Class::TooLarge => self.too_large = Some(self.too_large.map_or(members, |least| least.min(members))),
             Class::Invalid => {}
             _ if error.maybe_done && error.status != Some(500) => self.unanswered = true,
             _ => self.spoilt = true,
@@ -99,9 +107,8 @@ impl Chunks {
             self.best = self.best.max(members);
         }
         self.to_prove = self.to_prove.saturating_sub(members);
-        let grown = self.size.saturating_mul(2).min(self.most);
-        if self.refused.is_none_or(|refused| grown < refused - refused / 8) {
-            self.size = grown;
+        if self.refused.is_none_or(|refused| !is_close(self.size, refused)) {
+            self.size = self.size.saturating_mul(2).min(self.most);
         }
     }
 
@@ -110,9 +117,7 @@ impl Chunks {
         self.to_prove = self.to_prove.saturating_sub(1);
         self.spoilt = true;
         self.size = 1;
-        if !self.too_large {
-            self.refused = None;
-        }
+        self.refused = self.too_large;
     }
 
     /// A call failed whole, for other reasons.
@@ -121,15 +126,17 @@ impl Chunks {
         self.spoilt = true;
     }
 
-    /// The size that the app probably takes at most, after a refusal that no bad member explains yet.
+    /// The size that the app probably takes at most, after a refusal that no bad member explains yet. A very small one is rather a sign of a
+    /// bad member.
     pub(super) fn likely(&self) -> Option<usize> {
-        (self.refused.is_some() && self.best > 0 && !self.spoilt).then_some(self.best)
+        (self.refused.is_some() && self.best >= LEAST_LIKELY && !self.spoilt).then_some(self.best)
     }
 
     /// The size to keep, where it is known that the app takes no more.
     pub(super) fn learned(&self) -> Option<usize> {
         let refused = self.refused.filter(|_| self.best > 0)?;
-        let proven = self.too_large || (!self.spoilt && self.to_prove == 0);
+        let said = self.too_large == Some(refused) && is_close(self.best, refused);
+        let proven = said || (!self.spoilt && self.to_prove == 0);
         proven.then(|| self.best.min(refused - 1).max(1))
     }
 }
@@ -139,6 +146,8 @@ impl Chunks {
 pub(super) struct Sizes {
     /// The most members of a call, as far as is known.
     most: AtomicUsize,
+    /// The same, as far as it is proven.
+    proven_limit: AtomicUsize,
     /// The largest call of this run that went through.
     proven: AtomicUsize,
     /// Only one call at a time is larger than any that went through: what it finds out need not be found out twice.
@@ -151,6 +160,7 @@ impl Sizes {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most: AtomicUsize::new(most.max(1)),
+            proven_limit: AtomicUsize::new(most.max(1)),
             proven: AtomicUsize::new(1),
             gate: Gate::new(()),
             of_groups: Mutex::default(),
@@ -190,7 +200,18 @@ impl Sizes {
 
     /// No call of this run has more members from now on.
     pub(super) fn learn(&self, most: usize) {
+        self.proven_limit.fetch_min(most.max(1), Ordering::Relaxed);
+        self.suppose(most);
+    }
+
+    /// No call has more members until a bad member turns out to be what was refused.
+    pub(super) fn suppose(&self, most: usize) {
         self.most.fetch_min(most.max(1), Ordering::Relaxed);
+    }
+
+    /// A bad member was what was refused.
+    pub(super) fn suppose_no_more(&self) {
+        self.most.store(self.proven_limit.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 

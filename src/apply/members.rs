@@ -118,7 +118,10 @@ impl Worker<'_> {
                 continue;
             }
             match chunk.len() {
-                1 => chunks.alone(),
+                1 => {
+                    chunks.alone();
+                    self.sizes.suppose_no_more();
+                }
                 more => chunks.failed(more),
             }
             (left, in_doubt) = (rest, in_doubt.saturating_sub(chunk.len()));

@@ -179,7 +179,7 @@ impl Worker<'_> {
             match chunks.learned() {
                 Some(size) => self.learn_size(size).await?,
                 // It is proven when the others went through, too; the other groups of this run need not find it out again.
-                None => chunks.likely().into_iter().for_each(|size| self.sizes.learn(size)),
+                None => chunks.likely().into_iter().for_each(|size| self.sizes.suppose(size)),
             }
             if attempt.refusal_of_empty.is_some() {
                 self.learn(|takes| takes.members_on_create = None).await?;
