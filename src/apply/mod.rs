@@ -203,7 +203,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         }
         worker.station(operations, &due, &mut results).await?;
     }
-    worker.give_names_back(operations, &mut results).await?;
+    worker.give_names_back(operations, &order, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stop = stop.or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
