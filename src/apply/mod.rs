@@ -38,7 +38,7 @@ use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow, WITHOUT_CALL};
+use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -357,7 +357,7 @@ impl Worker<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, WITHOUT_CALL, effects).await,
+            false => self.run.state.noted(&self.run.id, "linked, compared or released", effects).await,
         }
     }
 
