@@ -21,7 +21,8 @@ impl Worker<'_> {
             let holder = before.filter(|before| results.get(*before) != Some(&OpResult::Done));
             match holder.and_then(|holder| operations.get(holder)) {
                 Some(holder) => {
-                    let why = format!("not tried: the name is that of {} still, whose change was not made", holder.name);
+                    let why =
+                        format!("not tried: the name is that of {} still, whose change was not made", holder.name);
                     self.mark(&[at], results, &why);
                 }
                 None => free.push(at),

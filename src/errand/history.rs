@@ -260,7 +260,9 @@ impl History {
                 let paths = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
                 self.doubtful.extend(paths.map(|path| Facet::Attribute(id.clone(), path)));
             }
-            (ObjectRef::Group(id), Op::RenameGroup | Op::FreeName) => drop(self.doubtful.insert(Facet::Name(id.clone()))),
+            (ObjectRef::Group(id), Op::RenameGroup | Op::FreeName) => {
+                drop(self.doubtful.insert(Facet::Name(id.clone())))
+            }
             (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
                 let before = intent.op == Op::RemoveMembers;
                 let lists = intent.changes.iter().filter_map(|change| change.from.as_array().or(change.to.as_array()));

@@ -337,7 +337,8 @@ impl Cleared {
         let order = NameOrder::of(operations);
         for step in steps {
             let object = operations.get(step).map(|operation| &operation.object);
-            let last = (0..operations.len()).filter(|at| operations.get(*at).map(|operation| &operation.object) == object);
+            let last =
+                (0..operations.len()).filter(|at| operations.get(*at).map(|operation| &operation.object) == object);
             let mut circle = vec![step];
             for at in last {
                 let row: Vec<usize> =
@@ -346,10 +347,8 @@ impl Cleared {
                     circle.extend(row);
                 }
             }
-            let (held, never) = (
-                circle.iter().any(|at| !self.allowed.contains(*at)),
-                circle.iter().any(|at| self.never.contains(*at)),
-            );
+            let (held, never) =
+                (circle.iter().any(|at| !self.allowed.contains(*at)), circle.iter().any(|at| self.never.contains(*at)));
             for at in circle {
                 if held {
                     self.allowed.remove(at);

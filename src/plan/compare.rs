@@ -66,7 +66,12 @@ impl Draft<'_> {
             let (display_name, left) = (found.display_name.clone(), Vec::new());
             let action = Action::CompareGroup { display_name, joined, left, unknown: true, gone: false };
             self.push(compared(id, link, action, reason));
-            return Ok(Seen { name: found.display_name.clone(), held: believed, joined: HashSet::new(), unknown: true });
+            return Ok(Seen {
+                name: found.display_name.clone(),
+                held: believed,
+                joined: HashSet::new(),
+                unknown: true,
+            });
         };
         let mut held: Vec<UserNumber> = Vec::with_capacity(shown.len());
         for value in shown {
@@ -87,7 +92,9 @@ impl Draft<'_> {
         };
         let reason = match (joined.len(), left.len()) {
             (0, 0) => REASON.to_owned(),
-            (joined, left) => format!("{REASON}; in the app {joined} managed users were added to it by hand, and {left} removed"),
+            (joined, left) => {
+                format!("{REASON}; in the app {joined} managed users were added to it by hand, and {left} removed")
+            }
         };
         self.push(compared(id, link, action, reason));
         Ok(Seen { name: found.display_name.clone(), held, joined: joined.into_iter().collect(), unknown: false })

@@ -34,11 +34,7 @@ impl Draft<'_> {
     }
 
     /// What is said of a name that several groups of the app have: where rosterd released one of them, somebody has to say which.
-    pub(super) fn several_of_a_released_name(
-        &self,
-        group: &DesiredGroup,
-        detail: &str,
-    ) -> Result<Blocked, StoreError> {
+    pub(super) fn several_of_a_released_name(&self, group: &DesiredGroup, detail: &str) -> Result<Blocked, StoreError> {
         let mut released = self.baseline.groups_let_go()?.into_iter();
         Ok(match released.find(|(_, let_go)| fold(&let_go.name) == fold(&group.name)) {
             Some((app_id, _)) => Blocked::Held(format!(

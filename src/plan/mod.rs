@@ -21,6 +21,7 @@ mod swap;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
+pub use compare::Compared;
 pub use leavers::{confirmed, newly_left, suspended};
 pub use let_go::released_under;
 pub use links::{FINISHED, IN_STEP, Links};
@@ -28,9 +29,8 @@ pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
-pub use compare::Compared;
-pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
+pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

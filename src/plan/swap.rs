@@ -142,7 +142,8 @@ fn by_a_third_name(operation: &mut Operation) -> Option<Operation> {
         }
         _ => return None,
     };
-    let reason = format!("the name {from} goes to another and {to} comes from another: a third name in between, for a moment");
+    let reason =
+        format!("the name {from} goes to another and {to} comes from another: a third name in between, for a moment");
     Some(Operation { action: Action::FreeName { from, through }, reason, ..operation.clone() })
 }
 
@@ -171,7 +172,8 @@ fn wait_for_deletions(operations: &mut [Operation]) {
 
 /// A plan's operation that can't be carried out alone, since the name it needs is set free by another one that is left out.
 pub(super) fn blocked_alone(operation: Operation, holder: &str) -> Operation {
-    let why = format!("the name is that of {holder}, whose change belongs to it: leave out --only, so that both are made");
+    let why =
+        format!("the name is that of {holder}, whose change belongs to it: leave out --only, so that both are made");
     let blocked = operation.blocked.clone().or(Some(Blocked::Held(why)));
     Operation { blocked, ..operation }
 }
@@ -289,7 +291,12 @@ mod tests {
         let line = |at: usize| {
             let operation = &operations[at];
             let change = &operation.changes()[0];
-            format!("{}: {}→{}", operation.object.id(), change.from.as_str().unwrap_or("-"), change.to.as_str().unwrap())
+            format!(
+                "{}: {}→{}",
+                operation.object.id(),
+                change.from.as_str().unwrap_or("-"),
+                change.to.as_str().unwrap()
+            )
         };
         in_order(&operations).into_iter().map(line).collect()
     }

@@ -169,7 +169,11 @@ async fn released(state: &dyn State) {
     assert_eq!(is("a"), None);
 
     assert!(!state.groups_were_off());
-    note(state, vec![Effect::GroupsUnwatched { groups: vec![id("z"), id("ghost")] }, Effect::GroupsManaged { on: false }]).await;
+    note(
+        state,
+        vec![Effect::GroupsUnwatched { groups: vec![id("z"), id("ghost")] }, Effect::GroupsManaged { on: false }],
+    )
+    .await;
     assert!(state.groups_were_off() && state.group(&id("z")).unwrap().unwrap().unwatched);
     note(state, vec![Effect::GroupsManaged { on: true }]).await;
     assert!(!state.groups_were_off() && state.group(&id("z")).unwrap().unwrap().unwatched, "until it is compared");

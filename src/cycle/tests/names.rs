@@ -34,7 +34,8 @@ fn ops(report: &Report) -> Vec<String> {
 fn no_third_name(world: &World) {
     let holdings = world.app.holdings();
     let names = holdings.groups.values().map(|group| group.name.clone());
-    let users = holdings.users.values().map(|user| user.attributes.text(&crate::model::Path::user_name()).unwrap().to_owned());
+    let users =
+        holdings.users.values().map(|user| user.attributes.text(&crate::model::Path::user_name()).unwrap().to_owned());
     let third: Vec<String> = names.chain(users).filter(|name| name.contains("rosterd-")).collect();
     assert_eq!(third, [""; 0]);
 }
