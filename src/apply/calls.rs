@@ -10,7 +10,7 @@ use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
-use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, SourceId};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Op, Path, Provenance, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
@@ -610,7 +610,8 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             },
             Effect::MembersAdded { group: id, users: present.clone() },
         ],
-        (Action::CompareGroup { display_name, joined, left, unknown }, _) => {
+        (Action::CompareGroup { gone: true, .. }, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::CompareGroup { display_name, joined, left, unknown, gone: false }, _) => {
             let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: display_name.clone() }];
             let (joined, left) = (ids_of(joined), ids_of(left));
             if !joined.is_empty() {
@@ -626,11 +627,12 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             effects.push(Effect::GroupCompared { id });
             effects
         }
-        (Action::ReleaseGroup, Some(app_id)) => {
+        // What an undo releases was taken over by mistake: nothing may take it over for that.
+        (Action::ReleaseGroup, Some(app_id)) if operation.lane == Lane::Additions => {
             let let_go = Effect::GroupLetGo { id: id.clone(), app_id: app_id.clone(), name: operation.name.clone() };
             vec![Effect::GroupUnlinked { id }, let_go]
         }
-        (Action::ReleaseGroup, None) => vec![Effect::GroupUnlinked { id }],
+        (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
         (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }

@@ -40,7 +40,7 @@ use crate::model::{AppId, Lane, ObjectRef, Op, Path, RunId, SourceId};
 use crate::plan::{Action, Blocked, Member, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow, WITHOUT_CALL};
+use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
@@ -220,7 +220,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         }
         worker.station(operations, &due, &mut results).await?;
     }
-    worker.give_names_back(operations, &mut results).await?;
+    worker.give_names_back(operations, &order, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let stop = worker.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
     let stop = stop.or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
@@ -388,7 +388,7 @@ impl Worker<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, WITHOUT_CALL, effects).await,
+            false => self.run.state.noted(&self.run.id, "linked, compared or released", effects).await,
         }
     }
 

@@ -41,12 +41,12 @@ impl Draft<'_> {
                 Compared::Shown(found) => Some(self.compare_group(id, link, found)?),
                 Compared::Gone => {
                     let reason = "the group is gone from the app: the next run looks for it, or creates it again";
-                    self.push(compared(id, link, Action::ReleaseGroup, reason.to_owned()));
+                    self.push(compared(id, link, nothing_known(link, true), reason.to_owned()));
                     self.unsettled.insert(ObjectRef::Group(id.clone()));
                     None
                 }
                 Compared::Failed(why) => {
-                    let mut operation = compared(id, link, nothing_known(link), REASON.to_owned());
+                    let mut operation = compared(id, link, nothing_known(link, false), REASON.to_owned());
                     operation.blocked = Some(Blocked::Failed(format!("the app's group could not be read: {why}")));
                     self.push(operation);
                     None
@@ -63,12 +63,8 @@ impl Draft<'_> {
         let Some(shown) = shown else {
             let joined = self.called(&believed)?;
             let reason = format!("{REASON}; the app shows no members, so that all of them are put in again");
-            let action = Action::CompareGroup {
-                display_name: found.display_name.clone(),
-                joined,
-                left: Vec::new(),
-                unknown: true,
-            };
+            let (display_name, left) = (found.display_name.clone(), Vec::new());
+            let action = Action::CompareGroup { display_name, joined, left, unknown: true, gone: false };
             self.push(compared(id, link, action, reason));
             return Ok(Seen {
                 name: found.display_name.clone(),
@@ -92,6 +88,7 @@ impl Draft<'_> {
             joined: self.called(&joined)?,
             left: self.called(&left)?,
             unknown: false,
+            gone: false,
         };
         let reason = match (joined.len(), left.len()) {
             (0, 0) => REASON.to_owned(),
@@ -148,8 +145,9 @@ impl Draft<'_> {
 
 const REASON: &str = "group management was off, and is on again";
 
-fn nothing_known(link: &GroupRow) -> Action {
-    Action::CompareGroup { display_name: link.name.clone(), joined: Vec::new(), left: Vec::new(), unknown: false }
+fn nothing_known(link: &GroupRow, gone: bool) -> Action {
+    let (joined, left) = (Vec::new(), Vec::new());
+    Action::CompareGroup { display_name: link.name.clone(), joined, left, unknown: false, gone }
 }
 
 fn compared(id: &SourceId, link: &GroupRow, action: Action, reason: String) -> Operation {

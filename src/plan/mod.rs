@@ -32,7 +32,7 @@ pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
-pub use swap::{NameOrder, name_before, pass_names_on, third_name};
+pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

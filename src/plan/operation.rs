@@ -126,6 +126,8 @@ pub enum Action {
         left: Vec<Member>,
         /// Whether the app shows no members: then all of ours are put in again.
         unknown: bool,
+        /// Whether the group is gone from the app.
+        gone: bool,
     },
     /// A name goes by a third one, since another object takes it and gives its own in return: an app that allows a name once refuses
     /// every other order. The change to the new name follows.
@@ -311,7 +313,7 @@ impl Operation {
                 };
                 vec![change(&attribute, Value::from(from.as_str()), Value::from(through.as_str()))]
             }
-            Action::CompareGroup { joined, left, .. } => {
+            Action::CompareGroup { joined, left, unknown: false, .. } => {
                 let joined = (!joined.is_empty()).then(|| change("members", Value::Null, names(joined)));
                 let left = (!left.is_empty()).then(|| change("members", names(left), Value::Null));
                 joined.into_iter().chain(left).collect()
@@ -332,6 +334,7 @@ impl Operation {
             },
             Action::AdoptUser { .. }
             | Action::AdoptGroup { .. }
+            | Action::CompareGroup { .. }
             | Action::DeleteUser { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => Vec::new(),

@@ -242,6 +242,15 @@ pub fn third_name(object: &ObjectRef, name: &str) -> String {
     format!("{kept}{mark}{domain}")
 }
 
+/// Whether a name is the third one of an object.
+pub fn is_third_name(object: &ObjectRef, name: &str) -> bool {
+    let own = match object {
+        ObjectRef::User(_) => name.rsplit_once('@').map_or(name, |(own, _)| own),
+        ObjectRef::Group(_) => name,
+    };
+    own.ends_with(&mark(object))
+}
+
 /// The name that an object had before it went by a third one; `None` for a name that is none, or that was cut.
 pub fn name_before(object: &ObjectRef, name: &str) -> Option<String> {
     let mark = mark(object);

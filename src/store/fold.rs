@@ -33,9 +33,9 @@ const LOST_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// The form of the rows. Rows of another form are folded from the journal again: 1 knows the groups that were released.
 pub(super) const FORM: u32 = 1;
 
-/// What the journal gives as the reason of a note about what was done without a call. Before [`Effect::GroupLetGo`] it alone told a
-/// released group from one that was gone from the app.
-pub(crate) const WITHOUT_CALL: &str = "adopted or released";
+/// The reason of a note about what was done without a call, in journals of before [`Effect::GroupLetGo`]: there it alone tells a released
+/// group from one that was gone from the app.
+const WITHOUT_CALL: &str = "adopted or released";
 
 /// How far the rows are, and what is counted along.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

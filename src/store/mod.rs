@@ -59,7 +59,6 @@ pub use decisions::{
     decide_on_undo, is_plan_of_undo, refused_decisions,
 };
 pub use error::{Notice, StoreError};
-pub(crate) use fold::WITHOUT_CALL;
 pub use forget::{Forgotten, forget};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
 pub use history::recent_runs;

@@ -172,6 +172,8 @@ async fn j11_a_refused_change_gives_the_old_name_back_and_the_next_run_tries_aga
             assert_eq!(name_of(&world, "ann"), "ann@x.test");
             let failed = failures(&report);
             assert!(failed.iter().any(|(_, why)| why.contains("old name again")), "{failed:?}");
+        } else {
+            assert_eq!(name_of(&world, "ann"), "bo@x.test", "the name alone, since the old one is taken");
         }
         world.app.heal();
         let report = world.sync().await;

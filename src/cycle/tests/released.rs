@@ -138,6 +138,20 @@ async fn j9_two_groups_of_a_released_name_are_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn j9_what_an_undo_releases_is_taken_over_by_nobody() {
+    let world = World::new(before());
+    world.app.has_group("sales", &[]);
+    let run = world.sync().await.run;
+    let records = world.store.records().into_iter().map(Ok);
+    let mut history = crate::errand::history::History::read(records, &run).unwrap();
+    let rules = world.tenant.rules();
+    let reversal = crate::errand::undo::reverse(&mut history, &run, &world.store, &rules).unwrap();
+    world.errand().run(world.writer(), reversal.task()).await.unwrap();
+    assert!(world.store.group(&crate::model::SourceId::new("sales")).unwrap().is_none(), "released");
+    assert_eq!(world.store.groups_let_go().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn j9_a_group_that_is_gone_from_the_app_is_no_released_one() {
     let world = strict().await;
     world.edit(|dir| drop(dir.groups.remove("sales")));

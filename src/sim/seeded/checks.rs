@@ -244,11 +244,13 @@ impl Before {
                 return fail("I2", format!("{person} belongs and lost the account"));
             }
             for (id, group) in self.holdings.groups.iter().filter(|(_, group)| group.members.contains(account)) {
-                let follows = |dir: &crate::sim::DirGroup| {
-                    dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
+                // The name may be another group's by now: then the id that the group carries says whose it is.
+                let follows = |(id, dir): (&String, &crate::sim::DirGroup)| {
+                    let is_its = group.external_id.as_ref().is_none_or(|owner| owner == id);
+                    is_its && dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
                 };
                 let lost = now.groups.get(id).is_none_or(|is| !is.members.contains(account));
-                if lost && self.directory.groups.values().any(follows) {
+                if lost && self.directory.groups.iter().any(follows) {
                     return fail("I2", format!("{person} is in {} and was taken out of it", group.name));
                 }
             }
@@ -312,6 +314,10 @@ impl Before {
         for call in life.app.calls().into_iter().filter(|call| !call.is_read()) {
             sent.entry(operation(call.name)).or_default().insert(call.object);
         }
+        // A name that is passed on goes by the calls that change names.
+        let passed_on = announced.get("free_name").copied().unwrap_or_default();
+        *announced.entry("update_user").or_default() += passed_on;
+        *announced.entry("rename_group").or_default() += passed_on;
         // The members of a group that is made go with it, or right after.
         let first_members = announced.get("create_group").copied().unwrap_or_default();
         *announced.entry("add_members").or_default() += first_members;
@@ -355,6 +361,9 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
         operations.filter(|(at, _)| was_cleared(*at)).map(|(_, op)| op.op().name()).collect();
     if may_go.contains("create_group") {
         may_go.insert("add_members");
+    }
+    if may_go.contains("free_name") {
+        may_go.extend(["update_user", "rename_group"]);
     }
     match calls.iter().find(|call| !call.is_read() && !may_go.contains(operation(call.name))) {
         Some(call) => fail("I10", format!("{call:?} was sent and is not part of what may go")),

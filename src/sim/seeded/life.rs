@@ -53,6 +53,8 @@ pub(super) struct Life {
     pub(super) is_calm: bool,
     /// In some worlds: strangers' accounts that newcomers are named like, and an app whose answers to creates mislead.
     odd: Option<Dice>,
+    /// In some worlds: groups that swap names, and group management that is switched off and on.
+    switches: Option<Dice>,
     disk: SimDisk,
     store: Option<Store>,
     dice: Dice,
@@ -74,6 +76,7 @@ impl Life {
         life.tell(format!("{kinds:?}"));
         // Dice of their own: every other world stays the one that its seed has always been.
         life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
+        life.switches = (seed % 11 == 3).then(|| Dice::new(seed ^ 0x5A4B));
         life.first_day();
         life
     }
@@ -131,6 +134,7 @@ impl Life {
             refusing: None,
             is_calm: true,
             odd: None,
+            switches: None,
             disk: SimDisk::default(),
             store: None,
             earlier: directory.clone(),
@@ -206,6 +210,10 @@ impl Life {
             }
             self.odd = Some(odd);
         }
+        if let Some(mut switches) = self.switches.take() {
+            self.switch(&mut switches);
+            self.switches = Some(switches);
+        }
         match self.dice.below(100) {
             0..46 => {
                 let (dice, fresh) = (&mut self.dice, &mut self.fresh);
@@ -237,6 +245,26 @@ impl Life {
             _ => self.lose_state()?,
         }
         Ok(())
+    }
+
+    /// Two groups swap their names, or group management is switched.
+    fn switch(&mut self, dice: &mut Dice) {
+        if dice.chance(15) {
+            let mut what = None;
+            self.source.edit(|dir| what = edits::swap_names(dir, dice));
+            if let Some(what) = what {
+                self.tell(what);
+            }
+        }
+        if dice.chance(8) {
+            self.manage_groups(!self.tenant.manage_groups);
+        }
+    }
+
+    fn manage_groups(&mut self, on: bool) {
+        self.tenant.manage_groups = on;
+        self.tenant.settings.all += 1;
+        self.tell(format!("group management is {}", if on { "on" } else { "off" }));
     }
 
     /// Another network, another reading.
@@ -443,7 +471,11 @@ impl Life {
         self.source.edit(edits::heal);
         self.clock.pass(SignedDuration::from_hours(49));
         self.tell("-- all faults end");
-        let mut left = 2;
+        // A group that is compared, and what follows from that, may each take one more.
+        let mut left = if self.switches.is_some() { 4 } else { 2 };
+        if !self.tenant.manage_groups {
+            self.manage_groups(true);
+        }
         let (mut approvals, mut corrections) = (0, 0);
         loop {
             let before = Before::see(self, None);
