@@ -105,7 +105,7 @@ fn j16_150_users_are_created_once_in_the_background_through_a_stop_and_a_kill() 
     let long = Long::new("every 1d", Duration::from_millis(60));
     let desk = &long.desk;
     let daemon = long.daemon();
-    // More than 100 beside a daemon: without being told to.
+    // More than 100 beside a daemon need no flag.
     let first = desk.rosterd.run(&["import", "acme", "--create-all"]);
     assert!(
         first.expect_code(0).stdout.contains("the import of 150 users goes on in the background"),
