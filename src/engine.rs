@@ -4,6 +4,7 @@
 
 mod doctor;
 mod doctor_accounts;
+mod doctor_duplicates;
 mod errands;
 mod explain;
 mod fingerprint;
@@ -14,7 +15,7 @@ mod roll;
 pub use doctor::{Checkup, Side, Spot};
 pub use errands::{Retirement, Undone};
 pub use explain::{Explained, Nobody};
-pub use import::{Made, Making};
+pub use import::{ImportEnds, Made, Making, RunTurn, Turn};
 pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
 

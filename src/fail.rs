@@ -121,7 +121,7 @@ pub(crate) mod power {
     use std::io;
 
     /// Points at which something is written: where a full disk says no.
-    const WRITES: [&str; 2] = ["journal.append", "file.write"];
+    const WRITES: [&str; 4] = ["journal.append", "file.write", "import.log", "import.report"];
 
     #[derive(Default)]
     struct Power {

@@ -1,7 +1,7 @@
 //! Measures rosterd at the sizes it is built for and writes `docs/benchmarks.md`.
 //!
 //! `cargo bench` measures 100,000 people and the first sync; `-- --middle` and `-- --large` the two sizes of a million people, which
-//! take their time to prepare; `-- --daemon` the daemon (or one of `--idle`, `--pace`, `--leaver`, `--soak`);
+//! take their time to prepare; `-- --daemon` the daemon (or one of `--idle`, `--pace`, `--leaver`, `--leaving`, `--soak`);
 //! `-- --worlds` the simulated worlds of the unit tests; `-- --all` everything. What is not measured anew keeps the figures that it had.
 #![allow(
     clippy::unwrap_used,
@@ -26,11 +26,13 @@ mod worlds;
 
 /// The servers of the integration tests.
 #[path = "../../tests/it/support"]
-#[allow(dead_code, reason = "the rig offers more than is measured")]
+#[allow(dead_code, unused_imports, reason = "the rig offers more than is measured")]
 mod support {
-    mod directory;
+    pub(crate) mod directory;
     mod http;
+    pub(crate) mod jumpcloud;
     mod process;
+    mod proxy;
     pub(crate) mod reader;
     pub(crate) mod rig;
     pub(crate) mod servers;

@@ -4,10 +4,11 @@ use std::future::Future;
 
 use super::created::{agrees, waits_for_approval};
 use super::losses::note_losses;
+use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
-use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
@@ -208,6 +209,13 @@ impl Worker<'_> {
                 app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
             }
             Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
+            Action::FreeName { through, .. } => match operation.object {
+                ObjectRef::User(_) => {
+                    let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
+                    app.update_user(id, &name, &[]).await.map(Reply::Echo)
+                }
+                ObjectRef::Group(_) => app.rename_group(id, through).await.map(|()| Reply::Nothing),
+            },
             Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
             Action::AddMembers { .. }
             | Action::RemoveMembers { .. }
@@ -215,6 +223,7 @@ impl Worker<'_> {
             | Action::RelinkUser { .. }
             | Action::AdoptGroup { .. }
             | Action::RelinkGroup { .. }
+            | Action::CompareGroup { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => Ok(Reply::Nothing),
         }
@@ -255,7 +264,7 @@ impl Worker<'_> {
     }
 
     async fn find_group(&self, source_id: &SourceId, name: &str) -> Result<Option<AppId>, CallError> {
-        let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned() };
+        let keys = GroupKeys { source_id: source_id.clone(), display_name: name.to_owned(), released: Vec::new() };
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
@@ -377,7 +386,7 @@ impl Worker<'_> {
             }
         }
         if self.blames_object() {
-            effects.push(self.failed_for(&operation.object, &reason, in_the_way));
+            effects.push(self.failed_for(operation, &reason, in_the_way));
         }
         let result = outcome_of(error, &reason.to_string());
         (result, effects, Err(reason))
@@ -462,9 +471,7 @@ impl Worker<'_> {
             }
             (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
             (Action::CreateGroup { display_name, first }, Reply::Created(created)) => {
-                let users = ids_of(first);
-                let filled = (!users.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users });
-                [new_group(id, created.id, display_name)].into_iter().chain(filled).collect()
+                created_group(&id, display_name, created, first, target)
             }
             // Whom the app took in with it is not known: adding somebody twice does no harm.
             (Action::CreateGroup { display_name, first }, Reply::Found(app_id)) => {
@@ -474,6 +481,14 @@ impl Worker<'_> {
                     .chain((!first.is_empty()).then_some(doubted))
                     .collect()
             }
+            (Action::FreeName { through, .. }, reply) => match operation.object {
+                ObjectRef::User(_) => {
+                    let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
+                    let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+                    vec![sent(&id, name, Vec::new(), None, echo)]
+                }
+                ObjectRef::Group(_) => vec![Effect::GroupRenamed { id, name: through.clone() }],
+            },
             (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
             (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
             _ => Vec::new(),
@@ -519,7 +534,7 @@ pub(super) fn shows_members(profile: &Profile) -> bool {
     profile.read.members_readable && profile.groups.member_value == MemberValue::Id
 }
 
-fn ids_of(members: &[Member]) -> Vec<SourceId> {
+pub(super) fn ids_of(members: &[Member]) -> Vec<SourceId> {
     members.iter().map(|member| member.id.clone()).collect()
 }
 
@@ -589,13 +604,35 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
             },
             Effect::MembersAdded { group: id, users: present.clone() },
         ],
+        (Action::CompareGroup { gone: true, .. }, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::CompareGroup { display_name, joined, left, unknown, gone: false }, _) => {
+            let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: display_name.clone() }];
+            let (joined, left) = (ids_of(joined), ids_of(left));
+            if !joined.is_empty() {
+                let group = id.clone();
+                effects.push(match unknown {
+                    true => Effect::MembersDoubted { group, users: joined },
+                    false => Effect::MembersAdded { group, users: joined },
+                });
+            }
+            if !left.is_empty() {
+                effects.push(Effect::MembersRemoved { group: id.clone(), users: left });
+            }
+            effects.push(Effect::GroupCompared { id });
+            effects
+        }
+        // What an undo releases was taken over by mistake: nothing may take it over for that.
+        (Action::ReleaseGroup, Some(app_id)) if operation.lane == Lane::Additions => {
+            let let_go = Effect::GroupLetGo { id: id.clone(), app_id: app_id.clone(), name: operation.name.clone() };
+            vec![Effect::GroupUnlinked { id }, let_go]
+        }
         (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
         (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }
 }
 
-fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
+pub(super) fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {
     Effect::GroupLinked { id, app_id, provenance: Provenance::Created, name: name.to_owned() }
 }
 

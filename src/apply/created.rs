@@ -66,7 +66,7 @@ impl Worker<'_> {
         &self,
         operation: &Operation,
         target: &Target,
-        created: Created,
+        mut created: Created,
     ) -> Result<Accepted, StoreError> {
         if let Some(why) = self.why_another(operation, &created)? {
             return Ok(self.conflict(operation, why));
@@ -79,6 +79,7 @@ impl Worker<'_> {
                 self.group_was_there(operation, target, created, &evidence).await
             }
             _ => {
+                self.taken_in(operation, target, &mut created).await;
                 let effects = self.effects(operation, target, Reply::Created(created));
                 Ok((OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done)))
             }
@@ -148,7 +149,7 @@ impl Worker<'_> {
             .end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
         let reason = Obstacle::AnsweredWithAnother { object: object.clone(), name: operation.name.clone(), whose };
         let effects = match self.blames_object() {
-            true => vec![self.failed(object, &reason)],
+            true => vec![self.failed(operation, &reason)],
             false => Vec::new(),
         };
         (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason))
@@ -165,7 +166,7 @@ impl Worker<'_> {
                 account: account.id.clone(),
                 roles: account.roles.clone(),
             };
-            let effects = vec![self.failed_for(object, &reason, Some(account.id.clone()))];
+            let effects = vec![self.failed_for(operation, &reason, Some(account.id.clone()))];
             return (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason));
         }
         let is_as_sent = sent.iter().all(|(path, value)| account.attributes.get(path) == Some(value)) && account.active;
@@ -191,6 +192,8 @@ impl Worker<'_> {
         let (object, id) = (&operation.object, created.id.clone());
         tracing::warn!(%object, app_id = %id, evidence, "the app answered a create with a group that was there before");
         self.found.note_links_differ();
+        // Whom the request named says nothing of a group that was there: it is asked who is in it.
+        let created = Created { members: Some(Vec::new()), ..created };
         let mut effects = self.effects(operation, target, Reply::Created(created));
         for effect in &mut effects {
             if let Effect::GroupLinked { provenance, .. } = effect {

@@ -1,30 +1,31 @@
 //! Memberships. In: one group and the people who join or leave it. Out: calls of a size the app takes, each with its own intent.
 //!
-//! A call that is too large, or that one bad member spoils, is cut in halves until the bad one is alone.
+//! A call that is too large, or that one bad member spoils, is sent again with half as many, until it goes through or the bad one is alone.
 
 use std::collections::HashSet;
 
-use super::calls::{Ended, Reply, Target, outcome_of};
+use super::calls::{Ended, Reply, outcome_of};
+use super::chunks::can_be_cut;
 use super::telling::Told;
 use super::{OpResult, Worker};
 use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, UserNumber};
 use crate::plan::{Action, Member, Operation};
-use crate::scim::policy::{Kind, Step, next_step};
+use crate::scim::policy::Kind;
 use crate::scim::{CallError, Class, MemberKeys};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
 /// A member, and the names by which the app may know them.
-type Resolved = (Member, MemberKeys);
+pub(super) type Resolved = (Member, MemberKeys);
 
 /// What kept a membership change from being whole.
 #[derive(Default)]
-struct Unfinished {
+pub(super) struct Unfinished {
     /// Calls that failed.
     problems: Vec<String>,
     /// People who should have an account by now and have none; their own operation says why.
-    without_account: Vec<String>,
+    pub(super) without_account: Vec<String>,
     /// People whose account was held.
-    held: bool,
+    pub(super) held: bool,
     stopped: bool,
 }
 
@@ -33,6 +34,7 @@ impl Worker<'_> {
         let group = operation.object.id();
         let app_id = match self.run.state.group(group) {
             Ok(Some(row)) => row.app_id,
+            Ok(None) if self.is_withheld(&operation.object) => return self.no_group_yet(users),
             Ok(None) => return Err(Obstacle::GroupNotInApp),
             Err(error) => return self.broke(error),
         };
@@ -41,56 +43,128 @@ impl Worker<'_> {
             Ok(resolved) => resolved,
             Err(error) => return self.broke(error),
         };
-        let most = self.run.app.members_per_call().max(1);
-        let mut waiting: Vec<Vec<Resolved>> = resolved.chunks(most).rev().map(<[Resolved]>::to_vec).collect();
-        while let Some(chunk) = waiting.pop() {
+        if let Err(error) = self.send_members(operation, &app_id, &resolved, add, &mut unfinished).await {
+            return self.broke(error);
+        }
+        self.report(operation, &unfinished).await
+    }
+
+    /// The result for members of a group that was not made, since none of them has an account.
+    fn no_group_yet(&self, users: &[Member]) -> OpResult {
+        let mut unfinished = Unfinished::default();
+        match self.resolve(users, true, &mut unfinished) {
+            Ok(_) => unfinished.not_created(),
+            Err(error) => self.broke(error),
+        }
+    }
+
+    fn is_withheld(&self, group: &ObjectRef) -> bool {
+        self.new_groups.withheld.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+    }
+
+    /// Calls of a size that the app takes, until all are sent or the group is gone.
+    async fn send_members(
+        &self,
+        operation: &Operation,
+        app_id: &AppId,
+        mut left: &[Resolved],
+        add: bool,
+        unfinished: &mut Unfinished,
+    ) -> Result<(), StoreError> {
+        let group = operation.object.id();
+        let mut chunks = self.sizes.of(group);
+        chunks.at_most(self.sizes.most());
+        let mut turn = None;
+        // So many of those that are left were in a call of which nobody knows whether it was carried out.
+        let mut in_doubt = 0_usize;
+        while !left.is_empty() {
             if self.is_stopped() {
                 unfinished.stopped = true;
                 break;
             }
-            let error = match self.chunk(operation, group, &app_id, &chunk, add).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error,
-                Err(error) => return self.broke(error),
+            if turn.is_none() && !self.sizes.is_proven(chunks.size().min(left.len())) {
+                turn = self.sizes.turn(chunks.size().min(left.len())).await;
+                chunks.at_most(self.sizes.most());
+            }
+            let (chunk, rest) = left.split_at(chunks.size().min(left.len()));
+            let Err(error) = self.chunk(operation, group, app_id, chunk, add).await? else {
+                (left, in_doubt) = (rest, in_doubt.saturating_sub(chunk.len()));
+                chunks.took(chunk.len());
+                self.sizes.took(chunk.len());
+                if let Some(size) = chunks.learned() {
+                    self.learn_size(size).await?;
+                }
+                if !chunks.is_searching() {
+                    turn = None;
+                }
+                continue;
             };
             if error.class == Class::Closed {
                 unfinished.stopped = true;
                 break;
             }
-            if error.class == Class::NotFound && self.is_gone(&operation.object, &app_id).await {
-                let note =
-                    self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]);
-                if let Err(error) = note.await {
-                    return self.broke(error);
-                }
-                unfinished
-                    .problems
-                    .push(format!("{error}; the group is gone from the app, the next run makes it anew"));
-                break;
+            if error.class == Class::NotFound && self.is_gone(&operation.object, app_id).await {
+                self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
+                let problem = format!("{error}; the group is gone from the app, the next run makes it anew");
+                unfinished.problems.push(problem);
+                return Ok(());
             }
-            if can_be_cut(&error) && chunk.len() > 1 {
-                let (first, second) = chunk.split_at(chunk.len() / 2);
-                waiting.push(second.to_vec());
-                waiting.push(first.to_vec());
+            if can_be_cut(&error, chunk.len()) {
+                if error.maybe_done {
+                    in_doubt = in_doubt.max(chunk.len());
+                }
+                chunks.cut(chunk.len(), &error);
                 continue;
             }
-            let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
-            unfinished.problems.push(format!("{error} ({})", names.join(", ")));
-            if !add {
-                self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
+            match chunk.len() {
+                1 => {
+                    chunks.alone();
+                    self.sizes.suppose_no_more();
+                }
+                more => chunks.failed(more),
             }
-            if matches!(error.class, Class::NotFound | Class::Invalid)
-                && let Some((member, keys)) = chunk.first()
-                && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
-            {
-                return self.broke(error);
-            }
+            (left, in_doubt) = (rest, in_doubt.saturating_sub(chunk.len()));
+            self.not_changed(chunk, &error, add, unfinished).await?;
         }
-        self.report(operation, &unfinished).await
+        match left.get(..in_doubt.min(left.len())) {
+            Some(doubted) if add && !doubted.is_empty() => {
+                let users = doubted.iter().map(|(member, _)| member.id.clone()).collect();
+                let doubt = Effect::MembersDoubted { group: group.clone(), users };
+                self.run.state.noted(&self.run.id, Reason::NotAnswered, vec![doubt]).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Members with whom a call failed for good.
+    async fn not_changed(
+        &self,
+        chunk: &[Resolved],
+        error: &CallError,
+        add: bool,
+        unfinished: &mut Unfinished,
+    ) -> Result<(), StoreError> {
+        let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
+        unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+        if !add {
+            let mut inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner);
+            inside.extend(chunk.iter().map(|(member, _)| member.id.clone()));
+        }
+        match chunk.first() {
+            Some((member, keys)) if matches!(error.class, Class::NotFound | Class::Invalid) => {
+                self.forget_if_gone(&member.id, &keys.id).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The app's values for people who have an account.
-    fn resolve(&self, users: &[Member], add: bool, unfinished: &mut Unfinished) -> Result<Vec<Resolved>, StoreError> {
+    pub(super) fn resolve(
+        &self,
+        users: &[Member],
+        add: bool,
+        unfinished: &mut Unfinished,
+    ) -> Result<Vec<Resolved>, StoreError> {
         let mut resolved = Vec::with_capacity(users.len());
         for user in users.iter().filter(|user| !(add && self.run.turns.has_left(&user.id))) {
             match self.run.state.user(&user.id)? {
@@ -114,39 +188,6 @@ impl Worker<'_> {
         Ok(resolved)
     }
 
-    /// A new group together with its first members, for apps that want some. What the app refuses may be one of them: then it
-    /// is tried with fewer, in the end with none. Whoever is not in it follows as a membership, where a bad one is found.
-    pub(super) async fn group_with_members(&self, operation: &Operation, name: &str, first: &[Member]) -> OpResult {
-        // The memberships that follow name whoever has no account.
-        let mut first = match self.resolve(first, true, &mut Unfinished::default()) {
-            Ok(first) => first,
-            Err(error) => return self.broke(error),
-        };
-        first.truncate(self.run.app.members_per_call().max(1));
-        loop {
-            let (members, keys): (Vec<Member>, Vec<MemberKeys>) = first.iter().cloned().unzip();
-            let part = Operation {
-                action: Action::CreateGroup { display_name: name.to_owned(), first: members },
-                ..operation.clone()
-            };
-            let target = Target { app_id: None, manager: None, members: keys };
-            let intent = match self.intent(&part, None).await {
-                Ok(intent) => intent,
-                Err(error) => return self.broke(error),
-            };
-            match self.send(&part, &target).await {
-                Ended::Badly(error) if !first.is_empty() && may_be_a_member(&error) && !self.is_stopped() => {
-                    let result = outcome_of(&error, &error.to_string());
-                    if let Err(error) = self.run.state.outcome(intent, result, Vec::new()).await {
-                        return self.broke(error);
-                    }
-                    first.truncate(first.len() / 2);
-                }
-                ended => return self.conclude(&part, &target, intent, ended).await,
-            }
-        }
-    }
-
     /// Without those whom a group that this run made surely has already.
     fn due(&self, operation: &Operation, resolved: Vec<Resolved>) -> Result<Vec<Resolved>, StoreError> {
         let group = operation.object.id();
@@ -166,7 +207,7 @@ impl Worker<'_> {
     }
 
     /// A member whom the app does not know: perhaps somebody deleted the account in the app. Then the next run makes it anew.
-    async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
+    pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
         let object = ObjectRef::User(id.clone());
         let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
         if linked && self.is_gone(&object, account).await {
@@ -186,6 +227,7 @@ impl Worker<'_> {
     ) -> Result<Result<(), CallError>, StoreError> {
         let members: Vec<Member> = chunk.iter().map(|(member, _)| member.clone()).collect();
         let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
+        let added = users.clone();
         let keys: Vec<MemberKeys> = chunk.iter().map(|(_, keys)| keys.clone()).collect();
         let part = Operation {
             action: match add {
@@ -204,7 +246,7 @@ impl Worker<'_> {
             }
             .map(|()| Reply::Nothing)
         };
-        let is_cut = |error: &CallError| can_be_cut(error) && chunk.len() > 1;
+        let is_cut = |error: &CallError| can_be_cut(error, chunk.len());
         let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
             Ended::Well(_) => {
                 let group = group.clone();
@@ -230,6 +272,9 @@ impl Worker<'_> {
             }
         };
         self.run.state.outcome(intent, result, effects).await?;
+        if add && ended.is_ok() {
+            self.note_added(group, &added).await?;
+        }
         Ok(ended)
     }
 
@@ -240,7 +285,7 @@ impl Worker<'_> {
                 let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
                 let reason = Obstacle::Text(format!("{first}{more}"));
                 if self.blames_object() {
-                    effects.push(self.failed(&operation.object, &reason));
+                    effects.push(self.failed(operation, &reason));
                 }
                 Err(reason)
             }
@@ -274,17 +319,6 @@ fn keys_of(row: UserRow) -> MemberKeys {
     let path = Path::user_name();
     let name = row.echo.text(&path).or(row.sent.text(&path)).unwrap_or(row.app_id.as_str()).to_owned();
     MemberKeys { id: row.app_id, user_name: name }
-}
-
-/// Whether a group may have been refused for its members: surely not made, and not because there is one of its name.
-fn may_be_a_member(error: &CallError) -> bool {
-    next_step(error.class, Kind::Members) == Step::Halve && error.class != Class::Conflict && !error.maybe_done
-}
-
-/// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide
-/// either.
-fn can_be_cut(error: &CallError) -> bool {
-    next_step(error.class, Kind::Members) == Step::Halve || (error.class == Class::Server && error.status == Some(500))
 }
 
 /// Whose last group it is.

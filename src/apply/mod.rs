@@ -6,22 +6,27 @@
 
 mod breaker;
 mod calls;
+mod chunks;
 mod created;
 mod ending;
 mod found;
 mod known;
 mod losses;
 mod members;
+mod names;
+mod new_groups;
 mod recover;
 mod retry;
 mod telling;
 mod turns;
 
+pub(crate) use recover::is_about_one;
 pub use recover::{RecoverError, recover};
 pub use retry::Repeat;
 pub use turns::Turns;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -33,10 +38,10 @@ use crate::clock::Clock;
 use crate::config::profile::Profile;
 use crate::guard::{Adoptions, Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId};
-use crate::plan::{Action, Blocked, Operation};
+use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, Class};
-use crate::store::{Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
+use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 use ending::Ending;
 use found::Found;
@@ -56,6 +61,8 @@ pub enum Stop {
     Target(String),
     /// The app failed too often in a row.
     Breaker(String),
+    /// The app answers, and failed at every call of this plan.
+    Failing(String),
     /// What had to be known for the rest could not be read.
     Cut(String),
     /// Somebody asked.
@@ -78,14 +85,14 @@ impl Stop {
     /// The end of a run in which the app failed at everything it was asked for.
     fn of_failing(kinds: &[Op]) -> Self {
         let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
-        Self::Breaker(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
+        Self::Failing(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
     }
 }
 
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Target(why) | Self::Breaker(why) => f.write_str(why),
+            Self::Target(why) | Self::Breaker(why) | Self::Failing(why) => f.write_str(why),
             Self::Cut(why) => write!(f, "{why}; what had been sent before stands"),
             Self::Asked => f.write_str("stopped as asked; the calls under way were finished"),
             Self::Paused(mark) => write!(f, "paused {mark}; the calls under way were finished, nothing more is sent"),
@@ -129,6 +136,8 @@ pub struct Run<'a> {
     pub on_source_change: &'a [Path],
     /// What the app is like.
     pub profile: &'a Profile,
+    /// Whether a group is made that has no members yet.
+    pub create_empty: bool,
     /// How many calls at once.
     pub in_flight: usize,
     /// How failures are repeated.
@@ -152,10 +161,17 @@ pub struct Run<'a> {
 /// # Errors
 /// When the state can't be written: no call is made whose intent is not on the disk.
 pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreError> {
+    let allowed = run.app.members_per_call();
+    let takes = run.state.app_takes()?;
+    let takes = takes.and_then(|takes| takes.believed(u32::try_from(allowed).unwrap_or(u32::MAX), run.clock.now()));
+    let learned = takes.as_ref().and_then(|takes| takes.members_per_call).map_or(allowed, |most| most as usize);
     let worker = Worker {
         run,
         known: Known::of(cleared, run)?,
         found: Found::default(),
+        new_groups: new_groups::NewGroups::of(cleared),
+        sizes: chunks::Sizes::new(allowed.min(learned)),
+        takes: Mutex::new(takes),
         ending: Ending::new(run.app, run.stop.child_token()),
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
@@ -173,10 +189,12 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     if !cleared.is_all_held() {
         worker.note_blocked(operations).await?;
     }
-    for (lane, phase) in stations(operations) {
-        let due = worker.ready(cleared, (lane, phase), &mut results).await;
+    let order = NameOrder::of(operations);
+    for (place, due) in stations(operations, &order) {
+        let due = worker.ready(cleared, place.0, &order, due, &mut results).await;
         worker.station(operations, &due, &mut results).await?;
     }
+    worker.give_names_back(operations, &order, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let links_differ = worker.found.links_differ();
     let stop = worker.ending.into_stop().or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
@@ -188,11 +206,14 @@ pub fn access(profile: &Profile) -> Vec<Path> {
     profile.users.access.iter().filter_map(|name| Path::parse(name).ok()).collect()
 }
 
-/// The (lane, phase) pairs of a plan, in order: each is finished before the next begins.
-fn stations(operations: &[Operation]) -> Vec<(Lane, u8)> {
-    let mut all: Vec<_> = operations.iter().map(|operation| (operation.lane, operation.phase())).collect();
-    all.sort_unstable();
-    all.dedup();
+/// The stations of a plan, in order, with their operations: each is finished before the next begins.
+fn stations(operations: &[Operation], order: &NameOrder) -> BTreeMap<(Lane, u8, u32), Vec<usize>> {
+    let mut all: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for at in 0..operations.len() {
+        if let Some(place) = order.place(at) {
+            all.entry(place).or_default().push(at);
+        }
+    }
     all
 }
 
@@ -206,6 +227,12 @@ struct Worker<'a> {
     known: Known,
     found: Found,
     ending: Ending<'a>,
+    /// What becomes of the groups that this run makes.
+    new_groups: new_groups::NewGroups<'a>,
+    /// How many members go into one call.
+    sizes: chunks::Sizes,
+    /// What was learned of calls about members, in this run or before.
+    takes: Mutex<Option<AppTakes>>,
     /// The calls under way. More operations than that are begun, so that the next intent is on the disk when a call ends.
     places: Semaphore,
     /// Which kinds of change are not tried any more.
@@ -215,16 +242,21 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// What of a lane and phase may be sent now.
-    async fn ready(&self, cleared: &Cleared, station: (Lane, u8), results: &mut [OpResult]) -> Due {
+    /// What of a station may be sent now.
+    async fn ready(
+        &self,
+        cleared: &Cleared,
+        lane: Lane,
+        order: &NameOrder,
+        due: Vec<usize>,
+        results: &mut [OpResult],
+    ) -> Due {
         let operations = &cleared.plan().operations;
-        let due: Vec<usize> = (0..operations.len())
-            .filter(|&at| cleared.allows(at))
-            .filter(|&at| operations.get(at).is_some_and(|op| (op.lane, op.phase()) == station))
-            .collect();
-        Due(match station.0 {
+        let due = due.into_iter().filter(|&at| cleared.allows(at)).collect();
+        let due = self.whose_name_is_free(operations, order, due, results);
+        Due(match lane {
             Lane::Leavers | Lane::Absences => self.judge_again(operations, due, results).await,
-            _ => due,
+            Lane::Additions | Lane::Removals => due,
         })
     }
 
@@ -288,7 +320,7 @@ impl Worker<'_> {
         for &at in due {
             let Some(operation) = operations.get(at) else { continue };
             if let Some(why) = created::why_taken(operation, &claim) {
-                effects.push(self.failed(&operation.object, &why));
+                effects.push(self.failed(operation, &why));
                 self.mark(&[at], results, &why);
                 continue;
             }
@@ -348,7 +380,7 @@ impl Worker<'_> {
                 let note = self.known.failures.get(&operation.object);
                 note.is_none_or(|note| note.reason != **why || note.next_try <= now)
             })
-            .map(|(operation, why)| self.failed(&operation.object, why))
+            .map(|(operation, why)| self.failed(operation, why))
             .collect();
         match effects.is_empty() {
             true => Ok(()),
@@ -395,18 +427,20 @@ impl Worker<'_> {
     }
 
     /// The note of a failure: 5 minutes after the first, twice as long each time, a day at most.
-    fn failed(&self, object: &ObjectRef, reason: &Obstacle) -> Effect {
-        self.failed_for(object, reason, None)
+    fn failed(&self, operation: &Operation, reason: &Obstacle) -> Effect {
+        self.failed_for(operation, reason, None)
     }
 
     /// As [`Worker::failed`], where an account of the app stands in the way.
-    fn failed_for(&self, object: &ObjectRef, reason: &Obstacle, found: Option<AppId>) -> Effect {
+    fn failed_for(&self, operation: &Operation, reason: &Obstacle, found: Option<AppId>) -> Effect {
+        let object = &operation.object;
         self.found.note_failed(object);
         let attempts = self.known.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let note = FailureNote { reason: reason.clone(), attempts, next_try, found };
+        let name = Some(operation.name.clone()).filter(|name| !name.is_empty());
+        let note = FailureNote { reason: reason.clone(), attempts, next_try, found, name };
         Effect::Failed { object: object.clone(), note }
     }
 
@@ -476,9 +510,7 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         }
         match &operation.action {
-            Action::CreateGroup { display_name, first } if !first.is_empty() => {
-                self.group_with_members(operation, display_name, first).await
-            }
+            Action::CreateGroup { display_name, first } => self.new_group(operation, display_name, first).await,
             Action::AddMembers { users } => self.members(operation, users, true).await,
             Action::RemoveMembers { users, .. } => self.members(operation, users, false).await,
             _ => self.single(operation).await,

@@ -63,7 +63,7 @@ pub async fn recover(
 }
 
 /// Whether a failed look says something about the object alone: the app is there, and takes the token.
-fn is_about_one(error: &CallError) -> bool {
+pub(crate) fn is_about_one(error: &CallError) -> bool {
     !matches!(
         error.class,
         Class::Unauthorized | Class::Redirect | Class::Unreachable | Class::Unknown | Class::Throttled
@@ -144,7 +144,7 @@ impl Look<'_> {
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         let name = intent.changes.first().and_then(|change| change.to.as_str()).unwrap_or_default();
-        let keys = GroupKeys { source_id: id.clone(), display_name: name.to_owned() };
+        let keys = GroupKeys { source_id: id.clone(), display_name: name.to_owned(), released: Vec::new() };
         let Some(Match::One { found, .. }) = self.app.look_up_groups(&[keys]).await?.into_iter().next() else {
             return Ok(Vec::new());
         };

@@ -208,6 +208,20 @@ pub(super) struct InitArgs {
     /// The app: the name of a shipped profile
     #[arg(long, default_value = "scim")]
     pub app: String,
+    /// What becomes of the account of a user whose access is revoked (`users.on_unassigned`)
+    #[arg(long, value_name = "ACTION")]
+    pub on_unassigned: Option<AccountAction>,
+}
+
+/// What becomes of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccountAction {
+    /// Set it to inactive
+    Deactivate,
+    /// Delete it
+    Delete,
+    /// Leave it as it is
+    Nothing,
 }
 
 /// Commands about some tenants, or all.
@@ -281,7 +295,7 @@ pub(super) struct DoctorArgs {
 /// `rosterd import`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads both sides and writes nothing to the app. Accounts are matched as the first sync would match them:\n  new          the directory does not know this person\n  conflicting  somebody has to decide first; the reason is beside it\n  imported     the directory knows this person; the account is not linked\n  linked       the account is managed, or was\nWho is made in the directory gets an account there and no group: the app's account is managed only once they belong to\na group bound to the app. Nobody is made twice: the directory is asked before each.\n\nExamples:\n  rosterd import acme --new-only\n  rosterd import acme --search lee --sort name\n  rosterd import acme --create ann@acme.test bob@acme.test\n  rosterd import acme --create-all\n  rosterd import acme --new-only --list people.csv"
+    after_help = "Reads both sides and writes nothing to the app. Accounts are matched as the first sync would match them:\n  new          the directory does not know this person\n  conflicting  somebody has to decide first; the reason is beside it\n  imported     the directory knows this person; the account is not linked\n  linked       the account is managed, or was\nWho is made in the directory gets an account there and no group: the app's account is managed only once they belong to\na group bound to the app. Nobody is made twice: the directory is asked before each.\n\nUp to 100 are created here, with results as they happen. More than 100 beside a running daemon, or any number with\n--background, go on in the daemon: `rosterd status TENANT` shows the progress, the notification import_finished tells the\nend, and the report is in the tenant's state folder. Without a daemon they are created here, with a report at the end.\n\nExamples:\n  rosterd import acme --new-only\n  rosterd import acme --search lee --sort name\n  rosterd import acme --create ann@acme.test bob@acme.test\n  rosterd import acme --create-all\n  rosterd import acme --create-all --background\n  rosterd import acme --stop\n  rosterd import acme --new-only --list people.csv"
 )]
 pub(super) struct ImportArgs {
     /// The tenant
@@ -304,9 +318,18 @@ pub(super) struct ImportArgs {
     /// Write what is shown to a file, for a directory that can't be written to: CSV, or JSON if it is named so
     #[arg(long, value_name = "FILE", conflicts_with_all = ["create", "create_all"])]
     pub list: Option<PathBuf>,
-    /// Where the report goes when more than 100 are made; a file in this folder if left out
-    #[arg(long, value_name = "FILE")]
+    /// Where the report goes when more than 100 are made; a file in this folder if left out. Keeps the import in the foreground
+    #[arg(long, value_name = "FILE", conflicts_with = "background")]
     pub report: Option<PathBuf>,
+    /// Hand the import over to the running daemon and return at once
+    #[arg(long, conflicts_with_all = ["foreground", "list", "new_only"])]
+    pub background: bool,
+    /// Import here, although more than 100 are created and a daemon runs
+    #[arg(long)]
+    pub foreground: bool,
+    /// End the import that goes on in the background; what was created stays
+    #[arg(long, conflicts_with_all = ["create", "create_all", "background", "foreground", "list", "report", "new_only", "search"])]
+    pub stop: bool,
 }
 
 impl ImportArgs {

@@ -1,5 +1,6 @@
 //! `rosterd import`: the app's people as the directory knows them, and new ones made there.
 
+mod background;
 mod files;
 
 use std::path::{Path, PathBuf};
@@ -15,10 +16,12 @@ use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named as shown_name, paint, safe};
 use crate::clock::{Clock, SystemClock};
+use crate::daemon::reach;
 use crate::engine::{AppListing, Engine, Made, Making};
 use crate::model::Attributes;
 use crate::progress::Progress as _;
-use crate::roll::{Entry, Order, Standing, Unsaid};
+use crate::roll::{Entry, Order, Standing, Unsaid, choose};
+use crate::store::ImportChoice;
 
 /// So many are shown as they happen; more get a progress bar and a report.
 const SHOWN: usize = 100;
@@ -27,9 +30,21 @@ const SHOWN: usize = 100;
 type Row<'a> = (&'a Entry, &'a Attributes);
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> Result<u8, Failure> {
+    if args.stop {
+        return background::stop(screen, global, &args.tenant).await;
+    }
+    if (args.background || args.foreground) && !args.creates() {
+        let hint = format!("`rosterd import {} --create-all --background`, or --create WHO…", args.tenant);
+        return Err(Failure::usage("--background and --foreground are about users to create, and none is named", hint));
+    }
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let (tenant, state_dir) = (Arc::new(tenant), loaded.state_dir);
+    if args.background {
+        let daemon = background::reached(&state_dir, &args.tenant).await?;
+        return background::hand_over(screen, &tenant, daemon, choice(args), None).await;
+    }
+    let engine = Engine::new(Arc::clone(&tenant), state_dir.clone(), Arc::new(SystemClock));
     let bar = screen.bar();
     let listing = engine.list_app(&bar).await;
     bar.clear();
@@ -37,8 +52,16 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     let mut rows: Vec<Row<'_>> = listing.entries.iter().zip(&listing.attributes).collect();
     rows.retain(|(entry, _)| args.search.as_ref().is_none_or(|text| entry.contains(text)));
     rows.sort_by(|(a, _), (b, _)| a.compare(b, order(args.sort)));
-    if args.create_all || !args.create.is_empty() {
-        return make(screen, args, &engine, &listing, &rows).await;
+    if args.creates() {
+        drop(rows);
+        let chosen = chosen(screen, args, &listing)?;
+        // A report in a named file is written by this process.
+        let stays = chosen.len() <= SHOWN || args.foreground || args.report.is_some();
+        if !stays && let Some(daemon) = reach(&state_dir).await? {
+            let choice = exactly(args, &chosen);
+            return background::hand_over(screen, &tenant, daemon, choice, Some(chosen.len() as u64)).await;
+        }
+        return make(screen, args, &engine, chosen).await;
     }
     rows.retain(|(entry, _)| !args.new_only || entry.status == Standing::New);
     if let Some(path) = &args.list {
@@ -131,18 +154,45 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_
     }
 }
 
+/// Which accounts the command line asks for.
+fn choice(args: &ImportArgs) -> ImportChoice {
+    match args.create_all {
+        true => ImportChoice::All { search: args.search.clone() },
+        false => ImportChoice::Named(args.create.clone()),
+    }
+}
+
+/// The same, where it is known which accounts these are: names could be other accounts' a moment later.
+fn exactly(args: &ImportArgs, chosen: &[Row<'_>]) -> ImportChoice {
+    match choice(args) {
+        all @ ImportChoice::All { .. } => all,
+        ImportChoice::Named(_) => {
+            ImportChoice::Named(chosen.iter().map(|(entry, _)| entry.app_id.to_string()).collect())
+        }
+    }
+}
+
+/// The accounts that the command line asks for. What is left out is said.
+fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Result<Vec<Row<'l>>, Failure> {
+    let chosen = choose(&listing.entries, &choice(args))
+        .map_err(|error| Failure::failed(error.to_string()).hint(error.hint(&args.tenant)))?;
+    if chosen.inactive > 0 {
+        let left = count(chosen.inactive, "account that is", "accounts that are");
+        screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
+    }
+    let row = |at: &usize| Some((listing.entries.get(*at)?, listing.attributes.get(*at)?));
+    for (entry, _) in chosen.special.iter().filter_map(row) {
+        screen.note(format!("left out: {}, {}", shown_name(&entry.user_name), safe(&entry.detail)));
+    }
+    let mut rows: Vec<Row<'l>> = chosen.places.iter().filter_map(row).collect();
+    if args.create_all {
+        rows.sort_by(|(a, _), (b, _)| a.compare(b, order(args.sort)));
+    }
+    Ok(rows)
+}
+
 /// Makes people in the directory.
-async fn make(
-    screen: &Screen,
-    args: &ImportArgs,
-    engine: &Engine,
-    listing: &AppListing,
-    rows: &[Row<'_>],
-) -> Result<u8, Failure> {
-    let chosen = match args.create_all {
-        true => everybody_new(screen, rows),
-        false => named(args, listing)?,
-    };
+async fn make(screen: &Screen, args: &ImportArgs, engine: &Engine, chosen: Vec<Row<'_>>) -> Result<u8, Failure> {
     unsaid(screen, engine.way_back().unsaid());
     let many = chosen.len() > SHOWN;
     let (bar, stop) = (screen.bar(), CancellationToken::new());
@@ -177,49 +227,6 @@ fn report(args: &ImportArgs, results: &[Making]) -> Result<PathBuf, Failure> {
     });
     write_report(&path, &args.tenant, results)?;
     Ok(path)
-}
-
-/// New people with active accounts. What is left out is said.
-fn everybody_new<'a>(screen: &Screen, rows: &[Row<'a>]) -> Vec<Row<'a>> {
-    let new = || rows.iter().filter(|(entry, _)| entry.status == Standing::New);
-    let inactive = new().filter(|(entry, _)| !entry.active).count() as u64;
-    if inactive > 0 {
-        let left = count(inactive, "account that is", "accounts that are");
-        screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
-    }
-    for (entry, _) in new().filter(|(entry, _)| entry.special) {
-        screen.note(format!("left out: {}, {}", shown_name(&entry.user_name), safe(&entry.detail)));
-    }
-    new().filter(|(entry, _)| entry.active && !entry.special).copied().collect()
-}
-
-/// The people who were named; a name that is nobody's stops everything before anybody is made.
-fn named<'a>(args: &ImportArgs, listing: &'a AppListing) -> Result<Vec<Row<'a>>, Failure> {
-    let mut chosen: Vec<Row<'a>> = Vec::new();
-    for typed in &args.create {
-        let all = listing.entries.iter().zip(&listing.attributes);
-        let found: Vec<Row<'a>> = all.filter(|(entry, _)| entry.is_called(typed)).collect();
-        let (entry, attributes) = match found.as_slice() {
-            [one] => *one,
-            [] => {
-                return Err(Failure::failed(format!("{typed:?} is nobody in the app; nobody was made"))
-                    .hint(format!("`rosterd import {} --search TEXT` looks for somebody", args.tenant)));
-            }
-            many => {
-                let ids: Vec<&str> = many.iter().map(|(entry, _)| entry.app_id.as_str()).collect();
-                return Err(Failure::failed(format!("{typed:?} is {} accounts; nobody was made", many.len()))
-                    .hint(format!("name one by its app id: {}", ids.join(", "))));
-            }
-        };
-        if entry.status == Standing::Conflicting {
-            return Err(Failure::failed(format!("{typed:?} conflicts: {}; nobody was made", entry.detail))
-                .hint(format!("`rosterd import {} --search {typed:?}` shows the account", args.tenant)));
-        }
-        if !chosen.iter().any(|(other, _)| other.app_id == entry.app_id) {
-            chosen.push((entry, attributes));
-        }
-    }
-    Ok(chosen)
 }
 
 /// Rules that can't be read backwards.

@@ -1,28 +1,101 @@
 //! `rosterd init`: the first files to edit.
 
-use super::args::{Format, Global, InitArgs};
+use std::io::{BufRead, IsTerminal as _};
+
+use super::args::{AccountAction, Format, Global, InitArgs};
+use super::confirm;
 use super::failure::Failure;
-use super::screen::{ADD, Screen, paint};
+use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
-use crate::tenancy::{InitPlan, init};
+use crate::config::tenant::Fate;
+use crate::tenancy::{Difference, InitChoices, InitPlan, differences, init_with};
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), Failure> {
     let tenant = tenant_name(&args.tenant)?;
     let plan = InitPlan { tenant, source: args.source.clone(), app: args.app.clone() };
-    let written = init(&global.config, &plan).map_err(|one| {
+    let differences = differences(&plan);
+    let choices = InitChoices { on_unassigned: on_unassigned(screen, args, &differences)? };
+    let written = init_with(&global.config, &plan, &choices).map_err(|one| {
         let failure = Failure::config(format!("{}: {}", one.location(), one.message));
         match one.hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
     })?;
+    let chosen = |difference: &&Difference| difference.key != REVOKED || choices.on_unassigned.is_none();
+    let open: Vec<&Difference> = differences.iter().filter(chosen).collect();
     if screen.format == Format::Json {
-        screen.json(&serde_json::json!({"written": written}))?;
+        screen.json(&serde_json::json!({"written": written, "differences": open}))?;
     }
     for path in &written {
         screen.say(format!("{} {}", paint(ADD, "wrote"), path.display()));
     }
+    for difference in open {
+        screen.say(format!("{} = {}: {}", paint(STRONG, difference.key), difference.value, difference.reason));
+    }
     screen
         .say(format!("edit the tenant file, then: rosterd check {0}, rosterd plan {0}, rosterd sync {0}", args.tenant));
     Ok(())
+}
+
+/// The key of the one choice that is asked for.
+const REVOKED: &str = "users.on_unassigned";
+
+/// What becomes of the account of a user whose access is revoked: as the command line says, or as a person at a terminal says where the
+/// vendor's guide chooses otherwise. `None` keeps the default.
+fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Difference]) -> Result<Option<Fate>, Failure> {
+    if let Some(action) = args.on_unassigned {
+        return Ok(Some(fate(action)));
+    }
+    let Some(difference) = differences.iter().find(|difference| difference.key == REVOKED) else { return Ok(None) };
+    let a_person =
+        confirm::can_ask() && std::io::stdout().is_terminal() && screen.format == Format::Human && !screen.quiet;
+    if !a_person {
+        return Ok(None);
+    }
+    screen.note(difference.reason);
+    Ok(ask(screen, &mut std::io::stdin().lock())?)
+}
+
+/// Asks until the answer is one of the two; an empty line keeps the default, and so does the end of the input.
+fn ask(screen: &Screen, answers: &mut impl BufRead) -> std::io::Result<Option<Fate>> {
+    loop {
+        screen.note(format!(
+            "Type {} or {}, or press Enter for deactivate:",
+            paint(STRONG, "deactivate"),
+            paint(STRONG, "delete")
+        ));
+        let mut line = String::new();
+        let read = answers.read_line(&mut line)?;
+        match line.trim() {
+            "" if read == 0 => return Ok(None),
+            "" | "deactivate" => return Ok(Some(Fate::Deactivate)),
+            "delete" => return Ok(Some(Fate::Delete)),
+            _ => {}
+        }
+    }
+}
+
+fn fate(action: AccountAction) -> Fate {
+    match action {
+        AccountAction::Deactivate => Fate::Deactivate,
+        AccountAction::Delete => Fate::Delete,
+        AccountAction::Nothing => Fate::Nothing,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o2_the_answer_to_what_revoking_does_is_one_of_two_and_the_default_is_safe() {
+        let screen = Screen { format: Format::Human, quiet: true, verbose: 0 };
+        let said = |text: &str| ask(&screen, &mut text.as_bytes()).unwrap();
+        assert_eq!(said("delete\n"), Some(Fate::Delete));
+        assert_eq!(said("\n"), Some(Fate::Deactivate));
+        assert_eq!(said("yes\nremove\ndeactivate\n"), Some(Fate::Deactivate), "asked again");
+        assert_eq!(said(""), None);
+    }
 }

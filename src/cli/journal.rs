@@ -1,5 +1,6 @@
 //! `rosterd journal`: the audit trail for people, and the proof that it is whole.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -26,8 +27,12 @@ fn show(
 ) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
     let mut kept = std::collections::VecDeque::new();
+    let mut names = Names::default();
     for record in records(state_dir, &tenant, 1)? {
         let record = record?;
+        if screen.format == Format::Human {
+            names.learn(&record);
+        }
         if object.is_some_and(|id| !is_about(&record, id)) {
             continue;
         }
@@ -38,13 +43,59 @@ fn show(
                     kept.pop_front();
                 }
             }
-            None => print(screen, &record)?,
+            None => print(screen, &record, &names)?,
         }
     }
-    kept.iter().try_for_each(|record| print(screen, record))
+    kept.iter().try_for_each(|record| print(screen, record, &names))
 }
 
-fn print(screen: &Screen, record: &Record) -> Result<(), Failure> {
+/// What users and groups were last called, by id: a call's record has the id alone.
+#[derive(Default)]
+struct Names(HashMap<ObjectRef, String>);
+
+impl Names {
+    fn learn(&mut self, record: &Record) {
+        match &record.event {
+            Event::Intent(intent) => {
+                let attribute = match &intent.object {
+                    ObjectRef::User(_) => "userName",
+                    ObjectRef::Group(_) => "displayName",
+                };
+                let named = intent.changes.iter().find(|change| change.attribute == attribute);
+                if let Some(name) = named.and_then(|change| change.to.as_str()) {
+                    self.0.insert(intent.object.clone(), name.to_owned());
+                }
+            }
+            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+                for effect in effects {
+                    let (object, name) = match effect {
+                        Effect::UserSent { id, set, .. } => {
+                            let Some(name) = set.text(&crate::model::Path::user_name()) else { continue };
+                            (ObjectRef::User(id.clone()), name.to_owned())
+                        }
+                        Effect::GroupLinked { id, name, .. } | Effect::GroupRenamed { id, name } => {
+                            (ObjectRef::Group(id.clone()), name.clone())
+                        }
+                        _ => continue,
+                    };
+                    self.0.insert(object, name);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An object by name, with the directory's id beside it.
+    fn of(&self, object: &ObjectRef) -> String {
+        let name = self.0.get(object).map_or("", String::as_str);
+        match name.is_empty() || name == object.id().as_str() {
+            true => format!("{} {}", object.kind(), named(object.id().as_str())),
+            false => format!("{} {} ({})", object.kind(), named(name), named(object.id().as_str())),
+        }
+    }
+}
+
+fn print(screen: &Screen, record: &Record, names: &Names) -> Result<(), Failure> {
     match screen.format {
         Format::Json => screen.json_line(record)?,
         Format::Human => {
@@ -54,7 +105,7 @@ fn print(screen: &Screen, record: &Record) -> Result<(), Failure> {
                 "{} {}  {}",
                 paint(FAINT, format!("{:>7}", record.seq)),
                 paint(FAINT, record.at),
-                line(record)
+                line(record, names)
             )?;
         }
     }
@@ -68,7 +119,7 @@ fn settings_text(settings: &GuardSettings) -> String {
 }
 
 /// One record in one line.
-fn line(record: &Record) -> String {
+fn line(record: &Record, names: &Names) -> String {
     match &record.event {
         Event::Opened { tenant, why, .. } => {
             format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why))
@@ -80,12 +131,8 @@ fn line(record: &Record) -> String {
         Event::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
-            format!(
-                "{} {}  {what}  {}",
-                intent.op.name(),
-                object(&intent.object),
-                paint(FAINT, safe(&intent.reason.to_string()))
-            )
+            let why = paint(FAINT, safe(&intent.reason.to_string()));
+            format!("{} {}  {what}  {why}", intent.op.name(), names.of(&intent.object))
         }
         Event::Outcome { intent, result, effects } => {
             let told = match result {
@@ -129,11 +176,6 @@ fn line(record: &Record) -> String {
     }
 }
 
-/// Whom a call was about, by the directory's id.
-fn object(object: &ObjectRef) -> String {
-    format!("{} {}", object.kind(), named(object.id().as_str()))
-}
-
 fn effects_text(effects: &[Effect]) -> String {
     match effects.len() {
         0 => String::new(),
@@ -150,6 +192,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         | Effect::GroupLinked { id: of, .. }
         | Effect::GroupRenamed { id: of, .. }
         | Effect::GroupUnlinked { id: of }
+        | Effect::GroupLetGo { id: of, .. }
+        | Effect::GroupCompared { id: of }
         | Effect::AccessLost { user: of, .. } => of.as_str() == id,
         Effect::MembersAdded { group, users }
         | Effect::MembersRemoved { group, users }
@@ -159,7 +203,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {
             from.as_str() == id || to.as_str() == id
         }
-        Effect::OwnAccount { .. } => false,
+        Effect::OwnAccount { .. } | Effect::AppTakes(_) | Effect::GroupsManaged { .. } => false,
+        Effect::GroupsUnwatched { groups } => groups.iter().any(|group| group.as_str() == id),
         Effect::GroupReduced { group, .. } => group.as_str() == id,
         Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),

@@ -1,11 +1,13 @@
 //! A report for people: grouped, counted, each change with its reason. In: a [`Telling`], of this process or the daemon's. Out: lines.
 
+use std::collections::BTreeMap;
+
 use anstyle::Style;
 use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use crate::cycle::{Report, Telling, Told};
-use crate::model::{Change, Op, OpOutcome, RunStatus};
+use crate::model::{Change, Op, OpOutcome, RunStatus, fold};
 
 /// How many objects of one kind are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
@@ -77,8 +79,11 @@ fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
     screen.say(format!("  {} {}", paint(style.bold(), words), paint(FAINT, format!("({})", thousands(count)))));
     let of_kind = report.operations.iter().filter(|told| told.op == op);
     // What failed or waits is what a person wants to see first.
-    let (odd, plain): (Vec<&Told>, Vec<&Told>) =
+    let (mut odd, mut plain): (Vec<&Told>, Vec<&Told>) =
         of_kind.partition(|told| matches!(told.result, OpOutcome::Failed | OpOutcome::Held));
+    // In the order of names: that of the directory's ids means nothing to people.
+    odd.sort_by_cached_key(|told| fold(&told.name));
+    plain.sort_by_cached_key(|told| fold(&told.name));
     let mut shown = 0;
     for told in odd.into_iter().chain(plain).take(listed(screen)) {
         line(screen, told, sign, style);
@@ -98,7 +103,7 @@ fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
     let (name, reason) = (named(&told.name), paint(FAINT, safe(&told.reason)));
     screen.say(format!("    {} {name}{result}  {reason}", paint(style, sign)));
     for change in told.changes.iter().filter(|_| told.op != Op::CreateUser || screen.verbose > 0) {
-        if let Some(text) = change_text(change) {
+        if let Some(text) = change_text_with(change, &told.names) {
             screen.say(format!("        {text}"));
         }
     }
@@ -108,6 +113,11 @@ fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
 }
 
 pub(super) fn change_text(change: &Change) -> Option<String> {
+    change_text_with(change, &BTreeMap::new())
+}
+
+/// As [`change_text`], with the names of what it gives by id.
+pub(super) fn change_text_with(change: &Change, names: &BTreeMap<String, String>) -> Option<String> {
     if change.is_of_members() {
         let members = change.from.as_array().or(change.to.as_array())?;
         let names: Vec<String> = members.iter().take(NAMED).filter_map(Value::as_str).map(named).collect();
@@ -115,7 +125,11 @@ pub(super) fn change_text(change: &Change) -> Option<String> {
         let rest = if more > 0 { format!(" and {} more", thousands(more as u64)) } else { String::new() };
         return Some(format!("{}{rest}", names.join(", ")));
     }
-    let (from, to) = (value_text(&change.from), value_text(&change.to));
+    let shown = |value: &Value| match value.as_str().and_then(|id| names.get(id)) {
+        Some(name) => format!("{} ({})", named(name), value_text(value)),
+        None => value_text(value),
+    };
+    let (from, to) = (shown(&change.from), shown(&change.to));
     Some(format!("{}  {} {} {}", short(&change.attribute), paint(FAINT, from), paint(FAINT, "→"), to))
 }
 

@@ -2,12 +2,12 @@
 
 use super::args::{Format, Global};
 use super::failure::Failure;
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon::{self, Answer, Request, TenantStatus};
 use crate::model::RunStatus;
-use crate::store::{HeldPlan, Sign, Status, read_mark, tenants_with_state};
+use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, Sign, Status, read_mark, tenants_with_state};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -67,6 +67,9 @@ fn show_all(screen: &Screen, all: &[TenantStatus], board: Option<daemon::Board>)
         marks(screen, line);
         if let Some(drift) = &line.drift {
             compared(screen, &line.tenant, drift);
+        }
+        if let Some(import) = &line.import {
+            importing(screen, &line.tenant, import);
         }
         if line.file_gone {
             screen.say(format!(
@@ -187,6 +190,71 @@ fn compared(screen: &Screen, tenant: &str, drift: &daemon::Compared) {
     }
 }
 
+/// How far the import in the background is, or how the last one ended.
+fn importing(screen: &Screen, tenant: &str, note: &ImportNote) {
+    let counts = format!("{} created, {} there already, {} failed", note.created, note.found, note.failed);
+    let of_total = note
+        .total
+        .map_or_else(String::new, |total| format!(" {} of {}", thousands(note.done), count(total, "user", "users")));
+    match note.state {
+        ImportState::Reading => screen.say(format!("  {} reading directory and app", paint(CHANGE.bold(), "import"))),
+        ImportState::Creating => {
+            let rate = note.per_minute.map_or_else(String::new, |rate| format!("; {rate} a minute"));
+            let left = note.seconds_left.map_or_else(String::new, |left| format!(", {} left", in_time(left)));
+            screen.say(format!("  {}{of_total}: {counts}{rate}{left}", paint(CHANGE.bold(), "import")));
+        }
+        ImportState::Interrupted => screen.say(format!(
+            "  {}{of_total}: {counts}; it goes on when the daemon starts",
+            paint(WAIT.bold(), "import interrupted")
+        )),
+        ImportState::Finished => {
+            screen.say(paint(FAINT, format!("  import finished {}: {counts}", when(note.ended))));
+        }
+        ImportState::Stopped => {
+            let why = safe(note.error.as_deref().unwrap_or_default());
+            let counts = format!("{counts}, {} not tried", note.not_tried);
+            screen.say(format!("  {} {}: {counts}; {why}", paint(REMOVE.bold(), "import stopped"), when(note.ended)));
+            screen.say(paint(FAINT, "    the same command tries only those who are not in the directory yet"));
+        }
+    }
+    if let Some(wait) = note.waits_for {
+        let next = if wait == ImportWait::Pause {
+            format!("; `rosterd resume {tenant}` lets it go on")
+        } else {
+            String::new()
+        };
+        screen.say(format!("    {} {}{next}", paint(WAIT, "waits for"), awaited(wait)));
+    }
+    match (&note.report, &note.report_error) {
+        (Some(path), _) => screen.say(paint(FAINT, format!("    report: {}", safe(&path.display().to_string())))),
+        (None, Some(why)) => screen.say(format!("    {} {}", paint(REMOVE, "no report:"), safe(why))),
+        (None, None) => {}
+    }
+}
+
+fn awaited(wait: ImportWait) -> &'static str {
+    match wait {
+        ImportWait::Run => "the end of the run of this tenant",
+        ImportWait::Pause => "the end of the pause",
+        ImportWait::Answer => "directory or app, which do not answer or ask to slow down",
+        ImportWait::OtherImports => "imports of other tenants",
+        ImportWait::OtherImport => "another import of this tenant",
+    }
+}
+
+/// `40 s`, `12 min`, `2 h 5 min`.
+fn in_time(seconds: u64) -> String {
+    match seconds {
+        0..=90 => format!("{seconds} s"),
+        91..=5400 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn when(at: Option<jiff::Timestamp>) -> String {
+    at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
 /// What somebody said of the tenant as a whole.
 fn marks(screen: &Screen, line: &TenantStatus) {
     if let Some(mark) = &line.paused {
@@ -246,7 +314,7 @@ fn show(screen: &Screen, status: &Status) {
             "  {} {} {}: {} (tried {}, the schedule tries again {})",
             paint(REMOVE, "set aside"),
             object.kind(),
-            named(object.id().as_str()),
+            named(&note.called(object)),
             safe(&note.reason.to_string()),
             count(u64::from(note.attempts), "time", "times"),
             note.next_try

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::args::{Format, Global, WhyArgs};
 use super::check;
 use super::failure::Failure;
-use super::report_view::change_text;
+use super::report_view::{change_text, change_text_with};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, paint, safe};
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Explained, Nobody};
@@ -258,7 +258,8 @@ fn now(screen: &Screen, story: &Story) {
             paint(style, step.result.name()),
             paint(FAINT, safe(&step.reason))
         ));
-        lines.extend(step.changes.iter().filter_map(change_text).map(|text| format!("      {text}")));
+        let changes = step.changes.iter().filter_map(|change| change_text_with(change, &step.names));
+        lines.extend(changes.map(|text| format!("      {text}")));
     }
     for hold in &story.holds {
         lines.push(format!(

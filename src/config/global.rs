@@ -112,6 +112,9 @@ pub struct FloorGuardTable {
     /// See `[guard]` of a tenant file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creates_per_day: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_names: Option<Limit>,
 }
 
 /// `[floor.approval]`: the keys of a tenant's `[approval]`.

@@ -72,6 +72,8 @@ pub enum NotifyEvent {
     FileMistake,
     /// A file that had mistakes has none.
     FileMended,
+    /// An import in the background has ended: all users were tried, or it stopped before that.
+    ImportFinished,
     /// Somebody tries whether messages arrive.
     Test,
 }
@@ -89,6 +91,7 @@ impl NotifyEvent {
             Self::CredentialExpiry => "credential_expiry",
             Self::FileMistake => "file_mistake",
             Self::FileMended => "file_mended",
+            Self::ImportFinished => "import_finished",
             Self::Test => "test",
         }
     }

@@ -42,6 +42,16 @@ pub struct OneLoginTable {
     /// How people count who have not activated their account (status 0).
     #[serde(default = "staged")]
     pub unactivated: OneLoginStanding,
+    /// What counts as a parameter of the application that is off, so that no user has a value of it. Anything else that the API does not show
+    /// leaves what depends on the parameter as it is.
+    #[serde(default)]
+    pub parameter_off: Vec<OneLoginParameterOff>,
+    /// Whether the `default_values` or `values` of a parameter are the value for users without one. With false such a parameter counts as unread.
+    #[serde(default = "yes")]
+    pub parameter_defaults: bool,
+    /// Whether the rules of the application, which may set a parameter for some users, are looked at. Reading them may need Manage All.
+    #[serde(default)]
+    pub parameter_rules: OneLoginParameterRules,
     /// Whether the events may be asked for changes, which wakes the daemon early.
     #[serde(default = "yes")]
     pub events: bool,
@@ -99,6 +109,31 @@ pub enum OneLoginMembers {
     Users,
     /// Role by role.
     Roles,
+}
+
+/// What counts as a parameter that is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginParameterOff {
+    /// The application has no parameter of that name.
+    Missing,
+    /// It takes its value from no user attribute and has no default.
+    Unmapped,
+    /// Its `provisioned_entitlements` is false.
+    NotProvisioned,
+}
+
+/// Whether the rules of the application are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneLoginParameterRules {
+    /// Where the API credentials may read them. A parameter that a rule sets counts as unread.
+    #[default]
+    IfAllowed,
+    /// The same, and where they may not be read every parameter counts as unread.
+    Required,
+    /// They are not asked for.
+    Ignored,
 }
 
 /// How an account counts.

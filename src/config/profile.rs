@@ -583,8 +583,8 @@ pub struct GroupWire {
     pub support: GroupSupport,
     /// Whether the directory's id is sent as `externalId`.
     pub send_external_id: bool,
-    /// Whether a group is created together with its first members, as many as fit into one request; the others follow. For apps that
-    /// refuse empty groups.
+    /// Whether a group is created together with its members, as many as fit into one request; the others follow. `false` for an app
+    /// that refuses or ignores the members of a new group: they all follow then.
     pub members_on_create: bool,
     /// How members are removed.
     pub member_remove: MemberRemove,
@@ -592,7 +592,7 @@ pub struct GroupWire {
     pub member_value: MemberValue,
     /// Whether members carry `$ref` with the user's URL, for apps that insist.
     pub member_ref: bool,
-    /// At most this many members in one PATCH.
+    /// At most this many members in one request. Of an app that refuses so many (400, 413), a smaller number is learned and kept.
     #[schemars(range(min = 1, max = 100000))]
     pub max_members_per_patch: u32,
     /// Whether a group's name can be changed.
@@ -604,11 +604,11 @@ impl Default for GroupWire {
         Self {
             support: GroupSupport::Full,
             send_external_id: true,
-            members_on_create: false,
+            members_on_create: true,
             member_remove: MemberRemove::PathFilter,
             member_value: MemberValue::Id,
             member_ref: false,
-            max_members_per_patch: 50,
+            max_members_per_patch: 500,
             rename: true,
         }
     }

@@ -687,6 +687,9 @@ pub struct GuardTable {
     pub settings_change: Limit,
     /// How many accounts may be created in any 24 hours (a seat limit).
     pub creates_per_day: Limit,
+    /// How many of a run's new users may look like an account that no user matches (an equal display name) before every creation is held.
+    /// A new user who has the e-mail address or user name of such an account is always held. `none` compares nothing.
+    pub duplicate_names: Limit,
 }
 
 impl Default for GuardTable {
@@ -699,6 +702,7 @@ impl Default for GuardTable {
             rekey: Limit::of_percent(5),
             settings_change: Limit::of_percent(20).at_least(10),
             creates_per_day: Limit::NONE,
+            duplicate_names: Limit::of_percent(5).at_least(2),
         }
     }
 }

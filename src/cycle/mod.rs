@@ -7,11 +7,15 @@
 mod failure;
 mod index;
 mod meanwhile;
+mod names;
 mod observe;
 mod report;
+mod switches;
 mod telling;
 
 pub use failure::CycleError;
+pub(crate) use names::names_in;
+pub(crate) use observe::search;
 pub use report::{Budget, Report, Tally};
 pub use telling::{Calls, Telling, Told};
 
@@ -195,6 +199,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
+        switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
@@ -286,6 +291,7 @@ impl Job<'_> {
             return Err(CycleError::OtherPlan { expected: expected.to_owned(), now: plan.hash });
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
+        report.names = names_in(&plan, state, Some(desired.snapshot))?;
         let facts = Facts {
             strangers: strangers(survey),
             missing: missing(survey),
@@ -373,7 +379,8 @@ impl Job<'_> {
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
     async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
-        let is_quiet = !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
+        let is_noted = self.rules.groups_on() != self.state.groups_were_off();
+        let is_quiet = is_noted && !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
         let (mark, counts) = self.state.quiet_at(self.settings).filter(|_| is_quiet)?;
         let mark = self.source.still(&mark).await?;
         tracing::info!("the directory is the one for which nothing was left to do");
@@ -445,6 +452,7 @@ impl Job<'_> {
         let reading = Facts {
             before: self.state.last_counts(),
             now: desired.snapshot.counts(),
+            unbound: desired.snapshot.unbound().filter(|_| self.scope.is_by_assignment()),
             edited: self.edited(),
             on_source_change: self.rules.pushed_on_change(),
             unread: desired.unread().map(|(group, why)| (group.name.clone(), why.to_owned())).collect(),
@@ -453,12 +461,13 @@ impl Job<'_> {
         if plan.operations.is_empty() {
             return Ok(reading);
         }
-        let Facts { unread, before, now, edited, on_source_change, .. } = reading;
+        let Facts { unread, before, now, unbound, edited, on_source_change, .. } = reading;
         let profile = self.rules.profile;
         Ok(Facts {
             unread,
             before,
             now,
+            unbound,
             edited,
             on_source_change,
             ..facts_of_state(self.state, profile, self.clock.now())?
@@ -583,6 +592,7 @@ impl Job<'_> {
             gate: &gate,
             on_source_change: &on_source_change,
             profile: self.rules.profile,
+            create_empty: self.rules.create_empty,
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,

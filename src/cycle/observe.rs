@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::{CycleError, Job};
-use crate::apply::Recheck;
+use crate::apply::{Recheck, is_about_one};
 use crate::desired::Desired;
+use crate::guard::Edited;
 use crate::model::{AppId, Attributes, Elsewhere, ObjectRef, Path, SourceId, fold};
-use crate::plan::{Answers, Person, Stuck, Survey};
-use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Match, UserKeys};
+use crate::plan::{Answers, Compared, Person, Stuck, Survey, names_of_newcomers, released_under};
+use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::source::{Presence, Source};
+use crate::store::{GroupRow, Health, StoreError, View};
 
 /// Asks the directory about everybody, and every group, that is not in its reading.
 pub(super) async fn ask_directory(job: &Job<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
@@ -44,7 +46,7 @@ pub(super) async fn ask_app(
     if !survey.newcomers.is_empty() {
         let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
-        answers.users = job.reader.look_up_users(&keys, &job.mapped()).await?;
+        (answers.users, answers.alike) = newcomers(job, desired, survey, &keys).await?;
         known_from_refusals(job, &survey.newcomers, &mut answers.users).await?;
         beside_the_state(job, answers)?;
     }
@@ -54,7 +56,37 @@ pub(super) async fn ask_app(
         answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
     }
     answers.groups = groups(job, desired, survey).await?;
+    answers.compared = compared(job, survey).await?;
     Ok(())
+}
+
+/// Looks newcomers up, and accounts that share a name with one of them unless the tenant file says not to compare.
+async fn newcomers(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    survey: &Survey,
+    keys: &[UserKeys],
+) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CycleError> {
+    if job.limits.duplicate_names.is_none() {
+        return Ok((job.reader.look_up_users(keys, &job.mapped()).await?, Vec::new()));
+    }
+    let search = search(job.state, job.edited() == Edited::Matching)?;
+    let names = names_of_newcomers(desired.snapshot, &survey.newcomers);
+    Ok(job.reader.look_up_newcomers(keys, names, &job.mapped(), search).await?)
+}
+
+/// So many runs back are looked at for one that held something.
+const RECENT_RUNS: usize = 50;
+
+/// How far to look for accounts that share a name with new users: thoroughly on a first sync, after users are recognised by other values,
+/// and as long as a recent run held something, so that what was held stays held.
+pub(crate) fn search(state: &dyn View, other_matching: bool) -> Result<Search, StoreError> {
+    let is_first = matches!(state.health(), Health::AdoptOnly { .. }) || other_matching;
+    let runs = state.runs(RECENT_RUNS)?;
+    Ok(match is_first || runs.is_empty() || runs.iter().any(|run| run.held > 0) {
+        true => Search::Thorough,
+        false => Search::Cheap,
+    })
 }
 
 /// Accounts that no look-up finds, and that an earlier, refused create brought to light: those are read by their ids.
@@ -108,14 +140,15 @@ async fn groups(
     job: &Job<'_>,
     desired: &Desired<'_>,
     survey: &Survey,
-) -> Result<Vec<Option<Match<AppGroup>>>, CallError> {
+) -> Result<Vec<Option<Match<AppGroup>>>, CycleError> {
     let mut places = Vec::new();
     let mut keys = Vec::new();
     for (at, ix) in survey.new_groups.iter().enumerate() {
         let (Some(group), Some(row)) = (desired.group(*ix), desired.snapshot.group(*ix)) else { continue };
         if group.problem.is_none() {
             places.push(at);
-            keys.push(GroupKeys { source_id: row.id.clone(), display_name: group.name.clone() });
+            let released = released_under(job.state, &survey.lost_groups, &group.name)?;
+            keys.push(GroupKeys { source_id: row.id.clone(), display_name: group.name.clone(), released });
         }
     }
     let mut answers: Vec<Option<Match<AppGroup>>> = survey.new_groups.iter().map(|_| None).collect();
@@ -139,6 +172,41 @@ async fn groups(
     }
     drop(read);
     Ok(answers)
+}
+
+/// How the app shows the groups whose management was off.
+async fn compared(job: &Job<'_>, survey: &Survey) -> Result<Vec<Compared>, CallError> {
+    if survey.compared.is_empty() {
+        return Ok(Vec::new());
+    }
+    job.progress.stage("comparing groups with the app", Some(survey.compared.len() as u64));
+    let read = survey.compared.clone().into_iter().map(|(id, link)| async move {
+        match as_shown(job, id, link).await {
+            // One group must not stop the others; an app that is not there, or takes no token, does.
+            Err(error) if is_about_one(&error) => Ok(Compared::Failed(error.to_string())),
+            shown => shown,
+        }
+    });
+    futures_util::stream::iter(read).buffered(job.in_flight.max(1)).try_collect().await
+}
+
+async fn as_shown(job: &Job<'_>, id: SourceId, link: GroupRow) -> Result<Compared, CallError> {
+    if let Some(mut found) = job.reader.get_group(&link.app_id).await? {
+        if !job.rules.profile.read.members_readable {
+            found.members = None;
+        }
+        return Ok(Compared::Shown(found));
+    }
+    // A 404 alone is no proof: asked in another way, the app has to answer too (T6).
+    let keys = GroupKeys { source_id: id, display_name: link.name, released: Vec::new() };
+    let again = job.reader.look_up_groups(&[keys]).await?.into_iter().next();
+    Ok(match again {
+        Some(Match::One { found, .. }) if found.id == link.app_id => {
+            Compared::Failed(format!("the app lists the group {} but does not show it", found.id))
+        }
+        Some(Match::Conflict { detail }) => Compared::Failed(detail),
+        Some(Match::One { .. } | Match::Nobody) | None => Compared::Gone,
+    })
 }
 
 /// A group that is to be taken over is read with its members: nobody is added twice.

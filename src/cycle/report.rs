@@ -53,6 +53,8 @@ pub struct Report {
     pub addresses: Option<AddressMark>,
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     pub quiet_at: Option<ContentMark>,
+    /// Names of users and groups that changes of the plan give by id, by that id.
+    pub names: BTreeMap<String, String>,
     /// Somebody said no to what is held.
     pub rejected: Option<Decision>,
     /// How far approvals are, where more than one person has to approve.
@@ -112,6 +114,7 @@ impl Report {
             settings_accepted: true,
             addresses: None,
             quiet_at: None,
+            names: BTreeMap::new(),
             rejected: None,
             approvals: None,
             budget: None,
@@ -134,8 +137,11 @@ impl Report {
     /// Takes in what was carried out; a run may do it in two parts.
     pub(crate) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
         self.take_holds(&cleared);
+        // Each part has a breaker of its own. Where an earlier part was carried out, the app does answer: one kind of change fails.
+        let went_well = self.results.contains(&OpResult::Done);
+        let stop = outcome.stop.filter(|stop| !(went_well && matches!(stop, Stop::Failing(_))));
         self.results.extend(outcome.results);
-        self.stop = self.stop.take().or(outcome.stop);
+        self.stop = self.stop.take().or(stop);
         self.cleared = Some(match self.cleared.take() {
             Some(earlier) => earlier.followed_by(cleared),
             None => cleared,
@@ -229,7 +235,7 @@ impl Report {
     /// How it ended.
     pub fn status(&self) -> RunStatus {
         match self.stop {
-            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Cut(_)) => return RunStatus::Failed,
+            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Failing(_) | Stop::Cut(_)) => return RunStatus::Failed,
             Some(Stop::Asked | Stop::Paused(_)) => return RunStatus::Partial,
             None => {}
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{Report, Tally};
 use crate::guard::Cleared;
-use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op, OpOutcome, RunStatus};
+use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Op, OpOutcome, RunStatus, fold};
 use crate::store::{Approvals, Decision};
 
 /// One operation as it is shown.
@@ -30,6 +30,9 @@ pub struct Told {
     pub kind: String,
     /// What changes.
     pub changes: Vec<Change>,
+    /// Names of the users and groups that `changes` gives by id (a manager, a record that is gone), by that id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// Why, as a sentence.
     pub reason: String,
     /// The code of that.
@@ -116,14 +119,28 @@ impl Report {
         for (at, operation) in self.operations().iter().enumerate() {
             let (odd, plain) = places.entry(operation.op()).or_default();
             let list = if matches!(self.result(at), OpOutcome::Failed | OpOutcome::Held) { odd } else { plain };
-            if list.len() < most {
-                list.push(at);
-            }
+            list.push(at);
         }
-        let mut listed: Vec<usize> =
-            places.into_values().flat_map(|(odd, plain)| odd.into_iter().chain(plain).take(most)).collect();
+        // Directory ids have no order that means anything to people: which ones are listed goes by name.
+        let by_name = |mut list: Vec<usize>| {
+            if list.len() > most {
+                list.sort_by_cached_key(|at| self.operations().get(*at).map(|operation| fold(&operation.name)));
+            }
+            list
+        };
+        let mut listed: Vec<usize> = places
+            .into_values()
+            .flat_map(|(odd, plain)| by_name(odd).into_iter().chain(by_name(plain)).take(most))
+            .collect();
         listed.sort_unstable();
         self.telling(listed.into_iter().filter_map(|at| told(self, at)).collect())
+    }
+
+    /// The names of what changes give by id.
+    pub(crate) fn names_of(&self, changes: &[Change]) -> BTreeMap<String, String> {
+        let values = changes.iter().flat_map(|change| [&change.from, &change.to]);
+        let ids = values.filter_map(serde_json::Value::as_str);
+        ids.filter_map(|id| Some((id.to_owned(), self.names.get(id)?.clone()))).collect()
     }
 
     fn telling<O>(&self, operations: O) -> Telling<O> {
@@ -162,6 +179,7 @@ fn told(report: &Report, at: usize) -> Option<Told> {
         ObjectRef::User(_) => "user",
         ObjectRef::Group(_) => "group",
     };
+    let changes = operation.changes();
     Some(Told {
         op: operation.op(),
         lane: operation.lane,
@@ -169,7 +187,8 @@ fn told(report: &Report, at: usize) -> Option<Told> {
         app_id: operation.app_id.as_ref().map(ToString::to_string),
         name: operation.name.clone(),
         kind: kind.to_owned(),
-        changes: operation.changes(),
+        names: report.names_of(&changes),
+        changes,
         reason: operation.reason.to_string(),
         reason_code: operation.reason.code(),
         result: report.result(at),

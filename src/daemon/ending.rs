@@ -33,10 +33,11 @@ impl Daemon {
         systemd::stopping(&format!("stopping; {}", self.book.line()));
         tracing::info!(running = self.book.running(), "stopping");
         let end = Instant::now() + DRAIN_LIMIT;
-        while self.book.running() > 0 && Instant::now() < end {
+        while (self.book.running() > 0 || !self.imports.is_idle()) && Instant::now() < end {
             self.pane.beat();
             tokio::select! {
                 Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                Some(imported) = self.imports.tasks.join_next() => self.imported(imported),
                 () = tokio::time::sleep(TELL_EVERY.min(end.saturating_duration_since(Instant::now()))) => {
                     systemd::draining(&format!("finishing the calls under way; {}", self.book.line()));
                 }
@@ -54,6 +55,8 @@ impl Daemon {
 
     /// Gives up the runs that did not end.
     async fn abandon(&mut self) {
+        // The next daemon goes on with them, and looks up what became of a call.
+        self.imports.tasks.abort_all();
         let left: Vec<String> = self.names.values().map(|(name, _)| name.to_string()).collect();
         if left.is_empty() {
             return;

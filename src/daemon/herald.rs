@@ -7,7 +7,7 @@ use super::book::Entry;
 use super::control::Mistake;
 use super::trouble::Cause;
 use crate::model::{TenantName, TenantState};
-use crate::notify::{Failing, FileMistake, Held, Herald, Receivers, Situation, Word};
+use crate::notify::{Failing, FileMistake, Held, Herald, Message, Receivers, Situation, Word};
 use crate::store::read_held;
 
 /// What changes without a run (a secret grows old) is looked at this often.
@@ -44,6 +44,17 @@ impl Daemon {
         };
         if let Some(herald) = &mut self.heralds.herald {
             herald.look(&[situation]);
+        }
+    }
+
+    /// Sends a message; says whether it is on its way.
+    pub(super) fn announce(&self, message: &Message) -> bool {
+        match &self.heralds.herald {
+            Some(herald) => {
+                herald.announce(message);
+                true
+            }
+            None => false,
         }
     }
 

@@ -206,6 +206,7 @@ impl Daemon {
             changes.added.iter().chain(&changes.changed).for_each(|name| self.edited(name, by));
         }
         self.loading.tried = Some(now);
+        self.take_imports();
         changes
     }
 

@@ -16,6 +16,7 @@ mod control;
 mod drift;
 mod ending;
 mod herald;
+mod imports;
 mod loading;
 mod orders;
 mod overview;
@@ -36,6 +37,7 @@ pub use control::{
     Reloaded, Request, Right, Talk, Wanted, reach, socket_of,
 };
 pub use drift::{Compared, read_compared};
+pub use imports::Importing;
 pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
 pub use trouble::{About, Cause};
@@ -54,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 use self::book::Book;
 use self::control::{Control, Rights};
 use self::herald::Heralds;
+use self::imports::Imports;
 use self::loading::Loading;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
@@ -144,6 +147,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         runs: JoinSet::new(),
         names: HashMap::new(),
         orders: Orders::default(),
+        imports: Imports::default(),
         deaf: None,
         heralds: Heralds::default(),
         without_file: Vec::new(),
@@ -187,6 +191,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
             biased;
             () = signals.stop.cancelled() => break None,
             Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
+            Some(imported) = daemon.imports.tasks.join_next() => daemon.imported(imported),
             Some(hinted) = daemon.hints.join_next() => daemon.hinted(hinted),
             Some(read) = daemon.loading.reads.join_next() => daemon.read(read),
             Some(looked) = daemon.loading.looks.join_next() => daemon.looked_at_files(looked),
@@ -228,6 +233,8 @@ struct Daemon {
     names: HashMap<tokio::task::Id, (TenantName, bool)>,
     /// Runs that somebody asked for.
     orders: Orders,
+    /// Imports in the background.
+    imports: Imports,
     /// Why nobody can ask for any, if so.
     deaf: Option<String>,
     /// Who is told of what needs a person.

@@ -53,6 +53,8 @@ impl Daemon {
                 let order = Order { wish, listed: listed.unwrap_or(usize::MAX), caller };
                 self.order(&tenant, file, order);
             }
+            Request::Import { tenant, file, choice } => self.import(&tenant, file, choice, &from, caller),
+            Request::StopImport { tenant } => self.stop_import(&tenant, &from, caller),
             Request::Decide(deciding) => self.decide(deciding, from, caller),
             Request::Pause { tenant, reason, says } => {
                 let mark = Mark::by(from.claiming(says.as_deref()), self.settings.clock.now(), brief(&reason));
@@ -164,7 +166,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn folder_of(&self, name: &TenantName) -> std::path::PathBuf {
+    pub(super) fn folder_of(&self, name: &TenantName) -> std::path::PathBuf {
         self.settings.state_dir.join(name.as_str())
     }
 

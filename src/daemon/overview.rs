@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, Line};
 use super::drift::{Compared, read_compared};
 use crate::model::TenantName;
-use crate::store::{HeldPlan, Mark, Sign, Status, StoreError, read_held, read_mark, read_status, refused_decisions};
+use crate::store::{
+    HeldPlan, ImportNote, ImportState, Mark, Sign, Status, StoreError, read_held, read_import, read_mark, read_status,
+    refused_decisions,
+};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,9 @@ pub struct TenantStatus {
     pub daemon: Option<Line>,
     /// What the last comparison with the app by its own schedule found.
     pub drift: Option<Compared>,
+    /// How far the import in the background is, or how the last one ended.
+    #[serde(default)]
+    pub import: Option<ImportNote>,
     /// There is state, and no tenant file any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub file_gone: bool,
@@ -67,8 +73,23 @@ pub fn overview(
             retired: read_mark(&folder, Sign::Retired),
             daemon: lines.get(tenant.as_str()).map(|line| (*line).clone()),
             drift: read_compared(&folder)?,
+            import: read_import(&folder)?.map(|note| as_seen(note, board.is_some())),
             file_gone: gone.contains(tenant),
         })
     };
     tenants.iter().chain(gone).map(look).collect()
+}
+
+/// An import as it is now: without a daemon it does not go on, whatever the last one wrote.
+fn as_seen(note: ImportNote, has_daemon: bool) -> ImportNote {
+    match has_daemon || note.has_ended() {
+        true => note,
+        false => ImportNote {
+            state: ImportState::Interrupted,
+            waits_for: None,
+            per_minute: None,
+            seconds_left: None,
+            ..note
+        },
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::book::Ended;
@@ -20,17 +21,20 @@ use crate::bounded;
 use crate::clock::Clock;
 use crate::config::secret::Secrets;
 use crate::cycle::Report;
-use crate::engine::{Engine, EngineError, Wish};
+use crate::engine::{Engine, EngineError, ImportEnds, Turn, Wish};
 use crate::http::quota::Quotas;
 use crate::model::{HoldCode, RunStatus, TenantName, TenantState};
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
-use crate::store::{Notice, Trigger};
+use crate::store::{ImportNote, ImportOrder, Notice, Trigger};
 use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant};
 
 /// The longest that the secrets of a tenant may take to be looked at before a run.
 const SECRETS_LIMIT: Duration = Duration::from_secs(10);
+
+/// So many imports are carried at a time, each of another tenant.
+const IMPORTS_AT_ONCE: usize = 4;
 
 /// How a tenant is run once.
 #[async_trait]
@@ -40,6 +44,9 @@ pub trait Runner: Send + Sync {
 
     /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
     async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
+
+    /// Carries an import to its end, or until `ends` says so. Returns how it ended.
+    async fn import(&self, tenant: Arc<Tenant>, order: ImportOrder, ends: &ImportEnds) -> ImportNote;
 
     /// The tenant's secrets as they are now; `None` if they can't be told apart.
     fn secrets(&self, _tenant: &Tenant) -> Option<SecretsMark> {
@@ -62,6 +69,10 @@ pub struct EngineRunner {
     /// What tenants of one directory or app account share.
     quotas: Arc<Quotas>,
     telemetry: Arc<Telemetry>,
+    /// What runs and imports of a tenant share.
+    turns: Mutex<HashMap<TenantName, Arc<Turn>>>,
+    /// Places for imports.
+    imports: Semaphore,
 }
 
 impl EngineRunner {
@@ -72,7 +83,23 @@ impl EngineRunner {
         words: fn(EngineError) -> Refusal,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self { state_dir, clock, words, feeds: Mutex::default(), quotas: Arc::default(), telemetry }
+        Self {
+            state_dir,
+            clock,
+            words,
+            feeds: Mutex::default(),
+            quotas: Arc::default(),
+            telemetry,
+            turns: Mutex::default(),
+            imports: Semaphore::new(IMPORTS_AT_ONCE),
+        }
+    }
+
+    fn turn(&self, tenant: &TenantName) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of tenants that do nothing now are made again when they are needed.
+        turns.retain(|name, turn| name == tenant || Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(tenant.clone()).or_default())
     }
 
     fn engine(&self, tenant: Arc<Tenant>) -> Engine {
@@ -157,6 +184,8 @@ impl Runner for EngineRunner {
             () = stop.cancelled() => None,
             credentials = credentials => credentials.ok(),
         };
+        let turn = self.turn(&tenant.name);
+        let _turn = turn.run().await;
         let engine = self.engine(Arc::clone(&tenant));
         let watch = self.telemetry.run(tenant.name.as_str());
         let scheduled = Wish { trigger: Some(Trigger::Schedule), ..Wish::default() };
@@ -202,6 +231,25 @@ impl Runner for EngineRunner {
             self.feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant.name);
         }
         hint
+    }
+
+    async fn import(&self, tenant: Arc<Tenant>, order: ImportOrder, ends: &ImportEnds) -> ImportNote {
+        let turn = self.turn(&tenant.name);
+        let engine = self.engine(tenant);
+        let place = match self.imports.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                engine.import_waits(&order);
+                tokio::select! {
+                    biased;
+                    () = ends.over() => None,
+                    place = self.imports.acquire() => place.ok(),
+                }
+            }
+        };
+        let note = engine.carry_import(&order, &turn, ends).await;
+        drop(place);
+        note
     }
 
     fn secrets(&self, tenant: &Tenant) -> Option<SecretsMark> {

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{Because, Bits, fold, text};
+use crate::model::{Because, Bits, ObjectRef, fold, text};
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
@@ -34,6 +34,13 @@ pub struct Scope<'a> {
     pub filter: Option<&'a PersonFilter<'a>>,
     /// Names groups.
     pub group_name: &'a GroupNamer<'a>,
+}
+
+impl Scope<'_> {
+    /// Whether it is what the directory assigns to the app that decides who belongs.
+    pub fn is_by_assignment(&self) -> bool {
+        !self.all_users && (self.narrows || self.groups.is_none())
+    }
 }
 
 /// One group that the app should hold.
@@ -202,8 +209,11 @@ impl Desired<'_> {
         }
         for (first, second) in twins {
             for (one, other) in [(first, second), (second, first)] {
-                let other = self.groups.get(other).and_then(|group| self.snapshot.group(group.ix)).map(|row| &row.id);
-                let why = other.map(|id| format!("group {id} has the same name in the app"));
+                let other = self.groups.get(other).and_then(|group| self.snapshot.group(group.ix));
+                let why = other.map(|row| {
+                    let other = ObjectRef::Group(row.id.clone()).called(&bounds::shown(&row.name));
+                    format!("{other} has the same name in the app")
+                });
                 if let Some(group) = self.groups.get_mut(one) {
                     group.problem = group.problem.take().or(why);
                 }

@@ -87,12 +87,13 @@ impl Engine {
             checkup.add(side, change.map(|change| self.moved(change, new_address)));
             change.is_none() || new_address
         };
-        if may_go(&mut checkup, Side::Directory, AddressSide::Source) {
-            self.look_at_directory(&mut checkup, progress).await;
-        }
+        let snapshot = match may_go(&mut checkup, Side::Directory, AddressSide::Source) {
+            true => self.look_at_directory(&mut checkup, progress).await,
+            false => None,
+        };
         if may_go(&mut checkup, Side::App, AddressSide::Target) {
             progress.stage("looking at the app", None);
-            self.look_at_app(&mut checkup).await;
+            self.look_at_app(&mut checkup, snapshot).await;
         }
         checkup.add(Side::State, self.look_at_state());
         checkup
@@ -133,10 +134,14 @@ impl Engine {
         short.collect()
     }
 
-    async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) {
+    /// Gives the reading, if it is complete.
+    async fn look_at_directory(&self, checkup: &mut Checkup, progress: &dyn Progress) -> Option<Snapshot> {
         let source = match self.source().await {
             Ok(source) => source,
-            Err(error) => return checkup.add(Side::Directory, [not_prepared("directory", &error)]),
+            Err(error) => {
+                checkup.add(Side::Directory, [not_prepared("directory", &error)]);
+                return None;
+            }
         };
         checkup.add(Side::Directory, self.short_secrets("source"));
         progress.stage("looking at the directory", None);
@@ -145,7 +150,7 @@ impl Engine {
         checkup.add(Side::Directory, found);
         if refused {
             // Reading it would say the same once more.
-            return;
+            return None;
         }
         let (sentinels, began) = (&self.tenant.file.scope.sentinels, self.clock.now());
         // A state that can't be read is told elsewhere: the limit of a first reading will do.
@@ -161,8 +166,12 @@ impl Engine {
                 let counts = snapshot.counts();
                 checkup.directory =
                     Some(format!("{} shows {} and {}", source.describe(), people(counts.users), groups(counts.groups)));
+                Some(snapshot)
             }
-            Err(error) => checkup.add(Side::Directory, [unread(&error)]),
+            Err(error) => {
+                checkup.add(Side::Directory, [unread(&error)]);
+                None
+            }
         }
     }
 
@@ -240,7 +249,7 @@ impl Engine {
             .collect()
     }
 
-    async fn look_at_app(&self, checkup: &mut Checkup) {
+    async fn look_at_app(&self, checkup: &mut Checkup, snapshot: Option<Snapshot>) {
         let app = match self.app().await {
             Ok(app) => app,
             Err(error) => return checkup.add(Side::App, [not_prepared("app", &error)]),
@@ -257,6 +266,9 @@ impl Engine {
         checkup.add(Side::App, found);
         if works {
             checkup.add(Side::App, self.look_at_accounts(&app).await);
+            if let Some(snapshot) = snapshot {
+                checkup.add(Side::App, self.look_for_second_accounts(&app, &snapshot).await);
+            }
         }
     }
 
@@ -290,6 +302,34 @@ impl Engine {
         found.extend(self.marks(&folder));
         found.extend(self.waiting(&folder));
         found.extend(self.unfinished_probe(&folder));
+        found.extend(self.learned_of_members());
+        found
+    }
+
+    /// What runs have learned of how the app takes members. A state that can't be read is told elsewhere.
+    fn learned_of_members(&self) -> Vec<Finding> {
+        let groups = &self.tenant.profile.groups;
+        let takes = self.view().ok().and_then(|state| state.app_takes().ok().flatten());
+        let Some(takes) = takes.and_then(|takes| takes.believed(groups.max_members_per_patch, self.clock.now())) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        if let Some(most) = takes.members_per_call {
+            let most = counted(most.into(), "member", "members");
+            let detail =
+                format!("the app takes {most} in one call: it refused more on {}", takes.at.strftime("%Y-%m-%d"));
+            found.push(Finding::ok(
+                "members",
+                format!("{detail}; `groups.max_members_per_patch` in its profile sets this from the start"),
+            ));
+        }
+        if groups.members_on_create && takes.members_on_create == Some(false) {
+            let detail = "the app refuses or ignores the members of a new group: groups are created without, and filled afterwards";
+            found.push(Finding::ok(
+                "members",
+                format!("{detail}; `groups.members_on_create = false` in its profile sets this from the start"),
+            ));
+        }
         found
     }
 

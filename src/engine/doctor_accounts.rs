@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::doctor::{counted, state_error};
 use super::{Engine, EngineError};
-use crate::model::{AppId, Finding, Path, SourceId};
+use crate::model::{AppId, Finding, Path};
 use crate::plan::is_privileged;
 use crate::scim::{App, AppUser, WithRoles};
 
@@ -90,9 +90,11 @@ impl Engine {
     /// Accounts that are linked to two users: suspending one would switch the other off.
     fn shared_accounts(&self) -> Result<Option<Finding>, EngineError> {
         let state = self.view()?;
-        let mut owners: HashMap<AppId, SourceId> = HashMap::new();
+        let mut owners: HashMap<AppId, String> = HashMap::new();
         let mut shared: Vec<String> = Vec::new();
         state.linked_users(&mut |id, row| {
+            let name = row.sent.text(&Path::user_name());
+            let id = name.map_or_else(|| id.to_string(), |name| format!("{name}, id {id}"));
             if let Some(other) = owners.insert(row.app_id.clone(), id.clone()) {
                 shared.push(format!("{} ({other} and {id})", row.app_id));
             }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::canonical;
 use crate::config::forms::AppAddress;
-use crate::config::profile::Adopt;
+use crate::config::profile::{Adopt, GroupWire};
 use crate::config::tenant::LdapPreset;
 use crate::model::Path;
 use crate::store::SettingsMark;
@@ -58,8 +58,32 @@ impl<'a> Decisive<'a> {
             groups: canonical::text(&file.groups).unwrap_or_default(),
             read: canonical::text(&profile.read).unwrap_or_default(),
             user_wire: canonical::text(&profile.users).unwrap_or_default(),
-            group_wire: canonical::text(&profile.groups).unwrap_or_default(),
+            group_wire: canonical::text(&AsHashed::of(tenant)).unwrap_or_default(),
         }
+    }
+}
+
+/// The wire of groups with the defaults that its hash was made with: two of them were raised since, and neither decides over users.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct AsHashed(GroupWire);
+
+impl AsHashed {
+    fn of(tenant: &Tenant) -> Self {
+        let overrides = &tenant.file.target.override_profile.0;
+        let written = overrides.get("groups").and_then(|groups| groups.get("members_on_create"));
+        let mut wire = tenant.profile.groups.clone();
+        wire.members_on_create = written.and_then(toml::Value::as_bool).unwrap_or_default();
+        if wire.max_members_per_patch == GroupWire::default().max_members_per_patch {
+            wire.max_members_per_patch = Self::default().0.max_members_per_patch;
+        }
+        Self(wire)
+    }
+}
+
+impl Default for AsHashed {
+    fn default() -> Self {
+        Self(GroupWire { members_on_create: false, max_members_per_patch: 50, ..GroupWire::default() })
     }
 }
 

@@ -1,49 +1,29 @@
 //! People of the app made in the directory (J16). In: accounts that somebody chose. Out: what became of each. The app is not asked
 //! and not told anything.
 
+mod background;
+mod turn;
+
 use std::time::Duration;
 
-use serde::Serialize;
+use tokio::sync::MutexGuard;
 use tokio_util::sync::CancellationToken;
 
+pub use self::background::ImportEnds;
+pub use self::turn::{RunTurn, Turn};
 use super::{Engine, EngineError};
 use crate::model::{AppId, Attributes, SourceId};
 use crate::roll::{Entry, WayBack};
 use crate::source::SourceError;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
-use crate::store::note_imported;
+pub use crate::store::{Made, Making};
+use crate::store::{StoreError, lock_imports, note_imported};
+
+/// How often a user is looked for whom a process that died may have created.
+const LOOKS: u32 = 3;
 
 /// How often a directory that asks to slow down is asked again for one person.
 const PATIENCE: u32 = 5;
-
-/// What became of one person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Made {
-    /// Made in the directory.
-    Created,
-    /// Was there already.
-    Found,
-    /// Was not made.
-    Failed,
-    /// Nobody tried: it was stopped before.
-    NotTried,
-}
-
-/// One person and what became of them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Making {
-    /// What became of them.
-    pub result: Made,
-    /// The app's id.
-    pub app_id: AppId,
-    /// The sign-in name in the app.
-    pub user_name: String,
-    /// The directory's id.
-    pub id: Option<SourceId>,
-    /// Why not, or what there is to know.
-    pub detail: String,
-}
 
 impl Engine {
     /// Makes people in the directory, one after the other, and tells what became of each as it happens. Nobody is made who is
@@ -58,11 +38,14 @@ impl Engine {
         tell: &mut dyn FnMut(Making),
     ) -> Result<(), EngineError> {
         self.must_know_addresses()?;
+        // Two at a time would look for the same user, and both not find them.
+        let _lock = lock_imports(&self.state_dir.join(self.tenant.name.as_str()), "rosterd import")?;
         let source = self.source().await?;
         let Some(people) = source.new_people() else {
             return Err(EngineError::NotWritable(source.describe()));
         };
         let back = self.way_back();
+        let maker = Maker { people, back: &back, stop, turn: None };
         let mut over: Option<String> = None;
         for (entry, attributes) in chosen {
             if stop.is_cancelled() {
@@ -70,13 +53,17 @@ impl Engine {
             }
             let made = match &over {
                 Some(why) => Err((Made::NotTried, why.clone())),
-                None => make(people, &back, attributes, stop).await.map_err(|error| match error {
-                    Unmade::Person(why) => (Made::Failed, why),
-                    Unmade::Everybody(error) => {
-                        let why = error.to_string();
+                None => maker.make(attributes, Before::Nothing, &mut || Ok(())).await.map_err(|error| {
+                    let (why, ends) = match error {
+                        Unmade::Person(why) => (why, false),
+                        Unmade::Everybody(error) => (error.to_string(), true),
+                        Unmade::Unlogged(error) => (error.to_string(), true),
+                        Unmade::Stopped => ("stopped before".to_owned(), true),
+                    };
+                    if ends {
                         over = Some(format!("not tried: {why}"));
-                        (Made::Failed, why)
                     }
+                    (Made::Failed, why)
                 }),
             };
             let (result, id, detail) = match made {
@@ -102,69 +89,140 @@ impl Engine {
     }
 }
 
-/// Why somebody was not made.
+/// Why a user was not created.
 enum Unmade {
+    /// It is about this user.
     Person(String),
     /// The directory can't be written now, for whomever.
     Everybody(SourceError),
+    /// The create could not be put on record, and was not sent.
+    Unlogged(StoreError),
+    /// The import was asked to end before anything was sent.
+    Stopped,
 }
 
-async fn make(
-    people: &dyn NewPeople,
-    back: &WayBack,
-    attributes: &Attributes,
-    stop: &CancellationToken,
-) -> Result<(Made, SourceId, String), Unmade> {
-    let person = NewPerson { attributes: back.record(attributes) };
-    let missing: Vec<&str> =
-        people.required().iter().copied().filter(|name| !person.attributes.contains_key(*name)).collect();
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        return Err(Unmade::Person(format!("the directory needs {missing}, and the account has no value for it")));
-    }
-    if let Some(id) = people.find(&person).await.map_err(Unmade::Everybody)? {
-        return Ok((Made::Found, id, "was there already".to_owned()));
-    }
-    for tried in 1.. {
-        match people.create(&person).await {
-            Ok(id) => return Ok((Made::Created, id, String::new())),
-            Err(CreateError::Refused(why)) => return Err(Unmade::Person(why)),
-            Err(CreateError::Exists(why)) => return exists(people, &person, &why).await,
-            Err(CreateError::Unclear(why)) => return lost(people, &person, &why, stop).await,
-            // It was told to wait, so nothing was carried out.
-            Err(CreateError::Source(SourceError::Throttled(_))) if tried < PATIENCE && pause(tried, stop).await => {}
-            Err(CreateError::Source(error)) => return Err(Unmade::Everybody(error)),
-        }
-    }
-    Err(Unmade::Person("not made".to_owned()))
+/// What is known of an earlier create of the same user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// There was none.
+    Nothing,
+    /// A process that died may have sent one.
+    MaybeSent,
 }
 
-/// The directory says that somebody has the name: who?
-async fn exists(people: &dyn NewPeople, person: &NewPerson, why: &str) -> Result<(Made, SourceId, String), Unmade> {
-    match people.find(person).await.map_err(Unmade::Everybody)? {
-        Some(id) => Ok((Made::Found, id, "was there already".to_owned())),
-        None => Err(Unmade::Person(format!("it exists already, and can't be seen: {why}"))),
-    }
+/// Puts on record that a create is about to be sent.
+type Intent<'i> = dyn FnMut() -> Result<(), StoreError> + Send + 'i;
+
+/// Creates users, one after the other.
+struct Maker<'m> {
+    people: &'m dyn NewPeople,
+    back: &'m WayBack,
+    stop: &'m CancellationToken,
+    /// What it shares with the runs of the same tenant, in the process that makes those.
+    turn: Option<&'m Turn>,
 }
 
-/// Nobody knows whether it was carried out: looked up, some times, since directories show news late. Never made again here.
-async fn lost(
-    people: &dyn NewPeople,
-    person: &NewPerson,
-    why: &str,
-    stop: &CancellationToken,
-) -> Result<(Made, SourceId, String), Unmade> {
-    for tried in 1..PATIENCE {
-        if let Some(id) = people.find(person).await.map_err(Unmade::Everybody)? {
-            return Ok((Made::Created, id, "the answer was lost; looked up".to_owned()));
+impl Maker<'_> {
+    async fn make(
+        &self,
+        attributes: &Attributes,
+        before: Before,
+        intent: &mut Intent<'_>,
+    ) -> Result<(Made, SourceId, String), Unmade> {
+        let person = NewPerson { attributes: self.back.record(attributes) };
+        let missing: Vec<&str> =
+            self.people.required().iter().copied().filter(|name| !person.attributes.contains_key(*name)).collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            return Err(Unmade::Person(format!("the directory needs {missing}, and the account has no value for it")));
         }
-        if !pause(tried, stop).await {
-            break;
+        if before == Before::MaybeSent {
+            if let Some(id) = self.look_again(&person).await? {
+                return Ok((Made::Created, id, "created before an interruption; looked up".to_owned()));
+            }
+        } else if let Some(id) = self.find(&person).await? {
+            return Ok((Made::Found, id, "was there already".to_owned()));
+        }
+        for tried in 1.. {
+            match self.create(&person, intent).await? {
+                Ok(id) => return Ok((Made::Created, id, String::new())),
+                Err(CreateError::Refused(why)) => return Err(Unmade::Person(why)),
+                Err(CreateError::Exists(why)) => return self.exists(&person, &why).await,
+                Err(CreateError::Unclear(why)) => return self.lost(&person, &why).await,
+                // It was told to wait, so nothing was carried out.
+                Err(CreateError::Source(SourceError::Throttled(_)))
+                    if tried < PATIENCE && pause(tried, self.stop).await => {}
+                Err(CreateError::Source(error)) => return Err(Unmade::Everybody(error)),
+            }
+        }
+        Err(Unmade::Person("not made".to_owned()))
+    }
+
+    /// Waits until a call may be made.
+    async fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, Unmade> {
+        let Some(turn) = self.turn else { return Ok(None) };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Unmade::Stopped),
+            call = turn.call() => Ok(Some(call)),
         }
     }
-    Err(Unmade::Person(format!(
-        "{why}; nobody of that name was found since: the same command looks again before it makes anybody"
-    )))
+
+    async fn find(&self, person: &NewPerson) -> Result<Option<SourceId>, Unmade> {
+        let _call = self.turn().await?;
+        self.people.find(person).await.map_err(Unmade::Everybody)
+    }
+
+    async fn create(
+        &self,
+        person: &NewPerson,
+        intent: &mut Intent<'_>,
+    ) -> Result<Result<SourceId, CreateError>, Unmade> {
+        let _call = self.turn().await?;
+        intent().map_err(Unmade::Unlogged)?;
+        Ok(self.people.create(person).await)
+    }
+
+    /// Looks some times for a user whom an earlier process may have created, since directories show what is new late.
+    async fn look_again(&self, person: &NewPerson) -> Result<Option<SourceId>, Unmade> {
+        for tried in 1..=LOOKS {
+            if let Some(id) = self.find(person).await? {
+                return Ok(Some(id));
+            }
+            if tried < LOOKS && !pause(tried, self.stop).await {
+                return Err(Unmade::Stopped);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The directory says that a user has the name: which one?
+    async fn exists(&self, person: &NewPerson, why: &str) -> Result<(Made, SourceId, String), Unmade> {
+        match self.find(person).await? {
+            Some(id) => Ok((Made::Found, id, "was there already".to_owned())),
+            None => Err(Unmade::Person(format!("it exists already, and can't be seen: {why}"))),
+        }
+    }
+
+    /// It is not known whether the create was carried out: the user is looked up, some times, since directories show what is new late.
+    /// Never created again here.
+    async fn lost(&self, person: &NewPerson, why: &str) -> Result<(Made, SourceId, String), Unmade> {
+        for tried in 1..PATIENCE {
+            if let Some(id) = self.find(person).await? {
+                return Ok((Made::Created, id, "the answer was lost; looked up".to_owned()));
+            }
+            if !pause(tried, self.stop).await {
+                match self.turn {
+                    // Its intent is on the disk: the next process looks further.
+                    Some(_) => return Err(Unmade::Stopped),
+                    None => break,
+                }
+            }
+        }
+        Err(Unmade::Person(format!(
+            "{why}; nobody of that name was found since: the same command looks again before it makes anybody"
+        )))
+    }
 }
 
 /// Waits a while; `false` when somebody stopped it.
@@ -235,14 +293,22 @@ mod tests {
     }
 
     async fn made(people: &Scripted, name: Option<&str>) -> Result<(Made, String), String> {
+        made_after(people, name, Before::Nothing).await
+    }
+
+    async fn made_after(people: &Scripted, name: Option<&str>, before: Before) -> Result<(Made, String), String> {
         let attributes: Attributes = name.map(|name| (Path::user_name(), name.into())).into_iter().collect();
-        match make(people, &back(), &attributes, &CancellationToken::new()).await {
+        let (back, stop) = (back(), CancellationToken::new());
+        let maker = Maker { people, back: &back, stop: &stop, turn: None };
+        match maker.make(&attributes, before, &mut || Ok(())).await {
             Ok((made, id, detail)) => {
                 assert_eq!(id.as_str(), "d1");
                 Ok((made, detail))
             }
             Err(Unmade::Person(why)) => Err(why),
             Err(Unmade::Everybody(error)) => Err(format!("everybody: {error}")),
+            Err(Unmade::Unlogged(error)) => Err(format!("unlogged: {error}")),
+            Err(Unmade::Stopped) => Err("stopped".to_owned()),
         }
     }
 
@@ -274,6 +340,29 @@ mod tests {
         assert_eq!(made(&busy, Some("a@x.test")).await.unwrap().0, Made::Created);
         let shut = Scripted::new((0..5).map(|_| throttled()).collect(), None);
         assert!(made(&shut, Some("a@x.test")).await.unwrap_err().starts_with("everybody: "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn j16_what_a_process_that_died_may_have_created_is_looked_for_before_it_is_created() {
+        // The directory shows the new user late.
+        let late = Scripted::new(vec![], Some(2));
+        assert_eq!(made_after(&late, Some("a@x.test"), Before::MaybeSent).await.unwrap().0, Made::Created);
+        assert_eq!(*late.creates.lock().unwrap(), 0);
+        let never = Scripted::new(vec![Ok(SourceId::from("d1"))], None);
+        assert_eq!(made_after(&never, Some("a@x.test"), Before::MaybeSent).await.unwrap().0, Made::Created);
+        assert_eq!(*never.creates.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn j16_a_create_that_can_not_be_put_on_record_is_not_sent() {
+        let people = Scripted::new(vec![Ok(SourceId::from("d1"))], None);
+        let (back, stop) = (back(), CancellationToken::new());
+        let maker = Maker { people: &people, back: &back, stop: &stop, turn: None };
+        let attributes: Attributes = [(Path::user_name(), "a@x.test".into())].into_iter().collect();
+        let full = &mut || Err(StoreError::Refused("full".to_owned()));
+        let made = maker.make(&attributes, Before::Nothing, full).await;
+        assert!(matches!(made, Err(Unmade::Unlogged(_))));
+        assert_eq!(*people.creates.lock().unwrap(), 0);
     }
 
     #[tokio::test]

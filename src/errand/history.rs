@@ -195,7 +195,7 @@ impl History {
             (ObjectRef::User(id), Op::DeactivateUser | Op::DeleteUser | Op::ActivateUser) => {
                 self.active.entry(id.clone()).or_insert(intent.op != Op::ActivateUser);
             }
-            (ObjectRef::User(id), Op::UpdateUser) => {
+            (ObjectRef::User(id), Op::UpdateUser | Op::FreeName) => {
                 let before = self.attributes.entry(id.clone()).or_default();
                 for change in &intent.changes {
                     if let Ok(path) = Path::parse(&change.attribute) {
@@ -217,7 +217,7 @@ impl History {
                     }
                 }
             }
-            (ObjectRef::Group(id), Op::RenameGroup) => {
+            (ObjectRef::Group(id), Op::RenameGroup | Op::FreeName) => {
                 if let Some(from) = intent.changes.first().and_then(|change| change.from.as_str()) {
                     self.names.entry(id.clone()).or_insert_with(|| from.to_owned());
                 }
@@ -251,11 +251,13 @@ impl History {
             (ObjectRef::User(id), Op::ActivateUser | Op::DeactivateUser | Op::DeleteUser) => {
                 self.doubtful.insert(Facet::Active(id.clone()));
             }
-            (ObjectRef::User(id), Op::UpdateUser) => {
+            (ObjectRef::User(id), Op::UpdateUser | Op::FreeName) => {
                 let paths = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
                 self.doubtful.extend(paths.map(|path| Facet::Attribute(id.clone(), path)));
             }
-            (ObjectRef::Group(id), Op::RenameGroup) => drop(self.doubtful.insert(Facet::Name(id.clone()))),
+            (ObjectRef::Group(id), Op::RenameGroup | Op::FreeName) => {
+                self.doubtful.insert(Facet::Name(id.clone()));
+            }
             (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
                 let before = intent.op == Op::RemoveMembers;
                 let lists = intent.changes.iter().filter_map(|change| change.from.as_array().or(change.to.as_array()));

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::apply::{self, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
-use crate::cycle::{CycleError, Report, Writer, facts_of_state};
+use crate::cycle::{CycleError, Report, Writer, facts_of_state, names_in};
 use crate::guard::{self, Cleared, Facts, Limits, Policy};
 use crate::model::{Counts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
@@ -106,6 +106,7 @@ impl Errand<'_> {
     /// When the state can't be read.
     pub fn preview(&self, state: &dyn View, task: Task) -> Result<Report, StoreError> {
         let mut report = blank(self.tenant, self.clock);
+        report.names = names_in(&task.plan, state, None)?;
         let mut cleared = self.judge(task.plan, &self.facts(state)?, &task.approval);
         let held = involved(&cleared, |at| !cleared.allows(at));
         cleared.restrict(|operation| operation.lane != Lane::Absences || !held.contains(&operation.object));
@@ -130,6 +131,7 @@ impl Errand<'_> {
         let ledger = writer.ledger;
         let Task { plan, trigger, note, approval } = task;
         let mut report = blank(self.tenant, self.clock);
+        report.names = names_in(&plan, ledger, None)?;
         let facts = self.facts(ledger)?;
         ledger.run_started(&report.run, trigger, &plan.hash, self.policy.recorded(false)).await?;
         let cleared = self.judge(plan, &facts, &Approval::None);
@@ -209,6 +211,7 @@ impl Errand<'_> {
             gate: &gate,
             on_source_change: &on_source_change,
             profile: self.rules.profile,
+            create_empty: self.rules.create_empty,
             in_flight: self.in_flight,
             repeat: self.repeat,
             stop: self.stop,

@@ -12,7 +12,7 @@ use super::history::{Facet, History};
 use super::{Approval, Left, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
 use crate::model::{Attributes, Lane, ObjectRef, Path, Reason, RunId, SourceId, digest};
-use crate::plan::{Action, Member, Operation, Plan, Rules};
+use crate::plan::{Action, Member, Operation, Plan, Rules, pass_names_on};
 use crate::store::{Baseline, GroupRow, Record, StoreError, Trigger, UserRow};
 
 /// What taking a run back comes to.
@@ -133,6 +133,8 @@ pub fn reverse(
     }
     draft.note_last_groups()?;
     let Draft { operations, cannot, skipped, stays, .. } = draft;
+    let mut operations = operations;
+    pass_names_on(&mut operations);
     Ok(Reversal { run: run.clone(), plan: Plan::of(operations), cannot, skipped, stays })
 }
 

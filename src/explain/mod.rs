@@ -152,6 +152,9 @@ pub struct Step {
     pub detail: Option<String>,
     /// What changes; nothing for memberships, where it is the person.
     pub changes: Vec<Change>,
+    /// Names of the users that `changes` gives by id, by that id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 /// What a story is made of.
@@ -223,7 +226,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         link,
         app,
         set_aside: state.failures()?.into_iter().find(|(of, _)| *of == object).map(|(_, note)| note),
-        history: past.deeds.into(),
+        history: past.deeds.iter().cloned().collect(),
         earlier: past.earlier,
         next,
         holds: holds.into_iter().filter(concerns).collect(),
@@ -232,7 +235,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         id,
         verdict: String::new(),
     };
-    name_groups(&mut story.history, state)?;
+    name_groups(&mut story, &past.groups, state)?;
     story.verdict = verdict::of(&story, report);
     Ok(story)
 }
@@ -268,11 +271,16 @@ fn groups_of(state: &dyn Baseline, number: crate::model::UserNumber) -> Result<V
     Ok(names)
 }
 
-/// The journal names groups by id.
-fn name_groups(history: &mut [Deed], state: &dyn Baseline) -> Result<(), StoreError> {
-    for deed in history {
+/// Gives groups their names, for people. The journal's calls have their ids: a name is the one of the link, or, of a group that was let go
+/// or deleted since, the last one that the journal or the directory tells.
+fn name_groups(story: &mut Story, told: &BTreeMap<SourceId, String>, state: &dyn Baseline) -> Result<(), StoreError> {
+    let listed = story.directory.iter().flat_map(|directory| &directory.groups);
+    let listed: BTreeMap<SourceId, String> = listed.map(|group| (group.id.clone(), group.name.clone())).collect();
+    for deed in &mut story.history {
         if let ObjectRef::Group(id) = &deed.object {
-            deed.name = Some(state.group(id)?.map_or_else(|| id.to_string(), |row| row.name));
+            let name = state.group(id)?.map(|row| row.name);
+            let name = name.or_else(|| told.get(id).cloned()).or_else(|| listed.get(id).cloned());
+            deed.name = Some(name.unwrap_or_else(|| id.to_string()));
         }
     }
     Ok(())
@@ -282,17 +290,21 @@ fn name_groups(history: &mut [Deed], state: &dyn Baseline) -> Result<(), StoreEr
 fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
     let operations = report.operations().iter().enumerate();
     let about = operations.filter(|(_, operation)| is_about(operation, id));
-    let step = |(at, operation): (usize, &Operation)| Step {
-        op: operation.op(),
-        lane: operation.lane,
-        name: operation.name.clone(),
-        reason: operation.reason.to_string(),
-        result: report.result(at),
-        detail: report.obstacle(at).map(ToString::to_string),
-        changes: match operation.object {
+    let step = |(at, operation): (usize, &Operation)| {
+        let changes = match operation.object {
             ObjectRef::User(_) => operation.changes(),
             ObjectRef::Group(_) => Vec::new(),
-        },
+        };
+        Step {
+            op: operation.op(),
+            lane: operation.lane,
+            name: operation.name.clone(),
+            reason: operation.reason.to_string(),
+            result: report.result(at),
+            detail: report.obstacle(at).map(ToString::to_string),
+            names: report.names_of(&changes),
+            changes,
+        }
     };
     about.map(step).collect()
 }

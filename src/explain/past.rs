@@ -45,10 +45,12 @@ pub struct Past {
     pub earlier: u64,
     /// When the link that holds now was made, and by which run.
     pub linked: Option<(Timestamp, RunId)>,
+    /// What groups were last called, as far as the journal tells: also those that are not linked any more.
+    pub groups: BTreeMap<SourceId, String>,
 }
 
 impl Past {
-    /// Reads what was done to one person. Memory does not grow with the journal.
+    /// Reads what was done to one person. Memory does not grow with the journal, but for one name a group.
     ///
     /// # Errors
     /// When the journal can't be read to its end.
@@ -60,6 +62,7 @@ impl Past {
         let mut open: BTreeMap<u64, (Timestamp, Intent)> = BTreeMap::new();
         for record in records {
             let Record { seq, at, event, .. } = record?;
+            past.name_groups(&event);
             match event {
                 Event::Intent(intent)
                     if matches!(&intent.object, ObjectRef::Group(_)) || is(&intent.object, &who.id) =>
@@ -88,6 +91,26 @@ impl Past {
             past.keep(call(began, intent, None));
         }
         Ok(past)
+    }
+
+    /// Notes what a record calls a group.
+    fn name_groups(&mut self, event: &Event) {
+        match event {
+            Event::Intent(intent) if matches!(intent.op, Op::CreateGroup | Op::RenameGroup) => {
+                let named = intent.changes.iter().find(|change| change.attribute == "displayName");
+                if let Some(name) = named.and_then(|change| change.to.as_str()) {
+                    self.groups.entry(intent.object.id().clone()).or_insert_with(|| name.to_owned());
+                }
+            }
+            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+                for effect in effects {
+                    if let Effect::GroupLinked { id, name, .. } | Effect::GroupRenamed { id, name } = effect {
+                        self.groups.insert(id.clone(), name.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     fn keep(&mut self, deed: Deed) {
@@ -140,7 +163,12 @@ fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {
         // A membership call names everybody it was about; here only one counts.
         ObjectRef::Group(_) => Vec::new(),
     };
-    let (run, what, object, reason) = (intent.run, intent.op.name(), intent.object, intent.reason.to_string());
+    let (what, reason) = match intent.op {
+        // Of everything that a new group is, the user's part is the membership.
+        Op::CreateGroup => (Op::AddMembers.name(), "the group was created with its members".to_owned()),
+        op => (op.name(), intent.reason.to_string()),
+    };
+    let (run, object) = (intent.run, intent.object);
     Deed { at, run, what, object, name: None, result, reason, answer, changes }
 }
 

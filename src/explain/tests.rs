@@ -190,6 +190,28 @@ async fn somebody_is_found_by_every_name_and_in_the_journal_when_nowhere_else() 
     assert_eq!(past.deeds.back().unwrap().what, "delete_user");
 }
 
+/// The journal has a group's id alone, and its link ends with the binding: the name is told all the same.
+#[tokio::test(start_paused = true)]
+async fn j12_a_group_that_was_unbound_or_deleted_is_told_by_its_name() {
+    for delete in [false, true] {
+        let mut dir = Directory::of(&["ann", "bob", "cid", "dee"]).with_group("all", &["bob", "cid", "dee"]);
+        dir.add_group("5f2b0c", &["ann", "bob"]);
+        dir.group("5f2b0c").name = "Sales".into();
+        let world = synced(dir, |_| {}).await;
+        world.edit(|dir| dir.group("5f2b0c").name = "Sales EMEA".into());
+        world.sync().await;
+        world.edit(|dir| match delete {
+            true => drop(dir.groups.remove("5f2b0c")),
+            false => dir.group("5f2b0c").assigned = false,
+        });
+        world.sync().await;
+        let ann = story(&world, "ann").await;
+        let joined = ann.history.iter().find(|deed| deed.what == "add_members").unwrap();
+        assert_eq!(joined.name.as_deref(), Some("Sales EMEA"), "deleted: {delete}: {joined:?}");
+        assert_eq!(joined.object.id().as_str(), "5f2b0c", "the id beside it");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_deeds_are_kept_and_the_others_counted() {
     let world = synced(Directory::of(&["ann"]).with_group("all", &["ann"]), |_| {}).await;

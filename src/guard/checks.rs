@@ -6,7 +6,7 @@ use super::{Cleared, Edited, Facts, Limits, Loosened};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
 use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
-use crate::plan::{Action, Blocked, Operation};
+use crate::plan::{Action, Blocked, NameOrder, Operation};
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
 /// removal budget counts them all the same.
@@ -106,7 +106,8 @@ impl Cleared {
             }
             () => return,
         };
-        self.hold_all(HoldReason::SourceShrink { what, is, was, limit: limits.source_shrink.to_string() });
+        let (limit, unbound) = (limits.source_shrink.to_string(), facts.unbound.clone());
+        self.hold_all(HoldReason::SourceShrink { what, is, was, limit, unbound });
     }
 
     /// Many gone and as many new: the directory gave everybody another id, and each would be removed and made anew.
@@ -309,6 +310,7 @@ impl Cleared {
                 limit: limits.removals_per_day.to_string(),
                 none_left,
                 who: Names::of(losing.into_values()),
+                unbound: facts.unbound.clone(),
             };
             self.hold(hold, |operation| {
                 operation.op().takes_access() || !operation.loses_access(&facts.access).is_empty()
@@ -322,6 +324,41 @@ impl Cleared {
             let limit = limits.creates_per_day.to_string();
             let hold = HoldReason::CreatesPerDay { now: planned, created: facts.created, limit };
             self.hold(hold, |operation| operation.op() == Op::CreateUser);
+        }
+    }
+
+    /// Names that go round in a circle are all changed, or none: a third name is for a moment only.
+    pub(super) fn check_names(&mut self) {
+        let operations = &self.plan.operations;
+        let steps: Vec<usize> = (0..operations.len())
+            .filter(|at| operations.get(*at).is_some_and(|operation| operation.op() == Op::FreeName))
+            .collect();
+        if steps.is_empty() {
+            return;
+        }
+        let order = NameOrder::of(operations);
+        for step in steps {
+            let object = operations.get(step).map(|operation| &operation.object);
+            let last =
+                (0..operations.len()).filter(|at| operations.get(*at).map(|operation| &operation.object) == object);
+            let mut circle = vec![step];
+            for at in last {
+                let row: Vec<usize> =
+                    std::iter::successors(Some(at), |at| order.after(*at)).take(operations.len()).collect();
+                if row.last() == Some(&step) {
+                    circle.extend(row);
+                }
+            }
+            let (held, never) =
+                (circle.iter().any(|at| !self.allowed.contains(*at)), circle.iter().any(|at| self.never.contains(*at)));
+            for at in circle {
+                if held {
+                    self.allowed.remove(at);
+                }
+                if never {
+                    self.never.insert(at);
+                }
+            }
         }
     }
 

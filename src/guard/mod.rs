@@ -5,6 +5,7 @@
 //! file, looks wrong. There is no way around it but a plan approved by its id; and none at all around what may never be done.
 
 mod checks;
+mod duplicates;
 mod gate;
 pub mod settings;
 mod table;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId};
+use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId, Unbound};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 
@@ -39,6 +40,8 @@ pub struct Limits {
     pub settings_change: Limit,
     /// How many accounts may be created in any 24 hours.
     pub creates_per_day: Limit,
+    /// How many new users of a run may look like an account that no user matches; without a limit nothing is compared.
+    pub duplicate_names: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
     /// When the adoption of a user's account waits for approval.
@@ -56,6 +59,7 @@ impl From<&GuardTable> for Limits {
             rekey: table.rekey,
             settings_change: table.settings_change,
             creates_per_day: table.creates_per_day,
+            duplicate_names: table.duplicate_names,
             ask_before: BTreeSet::new(),
             adopt: AdoptApproval::default(),
         }
@@ -85,6 +89,8 @@ pub struct Facts {
     pub before: Option<Counts>,
     /// What this one holds.
     pub now: Counts,
+    /// The evidence that the directory binds nothing to the app, where that decides who belongs.
+    pub unbound: Option<Unbound>,
     /// What the tenant file says differently since the last run that was not held for it.
     pub edited: Edited,
     /// What became looser in guard and approvals since the last run.
@@ -178,12 +184,14 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_guard_change(facts);
     cleared.check_asked_before(limits);
     cleared.check_adoptions();
+    cleared.check_duplicates(limits);
     cleared.check_relinks();
     cleared.check_final(facts);
     cleared.check_groups(facts, limits);
     cleared.check_removals(facts, limits);
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
+    cleared.check_names();
     cleared
 }
 

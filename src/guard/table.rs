@@ -42,6 +42,7 @@ fn limit_of(code: HoldCode, table: &GuardTable) -> Option<Limit> {
         HoldCode::Rekey => Some(table.rekey),
         HoldCode::SettingsChange => Some(table.settings_change),
         HoldCode::CreatesPerDay => Some(table.creates_per_day),
+        HoldCode::DuplicateNames => Some(table.duplicate_names),
         _ => None,
     }
 }

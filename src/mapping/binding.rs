@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::direct::{self, Name};
 use super::lint::Read;
 use super::values::{self, Fields};
+use crate::model::unread;
 
 /// Which names a set of programs reads, in order.
 #[derive(Debug, Default)]
@@ -90,12 +91,15 @@ pub(super) struct Bound<'r> {
     record: &'r Map<String, Json>,
     given: &'r [(&'r str, &'r str)],
     engine: Option<Value>,
+    /// Whether the record holds a value that could not be read.
+    holds_unread: bool,
 }
 
 impl<'r> Bound<'r> {
     /// `given` are names that stand before those of the record.
     pub(super) fn new(layout: &'r Layout, record: &'r Map<String, Json>, given: &'r [(&'r str, &'r str)]) -> Self {
-        Self { layout, record, given, engine: None }
+        let holds_unread = record.values().any(|value| unread::why(value).is_some());
+        Self { layout, record, given, engine: None, holds_unread }
     }
 
     /// A value by its plain name.
@@ -104,6 +108,14 @@ impl<'r> Bound<'r> {
             Some(given) => Some(Cow::Owned(Json::from(given))),
             None => name.find(self.record).map(Cow::Borrowed),
         }
+    }
+
+    /// Why the value of this name could not be read; `None` if it was.
+    pub(super) fn unread(&self, name: &str) -> Option<&'r str> {
+        if !self.holds_unread || self.given(name).is_some() {
+            return None;
+        }
+        direct::find(name, self.record).or_else(|| self.exact(name)).and_then(unread::why)
     }
 
     /// Whether there is a value of this name.

@@ -176,8 +176,17 @@ impl Program {
         matches!(&self.body, Body::Direct(direct) if direct.is_plain_name())
     }
 
-    /// Runs it for one record. `bound` holds the record for the engine and is made at most once a person.
+    /// An attribute that it reads and that could not be read for this person, and why.
+    pub(super) fn unread<'r>(&self, bound: &Bound<'r>) -> Option<(&str, &'r str)> {
+        self.reads().find_map(|name| Some((name, bound.unread(name)?)))
+    }
+
+    /// Runs it for one record. `bound` holds the record for the engine and is made at most once a person. What depends on a value that could
+    /// not be read is left as it is.
     pub(super) fn run(&self, bound: &mut Bound<'_>) -> Result<Outcome, Failure> {
+        if self.unread(bound).is_some() {
+            return Ok(Outcome::Leave);
+        }
         match &self.body {
             Body::Direct(direct) => Ok(direct.run(|name| bound.look_up(name))),
             Body::Jinja(expression, rewritten) => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::binding::Layout;
+use super::binding::{Bound, Layout};
 use super::engine::{LENIENT, STRICT};
 use super::expression::{self, Compiled, Failure, Flaw, Program};
 use super::known::KnownAttributes;
@@ -67,6 +67,10 @@ impl Filter {
 
     fn run(&self, record: &Map<String, Json>) -> Result<bool, Failure> {
         let fail = |message: &str| Err(Failure { missing: None, at: None, message: message.to_owned() });
+        // Neither true nor false: the person is left as they are.
+        if let Some((name, why)) = self.program.unread(&Bound::new(&self.layout, record, &[])) {
+            return fail(&format!("`{name}` could not be read: {why}"));
+        }
         match expression::run_alone(&self.program, &self.layout, record, &[])? {
             Outcome::Set(Json::Bool(yes)) => Ok(yes),
             Outcome::Unset => Ok(false),

@@ -41,6 +41,8 @@ pub enum HoldCode {
     GuardChange,
     Adoption,
     Conflict,
+    DuplicateAccounts,
+    DuplicateNames,
     CreatesPerDay,
     MatchingChange,
     TargetChange,
@@ -67,7 +69,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -78,6 +80,8 @@ impl HoldCode {
         Self::GuardChange,
         Self::Adoption,
         Self::Conflict,
+        Self::DuplicateAccounts,
+        Self::DuplicateNames,
         Self::CreatesPerDay,
         Self::MatchingChange,
         Self::TargetChange,
@@ -174,6 +178,18 @@ impl HoldCode {
                 "conflict",
                 Objects,
                 "an account or group whose names contradict the directory's record, or that another tenant or record has",
+            ),
+            Self::DuplicateAccounts => approvable(
+                "duplicate_accounts",
+                Objects,
+                "the new account of a user whose e-mail address or user name is on an account in the app that no user matches: it would be \
+                 a second account for the same person. `duplicate_names = \"none\"` ends the comparison",
+            ),
+            Self::DuplicateNames => approvable(
+                "duplicate_names",
+                Kind,
+                "every new account of a run in which more users only look like an account that no user matches (equal display names, or a \
+                 user name that is the part of an address before the `@`), as when another tool filled the app under other user names",
             ),
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
@@ -294,6 +310,36 @@ impl SourcePart {
     }
 }
 
+/// The evidence that the directory binds nothing to the app any more, so that nobody belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbound {
+    /// The application in the directory, as its console shows it; `None` where the directory has none (a file with `assigned`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+}
+
+impl fmt::Display for Unbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.application {
+            Some(application) => write!(
+                f,
+                "the application {} is bound to no group and no user in the directory: nobody belongs. If that was a mistake, bind it \
+                 again there",
+                text::shown(application)
+            ),
+            None => f.write_str(
+                "no group and no user of the directory is assigned to the app: nobody belongs. If that was a mistake, assign them again \
+                 there",
+            ),
+        }
+    }
+}
+
+/// `; ` and the evidence, if there is any.
+fn because_unbound(unbound: Option<&Unbound>) -> String {
+    unbound.map(|unbound| format!("; {unbound}")).unwrap_or_default()
+}
+
 /// Why something is held, with what was found. `limit` is the limit as the tenant file writes it.
 ///
 /// In JSON it is `{"reason": code, "detail": sentence, …payload}`. Files of earlier versions have a code and a sentence only.
@@ -308,6 +354,8 @@ pub enum HoldReason {
         limit: String,
         none_left: bool,
         who: Names,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unbound: Option<Unbound>,
     },
     GroupRemovals {
         group: String,
@@ -322,6 +370,8 @@ pub enum HoldReason {
         is: u64,
         was: u64,
         limit: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unbound: Option<Unbound>,
     },
     AttributeLoss {
         count: u64,
@@ -355,6 +405,16 @@ pub enum HoldReason {
         object: ObjectRef,
         name: String,
         why: String,
+    },
+    DuplicateAccounts {
+        count: u64,
+        who: Names,
+    },
+    DuplicateNames {
+        count: u64,
+        creates: u64,
+        limit: String,
+        who: Names,
     },
     CreatesPerDay {
         now: u64,
@@ -423,6 +483,8 @@ impl HoldReason {
             Self::GuardChange { .. } => HoldCode::GuardChange,
             Self::Adoption { .. } => HoldCode::Adoption,
             Self::Conflict { .. } => HoldCode::Conflict,
+            Self::DuplicateAccounts { .. } => HoldCode::DuplicateAccounts,
+            Self::DuplicateNames { .. } => HoldCode::DuplicateNames,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
@@ -519,6 +581,10 @@ impl<'de> Deserialize<'de> for HoldReason {
     }
 }
 
+/// How users are made to match the accounts that they have.
+const RECOGNISE: &str = "To keep the accounts that are there, map userName to the value that they have, or name the attribute that both sides \
+                         share in read.user_match under [target.override_profile], and run again";
+
 /// That an address changed.
 fn moved(side: &str, from: &[String], to: &[String]) -> String {
     let from = if from.is_empty() { "another one".to_owned() } else { from.join(", ") };
@@ -528,23 +594,25 @@ fn moved(side: &str, from: &[String], to: &[String]) -> String {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who } => {
+            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who, unbound } => {
                 let none_left = if *none_left { ", and nobody would be left" } else { "" };
                 write!(
                     f,
                     "{now} people would lose access now and {lost} lost it in the last 24 hours, of {managed} managed (the limit is \
-                     {limit}{none_left}): {who}"
+                     {limit}{none_left}): {who}{}",
+                    because_unbound(unbound.as_ref())
                 )
             }
             Self::GroupRemovals { group, now, of, lost, limit, who } => write!(
                 f,
                 "group {group} would lose {now} of its {of} members and lost {lost} in the last 24 hours (the limit is {limit}): {who}"
             ),
-            Self::SourceShrink { what, is, was, limit } => write!(
+            Self::SourceShrink { what, is, was, limit, unbound } => write!(
                 f,
-                "the directory shows {is} {}, {was} in the last accepted reading ({} fewer; the limit is {limit})",
+                "the directory shows {is} {}, {was} in the last accepted reading ({} fewer; the limit is {limit}){}",
                 what.name(),
                 was.saturating_sub(*is),
+                because_unbound(unbound.as_ref())
             ),
             Self::AttributeLoss { count, managed, limit, who } => write!(
                 f,
@@ -585,11 +653,28 @@ impl fmt::Display for HoldReason {
                      the two, or list the account in scope.protect"
                 )
             }
-            Self::Conflict { object, name, why } => write!(f, "{object} {name}: {why}"),
+            Self::Conflict { object, name, why } => write!(f, "{}: {why}", object.called(name)),
             Self::Upgrade { who } => write!(
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
                  them. Approve it, or let the mapping's expression say `leave` where a value is to stay"
+            ),
+            Self::DuplicateAccounts { count, who } => {
+                let (users, have, whose) = match count {
+                    1 => ("new user", "has", "the account was"),
+                    _ => ("new users", "have", "the accounts were"),
+                };
+                write!(
+                    f,
+                    "{count} {users} {have} an e-mail address or user name that is on an account in the app which no user matches: {who}. It \
+                     would be a second account for the same person, so {whose} not created. {RECOGNISE}; approve if these are other people"
+                )
+            }
+            Self::DuplicateNames { count, creates, limit, who } => write!(
+                f,
+                "{count} of {creates} new users look like accounts in the app which no user matches (the limit is {limit}): {who}. An app that \
+                 another tool filled under other user names looks like this, so no account was created. {RECOGNISE}; approve if these are \
+                 other people"
             ),
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,
@@ -628,7 +713,7 @@ impl fmt::Display for HoldReason {
             Self::FinalDelete { who } => {
                 write!(f, "in this app a deleted person can never have an account again: {who}")
             }
-            Self::NeedsDecision { object, name, why } => write!(f, "{object} {name}: {why}"),
+            Self::NeedsDecision { object, name, why } => write!(f, "{}: {why}", object.called(name)),
             Self::UnreadGroup { group, why } => write!(
                 f,
                 "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
@@ -649,12 +734,13 @@ impl fmt::Display for HoldReason {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
     fn shrink() -> HoldReason {
-        HoldReason::SourceShrink { what: SourcePart::People, is: 3, was: 10, limit: "20%".to_owned() }
+        let limit = "20%".to_owned();
+        HoldReason::SourceShrink { what: SourcePart::People, is: 3, was: 10, limit, unbound: None }
     }
 
     #[test]
@@ -673,6 +759,19 @@ mod tests {
         reworded["detail"] = "other words".into();
         assert_eq!(serde_json::from_value::<HoldReason>(reworded).unwrap().canonical(), shrink().canonical());
         assert_eq!(shrink().canonical(), "hold 1 source_shrink\nis=3\nlimit=\"20%\"\nwas=10\nwhat=\"people\"\n");
+    }
+
+    #[test]
+    fn j12_an_application_that_is_bound_to_nothing_is_said_with_its_name_and_read_back() {
+        let unbound = Some(Unbound { application: Some("\"Heap\" (5f2b)".to_owned()) });
+        let HoldReason::SourceShrink { what, is, was, limit, .. } = shrink() else { panic!("a shrink") };
+        let hold = HoldReason::SourceShrink { what, is, was, limit, unbound };
+        let said = hold.detail();
+        assert!(said.contains("the application \"Heap\" (5f2b) is bound to no group and no user"), "{said}");
+        let json = serde_json::to_value(&hold).unwrap();
+        assert_eq!(json["unbound"]["application"], "\"Heap\" (5f2b)");
+        assert_eq!(serde_json::from_value::<HoldReason>(json).unwrap(), hold);
+        assert!(serde_json::to_value(shrink()).unwrap().get("unbound").is_none(), "holds of before keep their ids");
     }
 
     #[test]

@@ -140,6 +140,16 @@ impl ObjectRef {
     }
 }
 
+impl ObjectRef {
+    /// The object by its name, with the directory's id beside it: `user ann (5f2b…)`.
+    pub fn called(&self, name: &str) -> String {
+        match name.is_empty() || name == self.id().as_str() {
+            true => self.to_string(),
+            false => format!("{} {name} ({})", self.kind(), super::text::shown(self.id().as_str())),
+        }
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // For people to read, in logs too: an id must not begin a line of its own.

@@ -18,10 +18,14 @@ pub enum Obstacle {
         account: AppId,
         by: String,
         of: SourceId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
     },
     NameTaken {
         name: String,
         by: SourceId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by_name: String,
     },
     Contradicts {
         account: AppId,
@@ -40,6 +44,18 @@ pub enum Obstacle {
     GroupOfAnother {
         group: AppId,
         of: SourceId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+    },
+    GroupUnreadable {
+        why: String,
+    },
+    SeveralOfReleasedName {
+        detail: String,
+        group: AppId,
+    },
+    NameOfAnother {
+        holder: String,
     },
     GroupNotAdopted {
         name: String,
@@ -68,6 +84,14 @@ pub enum Obstacle {
     },
     MoreThanCleared,
     HasLeft,
+    NameNotFree {
+        holder: String,
+    },
+    MembersHaveLeft,
+    NoMemberHasAccount {
+        first: String,
+        more: u64,
+    },
     TooManyFailed {
         objects: u64,
         op: Op,
@@ -111,6 +135,11 @@ pub enum Obstacle {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<String>,
     },
+    /// The change to a new name went wrong; what became of the third name.
+    AfterThirdName {
+        why: Box<Obstacle>,
+        end: NameEnd,
+    },
     AnsweredWithAnother {
         object: ObjectRef,
         name: String,
@@ -121,6 +150,40 @@ pub enum Obstacle {
     Erased,
     /// The app's or the mapping's own words, or a sentence of an earlier version.
     Text(String),
+}
+
+/// What became of an object that went by a third name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameEnd {
+    /// It has the new name.
+    New,
+    /// It has the old name.
+    Old,
+    /// It keeps the third one.
+    Third,
+}
+
+impl fmt::Display for NameEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "the name alone was given",
+            Self::Old => "it has its old name again",
+            Self::Third => "it goes by the third name until the next run",
+        })
+    }
+}
+
+/// `ann (5f2b…)`, or the id alone.
+struct WithId<'a>(&'a str, &'a SourceId);
+
+impl fmt::Display for WithId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.is_empty() || self.0 == self.1.as_str() {
+            true => write!(f, "{}", self.1),
+            false => write!(f, "{} ({})", self.0, self.1),
+        }
+    }
 }
 
 /// Which other tenant of this machine has, or may have, an account.
@@ -237,6 +300,7 @@ plain!(Obstacle {
     MoreThanCleared => "not done: more would lose access than the guard let pass",
     GroupNotInApp => "not tried: the group is not in the app",
     NotFinished => "not finished: the run was stopped",
+    MembersHaveLeft => "not created: its members belong no more by a newer reading of the directory",
     HasLeft => "not done: by a newer reading of the directory this user belongs no more",
     Erased => "[forgotten]",
 });
@@ -265,7 +329,8 @@ impl From<String> for Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AccountOfAnother { account, by, of } => {
+            Self::AccountOfAnother { account, by, of, name } => {
+                let of = WithId(name, of);
                 write!(f, "the account {account} that matches by {by} belongs to the directory's {of}")
             }
             Self::Contradicts { account, by, attribute, theirs, ours } => write!(
@@ -310,11 +375,36 @@ impl fmt::Display for Obstacle {
                  and no further {kind}s are created in this run. Ask the app's vendor why it answers a create with an existing object",
                 kind = object.kind()
             ),
-            Self::NameTaken { name, by } => write!(f, "the directory gives the user name {name} to {by} too"),
-            Self::Immutable { paths, why } => write!(f, "this app can't change {paths}: {why}"),
-            Self::GroupOfAnother { group, of } => {
-                write!(f, "the app's group {group} is linked to the directory's group {of}")
+            Self::NameTaken { name, by, by_name } => {
+                let by = ObjectRef::User(by.clone()).called(by_name);
+                write!(f, "the directory gives the user name {name} to {by} too")
             }
+            Self::Immutable { paths, why } => write!(f, "this app can't change {paths}: {why}"),
+            Self::GroupOfAnother { group, of, name } => {
+                let of = ObjectRef::Group(of.clone()).called(name);
+                write!(f, "the app's group {group} is linked to the directory's {of}")
+            }
+            Self::GroupUnreadable { why } => write!(f, "the app's group could not be read: {why}"),
+            Self::SeveralOfReleasedName { detail, group } => write!(
+                f,
+                "{detail}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
+                 in the app"
+            ),
+            Self::NameOfAnother { holder } => write!(
+                f,
+                "the name is that of {holder}, whose change belongs to it: leave out --only, so that both are made"
+            ),
+            Self::NameNotFree { holder } => {
+                write!(f, "not tried: the name is that of {holder} still, whose change was not made")
+            }
+            Self::NoMemberHasAccount { first, more } => {
+                let who = match more {
+                    0 => format!("its only member {first} has no account in the app yet"),
+                    more => format!("its members ({first} and {more} more) have no accounts in the app yet"),
+                };
+                write!(f, "not created: {who}, and an empty group is not created (groups.create_empty)")
+            }
+            Self::AfterThirdName { why, end } => write!(f, "{why}; {end}"),
             Self::GroupNotAdopted { name } => {
                 write!(f, "the app has a group named {name:?} and groups.adopt is \"never\"")
             }

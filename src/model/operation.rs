@@ -67,6 +67,7 @@ ops! {
     AdoptUser: "adopt_user" "=" "adopt account" "take the account over" 0 false Some(ApprovalKind::Adopt);
     RelinkUser: "relink_user" "=" "link account to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Adopt);
     ReplaceUser: "replace_user" "~" "put account aside for a new one" "put the account aside for a new one" 1 false None;
+    FreeName: "free_name" "~" "pass a name on" "go by a third name for a moment" 4 false None;
     UpdateUser: "update_user" "~" "update account" "change attributes" 3 false Some(ApprovalKind::Update);
     ActivateUser: "activate_user" "+" "activate account" "switch the account on" 2 false Some(ApprovalKind::Activate);
     DeactivateUser: "deactivate_user" "-" "deactivate account" "switch the account off" 7 true Some(ApprovalKind::Deactivate);
@@ -74,6 +75,7 @@ ops! {
     CreateGroup: "create_group" "+" "create group" "create group" 4 false Some(ApprovalKind::Groups);
     AdoptGroup: "adopt_group" "=" "adopt group" "take over group {}" 0 false Some(ApprovalKind::Groups);
     RelinkGroup: "relink_group" "=" "link group to a new record" "go over to a new record of the directory" 0 false Some(ApprovalKind::Groups);
+    CompareGroup: "compare_group" "=" "compare group with the app" "compare group {} with the app" 0 false None;
     RenameGroup: "rename_group" "~" "rename group" "rename group" 4 false Some(ApprovalKind::Groups);
     AddMembers: "add_members" "+" "add members" "add to group {}" 5 false Some(ApprovalKind::Memberships);
     RemoveMembers: "remove_members" "-" "remove members" "remove from group {}" 5 true Some(ApprovalKind::Memberships);

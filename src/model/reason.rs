@@ -119,11 +119,25 @@ pub enum Reason {
     GroupAdopted {
         by: String,
         others: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        released: bool,
     },
+    GroupsWereOff,
+    GroupsWereOffAndShowNoMembers,
+    GroupsWereOffAndChanged {
+        joined: u64,
+        left: u64,
+    },
+    GroupsWereOffAndGone,
     GroupRelinked {
         from: SourceId,
     },
     GroupRenamed,
+    ThirdName {
+        from: String,
+        to: String,
+    },
+    NoThirdNameStays,
     GroupGone {
         stays: bool,
     },
@@ -141,6 +155,10 @@ pub enum Reason {
     // What is put on record.
     OwnAccount,
     AdoptedOrReleased,
+    WhatTheAppTakes,
+    GroupManagement {
+        on: bool,
+    },
     SetAside,
     NotAnswered,
     NothingLeft,
@@ -179,7 +197,12 @@ plain!(Reason {
     NewAccountsAreMembers => "their new accounts are members",
     Retired => "the connection is retired",
     OwnAccount => "whose token this is",
-    AdoptedOrReleased => "adopted or released",
+    AdoptedOrReleased => "linked, compared or released",
+    WhatTheAppTakes => "what the app takes",
+    GroupsWereOff => "group management was off, and is on again",
+    GroupsWereOffAndGone => "the group is gone from the app: the next run looks for it, or creates it again",
+    GroupsWereOffAndShowNoMembers => "group management was off, and is on again; the app shows no members, so that all of them are put in again",
+    NoThirdNameStays => "the change to the new name went wrong: no third name shall stay",
     SetAside => "set aside",
     NotAnswered => "not answered: the next run looks what became of it",
     NothingLeft => "nothing is left to do",
@@ -253,11 +276,26 @@ impl fmt::Display for Reason {
             }
             Self::OldIsSuspended { of } => write!(f, "the directory suspended {of}"),
             Self::OldIsGone { of } => write!(f, "the directory says {of} is gone"),
-            Self::GroupAdopted { by, others: 0 } => write!(f, "the app has this group already, matched by {by}"),
-            Self::GroupAdopted { by, others } => write!(
+            Self::GroupAdopted { by, others, released } => {
+                write!(f, "the app has this group already, matched by {by}")?;
+                if *released {
+                    f.write_str("; it was released earlier")?;
+                }
+                match others {
+                    0 => Ok(()),
+                    others => write!(f, "; {others} managed members of it are not in the directory's group"),
+                }
+            }
+            Self::GroupsWereOffAndChanged { joined, left } => write!(
                 f,
-                "the app has this group already, matched by {by}; {others} managed members of it are not in the directory's group"
+                "group management was off, and is on again; in the app {joined} managed users were added to it by hand, and {left} removed"
             ),
+            Self::ThirdName { from, to } => write!(
+                f,
+                "the name {from} goes to another and {to} comes from another: a third name in between, for a moment"
+            ),
+            Self::GroupManagement { on: true } => f.write_str("group management is on again"),
+            Self::GroupManagement { on: false } => f.write_str("group management is off"),
             Self::GroupRelinked { from } => {
                 write!(f, "the app's group belonged to the record {from}, which is gone")
             }

@@ -25,6 +25,8 @@ pub struct Message {
     pub facts: Value,
     /// The reasons in full. They may name people.
     pub details: Vec<String>,
+    /// How urgent it is.
+    pub severity: &'static str,
 }
 
 impl Message {
@@ -32,7 +34,18 @@ impl Message {
         let id = format!("msg_{}", Uuid::now_v7().simple());
         let of = if tenant.is_empty() { "rosterd".to_owned() } else { format!("rosterd {tenant}") };
         let subject = format!("{of}: {subject}");
-        Self { id, event, tenant: tenant.to_owned(), at, subject, text, facts: json!({}), details: Vec::new() }
+        let severity = severity(event);
+        Self {
+            id,
+            event,
+            tenant: tenant.to_owned(),
+            at,
+            subject,
+            text,
+            facts: json!({}),
+            details: Vec::new(),
+            severity,
+        }
     }
 
     /// One that only tries whether messages arrive.
@@ -55,7 +68,7 @@ impl Message {
             "type": self.event.name(),
             "timestamp": self.at.to_string(),
             "tenant": (!self.tenant.is_empty()).then_some(&self.tenant),
-            "severity": severity(self.event),
+            "severity": self.severity,
             "subject": self.subject,
             "facts": self.facts,
         });
@@ -81,6 +94,10 @@ fn severity(event: NotifyEvent) -> &'static str {
     match event {
         NotifyEvent::Hold | NotifyEvent::CredentialRefused | NotifyEvent::Quarantined => "action",
         NotifyEvent::Failing | NotifyEvent::CredentialExpiry | NotifyEvent::FileMistake => "warning",
-        NotifyEvent::HoldResolved | NotifyEvent::Recovered | NotifyEvent::FileMended | NotifyEvent::Test => "info",
+        NotifyEvent::HoldResolved
+        | NotifyEvent::Recovered
+        | NotifyEvent::FileMended
+        | NotifyEvent::ImportFinished
+        | NotifyEvent::Test => "info",
     }
 }

@@ -7,12 +7,14 @@
 //! Knows no schedule and no run; what it is told of a tenant is a [`Situation`]. Messages name no people unless a receiver asks
 //! for details.
 
+mod imported;
 mod message;
 mod post;
 mod sign;
 mod spool;
 mod watch;
 
+pub use imported::import_finished;
 pub use message::Message;
 pub use post::{Delivery, deliver};
 pub use watch::{Failing, FileMistake, Held, Situation, Word};
@@ -96,17 +98,20 @@ impl Herald {
         let now = self.clock.now();
         let before = self.told.clone();
         let news: Vec<Message> = situations.iter().flat_map(|situation| self.told.news(situation, now)).collect();
-        for message in &news {
-            tracing::warn!(tenant = message.tenant, event = message.event.name(), id = message.id, "told");
-            for (table, worker) in self.workers.values() {
-                if table.wants(message.event) {
-                    worker.send(message.to_body(table.details), now);
-                }
-            }
-        }
+        news.iter().for_each(|message| self.announce(message));
         // After the messages are on the disk: a crash in between tells twice, never not at all.
         if self.told != before {
             self.remember();
+        }
+    }
+
+    /// Sends a message to every receiver that wants such. It is on the disk when this returns.
+    pub fn announce(&self, message: &Message) {
+        tracing::warn!(tenant = message.tenant, event = message.event.name(), id = message.id, "told");
+        for (table, worker) in self.workers.values() {
+            if table.wants(message.event) {
+                worker.send(message.to_body(table.details), self.clock.now());
+            }
         }
     }
 

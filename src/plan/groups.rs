@@ -41,19 +41,21 @@ impl Groups<'_> {
             match answer {
                 None => {}
                 Some(Match::Conflict { detail }) => {
-                    self.blocked_group(&object, group, Blocked::Failed(detail.clone().into()));
+                    let blocked = self.several_of_a_released_name(group, detail)?;
+                    self.blocked_group(&object, group, blocked);
                 }
                 Some(Match::Nobody) if members.is_empty() && !self.ground.rules.create_empty => {}
                 Some(Match::Nobody) if !self.ground.rules.groups_full() => {
                     self.blocked_group(&object, group, Blocked::Failed(Obstacle::GroupsAreMadeInApp));
                 }
-                Some(Match::Nobody) => {
-                    let (display_name, first) = (group.name.clone(), self.first_members(&members));
-                    let action = Action::CreateGroup { display_name, first };
-                    self.group(&object, None, group, action, Reason::GroupInScope);
-                    self.add(&object, None, group, members);
+                Some(Match::One { found, by })
+                    if self.gives_up_group_name(found, by)?
+                        && (self.rules.groups_full() && (self.rules.create_empty || !members.is_empty())) =>
+                {
+                    self.create_group(&object, group, members);
                 }
-                Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id)? {
+                Some(Match::Nobody) => self.create_group(&object, group, members),
+                Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
                     Some(why) => match replaced(lost, answers, found) {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
@@ -65,11 +67,11 @@ impl Groups<'_> {
         Ok(())
     }
 
-    /// The members a group is made with, where the app wants that.
-    fn first_members(&self, members: &[(Member, Account)]) -> Vec<Member> {
-        let wire = &self.ground.rules.profile.groups;
-        let most = if wire.members_on_create { wire.max_members_per_patch.max(1) as usize } else { 0 };
-        members.iter().take(most).map(|(member, _)| member.clone()).collect()
+    /// Who of the members it is made with is seen when their accounts exist.
+    fn create_group(&mut self, object: &ObjectRef, group: &DesiredGroup, members: Vec<(Member, Account)>) {
+        let action = Action::CreateGroup { display_name: group.name.clone(), first: Vec::new() };
+        self.group(object, None, group, action, Reason::GroupInScope);
+        self.add(object, None, group, members);
     }
 
     /// Which group has each of the app's groups by its immutable id: a mere name yields to that.
@@ -90,13 +92,18 @@ impl Groups<'_> {
         found: &AppGroup,
         by: &str,
         by_id: &HashMap<AppId, SourceId>,
+        lost: &[(SourceId, GroupRow, Option<GroupIx>)],
     ) -> Result<Option<Obstacle>, StoreError> {
         let linked = self.ground.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
+        // One that is released by this plan is free.
+        let linked = linked.filter(|other| !self.is_released_now(other, lost));
         if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
             self.contested.insert(found.id.clone());
-            return Ok(Some(Obstacle::GroupOfAnother { group: found.id.clone(), of: other.clone() }));
+            let name = self.ground.baseline.group(other)?.map(|row| row.name).unwrap_or_default();
+            return Ok(Some(Obstacle::GroupOfAnother { group: found.id.clone(), of: other.clone(), name }));
         }
-        let is_named_only = self.ground.rules.adopt_groups == AdoptGroups::Never && by != Path::external_id().as_str();
+        let may_take = by == Path::external_id().as_str() || self.was_ours(found)? || self.is_lost(found, lost);
+        let is_named_only = self.ground.rules.adopt_groups == AdoptGroups::Never && !may_take;
         Ok(is_named_only.then(|| Obstacle::GroupNotAdopted { name: found.display_name.clone() }))
     }
 
@@ -160,7 +167,8 @@ impl Groups<'_> {
         });
         let mut present: Vec<SourceId> = present.into_iter().map(|(member, _)| member.id).collect();
         let others = self.other_people_of_ours(found, &present, adopted)?;
-        let reason = Reason::GroupAdopted { by: by.to_owned(), others: others.len() as u64 };
+        let released = self.was_ours(found)?;
+        let reason = Reason::GroupAdopted { by: by.to_owned(), others: others.len() as u64, released };
         if !others.is_empty() {
             // Taking over takes nothing away: the next run does, by what the directory says then.
             self.out.unsettled.insert(object.clone());
@@ -205,7 +213,9 @@ impl Groups<'_> {
             else {
                 continue;
             };
-            let Some(link) = self.ground.baseline.group(&row.id)? else { continue };
+            let Some(link) = self.ground.baseline.group(&row.id)?.and_then(|link| self.as_compared(&row.id, link)) else {
+                continue;
+            };
             let object = ObjectRef::Group(row.id.clone());
             self.rename(&object, &link.app_id, group, &link.name);
             self.compare_members(&object, &link, group, links)?;
@@ -220,7 +230,7 @@ impl Groups<'_> {
         group: &DesiredGroup,
         links: &Links,
     ) -> Result<(), StoreError> {
-        let held = self.ground.baseline.members(object.id())?;
+        let held = self.members_as_compared(object.id())?;
         let members = self.ground.desired.members(group);
         let mut desired: HashSet<UserNumber> = HashSet::with_capacity(members.len());
         let mut missing = Vec::new();
@@ -254,6 +264,10 @@ impl Groups<'_> {
         }
         let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
         for number in held.iter().filter(|number| !desired.contains(number)) {
+            if self.is_asked_first(object.id(), *number)? {
+                self.out.unsettled.insert(object.clone());
+                continue;
+            }
             if self.users.leaving_groups.contains(number) {
                 // The end of the account takes them out of it, if that comes: it may be held, or fail.
                 self.out.unsettled.insert(object.clone());

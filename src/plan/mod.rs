@@ -6,8 +6,11 @@
 
 mod adopt;
 mod bounds;
+mod compare;
+mod duplicates;
 mod groups;
 mod leavers;
+mod let_go;
 mod links;
 mod operation;
 mod people;
@@ -16,16 +19,21 @@ mod replace;
 mod rules;
 mod stages;
 mod survey;
+mod swap;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
+pub use compare::Compared;
+pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
+pub use let_go::released_under;
 pub use links::{FINISHED, IN_STEP, Links};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
+pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -34,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Desired;
 use crate::model::{AppId, Elsewhere, ObjectRef, Op, SourceId, fold};
-use crate::scim::{AppGroup, AppUser, Match};
+use crate::scim::{AppGroup, AppUser, Lookalike, Match};
 use crate::source::Presence;
 use crate::store::{Baseline, PlanId, StoreError};
 use stages::{Account, Ground, Groups, Users};
@@ -44,6 +52,8 @@ use stages::{Account, Ground, Groups, Users};
 pub struct Answers {
     /// For each newcomer.
     pub users: Vec<Match<AppUser>>,
+    /// Accounts of the app that share a name with a newcomer.
+    pub alike: Vec<Lookalike>,
     /// Accounts among them that another tenant of this machine has, or may have, linked.
     pub linked_elsewhere: HashMap<AppId, Elsewhere>,
     /// Accounts among them from which `rosterd import --create` created a user of the directory.
@@ -56,6 +66,8 @@ pub struct Answers {
     pub absent: Vec<Presence>,
     /// For each lost group.
     pub lost_groups: Vec<Presence>,
+    /// For each group that is compared with the app: how the app shows it.
+    pub compared: Vec<Compared>,
 }
 
 /// What is to be done, in the order in which it is sent.
@@ -72,22 +84,27 @@ pub struct Plan {
     pub unsettled: Vec<ObjectRef>,
     /// Absent people whom the directory calls gone and whose accounts are as they shall stay: nothing is left to ask.
     pub finished: Vec<SourceId>,
+    /// New accounts that may be a user's second one: what the guard judges them by. Not a part of what is named by the hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<Duplicate>,
 }
 
 impl Plan {
     /// A plan of these operations, in the order in which they are sent.
-    pub fn of(mut operations: Vec<Operation>) -> Self {
-        operations.sort_by(|a, b| a.place().cmp(&b.place()));
+    pub fn of(operations: Vec<Operation>) -> Self {
+        let order = swap::in_order(&operations);
+        let mut decided: Vec<Option<Operation>> = operations.into_iter().map(Some).collect();
+        let operations: Vec<Operation> =
+            order.into_iter().filter_map(|at| decided.get_mut(at).and_then(Option::take)).collect();
         let hash = hash_of(operations.iter());
-        Self { operations, hash, missed: Vec::new(), unsettled: Vec::new(), finished: Vec::new() }
+        let (missed, unsettled, finished, duplicates) = Default::default();
+        Self { operations, hash, missed, unsettled, finished, duplicates }
     }
 
     /// This and what was planned after it in the same run. The hash is that of one plan with all of it.
     pub fn followed_by(self, later: Self) -> Self {
         let operations: Vec<Operation> = self.operations.into_iter().chain(later.operations).collect();
-        let mut in_order: Vec<&Operation> = operations.iter().collect();
-        in_order.sort_by(|a, b| a.place().cmp(&b.place()));
-        let hash = hash_of(in_order.into_iter());
+        let hash = hash_of(swap::in_order(&operations).into_iter().filter_map(|at| operations.get(at)));
         Self { operations, hash, ..later }
     }
 
@@ -97,9 +114,16 @@ impl Plan {
         let is = |id: &SourceId, name: &str| id.as_str() == person || fold(name) == fold(person);
         let trim =
             |users: Vec<Member>| -> Vec<Member> { users.into_iter().filter(|user| is(&user.id, &user.name)).collect() };
-        let kept = self.operations.into_iter().filter_map(|mut operation| {
+        let order = NameOrder::of(&self.operations);
+        let holder = |at: usize| Some(self.operations.get(order.after(at)?)?.name.clone());
+        let holders: Vec<Option<String>> = (0..self.operations.len()).map(holder).collect();
+        let kept = self.operations.into_iter().zip(holders).filter_map(|(mut operation, holder)| {
             if let ObjectRef::User(id) = &operation.object {
-                return is(id, &operation.name).then_some(operation);
+                let of_person = is(id, &operation.name) && !matches!(operation.action, Action::FreeName { .. });
+                return of_person.then(|| match holder {
+                    Some(holder) => swap::blocked_alone(operation, &holder),
+                    None => operation,
+                });
             }
             operation.app_id.as_ref()?;
             operation.action = match operation.action {
@@ -113,7 +137,10 @@ impl Plan {
             };
             some.then_some(operation)
         });
-        Self::of(kept.collect())
+        let plan = Self::of(kept.collect());
+        let users: HashSet<&SourceId> = plan.operations.iter().map(|operation| operation.object.id()).collect();
+        let duplicates = self.duplicates.into_iter().filter(|one| users.contains(&one.user)).collect();
+        Self { duplicates, ..plan }
     }
 
     /// Whether the hash belongs to the operations: a plan file that was edited is no plan.

@@ -86,11 +86,12 @@ pub enum Action {
         /// Whether it is active until then: whether access ends by this.
         active: bool,
     },
-    /// A new group. All its members follow as memberships; whoever is in it by then needs none.
+    /// A new group, made when the first of its members has an account. They are planned as memberships; whoever the group is made with needs none.
     CreateGroup {
         /// Its name.
         display_name: String,
-        /// Members it is made with, for apps that want some: no more than fit into one call.
+        /// Members it is made with. A plan names none: whoever of its members has an account by then is sent along, as far as they fit into one
+        /// call. The request that is on record names them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         first: Vec<Member>,
     },
@@ -113,6 +114,28 @@ pub enum Action {
         provenance: Provenance,
         /// People we manage who are in it.
         present: Vec<SourceId>,
+    },
+    /// A linked group's name and members are taken from the app, in which changes went unseen while group management was off. No
+    /// call; what differs from the directory follows.
+    CompareGroup {
+        /// Its name in the app.
+        display_name: String,
+        /// Managed users who are in it without our doing.
+        joined: Vec<Member>,
+        /// Members of ours who are no longer in it.
+        left: Vec<Member>,
+        /// Whether the app shows no members: then all of ours are put in again.
+        unknown: bool,
+        /// Whether the group is gone from the app.
+        gone: bool,
+    },
+    /// A name goes by a third one, since another object takes it and gives its own in return: an app that allows a name once refuses
+    /// every other order. The change to the new name follows.
+    FreeName {
+        /// The name that becomes free.
+        from: String,
+        /// The name in between.
+        through: String,
     },
     /// A group's name changes.
     RenameGroup {
@@ -208,6 +231,8 @@ impl Operation {
             Action::CreateGroup { .. } => Op::CreateGroup,
             Action::AdoptGroup { .. } => Op::AdoptGroup,
             Action::RelinkGroup { .. } => Op::RelinkGroup,
+            Action::CompareGroup { .. } => Op::CompareGroup,
+            Action::FreeName { .. } => Op::FreeName,
             Action::RenameGroup { .. } => Op::RenameGroup,
             Action::AddMembers { .. } => Op::AddMembers,
             Action::RemoveMembers { .. } => Op::RemoveMembers,
@@ -220,6 +245,7 @@ impl Operation {
     /// The stage inside its lane: that of its kind, but for managers, who are set when everybody is there.
     pub fn phase(&self) -> u8 {
         match &self.action {
+            Action::FreeName { .. } if matches!(self.object, ObjectRef::User(_)) => 3,
             Action::UpdateUser { manager: Some(_), .. } => 6,
             _ => self.op().stage(),
         }
@@ -240,11 +266,6 @@ impl Operation {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// What a plan is sorted by. Operations on one object keep the order in which they were decided on.
-    pub(super) fn place(&self) -> (Lane, u8, &ObjectRef) {
-        (self.lane, self.phase(), &self.object)
     }
 
     /// The change attribute by attribute, as reports and the journal show it.
@@ -272,6 +293,18 @@ impl Operation {
                 let filled = (!first.is_empty()).then(|| change(Change::MEMBERS, Value::Null, names(first)));
                 [named].into_iter().chain(filled).collect()
             }
+            Action::FreeName { from, through } => {
+                let attribute = match self.object {
+                    ObjectRef::User(_) => Path::user_name().to_string(),
+                    ObjectRef::Group(_) => "displayName".to_owned(),
+                };
+                vec![change(&attribute, Value::from(from.as_str()), Value::from(through.as_str()))]
+            }
+            Action::CompareGroup { joined, left, unknown: false, .. } => {
+                let joined = (!joined.is_empty()).then(|| change("members", Value::Null, names(joined)));
+                let left = (!left.is_empty()).then(|| change("members", names(left), Value::Null));
+                joined.into_iter().chain(left).collect()
+            }
             Action::RenameGroup { from, to } => {
                 vec![change("displayName", Value::from(from.as_str()), Value::from(to.as_str()))]
             }
@@ -288,6 +321,7 @@ impl Operation {
             },
             Action::AdoptUser { .. }
             | Action::AdoptGroup { .. }
+            | Action::CompareGroup { .. }
             | Action::DeleteUser { .. }
             | Action::ReleaseGroup
             | Action::ReleaseUser => Vec::new(),

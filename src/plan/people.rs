@@ -46,10 +46,12 @@ impl Users<'_> {
                 Match::Nobody => self.create(person),
                 Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone().into())),
                 Match::One { found, by } => match self.owner(person, found, &owners)? {
+                    Some(other) if self.gives_up_user_name(&other, by) => self.create(person),
                     Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
                     Some(other) => {
+                        let name = self.name_of(&other)?;
                         let (account, by) = (found.id.clone(), by.clone());
-                        let why = Obstacle::AccountOfAnother { account, by, of: other };
+                        let why = Obstacle::AccountOfAnother { account, by, of: other, name };
                         self.blocked_create(person, Blocked::Held(why));
                     }
                     None => self.adopt_unless_contradicted(person, found, by, answers)?,
@@ -95,6 +97,16 @@ impl Users<'_> {
         }
     }
 
+    /// What another user is called; empty where no name is known.
+    fn name_of(&self, id: &SourceId) -> Result<String, StoreError> {
+        let snapshot = self.ground.desired.snapshot;
+        let name = match snapshot.find_user(id.as_str()) {
+            Some(ix) => Some(label(snapshot, ix)),
+            None => self.ground.baseline.user(id)?.map(|row| row_name(&row, id)),
+        };
+        Ok(name.unwrap_or_default())
+    }
+
     /// Notes whose user name this shall be: two people never get one, whichever comes first (I3).
     fn claim_name(&mut self, person: &Person) {
         let Some(name) = person.attributes.text(&Path::user_name()) else { return };
@@ -117,7 +129,9 @@ impl Users<'_> {
                 _ => false,
             };
             if names && matches!(operation.object, ObjectRef::User(_)) {
-                let why = Obstacle::NameTaken { name: operation.name.clone(), by: other.clone() };
+                let snapshot = self.ground.desired.snapshot;
+                let by_name = snapshot.find_user(other.as_str()).map(|ix| label(snapshot, ix)).unwrap_or_default();
+                let why = Obstacle::NameTaken { name: operation.name.clone(), by: other.clone(), by_name };
                 operation.blocked = Some(Blocked::Failed(why));
                 if matches!(operation.action, Action::CreateUser { .. }) {
                     self.decided.accounts.remove(operation.object.id());

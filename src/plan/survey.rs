@@ -16,7 +16,7 @@ use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{Bits, ObjectRef, SourceId, Standing, UserNumber, bounds};
+use crate::model::{Bits, ObjectRef, Path, SourceId, Standing, UserNumber, bounds, fold};
 use crate::source::{GroupIx, Snapshot, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
@@ -41,6 +41,8 @@ pub struct Survey {
     pub new_groups: Vec<GroupIx>,
     /// Linked groups in scope whose name or members may have changed.
     pub changed_groups: Vec<GroupIx>,
+    /// Of these, the ones whose management was off: they are compared with the app first.
+    pub compared: Vec<(SourceId, GroupRow)>,
     /// Linked groups that are not in scope; with their number if the snapshot shows them.
     pub lost_groups: Vec<(SourceId, GroupRow, Option<GroupIx>)>,
     /// People about whom nothing can be decided, and why.
@@ -64,6 +66,7 @@ impl Survey {
             finished,
             new_groups,
             changed_groups,
+            compared,
             lost_groups,
             problems,
             // They are left alone whatever comes.
@@ -78,6 +81,7 @@ impl Survey {
             && finished.is_empty()
             && new_groups.is_empty()
             && changed_groups.is_empty()
+            && compared.is_empty()
             && lost_groups.is_empty()
             && problems.is_empty()
             && waiting.is_empty()
@@ -140,6 +144,7 @@ pub fn survey(
     if rules.groups_on() {
         surveyor.groups()?;
     }
+    surveyor.who_has_a_wanted_name()?;
     let mut found = surveyor.found;
     found.absent.sort();
     found.absent.dedup();
@@ -315,7 +320,8 @@ impl Surveyor<'_> {
             if link.is_some_and(|link| link.is_settled_at(group.fingerprint)) && !has_stuck(group) {
                 continue;
             }
-            let linked = link.is_some() && self.baseline.group(&row.id)?.is_some();
+            let known = if link.is_some() { self.baseline.group(&row.id)? } else { None };
+            let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
             // Nothing will be done for an empty group (J8): nothing has to be asked.
             let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers);
@@ -326,6 +332,8 @@ impl Surveyor<'_> {
                 true => {
                     self.found.changed_groups.push(group.ix);
                     self.absent_members(&row.id)?;
+                    let unwatched = known.filter(|known| known.unwatched);
+                    self.found.compared.extend(unwatched.map(|known| (row.id.clone(), known)));
                 }
                 false => self.found.new_groups.push(group.ix),
             }
@@ -341,10 +349,73 @@ impl Surveyor<'_> {
         Ok(())
     }
 
+    /// Objects that wait for their next try and have a name that another is to get now: they are looked at with it. Names that are passed on
+    /// come right together, or not at all.
+    fn who_has_a_wanted_name(&mut self) -> Result<(), StoreError> {
+        let mut holders: HashMap<(bool, String), ObjectRef> = HashMap::new();
+        for object in &self.found.waiting {
+            let name = match object {
+                ObjectRef::User(id) => {
+                    self.baseline.user(id)?.and_then(|row| row.sent.text(&Path::user_name()).map(fold))
+                }
+                ObjectRef::Group(id) => self.baseline.group(id)?.map(|row| fold(&row.name)),
+            };
+            holders.extend(name.map(|name| ((matches!(object, ObjectRef::User(_)), name), object.clone())));
+        }
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let mut wanted: Vec<(bool, String)> = Vec::new();
+        wanted.extend(self.found.newcomers.iter().filter_map(|person| name_of(person)));
+        for user in &self.found.linked {
+            wanted.extend(self.person_of(*user).and_then(|person| name_of(&person)));
+        }
+        let groups = self.found.new_groups.iter().chain(&self.found.changed_groups);
+        wanted.extend(groups.filter_map(|ix| Some((false, fold(&self.desired.group(*ix)?.name)))));
+        while let Some(name) = wanted.pop() {
+            let Some(object) = holders.remove(&name) else { continue };
+            self.found.waiting.retain(|waiting| *waiting != object);
+            wanted.extend(self.look_at(&object)?);
+        }
+        Ok(())
+    }
+
+    /// Takes an object up whose time has not come; gives the name that it is to get.
+    fn look_at(&mut self, object: &ObjectRef) -> Result<Option<(bool, String)>, StoreError> {
+        let snapshot = self.desired.snapshot;
+        match object {
+            ObjectRef::User(id) => {
+                let Some(user) = snapshot.find_user(id.as_str()) else { return Ok(None) };
+                self.found.linked.push(user);
+                self.stuck(user, id)?;
+                Ok(self.person_of(user).and_then(|person| name_of(&person)))
+            }
+            ObjectRef::Group(id) => {
+                let group = snapshot.find_group(id.as_str()).and_then(|ix| self.desired.group(ix));
+                let (Some(group), Some(known)) = (group, self.baseline.group(id)?) else { return Ok(None) };
+                self.found.changed_groups.push(group.ix);
+                self.absent_members(id)?;
+                if known.unwatched {
+                    self.found.compared.push((id.clone(), known));
+                }
+                Ok(Some((false, fold(&group.name))))
+            }
+        }
+    }
+
+    fn person_of(&self, user: UserIx) -> Option<Person> {
+        person(self.desired.snapshot, user, self.rules, &self.lists).ok()
+    }
+
     fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
         let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
         self.desired.members(group).into_iter().any(|user| newcomers.contains(user.0 as usize) || linked(user))
     }
+}
+
+/// The user name that a person is to have.
+fn name_of(person: &Person) -> Option<(bool, String)> {
+    person.attributes.text(&Path::user_name()).map(|name| (true, fold(name)))
 }
 
 /// Whether an absent person's account is as it shall stay, whatever the directory answers.

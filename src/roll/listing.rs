@@ -181,7 +181,10 @@ fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, St
             Match::One { found, by } if found.id == user.id => return known(from, entry, person, found, by),
             Match::One { found, .. } => {
                 let other = &found.id;
-                conflict(&mut entry, &format!("the directory's {} matches, and has the account {other}", person.id));
+                conflict(
+                    &mut entry,
+                    &format!("the directory's {} ({}) matches, and has the account {other}", person.name, person.id),
+                );
             }
             Match::Conflict { detail } => conflict(&mut entry, detail),
             Match::Nobody => {}
@@ -208,7 +211,10 @@ fn known(
         let other = row.app_id;
         conflict(
             &mut entry,
-            &format!("matches the directory's {} by {by}, who is linked to the account {other}", person.id),
+            &format!(
+                "matches the directory's {} ({}) by {by}, who is linked to the account {other}",
+                person.name, person.id
+            ),
         );
         return Ok(entry);
     }

@@ -3,10 +3,12 @@
 //!
 //! Pure: asks nobody, changes nothing, decides nothing.
 
+mod choice;
 mod drift;
 mod listing;
 mod record;
 
+pub use choice::{ChoiceError, Chosen, choose};
 pub use drift::{Drift, Drifted, Expected, drift};
 pub use listing::{Entry, Names, Order, Sources, Standing, listing, names_of};
 pub use record::{Unsaid, WayBack};

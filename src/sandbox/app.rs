@@ -2,6 +2,7 @@
 //!
 //! In: a kind, an id, a body that is JSON already. Out: JSON or a fault. It knows no HTTP but status codes.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
@@ -144,8 +145,9 @@ impl App {
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
     pub(super) fn create(&self, kind: Kind, query: &Query, body: &Value) -> Result<(Value, String), Fault> {
         let projection = query.projection(kind)?;
+        let body = if kind == Kind::Group { self.mischief.new_group(body)? } else { Cow::Borrowed(body) };
         let mut state = self.write();
-        let mut draft = admit::resource(kind, &state, body)?;
+        let mut draft = admit::resource(kind, &state, &body)?;
         self.mischief.bend(&mut draft);
         admit::whole(kind, &state, None, &draft)?;
         if kind == Kind::User {
@@ -167,6 +169,7 @@ impl App {
     /// Replaces a resource (RFC 7644 §3.5.1).
     pub(super) fn replace(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Value, Fault> {
         let projection = query.projection(kind)?;
+        self.fits(kind, body)?;
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         let mut draft = admit::resource(kind, &state, body)?;
@@ -185,6 +188,7 @@ impl App {
     /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
     pub(super) fn patch(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Option<Value>, Fault> {
         let projection = query.projection(kind)?;
+        self.fits(kind, body)?;
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         let draft = patch::apply(&state, &old, body)?;
@@ -194,6 +198,11 @@ impl App {
         let value = shown.then(|| self.render(&state, &new, &projection));
         self.settle(&mut state, &new);
         Ok(value)
+    }
+
+    /// Whether a change has no more members than this app takes in one call.
+    fn fits(&self, kind: Kind, body: &Value) -> Result<(), Fault> {
+        if kind == Kind::Group { self.mischief.changed_group(body) } else { Ok(()) }
     }
 
     fn immutable(&self, kind: Kind) -> &[&'static str] {

@@ -46,9 +46,19 @@ pub enum Misbehave {
     HeapRename,
     /// `externalId` is taken and forgotten.
     Amnesia,
+    /// A call with more than 20 members of a group is refused with 400.
+    FewMembers,
+    /// A call with more than 20 members of a group is refused with 413.
+    SmallBodies,
+    /// A new group without members is refused.
+    NoEmptyGroups,
+    /// A new group with members is refused.
+    NoFirstMembers,
+    /// A new group is made without the members it comes with.
+    LateMembers,
 }
 
-const PRESETS: [(Misbehave, &str, &str); 12] = [
+const PRESETS: [(Misbehave, &str, &str); 17] = [
     (Misbehave::Throttle, "throttle", "every 5th write answers 429 with Retry-After: 1"),
     (Misbehave::ThrottleDate, "throttle-date", "every 5th write answers 429 with Retry-After as an HTTP date"),
     (Misbehave::Flaky, "flaky", "every 7th write answers 503 and does nothing"),
@@ -65,6 +75,11 @@ const PRESETS: [(Misbehave, &str, &str); 12] = [
         "changing userName or an e-mail makes a second account and leaves the first",
     ),
     (Misbehave::Amnesia, "amnesia", "externalId is taken and forgotten"),
+    (Misbehave::FewMembers, "few-members", "more than 20 members of a group in one call answer 400"),
+    (Misbehave::SmallBodies, "small-bodies", "more than 20 members of a group in one call answer 413"),
+    (Misbehave::NoEmptyGroups, "no-empty-groups", "a new group without members answers 400"),
+    (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
+    (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
 ];
 
 impl Misbehave {

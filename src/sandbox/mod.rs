@@ -14,6 +14,7 @@ mod catalog_meta;
 mod discovery;
 mod fault;
 mod filter;
+mod group_habits;
 mod handlers;
 
 mod members;

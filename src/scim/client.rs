@@ -78,6 +78,10 @@ struct LastReading {
 pub(super) struct Learned {
     /// It refuses filters, or ignores them.
     filters_unusable: AtomicBool,
+    /// It does not answer filters by e-mail address.
+    no_email_filter: AtomicBool,
+    /// It does not answer filters by display name.
+    no_display_filter: AtomicBool,
     /// It breaks on paging parameters and shows everything without.
     no_paging: AtomicBool,
     /// It answers 404 where nothing matches.
@@ -90,9 +94,23 @@ pub(super) struct Learned {
     shown: Mutex<HashSet<u64>>,
     /// User names, folded, that it said exist when they were to be created: a filter that finds nobody is not believed.
     pub(super) taken: Mutex<HashSet<String>>,
+    /// The last object that an answer showed instead of the one that was asked for: asked for, shown.
+    instead: Mutex<Option<(AppId, AppId)>>,
 }
 
 impl Learned {
+    /// Notes that an answer was about another object than the request.
+    pub(super) fn shows_instead(&self, asked: &AppId, shown: &str) {
+        let Ok(shown) = AppId::from_app(shown) else { return };
+        *self.instead.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked.clone(), shown));
+    }
+
+    /// The object that the last answer showed instead of `asked`. Returned once.
+    pub(super) fn shown_instead_of(&self, asked: &AppId) -> Option<AppId> {
+        let mut instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner);
+        instead.take_if(|(of, _)| of == asked).map(|(_, shown)| shown)
+    }
+
     /// Notes what a look-up showed, whomever it was for.
     pub(super) fn shows(&self, endpoint: Endpoint, resources: &[Object]) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +134,25 @@ impl Learned {
 
     pub(super) fn filters_are_unusable(&self) {
         self.filters_unusable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it answers filters by this attribute, as far as is known.
+    pub(super) fn can_filter_by(&self, attribute: &str) -> bool {
+        self.attribute_flag(attribute).is_none_or(|refused| !refused.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn cannot_filter_by(&self, attribute: &str) {
+        if let Some(refused) = self.attribute_flag(attribute) {
+            refused.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn attribute_flag(&self, attribute: &str) -> Option<&AtomicBool> {
+        match attribute {
+            "emails.value" => Some(&self.no_email_filter),
+            "displayName" => Some(&self.no_display_filter),
+            _ => None,
+        }
     }
 
     pub(super) fn no_paging(&self) -> bool {

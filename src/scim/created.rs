@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::client::{Answer, App, Endpoint};
 use super::json::{self, Object};
 use super::lookup::Wanted;
+use super::read::member_values;
 use super::write::not_sent;
 use super::{CallError, Class, Created, Match, Origin};
 use crate::http::Method;
@@ -105,7 +106,7 @@ impl App {
             }
             other => other,
         };
-        Created { id: made.id, echo, origin }
+        Created { id: made.id, echo, members: None, origin }
     }
 
     /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
@@ -133,7 +134,9 @@ impl App {
             }
             _ => self.origin(&made, || None),
         };
-        Created { id: made.id, echo, origin }
+        let members = made.echoed.as_ref().filter(|body| json::get(body, "members").is_some());
+        let members = members.map(member_values);
+        Created { id: made.id, echo, members, origin }
     }
 
     /// Where an object comes from. `differs` names an attribute with another value than was sent.

@@ -14,8 +14,9 @@ use super::error::clean;
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
+use super::lookalike::Alike;
 use super::resource;
-use super::{CallError, Class, Match};
+use super::{CallError, Class, Lookalike, Match};
 use crate::config::profile::{Adopt, LookUp, Paging};
 use crate::http::Method;
 use crate::model::{Path, digest, fold};
@@ -57,7 +58,7 @@ impl MatchBy {
     }
 
     /// How the attribute is named in a filter: `emails.value` for a typed e-mail, since few apps filter inside of elements.
-    fn in_filter(&self) -> String {
+    pub(super) fn in_filter(&self) -> String {
         match self.path.as_ref().map(Path::parts) {
             Some(parts) if parts.element_type.is_some() => {
                 format!("{}.{}", parts.attribute, parts.sub.unwrap_or("value"))
@@ -79,15 +80,24 @@ pub(super) struct Wanted {
     pub(super) own_external_ids: bool,
     /// For every key the app's id of what is not looked for.
     pub(super) except: Vec<Option<String>>,
+    /// For every key the app's ids of objects that may be taken although they carry another record's id.
+    pub(super) released: Vec<Vec<String>>,
     /// The attribute of which no two keys may have the same value.
     pub(super) unique: &'static str,
     /// Sent with every request.
     pub(super) query: Vec<(&'static str, String)>,
     /// Whether it is looked for because a create has just been answered: what is shown then says nothing of before.
     pub(super) after_create: bool,
+    /// Whose namesakes are looked for, beside the keys.
+    pub(super) alike: Option<Alike>,
 }
 
 impl Wanted {
+    fn is_released(&self, key: usize, resource: Option<&Object>) -> bool {
+        let id = resource.and_then(|resource| json::text(resource, "id"));
+        id.is_some_and(|id| self.released.get(key).is_some_and(|released| released.contains(&id)))
+    }
+
     fn excepts(&self, key: usize, id: &str) -> bool {
         self.except.get(key).and_then(Option::as_deref) == Some(id)
     }
@@ -100,6 +110,8 @@ pub(super) struct Found {
     by_id: HashMap<String, usize>,
     /// `hits[key]`: (attribute, resource).
     pub(super) hits: Vec<Vec<(usize, usize)>>,
+    /// Accounts that share a name with a key; `None` where not all accounts were seen.
+    pub(super) alike: Option<Vec<Lookalike>>,
 }
 
 impl Found {
@@ -190,17 +202,30 @@ impl Rest {
 impl App {
     /// Looks for every key, by the way that takes fewer calls.
     pub(super) async fn look_up(&self, wanted: &Wanted) -> Result<Vec<Match<Object>>, CallError> {
+        Ok(self.look_up_alike(wanted).await?.0)
+    }
+
+    /// As [`App::look_up`], with the accounts that share a name with a key.
+    pub(super) async fn look_up_alike(
+        &self,
+        wanted: &Wanted,
+    ) -> Result<(Vec<Match<Object>>, Vec<Lookalike>), CallError> {
         if wanted.values.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
-        let found = match self.way(wanted).await {
+        let mut found = match self.way(wanted).await {
             Way::Filter => self.by_filter(wanted).await?,
             Way::List => self.by_list(wanted, false).await?,
             Way::Cheaper => self.by_list(wanted, true).await?,
         };
+        let alike = match (found.alike.take(), &wanted.alike) {
+            (Some(listed), _) => listed,
+            (None, Some(alike)) => self.alike_by_filter(wanted, alike, &found).await?,
+            (None, None) => Vec::new(),
+        };
         let mut answers = judge(wanted, found, self.profile.read.adopt);
         self.set_unaddressable_aside(&mut answers);
-        Ok(answers)
+        Ok((answers, alike))
     }
 
     /// An object whose id no request can carry can't be kept in sync.
@@ -232,23 +257,26 @@ impl App {
     }
 
     /// Walks through the whole collection. If `may_filter`, the first page decides whether that is worth it.
-    async fn by_list(&self, wanted: &Wanted, may_filter: bool) -> Result<Found, CallError> {
+    pub(super) async fn by_list(&self, wanted: &Wanted, may_filter: bool) -> Result<Found, CallError> {
         let index = Index::new(wanted);
         let mut is_second_reading = false;
         let begun = Instant::now();
         loop {
             let mut walk = Walk::since(begun, self, wanted.endpoint, wanted.query.clone()).await;
-            let mut found = Found::new(wanted.values.len());
+            let mut found = Found { alike: Some(Vec::new()), ..Found::new(wanted.values.len()) };
             let outcome = loop {
                 match walk.next().await {
                     Ok(Some(resources)) => {
                         self.note_shown(wanted, &resources);
                         index.match_all(wanted, &resources, &mut found);
+                        if let (Some(alike), Some(seen)) = (&wanted.alike, &mut found.alike) {
+                            seen.extend(alike.among(&resources));
+                        }
                     }
                     Ok(None) => break walk.verdict(),
                     Err(error) => break Err(error),
                 }
-                let filters_cost = wanted.values.len() as u64;
+                let filters_cost = wanted.values.len() as u64 + wanted.alike.as_ref().map_or(0, Alike::questions);
                 let is_long = walk.requests_left().is_none_or(|left| left > filters_cost);
                 if may_filter && !is_second_reading && is_long {
                     return self.by_filter(wanted).await;
@@ -264,7 +292,7 @@ impl App {
         }
     }
 
-    fn note_shown(&self, wanted: &Wanted, resources: &[Object]) {
+    pub(super) fn note_shown(&self, wanted: &Wanted, resources: &[Object]) {
         if !wanted.after_create {
             self.learned.shows(wanted.endpoint, resources);
         }
@@ -507,7 +535,12 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
     let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
     let ours = wanted.source_ids.get(key);
     match owner {
-        Some(owner) if wanted.own_external_ids && adopt == Adopt::IfUnowned && Some(&owner) != ours => {
+        Some(owner)
+            if wanted.own_external_ids
+                && adopt == Adopt::IfUnowned
+                && Some(&owner) != ours
+                && !wanted.is_released(key, resources.get(*at)) =>
+        {
             let id = clean(&resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
             let owner = clean(&owner);
             let detail = format!(

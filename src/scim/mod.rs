@@ -20,6 +20,7 @@ mod filter;
 mod fuzzing;
 mod json;
 mod list;
+mod lookalike;
 mod lookup;
 mod patch;
 pub mod policy;
@@ -34,8 +35,8 @@ pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
-    UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, UserKeys,
 };
 
 #[cfg(test)]

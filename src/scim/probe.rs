@@ -119,6 +119,36 @@ impl std::fmt::Display for End {
     }
 }
 
+/// An account that an answer showed instead of the one that was asked for.
+struct Instead {
+    id: AppId,
+    whose: Whose,
+}
+
+/// What such an account is.
+enum Whose {
+    /// The probe's: it has one of its names.
+    Ours,
+    /// The app shows nothing under this id.
+    Nobodys,
+    /// It has another name.
+    Other(String),
+    /// It can't be read; what the app said.
+    Unknown(String),
+}
+
+impl std::fmt::Display for Instead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let id = &self.id;
+        match &self.whose {
+            Whose::Ours => write!(f, "account {id}, which has the probe's name: a second account was made"),
+            Whose::Nobodys => write!(f, "account {id}, which the app does not show"),
+            Whose::Other(name) => write!(f, "account {id}, whose user name is {name:?}; it was left alone"),
+            Whose::Unknown(why) => write!(f, "account {id}, which can't be read ({why}); it was left alone"),
+        }
+    }
+}
+
 struct Probe<'a> {
     make: &'a Make<'a>,
     profile: &'a Profile,
@@ -126,6 +156,8 @@ struct Probe<'a> {
     stop: &'a CancellationToken,
     /// Accounts that our calls made.
     ids: BTreeSet<AppId>,
+    /// Those whose id led to another account when they were to be taken away.
+    misled: BTreeSet<AppId>,
     filters_work: bool,
     out: Probed,
 }
@@ -141,8 +173,7 @@ pub async fn probe(
     stop: &CancellationToken,
 ) -> Result<Probed, SetupError> {
     let plain = make(open(profile))?;
-    let mut probe =
-        Probe { make, profile, names, stop, ids: BTreeSet::new(), filters_work: true, out: Probed::default() };
+    let mut probe = Probe::new(make, profile, names, stop);
     if let Err(end) = probe.steps(&plain).await {
         probe.out.ended = Some(end.to_string());
     }
@@ -161,8 +192,7 @@ pub async fn clean_up_after(
 ) -> Result<Vec<Leftover>, SetupError> {
     let plain = make(open(profile))?;
     let stop = CancellationToken::new();
-    let (ids, out) = (BTreeSet::new(), Probed::default());
-    let mut probe = Probe { make, profile, names, stop: &stop, ids, filters_work: true, out };
+    let mut probe = Probe::new(make, profile, names, &stop);
     probe.clean_up(&plain).await;
     Ok(probe.out.left)
 }
@@ -178,6 +208,13 @@ fn open(profile: &Profile) -> Profile {
     open
 }
 
+impl<'a> Probe<'a> {
+    fn new(make: &'a Make<'a>, profile: &'a Profile, names: &'a ProbeNames, stop: &'a CancellationToken) -> Self {
+        let (ids, misled, out) = (BTreeSet::new(), BTreeSet::new(), Probed::default());
+        Self { make, profile, names, stop, ids, misled, filters_work: true, out }
+    }
+}
+
 impl Probe<'_> {
     /// Every step begins here: once stopped, none does.
     fn go_on(&self) -> Result<(), End> {
@@ -186,6 +223,28 @@ impl Probe<'_> {
 
     fn found(&mut self, finding: Finding) {
         self.out.findings.push(finding);
+    }
+
+    /// The account that the app answered with instead of `asked`. If it has one of our names, it is ours to take away.
+    async fn answered_with(&mut self, app: &App, asked: &AppId) -> Result<Option<Instead>, CallError> {
+        let Some(id) = app.learned.shown_instead_of(asked) else { return Ok(None) };
+        let whose = match self.shown(app, &id).await {
+            Ok(None) => Whose::Nobodys,
+            Ok(Some(user)) if self.names.is_ours(&user) => Whose::Ours,
+            Ok(Some(user)) => Whose::Other(json::text(&user, "userName").unwrap_or_default()),
+            Err(error) if error.class == Class::NotScim => Whose::Unknown(error.message),
+            Err(error) => return Err(error),
+        };
+        if matches!(whose, Whose::Ours) {
+            self.note_made(id.clone());
+        }
+        Ok(Some(Instead { id, whose }))
+    }
+
+    fn note_made(&mut self, id: AppId) {
+        if self.ids.insert(id) {
+            self.out.made += 1;
+        }
     }
 
     /// An account as it is; `None` if it is not there.
@@ -229,7 +288,19 @@ impl Probe<'_> {
                 Err(error) => unsure.push((name.to_owned(), error.to_string())),
             }
         }
-        for id in std::mem::take(&mut self.ids) {
+        // Taking one away may bring another to light.
+        let mut done = BTreeSet::new();
+        while let Some(id) = self.ids.difference(&done).next().cloned() {
+            match self.take_away(app, &id).await {
+                Err(_) if self.misled.contains(&id) => {}
+                Err(left) => self.out.left.push(left),
+                Ok(()) => {}
+            }
+            done.insert(id);
+        }
+        self.ids.clear();
+        // Their ids led to others, which may be gone now: the last one made comes first.
+        for id in std::mem::take(&mut self.misled).into_iter().rev() {
             if let Err(left) = self.take_away(app, &id).await {
                 self.out.left.push(left);
             }
@@ -240,7 +311,23 @@ impl Probe<'_> {
         }
     }
 
-    async fn take_away(&self, app: &App, id: &AppId) -> Result<(), Leftover> {
+    /// Takes the other accounts away, so that what is tried next says something of this one alone.
+    async fn take_others_away(&mut self, app: &App, id: &AppId) -> Result<(), End> {
+        // Where filters are of no use this is a look through the whole list: only where it is known that there are others.
+        if self.filters_work || self.out.made > 1 {
+            let found = self.named(app, &self.names.user_name).await?;
+            found.into_iter().for_each(|found| self.note_made(found));
+        }
+        for other in self.ids.clone().into_iter().filter(|other| other != id) {
+            self.go_on()?;
+            if self.take_away(app, &other).await.is_ok() {
+                self.ids.remove(&other);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_away(&mut self, app: &App, id: &AppId) -> Result<(), Leftover> {
         let left = |user_name: String, inactive: bool, why: String| Leftover {
             id: Some(id.clone()),
             user_name,
@@ -250,7 +337,13 @@ impl Probe<'_> {
         let user = match self.shown(app, id).await {
             Ok(None) => return Ok(()),
             Ok(Some(user)) => user,
-            Err(error) => return Err(left(self.names.user_name.clone(), false, error.to_string())),
+            Err(error) => {
+                // Asked for by its id, the app shows another account: deleting by this id could hit that one.
+                if let Ok(Some(_)) = self.answered_with(app, id).await {
+                    self.misled.insert(id.clone());
+                }
+                return Err(left(self.names.user_name.clone(), false, error.to_string()));
+            }
         };
         let name = json::text(&user, "userName").unwrap_or_default();
         if !self.names.is_ours(&user) {

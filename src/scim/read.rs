@@ -8,12 +8,13 @@ use super::error::{Asked, clean};
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
+use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
-use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Match, UserKeys};
+use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
-use crate::model::{AppId, Path, digest};
+use crate::model::{AppId, KnownNames, Path, digest};
 
 /// A person waits for the check: one repetition is patience enough.
 const CHECK_ATTEMPTS: u32 = 2;
@@ -27,6 +28,20 @@ impl AppRead for App {
     async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let matches = self.look_up(&self.wanted_users(keys)).await?;
         matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped))).collect()
+    }
+
+    async fn look_up_newcomers(
+        &self,
+        keys: &[UserKeys],
+        names: Vec<KnownNames>,
+        mapped: &[Path],
+        search: Search,
+    ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
+        let wanted = self.wanted_users(keys);
+        let wanted = Wanted { alike: Some(Alike::new(names, search)), ..wanted };
+        let (matches, alike) = self.look_up_alike(&wanted).await?;
+        let matches = matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped)));
+        Ok((matches.collect::<Result<_, _>>()?, alike))
     }
 
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
@@ -128,9 +143,11 @@ impl App {
             source_ids: keys.iter().map(external_id).collect(),
             own_external_ids: self.profile.users.send_external_id,
             except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
+            released: Vec::new(),
             unique: "userName",
             query: Vec::new(),
             after_create: false,
+            alike: None,
             by,
         }
     }
@@ -145,9 +162,11 @@ impl App {
             source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
             own_external_ids: self.profile.groups.send_external_id,
             except: Vec::new(),
+            released: keys.iter().map(|key| key.released.iter().map(AppId::to_string).collect()).collect(),
             unique: "displayName",
             query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
             after_create: false,
+            alike: None,
             by,
         }
     }
@@ -180,6 +199,7 @@ impl App {
         match json::text(&body, "id") {
             Some(given) if given == id.as_str() => Ok(body),
             Some(given) => {
+                self.learned.shows_instead(id, &given);
                 let given: String = given.chars().take(100).collect();
                 Err(asked.not_scim(answer.status, &format!("{id} was asked for and {given} was shown")))
             }
@@ -211,17 +231,11 @@ impl App {
     }
 
     fn group(&self, resource: &Object) -> Result<AppGroup, CallError> {
-        let values = || {
-            let members = json::elements(resource, "members").iter();
-            members.filter_map(|member| {
-                member.as_object().map_or_else(|| json::as_text(member), |m| json::text(m, "value"))
-            })
-        };
         Ok(AppGroup {
             id: self.id_of(resource)?,
             display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
             external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()).map(a_name),
-            members: self.profile.read.members_readable.then(|| values().collect()),
+            members: self.profile.read.members_readable.then(|| member_values(resource)),
         })
     }
 
@@ -230,6 +244,14 @@ impl App {
         let id = json::text(resource, "id").ok_or_else(|| asked.not_scim(200, "a resource has no id"))?;
         AppId::from_app(&id).map_err(|why| asked.not_scim(200, &format!("a resource has {why}")))
     }
+}
+
+/// The values of a group's members, in every form in which apps write them.
+pub(super) fn member_values(group: &Object) -> Vec<String> {
+    let members = json::elements(group, "members").iter();
+    let value =
+        |member: &Value| member.as_object().map_or_else(|| json::as_text(member), |member| json::text(member, "value"));
+    members.filter_map(value).collect()
 }
 
 /// The longest name of a group that is kept as it is, in bytes.

@@ -17,6 +17,8 @@ use crate::model::{AppId, Attributes, Path, SourceId};
 mod bounds;
 mod checks;
 mod lists;
+mod lookalikes;
+mod probing;
 mod reads;
 mod writes;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppId, Attributes, Path, SourceId};
+use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId};
 
 /// Under what names a person may already be in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct GroupKeys {
     pub source_id: SourceId,
     /// The name it shall have.
     pub display_name: String,
+    /// The app's groups that rosterd released: one of them may be taken, although it carries the id of another record.
+    pub released: Vec<AppId>,
 }
 
 /// A person as the app shows them.
@@ -86,6 +88,28 @@ impl<T> Match<T> {
     }
 }
 
+/// An account that shares a name with a user who is about to get one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookalike {
+    /// The app's id.
+    pub id: AppId,
+    /// Its user name, for people to read.
+    pub user_name: String,
+    /// Whether it may be used.
+    pub active: bool,
+    /// What it is called, as keys.
+    pub names: Likeness,
+}
+
+/// How far to look for accounts that share a name with new users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// As on a first sync: where filters can't answer, the accounts are listed, and names for people to read are compared too.
+    Thorough,
+    /// What filters, or a list that is read anyway, show.
+    Cheap,
+}
+
 /// A person as a member of a group, in every way in which an app may want to know them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKeys {
@@ -102,6 +126,8 @@ pub struct Created {
     pub id: AppId,
     /// What the app says it holds now, at the paths that were sent. Empty where the app does not echo.
     pub echo: Attributes,
+    /// The values of the members that the answer shows a new group to have; `None` where it does not speak of members.
+    pub members: Option<Vec<String>>,
     /// Whether the object is new at all.
     pub origin: Origin,
 }
@@ -244,6 +270,16 @@ pub trait AppRead: Send + Sync {
     /// calls. `mapped` are the paths whose values the caller wants to see.
     async fn look_up_users(&self, keys: &[UserKeys], mapped: &[Path]) -> Result<Vec<Match<AppUser>>, CallError>;
 
+    /// As [`AppRead::look_up_users`], and beside it the accounts that share a user name, an e-mail address or a display name with one
+    /// of these people: `names` are what they are called, in the order of `keys`. Which user an account belongs to is not decided here.
+    async fn look_up_newcomers(
+        &self,
+        keys: &[UserKeys],
+        names: Vec<KnownNames>,
+        mapped: &[Path],
+        search: Search,
+    ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError>;
+
     /// Looks groups up, in the order given. Members are not read.
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError>;
 
@@ -278,7 +314,7 @@ pub trait AppWrite: AppRead {
     /// `DELETE /Users/{id}`; gone already counts as done.
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError>;
 
-    /// `POST /Groups`, with first members where the profile says so.
+    /// `POST /Groups`, with its first members; at most [`AppWrite::members_per_call`].
     async fn create_group(
         &self,
         source_id: &SourceId,

@@ -90,11 +90,12 @@ impl AppWrite for App {
         if self.profile.groups.send_external_id {
             object.insert("externalId".into(), source_id.as_str().into());
         }
-        if self.profile.groups.members_on_create && !members.is_empty() {
+        if !members.is_empty() {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
         let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
-        let keys = GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned() };
+        let keys =
+            GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned(), released: Vec::new() };
         let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
         Ok(self.created_group(made, display_name))
     }
@@ -170,8 +171,7 @@ impl App {
         }
         let send = async |edits: &[Edit]| {
             let body = patch::user_body(users, edits);
-            let call = Call::change(Method::Patch, Endpoint::Users, id.as_str(), Some(body));
-            self.once(&call).await.map(|answer| answer.body)
+            self.changed(Method::Patch, Endpoint::Users, id, body).await
         };
         let error = match send(&edits).await {
             Err(error) if is_no_target(&error) => error,
@@ -200,7 +200,32 @@ impl App {
             return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await;
         }
         let body = patch::set_one(&self.profile.users, attribute, &value);
-        self.once(&Call::change(Method::Patch, endpoint, id.as_str(), Some(body))).await.map(|answer| answer.body)
+        self.changed(Method::Patch, endpoint, id, body).await
+    }
+
+    /// Sends a change and returns what the answer shows. An answer about another object is an error: some apps make a second account and
+    /// answer with that one (J6), and its values must not be taken for those of the account that was asked for.
+    async fn changed(
+        &self,
+        method: Method,
+        endpoint: Endpoint,
+        id: &AppId,
+        body: Value,
+    ) -> Result<Option<Object>, CallError> {
+        let call = Call::change(method, endpoint, id.as_str(), Some(body));
+        let answer = self.once(&call).await?;
+        let other = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|given| given != id.as_str());
+        let Some(other) = other.filter(|given| !given.is_empty()) else { return Ok(answer.body) };
+        self.learned.shows_instead(id, &other);
+        let kind = if endpoint == Endpoint::Users { "account" } else { "group" };
+        let message = format!(
+            "{} {} of {kind} {id} was answered with {kind} {}: the app may have made a second {kind}",
+            answer.status,
+            method.as_str(),
+            clean(&other.chars().take(100).collect::<String>())
+        );
+        let sent = not_sent(method, endpoint, id, Class::NotScim, message);
+        Err(CallError { status: Some(answer.status), maybe_done: true, ..sent })
     }
 
     /// GET, change, PUT (RFC 7644 §3.5.1): what is left out of a PUT may be cleared, so everything goes back.
@@ -215,8 +240,7 @@ impl App {
             json::remove(&mut body, read_only);
         }
         change(&mut body);
-        let call = Call::change(Method::Put, endpoint, id.as_str(), Some(Value::Object(body)));
-        self.once(&call).await.map(|answer| answer.body)
+        self.changed(Method::Put, endpoint, id, Value::Object(body)).await
     }
 
     async fn put_remaining(&self, id: &AppId, leaving: &[String]) -> Result<(), CallError> {

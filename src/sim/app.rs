@@ -14,10 +14,10 @@ use super::dice::Dice;
 use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
-use crate::model::{AppId, Attributes, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Match, MemberKeys, Origin,
-    UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -143,6 +143,16 @@ pub(crate) struct Manners {
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
     pub(crate) bad_member_answer: (Class, u16),
+    /// The most members that it takes in one call, and what it answers to more.
+    pub(crate) takes_at_most: Option<(usize, Class, u16)>,
+    /// Whether it refuses groups without members.
+    pub(crate) refuses_empty_groups: bool,
+    /// Whether it refuses new groups with members.
+    pub(crate) refuses_first_members: bool,
+    /// Whether it makes new groups without the members it is given.
+    pub(crate) ignores_first_members: bool,
+    /// Whether its answer to a new group shows the members.
+    pub(crate) answers_with_members: bool,
     /// Whether it keeps every text in small letters.
     pub(crate) lower_cases: bool,
     /// How long look-ups do not show what was just made.
@@ -151,8 +161,12 @@ pub(crate) struct Manners {
     pub(crate) each_call_takes: Duration,
     /// Whether it answers a create of a name that is taken with the account that has it.
     pub(crate) gives_back: bool,
+    /// Whether a group that carries another record's id is left alone, as real look-ups leave it.
+    pub(crate) minds_owners: bool,
     /// Every how many creates it answers one with another object that it has already.
     pub(crate) mixes_up: Option<u64>,
+    /// How it refuses every new account, such as when its licences are used up.
+    pub(crate) refuses_creates: Option<Fault>,
 }
 
 impl Default for Manners {
@@ -168,11 +182,18 @@ impl Default for Manners {
             unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             bad_member_answer: (Class::Invalid, 400),
+            takes_at_most: None,
+            refuses_empty_groups: false,
+            refuses_first_members: false,
+            ignores_first_members: false,
+            answers_with_members: true,
             lower_cases: false,
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
             gives_back: false,
+            minds_owners: false,
             mixes_up: None,
+            refuses_creates: None,
         }
     }
 }
@@ -260,6 +281,11 @@ impl SimApp {
         change(&mut self.inner().manners);
     }
 
+    /// What the app is like now.
+    pub(crate) fn manners(&self) -> Manners {
+        self.inner().manners.clone()
+    }
+
     /// Somebody works in the app by hand.
     pub(crate) fn by_hand(&self, change: impl FnOnce(&mut Holdings)) {
         change(&mut self.inner().holdings);
@@ -334,6 +360,7 @@ impl SimApp {
         inner.scripts.clear();
         inner.noise = None;
         inner.manners.mixes_up = None;
+        inner.manners.refuses_creates = None;
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -498,6 +525,9 @@ impl Inner {
             script.times -= 1;
             return Some(script.fault.clone());
         }
+        if let Some(refusal) = self.manners.refuses_creates.as_ref().filter(|_| call.name == "create_user") {
+            return Some(refusal.clone());
+        }
         self.noise.as_mut().and_then(|noise| noise.fault(call.is_read()))
     }
 
@@ -561,14 +591,35 @@ impl Inner {
         }
     }
 
+    /// The visible accounts that share a name with one of these.
+    fn alike(&self, names: &[KnownNames]) -> Vec<Lookalike> {
+        let wanted: BTreeSet<u64> = names.iter().flat_map(|names| names.of_user().keys().collect::<Vec<_>>()).collect();
+        let visible = self.holdings.users.iter().filter(|(_, account)| !self.is_hidden(account));
+        let accounts = visible.map(|(id, account)| Lookalike {
+            id: AppId::from(id.as_str()),
+            user_name: account.name().to_owned(),
+            active: account.active,
+            names: KnownNames::of_attributes(&account.attributes).of_account(),
+        });
+        accounts.filter(|account| account.names.keys().any(|key| wanted.contains(&key))).collect()
+    }
+
     fn look_up_group(&self, keys: &GroupKeys) -> Match<AppGroup> {
         let all = || self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
         let by_external: Vec<_> =
             all().filter(|(_, group)| group.external_id.as_deref() == Some(keys.source_id.as_str())).collect();
         let by_name: Vec<_> = all().filter(|(_, group)| fold(&group.name) == fold(&keys.display_name)).collect();
         let (found, by) = if by_external.is_empty() { (by_name, "displayName") } else { (by_external, "externalId") };
+        let is_owned = |id: &str, group: &Group| {
+            let own = keys.source_id.as_str();
+            let foreign = group.external_id.as_deref().is_some_and(|owner| owner != own);
+            self.manners.minds_owners && foreign && !keys.released.iter().any(|released| released.as_str() == id)
+        };
         match found.as_slice() {
             [] => Match::Nobody,
+            [(id, group)] if is_owned(id, group) => {
+                Match::Conflict { detail: format!("the group {id} belongs to another directory record") }
+            }
             [(id, group)] => {
                 Match::One { found: AppGroup { members: None, ..shown_group(id, group) }, by: by.to_owned() }
             }
@@ -611,7 +662,26 @@ impl Inner {
         }
     }
 
+    fn check_first_members(&self, members: &[AppId]) -> Result<(), CallError> {
+        let refused = match members {
+            [] => self.manners.refuses_empty_groups,
+            _ => self.manners.refuses_first_members,
+        };
+        if refused {
+            return Err(error("create_group", Class::Invalid, Some(400)));
+        }
+        self.check_members(members)
+    }
+
+    fn check_size(&self, members: &[AppId]) -> Result<(), CallError> {
+        match self.manners.takes_at_most {
+            Some((most, class, status)) if members.len() > most => Err(error("members", class, Some(status))),
+            _ => Ok(()),
+        }
+    }
+
     fn check_members(&self, members: &[AppId]) -> Result<(), CallError> {
+        self.check_size(members)?;
         let bad = members.iter().find(|id| match self.holdings.users.get(id.as_str()) {
             Some(account) => self.manners.bad_members.contains(account.name()),
             None => true,
@@ -654,6 +724,21 @@ impl AppRead for SimApp {
     async fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
         let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key, paths)).collect());
+        self.call("look_up_users", String::new(), carries, found).await
+    }
+
+    async fn look_up_newcomers(
+        &self,
+        keys: &[UserKeys],
+        names: Vec<KnownNames>,
+        paths: &[Path],
+        _search: Search,
+    ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
+        let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
+        let found = |inner: &mut Inner| {
+            let matches = keys.iter().map(|key| inner.look_up_user(key, paths)).collect();
+            Ok((matches, inner.alike(&names)))
+        };
         self.call("look_up_users", String::new(), carries, found).await
     }
 
@@ -706,7 +791,7 @@ impl AppWrite for SimApp {
             {
                 // The answer shows the other account.
                 let origin = Origin::Another { evidence: format!("its userName is {:?}", other.name()) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), origin });
+                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), members: None, origin });
             }
             if inner.manners.gives_back
                 && let Some((id, account)) = inner.named(&name)
@@ -714,7 +799,7 @@ impl AppWrite for SimApp {
                 let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
                 let account = Some(shown(&id, &account, &paths));
                 let origin = Origin::There { evidence: "it was there before".to_owned(), account };
-                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin });
+                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin });
             }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
@@ -728,7 +813,7 @@ impl AppWrite for SimApp {
                 ..Account::new(true, attributes.clone())
             };
             inner.holdings.users.insert(id.clone(), account);
-            Ok(Created { id: AppId::new(id), echo: attributes, origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo: attributes, members: None, origin: Origin::New })
         })
         .await
     }
@@ -793,23 +878,29 @@ impl AppWrite for SimApp {
         let members = &ids(members);
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("create_group", name.to_owned(), carries, |inner| {
-            inner.check_members(members)?;
+            inner.check_first_members(members)?;
             if inner.mixes_up_now()
                 && let Some((id, other)) = inner.holdings.groups.iter().next()
             {
                 let origin = Origin::Another { evidence: format!("its displayName is {:?}", other.name) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), origin });
+                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), members: None, origin });
             }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
                 return Err(error("create_group", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("g");
-            let members = texts(members).into_iter().collect();
+            let members: BTreeSet<String> = if inner.manners.ignores_first_members {
+                BTreeSet::new()
+            } else {
+                texts(members).into_iter().collect()
+            };
             let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
+            let speaks = inner.manners.members_readable && inner.manners.answers_with_members;
+            let shown = speaks.then(|| members.iter().cloned().collect());
             let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
-            Ok(Created { id: AppId::new(id), echo: Attributes::new(), origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: shown, origin: Origin::New })
         })
         .await
     }
@@ -817,6 +908,10 @@ impl AppWrite for SimApp {
     async fn rename_group(&self, id: &AppId, name: &str) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
+            let mut others = inner.holdings.groups.iter().filter(|(other, _)| other.as_str() != id.as_str());
+            if inner.manners.unique && others.any(|(_, group)| fold(&group.name) == fold(name)) {
+                return Err(error("rename_group", Class::Conflict, Some(409)));
+            }
             inner.group(id)?.name = name.to_owned();
             Ok(())
         })
@@ -841,6 +936,8 @@ impl AppWrite for SimApp {
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {
+            inner.group(id)?;
+            inner.check_size(members)?;
             let group = inner.group(id)?;
             for member in texts(members) {
                 group.members.remove(&member);

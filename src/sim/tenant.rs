@@ -96,7 +96,7 @@ impl Tenant {
         self.mapping = compile(rules.iter().copied());
     }
 
-    pub(super) fn rules(&self) -> Rules<'_> {
+    pub(crate) fn rules(&self) -> Rules<'_> {
         Rules {
             mapping: &self.mapping,
             profile: &self.profile,

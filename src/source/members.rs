@@ -42,11 +42,11 @@ impl Spared {
         };
         self.failed += 1;
         if self.failed > self.most {
-            return Err(error);
+            return Err(error.reworded(|why| format!("the members of group {group:?}: {why}")));
         }
         tracing::warn!(group, "the members of a group could not be read; it keeps those it has");
         let why = error.to_string();
-        self.first.get_or_insert(error);
+        self.first.get_or_insert(error.reworded(|why| format!("the members of group {group:?}: {why}")));
         Ok(Err(why))
     }
 
@@ -77,7 +77,8 @@ mod tests {
         for group in ["b", "c", "d"] {
             assert!(matches!(spared.take(group, fails()), Ok(Err(why)) if why.contains("500")), "{group}");
         }
-        assert!(spared.take("e", fails()).is_err());
+        let ended = spared.take("e", fails()).map(|_| ()).map_err(|error| error.to_string());
+        assert!(matches!(&ended, Err(why) if why.contains("the members of group \"e\": 500")), "{ended:?}");
     }
 
     #[test]
@@ -85,7 +86,9 @@ mod tests {
         for (groups, well) in [(1, true), (2, false), (3, false)] {
             let mut spared = Spared::of(groups);
             (0..groups).for_each(|_| assert!(spared.take("a", fails()).is_ok()));
-            assert_eq!(spared.done().is_ok(), well, "{groups}");
+            let done = spared.done();
+            assert_eq!(done.is_ok(), well, "{groups}");
+            assert!(done.is_ok() || done.is_err_and(|error| error.to_string().contains("group \"a\"")), "it is named");
         }
     }
 

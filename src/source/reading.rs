@@ -122,6 +122,7 @@ pub struct Reading {
     unresolved: Vec<(GroupIx, Box<str>)>,
     first_fault: Option<Incomplete>,
     mark: Option<ContentMark>,
+    application: Option<String>,
     /// The credential by which the directory is read.
     credential: Option<Spellings>,
 }
@@ -274,6 +275,11 @@ impl Reading {
         }
     }
 
+    /// Names the application whose bindings in the directory say who belongs, as its console shows it.
+    pub fn application(&mut self, name: impl Into<String>) {
+        self.application = Some(name.into());
+    }
+
     /// Names the whole content that was read.
     pub fn mark(&mut self, mark: ContentMark) {
         self.mark = Some(mark);
@@ -325,7 +331,7 @@ impl Reading {
                 },
             }
         }
-        let snapshot = Snapshot::new(self.store, dangling, examples, self.mark);
+        let snapshot = Snapshot::new(self.store, dangling, examples, self.mark).of_application(self.application);
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),

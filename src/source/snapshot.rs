@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::ids::{Ids, NotNew};
 use super::reading::UserEntry;
-use crate::model::{ContentMark, Counts, SourceId, Standing, fold};
+use crate::model::{ContentMark, Counts, SourceId, Standing, Unbound, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +129,7 @@ pub struct Snapshot {
     dangling: u64,
     dangling_examples: Vec<Box<str>>,
     mark: Option<ContentMark>,
+    application: Option<String>,
 }
 
 impl Snapshot {
@@ -143,7 +144,21 @@ impl Snapshot {
             groups: store.groups.len() as u64,
             memberships: store.groups.iter().map(|group| group.members.len() as u64).sum(),
         };
-        Self { store, counts, dangling, dangling_examples, mark }
+        Self { store, counts, dangling, dangling_examples, mark, application: None }
+    }
+
+    /// The same, of a directory in which this application's bindings say who belongs.
+    pub(super) fn of_application(self, application: Option<String>) -> Self {
+        Self { application, ..self }
+    }
+
+    /// The evidence that the directory binds no group and no user to the app: `None` if it binds any. A directory without groups and
+    /// without an application of its own has nothing to bind.
+    pub fn unbound(&self) -> Option<Unbound> {
+        let has_bindings = self.application.is_some() || self.counts.groups > 0;
+        let is_bound =
+            self.store.groups.iter().any(|group| group.assigned) || self.store.users.iter().any(|row| row.direct);
+        (has_bindings && !is_bound).then(|| Unbound { application: self.application.clone() })
     }
 
     /// The mark of its content, where the directory has such a thing.

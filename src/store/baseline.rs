@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
@@ -51,6 +51,43 @@ pub struct GroupRow {
     /// members. They count as members, and are put in again where they belong.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub doubted: BTreeSet<SourceId>,
+    /// Whether group management was off since its members were last known: they are compared with the app before anything is decided.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwatched: bool,
+}
+
+/// A group of the app that was linked and then released: it is in the app as rosterd left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetGo {
+    /// The directory's id that it was linked to.
+    pub id: SourceId,
+    /// Its name in the app at that time.
+    pub name: String,
+}
+
+/// What the app was seen to take in calls about members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppTakes {
+    /// The most members that it took in one call after it had refused more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_per_call: Option<u32>,
+    /// `false` where it refuses or ignores the members of a new group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_on_create: Option<bool>,
+    /// How many members the profile allowed in one call then. Under another setting this is not believed.
+    pub allowed: u32,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+/// So long an observation is believed; then the app is asked for the whole once more.
+const BELIEVED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl AppTakes {
+    /// This, if it is still believed under a setting of so many members in one call.
+    pub fn believed(self, allowed: u32, now: Timestamp) -> Option<Self> {
+        (self.allowed == allowed && now.duration_since(self.at) < BELIEVED_FOR).then_some(self)
+    }
 }
 
 /// How much is linked.
@@ -108,6 +145,14 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn group_by_app_id(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
 
+    /// Which group an app's group was linked to when it was released; `None` for one that was not, or is linked again.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError>;
+
+    /// All released groups, by the app's id.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn groups_let_go(&self) -> Result<Vec<(AppId, LetGo)>, StoreError>;
+
     /// All linked groups, by id.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn groups(&self) -> Result<Vec<(SourceId, GroupRow)>, StoreError>;
@@ -136,6 +181,10 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn own_account(&self) -> Result<Option<Option<AppId>>, StoreError>;
 
+    /// What the app was seen to take in calls about members; `None` where it took whatever it was given.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn app_takes(&self) -> Result<Option<AppTakes>, StoreError>;
+
     /// How much is linked.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn counts(&self) -> Result<LinkCounts, StoreError>;
@@ -157,6 +206,9 @@ pub trait Baseline: Send + Sync {
     fn last_guard(&self) -> Option<GuardSettings>;
     /// The addresses of both sides in the last run that was not held for them; `None` before the first, and in records of before.
     fn last_addresses(&self) -> Option<AddressMark>;
+
+    /// Whether group management was off in the last run that found it so, and no run has found it on since.
+    fn groups_were_off(&self) -> bool;
 
     /// The plan that was approved last, while no run has ended since.
     fn last_approved(&self) -> Option<String>;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk;
 use super::error::{Notice, StoreError};
-use super::fold::Fold;
+use super::fold::{Fold, Meta};
 use super::journal::{Entry, ReadError, Reader, segments};
 use super::record::Event;
 use super::rows::{LateRows, MemoryRows, Rows, RowsError, SledRows};
@@ -64,6 +64,8 @@ struct Folded {
 enum OpenError {
     /// Move it aside and fold anew.
     Cache(String),
+    /// An earlier version wrote it: it is folded anew, and nothing is wrong.
+    OfBefore,
     /// It would not help.
     Other(StoreError),
 }
@@ -108,6 +110,7 @@ impl Cache {
         *guard = Slot::Stuck;
         let why = match error {
             OpenError::Other(error) => error.to_string(),
+            OpenError::OfBefore => "an earlier version wrote it".to_owned(),
             OpenError::Cache(why) => match self.set_aside() {
                 Ok(()) => why,
                 Err(error) => format!("{why}; {error}"),
@@ -202,6 +205,15 @@ impl Cache {
             return self.fold_anew(if self.expected { "it was missing" } else { "" });
         }
         match self.open_place().and_then(|rows| self.catch_up(rows)) {
+            Err(OpenError::OfBefore) => {
+                match fs::remove_dir_all(path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(StoreError::io("remove", path, error));
+                    }
+                    _ => {}
+                }
+                self.fold_anew("")
+            }
             Ok((open, folded)) => {
                 // sled presents some damage as an empty database; so does a crash before its first flush.
                 if self.expected && folded.from == 0 {
@@ -228,6 +240,7 @@ impl Cache {
             }
             Err(OpenError::Other(error)) => Err(error),
             Err(OpenError::Cache(why)) => Err(StoreError::Cache(why)),
+            Err(OpenError::OfBefore) => Err(StoreError::Cache("an earlier version wrote it".to_owned())),
         }
     }
 
@@ -243,6 +256,9 @@ impl Cache {
 
     /// Folds what the journal has and the rows do not.
     fn catch_up(&self, rows: Arc<dyn Rows>) -> Result<(Open, Folded), OpenError> {
+        if Meta::read(&*rows)?.is_of_before() {
+            return Err(OpenError::OfBefore);
+        }
         let mut fold = Fold::resume(&*rows)?;
         let journal = self.folder.join("journal");
         let files = segments(&journal).map_err(|error| OpenError::Other(StoreError::io("read", &journal, error)))?;

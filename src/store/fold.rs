@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{GroupRow, LinkCounts, UserRow};
+use super::baseline::{GroupRow, LetGo, LinkCounts, UserRow};
 use super::keys;
 use super::numbers::{NumberBlock, split};
 use super::record::{Effect, Event, Record, RunSummary};
@@ -30,6 +30,13 @@ const RUNS_KEPT: usize = 200;
 /// The longest budget window is a week; a day more for clocks that were wrong.
 const LOST_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
+/// The form of the rows. Rows of another form are folded from the journal again: 1 knows the groups that were released.
+pub(super) const FORM: u32 = 1;
+
+/// The reason of a note about what was done without a call, in journals of before [`Effect::GroupLetGo`]: there it alone tells a released
+/// group from one that was gone from the app.
+const WITHOUT_CALL: &str = "adopted or released";
+
 /// How far the rows are, and what is counted along.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
@@ -42,11 +49,19 @@ pub(super) struct Meta {
     users: u64,
     inactive: u64,
     groups: u64,
+    /// See [`FORM`]. Rows of before have none.
+    #[serde(default)]
+    form: u32,
 }
 
 impl Meta {
     pub(super) fn read(rows: &dyn Rows) -> Result<Self, RowsError> {
         Ok(get_json(rows.get(keys::META)?.as_deref(), keys::META)?.unwrap_or_default())
+    }
+
+    /// Whether the rows were written by a version whose rows say less.
+    pub(super) fn is_of_before(&self) -> bool {
+        self.seq > 0 && self.form < FORM
     }
 
     pub(super) fn counts(&self) -> LinkCounts {
@@ -134,7 +149,7 @@ pub(super) struct Fold {
 impl Fold {
     /// Goes on where the rows are. Rows that do not say how far they are were never finished.
     pub(super) fn resume(rows: &dyn Rows) -> Result<Self, RowsError> {
-        let meta = Meta::read(rows)?;
+        let meta = Meta { form: FORM, ..Meta::read(rows)? };
         let bulk = meta.seq == 0;
         if bulk && !rows.page(b"", None, 1)?.is_empty() {
             return Err(RowsError::Damaged("it was not folded to the end".to_owned()));
@@ -159,8 +174,9 @@ impl Fold {
     pub(super) fn record(&mut self, rows: &dyn Rows, record: &Record, hash: &str) -> Result<(), RowsError> {
         match &record.event {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+                let releases = matches!(&record.event, Event::Noted { reason, .. } if reason == WITHOUT_CALL);
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at, releases }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -248,6 +264,8 @@ struct Step<'a> {
     rows: &'a dyn Rows,
     /// When it was written.
     at: Timestamp,
+    /// Whether a group whose link ends here was released.
+    releases: bool,
 }
 
 impl Step<'_> {
@@ -300,7 +318,17 @@ impl Step<'_> {
             Effect::UserUnlinked { id } => self.unlink_user(id),
             Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
             Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
-            Effect::GroupUnlinked { id } => self.unlink_group(id),
+            Effect::GroupUnlinked { id } => {
+                let released = self.group(id)?.filter(|_| self.releases);
+                self.unlink_group(id)?;
+                released.map_or(Ok(()), |row| self.let_go(id, &row.app_id, &row.name))
+            }
+            Effect::GroupLetGo { id, app_id, name } => self.let_go(id, app_id, name),
+            Effect::GroupsManaged { .. } => Ok(()),
+            Effect::GroupsUnwatched { groups } => {
+                groups.iter().try_for_each(|id| self.change_group(id, |row| row.unwatched = true))
+            }
+            Effect::GroupCompared { id } => self.change_group(id, |row| row.unwatched = false),
             Effect::MembersAdded { group, users } => {
                 self.no_more_doubt(group, users)?;
                 self.change_members(group, users, NumberBlock::insert)
@@ -329,6 +357,10 @@ impl Step<'_> {
             }
             Effect::OwnAccount { app_id } => {
                 self.put(keys::OWN.to_vec(), serde_json::to_vec(app_id).map_err(unwritable)?);
+                Ok(())
+            }
+            Effect::AppTakes(takes) => {
+                self.put(keys::TAKES.to_vec(), serde_json::to_vec(takes).map_err(unwritable)?);
                 Ok(())
             }
             Effect::AccessLost { user, at } => {
@@ -489,9 +521,23 @@ impl Step<'_> {
             name: name.to_owned(),
             missed_since: None,
             doubted: BTreeSet::new(),
+            unwatched: false,
         };
+        if self.get(&keys::let_go(app_id))?.is_some() {
+            self.delete(keys::let_go(app_id));
+        }
         self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
         self.put(keys::app_group(app_id), id.as_str().into());
+        Ok(())
+    }
+
+    /// A group that is still in the app, and that nothing is linked to any more.
+    fn let_go(&mut self, id: &SourceId, app_id: &AppId, name: &str) -> Result<(), RowsError> {
+        if self.get(&keys::app_group(app_id))?.is_some() {
+            return Ok(());
+        }
+        let let_go = LetGo { id: id.clone(), name: name.to_owned() };
+        self.put(keys::let_go(app_id), serde_json::to_vec(&let_go).map_err(unwritable)?);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::baseline::Baseline;
 use super::error::StoreError;
+use super::imports::{forget_imports, lock_imports};
 use super::journal::{Copy, ReadError, Reader, line_hash, segments};
 use super::ledger::View as _;
 use super::neighbours::forget_imported;
@@ -55,6 +56,8 @@ pub fn forget(
         return Err(StoreError::Refused(format!("there is no state of {tenant} in {}", state_dir.display())));
     }
     let (store, _) = Store::open(state_dir, tenant, "rosterd state forget", Arc::clone(&clock))?;
+    // An import writes down whom it created.
+    let imports = lock_imports(&folder, "rosterd state forget")?;
     let ids = find(&folder, person)?;
     let linked = still_linked(&store, tenant, person, &ids, force)?;
     // Closed, and nobody can come in between.
@@ -71,10 +74,11 @@ pub fn forget(
     let aside = swap::swap_in(&folder, "forgotten")?;
     std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
     forget_imported(&folder, &users)?;
+    forget_imports(&folder, &users)?;
     if let Some(status) = status {
         write_status(&folder, &status)?;
     }
-    drop(lock);
+    drop((imports, lock));
     let (records, was_linked) = (changed as u64, linked != Linked::default());
     Ok(Forgotten { now, records, was_linked, copies: copies(&folder)? })
 }

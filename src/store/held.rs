@@ -266,7 +266,13 @@ mod tests {
             id.add(op, &object, &name, &reason, &digest);
         }
         let rest = id.rest();
-        let shrink = HoldReason::SourceShrink { what: SourcePart::People, is: 40, was: 90, limit: "20%".to_owned() };
+        let shrink = HoldReason::SourceShrink {
+            what: SourcePart::People,
+            is: 40,
+            was: 90,
+            limit: "20%".to_owned(),
+            unbound: None,
+        };
         let finding = HoldReason::finding(std::slice::from_ref(&shrink)).unwrap();
         let own = (count > 0).then(|| id.finish());
         let plan = held_id(own, (count == 0).then_some(finding.as_str()), change).unwrap();

@@ -10,10 +10,12 @@
 //! | `d/` block | numbers whose link has ended; they may still stand in sets |
 //! | `a/u/` app id, `a/g/` app id | the directory id linked to an app's object |
 //! | `b/u/` app id | the directory id that was linked to an account when its link ended |
+//! | `b/g/` app id | a group that was released: the directory id it was linked to, and its name |
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
 //! | `own` | the account that the token belongs to |
+//! | `takes` | what the app was seen to take in calls about members |
 //! | `r/` run | a run's summary |
 
 use jiff::Timestamp;
@@ -22,10 +24,12 @@ use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
 
 pub(super) const META: &[u8] = b"meta";
 pub(super) const OWN: &[u8] = b"own";
+pub(super) const TAKES: &[u8] = b"takes";
 pub(super) const USERS: &[u8] = b"u/";
 pub(super) const GROUPS: &[u8] = b"g/";
 pub(super) const FAILED_USERS: &[u8] = b"f/u/";
 pub(super) const FAILED_GROUPS: &[u8] = b"f/g/";
+pub(super) const LET_GO: &[u8] = b"b/g/";
 pub(super) const LOST: &[u8] = b"l/";
 pub(super) const REDUCED: &[u8] = b"k/";
 pub(super) const RUNS: &[u8] = b"r/";
@@ -84,6 +88,11 @@ pub(super) fn failure(object: &ObjectRef) -> Vec<u8> {
 /// Whose account it was when its link ended.
 pub(super) fn linked_before(app_id: &AppId) -> Vec<u8> {
     join(&[b"b/u/", app_id.as_str().as_bytes()])
+}
+
+/// A group of the app that was released.
+pub(super) fn let_go(app_id: &AppId) -> Vec<u8> {
+    join(&[LET_GO, app_id.as_str().as_bytes()])
 }
 
 /// Sorts by time, also before 1970.

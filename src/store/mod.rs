@@ -18,6 +18,7 @@ mod fold;
 mod forget;
 mod held;
 mod history;
+mod imports;
 mod index;
 mod journal;
 mod keys;
@@ -52,7 +53,7 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
-pub use baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+pub use baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
     decide_on_undo, is_plan_of_undo, refused_decisions,
@@ -61,6 +62,11 @@ pub use error::{Notice, StoreError};
 pub use forget::{Forgotten, forget};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
 pub use history::recent_runs;
+pub use imports::{
+    ImportChoice, ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Made, Making,
+    drop_import_log, drop_import_order, imports_folder, lock_imports, put_import, put_import_order, read_import,
+    read_import_order, write_import_report,
+};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use lock::Lock;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::AppTakes;
 use super::decisions::{Decision, Noted};
 use crate::model::{
     AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path,
@@ -158,6 +159,9 @@ pub struct Continued {
     pub reading_s: Option<u64>,
     /// Objects set aside; `None` if there are too many to say here.
     pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
+    /// Whether group management was off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub groups_off: bool,
     /// What the tenant file said in the last run that was not held for it.
     #[serde(default)]
     pub settings: Option<SettingsMark>,
@@ -352,6 +356,31 @@ pub enum Effect {
         /// The directory's id.
         id: SourceId,
     },
+    /// A group was released: it stays in the app as it is, and a group of the directory with its name may take it over.
+    GroupLetGo {
+        /// The directory's id.
+        id: SourceId,
+        /// The app's id.
+        app_id: AppId,
+        /// Its name in the app.
+        name: String,
+    },
+    /// Group management was found on or off.
+    GroupsManaged {
+        /// Which of both.
+        on: bool,
+    },
+    /// While group management is off, changes made in these groups in the app go unseen: each is compared with the app when it is
+    /// managed again.
+    GroupsUnwatched {
+        /// The directory's ids.
+        groups: Vec<SourceId>,
+    },
+    /// A group's name and members are known as the app showed them.
+    GroupCompared {
+        /// The directory's id.
+        id: SourceId,
+    },
     /// People are members in the app by our doing, or were found there.
     MembersAdded {
         /// The group's directory id.
@@ -406,6 +435,8 @@ pub enum Effect {
         /// The account.
         app_id: Option<AppId>,
     },
+    /// The app was seen to take fewer members in one call than it was given, or none with a new group. Replaces what was known of it.
+    AppTakes(AppTakes),
     /// Access ended: counts against the rolling budget.
     AccessLost {
         /// Whose.
@@ -434,6 +465,19 @@ pub struct FailureNote {
     pub next_try: Timestamp,
     /// The app's account that stands in the way, where a refused create showed one that no look-up had found.
     pub found: Option<AppId>,
+    /// The user name or group name, for people; `None` in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl FailureNote {
+    /// What people read of the object: its name, with the directory's id beside it; the id alone where no name is known.
+    pub fn called(&self, object: &ObjectRef) -> String {
+        match &self.name {
+            Some(name) if name != object.id().as_str() => format!("{name} ({})", object.id()),
+            _ => object.id().to_string(),
+        }
+    }
 }
 
 /// A note as it is written: the sentence for people, and the code where there is one. Earlier versions wrote the sentence only.

@@ -135,11 +135,11 @@ impl Somebody {
             true => {
                 note.reason = Obstacle::Erased;
                 note.found = None;
+                note.name = None;
             }
             false => {
-                if let Some(changed) = note.reason.with_texts(|text| self.text(text)) {
-                    note.reason = changed;
-                }
+                self.text(&mut note.reason);
+                note.name.iter_mut().for_each(|name| self.text(name));
             }
         }
         self.object(object);
@@ -224,8 +224,13 @@ impl Somebody {
             | Effect::GroupLinked { .. }
             | Effect::GroupRenamed { .. }
             | Effect::GroupUnlinked { .. }
+            | Effect::GroupLetGo { .. }
+            | Effect::GroupsManaged { .. }
+            | Effect::GroupsUnwatched { .. }
+            | Effect::GroupCompared { .. }
             | Effect::GroupReduced { .. }
-            | Effect::OwnAccount { .. } => {}
+            | Effect::OwnAccount { .. }
+            | Effect::AppTakes(_) => {}
         }
     }
 

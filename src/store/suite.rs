@@ -101,6 +101,7 @@ fn set(ids: &[&str]) -> BTreeSet<String> {
 /// Runs every check on fresh states made by `fresh`.
 pub(super) async fn check_all<S: State>(fresh: impl Fn() -> S) {
     links(&fresh()).await;
+    released(&fresh()).await;
     values(&fresh()).await;
     memberships(&fresh()).await;
     set_aside(&fresh()).await;
@@ -148,6 +149,37 @@ async fn links(state: &dyn State) {
     note(state, vec![Effect::GroupUnlinked { id: id("a") }]).await;
     assert_eq!((state.group(&id("a")).unwrap(), state.groups().unwrap().len()), (None, 0));
     assert_eq!(state.counts().unwrap().groups, 0);
+}
+
+/// Groups that were released are known by the app's id: by their own effect, and by what journals of before say.
+async fn released(state: &dyn State) {
+    let of = |group: &str| AppId::new(format!("app-{group}"));
+    let unlinked = |group: &str| Effect::GroupUnlinked { id: id(group) };
+    note(state, vec![group_linked("a"), group_linked("b"), group_linked("c")]).await;
+    let let_go = Effect::GroupLetGo { id: id("a"), app_id: of("a"), name: "A".into() };
+    note(state, vec![unlinked("a"), let_go, unlinked("b")]).await;
+    state.noted(&run(), "adopted or released", vec![unlinked("c")]).await.unwrap();
+    let is = |group: &str| state.group_let_go(&of(group)).unwrap().map(|let_go| (let_go.id, let_go.name));
+    assert_eq!(is("a"), Some((id("a"), "A".to_owned())));
+    assert_eq!(is("b"), None, "gone from the app");
+    assert_eq!(is("c"), Some((id("c"), "C".to_owned())), "j12: from a journal of before");
+    assert_eq!(state.groups_let_go().unwrap().len(), 2);
+    // Linked again, by whatever record: it is nobody's to take.
+    let again = Effect::GroupLinked { id: id("z"), app_id: of("a"), provenance: Provenance::Adopted, name: "A".into() };
+    note(state, vec![again]).await;
+    assert_eq!(is("a"), None);
+
+    assert!(!state.groups_were_off());
+    note(
+        state,
+        vec![Effect::GroupsUnwatched { groups: vec![id("z"), id("ghost")] }, Effect::GroupsManaged { on: false }],
+    )
+    .await;
+    assert!(state.groups_were_off() && state.group(&id("z")).unwrap().unwrap().unwatched);
+    note(state, vec![Effect::GroupsManaged { on: true }]).await;
+    assert!(!state.groups_were_off() && state.group(&id("z")).unwrap().unwrap().unwatched, "until it is compared");
+    note(state, vec![Effect::GroupCompared { id: id("z") }]).await;
+    assert!(!state.group(&id("z")).unwrap().unwrap().unwatched);
 }
 
 async fn values(state: &dyn State) {
@@ -206,7 +238,7 @@ async fn memberships(state: &dyn State) {
 }
 
 async fn set_aside(state: &dyn State) {
-    let note_of = |attempts| FailureNote { reason: "409".into(), attempts, next_try: at(60), found: None };
+    let note_of = |attempts| FailureNote { reason: "409".into(), attempts, next_try: at(60), found: None, name: None };
     let failed = |object, attempts| Effect::Failed { object, note: note_of(attempts) };
     let (user, group) = (ObjectRef::User(id("x")), ObjectRef::Group(id("x")));
     note(state, vec![failed(group.clone(), 1), failed(user.clone(), 1), failed(user.clone(), 2)]).await;

@@ -47,6 +47,8 @@ pub(super) struct Tail {
     pub(super) approved: Option<String>,
     /// The mark of the directory's content for which the last run found nothing to do, if nothing happened since.
     quiet_at: Option<ContentMark>,
+    /// Whether group management was off in the last run that said so.
+    pub(super) groups_off: bool,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
     failed: Option<BTreeMap<ObjectRef, FailureNote>>,
 }
@@ -68,6 +70,7 @@ impl Default for Tail {
             addresses: None,
             approved: None,
             quiet_at: None,
+            groups_off: false,
             failed: Some(BTreeMap::new()),
         }
     }
@@ -130,6 +133,11 @@ impl Tail {
         if !effects.is_empty() {
             self.mutated = (self.seq, self.hash.clone());
         }
+        for effect in effects {
+            if let Effect::GroupsManaged { on } = effect {
+                self.groups_off = !on;
+            }
+        }
         let Some(failed) = &mut self.failed else { return };
         for effect in effects {
             match effect {
@@ -154,6 +162,7 @@ impl Tail {
         self.decided.clone_from(&before.decided);
         self.addresses.clone_from(&before.addresses);
         self.approved.clone_from(&before.approved);
+        self.groups_off = before.groups_off;
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -176,6 +185,7 @@ impl Tail {
             addresses: self.addresses.clone(),
             approved: self.approved.clone(),
             failed: self.failures(),
+            groups_off: self.groups_off,
         }
     }
 

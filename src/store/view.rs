@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{Baseline, GroupRow, LinkCounts, Lost, UserRow};
+use super::baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
@@ -128,6 +128,18 @@ impl<S: HasRows> Baseline for S {
         self.with_rows(|rows| get_id(rows, &key))
     }
 
+    fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError> {
+        let key = keys::let_go(app_id);
+        self.with_rows(|rows| get_json(rows.get(&key)?.as_deref(), &key))
+    }
+
+    fn groups_let_go(&self) -> Result<Vec<(AppId, LetGo)>, StoreError> {
+        collect(self, keys::LET_GO, None, |key, value| {
+            let let_go = get_json(Some(value), key)?.ok_or_else(|| damaged(key))?;
+            Ok((AppId::new(id_after(keys::LET_GO, key)?.as_str()), let_go))
+        })
+    }
+
     fn groups(&self) -> Result<Vec<(SourceId, GroupRow)>, StoreError> {
         collect(self, keys::GROUPS, None, |key, value| {
             let row = get_json(Some(value), key)?.ok_or_else(|| damaged(key))?;
@@ -185,6 +197,10 @@ impl<S: HasRows> Baseline for S {
         self.with_rows(|rows| get_json(rows.get(keys::OWN)?.as_deref(), keys::OWN))
     }
 
+    fn app_takes(&self) -> Result<Option<AppTakes>, StoreError> {
+        self.with_rows(|rows| get_json(rows.get(keys::TAKES)?.as_deref(), keys::TAKES))
+    }
+
     fn counts(&self) -> Result<LinkCounts, StoreError> {
         self.with_rows(|rows| Ok(Meta::read(rows)?.counts()))
     }
@@ -216,6 +232,10 @@ impl<S: HasRows> Baseline for S {
 
     fn last_addresses(&self) -> Option<AddressMark> {
         self.with_tail(|tail| tail.addresses.clone())
+    }
+
+    fn groups_were_off(&self) -> bool {
+        self.with_tail(|tail| tail.groups_off)
     }
 
     fn last_approved(&self) -> Option<String> {

@@ -62,7 +62,7 @@ impl Known {
 
     /// Of OneLogin: the attributes of the vendor's `user` resource.
     pub(super) fn of_onelogin() -> Self {
-        let people = KnownAttributes::open(onelogin::record_names().iter().copied());
+        let people = KnownAttributes::open(onelogin::record_names());
         Self { product: "onelogin", people, groups: KnownAttributes::open(["id", "name"]), sample: Map::new() }
     }
 

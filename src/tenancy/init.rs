@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::differences::{self, Key};
 use super::files::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles;
+use crate::config::tenant::Fate;
 use crate::files::modes;
 use crate::mapping::defaults;
 use crate::model::TenantName;
@@ -26,11 +28,26 @@ pub struct Plan {
     pub app: String,
 }
 
+/// What is chosen beside the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// What becomes of the account of a user whose access is revoked; `None` for the default, deactivation.
+    pub on_unassigned: Option<Fate>,
+}
+
+/// [`init_with`] the defaults.
+///
+/// # Errors
+/// As there.
+pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+    init_with(config, plan, &Choices::default())
+}
+
 /// Writes the tenant file, and `rosterd.toml` where there is none. Returns the files written.
 ///
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
-pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
     // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
     let plan = &Plan {
         source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
@@ -56,7 +73,7 @@ pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>>
     };
     // The tenant's file first: if it is there already, nothing at all is written.
     let path = tenants.join(format!("{}.toml", plan.tenant));
-    create(&path, &template(plan))?;
+    create(&path, &with_choices(template(plan), choices))?;
     let mut written = vec![path];
     if first_time {
         create(config, GLOBAL)?;
@@ -99,6 +116,16 @@ state_dir = "state"
 # tenants_dir = "tenants"
 "#;
 
+/// The text with what was chosen.
+fn with_choices(text: String, choices: &Choices) -> String {
+    const SHIPPED: &str = "\non_unassigned = \"deactivate\"\n";
+    match choices.on_unassigned {
+        None | Some(Fate::Deactivate) => text,
+        Some(Fate::Delete) => text.replacen(SHIPPED, "\non_unassigned = \"delete\"\n", 1),
+        Some(Fate::Nothing) => text.replacen(SHIPPED, "\non_unassigned = \"nothing\"\n", 1),
+    }
+}
+
 /// The tenant file.
 pub(super) fn template(plan: &Plan) -> String {
     let mut text = format!(
@@ -109,7 +136,7 @@ pub(super) fn template(plan: &Plan) -> String {
     text.push_str(source(&plan.source));
     text.push_str(SCOPE);
     target(plan, &mut text);
-    text.push_str(users(&plan.app));
+    text.push_str(&users(plan));
     if plan.source == "jumpcloud" {
         text.push_str(JUMPCLOUD_NAMES);
     }
@@ -127,15 +154,15 @@ pub(super) fn template(plan: &Plan) -> String {
     } else if plan.source == "onelogin" {
         text.push_str(ONELOGIN_ROLE);
     }
-    text.push_str(groups(&plan.app));
+    text.push_str(&groups(plan));
     text.push_str(REST);
     text
 }
 
-/// The parameter by which OneLogin chooses somebody's role in the app is a custom attribute of the user.
-const ONELOGIN_ROLE: &str = r#"# The role in the app, from a custom attribute: sent when it changes here, never over a change made in the app. When it becomes empty
-# here, it is removed there once.
-# role = { from = "custom_attributes.heap_role", push = "on_source_change" }
+/// OneLogin keeps a user's role in the app as a parameter of the application.
+const ONELOGIN_ROLE: &str = r#"# The role in the app, from a parameter of the application (its name, or its label in lower case with _ for spaces): sent when the value
+# changes in OneLogin, never over a change made in the app. When the value becomes empty in OneLogin, the role is removed in the app once.
+# role = { from = "app_parameters.role", push = "on_source_change" }
 "#;
 
 /// JumpCloud's own guide sends these, the role below, and a group's name. An organisation that its provisioning served before has accounts
@@ -165,9 +192,10 @@ role = { from = "attributes.heapRole", push = "on_source_change" }
 "#
         }
         "onelogin" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
-# Heap's default role; when a value becomes empty here, it is removed there once.
-role = { from = "custom_attributes.heap_role", push = "on_source_change" }
+            r#"# The role in Heap, by its name, from the parameter "Heap Role" of the application: sent when the value changes in OneLogin; a role that is
+# changed in Heap stays until then. A user without a value has Heap's default role; when a value becomes empty in OneLogin, the role is
+# removed in Heap once. To read a custom attribute of the user instead: from = "custom_attributes.heap_role"
+role = { from = "app_parameters.heap_role", push = "on_source_change" }
 "#
         }
         _ => {
@@ -268,26 +296,26 @@ fn target(plan: &Plan, text: &mut String) {
     );
 }
 
-fn users(app: &str) -> &'static str {
-    match app {
-        "heap" => HEAP_USERS,
-        _ => USERS,
-    }
+/// What becomes of accounts. The comment on the choice that a vendor's guide makes differently comes from [`super::differences`].
+fn users(plan: &Plan) -> String {
+    let text = if plan.app == "heap" { HEAP_USERS } else { USERS };
+    text.replacen("# on_unassigned:\n", &differences::comment(plan, Key::OnUnassigned), 1)
 }
 
-fn groups(app: &str) -> &'static str {
-    match app {
-        "heap" => HEAP_GROUPS,
-        _ => GROUPS,
-    }
+fn groups(plan: &Plan) -> String {
+    let text = if plan.app == "heap" { HEAP_GROUPS } else { GROUPS };
+    text.replacen("# manage:\n", &differences::comment(plan, Key::ManageGroups), 1)
 }
 
 const HEAP_USERS: &str = r#"
 [users]
-# deactivate | delete | nothing
+# What becomes of an account: deactivate | delete | nothing.
+# The directory suspends the user:
 on_suspended = "deactivate"
+# The user is no longer assigned (access revoked, last group left or unbound):
+# on_unassigned:
 on_unassigned = "deactivate"
-# Heap's own guide: delete. The account is switched off at once, and deleted when so much time has passed.
+# The user is deleted in the directory. Heap's guide recommends delete: the account is deactivated at once and deleted after this time.
 on_deleted = "delete"
 delete_after = "30d"
 # User name and e-mail address can't be changed in Heap: trying makes a second account. hold: somebody decides. ignore: the account
@@ -301,6 +329,7 @@ on_immutable_change = "hold"
 const HEAP_GROUPS: &str = r#"
 [groups]
 # Whether groups and memberships are managed too.
+# manage:
 manage = true
 # A group without members is not made; one of the same name is taken over.
 create_empty = false
@@ -314,6 +343,7 @@ const USERS: &str = r#"
 [users]
 # deactivate | delete | nothing
 on_suspended = "deactivate"
+# on_unassigned:
 on_unassigned = "deactivate"
 on_deleted = "deactivate"
 
@@ -324,6 +354,7 @@ on_deleted = "deactivate"
 const GROUPS: &str = r#"
 [groups]
 # Whether groups and memberships are managed too.
+# manage:
 manage = true
 "#;
 

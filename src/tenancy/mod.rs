@@ -4,6 +4,7 @@
 //! and no state.
 
 mod credentials;
+mod differences;
 mod editors;
 mod expressions;
 mod files;
@@ -22,11 +23,12 @@ mod world;
 mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
+pub use differences::{Difference, differences};
 pub use files::{DEFAULT_CONFIG, Global};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Plan as InitPlan, SOURCES, init};
+pub use init::{Choices as InitChoices, Plan as InitPlan, SOURCES, init, init_with};
 pub use ready::Tenant;
 pub use report::{Checked, Report};
 

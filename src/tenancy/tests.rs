@@ -403,6 +403,52 @@ fn init_writes_nothing_at_all_where_a_tenant_file_is() {
 }
 
 #[test]
+fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
+    let write = |source: &str, on_unassigned: Option<crate::config::tenant::Fate>| {
+        let folder = tempfile::tempdir().unwrap();
+        let plan =
+            InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: "heap".to_owned() };
+        let written =
+            super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
+                .unwrap();
+        let keys: Vec<&str> = super::differences(&plan).iter().map(|one| one.key).collect();
+        (std::fs::read_to_string(&written[1]).unwrap(), keys)
+    };
+    let (onelogin, keys) = write("onelogin", None);
+    assert_eq!(keys, ["users.on_unassigned", "groups.manage"]);
+    assert!(onelogin.contains("\non_unassigned = \"deactivate\"\n"), "{onelogin}");
+    for said in ["write on_unassigned = \"delete\"", "write manage = false", "Heap's guide recommends delete"] {
+        assert!(onelogin.lines().any(|line| line.starts_with('#') && line.contains(said)), "{said}: {onelogin}");
+    }
+    let (deletes, _) = write("onelogin", Some(crate::config::tenant::Fate::Delete));
+    assert!(deletes.contains("\non_unassigned = \"delete\"\n"), "{deletes}");
+    assert!(
+        deletes.contains("[groups]") && deletes.contains("\non_unassigned = \"leave\"\n"),
+        "the groups' key is another"
+    );
+    let (jumpcloud, keys) = write("jumpcloud", None);
+    assert_eq!(keys, ["groups.manage"]);
+    assert!(jumpcloud.contains("# In JumpCloud's console, managing groups is a box to tick."), "{jumpcloud}");
+    let (file, keys) = write("file", None);
+    assert!(keys.is_empty() && !file.contains("# on_unassigned:") && !file.contains("# manage:"), "{file}");
+}
+
+#[test]
+fn o6_parameters_of_an_application_need_an_application() {
+    let text = "[source.onelogin]\nsubdomain = 'acme'\nclient_id = 'x'\nclient_secret = { env = 'X' }\nAPPLICATION\n[scope]\ngroups = [{ name = 'Heap *' }]\n\
+                [target]\nbase_url = 'https://x.test/scim'\ntoken = { env = 'X' }\n\
+                [users.attributes]\nuserName = 'email'\nrole = { from = 'app_parameters.heap_role', push = 'on_source_change' }\n";
+    let found = |application: &str| {
+        let mut found = Vec::new();
+        let source = SourceText::new("t.toml", text.replace("APPLICATION", application));
+        drop(super::ready::make(&TenantName::parse("t").unwrap(), source, &super::Floor::default(), &mut found));
+        render(&found, false)
+    };
+    assert!(found("").contains("`app_parameters` are those of an application, and none is named"), "{}", found(""));
+    assert!(!found("application = 'Heap'").contains("app_parameters"), "{}", found("application = 'Heap'"));
+}
+
+#[test]
 fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
     let plan = |source: &str| InitPlan {
         tenant: TenantName::parse("acme-heap").unwrap(),

@@ -3,10 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::{Desk, TOKEN};
-use crate::support::directory::Directory;
-use crate::support::jumpcloud::{API_KEY, JumpCloud};
-use crate::support::onelogin::{Account, OneLogin};
 use crate::support::rosterd::Rosterd;
 
 const PAGES: [&str; 15] = [
@@ -82,56 +78,6 @@ fn j4_heaps_page_goes_from_nothing_to_a_rehearsed_sync_by_copy_and_paste() {
     ] {
         assert!(stdout.contains(part), "{part}: {stdout}\n{stderr}");
     }
-}
-
-/// Pastes the one tested block of a page, with the reader's own values and addresses, into an empty folder: it ends in step, and
-/// four people have accounts.
-fn walk(page: &str, desk: &Desk, own: impl Fn(&str) -> String) {
-    let folder = desk.rosterd.path().join("empty");
-    std::fs::create_dir(&folder).unwrap();
-    let blocks = tested_blocks(&read(page));
-    assert_eq!(blocks.len(), 1);
-    let heap = "https://heapanalytics.com/scim/v2/your-tenant";
-    let script = own(&blocks[0]).replace("your_heap_token", TOKEN).replace(heap, &desk.base_url);
-    // Nobody but a test has both sides on this machine.
-    let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
-    assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
-    let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
-        .current_dir(&folder)
-        .env_clear()
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{script}\n{stdout}\n{stderr}");
-    assert!(stdout.contains("in step: nothing to change, 0 calls to the app"), "{stdout}\n{stderr}");
-    assert_eq!(desk.user_names().len(), 4, "{stdout}");
-}
-
-#[test]
-fn jumpclouds_page_goes_from_a_key_and_a_token_to_a_first_sync_by_copy_and_paste() {
-    let cloud = JumpCloud::start(&Directory::generate(5, 1, 4));
-    cloud.change(|org| org.bind("Heap", &["group-0000"]));
-    walk("docs/jumpcloud.md", &Desk::with_app(&["--profile", "heap"]), |script| {
-        script.replace("jca_your_key", API_KEY).replace(
-            "s|^region = .*|region = \"us\"|",
-            &format!("s|^region = .*|base_url = \"{}\"\\nallow_http_loopback = true|", cloud.base_url()),
-        )
-    });
-}
-
-#[test]
-fn onelogins_page_goes_from_credentials_and_a_token_to_a_first_sync_by_copy_and_paste() {
-    let onelogin = OneLogin::start(Account::of(&Directory::generate(5, 1, 4), "Heap", &["group-0000"]));
-    walk("docs/onelogin.md", &Desk::with_app(&["--profile", "heap"]), |script| {
-        let script = script.replace("your_client_id", &onelogin.client_id);
-        script.replace("your_client_secret", &onelogin.client_secret).replace(
-            "subdomain = \\\"$ONELOGIN_SUBDOMAIN\\\"",
-            &format!("base_url = \\\"{}\\\"\\nallow_http_loopback = true", onelogin.base_url),
-        )
-    });
 }
 
 #[test]

@@ -1,10 +1,21 @@
 //! `rosterd import` (J16) with the real binary: the app's people as the directory knows them, and new ones made there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cli::Desk;
+use crate::daemon::until;
+use crate::support::process::free_port;
+
+/// A page of the status server.
+fn page_of(port: u16, path: &str) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.get(format!("http://127.0.0.1:{port}{path}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { request.send().await.unwrap().text().await.unwrap() })
+}
 
 /// A company in step, and six accounts that somebody made by hand.
 fn with_strangers() -> Desk {
@@ -213,4 +224,53 @@ fn protected_people_are_never_made_along_with_all_others() {
     let run = desk.rosterd.run(&["import", "acme", "--create-all"]);
     assert!(run.expect_code(0).stdout.contains("1 created"), "{}", run.stdout);
     assert!(run.stderr.contains("left out: breakglass@acme.test, protected by scope.protect"), "{}", run.stderr);
+}
+
+#[test]
+fn j16_nothing_goes_on_in_the_background_without_a_daemon() {
+    let desk = with_strangers();
+    let before = std::fs::read_to_string(desk.rosterd.path().join("people.json")).unwrap();
+    let alone = desk.rosterd.run(&["import", "acme", "--create-all", "--background"]);
+    for part in ["no daemon works on", "nobody was made", "rosterd run", "leave out --background"] {
+        assert!(alone.expect_code(1).stderr.contains(part), "{part}: {}", alone.stderr);
+    }
+    let nobody = desk.rosterd.run(&["import", "acme", "--background"]);
+    assert!(nobody.expect_code(78).stderr.contains("none is named"), "{}", nobody.stderr);
+    let stop = desk.rosterd.run(&["import", "acme", "--stop"]);
+    assert!(stop.expect_code(1).stderr.contains("no import goes on"), "{}", stop.stderr);
+    assert_eq!(std::fs::read_to_string(desk.rosterd.path().join("people.json")).unwrap(), before);
+}
+
+#[test]
+fn j16_a_few_in_the_background_are_created_and_a_wrong_name_stops_all_of_them() {
+    let desk = with_strangers();
+    let port = free_port();
+    desk.rosterd.file("rosterd.toml", &format!("state_dir = \"state\"\n[status]\nlisten = \"127.0.0.1:{port}\"\n"));
+    desk.head("schedule = \"every 1d\"\n");
+    let daemon = desk.rosterd.spawn(&["run", "-v"]);
+    until("it listens", || desk.rosterd.run(&["reload"]).code == Some(0));
+    let import =
+        || desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json()[0]["import"].clone();
+    let begin = |who: &[&str]| {
+        let command = [&["import", "acme", "--format", "json", "--background", "--create"], who].concat();
+        desk.rosterd.run(&command).expect_code(0).json()["import"].clone()
+    };
+    desk.proxy.forget();
+    let id = begin(&["eve", "zoe"]);
+    until("the end", || import()["id"] == id && import()["state"] == "stopped");
+    let stopped = import();
+    assert_eq!((&stopped["reason"], &stopped["created"]), (&json!("choice"), &json!(0)), "{stopped:#}");
+    assert!(stopped["error"].as_str().unwrap().contains("\"zoe\" is nobody in the app"), "{stopped:#}");
+    let id = begin(&["eve", "Fay@acme.test"]);
+    until("the end", || import()["id"] == id && import()["state"] == "finished");
+    assert_eq!(import()["created"], 2, "{:#}", import());
+    assert!(desk.proxy.writes().is_empty(), "nothing is written to the app");
+    let page = page_of(port, "/tenants/acme");
+    assert!(page.contains("Last import") && page.contains("2 of 2 users"), "{page}");
+    let status: Value = serde_json::from_str(&page_of(port, "/status")).unwrap();
+    assert_eq!(status["tenants"][0]["import"]["created"], 2, "{status:#}");
+    let report = PathBuf::from(import()["report"].as_str().unwrap());
+    assert!(std::fs::read_to_string(&report).unwrap().contains("\"eve\""));
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
 }

@@ -300,3 +300,39 @@ fn s5_a_member_list_that_never_stands_still_leaves_the_group_unread() {
     });
     assert!(group(&snapshot, "long").unread.as_deref().unwrap().contains("changed"));
 }
+
+/// One group that the server refuses to show stops nobody else: it is unread, with the server's words and the group's name.
+#[test]
+fn o4_a_group_whose_long_list_is_refused_is_unread_and_the_reading_goes_on() {
+    for (code, word) in [(50, "Rights"), (80, "other"), (32, "noSuchObject")] {
+        let snapshot = read("ad", move |search| {
+            if is_for_people(search) {
+                return (1..8).map(ad_person).chain([done()]).collect();
+            }
+            if search.cookie.is_some() {
+                let (empty, list) = (("member".to_owned(), vec![]), all_seven());
+                return vec![
+                    ad_group("long", 600, vec![empty, piece(&list, 0)]),
+                    ad_group("Domain Users", 513, vec![]),
+                    done(),
+                ];
+            }
+            vec![Say::Done(code, None)]
+        });
+        let snapshot = snapshot.unwrap_or_else(|error| panic!("{code}: {error}"));
+        let why = group(&snapshot, "long").unread.as_deref().unwrap_or_default().to_owned();
+        assert!(why.to_lowercase().contains(&word.to_lowercase()), "{code}: {why}");
+        assert_eq!((group(&snapshot, "Domain Users").members.len(), snapshot.counts().users), (7, 7));
+    }
+    // A connection that breaks says nothing of the group.
+    let broken = read("ad", |search| {
+        if is_for_people(search) {
+            return (1..8).map(ad_person).chain([done()]).collect();
+        }
+        match search.cookie {
+            Some(_) => vec![ad_group("long", 600, vec![piece(&all_seven(), 0)]), done()],
+            None => vec![Say::HangUp],
+        }
+    });
+    assert!(broken.is_err(), "{broken:?}");
+}

@@ -9,13 +9,13 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::cli::{Desk, person};
 
-struct Receiver {
+pub(crate) struct Receiver {
     runtime: Runtime,
     server: MockServer,
 }
 
 impl Receiver {
-    fn start(status: u16) -> Self {
+    pub(crate) fn start(status: u16) -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(MockServer::start());
         let receiver = Self { runtime, server };
@@ -30,7 +30,7 @@ impl Receiver {
         });
     }
 
-    fn bodies(&self) -> Vec<Value> {
+    pub(crate) fn bodies(&self) -> Vec<Value> {
         let requests = self.runtime.block_on(self.server.received_requests()).unwrap();
         requests.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
     }
@@ -49,7 +49,7 @@ impl Receiver {
     }
 }
 
-fn with_receiver(desk: &Desk, receiver: &Receiver) {
+pub(crate) fn with_receiver(desk: &Desk, receiver: &Receiver) {
     desk.rosterd.secret("hook.key", "whsec_c2lnbmVkIHdpdGggdGhpcyBrZXksIHllcw==");
     let table = format!(
         "state_dir = \"state\"\n[notify.ops]\nurl = \"{}/hook\"\nsecret = {{ file = \"hook.key\" }}\nallow_http_loopback = true\n",

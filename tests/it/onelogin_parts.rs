@@ -107,7 +107,7 @@ fn o1_a_good_connection_has_a_line_for_each_spot() {
     let onelogin = OneLogin::start(account());
     let findings = examined(&source(&onelogin, "application = 'Heap'", &["custom_attributes.heap_role"]));
     let checks: Vec<&str> = findings.iter().map(|finding| finding.check.as_str()).collect();
-    assert_eq!(checks, ["API credentials", "users", "roles", "application"], "{findings:#?}");
+    assert_eq!(checks, ["API credentials", "users", "roles", "application", "own provisioning"], "{findings:#?}");
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
     assert!(findings[3].detail.contains("\"Heap\" (775664) is given to 2 roles"), "{findings:#?}");
     assert!(

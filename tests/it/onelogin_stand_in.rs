@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::directory::{Directory, uid};
 use crate::support::http;
-use crate::support::onelogin::{Account, OneLogin};
+use crate::support::onelogin::{Account, OneLogin, Scope};
 use crate::support::prism::Prism;
 use crate::support::rig::{self, Rig, require, require_all};
 
@@ -22,6 +22,15 @@ fn stand_in() -> OneLogin {
     account.edit(&uid(8), |user| user.username = None);
     let heap = account.app("Heap");
     account.assign_directly(&uid(100), heap);
+    account.apps.get_mut(&heap).unwrap().rules.push(json!({
+        "id": 196_670,
+        "name": "Admins",
+        "match": "all",
+        "enabled": true,
+        "position": 1,
+        "conditions": [{ "source": "has_role", "operator": "ri", "value": "190000" }],
+        "actions": [{ "action": "set_heap_role", "value": ["Admin"] }],
+    }));
     OneLogin::start(account)
 }
 
@@ -35,6 +44,7 @@ fn the_stand_in_says_nothing_that_the_vendors_description_forbids() {
     let Some(rig) = require("prism") else { return };
     let onelogin = stand_in();
     let prism = Prism::before(&rig, &rig::glue().join("specs/onelogin/openapi.json"), &onelogin.base_url);
+    onelogin.behave(|habits| habits.scope = Scope::ManageAll);
     let token = onelogin.token();
     let (app, role, user) =
         onelogin.change(|account| (account.app("Heap"), account.role("group-0000"), account.user(&uid(7))));
@@ -49,6 +59,7 @@ fn the_stand_in_says_nothing_that_the_vendors_description_forbids() {
         "/api/2/apps?limit=100".to_owned(),
         format!("/api/2/apps/{app}"),
         format!("/api/2/apps/{app}/users?limit=100"),
+        format!("/api/2/apps/{app}/rules"),
         "/api/1/events?since=2026-01-01T00:00:00.000Z&limit=50".to_owned(),
         "/api/1/events/types".to_owned(),
         "/auth/rate_limit".to_owned(),

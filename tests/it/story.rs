@@ -396,7 +396,6 @@ send_external_id = false
 
 [target.override_profile.groups]
 send_external_id = false
-members_on_create = true
 member_value = "user_name"
 member_ref = true
 member_remove = "put_remaining"

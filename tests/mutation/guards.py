@@ -56,6 +56,10 @@ GUARDS = {
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
+    "duplicates": (
+        "an account that a user seems to have is not made twice",
+        start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &Limits) {"),
+    ),
     "none_left": (
         "never down to nobody",
         instead(

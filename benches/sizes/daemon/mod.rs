@@ -2,6 +2,7 @@
 //! leaver behind a backlog, and of a soak.
 
 mod idle;
+mod leavers;
 mod pace;
 mod process;
 mod site;
@@ -19,13 +20,16 @@ pub(crate) struct Found {
     pub(crate) idle: Option<Figures>,
     /// A minute of calls, and another with 429s among them.
     pub(crate) pace: Option<Figures>,
-    /// A leaver behind 100,000 newcomers.
+    /// A leaver behind 100,000 newcomers, for each cause.
     pub(crate) leaver: Option<Figures>,
+    /// One who leaves while a run goes on.
+    #[serde(default)]
+    pub(crate) leaving: Option<Figures>,
     /// Two hundred tenants, edits, kills and broken apps.
     pub(crate) soak: Option<Figures>,
 }
 
-/// Measures what is asked for: `idle`, `pace`, `leaver`, `soak`.
+/// Measures what is asked for: `idle`, `pace`, `leaver`, `leaving`, `soak`.
 pub(crate) fn measure(found: &mut Found, is_wanted: impl Fn(&str) -> bool) {
     let mut step = |name: &str, measure: fn() -> Figures, place: &mut Option<Figures>| {
         if is_wanted(name) {
@@ -37,7 +41,8 @@ pub(crate) fn measure(found: &mut Found, is_wanted: impl Fn(&str) -> bool) {
         }
     };
     step("pace", pace::measure, &mut found.pace);
-    step("leaver", pace::leaver, &mut found.leaver);
+    step("leaver", leavers::behind_a_backlog, &mut found.leaver);
+    step("leaving", leavers::during_a_run, &mut found.leaving);
     step("idle", idle::measure, &mut found.idle);
     step("soak", soak::measure, &mut found.soak);
 }

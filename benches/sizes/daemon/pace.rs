@@ -1,5 +1,5 @@
 //! How well a rate is used and kept. In: an app that writes down when each call arrived. Out: the share of the rate that was used, the most
-//! calls in any one second; and how long a leaver waits behind a backlog.
+//! calls in any one second.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,35 +12,45 @@ use jiff::Timestamp;
 use rosterd::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use super::process::{command, is_debug_build};
+use super::process::command;
 use super::site::{Site, company_of};
 use crate::meter::{Figures, figures};
 use crate::tenant::runtime;
 
 /// Calls a second.
-const RATE: usize = 50;
+pub(super) const RATE: usize = 50;
 const MINUTE: Duration = Duration::from_secs(60);
 /// The app refuses every so many calls where it is asked to.
 const REFUSES_EVERY: usize = 100;
-const BACKLOG: usize = 100_000;
 
 #[derive(Default)]
-struct Ledger {
+pub(super) struct Ledger {
     arrived: Vec<Instant>,
-    made: usize,
+    /// Accounts and groups that were made.
+    pub(super) made: usize,
     refuses: bool,
     /// When a change to somebody's account arrived first.
-    patched: Option<Timestamp>,
+    pub(super) patched: Option<Timestamp>,
+    /// How many calls had arrived before it since the last [`Ledger::begin`].
+    pub(super) before: usize,
+    begun: usize,
 }
 
-struct Counter {
-    base_url: String,
-    ledger: Arc<Mutex<Ledger>>,
+impl Ledger {
+    /// Forgets what was changed, before another run.
+    pub(super) fn begin(&mut self) {
+        (self.patched, self.before, self.begun) = (None, 0, self.arrived.len());
+    }
+}
+
+pub(super) struct Counter {
+    pub(super) base_url: String,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Counter {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         let (runtime, ledger) = (runtime(), Arc::new(Mutex::new(Ledger::default())));
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a loopback port");
         let base_url = format!("http://{}/scim/v2", listener.local_addr().expect("its address"));
@@ -65,7 +75,10 @@ async fn answer(State(ledger): State<Arc<Mutex<Ledger>>>, method: Method, uri: U
         }
         Method::PATCH => {
             if uri.path().contains("/Users/") {
-                ledger.patched.get_or_insert_with(|| SystemClock.now());
+                if ledger.patched.is_none() {
+                    (ledger.patched, ledger.before) =
+                        (Some(SystemClock.now()), ledger.arrived.len() - ledger.begun - 1);
+                }
             }
             (StatusCode::OK, json!({"id": uri.path().rsplit('/').next(), "active": false}))
         }
@@ -111,46 +124,4 @@ fn minute(refuses: bool) -> (f64, f64) {
         .enumerate()
         .map(|(at, from)| within.iter().skip(at).take_while(|to| to.duration_since(*from) < second).count());
     (within.len() as f64 / (RATE * 60) as f64, most.max().unwrap_or_default() as f64)
-}
-
-/// Somebody leaves while 100,000 others come: the time from the end of the reading until the app hears of it.
-pub(crate) fn leaver() -> Figures {
-    let (site, app) = (Site::new(), Counter::open());
-    site.tenant("acme", &app.base_url, "", &format!("rate = \"{RATE}/s\"\nin_flight = 4\n"));
-    // Some stay: a plan that leaves nobody is held.
-    let mut company = company_of(20);
-    company.people.insert("leaver".to_owned(), ("A Leaver".to_owned(), true));
-    company.groups.entry("all".to_owned()).or_default().push("leaver".to_owned());
-    site.company("acme", &company);
-    assert!(command(site.path(), &["sync", "acme"]).status().expect("rosterd").success());
-    let newcomers = company_of(BACKLOG);
-    company.people.extend(newcomers.people);
-    company.groups.extend(newcomers.groups);
-    company.people.get_mut("leaver").expect("the leaver").1 = false;
-    site.company("acme", &company);
-    let log = site.path().join("sync.log");
-    let out = std::fs::File::create(&log).expect("a log");
-    let mut command = command(site.path(), &["sync", "acme", "-v", "--format", "json"]);
-    let mut child = command.stderr(out).spawn().expect("rosterd");
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let patched = loop {
-        assert!(Instant::now() < deadline, "the leaver never left");
-        if let Some(at) = app.ledger.lock().expect("no writer panicked").patched {
-            break at;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    child.kill().expect("rosterd");
-    child.wait().expect("rosterd");
-    let text = std::fs::read_to_string(&log).expect("the log");
-    let line = text.lines().find(|line| line.contains("directory read")).expect("the end of the reading is logged");
-    let event: Value = serde_json::from_str(line).expect("JSON lines");
-    let read: Timestamp = event["timestamp"].as_str().expect("a time").parse().expect("a time");
-    let waited = patched.duration_since(read).as_secs_f64();
-    figures([
-        ("backlog", BACKLOG as f64),
-        ("rate", RATE as f64),
-        ("waited", waited),
-        ("debug", f64::from(is_debug_build())),
-    ])
 }

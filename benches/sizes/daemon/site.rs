@@ -1,6 +1,6 @@
 //! A folder with a configuration and many tenants, each with a directory of its own. In: people by tenant. Out: files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub(crate) struct Company {
     pub(crate) people: BTreeMap<String, (String, bool)>,
     /// Groups by id, with their members.
     pub(crate) groups: BTreeMap<String, Vec<String>>,
+    /// Groups that are not bound to the app.
+    pub(crate) unbound: BTreeSet<String>,
 }
 
 impl Site {
@@ -60,11 +62,22 @@ impl Site {
         replace(&self.tenant_file(name), &text);
     }
 
+    /// A tenant of another directory, whose table `source` is.
+    pub(crate) fn tenant_of(&self, name: &str, source: &str, base_url: &str, target: &str) {
+        let text = format!(
+            "{source}\n[target]\nbase_url = \"{base_url}\"\ntoken = {{ file = \"../app.secret\" }}\n\
+             allow_http_loopback = true\n{target}"
+        );
+        replace(&self.tenant_file(name), &text);
+    }
+
     pub(crate) fn company(&self, name: &str, company: &Company) {
         let users = company.people.iter().map(|(id, (display, active))| {
             json!({"id": id, "userName": format!("{id}@{name}.test"), "displayName": display, "active": active})
         });
-        let groups = company.groups.iter().map(|(id, members)| json!({"id": id, "name": id, "members": members}));
+        let groups = company.groups.iter().map(|(id, members)| {
+            json!({"id": id, "name": id, "members": members, "assigned": !company.unbound.contains(id)})
+        });
         let text = json!({"users": users.collect::<Vec<_>>(), "groups": groups.collect::<Vec<_>>()}).to_string();
         replace(&self.path().join(format!("{name}.json")), &text);
     }

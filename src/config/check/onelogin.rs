@@ -40,6 +40,7 @@ pub(super) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             "remove `application` and name the groups in `[scope]`, or write `groups = \"roles\"`",
         ));
     }
+    parameters(document, has("application"), found);
     let scoped = document.get(&["scope", "groups"]).is_some() || document.is_true(&["scope", "all_users"]);
     if !has("application") && !scoped {
         found.push(document.error(
@@ -47,6 +48,26 @@ pub(super) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
             "nothing says who belongs: everybody with any role would get an account",
             "write `application = \"Heap\"`, or name roles in `[scope]`: groups = [{ name = \"Heap *\" }]",
         ));
+    }
+}
+
+/// The parameters that mappings read are those of an application, which has to be named.
+fn parameters(document: &Document<'_>, has_application: bool, found: &mut Vec<Diagnostic>) {
+    const ATTRIBUTES: [&str; 2] = ["users", "attributes"];
+    if has_application {
+        return;
+    }
+    for key in document.table_at(&ATTRIBUTES).into_iter().flat_map(|table| table.keys()) {
+        let key = key.get_ref();
+        let (plain, table) = ([ATTRIBUTES[0], ATTRIBUTES[1], key], [ATTRIBUTES[0], ATTRIBUTES[1], key, "from"]);
+        let from = document.text_at(&plain).or_else(|| document.text_at(&table));
+        if from.is_some_and(|from| from.contains("app_parameters")) {
+            found.push(document.error(
+                &plain,
+                "`app_parameters` are those of an application, and none is named",
+                "write `application = \"Heap\"` in `[source.onelogin]`, or read `custom_attributes.NAME`",
+            ));
+        }
     }
 }
 

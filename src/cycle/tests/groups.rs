@@ -188,7 +188,7 @@ async fn j8_an_empty_group_is_made_with_its_first_member() {
     assert_eq!(world.app.members("empty"), None);
     world.edit(|dir| dir.join("empty", "ann"));
     world.sync().await;
-    assert_eq!(world.app.writes(), ["create_group empty", "add_members empty"]);
+    assert_eq!(world.app.writes(), ["create_group empty"]);
     world.assert_quiet().await;
 }
 
@@ -322,7 +322,7 @@ async fn a_person_and_a_group_may_share_an_id() {
     let world = synced(dir).await;
     world.edit(|dir| dir.join("1", "2"));
     world.sync().await;
-    assert_eq!(world.app.writes(), ["create_group 1", "add_members 1"]);
+    assert_eq!(world.app.writes(), ["create_group 1"]);
 }
 
 #[tokio::test(start_paused = true)]

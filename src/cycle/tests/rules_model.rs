@@ -359,7 +359,9 @@ impl Life {
         let mut groups = before.groups.clone();
         for call in self.world.app.calls().iter().filter(|call| !call.is_read()) {
             let carries: BTreeSet<String> = match call.name {
-                "add_members" | "remove_members" => call.carries.iter().map(|name| short(name)).collect(),
+                "create_group" | "add_members" | "remove_members" => {
+                    call.carries.iter().map(|name| short(name)).collect()
+                }
                 _ => BTreeSet::new(),
             };
             match call.name {
@@ -372,7 +374,7 @@ impl Life {
                         members.remove(&person);
                     });
                 }
-                "create_group" => drop(groups.insert(call.about.clone(), BTreeSet::new())),
+                "create_group" => drop(groups.insert(call.about.clone(), carries)),
                 "add_members" => groups.get_mut(&call.about).unwrap().extend(carries),
                 "remove_members" => {
                     groups.get_mut(&call.about).unwrap().retain(|person| !carries.contains(person));

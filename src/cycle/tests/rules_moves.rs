@@ -123,7 +123,7 @@ impl Move {
         let pat = "pat@x.test".to_owned();
         if self.to != To::DirectAssignment {
             assert!(members("new").contains(&pat), "{self:?}");
-            let added = place("add_members new").unwrap();
+            let added = place("add_members new").or(place("create_group new")).unwrap();
             for end in ["remove_members", "delete_group"] {
                 assert!(place(end).is_none_or(|removed| added < removed), "{writes:?}: {self:?}");
             }

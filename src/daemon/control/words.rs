@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::diagnostic::Diagnostic;
 use crate::cycle::Telling;
+use crate::daemon::imports::Importing;
 use crate::daemon::overview::TenantStatus;
-use crate::store::{Approvals, Decision, HeldPlan, Mark, Verdict};
+use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, Mark, Verdict};
 
 /// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
 pub const PROTOCOL: u32 = 2;
@@ -49,6 +50,20 @@ pub enum Request {
         file: u64,
         /// How many operations of each kind are told; all if left out.
         listed: Option<usize>,
+    },
+    /// Create users of the app in the directory, beside the tenant's runs. The daemon reads the accounts itself: a request holds no record.
+    Import {
+        /// The tenant.
+        tenant: String,
+        /// What the asker's tenant file says ([`crate::tenancy::Tenant::fingerprint`]).
+        file: u64,
+        /// Which accounts.
+        choice: ImportChoice,
+    },
+    /// End an import before all users were tried.
+    StopImport {
+        /// The tenant.
+        tenant: String,
     },
     /// Take a decision on a held plan; an approval makes the tenant due.
     Decide(Deciding),
@@ -115,7 +130,7 @@ pub enum Right {
     Read,
     /// Approve and reject.
     Approve,
-    /// Run, reload, pause, resume.
+    /// Run, import, reload, pause, resume.
     Operate,
 }
 
@@ -136,7 +151,12 @@ impl Request {
         match self {
             Self::Held { .. } | Self::Status { .. } => Right::Read,
             Self::Decide(_) => Right::Approve,
-            Self::Reload | Self::Sync { .. } | Self::Pause { .. } | Self::Resume { .. } => Right::Operate,
+            Self::Reload
+            | Self::Sync { .. }
+            | Self::Import { .. }
+            | Self::StopImport { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. } => Right::Operate,
         }
     }
 }
@@ -179,6 +199,10 @@ pub enum Answer {
         /// What was found and mended in the state.
         notices: Vec<String>,
     },
+    /// The import goes on in the background.
+    Importing(Importing),
+    /// The import ends after the call under way.
+    ImportStopping,
     /// The decision as it was written down.
     Decided(Box<Decided>),
     /// The pause as it was written down.

@@ -11,7 +11,7 @@ use super::View;
 use crate::daemon::board::{Board, Line};
 use crate::daemon::drift::{Compared, read_compared};
 use crate::model::TenantState;
-use crate::store::{HeldPlan, Mark, Sign, Status, read_held, read_mark, read_status};
+use crate::store::{HeldPlan, ImportNote, Mark, Sign, Status, read_held, read_import, read_mark, read_status};
 use crate::telemetry::{Stands, UnderWay};
 
 /// One tenant.
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) under_way: Option<UnderWay>,
     /// What the last comparison with the app found.
     pub(super) drift: Option<Compared>,
+    /// How far the import in the background is, or how the last one ended.
+    pub(super) import: Option<ImportNote>,
     /// Why what the runs left could not be read.
     pub(super) unreadable: Option<String>,
 }
@@ -66,7 +68,9 @@ fn look(view: &View, line: Line) -> Seen {
     let folder = view.state_dir.join(&line.tenant);
     let (status, held) = (read_status(&folder), read_held(&folder));
     let drift = read_compared(&folder);
-    let unreadable = status.as_ref().err().or(held.as_ref().err()).or(drift.as_ref().err()).map(ToString::to_string);
+    let import = read_import(&folder);
+    let errors = [status.as_ref().err(), held.as_ref().err(), drift.as_ref().err(), import.as_ref().err()];
+    let unreadable = errors.into_iter().flatten().next().map(ToString::to_string);
     let (status, held, drift) = (status.ok().flatten(), held.ok().flatten(), drift.ok().flatten());
     Seen {
         state: state_of(&line),
@@ -76,6 +80,7 @@ fn look(view: &View, line: Line) -> Seen {
         retired: read_mark(&folder, Sign::Retired),
         under_way: view.telemetry.under_way(&line.tenant),
         drift,
+        import: import.ok().flatten(),
         unreadable,
         line,
     }
@@ -110,6 +115,8 @@ struct Tenant {
     under_way: Option<Work>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Compared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<ImportNote>,
 }
 
 #[derive(Serialize)]
@@ -148,6 +155,7 @@ pub(super) fn report(view: &View) -> Option<Report> {
         paused: seen.paused,
         retired: seen.retired,
         drift: seen.drift,
+        import: seen.import,
         under_way: seen.under_way.map(|work| Work {
             stage: work.stage,
             done: work.done,

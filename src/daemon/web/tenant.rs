@@ -12,7 +12,7 @@ use super::words::{at_most, count, distance, exactly, figure, length, quoted, sh
 use crate::daemon::drift::Compared;
 use crate::daemon::trouble::Cause;
 use crate::model::{RunStatus, TenantState};
-use crate::store::{HeldPlan, RunSummary, Status, recent_runs};
+use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, RunSummary, Status, recent_runs};
 use crate::telemetry::UnderWay;
 use crate::tenancy::DEFAULT_CONFIG;
 
@@ -34,6 +34,7 @@ pub(super) fn page(view: &View, seen: &Seen) -> Markup {
         div.title { h1 { (tenant) } (pill(seen.state)) }
         (facts(view, seen, now))
         @if let Some(work) = &seen.under_way { (under_way(work)) }
+        @if let Some(import) = &seen.import { (importing(import, now)) }
         (marks(seen, &typed))
         @if let Some(mistake) = &seen.line.mistake { (mistake_in_file(mistake, seen, &typed)) }
         (expiries(seen, now))
@@ -135,6 +136,48 @@ fn under_way(work: &UnderWay) -> Markup {
                 @if seconds >= 1.0 { ", " (format!("{:.1}", work.calls as f64 / seconds)) " a second" }
             }
         }
+    }
+}
+
+/// An import in the background: its progress, or how the last one ended.
+fn importing(note: &ImportNote, now: Timestamp) -> Markup {
+    let (title, class) = match note.state {
+        ImportState::Reading => ("Import: reading directory and app", "busy"),
+        ImportState::Creating => ("Import", "busy"),
+        ImportState::Interrupted => ("Import interrupted", "wait"),
+        ImportState::Finished => ("Last import", ""),
+        ImportState::Stopped => ("Import stopped", "bad"),
+    };
+    html! {
+        section class={ "card " (class) } {
+            h2 { (title) }
+            @if let Some(total) = note.total {
+                p { (figure(note.done)) " of " (count(total, "user", "users")) ": " (figure(note.created)) " created, " (figure(note.found)) " there already, " (figure(note.failed)) " failed" @if note.not_tried > 0 { ", " (figure(note.not_tried)) " not tried" } }
+                @if !note.has_ended() && total > 0 { progress max=(total) value=(note.done.min(total)) {} }
+            }
+            @if let Some(why) = &note.error { p { (prose(why)) } }
+            @if let Some(wait) = note.waits_for { p { "It waits for " (awaited(wait)) "." } }
+            p.faint {
+                @if let Some(ended) = note.ended { "ended " (when(ended, now)) }
+                @else {
+                    "asked for " (when(note.ordered_at, now))
+                    @if let Some(rate) = note.per_minute { ", " (rate) " a minute" }
+                    @if let Some(left) = note.seconds_left { ", " (super::words::duration(left)) " left" }
+                }
+            }
+            @if let Some(path) = &note.report { p.faint { "Report: " code { (path.display()) } } }
+            @if let Some(why) = &note.report_error { p { "There is no report: " (prose(why)) } }
+        }
+    }
+}
+
+fn awaited(wait: ImportWait) -> &'static str {
+    match wait {
+        ImportWait::Run => "the end of the run",
+        ImportWait::Pause => "the end of the pause",
+        ImportWait::Answer => "directory or app, which do not answer or ask to slow down",
+        ImportWait::OtherImports => "imports of other tenants",
+        ImportWait::OtherImport => "another import of this tenant",
     }
 }
 
@@ -248,7 +291,7 @@ fn set_aside(status: &Status, now: Timestamp) -> Markup {
                         thead { tr { th { "Object" } th { "What happened" } th { "Next try" } } }
                         tbody { @for (object, note) in status.failed.iter().take(FAILURES) {
                             tr {
-                                td.who { (name(&object.to_string())) }
+                                td.who { (object.kind()) " " (name(&note.called(object))) }
                                 td.why { (prose(&note.reason.to_string())) " (tried " (count(u64::from(note.attempts), "time", "times")) ")" }
                                 td.op { (distance(note.next_try, now)) }
                             }

@@ -268,3 +268,37 @@ fn the_fingerprint_follows_the_meaning_and_not_the_spelling() {
     assert_ne!(base, Mapping::compile(&pushed, &anything(), &Map::new()).unwrap().settings_fingerprint());
     assert_eq!(base, 4_803_026_719_037_208_210, "written down, so that another build finds the same number");
 }
+
+#[test]
+fn o6_what_could_not_be_read_is_left_as_it_is_and_never_cleared_or_taken_for_another_value() {
+    let unread = crate::model::unread::mark("a macro");
+    let person = json!({ "email": "ann@x.test", "app_parameters": { "role": unread, "team": "Red" } });
+    for from in [
+        "app_parameters.role",
+        "app_parameters.role | default(email)",
+        "email if app_parameters.role == 'Admin' else 'x'",
+        "app_parameters.role ~ '!'",
+        "record['app_parameters']",
+        "'x' if app_parameters else 'y'",
+    ] {
+        assert_eq!(outcome(from, &person), Ok(Outcome::Leave), "{from}");
+    }
+    assert_eq!(outcome("app_parameters.team", &person), Ok(Outcome::Set(json!("Red"))));
+    let mapped = mapping(&[("userName", "email"), ("role", "app_parameters.role")]).apply(&record(person)).unwrap();
+    assert_eq!(mapped.leave, [path("role")]);
+    assert!(
+        mapping(&[("userName", "app_parameters.role")])
+            .apply(&record(json!({ "app_parameters": { "role": unread } })))
+            .is_err()
+    );
+}
+
+#[test]
+fn o6_a_filter_over_what_could_not_be_read_decides_nothing() {
+    let person = |role: Json| record(json!({ "app_parameters": { "role": role } }));
+    let filter = Filter::compile("app_parameters.role == 'Admin'", &anything(), &Map::new()).unwrap();
+    assert_eq!(filter.accepts(&person(json!("Admin"))), Ok(true));
+    assert_eq!(filter.accepts(&person(json!("Viewer"))), Ok(false));
+    let error = filter.accepts(&person(crate::model::unread::mark("a macro"))).unwrap_err();
+    assert!(error.message.contains("could not be read: a macro"), "{error}");
+}

@@ -10,9 +10,11 @@ fn wanted(keys: &[(&str, &str)]) -> Wanted {
         source_ids: keys.iter().map(|(id, _)| (*id).to_owned()).collect(),
         own_external_ids: true,
         except: Vec::new(),
+        released: Vec::new(),
         unique: "userName",
         query: Vec::new(),
         after_create: false,
+        alike: None,
     }
 }
 

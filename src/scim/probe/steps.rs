@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{End, Knob, KnobValue, Probe, fold, open};
+use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
 use crate::config::profile::{
     DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
 };
@@ -21,7 +21,16 @@ impl Probe<'_> {
     pub(super) async fn steps(&mut self, plain: &App) -> Result<(), End> {
         let Some(id) = self.create(plain).await? else { return Ok(()) };
         self.go_on()?;
-        let Some(user) = self.shown(plain, &id).await? else {
+        let shown = self.shown(plain, &id).await;
+        if let Some(other) = self.answered_with(plain, &id).await? {
+            self.found(Finding::wrong(
+                "read back",
+                format!("GET of account {id} was answered with {other}"),
+                "ask the app's vendor; no account can be managed while its id leads to another one",
+            ));
+            return Ok(());
+        }
+        let Some(user) = shown? else {
             self.found(Finding::wrong(
                 "read back",
                 "the account was made and can't be read",
@@ -97,9 +106,7 @@ impl Probe<'_> {
     }
 
     fn made(&mut self, id: AppId) {
-        if self.ids.insert(id) {
-            self.out.made += 1;
-        }
+        self.note_made(id);
     }
 
     fn not_made(&mut self, error: CallError) -> End {
@@ -367,6 +374,11 @@ impl Probe<'_> {
             let value = Value::from(format!("Probed{at}"));
             let set: Attributes = [(path.clone(), value.clone())].into_iter().collect();
             let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
+            if let Some(other) = self.answered_with(&app, id).await? {
+                self.other_answered("update", id, &format!("a change of {path} by {style}"), &other);
+                refusals.push(format!("{style}: answered with another account ({})", other.id));
+                continue;
+            }
             let now = self.shown(&app, id).await?.and_then(|user| resource::read(&user, &path));
             match sent {
                 Ok(_) if now.as_ref() == Some(&value) => {
@@ -438,6 +450,15 @@ impl Probe<'_> {
         self.knob_unless(ours.op_case == theirs.op_case, Knob::text("users", "op_case", case, why));
     }
 
+    /// An answer about another account than the one that was asked about: a verdict of its own.
+    fn other_answered(&mut self, check: &'static str, id: &AppId, what: &str, other: &Instead) {
+        self.found(Finding::wrong(
+            check,
+            format!("{what} of account {id} was answered with {other}"),
+            "do not sync in this way: ask the app's vendor why a change is answered with another account",
+        ));
+    }
+
     /// Whether a name can be changed, or whether trying makes a second account (J6).
     async fn immutable(&mut self, app: &App, id: &AppId, attribute: &'static str, user: &Object) -> Result<(), End> {
         let (path, to) = match attribute {
@@ -456,6 +477,7 @@ impl Probe<'_> {
         {
             return Err(End::Call(error.clone()));
         }
+        let instead = self.answered_with(app, id).await?;
         let now = self.shown(app, id).await?.and_then(|user| resource::read(&user, &path));
         let changed = now.as_ref().and_then(Value::as_str).is_some_and(|now| fold(now) == fold(&to));
         let others: Vec<AppId> = self.named(app, &to).await?.into_iter().filter(|other| other != id).collect();
@@ -464,7 +486,11 @@ impl Probe<'_> {
             self.made(other);
         }
         let listed = self.profile.users.immutable.iter().any(|name| name.eq_ignore_ascii_case(attribute));
-        if doubled {
+        if let Some(other) = &instead {
+            let said = format!("{} of account {id} is answered with {other}", spelt(attribute));
+            let why = if doubled { format!("{} makes a second account; {said}", spelt(attribute)) } else { said };
+            self.fixed(attribute, why, listed);
+        } else if doubled {
             self.fixed(attribute, format!("{} makes a second account", spelt(attribute)), listed);
         } else if changed {
             let advice = if listed { "; the profile holds it for fixed" } else { "" };
@@ -517,7 +543,12 @@ impl Probe<'_> {
     async fn switch_off(&mut self, app: &App, id: &AppId) -> Result<(), End> {
         const CHECK: &str = "active = false";
         self.go_on()?;
-        if let Err(error) = self.write(async || app.set_active(id, false).await).await {
+        let sent = self.write(async || app.set_active(id, false).await).await;
+        if let Some(other) = self.answered_with(app, id).await? {
+            self.other_answered(CHECK, id, "switching off", &other);
+            return Ok(());
+        }
+        if let Err(error) = sent {
             self.found(Finding::warning(
                 CHECK,
                 format!("refused: {error}"),
@@ -561,6 +592,10 @@ impl Probe<'_> {
     async fn delete(&mut self, app: &App, id: &AppId) -> Result<(), End> {
         const CHECK: &str = "DELETE";
         self.go_on()?;
+        // A second account keeps the name taken: then a deletion would look irreversible.
+        self.take_others_away(app, id).await?;
+        // An id that leads to another account is not deleted by.
+        self.shown(app, id).await?;
         let effect = self.profile.users.delete_effect;
         let sent = self.write(async || app.delete_user(id).await).await;
         let there = self.shown(app, id).await?;
@@ -606,6 +641,16 @@ impl Probe<'_> {
                     Knob::text("users", "delete_effect", "hard", "deleted, and made again"),
                 );
             }
+            Err(error) if error.class == Class::Conflict && self.is_name_taken(app).await? => {
+                self.found(Finding::warning(
+                    CHECK,
+                    format!(
+                        "the account is gone; whether its name can have one again is unknown, because a second account has it: {}",
+                        error.message
+                    ),
+                    "take the second account away in the app and run it again",
+                ));
+            }
             Err(error) if error.class == Class::Conflict => {
                 let why = format!("the account is gone, and its name is not free again: {}", error.message);
                 self.found(Finding::warning(
@@ -624,6 +669,15 @@ impl Probe<'_> {
             )),
         }
         Ok(())
+    }
+
+    /// Whether an account that the app shows has the probe's user name, by a call that made a second one.
+    async fn is_name_taken(&mut self, app: &App) -> Result<bool, End> {
+        let found = self.named(app, &self.names.user_name).await?;
+        let taken = !found.is_empty();
+        found.into_iter().for_each(|id| self.note_made(id));
+        // One that could not be taken away counts too: it may have the name where no look-up shows it.
+        Ok(taken || self.ids.len() > 1)
     }
 
     /// Notes a knob; of one key the last word counts, with all that was seen.

@@ -397,7 +397,11 @@ async fn t2_a_name_that_is_taken_but_not_found_by_filter_is_found_in_the_list() 
 async fn groups_are_looked_up_without_their_members() {
     let group = |id: &str, name: &str| json!({ "id": id, "displayName": name, "members": [{ "value": "x" }] });
     let server = always(json_reply(200, &list_of(&[group("g1", "Sales"), group("g2", "R&D")]))).await;
-    let key = |id: &str, name: &str| GroupKeys { source_id: SourceId::from(id), display_name: name.to_owned() };
+    let key = |id: &str, name: &str| GroupKeys {
+        source_id: SourceId::from(id),
+        display_name: name.to_owned(),
+        released: Vec::new(),
+    };
     let wanted = [key("a", "sales"), key("b", "Support"), key("c", "r&d")];
     let found = app(&server).look_up_groups(&wanted).await.unwrap();
     let Match::One { found: sales, by } = &found[0] else { panic!("{found:?}") };

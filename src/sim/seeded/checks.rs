@@ -8,7 +8,7 @@ use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, Report};
-use crate::model::{AppId, OpOutcome, Path, SourceId, Standing, fold};
+use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
 use crate::sim::{Account, Call, Directory, Holdings, Quirk};
 use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
@@ -112,7 +112,37 @@ impl Before {
         self.written_before_sent(life)?;
         self.bounded(life)?;
         match ended {
-            Some(Ok(report)) => honest(report, &life.app.calls()),
+            Some(Ok(report)) => {
+                self.leavers_went(life, report, &now)?;
+                honest(report, &life.app.calls())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// O4: however creates fail, every removal that may go is carried out in the same run, and the run is no failed one.
+    fn leavers_went(&self, life: &Life, report: &Report, now: &Holdings) -> Result<(), String> {
+        if !life.refuses_creates() || !life.is_calm || !self.is_fresh || self.is_broken {
+            return Ok(());
+        }
+        let mut removed = false;
+        for (at, operation) in report.operations().iter().enumerate() {
+            if !matches!(operation.op(), Op::DeactivateUser | Op::DeleteUser) || operation.blocked.is_some() {
+                continue;
+            }
+            let account = operation.app_id.as_ref().and_then(|id| now.users.get(id.as_str()));
+            match report.result(at) {
+                Shown::Done => removed = true,
+                Shown::Failed(why) if account.is_some_and(|account| account.active) => {
+                    return fail("O4", format!("{} keeps access while creates are refused: {why}", operation.object));
+                }
+                _ => {}
+            }
+        }
+        match report.status() {
+            Status::Failed if removed => {
+                fail("O4", format!("removals were done, and the run failed: {:?}", report.stop))
+            }
             _ => Ok(()),
         }
     }
@@ -214,11 +244,13 @@ impl Before {
                 return fail("I2", format!("{person} belongs and lost the account"));
             }
             for (id, group) in self.holdings.groups.iter().filter(|(_, group)| group.members.contains(account)) {
-                let follows = |dir: &crate::sim::DirGroup| {
-                    dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
+                // The name may be another group's by now: then the id that the group carries says whose it is.
+                let follows = |(id, dir): (&String, &crate::sim::DirGroup)| {
+                    let is_its = group.external_id.as_ref().is_none_or(|owner| owner == id);
+                    is_its && dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
                 };
                 let lost = now.groups.get(id).is_none_or(|is| !is.members.contains(account));
-                if lost && self.directory.groups.values().any(follows) {
+                if lost && self.directory.groups.iter().any(follows) {
                     return fail("I2", format!("{person} is in {} and was taken out of it", group.name));
                 }
             }
@@ -282,6 +314,10 @@ impl Before {
         for call in life.app.calls().into_iter().filter(|call| !call.is_read()) {
             sent.entry(operation(call.name)).or_default().insert(call.object);
         }
+        // A name that is passed on goes by the calls that change names.
+        let passed_on = announced.get("free_name").copied().unwrap_or_default();
+        *announced.entry("update_user").or_default() += passed_on;
+        *announced.entry("rename_group").or_default() += passed_on;
         // The members of a group that is made go with it, or right after.
         let first_members = announced.get("create_group").copied().unwrap_or_default();
         *announced.entry("add_members").or_default() += first_members;
@@ -325,6 +361,9 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
         operations.filter(|(at, _)| was_cleared(*at)).map(|(_, op)| op.op().name()).collect();
     if may_go.contains("create_group") {
         may_go.insert("add_members");
+    }
+    if may_go.contains("free_name") {
+        may_go.extend(["update_user", "rename_group"]);
     }
     match calls.iter().find(|call| !call.is_read() && !may_go.contains(operation(call.name))) {
         Some(call) => fail("I10", format!("{call:?} was sent and is not part of what may go")),

@@ -120,6 +120,23 @@ pub(super) fn directory(dir: &mut Directory, dice: &mut Dice, fresh: &mut Fresh)
     }
 }
 
+/// Two groups swap their names, or three pass theirs on.
+pub(super) fn swap_names(dir: &mut Directory, dice: &mut Dice) -> Option<String> {
+    let mut ids: Vec<String> = dir.groups.keys().cloned().collect();
+    if ids.len() < 2 {
+        return None;
+    }
+    let first = ids.remove(dice.below(ids.len() as u64) as usize);
+    let second = dice.pick(&ids)?.clone();
+    let mut all = vec![first, second];
+    all.extend(dice.pick(&ids).filter(|third| dir.groups.len() > 2 && !all.contains(third)).cloned());
+    let names: Vec<String> = all.iter().map(|id| dir.group(id).name.clone()).collect();
+    for (at, id) in all.iter().enumerate() {
+        dir.group(id).name.clone_from(&names[(at + 1) % names.len()]);
+    }
+    Some(format!("{all:?} pass their names on: {names:?}"))
+}
+
 /// What happens once a year.
 fn odd(dir: &mut Directory, dice: &mut Dice, person: &str) -> String {
     match dice.below(6) {

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::Fate;
+use crate::scim::Class;
 use crate::sim::dice::Dice;
 use crate::sim::{Reach, SimApp, Tenant};
 
@@ -26,6 +27,42 @@ pub(super) enum Kind {
     Hostile,
 }
 
+/// What an app does about the members of groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GroupHabit {
+    /// Takes them with a new group, and says so.
+    Plain,
+    /// The same, and the profile sends them afterwards.
+    FilledAfterwards,
+    /// Answers 400 to more than two members in a call.
+    TakesFew,
+    /// Answers 413 to more than two members in a call.
+    SmallBodies,
+    /// Refuses groups without members.
+    RefusesEmpty,
+    /// Refuses new groups with members.
+    RefusesMembers,
+    /// Makes new groups without the members it is given.
+    IgnoresMembers,
+    /// Does not show members in the answer to a new group.
+    Silent,
+}
+
+impl GroupHabit {
+    fn of(percent: u64) -> Self {
+        match percent {
+            0..20 => Self::FilledAfterwards,
+            20..32 => Self::TakesFew,
+            32..42 => Self::SmallBodies,
+            42..56 => Self::RefusesEmpty,
+            56..66 => Self::RefusesMembers,
+            66..78 => Self::IgnoresMembers,
+            78..88 => Self::Silent,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// What stays as it is for the whole life of a world.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kinds {
@@ -34,7 +71,7 @@ pub(super) struct Kinds {
     pub(super) external_id: bool,
     pub(super) protects: bool,
     pub(super) create_empty: bool,
-    pub(super) members_on_create: bool,
+    pub(super) groups: GroupHabit,
     /// Bytes of a journal file.
     pub(super) segment: u64,
 }
@@ -48,7 +85,7 @@ impl Kinds {
             external_id: true,
             protects: false,
             create_empty: false,
-            members_on_create: false,
+            groups: GroupHabit::Plain,
             segment: 1 << 20,
         }
     }
@@ -56,15 +93,17 @@ impl Kinds {
     pub(super) fn draw(dice: &mut Dice) -> Self {
         use Kind::{Blind, Careless, Folding, Forgetful, Hiding, Hostile, Strict};
         let all = [Strict, Folding, Hiding, Blind, Careless, Forgetful, Hostile];
-        Self {
+        let drawn = Self {
             app: *dice.pick(&all).unwrap(),
             fate: if dice.chance(30) { Fate::Delete } else { Fate::Deactivate },
             external_id: dice.chance(60),
             protects: dice.chance(50),
             create_empty: dice.chance(30),
-            members_on_create: dice.chance(30),
+            groups: GroupHabit::of(dice.below(100)),
             segment: if dice.chance(85) { 4000 } else { 1 << 20 },
-        }
+        };
+        // An operator who wants empty groups in an app that refuses them gets none.
+        Self { create_empty: drawn.create_empty && drawn.groups != GroupHabit::RefusesEmpty, ..drawn }
     }
 
     pub(super) fn tenant(&self) -> Tenant {
@@ -80,7 +119,7 @@ impl Kinds {
             tenant.protect.push("p0@x.test");
         }
         let profile = &mut tenant.profile;
-        profile.groups.members_on_create = self.members_on_create;
+        profile.groups.members_on_create = self.groups != GroupHabit::FilledAfterwards;
         match self.app {
             Kind::Hiding => {
                 profile.users.inactive_effect = InactiveEffect::HidesResource;
@@ -94,6 +133,15 @@ impl Kinds {
     }
 
     pub(super) fn behave(&self, app: &SimApp) {
+        app.behave(|manners| match self.groups {
+            GroupHabit::Plain | GroupHabit::FilledAfterwards => {}
+            GroupHabit::TakesFew => manners.takes_at_most = Some((2, Class::Invalid, 400)),
+            GroupHabit::SmallBodies => manners.takes_at_most = Some((2, Class::TooLarge, 413)),
+            GroupHabit::RefusesEmpty => manners.refuses_empty_groups = true,
+            GroupHabit::RefusesMembers => manners.refuses_first_members = true,
+            GroupHabit::IgnoresMembers => manners.ignores_first_members = true,
+            GroupHabit::Silent => manners.answers_with_members = false,
+        });
         app.behave(|manners| match self.app {
             Kind::Strict => {}
             Kind::Folding => (manners.lower_cases, manners.members_per_call) = (true, 2),

@@ -19,8 +19,9 @@ use crate::http::retry::Backoff;
 use crate::model::{OpOutcome, Path, RunStatus as Status, TenantName};
 use crate::plan::Blocked;
 use crate::progress::Silent;
+use crate::scim::Class;
 use crate::sim::dice::Dice;
-use crate::sim::{Directory, Quirk, SimApp, SimClock, SimSource, Tenant, command};
+use crate::sim::{Directory, Fault, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{Alone, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
 use crate::time_limit::TimeLimit;
 
@@ -46,8 +47,14 @@ pub(super) struct Life {
     pub(super) let_go: BTreeSet<String>,
     /// Whether an approval waits to be used.
     pub(super) approved: bool,
+    /// In worlds whose app refuses new accounts most of the time: what it answers is drawn by these.
+    refusing: Option<Dice>,
+    /// Whether no call fails by chance.
+    pub(super) is_calm: bool,
     /// In some worlds: strangers' accounts that newcomers are named like, and an app whose answers to creates mislead.
     odd: Option<Dice>,
+    /// In some worlds: groups that swap names, and group management that is switched off and on.
+    switches: Option<Dice>,
     disk: SimDisk,
     store: Option<Store>,
     dice: Dice,
@@ -69,8 +76,39 @@ impl Life {
         life.tell(format!("{kinds:?}"));
         // Dice of their own: every other world stays the one that its seed has always been.
         life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
+        life.switches = (seed % 11 == 3).then(|| Dice::new(seed ^ 0x5A4B));
         life.first_day();
         life
+    }
+
+    /// The world of a seed, with an app that refuses new accounts most of the time.
+    pub(super) fn refusing(seed: u64, talks: bool) -> Self {
+        Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) }
+    }
+
+    /// Whether the app refuses every new account now.
+    pub(super) fn refuses_creates(&self) -> bool {
+        self.app.manners().refuses_creates.is_some()
+    }
+
+    /// Licences are used up, or there are some again.
+    fn change_licences(&mut self) {
+        let Some(dice) = &mut self.refusing else { return };
+        if !dice.chance(30) {
+            return;
+        }
+        let fault = match dice.below(9) {
+            0 | 1 => None,
+            2 => Some(Fault::refused(Class::Forbidden, 403)),
+            3 => Some(Fault::refused(Class::Invalid, 400)),
+            4 => Some(Fault::refused(Class::Conflict, 409)),
+            5 => Some(Fault::lost()),
+            6 => Some(Fault::server(503)),
+            _ => Some(Fault::server(500)),
+        };
+        let told = format!("creates are answered with {fault:?}");
+        self.app.behave(|manners| manners.refuses_creates = fault);
+        self.tell(told);
     }
 
     /// A world that begins like this.
@@ -93,7 +131,10 @@ impl Life {
             forgotten: BTreeSet::new(),
             let_go: BTreeSet::new(),
             approved: false,
+            refusing: None,
+            is_calm: true,
             odd: None,
+            switches: None,
             disk: SimDisk::default(),
             store: None,
             earlier: directory.clone(),
@@ -161,12 +202,17 @@ impl Life {
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        self.change_licences();
         if let Some(mut odd) = self.odd.take() {
             if odd.chance(25) {
                 let what = edits::odd_app(&self.app, &mut odd, &self.fresh, self.kinds.external_id);
                 self.tell(what);
             }
             self.odd = Some(odd);
+        }
+        if let Some(mut switches) = self.switches.take() {
+            self.switch(&mut switches);
+            self.switches = Some(switches);
         }
         match self.dice.below(100) {
             0..46 => {
@@ -201,11 +247,32 @@ impl Life {
         Ok(())
     }
 
+    /// Two groups swap their names, or group management is switched.
+    fn switch(&mut self, dice: &mut Dice) {
+        if dice.chance(15) {
+            let mut what = None;
+            self.source.edit(|dir| what = edits::swap_names(dir, dice));
+            if let Some(what) = what {
+                self.tell(what);
+            }
+        }
+        if dice.chance(8) {
+            self.manage_groups(!self.tenant.manage_groups);
+        }
+    }
+
+    fn manage_groups(&mut self, on: bool) {
+        self.tenant.manage_groups = on;
+        self.tenant.settings.all += 1;
+        self.tell(format!("group management is {}", if on { "on" } else { "off" }));
+    }
+
     /// Another network, another reading.
     fn weather(&mut self) {
         let percent = *self.dice.pick(&[0, 0, 10, 30, 60]).unwrap();
         let reach = self.kinds.reach(&mut self.dice);
         let seed = self.dice.roll();
+        self.is_calm = percent == 0;
         self.app.noise_in(reach, seed, percent);
         self.quirk = match self.dice.below(8) {
             0 => Some(Quirk::Short(30 + self.dice.below(70))),
@@ -404,7 +471,11 @@ impl Life {
         self.source.edit(edits::heal);
         self.clock.pass(SignedDuration::from_hours(49));
         self.tell("-- all faults end");
-        let mut left = 2;
+        // A group that is compared, and what follows from that, may each take one more.
+        let mut left = if self.switches.is_some() { 4 } else { 2 };
+        if !self.tenant.manage_groups {
+            self.manage_groups(true);
+        }
         let (mut approvals, mut corrections) = (0, 0);
         loop {
             let before = Before::see(self, None);

@@ -41,14 +41,26 @@ const FOUND: [(u64, &str); 11] = [
     (6398, "in an app that hides who is off, an update after an activation that failed lost the account for ever"),
 ];
 
+/// Steps of one world whose app refuses new accounts.
+const REFUSING_STEPS: u32 = 20;
+
 /// A world from its seed, to its end.
 fn play(seed: u64, talks: bool) -> Result<String, String> {
+    live_through(move || Life::new(seed, talks), STEPS)
+}
+
+/// As [`play`], with an app that refuses new accounts most of the time.
+fn play_refusing(seed: u64, talks: bool) -> Result<String, String> {
+    live_through(move || Life::refusing(seed, talks), REFUSING_STEPS)
+}
+
+fn live_through(begin: impl FnOnce() -> Life, steps: u32) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let played = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let mut life = Life::new(seed, talks);
-            let ended = life.live(STEPS).await;
+            let mut life = begin();
+            let ended = life.live(steps).await;
             if ended.is_err() {
                 life.tell_journal();
             }
@@ -67,8 +79,17 @@ fn play(seed: u64, talks: bool) -> Result<String, String> {
 /// So many broken worlds are enough.
 const ENOUGH: usize = 10;
 
+/// How a world of a seed is played, and the test that plays one again.
+type Play = (fn(u64, bool) -> Result<String, String>, &'static str);
+
+/// A whole life.
+const LIFE: Play = (play, "replay");
+
+/// One with an app that refuses new accounts.
+const REFUSING: Play = (play_refusing, "refusing_replay");
+
 /// Plays many worlds on all processors; ends in time, or when some broke a promise. Says how many were played.
-fn play_all(seeds: std::ops::Range<u64>, limit: Duration) -> u64 {
+fn play_all((play, again): Play, seeds: std::ops::Range<u64>, limit: Duration) -> u64 {
     let (next, played) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
     let started = Instant::now();
     let broken = std::sync::Mutex::new(BTreeMap::new());
@@ -92,7 +113,7 @@ fn play_all(seeds: std::ops::Range<u64>, limit: Duration) -> u64 {
     let broken = broken.into_inner().unwrap();
     let again = |(seed, why): (&u64, &String)| {
         let why = why.lines().last().unwrap_or_default();
-        format!("{why}\n    ROSTERD_SEED={seed} cargo test --lib seeded::replay -- --nocapture\n")
+        format!("{why}\n    ROSTERD_SEED={seed} cargo test --lib seeded::{again} -- --nocapture\n")
     };
     assert!(broken.is_empty(), "\n{}", broken.iter().map(again).collect::<String>());
     played.into_inner()
@@ -104,7 +125,14 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn worlds_keep_every_promise() {
-    assert_eq!(play_all(0..WORLDS, Duration::from_secs(900)), WORLDS);
+    assert_eq!(play_all(LIFE, 0..WORLDS, Duration::from_secs(900)), WORLDS);
+}
+
+/// With creates failing for ever, removals of the same run are done. `ROSTERD_SEEDS_TO` plays other seeds than the first 2,000.
+#[test]
+fn o4_worlds_whose_app_refuses_creates_keep_every_promise_and_no_leaver_waits() {
+    let to = number("ROSTERD_SEEDS_TO").unwrap_or(WORLDS);
+    assert_eq!(play_all(REFUSING, 0..to, Duration::from_secs(900)), to);
 }
 
 #[test]
@@ -133,6 +161,16 @@ fn replay() {
     }
 }
 
+/// As [`replay`], with an app that refuses new accounts.
+#[test]
+fn refusing_replay() {
+    if let Some(seed) = number("ROSTERD_SEED")
+        && let Err(why) = play_refusing(seed, true)
+    {
+        panic!("seed {seed}: {}", why.lines().last().unwrap_or_default());
+    }
+}
+
 /// Seeds from `ROSTERD_SEEDS_FROM` on, for `ROSTERD_SOAK_SECONDS`: `cargo test --lib seeded::soak -- --ignored --nocapture`.
 #[test]
 #[ignore = "as long as one likes"]
@@ -141,7 +179,7 @@ fn soak() {
     let from = number("ROSTERD_SEEDS_FROM").unwrap_or(WORLDS);
     let limit = Duration::from_secs(number("ROSTERD_SOAK_SECONDS").unwrap_or(60));
     let started = Instant::now();
-    let played = play_all(from..number("ROSTERD_SEEDS_TO").unwrap_or(u64::MAX), limit);
+    let played = play_all(LIFE, from..number("ROSTERD_SEEDS_TO").unwrap_or(u64::MAX), limit);
     let seconds = started.elapsed().as_secs_f64();
     println!("{played} worlds of {STEPS} steps from seed {from}: {:.1} worlds a second", played as f64 / seconds);
 }

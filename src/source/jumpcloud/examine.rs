@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::application;
+use super::application::{self, Application};
 use super::insights::{Told, hint};
 use super::reach::{Reach, records, text};
+use crate::http::{Method, Request};
 use crate::model::Finding;
 use crate::source::web::Question;
 use crate::source::{Hint, SourceError};
@@ -103,7 +104,9 @@ async fn groups(reach: &Reach, found: &mut Vec<Finding>) {
 }
 
 async fn bindings(reach: &Reach, name: &str, found: &mut Vec<Finding>) {
-    found.push(match application::bindings(reach, name).await {
+    let bound = application::bindings(reach, name).await;
+    let application = bound.as_ref().ok().map(|bound| bound.application.clone());
+    found.push(match bound {
         Ok(bound) if bound.groups.is_empty() && bound.people.is_empty() => Finding::warning(
             "application",
             format!("{} has nothing bound to it: nobody belongs to the app", bound.application.shown()),
@@ -116,6 +119,34 @@ async fn bindings(reach: &Reach, name: &str, found: &mut Vec<Finding>) {
         }
         Err(error) => wrong("application", &error),
     });
+    if let Some(application) = application {
+        found.extend(own_provisioning(reach, &application).await);
+    }
+}
+
+/// Whether JumpCloud's own connection to the app is active. No application says so (vendor's description of API v1 and v2); but JumpCloud
+/// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
+async fn own_provisioning(reach: &Reach, application: &Application) -> Option<Finding> {
+    let segments = ["v2", "applications", application.id.as_str(), "import", "users"].map(str::to_owned);
+    let request = Request {
+        query: vec![("isCount", "true".to_owned()), ("limit", "1".to_owned())],
+        ..Request::new(Method::Get, segments.to_vec())
+    };
+    let reply = reach.api.once(request).await.ok()?;
+    let answer: Map<String, Value> = reach.api.json("users to import", &reply).ok()?;
+    let shows_users =
+        answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);
+    let shown = application.shown();
+    shows_users.then(|| {
+        Finding::warning(
+            "own provisioning",
+            format!(
+                "JumpCloud lists the users of {shown} in the app, so its own connection to the app is active: JumpCloud and rosterd would both \
+                 change the app's accounts and revert each other's changes"
+            ),
+            "in the console, SSO Applications > the application > Identity Management: Deactivate IdM Connection. It leaves the app as it is",
+        )
+    })
 }
 
 async fn insights(reach: &Reach, found: &mut Vec<Finding>) {

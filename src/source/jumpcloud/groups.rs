@@ -18,6 +18,9 @@ use crate::source::{GroupEntry, Reading, SourceError};
 /// The attributes of a group by the vendor's spec.
 pub(super) const NAMES: [&str; 7] = ["id", "name", "description", "email", "type", "membershipMethod", "attributes"];
 
+/// So many groups that are answered 403 may each be the only one; more are an address that asks too fast, and none is asked any further.
+const BLOCKED_ALONE: usize = 3;
+
 /// One group, without its members.
 pub(super) struct Group {
     pub(super) id: String,
@@ -127,17 +130,39 @@ pub(super) async fn members(
     let asked: Vec<BoxFuture<'_, _>> = groups.into_iter().map(read).collect();
     let mut answers = stream::iter(asked).buffered(reach.manner.at_once.max(1));
     let mut all = Vec::new();
+    let (mut read_one, mut blocked) = (None, Vec::new());
     while let Some((at, group, members)) = answers.next().await {
-        all.push((at, spared.take(&group.id, members)?.unwrap_or_else(Members::Unread)));
+        match members {
+            // JumpCloud answers 403 both for a missing right and to an address that asks too fast: which it is, the other groups tell.
+            Err(SourceError::Throttled(why)) if blocked.len() < BLOCKED_ALONE => blocked.push((at, group, why)),
+            members => {
+                let is_read = matches!(members, Ok(Members::Read(_)));
+                all.push((at, spared.take(&group.name, members)?.unwrap_or_else(Members::Unread)));
+                read_one = read_one.or(is_read.then_some(group));
+            }
+        }
     }
     drop(answers);
+    for (at, group, why) in blocked {
+        // A group that was read is asked for once more: where that is answered, nothing is throttled.
+        let is_alone = match read_one {
+            Some(other) => of_one(reach, other).await.is_ok(),
+            None => false,
+        };
+        if !is_alone {
+            return Err(SourceError::Throttled(format!("the members of group {:?}: {why}", group.name)));
+        }
+        let refused = Err(SourceError::Forbidden(why));
+        all.push((at, spared.take(&group.name, refused)?.unwrap_or_else(Members::Unread)));
+    }
+    all.sort_by_key(|(at, _)| *at);
     spared.done()?;
     Ok(all)
 }
 
 async fn of_one(reach: &Reach, group: &Group) -> Result<Members, SourceError> {
     let question = Question::get("groups", ["v2", "usergroups", group.id.as_str(), "members"]);
-    let what = format!("members of group {}", group.id);
+    let what = format!("members of group {:?} ({})", group.name, group.id);
     match edges(reach, question, what).await {
         Ok(ids) => Ok(Members::Read(ids)),
         // The settings were right a moment ago: the group is gone since the list was read.

@@ -107,6 +107,9 @@ impl Source for JumpCloudSource {
             Some(name) => Some(application::bindings(&self.reach, name).await?),
             None => None,
         };
+        if let Some(bindings) = &bindings {
+            reading.application(bindings.application.shown());
+        }
         let nobody = HashSet::new();
         let direct = bindings.as_ref().map_or(&nobody, |bound| &bound.people);
         people::read(&self.reach, direct, reading, progress).await?;

@@ -15,6 +15,7 @@ use super::range::{self, Pieces, Step};
 use super::{dn, people::search};
 use crate::config::tenant::LdapPreset;
 use crate::progress::Progress;
+use crate::source::members::Spared;
 use crate::source::{GroupEntry, GroupIx, Reading, SourceError};
 
 /// How often a long member list is begun again when it changes while it is read.
@@ -37,13 +38,34 @@ pub(super) async fn read(
     let search = search("groups", &layout.group_base, &layout.group_filter, &layout.group_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| groups.take(entry), |came| progress.advance(came)).await?;
-    for long in std::mem::take(&mut groups.long) {
-        groups.read_long_list(connection, &long).await?;
+    let long_lists = std::mem::take(&mut groups.long);
+    let mut spared = Spared::of(long_lists.len());
+    for long in long_lists {
+        match groups.read_long_list(connection, &long).await {
+            Err(error) if !is_about_the_group(&error) => return Err(error),
+            answer => {
+                if let Err(why) = spared.take(&long.dn, answer)? {
+                    groups.reading.members_unread(long.group, why);
+                }
+            }
+        }
     }
+    spared.done()?;
     groups.settle();
     reading.received(list, found.entries);
     reading.close_list(list, None);
     Ok(())
+}
+
+/// Whether the server answered the question about one group with a refusal of its own. A connection that broke or an answer that breaks the
+/// protocol says nothing of the group.
+fn is_about_the_group(error: &SourceError) -> bool {
+    match error {
+        SourceError::Forbidden(_) | SourceError::Settings(_) => true,
+        // Result codes are told in the server's words; what the connection did is not.
+        SourceError::Unreachable(why) => why.starts_with("LDAP "),
+        _ => false,
+    }
 }
 
 /// A member list that came in pieces.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::layout::Layout;
-use super::pages::{List, whole};
+use super::pages::{List, objects, whole};
 use super::record::{Object, number};
 use super::roles::MEMBERS_PAGE;
 use super::{told, v2};
@@ -27,6 +27,10 @@ pub(super) struct Binding {
     pub(super) name: String,
     /// The roles it is given to.
     pub(super) roles: HashSet<u64>,
+    /// Its parameters, where the API shows them.
+    pub(super) parameters: Option<Object>,
+    /// Whether OneLogin's own provisioning is on; `None` where the API does not tell.
+    pub(super) provisioning: Option<bool>,
 }
 
 /// Finds the application that the operator names; `None` if none is named.
@@ -122,7 +126,43 @@ async fn by_id(api: &Api, id: u64) -> Result<Option<Binding>, SourceError> {
         // Not every kind of app shows them; the roles themselves can be asked.
         _ => roles_with(api, id).await?,
     };
-    Ok(Some(Binding { id, name, roles }))
+    let parameters = app.get("parameters").and_then(Value::as_object).cloned();
+    let provisioning = app.get("provisioning").and_then(|own| own.get("enabled")).and_then(Value::as_bool);
+    Ok(Some(Binding { id, name, roles, parameters, provisioning }))
+}
+
+/// What rules of an application set.
+pub(super) enum RuleActions {
+    /// These parameters, for some users.
+    Set(Vec<String>),
+    /// They may not be read; why.
+    Forbidden(String),
+    /// They can't all be seen.
+    TooMany,
+}
+
+/// The parameters that rules of the application set for some users. An account without such rules answers 404.
+///
+/// # Errors
+/// When the directory does not answer properly.
+pub(super) async fn rules(api: &Api, app: u64) -> Result<RuleActions, SourceError> {
+    let question = Question::get("rules of an app", [&v2("apps")[..], &[app.to_string(), "rules".to_owned()]].concat());
+    let reply = match api.find(&question).await {
+        Ok(Some(reply)) => reply,
+        Ok(None) => return Ok(RuleActions::Set(Vec::new())),
+        Err(SourceError::Refused(why) | SourceError::Forbidden(why)) => {
+            return Ok(RuleActions::Forbidden(why));
+        }
+        Err(error) => return Err(error),
+    };
+    if reply.header("after-cursor").is_some_and(|cursor| !cursor.trim().is_empty()) {
+        return Ok(RuleActions::TooMany);
+    }
+    let rules = objects(api, question.what, &reply)?;
+    let enabled = rules.iter().filter(|rule| rule.get("enabled") != Some(&Value::Bool(false)));
+    let actions = enabled.flat_map(|rule| rule.get("actions").and_then(Value::as_array).into_iter().flatten());
+    let set = actions.filter_map(|action| action.get("action")?.as_str()?.strip_prefix("set_"));
+    Ok(RuleActions::Set(set.map(str::to_owned).collect()))
 }
 
 async fn roles_with(api: &Api, app: u64) -> Result<HashSet<u64>, SourceError> {

@@ -1,9 +1,10 @@
 //! The connection, looked at for `rosterd doctor`. In: nothing. Out: a finding for the credentials, their rights, the
 //! application and what the lists show. Writes nothing; a handful of small calls.
 
-use super::application;
+use super::application::{self, Binding};
 use super::layout::Layout;
 use super::pages::objects;
+use super::parameters::{PARAMETERS, Parameters, Rule};
 use super::people;
 use super::record::{CUSTOM, ROLES};
 use super::{by_roles, told, v2};
@@ -110,4 +111,56 @@ async fn application(api: &Api, layout: &Layout, found: &mut Vec<Finding>) {
         true => Finding::warning("application", seen, "give it to a role in OneLogin, or nobody belongs"),
         false => Finding::ok("application", seen),
     });
+    found.extend(own_provisioning(&binding));
+    parameters(api, layout, &binding, found).await;
+}
+
+/// Whether OneLogin itself provisions the application. Nothing where the API does not tell.
+fn own_provisioning(binding: &Binding) -> Option<Finding> {
+    const CHECK: &str = "own provisioning";
+    Some(match binding.provisioning? {
+        false => Finding::ok(CHECK, format!("OneLogin's own provisioning for {:?} is off", binding.name)),
+        true => Finding::warning(
+            CHECK,
+            format!(
+                "OneLogin's own provisioning for {:?} is on: OneLogin and rosterd would both change the app's accounts and revert each \
+                 other's changes",
+                binding.name
+            ),
+            format!(
+                "in OneLogin, Applications > {} > Provisioning: clear \"Enable provisioning\" and save",
+                binding.name
+            ),
+        ),
+    })
+}
+
+/// Each parameter of the application that a mapping reads.
+async fn parameters(api: &Api, layout: &Layout, binding: &Binding, found: &mut Vec<Finding>) {
+    const CHECK: &str = "parameter";
+    let read = match Parameters::read(api, layout, binding).await {
+        Ok(read) => read,
+        Err(error) => {
+            found.push(Finding::wrong(CHECK, error.to_string(), blame(&error).1));
+            return;
+        }
+    };
+    for (name, rule) in read.iter() {
+        found.push(match rule {
+            Rule::Unread(why) => Finding::warning(
+                CHECK,
+                format!("{PARAMETERS}.{name} can't be read: {why}; what depends on it is left as it is"),
+                "map the parameter to a user attribute in OneLogin, or read that attribute instead: custom_attributes.NAME",
+            ),
+            Rule::Off(why) => Finding::ok(CHECK, format!("{PARAMETERS}.{name} is off: {why}")),
+            Rule::Value { from, default } => {
+                let default = default.as_ref().map_or_else(String::new, |value| format!(", else {value:?}"));
+                let rules = match read.unchecked() {
+                    Some(_) => "; whether a rule of the application sets it can't be told without Manage All",
+                    None => "",
+                };
+                Finding::ok(CHECK, format!("{PARAMETERS}.{name} is {from}{default}{rules}"))
+            }
+        });
+    }
 }

@@ -1,11 +1,14 @@
 //! What is asked of one account. In: the operator's table. Out: the same, ready for use.
 
+use super::parameters::{Parameters, Wanted};
 use super::record::{ALWAYS, NAMES};
-use crate::config::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginStanding, OneLoginTable};
+use crate::config::onelogin::{
+    OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
+};
 use crate::model::{GroupMatch, Standing};
 
 /// Everything that one account is asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Layout {
     /// For messages.
     pub(super) address: String,
@@ -23,6 +26,16 @@ pub(super) struct Layout {
     pub(super) fields: Vec<&'static str>,
     /// Whether a mapping or filter reads a custom attribute.
     pub(super) needs_custom: bool,
+    /// The parameters of the application that mappings read.
+    pub(super) parameters_wanted: Wanted,
+    /// What counts as a parameter that is off.
+    pub(super) parameter_off: Vec<OneLoginParameterOff>,
+    /// Whether the rules of the application are looked at.
+    pub(super) parameter_rules: OneLoginParameterRules,
+    /// Whether defaults of parameters are values.
+    pub(super) parameter_defaults: bool,
+    /// How their values are found, once the application was read.
+    pub(super) parameters: Parameters,
 }
 
 impl Layout {
@@ -47,7 +60,23 @@ impl Layout {
             wanted,
             fields,
             needs_custom: reads.iter().any(|read| first(read) == "custom_attributes"),
+            parameters_wanted: Wanted::of(reads),
+            parameter_off: table.parameter_off.clone(),
+            parameter_rules: table.parameter_rules,
+            parameter_defaults: table.parameter_defaults,
+            parameters: Parameters::default(),
         }
+    }
+
+    /// With what the application says of its parameters: the user attributes they take their values from are asked for too.
+    pub(super) fn with(&self, parameters: Parameters) -> Self {
+        let (fields, custom) = parameters.needs();
+        let mut layout = Self { parameters, ..self.clone() };
+        layout.needs_custom |= custom;
+        layout.fields.extend(fields);
+        let mut seen = std::collections::BTreeSet::new();
+        layout.fields.retain(|name| seen.insert(*name));
+        layout
     }
 
     /// Whether the members of a group are of interest to anybody.

@@ -3,6 +3,7 @@
 //!
 //! Roles are what other products call groups; an application is given to roles and to single people. The list of users shows
 //! everybody's roles, so membership costs no further call; where it does not, roles are asked one by one (`people`, `roles`).
+//! `parameters` gives each user the values of the application's own parameters, such as a role.
 //! `pages` knows how the API pages and when a list that moved has to be read again. What happened of late is read from the
 //! events (`events`), as a reason to read earlier and never as the truth: they do not show everything.
 
@@ -11,7 +12,9 @@ mod ask;
 mod events;
 mod examine;
 mod layout;
+mod macros;
 mod pages;
+mod parameters;
 mod people;
 mod record;
 mod roles;
@@ -25,6 +28,7 @@ use jiff::Timestamp;
 
 use self::events::Feed;
 use self::layout::Layout;
+use self::parameters::Parameters;
 use super::web::{Api, Grant, Login, WebSettings};
 use super::write::NewPeople;
 use super::{GroupEntry, Hint, Presence, Reading, Source, SourceError, UserEntry};
@@ -56,9 +60,9 @@ pub struct OneLoginSource {
     feed: Feed,
 }
 
-/// The names that the record of a person may hold, as far as the vendor's documentation tells.
-pub fn record_names() -> &'static [&'static str] {
-    &record::NAMES
+/// The names that the record of a person may hold: those of the vendor's `user` resource, and the parameters of the application.
+pub fn record_names() -> impl Iterator<Item = &'static str> {
+    record::NAMES.into_iter().chain([parameters::PARAMETERS])
 }
 
 impl OneLoginSource {
@@ -119,9 +123,17 @@ impl Source for OneLoginSource {
     }
 
     async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-        let (api, layout) = (&self.api, &self.layout);
+        let api = &self.api;
         // First what costs little and fails most: a wrong name, a missing right.
-        let binding = application::find(api, layout, progress).await?;
+        let binding = application::find(api, &self.layout, progress).await?;
+        if let Some(binding) = &binding {
+            reading.application(format!("{:?} ({})", binding.name, binding.id));
+        }
+        let parameters = match &binding {
+            Some(binding) => Parameters::read(api, &self.layout, binding).await?,
+            None => Parameters::default(),
+        };
+        let layout = &self.layout.with(parameters);
         let groups = roles::list(api, layout, binding.as_ref(), reading, progress).await?;
         let people = people::read(api, layout, reading, progress).await?;
         let members = roles::members(api, layout, &groups, &people, progress).await?;

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::layout::Layout;
+use super::parameters::PARAMETERS;
 use crate::model::Standing;
 use crate::source::SourceError;
 
@@ -101,6 +102,7 @@ impl Person {
         let group = user.get("group_id").and_then(self::number);
         let roles = user.remove(ROLES).map(|roles| ids(&roles, id)).transpose()?;
         let shows_custom = user.contains_key(CUSTOM);
+        let parameters = layout.parameters.of(&user);
         user.remove(CREATED);
         for (name, value) in &mut user {
             match value {
@@ -110,6 +112,11 @@ impl Person {
             }
         }
         user.retain(|_, value| !value.is_null());
+        // After everything that the API shows, so that no field of its own is taken for one.
+        match parameters {
+            Some(parameters) => drop(user.insert(PARAMETERS.to_owned(), parameters)),
+            None => drop(user.remove(PARAMETERS)),
+        }
         let record = Value::Object(user).to_string().into();
         Ok(Self { record, standing, roles, group, shows_custom })
     }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::pages::objects;
+use super::parameters::PARAMETERS;
 use super::record::{Object, id};
 use super::{OneLoginSource, told, v2};
 use crate::http::{Method, Reply, Request};
@@ -74,7 +75,9 @@ impl OneLoginSource {
 /// `custom_attributes.heap_role` is a member of `custom_attributes`.
 fn nested(attributes: &Map<String, Value>) -> Object {
     let mut body = Object::new();
-    for (name, value) in attributes {
+    // The parameters belong to the application: a user has none of their own.
+    let own = |name: &str| name.split('.').next() != Some(PARAMETERS);
+    for (name, value) in attributes.iter().filter(|(name, _)| own(name)) {
         match name.split_once('.') {
             Some((outer, inner)) => {
                 let slot = body.entry(outer).or_insert_with(|| Value::Object(Object::new()));

@@ -71,7 +71,13 @@ async fn lived_in(home: &Home) {
     };
     let call = store.intent(members).await.unwrap();
     let refused = OutcomeResult::Failed { status: Some(400), detail: "Ann.Lee@acme.test is unknown here".into() };
-    let note = FailureNote { reason: "0177-2255 is no number".into(), attempts: 1, next_try: at(9), found: None };
+    let note = FailureNote {
+        reason: "0177-2255 is no number".into(),
+        attempts: 1,
+        next_try: at(9),
+        found: None,
+        name: Some("Ann.Lee@acme.test".into()),
+    };
     let failed = Effect::Failed { object: ObjectRef::User(id("u-ann-4711")), note };
     let lost = Effect::AccessLost { user: id("u-ann-4711"), at: at(3) };
     store.outcome(call, refused, vec![failed, lost]).await.unwrap();

@@ -218,7 +218,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
         let store = home.open_small(1500);
         store.trusted(&run(), "looked".into()).await.unwrap();
         let seq = store.intent(intent("never-answered")).await.unwrap();
-        let note = FailureNote { reason: "409".into(), attempts: 1, next_try: at(9), found: None };
+        let note = FailureNote { reason: "409".into(), attempts: 1, next_try: at(9), found: None, name: None };
         let failed = Effect::Failed { object: crate::model::ObjectRef::User(id("x")), note };
         store.noted(&run(), "test".into(), vec![failed]).await.unwrap();
         for n in 0..40 {

@@ -116,6 +116,31 @@ fn j02_doctor_finds_everything_in_order() {
 }
 
 #[test]
+fn j2_doctor_tells_when_jumpclouds_own_provisioning_is_still_on() {
+    let cloud = JumpCloud::start(&company());
+    cloud.change(|org| org.bind("Heap", &["sales"]));
+    let own = |found: &[Finding]| found.iter().find(|one| one.check == "own provisioning").cloned();
+    cloud.forget();
+    assert_eq!(own(&examine(source(&cloud, json!({})))), None, "what the answer does not tell is not said");
+    let asked = "GET /api/v2/applications/{id}/import/users";
+    assert_eq!(cloud.counts()[asked], 1, "it is not repeated");
+
+    cloud.change(|org| org.apps[0].identity_management = true);
+    let found = own(&examine(source(&cloud, json!({})))).expect("a finding");
+    assert_eq!(found.verdict, Verdict::Warning);
+    assert!(
+        found.detail.contains("\"Heap\"") && found.remedy.as_ref().unwrap().contains("Identity Management"),
+        "{found:#?}"
+    );
+
+    // An answer of another shape, or none, is no reason to say anything.
+    let app = cloud.change(|org| org.apps[0].id.clone());
+    let rule = Rule::on("GET", &format!("/api/v2/applications/{app}/import/users"));
+    cloud.inject(rule, Fault::Answer { status: 200, headers: Vec::new(), body: "[]".to_owned() });
+    assert_eq!(own(&examine(source(&cloud, json!({})))), None);
+}
+
+#[test]
 fn every_question_of_doctor_fits_the_vendors_spec() {
     let Some(rig) = require("prism") else { return };
     let cloud = JumpCloud::start(&company());
@@ -123,6 +148,10 @@ fn every_question_of_doctor_fits_the_vendors_spec() {
     let prism = Prism::before(&rig, &glue().join("specs/jumpcloud/api.json"), &cloud.root());
     let (api, insights) = (format!("{}/api", prism.base_url), format!("{}/insights/directory/v1", prism.base_url));
     let found = examine(source(&cloud, json!({"base_url": api, "insights_url": insights})));
+    cloud.change(|org| org.apps[0].identity_management = true);
+    let active = examine(source(&cloud, json!({"base_url": api, "insights_url": insights})));
+    let own = active.iter().find(|one| one.check == "own provisioning");
+    assert_eq!((active.len(), own.map(|one| one.verdict)), (8, Some(Verdict::Warning)), "{active:#?}");
     assert!(found.len() == 7 && found.iter().all(|one| one.verdict == Verdict::Ok), "{found:#?}");
 }
 

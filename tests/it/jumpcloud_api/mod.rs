@@ -3,6 +3,8 @@
 mod bad_input;
 mod feed;
 mod importing;
+mod importing_long;
+mod new_groups;
 mod paging;
 mod rules;
 mod scene;

@@ -1,8 +1,11 @@
 //! The app's people made in OneLogin (J16), and the connection proved (J2, O1), by the real binary.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::cli::Desk;
+use crate::daemon::until;
 use crate::support::directory::Directory;
 use crate::support::onelogin::{Account, OneLogin, Scope};
 use crate::support::proxy::{Fault, Rule};
@@ -71,6 +74,33 @@ fn j16_people_are_made_in_onelogin_once_and_managed_once_a_bound_role_holds_them
     let report = desk.sync(0);
     assert_eq!(report["summary"]["adopt_user"], 1, "{report:#}");
     assert_eq!(report["summary"].get("create_user"), None, "{report:#}");
+}
+
+#[test]
+fn j16_more_than_a_hundred_go_to_onelogin_in_the_background() {
+    let (onelogin, desk) = scene();
+    onelogin.behave(|habits| habits.scope = Scope::ManageAll);
+    for number in 0..118 {
+        let name = format!("new{number:03}");
+        desk.hand_made(&name, &json!({"emails": [{"value": format!("{name}@new.test"), "type": "work"}]}));
+    }
+    let file = desk.rosterd.path().join("tenants/acme.toml");
+    desk.rosterd.tenant("acme", &format!("schedule = \"every 1d\"\n{}", std::fs::read_to_string(file).unwrap()));
+    let daemon = desk.rosterd.spawn(&["run", "-v"]);
+    until("it listens", || desk.rosterd.run(&["reload"]).code == Some(0));
+    let handed = desk.rosterd.run(&["import", "acme", "--create-all", "--format", "json"]).expect_code(0).json();
+    assert_eq!((&handed["background"], &handed["planned"]), (&json!(true), &json!(120)), "{handed:#}");
+    let import =
+        || desk.rosterd.run(&["status", "acme", "--format", "json"]).expect_code(0).json()[0]["import"].clone();
+    until("the end", || import()["state"] == "finished");
+    let ended = import();
+    assert_eq!((&ended["created"], &ended["failed"], &ended["id"]), (&json!(120), &json!(0), &handed["import"]));
+    assert!(desk.proxy.writes().is_empty(), "nothing is written to the app");
+    // Whoever wants to see them one by one stays in the foreground.
+    let made = desk.rosterd.run(&["import", "acme", "--create-all", "--foreground"]);
+    assert!(made.expect_code(0).stdout.contains("0 created, 0 found, 0 failed"), "{}", made.stdout);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(60)).expect_code(0);
 }
 
 #[test]

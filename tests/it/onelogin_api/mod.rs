@@ -2,6 +2,7 @@
 //! are read, and what is said when something is wrong.
 
 mod importing;
+mod parameters;
 mod reading;
 mod rules;
 mod wrong;

@@ -64,6 +64,19 @@ fn o2_assigning_a_user_creates_the_account_and_revoking_access_removes_it() {
 }
 
 #[test]
+fn o2_revoking_deletes_the_account_where_the_key_follows_the_vendors_guide() {
+    let Some(rig) = require("scim2-server") else { return };
+    let scene = Scene::new(&rig);
+    scene.configure("application = \"Heap\"", "on_unassigned = \"delete\"");
+    scene.sync();
+    scene.onelogin.change(|account| account.revoke(&uid(44), "heap-sales"));
+    let report = scene.sync();
+    assert_eq!(report["summary"]["delete_user"], 1, "{report:#}");
+    assert_eq!(scene.people().get(&uid(44)), None);
+    scene.is_quiet();
+}
+
+#[test]
 fn o2_an_application_taken_from_a_role_takes_the_accounts_and_leaves_the_group() {
     let Some(rig) = require("scim2-server") else { return };
     let scene = Scene::new(&rig);

@@ -54,6 +54,8 @@ pub(crate) struct App {
     pub(crate) groups: Vec<String>,
     /// The ids of the people bound to it directly.
     pub(crate) users: Vec<String>,
+    /// Whether JumpCloud's own connection to the app (Identity Management) is active.
+    pub(crate) identity_management: bool,
 }
 
 /// Records by `_id`.
@@ -331,6 +333,7 @@ impl App {
             label: label.to_owned(),
             groups: Vec::new(),
             users: Vec::new(),
+            identity_management: false,
         }
     }
 }

@@ -47,7 +47,12 @@ pub(crate) struct App {
     pub(crate) role_ids: BTreeSet<u64>,
     /// People who were given the app by name.
     pub(crate) direct: BTreeSet<u64>,
-    pub(crate) provisioning: bool,
+    /// Whether OneLogin provisions it itself; `None` if the API does not show that.
+    pub(crate) provisioning: Option<bool>,
+    /// The parameters, by their short names; `None` if the API does not show them.
+    pub(crate) parameters: Option<Map<String, Value>>,
+    /// Rules that set parameters for some users.
+    pub(crate) rules: Vec<Value>,
 }
 
 /// Something that happened.
@@ -285,8 +290,16 @@ impl Account {
 
     pub(crate) fn create_app(&mut self, name: &str) -> u64 {
         let id = self.apps.keys().next_back().map_or(FIRST.2, |last| last + 1);
-        let app =
-            App { id, name: name.to_owned(), role_ids: BTreeSet::new(), direct: BTreeSet::new(), provisioning: true };
+        let mut app = App {
+            id,
+            name: name.to_owned(),
+            role_ids: BTreeSet::new(),
+            direct: BTreeSet::new(),
+            provisioning: Some(false),
+            parameters: Some(Map::new()),
+            rules: Vec::new(),
+        };
+        app.define("heap_role", "Heap Role", json!({ "user_attribute_mappings": "custom_attribute_heap_role" }));
         self.apps.insert(id, app);
         id
     }
@@ -324,6 +337,28 @@ impl Account {
         let now = SystemClock.now().max(after.unwrap_or(jiff::Timestamp::MIN));
         self.last_change = Some(now);
         time(now)
+    }
+}
+
+impl App {
+    /// Defines a parameter, with all that the vendor's samples show of one.
+    pub(crate) fn define(&mut self, name: &str, label: &str, definition: Value) {
+        let mut parameter = json!({
+            "id": 237_825 + name.len(),
+            "label": label,
+            "user_attribute_mappings": null,
+            "user_attribute_macros": null,
+            "values": null,
+            "default_values": null,
+            "attributes_transformations": null,
+            "skip_if_blank": false,
+            "provisioned_entitlements": true,
+            "include_in_saml_assertion": false,
+        });
+        for (key, value) in definition.as_object().expect("an object") {
+            parameter[key.as_str()] = value.clone();
+        }
+        self.parameters.get_or_insert_default().insert(name.to_owned(), parameter);
     }
 }
 

@@ -71,6 +71,9 @@ fn with_token(desk: &mut Desk, asked: &Asked<'_>, parts: &[&str]) -> Response {
         (_, ["api", "2", "roles", _, "users"]) => {
             !desk.habits.role_users_need_manage_all || desk.habits.scope == Scope::ManageAll
         }
+        (_, ["api", "2", "apps", _, "rules"]) => {
+            !desk.habits.app_rules_need_manage_all || desk.habits.scope == Scope::ManageAll
+        }
         (_, ["api", "2", "apps", ..]) => matches!(desk.habits.scope, Scope::ReadAll | Scope::ManageAll),
         _ => desk.habits.scope != Scope::AuthenticationOnly,
     };
@@ -109,6 +112,7 @@ fn with_token(desk: &mut Desk, asked: &Asked<'_>, parts: &[&str]) -> Response {
         }
         ("GET", ["api", "2", "apps", id]) => one(&desk.account.apps, id, "app", |app| app_record(app, true)),
         ("GET", ["api", "2", "apps", id, "users"]) => app_users(desk, asked, id),
+        ("GET", ["api", "2", "apps", id, "rules"]) => one(&desk.account.apps, id, "app", |app| json!(app.rules)),
         _ => refuse(Shape::Named, 404, "The resource can't be found"),
     }
 }
@@ -340,10 +344,12 @@ fn app_record(app: &App, whole: bool) -> Value {
     });
     if whole {
         record["role_ids"] = json!(app.role_ids);
-        record["provisioning"] = json!({ "enabled": app.provisioning });
-        record["parameters"] = json!({
-            "role": { "label": "Heap Role", "user_attribute_mappings": "custom_attribute_heap_role", "include_in_saml_assertion": false },
-        });
+        if let Some(enabled) = app.provisioning {
+            record["provisioning"] = json!({ "enabled": enabled });
+        }
+        if let Some(parameters) = &app.parameters {
+            record["parameters"] = json!(parameters);
+        }
     }
     record
 }

@@ -19,7 +19,7 @@ use rosterd::clock::{Clock as _, SystemClock};
 use super::http;
 use super::proxy::{Call, Fault, Proxy, Rule};
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, App};
 
 /// What a pair of API credentials may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) struct Habits {
     /// How a missing right is told: 401 or 403.
     pub(crate) scope_refusal: u16,
     pub(crate) role_users_need_manage_all: bool,
+    /// As the vendor's description has it.
+    pub(crate) app_rules_need_manage_all: bool,
     /// The administrator who made the credentials was deleted.
     pub(crate) admin_gone: bool,
     pub(crate) wrapped_token: bool,
@@ -64,6 +66,7 @@ impl Default for Habits {
             scope: Scope::ReadAll,
             scope_refusal: 403,
             role_users_need_manage_all: false,
+            app_rules_need_manage_all: true,
             admin_gone: false,
             wrapped_token: false,
             token_lifetime: 36_000,

@@ -1,0 +1,93 @@
+//! An import that the running daemon carries. In: which accounts. Out: how to follow it, at once.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::args::{Format, Global};
+use crate::cli::failure::{Failure, code};
+use crate::cli::screen::{FAINT, STRONG, Screen, count, paint, safe};
+use crate::cli::{check, reload};
+use crate::daemon::{Answer, Request, Talk, reach};
+use crate::progress::Silent;
+use crate::store::ImportChoice;
+use crate::tenancy::Tenant;
+
+/// A request to the daemon is no longer than a mebibyte; what is around the names is short.
+const LONGEST: usize = 1_000_000;
+
+/// The daemon of a state folder, without which nothing goes on in the background.
+pub(super) async fn reached(state_dir: &Path, tenant: &str) -> Result<Talk, Failure> {
+    reach(state_dir).await?.ok_or_else(|| {
+        let message = format!("no daemon works on {}: nothing goes on in the background; nobody was made", state_dir.display());
+        let hint = format!(
+            "start it (`systemctl start rosterd`, or `rosterd run`); or leave out --background: `rosterd import {tenant} …` imports here"
+        );
+        Failure::failed(message).hint(hint)
+    })
+}
+
+/// Hands an import over, and says how to follow it. `chosen` is how many accounts that are, where it is known.
+pub(super) async fn hand_over(
+    screen: &Screen,
+    tenant: &Tenant,
+    daemon: Talk,
+    choice: ImportChoice,
+    chosen: Option<u64>,
+) -> Result<u8, Failure> {
+    let (name, process) = (&tenant.name, daemon.hello().process);
+    if let ImportChoice::Named(names) = &choice
+        && names.iter().map(|name| name.len() + 3).sum::<usize>() > LONGEST
+    {
+        let message = format!("{} names are more than the daemon takes at a time; nobody was made", names.len());
+        let hint = "--create-all with --search names them in a word; --foreground imports here";
+        return Err(Failure::failed(message).hint(hint));
+    }
+    let request = Request::Import { tenant: name.to_string(), file: tenant.fingerprint(), choice };
+    let importing = match daemon.ask(request, &Silent, |_| ()).await? {
+        Answer::Importing(importing) => importing,
+        other => return Err(reload::unexpected(other)),
+    };
+    let follow = format!("rosterd status {name}");
+    if screen.format == Format::Json {
+        screen.json(&json!({
+            "tenant": name, "background": true, "import": importing.id, "process": process, "planned": chosen,
+            "follow": follow, "reports": importing.reports,
+        }))?;
+        return Ok(code::DONE);
+    }
+    let what = chosen.map_or_else(String::new, |chosen| format!(" of {}", count(chosen, "user", "users")));
+    screen.say(format!(
+        "{}  the import{what} goes on in the background, in the daemon (process {process})",
+        paint(STRONG, safe(name.as_str()))
+    ));
+    screen.say(format!("  `{follow}` shows how far it is; the notification `import_finished` tells the end"));
+    screen.say(paint(FAINT, format!("  its report will be in {}", safe(&importing.reports.display().to_string()))));
+    screen.say(paint(FAINT, format!("  `rosterd import {name} --stop` ends it; what was created stays")));
+    Ok(code::DONE)
+}
+
+/// Ends an import in the background.
+pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Result<u8, Failure> {
+    let state_dir = check::state_dir(screen, global)?;
+    match reload::ask(&state_dir, || Request::StopImport { tenant: tenant.to_owned() }).await? {
+        Some(Answer::ImportStopping) => {
+            if screen.format == Format::Json {
+                screen.json(&json!({ "tenant": tenant, "stopping": true }))?;
+            } else {
+                screen.say(format!("the import of {} ends after the user that is being created", safe(tenant)));
+                screen.say(paint(
+                    FAINT,
+                    format!("  `rosterd status {tenant}` shows what was created; its report lists it"),
+                ));
+            }
+            Ok(code::DONE)
+        }
+        Some(other) => Err(reload::unexpected(other)),
+        None => {
+            let message = format!("no daemon works on {}: no import goes on; nothing was stopped", state_dir.display());
+            Err(Failure::failed(message)
+                .hint(format!("`rosterd status {tenant}` shows an import that was interrupted")))
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Accounts that share a name with a user who is about to get one. It takes what the users are called; it returns accounts, with their names
+//! as keys. Which account belongs to whom is not decided here.
+//!
+//! Where the accounts are listed anyway this costs no call. Where users are looked up by filter it costs a few questions for each user whom no
+//! match attribute finds; a thorough search lists the accounts where the app does not answer such a question.
+
+use std::collections::HashSet;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::client::{App, Call, Endpoint};
+use super::error::{Asked, clean};
+use super::filter;
+use super::json::{self, Object};
+use super::list::Page;
+use super::lookup::{Found, Wanted, is_refused_filter};
+use super::{CallError, Class, Lookalike, Search};
+use crate::config::profile::LookUp;
+use crate::http::Method;
+use crate::model::likeness::local_part;
+use crate::model::{AppId, KnownNames, fold};
+
+/// A question that is not answered is asked once more, and then counts as one that the app does not answer.
+const ATTEMPTS: u32 = 2;
+const USER_NAME: &str = "userName";
+const EMAIL: &str = "emails.value";
+const DISPLAY_NAME: &str = "displayName";
+
+/// Whose namesakes are looked for.
+pub(super) struct Alike {
+    /// In the order of the keys.
+    names: Vec<KnownNames>,
+    /// Everything by which an account can be like one of them.
+    keys: HashSet<u64>,
+    search: Search,
+}
+
+/// What one question brought.
+enum Heard {
+    /// What it showed that really shares a name.
+    Answered(Vec<Lookalike>),
+    /// The app does not answer this kind of filter. What it showed all the same is true.
+    Unanswered(Vec<Lookalike>),
+}
+
+impl Alike {
+    pub(super) fn new(names: Vec<KnownNames>, search: Search) -> Self {
+        let mut keys = HashSet::new();
+        for one in &names {
+            keys.extend(one.of_user().keys());
+        }
+        Self { names, keys, search }
+    }
+
+    /// About how many questions it takes to ask by filter.
+    pub(super) fn questions(&self) -> u64 {
+        let thorough = usize::from(self.search == Search::Thorough);
+        let of_one = |names: &KnownNames| {
+            let addresses = names.identifiers.iter().filter(|name| local_part(name).is_some()).count();
+            names.identifiers.len() + addresses + thorough * (addresses + names.display.len())
+        };
+        self.names.iter().map(|names| of_one(names) as u64).sum()
+    }
+
+    /// The accounts among these that share a name with anybody.
+    pub(super) fn among<'r>(&'r self, resources: &'r [Object]) -> impl Iterator<Item = Lookalike> + 'r {
+        resources.iter().filter_map(|resource| {
+            let names = KnownNames::of_resource(resource).of_account();
+            if !names.keys().any(|key| self.keys.contains(&key)) {
+                return None;
+            }
+            let id = json::text(resource, "id")?;
+            // One that no request can be sent to is an account all the same.
+            let id = AppId::from_app(&id).unwrap_or_else(|_| AppId::new(clean(&id)));
+            let user_name = json::text(resource, "userName").map(|name| clean(&name)).unwrap_or_default();
+            let active = json::flag(resource, "active").unwrap_or(true);
+            Some(Lookalike { id, user_name, active, names })
+        })
+    }
+
+    /// What is asked about one user, as attribute and value, beside what was asked already.
+    fn asked_of(&self, wanted: &Wanted, key: usize) -> Vec<(&'static str, String)> {
+        let Some(names) = self.names.get(key) else { return Vec::new() };
+        let mut questions: Vec<(&'static str, String)> = Vec::new();
+        for name in &names.identifiers {
+            questions.push((USER_NAME, name.clone()));
+            if local_part(name).is_some() {
+                questions.push((EMAIL, name.clone()));
+            }
+        }
+        if self.search == Search::Thorough {
+            questions
+                .extend(names.identifiers.iter().filter_map(|name| Some((USER_NAME, local_part(name)?.to_owned()))));
+            questions.extend(names.display.iter().map(|name| (DISPLAY_NAME, name.clone())));
+        }
+        let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
+        let known: Vec<(String, String)> = wanted
+            .by
+            .iter()
+            .zip(values)
+            .filter_map(|(by, value)| Some((by.in_filter(), fold(value.as_deref()?))))
+            .collect();
+        let mut seen: HashSet<(&str, String)> = HashSet::new();
+        questions.retain(|(attribute, value)| {
+            let is_known = known.iter().any(|(by, of)| by.eq_ignore_ascii_case(attribute) && *of == fold(value));
+            !is_known && filter::is_plain(value) && seen.insert((*attribute, fold(value)))
+        });
+        questions
+    }
+}
+
+impl App {
+    /// Asks for the namesakes of every user whom the look-up did not find.
+    pub(super) async fn alike_by_filter(
+        &self,
+        wanted: &Wanted,
+        alike: &Alike,
+        found: &Found,
+    ) -> Result<Vec<Lookalike>, CallError> {
+        let keys = found.hits.iter().enumerate();
+        let not_found: Vec<usize> = keys.filter(|(_, hits)| hits.is_empty()).map(|(key, _)| key).collect();
+        let mut answers = stream::iter(not_found)
+            .map(|key| async move { self.alike_to_one(wanted, alike, key).await })
+            .buffer_unordered(self.in_flight());
+        let (mut seen, mut unanswered) = (Vec::new(), false);
+        while let Some(answer) = answers.next().await {
+            match answer? {
+                Heard::Answered(accounts) => seen.extend(accounts),
+                Heard::Unanswered(accounts) => {
+                    seen.extend(accounts);
+                    unanswered = true;
+                    if alike.search == Search::Thorough && self.profile.read.look_up != LookUp::Filter {
+                        break;
+                    }
+                }
+            }
+        }
+        drop(answers);
+        if unanswered {
+            seen.extend(self.alike_by_list(wanted, alike).await?);
+        }
+        Ok(seen)
+    }
+
+    /// The accounts are listed where filters do not tell; an app that does not list them either is used as it is, and that is said.
+    async fn alike_by_list(&self, wanted: &Wanted, alike: &Alike) -> Result<Vec<Lookalike>, CallError> {
+        if alike.search == Search::Cheap {
+            return Ok(Vec::new());
+        }
+        let unseen = "accounts that share an e-mail address with new users can't be found: the app does not answer filters by it";
+        if self.profile.read.look_up == LookUp::Filter {
+            tracing::warn!("{unseen}, and the profile says not to list them (read.look_up)");
+            return Ok(Vec::new());
+        }
+        match Box::pin(self.by_list(wanted, false)).await {
+            Ok(found) => Ok(found.alike.unwrap_or_default()),
+            Err(error) if is_no_list(&error) => {
+                tracing::warn!(status = error.status, "{unseen}, and does not list its users");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn alike_to_one(&self, wanted: &Wanted, alike: &Alike, key: usize) -> Result<Heard, CallError> {
+        let (mut seen, mut unanswered) = (Vec::new(), false);
+        for (attribute, value) in alike.asked_of(wanted, key) {
+            if !self.learned.can_filter_by(attribute) {
+                // Equal display names alone are a hint: no list is read for them.
+                unanswered |= attribute == EMAIL;
+                continue;
+            }
+            match self.alike_by_value(wanted, alike, attribute, &value).await? {
+                Heard::Answered(accounts) => seen.extend(accounts),
+                Heard::Unanswered(accounts) => {
+                    self.learned.cannot_filter_by(attribute);
+                    tracing::debug!(attribute, "the app does not answer filters by this attribute");
+                    seen.extend(accounts);
+                    unanswered |= attribute != DISPLAY_NAME;
+                }
+            }
+        }
+        Ok(if unanswered { Heard::Unanswered(seen) } else { Heard::Answered(seen) })
+    }
+
+    /// One question. One page is enough: what it shows is evidence, and a value belongs to one account where all is well.
+    async fn alike_by_value(
+        &self,
+        wanted: &Wanted,
+        alike: &Alike,
+        attribute: &str,
+        value: &str,
+    ) -> Result<Heard, CallError> {
+        let mut call = Call { query: wanted.query.clone(), ..Call::get(Endpoint::Users) };
+        call.query.push(("filter", filter::equals(attribute, value)));
+        let answer = match self.read(&call, self.profile.pace.attempts.min(ATTEMPTS)).await {
+            Ok(answer) => answer,
+            Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
+                return Ok(Heard::Answered(Vec::new()));
+            }
+            Err(error) if is_unanswered(&error) => return Ok(Heard::Unanswered(Vec::new())),
+            Err(error) => return Err(error),
+        };
+        let asked = Asked { method: Method::Get, path: "/Users" };
+        let mut body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
+        let Ok(page) = Page::read(&mut body) else { return Ok(Heard::Unanswered(Vec::new())) };
+        self.note_shown(wanted, &page.resources);
+        let seen: Vec<Lookalike> = alike.among(&page.resources).collect();
+        let has_it = |resource: &Object| {
+            let names = KnownNames::of_resource(resource);
+            let all = if attribute == DISPLAY_NAME { &names.display } else { &names.identifiers };
+            all.iter().any(|name| fold(name) == fold(value))
+        };
+        let is_cut = page.resources.is_empty() && (page.next_cursor.is_some() || page.total.unwrap_or(0) > 0);
+        Ok(match is_cut || !page.resources.iter().all(has_it) {
+            true => Heard::Unanswered(seen),
+            false => Heard::Answered(seen),
+        })
+    }
+}
+
+/// Whether a question that is only asked to be sure is one that the app does not answer.
+fn is_unanswered(error: &CallError) -> bool {
+    is_refused_filter(error)
+        || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden)
+}
+
+/// Whether the app says that it does not list its users.
+fn is_no_list(error: &CallError) -> bool {
+    matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotFound)
+}

@@ -1,0 +1,654 @@
+//! An import of users into the directory, as the disk knows it. In: the order, an intent before each create, the result after it. Out: how
+//! far the import is, for whoever asks, and what a next process needs to go on with it without creating a user twice.
+//!
+//! `<tenant>/imports/` has `lock` (one import of a tenant at a time), `order.json` (as long as the import has not ended), `log` (its intents
+//! and results), `current.json` (how far it is, or how it ended) and the reports. All of it is for the owner only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::disk;
+use super::error::StoreError;
+use super::lock::Lock;
+use super::note::{drop_note, put_note, read_note};
+use crate::files::{self, modes, replace::replace};
+use crate::model::{AppId, SourceId};
+
+/// So many reports are kept; the oldest go.
+const REPORTS: usize = 20;
+
+const ORDER: &str = "order";
+const CURRENT: &str = "current";
+const LOG: &str = "log";
+/// Reports are `import-<time>.json`.
+const REPORT: &str = "import-";
+
+/// What became of one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Made {
+    /// Created in the directory.
+    Created,
+    /// Was there already.
+    Found,
+    /// Was not created.
+    Failed,
+    /// The import ended before.
+    NotTried,
+}
+
+/// One user of an import and what became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Making {
+    /// What became of them.
+    pub result: Made,
+    /// The app's id.
+    pub app_id: AppId,
+    /// The sign-in name in the app.
+    pub user_name: String,
+    /// The directory's id.
+    pub id: Option<SourceId>,
+    /// Why not, or what there is to know.
+    pub detail: String,
+}
+
+/// Which accounts of the app to create in the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ImportChoice {
+    /// All that are new and active.
+    All {
+        /// Only those with this text in one of their names.
+        search: Option<String>,
+    },
+    /// These: user names, e-mail addresses or app ids.
+    Named(Vec<String>),
+}
+
+/// An import that the daemon was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOrder {
+    /// Its id.
+    pub id: String,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Which account asked, in words.
+    pub by: String,
+    /// Which accounts of the app.
+    pub choice: ImportChoice,
+    /// What the tenant file said then; with another one it does not go on.
+    pub file: u64,
+}
+
+/// Where an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportState {
+    /// Directory and app are being read.
+    Reading,
+    /// Users are being created.
+    Creating,
+    /// The daemon stopped; the next one goes on.
+    Interrupted,
+    /// All chosen users were tried.
+    Finished,
+    /// It ended before that.
+    Stopped,
+}
+
+/// What an import waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportWait {
+    /// The end of a run of the same tenant.
+    Run,
+    /// The end of a pause.
+    Pause,
+    /// A directory or an app that does not answer, or asks to slow down.
+    Answer,
+    /// Imports of other tenants.
+    OtherImports,
+    /// Another import of the same tenant.
+    OtherImport,
+}
+
+/// Why an import ended before all chosen users were tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportEnd {
+    /// A credential is missing or refused.
+    Credential,
+    /// The credential may not do this.
+    Forbidden,
+    /// The directory does not answer, or not usably.
+    Directory,
+    /// The app does not answer, or not usably.
+    App,
+    /// rosterd does not write to this directory.
+    NotWritable,
+    /// A credential would go to a new address, which has to be approved first.
+    Addresses,
+    /// A name that was given is no account, or several, or in conflict.
+    Choice,
+    /// The tenant file was edited meanwhile.
+    FileEdited,
+    /// The tenant file was removed meanwhile.
+    FileRemoved,
+    /// The tenant was retired meanwhile.
+    Retired,
+    /// The state folder can't be written.
+    Disk,
+    /// The tenant can't be prepared.
+    Settings,
+    /// An operator ended it.
+    Operator,
+}
+
+/// How far an import is, or how the last one ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportNote {
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub state: ImportState,
+    /// What it waits for, if it does.
+    #[serde(default)]
+    pub waits_for: Option<ImportWait>,
+    /// When it was asked for.
+    pub ordered_at: Timestamp,
+    /// By which account.
+    pub ordered_by: String,
+    /// When the first user was tried.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// How many users were chosen, once that is known.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// How many have a result.
+    pub done: u64,
+    /// How many were created.
+    pub created: u64,
+    /// How many were there already.
+    pub found: u64,
+    /// How many were refused, or failed otherwise.
+    pub failed: u64,
+    /// How many were not tried, once it has ended.
+    #[serde(default)]
+    pub not_tried: u64,
+    /// Users a minute, since this process works on it.
+    #[serde(default)]
+    pub per_minute: Option<f64>,
+    /// How long the rest takes at that rate.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
+    /// How many daemons went on with it after an interruption.
+    #[serde(default)]
+    pub resumed: u32,
+    /// Why it ended early.
+    #[serde(default)]
+    pub reason: Option<ImportEnd>,
+    /// The same, in full.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// The report.
+    #[serde(default)]
+    pub report: Option<PathBuf>,
+    /// Why there is no report.
+    #[serde(default)]
+    pub report_error: Option<String>,
+    /// Whether the notification of its end is on its way.
+    #[serde(default)]
+    pub announced: bool,
+}
+
+impl ImportNote {
+    /// An import that was just asked for.
+    pub fn of(order: &ImportOrder) -> Self {
+        Self {
+            id: order.id.clone(),
+            state: ImportState::Reading,
+            waits_for: None,
+            ordered_at: order.at,
+            ordered_by: order.by.clone(),
+            started: None,
+            ended: None,
+            total: None,
+            done: 0,
+            created: 0,
+            found: 0,
+            failed: 0,
+            not_tried: 0,
+            per_minute: None,
+            seconds_left: None,
+            resumed: 0,
+            reason: None,
+            error: None,
+            report: None,
+            report_error: None,
+            announced: false,
+        }
+    }
+
+    /// Whether it has come to its end.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, ImportState::Finished | ImportState::Stopped)
+    }
+
+    /// Counts a result.
+    pub fn count(&mut self, result: Made) {
+        let of_kind = match result {
+            Made::Created => &mut self.created,
+            Made::Found => &mut self.found,
+            Made::Failed => &mut self.failed,
+            Made::NotTried => {
+                self.not_tried += 1;
+                return;
+            }
+        };
+        *of_kind += 1;
+        self.done += 1;
+    }
+}
+
+/// The folder of a tenant's imports, in the tenant's state folder.
+pub fn imports_folder(folder: &Path) -> PathBuf {
+    folder.join("imports")
+}
+
+/// Takes the lock that lets one import of a tenant run at a time.
+///
+/// # Errors
+/// When another import has it, or the disk says no.
+pub fn lock_imports(folder: &Path, who: &str) -> Result<Lock, StoreError> {
+    disk::private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
+    Lock::take(&imports_folder(folder), who)
+}
+
+/// How far the tenant's import is, or how the last one ended; `None` if there was none in the background.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_import(folder: &Path) -> Result<Option<ImportNote>, StoreError> {
+    read_note(&imports_folder(folder), CURRENT)
+}
+
+/// Writes how far an import is.
+///
+/// # Errors
+/// When it could not be written.
+pub fn put_import(folder: &Path, note: &ImportNote) -> Result<(), StoreError> {
+    put_note(&imports_folder(folder), CURRENT, note)
+}
+
+/// The import that has not ended.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_import_order(folder: &Path) -> Result<Option<ImportOrder>, StoreError> {
+    read_note(&imports_folder(folder), ORDER)
+}
+
+/// Begins an import: what an earlier one left goes, but for its report. The caller holds [`lock_imports`].
+///
+/// # Errors
+/// When it could not be written.
+pub fn put_import_order(folder: &Path, order: &ImportOrder) -> Result<(), StoreError> {
+    let imports = imports_folder(folder);
+    remove_log(&imports)?;
+    put_note(&imports, CURRENT, &ImportNote::of(order))?;
+    put_note(&imports, ORDER, order)
+}
+
+/// Ends an import: no later process goes on with it.
+///
+/// # Errors
+/// When the disk says no.
+pub fn drop_import_order(folder: &Path) -> Result<(), StoreError> {
+    drop_note(&imports_folder(folder), ORDER)
+}
+
+/// Removes the log of an import that has ended and whose report is written.
+///
+/// # Errors
+/// When the disk says no.
+pub fn drop_import_log(folder: &Path) -> Result<(), StoreError> {
+    remove_log(&imports_folder(folder))
+}
+
+fn remove_log(imports: &Path) -> Result<(), StoreError> {
+    let log = imports.join(LOG);
+    disk::remove(&log).map_err(|source| StoreError::io("remove", &log, source))
+}
+
+/// Writes the report of an import and removes the oldest ones. Returns its path.
+///
+/// # Errors
+/// When it could not be written.
+pub fn write_import_report(
+    folder: &Path,
+    note: &ImportNote,
+    tenant: &str,
+    results: &[Making],
+) -> Result<PathBuf, StoreError> {
+    let imports = imports_folder(folder);
+    let at = note.ended.unwrap_or(note.ordered_at).strftime("%Y%m%dT%H%M%SZ");
+    let id = note.id.get(note.id.len().saturating_sub(4)..).unwrap_or_default();
+    let path = imports.join(format!("{REPORT}{at}-{id}.json"));
+    let failed = |source| StoreError::io("write", &path, source);
+    let mut document = serde_json::to_value(note).map_err(|error| failed(error.into()))?;
+    if let Some(fields) = document.as_object_mut() {
+        for own in ["waits_for", "per_minute", "seconds_left", "report", "report_error", "announced"] {
+            fields.remove(own);
+        }
+        fields.insert("tenant".to_owned(), json!(tenant));
+        fields.insert("results".to_owned(), json!(results));
+    }
+    let text = serde_json::to_vec_pretty(&document).map_err(|error| failed(error.into()))?;
+    crate::fail::point("import.report").map_err(failed)?;
+    replace(&path, modes::PRIVATE, &text).map_err(failed)?;
+    for old in reports(&imports)?.into_iter().rev().skip(REPORTS) {
+        disk::remove(&old).map_err(|source| StoreError::io("remove", &old, source))?;
+    }
+    Ok(path)
+}
+
+/// The reports, oldest first.
+fn reports(imports: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |source| StoreError::io("read", imports, source);
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(imports) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(REPORT) && name.ends_with(".json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Takes users out of reports and of the log of an import that was interrupted.
+///
+/// # Errors
+/// When the disk says no.
+pub(super) fn forget_imports(folder: &Path, users: &[SourceId]) -> Result<(), StoreError> {
+    let imports = imports_folder(folder);
+    let is_theirs = |making: &Value| users.iter().any(|user| making["id"].as_str() == Some(user.as_str()));
+    for path in reports(&imports)? {
+        let failed = |source| StoreError::io("rewrite", &path, source);
+        let mut document: Value =
+            serde_json::from_slice(&files::read_whole(&path).map_err(failed)?).map_err(|error| failed(error.into()))?;
+        let Some(results) = document["results"].as_array_mut() else { continue };
+        let before = results.len();
+        results.retain(|making| !is_theirs(making));
+        if results.len() != before {
+            let text = serde_json::to_vec_pretty(&document).map_err(|error| failed(error.into()))?;
+            replace(&path, modes::PRIVATE, &text).map_err(failed)?;
+        }
+    }
+    forget_in_log(&imports, users)
+}
+
+fn forget_in_log(imports: &Path, users: &[SourceId]) -> Result<(), StoreError> {
+    let path = imports.join(LOG);
+    let failed = |source| StoreError::io("rewrite", &path, source);
+    let (lines, _) = match lines_of(&path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let theirs: BTreeSet<AppId> = lines
+        .iter()
+        .filter_map(|line| match line {
+            Line::Made(making) if making.id.as_ref().is_some_and(|id| users.contains(id)) => {
+                Some(making.app_id.clone())
+            }
+            _ => None,
+        })
+        .collect();
+    if theirs.is_empty() {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    for line in lines {
+        let kept = match line {
+            Line::Chosen(mut all) => {
+                all.retain(|(account, _)| !theirs.contains(account));
+                Some(Line::Chosen(all))
+            }
+            Line::Intent(account) => (!theirs.contains(&account)).then_some(Line::Intent(account)),
+            Line::Made(making) => (!theirs.contains(&making.app_id)).then_some(Line::Made(making)),
+        };
+        if let Some(line) = kept {
+            line.write(&mut text).map_err(failed)?;
+        }
+    }
+    replace(&path, modes::PRIVATE, &text).map_err(failed)
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// The accounts, with their user names.
+    Chosen(Vec<(AppId, String)>),
+    /// A create is about to be sent.
+    Intent(AppId),
+    /// What became of a user.
+    Made(Making),
+}
+
+impl Line {
+    fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// The whole lines of a log, and how many bytes they are. What a crash left behind the last of them does not count.
+fn lines_of(path: &Path) -> io::Result<(Vec<Line>, u64)> {
+    let bytes = files::read_whole(path)?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
+    Ok((lines, whole as u64))
+}
+
+/// What earlier processes did of an import.
+#[derive(Debug, Default, PartialEq)]
+pub struct ImportPast {
+    /// Whom it is about: accounts and their user names.
+    pub chosen: Option<Vec<(AppId, String)>>,
+    /// Accounts whose create was about to be sent, and that have no result.
+    pub open: BTreeSet<AppId>,
+    /// The results.
+    pub made: BTreeMap<AppId, Making>,
+}
+
+/// The log of an import: an intent is on the disk before its create is sent.
+#[derive(Debug)]
+pub struct ImportLog {
+    file: File,
+    path: PathBuf,
+    /// How many bytes are whole lines.
+    whole: u64,
+}
+
+impl ImportLog {
+    /// Opens the log, or makes it. The caller holds [`lock_imports`].
+    ///
+    /// # Errors
+    /// When it can't be read or written.
+    pub fn open(folder: &Path) -> Result<(Self, ImportPast), StoreError> {
+        let path = imports_folder(folder).join(LOG);
+        let failed = |source| StoreError::io("open", &path, source);
+        let (lines, whole) = match lines_of(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
+            found => found.map_err(failed)?,
+        };
+        let mut past = ImportPast::default();
+        for line in lines {
+            match line {
+                Line::Chosen(all) => past.chosen = Some(all),
+                Line::Intent(account) => drop(past.open.insert(account)),
+                Line::Made(making) => {
+                    past.open.remove(&making.app_id);
+                    past.made.insert(making.app_id.clone(), making);
+                }
+            }
+        }
+        let file = disk::private().create(true).append(true).open(&path).map_err(failed)?;
+        file.set_len(whole).map_err(failed)?;
+        Ok((Self { file, path, whole }, past))
+    }
+
+    /// Keeps whom the import is about.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn chosen(&mut self, accounts: &[(AppId, String)]) -> Result<(), StoreError> {
+        self.append(&Line::Chosen(accounts.to_vec()))
+    }
+
+    /// Keeps that a create is about to be sent. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it could not be written; nothing may be sent then.
+    pub fn intent(&mut self, account: &AppId) -> Result<(), StoreError> {
+        self.append(&Line::Intent(account.clone()))
+    }
+
+    /// Keeps what became of a user.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn made(&mut self, making: &Making) -> Result<(), StoreError> {
+        self.append(&Line::Made(making.clone()))
+    }
+
+    fn append(&mut self, line: &Line) -> Result<(), StoreError> {
+        let mut text = Vec::new();
+        let written = line
+            .write(&mut text)
+            .and_then(|()| crate::fail::point("import.log"))
+            .and_then(|()| self.file.write_all(&text))
+            .and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.whole += text.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // The next line must not be joined to what there is of this one.
+                let source = match self.file.set_len(self.whole) {
+                    Ok(()) => source,
+                    Err(cut) => io::Error::new(cut.kind(), format!("{source}; then {cut}")),
+                };
+                Err(StoreError::io("write", &self.path, source))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn making(account: &str, result: Made) -> Making {
+        let id = (result == Made::Created).then(|| SourceId::from(format!("d-{account}").as_str()));
+        Making { result, app_id: AppId::from(account), user_name: account.to_owned(), id, detail: String::new() }
+    }
+
+    fn order() -> ImportOrder {
+        let choice = ImportChoice::All { search: None };
+        ImportOrder { id: "01abcd".to_owned(), at: Timestamp::UNIX_EPOCH, by: "ann".to_owned(), choice, file: 7 }
+    }
+
+    #[test]
+    fn j16_a_log_that_was_cut_gives_back_every_whole_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = lock_imports(dir.path(), "test").unwrap();
+        put_import_order(dir.path(), &order()).unwrap();
+        let chosen = [(AppId::from("a"), "a".to_owned()), (AppId::from("b"), "b".to_owned())];
+        let (mut log, past) = ImportLog::open(dir.path()).unwrap();
+        assert_eq!(past, ImportPast::default());
+        log.chosen(&chosen).unwrap();
+        log.intent(&AppId::from("a")).unwrap();
+        log.made(&making("a", Made::Created)).unwrap();
+        log.intent(&AppId::from("b")).unwrap();
+        let path = imports_folder(dir.path()).join(LOG);
+        let whole = std::fs::read(&path).unwrap();
+        // At every byte: what is whole counts, and what comes after it begins a line of its own.
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let (mut log, past) = ImportLog::open(dir.path()).unwrap();
+            let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(past.chosen.is_some(), lines >= 1, "{cut}");
+            assert_eq!(past.made.len(), usize::from(lines >= 3), "{cut}");
+            assert_eq!(past.open.contains("a"), lines == 2, "{cut}");
+            assert_eq!(past.open.contains("b"), lines == 4, "{cut}");
+            log.made(&making("b", Made::Found)).unwrap();
+            assert_eq!(ImportLog::open(dir.path()).unwrap().1.made[&AppId::from("b")].result, Made::Found, "{cut}");
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn j16_on_a_full_disk_no_create_is_put_on_record_and_the_log_stays_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = lock_imports(dir.path(), "test").unwrap();
+        put_import_order(dir.path(), &order()).unwrap();
+        let (mut log, _) = ImportLog::open(dir.path()).unwrap();
+        log.intent(&AppId::from("a")).unwrap();
+        crate::fail::power::fill(true);
+        assert!(log.intent(&AppId::from("b")).is_err());
+        let note = ImportNote { state: ImportState::Stopped, ..ImportNote::of(&order()) };
+        assert!(write_import_report(dir.path(), &note, "acme", &[]).is_err());
+        crate::fail::power::fill(false);
+        log.made(&making("a", Made::Created)).unwrap();
+        let past = ImportLog::open(dir.path()).unwrap().1;
+        assert_eq!((past.open.len(), past.made.len()), (0, 1));
+    }
+
+    #[test]
+    fn j16_reports_are_private_few_and_forget_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = lock_imports(dir.path(), "test").unwrap();
+        for at in 0..i64::try_from(REPORTS).unwrap() + 3 {
+            let ended = Timestamp::from_second(1_800_000_000 + at).unwrap();
+            let note = ImportNote { ended: Some(ended), state: ImportState::Finished, ..ImportNote::of(&order()) };
+            let results = [making("a", Made::Created), making("b", Made::Created)];
+            let path = write_import_report(dir.path(), &note, "acme", &results).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let all = reports(&imports_folder(dir.path())).unwrap();
+        assert_eq!(all.len(), REPORTS);
+        let (mut log, _) = ImportLog::open(dir.path()).unwrap();
+        log.chosen(&[(AppId::from("a"), "a".to_owned()), (AppId::from("b"), "b".to_owned())]).unwrap();
+        log.made(&making("a", Made::Created)).unwrap();
+        forget_imports(dir.path(), &[SourceId::from("d-a")]).unwrap();
+        for path in &all {
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(!text.contains("d-a") && text.contains("d-b"), "{text}");
+        }
+        let past = ImportLog::open(dir.path()).unwrap().1;
+        assert_eq!((past.chosen.unwrap().len(), past.made.len()), (1, 0));
+    }
+}

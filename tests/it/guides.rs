@@ -1,0 +1,342 @@
+//! The set-up guides, pasted line by line into a shell against the stand-ins: every command runs, and prints what the page says.
+//!
+//! A block fenced as `sh tested` is run; a block fenced as `text output` is what the block before it prints. What differs from one run or
+//! machine to the next (ports, folders, times, ids, free space) is the same on both sides before they are compared.
+//! `UPDATE_DOCS=1 cargo test --test it guides` writes the outputs into the pages.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::cli::{Desk, TOKEN};
+use crate::docs::read;
+use crate::support::directory::{Directory, Group, Kind, Member, Person};
+use crate::support::jumpcloud::{API_KEY, JumpCloud};
+use crate::support::onelogin::{Account, OneLogin};
+use crate::support::rosterd::Rosterd;
+
+const MARK: &str = "-----8<----- end of block";
+/// What the reader has for what a test has.
+const FOLDER: &str = "/home/you/heap";
+const HEAP_URL: &str = "https://heapanalytics.com/scim/v2/your-tenant";
+
+/// A block of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Commands,
+    Output,
+    Other,
+}
+
+/// The fenced blocks of a page, in order, each with its place.
+fn blocks(page: &str) -> Vec<(Kept, std::ops::Range<usize>)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = page[at..].find("```").map(|place| at + place) {
+        let begin = open + page[open..].find('\n').expect("a line") + 1;
+        let end = begin + page[begin..].find("```").expect("a block ends");
+        let kind = match page[open + 3..begin].trim() {
+            "sh tested" => Kept::Commands,
+            "text output" => Kept::Output,
+            _ => Kept::Other,
+        };
+        found.push((kind, begin..end));
+        at = end + 3;
+    }
+    found
+}
+
+/// Three people with the application by two groups, and one without.
+fn company() -> Directory {
+    let person = |uid: &str, given: &str, family: &str| Person {
+        given_name: given.to_owned(),
+        family_name: family.to_owned(),
+        mail: format!("{uid}@example.com"),
+        ..Person { uid: uid.to_owned(), ..Person::generate(0) }
+    };
+    let group = |cn: &str, uids: &[&str]| Group {
+        cn: cn.to_owned(),
+        kind: Kind::GroupOfNames,
+        members: uids.iter().map(|uid| Member::Person((*uid).to_owned())).collect(),
+    };
+    Directory {
+        people: vec![
+            person("ann.lee", "Ann", "Lee"),
+            person("bob.roy", "Bob", "Roy"),
+            person("eve.fox", "Eve", "Fox"),
+            person("dan.kim", "Dan", "Kim"),
+        ],
+        groups: vec![
+            group("Heap Admins", &["eve.fox"]),
+            group("Heap Analysts", &["ann.lee", "bob.roy"]),
+            group("Sales", &["dan.kim"]),
+        ],
+    }
+}
+
+/// Pastes a page's blocks, with the reader's own values and addresses, into an empty folder, and compares what each prints.
+fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> String) {
+    let folder = desk.rosterd.path().join("empty");
+    std::fs::create_dir(&folder).unwrap();
+    let text = read(page);
+    let blocks = blocks(&text);
+    let commands = blocks.iter().filter(|(kind, _)| *kind == Kept::Commands).map(|(_, at)| &text[at.clone()]);
+    let script: String = commands.map(|block| format!("{block}\necho '{MARK}'\n")).collect();
+    let script = own(&script).replace("your_heap_token", TOKEN).replace(HEAP_URL, &desk.base_url);
+    // Only a test has both sides on this machine.
+    let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
+    assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
+    // The reader waits a moment until the service has begun; the script waits until it has a next run.
+    let script =
+        script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done");
+    let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
+        .current_dir(&folder)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{page}: {script}\n{stdout}\n{stderr}");
+    assert_eq!(desk.user_names().len(), 3, "{stdout}");
+
+    let plain = |text: &str| {
+        let text = text.replace(&desk.base_url, HEAP_URL).replace(&*folder.to_string_lossy(), FOLDER);
+        let host =
+            |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let text = text.replace(directory.0, directory.1).replace(&host(&desk.base_url), &host(HEAP_URL));
+        steady(&text.replace(&host(directory.0), &host(directory.1)))
+    };
+    let printed: Vec<String> =
+        stdout.split(&format!("{MARK}\n")).map(|part| plain(part.trim_start_matches('\n'))).collect();
+    let mut number = 0;
+    let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
+    for (ix, (kind, at)) in blocks.iter().enumerate() {
+        if *kind != Kept::Commands {
+            continue;
+        }
+        let actual = &printed[number];
+        number += 1;
+        match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
+            Some((_, output)) => {
+                if steady(&text[output.clone()]) != *actual {
+                    wrong.push(format!(
+                        "{}\nprints\n{actual}\nand the page says\n{}",
+                        &text[at.clone()],
+                        &text[output.clone()]
+                    ));
+                }
+                updated.push_str(&text[copied..output.start]);
+                updated.push_str(actual);
+                copied = output.end;
+            }
+            None if actual.is_empty() => {}
+            None => wrong.push(format!("{}\nprints, and the page does not show\n{actual}", &text[at.clone()])),
+        }
+    }
+    updated.push_str(&text[copied..]);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(page), updated).unwrap();
+    }
+    assert!(wrong.is_empty(), "{page}:\n{}", wrong.join("\n=====\n"));
+}
+
+/// The text without what differs between runs and machines: times, durations, ids, sizes.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    for line in text.lines() {
+        let words: Vec<String> = line.split(' ').map(word).collect();
+        let mut line = words.join(" ");
+        for (unit, shown) in [(" GiB free", "24 GiB free"), (" TiB free", "24 GiB free"), (" MiB free", "24 GiB free")]
+        {
+            if let Some((before, after)) = line.clone().split_once(unit) {
+                let before = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
+                line = format!("{before}{shown}{after}");
+            }
+        }
+        steady.push_str(line.trim_end());
+        steady.push('\n');
+    }
+    steady
+}
+
+/// One word: a time of day, a date, a number of seconds, an id in hexadecimal digits.
+fn word(word: &str) -> String {
+    let core = word.trim_end_matches([',', '.', ':', ';', ')']).trim_start_matches('(');
+    let rest = |shown: &str| word.replacen(core, shown, 1);
+    let digits = |text: &str, separator: char, lengths: &[usize]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        parts.len() == lengths.len()
+            && parts
+                .iter()
+                .zip(lengths)
+                .all(|(part, length)| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let seconds = core.split_once('.').is_some_and(|(whole, part)| {
+        !whole.is_empty()
+            && whole.len() < 4
+            && part.len() <= 2
+            && !part.is_empty()
+            && (whole.to_owned() + part).bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if digits(core, ':', &[2, 2]) || digits(core, ':', &[2, 2, 2]) {
+        return rest("09:30");
+    }
+    if digits(core, '-', &[4, 2, 2]) {
+        return rest("2026-12-01");
+    }
+    if core.parse::<jiff::Timestamp>().is_ok() {
+        return rest("2026-12-01T09:30:00Z");
+    }
+    if uuid::Uuid::parse_str(core).is_ok() {
+        return rest("01938d2c-5a7e-7c10-9f3e-3fa9c2d41b07");
+    }
+    if seconds {
+        return rest("0.1");
+    }
+    let is_id = (6..=40).contains(&core.len()) && is_hex(core) && core.bytes().any(|byte| byte.is_ascii_digit());
+    if is_id && core.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        return rest("3fa9c2");
+    }
+    word.to_owned()
+}
+
+#[test]
+fn j2_jumpclouds_guide_goes_from_a_key_and_a_token_to_a_service_by_copy_and_paste() {
+    let cloud = JumpCloud::start(&company());
+    cloud.change(|org| {
+        org.bind("Heap", &["Heap Admins", "Heap Analysts"]);
+        org.set_custom(2, "heapRole", "admin");
+    });
+    let urls = (cloud.base_url(), cloud.insights_url());
+    walk(
+        "docs/jumpcloud.md",
+        &Desk::with_app(&["--profile", "heap"]),
+        (&urls.0, "https://console.jumpcloud.com/api"),
+        |script| {
+            script.replace("jca_your_key", API_KEY).replace(
+                "region = \\\"$JUMPCLOUD_REGION\\\"",
+                &format!(
+                    "base_url = \\\"{}\\\"\\ninsights_url = \\\"{}\\\"\\nallow_http_loopback = true",
+                    urls.0, urls.1
+                ),
+            )
+        },
+    );
+}
+
+#[test]
+fn o1_onelogins_guide_goes_from_credentials_and_a_token_to_a_service_by_copy_and_paste() {
+    let onelogin = OneLogin::start(Account::of(&company(), "Heap", &["Heap Admins", "Heap Analysts"]));
+    onelogin.change(|account| account.set_heap_role("eve.fox", Some("admin")));
+    walk(
+        "docs/onelogin.md",
+        &Desk::with_app(&["--profile", "heap"]),
+        (&onelogin.base_url, "https://acme.onelogin.com"),
+        |script| {
+            let script = script.replace("your_client_id", &onelogin.client_id);
+            script.replace("your_client_secret", &onelogin.client_secret).replace(
+                "subdomain = \\\"$ONELOGIN_SUBDOMAIN\\\"",
+                &format!("base_url = \\\"{}\\\"\\nallow_http_loopback = true", onelogin.base_url),
+            )
+        },
+    );
+}
+
+#[test]
+fn the_guides_show_no_command_that_is_not_run_and_no_table_that_is_not_toml() {
+    for page in ["docs/jumpcloud.md", "docs/onelogin.md"] {
+        let text = read(page);
+        let flowing = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (kind, at) in blocks(&text) {
+            let opening = text[..at.start].trim_end().rsplit('\n').next().unwrap().to_owned();
+            match kind {
+                Kept::Commands | Kept::Output => {}
+                Kept::Other => {
+                    assert_eq!(opening, "```toml", "{page}: a block that no test looks at");
+                    let table: Result<toml::Table, _> = toml::from_str(&text[at.clone()]);
+                    assert!(table.is_ok(), "{page}: {table:?}");
+                }
+            }
+        }
+        for (key, part) in [
+            ("O2, O3", "on_unassigned"),
+            ("O3", "on_deleted"),
+            ("J7", "groups.manage"),
+            ("the plan", "Premier"),
+            ("what comes first", "single sign-on"),
+            ("the way in Heap", "Enable SCIM Provisioning"),
+            ("activation", "rosterd doctor acme"),
+            ("the schedule", "schedule"),
+            ("an app that was provisioned before", "provisioned the app before"),
+        ] {
+            assert!(flowing.contains(part), "{page}: {key}: {part}");
+        }
+    }
+}
+
+#[test]
+fn o2_o3_j7_init_says_where_the_vendors_choose_differently_and_asks_at_a_terminal() {
+    let rosterd = Rosterd::new();
+    let init = |more: &[&str]| rosterd.run(&[&["init"], more].concat()).expect_code(0).stdout.clone();
+    let file = |tenant: &str| std::fs::read_to_string(rosterd.path().join(format!("tenants/{tenant}.toml"))).unwrap();
+    let lines = |text: &str, key: &str| text.lines().filter(|line| line.starts_with(key)).count();
+
+    // Without a terminal: one line for each key, and the default that can be reverted.
+    let said = init(&["plain", "--source", "onelogin", "--app", "heap"]);
+    assert_eq!(
+        (lines(&said, "users.on_unassigned = deactivate: "), lines(&said, "groups.manage = true: ")),
+        (1, 1),
+        "{said}"
+    );
+    assert!(
+        said.contains("on_unassigned = \"delete\"") && file("plain").contains("\non_unassigned = \"deactivate\"\n")
+    );
+    let said = init(&["bound", "--source", "jumpcloud", "--app", "heap"]);
+    assert_eq!((lines(&said, "users.on_unassigned"), lines(&said, "groups.manage = true: ")), (0, 1), "{said}");
+    let said = init(&["other", "--source", "file", "--app", "heap"]);
+    assert_eq!(lines(&said, "groups.manage"), 0, "no console has a box for a file: {said}");
+    let document = rosterd.run(&["init", "script", "--source", "onelogin", "--app", "heap", "--format", "json"]);
+    let document = document.expect_code(0).json();
+    assert_eq!(document["differences"][0]["key"], "users.on_unassigned", "{document:#}");
+    assert_eq!(document["differences"][0]["vendor"], "delete", "{document:#}");
+
+    // Chosen on the command line: written, and not asked or said again.
+    let said = init(&["chosen", "--source", "onelogin", "--app", "heap", "--on-unassigned", "delete"]);
+    assert!(
+        file("chosen").contains("\non_unassigned = \"delete\"\n") && lines(&said, "users.on_unassigned") == 0,
+        "{said}"
+    );
+
+    // At a terminal: asked until it is one of the two.
+    for (tenant, typed, written) in [("asked", "remove\ndelete\n", "delete"), ("kept", "\n", "deactivate")] {
+        let config = rosterd.path().join("rosterd.toml");
+        let command = format!(
+            "{} --config {} init {tenant} --source onelogin --app heap",
+            env!("CARGO_BIN_EXE_rosterd"),
+            config.display()
+        );
+        let mut terminal = Command::new("script")
+            .args(["-qefc", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`script` of util-linux");
+        terminal.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let output = terminal.wait_with_output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.contains("press Enter for deactivate"), "{shown}");
+        assert!(file(tenant).contains(&format!("\non_unassigned = \"{written}\"\n")), "{tenant}: {shown}");
+    }
+}
+
+#[test]
+fn what_differs_between_runs_is_the_same_before_it_is_compared() {
+    let shown = "  held 3fa9c2  at 2026-12-01 09:30 UTC, in 0.1 s (24 GiB free)\n";
+    assert_eq!(steady("  held 91be07ac  at 2026-11-30 02:15 UTC, in 12.3 s (1,024.5 GiB free)\n"), shown);
+    assert_eq!(steady(shown), shown);
+    assert_eq!(steady("added 3 accounts of 12 for ann.lee\n"), "added 3 accounts of 12 for ann.lee\n");
+}
