@@ -261,7 +261,7 @@ impl History {
                 self.doubtful.extend(paths.map(|path| Facet::Attribute(id.clone(), path)));
             }
             (ObjectRef::Group(id), Op::RenameGroup | Op::FreeName) => {
-                drop(self.doubtful.insert(Facet::Name(id.clone())))
+                self.doubtful.insert(Facet::Name(id.clone()));
             }
             (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
                 let before = intent.op == Op::RemoveMembers;

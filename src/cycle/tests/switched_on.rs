@@ -156,7 +156,11 @@ async fn j14_where_the_app_shows_no_members_all_of_ours_are_put_in_again() {
     without_limits(&world);
     off(&mut world).await;
     let bo = account(&world, "bo");
-    world.app.by_hand(|app| app.groups.values_mut().for_each(|group| drop(group.members.remove(&bo))));
+    world.app.by_hand(|app| {
+        for group in app.groups.values_mut() {
+            group.members.remove(&bo);
+        }
+    });
     world.reconfigure(|tenant| tenant.manage_groups = true);
     world.sync().await;
     is_as_in_the_directory(&world);
