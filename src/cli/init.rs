@@ -48,7 +48,8 @@ fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Difference]) -
         return Ok(Some(fate(action)));
     }
     let Some(difference) = differences.iter().find(|difference| difference.key == REVOKED) else { return Ok(None) };
-    let a_person = confirm::can_ask() && std::io::stdout().is_terminal() && screen.format == Format::Human && !screen.quiet;
+    let a_person =
+        confirm::can_ask() && std::io::stdout().is_terminal() && screen.format == Format::Human && !screen.quiet;
     if !a_person {
         return Ok(None);
     }
@@ -59,7 +60,11 @@ fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Difference]) -
 /// Asks until the answer is one of the two; an empty line keeps the default, and so does the end of the input.
 fn ask(screen: &Screen, answers: &mut impl BufRead) -> std::io::Result<Option<Fate>> {
     loop {
-        screen.note(format!("Type {} or {}, or press Enter for deactivate:", paint(STRONG, "deactivate"), paint(STRONG, "delete")));
+        screen.note(format!(
+            "Type {} or {}, or press Enter for deactivate:",
+            paint(STRONG, "deactivate"),
+            paint(STRONG, "delete")
+        ));
         let mut line = String::new();
         let read = answers.read_line(&mut line)?;
         match line.trim() {

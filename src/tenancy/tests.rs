@@ -406,13 +406,11 @@ fn init_writes_nothing_at_all_where_a_tenant_file_is() {
 fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
     let write = |source: &str, on_unassigned: Option<crate::config::tenant::Fate>| {
         let folder = tempfile::tempdir().unwrap();
-        let plan = InitPlan {
-            tenant: TenantName::parse("acme").unwrap(),
-            source: source.to_owned(),
-            app: "heap".to_owned(),
-        };
+        let plan =
+            InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: "heap".to_owned() };
         let written =
-            super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned }).unwrap();
+            super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
+                .unwrap();
         let keys: Vec<&str> = super::differences(&plan).iter().map(|one| one.key).collect();
         (std::fs::read_to_string(&written[1]).unwrap(), keys)
     };
@@ -424,7 +422,10 @@ fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
     }
     let (deletes, _) = write("onelogin", Some(crate::config::tenant::Fate::Delete));
     assert!(deletes.contains("\non_unassigned = \"delete\"\n"), "{deletes}");
-    assert!(deletes.contains("[groups]") && deletes.contains("\non_unassigned = \"leave\"\n"), "the groups' key is another");
+    assert!(
+        deletes.contains("[groups]") && deletes.contains("\non_unassigned = \"leave\"\n"),
+        "the groups' key is another"
+    );
     let (jumpcloud, keys) = write("jumpcloud", None);
     assert_eq!(keys, ["groups.manage"]);
     assert!(jumpcloud.contains("# In JumpCloud's console, managing groups is a box to tick."), "{jumpcloud}");

@@ -87,7 +87,8 @@ fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> 
     let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
     assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
     // The reader waits a moment until the service has begun; the script waits until it has a next run.
-    let script = script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done");
+    let script =
+        script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done");
     let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
@@ -103,11 +104,13 @@ fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> 
 
     let plain = |text: &str| {
         let text = text.replace(&desk.base_url, HEAP_URL).replace(&*folder.to_string_lossy(), FOLDER);
-        let host = |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let host =
+            |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
         let text = text.replace(directory.0, directory.1).replace(&host(&desk.base_url), &host(HEAP_URL));
         steady(&text.replace(&host(directory.0), &host(directory.1)))
     };
-    let printed: Vec<String> = stdout.split(&format!("{MARK}\n")).map(|part| plain(part.trim_start_matches('\n'))).collect();
+    let printed: Vec<String> =
+        stdout.split(&format!("{MARK}\n")).map(|part| plain(part.trim_start_matches('\n'))).collect();
     let mut number = 0;
     let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
     for (ix, (kind, at)) in blocks.iter().enumerate() {
@@ -119,7 +122,11 @@ fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> 
         match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
             Some((_, output)) => {
                 if steady(&text[output.clone()]) != *actual {
-                    wrong.push(format!("{}\nprints\n{actual}\nand the page says\n{}", &text[at.clone()], &text[output.clone()]));
+                    wrong.push(format!(
+                        "{}\nprints\n{actual}\nand the page says\n{}",
+                        &text[at.clone()],
+                        &text[output.clone()]
+                    ));
                 }
                 updated.push_str(&text[copied..output.start]);
                 updated.push_str(actual);
@@ -142,7 +149,8 @@ fn steady(text: &str) -> String {
     for line in text.lines() {
         let words: Vec<String> = line.split(' ').map(word).collect();
         let mut line = words.join(" ");
-        for (unit, shown) in [(" GiB free", "24 GiB free"), (" TiB free", "24 GiB free"), (" MiB free", "24 GiB free")] {
+        for (unit, shown) in [(" GiB free", "24 GiB free"), (" TiB free", "24 GiB free"), (" MiB free", "24 GiB free")]
+        {
             if let Some((before, after)) = line.clone().split_once(unit) {
                 let before = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
                 line = format!("{before}{shown}{after}");
@@ -161,11 +169,18 @@ fn word(word: &str) -> String {
     let digits = |text: &str, separator: char, lengths: &[usize]| {
         let parts: Vec<&str> = text.split(separator).collect();
         parts.len() == lengths.len()
-            && parts.iter().zip(lengths).all(|(part, length)| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_digit()))
+            && parts
+                .iter()
+                .zip(lengths)
+                .all(|(part, length)| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let seconds = core.split_once('.').is_some_and(|(whole, part)| {
-        !whole.is_empty() && whole.len() < 4 && part.len() <= 2 && !part.is_empty() && (whole.to_owned() + part).bytes().all(|byte| byte.is_ascii_digit())
+        !whole.is_empty()
+            && whole.len() < 4
+            && part.len() <= 2
+            && !part.is_empty()
+            && (whole.to_owned() + part).bytes().all(|byte| byte.is_ascii_digit())
     });
     if digits(core, ':', &[2, 2]) || digits(core, ':', &[2, 2, 2]) {
         return rest("09:30");
@@ -204,7 +219,10 @@ fn j2_jumpclouds_guide_goes_from_a_key_and_a_token_to_a_service_by_copy_and_past
         |script| {
             script.replace("jca_your_key", API_KEY).replace(
                 "region = \\\"$JUMPCLOUD_REGION\\\"",
-                &format!("base_url = \\\"{}\\\"\\ninsights_url = \\\"{}\\\"\\nallow_http_loopback = true", urls.0, urls.1),
+                &format!(
+                    "base_url = \\\"{}\\\"\\ninsights_url = \\\"{}\\\"\\nallow_http_loopback = true",
+                    urls.0, urls.1
+                ),
             )
         },
     );
@@ -269,8 +287,14 @@ fn o2_o3_j7_init_says_where_the_vendors_choose_differently_and_asks_at_a_termina
 
     // Without a terminal: one line for each key, and the default that can be reverted.
     let said = init(&["plain", "--source", "onelogin", "--app", "heap"]);
-    assert_eq!((lines(&said, "users.on_unassigned = deactivate: "), lines(&said, "groups.manage = true: ")), (1, 1), "{said}");
-    assert!(said.contains("on_unassigned = \"delete\"") && file("plain").contains("\non_unassigned = \"deactivate\"\n"));
+    assert_eq!(
+        (lines(&said, "users.on_unassigned = deactivate: "), lines(&said, "groups.manage = true: ")),
+        (1, 1),
+        "{said}"
+    );
+    assert!(
+        said.contains("on_unassigned = \"delete\"") && file("plain").contains("\non_unassigned = \"deactivate\"\n")
+    );
     let said = init(&["bound", "--source", "jumpcloud", "--app", "heap"]);
     assert_eq!((lines(&said, "users.on_unassigned"), lines(&said, "groups.manage = true: ")), (0, 1), "{said}");
     let said = init(&["other", "--source", "file", "--app", "heap"]);
@@ -282,7 +306,10 @@ fn o2_o3_j7_init_says_where_the_vendors_choose_differently_and_asks_at_a_termina
 
     // Chosen on the command line: written, and not asked or said again.
     let said = init(&["chosen", "--source", "onelogin", "--app", "heap", "--on-unassigned", "delete"]);
-    assert!(file("chosen").contains("\non_unassigned = \"delete\"\n") && lines(&said, "users.on_unassigned") == 0, "{said}");
+    assert!(
+        file("chosen").contains("\non_unassigned = \"delete\"\n") && lines(&said, "users.on_unassigned") == 0,
+        "{said}"
+    );
 
     // At a terminal: asked until it is one of the two.
     for (tenant, typed, written) in [("asked", "remove\ndelete\n", "delete"), ("kept", "\n", "deactivate")] {

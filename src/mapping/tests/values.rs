@@ -286,7 +286,11 @@ fn o6_what_could_not_be_read_is_left_as_it_is_and_never_cleared_or_taken_for_ano
     assert_eq!(outcome("app_parameters.team", &person), Ok(Outcome::Set(json!("Red"))));
     let mapped = mapping(&[("userName", "email"), ("role", "app_parameters.role")]).apply(&record(person)).unwrap();
     assert_eq!(mapped.leave, [path("role")]);
-    assert!(mapping(&[("userName", "app_parameters.role")]).apply(&record(json!({ "app_parameters": { "role": unread } }))).is_err());
+    assert!(
+        mapping(&[("userName", "app_parameters.role")])
+            .apply(&record(json!({ "app_parameters": { "role": unread } })))
+            .is_err()
+    );
 }
 
 #[test]

@@ -134,7 +134,8 @@ async fn own_provisioning(reach: &Reach, application: &Application) -> Option<Fi
     };
     let reply = reach.api.once(request).await.ok()?;
     let answer: Map<String, Value> = reach.api.json("users to import", &reply).ok()?;
-    let shows_users = answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);
+    let shows_users =
+        answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);
     let shown = application.shown();
     shows_users.then(|| {
         Finding::warning(

@@ -127,7 +127,10 @@ fn own_provisioning(binding: &Binding) -> Option<Finding> {
                  other's changes",
                 binding.name
             ),
-            format!("in OneLogin, Applications > {} > Provisioning: clear \"Enable provisioning\" and save", binding.name),
+            format!(
+                "in OneLogin, Applications > {} > Provisioning: clear \"Enable provisioning\" and save",
+                binding.name
+            ),
         ),
     })
 }

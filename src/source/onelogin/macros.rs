@@ -107,9 +107,7 @@ impl Part {
             Self::EmailName | Self::EmailDomain => {
                 let Some(email) = field(user, "email")? else { return Ok(None) };
                 match email.split_once('@').filter(|(_, domain)| !domain.contains('@')) {
-                    Some((name, domain)) => {
-                        Ok(Some(if *self == Self::EmailName { name } else { domain }.to_owned()))
-                    }
+                    Some((name, domain)) => Ok(Some(if *self == Self::EmailName { name } else { domain }.to_owned())),
                     None => Err("the e-mail address has no two parts".to_owned()),
                 }
             }
@@ -143,7 +141,9 @@ mod tests {
         ] {
             assert_eq!(expanded(text), Ok(expected.map(str::to_owned)), "{text}");
         }
-        for unclear in ["", "{firstname}.{lastname}", "{strongpwd}", "{firstname", "firstname}", "{{firstname}}", "{title}", "{}"] {
+        for unclear in
+            ["", "{firstname}.{lastname}", "{strongpwd}", "{firstname", "firstname}", "{{firstname}}", "{title}", "{}"]
+        {
             assert!(expanded(unclear).is_err(), "{unclear}");
         }
     }

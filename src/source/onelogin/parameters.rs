@@ -61,10 +61,7 @@ pub(super) enum Rule {
     /// The parameter counts as off: no user has a value.
     Off(&'static str),
     /// From the user, else the default.
-    Value {
-        from: From,
-        default: Option<String>,
-    },
+    Value { from: From, default: Option<String> },
 }
 
 /// Where a parameter takes its value from.
@@ -232,9 +229,9 @@ pub(super) fn field(user: &Object, name: &str) -> Result<Option<String>, String>
 /// A custom attribute of a user as text. A name that is not there has no value: so the list shows users without one.
 pub(super) fn custom(user: &Object, name: &str) -> Result<Option<String>, String> {
     match user.get(CUSTOM) {
-        Some(Value::Object(all)) => all.get(name).map_or(Ok(None), text).map_err(|()| {
-            format!("the custom attribute {name} is no text")
-        }),
+        Some(Value::Object(all)) => {
+            all.get(name).map_or(Ok(None), text).map_err(|()| format!("the custom attribute {name} is no text"))
+        }
         Some(Value::Null) => Ok(None),
         _ => Err("the user does not show custom attributes".to_owned()),
     }

@@ -128,7 +128,10 @@ fn j2_doctor_tells_when_jumpclouds_own_provisioning_is_still_on() {
     cloud.change(|org| org.apps[0].identity_management = true);
     let found = own(&examine(source(&cloud, json!({})))).expect("a finding");
     assert_eq!(found.verdict, Verdict::Warning);
-    assert!(found.detail.contains("\"Heap\"") && found.remedy.as_ref().unwrap().contains("Identity Management"), "{found:#?}");
+    assert!(
+        found.detail.contains("\"Heap\"") && found.remedy.as_ref().unwrap().contains("Identity Management"),
+        "{found:#?}"
+    );
 
     // An answer of another shape, or none, is no reason to say anything.
     let app = cloud.change(|org| org.apps[0].id.clone());

@@ -59,7 +59,8 @@ fn o6_the_role_is_the_value_of_the_applications_parameter_and_what_can_t_be_read
     }
     scene.define(mapped.clone());
     scene.heap(|app| {
-        app.rules.push(json!({ "id": 1, "enabled": true, "actions": [{ "action": "set_heap_role", "value": ["Owner"] }] }));
+        app.rules
+            .push(json!({ "id": 1, "enabled": true, "actions": [{ "action": "set_heap_role", "value": ["Owner"] }] }));
     });
     scene.is_quiet();
     scene.onelogin.behave(|habits| habits.scope = Scope::ReadAll);
@@ -94,8 +95,16 @@ fn o6_the_role_is_the_value_of_the_applications_parameter_and_what_can_t_be_read
 fn o6_a_parameter_has_defaults_macros_and_fields_of_the_user() {
     let Some(rig) = require("scim2-server") else { return };
     for (definition, with, without) in [
-        (json!({ "user_attribute_mappings": "custom_attribute_heap_role", "default_values": "Viewer" }), "Admin", vec!["Viewer"]),
-        (json!({ "user_attribute_mappings": "_macro_", "user_attribute_macros": "Consumer" }), "Consumer", vec!["Consumer"]),
+        (
+            json!({ "user_attribute_mappings": "custom_attribute_heap_role", "default_values": "Viewer" }),
+            "Admin",
+            vec!["Viewer"],
+        ),
+        (
+            json!({ "user_attribute_mappings": "_macro_", "user_attribute_macros": "Consumer" }),
+            "Consumer",
+            vec!["Consumer"],
+        ),
         (json!({ "user_attribute_mappings": "department" }), "Sales", vec![]),
     ] {
         let scene = Scene::new(&rig);
@@ -106,7 +115,11 @@ fn o6_a_parameter_has_defaults_macros_and_fields_of_the_user() {
             account.edit(&uid(1), |user| user.department = Some("Sales".to_owned()));
         });
         scene.sync();
-        assert_eq!((scene.role_of(&uid(1)), scene.role_of(&uid(2))), (vec![with.to_owned()], without.iter().map(|role| (*role).to_owned()).collect()), "{definition}");
+        assert_eq!(
+            (scene.role_of(&uid(1)), scene.role_of(&uid(2))),
+            (vec![with.to_owned()], without.iter().map(|role| (*role).to_owned()).collect()),
+            "{definition}"
+        );
         scene.is_quiet();
     }
 }
@@ -134,7 +147,9 @@ fn o1_o6_doctor_shows_where_the_role_comes_from_and_whether_onelogin_provisions_
         let all = scene.run(&["doctor", "acme", "--format", "json"]).expect_code(0).json();
         let found = all[0]["findings"].as_array().unwrap().clone();
         move |check: &str| -> Vec<(String, String)> {
-            let of = |one: &Value| (one["verdict"].as_str().unwrap().to_owned(), format!("{} {}", one["detail"], one["remedy"]));
+            let of = |one: &Value| {
+                (one["verdict"].as_str().unwrap().to_owned(), format!("{} {}", one["detail"], one["remedy"]))
+            };
             found.iter().filter(|one| one["check"] == check).map(of).collect()
         }
     };

@@ -33,7 +33,11 @@ fn o6_a_parameter_takes_its_value_from_what_it_is_mapped_to() {
         (json!({ "user_attribute_mappings": "custom_attribute_heap_role" }), &admin, None),
         (json!({ "user_attribute_mappings": "title", "default_values": null, "skip_if_blank": true }), &admin, None),
         (json!({ "user_attribute_mappings": "title", "default_values": "Analyst" }), &admin, Some(json!("Analyst"))),
-        (json!({ "user_attribute_mappings": null, "values": "Analyst" }), &Some(json!("Analyst")), Some(json!("Analyst"))),
+        (
+            json!({ "user_attribute_mappings": null, "values": "Analyst" }),
+            &Some(json!("Analyst")),
+            Some(json!("Analyst")),
+        ),
         (json!({ "user_attribute_mappings": "_macro_", "user_attribute_macros": "{title}" }), &admin, None),
         (
             json!({ "user_attribute_mappings": "_macro_", "user_attribute_macros": "Viewer" }),
