@@ -59,7 +59,7 @@ impl Worker<'_> {
     }
 
     fn is_withheld(&self, group: &ObjectRef) -> bool {
-        self.new_groups.withheld.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+        self.new_groups.is_withheld(group)
     }
 
     /// Calls of a size that the app takes, until all are sent or the group is gone.
@@ -147,8 +147,7 @@ impl Worker<'_> {
         let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
         unfinished.problems.push(format!("{error} ({})", names.join(", ")));
         if !add {
-            let mut inside = self.still_inside.lock().unwrap_or_else(PoisonError::into_inner);
-            inside.extend(chunk.iter().map(|(member, _)| member.id.clone()));
+            self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
         }
         match chunk.first() {
             Some((member, keys)) if matches!(error.class, Class::NotFound | Class::Invalid) => {

@@ -333,7 +333,7 @@ impl Worker<'_> {
         }
         match effects.is_empty() {
             true => Ok(()),
-            false => self.run.state.noted(&self.run.id, Reason::AdoptedOrReleased, effects).await,
+            false => self.run.state.noted(&self.run.id, Reason::LinkedOrReleased, effects).await,
         }
     }
 

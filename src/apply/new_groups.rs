@@ -26,7 +26,7 @@ pub(super) struct NewGroups<'a> {
     /// The members planned for them.
     joining: HashMap<&'a ObjectRef, &'a [Member]>,
     /// Groups that were not made, since none of their members has an account.
-    pub(super) withheld: Mutex<HashSet<ObjectRef>>,
+    withheld: Mutex<HashSet<ObjectRef>>,
     /// Members with whom the app refused to make their group, which it then made without any.
     refused_first: Mutex<HashMap<SourceId, HashSet<SourceId>>>,
     /// Whether the app was seen to take the members of a new group.
@@ -44,6 +44,11 @@ impl<'a> NewGroups<'a> {
             takes_members: AtomicBool::new(false),
             ignores_members: AtomicBool::new(false),
         }
+    }
+
+    /// Whether a group was not made, since none of its members has an account.
+    pub(super) fn is_withheld(&self, group: &ObjectRef) -> bool {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 }
 
@@ -343,9 +348,7 @@ impl Unfinished {
         match self.without_account.as_slice() {
             [] if self.held => Ok(OpOutcome::Held),
             [] => Err(Obstacle::MembersHaveLeft),
-            [first, rest @ ..] => {
-                Err(Obstacle::NoMemberHasAccount { first: first.clone(), more: rest.len() as u64 })
-            }
+            [first, rest @ ..] => Err(Obstacle::NoMemberHasAccount { first: first.clone(), more: rest.len() as u64 }),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Report {
     pub(crate) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
         self.take_holds(&cleared);
         // Each part has a breaker of its own. Where an earlier part was carried out, the app does answer: one kind of change fails.
-        let went_well = self.results.contains(&OpResult::Done);
+        let went_well = self.results.contains(&Ok(OpOutcome::Done));
         let stop = outcome.stop.filter(|stop| !(went_well && matches!(stop, Stop::Failing(_))));
         self.results.extend(outcome.results);
         self.stop = self.stop.take().or(stop);

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use super::*;
 use crate::clock::SystemClock;
 use crate::engine::ImportEnds;
-use crate::store::{ImportNote, ImportOrder};
 use crate::model::TenantState as Standing;
+use crate::store::{ImportNote, ImportOrder};
 
 const TENANT: &str = "schedule = \"every 1s\"\n[source.file]\npath = \"people.json\"\n[target]\n\
                       base_url = \"https://app.example.org/scim/v2\"\ntoken = { env = \"TOKEN\" }\n";

@@ -154,7 +154,9 @@ pub enum Reason {
     Retired,
     // What is put on record.
     OwnAccount,
+    /// Of journals before `Effect::GroupLetGo`: there it alone tells a released group from one that was gone from the app.
     AdoptedOrReleased,
+    LinkedOrReleased,
     WhatTheAppTakes,
     GroupManagement {
         on: bool,
@@ -197,7 +199,8 @@ plain!(Reason {
     NewAccountsAreMembers => "their new accounts are members",
     Retired => "the connection is retired",
     OwnAccount => "whose token this is",
-    AdoptedOrReleased => "linked, compared or released",
+    AdoptedOrReleased => "adopted or released",
+    LinkedOrReleased => "linked, compared or released",
     WhatTheAppTakes => "what the app takes",
     GroupsWereOff => "group management was off, and is on again",
     GroupsWereOffAndGone => "the group is gone from the app: the next run looks for it, or creates it again",

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::operation::{Action, Blocked, Member, Operation};
 use super::people::row_name;
-use super::{Answers, Draft, Survey};
+use super::{Answers, Groups, Survey};
 use crate::config::profile::MemberValue;
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Reason, SourceId, UserNumber};
 use crate::scim::AppGroup;
@@ -33,7 +33,7 @@ pub(super) struct Seen {
     unknown: bool,
 }
 
-impl Draft<'_> {
+impl Groups<'_> {
     /// Groups whose management was off: what the app shows of them, or why nothing can be done for them.
     pub(super) fn compare_groups(&mut self, survey: &Survey, answers: &Answers) -> Result<(), StoreError> {
         for ((id, link), answer) in survey.compared.iter().zip(&answers.compared) {
@@ -41,7 +41,7 @@ impl Draft<'_> {
                 Compared::Shown(found) => Some(self.compare_group(id, link, found)?),
                 Compared::Gone => {
                     self.push(compared(id, link, nothing_known(link, true), Reason::GroupsWereOffAndGone));
-                    self.unsettled.insert(ObjectRef::Group(id.clone()));
+                    self.out.unsettled.insert(ObjectRef::Group(id.clone()));
                     None
                 }
                 Compared::Failed(why) => {
@@ -57,8 +57,8 @@ impl Draft<'_> {
     }
 
     fn compare_group(&mut self, id: &SourceId, link: &GroupRow, found: &AppGroup) -> Result<Seen, StoreError> {
-        let believed = self.baseline.members(id)?;
-        let shown = found.members.as_ref().filter(|_| self.rules.profile.groups.member_value == MemberValue::Id);
+        let believed = self.ground.baseline.members(id)?;
+        let shown = found.members.as_ref().filter(|_| self.ground.rules.profile.groups.member_value == MemberValue::Id);
         let Some(shown) = shown else {
             let joined = self.called(&believed)?;
             let reason = Reason::GroupsWereOffAndShowNoMembers;
@@ -74,8 +74,8 @@ impl Draft<'_> {
         };
         let mut held: Vec<UserNumber> = Vec::with_capacity(shown.len());
         for value in shown {
-            let Some(owner) = self.baseline.user_by_app_id(&AppId::new(value.as_str()))? else { continue };
-            held.extend(self.baseline.number_of(&owner)?);
+            let Some(owner) = self.ground.baseline.user_by_app_id(&AppId::new(value.as_str()))? else { continue };
+            held.extend(self.ground.baseline.number_of(&owner)?);
         }
         held.sort_unstable();
         held.dedup();
@@ -101,8 +101,8 @@ impl Draft<'_> {
     fn called(&self, numbers: &[UserNumber]) -> Result<Vec<Member>, StoreError> {
         let mut all = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let Some(id) = self.baseline.user_by_number(*number)? else { continue };
-            let Some(row) = self.baseline.user(&id)? else { continue };
+            let Some(id) = self.ground.baseline.user_by_number(*number)? else { continue };
+            let Some(row) = self.ground.baseline.user(&id)? else { continue };
             let name = row_name(&row, &id);
             all.push(Member { id, name });
         }
@@ -115,7 +115,8 @@ impl Draft<'_> {
         let seen = seen.as_ref()?;
         link.name.clone_from(&seen.name);
         if seen.unknown {
-            let members = seen.held.iter().filter_map(|number| self.baseline.user_by_number(*number).ok().flatten());
+            let members =
+                seen.held.iter().filter_map(|number| self.ground.baseline.user_by_number(*number).ok().flatten());
             link.doubted.extend(members);
         }
         Some(link)
@@ -125,7 +126,7 @@ impl Draft<'_> {
     pub(super) fn members_as_compared(&self, id: &SourceId) -> Result<Vec<UserNumber>, StoreError> {
         match self.compared.get(id) {
             Some(Some(seen)) => Ok(seen.held.clone()),
-            _ => self.baseline.members(id),
+            _ => self.ground.baseline.members(id),
         }
     }
 
@@ -135,8 +136,8 @@ impl Draft<'_> {
         if !seen.joined.contains(&number) {
             return Ok(false);
         }
-        let id = self.baseline.user_by_number(number)?;
-        Ok(id.is_some_and(|id| self.in_snapshot(&id).is_none()))
+        let id = self.ground.baseline.user_by_number(number)?;
+        Ok(id.is_some_and(|id| self.ground.in_snapshot(&id).is_none()))
     }
 }
 

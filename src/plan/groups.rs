@@ -50,7 +50,8 @@ impl Groups<'_> {
                 }
                 Some(Match::One { found, by })
                     if self.gives_up_group_name(found, by)?
-                        && (self.rules.groups_full() && (self.rules.create_empty || !members.is_empty())) =>
+                        && (self.ground.rules.groups_full()
+                            && (self.ground.rules.create_empty || !members.is_empty())) =>
                 {
                     self.create_group(&object, group, members);
                 }
@@ -213,7 +214,8 @@ impl Groups<'_> {
             else {
                 continue;
             };
-            let Some(link) = self.ground.baseline.group(&row.id)?.and_then(|link| self.as_compared(&row.id, link)) else {
+            let Some(link) = self.ground.baseline.group(&row.id)?.and_then(|link| self.as_compared(&row.id, link))
+            else {
                 continue;
             };
             let object = ObjectRef::Group(row.id.clone());

@@ -3,11 +3,11 @@
 //!
 //! A name alone proves nothing (J9); here the app's id is known, too: rosterd had this very group, and left it as it is (J12).
 
-use super::Draft;
 use super::operation::{Action, Blocked};
+use super::{Groups, Users};
 use crate::config::tenant::GroupFate;
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, ObjectRef, Obstacle, Path, Reason, SourceId, fold};
+use crate::model::{AppId, ObjectRef, Obstacle, Path, SourceId, fold};
 use crate::scim::AppGroup;
 use crate::source::GroupIx;
 use crate::store::{Baseline, GroupRow, StoreError};
@@ -15,16 +15,16 @@ use crate::store::{Baseline, GroupRow, StoreError};
 /// A linked group that is not in scope, with its number if the reading shows it.
 type Lost = (SourceId, GroupRow, Option<GroupIx>);
 
-impl Draft<'_> {
+impl Groups<'_> {
     /// Whether a group of the app is one that rosterd released, under the name that it has now.
     pub(super) fn was_ours(&self, found: &AppGroup) -> Result<bool, StoreError> {
-        let let_go = self.baseline.group_let_go(&found.id)?;
+        let let_go = self.ground.baseline.group_let_go(&found.id)?;
         Ok(let_go.is_some_and(|let_go| fold(&let_go.name) == fold(&found.display_name)))
     }
 
     /// Whether this plan releases a linked group: then its group in the app is free.
     pub(super) fn is_released_now(&self, id: &SourceId, lost: &[Lost]) -> bool {
-        let stays = self.rules.on_group_unassigned == GroupFate::Leave || !self.rules.groups_full();
+        let stays = self.ground.rules.on_group_unassigned == GroupFate::Leave || !self.ground.rules.groups_full();
         stays && lost.iter().any(|(lost, _, ix)| lost == id && ix.is_some())
     }
 
@@ -35,35 +35,35 @@ impl Draft<'_> {
 
     /// What is said of a name that several groups of the app have: where rosterd released one of them, somebody has to say which.
     pub(super) fn several_of_a_released_name(&self, group: &DesiredGroup, detail: &str) -> Result<Blocked, StoreError> {
-        let mut released = self.baseline.groups_let_go()?.into_iter();
+        let mut released = self.ground.baseline.groups_let_go()?.into_iter();
         Ok(match released.find(|(_, let_go)| fold(&let_go.name) == fold(&group.name)) {
-            Some((group, _)) => {
-                Blocked::Held(Obstacle::SeveralOfReleasedName { detail: detail.to_owned(), group })
-            }
+            Some((group, _)) => Blocked::Held(Obstacle::SeveralOfReleasedName { detail: detail.to_owned(), group }),
             None => Blocked::Failed(detail.into()),
-        })
-    }
-
-    /// Whether the user whose account was found by a value gets another value by this plan: then the account is not the newcomer's, and
-    /// the name is free before theirs is made.
-    pub(super) fn gives_up_user_name(&self, owner: &SourceId, by: &str) -> bool {
-        let Ok(path) = Path::parse(by) else { return false };
-        self.operations.iter().any(|operation| {
-            let changes = matches!(&operation.action, Action::UpdateUser { set, .. } if set.get(&path).is_some());
-            changes && operation.blocked.is_none() && matches!(&operation.object, ObjectRef::User(id) if id == owner)
         })
     }
 
     /// Whether the group that has the name of a new one gets another name by this plan.
     pub(super) fn gives_up_group_name(&self, found: &AppGroup, by: &str) -> Result<bool, StoreError> {
-        if by != DISPLAY_NAME {
+        if by != Path::display_name().as_str() {
             return Ok(false);
         }
-        let Some(other) = self.baseline.group_by_app_id(&found.id)? else { return Ok(false) };
-        Ok(self.operations.iter().any(|operation| {
+        let Some(other) = self.ground.baseline.group_by_app_id(&found.id)? else { return Ok(false) };
+        Ok(self.out.operations.iter().any(|operation| {
             let renames = matches!(&operation.action, Action::RenameGroup { from, .. } if fold(from) == fold(&found.display_name));
             renames && operation.blocked.is_none() && matches!(&operation.object, ObjectRef::Group(id) if *id == other)
         }))
+    }
+}
+
+impl Users<'_> {
+    /// Whether the user whose account was found by a value gets another value by this plan: then the account is not the newcomer's, and
+    /// the name is free before theirs is made.
+    pub(super) fn gives_up_user_name(&self, owner: &SourceId, by: &str) -> bool {
+        let Ok(path) = Path::parse(by) else { return false };
+        self.out.operations.iter().any(|operation| {
+            let changes = matches!(&operation.action, Action::UpdateUser { set, .. } if set.get(&path).is_some());
+            changes && operation.blocked.is_none() && matches!(&operation.object, ObjectRef::User(id) if id == owner)
+        })
     }
 }
 

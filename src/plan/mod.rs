@@ -204,8 +204,10 @@ pub fn plan(
         }
     }
     let mut groups = users.settled(survey)?;
-    groups.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
+    groups.compare_groups(survey, answers)?;
     groups.changed_groups(&survey.changed_groups, links)?;
+    groups.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
     groups.lost_groups(&survey.lost_groups, answers)?;
-    Ok(groups.into_plan())
+    let duplicates = duplicates(desired.snapshot, &survey.newcomers, answers, baseline)?;
+    Ok(Plan { duplicates, ..groups.into_plan() })
 }

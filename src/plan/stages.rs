@@ -7,9 +7,11 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::compare::Seen;
 use super::operation::Operation;
 use super::replace::{Heard, PutAside};
 use super::rules::{Lists, Rules};
+use super::swap::pass_names_on;
 use super::{Answers, Plan, Survey};
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, SourceId, UserNumber};
@@ -108,7 +110,8 @@ pub(super) struct Out {
 }
 
 impl Out {
-    fn into_plan(self) -> Plan {
+    fn into_plan(mut self) -> Plan {
+        pass_names_on(&mut self.operations);
         let mut plan = Plan::of(self.operations);
         plan.missed = self.missed;
         plan.missed.sort();
@@ -190,6 +193,7 @@ impl<'a> Users<'a> {
             numbers: HashMap::new(),
             contested: HashSet::new(),
             replaced: HashSet::new(),
+            compared: HashMap::new(),
         })
     }
 }
@@ -207,6 +211,8 @@ pub(super) struct Groups<'a> {
     pub(super) contested: HashSet<AppId>,
     /// Records that are gone and whose group goes over to another one.
     pub(super) replaced: HashSet<SourceId>,
+    /// Groups as the app shows them now; `None` for one that could not be looked at.
+    pub(super) compared: HashMap<SourceId, Option<Seen>>,
 }
 
 impl Groups<'_> {

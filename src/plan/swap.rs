@@ -280,7 +280,7 @@ mod tests {
 
     fn operation(object: ObjectRef, lane: Lane, name: &str, action: Action) -> Operation {
         let (app_id, name) = (Some(AppId::new("x")), name.to_owned());
-        Operation { lane, object, app_id, name, action, reason: String::new(), blocked: None }
+        Operation { lane, object, app_id, name, action, reason: Reason::Members, blocked: None }
     }
 
     /// `object: from→to` in the order of sending.

@@ -15,7 +15,7 @@ use super::keys;
 use super::numbers::{NumberBlock, split};
 use super::record::{Effect, Event, Record, RunSummary};
 use super::rows::{Batch, Rows, RowsError};
-use crate::model::{AppId, Attributes, ObjectRef, Provenance, SourceId, UserNumber};
+use crate::model::{AppId, Attributes, ObjectRef, Provenance, Reason, SourceId, UserNumber};
 
 /// sled keeps a batch in memory several times over; a hundred rows keep it flat.
 const BATCH_ROWS: usize = 100;
@@ -32,10 +32,6 @@ const LOST_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// The form of the rows. Rows of another form are folded from the journal again: 1 knows the groups that were released.
 pub(super) const FORM: u32 = 1;
-
-/// The reason of a note about what was done without a call, in journals of before [`Effect::GroupLetGo`]: there it alone tells a released
-/// group from one that was gone from the app.
-const WITHOUT_CALL: &str = "adopted or released";
 
 /// How far the rows are, and what is counted along.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,7 +170,7 @@ impl Fold {
     pub(super) fn record(&mut self, rows: &dyn Rows, record: &Record, hash: &str) -> Result<(), RowsError> {
         match &record.event {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
-                let releases = matches!(&record.event, Event::Noted { reason, .. } if reason == WITHOUT_CALL);
+                let releases = matches!(&record.event, Event::Noted { reason: Reason::AdoptedOrReleased, .. });
                 for effect in effects {
                     Step { fold: self, rows, at: record.at, releases }.effect(effect)?;
                 }

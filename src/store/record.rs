@@ -490,18 +490,20 @@ struct WrittenNote {
     next_try: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found: Option<AppId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 impl From<WrittenNote> for FailureNote {
-    fn from(WrittenNote { reason, code, attempts, next_try, found }: WrittenNote) -> Self {
-        Self { reason: code.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found }
+    fn from(WrittenNote { reason, code, attempts, next_try, found, name }: WrittenNote) -> Self {
+        Self { reason: code.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found, name }
     }
 }
 
 impl From<FailureNote> for WrittenNote {
-    fn from(FailureNote { reason, attempts, next_try, found }: FailureNote) -> Self {
+    fn from(FailureNote { reason, attempts, next_try, found, name }: FailureNote) -> Self {
         let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.clone());
-        Self { reason: reason.to_string(), code, attempts, next_try, found }
+        Self { reason: reason.to_string(), code, attempts, next_try, found, name }
     }
 }
 

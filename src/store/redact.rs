@@ -138,7 +138,9 @@ impl Somebody {
                 note.name = None;
             }
             false => {
-                self.text(&mut note.reason);
+                if let Some(changed) = note.reason.with_texts(|text| self.text(text)) {
+                    note.reason = changed;
+                }
                 note.name.iter_mut().for_each(|name| self.text(name));
             }
         }

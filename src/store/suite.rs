@@ -158,7 +158,7 @@ async fn released(state: &dyn State) {
     note(state, vec![group_linked("a"), group_linked("b"), group_linked("c")]).await;
     let let_go = Effect::GroupLetGo { id: id("a"), app_id: of("a"), name: "A".into() };
     note(state, vec![unlinked("a"), let_go, unlinked("b")]).await;
-    state.noted(&run(), "adopted or released", vec![unlinked("c")]).await.unwrap();
+    state.noted(&run(), Reason::AdoptedOrReleased, vec![unlinked("c")]).await.unwrap();
     let is = |group: &str| state.group_let_go(&of(group)).unwrap().map(|let_go| (let_go.id, let_go.name));
     assert_eq!(is("a"), Some((id("a"), "A".to_owned())));
     assert_eq!(is("b"), None, "gone from the app");

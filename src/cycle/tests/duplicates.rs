@@ -238,7 +238,7 @@ fn j6_an_approval_is_for_the_creations_whatever_else_the_accounts_are_called() {
         app_id: None,
         name: "ann".to_owned(),
         action: Action::CreateUser { attributes: crate::model::Attributes::new() },
-        reason: reason.to_owned(),
+        reason: reason.into(),
         blocked: None,
     };
     let plan = |user_name: &str| {

@@ -38,7 +38,7 @@ async fn j9_j12_a_released_group_is_taken_over_by_a_new_one_of_its_name() {
     world.edit(another_sales);
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
-    assert!(report.operations().iter().any(|one| one.reason.contains("released earlier")), "{report:?}");
+    assert!(report.operations().iter().any(|one| one.reason.to_string().contains("released earlier")), "{report:?}");
     world.sync().await;
     assert_eq!(world.app.members("Sales").unwrap(), ["bo@x.test", "cy@x.test", "guest@y.test"], "compared once");
     assert_eq!(world.app.holdings().groups.len(), 2, "no second one");

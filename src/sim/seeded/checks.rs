@@ -132,8 +132,9 @@ impl Before {
             }
             let account = operation.app_id.as_ref().and_then(|id| now.users.get(id.as_str()));
             match report.result(at) {
-                Shown::Done => removed = true,
-                Shown::Failed(why) if account.is_some_and(|account| account.active) => {
+                OpOutcome::Done => removed = true,
+                OpOutcome::Failed if account.is_some_and(|account| account.active) => {
+                    let why = report.obstacle(at).map(ToString::to_string).unwrap_or_default();
                     return fail("O4", format!("{} keeps access while creates are refused: {why}", operation.object));
                 }
                 _ => {}
