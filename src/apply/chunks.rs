@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn t14_an_app_that_refuses_everybody_is_asked_once_for_each() {
+    fn j8_an_app_that_refuses_everybody_is_asked_once_for_each() {
         let (refused, well, learned) = sent(100, 50, |_, _| Err(error(Class::Invalid, 400)));
         assert!(refused <= 110, "{refused}");
         assert_eq!((well, learned), (0, None));

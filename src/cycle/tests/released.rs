@@ -140,14 +140,16 @@ async fn j9_two_groups_of_a_released_name_are_held() {
 #[tokio::test(start_paused = true)]
 async fn j9_what_an_undo_releases_is_taken_over_by_nobody() {
     let world = World::new(before());
+    without_limits(&world);
     world.app.has_group("sales", &[]);
     let run = world.sync().await.run;
     let records = world.store.records().into_iter().map(Ok);
     let mut history = crate::errand::history::History::read(records, &run).unwrap();
     let rules = world.tenant.rules();
     let reversal = crate::errand::undo::reverse(&mut history, &run, &world.store, &rules).unwrap();
-    world.errand().run(world.writer(), reversal.task()).await.unwrap();
-    assert!(world.store.group(&crate::model::SourceId::new("sales")).unwrap().is_none(), "released");
+    let report = world.errand().run(world.writer(), reversal.task()).await.unwrap();
+    let row = world.store.group(&crate::model::SourceId::new("sales")).unwrap();
+    assert!(row.is_none(), "released: {report:?}");
     assert_eq!(world.store.groups_let_go().unwrap(), []);
 }
 
