@@ -156,7 +156,7 @@ async fn parameters(api: &Api, layout: &Layout, binding: &Binding, found: &mut V
             Rule::Value { from, default } => {
                 let default = default.as_ref().map_or_else(String::new, |value| format!(", else {value:?}"));
                 let rules = match read.unchecked() {
-                    Some(_) => "; whether a rule of the application sets it can't be told without Manage All",
+                    Some(_) => "; whether a rule of the application sets it is unknown without Manage All",
                     None => "",
                 };
                 Finding::ok(CHECK, format!("{PARAMETERS}.{name} is {from}{default}{rules}"))
