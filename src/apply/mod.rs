@@ -510,10 +510,13 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         }
         match &operation.action {
-            Action::CreateGroup { display_name, first } => self.new_group(operation, display_name, first).await,
-            Action::AddMembers { users } => self.members(operation, users, true).await,
-            Action::RemoveMembers { users, .. } => self.members(operation, users, false).await,
-            _ => self.single(operation).await,
+            // On the heap: a state machine that holds the largest of these in line would fill a thread's stack.
+            Action::CreateGroup { display_name, first } => {
+                Box::pin(self.new_group(operation, display_name, first)).await
+            }
+            Action::AddMembers { users } => Box::pin(self.members(operation, users, true)).await,
+            Action::RemoveMembers { users, .. } => Box::pin(self.members(operation, users, false)).await,
+            _ => Box::pin(self.single(operation)).await,
         }
     }
 }

@@ -204,7 +204,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
     let survey = job.survey(&desired, &links, ask)?;
-    match job.stages(writer, &desired, &links, &survey, ask, &mut report).await {
+    match Box::pin(job.stages(writer, &desired, &links, &survey, ask, &mut report)).await {
         Ok(index) => job.close(writer, report, ask, index).await,
         Err(error) if !report.results.is_empty() => {
             report.stop = Some(error.into_stop());
@@ -231,7 +231,7 @@ impl Job<'_> {
             let plan = plan::suspended(desired, survey, self.state, &self.rules, report.started)?;
             let facts = self.facts(desired, &plan)?;
             let nobody_is_absent = observe::Again::nobody(self.source);
-            self.leavers(writer, plan, &facts, &nobody_is_absent, ask, &mut early, report).await?;
+            Box::pin(self.leavers(writer, plan, &facts, &nobody_is_absent, ask, &mut early, report)).await?;
         }
         let mut answers = Answers::default();
         if report.stop.is_none() {
@@ -242,11 +242,11 @@ impl Job<'_> {
             let plan = plan::confirmed(desired, survey, absent, self.state, &self.rules, failed, report.started)?;
             let facts = Facts { strangers: strangers(survey), missing: missing(survey), ..self.facts(desired, &plan)? };
             let again = observe::Again::new(self.source, survey, &answers);
-            self.leavers(writer, plan, &facts, &again, ask, &mut early, report).await?;
+            Box::pin(self.leavers(writer, plan, &facts, &again, ask, &mut early, report)).await?;
         }
         match report.stop {
             Some(_) => Ok(None),
-            None => self.the_whole_plan(writer, desired, links, survey, answers, ask, &early, report).await,
+            None => Box::pin(self.the_whole_plan(writer, desired, links, survey, answers, ask, &early, report)).await,
         }
     }
 
@@ -602,7 +602,7 @@ impl Job<'_> {
             neighbours: self.neighbours,
             adoptions: cleared.adoptions(),
         };
-        apply::apply(cleared, &hands).await
+        Box::pin(apply::apply(cleared, &hands)).await
     }
 
     /// First sightings of an absence are remembered, for the second look; and that somebody is there again.

@@ -56,8 +56,14 @@ fn count(heard: &Heard, part: &str) -> usize {
 fn obliging(line: &str, number: usize) -> Value {
     match line.starts_with("GET") {
         true => json!({ "totalResults": 0, "Resources": [] }),
-        false => json!({ "id": format!("n{number}") }),
+        false => json!({ "id": patched(line).unwrap_or_else(|| format!("n{number}")) }),
     }
+}
+
+/// The id that a change is about.
+fn patched(line: &str) -> Option<String> {
+    let path = line.strip_prefix("PATCH ")?.split(' ').next()?;
+    path.rsplit('/').next().map(str::to_owned)
 }
 
 /// An app whose list has somebody new on every page, and no last page.

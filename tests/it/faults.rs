@@ -147,6 +147,7 @@ fn i1_who_was_made_without_an_answer_and_left_since_does_not_stay() {
 #[test]
 fn t15_a_group_of_thousands_goes_in_pieces_and_goes_on_after_a_kill() {
     let desk = Desk::new();
+    desk.tenant("[target.override_profile]\ngroups.max_members_per_patch = 50\n");
     let people: Vec<Value> = (0..600).map(|at| person(&format!("p{at}"), &format!("u{at:04}"))).collect();
     let ids: Vec<String> = (0..600).map(|at| format!("p{at}")).collect();
     desk.directory(&json!({"users": people, "groups": [{"id": "g1", "name": "Everybody", "members": ids}]}));

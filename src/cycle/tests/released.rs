@@ -139,9 +139,10 @@ async fn j9_two_groups_of_a_released_name_are_held() {
 
 #[tokio::test(start_paused = true)]
 async fn j9_what_an_undo_releases_is_taken_over_by_nobody() {
-    let world = World::new(before());
+    let world = synced(Directory::of(&["ann", "bo", "cy"]).with_group("all", &["ann", "bo", "cy"])).await;
     without_limits(&world);
     world.app.has_group("sales", &[]);
+    world.edit(|dir| dir.add_group("sales", &["ann", "bo"]));
     let run = world.sync().await.run;
     let records = world.store.records().into_iter().map(Ok);
     let mut history = crate::errand::history::History::read(records, &run).unwrap();
