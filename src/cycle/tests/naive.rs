@@ -51,6 +51,10 @@ pub(super) struct Group {
     pub(super) members: BTreeSet<String>,
     /// The members whom the directory put there, by rosterd's hand or not. The others are nobody's business.
     pub(super) ours: BTreeSet<String>,
+    /// Whether its management was off since it was last compared with the app.
+    pub(super) unwatched: bool,
+    /// Members who were found in it when its management was on again.
+    pub(super) found: BTreeSet<String>,
 }
 
 /// What the app holds, and what is known of it.
@@ -155,6 +159,7 @@ impl App {
         let known: BTreeSet<String> = app.accounts.keys().chain(dir.users.keys()).cloned().collect();
         let touchable = known.into_iter().filter(|person| !rules.protected.contains(person));
         let undecided = touchable.filter(|person| app.person(person, &reading, now) == Verdict::Undecided).collect();
+        app.watch(rules);
         if rules.groups_managed {
             app.groups_no_longer_bound(&reading);
             for group in reading.bound() {
@@ -163,6 +168,14 @@ impl App {
         }
         app.begun = true;
         app
+    }
+
+    /// J14: while management is off nobody looks at the groups; when it is on again, each is compared with the app once.
+    pub(super) fn watch(&mut self, rules: &Rules) {
+        for group in self.groups.iter_mut() {
+            group.found.clear();
+            group.unwatched |= !rules.groups_managed && group.follows.is_some();
+        }
     }
 
     /// Whether rosterd has given the person an account.
@@ -287,7 +300,14 @@ impl App {
             group.ours.extend(wanted);
             return;
         }
-        let gone: Vec<String> = group.ours.iter().filter(|person| !stays(person)).cloned().collect();
+        if std::mem::take(&mut group.unwatched) {
+            let shown: BTreeSet<String> = group.members.intersection(&managed).cloned().collect();
+            group.found = shown.difference(&group.ours).cloned().collect();
+            group.ours = shown;
+        }
+        // Somebody who was only now found in it, and whom the directory does not list, is asked about first.
+        let asked = |person: &String| group.found.contains(person) && reading.standing(person).is_none();
+        let gone: Vec<String> = group.ours.iter().filter(|person| !stays(person) && !asked(person)).cloned().collect();
         for person in gone {
             group.ours.remove(&person);
             group.members.remove(&person);
@@ -317,6 +337,8 @@ impl App {
             follows: Some(id.to_owned()),
             members: BTreeSet::new(),
             ours: BTreeSet::new(),
+            unwatched: false,
+            found: BTreeSet::new(),
         });
         self.groups.len() - 1
     }

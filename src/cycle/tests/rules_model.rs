@@ -169,6 +169,8 @@ impl Life {
                     follows: None,
                     members: people.iter().map(|person| (*person).to_owned()).collect(),
                     ours: BTreeSet::new(),
+                    unwatched: false,
+                    found: BTreeSet::new(),
                 });
             }
         }
@@ -324,6 +326,9 @@ impl Life {
             group.ours.retain(|person| !gone.contains(person));
         }
         self.app.begun = true;
+        if !self.rules.groups_managed {
+            self.app.watch(&self.rules);
+        }
         assert_eq!(Shape::of_model(&self.app), *after, "seed {}", self.seed);
     }
 
@@ -411,7 +416,8 @@ fn held_back(before: &App, mut model: App, after: &Shape) -> App {
             Some(group) => {
                 group.members.clone_from(&after.groups[&group.name]);
                 if group.follows.is_some() {
-                    group.ours.extend(was.ours.intersection(&group.members).cloned());
+                    let ours = was.ours.union(&group.found).cloned().collect::<BTreeSet<_>>();
+                    group.ours.extend(ours.intersection(&group.members).cloned());
                 }
             }
             None if after.groups.contains_key(&was.name) => {
