@@ -429,7 +429,9 @@ fn unread(error: &SourceError) -> Finding {
     let remedy = match error {
         SourceError::Refused(_) | SourceError::NotGranted(_) => "put a credential that counts into the secret's file",
         SourceError::Forbidden(_) => "give the credential the right to read people, groups and memberships",
-        SourceError::Unreachable(_) => "mend the address, the network or the certificate authorities",
+        SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
+            "mend the address, the network or the certificate authorities"
+        }
         SourceError::Throttled(_) => "wait, or ask for a higher limit",
         SourceError::Settings(_) => "mend the [source] table of the tenant file",
         SourceError::Malformed(_) => "mend what the message names; nothing of an answer like this is believed",

@@ -366,7 +366,7 @@ impl Surveyor<'_> {
             return Ok(());
         }
         let mut wanted: Vec<(bool, String)> = Vec::new();
-        wanted.extend(self.found.newcomers.iter().filter_map(|person| name_of(person)));
+        wanted.extend(self.found.newcomers.iter().filter_map(name_of));
         for user in &self.found.linked {
             wanted.extend(self.person_of(*user).and_then(|person| name_of(&person)));
         }

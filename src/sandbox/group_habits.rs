@@ -17,7 +17,7 @@ pub(super) const FEW: usize = 20;
 impl Mischief {
     /// A new group, as the app takes it.
     pub(super) fn new_group<'b>(&self, body: &'b Value) -> Result<Cow<'b, Value>, Fault> {
-        let members = body.as_object().map_or(0, |body| members_in(body));
+        let members = body.as_object().map_or(0, members_in);
         if members == 0 && self.has(Misbehave::NoEmptyGroups) {
             return Err(Fault::value("a group needs a member"));
         }
@@ -44,7 +44,7 @@ impl Mischief {
             match key(operation, "path").and_then(Value::as_str) {
                 Some(path) if path.to_ascii_lowercase().starts_with("members") => count(value),
                 Some(_) => 0,
-                None => value.and_then(Value::as_object).map_or(0, |value| members_in(value)),
+                None => value.and_then(Value::as_object).map_or(0, members_in),
             }
         };
         self.are_few(members_in(body) + operations.iter().map(in_operation).sum::<usize>())

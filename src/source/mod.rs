@@ -199,6 +199,9 @@ pub enum SourceError {
     /// No answer, or the connection broke.
     #[error("the directory did not answer: {0}")]
     Unreachable(String),
+    /// It answered that it can't do this now.
+    #[error("the directory answered with an error: {0}")]
+    Unavailable(String),
     /// Asked to slow down more often than the retry limit allows.
     #[error("the directory keeps asking to slow down: {0}")]
     Throttled(String),
@@ -235,6 +238,7 @@ impl SourceError {
             Self::NotGranted(text) => Self::NotGranted(reword(text)),
             Self::Forbidden(text) => Self::Forbidden(reword(text)),
             Self::Unreachable(text) => Self::Unreachable(reword(text)),
+            Self::Unavailable(text) => Self::Unavailable(reword(text)),
             Self::Throttled(text) => Self::Throttled(reword(text)),
             Self::Malformed(text) => Self::Malformed(reword(text)),
             Self::Settings(text) => Self::Settings(reword(text)),

@@ -176,8 +176,8 @@ async fn j8_an_app_that_refuses_empty_groups_gets_its_groups_and_a_refusal_names
 
     let without = |tenant: &mut Tenant| tenant.profile.groups.members_on_create = false;
     let empty = |tenant: &mut Tenant| tenant.create_empty = true;
-    let tries: [(&str, fn(&mut Tenant)); 2] =
-        [("groups.members_on_create = true", without), ("create_empty = false", empty)];
+    type Edit = fn(&mut Tenant);
+    let tries: [(&str, Edit); 2] = [("groups.members_on_create = true", without), ("create_empty = false", empty)];
     for (key, change) in tries {
         let mut world = world_of(crowd(5).with_group("nobody", &[]));
         world.reconfigure(change);

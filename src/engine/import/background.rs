@@ -501,6 +501,7 @@ fn is_passing(error: &EngineError) -> bool {
         EngineError::Source(error) | EngineError::Cycle(CycleError::Source(error)) => matches!(
             error,
             SourceError::Unreachable(_)
+                | SourceError::Unavailable(_)
                 | SourceError::Throttled(_)
                 | SourceError::TimeLimit { .. }
                 | SourceError::Incomplete(_)

@@ -347,7 +347,7 @@ impl Probe<'_> {
             Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
                 let why = format!("{wanted} were asked for, {len} of {total} came");
                 self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
-                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len as u64), why });
+                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len), why });
             }
             _ => self.found(Finding::ok(CHECK, format!("{len} came where {wanted} were asked for"))),
         }

@@ -52,7 +52,7 @@ async fn people(reach: &Reach, found: &mut Vec<Finding>) -> bool {
         Err(error) => {
             let check = match &error {
                 SourceError::Settings(_) => "address",
-                SourceError::Unreachable(_) => "reachable",
+                SourceError::Unreachable(_) | SourceError::Unavailable(_) => "reachable",
                 SourceError::Forbidden(_) => "right to read people",
                 _ => "credential",
             };
@@ -172,7 +172,7 @@ fn wrong(check: &str, error: &SourceError) -> Finding {
             "make a new API key (or client secret) in the console and put it into the secret file"
         }
         SourceError::Forbidden(_) => "give the administrator or service account a role that may read this",
-        SourceError::Unreachable(_) => "check the network, and `region` or `base_url`",
+        SourceError::Unreachable(_) | SourceError::Unavailable(_) => "check the network, and `region` or `base_url`",
         SourceError::Throttled(_) => "wait some minutes, and lower `rate`",
         SourceError::TimeLimit { .. } => "find out why it takes so long, and whether `rate` is too low",
         SourceError::Settings(_) | SourceError::Malformed(_) | SourceError::Incomplete(_) => {

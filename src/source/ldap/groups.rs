@@ -60,12 +60,7 @@ pub(super) async fn read(
 /// Whether the server answered the question about one group with a refusal of its own. A connection that broke or an answer that breaks the
 /// protocol says nothing of the group.
 fn is_about_the_group(error: &SourceError) -> bool {
-    match error {
-        SourceError::Forbidden(_) | SourceError::Settings(_) => true,
-        // Result codes are told in the server's words; what the connection did is not.
-        SourceError::Unreachable(why) => why.starts_with("LDAP "),
-        _ => false,
-    }
+    matches!(error, SourceError::Forbidden(_) | SourceError::Settings(_) | SourceError::Unavailable(_))
 }
 
 /// A member list that came in pieces.

@@ -163,7 +163,9 @@ impl Source for LdapSource {
             Err(error) => {
                 let remedy = match &error {
                     SourceError::Refused(_) => "mend source.ldap.bind_dn, or the password in its file",
-                    SourceError::Unreachable(_) => "mend source.ldap.url, the network or source.ldap.ca_file",
+                    SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
+                        "mend source.ldap.url, the network or source.ldap.ca_file"
+                    }
                     SourceError::Malformed(_) => "find out what answers at source.ldap.url",
                     _ => "mend the [source.ldap] table",
                 };

@@ -58,7 +58,7 @@ pub(super) fn of_search(result: &LdapResult, about: About<'_>) -> Result<(), Sou
 fn anything(code: u32, said: String) -> SourceError {
     match code {
         51 => SourceError::Throttled(said),
-        52 | 80..=91 => SourceError::Unreachable(said),
+        52 | 80..=91 => SourceError::Unavailable(said),
         // Active Directory says 1 (operationsError) to a search without a bind.
         1 => SourceError::Refused(said),
         _ => SourceError::Settings(format!("the server refuses this request: {said}")),
@@ -168,7 +168,7 @@ mod tests {
         assert!(matches!(search(34), SourceError::Settings(_)));
         assert!(matches!(search(50), SourceError::Forbidden(_)));
         assert!(matches!(search(51), SourceError::Throttled(_)));
-        assert!(matches!(search(52), SourceError::Unreachable(_)));
+        assert!(matches!(search(52), SourceError::Unavailable(_)));
         assert!(matches!(search(1), SourceError::Refused(_)));
         assert!(matches!(search(53), SourceError::Settings(_)));
         let bind = |rc| of_bind(&result(rc, ""), "cn=reader").unwrap_err();
