@@ -71,7 +71,7 @@ fn spend(site: &Site, schedule: &str) -> Figures {
     }
     let cpu = daemon.cpu() - before;
     let board = site.board().expect("a board");
-    let runs = board.tenants.iter().filter(|line| line.standing == Some(rosterd::daemon::Standing::Ok)).count();
+    let runs = board.tenants.iter().filter(|line| line.standing == Some(rosterd::model::TenantState::Ok)).count();
     daemon.signal("TERM");
     daemon.wait();
     figures([("ready", ready), ("cpu", cpu), ("memory", memory), ("runs", runs as f64)])
