@@ -88,10 +88,8 @@ fn alternatives(before: &str) -> Vec<&str> {
 /// Whether it reads like words: two of them with a blank between.
 fn is_prose(text: &str) -> bool {
     let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_alphabetic() || c == '\'');
-    let words = text
-        .split(' ')
-        .map(|word| word.trim_matches([',', '.', ':', ';', '(', ')', '"', '\\']))
-        .filter(|w| is_word(&w));
+    let words =
+        text.split(' ').map(|word| word.trim_matches([',', '.', ':', ';', '(', ')', '"', '\\'])).filter(is_word);
     let ends = text.starts_with(' ') || text.ends_with(' ');
     let count = words.count();
     count > 1 || (ends && count > 0)

@@ -74,11 +74,8 @@ async fn answer(State(ledger): State<Arc<Mutex<Ledger>>>, method: Method, uri: U
             (StatusCode::CREATED, resource)
         }
         Method::PATCH => {
-            if uri.path().contains("/Users/") {
-                if ledger.patched.is_none() {
-                    (ledger.patched, ledger.before) =
-                        (Some(SystemClock.now()), ledger.arrived.len() - ledger.begun - 1);
-                }
+            if uri.path().contains("/Users/") && ledger.patched.is_none() {
+                (ledger.patched, ledger.before) = (Some(SystemClock.now()), ledger.arrived.len() - ledger.begun - 1);
             }
             (StatusCode::OK, json!({"id": uri.path().rsplit('/').next(), "active": false}))
         }

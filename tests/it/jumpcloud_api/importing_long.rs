@@ -226,7 +226,9 @@ fn j16_an_import_waits_for_a_pause_and_stops_at_a_refused_key_or_another_file() 
     let shown = desk.rosterd.run(&["status", "acme"]).stdout.clone();
     assert!(shown.contains("import stopped") && shown.contains("refused the credential"), "{shown}");
 
-    long.cloud.change(|org| drop(org.keys.insert(API_KEY.to_owned(), Rights::all())));
+    long.cloud.change(|org| {
+        org.keys.insert(API_KEY.to_owned(), Rights::all());
+    });
     let created = long.created().len();
     long.begin();
     until("it goes on with the rest", || long.created().len() > created + 5);
