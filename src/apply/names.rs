@@ -47,7 +47,10 @@ impl Worker<'_> {
             let mut end = NameEnd::Third;
             for (name, given) in new.into_iter().chain(old) {
                 let action = Action::FreeName { from: now.clone(), through: name };
-                let reason = Reason::NoThirdNameStays;
+                let reason = match &operation.reason {
+                    undo @ Reason::Reverts { .. } => undo.clone(),
+                    _ => Reason::NoThirdNameStays,
+                };
                 let step = Operation { action, reason, blocked: None, ..operation.clone() };
                 if self.operation(&step).await == Ok(OpOutcome::Done) {
                     end = given;

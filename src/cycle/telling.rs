@@ -43,6 +43,9 @@ pub struct Told {
     /// Why it failed or waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The code of that; `text` where the app's own words are all there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail_code: Option<String>,
 }
 
 /// Calls made to the app.
@@ -193,6 +196,7 @@ fn told(report: &Report, at: usize) -> Option<Told> {
         reason_code: operation.reason.code(),
         result: report.result(at),
         detail: report.obstacle(at).map(ToString::to_string),
+        detail_code: report.obstacle(at).map(crate::model::Obstacle::code),
     })
 }
 

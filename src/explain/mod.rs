@@ -214,7 +214,7 @@ pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
         report.is_some_and(|report| report.cleared.is_none()) || next.iter().any(|step| step.result == OpOutcome::Held);
     let holds = report.filter(|_| held).map(|report| report.holds.clone()).unwrap_or_default();
     let concerns = |hold: &HoldReason| match hold {
-        HoldReason::NeedsDecision { object: of, .. } => *of == object,
+        HoldReason::NeedsDecision { object: of, .. } | HoldReason::Conflict { object: of, .. } => *of == object,
         _ => true,
     };
     let mut story = Story {

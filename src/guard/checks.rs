@@ -50,10 +50,15 @@ impl Cleared {
             let (object, name) = (operation.object.clone(), operation.name.clone());
             match &operation.blocked {
                 Some(Blocked::Held(why)) => {
-                    self.holds.push(HoldReason::NeedsDecision { object, name, why: why.to_string() });
+                    self.holds.push(HoldReason::NeedsDecision {
+                        object,
+                        name,
+                        why: why.to_string(),
+                        why_code: why.code(),
+                    });
                 }
                 Some(Blocked::Conflict(why)) => {
-                    self.holds.push(HoldReason::Conflict { object, name, why: why.to_string() });
+                    self.holds.push(HoldReason::Conflict { object, name, why: why.to_string(), why_code: why.code() });
                 }
                 Some(Blocked::Failed(_)) | None => {}
             }

@@ -41,12 +41,49 @@ const TEXT: &str = "text";
 /// Changes every text of a payload.
 pub(super) fn each_text(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
     match value {
-        Value::String(text) => change(text),
+        // A code inside the payload of another one has its own payload, in which names are written as JSON.
+        Value::String(text) => match read(text) {
+            Some(mut inner @ Value::Object(_)) => {
+                if let Value::Object(map) = &mut inner {
+                    map.values_mut().for_each(|payload| each_text(payload, change));
+                }
+                *text = written(inner);
+            }
+            _ => change(text),
+        },
         Value::Array(all) => all.iter_mut().for_each(|one| each_text(one, change)),
         Value::Object(map) => map.values_mut().for_each(|one| each_text(one, change)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
+
+/// The names that stand beside one of these ids in a payload.
+pub(super) fn names_beside(value: &Value, is_theirs: &dyn Fn(&str) -> bool, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(Value::Object(map)) = read(text) {
+                map.values().for_each(|payload| names_beside(payload, is_theirs, names));
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|one| names_beside(one, is_theirs, names)),
+        Value::Object(map) => {
+            let is_id = |value: &Value| match value {
+                Value::String(text) => is_theirs(text),
+                Value::Object(inner) => inner.values().any(|id| id.as_str().is_some_and(is_theirs)),
+                _ => false,
+            };
+            if map.values().any(is_id) {
+                let beside = NAMES.iter().filter_map(|key| map.get(*key)?.as_str());
+                names.extend(beside.filter(|name| !name.is_empty()).map(str::to_owned));
+            }
+            map.values().for_each(|one| names_beside(one, is_theirs, names));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The fields of a payload that hold the name of the object whose id is beside them.
+const NAMES: [&str; 2] = ["name", "by_name"];
 
 /// Writes and reads an enum (`#[serde(remote = "Self")]`, with a variant `Text(String)`) as one text. `of_prose` reads the
 /// sentences of earlier versions.
@@ -65,12 +102,26 @@ macro_rules! coded {
 
             /// Reads what the journal keeps: a code, or a sentence of an earlier version.
             pub fn decode(text: &str) -> Self {
-                let known = super::coded::read(text).and_then(|value| $type::deserialize(value).ok());
-                known.unwrap_or_else(|| Self::of_prose(text))
+                Self::known(text).unwrap_or_else(|| Self::of_prose(text))
+            }
+
+            /// Reads a code; `None` for words, and for a code of another version.
+            pub fn known(text: &str) -> Option<Self> {
+                super::coded::read(text).and_then(|value| $type::deserialize(value).ok())
+            }
+
+            /// The names in its payload that stand beside an id of which `is_theirs` is true.
+            pub fn names_beside(&self, is_theirs: &dyn Fn(&str) -> bool) -> Vec<String> {
+                let mut names = Vec::new();
+                super::coded::names_beside(&self.value(), is_theirs, &mut names);
+                names
             }
 
             /// Its stable name.
             pub fn code(&self) -> String {
+                if let Some(inner) = self.inner() {
+                    return inner.code();
+                }
                 match self.value() {
                     serde_json::Value::String(code) => code,
                     serde_json::Value::Object(map) => map.into_iter().next().map(|(code, _)| code).unwrap_or_default(),
@@ -84,7 +135,12 @@ macro_rules! coded {
                 if let serde_json::Value::Object(map) = &mut value {
                     map.values_mut().for_each(|payload| super::coded::each_text(payload, &mut change));
                 }
-                let now = $type::deserialize(value).unwrap_or_else(|_| Self::Text(String::new()));
+                let now = $type::deserialize(value).unwrap_or_else(|_| {
+                    // Where a word of a payload is no free text, what is left of it is the sentence.
+                    let mut text = self.to_string();
+                    change(&mut text);
+                    Self::Text(text)
+                });
                 (now != *self).then_some(now)
             }
         }

@@ -405,6 +405,8 @@ pub enum HoldReason {
         object: ObjectRef,
         name: String,
         why: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why_code: String,
     },
     DuplicateAccounts {
         count: u64,
@@ -447,6 +449,8 @@ pub enum HoldReason {
         object: ObjectRef,
         name: String,
         why: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why_code: String,
     },
     UnreadGroup {
         group: String,
@@ -653,7 +657,7 @@ impl fmt::Display for HoldReason {
                      the two, or list the account in scope.protect"
                 )
             }
-            Self::Conflict { object, name, why } => write!(f, "{}: {why}", object.called(name)),
+            Self::Conflict { object, name, why, .. } => write!(f, "{}: {why}", object.called(name)),
             Self::Upgrade { who } => write!(
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
@@ -713,7 +717,7 @@ impl fmt::Display for HoldReason {
             Self::FinalDelete { who } => {
                 write!(f, "in this app a deleted person can never have an account again: {who}")
             }
-            Self::NeedsDecision { object, name, why } => write!(f, "{}: {why}", object.called(name)),
+            Self::NeedsDecision { object, name, why, .. } => write!(f, "{}: {why}", object.called(name)),
             Self::UnreadGroup { group, why } => write!(
                 f,
                 "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \

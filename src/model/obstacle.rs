@@ -306,6 +306,14 @@ plain!(Obstacle {
 });
 
 impl Obstacle {
+    /// The obstacle itself, where something is only said beside it.
+    fn inner(&self) -> Option<&Self> {
+        match self {
+            Self::AfterThirdName { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
     /// Reads a sentence of an earlier version, or the app's words.
     pub fn of_prose(text: &str) -> Self {
         Self::of_plain(text).unwrap_or_else(|| Self::Text(text.to_owned()))

@@ -221,6 +221,14 @@ plain!(Reason {
 });
 
 impl Reason {
+    /// The reason itself, where something is only said beside it.
+    fn inner(&self) -> Option<&Self> {
+        match self {
+            Self::Remarked { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
     /// Reads a sentence of an earlier version into its code, once. `undo` needs the runs; the rest is only shown.
     fn of_prose(text: &str) -> Self {
         let rest = |head: &str| text.strip_prefix(head).map(str::to_owned);
@@ -319,6 +327,7 @@ impl From<&str> for Reason {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::super::Obstacle;
     use super::*;
@@ -337,6 +346,51 @@ mod tests {
         }
         let refused = Obstacle::Text("409 uniqueness {\"a\"}".into());
         assert_eq!(Obstacle::decode(&refused.encoded()), refused);
+    }
+
+    #[test]
+    fn i8_a_name_is_put_out_of_every_payload_and_the_rest_stays() {
+        let put_out = |text: &mut String| *text = text.replace("acme", "*").replace("Ann \"A\" Lee", "*");
+        let (user, account) = (SourceId::new("u9"), AppId::new("7"));
+        let tenant = crate::model::TenantName::parse("acme").unwrap();
+        let linked = crate::model::Elsewhere::Linked { account, tenant, user };
+        let Some(Obstacle::Text(left)) = Obstacle::LinkedElsewhere(linked).with_texts(put_out) else {
+            panic!("a tenant's name is no free text")
+        };
+        assert!(left.contains("linked by the tenant *") && !left.contains("acme"), "{left}");
+        let holder = Obstacle::NameNotFree { holder: "Ann \"A\" Lee".into() };
+        let inside = Obstacle::AfterThirdName { why: Box::new(holder), end: crate::model::NameEnd::Old };
+        let left = inside.with_texts(put_out).unwrap();
+        assert!(matches!(&left, Obstacle::AfterThirdName { .. }) && !left.to_string().contains("Ann"), "{left}");
+        assert_eq!(inside.code(), "name_not_free");
+        let why = Box::new(Reason::Record);
+        assert_eq!(Reason::Remarked { why, remark: Remark::BlanksAtAnEnd }.code(), "record");
+    }
+
+    #[test]
+    fn i8_the_names_beside_an_id_are_known_as_theirs() {
+        let of = |name: &str, id: &str| Obstacle::AccountOfAnother {
+            account: AppId::new("7"),
+            by: "userName".into(),
+            of: SourceId::new(id),
+            name: name.into(),
+        };
+        let theirs = |id: &str| id == "u9";
+        assert_eq!(of("bo.private", "u9").names_beside(&theirs), ["bo.private"]);
+        assert_eq!(of("bo.private", "u8").names_beside(&theirs), [""; 0]);
+        let record = crate::model::ObjectRef::User(SourceId::new("u9"));
+        let whose = crate::model::Whose::Record { record: record.clone(), name: Some("bo".into()) };
+        let object = crate::model::ObjectRef::User(SourceId::new("u1"));
+        let another = Obstacle::AnsweredWithAnother { object, name: "ann".into(), whose };
+        assert_eq!(another.names_beside(&theirs), ["bo"]);
+        let inside = Obstacle::AfterThirdName { why: Box::new(of("bo", "u9")), end: crate::model::NameEnd::Old };
+        assert_eq!(inside.names_beside(&theirs), ["bo"]);
+    }
+
+    #[test]
+    fn i8_a_code_of_another_version_is_no_word_of_the_app() {
+        assert_eq!(Obstacle::known(r#"of_the_future {"x":1}"#), None);
+        assert_eq!(Obstacle::known("not_linked"), Some(Obstacle::NotLinked));
     }
 
     #[test]

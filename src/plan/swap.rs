@@ -142,7 +142,11 @@ fn by_a_third_name(operation: &mut Operation) -> Option<Operation> {
         }
         _ => return None,
     };
-    let reason = Reason::ThirdName { from: from.clone(), to };
+    let reason = match &operation.reason {
+        // A step of an undo is the undo's: a second undo of the same run goes on from there.
+        undo @ Reason::Reverts { .. } => undo.clone(),
+        _ => Reason::ThirdName { from: from.clone(), to },
+    };
     Some(Operation { action: Action::FreeName { from, through }, reason, ..operation.clone() })
 }
 
@@ -317,6 +321,16 @@ mod tests {
         assert_eq!(sent(three), expected);
         let two = vec![group("1", "a", "b"), group("2", "b", "a"), group("3", "c", "d"), group("4", "d", "c")];
         assert_eq!(sent(two).len(), 6, "each circle by itself");
+    }
+
+    #[test]
+    fn j11_a_step_that_an_undo_needs_is_the_undos() {
+        let reverts = Reason::Reverts { run: crate::model::RunId::new("r1") };
+        let part = |operation: Operation| Operation { reason: reverts.clone(), ..operation };
+        let mut swap = vec![part(group("1", "a", "b")), part(group("2", "b", "a"))];
+        pass_names_on(&mut swap);
+        assert_eq!(swap.len(), 3);
+        assert!(swap.iter().all(|operation| operation.reason == reverts), "{swap:?}");
     }
 
     #[test]

@@ -201,10 +201,12 @@ fn stated_status(body: &Object) -> Option<u16> {
 /// Some apps answer 400 without a `scimType` to what the RFC calls 409 `uniqueness`.
 fn tells_of_a_duplicate(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["already exist", "already in use", "already taken", "already been taken", "duplicate", "must be unique"]
-        .iter()
-        .any(|sign| said.contains(sign))
+    OF_A_DUPLICATE.iter().any(|sign| said.contains(sign))
 }
+
+/// Words of apps that answer so.
+const OF_A_DUPLICATE: [&str; 6] =
+    ["already exist", "already in use", "already taken", "already been taken", "duplicate", "must be unique"];
 
 /// What the app said, in one clean line; empty if it said nothing.
 fn said(reply: &Reply, body: Option<&Object>) -> String {

@@ -485,7 +485,7 @@ impl FailureNote {
 struct WrittenNote {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<Obstacle>,
+    code: Option<String>,
     attempts: u32,
     next_try: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -496,13 +496,14 @@ struct WrittenNote {
 
 impl From<WrittenNote> for FailureNote {
     fn from(WrittenNote { reason, code, attempts, next_try, found, name }: WrittenNote) -> Self {
-        Self { reason: code.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found, name }
+        let known = code.and_then(|code| Obstacle::known(&code));
+        Self { reason: known.unwrap_or_else(|| Obstacle::of_prose(&reason)), attempts, next_try, found, name }
     }
 }
 
 impl From<FailureNote> for WrittenNote {
     fn from(FailureNote { reason, attempts, next_try, found, name }: FailureNote) -> Self {
-        let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.clone());
+        let code = (!matches!(reason, Obstacle::Text(_))).then(|| reason.encoded());
         Self { reason: reason.to_string(), code, attempts, next_try, found, name }
     }
 }

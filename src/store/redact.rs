@@ -45,6 +45,7 @@ impl Somebody {
     pub(super) fn learn(&mut self, record: &Record) {
         let mut attributes: Vec<(&str, &Value)> = Vec::new();
         let mut accounts = Vec::new();
+        self.names_in_reasons(record);
         match &record.event {
             Event::Intent(intent) if self.is(&intent.object) => {
                 self.intents.insert(record.seq);
@@ -83,6 +84,31 @@ impl Somebody {
             let number = self.accounts.len() + 1;
             self.accounts.entry(account).or_insert_with(|| AppId::new(format!("{stand_in}-{number}")));
         }
+    }
+
+    /// What they are called in reasons and notes, their own and those about others: it need not be a value that was ever sent.
+    fn names_in_reasons(&mut self, record: &Record) {
+        let mut names: Vec<String> = Vec::new();
+        let is_theirs = |id: &str| self.ids.contains_key(id);
+        let mut note = |object: &ObjectRef, note: &FailureNote| {
+            names.extend(note.name.clone().filter(|_| self.is(object)));
+            names.extend(note.reason.names_beside(&is_theirs));
+        };
+        match &record.event {
+            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+                for effect in effects {
+                    if let Effect::Failed { object, note: failure } = effect {
+                        note(object, failure);
+                    }
+                }
+            }
+            Event::Continued(before) => {
+                before.failed.iter().flatten().for_each(|(object, failure)| note(object, failure));
+            }
+            Event::Intent(intent) => names.extend(intent.reason.names_beside(&is_theirs)),
+            _ => {}
+        }
+        self.words.extend(names.iter().map(|name| fold(name)));
     }
 
     /// The record without them; `None` if it says nothing of them.
@@ -166,12 +192,14 @@ impl Somebody {
     fn intent(&self, intent: &mut Intent) {
         if self.is(&intent.object) {
             intent.changes.clear();
+            intent.members.clear();
             intent.reason = Reason::Erased;
             self.object(&mut intent.object);
             intent.app_id.iter_mut().for_each(|account| self.account(account));
             return;
         }
         self.reason(&mut intent.reason);
+        intent.members.iter_mut().for_each(|id| self.id(id));
         for change in &mut intent.changes {
             // Lists of members are names; another value is about somebody else.
             if change.is_of_members() || change.attribute == Path::manager().as_str() {

@@ -65,6 +65,17 @@ fn compared(code: &str) -> BTreeSet<&str> {
     for call in CALLS {
         all.extend(code.match_indices(call).filter_map(|(at, _)| literal(&code[at + call.len()..])));
     }
+    // A list that is looked through where it is written, and the patterns of `matches!`.
+    for (at, _) in code.match_indices("\"].iter()").chain(code.match_indices("\"]\n")) {
+        let Some(begin) = code[..at].rfind('[') else { continue };
+        if code[at..].trim_start_matches(['"', ']', '\n', ' ']).starts_with(".iter()") {
+            all.extend(code[begin + 1..=at].split('"').skip(1).step_by(2));
+        }
+    }
+    for (at, _) in code.match_indices("matches!(") {
+        let pattern = code[at..].lines().next().unwrap_or_default();
+        all.extend(pattern.split('"').skip(1).step_by(2));
+    }
     for line in code.lines().filter(|line| !line.contains('$')) {
         all.extend(line.match_indices("=>").flat_map(|(at, _)| alternatives(&line[..at])));
     }
@@ -148,6 +159,8 @@ fn w1_what_the_search_finds() {
         "match run.status.as_str() {\n    \"partial\" | \"held\" => WAIT,\n}",
         r#"text.split_once(" at line ")"#,
         r#"text.contains("could not acquire lock")"#,
+        r#"["already there", "taken"].iter().any(|word| text.contains(word))"#,
+        r#"matches!(word, "held" | "failed")"#,
     ] {
         assert_eq!(found(bad).min(1), 1, "{bad}");
     }

@@ -74,7 +74,7 @@ fn c9_an_old_run_can_still_be_reverted() {
 }
 
 #[test]
-fn c9_what_was_held_and_rejected_stays_held_under_its_id() {
+fn c9_what_was_held_and_rejected_stays_held_and_is_asked_about_once_more() {
     let before: Value = serde_json::from_slice(&std::fs::read(fixture().join("held/held.json")).unwrap()).unwrap();
     let rosterd = installed("held", "");
     let run = sync(&rosterd, "held", 3);

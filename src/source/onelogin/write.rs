@@ -60,7 +60,7 @@ impl NewPeople for OneLoginSource {
 impl OneLoginSource {
     fn refused(&self, reply: &Reply) -> CreateError {
         let said = self.api.said(reply);
-        let taken = ["taken", "already exist", "duplicate", "unique"].iter().any(|word| fold(&said).contains(word));
+        let taken = OF_A_DUPLICATE.iter().any(|word| fold(&said).contains(word));
         match reply.status {
             401 | 403 => told(SourceError::Forbidden(said), NEEDS).into(),
             429 => SourceError::Throttled(said).into(),
@@ -71,6 +71,9 @@ impl OneLoginSource {
         }
     }
 }
+
+/// What OneLogin answers, in its words, to a user that exists already.
+const OF_A_DUPLICATE: [&str; 4] = ["taken", "already exist", "duplicate", "unique"];
 
 /// `custom_attributes.heap_role` is a member of `custom_attributes`.
 fn nested(attributes: &Map<String, Value>) -> Object {

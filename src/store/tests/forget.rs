@@ -5,9 +5,10 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Change, ObjectRef, Path as AttributePath};
+use crate::model::{AppId, Change, ObjectRef, Obstacle, Path as AttributePath};
 
-const WORDS: [&str; 5] = ["u-ann-4711", "app-u-ann-4711", "ann.lee", "Annabel Leeward", "0177-2255"];
+const WORDS: [&str; 6] =
+    ["u-ann-4711", "app-u-ann-4711", "ann.lee", "Annabel Leeward", "0177-2255", "ann.the.unmapped"];
 
 fn ann() -> Intent {
     let change = |attribute: &str, to: &str| Change { attribute: attribute.into(), from: json!(null), to: json!(to) };
@@ -62,6 +63,7 @@ async fn lived_in(home: &Home) {
     let members = Intent {
         op: crate::model::Op::AddMembers,
         object: ObjectRef::Group(id("g")),
+        members: vec![id("u2"), id("u-ann-4711")],
         changes: vec![Change {
             attribute: "members".into(),
             from: json!(null),
@@ -80,7 +82,16 @@ async fn lived_in(home: &Home) {
     };
     let failed = Effect::Failed { object: ObjectRef::User(id("u-ann-4711")), note };
     let lost = Effect::AccessLost { user: id("u-ann-4711"), at: at(3) };
-    store.outcome(call, refused, vec![failed, lost]).await.unwrap();
+    // Somebody else's note, which names her by a value that was never sent.
+    let account = AppId::new("app-u2");
+    let (of, name) = (id("u-ann-4711"), "ann.the.unmapped".to_owned());
+    let reason = Obstacle::AccountOfAnother { account, by: "userName".into(), of, name };
+    let note = FailureNote { reason, attempts: 1, next_try: at(9), found: None, name: None };
+    let beside = Effect::Failed { object: ObjectRef::User(id("u2")), note };
+    store
+        .outcome(call, refused, vec![failed, lost, beside, Effect::Settled { object: ObjectRef::User(id("u2")) }])
+        .await
+        .unwrap();
     store.trusted(&run(), "looked".into()).await.unwrap();
     let summary = RunSummary { note: "removals_per_day: ann.lee@acme.test and 2 more".into(), ..summary("r1", 4) };
     store.run_ended(summary).await.unwrap();
