@@ -209,7 +209,8 @@ impl Worker<'_> {
     pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
         let object = ObjectRef::User(id.clone());
         let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
-        if linked && self.is_gone(&object, account).await {
+        // An app may show late what it created: that an account of this run is not found yet says nothing.
+        if linked && !self.known.coming.contains(id) && self.is_gone(&object, account).await {
             self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&object)]).await?;
         }
         Ok(())

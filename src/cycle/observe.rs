@@ -204,7 +204,7 @@ async fn as_shown(job: &Job<'_>, id: SourceId, link: GroupRow) -> Result<Compare
         Some(Match::One { found, .. }) if found.id == link.app_id => {
             Compared::Failed(format!("the app lists the group {} but does not show it", found.id))
         }
-        Some(Match::Conflict { detail }) => Compared::Failed(detail),
+        Some(Match::Conflict { detail, .. }) => Compared::Failed(detail),
         Some(Match::One { .. } | Match::Nobody) | None => Compared::Gone,
     })
 }
@@ -216,7 +216,7 @@ async fn with_members(job: &Job<'_>, found: AppGroup, by: String) -> Result<Matc
     }
     Ok(match job.reader.get_group(&found.id).await? {
         Some(found) => Match::One { found, by },
-        None => Match::Conflict { detail: format!("the app lists the group {} but does not show it", found.id) },
+        None => Match::conflict(format!("the app lists the group {} but does not show it", found.id)),
     })
 }
 

@@ -40,7 +40,14 @@ impl Groups<'_> {
             let members = self.accounts_of(&row.id, group)?;
             match answer {
                 None => {}
-                Some(Match::Conflict { detail }) => {
+                Some(Match::Conflict { another, .. })
+                    if self.is_given_up(another.as_ref())?
+                        && self.ground.rules.groups_full()
+                        && (self.ground.rules.create_empty || !members.is_empty()) =>
+                {
+                    self.create_group(&object, group, members);
+                }
+                Some(Match::Conflict { detail, .. }) => {
                     let blocked = self.several_of_a_released_name(group, detail)?;
                     self.blocked_group(&object, group, blocked);
                 }

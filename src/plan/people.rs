@@ -44,7 +44,10 @@ impl Users<'_> {
             self.claim_name(person);
             match answer {
                 Match::Nobody => self.create(person),
-                Match::Conflict { detail } => self.blocked_create(person, Blocked::Failed(detail.clone().into())),
+                Match::Conflict { another, .. } if self.is_given_up(another.as_ref())? => self.create(person),
+                Match::Conflict { detail, .. } => {
+                    self.blocked_create(person, Blocked::Failed(detail.clone().into()));
+                }
                 Match::One { found, by } => match self.owner(person, found, &owners)? {
                     Some(other) if self.gives_up_user_name(&other, by) => self.create(person),
                     Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,

@@ -16,10 +16,10 @@ use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::resource;
-use super::{CallError, Class, Lookalike, Match};
+use super::{Another, CallError, Class, Lookalike, Match};
 use crate::config::profile::{Adopt, LookUp, Paging};
 use crate::http::Method;
-use crate::model::{Path, digest, fold};
+use crate::model::{AppId, Path, digest, fold};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -238,7 +238,7 @@ impl App {
                 let detail = format!(
                     "the object that matches by {by} has the id {id:?} in the app: no request can be sent to it"
                 );
-                *answer = Match::Conflict { detail };
+                *answer = Match::conflict(detail);
             }
         }
     }
@@ -505,7 +505,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
         .iter()
         .enumerate()
         .map(|(key, hits)| match doubled.get(&key) {
-            Some(detail) => Match::Conflict { detail: detail.clone() },
+            Some(detail) => Match::conflict(detail.clone()),
             None => judge_one(wanted, key, hits, &found.resources, adopt),
         })
         .collect();
@@ -514,7 +514,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
         .into_iter()
         .map(|answer| match answer {
             Match::Nobody => Match::Nobody,
-            Match::Conflict { detail } => Match::Conflict { detail },
+            Match::Conflict { detail, another } => Match::Conflict { detail, another },
             Match::One { found: at, by } => match found.resources.get(at) {
                 Some(resource) => Match::One { found: resource.clone(), by },
                 None => Match::Nobody,
@@ -530,7 +530,7 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
         let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
         let ids = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id"));
         let detail = format!("{} objects in the app have the same {name}: ids {}", matching.len(), listed(ids));
-        return Match::Conflict { detail };
+        return Match::conflict(detail);
     };
     let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
     let ours = wanted.source_ids.get(key);
@@ -541,8 +541,9 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
                 && Some(&owner) != ours
                 && !wanted.is_released(key, resources.get(*at)) =>
         {
-            let id = clean(&resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
-            let owner = clean(&owner);
+            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+            let another = Some(Another { id: AppId::new(id.as_str()), by: by.name.clone() });
+            let (id, owner) = (clean(&id), clean(&owner));
             let detail = format!(
                 "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
                  {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
@@ -550,7 +551,7 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
                 by.name,
                 ours.map(String::as_str).unwrap_or_default(),
             );
-            Match::Conflict { detail }
+            Match::Conflict { detail, another }
         }
         _ => Match::One { found: *at, by: by.name.clone() },
     }
@@ -604,7 +605,7 @@ fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize
         let detail = format!("several directory records match the object {id} in the app: {records}");
         for key in keys {
             if let Some(answer) = answers.get_mut(key) {
-                *answer = Match::Conflict { detail: detail.clone() };
+                *answer = Match::conflict(detail.clone());
             }
         }
     }

@@ -35,7 +35,7 @@ pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
     MemberKeys, Origin, Search, UserKeys,
 };
 

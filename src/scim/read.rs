@@ -317,11 +317,9 @@ pub(super) fn turned<T>(
             match AppId::from_app(&id) {
                 Ok(_) => Match::One { found: turn(found)?, by },
                 // Nothing could ever be sent to it: a link would be none.
-                Err(why) => {
-                    Match::Conflict { detail: format!("the object in the app that has the same {by} has {why}") }
-                }
+                Err(why) => Match::conflict(format!("the object in the app that has the same {by} has {why}")),
             }
         }
-        Match::Conflict { detail } => Match::Conflict { detail },
+        Match::Conflict { detail, another } => Match::Conflict { detail, another },
     })
 }

@@ -75,7 +75,26 @@ pub enum Match<T> {
     Conflict {
         /// What was found.
         detail: String,
+        /// The one object that was found, where all that stands in the way is that it belongs to another record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        another: Option<Another>,
     },
+}
+
+/// An object of the app that has the name of a newcomer and belongs to another record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Another {
+    /// The app's id.
+    pub id: AppId,
+    /// The attribute that matched.
+    pub by: String,
+}
+
+impl<T> Match<T> {
+    /// A conflict that only a correction on one of the two sides ends.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::Conflict { detail: detail.into(), another: None }
+    }
 }
 
 impl<T> Match<T> {

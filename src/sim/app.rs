@@ -16,7 +16,7 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
     MemberKeys, Origin, Search, UserKeys,
 };
 
@@ -587,7 +587,7 @@ impl Inner {
         match found.as_slice() {
             [] => Match::Nobody,
             [(id, account)] => Match::One { found: shown(id, account, paths), by: by.to_owned() },
-            _ => Match::Conflict { detail: format!("{} accounts have this {by}", found.len()) },
+            _ => Match::conflict(format!("{} accounts have this {by}", found.len())),
         }
     }
 
@@ -617,13 +617,14 @@ impl Inner {
         };
         match found.as_slice() {
             [] => Match::Nobody,
-            [(id, group)] if is_owned(id, group) => {
-                Match::Conflict { detail: format!("the group {id} belongs to another directory record") }
-            }
+            [(id, group)] if is_owned(id, group) => Match::Conflict {
+                detail: format!("the group {id} belongs to another directory record"),
+                another: Some(Another { id: AppId::new(id.as_str()), by: by.to_owned() }),
+            },
             [(id, group)] => {
                 Match::One { found: AppGroup { members: None, ..shown_group(id, group) }, by: by.to_owned() }
             }
-            _ => Match::Conflict { detail: format!("{} groups have this {by}", found.len()) },
+            _ => Match::conflict(format!("{} groups have this {by}", found.len())),
         }
     }
 

@@ -12,7 +12,7 @@ mod scenarios;
 mod seeded;
 mod tenant;
 
-pub(crate) use app::{Account, Call, Fault, Holdings, Reach, SimApp};
+pub(crate) use app::{Account, Call, Fault, Group, Holdings, Reach, SimApp};
 pub(crate) use directory::{DirGroup, DirUser, Directory, Quirk, SimSource};
 pub(crate) use tenant::{Tenant, limits};
 

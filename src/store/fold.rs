@@ -519,9 +519,7 @@ impl Step<'_> {
             doubted: BTreeSet::new(),
             unwatched: false,
         };
-        if self.get(&keys::let_go(app_id))?.is_some() {
-            self.delete(keys::let_go(app_id));
-        }
+        // That rosterd had released it stays known: an undo of this link makes it such a group again.
         self.put(keys::group(id), serde_json::to_vec(&row).map_err(unwritable)?);
         self.put(keys::app_group(app_id), id.as_str().into());
         Ok(())

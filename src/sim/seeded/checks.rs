@@ -437,7 +437,14 @@ impl Life {
             let protected = |person: &str| self.kinds.protects && person == "p0";
             let let_in = |person: &String| belongs(dir, person) && !protected(person);
             let wanted: BTreeSet<&String> = group.members.iter().filter(|person| let_in(person)).collect();
-            let found: Vec<_> = app.groups.values().filter(|found| fold(&found.name) == fold(&group.name)).collect();
+            // The one it is linked to; a group that was let go may have the same name in an app that allows that.
+            let linked = self.store().group(&SourceId::new(id.as_str())).ok().flatten();
+            let linked = linked.and_then(|link| app.groups.get(link.app_id.as_str()));
+            let named = |found: &&crate::sim::Group| fold(&found.name) == fold(&group.name);
+            let found: Vec<_> = match linked.filter(named) {
+                Some(linked) => vec![linked],
+                None => app.groups.values().filter(named).collect(),
+            };
             let [found] = found.as_slice() else {
                 if wanted.is_empty() {
                     continue;

@@ -16,13 +16,15 @@ use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, Writer, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
-use crate::model::{OpOutcome, Path, RunStatus as Status, TenantName};
-use crate::plan::Blocked;
+use crate::model::{Op, OpOutcome, Path, RunStatus as Status, TenantName, fold};
+use crate::plan::{Blocked, Operation};
 use crate::progress::Silent;
 use crate::scim::Class;
 use crate::sim::dice::Dice;
-use crate::sim::{Directory, Fault, Quirk, SimApp, SimClock, SimSource, Tenant, command};
-use crate::store::{Alone, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records};
+use crate::sim::{Directory, Fault, Group, Quirk, SimApp, SimClock, SimSource, Tenant, command};
+use crate::store::{
+    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records,
+};
 use crate::time_limit::TimeLimit;
 
 /// So many lines of the journal are told of a world that broke a promise.
@@ -487,7 +489,7 @@ impl Life {
                 return Err("I12: a cycle failed after all faults had ended".to_owned());
             };
             let held = report.held_plan();
-            if corrections < 5 && self.correct_contradictions(&report) {
+            if corrections < 5 && (self.correct_contradictions(&report) || self.free_taken_names(&report)) {
                 corrections += 1;
                 continue;
             }
@@ -516,6 +518,32 @@ impl Life {
     /// Whether the app itself may give an account to the newcomer of its name: a create is answered with it, and it is no privileged one.
     pub(super) fn may_be_given_back(&self, account: &crate::sim::Account) -> bool {
         self.odd.is_some() && account.roles.is_empty()
+    }
+
+    /// The operator renames in the app what is nobody's there and has the name that a group is to have.
+    fn free_taken_names(&mut self, report: &Report) -> bool {
+        let is_wanted = |at: usize, operation: &Operation| {
+            let gives_name = matches!(operation.op(), Op::RenameGroup | Op::CreateGroup | Op::FreeName);
+            gives_name && report.result(at) == OpOutcome::Failed
+        };
+        let operations = report.operations().iter().enumerate().filter(|(at, operation)| is_wanted(*at, operation));
+        let wanted: BTreeSet<String> = operations.map(|(_, operation)| fold(&operation.name)).collect();
+        let linked: BTreeSet<String> =
+            self.store().groups().unwrap().into_iter().map(|(_, row)| row.app_id.to_string()).collect();
+        let mut freed = Vec::new();
+        self.app.by_hand(|app| {
+            let is_nobodys =
+                |(id, group): &(&String, &mut Group)| !linked.contains(*id) && wanted.contains(&fold(&group.name));
+            for (id, group) in app.groups.iter_mut().filter(is_nobodys) {
+                freed.push(format!("{id} ({})", group.name));
+                group.name = format!("{} of before {id}", group.name);
+            }
+        });
+        let any = !freed.is_empty();
+        if any {
+            self.tell(format!("the operator renames in the app what no group follows: {freed:?}"));
+        }
+        any
     }
 
     /// The operator corrects in the app what kept an account from being adopted: the name of one that is the user's, the id in one that
