@@ -441,6 +441,10 @@ impl Life {
             let linked = self.store().group(&SourceId::new(id.as_str())).ok().flatten();
             let linked = linked.and_then(|link| app.groups.get(link.app_id.as_str()));
             let named = |found: &&crate::sim::Group| fold(&found.name) == fold(&group.name);
+            if linked.is_none() && wanted.is_empty() {
+                // Nothing follows it: a group of its name in the app is another's, or was let go.
+                continue;
+            }
             let found: Vec<_> = match linked.filter(named) {
                 Some(linked) => vec![linked],
                 None => app.groups.values().filter(named).collect(),
