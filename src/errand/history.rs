@@ -95,7 +95,7 @@ impl History {
                     Some(intent) => history.later(&intent.run, &effects),
                     None => {}
                 },
-                Event::Noted { run: of, effects, .. } if of == *run => history.note(&effects),
+                Event::Noted { run: of, reason, effects } if of == *run => history.note(&reason, &effects),
                 Event::Noted { run: of, effects, .. } => history.later(&of, &effects),
                 _ => {}
             }
@@ -311,9 +311,13 @@ impl History {
     }
 
     /// What the run learned or decided without a call.
-    fn note(&mut self, effects: &[Effect]) {
+    fn note(&mut self, reason: &Reason, effects: &[Effect]) {
         for effect in effects {
             match effect {
+                // Members of before, who are put in again because the app shows nobody: by that they are no new ones.
+                Effect::MembersDoubted { group, users } if *reason == Reason::LinkedOrReleased => {
+                    self.member(group, users, true);
+                }
                 Effect::UserLinked { id, provenance: Provenance::Adopted, .. } => {
                     self.adopted.insert(id.clone());
                 }

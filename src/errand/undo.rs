@@ -394,7 +394,11 @@ impl Draft<'_> {
                 }
                 touched => touched,
             };
-            if let Some(why) = stays {
+            // A group that was taken over may have had them before; an app that shows no members can't tell.
+            let unknown =
+                !was_member && self.history.adopted_groups.contains(id) && !self.rules.profile.read.members_readable;
+            let may_be = || "the app does not show whether they were a member before the run".to_owned();
+            if let Some(why) = stays.or_else(|| unknown.then(may_be)) {
                 let why = format!("their membership in {} stays: {why}", known.name);
                 self.skipped.push(Self::left(ObjectRef::User(user.clone()), &name, why));
                 continue;

@@ -69,6 +69,27 @@ fn j11_two_groups_swap_names_in_one_visible_step() {
     assert_eq!(members(&desk, "Sales"), set(&["ann"]));
 }
 
+/// The default: the app keeps the directory's ids, by which the holder of the name is known as another's.
+#[test]
+fn j11_a_newcomer_and_a_new_group_get_names_that_others_give_up_in_the_same_run() {
+    let desk = Desk::new();
+    desk.directory(&two_groups("Sales", "Service"));
+    desk.sync(0);
+    let renamed = |mut document: Value| {
+        document["users"][0]["userName"] = json!("ann.old");
+        document["users"].as_array_mut().unwrap().push(person("p9", "ann"));
+        document["groups"][0]["name"] = json!("Selling");
+        document["groups"].as_array_mut().unwrap().push(json!({"id": "g9", "name": "Sales", "members": ["p9"]}));
+        document
+    };
+    desk.directory(&renamed(two_groups("Sales", "Service")));
+    let report = desk.sync(0);
+    assert_eq!((&report["failed"], &report["held"]), (&json!(0), &json!(0)), "{report:#}");
+    assert_eq!(members(&desk, "Selling"), set(&["ann.old"]));
+    assert_eq!(members(&desk, "Sales"), set(&["ann"]));
+    is_quiet(&desk);
+}
+
 #[test]
 fn j11_two_people_swap_user_names_killed_at_every_point() {
     let desk = Desk::new();

@@ -155,6 +155,23 @@ async fn j9_what_an_undo_releases_is_taken_over_by_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn j9_after_the_undo_of_a_takeover_a_released_group_is_taken_over_again() {
+    let world = strict().await;
+    world.edit(|dir| dir.group("sales").assigned = false);
+    world.sync().await;
+    world.edit(another_sales);
+    let run = world.sync().await.run;
+    let records = world.store.records().into_iter().map(Ok);
+    let mut history = crate::errand::history::History::read(records, &run).unwrap();
+    let reversal = crate::errand::undo::reverse(&mut history, &run, &world.store, &world.tenant.rules()).unwrap();
+    world.errand().run(world.writer(), reversal.task()).await.unwrap();
+    assert!(world.store.group(&crate::model::SourceId::new("sales-2")).unwrap().is_none(), "let go of again");
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    assert!(report.operations().iter().any(|one| one.op().name() == "adopt_group"), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn j9_a_group_that_is_gone_from_the_app_is_no_released_one() {
     let world = strict().await;
     world.edit(|dir| drop(dir.groups.remove("sales")));

@@ -168,6 +168,21 @@ async fn j14_where_the_app_shows_no_members_all_of_ours_are_put_in_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn j14_an_undo_takes_away_nobody_who_was_only_put_in_again() {
+    let mut world = synced(before()).await;
+    world.reconfigure(|tenant| tenant.profile.read.members_readable = false);
+    world.app.behave(|app| app.members_readable = false);
+    without_limits(&world);
+    off(&mut world).await;
+    world.reconfigure(|tenant| tenant.manage_groups = true);
+    let run = world.sync().await.run;
+    let records = world.store.records().into_iter().map(Ok);
+    let mut history = crate::errand::history::History::read(records, &run).unwrap();
+    let reversal = crate::errand::undo::reverse(&mut history, &run, &world.store, &world.tenant.rules()).unwrap();
+    assert!(reversal.plan.operations.is_empty(), "{:?}", reversal.plan.operations);
+}
+
+#[tokio::test(start_paused = true)]
 async fn j14_where_it_was_on_all_along_nothing_is_compared() {
     let mut world = synced(before()).await;
     by_hand(&world);
