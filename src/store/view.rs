@@ -129,15 +129,26 @@ impl<S: HasRows> Baseline for S {
     }
 
     fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError> {
+        // What is linked is nobody's to take; an undo of the link makes it a released group again.
+        if self.group_by_app_id(app_id)?.is_some() {
+            return Ok(None);
+        }
         let key = keys::let_go(app_id);
         self.with_rows(|rows| get_json(rows.get(&key)?.as_deref(), &key))
     }
 
     fn groups_let_go(&self) -> Result<Vec<(AppId, LetGo)>, StoreError> {
-        collect(self, keys::LET_GO, None, |key, value| {
+        let all: Vec<(AppId, LetGo)> = collect(self, keys::LET_GO, None, |key, value| {
             let let_go = get_json(Some(value), key)?.ok_or_else(|| damaged(key))?;
             Ok((AppId::new(id_after(keys::LET_GO, key)?.as_str()), let_go))
-        })
+        })?;
+        let mut free = Vec::with_capacity(all.len());
+        for (app_id, let_go) in all {
+            if self.group_by_app_id(&app_id)?.is_none() {
+                free.push((app_id, let_go));
+            }
+        }
+        Ok(free)
     }
 
     fn groups(&self) -> Result<Vec<(SourceId, GroupRow)>, StoreError> {
