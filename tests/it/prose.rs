@@ -73,8 +73,9 @@ fn compared(code: &str) -> BTreeSet<&str> {
         }
     }
     for (at, _) in code.match_indices("matches!(") {
-        let pattern = code[at..].lines().next().unwrap_or_default();
-        all.extend(pattern.split('"').skip(1).step_by(2));
+        let line = code[at..].lines().next().unwrap_or_default();
+        let Some((_, pattern)) = line.split_once(", ") else { continue };
+        all.extend(pattern.split(" | ").filter_map(literal));
     }
     for line in code.lines().filter(|line| !line.contains('$')) {
         all.extend(line.match_indices("=>").flat_map(|(at, _)| alternatives(&line[..at])));
