@@ -105,7 +105,7 @@ impl Worker<'_> {
             }
             if error.class == Class::NotFound && self.is_gone(&operation.object, app_id).await {
                 self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
-                let problem = format!("{error}; the group is gone from the app, the next run makes it anew");
+                let problem = format!("{error}; the group is gone from the app, the next run creates it again");
                 unfinished.problems.push(problem);
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! New groups. It takes the create of a group and the memberships planned for it; the group is made with as many of its members as the app takes.
 //!
 //! A group is made when its first member has an account (J8). Who is in it by then is read from the app's answer, or from the group itself, and
-//! never from the request; whoever is not follows as a membership. An app that refuses the members of a new group is asked once without them.
+//! never from the request; users who are not follow as memberships. An app that refuses the members of a new group is asked once without them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};

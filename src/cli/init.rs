@@ -8,7 +8,8 @@ use super::failure::Failure;
 use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
 use crate::config::tenant::Fate;
-use crate::tenancy::{Difference, InitChoices, InitPlan, differences, init_with};
+use crate::source::choices::Choice;
+use crate::tenancy::{InitChoices, InitPlan, differences, init_with};
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), Failure> {
     let tenant = tenant_name(&args.tenant)?;
@@ -22,8 +23,8 @@ pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(
             None => failure,
         }
     })?;
-    let chosen = |difference: &&Difference| difference.key != REVOKED || choices.on_unassigned.is_none();
-    let open: Vec<&Difference> = differences.iter().filter(chosen).collect();
+    let chosen = |difference: &&Choice| difference.key != REVOKED || choices.on_unassigned.is_none();
+    let open: Vec<&Choice> = differences.iter().filter(chosen).collect();
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({"written": written, "differences": open}))?;
     }
@@ -43,7 +44,7 @@ const REVOKED: &str = "users.on_unassigned";
 
 /// What becomes of the account of a user whose access is revoked: as the command line says, or as a person at a terminal says where the
 /// vendor's guide chooses otherwise. `None` keeps the default.
-fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Difference]) -> Result<Option<Fate>, Failure> {
+fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Choice]) -> Result<Option<Fate>, Failure> {
     if let Some(action) = args.on_unassigned {
         return Ok(Some(fate(action)));
     }

@@ -8,7 +8,7 @@ use crate::store::{Effect, State, StoreError};
 /// So many groups are named in one effect.
 const TOGETHER: usize = 500;
 
-/// Writes down that group management was switched off or on. While it is off, nobody knows what becomes of the groups in the app: each is
+/// Writes down that group management was turned off or on. While it is off, what becomes of the groups in the app is unknown: each is
 /// marked, and stays so until it has been compared with the app (J14), whatever comes between.
 pub(super) async fn note_group_management(job: &Job<'_>, ledger: &dyn State, run: &RunId) -> Result<(), StoreError> {
     let on = job.rules.groups_on();

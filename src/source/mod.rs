@@ -10,6 +10,7 @@
 //! one. Never swallow an error: returning `Err` throws the whole reading away, which is the point. A member list that could
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
 
+pub mod choices;
 pub mod file;
 mod ids;
 pub mod jumpcloud;

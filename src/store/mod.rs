@@ -18,6 +18,7 @@ mod fold;
 mod forget;
 mod held;
 mod history;
+mod import_log;
 mod imports;
 mod index;
 mod journal;
@@ -62,10 +63,11 @@ pub use error::{Notice, StoreError};
 pub use forget::{Forgotten, forget};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
 pub use history::recent_runs;
+pub use import_log::{ImportLog, ImportPast};
 pub use imports::{
-    ImportChoice, ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Made, Making,
-    drop_import_log, drop_import_order, imports_folder, lock_imports, put_import, put_import_order, read_import,
-    read_import_order, write_import_report,
+    ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Made, Making, drop_import_log,
+    drop_import_order, imports_folder, lock_imports, put_import, put_import_order, read_import, read_import_order,
+    write_import_report,
 };
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};

@@ -23,7 +23,7 @@ mod world;
 mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
-pub use differences::{Difference, differences};
+pub use differences::differences;
 pub use files::{DEFAULT_CONFIG, Global};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;

@@ -19,6 +19,7 @@
 
 mod application;
 mod ask;
+pub(super) mod choices;
 mod create;
 mod examine;
 mod groups;

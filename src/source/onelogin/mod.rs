@@ -9,6 +9,7 @@
 
 mod application;
 mod ask;
+pub(super) mod choices;
 mod events;
 mod examine;
 mod layout;

@@ -1,0 +1,239 @@
+//! The stable codes of holds, and what is fixed about each: its name, how much of a plan it stops, whether an approval settles it, and what the
+//! documentation says of it. What was found in a case is in [`super::HoldReason`].
+
+use std::fmt;
+
+/// How much of a plan a hold stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldScope {
+    /// Every operation of the plan.
+    All,
+    /// Every operation of one kind: those that take access, or those that create accounts.
+    Kind,
+    /// The operations on the objects it names.
+    Objects,
+}
+
+/// The stable code of a hold: the name used in JSON, in `held.json`, in metrics and in notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`summary` says what each one holds")]
+pub enum HoldCode {
+    RemovalsPerDay,
+    GroupRemovals,
+    SourceShrink,
+    AttributeLoss,
+    Rekey,
+    SettingsChange,
+    Upgrade,
+    GuardChange,
+    Adoption,
+    Conflict,
+    DuplicateAccounts,
+    DuplicateNames,
+    CreatesPerDay,
+    MatchingChange,
+    TargetChange,
+    SourceChange,
+    Approval,
+    Relink,
+    FinalDelete,
+    NeedsDecision,
+    UnreadGroup,
+    AdoptOnly,
+    OwnAccount,
+    Paused,
+    /// A code of another version of rosterd, found in a file.
+    Other,
+}
+
+/// What is fixed about a code.
+struct Row {
+    name: &'static str,
+    scope: HoldScope,
+    approvable: bool,
+    summary: &'static str,
+}
+
+impl HoldCode {
+    /// Every code that this version holds plans for, in the order of the documentation.
+    pub const ALL: [Self; 24] = [
+        Self::RemovalsPerDay,
+        Self::GroupRemovals,
+        Self::SourceShrink,
+        Self::AttributeLoss,
+        Self::Rekey,
+        Self::SettingsChange,
+        Self::Upgrade,
+        Self::GuardChange,
+        Self::Adoption,
+        Self::Conflict,
+        Self::DuplicateAccounts,
+        Self::DuplicateNames,
+        Self::CreatesPerDay,
+        Self::MatchingChange,
+        Self::TargetChange,
+        Self::SourceChange,
+        Self::Approval,
+        Self::Relink,
+        Self::FinalDelete,
+        Self::NeedsDecision,
+        Self::UnreadGroup,
+        Self::AdoptOnly,
+        Self::OwnAccount,
+        Self::Paused,
+    ];
+
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// How much of a plan it stops.
+    pub fn scope(self) -> HoldScope {
+        self.row().scope
+    }
+
+    /// Whether an approval lets pass what it holds. Otherwise the directory, the app or the next run has to settle it.
+    pub fn is_approvable(self) -> bool {
+        self.row().approvable
+    }
+
+    /// What it holds, for the documentation.
+    pub fn summary(self) -> &'static str {
+        self.row().summary
+    }
+
+    /// The code of this name.
+    pub fn parse(name: &str) -> Self {
+        Self::ALL.into_iter().find(|code| code.name() == name).unwrap_or(Self::Other)
+    }
+
+    fn row(self) -> Row {
+        use HoldScope::{All, Kind, Objects};
+        let approvable = |name, scope, summary| Row { name, scope, approvable: true, summary };
+        let never = |name, scope, summary| Row { name, scope, approvable: false, summary };
+        match self {
+            Self::RemovalsPerDay => approvable(
+                "removals_per_day",
+                Kind,
+                "everything of the run that takes access, when more people would lose it within 24 hours (earlier runs count, and \
+                 survive a restart), or when nobody would be left. A person counts once a day, whether the account, a role, the \
+                 last group or a deleted group goes",
+            ),
+            Self::GroupRemovals => approvable(
+                "group_removals",
+                Objects,
+                "the removals from one group, when it would lose more of its members within 24 hours",
+            ),
+            Self::SourceShrink => approvable(
+                "source_shrink",
+                All,
+                "everything, when the directory shows that many fewer people or groups than the last accepted reading (three fewer \
+                 never count), or no memberships at all",
+            ),
+            Self::AttributeLoss => {
+                approvable("attribute_loss", All, "everything, when that many people would lose a mapped attribute")
+            }
+            Self::Rekey => approvable(
+                "rekey",
+                All,
+                "everything, when that many people are gone and as many new: the directory gave its people other ids",
+            ),
+            Self::SettingsChange => approvable(
+                "settings_change",
+                All,
+                "everything, when an edit of the tenant file would change or remove that many people",
+            ),
+            Self::Upgrade => approvable(
+                "upgrade",
+                Kind,
+                "once, after an upgrade from a version that kept them: values that the directory cleared before",
+            ),
+            Self::GuardChange => approvable(
+                "guard_change",
+                Kind,
+                "a guard or approval rule that was loosened since the last run: what was in force before still is, or, where an entry of \
+                 `protect` or `sentinels` is gone, everything waits",
+            ),
+            Self::Adoption => approvable(
+                "adoption",
+                Objects,
+                "a user's account that rosterd did not create and would take over: after the tenant's first completed run, and before it an \
+                 account with a privileged role",
+            ),
+            Self::Conflict => never(
+                "conflict",
+                Objects,
+                "an account or group whose names contradict the directory's record, or that another tenant or record has",
+            ),
+            Self::DuplicateAccounts => approvable(
+                "duplicate_accounts",
+                Objects,
+                "the new account of a user whose e-mail address or user name is on an account in the app that no user matches: it would be \
+                 a second account for the same person. `duplicate_names = \"none\"` ends the comparison",
+            ),
+            Self::DuplicateNames => approvable(
+                "duplicate_names",
+                Kind,
+                "every new account of a run in which more users only look like an account that no user matches (equal display names, or a \
+                 user name that is the part of an address before the `@`), as when another tool filled the app under other user names",
+            ),
+            Self::CreatesPerDay => {
+                approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
+            }
+            Self::MatchingChange => {
+                approvable("matching_change", All, "every change after an edit of what people are recognised by")
+            }
+            Self::SourceChange => approvable(
+                "source_change",
+                All,
+                "everything, before the first request, after the tenant file names another address of the directory",
+            ),
+            Self::TargetChange => approvable(
+                "target_change",
+                All,
+                "everything, after the tenant file names another app or another address of it",
+            ),
+            Self::Approval => approvable("approval", Kind, "the kinds of change that `[approval]` names"),
+            Self::Relink => {
+                approvable("relink", Objects, "an account or group that would go over to a new record of the directory")
+            }
+            Self::FinalDelete => approvable(
+                "final_delete",
+                Objects,
+                "a deletion after which the person can never have an account in this app again",
+            ),
+            Self::NeedsDecision => never(
+                "needs_decision",
+                Objects,
+                "one user or group for which something has to be decided in the directory, the app or the tenant file",
+            ),
+            Self::UnreadGroup => never(
+                "unread_group",
+                Objects,
+                "removals from a group whose members could not be read, and of accounts for being in no group meanwhile",
+            ),
+            Self::AdoptOnly => never(
+                "adopt_only",
+                Kind,
+                "everything that takes access, while the state is new, restored or was damaged",
+            ),
+            Self::OwnAccount => never(
+                "own_account",
+                Objects,
+                "the end of the account that the token itself belongs to (asked of the app's `/Me` in the first run; \
+                 `read.own_account = false` in the profile switches the question off)",
+            ),
+            Self::Paused => {
+                never("paused", All, "everything, until the tenant is resumed: nothing is asked or sent meanwhile")
+            }
+            Self::Other => never("other", Objects, "something that another version of rosterd held"),
+        }
+    }
+}
+
+impl fmt::Display for HoldCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
