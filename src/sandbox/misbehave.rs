@@ -19,7 +19,7 @@ use super::schema::Kind;
 use super::store::{Draft, Resource};
 
 /// One way to misbehave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Misbehave {
     /// Every 5th write is refused with 429 and `Retry-After` in seconds.
@@ -58,7 +58,7 @@ pub enum Misbehave {
     LateMembers,
 }
 
-const PRESETS: [(Misbehave, &str, &str); 17] = [
+const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::Throttle, "throttle", "every 5th write answers 429 with Retry-After: 1"),
     (Misbehave::ThrottleDate, "throttle-date", "every 5th write answers 429 with Retry-After as an HTTP date"),
     (Misbehave::Flaky, "flaky", "every 7th write answers 503 and does nothing"),

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
+use crate::sandbox::Misbehave;
 use crate::scim::{
     Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
     MemberKeys, Origin, Search, UserKeys,
@@ -167,6 +168,8 @@ pub(crate) struct Manners {
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
     pub(crate) refuses_creates: Option<Fault>,
+    /// Habits of real apps, which the sandbox has too.
+    pub(crate) habits: BTreeSet<Misbehave>,
 }
 
 impl Default for Manners {
@@ -194,6 +197,7 @@ impl Default for Manners {
             minds_owners: false,
             mixes_up: None,
             refuses_creates: None,
+            habits: BTreeSet::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::checks::{Before, owner};
 use super::edits::{self, Fresh};
 use super::kinds::{Kind, Kinds};
+use super::unkind::Unkind;
 use crate::apply::Repeat;
 use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, Writer, cycle};
@@ -57,6 +58,8 @@ pub(super) struct Life {
     odd: Option<Dice>,
     /// In some worlds: groups that swap names, and group management that is switched off and on.
     switches: Option<Dice>,
+    /// In some worlds: habits and events that no promise expects.
+    unkind: Option<Unkind>,
     disk: SimDisk,
     store: Option<Store>,
     dice: Dice,
@@ -79,6 +82,10 @@ impl Life {
         // Dice of their own: every other world stays the one that its seed has always been.
         life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
         life.switches = (seed % 11 == 3).then(|| Dice::new(seed ^ 0x5A4B));
+        life.unkind = Unkind::of(seed);
+        if let Some(habits) = life.unkind.as_mut().map(|unkind| unkind.begin(&life.app)) {
+            life.tell(habits);
+        }
         life.first_day();
         life
     }
@@ -137,6 +144,7 @@ impl Life {
             is_calm: true,
             odd: None,
             switches: None,
+            unkind: None,
             disk: SimDisk::default(),
             store: None,
             earlier: directory.clone(),
@@ -215,6 +223,12 @@ impl Life {
         if let Some(mut switches) = self.switches.take() {
             self.switch(&mut switches);
             self.switches = Some(switches);
+        }
+        if let Some(unkind) = &mut self.unkind {
+            let (app, fresh) = (&self.app, &self.fresh);
+            let mut what = None;
+            self.source.edit(|dir| what = unkind.strike(dir, app, fresh));
+            what.into_iter().for_each(|what| self.tell(what));
         }
         match self.dice.below(100) {
             0..46 => {

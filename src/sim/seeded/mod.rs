@@ -9,6 +9,7 @@ mod edits;
 mod kinds;
 mod life;
 mod points;
+mod unkind;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
