@@ -171,6 +171,7 @@ pub enum Reason {
     Memberships,
     Forgotten,
     ChangedByHand,
+    ChangedInApp,
     LookedThrough,
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
@@ -216,6 +217,7 @@ plain!(Reason {
     Memberships => "memberships",
     Forgotten => "somebody was forgotten",
     ChangedByHand => "seen in the app: changed there by hand",
+    ChangedInApp => "changed in the app by hand since it was last sent",
     LookedThrough => "everybody in scope was looked up in the app",
     Erased => "[forgotten]",
 });

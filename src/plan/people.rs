@@ -1,6 +1,6 @@
 //! What happens to people. In: the survey and what app and directory answered. Out: operations, each with its reason.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
@@ -166,7 +166,12 @@ impl Users<'_> {
             self.activate(person, &found.id, Reason::Belongs(self.ground.desired.because(person.ix)));
         }
         let nothing = Attributes::new();
-        let before = Before { attributes: &found.attributes, source_seen: &nothing, app_id: &found.id };
+        let before = Before {
+            attributes: &found.attributes,
+            source_seen: &nothing,
+            app_id: &found.id,
+            by_hand: &BTreeSet::new(),
+        };
         self.update(person, &before, Reason::AdoptedDiffers);
     }
 
@@ -195,7 +200,8 @@ impl Users<'_> {
         if !found.active {
             self.activate(person, &found.id, Reason::Belongs(because));
         }
-        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id };
+        let before =
+            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id, by_hand: &row.by_hand };
         self.update(person, &before, Reason::RelinkedDiffers);
         Ok(())
     }
@@ -256,7 +262,12 @@ impl Users<'_> {
                     if row.active == Some(false) {
                         self.activate(&person, &row.app_id, Reason::BelongsAgain(desired.because(user)));
                     }
-                    let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+                    let before = Before {
+                        attributes: &row.sent,
+                        source_seen: &row.source_seen,
+                        app_id: &row.app_id,
+                        by_hand: &row.by_hand,
+                    };
                     self.update(&person, &before, Reason::RecordChanged);
                 }
                 Err(why) => self.problem(&id, &label(snapshot, user), Some(&row.app_id), why),

@@ -231,7 +231,8 @@ impl Surveyor<'_> {
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
         let Ok(person) = person(snapshot, user, self.rules, &self.lists) else { return Ok(()) };
-        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+        let before =
+            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }

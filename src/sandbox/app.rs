@@ -93,11 +93,20 @@ impl App {
         value
     }
 
+    /// Whether reads leave the resource out.
+    fn hides(&self, resource: &Resource) -> bool {
+        let inactive = || resource.attrs.get("active") == Some(&Value::Bool(false));
+        resource.kind == Kind::User && self.mischief.has(Misbehave::HidesInactive) && inactive()
+    }
+
     /// One resource.
     pub(super) fn get(&self, kind: Kind, id: &str, query: &Query) -> Result<Value, Fault> {
         let projection = query.projection(kind)?;
         let state = self.read();
         let resource = state.named(kind, id)?;
+        if self.hides(resource) {
+            return Err(Fault::not_found("there is no such resource"));
+        }
         Ok(self.render(&state, resource, &projection))
     }
 
@@ -108,7 +117,8 @@ impl App {
         let mut found: Vec<(&Resource, &Projection)> = Vec::new();
         let projections = kinds.iter().map(|kind| query.projection(*kind)).collect::<Result<Vec<_>, _>>()?;
         for (kind, projection) in kinds.iter().zip(&projections) {
-            found.extend(self.find(&state, *kind, query)?.into_iter().map(|resource| (resource, projection)));
+            let shown = self.find(&state, *kind, query)?.into_iter().filter(|resource| !self.hides(resource));
+            found.extend(shown.map(|resource| (resource, projection)));
         }
         let mut size = query.count.unwrap_or(usize::MAX).min(self.personality.page_size_max);
         if self.mischief.has(Misbehave::ShortPages) {
@@ -240,6 +250,9 @@ impl App {
     pub(super) fn delete(&self, kind: Kind, id: &str) -> Result<(), Fault> {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
+        if kind == Kind::User && self.mischief.has(Misbehave::LazyDelete) {
+            return Ok(());
+        }
         if kind == Kind::User && self.personality.delete_deactivates {
             let mut draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
             draft.attrs.insert("active".to_owned(), Value::Bool(false));

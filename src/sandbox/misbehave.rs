@@ -56,6 +56,10 @@ pub enum Misbehave {
     NoFirstMembers,
     /// A new group is made without the members it comes with.
     LateMembers,
+    /// A DELETE of a user answers 204 and does nothing.
+    LazyDelete,
+    /// Inactive accounts are not shown, though they are there.
+    HidesInactive,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -80,6 +84,8 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoEmptyGroups, "no-empty-groups", "a new group without members answers 400"),
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
+    (Misbehave::LazyDelete, "lazy-delete", "DELETE of a user answers 204 and does nothing"),
+    (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
 ];
 
 impl Misbehave {

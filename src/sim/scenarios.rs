@@ -222,6 +222,20 @@ const SCENARIOS: &[Scenario] = &[
             "i7_what_an_app_makes_of_values_does_not_fill_the_state_and_is_compared_all_the_same",
         ],
     ),
+    Scenario(
+        "MA11",
+        "the app shows no members, keeps what was deleted, or hides who was deactivated",
+        "the comparison names what rosterd did, and proposes the setting that explains the rest; nothing is made twice",
+        "B",
+        &[],
+    ),
+    Scenario(
+        "MB4",
+        "the app hides inactive accounts, and the profile does not say so",
+        "they stay linked, and a returning user gets the old account back",
+        "B",
+        &[],
+    ),
     Scenario("T10", "a change is sent and its answer lost", "found out; done twice is done once", "SB", &[]),
     Scenario("T11", "the app shows late what it made", "I3: nobody is made twice", "S", &[]),
     Scenario("T12", "the app writes values its own way", "I12: no endless difference", "S", &[]),
@@ -312,10 +326,10 @@ fn is_named(test: &str, id: &str) -> bool {
     ids.into_iter().any(|part| as_id(part) == as_id(&id.to_lowercase()))
 }
 
-fn as_id(part: &str) -> Option<(char, u32)> {
-    let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
-    Some((letter, chars.as_str().parse().ok()?))
+fn as_id(part: &str) -> Option<(&str, u32)> {
+    let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    let known = ["s", "c", "t", "p", "x", "l", "mp", "ma", "mm", "mb"].contains(&letters);
+    Some((letters, part.strip_prefix(letters)?.parse().ok()?)).filter(|_| known)
 }
 
 /// The table of scenarios, and what is missing in it.

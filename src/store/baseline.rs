@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
-use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Provenance, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, SourceId, UserNumber};
 
 /// A linked person.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub struct UserRow {
     pub inactive_since: Option<Timestamp>,
     /// Whose account this was, if it was replaced by another: it is to be switched off.
     pub replaced: Option<SourceId>,
+    /// Attributes that were seen changed in the app by hand, and not sent since.
+    pub by_hand: BTreeSet<Path>,
 }
 
 /// A linked group. Its members are asked for apart: [`Baseline::members`].

@@ -15,6 +15,7 @@ mod crash;
 mod daemon;
 mod docs;
 mod doctor;
+mod drift;
 mod drills;
 mod errands;
 mod evidence;
