@@ -10,6 +10,7 @@
 mod body;
 mod census;
 mod client;
+pub mod conformance;
 mod created;
 mod discovery;
 mod error;

@@ -5,6 +5,7 @@
 //! and chance comes from seeds.
 
 mod app;
+mod conformance;
 mod dice;
 mod directory;
 mod fuzz;

@@ -10,6 +10,7 @@ mod approvals;
 mod bounds;
 mod browse;
 mod cli;
+mod conformance;
 mod control;
 mod crash;
 mod daemon;
