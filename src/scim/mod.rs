@@ -14,6 +14,7 @@ mod created;
 mod discovery;
 mod error;
 mod examine;
+mod examine_filters;
 mod filter;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -27,6 +28,7 @@ pub mod policy;
 mod probe;
 mod read;
 mod resource;
+mod unanswered;
 mod wire;
 mod write;
 
