@@ -129,7 +129,7 @@ impl Worker<'_> {
                 Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
             unanswered = error.maybe_done;
-            self.note_failure(told.operation, error.class);
+            self.note_failure(told.operation, &error);
             let tried = if self.breaker.only_once(told.operation.op()) { repeat.attempts } else { attempt };
             let step = match repeat.next(&error, kind, tried) {
                 // It exists already: perhaps an earlier try made it, and the look after that came too soon.

@@ -78,7 +78,7 @@ impl Worker<'_> {
         // So many of those that are left were in a call of which nobody knows whether it was carried out.
         let mut in_doubt = 0_usize;
         while !left.is_empty() {
-            if self.is_stopped() {
+            if self.is_stopped() || self.breaker.closed(operation.op()).is_some() {
                 unfinished.stopped = true;
                 break;
             }

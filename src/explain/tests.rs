@@ -29,6 +29,10 @@ async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Repor
 }
 
 async fn story(world: &World, typed: &str) -> Story {
+    story_of(world, typed, None).await
+}
+
+async fn story_of(world: &World, typed: &str, shown: Option<Option<AppUser>>) -> Story {
     let (listed, _, report) = look(world, typed).await;
     assert_eq!(listed.len(), 1, "{listed:?}");
     let Listed { candidate, directory } = listed.into_iter().next().unwrap();
@@ -42,7 +46,7 @@ async fn story(world: &World, typed: &str) -> Story {
         directory: Some(directory),
         report: Some(&report),
         unread: None,
-        shown: None,
+        shown,
         past,
         retired: None,
     })
@@ -232,4 +236,14 @@ fn ann_linked(world: &World) -> Timestamp {
         _ => false,
     });
     made.unwrap().at
+}
+
+#[tokio::test(start_paused = true)]
+async fn ma4_why_names_the_way_out_for_an_account_that_the_app_does_not_show() {
+    let world = synced(Directory::of(&["ann", "bob"]).with_group("all", &["ann", "bob"]), |_| {}).await;
+    let lost = story_of(&world, "ann", Some(None)).await;
+    for part in ["does not show their account", "`rosterd drift acme --note`", "member of all"] {
+        assert!(lost.verdict.contains(part), "{}", lost.verdict);
+    }
+    assert!(story(&world, "ann").await.verdict.starts_with("nothing would change"), "the app was not asked");
 }

@@ -9,7 +9,7 @@ use super::links::Links;
 use super::operation::{Action, Blocked, Member, Operation};
 use super::people::row_name;
 use super::{Account, Answers, Groups};
-use crate::config::profile::MemberValue;
+use crate::config::profile::{GroupRename, MemberValue};
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
 use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, UserNumber, fold};
@@ -226,6 +226,10 @@ impl Groups<'_> {
                 continue;
             };
             let object = ObjectRef::Group(row.id.clone());
+            if self.is_made_again(group, &link) {
+                self.delete_for_another_name(&object, group, &link)?;
+                continue;
+            }
             self.rename(&object, &link.app_id, group, &link.name);
             self.compare_members(&object, &link, group, links)?;
         }
@@ -399,12 +403,41 @@ impl Groups<'_> {
         }
     }
 
+    /// Whether a group has to be deleted to get its name (`groups.rename = "recreate"`).
+    fn is_made_again(&self, group: &DesiredGroup, link: &GroupRow) -> bool {
+        let rules = self.ground.rules;
+        rules.groups_full()
+            && rules.profile.groups.rename == GroupRename::Recreate
+            && group.problem.is_none()
+            && group.unread.is_none()
+            && fold(&link.name) != fold(&group.name)
+    }
+
+    /// Deletes a group that can't have its new name. It counts as a removal like any other; the next run creates it under that name.
+    fn delete_for_another_name(
+        &mut self,
+        object: &ObjectRef,
+        group: &DesiredGroup,
+        link: &GroupRow,
+    ) -> Result<(), StoreError> {
+        let (users, protected) = self.who_loses(object.id())?;
+        let action = Action::DeleteGroup { users };
+        let reason = Reason::GroupRenamed;
+        let mut operation = group_operation(Lane::Absences, object, Some(&link.app_id), group, action, reason);
+        operation.name.clone_from(&link.name);
+        operation.blocked = self.why_not_deleted(&link.app_id, protected).map(Blocked::Held);
+        self.out.unsettled.insert(object.clone());
+        self.push(operation);
+        Ok(())
+    }
+
     /// Brings the name in step, where it differs and can be.
     fn rename(&mut self, object: &ObjectRef, app_id: &AppId, group: &DesiredGroup, from: &str) {
-        let possible = self.ground.rules.groups_full() && self.ground.rules.profile.groups.rename;
+        let rename = self.ground.rules.profile.groups.rename;
+        let possible = self.ground.rules.groups_full() && rename == GroupRename::Change;
         // An app without renames may keep its own spelling of the name.
         let same = if possible { from == group.name } else { fold(from) == fold(&group.name) };
-        if same {
+        if same || (!possible && rename == GroupRename::Ignore) {
             return;
         }
         let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };

@@ -146,10 +146,12 @@ impl App {
             return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
         };
         let meets = |row: &&'a Resource| filter.matches(&View { state, resource: row, base: &self.base });
-        Ok(match filter.lookup(kind) {
+        let found: Vec<&'a Resource> = match filter.lookup(kind) {
             Some(lookup) => state.look_up(kind, &lookup).into_iter().map(Arc::as_ref).filter(meets).collect(),
             None => state.all(kind).iter().map(Arc::as_ref).filter(meets).collect(),
-        })
+        };
+        self.mischief.filtered(found.is_empty())?;
+        Ok(found)
     }
 
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
@@ -221,6 +223,7 @@ impl App {
 
     /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
     fn commit(&self, state: &mut State, old: &Arc<Resource>, mut draft: Draft) -> Result<Arc<Resource>, Fault> {
+        self.mischief.is_stuck(old)?;
         self.mischief.bend(&mut draft);
         admit::whole(old.kind, state, Some(old), &draft)?;
         for name in self.immutable(old.kind) {

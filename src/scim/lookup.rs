@@ -3,7 +3,7 @@
 //! Every match is verified here: apps ignore filters, compare in their own way, and repeat themselves. What is not certain is a
 //! conflict, since a wrong match hands somebody another person's account.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -16,6 +16,7 @@ use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::resource;
+use super::unanswered::{Round, leave_aside};
 use super::{Another, CallError, Class, Lookalike, Match};
 use crate::config::profile::{Adopt, LookUp, Paging};
 use crate::http::Method;
@@ -112,6 +113,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Vec<(usize, usize)>>,
     /// Accounts that share a name with a key; `None` where not all accounts were seen.
     pub(super) alike: Option<Vec<Lookalike>>,
+    /// Keys of which nothing is known, and why.
+    pub(super) unknown: BTreeMap<usize, String>,
 }
 
 impl Found {
@@ -223,7 +226,9 @@ impl App {
             (None, Some(alike)) => self.alike_by_filter(wanted, alike, &found).await?,
             (None, None) => Vec::new(),
         };
+        let unknown = std::mem::take(&mut found.unknown);
         let mut answers = judge(wanted, found, self.profile.read.adopt);
+        leave_aside(unknown, &mut answers);
         self.set_unaddressable_aside(&mut answers);
         Ok((answers, alike))
     }
@@ -301,12 +306,24 @@ impl App {
     /// Asks for each key by filter; falls back to the list when the app does not understand or ignores filters.
     async fn by_filter(&self, wanted: &Wanted) -> Result<Found, CallError> {
         let mut found = Found::new(wanted.values.len());
+        let mut round = Round::new(wanted.values.len());
         let mut answers = stream::iter(0..wanted.values.len())
             .map(|key| async move { (key, self.filter_key(wanted, key).await) })
             .buffer_unordered(self.in_flight());
         while let Some((key, answer)) = answers.next().await {
-            match answer? {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    round.failed(key, error)?;
+                    match round.is_hopeless() {
+                        true => break,
+                        false => continue,
+                    }
+                }
+            };
+            match answer {
                 Some((attribute, resources)) => {
+                    round.answered(key);
                     self.note_shown(wanted, &resources);
                     for resource in &resources {
                         if let Some(id) = json::text(resource, "id") {
@@ -322,6 +339,7 @@ impl App {
             }
         }
         drop(answers);
+        let found = self.without_filters(wanted, found, round).await?;
         if self.is_disbelieved(wanted, &found) {
             return Box::pin(self.by_list(wanted, false)).await;
         }

@@ -15,6 +15,7 @@ mod created;
 mod discovery;
 mod error;
 mod examine;
+mod examine_filters;
 mod filter;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -28,6 +29,7 @@ pub mod policy;
 mod probe;
 mod read;
 mod resource;
+mod unanswered;
 mod wire;
 mod write;
 

@@ -107,7 +107,7 @@ impl App {
         }
     }
 
-    async fn check_by_list(&self) -> Result<(), CallError> {
+    pub(super) async fn check_by_list(&self) -> Result<(), CallError> {
         Walk::new(self, Endpoint::Users, Vec::new()).await.next().await.map(|_| ())
     }
 

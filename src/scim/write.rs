@@ -1,6 +1,7 @@
 //! [`AppWrite`] for [`App`]. Every method sends one request that changes something, and never sends it again; the one exception
 //! is a PATCH that was refused as a whole because a path found nothing (`noTarget`), which is sent once more in fitting form.
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
@@ -108,6 +109,9 @@ impl AppWrite for App {
         if members.is_empty() {
             return Ok(());
         }
+        if self.groups_go_by_put() {
+            return self.put_added(id, self.member_elements(members)).await;
+        }
         let body = patch::add_members(self.profile.users.op_case, &self.member_elements(members));
         self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await.map(|_| ())
     }
@@ -118,7 +122,7 @@ impl AppWrite for App {
         }
         let values: Vec<String> = members.iter().map(|member| self.member_value(member).to_owned()).collect();
         let groups = &self.profile.groups;
-        if groups.member_remove == MemberRemove::PutRemaining {
+        if groups.member_remove == MemberRemove::PutRemaining || self.groups_go_by_put() {
             return self.put_remaining(id, &values).await;
         }
         let body = patch::remove_members(self.profile.users.op_case, groups, &values);
@@ -194,8 +198,10 @@ impl App {
         attribute: &str,
         value: Value,
     ) -> Result<Option<Object>, CallError> {
-        let by_put = self.profile.users.update_method == UpdateMethod::PutMerge
-            && (endpoint == Endpoint::Users || self.profile.read.members_readable);
+        let by_put = match endpoint {
+            Endpoint::Users => self.profile.users.update_method == UpdateMethod::PutMerge,
+            _ => self.groups_go_by_put(),
+        };
         if by_put {
             return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await;
         }
@@ -243,11 +249,41 @@ impl App {
         self.changed(Method::Put, endpoint, id, Value::Object(body)).await
     }
 
+    /// Whether groups are changed by PUT: as their own key says, or else as users are. Where the app shows no members, a PUT would
+    /// take out all that are not sent: then a PATCH is the only way.
+    fn groups_go_by_put(&self) -> bool {
+        let method = self.profile.groups.update_method.unwrap_or(self.profile.users.update_method);
+        method == UpdateMethod::PutMerge && self.profile.read.members_readable
+    }
+
+    /// GET the group, PUT it with further members. Foreign members go back as they came.
+    async fn put_added(&self, id: &AppId, joining: Vec<Value>) -> Result<(), CallError> {
+        let mut body = self.resource(Endpoint::Groups, id).await?;
+        let mut members = json::elements(&body, "members").to_vec();
+        let value = |member: &Value| match member.as_object() {
+            Some(member) => json::text(member, "value"),
+            None => json::as_text(member),
+        };
+        let inside: HashSet<String> = members.iter().filter_map(value).collect();
+        let missing: Vec<Value> =
+            joining.into_iter().filter(|member| value(member).is_none_or(|value| !inside.contains(&value))).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        members.extend(missing);
+        json::remove(&mut body, "meta");
+        *json::slot(&mut body, "members") = Value::Array(members);
+        self.changed(Method::Put, Endpoint::Groups, id, Value::Object(body)).await.map(drop)
+    }
+
     async fn put_remaining(&self, id: &AppId, leaving: &[String]) -> Result<(), CallError> {
         let mut body = self.resource(Endpoint::Groups, id).await?;
         let members = json::elements(&body, "members");
         let stays = |member: &&Value| {
-            let value = member.as_object().and_then(|member| json::text(member, "value"));
+            let value = match member.as_object() {
+                Some(member) => json::text(member, "value"),
+                None => json::as_text(member),
+            };
             value.is_none_or(|value| !leaving.contains(&value))
         };
         let remaining: Vec<Value> = members.iter().filter(stays).cloned().collect();

@@ -1,5 +1,7 @@
 //! The app: people and groups in memory, a log of every call, and faults by script.
 
+mod habits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +70,11 @@ impl Fault {
     /// The process is killed while the call is under way.
     pub(crate) fn crash() -> Self {
         Self { crash: true, ..Self::lost() }
+    }
+
+    /// What kind of failure it is.
+    pub(crate) fn class(&self) -> Class {
+        self.class
     }
 
     /// The app carries the call out all the same.
@@ -323,6 +330,13 @@ impl SimApp {
         self.inner().scripts.push(Script { matches, times, fault });
     }
 
+    /// As [`SimApp::fail`], for calls that carry a member of this user name.
+    pub(crate) fn fail_carrying(&self, name: &'static str, member: &str, times: u32, fault: Fault) {
+        let member = member.to_owned();
+        let matches = Box::new(move |call: &Call| call.name == name && call.carries.contains(&member));
+        self.inner().scripts.push(Script { matches, times, fault });
+    }
+
     /// The n-th writing call from now (counted from 0) fails.
     pub(crate) fn fail_nth_write(&self, n: u32, fault: Fault) {
         let left = std::sync::atomic::AtomicU32::new(n);
@@ -365,6 +379,9 @@ impl SimApp {
         inner.noise = None;
         inner.manners.mixes_up = None;
         inner.manners.refuses_creates = None;
+        for habit in [Misbehave::StuckObjects, Misbehave::ReadOnly] {
+            inner.manners.habits.remove(&habit);
+        }
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -531,6 +548,9 @@ impl Inner {
         }
         if let Some(refusal) = self.manners.refuses_creates.as_ref().filter(|_| call.name == "create_user") {
             return Some(refusal.clone());
+        }
+        if let Some(fault) = habits::refusal(&self.manners.habits, call) {
+            return Some(fault);
         }
         self.noise.as_mut().and_then(|noise| noise.fault(call.is_read()))
     }

@@ -42,6 +42,7 @@ mod package;
 mod pages;
 mod probe;
 mod prose;
+mod reach;
 mod rig;
 mod second_accounts;
 mod secrets;

@@ -158,6 +158,23 @@ GUARDS = {
             "if !OFF && step != Step::WaitAndRepeat {",
         ),
     ),
+    "unknown_key": (
+        "a look-up that fails creates nothing",
+        start(
+            "unknown_key",
+            "src/scim/unanswered.rs",
+            "pub(super) fn leave_aside(unknown: BTreeMap<usize, String>, answers: &mut [Match<Object>]) {",
+        ),
+    ),
+    "removals_go_on": (
+        "what takes access goes on while the app carries out anything",
+        instead(
+            "removals_go_on",
+            "src/apply/breaker.rs",
+            "!op.takes_access() || self.went_well.is_empty()",
+            "OFF || !op.takes_access() || self.went_well.is_empty()",
+        ),
+    ),
     "left_open": (
         "what was not answered is looked up by the next run",
         instead(

@@ -16,6 +16,7 @@ mod naive;
 mod names;
 mod new_groups;
 mod pausing;
+mod reach;
 mod recreating;
 mod released;
 mod reliability;

@@ -24,7 +24,7 @@ use super::SourceError;
 use super::unique::Unique;
 use crate::http::pace::Pacer;
 use crate::http::retry::{Backoff, Dice};
-use crate::http::words::is_html;
+use crate::http::words::{is_html, without_mark};
 use crate::http::{BodyFault, ClientSettings, Method, Reply, Request, SendError, SetupError};
 
 /// How questions are put to one directory.
@@ -270,8 +270,8 @@ impl Api {
             return Err(malformed(self.said(reply)));
         }
         let odd = |error: serde_json::Error| malformed(format!("no such JSON as expected: {error}"));
-        serde_json::from_slice::<Unique>(&reply.body).map_err(odd)?;
-        serde_json::from_slice(&reply.body).map_err(odd)
+        serde_json::from_slice::<Unique>(without_mark(&reply.body)).map_err(odd)?;
+        serde_json::from_slice(without_mark(&reply.body)).map_err(odd)
     }
 
     /// What an answer says, in one line and without the token.
