@@ -508,3 +508,25 @@ async fn no_write_that_waits_for_the_rate_goes_out_after_the_end_of_a_run() {
     assert_eq!(app.set_active(&AppId::from("7"), false).await.unwrap_err().class, Class::Closed);
     assert_eq!(requests(&server).await.len(), 1);
 }
+
+#[tokio::test]
+async fn ma1_the_members_in_an_answer_are_read_in_every_form_and_a_cut_list_says_so() {
+    let plain = json!([{ "value": "a" }, { "value": "b" }]);
+    let by_ref = json!([{ "$ref": "https://x.test/Users/a" }, { "$ref": "../Users/b/" }]);
+    for (members, more, is_cut) in [
+        (plain.clone(), json!({}), false),
+        (by_ref, json!({}), false),
+        (json!(["a", "b"]), json!({}), false),
+        (plain.clone(), json!({ "totalMembers": 2 }), false),
+        (plain.clone(), json!({ "totalMembers": 9 }), true),
+        (plain, json!({ "nextCursor": "c" }), true),
+    ] {
+        let mut body = json!({ "id": "g", "displayName": "G", "members": members });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let server = always(json_reply(200, &body)).await;
+        let shown = app(&server).remove_members(&AppId::from("g"), &[member("z")]).await.unwrap().members.unwrap();
+        assert_eq!((shown.values, shown.is_cut), (vec!["a".to_owned(), "b".to_owned()], is_cut), "{body}");
+        let read = app(&server).get_group(&AppId::from("g")).await.unwrap().unwrap().members;
+        assert_eq!(read.is_none(), is_cut, "a list that is cut is none: {body}");
+    }
+}
