@@ -11,12 +11,15 @@ use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile,
 use crate::model::{AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
+use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, Shown, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
 
 /// What a call that went well told us.
 pub(super) enum Reply {
     Nothing,
+    /// What the answer shows, not judged yet.
+    Shown(Box<Shown>),
+    /// What the app holds instead of what was sent, where that is another way of writing it.
     Echo(Attributes),
     Created(Created),
     /// The create was not answered; this is what it made.
@@ -35,6 +38,9 @@ impl Worker<'_> {
             Ok(target) => target,
             Err(why) => return Err(why),
         };
+        if matches!(operation.action, Action::UpdateUser { .. }) {
+            return Box::pin(self.update(operation, &target)).await;
+        }
         let intent = match self.intent(operation, target.app_id.clone()).await {
             Ok(intent) => intent,
             Err(error) => return self.broke(error),
@@ -195,28 +201,28 @@ impl Worker<'_> {
                 if let Some(manager) = &target.manager {
                     set.set(Path::manager(), manager.as_str().into());
                 }
-                app.update_user(id, &set, clear).await.map(Reply::Echo)
+                app.update_user(id, &set, clear).await.map(shown)
             }
             Action::ReplaceUser { relabel: false, .. } => Ok(Reply::Nothing),
             Action::ReplaceUser { aside, relabel: true } => {
                 let label = [(Path::external_id(), aside.as_str().into())].into_iter().collect();
                 app.update_user(id, &label, &[]).await.map(|_| Reply::Nothing)
             }
-            Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
-            Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
-            Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| Reply::Nothing),
+            Action::ActivateUser => app.set_active(id, true).await.map(shown),
+            Action::DeactivateUser => app.set_active(id, false).await.map(shown),
+            Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| shown(Shown::default())),
             Action::CreateGroup { display_name, .. } => {
                 app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
             }
-            Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
+            Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(shown),
             Action::FreeName { through, .. } => match operation.object {
                 ObjectRef::User(_) => {
                     let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
-                    app.update_user(id, &name, &[]).await.map(Reply::Echo)
+                    app.update_user(id, &name, &[]).await.map(shown)
                 }
-                ObjectRef::Group(_) => app.rename_group(id, through).await.map(|()| Reply::Nothing),
+                ObjectRef::Group(_) => app.rename_group(id, through).await.map(shown),
             },
-            Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
+            Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| shown(Shown::default())),
             Action::AddMembers { .. }
             | Action::RemoveMembers { .. }
             | Action::AdoptUser { .. }
@@ -294,10 +300,7 @@ impl Worker<'_> {
                 Err(error) => return self.broke(error),
             },
             Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
-            Ended::Well(reply) => {
-                let effects = self.effects(operation, target, reply);
-                (OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done))
-            }
+            Ended::Well(reply) => self.proven(operation, target, reply).await,
             // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
             Ended::Badly(error) if hidden(&error) => (
                 OutcomeResult::Done { status: error.status },
@@ -527,6 +530,10 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+}
+
+fn shown(shown: Shown) -> Reply {
+    Reply::Shown(Box::new(shown))
 }
 
 /// Whether the app tells who is in a group, by the ids it gave them.

@@ -8,10 +8,10 @@ use super::calls::{Ended, Reply, outcome_of};
 use super::chunks::can_be_cut;
 use super::telling::Told;
 use super::{OpResult, Worker};
-use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, UserNumber};
+use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, StillShown, UserNumber};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::Kind;
-use crate::scim::{CallError, Class, MemberKeys};
+use crate::scim::{CallError, Class, MemberKeys, ShownMembers};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
 /// A member, and the names by which the app may know them.
@@ -87,7 +87,7 @@ impl Worker<'_> {
                 chunks.at_most(self.sizes.most());
             }
             let (chunk, rest) = left.split_at(chunks.size().min(left.len()));
-            let Err(error) = self.chunk(operation, group, app_id, chunk, add).await? else {
+            let Err(error) = self.chunk(operation, app_id, chunk, add, unfinished).await? else {
                 (left, in_doubt) = (rest, in_doubt.saturating_sub(chunk.len()));
                 chunks.took(chunk.len());
                 self.sizes.took(chunk.len());
@@ -220,22 +220,15 @@ impl Worker<'_> {
     async fn chunk(
         &self,
         operation: &Operation,
-        group: &SourceId,
         app_id: &AppId,
         chunk: &[Resolved],
         add: bool,
+        unfinished: &mut Unfinished,
     ) -> Result<Result<(), CallError>, StoreError> {
+        let group = operation.object.id();
         let members: Vec<Member> = chunk.iter().map(|(member, _)| member.clone()).collect();
-        let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
-        let added = users.clone();
         let keys: Vec<MemberKeys> = chunk.iter().map(|(_, keys)| keys.clone()).collect();
-        let part = Operation {
-            action: match add {
-                true => Action::AddMembers { users: members },
-                false => Action::RemoveMembers { of: members.len() as u64, users: members, last: last_of(operation) },
-            },
-            ..operation.clone()
-        };
+        let part = part(operation, members, add);
         let intent = self.intent(&part, Some(app_id.clone())).await?;
         let told = Told { operation: &part, app_id: Some(app_id) };
         let (app, keys) = (self.run.app, keys.as_slice());
@@ -244,23 +237,14 @@ impl Worker<'_> {
                 true => app.add_members(app_id, keys).await,
                 false => app.remove_members(app_id, keys).await,
             }
-            .map(|()| Reply::Nothing)
+            .map(|shown| Reply::Shown(Box::new(shown)))
         };
         let is_cut = |error: &CallError| can_be_cut(error, chunk.len());
         let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
-            Ended::Well(_) => {
-                let group = group.clone();
-                let effects = match add {
-                    true => vec![Effect::MembersAdded { group, users }],
-                    false => {
-                        let (members, at) = (users.len() as u64, self.run.clock.now());
-                        let mut effects = vec![Effect::GroupReduced { group: group.clone(), members, at }];
-                        effects.push(Effect::MembersRemoved { group, users });
-                        effects.extend(self.reduced(&part));
-                        effects
-                    }
-                };
-                (OutcomeResult::Done { status: None }, effects, Ok(()))
+            Ended::Well(reply) => {
+                let shown = if let Reply::Shown(shown) = reply { shown.members } else { None };
+                let (result, effects) = self.members_proven(operation, app_id, (chunk, add), shown, unfinished).await?;
+                (result, effects, Ok(()))
             }
             // Its halves will tell.
             Ended::Badly(error) if !error.maybe_done || is_cut(&error) => {
@@ -273,9 +257,60 @@ impl Worker<'_> {
         };
         self.run.state.outcome(intent, result, effects).await?;
         if add && ended.is_ok() {
-            self.note_added(group, &added).await?;
+            self.note_added(group, &chunk.iter().map(|(member, _)| member.id.clone()).collect::<Vec<_>>()).await?;
         }
         Ok(ended)
+    }
+
+    /// What is known after a call about members that was accepted. Those whom the app shows as they were before are left as they were.
+    async fn members_proven(
+        &self,
+        operation: &Operation,
+        app_id: &AppId,
+        (chunk, add): (&[Resolved], bool),
+        shown: Option<ShownMembers>,
+        unfinished: &mut Unfinished,
+    ) -> Result<(OutcomeResult, Vec<Effect>), StoreError> {
+        let group = operation.object.id().clone();
+        let as_before = match add {
+            true => self.still_outside(&group, app_id, chunk, shown).await?,
+            false => self.still_inside(&group, app_id, chunk, shown).await?,
+        };
+        let (left, done): (Vec<_>, Vec<_>) =
+            chunk.iter().enumerate().partition(|(at, _)| as_before.binary_search(at).is_ok());
+        let names = |name: &str| match add {
+            true => StillShown::NoMember { name: name.to_owned() },
+            false => StillShown::Member { name: name.to_owned() },
+        };
+        let mut result = OutcomeResult::Done { status: None };
+        if !left.is_empty() {
+            let shows = left.iter().map(|(_, (member, _))| names(&member.name)).collect();
+            let reason = Obstacle::NotCarriedOut { shows }.to_string();
+            tracing::warn!(group = %operation.object, members = left.len(), "members accepted, and not changed");
+            unfinished.problems.push(reason.clone());
+            if !add {
+                self.found.note_still_inside(left.iter().map(|(_, (member, _))| member.id.clone()));
+            }
+            if done.is_empty() {
+                result = OutcomeResult::Failed { status: None, detail: reason };
+            }
+        }
+        let members: Vec<Member> = done.into_iter().map(|(_, (member, _))| member.clone()).collect();
+        if members.is_empty() {
+            return Ok((result, Vec::new()));
+        }
+        let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
+        let effects = match add {
+            true => vec![Effect::MembersAdded { group, users }],
+            false => {
+                let (count, at) = (users.len() as u64, self.run.clock.now());
+                let mut effects = vec![Effect::GroupReduced { group: group.clone(), members: count, at }];
+                effects.push(Effect::MembersRemoved { group, users });
+                effects.extend(self.reduced(&part(operation, members, add)));
+                effects
+            }
+        };
+        Ok((result, effects))
     }
 
     async fn report(&self, operation: &Operation, unfinished: &Unfinished) -> OpResult {
@@ -315,10 +350,19 @@ impl Unfinished {
     }
 }
 
-fn keys_of(row: UserRow) -> MemberKeys {
+pub(super) fn keys_of(row: UserRow) -> MemberKeys {
     let path = Path::user_name();
     let name = row.echo.text(&path).or(row.sent.text(&path)).unwrap_or(row.app_id.as_str()).to_owned();
     MemberKeys { id: row.app_id, user_name: name }
+}
+
+/// One call's share of a membership change.
+fn part(operation: &Operation, members: Vec<Member>, add: bool) -> Operation {
+    let action = match add {
+        true => Action::AddMembers { users: members },
+        false => Action::RemoveMembers { of: members.len() as u64, users: members, last: last_of(operation) },
+    };
+    Operation { action, ..operation.clone() }
 }
 
 /// Whose last group it is.

@@ -15,8 +15,11 @@ mod losses;
 mod members;
 mod names;
 mod new_groups;
+mod parts;
+mod proof;
 mod recover;
 mod retry;
+mod returning;
 mod telling;
 mod turns;
 
@@ -179,6 +182,8 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
         answered: created::Answered::default(),
+        refusals: parts::Refusals::default(),
+        proofs: proof::Proofs::default(),
     };
     let operations = &cleared.plan().operations;
     let mut results: Vec<OpResult> = operations
@@ -193,11 +198,13 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.note_blocked(operations).await?;
     }
     let order = NameOrder::of(operations);
+    let returning = worker.doubt_memberships(cleared).await?;
     for (place, due) in stations(operations, &order) {
         let due = worker.ready(cleared, place.0, &order, due, &mut results).await;
         worker.station(operations, &due, &mut results).await?;
     }
     worker.give_names_back(operations, &order, &mut results).await?;
+    worker.settle_memberships(cleared, &returning, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let links_differ = worker.found.links_differ();
     let stop = worker.ending.into_stop().or_else(|| failing.map(|(kinds, said)| Stop::of_failing(&kinds, &said)));
@@ -242,6 +249,10 @@ struct Worker<'a> {
     breaker: Breaker,
     /// What the app answered creates with.
     answered: created::Answered,
+    /// Which attributes the app refuses.
+    refusals: parts::Refusals,
+    /// What the app's answers to changes are worth.
+    proofs: proof::Proofs,
 }
 
 impl Worker<'_> {

@@ -91,7 +91,7 @@ impl Look<'_> {
     async fn at(&self, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         match (&intent.object, intent.op, &intent.app_id) {
             (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
-            (ObjectRef::User(id), op, Some(app_id)) => self.user(id, op, app_id).await,
+            (ObjectRef::User(id), _, Some(app_id)) => self.user(id, intent, app_id).await,
             (ObjectRef::Group(id), Op::CreateGroup, _) => self.created_group(id, intent).await,
             (ObjectRef::Group(id), _, Some(app_id)) => self.group(id, app_id, intent).await,
             _ => Ok(Vec::new()),
@@ -119,14 +119,16 @@ impl Look<'_> {
         Ok(vec![Effect::UserLinked { id: id.clone(), app_id, provenance }, seen(id, found)])
     }
 
-    async fn user(&self, id: &SourceId, op: Op, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+    async fn user(&self, id: &SourceId, intent: &Intent, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+        let op = intent.op;
         let was_active = self.state.user(id)?.is_some_and(|row| row.active != Some(false));
         let lost = Effect::AccessLost { user: id.clone(), at: self.clock.now() };
         let ends_access = matches!(op, Op::DeactivateUser | Op::DeleteUser);
         let mut effects = match self.app.get_user(app_id, self.mapped).await? {
             Some(found) => {
                 let ended = ends_access && was_active && !found.active;
-                let mut effects = vec![seen(id, found)];
+                let gone = self.not_shown(intent, &found.attributes);
+                let mut effects = vec![seen_without(id, found, gone)];
                 effects.extend(ended.then_some(lost));
                 return Ok(effects);
             }
@@ -140,6 +142,18 @@ impl Look<'_> {
             effects.push(lost);
         }
         Ok(effects)
+    }
+
+    /// The attributes that a call was to change and the account is without: what was on record of them is so no more.
+    fn not_shown(&self, intent: &Intent, shown: &Attributes) -> Vec<Path> {
+        let lossy = &self.profile.read.lossy;
+        let is_asked = |path: &Path| {
+            let always = [Path::user_name(), Path::external_id()];
+            self.mapped.iter().chain(&always).any(|asked| asked.covers(path))
+                && !lossy.iter().any(|name| name.eq_ignore_ascii_case(path.as_str()))
+        };
+        let changed = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
+        changed.filter(|path| is_asked(path) && !shown.iter().any(|(shown, _)| path.covers(shown))).collect()
     }
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
@@ -215,10 +229,15 @@ impl Look<'_> {
 }
 
 fn seen(id: &SourceId, found: AppUser) -> Effect {
+    seen_without(id, found, Vec::new())
+}
+
+/// What the account shows, which is without some attributes.
+fn seen_without(id: &SourceId, found: AppUser, clear: Vec<Path>) -> Effect {
     Effect::UserSent {
         id: id.clone(),
         set: found.attributes,
-        clear: Vec::new(),
+        clear,
         active: Some(found.active),
         echo: Attributes::new(),
     }

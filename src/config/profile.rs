@@ -512,6 +512,8 @@ pub struct UserWire {
     pub delete_effect: DeleteEffect,
     /// Whether a deleted person leaves the app's groups by that.
     pub deleted_leave_groups: bool,
+    /// Whether a deactivated user leaves the app's groups by that: their memberships are sent again on activation.
+    pub inactive_leave_groups: bool,
 }
 
 impl Default for UserWire {
@@ -537,6 +539,7 @@ impl Default for UserWire {
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             deleted_leave_groups: true,
+            inactive_leave_groups: false,
         }
     }
 }

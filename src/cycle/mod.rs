@@ -17,7 +17,7 @@ pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, Report, Tally};
-pub use telling::{Calls, Telling, Told};
+pub use telling::{Calls, Telling, Told, Unresolved};
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -198,7 +198,9 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let mapped = job.mapped();
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
-        report.unresolved = ledger.open_intents().len();
+        let open = ledger.open_intents().into_iter().map(|open| (open.intent.op, open.intent.object));
+        report.open = open.collect();
+        report.unresolved = report.open.len();
         switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);

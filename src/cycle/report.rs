@@ -9,8 +9,8 @@ use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
-    AddressMark, ContentMark, Counts, HoldCode, HoldReason, Obstacle, Op, OpOutcome, RunId, RunStatus, SourceId,
-    TenantName,
+    AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId, RunStatus,
+    SourceId, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
@@ -41,6 +41,8 @@ pub struct Report {
     pub recovered: usize,
     /// Calls of an earlier run of which nobody knows yet what became of them: the app does not say.
     pub unresolved: usize,
+    /// What they were about.
+    pub open: Vec<(Op, ObjectRef)>,
     /// Calls made to the app.
     pub calls: CallStats,
     /// Whether it was only a preview.
@@ -108,6 +110,7 @@ impl Report {
             stop: None,
             recovered: 0,
             unresolved: 0,
+            open: Vec::new(),
             calls: CallStats::default(),
             dry_run: false,
             counts_accepted: true,

@@ -30,7 +30,7 @@ pub use hold::{HoldReason, Names, SourcePart, Unbound};
 pub use hold_code::{HoldCode, HoldScope};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use likeness::{KnownNames, Likeness};
-pub use obstacle::{Elsewhere, Immutable, NameEnd, Obstacle, Whose};
+pub use obstacle::{Elsewhere, Immutable, NameEnd, Obstacle, StillShown, Whose};
 pub use operation::{ApprovalKind, Change, Lane, Op};
 pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};

@@ -145,11 +145,87 @@ pub enum Obstacle {
         name: String,
         whose: Whose,
     },
+    /// Of an update, the app refused these attributes and took the others.
+    RefusedAttributes {
+        answer: String,
+        attributes: Vec<String>,
+    },
+    /// The app refused these attributes for every user for whom they were sent.
+    RefusedForAll {
+        attributes: Vec<String>,
+    },
+    /// The app accepted the change, and shows that it did not carry it out.
+    NotCarriedOut {
+        shows: Vec<StillShown>,
+    },
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
     /// The app's or the mapping's own words, or a sentence of an earlier version.
     Text(String),
+}
+
+/// What an app shows although it accepted a change that should have ended it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StillShown {
+    /// An attribute with the value from before.
+    Value {
+        /// The attribute.
+        path: String,
+        /// The value.
+        value: String,
+    },
+    /// The account as active, or as inactive.
+    Active(bool),
+    /// A deleted account.
+    Account {
+        /// Whether it can be used.
+        active: bool,
+    },
+    /// A deleted group.
+    Group,
+    /// A user who was removed from the group.
+    Member {
+        /// The user name.
+        name: String,
+    },
+    /// A group without a user who was added.
+    NoMember {
+        /// The user name.
+        name: String,
+    },
+}
+
+impl fmt::Display for StillShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value { path, value } => write!(f, "still shows {path} = {value}"),
+            Self::Active(true) => f.write_str("still shows the account as active"),
+            Self::Active(false) => f.write_str("still shows the account as inactive"),
+            Self::Account { active: true } => f.write_str("still shows the account, and shows it as active"),
+            Self::Account { active: false } => f.write_str(
+                "still shows the account, as inactive; if this app only deactivates on DELETE, set users.delete_effect = \"deactivates\" in \
+                 its profile",
+            ),
+            Self::Group => f.write_str("still shows the group"),
+            Self::Member { name } => write!(f, "still shows {name} as a member"),
+            Self::NoMember { name } => write!(f, "does not show {name} as a member"),
+        }
+    }
+}
+
+/// The most things that a sentence names of what an app still shows.
+const NAMED: usize = 3;
+
+/// `the app still shows ann as a member; and 2 more`
+fn list_of_shown(shows: &[StillShown], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let named: Vec<String> = shows.iter().take(NAMED).map(ToString::to_string).collect();
+    write!(f, "accepted, but the app {}", named.join(", and "))?;
+    match shows.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
+    }
 }
 
 /// What became of an object that went by a third name.
@@ -426,6 +502,16 @@ impl fmt::Display for Obstacle {
             Self::ThereAlready { answer, account } => {
                 write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
             }
+            Self::RefusedAttributes { answer, attributes } => {
+                write!(f, "{answer}; refused: {}; whatever else changed was sent without it", attributes.join(", "))
+            }
+            Self::RefusedForAll { attributes } => write!(
+                f,
+                "{} not sent: the app refused it for every user before; if it never takes it, name it in users.immutable or users.unsupported \
+                 of its profile",
+                attributes.join(", ")
+            ),
+            Self::NotCarriedOut { shows } => list_of_shown(shows, f),
             Self::Text(text) => f.write_str(text),
             plain => f.write_str(plain.plain().unwrap_or_default()),
         }

@@ -325,7 +325,7 @@ impl Surveyor<'_> {
             let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
             // Nothing will be done for an empty group (J8): nothing has to be asked.
-            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers);
+            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers)?;
             if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
                 continue;
             }
@@ -408,9 +408,23 @@ impl Surveyor<'_> {
         person(self.desired.snapshot, user, self.rules, &self.lists).ok()
     }
 
-    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
-        let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
-        self.desired.members(group).into_iter().any(|user| newcomers.contains(user.0 as usize) || linked(user))
+    /// Whether a group would get a member: a user who has or will have an account, and is not protected.
+    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> Result<bool, StoreError> {
+        let snapshot = self.desired.snapshot;
+        for user in self.desired.members(group) {
+            if newcomers.contains(user.0 as usize) {
+                return Ok(true);
+            }
+            if self.links.user(snapshot.id_hash(user)).is_none() {
+                continue;
+            }
+            let id = SourceId::new(snapshot.id(user));
+            let row = self.baseline.user(&id)?;
+            if row.is_none_or(|row| !self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo])) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

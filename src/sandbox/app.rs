@@ -90,6 +90,7 @@ impl App {
         {
             map.remove("members");
         }
+        self.mischief.show_members(&mut value);
         value
     }
 
@@ -191,10 +192,11 @@ impl App {
                 draft.attrs.insert((*name).to_owned(), value.clone());
             }
         }
+        let before = self.render(&state, &old, &projection);
         let new = self.commit(&mut state, &old, draft)?;
         let value = self.render(&state, &new, &projection);
         self.settle(&mut state, &new);
-        Ok(value)
+        Ok(if self.mischief.has(Misbehave::StaleAnswers) { before } else { value })
     }
 
     /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
@@ -204,10 +206,12 @@ impl App {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         let draft = patch::apply(&state, &old, body)?;
+        let before = self.mischief.has(Misbehave::StaleAnswers).then(|| self.render(&state, &old, &projection));
         let new = self.commit(&mut state, &old, draft)?;
         let unasked = matches!(projection, Projection::All);
         let shown = !unasked || state.members_of(new.id).len() <= SHOWN_UNASKED;
-        let value = shown.then(|| self.render(&state, &new, &projection));
+        let shown = shown && !self.mischief.has(Misbehave::NoContent);
+        let value = shown.then(|| before.unwrap_or_else(|| self.render(&state, &new, &projection)));
         self.settle(&mut state, &new);
         Ok(value)
     }
@@ -225,6 +229,8 @@ impl App {
     fn commit(&self, state: &mut State, old: &Arc<Resource>, mut draft: Draft) -> Result<Arc<Resource>, Fault> {
         self.mischief.is_stuck(old)?;
         self.mischief.bend(&mut draft);
+        self.mischief.takes(old, &draft)?;
+        self.mischief.ignore(old, &mut draft, state.members_of(old.id));
         admit::whole(old.kind, state, Some(old), &draft)?;
         for name in self.immutable(old.kind) {
             let before = old.attrs.get(*name);
@@ -246,6 +252,8 @@ impl App {
         let inactive = new.attrs.get("active") == Some(&Value::Bool(false));
         if self.personality.inactive_deletes && new.kind == Kind::User && inactive {
             state.delete(new, self.now());
+        } else if self.mischief.has(Misbehave::InactiveLeaves) && new.kind == Kind::User && inactive {
+            state.leave_groups(new.id, self.now());
         }
     }
 
@@ -253,7 +261,7 @@ impl App {
     pub(super) fn delete(&self, kind: Kind, id: &str) -> Result<(), Fault> {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
-        if kind == Kind::User && self.mischief.has(Misbehave::LazyDelete) {
+        if self.mischief.has(Misbehave::KeepsDeleted) {
             return Ok(());
         }
         if kind == Kind::User && self.personality.delete_deactivates {

@@ -57,8 +57,6 @@ pub enum Misbehave {
     NoFirstMembers,
     /// A new group is made without the members it comes with.
     LateMembers,
-    /// A DELETE of a user answers 204 and does nothing.
-    LazyDelete,
     /// Inactive accounts are not shown, though they are there.
     HidesInactive,
     /// Every filter is answered with 500.
@@ -73,6 +71,28 @@ pub enum Misbehave {
     NoGroupPatch,
     /// Answers begin with a byte order mark.
     ByteMark,
+    /// A removal from a group is accepted and not carried out.
+    StickyMembers,
+    /// An addition to a group is accepted and not carried out.
+    DeafMembers,
+    /// A change of an attribute is accepted and not carried out.
+    IgnoresChanges,
+    /// A change is made and answered with what was there before.
+    StaleAnswers,
+    /// A deactivation is accepted and not carried out.
+    KeepsActive,
+    /// A deletion is accepted and not carried out.
+    KeepsDeleted,
+    /// A change is answered without a body.
+    NoContent,
+    /// Members are shown by `$ref` alone.
+    RefMembers,
+    /// A group shows ten of its members at most, and says how many there are.
+    CutMembers,
+    /// An account that is deactivated leaves every group.
+    InactiveLeaves,
+    /// A change of a user that names a title is refused as a whole.
+    RefusesTitle,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -97,7 +117,6 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoEmptyGroups, "no-empty-groups", "a new group without members answers 400"),
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
-    (Misbehave::LazyDelete, "lazy-delete", "DELETE of a user answers 204 and does nothing"),
     (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
     (Misbehave::BrokenFilters, "broken-filters", "every filter answers 500"),
     (Misbehave::NoMatch404, "no-match-404", "a filter that matches nothing answers 404"),
@@ -105,6 +124,17 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::ReadOnly, "read-only", "every write answers 403"),
     (Misbehave::NoGroupPatch, "no-group-patch", "PATCH of a group answers 405; PUT works"),
     (Misbehave::ByteMark, "byte-mark", "JSON begins with a byte order mark"),
+    (Misbehave::StickyMembers, "sticky-members", "removing a member of a group is accepted and does nothing"),
+    (Misbehave::DeafMembers, "deaf-members", "adding a member to a group is accepted and does nothing"),
+    (Misbehave::IgnoresChanges, "ignores-changes", "changing an attribute is accepted and does nothing"),
+    (Misbehave::StaleAnswers, "stale-answers", "changes are made and answered with what was there before"),
+    (Misbehave::KeepsActive, "keeps-active", "deactivating a user is accepted and does nothing"),
+    (Misbehave::KeepsDeleted, "keeps-deleted", "deleting is accepted and does nothing"),
+    (Misbehave::NoContent, "no-content", "changes answer 204 without a body"),
+    (Misbehave::RefMembers, "ref-members", "groups show their members by $ref alone"),
+    (Misbehave::CutMembers, "cut-members", "groups show ten members at most, and totalMembers"),
+    (Misbehave::RefusesTitle, "refuses-title", "changing a user's title answers 400, whatever else is changed with it"),
+    (Misbehave::InactiveLeaves, "inactive-leaves", "deactivating a user takes them out of every group"),
 ];
 
 impl Misbehave {
@@ -120,6 +150,21 @@ impl Misbehave {
     /// Whether an account of this name is one that [`Misbehave::StuckObjects`] means.
     pub(crate) fn is_stuck(user_name: &str) -> bool {
         user_name.split('@').next().is_some_and(|name| name.ends_with('7'))
+    }
+
+    /// Whether it accepts calls that it does not carry out.
+    #[cfg(test)]
+    pub(crate) fn is_a_lie(self) -> bool {
+        matches!(
+            self,
+            Self::StuckObjects
+                | Self::ReadOnly
+                | Self::StickyMembers
+                | Self::DeafMembers
+                | Self::IgnoresChanges
+                | Self::KeepsActive
+                | Self::KeepsDeleted
+        )
     }
 
     /// The name to type.

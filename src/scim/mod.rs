@@ -29,6 +29,7 @@ pub mod policy;
 mod probe;
 mod read;
 mod resource;
+mod shown;
 mod unanswered;
 mod wire;
 mod write;
@@ -39,7 +40,7 @@ pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
     Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, UserKeys,
+    MemberKeys, Origin, Search, Shown, ShownMembers, UserKeys,
 };
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
+use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::LookUp;
 use crate::http::Method;
@@ -235,7 +236,8 @@ impl App {
             id: self.id_of(resource)?,
             display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
             external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()).map(a_name),
-            members: self.profile.read.members_readable.then(|| member_values(resource)),
+            // A list that says it goes on elsewhere does not show who is not in it.
+            members: (self.profile.read.members_readable && !is_cut(resource)).then(|| member_values(resource)),
         })
     }
 
@@ -248,10 +250,13 @@ impl App {
 
 /// The values of a group's members, in every form in which apps write them.
 pub(super) fn member_values(group: &Object) -> Vec<String> {
-    let members = json::elements(group, "members").iter();
-    let value =
-        |member: &Value| member.as_object().map_or_else(|| json::as_text(member), |member| json::text(member, "value"));
-    members.filter_map(value).collect()
+    json::elements(group, "members").iter().filter_map(member_value).collect()
+}
+
+/// What identifies a member: its `value`, or the id at the end of its `$ref`.
+pub(super) fn member_value(member: &Value) -> Option<String> {
+    let of_object = |member: &Object| json::text(member, "value").or_else(|| id_in_ref(member));
+    member.as_object().map_or_else(|| json::as_text(member), of_object)
 }
 
 /// The longest name of a group that is kept as it is, in bytes.

@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+mod shows;
+
 use super::SimClock;
 use super::dice::Dice;
 use crate::clock::Clock;
@@ -20,7 +22,7 @@ use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
     Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, UserKeys,
+    MemberKeys, Origin, Search, Shown, UserKeys,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -379,9 +381,7 @@ impl SimApp {
         inner.noise = None;
         inner.manners.mixes_up = None;
         inner.manners.refuses_creates = None;
-        for habit in [Misbehave::StuckObjects, Misbehave::ReadOnly] {
-            inner.manners.habits.remove(&habit);
-        }
+        inner.manners.habits.retain(|habit| !habit.is_a_lie());
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -785,7 +785,8 @@ impl AppRead for SimApp {
         self.call("get_group", id.to_string(), Vec::new(), |inner| {
             let readable = inner.manners.members_readable;
             let mut found = inner.holdings.groups.get(id.as_str()).map(|group| shown_group(id.as_str(), group));
-            if let Some(group) = found.as_mut().filter(|_| !readable) {
+            let is_cut = found.as_ref().is_some_and(|group| inner.cuts(group.members.as_ref().map_or(0, Vec::len)));
+            if let Some(group) = found.as_mut().filter(|_| !readable || is_cut) {
                 group.members = None;
             }
             Ok(found)
@@ -843,40 +844,58 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError> {
         let about = (id, self.inner().name_of(id));
         let carries = set.iter().map(|(path, _)| path).chain(clear).map(ToString::to_string).collect();
         self.call("update_user", about, carries, |inner| {
             if set.text(&Path::user_name()).is_some_and(|name| inner.name_is_taken(name, Some(id))) {
                 return Err(error("update_user", Class::Conflict, Some(409)));
             }
-            let set = &inner.as_kept(set);
+            let names_title = set.iter().map(|(path, _)| path).chain(clear).any(|path| path.as_str() == "title");
+            if names_title && inner.has(Misbehave::RefusesTitle) {
+                return Err(error("update_user", Class::Invalid, Some(400)));
+            }
+            let kept = &inner.as_kept(set);
+            let ignores = inner.has(Misbehave::IgnoresChanges);
             let account = inner.user(id)?;
-            for (path, value) in set.iter() {
-                account.attributes.set(path.clone(), value.clone());
+            let before = account.clone();
+            if !ignores {
+                for (path, value) in kept.iter() {
+                    account.attributes.set(path.clone(), value.clone());
+                }
+                for path in clear {
+                    account.attributes.clear(path);
+                }
             }
-            for path in clear {
-                account.attributes.clear(path);
-            }
-            Ok(account.attributes.clone())
+            let after = account.clone();
+            Ok(inner.shows_user(&before, &after, set, clear))
         })
         .await
     }
 
-    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<Shown, CallError> {
         let name = if active { "activate" } else { "deactivate" };
         let about = (id, self.inner().name_of(id));
         self.call(name, about, Vec::new(), |inner| {
             if !active && inner.manners.inactive_effect == InactiveEffect::DeletesResource {
                 inner.user(id)?;
                 inner.delete_account(id.as_str());
-                return Ok(());
+                return Ok(Shown::default());
             }
-            match inner.holdings.users.get_mut(id.as_str()) {
-                Some(account) => account.active = active,
-                None => return Err(error("set_active", Class::NotFound, Some(404))),
+            let Some(before) = inner.holdings.users.get(id.as_str()).cloned() else {
+                return Err(error("set_active", Class::NotFound, Some(404)));
+            };
+            let mut after = before.clone();
+            if active || !inner.has(Misbehave::KeepsActive) {
+                after.active = active;
             }
-            Ok(())
+            if !after.active && inner.has(Misbehave::InactiveLeaves) {
+                for group in inner.holdings.groups.values_mut() {
+                    group.members.remove(id.as_str());
+                }
+            }
+            inner.holdings.users.insert(id.to_string(), after.clone());
+            Ok(inner.shows_user(&before, &after, &Attributes::new(), &[]))
         })
         .await
     }
@@ -884,6 +903,9 @@ impl AppWrite for SimApp {
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
+            if inner.has(Misbehave::KeepsDeleted) {
+                return Ok(());
+            }
             match inner.manners.delete_effect {
                 DeleteEffect::Deactivates => inner.user(id)?.active = false,
                 DeleteEffect::Unsupported => return Err(error("delete_user", Class::Unsupported, Some(501))),
@@ -930,44 +952,59 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn rename_group(&self, id: &AppId, name: &str) -> Result<(), CallError> {
+    async fn rename_group(&self, id: &AppId, name: &str) -> Result<Shown, CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
             let mut others = inner.holdings.groups.iter().filter(|(other, _)| other.as_str() != id.as_str());
             if inner.manners.unique && others.any(|(_, group)| fold(&group.name) == fold(name)) {
                 return Err(error("rename_group", Class::Conflict, Some(409)));
             }
-            inner.group(id)?.name = name.to_owned();
-            Ok(())
+            let ignores = inner.has(Misbehave::IgnoresChanges);
+            let group = inner.group(id)?;
+            let before = group.clone();
+            if !ignores {
+                name.clone_into(&mut group.name);
+            }
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
 
-    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         let members = &ids(members);
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("add_members", about, carries, |inner| {
             inner.group(id)?;
             inner.check_members(members)?;
-            inner.group(id)?.members.extend(texts(members));
-            Ok(())
+            let is_deaf = inner.has(Misbehave::DeafMembers);
+            let group = inner.group(id)?;
+            let before = group.clone();
+            if !is_deaf {
+                group.members.extend(texts(members));
+            }
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
 
-    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         let members = &ids(members);
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {
             inner.group(id)?;
             inner.check_size(members)?;
+            let is_sticky = inner.has(Misbehave::StickyMembers);
             let group = inner.group(id)?;
-            for member in texts(members) {
-                group.members.remove(&member);
+            let before = group.clone();
+            for member in texts(members).iter().filter(|_| !is_sticky) {
+                group.members.remove(member);
             }
-            Ok(())
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
@@ -975,6 +1012,9 @@ impl AppWrite for SimApp {
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("delete_group", about, Vec::new(), |inner| {
+            if inner.has(Misbehave::KeepsDeleted) {
+                return Ok(());
+            }
             inner.holdings.groups.remove(id.as_str());
             Ok(())
         })

@@ -321,6 +321,41 @@ const SCENARIOS: &[Scenario] = &[
         "B",
         &["i6_check_refuses_a_token_that_others_can_read"],
     ),
+    Scenario(
+        "MA1",
+        "a removal, an addition or a deactivation is accepted and not made",
+        "a failure that says what the app still shows, and tried again; one look where the answer shows nothing",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MA2",
+        "a change is answered with the value from before",
+        "one look decides: a failure, or a stale answer; never learned as the app's way of writing",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MA3",
+        "the app takes an account out of its groups when it is deactivated",
+        "the memberships are sent again with the activation, after one look",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MA10",
+        "the app refuses one attribute, and with it the whole change of a user",
+        "sent in halves until it is alone; the others get through; what is refused for three users is not tried for more",
+        "S",
+        &[],
+    ),
+    Scenario(
+        "MB5",
+        "a value is taken away by a call that is never answered",
+        "what the app shows replaces what was on record, also when it shows nothing",
+        "SB",
+        &[],
+    ),
 ];
 
 /// Names of test functions below a folder, with their files.

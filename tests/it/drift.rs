@@ -92,7 +92,7 @@ fn ma11_groups_that_were_emptied_by_hand_come_back_when_the_operator_says_so() {
 
 #[test]
 fn ma11_an_account_that_outlived_its_deletion_is_named_and_deleted_again() {
-    let desk = Desk::with_app(&["--misbehave", "lazy-delete"]);
+    let desk = Desk::with_app(&["--misbehave", "keeps-deleted"]);
     desk.tenant("[users]\non_deleted = \"delete\"\n");
     desk.sync(0);
     let ann = ann();

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod answers;
 mod approvals;
 mod bounds;
 mod browse;

@@ -69,6 +69,28 @@ GUARDS = {
             "let none_left = !OFF && !accounts_end",
         ),
     ),
+    "answers_judged": (
+        "a value from before a change is no way of writing the new one",
+        instead("answers_judged", "src/apply/proof.rs", "if doubtful.is_empty() {", "if OFF || doubtful.is_empty() {"),
+    ),
+    "members_judged": (
+        "members whom the app shows as before are not taken for changed",
+        instead(
+            "members_judged",
+            "src/apply/members.rs",
+            "as_before.binary_search(at).is_ok()",
+            "!OFF && as_before.binary_search(at).is_ok()",
+        ),
+    ),
+    "unanswered_values": (
+        "what an unanswered call took away is on record no more",
+        instead(
+            "unanswered_values",
+            "src/apply/recover.rs",
+            "let gone = self.not_shown(intent, &found.attributes);",
+            "let gone = if OFF { Vec::new() } else { self.not_shown(intent, &found.attributes) };",
+        ),
+    ),
     "last_look": (
         "the last look before a call",
         start(

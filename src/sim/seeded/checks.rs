@@ -363,6 +363,10 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
     if may_go.contains("create_group") {
         may_go.insert("add_members");
     }
+    // Memberships that a deactivation may have ended are sent again.
+    if may_go.contains("activate_user") {
+        may_go.insert("add_members");
+    }
     if may_go.contains("free_name") {
         may_go.extend(["update_user", "rename_group"]);
     }

@@ -1,13 +1,26 @@
 //! What real apps, directories and operators do that no promise expects. In: a seed. Out: the habits of a world's app, and
 //! events that strike between its steps. Dice of their own: every other world stays the one that its seed has always been.
 
+use std::collections::BTreeSet;
+
 use super::edits::Fresh;
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
 
 /// Habits of apps that an unkind world may draw. The simulated app acts on each of them (the field `habits` of its manners).
-const HABITS: &[Misbehave] = &[Misbehave::StuckObjects];
+/// `IgnoresChanges` is left to the stories: an ignored value of an attribute that had none before cannot be told from one that is never shown.
+const HABITS: &[Misbehave] = &[
+    Misbehave::StuckObjects,
+    Misbehave::StickyMembers,
+    Misbehave::DeafMembers,
+    Misbehave::StaleAnswers,
+    Misbehave::KeepsActive,
+    Misbehave::KeepsDeleted,
+    Misbehave::NoContent,
+    Misbehave::CutMembers,
+    Misbehave::InactiveLeaves,
+];
 
 /// Something that happens in the directory, in the app or by an operator's hand: what happened, unless it found nothing to do.
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
@@ -29,7 +42,12 @@ impl Unkind {
 
     /// Gives the app up to two habits; says which.
     pub(super) fn begin(&mut self, app: &SimApp) -> String {
-        let habits: Vec<Misbehave> = (0..self.dice.below(3)).filter_map(|_| self.dice.pick(HABITS).copied()).collect();
+        let mut habits: BTreeSet<Misbehave> =
+            (0..self.dice.below(3)).filter_map(|_| self.dice.pick(HABITS).copied()).collect();
+        // An addition of which the app shows nothing, and that it does not make, is not noticed.
+        if habits.contains(&Misbehave::NoContent) {
+            habits.remove(&Misbehave::DeafMembers);
+        }
         app.behave(|manners| manners.habits.extend(&habits));
         format!("the app's habits are {habits:?}")
     }
