@@ -12,6 +12,7 @@ mod groups;
 mod leavers;
 mod let_go;
 mod links;
+mod namesakes;
 mod operation;
 mod people;
 mod person;
@@ -207,7 +208,7 @@ pub fn plan(
     groups.compare_groups(survey, answers)?;
     groups.changed_groups(&survey.changed_groups, links)?;
     groups.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
-    groups.lost_groups(&survey.lost_groups, answers)?;
+    groups.lost_groups(survey, answers)?;
     let duplicates = duplicates(desired.snapshot, &survey.newcomers, answers, baseline)?;
     Ok(Plan { duplicates, ..groups.into_plan() })
 }

@@ -51,6 +51,8 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+    /// Users among them who have no account.
+    pub deferred: Vec<Person>,
 }
 
 impl Survey {
@@ -72,6 +74,7 @@ impl Survey {
             // They are left alone whatever comes.
             untouched: _,
             waiting,
+            deferred: _,
         } = self;
         newcomers.is_empty()
             && linked.is_empty()
@@ -285,14 +288,13 @@ impl Surveyor<'_> {
             return;
         }
         let id = SourceId::new(snapshot.id(user));
-        if self.waits(ObjectRef::User(id.clone())) {
-            return;
-        }
+        let waits = self.waits(ObjectRef::User(id.clone()));
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
             None => person(snapshot, user, self.rules, &self.lists),
         };
         match mapped {
+            mapped if waits => self.found.deferred.extend(mapped),
             Ok(person) if self.rules.protected.covers(id.as_str(), &[&person.attributes]) => {
                 self.found.untouched.push(user);
             }

@@ -19,6 +19,7 @@ mod pausing;
 mod recreating;
 mod released;
 mod reliability;
+mod relinking;
 mod rules_drills;
 mod rules_fates;
 mod rules_model;
