@@ -134,10 +134,10 @@ impl Cleared {
             let outcome = Some(RekeyOutcome { relinked, after: managed + more, removals });
             self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string(), outcome });
             // An approval says that the ids changed; it says nothing of those who really left.
-            for (at, _) in
-                self.plan.operations.iter().enumerate().filter(|(_, operation)| operation.op().takes_access())
-            {
-                self.never.insert(at);
+            for (at, operation) in self.plan.operations.iter().enumerate() {
+                if operation.op().takes_access() {
+                    self.never.insert(at);
+                }
             }
         }
     }

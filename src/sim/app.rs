@@ -859,6 +859,9 @@ impl AppWrite for SimApp {
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
+            if !inner.holdings.users.contains_key(id.as_str()) {
+                return Err(error("delete_user", Class::NotFound, Some(404)));
+            }
             match inner.manners.delete_effect {
                 DeleteEffect::Deactivates => inner.user(id)?.active = false,
                 DeleteEffect::Unsupported => return Err(error("delete_user", Class::Unsupported, Some(501))),
@@ -950,6 +953,7 @@ impl AppWrite for SimApp {
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("delete_group", about, Vec::new(), |inner| {
+            inner.group(id)?;
             inner.holdings.groups.remove(id.as_str());
             Ok(())
         })

@@ -15,6 +15,7 @@ mod leaving;
 mod naive;
 mod names;
 mod new_groups;
+mod other_ids;
 mod pausing;
 mod recreating;
 mod released;
