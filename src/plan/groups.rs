@@ -42,6 +42,7 @@ impl Groups<'_> {
                 Some(Match::Conflict { another: Some(another), .. }) => replaced(lost, answers, &another.id),
                 _ => None,
             };
+            let is_empty = members.is_empty() && !self.ground.rules.create_empty && group.unread.is_none();
             if let Some((from, link)) = relinked.filter(|(from, _)| !self.replaced.contains(*from)) {
                 self.relink_group(&object, group, from, link, members)?;
                 continue;
@@ -61,6 +62,10 @@ impl Groups<'_> {
                         Some(another) => self.group_of_another(&row.id, &another.id, &by_id, lost)?,
                         None => None,
                     };
+                    if is_empty && another.is_some() {
+                        // Nothing would be done for the group if the app had none of its name.
+                        continue;
+                    }
                     if let Some(why) = of_another {
                         self.blocked_group(&object, group, Blocked::Held(why));
                         continue;
@@ -83,6 +88,7 @@ impl Groups<'_> {
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
                     Some(why) => match replaced(lost, answers, &found.id) {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
+                        None if is_empty => {}
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
                     },
                     None => self.take_over(&object, group, found, by, members, &adopted)?,

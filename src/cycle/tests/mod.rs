@@ -28,6 +28,7 @@ mod rules_moves;
 mod rules_switches;
 mod rules_table;
 mod switched_on;
+mod taken_values;
 mod takeover;
 
 use crate::cycle::Report;
