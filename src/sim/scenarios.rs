@@ -279,6 +279,41 @@ const SCENARIOS: &[Scenario] = &[
         "B",
         &["i6_check_refuses_a_token_that_others_can_read"],
     ),
+    Scenario(
+        "MP1",
+        "users and groups are made again in the directory, one of them or all",
+        "a relink is proposed, and nothing is taken while it waits or by its approval",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP2",
+        "a removal is answered with 404, and the app has the object under another id",
+        "the removal is made there, or the user is named in every run",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP11",
+        "the directory gives two present users one name",
+        "neither account is changed, both users are named",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MB3",
+        "a group is empty in the directory and has managed users in the app",
+        "it is looked up once, taken over and emptied of them",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MB6",
+        "a deactivated account has the user name that another user gets",
+        "its name is changed first",
+        "SB",
+        &[],
+    ),
 ];
 
 /// Names of test functions below a folder, with their files.
@@ -312,10 +347,10 @@ fn is_named(test: &str, id: &str) -> bool {
     ids.into_iter().any(|part| as_id(part) == as_id(&id.to_lowercase()))
 }
 
-fn as_id(part: &str) -> Option<(char, u32)> {
-    let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
-    Some((letter, chars.as_str().parse().ok()?))
+fn as_id(part: &str) -> Option<(&str, u32)> {
+    let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    let known = ["s", "c", "t", "p", "x", "l", "mp", "ma", "mm", "mb"].contains(&letters);
+    Some((letters, part.strip_prefix(letters)?.parse().ok()?)).filter(|_| known)
 }
 
 /// The table of scenarios, and what is missing in it.

@@ -40,6 +40,7 @@ mod package;
 mod pages;
 mod probe;
 mod prose;
+mod relinks;
 mod rig;
 mod second_accounts;
 mod secrets;
