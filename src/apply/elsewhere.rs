@@ -68,7 +68,7 @@ impl Worker<'_> {
             Some(Match::Conflict { another: Some(another), .. }) if self.is_anothers_user(id, &another.id) => {
                 Sought::Gone
             }
-            Some(Match::One { found, by }) => match self.is_theirs(row, &found) {
+            Some(Match::One { found, by }) => match self.is_theirs(id, row, &found) {
                 Ok(true) => {
                     let effects = moved_user(id, row, &found);
                     Sought::Moved(found.id, effects)
@@ -97,9 +97,12 @@ impl Worker<'_> {
     }
 
     /// Whether an account under another id is the user's: by the rule for adoptions, and where it carries the directory's id.
-    fn is_theirs(&self, row: &UserRow, found: &AppUser) -> Result<bool, StoreError> {
+    fn is_theirs(&self, id: &SourceId, row: &UserRow, found: &AppUser) -> Result<bool, StoreError> {
         let is_own = self.run.state.own_account()?.flatten().is_some_and(|own| own == found.id);
-        let is_free = self.is_nobodys_user(&found.id) && matches!(self.run.neighbours.linked_by(&found.id), Ok(None));
+        // An earlier operation of this run may have linked it.
+        let owner = self.run.state.user_by_app_id(&found.id)?;
+        let is_free =
+            owner.is_none_or(|owner| owner == *id) && matches!(self.run.neighbours.linked_by(&found.id), Ok(None));
         Ok(!is_own && is_free && agrees(&row.sent, found) && self.may_take(&row.sent, found))
     }
 
@@ -114,7 +117,8 @@ impl Worker<'_> {
                 Sought::Gone
             }
             Some(Match::One { found, by }) => {
-                let is_free = matches!(self.run.state.group_by_app_id(&found.id), Ok(None));
+                let owner = self.run.state.group_by_app_id(&found.id);
+                let is_free = matches!(owner, Ok(None)) || matches!(owner, Ok(Some(owner)) if owner == *id);
                 match is_free && found.external_id.as_deref() == Some(id.as_str()) {
                     true => match self.moved_group(id, row, &found.id, &found.display_name) {
                         Ok(effects) => Sought::Moved(found.id, effects),

@@ -82,7 +82,7 @@ fn mp1_an_approved_rekey_leaves_everybody_active_and_undo_last_is_the_last_chang
     // Runs that change nothing, and one that fails, are not the last change.
     desk.sync(0);
     let last = desk.rosterd.run(&["undo", "acme", "last", "--dry-run", "--format", "json"]).json();
-    assert_eq!(last["run"], changed["run"], "{last:#}");
+    assert_eq!(last["undoes"], changed["run"], "{last:#}");
 }
 
 #[test]

@@ -566,19 +566,6 @@ impl Life {
     fn correct_contradictions(&mut self, report: &Report) -> bool {
         let mut any = false;
         for operation in report.operations() {
-            if operation.op() == Op::CreateUser && operation.blocked.is_some() {
-                // A lost state does not know that the account of a user who was made again was theirs.
-                let of_before = |account: &&mut crate::sim::Account| {
-                    let is_theirs = account.made_for.as_deref() == Some(operation.object.id().as_str());
-                    let id = account.attributes.text(&Path::external_id());
-                    is_theirs && id.is_some_and(|id| id != operation.object.id().as_str())
-                };
-                self.app.by_hand(|app| {
-                    for account in app.users.values_mut().filter(of_before) {
-                        any |= account.attributes.clear(&Path::external_id()).is_some();
-                    }
-                });
-            }
             let (Some(Blocked::Conflict(_)), Some(id)) = (&operation.blocked, &operation.app_id) else { continue };
             any = true;
             let name = operation.name.clone();

@@ -2,7 +2,6 @@
 //! events that strike between its steps. Dice of their own: every other world stays the one that its seed has always been.
 
 use super::edits::Fresh;
-use crate::model::{Path, fold};
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
@@ -14,40 +13,7 @@ const HABITS: &[Misbehave] = &[];
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
 
 /// Events that may strike an unkind world.
-const EVENTS: &[Event] = &[account_gets_another_id, user_made_again];
-
-/// The directory deletes a user and makes the same one again, in the same groups (MP1). It stays the same person: their account is theirs.
-fn user_made_again(dir: &mut Directory, app: &SimApp, dice: &mut Dice, fresh: &Fresh) -> Option<String> {
-    let holdings = app.holdings();
-    let has_its_name = |(id, user): &(&String, &crate::sim::DirUser)| {
-        let name = user.record["userName"].as_str().map(fold);
-        let of_user = |account: &&crate::sim::Account| account.made_for.as_ref() == Some(id);
-        // Under another name and another id it would be another user.
-        *id != "p0"
-            && holdings
-                .users
-                .values()
-                .filter(of_user)
-                .all(|account| account.attributes.text(&Path::user_name()).map(fold) == name)
-    };
-    let users = dir.users.iter().filter(has_its_name).map(|(id, _)| id.clone());
-    let old = dice.pick(&users.collect::<Vec<_>>()).cloned()?;
-    let new = format!("{old}~{}", fresh.coming());
-    let mut user = dir.users.remove(&old)?;
-    user.record.insert("id".into(), new.as_str().into());
-    dir.users.insert(new.clone(), user);
-    for group in dir.groups.values_mut() {
-        if group.members.remove(&old) {
-            group.members.insert(new.clone());
-        }
-    }
-    app.by_hand(|app| {
-        for account in app.users.values_mut().filter(|account| account.made_for.as_ref() == Some(&old)) {
-            account.made_for = Some(new.clone());
-        }
-    });
-    Some(format!("{old} is deleted and made again as {new}"))
-}
+const EVENTS: &[Event] = &[account_gets_another_id];
 
 /// The app gives an account another id, with the memberships that it had (MP2).
 fn account_gets_another_id(_: &mut Directory, app: &SimApp, dice: &mut Dice, fresh: &Fresh) -> Option<String> {
