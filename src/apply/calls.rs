@@ -34,6 +34,17 @@ pub(super) enum Ended {
 
 impl Worker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
+        match self.once(operation).await {
+            // The object has another id by now, and that is known: the removal is made there.
+            Err(Obstacle::HasAnotherId { account, .. }) if operation.op().takes_access() => {
+                let there = Operation { app_id: Some(account), ..operation.clone() };
+                Box::pin(self.once(&there)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn once(&self, operation: &Operation) -> OpResult {
         let target = match self.target(operation) {
             Ok(target) => target,
             Err(why) => return Err(why),
@@ -274,27 +285,16 @@ impl Worker<'_> {
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
-    /// Whether the app, asked in another way, shows the object no more. A 404 alone is no proof: a wrong address answers
-    /// just like that, for everybody (T6).
-    pub(super) async fn is_gone(&self, object: &ObjectRef, app_id: &AppId) -> bool {
-        let id = object.id();
-        let found = match object {
-            ObjectRef::User(_) => match self.run.state.user(id) {
-                Ok(Some(row)) => self.find_user(id, &row.sent).await.map(|found| found.map(|found| found.id)),
-                _ => return false,
-            },
-            ObjectRef::Group(_) => match self.run.state.group(id) {
-                Ok(Some(row)) => self.find_group(id, &row.name).await,
-                _ => return false,
-            },
-        };
-        found.is_ok_and(|found| found.as_ref() != Some(app_id))
-    }
-
     pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
         let hidden = |error: &CallError| error.class == Class::NotFound && self.only_hides(operation);
-        let known = !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
+        let another = match &ended {
+            Ended::Badly(error) => self.under_another_id(operation, target, error).await,
+            Ended::Well(_) => None,
+        };
+        let is_found = another.is_some();
+        let known = is_found || !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
         let (result, mut effects, shown) = match ended {
+            Ended::Badly(_) if let Some(found) = another => found,
             Ended::Well(Reply::Created(created)) => match self.accept(operation, target, created).await {
                 Ok(accepted) => accepted,
                 Err(error) => return self.broke(error),
@@ -329,7 +329,7 @@ impl Worker<'_> {
 
     /// Whether the account is off, as far as is known, in an app that shows no such account: that it does not know it proves
     /// nothing then. Only an activation finds it.
-    fn is_hidden(&self, operation: &Operation) -> bool {
+    pub(super) fn is_hidden(&self, operation: &Operation) -> bool {
         let hides = self.run.profile.users.inactive_effect == InactiveEffect::HidesResource;
         let is_off =
             || matches!(self.run.state.user(operation.object.id()), Ok(Some(row)) if row.active == Some(false));
@@ -365,8 +365,9 @@ impl Worker<'_> {
         let mut effects = Vec::new();
         if error.class == Class::NotFound
             && !self.is_hidden(operation)
+            && !matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. })
             && let Some(app_id) = &target.app_id
-            && self.is_gone(&operation.object, app_id).await
+            && self.sought(&operation.object, app_id).await.ends_link()
         {
             reason = Obstacle::NowGone { answer: reason.to_string() };
             effects.push(self.unlinked(&operation.object));

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::calls::{Ended, Reply, outcome_of};
 use super::chunks::can_be_cut;
+use super::elsewhere::Sought;
 use super::telling::Told;
 use super::{OpResult, Worker};
 use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, StillShown, UserNumber};
@@ -103,7 +104,24 @@ impl Worker<'_> {
                 unfinished.stopped = true;
                 break;
             }
-            if error.class == Class::NotFound && self.is_gone(&operation.object, app_id).await {
+            let sought = match error.class {
+                Class::NotFound => self.sought(&operation.object, app_id).await,
+                _ => Sought::Unknown,
+            };
+            match &sought {
+                Sought::Moved(there, effects) if operation.app_id.as_ref() == Some(app_id) => {
+                    self.found.note_links_differ();
+                    self.run.state.noted(&self.run.id, Reason::GoneFromApp, effects.clone()).await?;
+                    return Box::pin(self.send_members(operation, there, left, add, unfinished)).await;
+                }
+                Sought::Foreign(found) if !add => {
+                    let why = self.why_not_removed(&operation.object, &operation.name, app_id, found);
+                    unfinished.problems.push(why.to_string());
+                    return Ok(());
+                }
+                _ => {}
+            }
+            if sought.ends_link() {
                 self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
                 let problem = format!("{error}; the group is gone from the app, the next run creates it again");
                 unfinished.problems.push(problem);
@@ -151,7 +169,7 @@ impl Worker<'_> {
         }
         match chunk.first() {
             Some((member, keys)) if matches!(error.class, Class::NotFound | Class::Invalid) => {
-                self.forget_if_gone(&member.id, &keys.id).await
+                self.forget_if_gone(&member.id, &keys.id, add).await
             }
             _ => Ok(()),
         }
@@ -206,14 +224,24 @@ impl Worker<'_> {
     }
 
     /// A member whom the app does not know: perhaps somebody deleted the account in the app. Then the next run makes it anew.
-    pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
+    /// One who was to leave the group, and whose account may be there under another id, is kept: the removal is not made.
+    pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId, add: bool) -> Result<(), StoreError> {
         let object = ObjectRef::User(id.clone());
         let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
         // An app may show late what it created: that an account of this run is not found yet says nothing.
-        if linked && !self.known.coming.contains(id) && self.is_gone(&object, account).await {
-            self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&object)]).await?;
+        if !linked || self.known.coming.contains(id) {
+            return Ok(());
         }
-        Ok(())
+        let effects = match self.sought(&object, account).await {
+            Sought::Gone => vec![self.unlinked(&object)],
+            sought @ Sought::Foreign(_) if add && sought.ends_link() => vec![self.unlinked(&object)],
+            Sought::Moved(_, effects) => {
+                self.found.note_links_differ();
+                effects
+            }
+            Sought::Foreign(_) | Sought::Shown | Sought::Unknown => return Ok(()),
+        };
+        self.run.state.noted(&self.run.id, Reason::GoneFromApp, effects).await
     }
 
     /// One call with its intent and outcome. The outer error is the state's.

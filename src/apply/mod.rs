@@ -8,6 +8,7 @@ mod breaker;
 mod calls;
 mod chunks;
 mod created;
+mod elsewhere;
 mod ending;
 mod found;
 mod known;

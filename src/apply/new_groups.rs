@@ -177,7 +177,7 @@ impl Worker<'_> {
                     return self.broke(error);
                 }
                 if let [(member, keys)] = chunk
-                    && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
+                    && let Err(error) = self.forget_if_gone(&member.id, &keys.id, true).await
                 {
                     return self.broke(error);
                 }

@@ -136,6 +136,7 @@ impl Look<'_> {
             None if hides(&self.profile.users, op) => vec![switched_off(id)],
             // Whoever was off is hidden still: the call did nothing, or was not made.
             None if !was_active && self.profile.users.inactive_effect == InactiveEffect::HidesResource => Vec::new(),
+            None if self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
             None => vec![Effect::UserUnlinked { id: id.clone() }],
         };
         if ends_access && was_active {
@@ -154,6 +155,14 @@ impl Look<'_> {
         };
         let changed = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
         changed.filter(|path| is_asked(path) && !shown.iter().any(|(shown, _)| path.covers(shown))).collect()
+    }
+
+    /// Whether the app shows an account of the user under another id: then the link is kept, and the plan tries again.
+    async fn has_another_id(&self, id: &SourceId, app_id: &AppId) -> Result<bool, RecoverError> {
+        let Some(row) = self.state.user(id)?.filter(|row| row.app_id == *app_id) else { return Ok(false) };
+        let keys = UserKeys { source_id: id.clone(), attributes: row.sent, except: None };
+        let found = self.app.look_up_users(&[keys], self.mapped).await?;
+        Ok(!matches!(found.first(), Some(Match::Nobody) | None))
     }
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{Cleared, Edited, Facts, Limits, Loosened};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
-use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
+use crate::model::{HoldReason, Names, ObjectRef, Op, RekeyOutcome, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
@@ -120,7 +120,25 @@ impl Cleared {
         let both = facts.strangers.min(facts.missing);
         if both > EVERYDAY && exceeds(limits.rekey, both, facts.managed) {
             let (missing, strangers, managed) = (facts.missing, facts.strangers, facts.managed);
-            self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string() });
+            let count = |which: fn(&Operation) -> bool| {
+                self.plan.operations.iter().filter(|operation| operation.blocked.is_none() && which(operation)).count()
+                    as u64
+            };
+            let relinked = count(|operation| operation.op() == Op::RelinkUser);
+            let more = count(|operation| match &operation.action {
+                Action::CreateUser { .. } | Action::ActivateUser => true,
+                Action::AdoptUser { found, .. } => found.active,
+                _ => false,
+            });
+            let removals = count(|operation| operation.op().takes_access());
+            let outcome = Some(RekeyOutcome { relinked, after: managed + more, removals });
+            self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string(), outcome });
+            // An approval says that the ids changed; it says nothing of those who really left.
+            for (at, operation) in self.plan.operations.iter().enumerate() {
+                if operation.op().takes_access() {
+                    self.never.insert(at);
+                }
+            }
         }
     }
 

@@ -108,6 +108,17 @@ fn because_unbound(unbound: Option<&Unbound>) -> String {
 
 /// Why something is held, with what was found. `limit` is the limit as the tenant file writes it.
 ///
+/// What the approval of changed ids would leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RekeyOutcome {
+    /// Accounts that go over to a new record.
+    pub relinked: u64,
+    /// Accounts that are active after it.
+    pub after: u64,
+    /// Removals in the plan that the approval does not let pass.
+    pub removals: u64,
+}
+
 /// In JSON it is `{"reason": code, "detail": sentence, …payload}`. Files of earlier versions have a code and a sentence only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
@@ -150,6 +161,9 @@ pub enum HoldReason {
         strangers: u64,
         managed: u64,
         limit: String,
+        /// What an approval would leave; `None` in files of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<RekeyOutcome>,
     },
     SettingsChange {
         count: u64,
@@ -389,11 +403,21 @@ impl fmt::Display for HoldReason {
                 "{count} of {managed} managed people would lose a mapped attribute (the limit is {limit}): a directory that hides \
                  attributes looks like this. They are {who}"
             ),
-            Self::Rekey { missing, strangers, managed, limit } => write!(
-                f,
-                "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a directory \
-                 that gave its people other ids looks like this"
-            ),
+            Self::Rekey { missing, strangers, managed, limit, outcome } => {
+                write!(
+                    f,
+                    "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a \
+                     directory that gave its people other ids looks like this"
+                )?;
+                match outcome {
+                    Some(RekeyOutcome { relinked, after, removals }) => write!(
+                        f,
+                        ". An approval moves {relinked} accounts to their new records and removes nobody: {managed} active now, {after} \
+                         after; {removals} removals wait for a run after it"
+                    ),
+                    None => Ok(()),
+                }
+            }
             Self::SettingsChange { count, managed, limit, who } => write!(
                 f,
                 "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \

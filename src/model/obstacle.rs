@@ -60,6 +60,13 @@ pub enum Obstacle {
     GroupNotAdopted {
         name: String,
     },
+    /// Two users of the directory have one value by which users are told apart.
+    ValueTaken {
+        attribute: String,
+        value: String,
+        by: SourceId,
+        by_name: String,
+    },
     GroupNotRenamed,
     ProtectedMember {
         name: String,
@@ -110,6 +117,20 @@ pub enum Obstacle {
     // Found after a call; the answer is in the app's words.
     NowGone {
         answer: String,
+    },
+    /// The app has the object under another id, which is linked from now on.
+    HasAnotherId {
+        answer: String,
+        account: AppId,
+    },
+    /// A removal that was answered with 404 while the app shows a matching object that rosterd did not link.
+    NotUnderItsId {
+        object: ObjectRef,
+        name: String,
+        app_id: AppId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AppId>,
+        evidence: String,
     },
     ThereAlready {
         answer: String,
@@ -463,6 +484,14 @@ impl fmt::Display for Obstacle {
                 let by = ObjectRef::User(by.clone()).called(by_name);
                 write!(f, "the directory gives the user name {name} to {by} too")
             }
+            Self::ValueTaken { attribute, value, by, by_name } => {
+                let by = ObjectRef::User(by.clone()).called(by_name);
+                write!(
+                    f,
+                    "the directory gives the {attribute} {value} to {by} too: neither of the two accounts was changed. Correct one of \
+                     the two records in the directory"
+                )
+            }
             Self::Immutable { paths, why } => write!(f, "this app can't change {paths}: {why}"),
             Self::GroupOfAnother { group, of, name } => {
                 let of = ObjectRef::Group(of.clone()).called(name);
@@ -499,6 +528,25 @@ impl fmt::Display for Obstacle {
             Self::WithoutAccount { first, more: 0 } => write!(f, "{first} has no account in the app yet"),
             Self::WithoutAccount { first, more } => write!(f, "{first} and {more} more have no account in the app yet"),
             Self::NowGone { answer } => write!(f, "{answer}; it is gone from the app, the next run looks for it again"),
+            Self::HasAnotherId { answer, account } => {
+                write!(
+                    f,
+                    "{answer}; the app has it under another id ({account}), which is linked now: the next run goes on there"
+                )
+            }
+            Self::NotUnderItsId { object, name, app_id, account, evidence } => {
+                write!(f, "the app answers 404 to the id {app_id} of {}, but it shows ", object.called(name))?;
+                match account {
+                    Some(account) => write!(f, "the object {account}: {evidence}")?,
+                    None => write!(f, "a match: {evidence}")?,
+                }
+                write!(
+                    f,
+                    ". Access was not ended there. If it is theirs, set its externalId to {:?} in the app, and the next run ends it; or \
+                     end it in the app by hand",
+                    object.id().as_str()
+                )
+            }
             Self::ThereAlready { answer, account } => {
                 write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
             }

@@ -138,6 +138,10 @@ pub enum Reason {
         to: String,
     },
     NoThirdNameStays,
+    /// The account is deactivated, and another user needs its user name.
+    NameNeeded {
+        by_directory: bool,
+    },
     GroupGone {
         stays: bool,
     },
@@ -278,6 +282,12 @@ impl fmt::Display for Reason {
             Self::Remarked { why, remark } => write!(f, "{why}; {remark}"),
             Self::Relinked { because, from } => {
                 write!(f, "{because}; the account belonged to the record {from}, which is gone")
+            }
+            Self::NameNeeded { by_directory: true } => f.write_str(
+                "another user gets the old name of this deactivated account, and the directory has a new one for it",
+            ),
+            Self::NameNeeded { by_directory: false } => {
+                f.write_str("another user gets the name of this deactivated account, whose user is gone")
             }
             Self::Replaced { paths, app_id } => write!(
                 f,

@@ -51,6 +51,9 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+    /// Users without an account who are not planned for in this run: they wait for their next try, are frozen, or may be members of a group
+    /// that could not be read.
+    pub deferred: Vec<Person>,
 }
 
 impl Survey {
@@ -72,6 +75,7 @@ impl Survey {
             // They are left alone whatever comes.
             untouched: _,
             waiting,
+            deferred: _,
         } = self;
         newcomers.is_empty()
             && linked.is_empty()
@@ -283,17 +287,22 @@ impl Surveyor<'_> {
             Standing::Suspended | Standing::Staged => return,
         };
         if !desired.is_assigned(user) {
+            if desired.unread().next().is_some() {
+                self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
+            }
             return;
+        }
+        if desired.frozen(user).is_some() {
+            self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
         }
         let id = SourceId::new(snapshot.id(user));
-        if self.waits(ObjectRef::User(id.clone())) {
-            return;
-        }
+        let waits = self.waits(ObjectRef::User(id.clone()));
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
             None => person(snapshot, user, self.rules, &self.lists),
         };
         match mapped {
+            mapped if waits => self.found.deferred.extend(mapped),
             Ok(person) if self.rules.protected.covers(id.as_str(), &[&person.attributes]) => {
                 self.found.untouched.push(user);
             }
@@ -324,8 +333,14 @@ impl Surveyor<'_> {
             let known = if link.is_some() { self.baseline.group(&row.id)? } else { None };
             let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
-            // Nothing will be done for an empty group (J8): nothing has to be asked.
-            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers)?;
+            // An empty group is not created (J8), but the app may have one of its name with managed users: that is asked once.
+            let due = linked
+                || self.rules.create_empty
+                || self.will_have_a_member(group, &newcomers)?
+                || (group.problem.is_none()
+                    && group.unread.is_none()
+                    && self.desired.members(group).is_empty()
+                    && !self.links.was_looked_up(id_hash(row.id.as_str()), group.fingerprint));
             if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
                 continue;
             }

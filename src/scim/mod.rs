@@ -21,6 +21,7 @@ mod filter;
 #[allow(clippy::unwrap_used)]
 mod fuzzing;
 mod json;
+mod judge;
 mod list;
 mod lookalike;
 mod lookup;
@@ -44,7 +45,12 @@ pub use wire::{
 };
 
 #[cfg(test)]
-pub(crate) use {fuzzing::read_anything, policy::CLASSES};
+pub(crate) use {
+    fuzzing::read_anything,
+    judge::{groups_among, users_among},
+    policy::CLASSES,
+    resource::plain_user,
+};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -13,7 +13,7 @@ use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
 use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
-use crate::config::profile::LookUp;
+use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
 use crate::model::{AppId, KnownNames, Path, digest};
 
@@ -137,45 +137,12 @@ impl App {
 
     /// By what each of these people would be found.
     pub(super) fn wanted_users(&self, keys: &[UserKeys]) -> Wanted {
-        let by = self.match_by(&self.profile.read.user_match, self.profile.users.send_external_id);
-        Wanted {
-            endpoint: Endpoint::Users,
-            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(external_id).collect(),
-            own_external_ids: self.profile.users.send_external_id,
-            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
-            released: Vec::new(),
-            unique: "userName",
-            query: Vec::new(),
-            after_create: false,
-            alike: None,
-            by,
-        }
+        Wanted::of_users(&self.profile, keys)
     }
 
     /// By what each of these groups would be found.
     pub(super) fn wanted_groups(&self, keys: &[GroupKeys]) -> Wanted {
-        let by = self.match_by(&self.profile.read.group_match, self.profile.groups.send_external_id);
-        let excluded = self.profile.read.exclude_members_on_look_up;
-        Wanted {
-            endpoint: Endpoint::Groups,
-            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
-            own_external_ids: self.profile.groups.send_external_id,
-            except: Vec::new(),
-            released: keys.iter().map(|key| key.released.iter().map(AppId::to_string).collect()).collect(),
-            unique: "displayName",
-            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
-            after_create: false,
-            alike: None,
-            by,
-        }
-    }
-
-    fn match_by(&self, names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
-        // Where our id was never written, looking for it is a wasted call.
-        let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
-        useful.filter_map(|name| MatchBy::new(name)).collect()
+        Wanted::of_groups(&self.profile, keys)
     }
 
     /// One object by id; `None` for 404.
@@ -246,6 +213,51 @@ impl App {
         let id = json::text(resource, "id").ok_or_else(|| asked.not_scim(200, "a resource has no id"))?;
         AppId::from_app(&id).map_err(|why| asked.not_scim(200, &format!("a resource has {why}")))
     }
+}
+
+impl Wanted {
+    /// By what each of these users would be found in an app with this profile.
+    pub(super) fn of_users(profile: &Profile, keys: &[UserKeys]) -> Self {
+        let by = match_by(&profile.read.user_match, profile.users.send_external_id);
+        Self {
+            endpoint: Endpoint::Users,
+            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(external_id).collect(),
+            own_external_ids: profile.users.send_external_id,
+            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
+            released: Vec::new(),
+            unique: "userName",
+            query: Vec::new(),
+            after_create: false,
+            alike: None,
+            by,
+        }
+    }
+
+    /// By what each of these groups would be found in an app with this profile.
+    pub(super) fn of_groups(profile: &Profile, keys: &[GroupKeys]) -> Self {
+        let by = match_by(&profile.read.group_match, profile.groups.send_external_id);
+        let excluded = profile.read.exclude_members_on_look_up;
+        Self {
+            endpoint: Endpoint::Groups,
+            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
+            own_external_ids: profile.groups.send_external_id,
+            except: Vec::new(),
+            released: keys.iter().map(|key| key.released.iter().map(AppId::to_string).collect()).collect(),
+            unique: "displayName",
+            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
+            after_create: false,
+            alike: None,
+            by,
+        }
+    }
+}
+
+fn match_by(names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
+    // Where our id was never written, looking for it is a wasted call.
+    let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
+    useful.filter_map(|name| MatchBy::new(name)).collect()
 }
 
 /// The values of a group's members, in every form in which apps write them.

@@ -88,6 +88,13 @@ pub struct Another {
     pub id: AppId,
     /// The attribute that matched.
     pub by: String,
+    /// `active` of a user's account; `true` where the app does not say.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl<T> Match<T> {

@@ -299,13 +299,11 @@ impl App {
     }
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
-        match self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await {
-            Err(error) if error.class != Class::NotFound => Err(error),
-            _gone => {
-                self.learned.is_deleted(endpoint, id.as_str());
-                Ok(())
-            }
+        let deleted = self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await;
+        if deleted.as_ref().err().is_none_or(|error| error.class == Class::NotFound) {
+            self.learned.is_deleted(endpoint, id.as_str());
         }
+        deleted.map(drop)
     }
 
     /// What stands in `members[].value`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 mod shows;
@@ -16,13 +16,13 @@ mod shows;
 use super::SimClock;
 use super::dice::Dice;
 use crate::clock::Clock;
-use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::config::profile::{DeleteEffect, InactiveEffect, Profile};
 use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
-    Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, Shown, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, Shown, UserKeys, groups_among, plain_user, users_among,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -171,8 +171,6 @@ pub(crate) struct Manners {
     pub(crate) each_call_takes: Duration,
     /// Whether it answers a create of a name that is taken with the account that has it.
     pub(crate) gives_back: bool,
-    /// Whether a group that carries another record's id is left alone, as real look-ups leave it.
-    pub(crate) minds_owners: bool,
     /// Every how many creates it answers one with another object that it has already.
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
@@ -203,7 +201,6 @@ impl Default for Manners {
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
             gives_back: false,
-            minds_owners: false,
             mixes_up: None,
             refuses_creates: None,
             habits: BTreeSet::new(),
@@ -215,6 +212,8 @@ impl Default for Manners {
 struct Inner {
     holdings: Holdings,
     manners: Manners,
+    /// By what the tenant's client looks users and groups up.
+    profile: Profile,
     calls: Vec<Call>,
     scripts: Vec<Script>,
     noise: Option<Noise>,
@@ -292,6 +291,11 @@ impl SimApp {
     /// What the app is like from now on.
     pub(crate) fn behave(&self, change: impl FnOnce(&mut Manners)) {
         change(&mut self.inner().manners);
+    }
+
+    /// The app is looked through by a client with this profile.
+    pub(crate) fn is_asked_by(&self, profile: &Profile) {
+        self.inner().profile = profile.clone();
     }
 
     /// What the app is like now.
@@ -595,24 +599,14 @@ impl Inner {
             || (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
     }
 
-    fn look_up_user(&self, keys: &UserKeys, paths: &[Path]) -> Match<AppUser> {
-        let except = keys.except.as_ref().map(AppId::as_str);
-        let visible = || {
-            let users = self.holdings.users.iter();
-            users.filter(|(id, account)| !self.is_hidden(account) && except != Some(id.as_str()))
-        };
-        let external = keys.attributes.get(&Path::external_id());
-        let by_external: Vec<_> = visible()
-            .filter(|(_, account)| external.is_some() && account.attributes.get(&Path::external_id()) == external)
-            .collect();
-        let name = fold(keys.attributes.text(&Path::user_name()).unwrap_or_default());
-        let by_name: Vec<_> = visible().filter(|(_, account)| fold(account.name()) == name).collect();
-        let (found, by) = if by_external.is_empty() { (by_name, "userName") } else { (by_external, "externalId") };
-        match found.as_slice() {
-            [] => Match::Nobody,
-            [(id, account)] => Match::One { found: shown(id, account, paths), by: by.to_owned() },
-            _ => Match::conflict(format!("{} accounts have this {by}", found.len())),
-        }
+    /// What look-ups of users come to, by the code that judges the answers of real apps.
+    fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Vec<Match<AppUser>> {
+        let visible = self.holdings.users.iter().filter(|(_, account)| !self.is_hidden(account));
+        let shown_now: Vec<Map<String, Value>> =
+            visible.map(|(id, account)| plain_user(id, account.active, &account.attributes)).collect();
+        let found = users_among(&self.profile, keys, &shown_now);
+        let user = |id: AppId| self.holdings.users.get(id.as_str()).map(|account| shown(id.as_str(), account, paths));
+        found.into_iter().map(|answer| turned(answer, user)).collect()
     }
 
     /// The visible accounts that share a name with one of these.
@@ -628,28 +622,23 @@ impl Inner {
         accounts.filter(|account| account.names.keys().any(|key| wanted.contains(&key))).collect()
     }
 
-    fn look_up_group(&self, keys: &GroupKeys) -> Match<AppGroup> {
-        let all = || self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
-        let by_external: Vec<_> =
-            all().filter(|(_, group)| group.external_id.as_deref() == Some(keys.source_id.as_str())).collect();
-        let by_name: Vec<_> = all().filter(|(_, group)| fold(&group.name) == fold(&keys.display_name)).collect();
-        let (found, by) = if by_external.is_empty() { (by_name, "displayName") } else { (by_external, "externalId") };
-        let is_owned = |id: &str, group: &Group| {
-            let own = keys.source_id.as_str();
-            let foreign = group.external_id.as_deref().is_some_and(|owner| owner != own);
-            self.manners.minds_owners && foreign && !keys.released.iter().any(|released| released.as_str() == id)
+    /// The same for groups.
+    fn look_up_groups(&self, keys: &[GroupKeys]) -> Vec<Match<AppGroup>> {
+        let visible = self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
+        let shown_now: Vec<Map<String, Value>> = visible
+            .map(|(id, group)| {
+                let external_id = group.external_id.clone().map(|id| ("externalId".to_owned(), Value::from(id)));
+                let always = [("id", id), ("displayName", &group.name)];
+                let always = always.map(|(name, value)| (name.to_owned(), Value::from(value.as_str())));
+                always.into_iter().chain(external_id).collect()
+            })
+            .collect();
+        let found = groups_among(&self.profile, keys, &shown_now);
+        let group = |id: AppId| {
+            let group = self.holdings.groups.get(id.as_str())?;
+            Some(AppGroup { members: None, ..shown_group(id.as_str(), group) })
         };
-        match found.as_slice() {
-            [] => Match::Nobody,
-            [(id, group)] if is_owned(id, group) => Match::Conflict {
-                detail: format!("the group {id} belongs to another directory record"),
-                another: Some(Another { id: AppId::new(id.as_str()), by: by.to_owned() }),
-            },
-            [(id, group)] => {
-                Match::One { found: AppGroup { members: None, ..shown_group(id, group) }, by: by.to_owned() }
-            }
-            _ => Match::conflict(format!("{} groups have this {by}", found.len())),
-        }
+        found.into_iter().map(|answer| turned(answer, group)).collect()
     }
 
     fn user(&mut self, id: &AppId) -> Result<&mut Account, CallError> {
@@ -716,6 +705,15 @@ impl Inner {
     }
 }
 
+/// A match with the object itself instead of its id.
+fn turned<T>(answer: Match<AppId>, object: impl FnOnce(AppId) -> Option<T>) -> Match<T> {
+    match answer {
+        Match::Nobody => Match::Nobody,
+        Match::One { found, by } => object(found).map_or(Match::Nobody, |found| Match::One { found, by }),
+        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+    }
+}
+
 /// The account with the values that were asked for.
 fn shown(id: &str, account: &Account, paths: &[Path]) -> AppUser {
     let asked = account.attributes.iter().filter(|(path, _)| paths.iter().any(|asked| asked.covers(path)));
@@ -748,7 +746,7 @@ impl AppRead for SimApp {
 
     async fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key, paths)).collect());
+        let found = |inner: &mut Inner| Ok(inner.look_up_users(keys, paths));
         self.call("look_up_users", String::new(), carries, found).await
     }
 
@@ -760,16 +758,13 @@ impl AppRead for SimApp {
         _search: Search,
     ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| {
-            let matches = keys.iter().map(|key| inner.look_up_user(key, paths)).collect();
-            Ok((matches, inner.alike(&names)))
-        };
+        let found = |inner: &mut Inner| Ok((inner.look_up_users(keys, paths), inner.alike(&names)));
         self.call("look_up_users", String::new(), carries, found).await
     }
 
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_group(key)).collect());
+        let found = |inner: &mut Inner| Ok(inner.look_up_groups(keys));
         self.call("look_up_groups", String::new(), carries, found).await
     }
 
@@ -903,6 +898,9 @@ impl AppWrite for SimApp {
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
+            if !inner.holdings.users.contains_key(id.as_str()) {
+                return Err(error("delete_user", Class::NotFound, Some(404)));
+            }
             if inner.has(Misbehave::KeepsDeleted) {
                 return Ok(());
             }
@@ -1012,6 +1010,7 @@ impl AppWrite for SimApp {
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("delete_group", about, Vec::new(), |inner| {
+            inner.group(id)?;
             if inner.has(Misbehave::KeepsDeleted) {
                 return Ok(());
             }

@@ -453,6 +453,38 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Whether a link or a membership is another one by this. Failures and observations change nothing.
+    pub fn is_a_change(&self) -> bool {
+        match self {
+            Self::UserLinked { .. }
+            | Self::UserSent { .. }
+            | Self::UserRelinked { .. }
+            | Self::UserReplaced { .. }
+            | Self::UserUnlinked { .. }
+            | Self::GroupLinked { .. }
+            | Self::GroupRenamed { .. }
+            | Self::GroupUnlinked { .. }
+            | Self::GroupLetGo { .. }
+            | Self::MembersAdded { .. }
+            | Self::MembersRemoved { .. } => true,
+            Self::UserSource { .. }
+            | Self::GroupsManaged { .. }
+            | Self::GroupsUnwatched { .. }
+            | Self::GroupCompared { .. }
+            | Self::MembersDoubted { .. }
+            | Self::GroupReduced { .. }
+            | Self::Failed { .. }
+            | Self::Settled { .. }
+            | Self::Missed { .. }
+            | Self::OwnAccount { .. }
+            | Self::AppTakes(_)
+            | Self::AccessLost { .. }
+            | Self::AccessReduced { .. } => false,
+        }
+    }
+}
+
 /// Why an object is set aside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WrittenNote", into = "WrittenNote")]

@@ -44,6 +44,7 @@ mod pages;
 mod probe;
 mod prose;
 mod reach;
+mod relinks;
 mod rig;
 mod second_accounts;
 mod secrets;

@@ -48,6 +48,33 @@ GUARDS = {
     "attribute_loss": ("attributes that vanish hold everything", check("attribute_loss", "check_attribute_loss", BOTH)),
     "settings_change": ("an edit of the tenant file is held", check("settings_change", "check_settings", BOTH)),
     "approval": ("`[approval]` is asked for", check("approval", "check_asked_before", LIMITS)),
+    "rekey_removals": (
+        "an approval of changed ids removes nobody",
+        instead(
+            "rekey_removals",
+            "src/guard/checks.rs",
+            "if operation.op().takes_access() {",
+            "if !OFF && operation.op().takes_access() {",
+        ),
+    ),
+    "namesakes": (
+        "nothing is taken from a record that may be there under another id",
+        instead(
+            "namesakes",
+            "src/plan/people.rs",
+            "if self.heard.namesakes.are_those_of(&row) {",
+            "if !OFF && self.heard.namesakes.are_those_of(&row) {",
+        ),
+    ),
+    "under_another_id": (
+        "a 404 ends a removal only where nothing matches",
+        instead(
+            "under_another_id",
+            "src/apply/elsewhere.rs",
+            "let app_id = target.app_id.as_ref().filter(|_| error.class == Class::NotFound)?;",
+            "let app_id = target.app_id.as_ref().filter(|_| !OFF && error.class == Class::NotFound)?;",
+        ),
+    ),
     "relink": ("a made-anew identity is proposed, not taken", check("relink", "check_relinks", "")),
     "final_delete": ("a deletion for ever waits", check("final_delete", "check_final", FACTS)),
     "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),

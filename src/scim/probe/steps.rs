@@ -600,7 +600,9 @@ impl Probe<'_> {
         let sent = self.write(async || app.delete_user(id).await).await;
         let there = self.shown(app, id).await?;
         match (sent, there) {
-            (Err(error), _) if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid) => {
+            (Err(error), _)
+                if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotFound) =>
+            {
                 self.found(Finding::warning(CHECK, format!("failed: {error}"), "run it again"));
                 Ok(())
             }

@@ -212,11 +212,16 @@ async fn t1_a_lost_answer_is_told_apart_from_a_refusal() {
 }
 
 #[tokio::test]
-async fn who_is_gone_already_is_deleted() {
-    for status in [200, 202, 204, 404, 410] {
+async fn mp2_an_id_that_the_app_does_not_know_is_told_from_a_deletion() {
+    for status in [200, 202, 204] {
         let server = always(ResponseTemplate::new(status)).await;
         app(&server).delete_user(&AppId::from("7")).await.unwrap();
         app(&server).delete_group(&AppId::from("7")).await.unwrap();
+    }
+    for status in [404, 410] {
+        let server = always(ResponseTemplate::new(status)).await;
+        assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
+        assert_eq!(app(&server).delete_group(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
     }
     // A sign-in page in place of an answer deletes nobody.
     let server = always(ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).await;

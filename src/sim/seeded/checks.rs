@@ -477,7 +477,9 @@ impl Life {
         let mut wrong = None;
         let check = &mut |id: SourceId, row: crate::store::UserRow| {
             let Some(account) = app.users.get(row.app_id.as_str()) else {
-                if row.active != Some(false) {
+                // An app that gave it another id did not say so; the next change finds it.
+                let moved = format!("{}-", row.app_id);
+                if row.active != Some(false) && !app.users.keys().any(|id| id.starts_with(&moved)) {
                     wrong.get_or_insert(format!("{id} is linked to nothing"));
                 }
                 return std::ops::ControlFlow::Continue(());

@@ -326,6 +326,7 @@ impl Life {
     /// A cycle; `None` if the process was killed in it.
     async fn cycle(&mut self, trigger: Trigger) -> Option<Result<Report, CycleError>> {
         self.app.forget_calls();
+        self.app.is_asked_by(&self.tenant.profile);
         self.source.spoil(self.quirk.take());
         let stop = CancellationToken::new();
         let ask = Ask { trigger, ..command() };

@@ -26,7 +26,26 @@ const HABITS: &[Misbehave] = &[
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
 
 /// Events that may strike an unkind world.
-const EVENTS: &[Event] = &[];
+const EVENTS: &[Event] = &[account_gets_another_id];
+
+/// The app gives an account another id, with the memberships that it had (MP2).
+fn account_gets_another_id(_: &mut Directory, app: &SimApp, dice: &mut Dice, fresh: &Fresh) -> Option<String> {
+    let holdings = app.holdings();
+    let made = holdings.users.iter().filter(|(_, account)| account.made_for.is_some()).map(|(id, _)| id.clone());
+    let old = dice.pick(&made.collect::<Vec<_>>()).cloned()?;
+    let new = format!("{old}-{}", fresh.coming());
+    app.by_hand(|app| {
+        if let Some(account) = app.users.remove(&old) {
+            app.users.insert(new.clone(), account);
+        }
+        for group in app.groups.values_mut() {
+            if group.members.remove(&old) {
+                group.members.insert(new.clone());
+            }
+        }
+    });
+    Some(format!("the app gives the account {old} the id {new}"))
+}
 
 /// What is unkind in one world.
 #[derive(Debug)]
