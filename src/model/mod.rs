@@ -26,7 +26,7 @@ pub use address::AddressMark;
 pub use attributes::{Attributes, casefold, fold};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
-pub use hold::{HoldReason, Names, SourcePart, Unbound};
+pub use hold::{HoldReason, Loosening, Names, SourcePart, Unbound};
 pub use hold_code::{HoldCode, HoldScope};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use likeness::{KnownNames, Likeness};
