@@ -56,17 +56,16 @@ impl Worker<'_> {
                 _ => operation.changes(),
             },
             reason: operation.reason.clone(),
-            members: self.not_to_be_asked(operation),
+            members: self.named(operation),
         };
         self.run.state.intent(intent).await
     }
 
-    /// The people whom a call about members names, where the app could not be asked afterwards what became of it.
-    fn not_to_be_asked(&self, operation: &Operation) -> Vec<SourceId> {
+    /// The people whom a call about members names; of a new group only where the app could not be asked afterwards who is in it.
+    fn named(&self, operation: &Operation) -> Vec<SourceId> {
         match &operation.action {
-            _ if shows_members(self.run.profile) => Vec::new(),
             Action::AddMembers { users } | Action::RemoveMembers { users, .. } => ids_of(users),
-            Action::CreateGroup { first, .. } => ids_of(first),
+            Action::CreateGroup { first, .. } if !shows_members(self.run.profile) => ids_of(first),
             _ => Vec::new(),
         }
     }
