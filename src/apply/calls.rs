@@ -94,7 +94,7 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(Target { app_id, manager, members: Vec::new() })
+        Ok(Target { app_id, manager, members: Vec::new(), refusal: None })
     }
 
     pub(super) async fn send(&self, operation: &Operation, target: &Target) -> Ended {
@@ -356,7 +356,10 @@ impl Worker<'_> {
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
             Class::Closed => Obstacle::Stopped,
-            _ => Obstacle::Text(error.to_string()),
+            _ => {
+                let known = self.why_not_sent(operation, error).or_else(|| target.refusal.clone());
+                known.unwrap_or_else(|| Obstacle::Text(error.to_string()))
+            }
         };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
@@ -526,6 +529,8 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+    /// How the app refused the group, if it did: with members, without, or both.
+    pub(super) refusal: Option<Obstacle>,
 }
 
 /// Whether the app tells who is in a group, by the ids it gave them.

@@ -21,7 +21,7 @@ pub(super) type Resolved = (Member, MemberKeys);
 #[derive(Default)]
 pub(super) struct Unfinished {
     /// Calls that failed.
-    problems: Vec<String>,
+    problems: Vec<Obstacle>,
     /// People who should have an account by now and have none; their own operation says why.
     pub(super) without_account: Vec<String>,
     /// People whose account was held.
@@ -105,8 +105,7 @@ impl Worker<'_> {
             }
             if error.class == Class::NotFound && self.is_gone(&operation.object, app_id).await {
                 self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
-                let problem = format!("{error}; the group is gone from the app, the next run creates it again");
-                unfinished.problems.push(problem);
+                unfinished.problems.push(Obstacle::GroupNowGone { answer: error.to_string() });
                 return Ok(());
             }
             if can_be_cut(&error, chunk.len()) {
@@ -144,8 +143,8 @@ impl Worker<'_> {
         add: bool,
         unfinished: &mut Unfinished,
     ) -> Result<(), StoreError> {
-        let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
-        unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+        let names = chunk.iter().map(|(member, _)| member.name.clone()).take(3).collect();
+        unfinished.problems.push(Obstacle::MembersRefused { answer: error.to_string(), names });
         if !add {
             self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
         }
@@ -282,8 +281,10 @@ impl Worker<'_> {
         let mut effects = Vec::new();
         let result = match unfinished.problems.as_slice() {
             [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-                let reason = Obstacle::Text(format!("{first}{more}"));
+                let reason = match rest.len() as u64 {
+                    0 => first.clone(),
+                    more => Obstacle::AndMore { first: Box::new(first.clone()), more },
+                };
                 if self.blames_object() {
                     effects.push(self.failed(operation, &reason));
                 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::hold_code::{HoldCode, HoldScope};
-use super::{ObjectRef, Obstacle, Op, text};
+use super::{Duplicates, ObjectRef, Obstacle, Op, text};
 
 /// The field with the sentence of a cause.
 const WHY: &str = "why";
@@ -219,13 +219,13 @@ pub enum HoldReason {
     },
     DuplicateAccounts {
         count: u64,
-        who: Names,
+        who: Duplicates,
     },
     DuplicateNames {
         count: u64,
         creates: u64,
         limit: String,
-        who: Names,
+        who: Duplicates,
     },
     CreatesPerDay {
         now: u64,
@@ -593,6 +593,26 @@ mod tests {
         reworded["detail"] = "other words".into();
         assert_eq!(serde_json::from_value::<HoldReason>(reworded).unwrap().canonical(), shrink().canonical());
         assert_eq!(shrink().canonical(), "hold 1 source_shrink\nis=3\nlimit=\"20%\"\nwas=10\nwhat=\"people\"\n");
+    }
+
+    #[test]
+    fn j15_accounts_that_may_be_doubled_are_data_and_the_texts_of_earlier_versions_are_kept_as_a_sentence() {
+        let one = crate::model::Duplicate {
+            user: crate::model::SourceId::new("u1"),
+            name: "ann".to_owned(),
+            account: crate::model::AppId::new("7"),
+            user_name: "ann.lee".to_owned(),
+            active: true,
+            shared: None,
+        };
+        let hold = HoldReason::DuplicateAccounts { count: 1, who: Duplicates::of(&[&one]) };
+        let json = serde_json::to_value(&hold).unwrap();
+        assert_eq!(json["who"]["first"][0]["account"], Value::from("7"));
+        assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), hold);
+        let mut earlier = json;
+        earlier["who"]["first"] = serde_json::json!(["ann (account 7, userName \"ann.lee\")"]);
+        let read = serde_json::from_value::<HoldReason>(earlier).unwrap();
+        assert_eq!((read.code(), read.detail()), (HoldCode::DuplicateAccounts, hold.detail()));
     }
 
     #[test]

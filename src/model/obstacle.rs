@@ -65,6 +65,10 @@ pub enum Obstacle {
         name: String,
     },
     GroupContested,
+    /// The record can't be mapped; the mapping says why.
+    Unmapped {
+        why: String,
+    },
     // Found before a call.
     Stopped,
     ThereAgain,
@@ -145,11 +149,72 @@ pub enum Obstacle {
         name: String,
         whose: Whose,
     },
+    /// A create that was not sent, after the app answered another one with an object that was there before.
+    NoFurtherCreates {
+        object: ObjectRef,
+        name: String,
+        whose: Whose,
+    },
+    /// The app refused a new group with, and perhaps without, members.
+    GroupRefused {
+        answer: String,
+        why: GroupRefusal,
+    },
+    /// The app refused a change of these members.
+    MembersRefused {
+        answer: String,
+        names: Vec<String>,
+    },
+    /// A change of members found the group deleted in the app.
+    GroupNowGone {
+        answer: String,
+    },
+    /// The first of several calls that failed for one object.
+    AndMore {
+        first: Box<Obstacle>,
+        more: u64,
+    },
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
     /// The app's or the mapping's own words, or a sentence of an earlier version.
     Text(String),
+}
+
+/// How the app was asked for a new group that it refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupRefusal {
+    /// With members first, and then without.
+    WithoutMembersToo {
+        /// The answer to the create without members.
+        said: String,
+    },
+    /// With each of its members alone.
+    EachMember,
+    /// With some of its members.
+    WithMembers,
+    /// Without members, since it has none.
+    Empty,
+    /// Without the members that it has.
+    WithoutMembers,
+}
+
+impl fmt::Display for GroupRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WithoutMembersToo { said } => write!(f, "the group was refused without members, too ({said})"),
+            Self::EachMember => f.write_str("the group was not created, since the app refuses each of its members"),
+            Self::WithMembers => f.write_str("the group was not created"),
+            Self::Empty => f.write_str(
+                "if the app refuses groups without members, set `create_empty = false` under [groups]: the group is then created with \
+                 its first member",
+            ),
+            Self::WithoutMembers => f.write_str(
+                "the group was sent without members: if the app refuses that, set `groups.members_on_create = true` in its profile",
+            ),
+        }
+    }
 }
 
 /// What became of an object that went by a third name.
@@ -309,7 +374,7 @@ impl Obstacle {
     /// The obstacle itself, where something is only said beside it.
     fn inner(&self) -> Option<&Self> {
         match self {
-            Self::AfterThirdName { why, .. } => Some(why),
+            Self::AfterThirdName { why, .. } | Self::AndMore { first: why, .. } => Some(why),
             _ => None,
         }
     }
@@ -426,6 +491,19 @@ impl fmt::Display for Obstacle {
             Self::ThereAlready { answer, account } => {
                 write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
             }
+            Self::NoFurtherCreates { object, name, whose } => write!(
+                f,
+                "not sent: conflict: the app answered the create of {object} ({name}) with an object that {whose}; an app that does this \
+                 would mix up one {kind} with another",
+                kind = object.kind()
+            ),
+            Self::GroupRefused { answer, why } => write!(f, "{answer}; {why}"),
+            Self::MembersRefused { answer, names } => write!(f, "{answer} ({})", names.join(", ")),
+            Self::GroupNowGone { answer } => {
+                write!(f, "{answer}; the group is gone from the app, the next run creates it again")
+            }
+            Self::AndMore { first, more } => write!(f, "{first}; and {more} more"),
+            Self::Unmapped { why } => f.write_str(why),
             Self::Text(text) => f.write_str(text),
             plain => f.write_str(plain.plain().unwrap_or_default()),
         }
