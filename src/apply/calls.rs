@@ -73,17 +73,16 @@ impl Worker<'_> {
                 _ => operation.changes(),
             },
             reason: operation.reason.clone(),
-            members: self.not_to_be_asked(operation),
+            members: self.named(operation),
         };
         self.run.state.intent(intent).await
     }
 
-    /// The people whom a call about members names, where the app could not be asked afterwards what became of it.
-    fn not_to_be_asked(&self, operation: &Operation) -> Vec<SourceId> {
+    /// The people whom a call about members names; of a new group only where the app could not be asked afterwards who is in it.
+    fn named(&self, operation: &Operation) -> Vec<SourceId> {
         match &operation.action {
-            _ if shows_members(self.run.profile) => Vec::new(),
             Action::AddMembers { users } | Action::RemoveMembers { users, .. } => ids_of(users),
-            Action::CreateGroup { first, .. } => ids_of(first),
+            Action::CreateGroup { first, .. } if !shows_members(self.run.profile) => ids_of(first),
             _ => Vec::new(),
         }
     }
@@ -112,7 +111,7 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(Target { app_id, manager, members: Vec::new() })
+        Ok(Target { app_id, manager, members: Vec::new(), refusal: None })
     }
 
     pub(super) async fn send(&self, operation: &Operation, target: &Target) -> Ended {
@@ -360,7 +359,10 @@ impl Worker<'_> {
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
             Class::Closed => Obstacle::Stopped,
-            _ => Obstacle::Text(error.to_string()),
+            _ => {
+                let known = self.why_not_sent(operation, error).or_else(|| target.refusal.clone());
+                known.unwrap_or_else(|| Obstacle::Text(error.to_string()))
+            }
         };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
@@ -531,6 +533,8 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+    /// How the app refused the group, if it did: with members, without, or both.
+    pub(super) refusal: Option<Obstacle>,
 }
 
 fn shown(shown: Shown) -> Reply {

@@ -22,7 +22,7 @@ pub(super) type Resolved = (Member, MemberKeys);
 #[derive(Default)]
 pub(super) struct Unfinished {
     /// Calls that failed.
-    problems: Vec<String>,
+    problems: Vec<Obstacle>,
     /// People who should have an account by now and have none; their own operation says why.
     pub(super) without_account: Vec<String>,
     /// People whose account was held.
@@ -116,15 +116,14 @@ impl Worker<'_> {
                 }
                 Sought::Foreign(found) if !add => {
                     let why = self.why_not_removed(&operation.object, &operation.name, app_id, found);
-                    unfinished.problems.push(why.to_string());
+                    unfinished.problems.push(why);
                     return Ok(());
                 }
                 _ => {}
             }
             if sought.ends_link() {
                 self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
-                let problem = format!("{error}; the group is gone from the app, the next run creates it again");
-                unfinished.problems.push(problem);
+                unfinished.problems.push(Obstacle::GroupNowGone { answer: error.to_string() });
                 return Ok(());
             }
             if can_be_cut(&error, chunk.len()) {
@@ -162,8 +161,8 @@ impl Worker<'_> {
         add: bool,
         unfinished: &mut Unfinished,
     ) -> Result<(), StoreError> {
-        let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
-        unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+        let names = chunk.iter().map(|(member, _)| member.name.clone()).take(3).collect();
+        unfinished.problems.push(Obstacle::MembersRefused { answer: error.to_string(), names });
         if !add {
             self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
         }
@@ -313,14 +312,14 @@ impl Worker<'_> {
         let mut result = OutcomeResult::Done { status: None };
         if !left.is_empty() {
             let shows = left.iter().map(|(_, (member, _))| names(&member.name)).collect();
-            let reason = Obstacle::NotCarriedOut { shows }.to_string();
+            let reason = Obstacle::NotCarriedOut { shows };
             tracing::warn!(group = %operation.object, members = left.len(), "members accepted, and not changed");
             unfinished.problems.push(reason.clone());
             if !add {
                 self.found.note_still_inside(left.iter().map(|(_, (member, _))| member.id.clone()));
             }
             if done.is_empty() {
-                result = OutcomeResult::Failed { status: None, detail: reason };
+                result = OutcomeResult::Failed { status: None, detail: reason.to_string() };
             }
         }
         let members: Vec<Member> = done.into_iter().map(|(_, (member, _))| member.clone()).collect();
@@ -345,8 +344,10 @@ impl Worker<'_> {
         let mut effects = Vec::new();
         let result = match unfinished.problems.as_slice() {
             [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-                let reason = Obstacle::Text(format!("{first}{more}"));
+                let reason = match rest.len() as u64 {
+                    0 => first.clone(),
+                    more => Obstacle::AndMore { first: Box::new(first.clone()), more },
+                };
                 if self.blames_object() {
                     effects.push(self.failed(operation, &reason));
                 }

@@ -149,5 +149,6 @@ fn part_target(part: &Operation, target: &Target) -> Target {
         app_id: target.app_id.clone(),
         manager: target.manager.clone().filter(|_| has_manager),
         members: Vec::new(),
+        refusal: None,
     }
 }

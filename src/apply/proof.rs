@@ -154,7 +154,7 @@ impl Worker<'_> {
         let effects = match without(operation, &ignored) {
             Some(rest) => {
                 let manager = target.manager.clone().filter(|_| !ignored.contains(&Path::manager()));
-                let target = Target { app_id: target.app_id.clone(), manager, members: Vec::new() };
+                let target = Target { app_id: target.app_id.clone(), manager, members: Vec::new(), refusal: None };
                 self.effects(&rest, &target, Reply::Echo(echo))
             }
             None => Vec::new(),
@@ -226,26 +226,34 @@ impl Worker<'_> {
     }
 
     async fn not_deactivated(&self, app_id: &AppId, shown: Option<bool>) -> Option<StillShown> {
+        let mut unread = false;
         let look = async {
             match self.run.app.get_user(app_id, &[]).await {
                 Ok(Some(found)) => Some(found.active),
                 // An app that hides or deletes such an account shows no more of it.
                 Ok(None) => Some(false),
-                Err(_) => None,
+                Err(_) => {
+                    unread = true;
+                    None
+                }
             }
         };
         let is_still_active = match shown {
-            Some(false) => false,
+            Some(false) => return None,
             Some(true) => self.is_right(look).await,
             None => self.is_broken(&self.proofs.deactivations, look).await,
         };
-        is_still_active.then_some(StillShown::Active(true))
+        // Access that may not have ended has not ended: the next run tries again.
+        match unread {
+            true => Some(StillShown::Unread),
+            false => is_still_active.then_some(StillShown::Active(true)),
+        }
     }
 
     async fn not_deleted(&self, app_id: &AppId) -> Option<StillShown> {
         let only_deactivates = self.run.profile.users.delete_effect == DeleteEffect::Deactivates;
         let hides = self.run.profile.users.inactive_effect == InactiveEffect::HidesResource;
-        let mut active = true;
+        let (mut active, mut unread) = (true, false);
         let look = async {
             match self.run.app.get_user(app_id, &[]).await {
                 Ok(Some(found)) => {
@@ -253,11 +261,17 @@ impl Worker<'_> {
                     Some(active || !(only_deactivates || hides))
                 }
                 Ok(None) => Some(false),
-                Err(_) => None,
+                Err(_) => {
+                    unread = true;
+                    None
+                }
             }
         };
         let is_there = self.is_broken(&self.proofs.deletions, look).await;
-        is_there.then_some(StillShown::Account { active })
+        match unread {
+            true => Some(StillShown::Unread),
+            false => is_there.then_some(StillShown::Account { active }),
+        }
     }
 
     async fn group_not_deleted(&self, app_id: &AppId) -> Option<StillShown> {

@@ -194,7 +194,7 @@ impl Look<'_> {
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };
         let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
-        match intent.members.is_empty() {
+        match intent.members.is_empty() || shows_members(self.profile) {
             true => effects.extend(self.members(id, found.members)?),
             false => effects.push(doubted(id, intent)),
         }

@@ -569,7 +569,7 @@ impl Job<'_> {
         let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
         // The leavers' part does not look at a loosened guard: it is judged by what was in force.
-        let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
+        let accepted = facts.loosened.is_some() && !cleared.holds_guard();
         let guard = self.policy.recorded(accepted);
         let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
         let nothing = plan.operations.is_empty() && plan.missed.is_empty();

@@ -58,7 +58,8 @@ pub struct History {
     pub doubtful: HashSet<Facet>,
     /// Accounts and groups it may have made or deleted, unanswered too; with their names.
     pub unanswered: BTreeMap<ObjectRef, String>,
-    /// Memberships it may have changed, unanswered too: group, user name, whether they were a member before.
+    /// Memberships it may have changed, unanswered too, of which an earlier version wrote down no ids: group, user name, whether
+    /// they were a member before.
     pub(super) unanswered_members: Vec<(SourceId, String, bool)>,
     /// What each thing was touched by since.
     pub since: HashMap<Facet, RunId>,
@@ -260,6 +261,12 @@ impl History {
             }
             (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
                 let before = intent.op == Op::RemoveMembers;
+                if !intent.members.is_empty() {
+                    self.doubtful.extend(intent.members.iter().map(|user| Facet::Member(id.clone(), user.clone())));
+                    self.member(id, &intent.members, before);
+                    return;
+                }
+                // Earlier versions wrote the user names only.
                 let lists = intent.changes.iter().filter_map(|change| change.from.as_array().or(change.to.as_array()));
                 let names = lists.flatten().filter_map(Value::as_str);
                 self.unanswered_members.extend(names.map(|name| (id.clone(), name.to_owned(), before)));
@@ -273,7 +280,7 @@ impl History {
         }
     }
 
-    /// Finds out who the people of unanswered membership calls are, of whom the journal has only the user names. Those who
+    /// Finds out who the people of unanswered membership calls are, of whom an earlier version wrote only the user names. Those who
     /// go by another name now stay in `unanswered_members`.
     ///
     /// # Errors

@@ -50,15 +50,10 @@ impl Cleared {
             let (object, name) = (operation.object.clone(), operation.name.clone());
             match &operation.blocked {
                 Some(Blocked::Held(why)) => {
-                    self.holds.push(HoldReason::NeedsDecision {
-                        object,
-                        name,
-                        why: why.to_string(),
-                        why_code: why.code(),
-                    });
+                    self.holds.push(HoldReason::NeedsDecision { object, name, cause: why.clone() });
                 }
                 Some(Blocked::Conflict(why)) => {
-                    self.holds.push(HoldReason::Conflict { object, name, why: why.to_string(), why_code: why.code() });
+                    self.holds.push(HoldReason::Conflict { object, name, cause: why.clone() });
                 }
                 Some(Blocked::Failed(_)) | None => {}
             }
@@ -204,9 +199,10 @@ impl Cleared {
     /// A guard that was loosened is itself held, once. Until that is approved the settings of before are in force; where these can't be
     /// (an entry of a list is gone), everything waits.
     pub(super) fn check_guard_change(&mut self, facts: &Facts) {
-        let Some(Loosened { change, holds_all }) = &facts.loosened else { return };
-        self.guard_change = Some(change.clone());
-        self.holds.push(HoldReason::GuardChange { change: change.clone(), holds_all: *holds_all });
+        let Some(Loosened { changes, holds_all }) = &facts.loosened else { return };
+        let hold = HoldReason::GuardChange { changes: changes.clone(), holds_all: *holds_all };
+        self.guard_change = Some(hold.canonical());
+        self.holds.push(hold);
         if *holds_all {
             self.all_held = true;
             self.restrict(|_| false);

@@ -72,6 +72,10 @@ pub enum Obstacle {
         name: String,
     },
     GroupContested,
+    /// The record can't be mapped; the mapping says why.
+    Unmapped {
+        why: String,
+    },
     // Found before a call.
     Stopped,
     ThereAgain,
@@ -179,6 +183,31 @@ pub enum Obstacle {
     NotCarriedOut {
         shows: Vec<StillShown>,
     },
+    /// A create that was not sent, after the app answered another one with an object that was there before.
+    NoFurtherCreates {
+        object: ObjectRef,
+        name: String,
+        whose: Whose,
+    },
+    /// The app refused a new group with, and perhaps without, members.
+    GroupRefused {
+        answer: String,
+        why: GroupRefusal,
+    },
+    /// The app refused a change of these members.
+    MembersRefused {
+        answer: String,
+        names: Vec<String>,
+    },
+    /// A change of members found the group deleted in the app.
+    GroupNowGone {
+        answer: String,
+    },
+    /// The first of several calls that failed for one object.
+    AndMore {
+        first: Box<Obstacle>,
+        more: u64,
+    },
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
@@ -206,6 +235,8 @@ pub enum StillShown {
     },
     /// A deleted group.
     Group,
+    /// Nothing: it could not be read whether the change was carried out.
+    Unread,
     /// A user who was removed from the group.
     Member {
         /// The user name.
@@ -230,8 +261,45 @@ impl fmt::Display for StillShown {
                  its profile",
             ),
             Self::Group => f.write_str("still shows the group"),
+            Self::Unread => f.write_str("could not be asked whether it did it; the next run tries again"),
             Self::Member { name } => write!(f, "still shows {name} as a member"),
             Self::NoMember { name } => write!(f, "does not show {name} as a member"),
+        }
+    }
+}
+
+/// How the app was asked for a new group that it refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupRefusal {
+    /// With members first, and then without.
+    WithoutMembersToo {
+        /// The answer to the create without members.
+        said: String,
+    },
+    /// With each of its members alone.
+    EachMember,
+    /// With some of its members.
+    WithMembers,
+    /// Without members, since it has none.
+    Empty,
+    /// Without the members that it has.
+    WithoutMembers,
+}
+
+impl fmt::Display for GroupRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WithoutMembersToo { said } => write!(f, "the group was refused without members, too ({said})"),
+            Self::EachMember => f.write_str("the group was not created, since the app refuses each of its members"),
+            Self::WithMembers => f.write_str("the group was not created"),
+            Self::Empty => f.write_str(
+                "if the app refuses groups without members, set `create_empty = false` under [groups]: the group is then created with \
+                 its first member",
+            ),
+            Self::WithoutMembers => f.write_str(
+                "the group was sent without members: if the app refuses that, set `groups.members_on_create = true` in its profile",
+            ),
         }
     }
 }
@@ -406,7 +474,7 @@ impl Obstacle {
     /// The obstacle itself, where something is only said beside it.
     fn inner(&self) -> Option<&Self> {
         match self {
-            Self::AfterThirdName { why, .. } => Some(why),
+            Self::AfterThirdName { why, .. } | Self::AndMore { first: why, .. } => Some(why),
             _ => None,
         }
     }
@@ -560,6 +628,19 @@ impl fmt::Display for Obstacle {
                 attributes.join(", ")
             ),
             Self::NotCarriedOut { shows } => list_of_shown(shows, f),
+            Self::NoFurtherCreates { object, name, whose } => write!(
+                f,
+                "not sent: conflict: the app answered the create of {object} ({name}) with an object that {whose}; an app that does this \
+                 would mix up one {kind} with another",
+                kind = object.kind()
+            ),
+            Self::GroupRefused { answer, why } => write!(f, "{answer}; {why}"),
+            Self::MembersRefused { answer, names } => write!(f, "{answer} ({})", names.join(", ")),
+            Self::GroupNowGone { answer } => {
+                write!(f, "{answer}; the group is gone from the app, the next run creates it again")
+            }
+            Self::AndMore { first, more } => write!(f, "{first}; and {more} more"),
+            Self::Unmapped { why } => f.write_str(why),
             Self::Text(text) => f.write_str(text),
             plain => f.write_str(plain.plain().unwrap_or_default()),
         }

@@ -402,6 +402,32 @@ mod tests {
     }
 
     #[test]
+    fn w1_what_an_app_refused_is_a_code_with_its_words_beside_it() {
+        use crate::model::{GroupRefusal, ObjectRef, Whose};
+        let refused = |answer: &str| Obstacle::MembersRefused { answer: answer.into(), names: vec!["ann".into()] };
+        let more = Obstacle::AndMore { first: Box::new(refused("PATCH /Groups/7: 400")), more: 2 };
+        assert_eq!(more.code(), "members_refused", "the code is that of the first one");
+        let why = GroupRefusal::WithoutMembersToo { said: "403".into() };
+        let group = Obstacle::GroupRefused { answer: "POST /Groups: 400".into(), why };
+        let record = ObjectRef::User(SourceId::new("u9"));
+        let (object, whose) = (ObjectRef::User(SourceId::new("u1")), Whose::Record { record, name: Some("bo".into()) });
+        let over = Obstacle::NoFurtherCreates { object, name: "ann".into(), whose };
+        assert_eq!(over.names_beside(&|id| id == "u9"), ["bo"]);
+        for (obstacle, sentence) in [
+            (more, "PATCH /Groups/7: 400 (ann); and 2 more"),
+            (group, "POST /Groups: 400; the group was refused without members, too (403)"),
+            (
+                Obstacle::GroupNowGone { answer: "404".into() },
+                "404; the group is gone from the app, the next run creates it again",
+            ),
+            (Obstacle::Unmapped { why: "userName is empty".into() }, "userName is empty"),
+        ] {
+            assert_eq!(obstacle.to_string(), sentence);
+            assert_eq!(Obstacle::decode(&obstacle.encoded()), obstacle);
+        }
+    }
+
+    #[test]
     fn i8_a_code_of_another_version_is_no_word_of_the_app() {
         assert_eq!(Obstacle::known(r#"of_the_future {"x":1}"#), None);
         assert_eq!(Obstacle::known("not_linked"), Some(Obstacle::NotLinked));

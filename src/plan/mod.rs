@@ -26,7 +26,7 @@ mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
 pub use compare::Compared;
-pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
+pub use duplicates::{duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use let_go::released_under;
 pub use links::{FINISHED, IN_STEP, LOOKED_UP, Links};
@@ -36,6 +36,8 @@ pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
+
+pub use crate::model::Duplicate;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -422,7 +422,7 @@ impl Users<'_> {
             name: name.to_owned(),
             action,
             reason: Reason::Record,
-            blocked: Some(Blocked::Failed(why.into())),
+            blocked: Some(Blocked::Failed(Obstacle::Unmapped { why })),
         });
     }
 

@@ -131,7 +131,7 @@ pub struct Intent {
     pub changes: Vec<Change>,
     /// Why.
     pub reason: Reason,
-    /// Which people a call about members names, where the app would not tell afterwards.
+    /// Which people a call about members names. Earlier versions wrote them only where the app would not tell afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SourceId>,
 }

@@ -221,6 +221,7 @@ fn a_directory_may_call_people_what_it_likes() {
         operations: names.iter().enumerate().map(operation).collect(),
         rest: None,
         guard_change: None,
+        reasons_digest: String::new(),
         approvals: None,
         rejected: None,
     };
