@@ -429,17 +429,17 @@ async fn i9_a_membership_that_was_never_answered_is_found_by_its_id_after_a_chan
     let world = world(false);
     world.sync().await;
     world.edit(|dir| {
-        dir.set("bob", "userName", "robert@x.test");
-        dir.part("red", "bob");
+        dir.set("cid", "userName", "sid@x.test");
+        dir.part("red", "cid");
     });
     world.app.fail("remove_members", "", 9, Fault::lost().but_done());
     world.sync().await;
     world.app.heal();
     let history = History::read(records(&world), &find_run(records(&world), "last").unwrap()).unwrap();
     assert!(history.unanswered_members.is_empty(), "no names: {history:?}");
-    let (red, bob) = (SourceId::new("red"), SourceId::new("bob"));
-    assert!(history.doubtful.contains(&Facet::Member(red.clone(), bob.clone())), "{history:?}");
-    assert!(history.members[&red][&bob], "who was a member before");
+    let (red, cid) = (SourceId::new("red"), SourceId::new("cid"));
+    assert!(history.doubtful.contains(&Facet::Member(red.clone(), cid.clone())), "{history:?}");
+    assert!(history.members[&red][&cid], "who was a member before");
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,7 +91,7 @@ pub fn weigh(
             }
         }
     }
-    let loosened = (!changes.is_empty()).then(|| Loosened { changes, holds_all });
+    let loosened = (!changes.is_empty()).then_some(Loosened { changes, holds_all });
     let (guard, approval) = (table(&in_force.guard, guard), table(&in_force.approval, approval));
     let rule = ApprovalRule {
         people: approval.people,

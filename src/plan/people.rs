@@ -65,9 +65,7 @@ impl Users<'_> {
 
     /// Decides on a user whose account was found and belongs, or may belong, to another record.
     fn of_another(&mut self, person: &Person, owner: &SourceId, another: &Another) -> Result<(), StoreError> {
-        if self.gives_up_user_name(owner, &another.by) {
-            self.create(person);
-        } else if self.sets_name_free(owner, &another.by, person)? {
+        if self.gives_up_user_name(owner, &another.by) || self.sets_name_free(owner, &another.by, person)? {
             self.create(person);
         } else if self.can_relink(owner, &another.id)? {
             self.relink(person, owner, another)?;

@@ -34,7 +34,7 @@ enum Verdict {
     /// The user keeps it, by the directory.
     Keeps,
     /// The account is deactivated: it can have another user name, which this step gives it.
-    SetFree(Operation),
+    SetFree(Box<Operation>),
 }
 
 impl Users<'_> {
@@ -61,7 +61,7 @@ impl Users<'_> {
                         self.neither_gets(&holder.value, user, &holder.id)?;
                     }
                 }
-                Verdict::SetFree(step) => self.push(step),
+                Verdict::SetFree(step) => self.push(*step),
             }
         }
         Ok(())
@@ -82,7 +82,7 @@ impl Users<'_> {
         let Some(name) = person.attributes.text(&path).map(key_of) else { return Ok(false) };
         match self.verdict(&Holder { id: owner.clone(), row, value: (path, name) })? {
             Verdict::SetFree(step) => {
-                self.push(step);
+                self.push(*step);
                 Ok(true)
             }
             Verdict::Leaves | Verdict::Keeps => Ok(false),
@@ -171,7 +171,7 @@ impl Users<'_> {
         let one = |name: &str| -> Attributes { [(path.clone(), name.into())].into_iter().collect() };
         let action = Action::UpdateUser { before: one(old), set: one(&new), clear: Vec::new(), manager: None };
         let reason = Reason::NameNeeded { by_directory: by_directory.is_some() };
-        Ok(Verdict::SetFree(Operation {
+        Ok(Verdict::SetFree(Box::new(Operation {
             lane: Lane::Additions,
             object,
             app_id: Some(row.app_id.clone()),
@@ -179,7 +179,7 @@ impl Users<'_> {
             action,
             reason,
             blocked: None,
-        }))
+        })))
     }
 
     /// Two users of the directory have one value: neither is changed, and both are named.

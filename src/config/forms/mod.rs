@@ -134,6 +134,7 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
         Limit::FORMAT => fits::<Limit>(text),
         Period::FORMAT => fits::<Period>(text),
         Schedule::FORMAT => fits::<Schedule>(text),
+        DriftSchedule::FORMAT => fits::<DriftSchedule>(text),
         Zone::FORMAT => fits::<Zone>(text),
         AppAddress::FORMAT => fits::<AppAddress>(text),
         LdapAddress::FORMAT => fits::<LdapAddress>(text),
