@@ -243,8 +243,11 @@ impl History {
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
     fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
-        // That somebody is set aside says nothing of what the app holds.
-        let is_word = |effect: &Effect| !matches!(effect, Effect::Failed { .. } | Effect::Settled { .. });
+        // A failure, a doubt and a loss that may have been say nothing of what the app holds.
+        let is_word = |effect: &Effect| {
+            use Effect::{AccessLost, Failed, MembersDoubted, Settled};
+            !matches!(effect, Failed { .. } | Settled { .. } | MembersDoubted { .. } | AccessLost { .. })
+        };
         if effects.iter().any(is_word) {
             return;
         }

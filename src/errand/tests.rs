@@ -426,7 +426,9 @@ async fn i9_calls_that_were_never_answered_are_taken_back_too() {
 
 #[tokio::test(start_paused = true)]
 async fn i9_a_membership_that_was_never_answered_is_found_by_its_id_after_a_change_of_the_user_name() {
-    let world = world(false);
+    let mut world = world(false);
+    world.reconfigure(|tenant| tenant.profile.read.members_readable = false);
+    world.app.behave(|manners| manners.members_readable = false);
     world.sync().await;
     world.edit(|dir| {
         dir.set("cid", "userName", "sid@x.test");
@@ -435,6 +437,7 @@ async fn i9_a_membership_that_was_never_answered_is_found_by_its_id_after_a_chan
     world.app.fail("remove_members", "", 9, Fault::lost().but_done());
     world.sync().await;
     world.app.heal();
+    world.errand().recover(world.writer()).await.unwrap();
     let history = History::read(records(&world), &find_run(records(&world), "last").unwrap()).unwrap();
     assert!(history.unanswered_members.is_empty(), "no names: {history:?}");
     let (red, cid) = (SourceId::new("red"), SourceId::new("cid"));

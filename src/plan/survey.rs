@@ -333,14 +333,8 @@ impl Surveyor<'_> {
             let known = if link.is_some() { self.baseline.group(&row.id)? } else { None };
             let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
-            // An empty group is not created (J8), but the app may have one of its name with managed users: that is asked once.
-            let due = linked
-                || self.rules.create_empty
-                || self.will_have_a_member(group, &newcomers)?
-                || (group.problem.is_none()
-                    && group.unread.is_none()
-                    && self.desired.members(group).is_empty()
-                    && !self.links.was_looked_up(id_hash(row.id.as_str()), group.fingerprint));
+            // Nothing will be done for an empty group (J8): nothing has to be asked.
+            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers)?;
             if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
                 continue;
             }

@@ -252,7 +252,7 @@ impl App {
     /// GET the group, PUT it with further members. Foreign members go back as they came.
     async fn put_added(&self, id: &AppId, joining: &[MemberKeys]) -> Result<Shown, CallError> {
         let mut body = self.whole_group(id).await?;
-        let mut members = json::elements(&body, "members").to_vec();
+        let mut members: Vec<Value> = json::elements(&body, "members").iter().map(with_value).collect();
         let inside: Vec<String> = members.iter().filter_map(member_value).collect();
         let missing: Vec<MemberKeys> =
             joining.iter().filter(|joiner| !inside.iter().any(|value| joiner.is_meant_by(value))).cloned().collect();
@@ -282,7 +282,7 @@ impl App {
         let stays = |member: &&Value| {
             member_value(member).is_none_or(|value| !leaving.iter().any(|leaver| leaver.is_meant_by(&value)))
         };
-        let remaining: Vec<Value> = members.iter().filter(stays).cloned().collect();
+        let remaining: Vec<Value> = members.iter().filter(stays).map(with_value).collect();
         if remaining.len() == members.len() {
             return Ok(self.shown_group(Some(&body), id));
         }
@@ -350,4 +350,14 @@ pub(super) fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Cl
         retry_after: None,
         maybe_done: false,
     }
+}
+
+/// A member as it may be sent back: with the `value` that an app which shows members by `$ref` alone leaves out.
+fn with_value(member: &Value) -> Value {
+    let mut member = member.clone();
+    let value = member_value(&member);
+    if let (Some(object), Some(value)) = (member.as_object_mut(), value) {
+        object.entry("value").or_insert_with(|| value.into());
+    }
+    member
 }

@@ -378,13 +378,6 @@ const SCENARIOS: &[Scenario] = &[
         &[],
     ),
     Scenario(
-        "MB3",
-        "a group is empty in the directory and has managed users in the app",
-        "it is looked up once, taken over and emptied of them",
-        "SB",
-        &[],
-    ),
-    Scenario(
         "MB6",
         "a deactivated account has the user name that another user gets",
         "its name is changed first",

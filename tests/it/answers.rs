@@ -102,7 +102,7 @@ fn ma3_memberships_that_a_deactivation_ended_come_back_with_the_activation() {
 
 #[test]
 fn mb5_a_value_that_an_unanswered_call_took_away_is_sent_again_when_it_comes_back() {
-    let desk = desk(&[]);
+    let desk = Desk::new();
     let lead = with(|document| document["users"][0]["title"] = json!("Lead"));
     let mapped = "\n[users.attributes]\nuserName = \"userName\"\ntitle = \"title\"\n";
     desk.tenant(mapped);
