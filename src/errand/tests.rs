@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{Facet, History};
+use super::history::History;
 use super::undo::{NoSuchRun, Reversal, find_run, reverse};
 use super::{Approval, Left, Task, retire};
 use crate::clock::Clock;
@@ -11,7 +11,7 @@ use crate::config::profile::InactiveEffect;
 use crate::config::tenant::{Adopted, Fate, GroupFate};
 use crate::cycle::Report;
 use crate::model::RunStatus as Status;
-use crate::model::{ObjectRef, Op, SourceId, Standing};
+use crate::model::{ObjectRef, Op, Standing};
 use crate::sim::{Directory, Fault, World, command};
 use crate::store::{Baseline, Decision, Event, StoreError, Trigger, Verdict};
 
@@ -422,27 +422,6 @@ async fn i9_calls_that_were_never_answered_are_taken_back_too() {
     let (back, report) = undo(&world, "last").await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
     assert_eq!((held(&world), back.skipped.len()), (before, 0), "{back:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn i9_a_membership_that_was_never_answered_is_found_by_its_id_after_a_change_of_the_user_name() {
-    let mut world = world(false);
-    world.reconfigure(|tenant| tenant.profile.read.members_readable = false);
-    world.app.behave(|manners| manners.members_readable = false);
-    world.sync().await;
-    world.edit(|dir| {
-        dir.set("cid", "userName", "sid@x.test");
-        dir.part("red", "cid");
-    });
-    world.app.fail("remove_members", "", 9, Fault::lost().but_done());
-    world.sync().await;
-    world.app.heal();
-    world.errand().recover(world.writer()).await.unwrap();
-    let history = History::read(records(&world), &find_run(records(&world), "last").unwrap()).unwrap();
-    assert!(history.unanswered_members.is_empty(), "no names: {history:?}");
-    let (red, cid) = (SourceId::new("red"), SourceId::new("cid"));
-    assert!(history.doubtful.contains(&Facet::Member(red.clone(), cid.clone())), "{history:?}");
-    assert!(history.members[&red][&cid], "who was a member before");
 }
 
 #[tokio::test(start_paused = true)]

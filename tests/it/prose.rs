@@ -212,7 +212,7 @@ fn looks_into_an_error(before: &str, line: &str) -> bool {
     };
     let name = bound.trim_end().trim_end_matches(')');
     let looks = |call: &&str| guard.contains(&format!("{name}.{call}("));
-    !name.is_empty() && ["contains", "starts_with", "ends_with", "find", "to_lowercase"].iter().any(|call| looks(call))
+    !name.is_empty() && ["contains", "starts_with", "ends_with", "find", "to_lowercase"].iter().any(looks)
 }
 
 #[test]
