@@ -243,10 +243,16 @@ impl History {
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
     fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
-        // A failure, a doubt and a loss that may have been say nothing of what the app holds.
-        let is_word = |effect: &Effect| {
-            use Effect::{AccessLost, Failed, MembersDoubted, Settled};
-            !matches!(effect, Failed { .. } | Settled { .. } | MembersDoubted { .. } | AccessLost { .. })
+        use Effect::{AccessLost, Failed, GroupUnlinked, MembersAdded, MembersDoubted, MembersRemoved, Settled};
+        let is_of_members = matches!(intent.op, Op::AddMembers | Op::RemoveMembers);
+        let is_word = |effect: &Effect| match effect {
+            // A failure, a doubt and a loss that may have been say nothing of what the app holds.
+            Failed { .. } | Settled { .. } | MembersDoubted { .. } | AccessLost { .. } => false,
+            // That the group was seen says nothing of members whom the app does not show.
+            effect if is_of_members => {
+                matches!(effect, MembersAdded { .. } | MembersRemoved { .. } | GroupUnlinked { .. })
+            }
+            _ => true,
         };
         if effects.iter().any(is_word) {
             return;
