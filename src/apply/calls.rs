@@ -8,7 +8,9 @@ use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
+use crate::model::{
+    AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId, StillShown,
+};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, Shown, UserKeys};
@@ -316,7 +318,9 @@ impl Worker<'_> {
                 return self.broke(error);
             }
         }
-        let written = match known {
+        // Accepted, and not read back: whether it was carried out is found out before anything else is decided.
+        let is_unread = matches!(&shown, Err(Obstacle::NotCarriedOut { shows }) if shows.contains(&StillShown::Unread));
+        let written = match known && !is_unread {
             true => self.run.state.outcome(intent, result, effects).await,
             false => self.left_open(operation, effects).await,
         };

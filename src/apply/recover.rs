@@ -132,11 +132,13 @@ impl Look<'_> {
                 effects.extend(ended.then_some(lost));
                 return Ok(effects);
             }
-            // The app hides whoever is switched off: that is all that happened.
+            // An account that is active under another id is none that the app hides.
+            None if was_active && self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
+            // The app hides inactive accounts: that is all that happened.
             None if hides(&self.profile.users, op) => vec![switched_off(id)],
             // Whoever was off is hidden still: the call did nothing, or was not made.
             None if !was_active && self.profile.users.inactive_effect == InactiveEffect::HidesResource => Vec::new(),
-            None if self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
+            None if !was_active && self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
             None => vec![Effect::UserUnlinked { id: id.clone() }],
         };
         if ends_access && was_active {

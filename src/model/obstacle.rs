@@ -261,7 +261,7 @@ impl fmt::Display for StillShown {
                  its profile",
             ),
             Self::Group => f.write_str("still shows the group"),
-            Self::Unread => f.write_str("could not be asked whether it did it; the next run tries again"),
+            Self::Unread => f.write_str("could not be asked whether it did it; the next run finds out"),
             Self::Member { name } => write!(f, "still shows {name} as a member"),
             Self::NoMember { name } => write!(f, "does not show {name} as a member"),
         }

@@ -83,7 +83,7 @@ impl Life {
         life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
         life.switches = (seed % 11 == 3).then(|| Dice::new(seed ^ 0x5A4B));
         life.unkind = Unkind::of(seed);
-        if let Some(habits) = life.unkind.as_mut().map(|unkind| unkind.begin(&life.app)) {
+        if let Some(habits) = life.unkind.as_mut().map(|unkind| unkind.begin(&life.app, kinds.app != Kind::Blind)) {
             life.tell(habits);
         }
         life.first_day();

@@ -60,12 +60,15 @@ impl Unkind {
     }
 
     /// Gives the app up to two habits; says which.
-    pub(super) fn begin(&mut self, app: &SimApp) -> String {
+    pub(super) fn begin(&mut self, app: &SimApp, shows_members: bool) -> String {
         let mut habits: BTreeSet<Misbehave> =
             (0..self.dice.below(3)).filter_map(|_| self.dice.pick(HABITS).copied()).collect();
-        // An addition of which the app shows nothing, and that it does not make, is not noticed.
-        if habits.contains(&Misbehave::NoContent) {
+        // An addition or removal that the app does not make, and of which it shows nothing, can't be noticed.
+        if habits.contains(&Misbehave::NoContent) || habits.contains(&Misbehave::CutMembers) || !shows_members {
             habits.remove(&Misbehave::DeafMembers);
+        }
+        if !shows_members {
+            habits.remove(&Misbehave::StickyMembers);
         }
         app.behave(|manners| manners.habits.extend(&habits));
         format!("the app's habits are {habits:?}")
