@@ -7,7 +7,7 @@
 use super::Worker;
 use super::calls::Target;
 use super::created::{Accepted, agrees};
-use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, Class, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, GroupRow, OutcomeResult, StoreError, UserRow};
@@ -69,10 +69,13 @@ impl Worker<'_> {
                 Sought::Gone
             }
             Some(Match::One { found, by }) => match self.is_theirs(id, row, &found) {
-                Ok(true) => {
-                    let effects = moved_user(id, row, &found);
-                    Sought::Moved(found.id, effects)
-                }
+                Ok(true) => match self.memberships_in_doubt(id, row) {
+                    Ok(doubts) => {
+                        let effects = moved_user(id, row, &found).into_iter().chain(doubts).collect();
+                        Sought::Moved(found.id, effects)
+                    }
+                    Err(_) => Sought::Unknown,
+                },
                 _ => {
                     let evidence = format!("it matches by {by}, and rosterd did not link it");
                     Sought::Foreign(Found { account: Some(found.id), is_one: true, active: found.active, evidence })
@@ -85,6 +88,18 @@ impl Worker<'_> {
                 evidence: detail,
             }),
         }
+    }
+
+    /// The memberships of an account that has another id by now: it may have kept them, so they count until they are ended there, and
+    /// are sent again where they belong.
+    fn memberships_in_doubt(&self, id: &SourceId, row: &UserRow) -> Result<Vec<Effect>, StoreError> {
+        let mut doubts = Vec::new();
+        for (group, _) in self.run.state.groups()? {
+            if self.run.state.members(&group)?.contains(&row.number) {
+                doubts.push(Effect::MembersDoubted { group, users: vec![id.clone()] });
+            }
+        }
+        Ok(doubts)
     }
 
     /// Whether an account is linked to another user: then it is not what is left of this one's.
@@ -180,6 +195,12 @@ impl Worker<'_> {
             Sought::Gone if matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. }) => {
                 let effects = self.effects(operation, target, super::calls::Reply::Nothing);
                 Some((OutcomeResult::Done { status: error.status }, effects, Ok(OpOutcome::Done)))
+            }
+            // Whether the app hides the account, or has it under another id, could not be asked: access may not have ended.
+            Sought::Unknown if removes => {
+                let why = Obstacle::NotCarriedOut { shows: vec![StillShown::Unread] };
+                let effects = if self.blames_object() { vec![self.failed(operation, &why)] } else { Vec::new() };
+                Some((refused, effects, Err(why)))
             }
             Sought::Gone | Sought::Shown | Sought::Foreign(_) | Sought::Unknown => None,
         }

@@ -121,7 +121,10 @@ impl Look<'_> {
 
     async fn user(&self, id: &SourceId, intent: &Intent, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
         let op = intent.op;
-        let was_active = self.state.user(id)?.is_some_and(|row| row.active != Some(false));
+        let row = self.state.user(id)?;
+        let was_active = row.as_ref().is_some_and(|row| row.active != Some(false));
+        // An account that was given another id meanwhile is looked at under that one.
+        let app_id = row.as_ref().map_or(app_id, |row| &row.app_id);
         let lost = Effect::AccessLost { user: id.clone(), at: self.clock.now() };
         let ends_access = matches!(op, Op::DeactivateUser | Op::DeleteUser);
         let mut effects = match self.app.get_user(app_id, self.mapped).await? {
@@ -133,12 +136,14 @@ impl Look<'_> {
                 return Ok(effects);
             }
             // An account that is active under another id is none that the app hides.
-            None if was_active && self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
+            None if let Some(active) = self.active_elsewhere(id, app_id, was_active, op).await? => {
+                // The link is kept, and the plan looks into it: what counts until then is what the app shows.
+                return Ok(vec![has_active(id, active)]);
+            }
             // The app hides inactive accounts: that is all that happened.
             None if hides(&self.profile.users, op) => vec![switched_off(id)],
             // Whoever was off is hidden still: the call did nothing, or was not made.
             None if !was_active && self.profile.users.inactive_effect == InactiveEffect::HidesResource => Vec::new(),
-            None if !was_active && self.has_another_id(id, app_id).await? => return Ok(Vec::new()),
             None => vec![Effect::UserUnlinked { id: id.clone() }],
         };
         if ends_access && was_active {
@@ -159,12 +164,23 @@ impl Look<'_> {
         changed.filter(|path| is_asked(path) && !shown.iter().any(|(shown, _)| path.covers(shown))).collect()
     }
 
-    /// Whether the app shows an account of the user under another id: then the link is kept, and the plan tries again.
-    async fn has_another_id(&self, id: &SourceId, app_id: &AppId) -> Result<bool, RecoverError> {
-        let Some(row) = self.state.user(id)?.filter(|row| row.app_id == *app_id) else { return Ok(false) };
+    /// Whether an account that the app shows for the user under another id is active; `None` where it shows none.
+    async fn active_elsewhere(
+        &self,
+        id: &SourceId,
+        app_id: &AppId,
+        was_active: bool,
+        op: Op,
+    ) -> Result<Option<bool>, RecoverError> {
+        let Some(row) = self.state.user(id)?.filter(|row| row.app_id == *app_id) else { return Ok(None) };
         let keys = UserKeys { source_id: id.clone(), attributes: row.sent, except: None };
-        let found = self.app.look_up_users(&[keys], self.mapped).await?;
-        Ok(!matches!(found.first(), Some(Match::Nobody) | None))
+        Ok(match self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next() {
+            Some(Match::One { found, .. }) => Some(found.active),
+            Some(Match::Conflict { another: Some(another), .. }) => Some(another.active),
+            // Which of several it is cannot be told: what the call was to change may be so.
+            Some(Match::Conflict { another: None, .. }) => Some(was_active || op == Op::ActivateUser),
+            Some(Match::Nobody) | None => None,
+        })
     }
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
@@ -260,6 +276,16 @@ fn doubted(id: &SourceId, intent: &Intent) -> Effect {
 }
 
 fn switched_off(id: &SourceId) -> Effect {
-    let nothing = Attributes::new;
-    Effect::UserSent { id: id.clone(), set: nothing(), clear: Vec::new(), active: Some(false), echo: nothing() }
+    has_active(id, false)
+}
+
+/// What is known of `active`, and of nothing else.
+fn has_active(id: &SourceId, active: bool) -> Effect {
+    Effect::UserSent {
+        id: id.clone(),
+        set: Attributes::new(),
+        clear: Vec::new(),
+        active: Some(active),
+        echo: Attributes::new(),
+    }
 }

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 
 use super::edits::Fresh;
+use crate::config::profile::InactiveEffect;
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
-use crate::sim::{Directory, SimApp};
+use crate::sim::{Account, Directory, SimApp};
 
 /// Habits of apps that an unkind world may draw. The simulated app acts on each of them (the field `habits` of its manners).
-/// `IgnoresChanges` is left to the stories: an ignored value of an attribute that had none before cannot be told from one that is never shown.
+/// `IgnoresChanges` and `DeafMembers` are left to the stories: a value that is ignored where there was none, and an addition of which the answer
+/// shows only a part of the group, cannot be told from what is never shown. The weekly comparison reports them.
 const HABITS: &[Misbehave] = &[
     Misbehave::StuckObjects,
     Misbehave::StickyMembers,
-    Misbehave::DeafMembers,
     Misbehave::StaleAnswers,
     Misbehave::KeepsActive,
     Misbehave::KeepsDeleted,
@@ -28,20 +29,21 @@ type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
 /// Events that may strike an unkind world.
 const EVENTS: &[Event] = &[account_gets_another_id];
 
-/// The app gives an account another id, with the memberships that it had (MP2).
+/// The app gives an account another id (MP2). Only to one that is in no group: a membership that is ended under the old id before anything
+/// else meets it is one of an account that nothing tells from a stranger's, in rosterd's eyes and in the app's.
 fn account_gets_another_id(_: &mut Directory, app: &SimApp, dice: &mut Dice, fresh: &Fresh) -> Option<String> {
     let holdings = app.holdings();
-    let made = holdings.users.iter().filter(|(_, account)| account.made_for.is_some()).map(|(id, _)| id.clone());
+    let is_in_a_group = |id: &String| holdings.groups.values().any(|group| group.members.contains(id));
+    // An account that the app hides is found by nothing once its id is another one.
+    let is_shown = |account: &Account| account.active || app.manners().inactive_effect != InactiveEffect::HidesResource;
+    let made = holdings.users.iter();
+    let made = made.filter(|(id, account)| account.made_for.is_some() && is_shown(account) && !is_in_a_group(id));
+    let made = made.map(|(id, _)| id.clone());
     let old = dice.pick(&made.collect::<Vec<_>>()).cloned()?;
     let new = format!("{old}-{}", fresh.coming());
     app.by_hand(|app| {
         if let Some(account) = app.users.remove(&old) {
             app.users.insert(new.clone(), account);
-        }
-        for group in app.groups.values_mut() {
-            if group.members.remove(&old) {
-                group.members.insert(new.clone());
-            }
         }
     });
     Some(format!("the app gives the account {old} the id {new}"))
@@ -63,10 +65,7 @@ impl Unkind {
     pub(super) fn begin(&mut self, app: &SimApp, shows_members: bool) -> String {
         let mut habits: BTreeSet<Misbehave> =
             (0..self.dice.below(3)).filter_map(|_| self.dice.pick(HABITS).copied()).collect();
-        // An addition or removal that the app does not make, and of which it shows nothing, can't be noticed.
-        if habits.contains(&Misbehave::NoContent) || habits.contains(&Misbehave::CutMembers) || !shows_members {
-            habits.remove(&Misbehave::DeafMembers);
-        }
+        // A removal that the app does not make, and of which it shows nothing, can't be noticed.
         if !shows_members {
             habits.remove(&Misbehave::StickyMembers);
         }
