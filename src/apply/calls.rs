@@ -318,6 +318,10 @@ impl Worker<'_> {
                 return self.broke(error);
             }
         }
+        let effects = match self.with_joined_inactive(effects) {
+            Ok(effects) => effects,
+            Err(error) => return self.broke(error),
+        };
         // Accepted, and not read back: whether it was carried out is found out before anything else is decided.
         let is_unread = matches!(&shown, Err(Obstacle::NotCarriedOut { shows }) if shows.contains(&StillShown::Unread));
         let written = match known && !is_unread {

@@ -328,7 +328,7 @@ impl Worker<'_> {
         }
         let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
         let effects = match add {
-            true => vec![Effect::MembersAdded { group, users }],
+            true => self.with_joined_inactive(vec![Effect::MembersAdded { group, users }])?,
             false => {
                 let (count, at) = (users.len() as u64, self.run.clock.now());
                 let mut effects = vec![Effect::GroupReduced { group: group.clone(), members: count, at }];

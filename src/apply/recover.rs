@@ -138,7 +138,8 @@ impl Look<'_> {
             // An account that is active under another id is none that the app hides.
             None if let Some(active) = self.active_elsewhere(id, app_id, was_active, op).await? => {
                 // The link is kept, and the plan looks into it: what counts until then is what the app shows.
-                return Ok(vec![has_active(id, active)]);
+                let ended = ends_access && was_active && !active;
+                return Ok([has_active(id, active)].into_iter().chain(ended.then_some(lost)).collect());
             }
             // The app hides inactive accounts: that is all that happened.
             None if hides(&self.profile.users, op) => vec![switched_off(id)],

@@ -32,6 +32,25 @@ impl Worker<'_> {
         Ok(in_groups)
     }
 
+    /// Effects, and who of the members that they add has an inactive account.
+    pub(super) fn with_joined_inactive(&self, mut effects: Vec<Effect>) -> Result<Vec<Effect>, StoreError> {
+        let mut inactive = Vec::new();
+        for effect in &effects {
+            let Effect::MembersAdded { group, users } = effect else { continue };
+            let mut joined = Vec::new();
+            for user in users {
+                if self.run.state.user(user)?.is_some_and(|row| row.active == Some(false)) {
+                    joined.push(user.clone());
+                }
+            }
+            if !joined.is_empty() {
+                inactive.push(Effect::JoinedInactive { group: group.clone(), users: joined });
+            }
+        }
+        effects.extend(inactive);
+        Ok(effects)
+    }
+
     fn believed_memberships(&self, cleared: &Cleared) -> Result<InGroups, StoreError> {
         let mut returning: HashMap<UserNumber, Member> = HashMap::new();
         for (at, operation) in cleared.plan().operations.iter().enumerate() {
@@ -63,12 +82,19 @@ impl Worker<'_> {
         results: &mut [OpResult],
     ) -> Result<(), StoreError> {
         let doubted = self.still_doubted(cleared, in_groups, results)?;
-        let Some((first, _, members)) = doubted.first() else { return Ok(()) };
+        if doubted.is_empty() {
+            return Ok(());
+        }
         if self.is_stopped() {
             self.found.note_links_differ();
             return Ok(());
         }
-        if !self.loses_memberships(first, members).await? {
+        let loses = match self.witness(&doubted)? {
+            Some((group, members)) => self.loses_memberships(group, &members).await?,
+            // All of them joined while inactive: no deactivation has ended anything.
+            None => false,
+        };
+        if !loses {
             let kept = doubted.into_iter().map(|(group, _, members)| Effect::MembersAdded {
                 group,
                 users: members.into_iter().map(|member| member.id).collect(),
@@ -92,6 +118,21 @@ impl Worker<'_> {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// A group whose members tell whether deactivations end memberships: some were in it before they were deactivated.
+    fn witness<'d>(
+        &self,
+        doubted: &'d [(SourceId, AppId, Vec<Member>)],
+    ) -> Result<Option<(&'d SourceId, Vec<Member>)>, StoreError> {
+        for (group, _, members) in doubted {
+            let joined = self.run.state.group(group)?.map(|row| row.joined_inactive).unwrap_or_default();
+            let before: Vec<Member> = members.iter().filter(|member| !joined.contains(&member.id)).cloned().collect();
+            if !before.is_empty() {
+                return Ok(Some((group, before)));
+            }
+        }
+        Ok(None)
     }
 
     /// The memberships of users who are active by now, without those that this plan ends.

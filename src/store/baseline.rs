@@ -53,6 +53,9 @@ pub struct GroupRow {
     /// members. They count as members, and are put in again where they belong.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub doubted: BTreeSet<SourceId>,
+    /// Members who were added while their accounts were inactive.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub joined_inactive: BTreeSet<SourceId>,
     /// Whether group management was off since its members were last known: they are compared with the app before anything is decided.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unwatched: bool,

@@ -367,6 +367,9 @@ impl Step<'_> {
                 self.no_more_doubt(group, users)?;
                 self.change_members(group, users, NumberBlock::remove)
             }
+            Effect::JoinedInactive { group, users } => {
+                self.change_group(group, |row| row.joined_inactive.extend(users.iter().cloned()))
+            }
             Effect::MembersDoubted { group, users } => {
                 self.change_group(group, |row| row.doubted.extend(users.iter().cloned()))?;
                 self.change_members(group, users, NumberBlock::insert)
@@ -552,6 +555,7 @@ impl Step<'_> {
             name: name.to_owned(),
             missed_since: None,
             doubted: BTreeSet::new(),
+            joined_inactive: BTreeSet::new(),
             unwatched: false,
         };
         // That rosterd had released it stays known: an undo of this link makes it such a group again.
@@ -579,9 +583,12 @@ impl Step<'_> {
 
     fn no_more_doubt(&mut self, group: &SourceId, users: &[SourceId]) -> Result<(), RowsError> {
         match self.group(group)? {
-            Some(row) if !row.doubted.is_empty() => self.change_group(group, |row| {
-                row.doubted.retain(|user| !users.contains(user));
-            }),
+            Some(row) if !row.doubted.is_empty() || !row.joined_inactive.is_empty() => {
+                self.change_group(group, |row| {
+                    row.doubted.retain(|user| !users.contains(user));
+                    row.joined_inactive.retain(|user| !users.contains(user));
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -402,6 +402,13 @@ pub enum Effect {
         /// Directory ids of people.
         users: Vec<SourceId>,
     },
+    /// These members were added while their accounts were inactive: that the app shows them says nothing of members who were deactivated later.
+    JoinedInactive {
+        /// The group's directory id.
+        group: SourceId,
+        /// Directory ids of people.
+        users: Vec<SourceId>,
+    },
     /// Of a group, so many members were taken: counts against its own rolling limit.
     GroupReduced {
         /// The group's directory id.
@@ -473,6 +480,7 @@ impl Effect {
             | Self::GroupsUnwatched { .. }
             | Self::GroupCompared { .. }
             | Self::MembersDoubted { .. }
+            | Self::JoinedInactive { .. }
             | Self::GroupReduced { .. }
             | Self::Failed { .. }
             | Self::Settled { .. }

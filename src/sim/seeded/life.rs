@@ -92,7 +92,10 @@ impl Life {
 
     /// The world of a seed, with an app that refuses new accounts most of the time.
     pub(super) fn refusing(seed: u64, talks: bool) -> Self {
-        Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) }
+        let life = Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) };
+        // That leavers lose access is asked of an app that does what it answers.
+        life.app.behave(|manners| manners.habits.retain(|habit| !habit.is_a_lie()));
+        life
     }
 
     /// Whether the app refuses every new account now.
