@@ -204,7 +204,7 @@ fn groups(
             let in_step = !open.group(&row.id) && group.problem.is_none();
             let flags = if in_step { IN_STEP } else { 0 };
             draft.groups.push(IndexEntry { id_hash: hash, fingerprint: group.fingerprint, number: 0, flags });
-        } else if desired.members(group).is_empty()
+        } else if survey.idle_groups.contains(&group.ix)
             && !open.group(&row.id)
             && (links.was_looked_up(hash, group.fingerprint) || survey.new_groups.contains(&group.ix))
         {
