@@ -238,6 +238,8 @@ pub enum StillShown {
     },
     /// A deleted group.
     Group,
+    /// No account where one was created.
+    NoAccount,
     /// Nothing: it could not be read whether the change was carried out.
     Unread,
     /// A user who was removed from the group.
@@ -264,6 +266,10 @@ impl fmt::Display for StillShown {
                  its profile",
             ),
             Self::Group => f.write_str("still shows the group"),
+            Self::NoAccount => f.write_str(
+                "does not show the account, neither in its list nor by its id; the next run looks for it, and creates it again if it is \
+                 not there",
+            ),
             Self::Unread => f.write_str("could not be asked whether it did it; the next run finds out"),
             Self::Member { name } => write!(f, "still shows {name} as a member"),
             Self::NoMember { name } => write!(f, "does not show {name} as a member"),

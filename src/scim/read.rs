@@ -1,5 +1,7 @@
 //! [`AppRead`] for [`App`]: the connection check, look-ups, single objects.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::lookalike::Alike;
-use super::lookup::{MatchBy, Wanted, is_refused_filter};
+use super::lookup::{MatchBy, Wanted, is_refused_filter, is_shaken};
 use super::resource;
 use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
@@ -50,6 +52,17 @@ impl AppRead for App {
         let matches = self.look_up(&wanted).await?;
         let group = |resource: Object| self.group(&resource).map(|group| AppGroup { members: None, ..group });
         matches.into_iter().map(|found| turned(found, group)).collect()
+    }
+
+    async fn not_listed(&self, accounts: &HashSet<AppId>, most: u64) -> Result<Option<Vec<AppId>>, CallError> {
+        if self.profile.read.look_up == LookUp::Filter {
+            return Ok(None);
+        }
+        match self.missing_in_list(accounts, most).await {
+            // Something changed while it was read: it proves nothing.
+            Err(error) if is_shaken(&error) => Ok(None),
+            read => read,
+        }
     }
 
     async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError> {

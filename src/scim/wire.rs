@@ -2,7 +2,7 @@
 //!
 //! Planning is handed only [`AppRead`], so it can't write by construction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -309,6 +309,13 @@ pub trait AppRead: Send + Sync {
 
     /// Looks groups up, in the order given. Members are not read.
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError>;
+
+    /// Of these accounts, those that the whole list does not show. `None` where the profile does not let it be read, or where it would
+    /// take more than `most` requests.
+    ///
+    /// # Errors
+    /// When the list could not be read, or does not prove complete.
+    async fn not_listed(&self, accounts: &HashSet<AppId>, most: u64) -> Result<Option<Vec<AppId>>, CallError>;
 
     /// One person by app id; `None` for 404.
     async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError>;

@@ -12,6 +12,7 @@ mod failing;
 mod first;
 mod groups;
 mod guarding;
+mod kept_creates;
 mod leaving;
 mod naive;
 mod names;
