@@ -16,7 +16,7 @@ mod telling;
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
-pub use report::{Budget, Report, Tally};
+pub use report::{Budget, DanglingNames, Report, Tally};
 pub use telling::{Calls, Telling, Told};
 
 use std::collections::HashSet;

@@ -19,6 +19,7 @@ mod outcome;
 mod path;
 mod pattern;
 mod reason;
+mod status_sign;
 pub mod text;
 pub mod unread;
 
@@ -36,6 +37,7 @@ pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
 pub use reason::{Because, Reason, Remark};
+pub use status_sign::StatusSign;
 
 use serde::{Deserialize, Serialize};
 

@@ -25,7 +25,7 @@ pub(crate) mod web;
 pub mod write;
 
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
-pub use snapshot::{GroupIx, GroupRow, Snapshot, UserIx, id_hash};
+pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,14 +1,13 @@
 //! A reading under way. In: pages of people, groups and members. Out: a [`Snapshot`], if and only if it proves complete.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::Snapshot;
 use super::ids::NotNew;
-use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
+use super::snapshot::{DanglingMember, GroupIx, GroupRow, Store, UserIx, id_hash};
 use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{ContentMark, SourceId, Standing};
-
-/// How many examples of a finding are kept for messages.
-const EXAMPLES: usize = 5;
+use crate::model::{ContentMark, SourceId, Standing, StatusSign};
 
 /// One person, as a source hands them over.
 #[derive(Debug, Clone, Copy)]
@@ -120,9 +119,14 @@ pub struct Reading {
     lists: Vec<List>,
     /// Members that were no person when they came: groups, or ids that lead nowhere. Sorted out at the end.
     unresolved: Vec<(GroupIx, Box<str>)>,
+    /// Members of whom the reader itself knows that their names lead nowhere.
+    dangling: Vec<DanglingMember>,
+    /// Where in a file names are written that may lead nowhere.
+    places: HashMap<(GroupIx, Box<str>), Box<str>>,
     first_fault: Option<Incomplete>,
     mark: Option<ContentMark>,
     application: Option<String>,
+    signs: BTreeSet<StatusSign>,
     /// The credential by which the directory is read.
     credential: Option<Spellings>,
 }
@@ -254,6 +258,23 @@ impl Reading {
         });
     }
 
+    /// Adds a name by which a group has a member and that leads to no user and no group, as the reader found out. `canonical` is the form in
+    /// which such names are compared: what [`Reading::known_as`] says of the user who had the name before.
+    pub fn dangling_member(&mut self, group: GroupIx, name: &str, canonical: &str) {
+        self.dangling.push(DanglingMember { group, name: name.into(), hash: id_hash(canonical), place: None });
+    }
+
+    /// Notes a name by which groups may have a user as a member, in the form in which such names are compared. Not needed where members are named
+    /// by their ids. A user may have several.
+    pub fn known_as(&mut self, user: UserIx, canonical: &str) {
+        self.store.names.push((user, id_hash(canonical)));
+    }
+
+    /// Notes where in a file a member's name is written, for the message in case that it leads nowhere.
+    pub fn written_at(&mut self, group: GroupIx, name: &str, place: String) {
+        self.places.insert((group, name.into()), place.into());
+    }
+
     /// Adds a member that is a person already read.
     pub fn member_user(&mut self, group: GroupIx, user: UserIx) {
         if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
@@ -272,6 +293,14 @@ impl Reading {
     pub fn members_unread(&mut self, group: GroupIx, why: impl Into<String>) {
         if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
             row.unread = Some(why.into().into());
+        }
+    }
+
+    /// Notes that the directory showed a sign by which users count as active or suspended: for every record that has it, whatever it says. One
+    /// that the last accepted reading had and this one has nowhere is no evidence that anybody is active.
+    pub fn saw_sign(&mut self, sign: &StatusSign) {
+        if !self.signs.contains(sign) {
+            self.signs.insert(sign.clone());
         }
     }
 
@@ -315,23 +344,27 @@ impl Reading {
         if self.store.user_count() == 0 {
             return Err(Incomplete::Nobody);
         }
-        let mut dangling = 0;
-        let mut examples = Vec::new();
+        let mut dangling = std::mem::take(&mut self.dangling);
         for (group, id) in std::mem::take(&mut self.unresolved) {
             match self.store.find_user(&id) {
                 Some(user) => self.member_user(group, user),
                 None => match self.store.find_group(&id) {
                     Some(sub) => self.member_group(group, sub),
                     None => {
-                        dangling += 1;
-                        if examples.len() < EXAMPLES {
-                            examples.push(bounds::shown(&id).into_boxed_str());
-                        }
+                        let hash = id_hash(&id);
+                        dangling.push(DanglingMember { group, name: id, hash, place: None });
                     }
                 },
             }
         }
-        let snapshot = Snapshot::new(self.store, dangling, examples, self.mark).of_application(self.application);
+        for one in &mut dangling {
+            if self.places.is_empty() {
+                break;
+            }
+            one.place = self.places.remove(&(one.group, one.name.clone()));
+        }
+        let snapshot =
+            Snapshot::new(self.store, dangling, self.mark).of_application(self.application).with_signs(self.signs);
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),
