@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{ContentMark, SourceId, Standing};
 use crate::progress::Progress;
-use crate::source::{GroupEntry, Presence, Reading, Source, SourceError, UserEntry};
+use crate::source::{GroupEntry, Incomplete, Presence, Reading, Source, SourceError, UserEntry};
 
 /// A person of the directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +146,8 @@ pub(crate) enum Quirk {
     Shifts(usize),
     /// It announces more people than it delivers.
     Announces(u64),
+    /// So many of its people are kept by another server, which it names.
+    Elsewhere(usize),
     /// A list is not read to its end.
     Breaks,
     /// It asks to slow down until nobody wants to wait any more.
@@ -233,6 +235,7 @@ impl Source for SimSource {
         match quirk {
             Some(Quirk::Short(percent)) => users.truncate((users.len() as u64 * percent).div_ceil(100) as usize),
             Some(Quirk::Shifts(at)) if at + 1 < users.len() => users[at + 1] = users[at],
+            Some(Quirk::Elsewhere(some)) => users.truncate(users.len().saturating_sub(some)),
             _ => {}
         }
         let list = reading.open_list("users");
@@ -244,6 +247,12 @@ impl Source for SimSource {
         match quirk {
             Some(Quirk::Breaks) => {}
             Some(Quirk::Announces(more)) => reading.close_list(list, Some(users.len() as u64 + more)),
+            Some(Quirk::Elsewhere(_)) => {
+                let (what, base, first) =
+                    ("people".to_owned(), "dc=x".to_owned(), "ldap://other/ou=sales,dc=x".to_owned());
+                let received = users.len() as u64;
+                return Err(Incomplete::Elsewhere { what, base, received, places: 1, first }.into());
+            }
             _ => reading.close_list(list, None),
         }
         for (id, group) in directory.groups.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {

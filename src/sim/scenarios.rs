@@ -279,6 +279,13 @@ const SCENARIOS: &[Scenario] = &[
         "B",
         &["i6_check_refuses_a_token_that_others_can_read"],
     ),
+    Scenario(
+        "MP5",
+        "a search names a part of the tree that it does not show: a reference, an alias that leads out of the base",
+        "the reading is incomplete; who is there is neither absent nor gone; the place is named",
+        "SB",
+        &[],
+    ),
 ];
 
 /// Names of test functions below a folder, with their files.

@@ -68,6 +68,25 @@ pub enum Incomplete {
         /// What stopped it, and what to do about it.
         why: String,
     },
+    /// A part of what was asked for is kept elsewhere and was not read.
+    #[error(
+        "the reading is incomplete: beside {received} {what}, the directory names {places} {} below {base:?} that it does not show itself \
+         (first: {first}); references and aliases are not followed, because that would carry the credential to another server, so everybody \
+         there would look absent; nothing was planned from this reading, and no user is taken for absent",
+        if *places == 1 { "place" } else { "places" }
+    )]
+    Elsewhere {
+        /// What the list holds.
+        what: String,
+        /// Below which name.
+        base: String,
+        /// How many entries came.
+        received: u64,
+        /// How many places were left out.
+        places: u64,
+        /// The first of them, as the directory names it.
+        first: String,
+    },
     /// The directory announced another number than it delivered.
     #[error("the reading is incomplete: the directory announced {announced} {what} and delivered {received}")]
     Count {

@@ -183,21 +183,24 @@ fn a_required_member_that_is_hidden_leaves_the_group_unread() {
 
 #[test]
 fn silence_beside_a_reference_to_another_server_is_not_gone() {
-    let ask = |preset: &str, reference: bool| {
+    let ask = |preset: &str, reference: Option<&'static str>| {
         let url = serve(move |request| match request {
             Request::Bind => vec![Say::Bound(0)],
             Request::Search(search) if search.cookie.is_some() => vec![seen(), done()],
-            Request::Search(_) if reference => {
-                vec![Say::Reference("ldap://elsewhere/dc=sub,dc=x".to_owned()), Say::Done(0, None)]
+            Request::Search(_) => {
+                let named = reference.into_iter().map(|address| Say::Reference(address.to_owned()));
+                named.chain([Say::Done(0, None)]).collect()
             }
-            Request::Search(_) => vec![Say::Done(0, None)],
         });
         let id = SourceId::new("00000000-0000-0000-0000-000000000001");
         run(source(&url, preset).ask_users(&[id])).unwrap()
     };
-    assert_eq!(ask("openldap", false), [Presence::Gone]);
-    assert_eq!(ask("openldap", true), [Presence::Unknown]);
-    assert_eq!(ask("ad", true), [Presence::Gone], "Active Directory names its other partitions in every answer");
+    assert_eq!(ask("openldap", None), [Presence::Gone]);
+    for preset in ["openldap", "ad"] {
+        assert_eq!(ask(preset, Some("ldap://elsewhere/dc=sub,dc=x")), [Presence::Unknown], "{preset}: mp5");
+    }
+    let own = ask("ad", Some("ldap://x/CN=Configuration,DC=x"));
+    assert_eq!(own, [Presence::Gone], "Active Directory names its own partitions in every answer");
 }
 
 /// A person that both presets take for one.

@@ -28,6 +28,7 @@ mod jumpcloud;
 mod jumpcloud_api;
 mod ldap;
 mod ldap_faults;
+mod ldap_holes;
 mod ldap_limits;
 mod leavers;
 mod log;

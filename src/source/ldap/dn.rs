@@ -20,6 +20,12 @@ pub(super) fn normalise_into(dn: &str, out: &mut String) -> Option<()> {
     done
 }
 
+/// The canonical form of a name; `None` if the text is none.
+pub(super) fn canonical(dn: &str) -> Option<String> {
+    let mut out = String::with_capacity(dn.len());
+    normalise_into(dn, &mut out).map(|()| out)
+}
+
 /// The type and value that name an entry below its parent, both in canonical form. `None` for the root, for what is no
 /// name, and for a name of several parts (`cn=a+uid=b`).
 pub(super) fn leading(dn: &str) -> Option<(String, String)> {

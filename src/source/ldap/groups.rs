@@ -35,7 +35,8 @@ pub(super) async fn read(
     progress.stage("reading groups", None);
     let list = reading.open_list("groups");
     let mut groups = Groups { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
-    let search = search("groups", &layout.group_base, &layout.group_filter, &layout.group_attributes);
+    let filter = layout.with_aliases(&layout.group_filter);
+    let search = search("groups", &layout.group_base, &filter, &layout.group_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| groups.take(entry), |came| progress.advance(came)).await?;
     let long_lists = std::mem::take(&mut groups.long);

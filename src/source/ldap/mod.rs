@@ -3,7 +3,8 @@
 //!
 //! People are read first, then groups; both in pages, and each search counts only when the server ends it with result 0.
 //! People are found in groups by name, whatever the case and the escapes. `entry` tells what a record looks like,
-//! `standing` who counts as suspended. References to other servers are never followed.
+//! `standing` who counts as suspended. References to other servers are never followed: one inside the base is a hole, and the
+//! reading is incomplete (`reference`).
 //!
 //! The LDAP library decodes by recursion and without a limit, so it has no socket of its own: `dial` connects and begins TLS,
 //! `relay` hands the library what the walker in `ber` and the `envelope` let pass.
@@ -24,6 +25,7 @@ mod layout;
 mod outcome;
 mod people;
 mod range;
+mod reference;
 mod relay;
 mod standing;
 
@@ -74,7 +76,10 @@ impl LdapSource {
     }
 
     async fn connect(&self) -> Result<Connection, SourceError> {
-        self.address.connect(&self.bind_dn, &self.password).await.map_err(|error| self.without_password(error))
+        self.address
+            .connect(&self.bind_dn, &self.password, &self.layout.expected)
+            .await
+            .map_err(|error| self.without_password(error))
     }
 
     /// The password as it may stand in what the server says; `None` for one that no header could carry, which is looked for nowhere.

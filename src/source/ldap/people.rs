@@ -120,7 +120,8 @@ pub(super) async fn read(
     progress.stage("reading people", None);
     let list = reading.open_list("people");
     let mut people = People::new(layout, now, suspended);
-    let search = search("people", &layout.user_base, &layout.user_filter, &layout.user_attributes);
+    let filter = layout.with_aliases(&layout.user_filter);
+    let search = search("people", &layout.user_base, &filter, &layout.user_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| people.take(&entry), |came| progress.advance(came)).await?;
     reading.received(list, found.entries);
