@@ -286,6 +286,13 @@ const SCENARIOS: &[Scenario] = &[
         "SB",
         &[],
     ),
+    Scenario(
+        "MM3",
+        "a directory holds several values where the app takes one, and its replicas send them in another order",
+        "the value last sent stays as long as the directory holds it; else the one in the entry's name; else the smallest",
+        "SB",
+        &[],
+    ),
 ];
 
 /// Names of test functions below a folder, with their files.
@@ -319,10 +326,10 @@ fn is_named(test: &str, id: &str) -> bool {
     ids.into_iter().any(|part| as_id(part) == as_id(&id.to_lowercase()))
 }
 
-fn as_id(part: &str) -> Option<(char, u32)> {
-    let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
-    Some((letter, chars.as_str().parse().ok()?))
+fn as_id(part: &str) -> Option<(&str, u32)> {
+    const KINDS: [&str; 10] = ["s", "c", "t", "p", "x", "l", "mp", "ma", "mm", "mb"];
+    let (kind, number) = part.split_at(part.find(|c: char| c.is_ascii_digit())?);
+    Some((kind, number.parse().ok()?)).filter(|(kind, _)| KINDS.contains(kind))
 }
 
 /// The table of scenarios, and what is missing in it.
