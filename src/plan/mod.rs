@@ -17,6 +17,7 @@ mod people;
 mod person;
 mod replace;
 mod rules;
+mod several;
 mod stages;
 mod survey;
 mod swap;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::links::Links;
-use super::person::{Person, person};
+use super::person::{Person, linked_person, person};
 use super::replace::{Aside, Stuck};
 use super::rules::{Lists, Rules};
 use super::update::{Before, diff};
@@ -230,7 +230,7 @@ impl Surveyor<'_> {
         }
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
-        let Ok(person) = person(snapshot, user, self.rules, &self.lists) else { return Ok(()) };
+        let Ok(person) = linked_person(snapshot, user, self.rules, &self.lists, &row) else { return Ok(()) };
         let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
         if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });

@@ -26,6 +26,7 @@ mod rules_model;
 mod rules_moves;
 mod rules_switches;
 mod rules_table;
+mod several;
 mod switched_on;
 mod takeover;
 
