@@ -132,6 +132,24 @@ GUARDS = {
             "return vec![true; objects.len()];",
         ),
     ),
+    "references": (
+        "a reference inside the base makes a reading incomplete",
+        start(
+            "references",
+            "src/source/ldap/reference.rs",
+            "pub(super) fn covers(&self, addresses: &[String]) -> bool {",
+            "return true;",
+        ),
+    ),
+    "several_values": (
+        "the value last sent stays while the directory holds it",
+        instead(
+            "several_values",
+            "src/plan/several.rs",
+            "if changed.is_empty() {\n        return;\n    }\n    for",
+            "if OFF || changed.is_empty() {\n        return;\n    }\n    for",
+        ),
+    ),
     "unread_group": (
         "an unread group still holds its members",
         instead("unread_group", "src/plan/groups.rs", "if group.unread.is_some() {", "if !OFF && group.unread.is_some() {"),
