@@ -6,8 +6,12 @@ use super::*;
 use crate::config::tenant::Push;
 
 /// Rules that take one of several values in every way there is.
-const RULES: [(&str, &str); 4] =
-    [("userName", "mail"), ("displayName", "cn | one"), ("title", "mail_all | first"), ("nickName", "cn[0] ~ '-x'")];
+const RULES: [(&str, &str); 4] = [
+    ("userName", "mail"),
+    ("displayName", "cn | one"),
+    ("title", "mail_all | first"),
+    ("nickName", "(cn | one) ~ '-x'"),
+];
 
 /// Ann with these addresses, the first of which her directory shows as the one.
 fn mails(world: &World, mails: &[&str], names: &Value) {
@@ -23,7 +27,11 @@ async fn company(push: Push) -> World {
     let rules = RULES.map(|(path, rule)| (path, rule, push));
     world.reconfigure(|tenant| tenant.map_pushed(&rules));
     mails(&world, &["a@x.test", "b@x.test", "c@x.test"], &json!(["Ann", "Anna"]));
-    world.edit(|dir| dir.set("bo", "mail", "bo@x.test"));
+    world.edit(|dir| {
+        dir.set("bo", "mail", "bo@x.test");
+        dir.set("bo", "mail_all", json!(["bo@x.test"]));
+        dir.set("bo", "cn", "Bo");
+    });
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
     world
