@@ -287,6 +287,13 @@ const SCENARIOS: &[Scenario] = &[
         &[],
     ),
     Scenario(
+        "MA8",
+        "an app that does less with groups than it says: a removal without effect, an ignored name, a group that stays",
+        "`doctor --probe` finds it with one throw-away group before the first sync; what it can't take away is named, with exit 1",
+        "B",
+        &[],
+    ),
+    Scenario(
         "MM3",
         "a directory holds several values where the app takes one, and its replicas send them in another order",
         "the value last sent stays as long as the directory holds it; else the one in the entry's name; else the smallest",

@@ -40,6 +40,7 @@ mod onelogin_stand_in;
 mod package;
 mod pages;
 mod probe;
+mod probe_group;
 mod prose;
 mod rig;
 mod second_accounts;
