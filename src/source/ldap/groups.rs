@@ -115,10 +115,8 @@ impl Groups<'_> {
     fn add(&mut self, entry: &Entry) -> Result<GroupIx, SourceError> {
         let id = people::id_of(entry, self.layout)?;
         let name = entry.leading(&self.layout.group_name).and_then(|name| std::str::from_utf8(name).ok());
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            let why = format!("`{}` of {}: a group needs a name; see `group_name`", self.layout.group_name, entry.dn);
-            return Err(SourceError::Forbidden(why));
-        };
+        // One group without a name stops nobody: it keeps whom it had. Many are a failed reading.
+        let name = name.unwrap_or_default();
         let mut record = String::new();
         entry.write_record(&id, &self.layout.group_wanted, &mut record);
         Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
@@ -164,10 +162,13 @@ impl Groups<'_> {
 
     /// Members that are no people are groups, now that all are known, or lead nowhere.
     fn settle(&mut self) {
-        for (group, name, key) in std::mem::take(&mut self.pending) {
-            match key.and_then(|key| self.by_dn.get(&key).copied()) {
+        for (group, name, canonical) in std::mem::take(&mut self.pending) {
+            match canonical.as_ref().and_then(|key| self.by_dn.get(key).copied()) {
                 Some(sub) => self.reading.member_group(group, sub),
-                None => self.reading.member(group, &name),
+                None => match &canonical {
+                    Some(canonical) => self.reading.dangling_member(group, &name, canonical),
+                    None => self.reading.member(group, &name),
+                },
             }
         }
     }
