@@ -262,7 +262,8 @@ impl Source for SimSource {
                 reading.members_unread(at, "the list was cut");
                 continue;
             }
-            for member in &group.members {
+            // Who is hidden is hidden in groups too. One whom groups go on naming was taken out of `users` alone.
+            for member in group.members.iter().filter(|member| !directory.hidden.contains(*member)) {
                 match directory.names.iter().find(|(id, name)| *name == member && !directory.hidden.contains(*id)) {
                     Some((id, _)) => reading.member(at, id),
                     None => reading.member(at, member),

@@ -334,10 +334,10 @@ fn is_named(test: &str, id: &str) -> bool {
     ids.into_iter().any(|part| as_id(part) == as_id(&id.to_lowercase()))
 }
 
-fn as_id(part: &str) -> Option<(char, u32)> {
-    let mut chars = part.chars();
-    let letter = chars.next().filter(|letter| "sctpxl".contains(*letter))?;
-    Some((letter, chars.as_str().parse().ok()?))
+fn as_id(part: &str) -> Option<(&str, u32)> {
+    let (letters, number) = part.split_at(part.find(|c: char| c.is_ascii_digit())?);
+    let is_known = ["s", "c", "t", "p", "x", "l", "mp", "ma", "mm", "mb"].contains(&letters);
+    Some((letters, number.parse().ok()?)).filter(|_| is_known)
 }
 
 /// The table of scenarios, and what is missing in it.

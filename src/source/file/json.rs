@@ -323,7 +323,6 @@ fn strictly<'t, T: Deserialize<'t>>(
     let Ok((fields, raw)) = first::<Map<String, Value>>(text) else {
         return first(text).map(|(value, raw)| (value, raw, None));
     };
-    first::<Unique>(text)?;
     let (mut meant_so, mut renamed) = (Map::new(), false);
     for (key, value) in &fields {
         let name = match meant(key, known) {
@@ -337,8 +336,11 @@ fn strictly<'t, T: Deserialize<'t>>(
         }
     }
     if !renamed {
-        return first(text).map(|(value, raw)| (value, raw, None));
+        let (value, raw) = first(text)?;
+        first::<Unique>(text)?;
+        return Ok((value, raw, None));
     }
+    first::<Unique>(text)?;
     let meant_so = Value::Object(meant_so);
     let record = meant_so.to_string();
     let value = T::deserialize(meant_so).map_err(|error| Stop::Here(error.to_string()))?;
