@@ -225,7 +225,7 @@ impl Life {
                         false => dir.add_user(person),
                     },
                     // A directory that leaves the memberships of the deleted behind.
-                    3 => drop(dir.users.remove(person)),
+                    3 => dir.delete_user(person),
                     4 => toggle(&mut dir.hidden, person),
                     5 => with_person(dir, person, |user| user.direct = !user.direct),
                     6 => with_person(dir, person, |user| match user.record.contains_key("out") {

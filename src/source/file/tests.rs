@@ -119,7 +119,7 @@ async fn a_fault_is_shown_with_its_line_and_column() {
         ("{\"users\": [{\"id\": \"a\", \"id\": \"b\"}]}", "duplicate field"),
         ("{\"users\": [{\"name\": \"a\"}]}", "missing field `id`"),
         ("{\"groups\": []}", "missing field `users`"),
-        ("{\"groups\":[\n{\"id\":\"g\"}],\n\"users\":[{\"id\":\"u\"}]}", ":2:"),
+        ("{\"groups\":[\n{\"name\":\"g\"}],\n\"users\":[{\"id\":\"u\"}]}", ":2:"),
     ] {
         let error = read_text(text).await.unwrap_err().to_string();
         assert!(error.contains(place), "{text}: {error}");
