@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
@@ -80,7 +81,7 @@ pub struct Report {
 }
 
 /// Names by which groups have members and that lead to no user and no group of the reading.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DanglingNames {
     /// How many there are.
     pub count: u64,

@@ -12,6 +12,7 @@ use super::links::Links;
 use super::person::{Person, linked_person, person};
 use super::replace::{Aside, Stuck};
 use super::rules::{Lists, Rules};
+use super::still_named::StillNamed;
 use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
@@ -51,6 +52,8 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+    /// Whose the names in groups are that lead nowhere.
+    pub named: StillNamed,
 }
 
 impl Survey {
@@ -72,6 +75,8 @@ impl Survey {
             // They are left alone whatever comes.
             untouched: _,
             waiting,
+            // What follows from them is among the others.
+            named: _,
         } = self;
         newcomers.is_empty()
             && linked.is_empty()

@@ -17,6 +17,28 @@ struct Scenario(&'static str, &'static str, &'static str, &'static str, &'static
 
 const SCENARIOS: &[Scenario] = &[
     Scenario(
+        "MP3",
+        "the attribute or column that says who is suspended is not shown any more, or is misspelt",
+        "nobody is activated for it, and no leaver gets an account; a near miss is an error",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP4",
+        "users are hidden from the reader, or renamed, and groups still name them",
+        "they keep access and memberships; held with the names",
+        "SB",
+        &[],
+    ),
+    Scenario("MP6", "a CSV file is malformed, or cut off inside a row", "refused with the line; no change", "SB", &[]),
+    Scenario(
+        "MM4",
+        "one entry does not say what every entry says",
+        "it is left as it is and named; the others go on",
+        "SB",
+        &[],
+    ),
+    Scenario(
         "S1",
         "the directory answers well and shows nobody",
         "I2: no change; heals by itself",

@@ -9,6 +9,9 @@ use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
 use crate::model::{ContentMark, SourceId, Standing, StatusSign};
 
+/// So many odd entries may be single mistakes, or a tenth of all if that is more.
+const A_FEW_ODD: usize = 3;
+
 /// One person, as a source hands them over.
 #[derive(Debug, Clone, Copy)]
 pub struct UserEntry<'a> {
@@ -118,6 +121,21 @@ pub enum Incomplete {
         /// Whose record, as far as it may be shown.
         id: String,
     },
+    /// So many entries do not say what each has to say that it is the directory, or a missing right, and no single entry.
+    #[error(
+        "{count} of {of} {what} are odd, which is too many to be single mistakes; the first is {first}. A setting that does not fit (such as \
+         `group_name` of [source.ldap]) or a right that was lost looks like this"
+    )]
+    Odd {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// One of them, and what is odd.
+        first: String,
+    },
     /// An id that no directory has.
     #[error("the directory shows an id of {bytes} bytes, and at most {most} are accepted: {begins:?}", most = LONGEST_NAME)]
     LongId {
@@ -146,6 +164,7 @@ pub struct Reading {
     mark: Option<ContentMark>,
     application: Option<String>,
     signs: BTreeSet<StatusSign>,
+    odd: Vec<(UserIx, Box<str>)>,
     /// The credential by which the directory is read.
     credential: Option<Spellings>,
 }
@@ -267,14 +286,17 @@ impl Reading {
     }
 
     /// Adds many members by id; faster than one by one.
-    pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) {
-        let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return };
+    /// Says how many of them are no people read so far.
+    pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) -> usize {
+        let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return 0 };
+        let before = self.unresolved.len();
         row.members.reserve(ids.len());
         self.store.user_ids.settle();
         self.store.user_ids.find_all(ids, |id, user| match user {
             Some(user) => row.members.push(UserIx(user)),
             None => self.unresolved.push((group, id.into())),
         });
+        self.unresolved.len() - before
     }
 
     /// Adds a name by which a group has a member and that leads to no user and no group, as the reader found out. `canonical` is the form in
@@ -323,6 +345,26 @@ impl Reading {
         }
     }
 
+    /// Notes that a user's entry does not say what the directory has to say of a user, such as whether the account is suspended. Nothing is given
+    /// to the user and nothing taken; `why` is shown. Many of them are a failed reading.
+    pub fn odd_user(&mut self, user: UserIx, why: impl Into<Box<str>>) {
+        self.odd.push((user, why.into()));
+    }
+
+    /// Says whether there are too many odd entries: more than three and more than a tenth.
+    fn too_many_odd(&self) -> Option<Incomplete> {
+        let too_many = |count: usize, of: usize| count > A_FEW_ODD && count > of / 10;
+        let users = self.store.user_count();
+        if let Some((user, why)) = self.odd.first().filter(|_| too_many(self.odd.len(), users)) {
+            let first = format!("{:?}: {why}", self.store.user_ids.text(user.0));
+            return Some(Incomplete::Odd { what: "people", count: self.odd.len(), of: users, first });
+        }
+        let nameless = || self.store.groups.iter().filter(|group| group.name.trim().is_empty());
+        let (count, of) = (nameless().count(), self.store.groups.len());
+        let first = format!("{:?}: it shows no name", nameless().next()?.id.as_str());
+        too_many(count, of).then_some(Incomplete::Odd { what: "groups", count, of, first })
+    }
+
     /// Names the application whose bindings in the directory say who belongs, as its console shows it.
     pub fn application(&mut self, name: impl Into<String>) {
         self.application = Some(name.into());
@@ -363,6 +405,9 @@ impl Reading {
         if self.store.user_count() == 0 {
             return Err(Incomplete::Nobody);
         }
+        if let Some(odd) = self.too_many_odd() {
+            return Err(odd);
+        }
         let mut dangling = std::mem::take(&mut self.dangling);
         for (group, id) in std::mem::take(&mut self.unresolved) {
             match self.store.find_user(&id) {
@@ -382,8 +427,9 @@ impl Reading {
             }
             one.place = self.places.remove(&(one.group, one.name.clone()));
         }
-        let snapshot =
-            Snapshot::new(self.store, dangling, self.mark).of_application(self.application).with_signs(self.signs);
+        let snapshot = Snapshot::new(self.store, dangling, self.mark)
+            .of_application(self.application)
+            .with_signs(self.signs, self.odd);
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),

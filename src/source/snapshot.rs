@@ -151,6 +151,7 @@ pub struct Snapshot {
     mark: Option<ContentMark>,
     application: Option<String>,
     signs: BTreeSet<StatusSign>,
+    odd: Vec<(UserIx, Box<str>)>,
 }
 
 impl Snapshot {
@@ -162,7 +163,16 @@ impl Snapshot {
             groups: store.groups.len() as u64,
             memberships: store.groups.iter().map(|group| group.members.len() as u64).sum(),
         };
-        Self { store, counts, dangling, dangling_examples, mark, application: None, signs: BTreeSet::new() }
+        Self {
+            store,
+            counts,
+            dangling,
+            dangling_examples,
+            mark,
+            application: None,
+            signs: BTreeSet::new(),
+            odd: Vec::new(),
+        }
     }
 
     /// The same, of a directory in which this application's bindings say who belongs.
@@ -170,9 +180,14 @@ impl Snapshot {
         Self { application, ..self }
     }
 
-    /// The same, with the signs of suspension that were seen.
-    pub(super) fn with_signs(self, signs: BTreeSet<StatusSign>) -> Self {
-        Self { signs, ..self }
+    /// The same, with the signs of suspension that were seen, and users whose entries do not say what they have to.
+    pub(super) fn with_signs(self, signs: BTreeSet<StatusSign>, odd: Vec<(UserIx, Box<str>)>) -> Self {
+        Self { signs, odd, ..self }
+    }
+
+    /// Users whose entries do not say what the directory has to say of a user, and why.
+    pub fn odd(&self) -> &[(UserIx, Box<str>)] {
+        &self.odd
     }
 
     /// The signs by which users count as active or suspended that were seen on any record.

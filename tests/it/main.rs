@@ -48,5 +48,6 @@ mod secrets;
 mod state_files;
 mod story;
 mod takeover;
+mod unseen;
 mod upgrade;
 mod watch;

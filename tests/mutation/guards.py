@@ -56,6 +56,18 @@ GUARDS = {
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
+    "source_evidence": (
+        "a sign of suspension that is gone activates nobody",
+        start("source_evidence", "src/guard/evidence.rs", "pub(super) fn check_signs(&mut self, facts: &Facts) {"),
+    ),
+    "dangling_member": (
+        "a user whom a group still names is not gone",
+        start("dangling_member", "src/guard/evidence.rs", "pub(super) fn check_dangling(&mut self, facts: &Facts) {"),
+    ),
+    "odd_entries": (
+        "many odd entries are a failed reading",
+        start("odd_entries", "src/source/reading.rs", "fn too_many_odd(&self) -> Option<Incomplete> {", "return None;"),
+    ),
     "duplicates": (
         "an account that a user seems to have is not made twice",
         start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &Limits) {"),

@@ -7,6 +7,7 @@ mod causes;
 mod crashing;
 mod deciding;
 mod duplicates;
+mod evidence;
 mod failing;
 mod first;
 mod groups;

@@ -224,8 +224,11 @@ impl Life {
                         true => dir.delete_user(person),
                         false => dir.add_user(person),
                     },
-                    // A directory that leaves the memberships of the deleted behind.
-                    3 => drop(dir.users.remove(person)),
+                    // A directory that leaves the memberships of the deleted behind, and is believed when it is asked about them.
+                    3 => {
+                        dir.proves_absence = true;
+                        dir.users.remove(person);
+                    }
                     4 => toggle(&mut dir.hidden, person),
                     5 => with_person(dir, person, |user| user.direct = !user.direct),
                     6 => with_person(dir, person, |user| match user.record.contains_key("out") {

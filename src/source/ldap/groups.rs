@@ -119,10 +119,8 @@ impl Groups<'_> {
     fn add(&mut self, entry: &Entry) -> Result<GroupIx, SourceError> {
         let id = people::id_of(entry, self.layout)?;
         let name = entry.leading(&self.layout.group_name).and_then(|name| std::str::from_utf8(name).ok());
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            let why = format!("`{}` of {}: a group needs a name; see `group_name`", self.layout.group_name, entry.dn);
-            return Err(SourceError::Forbidden(why));
-        };
+        // One group without a name stops nobody: it keeps whom it had. Many are a failed reading.
+        let name = name.unwrap_or_default();
         let mut record = String::new();
         entry.write_record(&id, &self.layout.group_wanted, &mut record);
         Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
