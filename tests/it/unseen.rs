@@ -102,14 +102,17 @@ fn mp6_a_malformed_or_cut_file_changes_nothing() {
     for (users, line) in [
         (good.replacen("bob,bob@", "\"bob,bob@", 1), "users.csv:3:"),
         (good.replacen("bob,bob@", "bo\"b,bob@", 1), "users.csv:3:"),
-        (good.trim_end().to_owned(), "users.csv:4:"),
         (good[..good.len() - 12].to_owned(), "users.csv:4:"),
+        (good.strip_suffix("true\n").unwrap().to_owned(), "users.csv:4:"),
+        (good.strip_suffix("ue\n").unwrap().to_owned(), "users.csv:4:"),
     ] {
         folder(&desk, HEADER, &users, MEMBERS);
         let refused = desk.rosterd.run(&["sync", "acme"]);
         assert!(refused.code != Some(0) && refused.stderr.contains(line), "{line} {}", refused.stderr);
         assert_eq!(active(&desk), ["ann", "bob", "cid"]);
     }
+    folder(&desk, HEADER, good.trim_end(), MEMBERS.trim_end());
+    assert_eq!(desk.sync(0)["planned"], 0, "the last line break is optional");
 }
 
 #[test]

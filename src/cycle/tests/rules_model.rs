@@ -116,6 +116,7 @@ impl Life {
             dir.group(group).assigned = !chance.one_in(4);
         }
         dir.mute = chance.one_in(6);
+        dir.proves_absence = true;
         let rules = Rules {
             on_suspended: chance.fate(),
             on_unassigned: chance.fate(),
@@ -225,10 +226,7 @@ impl Life {
                         false => dir.add_user(person),
                     },
                     // A directory that leaves the memberships of the deleted behind, and is believed when it is asked about them.
-                    3 => {
-                        dir.proves_absence = true;
-                        dir.users.remove(person);
-                    }
+                    3 => drop(dir.users.remove(person)),
                     4 => toggle(&mut dir.hidden, person),
                     5 => with_person(dir, person, |user| user.direct = !user.direct),
                     6 => with_person(dir, person, |user| match user.record.contains_key("out") {
@@ -252,11 +250,7 @@ impl Life {
                     }
                     _ => with_group(dir, group, |group| toggle(&mut group.members, person)),
                 });
-                // Who is gone is not hidden.
-                self.world.edit(|dir| {
-                    let Directory { users, groups, hidden, .. } = dir;
-                    hidden.retain(|id| users.contains_key(id) || groups.contains_key(id));
-                });
+                self.world.edit(forget_who_is_gone);
                 return;
             }
         }
@@ -442,6 +436,18 @@ fn with_person(dir: &mut Directory, id: &str, change: impl FnOnce(&mut crate::si
 fn with_group(dir: &mut Directory, id: &str, change: impl FnOnce(&mut crate::sim::DirGroup)) {
     if let Some(group) = dir.groups.get_mut(id) {
         change(group);
+    }
+}
+
+/// Who is gone is not hidden. No group names one who is gone, but for users of whom the directory proves that they are: what other names that
+/// lead nowhere hold back is told in `evidence.rs`.
+fn forget_who_is_gone(dir: &mut Directory) {
+    let Directory { users, groups, hidden, mute, .. } = dir;
+    let ids: BTreeSet<String> = groups.keys().cloned().collect();
+    hidden.retain(|id| users.contains_key(id) || ids.contains(id));
+    let is_there = |id: &String| users.contains_key(id) || ids.contains(id);
+    for group in groups.values_mut() {
+        group.members.retain(|id| is_there(id) || (!*mute && PEOPLE.contains(&id.as_str())));
     }
 }
 

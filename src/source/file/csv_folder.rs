@@ -25,6 +25,8 @@ struct Table {
     rows: csv::Reader<Strict>,
     /// Columns that are another one's name in other letters, with that name.
     aliases: Vec<(usize, &'static str)>,
+    /// The last column, if it decides over users.
+    last_decides: Option<&'static str>,
 }
 
 impl Table {
@@ -77,7 +79,8 @@ impl Table {
         let aliases =
             header.iter().enumerate().filter(|(_, name)| !has_user_name && USER_NAME.eq_ignore_ascii_case(name));
         let aliases = aliases.map(|(at, _)| (at, USER_NAME)).collect();
-        Ok(Self { path, before, header, rows, aliases })
+        let last_decides = header.last().and_then(|last| known.iter().copied().find(|column| column == last));
+        Ok(Self { path, before, header, rows, aliases, last_decides })
     }
 
     fn has(&self, column: &str) -> bool {
@@ -93,6 +96,13 @@ impl Table {
                 .map_err(|message| SourceError::Malformed(format!("{}:{line}: {message}", self.path.display())))?;
             count += 1;
             bounded::beat();
+        }
+        if let (Some(column), Some(line)) = (self.last_decides, self.rows.get_ref().ends_behind_delimiter()) {
+            return Err(SourceError::Malformed(format!(
+                "{}:{line}: the file ends where {column:?} would be, without a line break, so it may have been cut off there; end the file \
+                 with a line break",
+                self.path.display()
+            )));
         }
         let after = self.rows.get_ref().file().metadata().map_err(|error| unreadable(&self.path, &error))?;
         unchanged(&self.path, &self.before, &after)?;

@@ -301,12 +301,28 @@ async fn mp6_a_malformed_csv_file_is_refused_with_the_line_of_its_quote() {
     for (users, part) in [
         (format!("id,displayName\n{torn}"), "users.csv:9: text follows the closing quote"),
         (format!("id,displayName\n{rows}u1000,\"open\n"), "users.csv:1002: the quote that opens"),
-        (format!("id,displayName\n{rows}u1000,op"), "users.csv:1002: the last row has no line break"),
+        (format!("id,displayName\n{rows}u10"), "users.csv:1002: this row has 1 cells"),
+        ("id,active\nu1,no\nu2,".to_owned(), "users.csv:3: the file ends where \"active\" would be"),
         (format!("id,displayName\n{rows}u1000,o\"p\n"), "users.csv:1002: a quote stands inside"),
         (format!("id,displayName\n{rows}u1000,a,b\n"), "users.csv:1002: this row has 3 cells"),
     ] {
         let error = read(csv_folder(&users, "id,name\n", "group_id,user_id\n").path()).await.unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn mp6_the_line_break_at_the_end_of_a_csv_file_is_optional() {
+    for (users, count) in [
+        ("id,displayName\nu1,Ann\nu2,Bob", 2),
+        ("id,title\nu1,", 1),
+        ("id,active\r\nu1,no\r", 1),
+        ("id,active\nu1,no", 1),
+    ] {
+        let folder = csv_folder(users, "id,name\ng1,G", "group_id,user_id\ng1,u1");
+        let snapshot = read(folder.path()).await.unwrap();
+        let members = snapshot.group(snapshot.find_group("g1").unwrap()).unwrap().members.len();
+        assert_eq!((snapshot.user_count(), members), (count, 1), "{users:?}");
     }
 }
 

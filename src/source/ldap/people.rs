@@ -292,13 +292,6 @@ impl<'a> People<'a> {
             }
         }
         let Self { by_dn, by_uid, by_primary_group, .. } = self;
-        for (name, owner) in by_dn.0.iter().chain(&by_uid.0) {
-            if let Owner::One(place) = owner
-                && let Some(user) = people.get(*place)
-            {
-                reading.known_as(*user, name);
-            }
-        }
         Roster { people, by_dn, by_uid, by_primary_group }
     }
 }
