@@ -74,7 +74,7 @@ pub(super) fn dangling(
     if before.is_none_or(|before| count <= before) || !(users || groups) {
         return Ok(found);
     }
-    found.strange = with_strange_names(job, desired)?;
+    found.strange = with_strange_names(job, desired, proven)?;
     for group in found.strange.iter().filter(|_| users) {
         for number in job.state.members(group)? {
             found.members_of_strange.extend(job.state.user_by_number(number)?.filter(|id| !proven.contains(id)));
@@ -83,14 +83,20 @@ pub(super) fn dangling(
     Ok(found)
 }
 
-/// Groups in scope with a name that is neither a linked user's id nor one under which a member was ever found.
-fn with_strange_names(job: &Job<'_>, desired: &Desired<'_>) -> Result<HashSet<SourceId>, StoreError> {
+/// Groups in scope with a name that is neither a linked user's id nor one under which a member was ever found, nor the id of a user who is
+/// proven gone: the first stage of this run may have deleted their account.
+fn with_strange_names(
+    job: &Job<'_>,
+    desired: &Desired<'_>,
+    proven: &HashSet<SourceId>,
+) -> Result<HashSet<SourceId>, StoreError> {
     let seen = job.state.sightings().unwrap_or_default();
     let mut strange = HashSet::new();
     for (group, one) in desired.dangling() {
         let Some(row) = desired.snapshot.group(group.ix) else { continue };
+        let id = SourceId::new(one.name.as_ref());
         let is_known =
-            seen.owners(one.hash).next().is_some() || job.state.number_of(&SourceId::new(one.name.as_ref()))?.is_some();
+            seen.owners(one.hash).next().is_some() || proven.contains(&id) || job.state.number_of(&id)?.is_some();
         if !is_known {
             strange.insert(row.id.clone());
         }
