@@ -230,6 +230,7 @@ mod tests {
             operations: Vec::new(),
             rest: None,
             guard_change: None,
+            reasons_digest: String::new(),
             approvals: None,
             rejected: None,
         }

@@ -18,7 +18,7 @@ pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, DanglingNames, Report, Tally};
-pub use telling::{Calls, Telling, Told};
+pub use telling::{Calls, Telling, Told, Unresolved};
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -199,7 +199,9 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let mapped = job.mapped();
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
-        report.unresolved = ledger.open_intents().len();
+        let open = ledger.open_intents().into_iter().map(|open| (open.intent.op, open.intent.object));
+        report.open = open.collect();
+        report.unresolved = report.open.len();
         switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
@@ -582,7 +584,7 @@ impl Job<'_> {
         let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
         // The leavers' part does not look at a loosened guard: it is judged by what was in force.
-        let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
+        let accepted = facts.loosened.is_some() && !cleared.holds_guard();
         let guard = self.policy.recorded(accepted);
         let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
         let nothing = plan.operations.is_empty() && plan.missed.is_empty();

@@ -6,6 +6,7 @@
 
 mod groups;
 mod knobs;
+mod seen;
 mod steps;
 
 use std::collections::BTreeSet;

@@ -247,6 +247,7 @@ impl Somebody {
             Effect::MembersAdded { users, .. }
             | Effect::MembersRemoved { users, .. }
             | Effect::MembersDoubted { users, .. }
+            | Effect::JoinedInactive { users, .. }
             | Effect::AccessReduced { users, .. } => users.iter_mut().for_each(|id| self.id(id)),
             Effect::Failed { object, note } => self.failure(object, note),
             Effect::Settled { object } | Effect::Missed { object, .. } => self.object(object),

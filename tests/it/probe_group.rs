@@ -30,7 +30,7 @@ fn ma8_a_group_is_made_changed_and_taken_away() {
     let desk = Desk::new();
     let probe = probe(&desk, 0);
     let found = groups(&probe);
-    for part in ["shows its member", "can be taken out", "can be renamed", "of the same name", "switched off"] {
+    for part in ["shows its member", "can be taken out", "can be renamed", "of the same name", "deactivated"] {
         assert!(found.iter().any(|one| one.starts_with("ok: ") && one.contains(part)), "{part}: {found:#?}");
     }
     assert!(found.iter().all(|one| one.starts_with("ok: ")), "{found:#?}");

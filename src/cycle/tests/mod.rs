@@ -1,6 +1,7 @@
 //! The whole engine against a simulated directory and app: what people lose and keep, in which order, after how many calls.
 
 mod adopting;
+mod answers;
 mod attributes;
 mod bounds;
 mod causes;
@@ -17,10 +18,13 @@ mod leaving;
 mod naive;
 mod names;
 mod new_groups;
+mod other_ids;
 mod pausing;
+mod reach;
 mod recreating;
 mod released;
 mod reliability;
+mod relinking;
 mod rules_drills;
 mod rules_fates;
 mod rules_model;
@@ -29,6 +33,7 @@ mod rules_switches;
 mod rules_table;
 mod several;
 mod switched_on;
+mod taken_values;
 mod takeover;
 
 use crate::cycle::Report;

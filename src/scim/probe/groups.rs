@@ -1,10 +1,10 @@
 //! What is tried with one throw-away group, whose only member is the throw-away person: whether members can be taken out, whether the group can
-//! be renamed, whether a second one of its name is another one, and what becomes of a membership while the account is switched off.
+//! be renamed, whether a second one of its name is another one, and what becomes of a membership while the account is deactivated.
 
 use super::{End, Leftover, Probe};
 use crate::model::{AppId, Finding, SourceId, fold};
 use crate::scim::client::App;
-use crate::scim::{AppGroup, AppRead as _, AppWrite as _, CallError, Class, GroupKeys, Match, MemberKeys};
+use crate::scim::{AppGroup, AppRead as _, AppWrite as _, CallError, Class, GroupKeys, Match, MemberKeys, Shown};
 
 const CHECK: &str = "group";
 
@@ -83,14 +83,14 @@ impl Probe<'_> {
     }
 
     /// A member who was added is not shown: the app hides members, or it did nothing.
-    fn no_member(&mut self, added: Result<(), CallError>) {
+    fn no_member(&mut self, added: Result<Shown, CallError>) {
         self.found(match added {
             Err(error) => Finding::wrong(
                 CHECK,
                 format!("a member can't be added: {error}"),
                 "ask the app's vendor how members are added",
             ),
-            Ok(()) => Finding::warning(
+            Ok(_) => Finding::warning(
                 CHECK,
                 "adding a member is accepted, and the app does not show who is in a group: whether members are added and taken out can't be \
                  verified",
@@ -105,8 +105,8 @@ impl Probe<'_> {
         let sent = self.write(async || app.remove_members(id, &self.member(user)).await).await;
         let still = self.group_shown(app, id).await?.is_some_and(|group| self.is_in(&group, user));
         self.found(match (sent, still) {
-            (Ok(()), false) => Finding::ok(CHECK, "a member can be taken out"),
-            (Ok(()), true) => Finding::wrong(
+            (Ok(_), false) => Finding::ok(CHECK, "a member can be taken out"),
+            (Ok(_), true) => Finding::wrong(
                 CHECK,
                 "taking a member out is accepted, and the group still shows the account as a member: whoever leaves a group would keep its access",
                 VENDOR,
@@ -125,7 +125,7 @@ impl Probe<'_> {
         let now = self.group_shown(app, id).await?.map(|group| group.display_name).unwrap_or_default();
         self.found(match sent {
             _ if fold(&now) == fold(renamed) => Finding::ok(CHECK, "a group can be renamed"),
-            Ok(()) => Finding::warning(
+            Ok(_) => Finding::warning(
                 CHECK,
                 format!("a new name is accepted, and the group is called {now:?}"),
                 "set groups.rename = false: a new name in the directory is held then",
@@ -163,19 +163,19 @@ impl Probe<'_> {
         Ok(())
     }
 
-    /// What became of the membership when the account was switched off, and what becomes of it when it is switched on (MA3).
+    /// What became of the membership when the account was deactivated, and what becomes of it when it is activated (MA3).
     pub(super) async fn group_of_inactive(&mut self, app: &App, id: &AppId, user: &AppId) -> Result<(), End> {
         self.go_on()?;
         let Some(group) = self.group_shown(app, id).await? else { return Ok(()) };
         if self.is_in(&group, user) {
-            self.found(Finding::ok(CHECK, "an account that is switched off stays a member"));
+            self.found(Finding::ok(CHECK, "a deactivated account stays a member"));
             return Ok(());
         }
         let on = self.write(async || app.set_active(user, true).await).await;
         if on.is_err() || self.shown(app, user).await?.is_none() {
             self.found(Finding::ok(
                 CHECK,
-                "an account that is switched off is a member no longer; it could not be switched on again",
+                "a deactivated account is a member no longer; it could not be activated again",
             ));
             return Ok(());
         }
@@ -183,11 +183,11 @@ impl Probe<'_> {
         self.found(match back {
             true => Finding::ok(
                 CHECK,
-                "an account that is switched off is not shown as a member, and is one again once it is switched on",
+                "a deactivated account is not shown as a member, and is one again once it is activated",
             ),
             false => Finding::warning(
                 CHECK,
-                "an account that is switched off loses its groups, and does not get them back when it is switched on",
+                "a deactivated account loses its groups, and does not get them back when it is activated",
                 "look into the groups of users who come back",
             ),
         });

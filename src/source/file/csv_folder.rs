@@ -52,7 +52,7 @@ impl Table {
         for (at, name) in header.iter().enumerate() {
             if header.iter().take(at).any(|earlier| earlier == name) {
                 return Err(SourceError::Malformed(format!(
-                    "{}:1: the column {name:?} stands twice in the header",
+                    "{}:1: the column {name:?} appears twice in the header",
                     path.display()
                 )));
             }
@@ -223,13 +223,13 @@ fn user(reading: &mut Reading, row: &Row<'_>) -> Result<(), String> {
     let direct = row.flag("assigned", false)?;
     let record = row.record(id);
     let entry = UserEntry { id, record: &record, standing, direct };
-    reading.new_user(entry).map(drop).ok_or_else(|| format!("the id {id:?} stands twice in this file"))
+    reading.new_user(entry).map(drop).ok_or_else(|| format!("the id {id:?} appears twice in this file"))
 }
 
 fn group(reading: &mut Reading, row: &Row<'_>) -> Result<(), String> {
     let id = row.id(ID).ok_or("the id is empty")?;
     if reading.find_group(id).is_some() {
-        return Err(format!("the id {id:?} stands twice in this file"));
+        return Err(format!("the id {id:?} appears twice in this file"));
     }
     // One group without a name stops nobody else: it keeps whom it had.
     let name = row.cell("name").unwrap_or_default();

@@ -51,7 +51,7 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
     Ok(())
 }
 
-/// The line in which a text stands first in a file, within what is looked through.
+/// The line in which a text first appears in a file, within what is looked through.
 fn line_of(path: &Path, text: &[u8]) -> Result<Option<usize>, std::io::Error> {
     let mut file = BufReader::new(files::open_regular(path)?.take(LOOKED_THROUGH));
     // The end of a piece is kept until the next: a text may be cut by it.
@@ -383,7 +383,7 @@ impl Lists for Taken<'_> {
             shows_active |= user.active == Some(Some(true));
             let entry = UserEntry { id, record, standing, direct: user.assigned };
             let Some(ix) = reading.new_user(entry) else {
-                return Err(Stop::Here(format!("the id {id:?} stands twice in this file")));
+                return Err(Stop::Here(format!("the id {id:?} appears twice in this file")));
             };
             if user.active == Some(None) {
                 reading.odd_user(ix, "the file says `\"active\": null`");
@@ -410,7 +410,7 @@ impl Lists for Taken<'_> {
             let (group, raw) = Group::first(text)?;
             let id = group.id.as_ref();
             if id.is_empty() || reading.find_group(id).is_some() {
-                return Err(Stop::Here(format!("the group id {id:?} is empty or stands twice in this file")));
+                return Err(Stop::Here(format!("the group id {id:?} is empty or appears twice in this file")));
             }
             let entry = GroupEntry {
                 id,

@@ -88,7 +88,9 @@ impl Grammar {
             (Quoted, _) => Ok(Quoted),
             (Quote, b'"') => Ok(Quoted),
             (Return, b'\n') => Ok(RowStart),
-            (Return, _) => self.wrong("a carriage return stands alone; a row ends with a line feed, or with both"),
+            (Return, _) => {
+                self.wrong("a carriage return without a line feed; a row ends with a line feed, or with both")
+            }
             (RowStart, b'\n' | b'\r') => {
                 self.empty = self.empty.or(Some(self.line));
                 Ok(if byte == b'\n' { RowStart } else { Return })
@@ -109,7 +111,7 @@ impl Grammar {
                 Ok(Quoted)
             }
             (Unquoted, b'"') => self.wrong(
-                "a quote stands inside a field that is not quoted; a field with one is written \"like \"\"this\"\"\"",
+                "a quote is inside a field that is not quoted; a field with one is written \"like \"\"this\"\"\"",
             ),
             (RowStart | FieldStart | Unquoted, _) => Ok(Unquoted),
         }

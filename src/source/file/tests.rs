@@ -114,7 +114,7 @@ async fn i2_a_file_cut_anywhere_is_refused_as_a_whole() {
 async fn a_fault_is_shown_with_its_line_and_column() {
     for (text, place) in [
         ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": 7}\n]}", ":3:"),
-        ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": \"a\"}\n]}", ":3:3: the id \"a\" stands twice"),
+        ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": \"a\"}\n]}", ":3:3: the id \"a\" appears twice"),
         ("{\"users\": [{\"id\": \"a\", \"active\": \"no\"}]}", ":1:"),
         ("{\"users\": [{\"id\": \"a\", \"id\": \"b\"}]}", "duplicate field"),
         ("{\"users\": [{\"name\": \"a\"}]}", "missing field `id`"),
@@ -180,10 +180,10 @@ async fn a_csv_folder_reads_like_the_document() {
 #[tokio::test]
 async fn a_faulty_csv_folder_is_refused_with_the_row() {
     for (users, groups, members, part) in [
-        ("id,id\nu1,x\n", "id,name\n", "group_id,user_id\n", "stands twice in the header"),
+        ("id,id\nu1,x\n", "id,name\n", "group_id,user_id\n", "appears twice in the header"),
         ("id,a\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:2: this row has 1 cells"),
         ("name\nx\n", "id,name\n", "group_id,user_id\n", "no column \"id\""),
-        ("id\nu1\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:3: the id \"u1\" stands twice"),
+        ("id\nu1\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:3: the id \"u1\" appears twice"),
         ("id\nu1\n", "id,name\ng1,G\n", "group_id,user_id\ng2,u1\n", "members.csv:2: there is no group \"g2\""),
         ("id,active\nu1,maybe\n", "id,name\n", "group_id,user_id\n", "users.csv:2: active is \"maybe\""),
     ] {
@@ -303,7 +303,7 @@ async fn mp6_a_malformed_csv_file_is_refused_with_the_line_of_its_quote() {
         (format!("id,displayName\n{rows}u1000,\"open\n"), "users.csv:1002: the quote that opens"),
         (format!("id,displayName\n{rows}u10"), "users.csv:1002: this row has 1 cells"),
         ("id,active\nu1,no\nu2,".to_owned(), "users.csv:3: the file ends where \"active\" would be"),
-        (format!("id,displayName\n{rows}u1000,o\"p\n"), "users.csv:1002: a quote stands inside"),
+        (format!("id,displayName\n{rows}u1000,o\"p\n"), "users.csv:1002: a quote is inside"),
         (format!("id,displayName\n{rows}u1000,a,b\n"), "users.csv:1002: this row has 3 cells"),
     ] {
         let error = read(csv_folder(&users, "id,name\n", "group_id,user_id\n").path()).await.unwrap_err().to_string();
