@@ -250,15 +250,23 @@ impl Life {
                     }
                     _ => with_group(dir, group, |group| toggle(&mut group.members, person)),
                 });
-                self.world.edit(forget_who_is_gone);
+                self.forget_who_is_gone();
                 return;
             }
         }
         self.configure();
     }
 
+    /// Lets the directory forget who is gone, but for users whose account still waits to be dealt with.
+    fn forget_who_is_gone(&mut self) {
+        let accounts = &self.app.accounts;
+        let has_account = |id: &str| accounts.get(id).is_some_and(|account| account.ours);
+        self.world.edit(|dir| forget_who_is_gone(dir, has_account));
+    }
+
     /// One cycle; then the app must be what the model says.
     async fn live(&mut self) {
+        self.forget_who_is_gone();
         let before = Shape::of_app(&self.world);
         let dir = self.world.source.copy();
         let expected = self.app.next(&dir, &self.rules, self.cycle * 10);
@@ -274,6 +282,7 @@ impl Life {
 
     /// One cycle under the guard: the app is between what it was and what the model says, and what is missing is held.
     async fn live_guarded(&mut self) {
+        self.forget_who_is_gone();
         let before = Shape::of_app(&self.world);
         let dir = self.world.source.copy();
         let expected = self.app.next(&dir, &self.rules, self.cycle * 10);
@@ -439,15 +448,15 @@ fn with_group(dir: &mut Directory, id: &str, change: impl FnOnce(&mut crate::sim
     }
 }
 
-/// Who is gone is not hidden. No group names one who is gone, but for users of whom the directory proves that they are: what other names that
-/// lead nowhere hold back is told in `evidence.rs`.
-fn forget_who_is_gone(dir: &mut Directory) {
+/// Who is gone is not hidden. No group names one who is gone, but for users with an account of whom the directory proves that they are: a name
+/// that leads to no user and to no account may be anybody's, and what it holds back is told in `evidence.rs`.
+fn forget_who_is_gone(dir: &mut Directory, has_account: impl Fn(&str) -> bool) {
     let Directory { users, groups, hidden, mute, .. } = dir;
     let ids: BTreeSet<String> = groups.keys().cloned().collect();
     hidden.retain(|id| users.contains_key(id) || ids.contains(id));
     let is_there = |id: &String| users.contains_key(id) || ids.contains(id);
     for group in groups.values_mut() {
-        group.members.retain(|id| is_there(id) || (!*mute && PEOPLE.contains(&id.as_str())));
+        group.members.retain(|id| is_there(id) || (!*mute && has_account(id)));
     }
 }
 
