@@ -82,7 +82,7 @@ impl Cleared {
         }
         let activations = doubted.iter().filter(|operation| operation.op() == Op::ActivateUser).count() as u64;
         let hold = HoldReason::SourceEvidence {
-            signs: lost.signs.iter().map(ToString::to_string).collect(),
+            signs: lost.signs.clone(),
             activations,
             creations: doubted.len() as u64 - activations,
             who: Names::of(doubted.iter().map(|operation| operation.name.as_str())),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::hold_code::{HoldCode, HoldScope};
-use super::{Duplicates, ObjectRef, Obstacle, Op, text};
+use super::{Duplicates, ObjectRef, Obstacle, Op, StatusSign, text};
 
 /// The field with the sentence of a cause.
 const WHY: &str = "why";
@@ -278,7 +278,7 @@ pub enum HoldReason {
         why: String,
     },
     SourceEvidence {
-        signs: Vec<String>,
+        signs: BTreeSet<StatusSign>,
         activations: u64,
         creations: u64,
         who: Names,
@@ -593,7 +593,8 @@ impl fmt::Display for HoldReason {
                  no group"
             ),
             Self::SourceEvidence { signs, activations, creations, who } => {
-                let (signs, plural) = (signs.join(", "), if signs.len() == 1 { "it" } else { "them" });
+                let plural = if signs.len() == 1 { "it" } else { "them" };
+                let signs = signs.iter().map(StatusSign::as_str).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
                     "the directory showed {signs} in the last accepted reading and shows {plural} for no user now: a reader that lost a right, \
