@@ -58,6 +58,16 @@ fn heading(screen: &Screen, report: &Telling) {
             )
         )
     ));
+    if report.dangling.count > 0 {
+        screen.say(format!(
+            "  {} in groups in scope: {} to no user and no group that can be read",
+            count(report.dangling.count, "name", "names"),
+            if report.dangling.count == 1 { "it leads" } else { "they lead" },
+        ));
+        for example in &report.dangling.examples {
+            screen.say(paint(FAINT, format!("    {}", safe(example))));
+        }
+    }
     if report.recovered > 0 {
         let calls = count(report.recovered, "call", "calls");
         screen.say(format!("  an earlier run was interrupted: {calls} looked up in the app and put on record"));

@@ -154,6 +154,10 @@ pub struct LdapTable {
     #[serde(default)]
     #[schemars(schema_with = "ldap_attributes", extend("minItems" = 1))]
     pub member_attributes: Option<Vec<String>>,
+    /// Subtrees below a base that other servers keep (or aliases lead to) and that hold nobody to provision, by name. Any other reference
+    /// makes a reading incomplete, except Active Directory's to its own partitions.
+    #[serde(default)]
+    pub expected_references: Vec<String>,
     /// An LDAP filter for people who are to count as suspended, besides what the preset knows.
     #[schemars(extend("format" = "ldap-filter"))]
     pub suspended_filter: Option<String>,

@@ -11,12 +11,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ask, CycleError, Job, Writer, missing, observe};
+use super::{Ask, CycleError, Job, Writer, evidence, missing, observe};
 use crate::apply::{Outcome, Turns};
 use crate::desired::{self, Desired};
 use crate::guard::{Cleared, Facts};
 use crate::model::{RunId, SourceId, Standing};
-use crate::plan::{self, Answers, Links, Manner, Survey};
+use crate::plan::{self, Answers, Links, Manner, StillNamed, Survey};
 use crate::progress::Silent;
 use crate::source::{Hint, take_snapshot_within};
 use crate::store::StoreError;
@@ -137,6 +137,7 @@ impl Look<'_> {
         self.give_nothing_more(&desired);
         let links = Links::from_rows(job.state)?;
         let survey = plan::survey(&desired, &links, job.state, &job.rules, Manner::default())?;
+        let named = StillNamed::of(&desired, || job.state.sightings());
         let mut answers = Answers::default();
         observe::ask_directory(job, &survey, &mut answers).await?;
         let now = job.clock.now();
@@ -147,7 +148,9 @@ impl Look<'_> {
         // Those who wait for their accounts were new in the run's own reading.
         let waiting: HashSet<&SourceId> = self.planned.newcomers.iter().map(|person| &person.id).collect();
         let strangers = survey.newcomers.iter().filter(|person| !waiting.contains(&person.id)).count() as u64;
-        let facts = Facts { strangers, missing: missing(&survey), ..job.facts(&desired, &plan)? };
+        let proven = evidence::proven_gone(job, &survey.absent, &answers.absent);
+        let dangling = evidence::dangling(job, &desired, &named, &proven, &plan)?;
+        let facts = Facts { strangers, missing: missing(&survey), dangling, ..job.facts(&desired, &plan)? };
         let Some(cleared) = job.cleared_leavers(plan, &facts) else { return Ok(None) };
         self.turns.leave(cleared.plan().operations.iter().map(|operation| operation.object.id().clone()));
         Ok(Some((cleared, facts)))

@@ -4,6 +4,7 @@
 //! A preview ([`preview`]) takes the same path as a run ([`cycle`]) and stops before `apply`. What can write is a value of its own, the
 //! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
+mod evidence;
 mod failure;
 mod index;
 mod meanwhile;
@@ -16,7 +17,7 @@ mod telling;
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
-pub use report::{Budget, Report, Tally};
+pub use report::{Budget, DanglingNames, Report, Tally};
 pub use telling::{Calls, Telling, Told, Unresolved};
 
 use std::collections::HashSet;
@@ -35,7 +36,7 @@ use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
 use crate::model::{Counts, Lane, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
-use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
+use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, StillNamed, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
@@ -206,6 +207,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     let desired = desired::derive(&snapshot, &job.scope);
     let links = job.links()?;
     let survey = job.survey(&desired, &links, ask)?;
+    report.dangling = evidence::names(&desired);
     match Box::pin(job.stages(writer, &desired, &links, &survey, ask, &mut report)).await {
         Ok(index) => job.close(writer, report, ask, index).await,
         Err(error) if !report.results.is_empty() => {
@@ -238,11 +240,18 @@ impl Job<'_> {
         let mut answers = Answers::default();
         if report.stop.is_none() {
             self.unless_stopped(observe::ask_directory(self, survey, &mut answers)).await?;
+            answers.proven_gone = evidence::proven_gone(self, &survey.absent, &answers.absent);
         }
         if let Some(writer) = leavers_first.filter(|_| report.stop.is_none() && may_have_leavers(desired, survey)) {
             let (absent, failed) = (&answers.absent, &early.failed);
             let plan = plan::confirmed(desired, survey, absent, self.state, &self.rules, failed, report.started)?;
-            let facts = Facts { strangers: strangers(survey), missing: missing(survey), ..self.facts(desired, &plan)? };
+            let proven = evidence::proven_gone(self, &survey.absent, absent);
+            let facts = Facts {
+                strangers: strangers(survey),
+                missing: missing(survey),
+                dangling: evidence::dangling(self, desired, &survey.named, &proven, &plan)?,
+                ..self.facts(desired, &plan)?
+            };
             let again = observe::Again::new(self.source, survey, &answers);
             Box::pin(self.leavers(writer, plan, &facts, &again, ask, &mut early, report)).await?;
         }
@@ -298,11 +307,15 @@ impl Job<'_> {
             strangers: strangers(survey),
             missing: missing(survey),
             loosened: self.policy.loosened.clone(),
+            lost_signs: evidence::lost_signs(self, desired.snapshot),
+            dangling: evidence::dangling(self, desired, &survey.named, &answers.proven_gone, &plan)?,
             ..self.facts(desired, &plan)?
         };
         let cleared = self.judge(writer, plan, &facts, report).await?;
         report.judged = Some(self.clock.now());
         report.set_aside = survey.waiting.len() as u64;
+        let ledger = writer.map(|writer| writer.ledger);
+        evidence::keep(self, ledger, desired, links, &cleared, &facts, ask, report)?;
         let Some(writer) = writer else {
             report.preview(cleared, self.reader.stats(), self.clock.now());
             return Ok(None);
@@ -390,6 +403,7 @@ impl Job<'_> {
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
         report.applied(nothing, Outcome { results: Vec::new(), stop: None, links_differ: false });
         report.quiet_at = Some(mark);
+        report.dangling.count = self.state.last_dangling().unwrap_or_default();
         Some(report)
     }
 
@@ -409,7 +423,8 @@ impl Job<'_> {
         // Somebody who types a command wants to see it tried now; the schedule waits as long as it promised.
         let retry_before = (ask.trigger == Trigger::Schedule).then(|| self.clock.now());
         let adopt_only = matches!(self.state.health(), Health::AdoptOnly { .. });
-        plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })
+        let survey = plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })?;
+        Ok(Survey { named: StillNamed::of(desired, || self.state.sightings()), ..survey })
     }
 
     /// What the guard clears of a plan's leavers; `None` if that is nothing.

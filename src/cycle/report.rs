@@ -1,16 +1,17 @@
 //! What a cycle says of itself. In: a cleared plan and its outcome. Out: the numbers and lines that people and scripts read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
     AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId, RunStatus,
-    SourceId, TenantName,
+    SourceId, StatusSign, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
@@ -69,10 +70,25 @@ pub struct Report {
     pub read: Option<Timestamp>,
     /// How long that took.
     pub reading: Option<Duration>,
+    /// The signs of suspension to keep on record, where they are not those that are.
+    pub signs: Option<BTreeSet<StatusSign>>,
+    /// Names of members that lead nowhere.
+    pub dangling: DanglingNames,
+    /// Their number, to keep on record where it is not the one that is.
+    pub dangling_accepted: Option<u64>,
     /// When it was clear what may be done.
     pub judged: Option<Timestamp>,
     /// When it ended.
     pub ended: Timestamp,
+}
+
+/// Names by which groups have members and that lead to no user and no group of the reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DanglingNames {
+    /// How many there are.
+    pub count: u64,
+    /// The first few, each with the group that has it and, in a file, the line.
+    pub examples: Vec<String>,
 }
 
 /// The removals of the last 24 hours and how many the tenant's limit allows.
@@ -124,6 +140,9 @@ impl Report {
             started,
             read: None,
             reading: None,
+            signs: None,
+            dangling: DanglingNames::default(),
+            dangling_accepted: None,
             judged: None,
             ended: started,
         }
@@ -304,6 +323,8 @@ impl Report {
             counts: self.counts_accepted.then_some(self.snapshot),
             settings: settings.filter(|_| self.settings_accepted),
             reading_s: self.reading.filter(|_| self.counts_accepted).map(|time| time.as_secs()),
+            signs: self.signs.clone().filter(|_| self.counts_accepted),
+            dangling: self.dangling_accepted.filter(|_| self.counts_accepted),
             addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
             started: self.started,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::report::{Report, Tally};
+use super::report::{DanglingNames, Report, Tally};
 use crate::guard::Cleared;
 use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
 use crate::store::{Approvals, Decision};
@@ -90,6 +90,9 @@ pub struct Telling<O = Vec<Told>> {
     /// Interrupted calls of an earlier run whose outcome was found out.
     #[serde(default)]
     pub recovered: u64,
+    /// Names by which groups in scope have members and that lead to no user and no group: how many, and the first few.
+    #[serde(default)]
+    pub dangling: DanglingNames,
     /// Calls of earlier runs that were never answered, and of which the app does not say what became of them: why the run is not ok.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<Unresolved>,
@@ -188,6 +191,7 @@ impl Report {
             held,
             failed,
             set_aside: self.set_aside,
+            dangling: self.dangling.clone(),
             recovered: self.recovered as u64,
             unresolved: self.open.iter().map(Unresolved::of).collect(),
             calls: Calls { total: self.calls.total, by_method: self.calls.by_method.clone() },

@@ -4,7 +4,7 @@
 
 mod nesting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
 use crate::model::{Because, Bits, ObjectRef, fold, text};
-use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
+use crate::source::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
 pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + Sync + 'a;
@@ -80,6 +80,7 @@ pub struct Desired<'s> {
     frozen: HashMap<UserIx, String>,
     via: Vec<u32>,
     in_scope: HashMap<GroupIx, usize>,
+    nested: bool,
 }
 
 /// Not held by any group.
@@ -94,10 +95,15 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
         frozen: HashMap::new(),
         via: vec![BY_NONE; snapshot.user_count()],
         in_scope: HashMap::new(),
+        nested: scope.nested,
     };
     let mut nesting = nesting::Nesting::new(snapshot);
     for ix in snapshot.groups() {
         let Some(group) = snapshot.group(ix).filter(|group| is_in_scope(group, scope)) else { continue };
+        if group.name.trim().is_empty() {
+            desired.nameless(ix, group);
+            continue;
+        }
         let (with_inner, unread) = match scope.nested {
             true => {
                 let (members, unread) = nesting.all_members(ix);
@@ -142,12 +148,15 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
         desired.narrow(filter);
     }
     desired.freeze_odd_ids();
+    desired.freeze_odd_users();
     desired.finish_groups(scope.filter.is_some());
     desired
 }
 
 fn is_in_scope(group: &GroupRow, scope: &Scope<'_>) -> bool {
     match scope.groups {
+        // Nobody can say what a pattern would say of the name that is not shown.
+        Some(_) if group.name.trim().is_empty() => group.assigned || !scope.narrows,
         Some(patterns) => {
             GroupMatch::any(patterns, group.id.as_str(), &group.name) && (group.assigned || !scope.narrows)
         }
@@ -161,6 +170,28 @@ fn mark(snapshot: &Snapshot, member: UserIx) -> u64 {
 }
 
 impl Desired<'_> {
+    /// A group whose name the directory does not show: whether it is in scope, and what it is called in the app, cannot be said. It keeps whom it
+    /// has, nobody belongs by it, and nobody loses access for being in no other group.
+    fn nameless(&mut self, ix: GroupIx, group: &GroupRow) {
+        let why = "the directory shows no name of it";
+        self.in_scope.insert(ix, self.groups.len());
+        self.groups.push(DesiredGroup {
+            ix,
+            name: group.id.to_string(),
+            fingerprint: 0,
+            problem: Some(format!("{why}: it keeps its name and its members")),
+            unread: Some(why.to_owned()),
+            with_inner: Some(Vec::new()),
+        });
+    }
+
+    /// Users whose entries do not say what they have to: named, and nothing is decided about them.
+    fn freeze_odd_users(&mut self) {
+        let odd = self.snapshot.odd().iter();
+        self.frozen
+            .extend(odd.map(|(user, why)| (*user, format!("{why}: nothing is given to this user and nothing taken"))));
+    }
+
     fn narrow(&mut self, filter: &PersonFilter<'_>) {
         let candidates: Vec<usize> = self.assigned.iter().collect();
         for at in candidates {
@@ -245,6 +276,30 @@ impl Desired<'_> {
             members.dedup();
         }
         members
+    }
+
+    /// Names that lead nowhere, each with every group in scope whose members it is among: where inner groups count, also the outer ones.
+    pub fn dangling(&self) -> Vec<(&DesiredGroup, &DanglingMember)> {
+        let names = self.snapshot.dangling_members();
+        let mut found = Vec::new();
+        if names.is_empty() {
+            return found;
+        }
+        let mut outer: HashMap<GroupIx, Vec<GroupIx>> = HashMap::new();
+        if self.nested {
+            for ix in self.snapshot.groups() {
+                let inner = self.snapshot.group(ix).map_or(&[][..], |row| &row.subgroups);
+                inner.iter().for_each(|sub| outer.entry(*sub).or_default().push(ix));
+            }
+        }
+        for one in names {
+            let (mut seen, mut open) = (HashSet::from([one.group]), vec![one.group]);
+            while let Some(ix) = open.pop() {
+                found.extend(self.group(ix).map(|group| (group, one)));
+                open.extend(outer.get(&ix).into_iter().flatten().copied().filter(|ix| seen.insert(*ix)));
+            }
+        }
+        found
     }
 
     /// How many people belong.

@@ -13,7 +13,7 @@ use crate::http::{LONG_ENOUGH, Secret};
 use crate::model::{Finding, Verdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
-use crate::source::{Snapshot, SourceError, take_snapshot_within};
+use crate::source::{Incomplete, Snapshot, SourceError, take_snapshot_within};
 use crate::store::{Sign, StoreError, Surroundings, read_held, read_mark, read_note, read_status, verify};
 
 /// With less than this free a first sync of a large company may not fit.
@@ -438,6 +438,10 @@ fn unread(error: &SourceError) -> Finding {
         SourceError::Malformed(_) => "mend what the message names; nothing of an answer like this is believed",
         SourceError::TimeLimit { .. } => {
             "find out why it takes so long: a directory that never ends its lists, a slow network, a rate that is too low"
+        }
+        SourceError::Incomplete(Incomplete::Elsewhere { .. }) => {
+            "let `url` name a server that keeps the whole base, or narrow `user_base` and `group_base`; where nobody to provision is there, list \
+             the subtree's name in `expected_references` of [source.ldap]"
         }
         SourceError::Incomplete(_) => {
             "find out why less is visible than there is: the credential's rights, a size limit, a filter"

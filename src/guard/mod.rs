@@ -6,10 +6,12 @@
 
 mod checks;
 mod duplicates;
+mod evidence;
 mod gate;
 pub mod settings;
 mod table;
 
+pub use evidence::{Dangling, LostSigns, rests_on_absence};
 pub use gate::Gate;
 pub use settings::{Loosened, Policy};
 pub use table::holds_table;
@@ -95,6 +97,10 @@ pub struct Facts {
     pub edited: Edited,
     /// What became looser in guard and approvals since the last run.
     pub loosened: Option<Loosened>,
+    /// Signs of suspension that were lost since the last accepted reading.
+    pub lost_signs: LostSigns,
+    /// Names of members that lead nowhere.
+    pub dangling: Dangling,
     /// Why the state can't be believed yet.
     pub adopt_only: Option<String>,
     /// The account that the token belongs to, where the app tells.
@@ -187,6 +193,8 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_duplicates(limits);
     cleared.check_relinks();
     cleared.check_final(facts);
+    cleared.check_signs(facts);
+    cleared.check_dangling(facts);
     cleared.check_groups(facts, limits);
     cleared.check_removals(facts, limits);
     cleared.check_creates(facts, limits);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::hold_code::{HoldCode, HoldScope};
-use super::{Duplicates, ObjectRef, Obstacle, Op, text};
+use super::{Duplicates, ObjectRef, Obstacle, Op, StatusSign, text};
 
 /// The field with the sentence of a cause.
 const WHY: &str = "why";
@@ -277,6 +277,19 @@ pub enum HoldReason {
         group: String,
         why: String,
     },
+    SourceEvidence {
+        signs: BTreeSet<StatusSign>,
+        activations: u64,
+        creations: u64,
+        who: Names,
+    },
+    DanglingMember {
+        count: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        names: Vec<String>,
+        who: Names,
+    },
     AdoptOnly {
         why: String,
     },
@@ -319,6 +332,8 @@ impl HoldReason {
             Self::FinalDelete { .. } => HoldCode::FinalDelete,
             Self::NeedsDecision { .. } => HoldCode::NeedsDecision,
             Self::UnreadGroup { .. } => HoldCode::UnreadGroup,
+            Self::SourceEvidence { .. } => HoldCode::SourceEvidence,
+            Self::DanglingMember { .. } => HoldCode::DanglingMember,
             Self::AdoptOnly { .. } => HoldCode::AdoptOnly,
             Self::OwnAccount { .. } => HoldCode::OwnAccount,
             Self::Paused { .. } => HoldCode::Paused,
@@ -577,6 +592,30 @@ impl fmt::Display for HoldReason {
                 "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
                  no group"
             ),
+            Self::SourceEvidence { signs, activations, creations, who } => {
+                let plural = if signs.len() == 1 { "it" } else { "them" };
+                let signs = signs.iter().map(StatusSign::as_str).collect::<Vec<_>>().join(", ");
+                write!(
+                    f,
+                    "the directory showed {signs} in the last accepted reading and shows {plural} for no user now: a reader that lost a right, \
+                     or a column that was renamed, looks like this, and silence is not taken for \"active\". {activations} accounts would be \
+                     activated and {creations} given to users who were suspended when last seen, or may have been: {who}. Restore what shows \
+                     {signs}; approve if the directory really has no suspended user any more"
+                )
+            }
+            Self::DanglingMember { count, before, names, who } => {
+                let before = match before {
+                    Some(before) if before != count => format!(" ({before} in the last accepted reading)"),
+                    _ => String::new(),
+                };
+                write!(
+                    f,
+                    "groups in scope have {count} names that lead to no user and no group of the reading{before}, such as {}: users who are \
+                     hidden from the reader, or were renamed, look like this. {who} would lose access or a membership for not being shown, \
+                     and keep it until the name is gone or resolves. Approve if they have really left",
+                    names.join("; ")
+                )
+            }
             Self::AdoptOnly { why } => {
                 write!(f, "the state was just begun ({why}): this run adopts and adds, it removes nothing")
             }

@@ -39,6 +39,8 @@ pub enum HoldCode {
     FinalDelete,
     NeedsDecision,
     UnreadGroup,
+    SourceEvidence,
+    DanglingMember,
     AdoptOnly,
     OwnAccount,
     Paused,
@@ -56,7 +58,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -78,6 +80,8 @@ impl HoldCode {
         Self::FinalDelete,
         Self::NeedsDecision,
         Self::UnreadGroup,
+        Self::SourceEvidence,
+        Self::DanglingMember,
         Self::AdoptOnly,
         Self::OwnAccount,
         Self::Paused,
@@ -213,6 +217,18 @@ impl HoldCode {
                 "unread_group",
                 Objects,
                 "removals from a group whose members could not be read, and of accounts for being in no group meanwhile",
+            ),
+            Self::SourceEvidence => approvable(
+                "source_evidence",
+                Objects,
+                "activations, and accounts for users who were suspended when last seen, when the directory shows nowhere the attribute or \
+                 column that said so in the last accepted reading",
+            ),
+            Self::DanglingMember => approvable(
+                "dangling_member",
+                Objects,
+                "the end of access or of a membership of users whom a group in scope still names, by an id or name that leads to no user of the \
+                 reading; and of members of a group that has gained such a name",
             ),
             Self::AdoptOnly => never(
                 "adopt_only",

@@ -21,6 +21,7 @@ mod outcome;
 mod path;
 mod pattern;
 mod reason;
+mod status_sign;
 pub mod text;
 pub mod unread;
 
@@ -40,6 +41,7 @@ pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
 pub use reason::{Because, Reason, Remark};
+pub use status_sign::StatusSign;
 
 use serde::{Deserialize, Serialize};
 

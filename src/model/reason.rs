@@ -150,6 +150,8 @@ pub enum Reason {
     },
     Members,
     NoLongerMembers,
+    /// The group's list has a name that leads nowhere and was theirs.
+    StillNamed,
     NewAccountsAreMembers,
     // What a person asked for.
     Reverts {
@@ -203,6 +205,7 @@ plain!(Reason {
     GroupRenamed => "the directory's group was renamed",
     Members => "members in the directory",
     NoLongerMembers => "no longer members in the directory",
+    StillNamed => "the directory's group has a name for them that leads to no user",
     NewAccountsAreMembers => "their new accounts are members",
     Retired => "the connection is retired",
     OwnAccount => "whose token this is",

@@ -313,7 +313,7 @@ impl Groups<'_> {
             self.out.unsettled.insert(object.clone());
             return Ok(());
         }
-        let (mut gone, mut put_aside) = (Vec::new(), Vec::new());
+        let (mut gone, mut put_aside, mut still_named) = (Vec::new(), Vec::new(), Vec::new());
         for number in held.iter().filter(|number| !desired.contains(number)) {
             if self.is_asked_first(object.id(), *number)? {
                 self.out.unsettled.insert(object.clone());
@@ -329,16 +329,19 @@ impl Groups<'_> {
                 continue;
             }
             match self.removable(*number)? {
+                Removal::Due(member) if self.is_still_named(object.id(), &member.id) => still_named.push(member),
                 Removal::Due(member) => gone.push(member),
                 Removal::Never => {}
                 // The group is looked at again until it is known.
                 Removal::Undecided => drop(self.out.unsettled.insert(object.clone())),
             }
         }
-        if !gone.is_empty() {
-            let last = self.loses_last_group(&gone);
-            let action = Action::RemoveMembers { users: gone, of: held.len() as u64, last };
-            let reason = Reason::NoLongerMembers;
+        for (users, reason) in [(gone, Reason::NoLongerMembers), (still_named, Reason::StillNamed)] {
+            if users.is_empty() {
+                continue;
+            }
+            let last = self.loses_last_group(&users);
+            let action = Action::RemoveMembers { users, of: held.len() as u64, last };
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         if !put_aside.is_empty() {
@@ -347,6 +350,11 @@ impl Groups<'_> {
             self.push(group_operation(Lane::Removals, object, Some(&link.app_id), group, action, reason));
         }
         Ok(())
+    }
+
+    /// Whether the group's list has a name that may be this user's.
+    fn is_still_named(&self, group: &SourceId, user: &SourceId) -> bool {
+        self.ground.named.is_member(group, user) && !self.users.proven_gone.contains(user)
     }
 
     /// Of people who leave a group, the ones who keep their account and are in no group in scope any more.

@@ -25,7 +25,7 @@ pub fn suspended(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, &[]);
+    let mut users = Users::new(Ground::new(desired, &survey.named, baseline, rules, now), survey, &[]);
     for &user in survey.linked.iter().filter(|user| desired.snapshot.standing(**user) == Standing::Suspended) {
         users.linked(user)?;
     }
@@ -45,7 +45,7 @@ pub fn newly_left(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, absent);
+    let mut users = Users::new(Ground::new(desired, &survey.named, baseline, rules, now), survey, absent);
     let stays = |user: UserIx| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user);
     for &user in survey.linked.iter().filter(|user| !stays(**user)) {
         users.linked(user)?;
@@ -69,7 +69,7 @@ pub fn confirmed(
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let mut users = Users::new(Ground::new(desired, baseline, rules, now), survey, absent);
+    let mut users = Users::new(Ground::new(desired, &survey.named, baseline, rules, now), survey, absent);
     let undecided: HashSet<UserIx> = survey.stuck.iter().map(|stuck| stuck.person.ix).collect();
     for &user in survey.linked.iter().filter(|user| !undecided.contains(user)) {
         if !attempted.contains(desired.snapshot.id(user)) {

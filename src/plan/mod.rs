@@ -18,7 +18,9 @@ mod people;
 mod person;
 mod replace;
 mod rules;
+mod several;
 mod stages;
+mod still_named;
 mod survey;
 mod swap;
 mod taken;
@@ -34,6 +36,7 @@ pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
+pub use still_named::StillNamed;
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
@@ -72,6 +75,8 @@ pub struct Answers {
     pub lost_groups: Vec<Presence>,
     /// For each group that is compared with the app: how the app shows it.
     pub compared: Vec<Compared>,
+    /// Absent people of whom the directory said, asked by id, that they are gone, where that is a proof.
+    pub proven_gone: HashSet<SourceId>,
 }
 
 /// What is to be done, in the order in which it is sent.
@@ -191,7 +196,7 @@ pub fn plan(
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
-    let ground = Ground::new(desired, baseline, rules, now);
+    let ground = Ground::new(desired, &survey.named, baseline, rules, now);
     let mut users = Users::with_answers(ground, survey, answers);
     for &user in &survey.linked {
         let id = SourceId::new(desired.snapshot.id(user));

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::adopt::is_privileged;
 use super::operation::{Acquaintance, Action, Blocked, Operation};
-use super::person::{Person, person};
+use super::person::{Person, linked_person};
 use super::survey::label;
 use super::update::Before;
 use super::{Account, Answers, Users};
@@ -253,7 +253,7 @@ impl Users<'_> {
         }
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
-            None => person(snapshot, user, self.ground.rules, &self.ground.lists),
+            None => linked_person(snapshot, user, self.ground.rules, &self.ground.lists, &row),
         };
         let nothing = Attributes::new();
         let fresh = mapped.as_ref().map_or(&nothing, |person| &person.attributes);

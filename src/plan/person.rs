@@ -2,10 +2,12 @@
 
 use super::bounds::too_long;
 use super::rules::{Lists, Rules};
+use super::several::keep_last_sent;
 use super::survey::label;
 use crate::model::{Attributes, Path, Remark, SourceId, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
+use crate::store::UserRow;
 
 /// A person with the attributes they shall have in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,23 @@ impl Person {
 /// In words: which attribute can't be made, or which one the app requires is missing.
 pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
     person(snapshot, ix, rules, &Lists::of(rules))
+}
+
+/// Maps one person who has an account, to which these values were last sent. Where the directory holds several values of an attribute and the app
+/// takes one, the one last sent stays as long as the directory holds it.
+///
+/// # Errors
+/// As [`map_person`].
+pub(super) fn linked_person(
+    snapshot: &Snapshot,
+    ix: UserIx,
+    rules: &Rules<'_>,
+    lists: &Lists,
+    row: &UserRow,
+) -> Result<Person, String> {
+    let mut person = person(snapshot, ix, rules, lists)?;
+    keep_last_sent(&mut person, snapshot, rules, &row.sent, &row.source_seen);
+    Ok(person)
 }
 
 /// Maps one person.

@@ -13,7 +13,7 @@ use super::operation::Operation;
 use super::replace::{Heard, PutAside};
 use super::rules::{Lists, Rules};
 use super::swap::pass_names_on;
-use super::{Answers, Plan, Survey};
+use super::{Answers, Plan, StillNamed, Survey};
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, SourceId, UserNumber};
 use crate::source::{Presence, UserIx};
@@ -22,6 +22,7 @@ use crate::store::{Baseline, StoreError};
 /// What every stage looks at and none changes.
 pub(super) struct Ground<'a> {
     pub(super) desired: &'a Desired<'a>,
+    pub(super) named: &'a StillNamed,
     pub(super) baseline: &'a dyn Baseline,
     pub(super) rules: &'a Rules<'a>,
     pub(super) lists: Lists,
@@ -31,11 +32,12 @@ pub(super) struct Ground<'a> {
 impl<'a> Ground<'a> {
     pub(super) fn new(
         desired: &'a Desired<'a>,
+        named: &'a StillNamed,
         baseline: &'a dyn Baseline,
         rules: &'a Rules<'a>,
         now: Timestamp,
     ) -> Self {
-        Self { desired, baseline, rules, lists: Lists::of(rules), now }
+        Self { desired, named, baseline, rules, lists: Lists::of(rules), now }
     }
 
     /// The user, if they are in the reading.
@@ -92,6 +94,8 @@ pub(super) struct Decided {
     pub(super) replaced: HashSet<SourceId>,
     /// Protected users without an account: they never get one.
     pub(super) untouched: HashSet<UserIx>,
+    /// Users of whom the directory said, asked by id, that they are gone, where that is a proof.
+    pub(super) proven_gone: HashSet<SourceId>,
 }
 
 impl Decided {
@@ -160,6 +164,7 @@ impl<'a> Users<'a> {
     pub(super) fn with_answers(ground: Ground<'a>, survey: &Survey, answers: &Answers) -> Self {
         let mut users = Self::new(ground, survey, &answers.absent);
         users.decided.untouched.extend(&survey.untouched);
+        users.decided.proven_gone.clone_from(&answers.proven_gone);
         let stuck = survey.stuck.iter().zip(&answers.stuck);
         users.heard.stuck.extend(stuck.map(|(stuck, answer)| (stuck.person.id.clone(), answer.clone())));
         users

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::links::Links;
-use super::person::{Person, person};
+use super::person::{Person, linked_person, person};
 use super::replace::{Aside, Stuck};
 use super::rules::{Lists, Rules};
+use super::still_named::StillNamed;
 use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
@@ -51,6 +52,8 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+    /// Whose the names in groups are that lead nowhere.
+    pub named: StillNamed,
     /// Users without an account who are not planned for in this run: they wait for their next try, are frozen, or may be members of a group
     /// that could not be read.
     pub deferred: Vec<Person>,
@@ -75,6 +78,8 @@ impl Survey {
             // They are left alone whatever comes.
             untouched: _,
             waiting,
+            // What follows from them is among the others.
+            named: _,
             deferred: _,
         } = self;
         newcomers.is_empty()
@@ -234,7 +239,7 @@ impl Surveyor<'_> {
         }
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
-        let Ok(person) = person(snapshot, user, self.rules, &self.lists) else { return Ok(()) };
+        let Ok(person) = linked_person(snapshot, user, self.rules, &self.lists, &row) else { return Ok(()) };
         let before =
             Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {

@@ -1,9 +1,10 @@
-//! Finding out on a real account what an app's documentation does not say, with one throw-away person. In: an app, names that nobody
-//! else has. Out: findings, the knobs that differ from the profile, and whatever could not be taken away again.
+//! Finding out on a real account what an app's documentation does not say, with one throw-away person and one throw-away group. In: an app,
+//! names that nobody else has. Out: findings, the knobs that differ from the profile, and whatever could not be taken away again.
 //!
 //! No other account is ever touched: every id that is written to came back from a call that made one of our names, and before anybody is
 //! taken away the app is asked whether the account has one of our names. Cleaning up happens whatever happened before.
 
+mod groups;
 mod knobs;
 mod seen;
 mod steps;
@@ -62,7 +63,7 @@ impl ProbeNames {
     }
 }
 
-/// An account that could not be taken away.
+/// An account or a group that could not be taken away.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Leftover {
     /// The app's id, if it is known.
@@ -159,6 +160,9 @@ struct Probe<'a> {
     ids: BTreeSet<AppId>,
     /// Those whose id led to another account when they were to be taken away.
     misled: BTreeSet<AppId>,
+    /// Groups that our calls made, and whether any was.
+    groups: BTreeSet<AppId>,
+    made_groups: bool,
     filters_work: bool,
     out: Probed,
 }
@@ -182,7 +186,7 @@ pub async fn probe(
     Ok(probe.out)
 }
 
-/// Takes away what an interrupted probe left: only accounts with exactly its names.
+/// Takes away what an interrupted probe left: only accounts and groups with exactly its names.
 ///
 /// # Errors
 /// When the app can't be spoken to at all with such a profile; nothing was sent.
@@ -212,7 +216,8 @@ fn open(profile: &Profile) -> Profile {
 impl<'a> Probe<'a> {
     fn new(make: &'a Make<'a>, profile: &'a Profile, names: &'a ProbeNames, stop: &'a CancellationToken) -> Self {
         let (ids, misled, out) = (BTreeSet::new(), BTreeSet::new(), Probed::default());
-        Self { make, profile, names, stop, ids, misled, filters_work: true, out }
+        let groups = BTreeSet::new();
+        Self { make, profile, names, stop, ids, misled, groups, made_groups: false, filters_work: true, out }
     }
 }
 
@@ -282,6 +287,7 @@ impl Probe<'_> {
 
     /// Takes every account away that has one of our names.
     async fn clean_up(&mut self, app: &App) {
+        self.clean_up_groups(app).await;
         let mut unsure = Vec::new();
         for name in self.names.all() {
             match self.named(app, name).await {

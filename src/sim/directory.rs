@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::model::{ContentMark, SourceId, Standing};
+use crate::model::{ContentMark, SourceId, Standing, StatusSign};
 use crate::progress::Progress;
-use crate::source::{GroupEntry, Presence, Reading, Source, SourceError, UserEntry};
+use crate::source::{GroupEntry, Incomplete, Presence, Reading, Source, SourceError, UserEntry};
 
 /// A person of the directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,12 @@ pub(crate) struct Directory {
     pub(crate) refuses_questions: bool,
     /// Whether it can tell for little that it is what it was.
     pub(crate) tells_marks: bool,
+    /// The sign of suspension that it shows on every record.
+    pub(crate) sign: Option<&'static str>,
+    /// Names of people by which groups may have them as members, by id.
+    pub(crate) names: BTreeMap<String, String>,
+    /// Whether its answer about one id proves an absence.
+    pub(crate) proves_absence: bool,
 }
 
 impl Directory {
@@ -146,6 +152,8 @@ pub(crate) enum Quirk {
     Shifts(usize),
     /// It announces more people than it delivers.
     Announces(u64),
+    /// So many of its people are kept by another server, which it names.
+    Elsewhere(usize),
     /// A list is not read to its end.
     Breaks,
     /// It asks to slow down until nobody wants to wait any more.
@@ -233,6 +241,7 @@ impl Source for SimSource {
         match quirk {
             Some(Quirk::Short(percent)) => users.truncate((users.len() as u64 * percent).div_ceil(100) as usize),
             Some(Quirk::Shifts(at)) if at + 1 < users.len() => users[at + 1] = users[at],
+            Some(Quirk::Elsewhere(some)) => users.truncate(users.len().saturating_sub(some)),
             _ => {}
         }
         let list = reading.open_list("users");
@@ -240,10 +249,20 @@ impl Source for SimSource {
             let record = serde_json::to_string(&user.record).unwrap();
             reading.user(UserEntry { id, record: &record, standing: user.standing, direct: user.direct });
             reading.received(list, 1);
+            directory.sign.iter().for_each(|sign| reading.saw_sign(&StatusSign::of(sign)));
+            if let (Some(name), Some(user)) = (directory.names.get(*id), reading.find_user(id)) {
+                reading.known_as(user, name);
+            }
         }
         match quirk {
             Some(Quirk::Breaks) => {}
             Some(Quirk::Announces(more)) => reading.close_list(list, Some(users.len() as u64 + more)),
+            Some(Quirk::Elsewhere(_)) => {
+                let (what, base, first) =
+                    ("people".to_owned(), "dc=x".to_owned(), "ldap://other/ou=sales,dc=x".to_owned());
+                let received = users.len() as u64;
+                return Err(Incomplete::Elsewhere { what, base, received, places: 1, first }.into());
+            }
             _ => reading.close_list(list, None),
         }
         for (id, group) in directory.groups.iter().filter(|(id, _)| !directory.hidden.contains(*id)) {
@@ -252,11 +271,19 @@ impl Source for SimSource {
                 reading.members_unread(at, "the list was cut");
                 continue;
             }
-            for member in &group.members {
-                reading.member(at, member);
+            // Who is hidden is hidden in groups too. One whom groups go on naming was taken out of `users` alone.
+            for member in group.members.iter().filter(|member| !directory.hidden.contains(*member)) {
+                match directory.names.iter().find(|(id, name)| *name == member && !directory.hidden.contains(*id)) {
+                    Some((id, _)) => reading.member(at, id),
+                    None => reading.member(at, member),
+                }
             }
         }
         Ok(())
+    }
+
+    fn proves_absence(&self) -> bool {
+        self.directory().proves_absence
     }
 
     async fn still(&self, mark: &ContentMark) -> Option<ContentMark> {

@@ -17,6 +17,28 @@ struct Scenario(&'static str, &'static str, &'static str, &'static str, &'static
 
 const SCENARIOS: &[Scenario] = &[
     Scenario(
+        "MP3",
+        "the attribute or column that says who is suspended is not shown any more, or is misspelt",
+        "nobody is activated for it, and no leaver gets an account; a near miss is an error",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP4",
+        "users are hidden from the reader, or renamed, and groups still name them",
+        "they keep access and memberships; held with the names",
+        "SB",
+        &[],
+    ),
+    Scenario("MP6", "a CSV file is malformed, or cut off inside a row", "refused with the line; no change", "SB", &[]),
+    Scenario(
+        "MM4",
+        "one entry does not say what every entry says",
+        "it is left as it is and named; the others go on",
+        "SB",
+        &[],
+    ),
+    Scenario(
         "S1",
         "the directory answers well and shows nobody",
         "I2: no change; heals by itself",
@@ -402,6 +424,27 @@ const SCENARIOS: &[Scenario] = &[
         "MB6",
         "a deactivated account has the user name that another user gets",
         "its name is changed first",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP5",
+        "a search names a part of the tree that it does not show: a reference, an alias that leads out of the base",
+        "the reading is incomplete; who is there is neither absent nor gone; the place is named",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MA8",
+        "an app that does less with groups than it says: a removal without effect, an ignored name, a group that stays",
+        "`doctor --probe` finds it with one throw-away group before the first sync; what it can't take away is named, with exit 1",
+        "B",
+        &[],
+    ),
+    Scenario(
+        "MM3",
+        "a directory holds several values where the app takes one, and its replicas send them in another order",
+        "the value last sent stays as long as the directory holds it; else the one in the entry's name; else the smallest",
         "SB",
         &[],
     ),

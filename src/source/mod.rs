@@ -25,7 +25,7 @@ pub(crate) mod web;
 pub mod write;
 
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
-pub use snapshot::{GroupIx, GroupRow, Snapshot, UserIx, id_hash};
+pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -75,6 +75,13 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::ask_users`].
     async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError>;
+
+    /// Whether [`Presence::Gone`], as the answer about one id, proves that the user is gone whatever a group still says: the directory is asked
+    /// apart from its lists, and what it hides from this credential it would call forbidden. A file, or a server whose access rules hide
+    /// entries, only repeats its list.
+    fn proves_absence(&self) -> bool {
+        false
+    }
 
     /// Whether a reading now would say what the one with this mark said ([`Reading::mark`]), and the mark that it has by now. Only
     /// for directories that can tell for much less than a reading costs; anything else, and any doubt, is `None`.

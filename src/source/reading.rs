@@ -1,14 +1,16 @@
 //! A reading under way. In: pages of people, groups and members. Out: a [`Snapshot`], if and only if it proves complete.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::Snapshot;
 use super::ids::NotNew;
-use super::snapshot::{GroupIx, GroupRow, Store, UserIx};
+use super::snapshot::{DanglingMember, GroupIx, GroupRow, Store, UserIx, id_hash};
 use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{ContentMark, SourceId, Standing};
+use crate::model::{ContentMark, SourceId, Standing, StatusSign};
 
-/// How many examples of a finding are kept for messages.
-const EXAMPLES: usize = 5;
+/// So many odd entries may be single mistakes, or a tenth of all if that is more.
+const A_FEW_ODD: usize = 3;
 
 /// One person, as a source hands them over.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,25 @@ pub enum Incomplete {
         /// What stopped it, and what to do about it.
         why: String,
     },
+    /// A part of what was asked for is kept elsewhere and was not read.
+    #[error(
+        "the reading is incomplete: beside {received} {what}, the directory names {places} {} below {base:?} that it does not show itself \
+         (first: {first}); references and aliases are not followed, because that would carry the credential to another server, so everybody \
+         there would look absent; nothing was planned from this reading, and no user is taken for absent",
+        if *places == 1 { "place" } else { "places" }
+    )]
+    Elsewhere {
+        /// What the list holds.
+        what: String,
+        /// Below which name.
+        base: String,
+        /// How many entries came.
+        received: u64,
+        /// How many places were left out.
+        places: u64,
+        /// The first of them, as the directory names it.
+        first: String,
+    },
     /// The directory announced another number than it delivered.
     #[error("the reading is incomplete: the directory announced {announced} {what} and delivered {received}")]
     Count {
@@ -100,6 +121,21 @@ pub enum Incomplete {
         /// Whose record, as far as it may be shown.
         id: String,
     },
+    /// So many entries do not say what each has to say that it is the directory, or a missing right, and no single entry.
+    #[error(
+        "{count} of {of} {what} are odd, which is too many to be single mistakes; the first is {first}. A setting that does not fit (such as \
+         `group_name` of [source.ldap]) or a right that was lost looks like this"
+    )]
+    Odd {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// One of them, and what is odd.
+        first: String,
+    },
     /// An id that no directory has.
     #[error("the directory shows an id of {bytes} bytes, and at most {most} are accepted: {begins:?}", most = LONGEST_NAME)]
     LongId {
@@ -120,9 +156,15 @@ pub struct Reading {
     lists: Vec<List>,
     /// Members that were no person when they came: groups, or ids that lead nowhere. Sorted out at the end.
     unresolved: Vec<(GroupIx, Box<str>)>,
+    /// Members of whom the reader itself knows that their names lead nowhere.
+    dangling: Vec<DanglingMember>,
+    /// Where in a file names are written that may lead nowhere.
+    places: HashMap<(GroupIx, Box<str>), Box<str>>,
     first_fault: Option<Incomplete>,
     mark: Option<ContentMark>,
     application: Option<String>,
+    signs: BTreeSet<StatusSign>,
+    odd: Vec<(UserIx, Box<str>)>,
     /// The credential by which the directory is read.
     credential: Option<Spellings>,
 }
@@ -244,14 +286,34 @@ impl Reading {
     }
 
     /// Adds many members by id; faster than one by one.
-    pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) {
-        let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return };
+    /// Says how many of them are no people read so far.
+    pub fn members<T: AsRef<str>>(&mut self, group: GroupIx, ids: &[T]) -> usize {
+        let Some(row) = self.store.groups.get_mut(group.0 as usize) else { return 0 };
+        let before = self.unresolved.len();
         row.members.reserve(ids.len());
         self.store.user_ids.settle();
         self.store.user_ids.find_all(ids, |id, user| match user {
             Some(user) => row.members.push(UserIx(user)),
             None => self.unresolved.push((group, id.into())),
         });
+        self.unresolved.len() - before
+    }
+
+    /// Adds a name by which a group has a member and that leads to no user and no group, as the reader found out. `canonical` is the form in
+    /// which such names are compared: what [`Reading::known_as`] says of the user who had the name before.
+    pub fn dangling_member(&mut self, group: GroupIx, name: &str, canonical: &str) {
+        self.dangling.push(DanglingMember { group, name: name.into(), hash: id_hash(canonical), place: None });
+    }
+
+    /// Notes a name by which groups may have a user as a member, in the form in which such names are compared. Not needed where members are named
+    /// by their ids. A user may have several.
+    pub fn known_as(&mut self, user: UserIx, canonical: &str) {
+        self.store.names.push((user, id_hash(canonical)));
+    }
+
+    /// Notes where in a file a member's name is written, for the message in case that it leads nowhere.
+    pub fn written_at(&mut self, group: GroupIx, name: &str, place: String) {
+        self.places.insert((group, name.into()), place.into());
     }
 
     /// Adds a member that is a person already read.
@@ -273,6 +335,34 @@ impl Reading {
         if let Some(row) = self.store.groups.get_mut(group.0 as usize) {
             row.unread = Some(why.into().into());
         }
+    }
+
+    /// Notes that the directory showed a sign by which users count as active or suspended: for every record that has it, whatever it says. One
+    /// that the last accepted reading had and this one has nowhere is no evidence that anybody is active.
+    pub fn saw_sign(&mut self, sign: &StatusSign) {
+        if !self.signs.contains(sign) {
+            self.signs.insert(sign.clone());
+        }
+    }
+
+    /// Notes that a user's entry does not say what the directory has to say of a user, such as whether the account is suspended. Nothing is given
+    /// to the user and nothing taken; `why` is shown. Many of them are a failed reading.
+    pub fn odd_user(&mut self, user: UserIx, why: impl Into<Box<str>>) {
+        self.odd.push((user, why.into()));
+    }
+
+    /// Says whether there are too many odd entries: more than three and more than a tenth.
+    fn too_many_odd(&self) -> Option<Incomplete> {
+        let too_many = |count: usize, of: usize| count > A_FEW_ODD && count > of / 10;
+        let users = self.store.user_count();
+        if let Some((user, why)) = self.odd.first().filter(|_| too_many(self.odd.len(), users)) {
+            let first = format!("{:?}: {why}", self.store.user_ids.text(user.0));
+            return Some(Incomplete::Odd { what: "people", count: self.odd.len(), of: users, first });
+        }
+        let nameless = || self.store.groups.iter().filter(|group| group.name.trim().is_empty());
+        let (count, of) = (nameless().count(), self.store.groups.len());
+        let first = format!("{:?}: it shows no name", nameless().next()?.id.as_str());
+        too_many(count, of).then_some(Incomplete::Odd { what: "groups", count, of, first })
     }
 
     /// Names the application whose bindings in the directory say who belongs, as its console shows it.
@@ -315,23 +405,31 @@ impl Reading {
         if self.store.user_count() == 0 {
             return Err(Incomplete::Nobody);
         }
-        let mut dangling = 0;
-        let mut examples = Vec::new();
+        if let Some(odd) = self.too_many_odd() {
+            return Err(odd);
+        }
+        let mut dangling = std::mem::take(&mut self.dangling);
         for (group, id) in std::mem::take(&mut self.unresolved) {
             match self.store.find_user(&id) {
                 Some(user) => self.member_user(group, user),
                 None => match self.store.find_group(&id) {
                     Some(sub) => self.member_group(group, sub),
                     None => {
-                        dangling += 1;
-                        if examples.len() < EXAMPLES {
-                            examples.push(bounds::shown(&id).into_boxed_str());
-                        }
+                        let hash = id_hash(&id);
+                        dangling.push(DanglingMember { group, name: id, hash, place: None });
                     }
                 },
             }
         }
-        let snapshot = Snapshot::new(self.store, dangling, examples, self.mark).of_application(self.application);
+        for one in &mut dangling {
+            if self.places.is_empty() {
+                break;
+            }
+            one.place = self.places.remove(&(one.group, one.name.clone()));
+        }
+        let snapshot = Snapshot::new(self.store, dangling, self.mark)
+            .of_application(self.application)
+            .with_signs(self.signs, self.odd);
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),

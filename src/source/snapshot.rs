@@ -3,12 +3,14 @@
 //! Made for a million people: ids and records lie in a few large blocks, people are numbered, members are numbers.
 //! Records stay JSON text and are parsed only for the people whose record changed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::ids::{Ids, NotNew};
 use super::reading::UserEntry;
-use crate::model::{ContentMark, Counts, SourceId, Standing, Unbound, fold};
+use crate::model::{ContentMark, Counts, SourceId, Standing, StatusSign, Unbound, bounds, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +25,9 @@ pub fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
+/// How many dangling names are kept for messages.
+const EXAMPLES: usize = 5;
+
 /// Bytes of one block of records. Big enough that a million people make few allocations, small enough not to waste memory.
 const BLOCK_BYTES: usize = 4 << 20;
 
@@ -35,6 +40,19 @@ struct UserRow {
     len: u32,
     standing: Standing,
     direct: bool,
+}
+
+/// A name by which a group has a member, and that leads to no user and no group of the reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DanglingMember {
+    /// The group.
+    pub group: GroupIx,
+    /// The name as the directory writes it.
+    pub name: Box<str>,
+    /// The hash of the name in the form in which names are compared ([`id_hash`]).
+    pub hash: u64,
+    /// Where it is written, in a directory that is a file: `members.csv:7`.
+    pub place: Option<Box<str>>,
 }
 
 /// One group with its direct members.
@@ -65,6 +83,8 @@ pub(super) struct Store {
     users: Vec<UserRow>,
     pub(super) group_ids: Ids,
     pub(super) groups: Vec<GroupRow>,
+    /// Names of users that are not their ids, by their hashes.
+    pub(super) names: Vec<(UserIx, u64)>,
 }
 
 impl Store {
@@ -126,30 +146,53 @@ impl Store {
 pub struct Snapshot {
     store: Store,
     counts: Counts,
-    dangling: u64,
+    dangling: Vec<DanglingMember>,
     dangling_examples: Vec<Box<str>>,
     mark: Option<ContentMark>,
     application: Option<String>,
+    signs: BTreeSet<StatusSign>,
+    odd: Vec<(UserIx, Box<str>)>,
 }
 
 impl Snapshot {
-    pub(super) fn new(
-        store: Store,
-        dangling: u64,
-        dangling_examples: Vec<Box<str>>,
-        mark: Option<ContentMark>,
-    ) -> Self {
+    pub(super) fn new(store: Store, dangling: Vec<DanglingMember>, mark: Option<ContentMark>) -> Self {
+        let examples = dangling.iter().take(EXAMPLES);
+        let dangling_examples = examples.map(|one| bounds::shown(&one.name).into_boxed_str()).collect();
         let counts = Counts {
             users: store.users.len() as u64,
             groups: store.groups.len() as u64,
             memberships: store.groups.iter().map(|group| group.members.len() as u64).sum(),
         };
-        Self { store, counts, dangling, dangling_examples, mark, application: None }
+        Self {
+            store,
+            counts,
+            dangling,
+            dangling_examples,
+            mark,
+            application: None,
+            signs: BTreeSet::new(),
+            odd: Vec::new(),
+        }
     }
 
     /// The same, of a directory in which this application's bindings say who belongs.
     pub(super) fn of_application(self, application: Option<String>) -> Self {
         Self { application, ..self }
+    }
+
+    /// The same, with the signs of suspension that were seen, and users whose entries do not say what they have to.
+    pub(super) fn with_signs(self, signs: BTreeSet<StatusSign>, odd: Vec<(UserIx, Box<str>)>) -> Self {
+        Self { signs, odd, ..self }
+    }
+
+    /// Users whose entries do not say what the directory has to say of a user, and why.
+    pub fn odd(&self) -> &[(UserIx, Box<str>)] {
+        &self.odd
+    }
+
+    /// The signs by which users count as active or suspended that were seen on any record.
+    pub fn signs(&self) -> &BTreeSet<StatusSign> {
+        &self.signs
     }
 
     /// The evidence that the directory binds no group and no user to the app: `None` if it binds any. A directory without groups and
@@ -173,7 +216,17 @@ impl Snapshot {
 
     /// Members that are neither a person nor a group of this snapshot, and some of their ids.
     pub fn dangling(&self) -> (u64, &[Box<str>]) {
-        (self.dangling, &self.dangling_examples)
+        (self.dangling.len() as u64, &self.dangling_examples)
+    }
+
+    /// All of these, with the groups that have them.
+    pub fn dangling_members(&self) -> &[DanglingMember] {
+        &self.dangling
+    }
+
+    /// Names of users that are not their ids, by their hashes; one user may have several.
+    pub fn names(&self) -> &[(UserIx, u64)] {
+        &self.store.names
     }
 
     /// How many people there are; their numbers are `0..user_count`.

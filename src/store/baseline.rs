@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
-use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, SourceId, UserNumber};
+use crate::model::{
+    AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, SourceId, StatusSign, UserNumber,
+};
 
 /// A linked person.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,6 +205,12 @@ pub trait Baseline: Send + Sync {
 
     /// How long the last accepted reading of the directory took; `None` before the first.
     fn last_reading(&self) -> Option<Duration>;
+
+    /// The signs of suspension that the last accepted reading showed; `None` before the first, and in records of before.
+    fn last_signs(&self) -> Option<BTreeSet<StatusSign>>;
+
+    /// How many names of members led nowhere in the last accepted reading; `None` before the first, and in records of before.
+    fn last_dangling(&self) -> Option<u64>;
 
     /// What the tenant file said in the last run that was not held for it; `None` before the first.
     fn last_settings(&self) -> Option<SettingsMark>;

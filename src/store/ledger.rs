@@ -10,6 +10,7 @@ use super::held::HeldPlan;
 use super::index::{Index, IndexDraft};
 use super::mark::Mark;
 use super::record::{Effect, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::sightings::Sightings;
 use crate::model::{ContentMark, Counts, Reason, RunId};
 
 /// Whether the state may be believed.
@@ -106,6 +107,9 @@ pub trait View: Baseline {
     /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
     /// `None` means "compare everything with the rows".
     fn load_index(&self, settings_hash: u64) -> Option<Index>;
+
+    /// What the last accepted reading showed of users beside their records; `None` if that was never kept, or is lost.
+    fn sightings(&self) -> Option<Sightings>;
 }
 
 /// The whole state of one tenant, as a cycle that applies uses it.
@@ -115,6 +119,12 @@ pub trait State: View + Ledger {
     /// # Errors
     /// When it could not be written. The state is whole without it.
     fn write_index(&self, draft: IndexDraft) -> Result<bool, StoreError>;
+
+    /// Keeps what an accepted reading showed of users beside their records.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn write_sightings(&self, seen: &Sightings) -> Result<(), StoreError>;
 
     /// Shows what waits for a decision, or that nothing does. Decisions about anything else are forgotten, if they were made
     /// before the run started.

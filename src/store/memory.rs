@@ -14,6 +14,7 @@ use super::ledger::{Health, Ledger, OpenIntent, State, View};
 use super::mark;
 use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
+use super::sightings::Sightings;
 use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
@@ -32,6 +33,7 @@ struct Inner {
     tail: Tail,
     records: Vec<Record>,
     index: Option<(Mark, u64, Index)>,
+    sightings: Option<Sightings>,
     held: Option<HeldPlan>,
     decisions: Vec<Decision>,
     paused: Pause,
@@ -53,6 +55,7 @@ impl MemoryStore {
             tail: Tail::default(),
             records: Vec::new(),
             index: None,
+            sightings: None,
             held: None,
             decisions: Vec::new(),
             paused: Pause::default(),
@@ -203,6 +206,10 @@ impl View for MemoryStore {
             .filter(|(mark, hash, _)| *mark == now && *hash == settings_hash)
             .map(|(_, _, index)| index.clone())
     }
+
+    fn sightings(&self) -> Option<Sightings> {
+        self.inner().sightings.clone()
+    }
 }
 
 impl State for MemoryStore {
@@ -212,6 +219,11 @@ impl State for MemoryStore {
         let mark = inner.tail.mark();
         inner.index = mark.zip(draft.into_index()).map(|(mark, index)| (mark, settings_hash, index));
         Ok(inner.index.is_some())
+    }
+
+    fn write_sightings(&self, seen: &Sightings) -> Result<(), StoreError> {
+        self.inner().sightings = Some(seen.clone());
+        Ok(())
     }
 
     fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {

@@ -34,6 +34,7 @@ mod open;
 mod record;
 mod redact;
 mod rows;
+mod sightings;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
 mod simulated;
@@ -80,6 +81,7 @@ pub use record::{
     Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark,
     Trigger,
 };
+pub use sightings::Sightings;
 pub use state::{ReadStore, Store};
 pub use status::{Status, read_status};
 pub use surroundings::{Surroundings, lock_holder};

@@ -21,7 +21,8 @@ use crate::files;
 use crate::model::TenantName;
 
 /// Everything in a state folder that is moved aside together when the journal is damaged.
-pub(super) const STATE: [&str; 6] = ["journal", "cache", "cache-broken", "index", "status.json", BROKEN_MARK];
+pub(super) const STATE: [&str; 7] =
+    ["journal", "cache", "cache-broken", "index", "sightings", "status.json", BROKEN_MARK];
 
 /// What a test may change about the machine.
 pub(super) struct Machine {

@@ -9,7 +9,7 @@ use super::baseline::AppTakes;
 use super::decisions::{Decision, Noted};
 use crate::model::{
     AddressMark, AppId, Attributes, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path,
-    Provenance, Reason, RunId, RunStatus, SourceId,
+    Provenance, Reason, RunId, RunStatus, SourceId, StatusSign,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.
@@ -157,6 +157,12 @@ pub struct Continued {
     /// How many seconds the last accepted reading took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading_s: Option<u64>,
+    /// The signs of suspension that the last accepted reading showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs: Option<BTreeSet<StatusSign>>,
+    /// How many names of members led nowhere in the last accepted reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dangling: Option<u64>,
     /// Objects set aside; `None` if there are too many to say here.
     pub failed: Option<Vec<(ObjectRef, FailureNote)>>,
     /// Whether group management was off.
@@ -581,6 +587,12 @@ pub struct RunSummary {
     /// How many seconds the directory's reading took that was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading_s: Option<u64>,
+    /// The signs of suspension that the accepted reading showed, where they are not those on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs: Option<BTreeSet<StatusSign>>,
+    /// How many names of members led nowhere in the accepted reading, where it is not the number on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dangling: Option<u64>,
     /// The addresses of both sides, unless the run was held for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<AddressMark>,

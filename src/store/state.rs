@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::mark::{Mark, Sign, read_mark};
 use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::rows::{Rows, RowsError};
+use super::sightings::Sightings;
 use super::status::{FAILURES_LISTED, Status, read_status, write_status};
 use super::tail::Tail;
 use super::view::HasRows;
@@ -267,6 +268,10 @@ impl View for Store {
         let tail = self.tail().clone();
         load_index(&self.folder, &tail, settings_hash)
     }
+
+    fn sightings(&self) -> Option<Sightings> {
+        load_sightings(&self.folder)
+    }
 }
 
 impl State for Store {
@@ -281,6 +286,12 @@ impl State for Store {
         disk::replace(&path, &mut |out| index::write(&index, settings_hash, mark, out))
             .map_err(|source| StoreError::io("write", &path, source))?;
         Ok(true)
+    }
+
+    fn write_sightings(&self, seen: &Sightings) -> Result<(), StoreError> {
+        let path = self.folder.join("sightings");
+        disk::replace(&path, &mut |out| seen.write(out)).map_err(|source| StoreError::io("write", &path, source))?;
+        Ok(())
     }
 
     fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
@@ -334,6 +345,10 @@ impl View for ReadStore {
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
         load_index(&self.folder, &self.tail, settings_hash)
     }
+
+    fn sightings(&self) -> Option<Sightings> {
+        load_sightings(&self.folder)
+    }
 }
 
 impl HasRows for ReadStore {
@@ -344,6 +359,12 @@ impl HasRows for ReadStore {
     fn with_tail<T>(&self, read: impl Fn(&Tail) -> T) -> T {
         read(&self.tail)
     }
+}
+
+/// Every reason why there are none is the same to the caller: what they would say is in doubt.
+fn load_sightings(folder: &Path) -> Option<Sightings> {
+    let file = files::open_regular(&folder.join("sightings")).ok()?;
+    Sightings::read(file).ok().flatten()
 }
 
 /// Every reason why there is no index is the same to the caller: everything is compared.

@@ -76,6 +76,8 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         note: String::new(),
         settings: None,
         reading_s: Some(90),
+        signs: None,
+        dangling: None,
         addresses: None,
         quiet_at: None,
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),

@@ -1,6 +1,6 @@
 //! What the journal adds up to, as far as a quiet cycle needs it. Kept in memory; carried over from file to file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::decisions::{Noted, Verdict};
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
 use super::record::{Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
-use crate::model::{AddressMark, ContentMark, Counts, ObjectRef};
+use crate::model::{AddressMark, ContentMark, Counts, ObjectRef, StatusSign};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -33,6 +33,10 @@ pub(super) struct Tail {
     pub(super) counts: Option<Counts>,
     /// How many seconds it took to read that.
     pub(super) reading_s: Option<u64>,
+    /// The signs of suspension that it showed.
+    pub(super) signs: Option<BTreeSet<StatusSign>>,
+    /// How many names of members led nowhere in it.
+    pub(super) dangling: Option<u64>,
     /// What the tenant file said in the last run that was not held for it.
     pub(super) settings: Option<SettingsMark>,
     /// By which guard and approval settings the last run was judged.
@@ -63,6 +67,8 @@ impl Default for Tail {
             open: BTreeMap::new(),
             counts: None,
             reading_s: None,
+            signs: None,
+            dangling: None,
             settings: None,
             guard: None,
             decided: Vec::new(),
@@ -102,6 +108,10 @@ impl Tail {
             Event::RunEnded(summary) => {
                 self.counts = summary.counts.or(self.counts);
                 self.reading_s = summary.reading_s.or(self.reading_s);
+                self.dangling = summary.dangling.or(self.dangling);
+                if summary.signs.is_some() {
+                    self.signs.clone_from(&summary.signs);
+                }
                 self.settings = summary.settings.or(self.settings);
                 if summary.addresses.is_some() {
                     self.addresses.clone_from(&summary.addresses);
@@ -157,6 +167,8 @@ impl Tail {
         self.mutated = (before.mutated, before.mutated_hash.clone());
         self.counts = before.counts;
         self.reading_s = before.reading_s;
+        self.signs.clone_from(&before.signs);
+        self.dangling = before.dangling;
         self.settings = before.settings;
         self.guard.clone_from(&before.guard);
         self.decided.clone_from(&before.decided);
@@ -179,6 +191,8 @@ impl Tail {
             open: self.open.keys().copied().collect(),
             counts: self.counts,
             reading_s: self.reading_s,
+            signs: self.signs.clone(),
+            dangling: self.dangling,
             settings: self.settings,
             guard: self.guard.clone(),
             decided: self.decided.iter().filter(|noted| noted.decision.expires > self.at).cloned().collect(),

@@ -1,6 +1,6 @@
 //! Rows read as people and groups: what [`Baseline`] answers, whatever the rows lie in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::numbers::BLOCK_SIZE;
 use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
-use crate::model::{AddressMark, AppId, Counts, ObjectRef, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Counts, ObjectRef, SourceId, StatusSign, UserNumber};
 
 /// How many rows are fetched at once: enough to make a scan fast, few enough that memory stays flat.
 const PAGE: usize = 512;
@@ -231,6 +231,14 @@ impl<S: HasRows> Baseline for S {
 
     fn last_reading(&self) -> Option<Duration> {
         self.with_tail(|tail| tail.reading_s).map(Duration::from_secs)
+    }
+
+    fn last_signs(&self) -> Option<BTreeSet<StatusSign>> {
+        self.with_tail(|tail| tail.signs.clone())
+    }
+
+    fn last_dangling(&self) -> Option<u64> {
+        self.with_tail(|tail| tail.dangling)
     }
 
     fn last_settings(&self) -> Option<SettingsMark> {

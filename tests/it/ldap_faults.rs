@@ -31,6 +31,8 @@ fn run<F: Future>(future: F) -> F::Output {
 fn read(preset: &str, mut answer: impl FnMut(&Search) -> Vec<Say> + Send + 'static) -> Result<Snapshot, SourceError> {
     let url = serve(move |request| match request {
         Request::Bind => vec![Say::Bound(0)],
+        // The server does not say which product it is.
+        Request::Search(search) if search.base.is_empty() => vec![Say::Done(0, None)],
         Request::Search(search) => answer(search),
     });
     run(take_snapshot(&source(&url, preset), &[], &Silent))
@@ -183,21 +185,24 @@ fn a_required_member_that_is_hidden_leaves_the_group_unread() {
 
 #[test]
 fn silence_beside_a_reference_to_another_server_is_not_gone() {
-    let ask = |preset: &str, reference: bool| {
+    let ask = |preset: &str, reference: Option<&'static str>| {
         let url = serve(move |request| match request {
             Request::Bind => vec![Say::Bound(0)],
             Request::Search(search) if search.cookie.is_some() => vec![seen(), done()],
-            Request::Search(_) if reference => {
-                vec![Say::Reference("ldap://elsewhere/dc=sub,dc=x".to_owned()), Say::Done(0, None)]
+            Request::Search(_) => {
+                let named = reference.into_iter().map(|address| Say::Reference(address.to_owned()));
+                named.chain([Say::Done(0, None)]).collect()
             }
-            Request::Search(_) => vec![Say::Done(0, None)],
         });
         let id = SourceId::new("00000000-0000-0000-0000-000000000001");
         run(source(&url, preset).ask_users(&[id])).unwrap()
     };
-    assert_eq!(ask("openldap", false), [Presence::Gone]);
-    assert_eq!(ask("openldap", true), [Presence::Unknown]);
-    assert_eq!(ask("ad", true), [Presence::Gone], "Active Directory names its other partitions in every answer");
+    assert_eq!(ask("openldap", None), [Presence::Gone]);
+    for preset in ["openldap", "ad"] {
+        assert_eq!(ask(preset, Some("ldap://elsewhere/dc=sub,dc=x")), [Presence::Unknown], "{preset}: mp5");
+    }
+    let own = ask("ad", Some("ldap://x/CN=Configuration,DC=x"));
+    assert_eq!(own, [Presence::Gone], "Active Directory names its own partitions in every answer");
 }
 
 /// A person that both presets take for one.
@@ -335,4 +340,79 @@ fn o4_a_group_whose_long_list_is_refused_is_unread_and_the_reading_goes_on() {
         }
     });
     assert!(broken.is_err(), "{broken:?}");
+}
+
+/// A person of slapd's schema with further attributes.
+fn named(dn: &str, id: &str, more: &[(&str, &str)]) -> Say {
+    entry(dn, &[&[("entryUUID", id)], more].concat())
+}
+
+#[test]
+fn mp4_members_are_found_however_their_names_are_written_and_the_rest_are_handed_over() {
+    let snapshot = read("openldap", |search| {
+        if is_for_people(search) {
+            return vec![
+                named("CN=Ann B. Lee+uid=ann,ou=Stra\u{df}e,dc=x", "1", &[("uid", "ann")]),
+                named("uid=bo,ou=people,dc=x", "2", &[("uid", " bo ")]),
+                named("uid=new,ou=people,dc=x", "3", &[("uid", "new")]),
+                done(),
+            ];
+        }
+        let group = |cn: &str, members: &[(&str, &str)]| {
+            let own = [("entryUUID", cn), ("cn", cn), ("objectClass", "groupOfNames")];
+            entry(&format!("cn={cn},dc=x"), &[&own, members].concat())
+        };
+        vec![
+            group(
+                "written",
+                &[
+                    ("member", "userid=ANN + 2.5.4.3=ann  b.  LEE , organizationalUnitName=STRASSE;dc=x"),
+                    ("member", "uid=#0C02626F,ou=\\50eople,DC=x"),
+                    ("memberUid", "bo "),
+                ],
+            ),
+            group("stale", &[("member", "UID=Old, ou=People,dc=x"), ("memberUid", " gone "), ("member", "no name")]),
+            done(),
+        ]
+    })
+    .unwrap();
+    let ids = |name: &str| -> Vec<String> {
+        let members = group(&snapshot, name).members.iter();
+        members.map(|user| snapshot.id(*user).to_owned()).collect()
+    };
+    assert_eq!(ids("written"), ["1", "2", "2"]);
+    let hash = rosterd::source::id_hash;
+    let dangling: Vec<_> = snapshot.dangling_members().iter().map(|one| (&*one.name, one.hash)).collect();
+    let mut expected = [
+        ("UID=Old, ou=People,dc=x", hash("uid=old,ou=people,dc=x")),
+        ("no name", hash("no name")),
+        (" gone ", hash("gone")),
+    ];
+    let mut found = dangling.clone();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "with the form in which names are compared");
+    let known = |name: &str| {
+        let owners = snapshot.names().iter().filter(|(_, known)| *known == hash(name));
+        owners.map(|(user, _)| snapshot.id(*user).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(known("uid=new,ou=people,dc=x"), ["3"], "what a group may go on calling them after a rename");
+    assert_eq!((known("bo"), known("uid=old,ou=people,dc=x")), (vec!["2".to_owned()], Vec::new()));
+}
+
+#[test]
+fn mp3_the_signs_of_suspension_that_were_seen_are_said_and_hidden_ones_are_not() {
+    let signs = |preset: &str, people: Vec<Say>| -> Vec<String> {
+        let snapshot = read(preset, move |search| match is_for_people(search) {
+            true => people.iter().cloned().chain([done()]).collect(),
+            false => vec![done()],
+        });
+        snapshot.unwrap().signs().iter().map(ToString::to_string).collect()
+    };
+    let ds389 = |more: &[(&str, &str)]| entry("uid=a,dc=x", &[&[("nsUniqueId", "1")], more].concat());
+    assert_eq!(signs("389ds", vec![ds389(&[("nsaccountlock", "false")])]), ["nsAccountLock"], "whatever it says");
+    assert!(signs("389ds", vec![ds389(&[])]).is_empty());
+    let locked = named("uid=a,dc=x", "1", &[("pwdAccountLockedTime", "20260101000000Z")]);
+    assert_eq!(signs("openldap", vec![person(2), locked]), ["pwdAccountLockedTime"]);
+    assert_eq!(signs("ad", vec![ad_person(1)]), ["userAccountControl"]);
 }

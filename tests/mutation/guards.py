@@ -83,6 +83,18 @@ GUARDS = {
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
+    "source_evidence": (
+        "a sign of suspension that is gone activates nobody",
+        start("source_evidence", "src/guard/evidence.rs", "pub(super) fn check_signs(&mut self, facts: &Facts) {"),
+    ),
+    "dangling_member": (
+        "a user whom a group still names is not gone",
+        start("dangling_member", "src/guard/evidence.rs", "pub(super) fn check_dangling(&mut self, facts: &Facts) {"),
+    ),
+    "odd_entries": (
+        "many odd entries are a failed reading",
+        start("odd_entries", "src/source/reading.rs", "fn too_many_odd(&self) -> Option<Incomplete> {", "return None;"),
+    ),
     "duplicates": (
         "an account that a user seems to have is not made twice",
         start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &Limits) {"),
@@ -179,6 +191,24 @@ GUARDS = {
             "src/cycle/observe.rs",
             "async fn still_absent(&self, objects: &[ObjectRef]) -> Vec<bool> {",
             "return vec![true; objects.len()];",
+        ),
+    ),
+    "references": (
+        "a reference inside the base makes a reading incomplete",
+        start(
+            "references",
+            "src/source/ldap/reference.rs",
+            "pub(super) fn covers(&self, addresses: &[String]) -> bool {",
+            "return true;",
+        ),
+    ),
+    "several_values": (
+        "the value last sent stays while the directory holds it",
+        instead(
+            "several_values",
+            "src/plan/several.rs",
+            "if changed.is_empty() {\n        return;\n    }\n    for",
+            "if OFF || changed.is_empty() {\n        return;\n    }\n    for",
         ),
     ),
     "unread_group": (

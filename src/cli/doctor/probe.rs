@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, code};
 use crate::cli::screen::{ADD, FAINT, REMOVE, STRONG, Screen, paint, safe};
 use crate::engine::{Checkup, Engine, Probing};
 use crate::model::Verdict;
-use crate::scim::{Leftover, as_toml};
+use crate::scim::{Leftover, Probed, as_toml};
 
 /// Probes, if everything is in order and somebody means it.
 pub(super) async fn run(
@@ -35,7 +35,7 @@ pub(super) async fn run(
         show(screen, &probing, &toml);
     }
     let Probing { probed, names, earlier } = &probing;
-    let whole = probed.ended.is_none() && probed.left.is_empty() && earlier.is_empty();
+    let whole = probed.ended.is_none() && probed.left.is_empty() && earlier.is_empty() && !is_wrong(probed);
     let document = json!({
         "user_name": names.user_name, "findings": probed.findings, "knobs": probed.knobs, "toml": toml, "made": probed.made,
         "left": probed.left, "left_earlier": earlier, "ended": probed.ended,
@@ -46,7 +46,7 @@ pub(super) async fn run(
 fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), Failure> {
     let tenant = args.tenants.first().map(String::as_str).unwrap_or_default();
     let what = format!(
-        "One throw-away account (Rosterd-Probe-…@{}) is made in the app, changed, and taken away again. No other is touched.",
+        "One throw-away account (Rosterd-Probe-…@{}) and one group are made in the app, changed, and taken away again. No other is touched.",
         args.probe_domain
     );
     match &args.yes_i_mean {
@@ -66,10 +66,7 @@ fn show(screen: &Screen, probing: &Probing, toml: &str) {
     let Probing { probed, names, earlier } = probing;
     screen.say("");
     if !earlier.is_empty() {
-        screen.say(paint(
-            REMOVE.bold(),
-            "an earlier probe left accounts that can't be taken away; nothing new was tried:",
-        ));
+        screen.say(paint(REMOVE.bold(), "an earlier probe left what can't be taken away; nothing new was tried:"));
         earlier.iter().for_each(|one| left(screen, one));
         return;
     }
@@ -88,7 +85,11 @@ fn show(screen: &Screen, probing: &Probing, toml: &str) {
         }
     }
     screen.say("");
+    if is_wrong(probed) {
+        screen.say(paint(REMOVE.bold(), "  no profile makes this app right: see what is wrong above"));
+    }
     match toml.is_empty() {
+        true if is_wrong(probed) || probed.ended.is_some() => {}
         true => screen.say("  the profile is right as it is"),
         false => {
             screen.say(paint(STRONG, "  for the tenant file:"));
@@ -96,6 +97,11 @@ fn show(screen: &Screen, probing: &Probing, toml: &str) {
             screen.say(toml.trim_end());
         }
     }
+}
+
+/// Whether something was found that no profile can settle.
+fn is_wrong(probed: &Probed) -> bool {
+    probed.findings.iter().any(|finding| finding.verdict == Verdict::Wrong)
 }
 
 fn left(screen: &Screen, one: &Leftover) {

@@ -116,6 +116,7 @@ impl Life {
             dir.group(group).assigned = !chance.one_in(4);
         }
         dir.mute = chance.one_in(6);
+        dir.proves_absence = true;
         let rules = Rules {
             on_suspended: chance.fate(),
             on_unassigned: chance.fate(),
@@ -224,7 +225,7 @@ impl Life {
                         true => dir.delete_user(person),
                         false => dir.add_user(person),
                     },
-                    // A directory that leaves the memberships of the deleted behind.
+                    // A directory that leaves the memberships of the deleted behind, and is believed when it is asked about them.
                     3 => drop(dir.users.remove(person)),
                     4 => toggle(&mut dir.hidden, person),
                     5 => with_person(dir, person, |user| user.direct = !user.direct),
@@ -249,19 +250,23 @@ impl Life {
                     }
                     _ => with_group(dir, group, |group| toggle(&mut group.members, person)),
                 });
-                // Who is gone is not hidden.
-                self.world.edit(|dir| {
-                    let Directory { users, groups, hidden, .. } = dir;
-                    hidden.retain(|id| users.contains_key(id) || groups.contains_key(id));
-                });
+                self.forget_who_is_gone();
                 return;
             }
         }
         self.configure();
     }
 
+    /// Lets the directory forget who is gone, but for users whose account still waits to be dealt with.
+    fn forget_who_is_gone(&mut self) {
+        let accounts = &self.app.accounts;
+        let has_account = |id: &str| accounts.get(id).is_some_and(|account| account.ours);
+        self.world.edit(|dir| forget_who_is_gone(dir, has_account));
+    }
+
     /// One cycle; then the app must be what the model says.
     async fn live(&mut self) {
+        self.forget_who_is_gone();
         let before = Shape::of_app(&self.world);
         let dir = self.world.source.copy();
         let expected = self.app.next(&dir, &self.rules, self.cycle * 10);
@@ -277,6 +282,7 @@ impl Life {
 
     /// One cycle under the guard: the app is between what it was and what the model says, and what is missing is held.
     async fn live_guarded(&mut self) {
+        self.forget_who_is_gone();
         let before = Shape::of_app(&self.world);
         let dir = self.world.source.copy();
         let expected = self.app.next(&dir, &self.rules, self.cycle * 10);
@@ -439,6 +445,18 @@ fn with_person(dir: &mut Directory, id: &str, change: impl FnOnce(&mut crate::si
 fn with_group(dir: &mut Directory, id: &str, change: impl FnOnce(&mut crate::sim::DirGroup)) {
     if let Some(group) = dir.groups.get_mut(id) {
         change(group);
+    }
+}
+
+/// Who is gone is not hidden. No group names one who is gone, but for users with an account of whom the directory proves that they are: a name
+/// that leads to no user and to no account may be anybody's, and what it holds back is told in `evidence.rs`.
+fn forget_who_is_gone(dir: &mut Directory, has_account: impl Fn(&str) -> bool) {
+    let Directory { users, groups, hidden, mute, .. } = dir;
+    let ids: BTreeSet<String> = groups.keys().cloned().collect();
+    hidden.retain(|id| users.contains_key(id) || ids.contains(id));
+    let is_there = |id: &String| users.contains_key(id) || ids.contains(id);
+    for group in groups.values_mut() {
+        group.members.retain(|id| is_there(id) || (!*mute && has_account(id)));
     }
 }
 

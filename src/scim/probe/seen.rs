@@ -27,6 +27,8 @@ pub enum Seen {
     NoMatch404,
     /// A filter by `externalId` finds nothing.
     NoFilterByExternalId,
+    /// A filter by an `externalId` that no account has is refused, or shows other accounts.
+    FilterForAbsentExternalId,
     /// `count` is ignored.
     CountIgnored,
     /// `count` is refused.
@@ -110,6 +112,9 @@ impl fmt::Display for Seen {
             Self::Filters(fault) => write!(f, "{fault}"),
             Self::NoMatch404 => f.write_str("a filter that finds nobody answers 404"),
             Self::NoFilterByExternalId => f.write_str("a filter by externalId does not find it"),
+            Self::FilterForAbsentExternalId => {
+                f.write_str("a filter by an externalId that no account has is refused, or shows other accounts")
+            }
             Self::CountIgnored => f.write_str("count is ignored"),
             Self::CountRefused => f.write_str("count is refused"),
             Self::SmallPage { wanted, came, total } => write!(f, "{wanted} were asked for, {came} of {total} came"),

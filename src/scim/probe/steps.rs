@@ -1,4 +1,5 @@
-//! What is tried, in order: make, read back, find, change, change what may not be changed, switch off, take away, make again.
+//! What is tried, in order: make, read back, find, change, change what may not be changed, do the same
+//! to a group (`groups`), switch off, take away, make again.
 
 use serde_json::Value;
 
@@ -53,7 +54,11 @@ impl Probe<'_> {
         };
         self.immutable(&app, &id, "emails", &user).await?;
         self.immutable(&app, &id, "userName", &user).await?;
+        let group = self.group(&app, &id).await?;
         self.switch_off(&app, &id).await?;
+        if let Some(group) = group {
+            self.group_of_inactive(&app, &group, &id).await?;
+        }
         let _working_style = style;
         self.delete(&app, &id).await
     }
@@ -268,6 +273,18 @@ impl Probe<'_> {
             ),
         });
         if self.out.knobs.iter().any(|knob| knob.key == "send_external_id") {
+            return Ok(());
+        }
+        let nobody = self.filtered(app, "externalId", &format!("{}-nobody", self.names.external_id)).await?;
+        let says_nobody = match &nobody {
+            Filtered::Found(ids) => ids.is_empty(),
+            Filtered::NoMatch404 => true,
+            Filtered::Refused => false,
+        };
+        if !says_nobody {
+            let why = Seen::FilterForAbsentExternalId;
+            self.found(Finding::warning(CHECK, why.to_string(), "accounts are matched by user name"));
+            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], why));
             return Ok(());
         }
         let by_id = self.filtered(app, "externalId", &self.names.external_id).await?;
@@ -684,7 +701,7 @@ impl Probe<'_> {
     }
 
     /// A write, repeated only when the app says that it did not carry it out for being too fast.
-    async fn write<T>(&self, send: impl AsyncFn() -> Result<T, CallError>) -> Result<T, CallError> {
+    pub(super) async fn write<T>(&self, send: impl AsyncFn() -> Result<T, CallError>) -> Result<T, CallError> {
         let mut tried = 1;
         loop {
             match send().await {

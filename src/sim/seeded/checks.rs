@@ -85,7 +85,8 @@ impl Before {
             missed,
             holdings: life.app.holdings(),
             is_fresh: !matches!(quirk, Some(Quirk::Stale(_))) && !directory.mute,
-            is_broken: directory.down || matches!(quirk, Some(Quirk::Breaks | Quirk::Throttles | Quirk::Announces(_))),
+            is_broken: directory.down
+                || matches!(quirk, Some(Quirk::Breaks | Quirk::Throttles | Quirk::Announces(_) | Quirk::Elsewhere(_))),
             directory,
             managed: life.store().counts().unwrap().active,
             records: life.journal_end(),

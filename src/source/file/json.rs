@@ -2,18 +2,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
+use serde_json::{Map, Value};
+
 use super::super::unique::Unique;
-use super::super::{GroupEntry, Reading, SourceError, UserEntry};
+use super::super::{GroupEntry, GroupIx, Reading, SourceError, UserEntry};
+use super::deciding::{self, Meant, may_decide, meant};
 use super::mark::{Entries, Mark};
 use super::plain::Plain;
 use super::unchanged;
 use super::window::{Fault, Stop, Window, first, hash_of_bytes};
-use crate::model::{ContentMark, Standing};
+use crate::model::{ContentMark, Standing, StatusSign};
+use crate::{bounded, files};
 
 /// Reads everybody and every group, and marks the reading with what the document says.
 pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError> {
@@ -21,7 +26,7 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
     let mut window = Window::open(path)
         .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
     let before = window.metadata().map_err(failed)?;
-    let mut taken = Taken { reading, entries: Entries::default() };
+    let mut taken = Taken { reading, entries: Entries::default(), unknown: Vec::new() };
     match document(&mut window, &mut taken) {
         Ok(()) => {}
         Err(Fault::Io(error)) => return Err(failed(error)),
@@ -31,9 +36,43 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
         }
     }
     unchanged(path, &before, &window.metadata().map_err(failed)?)?;
-    let Taken { reading, entries } = taken;
+    let Taken { reading, entries, unknown } = taken;
+    let mut unknown: Vec<(GroupIx, String)> =
+        unknown.into_iter().filter(|(_, id)| reading.find_group(id).is_none()).collect();
+    unknown.truncate(PLACES);
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    for (group, id) in unknown {
+        let text = Value::from(id.as_str()).to_string();
+        if let Some(line) = line_of(path, text.as_bytes()).map_err(failed)? {
+            reading.written_at(group, &id, format!("{name}:{line}"));
+        }
+    }
     reading.mark(Mark::new(before.len(), window.hash(), entries).to_content());
     Ok(())
+}
+
+/// The line in which a text first appears in a file, within what is looked through.
+fn line_of(path: &Path, text: &[u8]) -> Result<Option<usize>, std::io::Error> {
+    let mut file = BufReader::new(files::open_regular(path)?.take(LOOKED_THROUGH));
+    // The end of a piece is kept until the next: a text may be cut by it.
+    let (mut piece, mut line) = (Vec::new(), 1);
+    loop {
+        bounded::beat();
+        let got = file.by_ref().take(1 << 20).read_to_end(&mut piece)?;
+        if let Some(at) = piece.windows(text.len()).position(|part| part == text) {
+            return Ok(Some(line + count_of_lines(piece.get(..at).unwrap_or_default())));
+        }
+        if got == 0 {
+            return Ok(None);
+        }
+        let passed = piece.len().saturating_sub(text.len());
+        line += count_of_lines(piece.get(..passed).unwrap_or_default());
+        piece.drain(..passed);
+    }
+}
+
+fn count_of_lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// The mark of a document that says what it said when it was given this mark; `None` for any other one, and on any doubt.
@@ -62,7 +101,18 @@ trait Lists {
 struct Taken<'r> {
     reading: &'r mut Reading,
     entries: Entries,
+    /// The first members that are no people.
+    unknown: Vec<(GroupIx, String)>,
 }
+
+/// The key that says whether a user is suspended.
+const ACTIVE: StatusSign = StatusSign::of("active");
+
+/// So many unknown members are told with their lines.
+const PLACES: usize = 20;
+
+/// So much of a file is looked through for the lines of unknown members.
+const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// Only looks whether the entries are the ones of a mark.
 struct Compared<'m> {
@@ -114,7 +164,7 @@ fn document(window: &mut Window, lists: &mut impl Lists) -> Result<(), Fault> {
             window.expect(b"}", "`}`")?;
             break;
         }
-        match window.key()?.as_str() {
+        match window.key()?.trim().to_ascii_lowercase().as_str() {
             "users" if users_seen => return Err(window.fault("duplicate field `users`")),
             "groups" if groups_at.is_some() => return Err(window.fault("duplicate field `groups`")),
             "users" => {
@@ -150,9 +200,10 @@ fn document(window: &mut Window, lists: &mut impl Lists) -> Result<(), Fault> {
 #[derive(Debug, PartialEq)]
 struct Text<'t>(Cow<'t, str>);
 
+/// As an id: blanks at its ends are not part of it.
 impl AsRef<str> for Text<'_> {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.0.trim()
     }
 }
 
@@ -179,12 +230,14 @@ impl<'de: 't, 't> Deserialize<'de> for Text<'t> {
 }
 
 /// The keys of a person that mean something here; all others are attributes for the mapping.
+#[allow(clippy::option_option, reason = "absent and null are two things here")]
 #[derive(Debug, PartialEq, Deserialize)]
 struct User<'t> {
     #[serde(borrow)]
     id: Text<'t>,
-    #[serde(default = "yes")]
-    active: bool,
+    /// `Some(None)` is `null`, which says nothing.
+    #[serde(default, deserialize_with = "shown")]
+    active: Option<Option<bool>>,
     #[serde(default)]
     assigned: bool,
 }
@@ -193,8 +246,8 @@ struct User<'t> {
 struct Group<'t> {
     #[serde(borrow)]
     id: Text<'t>,
-    #[serde(borrow)]
-    name: Text<'t>,
+    #[serde(borrow, default)]
+    name: Option<Text<'t>>,
     #[serde(borrow, default)]
     members: Vec<Text<'t>>,
     #[serde(default = "yes")]
@@ -205,8 +258,11 @@ struct Group<'t> {
 
 impl<'t> User<'t> {
     /// The person that a text begins with, and their own text.
-    fn first(text: &'t str) -> Result<(Self, &'t str), Stop> {
-        Self::quick(text).map_or_else(|| strictly(text), Ok)
+    fn first(text: &'t str) -> Result<(Self, &'t str, Option<String>), Stop> {
+        match Self::quick(text) {
+            Some((user, raw)) => Ok((user, raw, None)),
+            None => strictly(text, &deciding::OF_USERS),
+        }
     }
 
     fn quick(text: &'t str) -> Option<(Self, &'t str)> {
@@ -218,11 +274,13 @@ impl<'t> User<'t> {
                 "active" if active.is_none() => active = Some(plain.flag()?),
                 "assigned" if assigned.is_none() => assigned = Some(plain.flag()?),
                 "id" | "active" | "assigned" => return None,
+                // What is nearly one of them, or one in other letters, is for a closer look.
+                other if may_decide(other) && meant(other, &deciding::OF_USERS) != Meant::Attribute => return None,
                 _ => plain.skip()?,
             }
             Some(())
         })?;
-        let user = Self { id: id?, active: active.unwrap_or_else(yes), assigned: assigned.unwrap_or_default() };
+        let user = Self { id: id?, active: active.map(Some), assigned: assigned.unwrap_or_default() };
         Some((user, plain.passed()))
     }
 }
@@ -230,7 +288,10 @@ impl<'t> User<'t> {
 impl<'t> Group<'t> {
     /// The group that a text begins with, and its own text.
     fn first(text: &'t str) -> Result<(Self, &'t str), Stop> {
-        Self::quick(text).map_or_else(|| strictly(text), Ok)
+        match Self::quick(text) {
+            Some(group) => Ok(group),
+            None => strictly(text, &deciding::OF_GROUPS).map(|(group, raw, _)| (group, raw)),
+        }
     }
 
     fn quick(text: &'t str) -> Option<(Self, &'t str)> {
@@ -243,20 +304,58 @@ impl<'t> Group<'t> {
                 "members" if members.is_none() => members = Some(plain.texts(as_it_is)?),
                 "assigned" if assigned.is_none() => assigned = Some(plain.flag()?),
                 "id" | "name" | "members" | "assigned" => return None,
+                other if may_decide(other) && meant(other, &deciding::OF_GROUPS) != Meant::Attribute => return None,
                 _ => plain.skip()?,
             }
             Some(())
         })?;
         let (members, assigned) = (members.unwrap_or_default(), assigned.unwrap_or_else(yes));
-        Some((Self { id: id?, name: name?, members, assigned }, plain.passed()))
+        Some((Self { id: id?, name, members, assigned }, plain.passed()))
     }
 }
 
-/// As the parser reads it, which knows one of our keys that appears twice; no other key may appear twice either.
-fn strictly<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, &'t str), Stop> {
-    let value = first(text)?;
+/// As the parser reads it, which knows one of our keys that appears twice; no other key may appear twice either. A key that is one of `known` in
+/// other letters counts as that: then the entry's text with the keys as they are meant comes back too.
+fn strictly<'t, T: Deserialize<'t>>(
+    text: &'t str,
+    known: &[&'static str],
+) -> Result<(T, &'t str, Option<String>), Stop> {
+    let Ok((fields, raw)) = first::<Map<String, Value>>(text) else {
+        return first(text).map(|(value, raw)| (value, raw, None));
+    };
+    let (mut meant_so, mut renamed) = (Map::new(), false);
+    for (key, value) in &fields {
+        let name = match meant(key, known) {
+            Meant::Is(name) => name,
+            Meant::Nearly(near) if !has(&fields, near) => return Err(Stop::Here(deciding::nearly("key", key, near))),
+            Meant::Nearly(_) | Meant::Attribute => key.as_str(),
+        };
+        renamed |= name != key;
+        if meant_so.insert(name.to_owned(), value.clone()).is_some() {
+            return Err(Stop::Here(format!("the key {name:?} appears twice in one object, in other letters")));
+        }
+    }
+    if !renamed {
+        let (value, raw) = first(text)?;
+        first::<Unique>(text)?;
+        return Ok((value, raw, None));
+    }
     first::<Unique>(text)?;
-    Ok(value)
+    let meant_so = Value::Object(meant_so);
+    let record = meant_so.to_string();
+    let value = T::deserialize(meant_so).map_err(|error| Stop::Here(error.to_string()))?;
+    Ok((value, raw, Some(record)))
+}
+
+/// Whether one of these keys is meant to be `name`.
+fn has(fields: &Map<String, Value>, name: &'static str) -> bool {
+    fields.keys().any(|key| meant(key, &[name]) == Meant::Is(name))
+}
+
+/// A value that is there, even if it is `null`.
+#[allow(clippy::option_option, reason = "absent and null are two things here")]
+fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<bool>>, D::Error> {
+    Option::<bool>::deserialize(deserializer).map(Some)
 }
 
 fn as_it_is(text: &str) -> Text<'_> {
@@ -269,32 +368,41 @@ fn yes() -> bool {
 
 impl Lists for Taken<'_> {
     fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
-        let Self { reading, entries } = self;
+        let Self { reading, entries, .. } = self;
         let list = reading.open_list("users");
-        let mut count = 0;
+        let (mut count, mut shows_active) = (0, false);
         entries.list("users");
         window.list("people", |text| {
-            let (user, record) = User::first(text)?;
+            let (user, raw, meant_so) = User::first(text)?;
+            let record = meant_so.as_deref().unwrap_or(raw);
             let id = user.id.as_ref();
             if id.is_empty() {
                 return Err(Stop::Here("this person's id is empty".to_owned()));
             }
-            let standing = if user.active { Standing::Active } else { Standing::Suspended };
+            let standing = if user.active == Some(Some(false)) { Standing::Suspended } else { Standing::Active };
+            shows_active |= user.active == Some(Some(true));
             let entry = UserEntry { id, record, standing, direct: user.assigned };
-            if reading.new_user(entry).is_none() {
-                return Err(Stop::Here(format!("the id {id:?} stands twice in this file")));
+            let Some(ix) = reading.new_user(entry) else {
+                return Err(Stop::Here(format!("the id {id:?} appears twice in this file")));
+            };
+            if user.active == Some(None) {
+                reading.odd_user(ix, "the file says `\"active\": null`");
             }
             count += 1;
-            entries.entry(record);
-            Ok(record.len())
+            entries.entry(raw);
+            Ok(raw.len())
         })?;
+        // Where only suspended users have the key, a user without it is an active one; where others have it, its absence says nothing.
+        if shows_active {
+            reading.saw_sign(&ACTIVE);
+        }
         reading.received(list, count);
         reading.close_list(list, None);
         Ok(())
     }
 
     fn groups(&mut self, window: &mut Window) -> Result<(), Fault> {
-        let Self { reading, entries } = self;
+        let Self { reading, entries, unknown } = self;
         let list = reading.open_list("groups");
         let mut count = 0;
         entries.list("groups");
@@ -302,11 +410,20 @@ impl Lists for Taken<'_> {
             let (group, raw) = Group::first(text)?;
             let id = group.id.as_ref();
             if id.is_empty() || reading.find_group(id).is_some() {
-                return Err(Stop::Here(format!("the group id {id:?} is empty or stands twice in this file")));
+                return Err(Stop::Here(format!("the group id {id:?} is empty or appears twice in this file")));
             }
-            let entry = GroupEntry { id, name: group.name.as_ref(), record: "{}", assigned: group.assigned };
+            let entry = GroupEntry {
+                id,
+                name: group.name.as_ref().map_or("", |name| &name.0),
+                record: "{}",
+                assigned: group.assigned,
+            };
             let ix = reading.group(entry);
-            reading.members(ix, &group.members);
+            if reading.members(ix, &group.members) > 0 && unknown.len() < PLACES {
+                let members =
+                    group.members.iter().map(AsRef::<str>::as_ref).filter(|id| reading.find_user(id).is_none());
+                unknown.extend(members.take(PLACES).map(|id| (ix, id.to_owned())));
+            }
             count += 1;
             entries.entry(raw);
             Ok(raw.len())
@@ -367,10 +484,12 @@ mod tests {
             let cut_off = text.char_indices().nth(cut).map_or(text.as_str(), |(at, _)| &text[..at]);
             for text in [format!("{text}{rest}"), cut_off.to_owned()] {
                 if let Some(quick) = User::quick(&text) {
-                    prop_assert_eq!(strictly::<User<'_>>(&text).ok(), Some(quick));
+                    let strict = strictly::<User<'_>>(&text, &deciding::OF_USERS).ok();
+                    prop_assert_eq!(strict.map(|(user, raw, _)| (user, raw)), Some(quick));
                 }
                 if let Some(quick) = Group::quick(&text) {
-                    prop_assert_eq!(strictly::<Group<'_>>(&text).ok(), Some(quick));
+                    let strict = strictly::<Group<'_>>(&text, &deciding::OF_GROUPS).ok();
+                    prop_assert_eq!(strict.map(|(group, raw, _)| (group, raw)), Some(quick));
                 }
             }
         }

@@ -4,10 +4,12 @@
 //! gone. A file that changes while it is read, is cut short or holds one malformed entry is refused as a whole.
 
 mod csv_folder;
+mod deciding;
 mod json;
 mod mark;
 mod plain;
 mod sample;
+mod strict;
 mod window;
 mod write;
 

@@ -114,12 +114,12 @@ async fn i2_a_file_cut_anywhere_is_refused_as_a_whole() {
 async fn a_fault_is_shown_with_its_line_and_column() {
     for (text, place) in [
         ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": 7}\n]}", ":3:"),
-        ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": \"a\"}\n]}", ":3:3: the id \"a\" stands twice"),
+        ("{\"users\": [\n  {\"id\": \"a\"},\n  {\"id\": \"a\"}\n]}", ":3:3: the id \"a\" appears twice"),
         ("{\"users\": [{\"id\": \"a\", \"active\": \"no\"}]}", ":1:"),
         ("{\"users\": [{\"id\": \"a\", \"id\": \"b\"}]}", "duplicate field"),
         ("{\"users\": [{\"name\": \"a\"}]}", "missing field `id`"),
         ("{\"groups\": []}", "missing field `users`"),
-        ("{\"groups\":[\n{\"id\":\"g\"}],\n\"users\":[{\"id\":\"u\"}]}", ":2:"),
+        ("{\"groups\":[\n{\"name\":\"g\"}],\n\"users\":[{\"id\":\"u\"}]}", ":2:"),
     ] {
         let error = read_text(text).await.unwrap_err().to_string();
         assert!(error.contains(place), "{text}: {error}");
@@ -180,10 +180,10 @@ async fn a_csv_folder_reads_like_the_document() {
 #[tokio::test]
 async fn a_faulty_csv_folder_is_refused_with_the_row() {
     for (users, groups, members, part) in [
-        ("id,id\nu1,x\n", "id,name\n", "group_id,user_id\n", "stands twice in the header"),
+        ("id,id\nu1,x\n", "id,name\n", "group_id,user_id\n", "appears twice in the header"),
         ("id,a\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:2: this row has 1 cells"),
         ("name\nx\n", "id,name\n", "group_id,user_id\n", "no column \"id\""),
-        ("id\nu1\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:3: the id \"u1\" stands twice"),
+        ("id\nu1\nu1\n", "id,name\n", "group_id,user_id\n", "users.csv:3: the id \"u1\" appears twice"),
         ("id\nu1\n", "id,name\ng1,G\n", "group_id,user_id\ng2,u1\n", "members.csv:2: there is no group \"g2\""),
         ("id,active\nu1,maybe\n", "id,name\n", "group_id,user_id\n", "users.csv:2: active is \"maybe\""),
     ] {
@@ -222,4 +222,120 @@ async fn sec31_an_id_of_absurd_length_is_refused() {
     read_text(&document(4096)).await.unwrap();
     let error = read_text(&document(4097)).await.unwrap_err().to_string();
     assert!(error.contains("4097 bytes") && error.len() < 500, "{error}");
+}
+
+#[tokio::test]
+async fn mp4_ids_are_compared_without_blanks_and_an_unknown_one_is_told_with_its_line() {
+    let folder = csv_folder(
+        "id,userName\nu1,ann\n\" u3\",cleo\n",
+        "id,name\ng1,Staff\n",
+        "group_id,user_id\ng1,u1\n\"g1 \",\"u3 \"\ng1,u9\n",
+    );
+    let snapshot = read(folder.path()).await.unwrap();
+    assert_eq!(snapshot.group(snapshot.find_group("g1").unwrap()).unwrap().members.len(), 2);
+    assert!(snapshot.find_user("u3").is_some());
+    let [dangling] = snapshot.dangling_members() else { panic!("{:?}", snapshot.dangling_members()) };
+    assert_eq!((&*dangling.name, dangling.place.as_deref()), ("u9", Some("members.csv:4")));
+    let snapshot = read_text(
+        "{\"groups\":[{\"id\":\"g\",\"name\":\"G\",\"members\":[\" u1 \",\n\"u9\"]}],\n\"users\":[{\"id\":\"u1\"}]}",
+    )
+    .await
+    .unwrap();
+    let [dangling] = snapshot.dangling_members() else { panic!("{:?}", snapshot.dangling_members()) };
+    assert_eq!(&*dangling.name, "u9");
+    assert!(dangling.place.as_deref().unwrap().ends_with(":2"), "{:?}", dangling.place);
+}
+
+#[tokio::test]
+async fn mp3_columns_and_keys_that_decide_are_known_in_any_case() {
+    let folder = csv_folder(
+        "ID,UserName,ACTIVE \nu1,ann,yes\nu2,bob,no\n",
+        "Id,Name,Assigned\ng1,Staff,no\n",
+        "Group_ID,USER_ID\ng1,u1\n",
+    );
+    let snapshot = read(folder.path()).await.unwrap();
+    let bob = snapshot.find_user("u2").unwrap();
+    assert_eq!(snapshot.standing(bob), Standing::Suspended);
+    assert_eq!(snapshot.record(bob)["userName"], "bob");
+    assert!(!snapshot.group(snapshot.find_group("g1").unwrap()).unwrap().assigned);
+    assert_eq!(snapshot.signs().iter().map(ToString::to_string).collect::<Vec<_>>(), ["active"]);
+    let snapshot = read_text(
+        "{\"Users\":[{\"ID\":\"u1\",\"Active\":true},{\"id\":\"u2\",\"ACTIVE\":false}],\
+         \"Groups\":[{\"id\":\"g\",\"Name\":\"G\",\"Members\":[\"u1\"],\"Assigned\":false}]}",
+    )
+    .await
+    .unwrap();
+    assert_eq!(snapshot.standing(snapshot.find_user("u2").unwrap()), Standing::Suspended);
+    assert_eq!(snapshot.record(snapshot.find_user("u2").unwrap())["active"], false);
+    let group = snapshot.group(snapshot.find_group("g").unwrap()).unwrap();
+    assert_eq!((&*group.name, group.members.len(), group.assigned), ("G", 1, false));
+}
+
+#[tokio::test]
+async fn mp3_a_near_miss_of_what_decides_is_refused() {
+    for header in ["id,Activ", "id,is_active", "id,isActive", "id,asigned", "id,active,Active", "id,ID"] {
+        let cells = header.split(',').map(|_| "1").collect::<Vec<_>>().join(",");
+        let users = format!("{header}\n{cells}\n");
+        let error = read(csv_folder(&users, "id,name\n", "group_id,user_id\n").path()).await.unwrap_err().to_string();
+        assert!(error.contains("users.csv:1:"), "{header}: {error}");
+    }
+    let members = csv_folder("id\nu1\n", "id,name\ng1,G\n", "group_id,userid\ng1,u1\n");
+    let error = read(members.path()).await.unwrap_err().to_string();
+    assert!(error.contains("members.csv:1:") && error.contains("user_id"), "{error}");
+    for user in [
+        r#"{"id":"u","Activ":false}"#,
+        r#"{"id":"u","is_active":false}"#,
+        r#"{"id":"u","active":true,"Active":false}"#,
+        r#"{"id":"u","active ":true,"active":false}"#,
+    ] {
+        let error = read_text(&format!("{{\"users\":[{user}]}}")).await.unwrap_err().to_string();
+        assert!(error.contains("active"), "{user}: {error}");
+    }
+    read_text(r#"{"users":[{"id":"u","is_active":"x","active":false,"activity":"high"}]}"#).await.unwrap();
+}
+
+#[tokio::test]
+async fn mp6_a_malformed_csv_file_is_refused_with_the_line_of_its_quote() {
+    let rows: String = (0..1000).map(|at| format!("u{at},\"Name {at}\"\n")).collect();
+    let torn = rows.replacen("\"Name 7\"", "\"Name 7", 1);
+    for (users, part) in [
+        (format!("id,displayName\n{torn}"), "users.csv:9: text follows the closing quote"),
+        (format!("id,displayName\n{rows}u1000,\"open\n"), "users.csv:1002: the quote that opens"),
+        (format!("id,displayName\n{rows}u10"), "users.csv:1002: this row has 1 cells"),
+        ("id,active\nu1,no\nu2,".to_owned(), "users.csv:3: the file ends where \"active\" would be"),
+        (format!("id,displayName\n{rows}u1000,o\"p\n"), "users.csv:1002: a quote is inside"),
+        (format!("id,displayName\n{rows}u1000,a,b\n"), "users.csv:1002: this row has 3 cells"),
+    ] {
+        let error = read(csv_folder(&users, "id,name\n", "group_id,user_id\n").path()).await.unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn mp6_the_line_break_at_the_end_of_a_csv_file_is_optional() {
+    for (users, count) in [
+        ("id,displayName\nu1,Ann\nu2,Bob", 2),
+        ("id,title\nu1,", 1),
+        ("id,active\r\nu1,no\r", 1),
+        ("id,active\nu1,no", 1),
+    ] {
+        let folder = csv_folder(users, "id,name\ng1,G", "group_id,user_id\ng1,u1");
+        let snapshot = read(folder.path()).await.unwrap();
+        let members = snapshot.group(snapshot.find_group("g1").unwrap()).unwrap().members.len();
+        assert_eq!((snapshot.user_count(), members), (count, 1), "{users:?}");
+    }
+}
+
+#[tokio::test]
+async fn mm4_one_odd_entry_of_a_file_stops_nobody_and_many_are_refused() {
+    let users = |odd: usize| {
+        let all =
+            (0..20).map(|at| format!("{{\"id\":\"u{at}\",\"active\":{}}}", if at < odd { "null" } else { "true" }));
+        format!("{{\"users\":[{}],\"groups\":[{{\"id\":\"g\",\"members\":[]}}]}}", all.collect::<Vec<_>>().join(","))
+    };
+    let snapshot = read_text(&users(3)).await.unwrap();
+    assert_eq!(snapshot.odd().len(), 3);
+    assert_eq!(&*snapshot.group(snapshot.find_group("g").unwrap()).unwrap().name, "");
+    let error = read_text(&users(4)).await.unwrap_err().to_string();
+    assert!(error.contains("4 of 20 people are odd") && error.contains("\"u0\""), "{error}");
 }

@@ -220,7 +220,7 @@ pub(super) fn hand_over(
         let ix = reading.group(GroupEntry { id, name, record, assigned: bound(id) });
         if let Some((_, members)) = members.next_if(|(of, _)| *of == at) {
             match &members {
-                Members::Read(ids) => reading.members(ix, ids),
+                Members::Read(ids) => drop(reading.members(ix, ids)),
                 Members::Unread(why) => reading.members_unread(ix, why.as_str()),
             }
             if let Some(flags) = flags {

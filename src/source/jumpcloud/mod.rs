@@ -129,6 +129,10 @@ impl Source for JumpCloudSource {
         Ok(())
     }
 
+    fn proves_absence(&self) -> bool {
+        true
+    }
+
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
         ask::users(&self.reach, ids).await
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::paging::{self, Row};
 use super::reach::{List, Reach, born, json, text};
-use crate::model::Standing;
+use crate::model::{Standing, StatusSign};
 use crate::progress::Progress;
 use crate::source::web::Question;
 use crate::source::{Reading, SourceError, UserEntry};
@@ -73,8 +73,15 @@ pub(super) struct Person {
     id: String,
     record: String,
     standing: Standing,
+    /// Why nobody can say what the account's standing is.
+    odd: Option<String>,
+    /// Which of [`SIGNS`] the record has.
+    signs: [bool; 2],
     made: Option<Timestamp>,
 }
+
+/// What says whether a user is suspended.
+const SIGNS: [StatusSign; 2] = [StatusSign::of("state"), StatusSign::of("suspended")];
 
 impl Row for Person {
     fn id(&self) -> &str {
@@ -100,7 +107,11 @@ impl Person {
                 "the credential shows people of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
             )));
         }
-        let standing = standing(&record, reach.staged);
+        in_small_letters(&mut record);
+        let odd = odd(&record);
+        // Nothing is given to an odd one and nothing taken, whatever it is; and it is named.
+        let standing = if odd.is_some() { Standing::Active } else { standing(&record, reach.staged) };
+        let signs = SIGNS.map(|sign| record.get(sign.as_str()).is_some_and(|value| !value.is_null()));
         let made = text(&record, "created").and_then(|text| text.parse().ok()).or_else(|| born(&id));
         for name in LEFT_OUT {
             record.remove(name);
@@ -109,12 +120,20 @@ impl Person {
         if let Some(custom) = record.get("attributes").and_then(Value::as_array).map(|listed| by_name(listed)) {
             record.insert("attributes".to_owned(), Value::Object(custom));
         }
-        Ok(Self { id, record: Value::Object(record).to_string(), standing, made })
+        Ok(Self { id, record: Value::Object(record).to_string(), standing, odd, signs, made })
     }
 
     fn hand_over(&self, direct: &HashSet<String>, reading: &mut Reading) -> bool {
         let Self { id, record, standing, .. } = self;
-        reading.new_user(UserEntry { id, record, standing: *standing, direct: direct.contains(id) }).is_some()
+        let user = reading.new_user(UserEntry { id, record, standing: *standing, direct: direct.contains(id) });
+        let Some(user) = user else { return false };
+        for (sign, _) in SIGNS.iter().zip(self.signs).filter(|(_, is_shown)| *is_shown) {
+            reading.saw_sign(sign);
+        }
+        if let Some(why) = &self.odd {
+            reading.odd_user(user, why.as_str());
+        }
+        true
     }
 }
 
@@ -129,6 +148,36 @@ pub(super) fn standing(record: &Map<String, Value>, staged_is_active: bool) -> S
     } else {
         // One that nobody knows yet is treated like the harmless one.
         Standing::Staged
+    }
+}
+
+/// Keys that decide, as the vendor writes them.
+fn in_small_letters(record: &mut Map<String, Value>) {
+    for sign in &SIGNS {
+        let name = sign.as_str();
+        let other = record.keys().find(|key| *key != name && key.eq_ignore_ascii_case(name)).cloned();
+        if let Some(value) = other.filter(|_| !record.contains_key(name)).and_then(|key| record.remove(&key)) {
+            record.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// Why a record does not say whether the account is suspended, if it does not.
+fn odd(record: &Map<String, Value>) -> Option<String> {
+    if record.get("suspended") == Some(&Value::Bool(true)) {
+        return None;
+    }
+    match record.get("state") {
+        None | Some(Value::Null) if matches!(record.get("suspended"), Some(Value::Bool(_))) => None,
+        None | Some(Value::Null) => {
+            Some("JumpCloud shows neither its `state` nor whether it is `suspended`".to_owned())
+        }
+        Some(Value::String(state))
+            if ["ACTIVATED", "SUSPENDED", "STAGED"].iter().any(|known| known.eq_ignore_ascii_case(state)) =>
+        {
+            None
+        }
+        Some(state) => Some(format!("JumpCloud shows {state} as its `state`, and what that means is not known")),
     }
 }
 
@@ -216,6 +265,26 @@ mod tests {
             "what is not known gives and takes nothing"
         );
         assert_eq!(standing(json!({"state": "STAGED"}).as_object().unwrap(), true), Standing::Active);
+    }
+
+    #[test]
+    fn mm4_a_record_that_says_nothing_of_its_standing_is_odd() {
+        let is_odd = |record: Value| {
+            let mut record = record.as_object().unwrap().clone();
+            in_small_letters(&mut record);
+            odd(&record).is_some()
+        };
+        for record in [json!({}), json!({"state": null}), json!({"state": "HIBERNATING", "suspended": false})] {
+            assert!(is_odd(record.clone()), "{record}");
+        }
+        for record in [
+            json!({"state": "ACTIVATED"}),
+            json!({"STATE": "suspended"}),
+            json!({"Suspended": false}),
+            json!({"suspended": true}),
+        ] {
+            assert!(!is_odd(record.clone()), "{record}");
+        }
     }
 
     #[test]

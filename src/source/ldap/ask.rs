@@ -1,7 +1,7 @@
 //! Questions about single ids. In: ids. Out: what the directory says of each, [`Presence::Unknown`] for every doubt.
 //!
 //! An id is looked for below `base`, whatever the filters for people and groups say: whoever moved to another branch, or no
-//! longer matches, is not gone. Silence is *gone* only if the search ended with result 0, named no other server, and the
+//! longer matches, is not gone. Silence is *gone* only if the search ended with result 0, left no part of the tree out, and the
 //! credential demonstrably sees ids at all.
 
 use std::collections::HashMap;
@@ -13,7 +13,6 @@ use super::entry::Entry;
 use super::layout::Layout;
 use super::people::{id_of, search};
 use super::standing::{self, standing};
-use crate::config::tenant::LdapPreset;
 use crate::model::{SourceId, Standing, fold};
 use crate::source::{Presence, SourceError};
 
@@ -71,9 +70,8 @@ async fn ask(
     for ids in ids.chunks(CHUNK) {
         match ask_chunk(connection, layout, ids, filter, attributes, &judge).await {
             Ok((found, said)) => {
-                // Active Directory always names its other partitions, where people never are; elsewhere a reference is a
-                // part of the tree that could not be searched.
-                let whole = found.references == 0 || layout.preset == LdapPreset::ActiveDirectory;
+                // A part of the tree that was not searched may hold whoever is not found.
+                let whole = found.holes.is_empty();
                 // An answer that fits no question means that the server compares ids by other rules than these.
                 let asked: Vec<String> = ids.iter().map(|id| fold(id.as_str())).collect();
                 let understood = said.keys().all(|said| asked.contains(said));

@@ -25,6 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
 use super::outcome::{self, About};
+use super::reference::{self, Expected, Holes};
 use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
 use crate::config::ca;
@@ -51,6 +52,9 @@ const PAGING_PARTS: u64 = 3;
 /// Pages in a row that bring nothing new and whose cookie came before since the last that did. Some servers give one cookie all the time,
 /// so one repetition proves nothing; a circle (A, B, A, B) does after some.
 const REPEATED_COOKIES: u32 = 10;
+
+/// Where an alias leads (RFC 4512 §2.6.2).
+pub(super) const ALIAS_TARGET: &str = "aliasedObjectName";
 
 /// Where a directory is and how to reach it.
 #[derive(Debug)]
@@ -84,10 +88,15 @@ impl Address {
     }
 
     /// Connects and binds.
-    pub(super) async fn connect(&self, bind_dn: &str, password: &str) -> Result<Connection, SourceError> {
+    pub(super) async fn connect(
+        &self,
+        bind_dn: &str,
+        password: &str,
+        expected: &Expected,
+    ) -> Result<Connection, SourceError> {
         let opening = dial::open(&self.url, self.start_tls, self.tls.as_ref(), self.max_message.min(BEFORE_BIND));
         let server = tokio::time::timeout(self.timeout, opening).await.map_err(|_| outcome::no_answer())??;
-        let mut connection = self.behind_relay(server, bind_dn).await?;
+        let mut connection = self.behind_relay(server, bind_dn, expected.clone()).await?;
         let binding = connection.ldap.with_timeout(self.timeout).simple_bind(bind_dn, password);
         match unpanicked(binding).await? {
             Ok(result) => outcome::of_bind(&result, bind_dn)?,
@@ -98,7 +107,12 @@ impl Address {
     }
 
     /// Gives the library one end of a socket pair, and the relay the other.
-    async fn behind_relay(&self, server: Box<dyn Duplex>, bind_dn: &str) -> Result<Connection, SourceError> {
+    async fn behind_relay(
+        &self,
+        server: Box<dyn Duplex>,
+        bind_dn: &str,
+        expected: Expected,
+    ) -> Result<Connection, SourceError> {
         let (near, far) = UnixStream::pair().map_err(|error| outcome::of_io(&error))?;
         let far = far.into_std().map_err(|error| outcome::of_io(&error))?;
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
@@ -111,6 +125,7 @@ impl Address {
             relay: Some(tokio::spawn(relay::run(server, near, Arc::clone(&watch)))),
             watch,
             bind_dn: bind_dn.into(),
+            expected,
             timeout: self.timeout,
             largest_answer: self.max_message.saturating_mul(LARGEST_MESSAGES).max(ANSWER_BYTES),
         })
@@ -169,12 +184,12 @@ pub(super) struct Search<'a> {
 }
 
 /// What a whole search came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Entries, repetitions included.
     pub(super) entries: u64,
-    /// References to other servers. None is followed: that would carry the credential there.
-    pub(super) references: u64,
+    /// Parts of the tree below the base that were not searched.
+    pub(super) holes: Holes,
 }
 
 /// A connection that is bound.
@@ -184,6 +199,8 @@ pub(super) struct Connection {
     relay: Option<JoinHandle<std::io::Result<()>>>,
     watch: Arc<Watch>,
     bind_dn: Box<str>,
+    /// Where nobody is missed.
+    expected: Expected,
     timeout: Duration,
     largest_answer: u64,
 }
@@ -239,7 +256,7 @@ impl Connection {
     /// Reads a search to its end, in pages. `visit` says of each entry whether it is new; `page` hears how many came.
     ///
     /// # Errors
-    /// What the server refuses, every end but result 0, and pages that lead nowhere.
+    /// What the server refuses, every end but result 0, pages that lead nowhere, and parts of the tree that were not searched.
     pub(super) async fn pages(
         &mut self,
         search: Search<'_>,
@@ -268,7 +285,7 @@ impl Connection {
             cookie = next_cookie(&result.ctrls)?;
             if cookie.is_empty() {
                 tracing::debug!(what = search.what, ?found, "a search came to its end");
-                return Ok(found);
+                return outcome::whole(search.what, search.base, &found).map(|()| found);
             }
             if fresh {
                 cookies.clear();
@@ -348,14 +365,25 @@ impl Connection {
             match stream.next().await {
                 Ok(None) => break,
                 Ok(Some(item)) if item.is_ref() || item.is_intermediate() => {
-                    found.references += u64::from(item.is_ref());
                     bounds.aside(self.watch.take()).map_err(|why| too_much("", why))?;
+                    if item.is_ref() {
+                        let addresses = reference::addresses(item.0);
+                        if !self.expected.covers(&addresses) {
+                            found.holes.note(addresses.first().map_or("a place without an address", String::as_str));
+                        }
+                    }
                 }
                 Ok(Some(item)) => {
                     found.entries += 1;
                     let size = self.watch.take();
                     let entry = Entry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
                     bounds.entry(found.entries - before, size).map_err(|why| too_much(&entry.dn, why))?;
+                    if let Some(target) = entry.text(ALIAS_TARGET) {
+                        if self.expected.leads_out(&entry.dn, target, base) {
+                            found.holes.note(&format!("the alias {} of {target}", entry.dn));
+                        }
+                        continue;
+                    }
                     visit(entry)?;
                 }
                 Err(error) => return Err(self.broken(error, &answer).await),
@@ -363,7 +391,11 @@ impl Connection {
         }
         let result = stream.finish().await;
         let about = About { what, base, bind_dn: &self.bind_dn, received: found.entries };
-        outcome::of_search(&result, about).map(|()| result)
+        outcome::of_search(&result, about)?;
+        if !result.refs.is_empty() && !self.expected.covers(&result.refs) {
+            found.holes.note(result.refs.first().map_or("", String::as_str));
+        }
+        Ok(result)
     }
 
     /// Says goodbye.

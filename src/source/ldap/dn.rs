@@ -5,12 +5,15 @@
 
 use std::borrow::Cow;
 
-use crate::model::fold;
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use crate::model::casefold;
 
 /// Appends the canonical form of a name to `out`; `None` (with `out` as it was) if the text is no distinguished name.
 ///
-/// Types and values compare without case and with insignificant spaces folded (`caseIgnoreMatch`, RFC 4518 §2.6.1):
-/// what the attributes that name people and groups use everywhere.
+/// Types compare by their short name, whether they are written by it, by a long one or by number. Values compare as RFC 4518 prepares them for
+/// `caseIgnoreMatch`, which the attributes that name people and groups use everywhere: characters that nobody sees left out, compatible forms of
+/// a character (NFKC) and its cases equal, outer spaces gone and inner ones single. Parts of a name of several parts are a set.
 pub(super) fn normalise_into(dn: &str, out: &mut String) -> Option<()> {
     let start = out.len();
     let done = Parser { rest: dn, out }.name();
@@ -20,17 +23,28 @@ pub(super) fn normalise_into(dn: &str, out: &mut String) -> Option<()> {
     done
 }
 
-/// The type and value that name an entry below its parent, both in canonical form. `None` for the root, for what is no
-/// name, and for a name of several parts (`cn=a+uid=b`).
-pub(super) fn leading(dn: &str) -> Option<(String, String)> {
-    let mut out = String::new();
+/// The canonical form of a name; `None` if the text is none.
+pub(super) fn canonical(dn: &str) -> Option<String> {
+    let mut out = String::with_capacity(dn.len());
+    normalise_into(dn, &mut out).map(|()| out)
+}
+
+/// The value of an attribute in the name that an entry has below its parent, in canonical form. `None` if the attribute does not name it.
+pub(super) fn leading(dn: &str, attribute: &str) -> Option<String> {
+    let (mut kind, mut out) = (String::new(), String::new());
+    push_kind(attribute, &mut kind)?;
     let mut parser = Parser { rest: dn, out: &mut out };
-    parser.attribute()?;
-    if parser.rest.starts_with('+') {
-        return None;
+    loop {
+        parser.out.clear();
+        parser.attribute()?;
+        let named = parser.out.split_once('=').filter(|(own, _)| *own == kind);
+        if let Some((_, value)) = named {
+            return Some(value.to_owned());
+        }
+        if !parser.take_any(&['+']) {
+            return None;
+        }
     }
-    let (kind, value) = out.split_once('=')?;
-    Some((kind.to_owned(), value.to_owned()))
 }
 
 /// The canonical form of one attribute value, comparable with what [`leading`] gives.
@@ -56,7 +70,7 @@ struct Parser<'a, 'o> {
 
 impl<'a> Parser<'a, '_> {
     fn name(&mut self) -> Option<()> {
-        if self.rest.trim_matches(' ').is_empty() {
+        if self.rest.trim_matches(SPACES).is_empty() {
             return Some(());
         }
         loop {
@@ -87,9 +101,9 @@ impl<'a> Parser<'a, '_> {
 
     fn attribute(&mut self) -> Option<()> {
         let (kind, rest) = self.rest.split_once('=')?;
-        push_kind(kind.trim_matches(' '), self.out)?;
+        push_kind(kind.trim_matches(SPACES), self.out)?;
         self.out.push('=');
-        self.rest = rest.trim_start_matches(' ');
+        self.rest = rest.trim_start_matches(SPACES);
         match self.rest.as_bytes().first() {
             Some(b'#') => self.hex_value(),
             Some(b'"') => self.quoted_value(),
@@ -124,7 +138,7 @@ impl<'a> Parser<'a, '_> {
         }
         let (value, rest) = body.split_at_checked(end)?;
         push_value(&unescape(value)?, self.out);
-        self.rest = rest.strip_prefix('"')?.trim_start_matches(' ');
+        self.rest = rest.strip_prefix('"')?.trim_start_matches(SPACES);
         self.at_separator()
     }
 
@@ -133,10 +147,10 @@ impl<'a> Parser<'a, '_> {
         let end = self.rest.find([',', ';', '+']).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
-        let digits = digits.trim_matches(' ').strip_prefix('#')?;
+        let digits = digits.trim_matches(SPACES).strip_prefix('#')?;
         let bytes = from_hex(digits)?;
         match ber_text(&bytes) {
-            Some(text) => push_value(text, self.out),
+            Some(text) => push_value(&text, self.out),
             None => {
                 self.out.push('#');
                 self.out.push_str(&digits.to_ascii_lowercase());
@@ -160,17 +174,34 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
-/// The types that RFC 4514 §3 lets a name give by number.
-const KINDS: [(&str, &str); 9] = [
-    ("2.5.4.3", "cn"),
-    ("2.5.4.6", "c"),
-    ("2.5.4.7", "l"),
-    ("2.5.4.8", "st"),
-    ("2.5.4.9", "street"),
-    ("2.5.4.10", "o"),
-    ("2.5.4.11", "ou"),
-    ("0.9.2342.19200300.100.1.1", "uid"),
-    ("0.9.2342.19200300.100.1.25", "dc"),
+/// What may stand around the parts of a name and means nothing.
+const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Types with their numbers (RFC 4514 §3 and what else names entries), and the long names that some servers write (RFC 4519).
+const KINDS: [(&str, &str, &str); 23] = [
+    ("2.5.4.3", "commonname", "cn"),
+    ("2.5.4.4", "surname", "sn"),
+    ("2.5.4.5", "serialnumber", "serialnumber"),
+    ("2.5.4.6", "countryname", "c"),
+    ("2.5.4.7", "localityname", "l"),
+    ("2.5.4.8", "stateorprovincename", "st"),
+    ("2.5.4.9", "streetaddress", "street"),
+    ("2.5.4.10", "organizationname", "o"),
+    ("2.5.4.11", "organizationalunitname", "ou"),
+    ("2.5.4.12", "title", "title"),
+    ("2.5.4.13", "description", "description"),
+    ("2.5.4.41", "name", "name"),
+    ("2.5.4.42", "gn", "givenname"),
+    ("2.5.4.43", "initials", "initials"),
+    ("2.5.4.44", "generationqualifier", "generationqualifier"),
+    ("2.5.4.46", "dnqualifier", "dnqualifier"),
+    ("0.9.2342.19200300.100.1.1", "userid", "uid"),
+    ("0.9.2342.19200300.100.1.3", "rfc822mailbox", "mail"),
+    ("0.9.2342.19200300.100.1.25", "domaincomponent", "dc"),
+    ("1.2.840.113549.1.9.1", "email", "emailaddress"),
+    ("2.16.840.1.113730.3.1.3", "employeenumber", "employeenumber"),
+    ("2.16.840.1.113730.3.1.4", "employeetype", "employeetype"),
+    ("2.16.840.1.113730.3.1.241", "displayname", "displayname"),
 ];
 
 fn push_kind(kind: &str, out: &mut String) -> Option<()> {
@@ -179,8 +210,8 @@ fn push_kind(kind: &str, out: &mut String) -> Option<()> {
     if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') {
         return None;
     }
-    match KINDS.iter().find(|(number, _)| *number == kind) {
-        Some((_, name)) => out.push_str(name),
+    match KINDS.iter().find(|(number, long, _)| *number == kind || long.eq_ignore_ascii_case(kind)) {
+        Some((_, _, name)) => out.push_str(name),
         None => out.extend(kind.chars().map(|c| c.to_ascii_lowercase())),
     }
     Some(())
@@ -188,7 +219,8 @@ fn push_kind(kind: &str, out: &mut String) -> Option<()> {
 
 /// Writes a value folded, its outer spaces gone and inner ones single, and what could be mistaken for syntax escaped.
 fn push_value(value: &str, out: &mut String) {
-    let folded = if value.is_ascii() { Cow::Borrowed(value) } else { Cow::Owned(fold(value)) };
+    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let folded = if plain { Cow::Borrowed(value) } else { Cow::Owned(prepared(value)) };
     let mut space = false;
     for c in folded.trim_matches(' ').chars() {
         if c == ' ' {
@@ -202,6 +234,35 @@ fn push_value(value: &str, out: &mut String) {
             out.push('\\');
         }
         out.push(c.to_ascii_lowercase());
+    }
+}
+
+/// A value with what RFC 4518 maps and normalises done (§2.2, §2.3), all but the spaces.
+fn prepared(value: &str) -> String {
+    let compatible = ComposingNormalizerBorrowed::new_nfkc();
+    let mapped: String = value.chars().filter_map(mapped).collect();
+    let folded = casefold(&compatible.normalize(&mapped));
+    compatible.normalize(&folded).into_owned()
+}
+
+/// A character as RFC 4518 §2.2 maps it: controls and what nobody sees are left out, every kind of space is a space.
+fn mapped(c: char) -> Option<char> {
+    match c {
+        '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        _ if c.is_control() => None,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{6dd}'
+        | '\u{70f}'
+        | '\u{1806}'
+        | '\u{180b}'..='\u{180e}'
+        | '\u{200b}'..='\u{200f}' => None,
+        '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2063}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' => None,
+        '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}' => {
+            None
+        }
+        _ if c.is_whitespace() => Some(' '),
+        _ => Some(c),
     }
 }
 
@@ -226,12 +287,31 @@ fn unescape(value: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-/// The contents of a BER string (octet, UTF-8, printable, IA5) with a short length, if they are text.
-fn ber_text(bytes: &[u8]) -> Option<&str> {
+/// The contents of a BER string (octet, UTF-8, numeric, printable, IA5, visible, BMP), if they are text.
+fn ber_text(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let (&tag, rest) = bytes.split_first()?;
-    let (&length, contents) = rest.split_first()?;
-    let text = matches!(tag, 0x04 | 0x0c | 0x13 | 0x16) && usize::from(length) == contents.len();
-    std::str::from_utf8(contents).ok().filter(|_| text)
+    let (&first, rest) = rest.split_first()?;
+    let (length, contents) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => rest.split_first().map(|(length, contents)| (usize::from(*length), contents))?,
+        0x82 => {
+            let (length, contents) = rest.split_first_chunk::<2>()?;
+            (usize::from(u16::from_be_bytes(*length)), contents)
+        }
+        _ => return None,
+    };
+    if length != contents.len() {
+        return None;
+    }
+    match tag {
+        0x04 | 0x0c | 0x12 | 0x13 | 0x16 | 0x1a => std::str::from_utf8(contents).ok().map(Cow::Borrowed),
+        0x1e => {
+            let (units, []) = contents.as_chunks::<2>() else { return None };
+            let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
+            char::decode_utf16(units).collect::<Result<String, _>>().ok().map(Cow::Owned)
+        }
+        _ => None,
+    }
 }
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
@@ -275,6 +355,12 @@ mod tests {
             "uid=\"ann\",ou=people,dc=example,dc=org",
             "uid=#0403616e6e,ou=people,dc=example,dc=org",
             "OID.0.9.2342.19200300.100.1.1=ann,2.5.4.11=people,dc=example,dc=org",
+            "userid=ann,organizationalUnitName=people,domainComponent=example,0.9.2342.19200300.100.1.25=org",
+            "uid=#0C8103616E6E,ou=people,dc=example,dc=org",
+            "uid=#1e060061006e006e,ou=people,dc=example,dc=org",
+            "uid=#1303416E6e ; ou=\\20People\\ ,dc=example,\r\n dc=org",
+            "uid=\u{ff41}nn\u{200b},ou=pe\u{ad}ople,dc=example\u{a0},dc=org",
+            "uid=ann,ou=\\50\\65ople,dc=example,dc=org ",
         ] {
             assert_eq!(normalise(other).as_deref(), Some(key.as_str()), "{other}");
         }
@@ -292,6 +378,25 @@ mod tests {
             ("cn=ab", "cn=a b"),
         ] {
             assert_ne!(normalise(one), normalise(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn mp4_names_compare_as_rfc_4518_says() {
+        for (one, other) in [
+            ("cn=Stra\u{df}e,dc=x", "cn=STRASSE,dc=x"),
+            ("cn=Zoe\u{308},dc=x", "cn=ZO\u{cb},dc=x"),
+            ("cn=\u{fb01}n\u{2460},dc=x", "cn=Fin1,dc=x"),
+            ("cn=a\u{3000}\u{2003}b,dc=x", "cn=A  B,dc=x"),
+            ("cn=a\tb,dc=x", "cn=a\\09b,dc=x"),
+            ("mail=a@x+CN=Ann,dc=x", "2.5.4.3=ann + rfc822Mailbox=A@X,dc=x"),
+            ("cn=\u{391}\u{3a3},dc=x", "cn=\u{3b1}\u{3c2},dc=x"),
+        ] {
+            assert_eq!(normalise(one).unwrap(), normalise(other).unwrap(), "{one} and {other}");
+        }
+        for (one, other) in [("cn=a,dc=x", "sn=a,dc=x"), ("cn=a b,dc=x", "cn=ab,dc=x"), ("cn=o,dc=x", "cn=\u{f6},dc=x")]
+        {
+            assert_ne!(normalise(one).unwrap(), normalise(other).unwrap(), "{one} and {other}");
         }
     }
 
@@ -336,10 +441,11 @@ mod tests {
 
     #[test]
     fn the_naming_value_is_found() {
-        assert_eq!(leading("UID=Ann Lee,dc=x"), Some(("uid".to_owned(), canonical_value("ann lee"))));
-        assert_eq!(leading("cn=a\\,b,dc=x"), Some(("cn".to_owned(), canonical_value("A,B"))));
-        for none in ["", "x", "cn=a+uid=b,dc=x"] {
-            assert_eq!(leading(none), None);
+        assert_eq!(leading("UID=Ann Lee,dc=x", "uid"), Some(canonical_value("ann lee")));
+        assert_eq!(leading("cn=a\\,b,dc=x", "CN"), Some(canonical_value("A,B")));
+        assert_eq!(leading("cn=a+uid=B,dc=x", "uid"), Some(canonical_value("b")));
+        for none in ["", "x", "cn=a,uid=b", "cn=a+sn=b,uid=c"] {
+            assert_eq!(leading(none, "uid"), None, "{none}");
         }
     }
 
@@ -360,7 +466,7 @@ mod tests {
         #[test]
         fn x1_no_text_makes_it_panic(text in "\\PC{0,40}") {
             let _ = normalise(&text);
-            let _ = leading(&text);
+            let _ = leading(&text, "cn");
             let _ = without_uid(&text);
         }
     }

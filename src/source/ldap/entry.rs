@@ -2,8 +2,8 @@
 //!
 //! # The record
 //! A JSON object: `id` and `dn`, then the attributes that were asked for, under the names by which they were asked for.
-//! An attribute is its first value, as text; where the name that stands in the `dn` is one of several values, that one is
-//! the first. If a mapping reads `NAME_all`, that is an array of all values, in the directory's order; it is also there
+//! An attribute is its one value, as text. Of several it is the one that stands in the `dn`, or else the smallest: the order in which a server
+//! sends them means nothing, and replicas differ in it. If a mapping reads `NAME_all`, that is an array of all values, in the directory's order; it is also there
 //! whenever an attribute has more than one. What is no text comes in base64; `objectGUID` and `objectSid` in the form that
 //! administrators see. `manager` is the manager's `id`, if the manager is among the people read; `manager_dn` the name.
 
@@ -103,18 +103,14 @@ impl Entry {
         self.attributes.into_iter()
     }
 
-    /// The value that goes first: the one in the entry's own name, where there are several.
+    /// The value that stands for all: where there are several, the one in the entry's own name, or else the smallest.
     pub(super) fn leading(&self, name: &str) -> Option<&[u8]> {
         let values = self.values(name);
-        if let [_, _, ..] = values
-            && let Some((kind, own)) = dn::leading(&self.dn)
-            && kind.eq_ignore_ascii_case(name)
-        {
-            let named =
-                |value: &&Vec<u8>| std::str::from_utf8(value).is_ok_and(|text| dn::canonical_value(text) == own);
-            return values.iter().find(named).or(values.first()).map(Vec::as_slice);
-        }
-        values.first().map(Vec::as_slice)
+        let [_, _, ..] = values else { return values.first().map(Vec::as_slice) };
+        let own = dn::leading(&self.dn, name);
+        let is_own =
+            |value: &&Vec<u8>| own.is_some() && std::str::from_utf8(value).ok().map(dn::canonical_value) == own;
+        values.iter().filter(is_own).min().or_else(|| values.iter().min()).map(Vec::as_slice)
     }
 
     /// Appends the record to `out`.
@@ -251,10 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn the_value_in_the_name_goes_first() {
-        let entry = Entry::of("UID=Ann,dc=x", &[("uid", "old"), ("uid", "ann"), ("mail", "b@x"), ("mail", "ann")]);
-        let record = record(&entry, &["uid", "mail"]);
-        assert_eq!((&record["uid"], &record["mail"]), (&json!("ann"), &json!("b@x")));
+    fn mm3_the_value_in_the_name_stands_for_all_or_else_the_smallest() {
+        for dn in ["UID=Ann,dc=x", "cn=Ann Lee + userid=ANN,dc=x"] {
+            for turned in [false, true] {
+                let mut values = [("uid", "aaa"), ("uid", "ann"), ("uid", "zzz"), ("mail", "b@x"), ("mail", "a@x")];
+                if turned {
+                    values.reverse();
+                }
+                let record = record(&Entry::of(dn, &values), &["uid", "mail"]);
+                assert_eq!((&record["uid"], &record["mail"]), (&json!("ann"), &json!("a@x")), "{dn}");
+            }
+        }
     }
 
     #[test]

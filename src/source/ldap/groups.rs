@@ -1,8 +1,8 @@
 //! The groups of one reading. In: their entries and the people already read. Out: groups and members in the [`Reading`].
 //!
 //! Members are found by name (`member`, `uniqueMember`), by `uid` (`memberUid`), and in Active Directory by the primary group
-//! of each person, which no member list shows. A member that is a group is reported as one; who leads nowhere is reported
-//! under the name that the group gives. Where a member could be two people, or the list can't be trusted, the group's
+//! of each person, which no member list shows. A member that is a group is reported as one; a name that leads nowhere is
+//! reported as the group gives it, and in the form in which names of people are compared ([`Roster::names`]). Where a member could be two people, or the list can't be trusted, the group's
 //! members count as unread.
 
 use std::collections::HashMap;
@@ -35,7 +35,8 @@ pub(super) async fn read(
     progress.stage("reading groups", None);
     let list = reading.open_list("groups");
     let mut groups = Groups { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
-    let search = search("groups", &layout.group_base, &layout.group_filter, &layout.group_attributes);
+    let filter = layout.with_aliases(&layout.group_filter);
+    let search = search("groups", &layout.group_base, &filter, &layout.group_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| groups.take(entry), |came| progress.advance(came)).await?;
     let long_lists = std::mem::take(&mut groups.long);
@@ -52,6 +53,9 @@ pub(super) async fn read(
     }
     spared.done()?;
     groups.settle();
+    for (person, name) in roster.names() {
+        reading.known_as(person, name);
+    }
     reading.received(list, found.entries);
     reading.close_list(list, None);
     Ok(())
@@ -76,8 +80,8 @@ struct Groups<'a> {
     roster: &'a Roster,
     reading: &'a mut Reading,
     by_dn: HashMap<Box<str>, GroupIx>,
-    /// Members that are no people: the name as it was given, and in canonical form if it has one.
-    pending: Vec<(GroupIx, Box<str>, Option<Box<str>>)>,
+    /// Members that are no people: the name as it was given, and in the form in which it is compared.
+    pending: Vec<(GroupIx, Box<str>, Box<str>)>,
     long: Vec<Long>,
 }
 
@@ -115,10 +119,8 @@ impl Groups<'_> {
     fn add(&mut self, entry: &Entry) -> Result<GroupIx, SourceError> {
         let id = people::id_of(entry, self.layout)?;
         let name = entry.leading(&self.layout.group_name).and_then(|name| std::str::from_utf8(name).ok());
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            let why = format!("`{}` of {}: a group needs a name; see `group_name`", self.layout.group_name, entry.dn);
-            return Err(SourceError::Forbidden(why));
-        };
+        // One group without a name stops nobody: it keeps whom it had. Many are a failed reading.
+        let name = name.unwrap_or_default();
         let mut record = String::new();
         entry.write_record(&id, &self.layout.group_wanted, &mut record);
         Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
@@ -140,7 +142,7 @@ impl Groups<'_> {
                 continue;
             };
             let owner = if is_by_uid(attribute) {
-                self.roster.by_uid.get(name)
+                self.roster.by_uid.get(name.trim())
             } else {
                 key.clear();
                 dn::normalise_into(dn::without_uid(name), &mut key).and_then(|()| self.roster.by_dn.get(&key))
@@ -155,19 +157,19 @@ impl Groups<'_> {
                     self.reading.members_unread(group, format!("its member {name:?} could be several people"));
                 }
                 None => {
-                    let key = (!is_by_uid(attribute) && !key.is_empty()).then(|| key.as_str().into());
-                    self.pending.push((group, name.into(), key));
+                    let compared = if is_by_uid(attribute) || key.is_empty() { name.trim() } else { &key };
+                    self.pending.push((group, name.into(), compared.into()));
                 }
             }
         }
     }
 
-    /// Members that are no people are groups, now that all are known, or lead nowhere.
+    /// Members that are no people are groups, now that all are known, or their names lead nowhere.
     fn settle(&mut self) {
         for (group, name, key) in std::mem::take(&mut self.pending) {
-            match key.and_then(|key| self.by_dn.get(&key).copied()) {
+            match self.by_dn.get(&key).copied() {
                 Some(sub) => self.reading.member_group(group, sub),
-                None => self.reading.member(group, &name),
+                None => self.reading.dangling_member(group, &name, &key),
             }
         }
     }

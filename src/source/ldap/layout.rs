@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::binary;
+use super::connection::ALIAS_TARGET;
 use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
+use super::reference::Expected;
 use super::standing;
 use crate::config::forms::parenthesised_filter;
 use crate::config::tenant::{LdapPreset, LdapTable};
@@ -117,6 +119,8 @@ pub(super) struct Layout {
     /// What is asked for besides: ids, members and account states.
     pub(super) user_attributes: Vec<String>,
     pub(super) group_attributes: Vec<String>,
+    /// Parts of the tree that a reading may leave out.
+    pub(super) expected: Expected,
     pub(super) page_size: i32,
     pub(super) timeout: Duration,
 }
@@ -144,8 +148,17 @@ impl Layout {
         // `name` is the group's name, whatever attribute that is; the reading hands it over beside the record.
         let withheld: Vec<&str> = members.iter().map(String::as_str).chain(["name"]).collect();
         let group_wanted = wanted(&["description", &group_name], &[], read_by_mappings, &withheld);
+        let bases: Vec<&str> = [Some(&table.base), table.user_base.as_ref(), table.group_base.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let expected = Expected::new(table.preset, &bases, &table.expected_references).map_err(|name| {
+            SourceError::Settings(format!("expected_references: {name:?} is no distinguished name (RFC 4514)"))
+        })?;
         Ok(Self {
             preset: table.preset,
+            expected,
             user_attributes: asked(&user_wanted, user_extras(table.preset, &id, &members)),
             group_attributes: asked(&group_wanted, group_extras(table.preset, &id, &members)),
             base: table.base.clone(),
@@ -175,6 +188,14 @@ impl Layout {
         Some(format!("({}={value})", self.id))
     }
 
+    /// A filter that also finds aliases, which are not followed: one that leads out of the base is a hole. Active Directory has none.
+    pub(super) fn with_aliases(&self, filter: &str) -> String {
+        match self.preset {
+            LdapPreset::ActiveDirectory => filter.to_owned(),
+            LdapPreset::OpenLdap | LdapPreset::Ds389 => format!("(|{filter}(objectClass=alias))"),
+        }
+    }
+
     /// Whether members are named by `uid` somewhere, so that people must be found by it.
     pub(super) fn has_members_by_uid(&self) -> bool {
         self.members.iter().any(|name| is_by_uid(name))
@@ -201,8 +222,9 @@ fn user_extras<'a>(preset: LdapPreset, id: &'a str, members: &'a [String]) -> Ve
     if members.iter().any(|name| is_by_uid(name)) {
         names.push("uid");
     }
-    if preset == LdapPreset::ActiveDirectory {
-        names.extend(["primaryGroupID", "objectSid"]);
+    match preset {
+        LdapPreset::ActiveDirectory => names.extend(["primaryGroupID", "objectSid"]),
+        LdapPreset::OpenLdap | LdapPreset::Ds389 => names.push(ALIAS_TARGET),
     }
     names
 }
@@ -210,10 +232,10 @@ fn user_extras<'a>(preset: LdapPreset, id: &'a str, members: &'a [String]) -> Ve
 fn group_extras<'a>(preset: LdapPreset, id: &'a str, members: &'a [String]) -> Vec<&'a str> {
     let mut names = vec![id];
     names.extend(members.iter().map(String::as_str));
-    names.push(match preset {
-        LdapPreset::ActiveDirectory => "objectSid",
-        LdapPreset::OpenLdap | LdapPreset::Ds389 => "objectClass",
-    });
+    match preset {
+        LdapPreset::ActiveDirectory => names.push("objectSid"),
+        LdapPreset::OpenLdap | LdapPreset::Ds389 => names.extend(["objectClass", ALIAS_TARGET]),
+    }
     names
 }
 

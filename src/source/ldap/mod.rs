@@ -3,7 +3,8 @@
 //!
 //! People are read first, then groups; both in pages, and each search counts only when the server ends it with result 0.
 //! People are found in groups by name, whatever the case and the escapes. `entry` tells what a record looks like,
-//! `standing` who counts as suspended. References to other servers are never followed.
+//! `standing` who counts as suspended. References to other servers are never followed: one inside the base is a hole, and the
+//! reading is incomplete (`reference`).
 //!
 //! The LDAP library decodes by recursion and without a limit, so it has no socket of its own: `dial` connects and begins TLS,
 //! `relay` hands the library what the walker in `ber` and the `envelope` let pass.
@@ -23,11 +24,14 @@ mod groups;
 mod layout;
 mod outcome;
 mod people;
+mod product;
 mod range;
+mod reference;
 mod relay;
 mod standing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -47,6 +51,8 @@ pub struct LdapSource {
     bind_dn: String,
     password: zeroize::Zeroizing<String>,
     clock: Arc<dyn Clock>,
+    /// Whether it was said that the preset does not fit, or that it does.
+    fit_is_known: AtomicBool,
 }
 
 impl LdapSource {
@@ -70,11 +76,21 @@ impl LdapSource {
             let why = "bind_dn and password must not be empty: that is a bind as nobody, who sees little or nothing";
             return Err(SourceError::Settings(why.to_owned()));
         }
-        Ok(Self { address, layout, bind_dn: table.bind_dn.clone(), password, clock })
+        Ok(Self {
+            address,
+            layout,
+            bind_dn: table.bind_dn.clone(),
+            password,
+            clock,
+            fit_is_known: AtomicBool::new(false),
+        })
     }
 
     async fn connect(&self) -> Result<Connection, SourceError> {
-        self.address.connect(&self.bind_dn, &self.password).await.map_err(|error| self.without_password(error))
+        self.address
+            .connect(&self.bind_dn, &self.password, &self.layout.expected)
+            .await
+            .map_err(|error| self.without_password(error))
     }
 
     /// The password as it may stand in what the server says; `None` for one that no header could carry, which is looked for nowhere.
@@ -93,6 +109,12 @@ impl LdapSource {
         let mut connection = self.connect().await?;
         let roster = people::read(&mut connection, &self.layout, self.clock.now(), reading, progress).await?;
         groups::read(&mut connection, &self.layout, &roster, reading, progress).await?;
+        // Asked last: a server that does not answer this has shown all that counts.
+        if !self.fit_is_known.swap(true, Ordering::Relaxed)
+            && let Some(misfit) = product::misfit(&mut connection, &self.layout).await
+        {
+            tracing::warn!(remedy = misfit.remedy(), "{}", misfit.detail());
+        }
         connection.close().await;
         Ok(())
     }
@@ -156,9 +178,13 @@ impl Source for LdapSource {
     async fn examine(&self) -> Vec<Finding> {
         const CHECK: &str = "bind";
         let finding = match self.connect().await {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                let misfit = product::misfit(&mut connection, &self.layout).await;
                 connection.close().await;
-                Finding::ok(CHECK, format!("{} accepts {}", self.address, self.bind_dn))
+                self.fit_is_known.store(true, Ordering::Relaxed);
+                let bound = Finding::ok(CHECK, format!("{} accepts {}", self.address, self.bind_dn));
+                let misfit = misfit.map(|misfit| Finding::warning("preset", misfit.detail(), misfit.remedy()));
+                return [bound].into_iter().chain(misfit).collect();
             }
             Err(error) => {
                 let remedy = match &error {

@@ -3,6 +3,8 @@
 
 use ldap3::{LdapError, LdapResult};
 
+use super::connection::Found;
+use crate::model::{bounds, text};
 use crate::source::{Incomplete, SourceError};
 
 /// Judges the result of a bind.
@@ -46,13 +48,36 @@ pub(super) fn of_search(result: &LdapResult, about: About<'_>) -> Result<(), Sou
         3 => cut("time limit"),
         4 => cut("size limit"),
         11 => cut("administrative limit"),
-        10 => SourceError::Settings(format!("{base:?} is not kept by this server, which names another ({said})")),
+        10 => {
+            let other = result
+                .refs
+                .first()
+                .map_or(String::new(), |address| format!(", {}", bounds::shown(&text::shown(address))));
+            SourceError::Settings(format!(
+                "{base:?} is not kept by this server, which names another{other} ({said}); references are not followed, so who is there would \
+                 look absent: give `url` a server that keeps it"
+            ))
+        }
         12 => SourceError::Settings(format!("this server does not page its answers (RFC 2696) ({said})")),
         32 => SourceError::Settings(format!("{base:?} does not exist, or {bind_dn} may not see it ({said})")),
         34 => SourceError::Settings(format!("{base:?} is no name this server understands ({said})")),
         50 => SourceError::Forbidden(format!("{what} below {base:?} as {bind_dn} ({said})")),
         _ => anything(result.rc, said),
     })
+}
+
+/// Judges what a search that ended well did not look into.
+pub(super) fn whole(what: &str, base: &str, found: &Found) -> Result<(), SourceError> {
+    match &found.holes.first {
+        None => Ok(()),
+        Some(first) => Err(SourceError::Incomplete(Incomplete::Elsewhere {
+            what: what.to_owned(),
+            base: base.to_owned(),
+            received: found.entries,
+            places: found.holes.count,
+            first: first.to_string(),
+        })),
+    }
 }
 
 fn anything(code: u32, said: String) -> SourceError {

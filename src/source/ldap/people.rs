@@ -11,7 +11,7 @@ use super::connection::{Connection, Search};
 use super::entry::{self, Entry, Form};
 use super::layout::Layout;
 use super::{binary, dn, standing};
-use crate::model::Standing;
+use crate::model::{Standing, StatusSign};
 use crate::progress::Progress;
 use crate::source::{Reading, SourceError, UserEntry, UserIx};
 
@@ -80,6 +80,8 @@ struct People<'a> {
     suspended: HashSet<Box<str>>,
     blocks: Vec<(String, Vec<Row>)>,
     ids: Ids,
+    /// Which signs of suspension some entry showed.
+    signs: Vec<StatusSign>,
     by_dn: Names,
     by_uid: Names,
     by_primary_group: HashMap<Box<[u8]>, Vec<usize>>,
@@ -102,6 +104,15 @@ impl Roster {
         self.people.get(place).copied()
     }
 
+    /// The names under which groups may have people as members, in the form in which they are compared.
+    pub(super) fn names(&self) -> impl Iterator<Item = (UserIx, &str)> {
+        let names = self.by_dn.0.iter().chain(&self.by_uid.0);
+        names.filter_map(|(name, owner)| match owner {
+            Owner::One(place) => Some((self.person(*place)?, &**name)),
+            Owner::Several => None,
+        })
+    }
+
     /// The people whose primary group has this security identifier.
     pub(super) fn of_primary_group(&self, sid: &[u8]) -> impl Iterator<Item = UserIx> {
         self.by_primary_group.get(sid).into_iter().flatten().filter_map(|place| self.person(*place))
@@ -120,7 +131,8 @@ pub(super) async fn read(
     progress.stage("reading people", None);
     let list = reading.open_list("people");
     let mut people = People::new(layout, now, suspended);
-    let search = search("people", &layout.user_base, &layout.user_filter, &layout.user_attributes);
+    let filter = layout.with_aliases(&layout.user_filter);
+    let search = search("people", &layout.user_base, &filter, &layout.user_attributes);
     let found =
         connection.pages(search, layout.page_size, |entry| people.take(&entry), |came| progress.advance(came)).await?;
     reading.received(list, found.entries);
@@ -142,6 +154,9 @@ async fn read_suspended(
     let search = search("suspended people", &layout.user_base, &filter, &attributes);
     let visit = |entry: Entry| Ok(ids.insert(id_of(&entry, layout)?.into()));
     let found = connection.pages(search, layout.page_size, visit, |_| ()).await?;
+    if let Some(filter) = layout.suspended_filter.as_ref().filter(|_| !ids.is_empty()) {
+        reading.saw_sign(&StatusSign::named(format!("suspended_filter {filter}")));
+    }
     reading.received(list, found.entries);
     reading.close_list(list, None);
     Ok(ids)
@@ -185,6 +200,7 @@ impl<'a> People<'a> {
             suspended,
             blocks: Vec::new(),
             ids: Ids::default(),
+            signs: Vec::new(),
             by_dn: Names::default(),
             by_uid: Names::default(),
             by_primary_group: HashMap::new(),
@@ -195,6 +211,7 @@ impl<'a> People<'a> {
     /// Takes one entry; whether its name is new.
     fn take(&mut self, entry: &Entry) -> Result<bool, SourceError> {
         let id = id_of(entry, self.layout)?;
+        standing::note_signs(self.layout.preset, entry, &mut self.signs);
         let mut standing = standing::standing(self.layout.preset, entry, self.now)?;
         if self.suspended.contains(id.as_str()) {
             standing = Standing::Suspended;
@@ -211,7 +228,7 @@ impl<'a> People<'a> {
         self.by_dn.insert(&self.key, place);
         if self.layout.has_members_by_uid() {
             for uid in entry.values("uid").iter().filter_map(|uid| std::str::from_utf8(uid).ok()) {
-                self.by_uid.insert(uid, place);
+                self.by_uid.insert(uid.trim(), place);
             }
         }
         self.note_primary_group(entry, place)?;
@@ -252,6 +269,9 @@ impl<'a> People<'a> {
 
     /// Hands everybody over, in the order of reading.
     fn hand_over(self, reading: &mut Reading) -> Roster {
+        for sign in &self.signs {
+            reading.saw_sign(sign);
+        }
         let mut people = Vec::with_capacity(self.ids.ends.len());
         let mut managed = String::new();
         for (text, rows) in self.blocks {

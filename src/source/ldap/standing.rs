@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::entry::Entry;
 use crate::config::tenant::LdapPreset;
-use crate::model::Standing;
+use crate::model::{Standing, StatusSign};
 use crate::source::SourceError;
 
 /// `ADS_UF_ACCOUNTDISABLE`.
@@ -33,6 +33,25 @@ pub(super) fn attributes(preset: LdapPreset) -> &'static [&'static str] {
         LdapPreset::OpenLdap => &["pwdAccountLockedTime"],
         LdapPreset::Ds389 => &["nsAccountLock"],
         LdapPreset::ActiveDirectory => &["userAccountControl", "accountExpires", "sAMAccountName"],
+    }
+}
+
+/// The signs that [`standing`] judges by. What only tells accounts from contacts is none.
+pub(super) fn signs(preset: LdapPreset) -> &'static [&'static str] {
+    match preset {
+        LdapPreset::OpenLdap => &["pwdAccountLockedTime"],
+        LdapPreset::Ds389 => &["nsAccountLock"],
+        LdapPreset::ActiveDirectory => &["userAccountControl", "accountExpires"],
+    }
+}
+
+/// Adds the signs that an entry shows, whatever they say, each once. A sign that no entry shows any more is no evidence that everybody is active:
+/// a credential that lost the right to read it sees the same.
+pub(super) fn note_signs(preset: LdapPreset, entry: &Entry, seen: &mut Vec<StatusSign>) {
+    for name in signs(preset) {
+        if !entry.values(name).is_empty() && !seen.iter().any(|sign| sign.as_str() == *name) {
+            seen.push(StatusSign::of(name));
+        }
     }
 }
 

@@ -93,6 +93,13 @@ impl Layout {
         self.direct && self.wanted.is_none()
     }
 
+    /// Why the two numbers of an account say nothing, if they do not: neither is one that the vendor documents.
+    pub(super) fn unknown(status: u64, state: u64) -> Option<String> {
+        let is_known = state <= 3 && (state != 1 || status <= 8);
+        (!is_known)
+            .then(|| format!("OneLogin shows status {status} and state {state}, and what they mean is not known"))
+    }
+
     /// What the two numbers of an account mean (documented for the vendor's own clients).
     pub(super) fn standing(&self, status: u64, state: u64) -> Standing {
         match (state, status) {

@@ -149,7 +149,10 @@ impl Source for OneLoginSource {
         for (id, person) in &people.all {
             let id_text = id.to_string();
             let (record, standing) = (person.record.as_ref(), person.standing);
-            reading.user(UserEntry { id: &id_text, record, standing, direct: direct.contains(id) });
+            let user = reading.user(UserEntry { id: &id_text, record, standing, direct: direct.contains(id) });
+            if let Some(why) = &person.odd {
+                reading.odd_user(user, why.as_str());
+            }
         }
         for (group, members) in groups.iter().zip(members) {
             let id = group.id.to_string();
@@ -157,11 +160,17 @@ impl Source for OneLoginSource {
             let ix =
                 reading.group(GroupEntry { id: &id, name: &group.name, record: &record, assigned: group.assigned });
             match members {
-                Ok(members) => reading.members(ix, &members.iter().map(u64::to_string).collect::<Vec<_>>()),
+                Ok(members) => {
+                    reading.members(ix, &members.iter().map(u64::to_string).collect::<Vec<_>>());
+                }
                 Err(why) => reading.members_unread(ix, why),
             }
         }
         Ok(())
+    }
+
+    fn proves_absence(&self) -> bool {
+        true
     }
 
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {

@@ -81,6 +81,8 @@ pub(super) const CREATED: &str = "created_at";
 pub(super) struct Person {
     pub(super) record: Box<str>,
     pub(super) standing: Standing,
+    /// Why nobody can say what the account's standing is.
+    pub(super) odd: Option<String>,
     /// `None` where the answer did not show them.
     pub(super) roles: Option<Box<[u64]>>,
     pub(super) group: Option<u64>,
@@ -94,11 +96,15 @@ impl Person {
     /// When it does not show what every user has: nobody is skipped in silence.
     pub(super) fn new(id: u64, mut user: Object, layout: &Layout) -> Result<Self, SourceError> {
         let number = |name: &str| {
-            user.get(name).and_then(number).ok_or_else(|| {
-                SourceError::Malformed(format!("users: user {id} shows no `{name}`, although it was asked for"))
-            })
+            let shown = user.get(name).unwrap_or(&Value::Null);
+            number(shown).ok_or_else(|| format!("OneLogin shows {shown} as its `{name}`, which is no number"))
         };
-        let standing = layout.standing(number("status")?, number("state")?);
+        // One user whom the API shows like that stops nobody else: nothing is given to them and nothing taken.
+        let (standing, odd) = match number("status").and_then(|status| Ok((status, number("state")?))) {
+            Ok((status, state)) => (layout.standing(status, state), Layout::unknown(status, state)),
+            Err(why) => (Standing::Active, Some(why)),
+        };
+        let standing = if odd.is_some() { Standing::Active } else { standing };
         let group = user.get("group_id").and_then(self::number);
         let roles = user.remove(ROLES).map(|roles| ids(&roles, id)).transpose()?;
         let shows_custom = user.contains_key(CUSTOM);
@@ -118,7 +124,7 @@ impl Person {
             None => drop(user.remove(PARAMETERS)),
         }
         let record = Value::Object(user).to_string().into();
-        Ok(Self { record, standing, roles, group, shows_custom })
+        Ok(Self { record, standing, odd, roles, group, shows_custom })
     }
 }
 
@@ -188,14 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_a_standing_is_an_error_and_not_nobody() {
+    fn mm4_a_user_without_a_standing_is_odd_and_neither_nobody_nor_active() {
         for odd in [
             json!({ "state": 1 }),
             json!({ "status": 1 }),
             json!({ "status": null, "state": 1 }),
-            json!({ "status": 1, "state": 1, "role_ids": ["x"] }),
+            json!({ "status": "locked", "state": 1 }),
+            json!({ "status": 99, "state": 1 }),
+            json!({ "status": 1, "state": 99 }),
         ] {
-            assert!(matches!(person(odd), Err(SourceError::Malformed(_))));
+            assert!(person(odd.clone()).unwrap().odd.is_some(), "{odd}");
         }
+        assert!(person(json!({ "status": 1, "state": 1 })).unwrap().odd.is_none());
+        let roles = person(json!({ "status": 1, "state": 1, "role_ids": ["x"] }));
+        assert!(matches!(roles, Err(SourceError::Malformed(_))), "who belongs is another matter");
     }
 }
