@@ -4,6 +4,7 @@
 //! A preview ([`preview`]) takes the same path as a run ([`cycle`]) and stops before `apply`. What can write is a value of its own, the
 //! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
+mod budget;
 mod failure;
 mod index;
 mod meanwhile;
@@ -697,9 +698,17 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
     let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
     let counts = state.counts()?;
     let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+    let lately = budget::Lately::of(state, now)?;
+    let identifiers = profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
     Ok(Facts {
         managed: counts.active,
-        lost: state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
+        lost: lately.lost.into_keys().collect(),
+        lost_but_active: lately.lost_but_active,
+        lost_again: lately.lost_again,
+        returned: lately.returned,
+        lost_lately: lately.lost_lately,
+        activated: lately.activated,
+        identifiers: identifiers.collect(),
         reduced: state.reduced_since(day_ago)?,
         own_account: state.own_account()?.flatten(),
         access: apply::access(profile),

@@ -179,9 +179,10 @@ impl Errand<'_> {
         Ok(joined(outcome, &last, rest))
     }
 
-    /// Attributes that disappear say something of a directory's reading; here nothing was read.
+    /// Attributes that disappear, or change for many, say something of a directory's reading; here nothing was read.
     fn limits(&self) -> Limits {
-        Limits { attribute_loss: Limit::NONE, ..self.limits.clone() }
+        let (attribute_loss, value_changes, identifier_changes) = (Limit::NONE, Limit::NONE, Limit::NONE);
+        Limits { attribute_loss, value_changes, identifier_changes, ..self.limits.clone() }
     }
 
     fn facts(&self, state: &dyn View) -> Result<Facts, StoreError> {

@@ -73,6 +73,8 @@ fn world(deletes: bool) -> World {
         let mut limits = tenant.limits.lock().unwrap();
         (limits.removals_per_day, limits.group_removals) = (Limit::NONE, Limit::NONE);
         (limits.source_shrink, limits.attribute_loss) = (Limit::NONE, Limit::NONE);
+        (limits.activations_per_day, limits.value_changes, limits.identifier_changes) =
+            (Limit::NONE, Limit::NONE, Limit::NONE);
         limits.adopt = crate::config::tenant::AdoptApproval::Never;
     });
     world

@@ -288,7 +288,8 @@ impl Cleared {
         }
     }
 
-    /// The rolling budget, in people: whoever loses an account, a role, a deleted group or the last group counts once a day.
+    /// The rolling budget, in people: whoever loses an account, a role, a deleted group or the last group counts once a day; and once more
+    /// if the account was activated again in between.
     pub(super) fn check_removals(&mut self, facts: &Facts, limits: &Limits) {
         let mut losing: BTreeMap<&SourceId, &str> = BTreeMap::new();
         let mut accounts_end: BTreeSet<&SourceId> = BTreeSet::new();
@@ -303,14 +304,17 @@ impl Cleared {
                 _ => {}
             }
         }
-        losing.retain(|id, _| !facts.lost.contains(*id));
+        losing.retain(|id, _| !facts.lost.contains(*id) || facts.returned.contains(*id));
         let now = losing.len() as u64;
-        let (total, managed) = (now + facts.lost.len() as u64, facts.managed + facts.lost.len() as u64);
+        // Whoever lost access and has it again is among the managed already.
+        let absent = (facts.lost.len() as u64).saturating_sub(facts.lost_but_active);
+        let lost = facts.lost.len() as u64 + facts.lost_again;
+        let (total, managed) = (now + lost, facts.managed + absent);
         let none_left = !accounts_end.is_empty() && accounts_end.len() as u64 >= facts.managed && !somebody_comes;
         if now > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
             let hold = HoldReason::RemovalsPerDay {
                 now,
-                lost: facts.lost.len() as u64,
+                lost,
                 managed,
                 limit: limits.removals_per_day.to_string(),
                 none_left,

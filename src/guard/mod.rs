@@ -4,6 +4,9 @@
 //! Pure. Holds the part that takes access when too many people would lose it, and everything when the directory, or the tenant
 //! file, looks wrong. There is no way around it but a plan approved by its id; and none at all around what may never be done.
 
+mod access;
+mod activations;
+mod changes;
 mod checks;
 mod duplicates;
 mod gate;
@@ -42,6 +45,12 @@ pub struct Limits {
     pub creates_per_day: Limit,
     /// How many new users of a run may look like an account that no user matches; without a limit nothing is compared.
     pub duplicate_names: Limit,
+    /// How many accounts may be activated again in any 24 hours.
+    pub activations_per_day: Limit,
+    /// For how many users the value of one attribute may change in one run.
+    pub value_changes: Limit,
+    /// The same for attributes that users are matched by.
+    pub identifier_changes: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
     /// When the adoption of a user's account waits for approval.
@@ -60,6 +69,9 @@ impl From<&GuardTable> for Limits {
             settings_change: table.settings_change,
             creates_per_day: table.creates_per_day,
             duplicate_names: table.duplicate_names,
+            activations_per_day: table.activations_per_day,
+            value_changes: table.value_changes,
+            identifier_changes: table.identifier_changes,
             ask_before: BTreeSet::new(),
             adopt: AdoptApproval::default(),
         }
@@ -73,6 +85,18 @@ pub struct Facts {
     pub managed: u64,
     /// People who lost access in the last 24 hours.
     pub lost: BTreeSet<SourceId>,
+    /// Of these, the ones whose account is active now: they are among the managed.
+    pub lost_but_active: u64,
+    /// Of these, the ones whose account was activated again since: whoever loses it once more counts once more.
+    pub returned: BTreeSet<SourceId>,
+    /// How often somebody of these lost access who had got it back since an earlier loss.
+    pub lost_again: u64,
+    /// People who lost access in the last seven days: an activation gives back what a run took.
+    pub lost_lately: BTreeSet<SourceId>,
+    /// Accounts activated again in the last 24 hours that no run had taken within seven days.
+    pub activated: BTreeSet<SourceId>,
+    /// The attributes that users are matched by.
+    pub identifiers: Vec<Path>,
     /// How many members groups lost in the last 24 hours.
     pub reduced: BTreeMap<SourceId, u64>,
     /// Accounts created in the last 24 hours.
@@ -152,6 +176,8 @@ pub struct Cleared {
     adoptions: Adoptions,
     /// How the guard was loosened, until that is approved.
     guard_change: Option<String>,
+    /// How many users have access now; `None` where nothing was planned, and nobody was counted.
+    managed: Option<u64>,
 }
 
 /// Passes a plan, or holds part of it, or all.
@@ -165,6 +191,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
         all_held: false,
         adoptions: Adoptions::new(facts, limits),
         guard_change: None,
+        managed: (count > 0).then_some(facts.managed),
     };
     for (at, operation) in cleared.plan.operations.iter().enumerate() {
         match operation.blocked {
@@ -179,6 +206,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_reading(facts, limits);
     cleared.check_rekey(facts, limits);
     cleared.check_attribute_loss(facts, limits);
+    cleared.check_changed_values(facts, limits);
     cleared.check_settings(facts, limits);
     cleared.check_upgrade(facts);
     cleared.check_guard_change(facts);
@@ -189,6 +217,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_final(facts);
     cleared.check_groups(facts, limits);
     cleared.check_removals(facts, limits);
+    cleared.check_activations(facts, limits);
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
     cleared.check_names();
@@ -208,6 +237,7 @@ pub fn check_addresses(changes: &[AddressChange]) -> Cleared {
         all_held,
         guard_change: None,
         adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true },
+        managed: None,
     };
     // Every plan without operations has one hash: an approval is for this change of address alone.
     if let Some(id) = cleared.held_plan() {
@@ -306,6 +336,8 @@ impl Cleared {
             all_held: later.all_held,
             guard_change: later.guard_change,
             adoptions: later.adoptions,
+            // Before the first of both.
+            managed: self.managed.or(later.managed),
         }
     }
 

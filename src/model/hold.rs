@@ -189,6 +189,27 @@ pub enum HoldReason {
         created: u64,
         limit: String,
     },
+    ActivationsPerDay {
+        now: u64,
+        activated: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    ValueChanges {
+        attribute: String,
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    IdentifierChanges {
+        attribute: String,
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
     MatchingChange {
         count: u64,
         who: Names,
@@ -256,6 +277,9 @@ impl HoldReason {
             Self::DuplicateAccounts { .. } => HoldCode::DuplicateAccounts,
             Self::DuplicateNames { .. } => HoldCode::DuplicateNames,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
+            Self::ActivationsPerDay { .. } => HoldCode::ActivationsPerDay,
+            Self::ValueChanges { .. } => HoldCode::ValueChanges,
+            Self::IdentifierChanges { .. } => HoldCode::IdentifierChanges,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
             Self::SourceChange { .. } => HoldCode::SourceChange,
@@ -313,9 +337,10 @@ impl HoldReason {
 impl Serialize for HoldReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let payload = self.payload();
-        let mut map = serializer.serialize_map(Some(payload.len() + 2))?;
+        let mut map = serializer.serialize_map(Some(payload.len() + 3))?;
         map.serialize_entry("reason", self.code().name())?;
         map.serialize_entry("detail", &self.detail())?;
+        map.serialize_entry("release", self.code().release())?;
         for (name, value) in &payload {
             map.serialize_entry(name, value)?;
         }
@@ -449,6 +474,23 @@ impl fmt::Display for HoldReason {
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,
                 "{now} accounts would be created now and {created} were in the last 24 hours (the limit is {limit})"
+            ),
+            Self::ActivationsPerDay { now, activated, managed, limit, who } => write!(
+                f,
+                "{now} deactivated accounts would be activated again now and {activated} were in the last 24 hours, beside {managed} that \
+                 are active (the limit is {limit}): {who}. A directory whose sign of suspension is missing or can't be read looks like \
+                 this, so none of them was activated. If it shows them as active by mistake, correct it there; approve if they are back"
+            ),
+            Self::ValueChanges { attribute, count, managed, limit, who } => write!(
+                f,
+                "{attribute} would change for {count} of {managed} managed users at once (the limit is {limit}): {who}. Two swapped columns \
+                 look like this, so nothing was sent. Compare the values in the plan with the directory; approve if they are right"
+            ),
+            Self::IdentifierChanges { attribute, count, managed, limit, who } => write!(
+                f,
+                "{attribute}, by which users are matched, would change for {count} of {managed} managed users at once (the limit is {limit}): \
+                 {who}. A faulty rule for names in the directory looks like this, so nothing was sent. Compare the values in the plan with \
+                 the directory; approve if they are right"
             ),
             Self::MatchingChange { count, who } => {
                 let colon = if *count > 0 { ": " } else { "" };

@@ -2,6 +2,7 @@
 //!
 //! Plain values without input or output. This is the lowest room: it imports nothing of rosterd, everything may import it.
 
+mod access;
 mod address;
 mod attributes;
 mod bits;
@@ -22,6 +23,7 @@ mod reason;
 pub mod text;
 pub mod unread;
 
+pub use access::Access;
 pub use address::AddressMark;
 pub use attributes::{Attributes, casefold, fold};
 pub use bits::Bits;

@@ -110,6 +110,15 @@ pub struct Lost {
     pub user: SourceId,
 }
 
+/// An account that was off and was activated again by a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activated {
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub user: SourceId,
+}
+
 /// The read side of the state.
 ///
 /// Every method may block on the disk for a moment. Lists are complete and in the order of their keys. What has no link has
@@ -172,6 +181,10 @@ pub trait Baseline: Send + Sync {
     /// Ends of access at or after an instant, oldest first. Kept for eight days.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError>;
+
+    /// Accounts activated again at or after an instant, oldest first. Kept for eight days.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn activated_since(&self, since: Timestamp) -> Result<Vec<Activated>, StoreError>;
 
     /// How many members groups lost at or after an instant. Kept for eight days.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]

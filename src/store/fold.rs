@@ -171,8 +171,9 @@ impl Fold {
         match &record.event {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
                 let releases = matches!(&record.event, Event::Noted { reason: Reason::AdoptedOrReleased, .. });
+                let calls = matches!(&record.event, Event::Outcome { .. });
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at, releases }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at, releases, calls }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -232,6 +233,7 @@ impl Fold {
         let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
         self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
         self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
+        self.forget_before(rows, keys::ACTIVATED, &keys::activated_from(old))?;
         let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
         for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
             self.pending.insert(key.clone(), None);
@@ -262,6 +264,8 @@ struct Step<'a> {
     at: Timestamp,
     /// Whether a group whose link ends here was released.
     releases: bool,
+    /// Whether it is what became of a call, and not what was found in the app.
+    calls: bool,
 }
 
 impl Step<'_> {
@@ -285,6 +289,9 @@ impl Step<'_> {
             Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
             Effect::UserSent { id, set, clear, active, echo } => {
                 let at = self.at;
+                if self.calls && *active == Some(true) && self.user(id)?.is_some_and(|row| row.active == Some(false)) {
+                    self.put(keys::activated(at, id), Vec::new());
+                }
                 self.change_user(id, |row| {
                     for path in set.iter().map(|(path, _)| path).chain(clear) {
                         row.echo.clear(path);

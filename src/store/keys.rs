@@ -14,6 +14,7 @@
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
+//! | `j/` time, id | a deactivated account was activated again then |
 //! | `own` | the account that the token belongs to |
 //! | `takes` | what the app was seen to take in calls about members |
 //! | `r/` run | a run's summary |
@@ -32,6 +33,7 @@ pub(super) const FAILED_GROUPS: &[u8] = b"f/g/";
 pub(super) const LET_GO: &[u8] = b"b/g/";
 pub(super) const LOST: &[u8] = b"l/";
 pub(super) const REDUCED: &[u8] = b"k/";
+pub(super) const ACTIVATED: &[u8] = b"j/";
 pub(super) const RUNS: &[u8] = b"r/";
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
@@ -111,7 +113,25 @@ pub(super) fn lost_from(at: Timestamp) -> Vec<u8> {
 
 /// Reads a key made by [`lost`].
 pub(super) fn parse_lost(key: &[u8]) -> Option<(Timestamp, SourceId)> {
-    let (time, id) = key.strip_prefix(LOST)?.split_first_chunk::<16>()?;
+    parse_timed(LOST, key)
+}
+
+pub(super) fn activated(at: Timestamp, user: &SourceId) -> Vec<u8> {
+    join(&[&activated_from(at), user.as_str().as_bytes()])
+}
+
+/// The lowest key of an activation at or after an instant.
+pub(super) fn activated_from(at: Timestamp) -> Vec<u8> {
+    join(&[ACTIVATED, &time(at)])
+}
+
+/// Reads a key made by [`activated`].
+pub(super) fn parse_activated(key: &[u8]) -> Option<(Timestamp, SourceId)> {
+    parse_timed(ACTIVATED, key)
+}
+
+fn parse_timed(prefix: &[u8], key: &[u8]) -> Option<(Timestamp, SourceId)> {
+    let (time, id) = key.strip_prefix(prefix)?.split_first_chunk::<16>()?;
     let at = Timestamp::from_nanosecond(i128::from_be_bytes(*time) ^ i128::MIN).ok()?;
     Some((at, SourceId::from(std::str::from_utf8(id).ok()?)))
 }

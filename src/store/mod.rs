@@ -54,7 +54,7 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
-pub use baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
+pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
     decide_on_undo, is_plan_of_undo, refused_decisions,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
+use super::baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
@@ -188,6 +188,14 @@ impl<S: HasRows> Baseline for S {
         collect(self, keys::LOST, Some(after), |key, _| {
             let (at, user) = keys::parse_lost(key).ok_or_else(|| damaged(key))?;
             Ok(Lost { at, user })
+        })
+    }
+
+    fn activated_since(&self, since: Timestamp) -> Result<Vec<Activated>, StoreError> {
+        let after = keys::activated_from(since);
+        collect(self, keys::ACTIVATED, Some(after), |key, _| {
+            let (at, user) = keys::parse_activated(key).ok_or_else(|| damaged(key))?;
+            Ok(Activated { at, user })
         })
     }
 

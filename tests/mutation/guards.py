@@ -53,6 +53,22 @@ GUARDS = {
     "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),
     "removals_per_day": ("the rolling budget", check("removals_per_day", "check_removals", BOTH)),
     "creates_per_day": ("the seat limit", check("creates_per_day", "check_creates", BOTH)),
+    "activations_per_day": (
+        "the limit of activations",
+        start(
+            "activations_per_day",
+            "src/guard/activations.rs",
+            "pub(super) fn check_activations(&mut self, facts: &Facts, limits: &Limits) {",
+        ),
+    ),
+    "changed_values": (
+        "values that change for many hold everything",
+        start(
+            "changed_values",
+            "src/guard/changes.rs",
+            "pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &Limits) {",
+        ),
+    ),
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),

@@ -11,6 +11,7 @@ mod failing;
 mod first;
 mod groups;
 mod guarding;
+mod guards;
 mod leaving;
 mod naive;
 mod names;
