@@ -19,7 +19,7 @@ pub(super) struct Lately {
     pub(super) lost_but_active: u64,
     /// Of these, the ones activated since.
     pub(super) returned: BTreeSet<SourceId>,
-    /// How often somebody lost access in the last 24 hours who had got it back since an earlier loss of these.
+    /// How many losses of the last 24 hours hit a user who had got access back since an earlier one.
     pub(super) lost_again: u64,
     /// Users who lost access in the last seven days.
     pub(super) lost_lately: BTreeSet<SourceId>,

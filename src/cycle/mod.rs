@@ -11,14 +11,19 @@ mod meanwhile;
 mod names;
 mod observe;
 mod report;
+mod restored;
 mod switches;
 mod telling;
+mod time;
+mod undone;
 
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, Report, Tally};
 pub use telling::{Calls, Telling, Told};
+pub(crate) use time::refilled_until;
+pub(crate) use undone::put_back;
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -35,14 +40,14 @@ use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, Op, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
-    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, View,
-    Weighed,
+    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StoreError, Trigger,
+    View, Weighed,
 };
 use crate::time_limit::TimeLimit;
 
@@ -200,6 +205,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
         report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
+        job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;
         switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
@@ -284,6 +290,8 @@ impl Job<'_> {
         }
         let (state, rules) = (self.state, &self.rules);
         let plan = plan::plan(desired, survey, &answers, links, state, rules, &early.failed, report.started)?;
+        let notes = undone::Notes::of(self.state, desired)?;
+        let plan = notes.set_apart(plan);
         let plan = match ask.only {
             Some(person) => plan.only(person),
             None => plan,
@@ -293,6 +301,7 @@ impl Job<'_> {
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
         report.names = names_in(&plan, state, Some(desired.snapshot))?;
+        time::ask(self, &plan).await;
         let facts = Facts {
             strangers: strangers(survey),
             missing: missing(survey),
@@ -321,6 +330,9 @@ impl Job<'_> {
         }
         if ask.only.is_none() {
             self.settle(writer.ledger, &report.run, survey, &cleared, &outcome, early).await?;
+            if !cleared.is_all_held() {
+                notes.settle(self, writer.ledger, &report.run, cleared.plan(), survey).await?;
+            }
             if !early.compare_again && meanwhile.is_empty() {
                 index = index::draft(self, desired, links, survey, &cleared, &outcome)?;
             }
@@ -414,7 +426,9 @@ impl Job<'_> {
     /// What the guard clears of a plan's leavers; `None` if that is nothing.
     fn cleared_leavers(&self, plan: Plan, facts: &Facts) -> Option<Cleared> {
         let mut judged = guard::check(plan, facts, &self.limits);
-        judged.restrict(|operation| operation.lane == Lane::Leavers);
+        // What waited for a time is left to the whole plan, before which the app is asked for the time.
+        let waits = |operation: &Operation| facts.delete_waits && operation.op() == Op::DeleteUser;
+        judged.restrict(|operation| operation.lane == Lane::Leavers && !waits(operation));
         if judged.is_all_held() {
             return None;
         }
@@ -471,7 +485,10 @@ impl Job<'_> {
             unbound,
             edited,
             on_source_change,
-            ..facts_of_state(self.state, profile, self.clock.now())?
+            undone: undone::Notes::of(self.state, desired)?.in_force(),
+            clock: time::doubt(self.clock, self.reader, self.state),
+            delete_waits: self.rules.delete_after.is_some(),
+            ..facts_of_state(self.state, profile, refilled_until(self.clock, self.reader, self.state))?
         })
     }
 
@@ -671,7 +688,9 @@ impl Job<'_> {
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, Reason::LookedThrough).await?;
         }
-        ledger.run_ended(report.to_summary(Some(self.settings))).await?;
+        let (clock, clock_doubted) = time::mark(self, self.state.last_approved().is_some());
+        let summary = RunSummary { clock, clock_doubted, ..report.to_summary(Some(self.settings)) };
+        ledger.run_ended(summary).await?;
         // What was held for an address is held for everybody.
         if ask.only.is_none() || report.addresses.is_none() {
             ledger.write_held(report.held_plan().as_ref(), report.started)?;
@@ -705,6 +724,7 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
         lost: lately.lost.into_keys().collect(),
         lost_but_active: lately.lost_but_active,
         lost_again: lately.lost_again,
+        losses_unknown: state.losses_unknown_at().is_some_and(|at| at >= day_ago),
         returned: lately.returned,
         lost_lately: lately.lost_lately,
         activated: lately.activated,

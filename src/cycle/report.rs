@@ -309,6 +309,8 @@ impl Report {
             reading_s: self.reading.filter(|_| self.counts_accepted).map(|time| time.as_secs()),
             addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
+            clock: None,
+            clock_doubted: false,
             started: self.started,
             ended: self.ended,
         }

@@ -68,6 +68,10 @@ pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name:
     for record in records {
         let run = match record?.event {
             Event::Intent(intent) => intent.run,
+            // What was found when a state was restored, or noted of an undo, is nothing that a run did.
+            Event::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
+                continue;
+            }
             Event::Noted { run, effects, .. } if !effects.is_empty() => run,
             _ => continue,
         };

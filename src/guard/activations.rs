@@ -25,7 +25,7 @@ impl Cleared {
             .going()
             .filter(|operation| matches!(&operation.action, Action::AdoptUser { found, .. } if found.active));
         let (now, before) = (fresh.len() as u64, facts.activated.len() as u64);
-        // Whoever was activated today had no access this morning.
+        // A user who was activated today had no access this morning.
         let managed = facts.managed.saturating_sub(before) + adopted.count() as u64;
         if now == 0 || limits.activations_per_day.allowed(managed).is_none_or(|allowed| now + before <= allowed) {
             return;

@@ -12,6 +12,7 @@ mod duplicates;
 mod gate;
 pub mod settings;
 mod table;
+mod undone;
 
 pub use gate::Gate;
 pub use settings::{Loosened, Policy};
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId, Unbound};
+use crate::model::{AppId, Bits, ClockDoubt, Counts, HoldReason, HoldScope, ObjectRef, Op, Path, SourceId, Unbound};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 
@@ -87,9 +88,17 @@ pub struct Facts {
     pub lost: BTreeSet<SourceId>,
     /// Of these, the ones whose account is active now: they are among the managed.
     pub lost_but_active: u64,
-    /// Of these, the ones whose account was activated again since: whoever loses it once more counts once more.
+    /// Of these, the ones whose account was activated again since: they count once more if they lose it once more.
     pub returned: BTreeSet<SourceId>,
-    /// How often somebody of these lost access who had got it back since an earlier loss.
+    /// Whether it is unknown who lost access in the last 24 hours: the budget counts as used up.
+    pub losses_unknown: bool,
+    /// Why the clock can't be trusted.
+    pub clock: Option<ClockDoubt>,
+    /// Whether accounts are deleted only when a time has passed.
+    pub delete_waits: bool,
+    /// What an undo put back, and the directory still says.
+    pub undone: Undone,
+    /// How many losses hit a user who had got access back since an earlier one.
     pub lost_again: u64,
     /// People who lost access in the last seven days: an activation gives back what a run took.
     pub lost_lately: BTreeSet<SourceId>,
@@ -129,6 +138,17 @@ pub struct Facts {
     pub on_source_change: Vec<Path>,
     /// Whether a deleted account can never be made again in this app.
     pub delete_is_final: bool,
+}
+
+/// What an undo put back, as long as the directory's record of it is the same.
+#[derive(Debug, Clone, Default)]
+pub struct Undone {
+    /// The runs that were taken back.
+    pub runs: BTreeSet<String>,
+    /// Accounts and groups.
+    pub objects: HashSet<ObjectRef>,
+    /// Memberships: group and user.
+    pub members: HashSet<(SourceId, SourceId)>,
 }
 
 /// What an edit of the tenant file touches.
@@ -176,7 +196,7 @@ pub struct Cleared {
     adoptions: Adoptions,
     /// How the guard was loosened, until that is approved.
     guard_change: Option<String>,
-    /// How many users have access now; `None` where nothing was planned, and nobody was counted.
+    /// How many users have access now; `None` where nothing was planned, so that users were not counted.
     managed: Option<u64>,
 }
 
@@ -210,6 +230,8 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_settings(facts, limits);
     cleared.check_upgrade(facts);
     cleared.check_guard_change(facts);
+    cleared.check_clock(facts);
+    cleared.check_undone(facts);
     cleared.check_asked_before(limits);
     cleared.check_adoptions();
     cleared.check_duplicates(limits);

@@ -31,6 +31,8 @@ pub enum HoldCode {
     DuplicateAccounts,
     DuplicateNames,
     CreatesPerDay,
+    Clock,
+    Undone,
     ActivationsPerDay,
     ValueChanges,
     IdentifierChanges,
@@ -59,7 +61,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -73,6 +75,8 @@ impl HoldCode {
         Self::DuplicateAccounts,
         Self::DuplicateNames,
         Self::CreatesPerDay,
+        Self::Clock,
+        Self::Undone,
         Self::ActivationsPerDay,
         Self::ValueChanges,
         Self::IdentifierChanges,
@@ -122,6 +126,8 @@ impl HoldCode {
                 "the directory, once it shows these users as suspended again; the limit, as activations become older than 24 hours; or an \
                  approval"
             }
+            Self::Clock => "a clock that agrees with the app's and has not jumped since the last run; or an approval",
+            Self::Undone => "the directory, once its record of these users and groups is another one; or an approval",
             Self::CreatesPerDay => "the limit, as new accounts become older than 24 hours; or an approval",
             Self::SourceShrink => {
                 "the directory, once a reading is as large as the last accepted one again; or an approval"
@@ -141,7 +147,7 @@ impl HoldCode {
             }
             Self::Approval | Self::Relink | Self::FinalDelete => "an approval",
             Self::Conflict | Self::NeedsDecision => {
-                "the directory, the app or the tenant file, once what stands in the way is corrected; no approval"
+                "the directory, the app or the tenant file, once the cause is corrected; no approval"
             }
             Self::UnreadGroup => "a reading that shows the members of the group; no approval",
             Self::AdoptOnly => "the end of this run, if it is not a failed one; no approval",
@@ -229,6 +235,18 @@ impl HoldCode {
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
             }
+            Self::Clock => approvable(
+                "clock",
+                Objects,
+                "deletions that wait for `delete_after`, while the app's `Date` and the machine's time since its start do not both speak for \
+                 the clock; the rolling limits are not refilled meanwhile",
+            ),
+            Self::Undone => approvable(
+                "undone",
+                Objects,
+                "changes that a run made and `rosterd undo` took back, until the directory's record of that user, group or membership \
+                 changes; the rest of the tenant goes on",
+            ),
             Self::ActivationsPerDay => approvable(
                 "activations_per_day",
                 Kind,

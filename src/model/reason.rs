@@ -172,6 +172,9 @@ pub enum Reason {
     Forgotten,
     ChangedByHand,
     LookedThrough,
+    TakenBack,
+    CarriedOver,
+    ComparedAfterRestore,
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
@@ -217,6 +220,9 @@ plain!(Reason {
     Forgotten => "somebody was forgotten",
     ChangedByHand => "seen in the app: changed there by hand",
     LookedThrough => "everybody in scope was looked up in the app",
+    TakenBack => "taken back: not done again before the directory's record changes",
+    CarriedOver => "taken over from the state that was replaced: who lost access lately",
+    ComparedAfterRestore => "the state is older than the app: this is what the app shows now",
     Erased => "[forgotten]",
 });
 

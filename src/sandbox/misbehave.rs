@@ -56,6 +56,8 @@ pub enum Misbehave {
     NoFirstMembers,
     /// A new group is made without the members it comes with.
     LateMembers,
+    /// Answers carry a `Date` that is 40 days behind.
+    SlowClock,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -80,6 +82,7 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoEmptyGroups, "no-empty-groups", "a new group without members answers 400"),
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
+    (Misbehave::SlowClock, "slow-clock", "the Date of every answer is 40 days behind"),
 ];
 
 impl Misbehave {
@@ -177,8 +180,13 @@ impl Mischief {
     }
 
     /// Puts an error into the clothes of a web page, its other headers left as they are.
-    pub(super) fn dress(&self, mut response: Response) -> Response {
+    pub(super) fn dress(&self, mut response: Response, now: impl FnOnce() -> Timestamp) -> Response {
         let status = response.status();
+        if self.has(Misbehave::SlowClock)
+            && let Some(date) = date_at(now(), -SLOW)
+        {
+            response.headers_mut().insert(header::DATE, date);
+        }
         if self.has(Misbehave::HtmlErrors) && (status.is_client_error() || status.is_server_error()) {
             *response.body_mut() = Body::from(format!("<html><body><h1>{status}</h1></body></html>\n"));
             let headers = response.headers_mut();
@@ -235,11 +243,17 @@ fn throttled(retry_after: HeaderValue) -> Response {
     response
 }
 
+/// How far a slow clock is behind.
+const SLOW: SignedDuration = SignedDuration::from_hours(40 * 24);
+
 /// An HTTP date has whole seconds: two ahead is at least one ahead.
 fn in_two_seconds(now: Timestamp) -> HeaderValue {
-    let date = now
-        .checked_add(SignedDuration::from_secs(2))
-        .and_then(|then| DateTimePrinter::new().timestamp_to_rfc9110_string(&then));
     // only a clock near the end of time has no date two seconds ahead
-    date.ok().and_then(|date| HeaderValue::from_str(&date).ok()).unwrap_or(HeaderValue::from_static("2"))
+    date_at(now, SignedDuration::from_secs(2)).unwrap_or(HeaderValue::from_static("2"))
+}
+
+fn date_at(now: Timestamp, later: SignedDuration) -> Option<HeaderValue> {
+    let then = now.checked_add(later).ok()?;
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&then).ok()?;
+    HeaderValue::from_str(&date).ok()
 }

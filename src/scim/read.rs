@@ -1,6 +1,7 @@
 //! [`AppRead`] for [`App`]: the connection check, look-ups, single objects.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::{Answer, App, Call, Endpoint};
@@ -68,6 +69,10 @@ impl AppRead for App {
                 _ => Err(error),
             },
         }
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        self.http.their_time()
     }
 
     fn stats(&self) -> CallStats {

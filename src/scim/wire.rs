@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId};
@@ -313,6 +314,11 @@ pub trait AppRead: Send + Sync {
     /// # Errors
     /// When there was no answer that would be the same the next time.
     async fn own_account(&self) -> Result<Option<AppId>, CallError>;
+
+    /// What time it is by the app's last answer; `None` where it does not say.
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Calls made so far, of both kinds.
     fn stats(&self) -> CallStats;

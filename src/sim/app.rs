@@ -168,6 +168,8 @@ pub(crate) struct Manners {
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
     pub(crate) refuses_creates: Option<Fault>,
+    /// Whether its answers say what time it is, and how far its clock is off.
+    pub(crate) says_time: Option<SignedDuration>,
     /// Habits of real apps, which the sandbox has too.
     pub(crate) habits: BTreeSet<Misbehave>,
 }
@@ -197,6 +199,7 @@ impl Default for Manners {
             minds_owners: false,
             mixes_up: None,
             refuses_creates: None,
+            says_time: None,
             habits: BTreeSet::new(),
         }
     }
@@ -351,6 +354,13 @@ impl SimApp {
     /// As [`SimApp::noise`], for more than the calls that write.
     pub(crate) fn noise_in(&self, reach: Reach, seed: u64, percent: u64) {
         self.inner().noise = (percent > 0).then(|| Noise { dice: Dice::new(seed), percent, reach });
+    }
+
+    /// Its answers say what time it is from now on, so much off the true time.
+    pub(crate) fn say_time(&self, clock: &Arc<SimClock>, off: SignedDuration) {
+        let mut inner = self.inner();
+        inner.clock = Some(Arc::clone(clock));
+        inner.manners.says_time = Some(off);
     }
 
     /// Gives the app a clock: what it made just now may not be shown yet.
@@ -779,6 +789,12 @@ impl AppRead for SimApp {
             true => Err(error("own_account", Class::Unknown, None)),
             false => Ok(inner.manners.own_account.clone()),
         }
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        let inner = self.inner();
+        let off = inner.manners.says_time.filter(|_| !inner.calls.is_empty())?;
+        inner.clock.as_ref()?.true_time().checked_add(off).ok()
     }
 
     fn stats(&self) -> CallStats {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{GroupRow, LetGo, LinkCounts, UserRow};
+use super::baseline::{GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
 use super::keys;
 use super::numbers::{NumberBlock, split};
 use super::record::{Effect, Event, Record, RunSummary};
@@ -230,10 +230,12 @@ impl Fold {
     }
 
     fn run_ended(&mut self, rows: &dyn Rows, summary: &RunSummary) -> Result<(), RowsError> {
-        let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
-        self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
-        self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
-        self.forget_before(rows, keys::ACTIVATED, &keys::activated_from(old))?;
+        if !summary.clock_doubted {
+            let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
+            self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
+            self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
+            self.forget_before(rows, keys::ACTIVATED, &keys::activated_from(old))?;
+        }
         let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
         for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
             self.pending.insert(key.clone(), None);
@@ -372,6 +374,28 @@ impl Step<'_> {
             }
             Effect::AccessReduced { users, at } => {
                 users.iter().for_each(|user| self.put(keys::lost(*at, user), Vec::new()));
+                Ok(())
+            }
+            Effect::TakenBack { run, what } => {
+                for what in what {
+                    let row = TakenBack { what: what.clone(), run: run.clone(), record: None };
+                    self.put(keys::taken_back(what), serde_json::to_vec(&row).map_err(unwritable)?);
+                }
+                Ok(())
+            }
+            Effect::TakenBackSeen { what, record } => {
+                let key = keys::taken_back(what);
+                let Some(row) = get_json::<TakenBack>(self.get(&key)?.as_deref(), &key)? else { return Ok(()) };
+                let row = TakenBack { record: Some(*record), ..row };
+                self.put(key, serde_json::to_vec(&row).map_err(unwritable)?);
+                Ok(())
+            }
+            Effect::TakenBackOver { what, .. } => {
+                what.iter().for_each(|what| self.delete(keys::taken_back(what)));
+                Ok(())
+            }
+            Effect::AccessRegained { users, at } => {
+                users.iter().for_each(|user| self.put(keys::activated(*at, user), Vec::new()));
                 Ok(())
             }
             Effect::GroupReduced { group, members, at } => {

@@ -20,6 +20,7 @@ mod errands;
 mod evidence;
 mod faults;
 mod files;
+mod guards;
 mod guides;
 mod heap;
 mod hostile;

@@ -69,6 +69,20 @@ GUARDS = {
             "pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &Limits) {",
         ),
     ),
+    "clock": ("what waits for a time needs a clock to trust", check("clock", "check_clock", FACTS)),
+    "undone": (
+        "what was taken back is not made again",
+        start("undone", "src/guard/undone.rs", "pub(super) fn check_undone(&mut self, facts: &Facts) {"),
+    ),
+    "losses_unknown": (
+        "a restored state has no new day's budget",
+        instead(
+            "losses_unknown",
+            "src/guard/checks.rs",
+            "let unknown = facts.losses_unknown",
+            "let unknown = !OFF && facts.losses_unknown",
+        ),
+    ),
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),

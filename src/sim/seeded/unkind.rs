@@ -2,6 +2,7 @@
 //! events that strike between its steps. Dice of their own: every other world stays the one that its seed has always been.
 
 use super::edits::Fresh;
+use crate::model::Standing;
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
@@ -13,7 +14,23 @@ const HABITS: &[Misbehave] = &[];
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
 
 /// Events that may strike an unkind world.
-const EVENTS: &[Event] = &[];
+const EVENTS: &[Event] = &[signs_vanish, columns_swapped];
+
+/// The directory shows no user as suspended any more.
+fn signs_vanish(directory: &mut Directory, _: &SimApp, _: &mut Dice, _: &Fresh) -> Option<String> {
+    let suspended = directory.users.values_mut().filter(|user| user.standing == Standing::Suspended);
+    let count = suspended.map(|user| user.standing = Standing::Active).count();
+    (count > 0).then(|| format!("the sign of suspension of {count} users vanishes"))
+}
+
+/// Another column lands in the place of the display name.
+fn columns_swapped(directory: &mut Directory, _: &SimApp, dice: &mut Dice, _: &Fresh) -> Option<String> {
+    let column = dice.below(100);
+    for user in directory.users.values_mut() {
+        user.record.insert("displayName".to_owned(), format!("Clerk {column}").into());
+    }
+    Some("everybody's display name is a job title".to_owned())
+}
 
 /// What is unkind in one world.
 #[derive(Debug)]

@@ -1,0 +1,163 @@
+//! A state that came back from a backup, or that lost its end. It takes what the state believes of linked accounts and groups and what the
+//! app shows of them; it puts on record what the app shows. The plan that follows adds at once; what is to be taken away waits for the run
+//! after this one, since a restored state is adopt-only.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use super::{CycleError, Job, Writer};
+use crate::config::profile::{InactiveEffect, MemberValue};
+use crate::model::{AppId, Attributes, Path, Reason, RunId, SourceId, digest, fold};
+use crate::scim::{AppGroup, AppUser, Match, UserKeys};
+use crate::store::{Effect, GroupRow, Health, StoreError, UserRow, View};
+
+/// So few objects may all be gone from the app; of more, at least one has to be there before the links of others end.
+const FEW: usize = 3;
+
+/// Compares everything linked with the app, if the state may be older than the app: one look-up for all accounts, which lists them where
+/// that takes fewer calls, and one read of each group. A new state has no links, and asks nothing.
+pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, run: &RunId) -> Result<(), CycleError> {
+    if !matches!(ledger.health(), Health::AdoptOnly { .. }) {
+        return Ok(());
+    }
+    let mut users: Vec<(SourceId, UserRow)> = Vec::new();
+    ledger.linked_users(&mut |id, row| {
+        users.push((id, row));
+        ControlFlow::Continue(())
+    })?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    job.progress.stage("comparing restored links with the app", Some(users.len() as u64));
+    let shown = accounts(job, &users).await?;
+    let effects = of_users(job, &users, &shown);
+    if !effects.is_empty() {
+        ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
+    }
+    if job.rules.groups_on() {
+        let effects = groups(job).await?;
+        if !effects.is_empty() {
+            ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
+        }
+    }
+    tracing::info!(users = users.len(), "the restored state was compared with the app");
+    Ok(())
+}
+
+/// Each account as the app shows it.
+async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Option<AppUser>>, CycleError> {
+    let keys = |(id, row): &(SourceId, UserRow)| {
+        let (source_id, attributes) = (id.clone(), row.sent.clone());
+        UserKeys { source_id, attributes, except: None }
+    };
+    let keys: Vec<UserKeys> = users.iter().map(keys).collect();
+    let answers = job.reader.look_up_users(&keys, &job.mapped()).await?;
+    let mut shown = Vec::with_capacity(users.len());
+    for ((_, row), answer) in users.iter().zip(answers) {
+        shown.push(match answer {
+            Match::One { found, .. } if found.id == row.app_id => Some(found),
+            // Its names are other ones by now, or are another's.
+            _ => job.reader.get_user(&row.app_id, &job.mapped()).await?,
+        });
+    }
+    Ok(shown)
+}
+
+fn of_users(job: &Job<'_>, users: &[(SourceId, UserRow)], shown: &[Option<AppUser>]) -> Vec<Effect> {
+    let mut kept = job.rules.kept_equal();
+    if job.rules.maps_manager() {
+        kept.push(Path::manager());
+    }
+    // An attribute that the app shows for no account at all is not kept or not shown: that is no change.
+    let accounts = || shown.iter().flatten();
+    kept.retain(|path| accounts().any(|found| found.attributes.get(path).is_some()));
+    let hides = job.rules.profile.users.inactive_effect == InactiveEffect::HidesResource;
+    let some_are_shown = users.len() <= FEW || accounts().next().is_some();
+    let mut effects = Vec::new();
+    for ((id, row), found) in users.iter().zip(shown) {
+        match found {
+            Some(found) => effects.extend(difference(&kept, id, row, found)),
+            None if hides && row.active == Some(false) => {}
+            None if !some_are_shown => {}
+            None if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
+            None => effects.push(Effect::UserUnlinked { id: id.clone() }),
+        }
+    }
+    effects
+}
+
+fn difference(kept: &[Path], id: &SourceId, row: &UserRow, found: &AppUser) -> Option<Effect> {
+    let (mut set, mut clear) = (Attributes::new(), Vec::new());
+    for path in kept {
+        let known = row.echo.get(path).or_else(|| row.sent.get(path));
+        match found.attributes.get(path) {
+            now if is_same(path, known, now) => {}
+            Some(now) => set.set(path.clone(), now.clone()),
+            None => clear.push(path.clone()),
+        }
+    }
+    let active = (row.active != Some(found.active)).then_some(found.active);
+    let differs = !set.is_empty() || !clear.is_empty() || active.is_some();
+    differs.then(|| sent(id, set, clear, active))
+}
+
+/// Names compare without case, as apps do.
+fn is_same(path: &Path, known: Option<&serde_json::Value>, now: Option<&serde_json::Value>) -> bool {
+    let text = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(fold);
+    let folds = matches!(path.parts().attribute, "userName" | "emails");
+    digest::same(known, now) || (folds && text(known).is_some() && text(known) == text(now))
+}
+
+fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>) -> Effect {
+    Effect::UserSent { id: id.clone(), set, clear, active, echo: Attributes::new() }
+}
+
+async fn groups(job: &Job<'_>) -> Result<Vec<Effect>, CycleError> {
+    let linked = job.state.groups()?;
+    let mut shown = Vec::with_capacity(linked.len());
+    for (_, row) in &linked {
+        shown.push(job.reader.get_group(&row.app_id).await?);
+    }
+    let some_are_shown = linked.len() <= FEW || shown.iter().any(Option::is_some);
+    let mut effects = Vec::new();
+    for ((id, row), found) in linked.iter().zip(shown) {
+        match found {
+            Some(found) => effects.extend(of_group(job, id, row, found)?),
+            None if some_are_shown => effects.push(Effect::GroupUnlinked { id: id.clone() }),
+            None => {}
+        }
+    }
+    Ok(effects)
+}
+
+fn of_group(job: &Job<'_>, id: &SourceId, row: &GroupRow, found: AppGroup) -> Result<Vec<Effect>, StoreError> {
+    let state: &dyn View = job.state;
+    let mut effects = Vec::new();
+    if found.display_name != row.name {
+        effects.push(Effect::GroupRenamed { id: id.clone(), name: found.display_name });
+    }
+    let mut believed = BTreeSet::new();
+    for number in state.members(id)? {
+        believed.extend(state.user_by_number(number)?);
+    }
+    let list = |users: Vec<&SourceId>| users.into_iter().cloned().collect::<Vec<SourceId>>();
+    let Some(members) = found.members.filter(|_| job.rules.profile.groups.member_value == MemberValue::Id) else {
+        if !believed.is_empty() {
+            // They are put in again, which does no harm to a member.
+            effects.push(Effect::MembersDoubted { group: id.clone(), users: list(believed.iter().collect()) });
+        }
+        return Ok(effects);
+    };
+    let mut now = BTreeSet::new();
+    for member in members {
+        now.extend(state.user_by_app_id(&AppId::new(member))?);
+    }
+    let (joined, left) = (list(now.difference(&believed).collect()), list(believed.difference(&now).collect()));
+    if !joined.is_empty() {
+        effects.push(Effect::MembersAdded { group: id.clone(), users: joined });
+    }
+    if !left.is_empty() {
+        effects.push(Effect::MembersRemoved { group: id.clone(), users: left });
+    }
+    Ok(effects)
+}
