@@ -30,12 +30,13 @@ pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, ru
     }
     job.progress.stage("comparing restored links with the app", Some(users.len() as u64));
     let shown = accounts(job, &users).await?;
-    let effects = of_users(job, &users, &shown);
+    let shows_accounts = users.len() <= FEW || shown.iter().any(Option::is_some);
+    let effects = of_users(job, &users, &shown, shows_accounts);
     if !effects.is_empty() {
         ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
     }
     if job.rules.groups_on() {
-        let effects = groups(job).await?;
+        let effects = groups(job, shows_accounts).await?;
         if !effects.is_empty() {
             ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
         }
@@ -63,7 +64,12 @@ async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Op
     Ok(shown)
 }
 
-fn of_users(job: &Job<'_>, users: &[(SourceId, UserRow)], shown: &[Option<AppUser>]) -> Vec<Effect> {
+fn of_users(
+    job: &Job<'_>,
+    users: &[(SourceId, UserRow)],
+    shown: &[Option<AppUser>],
+    shows_accounts: bool,
+) -> Vec<Effect> {
     let mut kept = job.rules.kept_equal();
     if job.rules.maps_manager() {
         kept.push(Path::manager());
@@ -72,13 +78,12 @@ fn of_users(job: &Job<'_>, users: &[(SourceId, UserRow)], shown: &[Option<AppUse
     let accounts = || shown.iter().flatten();
     kept.retain(|path| accounts().any(|found| found.attributes.get(path).is_some()));
     let hides = job.rules.profile.users.inactive_effect == InactiveEffect::HidesResource;
-    let some_are_shown = users.len() <= FEW || accounts().next().is_some();
     let mut effects = Vec::new();
     for ((id, row), found) in users.iter().zip(shown) {
         match found {
             Some(found) => effects.extend(difference(&kept, id, row, found)),
             None if hides && row.active == Some(false) => {}
-            None if !some_are_shown => {}
+            None if !shows_accounts => {}
             None if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
             None => effects.push(Effect::UserUnlinked { id: id.clone() }),
         }
@@ -112,13 +117,14 @@ fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>) 
     Effect::UserSent { id: id.clone(), set, clear, active, echo: Attributes::new() }
 }
 
-async fn groups(job: &Job<'_>) -> Result<Vec<Effect>, CycleError> {
+/// An app that shows none of the accounts is no proof that a group is gone either: a group made again without them would end their links.
+async fn groups(job: &Job<'_>, shows_accounts: bool) -> Result<Vec<Effect>, CycleError> {
     let linked = job.state.groups()?;
     let mut shown = Vec::with_capacity(linked.len());
     for (_, row) in &linked {
         shown.push(job.reader.get_group(&row.app_id).await?);
     }
-    let some_are_shown = linked.len() <= FEW || shown.iter().any(Option::is_some);
+    let some_are_shown = shows_accounts && (linked.len() <= FEW || shown.iter().any(Option::is_some));
     let mut effects = Vec::new();
     for ((id, row), found) in linked.iter().zip(shown) {
         match found {
