@@ -23,7 +23,7 @@ pub mod text;
 pub mod unread;
 
 pub use address::AddressMark;
-pub use attributes::{Attributes, casefold, fold};
+pub use attributes::{Attributes, casefold, fold, fold_seen};
 pub use bits::Bits;
 pub use finding::{Finding, Verdict};
 pub use hold::{HoldReason, Names, SourcePart, Unbound};
