@@ -202,7 +202,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     report.reading = Some(reading.elapsed());
     if let Some(Writer { app, ledger }) = writer {
         let mapped = job.mapped();
-        let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
+        let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock, job.neighbours);
         report.recovered = job.unless_stopped(recovery).await?;
         report.unresolved = ledger.open_intents().len();
         job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;

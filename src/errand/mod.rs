@@ -31,7 +31,9 @@ use crate::model::{Counts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, 
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
-use crate::store::{Alone, Decision, Effect, GuardSettings, RunSummary, State, StoreError, Trigger, Undone, View};
+use crate::store::{
+    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StoreError, Trigger, Undone, View,
+};
 
 /// So many are named in one effect.
 const PUT_BACK_TOGETHER: usize = 100;
@@ -124,9 +126,10 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the app can't be asked or the state can't be written.
-    pub async fn recover(&self, writer: Writer<'_>) -> Result<usize, CycleError> {
+    pub async fn recover(&self, writer: Writer<'_>, neighbours: &dyn Neighbours) -> Result<usize, CycleError> {
         let mapped = self.rules.read_paths();
-        Ok(apply::recover(writer.app, writer.ledger, &mapped, self.rules.profile, self.clock).await?)
+        let profile = self.rules.profile;
+        Ok(apply::recover(writer.app, writer.ledger, &mapped, profile, self.clock, neighbours).await?)
     }
 
     /// Does it, as a run of its own.

@@ -111,7 +111,7 @@ fn reversal(world: &World, name: &str) -> Reversal {
 /// Takes a run back, as `rosterd undo` does.
 async fn undo(world: &World, name: &str) -> (Reversal, Report) {
     let errand = world.errand();
-    errand.recover(world.writer()).await.unwrap();
+    errand.recover(world.writer(), &crate::store::Alone).await.unwrap();
     let reversal = reversal(world, name);
     world.app.forget_calls();
     let shown = errand.preview(&world.store, reversal.task()).unwrap();

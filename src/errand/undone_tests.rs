@@ -25,7 +25,7 @@ async fn synced() -> World {
 async fn undo(world: &World, name: &str) -> Report {
     let records = || world.store.records().into_iter().map(Ok);
     let errand = world.errand();
-    errand.recover(world.writer()).await.unwrap();
+    errand.recover(world.writer(), &crate::store::Alone).await.unwrap();
     let run = find_run(records(), name).unwrap();
     let mut history = History::read(records(), &run).unwrap();
     let reversal = reverse(&mut history, &run, &world.store, &errand.rules).unwrap();

@@ -170,17 +170,25 @@ pub enum Edited {
 pub struct Adoptions {
     approval: AdoptApproval,
     after_first: bool,
+    /// Whether changed values of an account are sent without approval.
+    changes: bool,
 }
 
 impl Adoptions {
     fn new(facts: &Facts, limits: &Limits) -> Self {
         // A state that was just begun has not completed a run yet.
-        Self { approval: limits.adopt, after_first: facts.adopt_only.is_none() }
+        let changes = !limits.ask_before.contains(&Op::UpdateUser);
+        Self { approval: limits.adopt, after_first: facts.adopt_only.is_none(), changes }
     }
 
     /// Whether the adoption of such an account waits for approval.
     pub fn wait(self, privileged: bool) -> bool {
         self.approval.waits(self.after_first, privileged)
+    }
+
+    /// Whether an account that is adopted without a plan may be given the values that were sent for it.
+    pub fn may_be_changed(self) -> bool {
+        self.changes
     }
 }
 
@@ -258,7 +266,7 @@ pub fn check_addresses(changes: &[AddressChange]) -> Cleared {
         holds,
         all_held,
         guard_change: None,
-        adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true },
+        adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true, changes: false },
         managed: None,
     };
     // Every plan without operations has one hash: an approval is for this change of address alone.

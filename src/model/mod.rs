@@ -26,7 +26,7 @@ pub mod unread;
 
 pub use access::Access;
 pub use address::AddressMark;
-pub use attributes::{Attributes, casefold, fold};
+pub use attributes::{Attributes, casefold, fold, fold_seen};
 pub use bits::Bits;
 pub use clock_doubt::ClockDoubt;
 pub use finding::{Finding, Verdict};

@@ -36,12 +36,15 @@ impl fmt::Display for Because {
 pub enum Remark {
     /// The directory's user name has blanks at an end.
     BlanksAtAnEnd,
+    /// The directory's group name has blanks at an end.
+    BlanksInGroupName,
 }
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BlanksAtAnEnd => "warning: the directory's user name has blanks at an end, which are not sent",
+            Self::BlanksInGroupName => "warning: the directory's group name has blanks at an end, which are not sent",
         })
     }
 }

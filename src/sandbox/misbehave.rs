@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
@@ -12,11 +13,12 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::calls::Call;
 use super::fault::Fault;
 use super::schema::Kind;
-use super::store::{Draft, Resource};
+use super::store::{Draft, Resource, fold};
 
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +60,14 @@ pub enum Misbehave {
     LateMembers,
     /// Answers carry a `Date` that is 40 days behind.
     SlowClock,
+    /// A create of a name that is taken answers 201 with the object that has it, as it is.
+    GivesBack,
+    /// Every 4th create is answered with the oldest object of its kind instead.
+    MixesUp,
+    /// A create is answered without an id, and with a `Location` that ends in `undefined`.
+    NoId,
+    /// Display names are rewritten, a create is answered 200, and nothing says when it was made.
+    Tidies,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -83,6 +93,10 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
     (Misbehave::SlowClock, "slow-clock", "the Date of every answer is 40 days behind"),
+    (Misbehave::GivesBack, "gives-back", "a create of a name that is taken answers 201 with the object that has it"),
+    (Misbehave::MixesUp, "mixes-up", "every 4th create answers 201 with the oldest object of its kind"),
+    (Misbehave::NoId, "no-id", "creates answer without an id, Location ends in /undefined"),
+    (Misbehave::Tidies, "tidies", "display names are rewritten, creates answer 200, nothing is dated"),
 ];
 
 impl Misbehave {
@@ -138,6 +152,8 @@ pub(super) struct Mischief {
     chosen: Vec<Misbehave>,
     writes: AtomicU64,
     creates: AtomicU64,
+    /// Creates that [`Misbehave::MixesUp`] counts.
+    asked: AtomicU64,
 }
 
 impl Mischief {
@@ -169,6 +185,10 @@ impl Mischief {
 
     /// Spoils the answer of a call that was carried out.
     pub(super) fn after(&self, method: &Method, response: Response) -> Response {
+        let mut response = response;
+        if self.has(Misbehave::Tidies) && *method == Method::POST && response.status() == StatusCode::CREATED {
+            *response.status_mut() = StatusCode::OK;
+        }
         if !self.has(Misbehave::LostResponse) || *method != Method::POST || response.status() != StatusCode::CREATED {
             return response;
         }
@@ -201,6 +221,11 @@ impl Mischief {
         if self.has(Misbehave::Amnesia) {
             draft.attrs.remove("externalId");
         }
+        if self.has(Misbehave::Tidies)
+            && let Some(Value::String(name)) = draft.attrs.get_mut("displayName")
+        {
+            *name = tidied(name);
+        }
         if !self.has(Misbehave::Lowercase) {
             return;
         }
@@ -209,6 +234,39 @@ impl Mischief {
             lower(email);
         }
         draft.attrs.get_mut("userName").map(lower);
+    }
+
+    /// The resource with which a create is answered instead of making one.
+    pub(super) fn given<'a>(&self, rows: &'a [Arc<Resource>], draft: &Draft) -> Option<&'a Arc<Resource>> {
+        let kind = rows.first()?.kind;
+        if self.has(Misbehave::MixesUp) && (self.asked.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(4) {
+            return rows.first();
+        }
+        let name = draft.text(kind.naming()).filter(|_| self.has(Misbehave::GivesBack))?;
+        rows.iter().find(|row| row.text(kind.naming()).is_some_and(|taken| fold(taken) == fold(name)))
+    }
+
+    /// What a resource shows, and where a create says that it is.
+    pub(super) fn undated(&self, resource: &mut Value) {
+        let meta = resource.get_mut("meta").filter(|_| self.has(Misbehave::Tidies)).and_then(Value::as_object_mut);
+        if let Some(meta) = meta {
+            meta.remove("created");
+            meta.remove("lastModified");
+        }
+    }
+
+    /// Takes the id out of the answer to a create.
+    pub(super) fn unnamed(&self, resource: &mut Value, location: &mut String) {
+        if !self.has(Misbehave::NoId) {
+            return;
+        }
+        if let Some(map) = resource.as_object_mut() {
+            map.remove("id");
+            map.remove("meta");
+        }
+        if let Some((collection, _)) = location.rsplit_once('/') {
+            *location = format!("{collection}/undefined");
+        }
     }
 
     /// Whether this change of a user is to make a second account. A new e-mail address is its name, if it has no other.
@@ -227,12 +285,23 @@ impl Mischief {
 }
 
 /// The first e-mail address.
-fn email(attrs: &serde_json::Map<String, serde_json::Value>) -> Option<&str> {
+fn email(attrs: &serde_json::Map<String, Value>) -> Option<&str> {
     attrs.get("emails")?.as_array()?.iter().find_map(|email| email.get("value")?.as_str())
 }
 
-fn lower(value: &mut serde_json::Value) {
-    if let serde_json::Value::String(text) = value {
+/// A name as an app may write it: the words in small letters, the last one first.
+fn tidied(name: &str) -> String {
+    let words: Vec<String> =
+        name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{last}-{}", rest.join("-")),
+        Some((only, _)) => only.clone(),
+        None => name.to_owned(),
+    }
+}
+
+fn lower(value: &mut Value) {
+    if let Value::String(text) = value {
         *text = text.to_lowercase();
     }
 }

@@ -19,7 +19,7 @@ use super::resource;
 use super::{Another, CallError, Class, Lookalike, Match};
 use crate::config::profile::{Adopt, LookUp, Paging};
 use crate::http::Method;
-use crate::model::{AppId, Path, digest, fold};
+use crate::model::{AppId, Path, digest, fold, fold_seen};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ impl MatchBy {
     }
 
     fn comparable(&self, value: &str) -> String {
-        if self.exact { value.to_owned() } else { fold(value) }
+        if self.exact { value.to_owned() } else { fold_seen(value) }
     }
 
     /// The value of a resource, made comparable.

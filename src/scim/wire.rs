@@ -163,6 +163,9 @@ pub enum Origin {
         evidence: String,
         /// The account as the app shows it, with the values at the paths that were sent; `None` for a group.
         account: Option<AppUser>,
+        /// Whether the app says itself that it is older than this run. Otherwise it may be new all the same: some apps date nothing, answer
+        /// every create with 200, or write values in their own way.
+        is_certain: bool,
     },
     /// It is another object: the look-ups of this run had shown it, or it has another name.
     Another {

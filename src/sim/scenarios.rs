@@ -321,6 +321,41 @@ const SCENARIOS: &[Scenario] = &[
         "B",
         &["i6_check_refuses_a_token_that_others_can_read"],
     ),
+    Scenario(
+        "MP7",
+        "an account or group is the directory's by one word: an id that another tool or tenant wrote",
+        "conflict or held; nothing is shared or taken over",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP8",
+        "creates are answered with an object that is there, or linked already",
+        "not linked, both named, no further creates of the kind",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MP9",
+        "a create gives back what was there, or an app dates and keeps nothing as sent",
+        "provenance from the answer, values brought in line; a new account is no failure",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MA9",
+        "creates are answered without an id, or with one that is none",
+        "looked up before it is linked; nobody twice",
+        "SB",
+        &[],
+    ),
+    Scenario(
+        "MM2",
+        "names that differ by nothing anybody sees",
+        "compared as they are seen; left alone and named, never double",
+        "SB",
+        &[],
+    ),
 ];
 
 /// Names of test functions below a folder, with their files.

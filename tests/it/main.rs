@@ -6,6 +6,7 @@
 
 mod support;
 
+mod answered;
 mod approvals;
 mod bounds;
 mod browse;

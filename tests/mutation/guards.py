@@ -86,6 +86,33 @@ GUARDS = {
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
+    "neighbours_lost_create": (
+        "what another tenant has linked is not what a lost create made",
+        start(
+            "neighbours_lost_create",
+            "src/apply/created.rs",
+            "pub(super) fn is_no_neighbours(neighbours: &dyn Neighbours, object: &ObjectRef, id: &AppId) -> bool {",
+            "return true;",
+        ),
+    ),
+    "group_contradiction": (
+        "a group is not taken over for an `externalId` alone",
+        instead(
+            "group_contradiction",
+            "src/plan/adopt.rs",
+            "Ok((!is_known).then(|| Obstacle::GroupContradicts {",
+            "Ok((!is_known && !OFF).then(|| Obstacle::GroupContradicts {",
+        ),
+    ),
+    "group_name_seen": (
+        "a group's name with an unseen character is not sent",
+        instead(
+            "group_name_seen",
+            "src/desired/mod.rs",
+            "Ok(name) if text::unfit_as_group_name(&name).is_some() => {",
+            "Ok(name) if !OFF && text::unfit_as_group_name(&name).is_some() => {",
+        ),
+    ),
     "duplicates": (
         "an account that a user seems to have is not made twice",
         start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &Limits) {"),

@@ -1,6 +1,7 @@
 //! The whole engine against a simulated directory and app: what people lose and keep, in which order, after how many calls.
 
 mod adopting;
+mod answered;
 mod attributes;
 mod bounds;
 mod causes;

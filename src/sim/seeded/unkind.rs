@@ -8,7 +8,7 @@ use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
 
 /// Habits of apps that an unkind world may draw. The simulated app acts on each of them (the field `habits` of its manners).
-const HABITS: &[Misbehave] = &[];
+const HABITS: &[Misbehave] = &[Misbehave::GivesBack, Misbehave::MixesUp, Misbehave::NoId, Misbehave::Tidies];
 
 /// Something that happens in the directory, in the app or by an operator's hand: what happened, unless it found nothing to do.
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
