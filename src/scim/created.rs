@@ -65,8 +65,9 @@ impl App {
         match self.proven(wanted, answer.location.as_deref(), name).await {
             Some((id, shown)) => Ok(made(id, shown, answer.body)),
             None => {
-                let what =
-                    format!("{status}: accepted, but the app does not say under which id, and no look-up shows it");
+                let what = format!(
+                    "{status}: accepted, but the app does not say under which id, and no look-up shows it: nothing was linked"
+                );
                 let error = answered(endpoint, status, Class::Unknown, what);
                 Err(CallError { maybe_done: true, ..error })
             }
@@ -112,7 +113,13 @@ impl App {
     /// An attribute that an account shows with another value than was sent, and not only written in another way.
     fn differing(&self, made: &Made, sent: &Attributes) -> Option<String> {
         let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
-        let differs = sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
+        let is_own_way = |path: &Path, shown: &Value, sent: &Value| {
+            is_same(shown, sent)
+                || (*path == Path::user_name()
+                    && shown.as_str().zip(sent.as_str()).is_some_and(|(shown, sent)| is_written_so(shown, sent)))
+        };
+        let differs =
+            sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_own_way(path, shown, value)));
         differs.map(|(path, _)| path.to_string())
     }
 
