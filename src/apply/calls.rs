@@ -8,15 +8,20 @@ use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
-use crate::model::{AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId};
+use crate::model::{
+    AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId, StillShown,
+};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, UserKeys};
+use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, Shown, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
 
 /// What a call that went well told us.
 pub(super) enum Reply {
     Nothing,
+    /// What the answer shows, not judged yet.
+    Shown(Box<Shown>),
+    /// What the app holds instead of what was sent, where that is another way of writing it.
     Echo(Attributes),
     Created(Created),
     /// The create was not answered; this is what it made.
@@ -31,10 +36,24 @@ pub(super) enum Ended {
 
 impl Worker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
+        match self.once(operation).await {
+            // The object has another id by now, and that is known: the removal is made there.
+            Err(Obstacle::HasAnotherId { account, .. }) if operation.op().takes_access() => {
+                let there = Operation { app_id: Some(account), ..operation.clone() };
+                Box::pin(self.once(&there)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn once(&self, operation: &Operation) -> OpResult {
         let target = match self.target(operation) {
             Ok(target) => target,
             Err(why) => return Err(why),
         };
+        if matches!(operation.action, Action::UpdateUser { .. }) {
+            return Box::pin(self.update(operation, &target)).await;
+        }
         let intent = match self.intent(operation, target.app_id.clone()).await {
             Ok(intent) => intent,
             Err(error) => return self.broke(error),
@@ -62,17 +81,16 @@ impl Worker<'_> {
                 _ => operation.changes(),
             },
             reason: operation.reason.clone(),
-            members: self.not_to_be_asked(operation),
+            members: self.named(operation),
         };
         self.run.state.intent(intent).await
     }
 
-    /// The people whom a call about members names, where the app could not be asked afterwards what became of it.
-    fn not_to_be_asked(&self, operation: &Operation) -> Vec<SourceId> {
+    /// The people whom a call about members names; of a new group only where the app could not be asked afterwards who is in it.
+    fn named(&self, operation: &Operation) -> Vec<SourceId> {
         match &operation.action {
-            _ if shows_members(self.run.profile) => Vec::new(),
             Action::AddMembers { users } | Action::RemoveMembers { users, .. } => ids_of(users),
-            Action::CreateGroup { first, .. } => ids_of(first),
+            Action::CreateGroup { first, .. } if !shows_members(self.run.profile) => ids_of(first),
             _ => Vec::new(),
         }
     }
@@ -101,7 +119,7 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(Target { app_id, manager, members: Vec::new() })
+        Ok(Target { app_id, manager, members: Vec::new(), refusal: None })
     }
 
     pub(super) async fn send(&self, operation: &Operation, target: &Target) -> Ended {
@@ -135,7 +153,7 @@ impl Worker<'_> {
                 Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
             };
             unanswered = error.maybe_done;
-            self.note_failure(told.operation, error.class);
+            self.note_failure(told.operation, &error);
             let tried = if self.breaker.only_once(told.operation.op()) { repeat.attempts } else { attempt };
             let step = match repeat.next(&error, kind, tried) {
                 // It exists already: perhaps an earlier try made it, and the look after that came too soon.
@@ -201,28 +219,28 @@ impl Worker<'_> {
                 if let Some(manager) = &target.manager {
                     set.set(Path::manager(), manager.as_str().into());
                 }
-                app.update_user(id, &set, clear).await.map(Reply::Echo)
+                app.update_user(id, &set, clear).await.map(shown)
             }
             Action::ReplaceUser { relabel: false, .. } => Ok(Reply::Nothing),
             Action::ReplaceUser { aside, relabel: true } => {
                 let label = [(Path::external_id(), aside.as_str().into())].into_iter().collect();
                 app.update_user(id, &label, &[]).await.map(|_| Reply::Nothing)
             }
-            Action::ActivateUser => app.set_active(id, true).await.map(|()| Reply::Nothing),
-            Action::DeactivateUser => app.set_active(id, false).await.map(|()| Reply::Nothing),
-            Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| Reply::Nothing),
+            Action::ActivateUser => app.set_active(id, true).await.map(shown),
+            Action::DeactivateUser => app.set_active(id, false).await.map(shown),
+            Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| shown(Shown::default())),
             Action::CreateGroup { display_name, .. } => {
                 app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
             }
-            Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(|()| Reply::Nothing),
+            Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(shown),
             Action::FreeName { through, .. } => match operation.object {
                 ObjectRef::User(_) => {
                     let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
-                    app.update_user(id, &name, &[]).await.map(Reply::Echo)
+                    app.update_user(id, &name, &[]).await.map(shown)
                 }
-                ObjectRef::Group(_) => app.rename_group(id, through).await.map(|()| Reply::Nothing),
+                ObjectRef::Group(_) => app.rename_group(id, through).await.map(shown),
             },
-            Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| Reply::Nothing),
+            Action::DeleteGroup { .. } => app.delete_group(id).await.map(|()| shown(Shown::default())),
             Action::AddMembers { .. }
             | Action::RemoveMembers { .. }
             | Action::AdoptUser { .. }
@@ -275,36 +293,22 @@ impl Worker<'_> {
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
-    /// Whether the app, asked in another way, shows the object no more. A 404 alone is no proof: a wrong address answers
-    /// just like that, for everybody (T6).
-    pub(super) async fn is_gone(&self, object: &ObjectRef, app_id: &AppId) -> bool {
-        let id = object.id();
-        let found = match object {
-            ObjectRef::User(_) => match self.run.state.user(id) {
-                Ok(Some(row)) => self.find_user(id, &row.sent).await.map(|found| found.map(|found| found.id)),
-                _ => return false,
-            },
-            ObjectRef::Group(_) => match self.run.state.group(id) {
-                Ok(Some(row)) => self.find_group(id, &row.name).await,
-                _ => return false,
-            },
-        };
-        found.is_ok_and(|found| found.as_ref() != Some(app_id))
-    }
-
     pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
         let hidden = |error: &CallError| error.class == Class::NotFound && self.only_hides(operation);
-        let known = !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
+        let another = match &ended {
+            Ended::Badly(error) => self.under_another_id(operation, target, error).await,
+            Ended::Well(_) => None,
+        };
+        let is_found = another.is_some();
+        let known = is_found || !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
         let (result, mut effects, shown) = match ended {
+            Ended::Badly(_) if let Some(found) = another => found,
             Ended::Well(Reply::Created(created)) => match self.accept(operation, target, created).await {
                 Ok(accepted) => accepted,
                 Err(error) => return self.broke(error),
             },
             Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
-            Ended::Well(reply) => {
-                let effects = self.effects(operation, target, reply);
-                (OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done))
-            }
+            Ended::Well(reply) => self.proven(operation, target, reply).await,
             // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
             Ended::Badly(error) if hidden(&error) => (
                 OutcomeResult::Done { status: error.status },
@@ -321,7 +325,13 @@ impl Worker<'_> {
                 return self.broke(error);
             }
         }
-        let written = match known {
+        let effects = match self.with_joined_inactive(effects) {
+            Ok(effects) => effects,
+            Err(error) => return self.broke(error),
+        };
+        // Accepted, and not read back: whether it was carried out is found out before anything else is decided.
+        let is_unread = matches!(&shown, Err(Obstacle::NotCarriedOut { shows }) if shows.contains(&StillShown::Unread));
+        let written = match known && !is_unread {
             true => self.run.state.outcome(intent, result, effects).await,
             false => self.left_open(operation, effects).await,
         };
@@ -333,7 +343,7 @@ impl Worker<'_> {
 
     /// Whether the account is off, as far as is known, in an app that shows no such account: that it does not know it proves
     /// nothing then. Only an activation finds it.
-    fn is_hidden(&self, operation: &Operation) -> bool {
+    pub(super) fn is_hidden(&self, operation: &Operation) -> bool {
         let hides = self.run.profile.users.inactive_effect == InactiveEffect::HidesResource;
         let is_off =
             || matches!(self.run.state.user(operation.object.id()), Ok(Some(row)) if row.active == Some(false));
@@ -364,13 +374,17 @@ impl Worker<'_> {
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
             Class::Closed => Obstacle::Stopped,
-            _ => Obstacle::Text(error.to_string()),
+            _ => {
+                let known = self.why_not_sent(operation, error).or_else(|| target.refusal.clone());
+                known.unwrap_or_else(|| Obstacle::Text(error.to_string()))
+            }
         };
         let mut effects = Vec::new();
         if error.class == Class::NotFound
             && !self.is_hidden(operation)
+            && !matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. })
             && let Some(app_id) = &target.app_id
-            && self.is_gone(&operation.object, app_id).await
+            && self.sought(&operation.object, app_id).await.ends_link()
         {
             reason = Obstacle::NowGone { answer: reason.to_string() };
             effects.push(self.unlinked(&operation.object));
@@ -535,6 +549,12 @@ pub(super) struct Target {
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
     pub(super) members: Vec<MemberKeys>,
+    /// How the app refused the group, if it did: with members, without, or both.
+    pub(super) refusal: Option<Obstacle>,
+}
+
+fn shown(shown: Shown) -> Reply {
+    Reply::Shown(Box::new(shown))
 }
 
 /// Whether the app tells who is in a group, by the ids it gave them.

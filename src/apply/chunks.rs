@@ -19,12 +19,12 @@ const SURELY_ENOUGH: usize = 50;
 /// A smaller size is not taken for the app's limit before that is proven.
 const LEAST_LIKELY: usize = 10;
 
-/// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 500 that stays may hide either, and of a
+/// Whether a smaller call may do: one bad member fails the whole (T14), or the call was too large. A 5xx that stays may hide either, and of a
 /// large call that was not answered in time a part may be.
 pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
     members > 1
         && (next_step(error.class, Kind::Members) == Step::Halve
-            || (error.class == Class::Server && error.status == Some(500))
+            || error.class == Class::Server
             || (members > SURELY_ENOUGH && error.maybe_done))
 }
 
@@ -90,7 +90,8 @@ impl Chunks {
         match error.class {
             Class::TooLarge => self.too_large = Some(self.too_large.map_or(members, |least| least.min(members))),
             Class::Invalid => {}
-            _ if error.maybe_done && error.status != Some(500) => self.unanswered = true,
+            // Given up in time, at a gateway or here: then it is probably large.
+            _ if members > SURELY_ENOUGH && error.maybe_done && error.status != Some(500) => self.unanswered = true,
             _ => self.spoilt = true,
         }
         if self.to_prove == 0 {
@@ -98,7 +99,8 @@ impl Chunks {
         }
         self.refused = Some(self.refused.map_or(members, |refused| refused.min(members)));
         let half = members / 2;
-        self.size = if self.unanswered { half.max(SURELY_ENOUGH.min(members - 1)) } else { half }.max(1);
+        let stays_large = self.unanswered && members > SURELY_ENOUGH;
+        self.size = if stays_large { half.max(SURELY_ENOUGH) } else { half }.max(1);
     }
 
     /// A call of so many members went through.

@@ -23,7 +23,15 @@ pub(super) struct Answered {
     /// For which record each id was given; links reach the state only later.
     ids: Mutex<HashMap<(&'static str, AppId), SourceId>>,
     /// Kinds of objects of which no more are created, and why.
-    over: Mutex<HashMap<&'static str, String>>,
+    over: Mutex<HashMap<&'static str, MixUp>>,
+}
+
+/// A create that was answered with an object of another record.
+#[derive(Debug, Clone)]
+struct MixUp {
+    object: ObjectRef,
+    name: String,
+    whose: Whose,
 }
 
 impl Answered {
@@ -34,12 +42,15 @@ impl Answered {
         (owner != object.id()).then(|| owner.clone())
     }
 
-    fn end(&self, object: &ObjectRef, why: &str) {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).entry(object.kind()).or_insert_with(|| why.to_owned());
+    fn end(&self, mix_up: MixUp) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.entry(mix_up.object.kind()).or_insert(mix_up);
     }
 
-    fn why_over(&self, object: &ObjectRef) -> Option<String> {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).get(object.kind()).cloned()
+    fn why_over(&self, object: &ObjectRef) -> Option<Obstacle> {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let MixUp { object, name, whose } = over.get(object.kind())?.clone();
+        Some(Obstacle::NoFurtherCreates { object, name, whose })
     }
 }
 
@@ -54,8 +65,7 @@ impl Worker<'_> {
             Action::CreateGroup { .. } => "/Groups",
             _ => return None,
         };
-        let why = self.answered.why_over(&operation.object)?;
-        let message = format!("not sent: {why}");
+        let message = self.answered.why_over(&operation.object)?.to_string();
         Some(CallError {
             class: Class::Unsupported,
             message,
@@ -63,6 +73,13 @@ impl Worker<'_> {
             path: path.to_owned(),
             ..CallError::closed()
         })
+    }
+
+    /// Why a call was not sent, if it is one that [`Self::no_further_create`] kept back. An answer has a status.
+    pub(super) fn why_not_sent(&self, operation: &Operation, error: &CallError) -> Option<Obstacle> {
+        let is_create = matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
+        let is_kept_back = error.class == Class::Unsupported && error.status.is_none();
+        if is_create && is_kept_back { self.answered.why_over(&operation.object) } else { None }
     }
 
     /// What becomes of an answer to a create.
@@ -159,13 +176,10 @@ impl Worker<'_> {
     /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
     fn conflict(&self, operation: &Operation, whose: Whose) -> Accepted {
         let object = &operation.object;
-        let why = format!(
-            "conflict: the app answered the create of {object} ({}) with an object that {whose}",
-            operation.name
-        );
-        self.answered
-            .end(object, &format!("{why}; an app that does this would mix up one {} with another", object.kind()));
-        let reason = Obstacle::AnsweredWithAnother { object: object.clone(), name: operation.name.clone(), whose };
+        let mix_up = MixUp { object: object.clone(), name: operation.name.clone(), whose };
+        self.answered.end(mix_up.clone());
+        let MixUp { object, name, whose } = mix_up;
+        let reason = Obstacle::AnsweredWithAnother { object, name, whose };
         let effects = match self.blames_object() {
             true => vec![self.failed(operation, &reason)],
             false => Vec::new(),

@@ -6,12 +6,13 @@ use std::collections::HashSet;
 
 use super::calls::{Ended, Reply, outcome_of};
 use super::chunks::can_be_cut;
+use super::elsewhere::Sought;
 use super::telling::Told;
 use super::{OpResult, Worker};
-use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, UserNumber};
+use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, StillShown, UserNumber};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::Kind;
-use crate::scim::{CallError, Class, MemberKeys};
+use crate::scim::{CallError, Class, MemberKeys, ShownMembers};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
 /// A member, and the names by which the app may know them.
@@ -21,7 +22,7 @@ pub(super) type Resolved = (Member, MemberKeys);
 #[derive(Default)]
 pub(super) struct Unfinished {
     /// Calls that failed.
-    problems: Vec<String>,
+    problems: Vec<Obstacle>,
     /// People who should have an account by now and have none; their own operation says why.
     pub(super) without_account: Vec<String>,
     /// People whose account was held.
@@ -78,7 +79,7 @@ impl Worker<'_> {
         // So many of those that are left were in a call of which nobody knows whether it was carried out.
         let mut in_doubt = 0_usize;
         while !left.is_empty() {
-            if self.is_stopped() {
+            if self.is_stopped() || self.breaker.closed(operation.op()).is_some() {
                 unfinished.stopped = true;
                 break;
             }
@@ -87,7 +88,7 @@ impl Worker<'_> {
                 chunks.at_most(self.sizes.most());
             }
             let (chunk, rest) = left.split_at(chunks.size().min(left.len()));
-            let Err(error) = self.chunk(operation, group, app_id, chunk, add).await? else {
+            let Err(error) = self.chunk(operation, app_id, chunk, add, unfinished).await? else {
                 (left, in_doubt) = (rest, in_doubt.saturating_sub(chunk.len()));
                 chunks.took(chunk.len());
                 self.sizes.took(chunk.len());
@@ -103,10 +104,26 @@ impl Worker<'_> {
                 unfinished.stopped = true;
                 break;
             }
-            if error.class == Class::NotFound && self.is_gone(&operation.object, app_id).await {
+            let sought = match error.class {
+                Class::NotFound => self.sought(&operation.object, app_id).await,
+                _ => Sought::Unknown,
+            };
+            match &sought {
+                Sought::Moved(there, effects) if operation.app_id.as_ref() == Some(app_id) => {
+                    self.found.note_links_differ();
+                    self.run.state.noted(&self.run.id, Reason::GoneFromApp, effects.clone()).await?;
+                    return Box::pin(self.send_members(operation, there, left, add, unfinished)).await;
+                }
+                Sought::Foreign(found) if !add => {
+                    let why = self.why_not_removed(&operation.object, &operation.name, app_id, found);
+                    unfinished.problems.push(why);
+                    return Ok(());
+                }
+                _ => {}
+            }
+            if sought.ends_link() {
                 self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&operation.object)]).await?;
-                let problem = format!("{error}; the group is gone from the app, the next run creates it again");
-                unfinished.problems.push(problem);
+                unfinished.problems.push(Obstacle::GroupNowGone { answer: error.to_string() });
                 return Ok(());
             }
             if can_be_cut(&error, chunk.len()) {
@@ -144,14 +161,14 @@ impl Worker<'_> {
         add: bool,
         unfinished: &mut Unfinished,
     ) -> Result<(), StoreError> {
-        let names: Vec<&str> = chunk.iter().map(|(member, _)| member.name.as_str()).take(3).collect();
-        unfinished.problems.push(format!("{error} ({})", names.join(", ")));
+        let names = chunk.iter().map(|(member, _)| member.name.clone()).take(3).collect();
+        unfinished.problems.push(Obstacle::MembersRefused { answer: error.to_string(), names });
         if !add {
             self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
         }
         match chunk.first() {
             Some((member, keys)) if matches!(error.class, Class::NotFound | Class::Invalid) => {
-                self.forget_if_gone(&member.id, &keys.id).await
+                self.forget_if_gone(&member.id, &keys.id, add).await
             }
             _ => Ok(()),
         }
@@ -206,36 +223,39 @@ impl Worker<'_> {
     }
 
     /// A member whom the app does not know: perhaps somebody deleted the account in the app. Then the next run makes it anew.
-    pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId) -> Result<(), StoreError> {
+    /// One who was to leave the group, and whose account may be there under another id, is kept: the removal is not made.
+    pub(super) async fn forget_if_gone(&self, id: &SourceId, account: &AppId, add: bool) -> Result<(), StoreError> {
         let object = ObjectRef::User(id.clone());
         let linked = self.run.state.user(id)?.is_some_and(|row| row.app_id == *account);
         // An app may show late what it created: that an account of this run is not found yet says nothing.
-        if linked && !self.known.coming.contains(id) && self.is_gone(&object, account).await {
-            self.run.state.noted(&self.run.id, Reason::GoneFromApp, vec![self.unlinked(&object)]).await?;
+        if !linked || self.known.coming.contains(id) {
+            return Ok(());
         }
-        Ok(())
+        let effects = match self.sought(&object, account).await {
+            Sought::Gone => vec![self.unlinked(&object)],
+            sought @ Sought::Foreign(_) if add && sought.ends_link() => vec![self.unlinked(&object)],
+            Sought::Moved(_, effects) => {
+                self.found.note_links_differ();
+                effects
+            }
+            Sought::Foreign(_) | Sought::Shown | Sought::Unknown => return Ok(()),
+        };
+        self.run.state.noted(&self.run.id, Reason::GoneFromApp, effects).await
     }
 
     /// One call with its intent and outcome. The outer error is the state's.
     async fn chunk(
         &self,
         operation: &Operation,
-        group: &SourceId,
         app_id: &AppId,
         chunk: &[Resolved],
         add: bool,
+        unfinished: &mut Unfinished,
     ) -> Result<Result<(), CallError>, StoreError> {
+        let group = operation.object.id();
         let members: Vec<Member> = chunk.iter().map(|(member, _)| member.clone()).collect();
-        let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
-        let added = users.clone();
         let keys: Vec<MemberKeys> = chunk.iter().map(|(_, keys)| keys.clone()).collect();
-        let part = Operation {
-            action: match add {
-                true => Action::AddMembers { users: members },
-                false => Action::RemoveMembers { of: members.len() as u64, users: members, last: last_of(operation) },
-            },
-            ..operation.clone()
-        };
+        let part = part(operation, members, add);
         let intent = self.intent(&part, Some(app_id.clone())).await?;
         let told = Told { operation: &part, app_id: Some(app_id) };
         let (app, keys) = (self.run.app, keys.as_slice());
@@ -244,23 +264,14 @@ impl Worker<'_> {
                 true => app.add_members(app_id, keys).await,
                 false => app.remove_members(app_id, keys).await,
             }
-            .map(|()| Reply::Nothing)
+            .map(|shown| Reply::Shown(Box::new(shown)))
         };
         let is_cut = |error: &CallError| can_be_cut(error, chunk.len());
         let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
-            Ended::Well(_) => {
-                let group = group.clone();
-                let effects = match add {
-                    true => vec![Effect::MembersAdded { group, users }],
-                    false => {
-                        let (members, at) = (users.len() as u64, self.run.clock.now());
-                        let mut effects = vec![Effect::GroupReduced { group: group.clone(), members, at }];
-                        effects.push(Effect::MembersRemoved { group, users });
-                        effects.extend(self.reduced(&part));
-                        effects
-                    }
-                };
-                (OutcomeResult::Done { status: None }, effects, Ok(()))
+            Ended::Well(reply) => {
+                let shown = if let Reply::Shown(shown) = reply { shown.members } else { None };
+                let (result, effects) = self.members_proven(operation, app_id, (chunk, add), shown, unfinished).await?;
+                (result, effects, Ok(()))
             }
             // Its halves will tell.
             Ended::Badly(error) if !error.maybe_done || is_cut(&error) => {
@@ -273,17 +284,70 @@ impl Worker<'_> {
         };
         self.run.state.outcome(intent, result, effects).await?;
         if add && ended.is_ok() {
-            self.note_added(group, &added).await?;
+            self.note_added(group, &chunk.iter().map(|(member, _)| member.id.clone()).collect::<Vec<_>>()).await?;
         }
         Ok(ended)
+    }
+
+    /// What is known after a call about members that was accepted. Those whom the app shows as they were before are left as they were.
+    async fn members_proven(
+        &self,
+        operation: &Operation,
+        app_id: &AppId,
+        (chunk, add): (&[Resolved], bool),
+        shown: Option<ShownMembers>,
+        unfinished: &mut Unfinished,
+    ) -> Result<(OutcomeResult, Vec<Effect>), StoreError> {
+        let group = operation.object.id().clone();
+        let as_before = match add {
+            true => self.still_outside(&group, app_id, chunk, shown).await?,
+            false => self.still_inside(&group, app_id, chunk, shown).await?,
+        };
+        let (left, done): (Vec<_>, Vec<_>) =
+            chunk.iter().enumerate().partition(|(at, _)| as_before.binary_search(at).is_ok());
+        let names = |name: &str| match add {
+            true => StillShown::NoMember { name: name.to_owned() },
+            false => StillShown::Member { name: name.to_owned() },
+        };
+        let mut result = OutcomeResult::Done { status: None };
+        if !left.is_empty() {
+            let shows = left.iter().map(|(_, (member, _))| names(&member.name)).collect();
+            let reason = Obstacle::NotCarriedOut { shows };
+            tracing::warn!(group = %operation.object, members = left.len(), "members accepted, and not changed");
+            unfinished.problems.push(reason.clone());
+            if !add {
+                self.found.note_still_inside(left.iter().map(|(_, (member, _))| member.id.clone()));
+            }
+            if done.is_empty() {
+                result = OutcomeResult::Failed { status: None, detail: reason.to_string() };
+            }
+        }
+        let members: Vec<Member> = done.into_iter().map(|(_, (member, _))| member.clone()).collect();
+        if members.is_empty() {
+            return Ok((result, Vec::new()));
+        }
+        let users: Vec<SourceId> = members.iter().map(|member| member.id.clone()).collect();
+        let effects = match add {
+            true => self.with_joined_inactive(vec![Effect::MembersAdded { group, users }])?,
+            false => {
+                let (count, at) = (users.len() as u64, self.run.clock.now());
+                let mut effects = vec![Effect::GroupReduced { group: group.clone(), members: count, at }];
+                effects.push(Effect::MembersRemoved { group, users });
+                effects.extend(self.reduced(&part(operation, members, add)));
+                effects
+            }
+        };
+        Ok((result, effects))
     }
 
     async fn report(&self, operation: &Operation, unfinished: &Unfinished) -> OpResult {
         let mut effects = Vec::new();
         let result = match unfinished.problems.as_slice() {
             [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-                let reason = Obstacle::Text(format!("{first}{more}"));
+                let reason = match rest.len() as u64 {
+                    0 => first.clone(),
+                    more => Obstacle::AndMore { first: Box::new(first.clone()), more },
+                };
                 if self.blames_object() {
                     effects.push(self.failed(operation, &reason));
                 }
@@ -315,10 +379,19 @@ impl Unfinished {
     }
 }
 
-fn keys_of(row: UserRow) -> MemberKeys {
+pub(super) fn keys_of(row: UserRow) -> MemberKeys {
     let path = Path::user_name();
     let name = row.echo.text(&path).or(row.sent.text(&path)).unwrap_or(row.app_id.as_str()).to_owned();
     MemberKeys { id: row.app_id, user_name: name }
+}
+
+/// One call's share of a membership change.
+fn part(operation: &Operation, members: Vec<Member>, add: bool) -> Operation {
+    let action = match add {
+        true => Action::AddMembers { users: members },
+        false => Action::RemoveMembers { of: members.len() as u64, users: members, last: last_of(operation) },
+    };
+    Operation { action, ..operation.clone() }
 }
 
 /// Whose last group it is.

@@ -8,6 +8,7 @@ mod breaker;
 mod calls;
 mod chunks;
 mod created;
+mod elsewhere;
 mod ending;
 mod found;
 mod known;
@@ -15,8 +16,11 @@ mod losses;
 mod members;
 mod names;
 mod new_groups;
+mod parts;
+mod proof;
 mod recover;
 mod retry;
+mod returning;
 mod telling;
 mod turns;
 
@@ -83,9 +87,12 @@ impl Stop {
 
 impl Stop {
     /// The end of a run in which the app failed at everything it was asked for.
-    fn of_failing(kinds: &[Op]) -> Self {
+    fn of_failing(kinds: &[Op], said: &str) -> Self {
         let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
-        Self::Failing(format!("the app failed at every call ({}); the rest is left for the next run", names.join(", ")))
+        Self::Failing(format!(
+            "the app failed at every call ({}; the last answer: {said}); the rest is left for the next run",
+            names.join(", ")
+        ))
     }
 }
 
@@ -176,6 +183,8 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
         answered: created::Answered::default(),
+        refusals: parts::Refusals::default(),
+        proofs: proof::Proofs::default(),
     };
     let operations = &cleared.plan().operations;
     let mut results: Vec<OpResult> = operations
@@ -190,14 +199,16 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         worker.note_blocked(operations).await?;
     }
     let order = NameOrder::of(operations);
+    let returning = worker.doubt_memberships(cleared).await?;
     for (place, due) in stations(operations, &order) {
         let due = worker.ready(cleared, place.0, &order, due, &mut results).await;
         worker.station(operations, &due, &mut results).await?;
     }
     worker.give_names_back(operations, &order, &mut results).await?;
+    worker.settle_memberships(cleared, &returning, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let links_differ = worker.found.links_differ();
-    let stop = worker.ending.into_stop().or_else(|| failing.map(|kinds| Stop::of_failing(&kinds)));
+    let stop = worker.ending.into_stop().or_else(|| failing.map(|(kinds, said)| Stop::of_failing(&kinds, &said)));
     Ok(Outcome { results, stop, links_differ })
 }
 
@@ -239,6 +250,10 @@ struct Worker<'a> {
     breaker: Breaker,
     /// What the app answered creates with.
     answered: created::Answered,
+    /// Which attributes the app refuses.
+    refusals: parts::Refusals,
+    /// What the app's answers to changes are worth.
+    proofs: proof::Proofs,
 }
 
 impl Worker<'_> {
@@ -279,6 +294,11 @@ impl Worker<'_> {
                 chain.push(at);
             }
         }
+        // Those that failed before come last: they must not use up the patience with the app before others had their turn.
+        by_object.sort_by_key(|chain| {
+            let object = chain.first().and_then(|&at| operations.get(at)).map(|operation| &operation.object);
+            object.is_some_and(|object| self.known.failures.contains_key(object))
+        });
         if due.iter().all(|&at| operations.get(at).is_some_and(|op| op.phase() == 0)) {
             return self.notes(operations, due, results).await;
         }
@@ -445,8 +465,20 @@ impl Worker<'_> {
     }
 
     /// Notes that a call failed, and heeds what many failures mean.
-    fn note_failure(&self, operation: &Operation, class: Class) {
-        match self.breaker.failed(operation.op(), &operation.object, class) {
+    fn note_failure(&self, operation: &Operation, error: &CallError) {
+        let verdict = match &operation.action {
+            Action::AddMembers { users } | Action::RemoveMembers { users, .. } => match users.as_slice() {
+                // One member is the object: the same one may fail in many groups.
+                [one] => self.breaker.failed(operation.op(), &ObjectRef::User(one.id.clone()), error),
+                several if chunks::can_be_cut(error, several.len()) => {
+                    self.breaker.failed_in_parts(operation.op(), &operation.object);
+                    Verdict::GoOn
+                }
+                _ => self.breaker.failed(operation.op(), &operation.object, error),
+            },
+            _ => self.breaker.failed(operation.op(), &operation.object, error),
+        };
+        match verdict {
             Verdict::GoOn => {}
             Verdict::KindClosed => {
                 let (op, failures) = (operation.op().name(), self.run.repeat.breaker_failures);
@@ -457,7 +489,7 @@ impl Worker<'_> {
                 );
             }
             Verdict::Unreachable => self.ending.stop(Stop::Breaker(format!(
-                "the app did not answer {} times in a row; the rest is left for the next run",
+                "the app did not answer to calls about {} objects in a row, of more than one kind; the rest is left for the next run",
                 self.run.repeat.breaker_failures
             ))),
         }

@@ -12,7 +12,7 @@ use super::chunks::Chunks;
 use super::members::{Resolved, Unfinished};
 use super::{OpResult, Worker};
 use crate::guard::Cleared;
-use crate::model::{ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId, fold};
+use crate::model::{GroupRefusal, ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId, fold};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::policy::{Kind, Step, next_step};
 use crate::scim::{CallError, Class, Created, MemberKeys};
@@ -177,13 +177,13 @@ impl Worker<'_> {
                     return self.broke(error);
                 }
                 if let [(member, keys)] = chunk
-                    && let Err(error) = self.forget_if_gone(&member.id, &keys.id).await
+                    && let Err(error) = self.forget_if_gone(&member.id, &keys.id, true).await
                 {
                     return self.broke(error);
                 }
                 continue;
             }
-            let error = self.with_remedy(error, &attempt);
+            let target = Target { refusal: Some(refusal_of(&error, &attempt)), ..target };
             return self.conclude(&part, &target, intent, Ended::Badly(error)).await;
         }
     }
@@ -297,35 +297,28 @@ impl Worker<'_> {
     fn allowed(&self) -> u32 {
         u32::try_from(self.run.app.members_per_call()).unwrap_or(u32::MAX)
     }
+}
 
-    /// The refusal of a create, with the key that may end it.
-    fn with_remedy(&self, error: CallError, attempt: &Attempt<'_>) -> CallError {
-        let said = &error.message;
-        let message = match (&attempt.refusal, &attempt.refusal_of_empty) {
-            (Some(with), Some(without)) => {
-                format!("{}; the group was refused without members, too ({})", with.message, without.message)
-            }
-            (Some(with), None) if attempt.left.is_empty() && attempt.alone.len() == attempt.all.len() => {
-                format!("{}; the group was not created, since the app refuses each of its members", with.message)
-            }
-            (Some(with), None) => format!("{}; the group was not created", with.message),
-            (None, _) if attempt.all.is_empty() => format!(
-                "{said}; if the app refuses groups without members, set `create_empty = false` under [groups]: the group is then created \
-                 with its first member"
-            ),
-            (None, _) => format!(
-                "{said}; the group was sent without members: if the app refuses that, set `groups.members_on_create = true` in its profile"
-            ),
-        };
-        CallError { message, ..error }
-    }
+/// The refusal of a create, with how it was tried.
+fn refusal_of(error: &CallError, attempt: &Attempt<'_>) -> Obstacle {
+    let answer = attempt.refusal.as_ref().unwrap_or(error).to_string();
+    let why = match (&attempt.refusal, &attempt.refusal_of_empty) {
+        (Some(_), Some(without)) => GroupRefusal::WithoutMembersToo { said: without.message.clone() },
+        (Some(_), None) if attempt.left.is_empty() && attempt.alone.len() == attempt.all.len() => {
+            GroupRefusal::EachMember
+        }
+        (Some(_), None) => GroupRefusal::WithMembers,
+        (None, _) if attempt.all.is_empty() => GroupRefusal::Empty,
+        (None, _) => GroupRefusal::WithoutMembers,
+    };
+    Obstacle::GroupRefused { answer, why }
 }
 
 /// One try, with the members it carries.
 fn part(operation: &Operation, name: &str, chunk: &[Resolved]) -> (Operation, Target) {
     let (first, members): (Vec<Member>, Vec<MemberKeys>) = chunk.iter().cloned().unzip();
     let action = Action::CreateGroup { display_name: name.to_owned(), first };
-    (Operation { action, ..operation.clone() }, Target { app_id: None, manager: None, members })
+    (Operation { action, ..operation.clone() }, Target { app_id: None, manager: None, members, refusal: None })
 }
 
 /// Of the members that a group was created with, those whom the app shows in it.

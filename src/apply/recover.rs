@@ -93,7 +93,7 @@ impl Look<'_> {
     async fn at(&self, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
         match (&intent.object, intent.op, &intent.app_id) {
             (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
-            (ObjectRef::User(id), op, Some(app_id)) => self.user(id, op, app_id).await,
+            (ObjectRef::User(id), _, Some(app_id)) => self.user(id, intent, app_id).await,
             (ObjectRef::Group(id), Op::CreateGroup, _) => self.created_group(id, intent).await,
             (ObjectRef::Group(id), _, Some(app_id)) => self.group(id, app_id, intent).await,
             _ => Ok(Vec::new()),
@@ -123,18 +123,29 @@ impl Look<'_> {
         Ok(vec![Effect::UserLinked { id: id.clone(), app_id, provenance }, seen(id, found)])
     }
 
-    async fn user(&self, id: &SourceId, op: Op, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
-        let was_active = self.state.user(id)?.is_some_and(|row| row.active != Some(false));
+    async fn user(&self, id: &SourceId, intent: &Intent, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+        let op = intent.op;
+        let row = self.state.user(id)?;
+        let was_active = row.as_ref().is_some_and(|row| row.active != Some(false));
+        // An account that was given another id meanwhile is looked at under that one.
+        let app_id = row.as_ref().map_or(app_id, |row| &row.app_id);
         let lost = Effect::AccessLost { user: id.clone(), at: self.clock.now() };
         let ends_access = matches!(op, Op::DeactivateUser | Op::DeleteUser);
         let mut effects = match self.app.get_user(app_id, self.mapped).await? {
             Some(found) => {
                 let ended = ends_access && was_active && !found.active;
-                let mut effects = vec![seen(id, found)];
+                let gone = self.not_shown(intent, &found.attributes);
+                let mut effects = vec![seen_without(id, found, gone)];
                 effects.extend(ended.then_some(lost));
                 return Ok(effects);
             }
-            // The app hides whoever is switched off: that is all that happened.
+            // An account that is active under another id is none that the app hides.
+            None if let Some(active) = self.active_elsewhere(id, app_id, was_active, op).await? => {
+                // The link is kept, and the plan looks into it: what counts until then is what the app shows.
+                let ended = ends_access && was_active && !active;
+                return Ok([has_active(id, active)].into_iter().chain(ended.then_some(lost)).collect());
+            }
+            // The app hides inactive accounts: that is all that happened.
             None if hides(&self.profile.users, op) => vec![switched_off(id)],
             // Whoever was off is hidden still: the call did nothing, or was not made.
             None if !was_active && self.profile.users.inactive_effect == InactiveEffect::HidesResource => Vec::new(),
@@ -144,6 +155,37 @@ impl Look<'_> {
             effects.push(lost);
         }
         Ok(effects)
+    }
+
+    /// The attributes that a call was to change and the account is without: what was on record of them is so no more.
+    fn not_shown(&self, intent: &Intent, shown: &Attributes) -> Vec<Path> {
+        let lossy = &self.profile.read.lossy;
+        let is_asked = |path: &Path| {
+            let always = [Path::user_name(), Path::external_id()];
+            self.mapped.iter().chain(&always).any(|asked| asked.covers(path))
+                && !lossy.iter().any(|name| name.eq_ignore_ascii_case(path.as_str()))
+        };
+        let changed = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
+        changed.filter(|path| is_asked(path) && !shown.iter().any(|(shown, _)| path.covers(shown))).collect()
+    }
+
+    /// Whether an account that the app shows for the user under another id is active; `None` where it shows none.
+    async fn active_elsewhere(
+        &self,
+        id: &SourceId,
+        app_id: &AppId,
+        was_active: bool,
+        op: Op,
+    ) -> Result<Option<bool>, RecoverError> {
+        let Some(row) = self.state.user(id)?.filter(|row| row.app_id == *app_id) else { return Ok(None) };
+        let keys = UserKeys { source_id: id.clone(), attributes: row.sent, except: None };
+        Ok(match self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next() {
+            Some(Match::One { found, .. }) => Some(found.active),
+            Some(Match::Conflict { another: Some(another), .. }) => Some(another.active),
+            // Which of several it is cannot be told: what the call was to change may be so.
+            Some(Match::Conflict { another: None, .. }) => Some(was_active || op == Op::ActivateUser),
+            Some(Match::Nobody) | None => None,
+        })
     }
 
     async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
@@ -177,7 +219,7 @@ impl Look<'_> {
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };
         let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
-        match intent.members.is_empty() {
+        match intent.members.is_empty() || shows_members(self.profile) {
             true => effects.extend(self.members(id, found.members)?),
             false => effects.push(doubted(id, intent)),
         }
@@ -221,10 +263,15 @@ impl Look<'_> {
 }
 
 fn seen(id: &SourceId, found: AppUser) -> Effect {
+    seen_without(id, found, Vec::new())
+}
+
+/// What the account shows, which is without some attributes.
+fn seen_without(id: &SourceId, found: AppUser, clear: Vec<Path>) -> Effect {
     Effect::UserSent {
         id: id.clone(),
         set: found.attributes,
-        clear: Vec::new(),
+        clear,
         active: Some(found.active),
         echo: Attributes::new(),
     }
@@ -236,6 +283,16 @@ fn doubted(id: &SourceId, intent: &Intent) -> Effect {
 }
 
 fn switched_off(id: &SourceId) -> Effect {
-    let nothing = Attributes::new;
-    Effect::UserSent { id: id.clone(), set: nothing(), clear: Vec::new(), active: Some(false), echo: nothing() }
+    has_active(id, false)
+}
+
+/// What is known of `active`, and of nothing else.
+fn has_active(id: &SourceId, active: bool) -> Effect {
+    Effect::UserSent {
+        id: id.clone(),
+        set: Attributes::new(),
+        clear: Vec::new(),
+        active: Some(active),
+        echo: Attributes::new(),
+    }
 }

@@ -231,6 +231,7 @@ mod tests {
             operations: Vec::new(),
             rest: None,
             guard_change: None,
+            reasons_digest: String::new(),
             approvals: None,
             rejected: None,
         }

@@ -363,6 +363,9 @@ pub(super) struct DriftArgs {
     /// Remember what was seen, so that the next sync brings the app back to what the directory says
     #[arg(long)]
     pub note: bool,
+    /// Take groups that show no members for emptied by hand, although no group of the app shows any
+    #[arg(long)]
+    pub trust_empty_groups: bool,
     /// Exit with 2 when something differs
     #[arg(long)]
     pub detailed_exitcode: bool,

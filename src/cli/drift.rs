@@ -9,10 +9,10 @@ use super::check;
 use super::ending::Ending;
 use super::failure::{Failure, code};
 use super::report_view::change_text;
-use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint};
+use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint};
 use crate::clock::SystemClock;
 use crate::engine::{Drifts, Engine};
-use crate::roll::{Drift, Drifted};
+use crate::roll::{Drift, Drifted, Hint};
 
 /// How many members are named in a line.
 const NAMED: usize = 10;
@@ -23,14 +23,15 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> R
     let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = Ending::watch(&stop, screen);
-    let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), &bar, &stop).await;
+    let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), args.trust_empty_groups, &bar, &stop).await;
     drop(ending);
     bar.clear();
     let drifts = drifts?;
     match screen.format {
         Format::Json => screen.json(&serde_json::json!({
             "tenant": args.tenant, "accounts": drifts.accounts, "linked": drifts.linked, "groups": drifts.groups,
-            "drift": drifts.found, "noted": drifts.noted,
+            "calls": drifts.calls, "drift": drifts.found, "noted": drifts.noted,
+            "hints": drifts.hints.iter().map(hint_json).collect::<Vec<_>>(),
         }))?,
         Format::Human => show(screen, args, &drifts),
     }
@@ -46,8 +47,13 @@ fn show(screen: &Screen, args: &DriftArgs, drifts: &Drifts) {
     for one in &drifts.found {
         line(screen, one);
     }
+    for hint in &drifts.hints {
+        screen.say(format!("  {} {}", paint(WAIT, "!"), hint_text(*hint, &args.tenant)));
+    }
     if drifts.found.is_empty() {
-        screen.say("  nothing was changed by hand");
+        if drifts.hints.is_empty() {
+            screen.say("  nothing was changed by hand");
+        }
         return;
     }
     let ours = drifts.found.iter().filter(|one| !one.effects.is_empty()).count() as u64;
@@ -66,6 +72,14 @@ fn line(screen: &Screen, one: &Drift) {
     let name = named(&one.name);
     let (sign, style, what) = match &one.what {
         Drifted::AccountAdded => ("+", ADD, "an account that rosterd neither made nor took over".to_owned()),
+        Drifted::AccountKept { deleted, active } => {
+            let state = if *active { "active" } else { "inactive" };
+            let when = deleted.strftime("%Y-%m-%d %H:%M UTC");
+            ("!", REMOVE, format!("rosterd deleted this account on {when}, and the app still shows it as {state}"))
+        }
+        Drifted::AccountNotShown => {
+            ("~", CHANGE, "rosterd deactivated this account, and the app does not show it".to_owned())
+        }
         Drifted::AccountRemoved => ("-", REMOVE, "the account is gone".to_owned()),
         Drifted::ActiveChanged { active: true } => ("~", CHANGE, "was switched on".to_owned()),
         Drifted::ActiveChanged { active: false } => ("~", CHANGE, "was switched off".to_owned()),
@@ -80,6 +94,31 @@ fn line(screen: &Screen, one: &Drift) {
         for text in changes.iter().filter_map(change_text) {
             screen.say(format!("      {text}"));
         }
+    }
+}
+
+fn hint_json(hint: &Hint) -> serde_json::Value {
+    let (key, value) = hint.setting();
+    let mut json = serde_json::json!(hint);
+    json["key"] = key.into();
+    json["value"] = value.into();
+    json
+}
+
+fn hint_text(hint: Hint, tenant: &str) -> String {
+    let (key, value) = hint.setting();
+    match hint {
+        Hint::MembersNotShown { groups, members } => format!(
+            "no group shows a member, though rosterd put {} into {}: the app may not show members (then set `{key} = {value}` in \
+             [target.override_profile]), or all of them were removed by hand (then run `rosterd drift {tenant} --note --trust-empty-groups`)",
+            count(members, "member", "members"),
+            count(groups, "group", "groups")
+        ),
+        Hint::InactiveNotShown { accounts } => format!(
+            "the app shows none of the {} that rosterd deactivated: it may hide inactive accounts (then set `{key} = {value}` in \
+             [target.override_profile]); they stay linked",
+            count(accounts, "account", "accounts")
+        ),
     }
 }
 

@@ -197,7 +197,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         | Effect::AccessLost { user: of, .. } => of.as_str() == id,
         Effect::MembersAdded { group, users }
         | Effect::MembersRemoved { group, users }
-        | Effect::MembersDoubted { group, users } => {
+        | Effect::MembersDoubted { group, users }
+        | Effect::JoinedInactive { group, users } => {
             group.as_str() == id || users.iter().any(|user| user.as_str() == id)
         }
         Effect::UserRelinked { from, to } | Effect::UserReplaced { from, to } => {

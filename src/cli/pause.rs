@@ -38,7 +38,7 @@ pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) ->
             }
         };
         screen.say(format!(
-            "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way ends before its next call",
+            "{} {tenant}: nothing is sent until `rosterd resume {tenant}`; a run under way finishes what it is reading and ends before its next change",
             paint(WAIT.bold(), "paused")
         ));
         lines.push(Line { tenant, paused: Some(mark), was: None });

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forms::Schedule;
+use super::forms::DriftSchedule;
 
 /// What becomes of something that was changed in the app by hand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -20,9 +20,9 @@ pub enum OnDrift {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftTable {
-    /// When to compare, after the first run that is due then: a cron expression of five fields, or `every 7d`. Never by itself if
-    /// left out; `rosterd drift` compares at any time.
-    pub schedule: Option<Schedule>,
+    /// When to compare, after the first run that is due then: a cron expression of five fields, or `every 7d`. `weekly`, the default,
+    /// is once a week at a time of the tenant's own; `never` leaves it to `rosterd drift`, which compares at any time.
+    pub schedule: DriftSchedule,
     /// Accounts that were deleted or switched on or off by hand.
     pub accounts: OnDrift,
     /// Attributes that have other values.
@@ -39,12 +39,12 @@ pub struct DriftTable {
 impl Default for DriftTable {
     fn default() -> Self {
         Self {
-            schedule: None,
+            schedule: DriftSchedule::default(),
             accounts: OnDrift::default(),
             attributes: OnDrift::default(),
             groups: OnDrift::default(),
             memberships: OnDrift::default(),
-            rate_share_percent: 25,
+            rate_share_percent: 10,
         }
     }
 }

@@ -223,8 +223,8 @@ pub struct Pace {
     /// The longest pause between two tries, in milliseconds; also the longest `Retry-After` that is waited for.
     #[schemars(range(min = 1, max = 3600000))]
     pub backoff_cap_ms: u64,
-    /// For so many objects in a row the app may answer 5xx before their kind of change is left for the next run; other kinds
-    /// go on. So many tries in a row without any answer end the run.
+    /// For so many objects in a row the app may fail, not answer or refuse in the same way (403, 405, 501) before their kind of change is left
+    /// for the next run; other kinds go on, and what takes access as long as the app carries out anything.
     #[schemars(range(min = 1, max = 1000000))]
     pub breaker_failures: u32,
 }
@@ -512,6 +512,8 @@ pub struct UserWire {
     pub delete_effect: DeleteEffect,
     /// Whether a deleted person leaves the app's groups by that.
     pub deleted_leave_groups: bool,
+    /// Whether a deactivated user leaves the app's groups by that: their memberships are sent again on activation.
+    pub inactive_leave_groups: bool,
 }
 
 impl Default for UserWire {
@@ -537,6 +539,7 @@ impl Default for UserWire {
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             deleted_leave_groups: true,
+            inactive_leave_groups: false,
         }
     }
 }
@@ -595,8 +598,71 @@ pub struct GroupWire {
     /// At most this many members in one request. Of an app that refuses so many (400, 413), a smaller number is learned and kept.
     #[schemars(range(min = 1, max = 100000))]
     pub max_members_per_patch: u32,
-    /// Whether a group's name can be changed.
-    pub rename: bool,
+    /// How an existing group is changed, its members included: PATCH or PUT. Left out: as `users.update_method` says. A PUT needs readable
+    /// members (`read.members_readable`); without them groups are changed by PATCH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_method: Option<UpdateMethod>,
+    /// Whether a group's name can be changed, and what another name in the directory leads to where it can't.
+    #[schemars(with = "GroupRenameSetting")]
+    pub rename: GroupRename,
+}
+
+/// What another name of a group in the directory leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupRename {
+    /// The app's group gets the name.
+    Change,
+    /// The app can't change names: the change is held.
+    Hold,
+    /// The app can't change names: the group keeps the one it has.
+    Ignore,
+    /// The app can't change names: the group is deleted, and the next run creates it under the new name.
+    Recreate,
+}
+
+/// What may be written: a switch, or a word.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum GroupRenameSetting {
+    /// `true`: the app changes the name. `false`: it can't, and the change is held.
+    Switch(bool),
+    /// What to do instead, for an app that can't change a group's name.
+    Instead(GroupRenameInstead),
+}
+
+/// What to do where an app can't change a group's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum GroupRenameInstead {
+    /// Hold the change until it is decided on; the same as `false`.
+    Hold,
+    /// Keep the old name in the app.
+    Ignore,
+    /// Delete the group; the next run creates it under the new name.
+    Recreate,
+}
+
+impl Serialize for GroupRename {
+    /// As it was written: a switch stays a switch, so that fingerprints of settings stay what they were.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Change => serializer.serialize_bool(true),
+            Self::Hold => serializer.serialize_bool(false),
+            Self::Ignore => serializer.serialize_str("ignore"),
+            Self::Recreate => serializer.serialize_str("recreate"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupRename {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match GroupRenameSetting::deserialize(deserializer)? {
+            GroupRenameSetting::Switch(true) => Self::Change,
+            GroupRenameSetting::Switch(false) | GroupRenameSetting::Instead(GroupRenameInstead::Hold) => Self::Hold,
+            GroupRenameSetting::Instead(GroupRenameInstead::Ignore) => Self::Ignore,
+            GroupRenameSetting::Instead(GroupRenameInstead::Recreate) => Self::Recreate,
+        })
+    }
 }
 
 impl Default for GroupWire {
@@ -609,7 +675,8 @@ impl Default for GroupWire {
             member_value: MemberValue::Id,
             member_ref: false,
             max_members_per_patch: 500,
-            rename: true,
+            update_method: None,
+            rename: GroupRename::Change,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::config::profile::InactiveEffect;
 use crate::desired::Desired;
 use crate::guard::Cleared;
 use crate::model::{Bits, ObjectRef, Op, SourceId, UserNumber};
-use crate::plan::{Action, FINISHED, IN_STEP, Links, Survey, user_fingerprint};
+use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, Links, Survey, user_fingerprint};
 use crate::source::{UserIx, id_hash};
 use crate::store::{IndexDraft, IndexEntry, StoreError};
 
@@ -26,6 +26,7 @@ pub(super) fn draft(
     let nothing_new = cleared.plan().operations.is_empty()
         && survey.linked.is_empty()
         && survey.changed_groups.is_empty()
+        && survey.new_groups.is_empty()
         && survey.absent.is_empty()
         && survey.finished.is_empty();
     if (nothing_new && matches!(links, Links::Index(_))) || must_compare_again(job, cleared, outcome) {
@@ -41,7 +42,7 @@ pub(super) fn draft(
         groups: Vec::with_capacity(desired.groups.len()),
     };
     people(job, desired, links, &finished, &open, &fresh, &mut draft)?;
-    groups(job, desired, links, &open, &fresh, &mut draft)?;
+    groups(job, desired, links, survey, &open, &fresh, &mut draft)?;
     Ok(Some(draft))
 }
 
@@ -189,6 +190,7 @@ fn groups(
     job: &Job<'_>,
     desired: &Desired<'_>,
     links: &Links,
+    survey: &Survey,
     open: &Open<'_>,
     fresh: &Fresh<'_>,
     draft: &mut IndexDraft,
@@ -202,6 +204,12 @@ fn groups(
             let in_step = !open.group(&row.id) && group.problem.is_none();
             let flags = if in_step { IN_STEP } else { 0 };
             draft.groups.push(IndexEntry { id_hash: hash, fingerprint: group.fingerprint, number: 0, flags });
+        } else if survey.idle_groups.contains(&group.ix)
+            && !open.group(&row.id)
+            && (links.was_looked_up(hash, group.fingerprint) || survey.new_groups.contains(&group.ix))
+        {
+            let fingerprint = group.fingerprint;
+            draft.groups.push(IndexEntry { id_hash: hash, fingerprint, number: 0, flags: LOOKED_UP });
         }
     }
     if links.group_count() + fresh.groups.len() > in_scope.len() {

@@ -21,7 +21,7 @@ pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, Report, Tally};
-pub use telling::{Calls, Telling, Told};
+pub use telling::{Calls, Telling, Told, Unresolved};
 pub(crate) use time::refilled_until;
 pub(crate) use undone::put_back;
 
@@ -204,7 +204,9 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         let mapped = job.mapped();
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock, job.neighbours);
         report.recovered = job.unless_stopped(recovery).await?;
-        report.unresolved = ledger.open_intents().len();
+        let open = ledger.open_intents().into_iter().map(|open| (open.intent.op, open.intent.object));
+        report.open = open.collect();
+        report.unresolved = report.open.len();
         job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;
         switches::note_group_management(job, ledger, &report.run).await?;
     }
@@ -585,7 +587,7 @@ impl Job<'_> {
         let Writer { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
         // The leavers' part does not look at a loosened guard: it is judged by what was in force.
-        let accepted = facts.loosened.is_some() && cleared.guard_change().is_none();
+        let accepted = facts.loosened.is_some() && !cleared.holds_guard();
         let guard = self.policy.recorded(accepted);
         let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
         let nothing = plan.operations.is_empty() && plan.missed.is_empty();

@@ -10,8 +10,8 @@ use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
-    Access, AddressMark, ContentMark, Counts, HoldCode, HoldReason, Obstacle, Op, OpOutcome, RunId, RunStatus,
-    TenantName,
+    Access, AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
+    RunStatus, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
@@ -42,6 +42,8 @@ pub struct Report {
     pub recovered: usize,
     /// Calls of an earlier run of which nobody knows yet what became of them: the app does not say.
     pub unresolved: usize,
+    /// What they were about.
+    pub open: Vec<(Op, ObjectRef)>,
     /// Calls made to the app.
     pub calls: CallStats,
     /// Whether it was only a preview.
@@ -108,6 +110,7 @@ impl Report {
             stop: None,
             recovered: 0,
             unresolved: 0,
+            open: Vec::new(),
             calls: CallStats::default(),
             dry_run: false,
             counts_accepted: true,
@@ -178,7 +181,8 @@ impl Report {
             count: cleared.held().count() as u64,
             operations: cleared.held().take(HELD_LISTED).map(show).collect(),
             rest: cleared.held().nth(HELD_LISTED).and_then(|_| crate::plan::id_of(cleared.held()).rest()),
-            guard_change: cleared.guard_change().map(ToOwned::to_owned),
+            guard_change: HeldPlan::told_of_guard(&self.holds),
+            reasons_digest: HeldPlan::digest_of_reasons(&plan, &self.holds),
             approvals: self.approvals.clone(),
             rejected: self.rejected.clone().filter(|decision| cleared.is_about(&decision.plan)),
             plan,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{Report, Tally};
 use crate::guard::Cleared;
-use crate::model::{Access, Change, Counts, HoldReason, Lane, ObjectRef, Op, OpOutcome, RunStatus, fold};
+use crate::model::{Access, Change, Counts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
 use crate::store::{Approvals, Decision};
 
 /// One operation as it is shown.
@@ -90,6 +90,9 @@ pub struct Telling<O = Vec<Told>> {
     /// Interrupted calls of an earlier run whose outcome was found out.
     #[serde(default)]
     pub recovered: u64,
+    /// Calls of earlier runs that were never answered, and of which the app does not say what became of them: why the run is not ok.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<Unresolved>,
     /// Calls made to the app.
     pub calls: Calls,
     /// Everything that was held, and why.
@@ -116,6 +119,29 @@ pub struct Telling<O = Vec<Told>> {
     pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
+}
+
+/// A call of an earlier run whose outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unresolved {
+    /// What was to be done.
+    pub op: Op,
+    /// `user` or `group`.
+    pub kind: String,
+    /// The directory's id.
+    pub source_id: String,
+    /// Why nothing is done for it.
+    pub detail: String,
+    /// The same as a code.
+    pub detail_code: String,
+}
+
+impl Unresolved {
+    fn of((op, object): &(Op, ObjectRef)) -> Self {
+        let why = Obstacle::Unresolved;
+        let (kind, source_id) = (object.kind().to_owned(), object.id().to_string());
+        Self { op: *op, kind, source_id, detail: why.to_string(), detail_code: why.code() }
+    }
 }
 
 impl Report {
@@ -166,6 +192,7 @@ impl Report {
             failed,
             set_aside: self.set_aside,
             recovered: self.recovered as u64,
+            unresolved: self.open.iter().map(Unresolved::of).collect(),
             calls: Calls { total: self.calls.total, by_method: self.calls.by_method.clone() },
             holds: self.holds.clone(),
             access: self.access(),
@@ -200,7 +227,7 @@ fn told(report: &Report, at: usize) -> Option<Told> {
         reason_code: operation.reason.code(),
         result: report.result(at),
         detail: report.obstacle(at).map(ToString::to_string),
-        detail_code: report.obstacle(at).map(crate::model::Obstacle::code),
+        detail_code: report.obstacle(at).map(Obstacle::code),
     })
 }
 

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::timetable::Timetable;
+use super::timetable::{Timetable, last_turn_of_week};
 use crate::config::drift::{DriftTable, OnDrift};
+use crate::config::forms::DriftSchedule;
 use crate::engine::{Drifts, Engine, EngineError};
 use crate::progress::Silent;
 use crate::roll::Drifted;
@@ -29,6 +30,9 @@ pub struct Compared {
     pub accounts: u64,
     /// How many groups were compared.
     pub groups: u64,
+    /// How many calls to the app it took. They are not counted as calls of a run.
+    #[serde(default)]
+    pub calls: u64,
     /// How many differences there are of each kind.
     pub found: BTreeMap<String, u64>,
     /// How many of them the next run was told to repair.
@@ -45,13 +49,31 @@ pub fn read_compared(folder: &Path) -> Result<Option<Compared>, StoreError> {
     read_note(folder, NOTE)
 }
 
-/// Whether the tenant's own schedule wants a comparison now.
-pub(super) fn is_due(tenant: &Tenant, folder: &Path, now: Timestamp) -> bool {
-    let Some(timetable) = Timetable::of_drift(tenant) else { return false };
-    // A note that can't be read is written anew.
+/// Whether the tenant's own schedule wants a comparison now. `known_since` says when the tenant's first record was written.
+pub(super) fn is_due(
+    tenant: &Tenant,
+    folder: &Path,
+    now: Timestamp,
+    known_since: impl FnOnce() -> Option<Timestamp>,
+) -> bool {
+    // A note that can't be read is written again.
     let last = read_compared(folder).ok().flatten().map(|compared| compared.at);
     // A clock that was set back must not put it off for years.
-    last.is_none_or(|last| last > now || timetable.after(last) <= now)
+    let last = match last {
+        Some(last) if last > now => return tenant.file.drift.schedule != DriftSchedule::Never,
+        last => last,
+    };
+    match &tenant.file.drift.schedule {
+        DriftSchedule::Never => false,
+        DriftSchedule::At(schedule) => {
+            let timetable = Timetable::of_drift(tenant, schedule.clone());
+            last.is_none_or(|last| timetable.after(last) <= now)
+        }
+        // A tenant is not compared before its first turn: a fleet that was just installed has enough to do.
+        DriftSchedule::Weekly => {
+            last.or_else(known_since).is_some_and(|since| since < last_turn_of_week(tenant.name.as_str(), now))
+        }
+    }
 }
 
 /// Compares, and leaves the note. Says whether there is something to repair.
@@ -68,7 +90,7 @@ pub(super) async fn compare(
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => return false,
-        result = engine.drift(Some(&wanted), &Silent, stop) => result,
+        result = engine.drift(Some(&wanted), false, &Silent, stop) => result,
     };
     let compared = Compared::of(&result, wanted, now());
     match &compared.failed {
@@ -86,11 +108,12 @@ pub(super) async fn compare(
 
 impl Compared {
     fn of(result: &Result<Drifts, EngineError>, wanted: impl Fn(&Drifted) -> bool, at: Timestamp) -> Self {
-        let mut compared = Self { at, accounts: 0, groups: 0, found: BTreeMap::new(), repaired: 0, failed: None };
+        let mut compared =
+            Self { at, accounts: 0, groups: 0, calls: 0, found: BTreeMap::new(), repaired: 0, failed: None };
         match result {
             Err(error) => compared.failed = Some(error.to_string()),
             Ok(drifts) => {
-                (compared.accounts, compared.groups) = (drifts.accounts, drifts.groups);
+                (compared.accounts, compared.groups, compared.calls) = (drifts.accounts, drifts.groups, drifts.calls);
                 for drift in &drifts.found {
                     *compared.found.entry(drift.what.kind().to_owned()).or_default() += 1;
                     compared.repaired += u64::from(drifts.noted && !drift.effects.is_empty() && wanted(&drift.what));
@@ -105,8 +128,8 @@ impl DriftTable {
     fn wants_repaired(&self, what: &Drifted) -> bool {
         let rule = match what {
             // Nobody's account to change.
-            Drifted::AccountAdded => return false,
-            Drifted::AccountRemoved | Drifted::ActiveChanged { .. } => self.accounts,
+            Drifted::AccountAdded | Drifted::AccountNotShown => return false,
+            Drifted::AccountRemoved | Drifted::AccountKept { .. } | Drifted::ActiveChanged { .. } => self.accounts,
             Drifted::AttributesChanged { .. } => self.attributes,
             Drifted::GroupRemoved | Drifted::GroupRenamed { .. } => self.groups,
             Drifted::MembersAdded { .. } | Drifted::MembersRemoved { .. } => self.memberships,

@@ -26,7 +26,7 @@ use crate::http::quota::Quotas;
 use crate::model::{HoldCode, RunStatus, TenantName, TenantState};
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
-use crate::store::{ImportNote, ImportOrder, Notice, Trigger};
+use crate::store::{ImportNote, ImportOrder, Notice, Trigger, records};
 use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant};
 
@@ -111,7 +111,11 @@ impl EngineRunner {
     /// Compares the app with what was last known of it, if that is due. Says whether the next run has to repair something.
     async fn has_to_repair(&self, tenant: &Arc<Tenant>, stop: &CancellationToken) -> bool {
         let folder = self.state_dir.join(tenant.name.as_str());
-        if !drift::is_due(tenant, &folder, self.clock.now()) {
+        let known_since = || {
+            let mut records = records(&self.state_dir, &tenant.name, 1).ok()?;
+            Some(records.next()?.ok()?.at)
+        };
+        if !drift::is_due(tenant, &folder, self.clock.now(), known_since) {
             return false;
         }
         let engine = self.engine(Arc::clone(tenant)).with_rate_share(tenant.file.drift.rate_share_percent);

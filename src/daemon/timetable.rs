@@ -31,11 +31,10 @@ impl Timetable {
         Self::new(tenant.file.schedule.clone(), zone, tenant.name.as_str())
     }
 
-    /// Of the comparison with the app, for a tenant that wants it.
-    pub(super) fn of_drift(tenant: &Tenant) -> Option<Self> {
-        let schedule = tenant.file.drift.schedule.clone()?;
+    /// Of the comparison with the app, for a tenant whose file says when.
+    pub(super) fn of_drift(tenant: &Tenant, schedule: Schedule) -> Self {
         let zone = tenant.file.time_zone.as_ref().map_or(TimeZone::UTC, |zone| zone.time_zone().clone());
-        Some(Self::new(Some(schedule), zone, tenant.name.as_str()))
+        Self::new(Some(schedule), zone, tenant.name.as_str())
     }
 
     fn new(schedule: Option<Schedule>, zone: TimeZone, name: &str) -> Self {
@@ -74,6 +73,14 @@ impl Timetable {
         let again = ended.checked_add(pause + self.offset).unwrap_or(Timestamp::MAX);
         again.max(self.after(ended))
     }
+}
+
+/// When a tenant's turn of the week last came. Tenants are spread over the week by their names; each keeps its time.
+pub(super) fn last_turn_of_week(name: &str, now: Timestamp) -> Timestamp {
+    const WEEK: i64 = 7 * 24 * 3600;
+    let offset = (xxh3_64(name.as_bytes()) % WEEK as u64) as i64;
+    let turn = (now.as_second() - offset).div_euclid(WEEK) * WEEK + offset;
+    Timestamp::from_second(turn).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn usual() -> Schedule {
@@ -118,6 +125,19 @@ mod tests {
             starts,
             names.iter().map(|name| table("30 2 * * *", "Europe/Berlin", name).after(ended)).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn ma4_each_tenant_has_its_own_turn_of_the_week_and_keeps_it() {
+        let week = SignedDuration::from_hours(7 * 24);
+        let now = at("2026-11-30T12:00:00Z");
+        let mut turns: Vec<Timestamp> = (0..200).map(|n| last_turn_of_week(&format!("tenant-{n}"), now)).collect();
+        assert!(turns.iter().all(|turn| (now - week..=now).contains(turn)), "{turns:?}");
+        let next = last_turn_of_week("tenant-0", now + week);
+        assert_eq!(next, turns[0] + week);
+        turns.sort();
+        let widest = turns.windows(2).map(|pair| pair[1].duration_since(pair[0])).max().unwrap();
+        assert!(widest < SignedDuration::from_hours(12), "spread over the whole week: {widest}");
     }
 
     #[test]

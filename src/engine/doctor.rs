@@ -428,6 +428,7 @@ fn not_prepared(side: &str, error: &EngineError) -> Finding {
 fn unread(error: &SourceError) -> Finding {
     let remedy = match error {
         SourceError::Refused(_) | SourceError::NotGranted(_) => "put a credential that counts into the secret's file",
+        SourceError::NoOrganisation(_) => "name the organisation in the [source] table of the tenant file",
         SourceError::Forbidden(_) => "give the credential the right to read people, groups and memberships",
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => {
             "mend the address, the network or the certificate authorities"

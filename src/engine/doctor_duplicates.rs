@@ -3,8 +3,8 @@
 
 use super::{Engine, EngineError};
 use crate::cycle::{self, CycleError};
-use crate::model::{Finding, Names};
-use crate::plan::{self, Answers, Duplicate, Links, Manner, Person};
+use crate::model::{Duplicate, Duplicates, Finding};
+use crate::plan::{self, Answers, Links, Manner, Person};
 use crate::scim::{App, AppRead as _, Match, Search, UserKeys};
 use crate::source::Snapshot;
 use crate::store::Health;
@@ -64,7 +64,7 @@ impl Engine {
                 "{} of {} an e-mail address or user name that is on an account in the app which no user matches: {}",
                 same.len(),
                 counted(creates, "new user has", "new users have"),
-                names_of(&same)
+                Duplicates::of(&same)
             ));
         }
         if many_alike {
@@ -72,7 +72,7 @@ impl Engine {
                 "{} of {} like accounts in the app which no user matches: {}",
                 alike.len(),
                 counted(creates, "new user looks", "new users look"),
-                names_of(&alike)
+                Duplicates::of(&alike)
             ));
         }
         if said.is_empty() {
@@ -89,9 +89,4 @@ impl Engine {
             ),
         ))
     }
-}
-
-fn names_of(duplicates: &[&Duplicate]) -> Names {
-    let shown: Vec<String> = duplicates.iter().map(ToString::to_string).collect();
-    Names::of(shown.iter().map(String::as_str))
 }

@@ -1,9 +1,10 @@
 //! Everybody in the app held against directory and state, with a real app: what `import` lists and what `drift` shows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
@@ -13,10 +14,10 @@ use crate::errand::note_seen;
 use crate::model::{AppId, Attributes, Path, Reason};
 use crate::plan::{Person, map_person};
 use crate::progress::Progress;
-use crate::roll::{Drift, Drifted, Entry, Expected, Sources, WayBack, drift, listing};
-use crate::scim::{App, AppRead as _, CallError, UserKeys};
+use crate::roll::{Drift, Drifted, Entry, Expected, Hint, Sources, WayBack, deletions, drift, listing};
+use crate::scim::{App, AppRead as _, AppUser, CallError, UserKeys};
 use crate::source::{Snapshot, take_snapshot_within};
-use crate::store::{Effect, MemoryStore, ReadStore, Store, View};
+use crate::store::{Effect, MemoryStore, ReadStore, Store, StoreError, View, records};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
 const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "emails.work", "emails"];
@@ -45,6 +46,10 @@ pub struct Drifts {
     pub linked: u64,
     /// How many groups were compared.
     pub groups: u64,
+    /// What settings of the profile would explain.
+    pub hints: Vec<Hint>,
+    /// How many calls to the app it took.
+    pub calls: u64,
     /// Whether the state was told, so that the next sync brings the app back.
     pub noted: bool,
 }
@@ -137,13 +142,14 @@ impl Engine {
     pub async fn drift(
         &self,
         repair: Option<&(dyn Fn(&Drifted) -> bool + Sync)>,
+        trusts_empty_groups: bool,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
         self.must_know_addresses()?;
         let app = self.app().await?;
         let Some(wanted) = repair else {
-            return self.compare(&app, self.view()?.as_ref(), progress, stop).await;
+            return self.compare(&app, self.view()?.as_ref(), trusts_empty_groups, progress, stop).await;
         };
         self.may_send()?;
         let (state, _notices) =
@@ -151,7 +157,7 @@ impl Engine {
         // Calls of an interrupted run first: what became of them is no drift.
         let errand = self.errand(&app, &state, progress, stop);
         errand.recover(Writer { app: &app, ledger: &state }, &self.neighbours()).await?;
-        let mut drifts = self.compare(&app, &state, progress, stop).await?;
+        let mut drifts = self.compare(&app, &state, trusts_empty_groups, progress, stop).await?;
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();
         if !effects.is_empty() {
@@ -166,6 +172,7 @@ impl Engine {
         &self,
         app: &App,
         state: &dyn View,
+        trusts_empty_groups: bool,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Drifts, EngineError> {
@@ -191,17 +198,33 @@ impl Engine {
             progress.advance(1);
         }
         drop(reading);
-        let mut found = drift(&Expected {
+        let (mut found, hints) = drift(&Expected {
             baseline: state,
             rules: &self.rules(),
             users: &census.users,
             groups: &groups,
             own: own.as_ref(),
+            deleted: &self.deleted_among(&census.users, state)?,
+            trusts_empty_groups,
         })?;
         self.confirm_gone(app, &mut found).await.map_err(CycleError::from)?;
         let counts = state.counts()?;
         let (accounts, groups) = (census.users.len() as u64, groups.len() as u64);
-        Ok(Drifts { found, accounts, linked: counts.users, groups, noted: false })
+        Ok(Drifts { found, accounts, linked: counts.users, groups, hints, calls: app.stats().total, noted: false })
+    }
+
+    /// When rosterd deleted accounts that the app still lists. The journal is read only if any of them was linked before.
+    fn deleted_among(&self, users: &[AppUser], state: &dyn View) -> Result<HashMap<AppId, Timestamp>, StoreError> {
+        let mut before = HashSet::new();
+        for user in users {
+            if state.linked_before(&user.id)?.is_some() && state.user_by_app_id(&user.id)?.is_none() {
+                before.insert(user.id.clone());
+            }
+        }
+        if before.is_empty() {
+            return Ok(HashMap::new());
+        }
+        deletions(records(&self.state_dir, &self.tenant.name, 1)?, &before)
     }
 
     /// A list may miss somebody (RFC 7644 §3.4.2.4): who is not on it is asked for by id before they count as gone.

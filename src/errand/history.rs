@@ -58,7 +58,8 @@ pub struct History {
     pub doubtful: HashSet<Facet>,
     /// Accounts and groups it may have made or deleted, unanswered too; with their names.
     pub unanswered: BTreeMap<ObjectRef, String>,
-    /// Memberships it may have changed, unanswered too: group, user name, whether they were a member before.
+    /// Memberships it may have changed, unanswered too, of which an earlier version wrote down no ids: group, user name, whether
+    /// they were a member before.
     pub(super) unanswered_members: Vec<(SourceId, String, bool)>,
     /// What each thing was touched by since.
     pub since: HashMap<Facet, RunId>,
@@ -242,8 +243,17 @@ impl History {
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
     fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
-        // That somebody is set aside says nothing of what the app holds.
-        let is_word = |effect: &Effect| !matches!(effect, Effect::Failed { .. } | Effect::Settled { .. });
+        use Effect::{AccessLost, Failed, GroupUnlinked, MembersAdded, MembersDoubted, MembersRemoved, Settled};
+        let is_of_members = matches!(intent.op, Op::AddMembers | Op::RemoveMembers);
+        let is_word = |effect: &Effect| match effect {
+            // A failure, a doubt and a loss that may have been say nothing of what the app holds.
+            Failed { .. } | Settled { .. } | MembersDoubted { .. } | AccessLost { .. } => false,
+            // That the group was seen says nothing of members whom the app does not show.
+            effect if is_of_members => {
+                matches!(effect, MembersAdded { .. } | MembersRemoved { .. } | GroupUnlinked { .. })
+            }
+            _ => true,
+        };
         if effects.iter().any(is_word) {
             return;
         }
@@ -260,6 +270,12 @@ impl History {
             }
             (ObjectRef::Group(id), Op::AddMembers | Op::RemoveMembers) => {
                 let before = intent.op == Op::RemoveMembers;
+                if !intent.members.is_empty() {
+                    self.doubtful.extend(intent.members.iter().map(|user| Facet::Member(id.clone(), user.clone())));
+                    self.member(id, &intent.members, before);
+                    return;
+                }
+                // Earlier versions wrote the user names only.
                 let lists = intent.changes.iter().filter_map(|change| change.from.as_array().or(change.to.as_array()));
                 let names = lists.flatten().filter_map(Value::as_str);
                 self.unanswered_members.extend(names.map(|name| (id.clone(), name.to_owned(), before)));
@@ -273,7 +289,7 @@ impl History {
         }
     }
 
-    /// Finds out who the people of unanswered membership calls are, of whom the journal has only the user names. Those who
+    /// Finds out who the people of unanswered membership calls are, of whom an earlier version wrote only the user names. Those who
     /// go by another name now stay in `unanswered_members`.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::{Approval, Left, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
 use crate::model::{Attributes, Lane, ObjectRef, Path, Reason, RunId, SourceId, digest};
 use crate::plan::{Action, Member, Operation, Plan, Rules, pass_names_on};
-use crate::store::{Baseline, GroupRow, Record, StoreError, Trigger, UserRow};
+use crate::store::{Baseline, Effect, GroupRow, OutcomeResult, Record, StoreError, Trigger, UserRow};
 
 /// What taking a run back comes to.
 #[derive(Debug)]
@@ -57,30 +57,48 @@ pub enum NoSuchRun {
     Store(#[from] StoreError),
 }
 
-/// The run that somebody means: its id, the beginning of it, or `last` for the last run that was carried out.
+/// The run that somebody means: its id, the beginning of it, or `last` for the last run that changed anything.
 ///
 /// # Errors
 /// When there is none, or more than one.
 pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name: &str) -> Result<RunId, NoSuchRun> {
     use crate::store::Event;
-    let mut last = None;
+    // The last record by which something changed, and its run.
+    let mut last: Option<(u64, RunId)> = None;
+    let mut intents: HashMap<u64, RunId> = HashMap::new();
     let mut found: Vec<RunId> = Vec::new();
     for record in records {
-        let run = match record?.event {
-            Event::Intent(intent) => intent.run,
+        let Record { seq, event, .. } = record?;
+        let run = match event {
+            Event::Intent(intent) => {
+                intents.insert(seq, intent.run.clone());
+                intent.run
+            }
+            Event::Outcome { intent, result, .. } => {
+                // Nobody knows that a call without an answer changed nothing.
+                let run = intents.remove(&intent).filter(|_| !matches!(result, OutcomeResult::Failed { .. }));
+                last = last.max(run.map(|run| (intent, run)));
+                continue;
+            }
             // What was found when a state was restored, or noted of an undo, is nothing that a run did.
             Event::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
                 continue;
             }
-            Event::Noted { run, effects, .. } if !effects.is_empty() => run,
+            Event::Noted { run, effects, .. } if !effects.is_empty() => {
+                if effects.iter().any(Effect::is_a_change) {
+                    last = last.max(Some((seq, run.clone())));
+                }
+                run
+            }
             _ => continue,
         };
         if run.as_str().starts_with(name) && !name.is_empty() && found.last() != Some(&run) && !found.contains(&run) {
-            found.push(run.clone());
+            found.push(run);
         }
-        last = Some(run);
     }
     if name == "last" {
+        // Nor is it known what became of a call that has no outcome yet.
+        let last = intents.into_iter().chain(last).max().map(|(_, run)| run);
         return last.ok_or_else(|| NoSuchRun::Unknown(name.to_owned()));
     }
     if let Some(exact) = found.iter().find(|run| run.as_str() == name) {

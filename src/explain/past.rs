@@ -136,7 +136,7 @@ fn is(object: &ObjectRef, id: &SourceId) -> bool {
     matches!(object, ObjectRef::User(of) if of == id)
 }
 
-/// Whether a call was about somebody. Of a membership call that failed the journal has only names.
+/// Whether a call was about this user. Of a membership call that failed, an earlier version wrote only names.
 fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
     if is(&intent.object, &who.id) {
         return true;
@@ -150,9 +150,13 @@ fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
     let named = |list: &Value| {
         list.as_array().is_some_and(|names| names.iter().any(|name| name.as_str() == Some(who.name.as_str())))
     };
-    by_id
-        || (effects.is_empty()
-            && intent.changes.iter().any(|change| change.is_of_members() && (named(&change.from) || named(&change.to))))
+    let meant = match intent.members.is_empty() {
+        false => intent.members.contains(&who.id),
+        true => {
+            intent.changes.iter().any(|change| change.is_of_members() && (named(&change.from) || named(&change.to)))
+        }
+    };
+    by_id || (effects.is_empty() && meant)
 }
 
 fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {

@@ -29,6 +29,10 @@ async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Repor
 }
 
 async fn story(world: &World, typed: &str) -> Story {
+    story_of(world, typed, None).await
+}
+
+async fn story_of(world: &World, typed: &str, shown: Option<Option<AppUser>>) -> Story {
     let (listed, _, report) = look(world, typed).await;
     assert_eq!(listed.len(), 1, "{listed:?}");
     let Listed { candidate, directory } = listed.into_iter().next().unwrap();
@@ -42,7 +46,7 @@ async fn story(world: &World, typed: &str) -> Story {
         directory: Some(directory),
         report: Some(&report),
         unread: None,
-        shown: None,
+        shown,
         past,
         retired: None,
     })
@@ -232,4 +236,31 @@ fn ann_linked(world: &World) -> Timestamp {
         _ => false,
     });
     made.unwrap().at
+}
+
+#[tokio::test(start_paused = true)]
+async fn ma4_why_names_the_way_out_for_an_account_that_the_app_does_not_show() {
+    let world = synced(Directory::of(&["ann", "bob"]).with_group("all", &["ann", "bob"]), |_| {}).await;
+    let lost = story_of(&world, "ann", Some(None)).await;
+    for part in ["does not show their account", "`rosterd drift acme --note`", "member of all"] {
+        assert!(lost.verdict.contains(part), "{}", lost.verdict);
+    }
+    assert!(story(&world, "ann").await.verdict.starts_with("nothing would change"), "the app was not asked");
+}
+
+#[tokio::test]
+async fn a_membership_call_without_an_answer_is_told_by_id_and_not_by_the_name_that_another_user_may_have_by_now() {
+    let dir = Directory::of(&["ann", "bob"]).with_group("all", &["ann", "bob"]).with_group("red", &["ann", "bob"]);
+    let world = synced(dir, |_| {}).await;
+    world.edit(|dir| dir.part("red", "bob"));
+    world.app.fail("remove_members", "", 9, Fault::lost());
+    world.sync().await;
+    let removals = |id: &str, name: &str| {
+        let candidate = Candidate { id: SourceId::new(id), name: name.to_owned() };
+        let past = Past::read(records(&world), &candidate).unwrap();
+        past.deeds.iter().filter(|deed| deed.what == "remove_members").count()
+    };
+    assert_eq!(removals("bob", "bob@x.test"), 1);
+    assert_eq!(removals("bob", "robert@x.test"), 1, "the user name is another one now");
+    assert_eq!(removals("cid", "bob@x.test"), 0, "another user has the user name now");
 }

@@ -27,6 +27,12 @@ pub(super) fn of(story: &Story, report: Option<&Report>) -> String {
     let standing = standing(story);
     match &story.link {
         Some(link) if link.active == Some(false) => format!("switched off, and nothing would change: {standing}"),
+        Some(link) if directory.belongs && story.app.as_ref().is_some_and(|app| app.app_id.is_none()) => format!(
+            "the app does not show their account {} (any more), and no run looks for it: `rosterd drift {tenant} --note` records what \
+             is gone, the next sync creates it again: {standing}",
+            link.app_id,
+            tenant = story.tenant,
+        ),
         Some(_) if directory.belongs || !directory.listed => format!("nothing would change: {standing}"),
         Some(_) => format!("has an account that is left as it is: {standing}"),
         None => format!("has no account by our doing: {standing}"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{Cleared, Edited, Facts, Limits, Loosened};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
-use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId, SourcePart};
+use crate::model::{HoldReason, Names, ObjectRef, Op, RekeyOutcome, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
@@ -50,15 +50,10 @@ impl Cleared {
             let (object, name) = (operation.object.clone(), operation.name.clone());
             match &operation.blocked {
                 Some(Blocked::Held(why)) => {
-                    self.holds.push(HoldReason::NeedsDecision {
-                        object,
-                        name,
-                        why: why.to_string(),
-                        why_code: why.code(),
-                    });
+                    self.holds.push(HoldReason::NeedsDecision { object, name, cause: why.clone() });
                 }
                 Some(Blocked::Conflict(why)) => {
-                    self.holds.push(HoldReason::Conflict { object, name, why: why.to_string(), why_code: why.code() });
+                    self.holds.push(HoldReason::Conflict { object, name, cause: why.clone() });
                 }
                 Some(Blocked::Failed(_)) | None => {}
             }
@@ -120,7 +115,25 @@ impl Cleared {
         let both = facts.strangers.min(facts.missing);
         if both > EVERYDAY && exceeds(limits.rekey, both, facts.managed) {
             let (missing, strangers, managed) = (facts.missing, facts.strangers, facts.managed);
-            self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string() });
+            let count = |which: fn(&Operation) -> bool| {
+                self.plan.operations.iter().filter(|operation| operation.blocked.is_none() && which(operation)).count()
+                    as u64
+            };
+            let relinked = count(|operation| operation.op() == Op::RelinkUser);
+            let more = count(|operation| match &operation.action {
+                Action::CreateUser { .. } | Action::ActivateUser => true,
+                Action::AdoptUser { found, .. } => found.active,
+                _ => false,
+            });
+            let removals = count(|operation| operation.op().takes_access());
+            let outcome = Some(RekeyOutcome { relinked, after: managed + more, removals });
+            self.hold_all(HoldReason::Rekey { missing, strangers, managed, limit: limits.rekey.to_string(), outcome });
+            // An approval says that the ids changed; it says nothing of those who really left.
+            for (at, operation) in self.plan.operations.iter().enumerate() {
+                if operation.op().takes_access() {
+                    self.never.insert(at);
+                }
+            }
         }
     }
 
@@ -186,9 +199,10 @@ impl Cleared {
     /// A guard that was loosened is itself held, once. Until that is approved the settings of before are in force; where these can't be
     /// (an entry of a list is gone), everything waits.
     pub(super) fn check_guard_change(&mut self, facts: &Facts) {
-        let Some(Loosened { change, holds_all }) = &facts.loosened else { return };
-        self.guard_change = Some(change.clone());
-        self.holds.push(HoldReason::GuardChange { change: change.clone(), holds_all: *holds_all });
+        let Some(Loosened { changes, holds_all }) = &facts.loosened else { return };
+        let hold = HoldReason::GuardChange { changes: changes.clone(), holds_all: *holds_all };
+        self.guard_change = Some(hold.canonical());
+        self.holds.push(hold);
         if *holds_all {
             self.all_held = true;
             self.restrict(|_| false);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{Cleared, Limits};
-use crate::model::{HoldReason, Names, Op, SourceId};
-use crate::plan::{Action, Duplicate, Operation};
+use crate::model::{Duplicate, Duplicates, HoldReason, Op, SourceId};
+use crate::plan::{Action, Operation};
 
 impl Cleared {
     /// A user who has a name of an account that no user matches waits alone; where many only look alike, every new account waits.
@@ -24,13 +24,13 @@ impl Cleared {
         let (same, alike): (Vec<&Duplicate>, Vec<&Duplicate>) = duplicates.partition(|one| one.shared.is_some());
         let mut holds = Vec::new();
         if !same.is_empty() {
-            let who = HoldReason::DuplicateAccounts { count: same.len() as u64, who: names_of(&same) };
+            let who = HoldReason::DuplicateAccounts { count: same.len() as u64, who: Duplicates::of(&same) };
             holds.push((who, same.iter().map(|one| one.user.clone()).collect()));
         }
         let (count, whole) = (alike.len() as u64, creates.len() as u64);
         if limits.duplicate_names.allowed(whole).is_some_and(|allowed| count > allowed) {
             let limit = limits.duplicate_names.to_string();
-            let who = names_of(&alike);
+            let who = Duplicates::of(&alike);
             holds.push((HoldReason::DuplicateNames { count, creates: whole, limit, who }, creates));
         }
         for (hold, users) in holds {
@@ -48,9 +48,4 @@ fn needs(operation: &Operation, users: &HashSet<SourceId>) -> bool {
         }
         _ => false,
     }
-}
-
-fn names_of(duplicates: &[&Duplicate]) -> Names {
-    let shown: Vec<String> = duplicates.iter().map(ToString::to_string).collect();
-    Names::of(shown.iter().map(String::as_str))
 }

@@ -202,7 +202,7 @@ pub struct Cleared {
     holds: Vec<HoldReason>,
     all_held: bool,
     adoptions: Adoptions,
-    /// How the guard was loosened, until that is approved.
+    /// How the guard was loosened, until that is approved: the hold in the form that is hashed.
     guard_change: Option<String>,
     /// How many users have access now; `None` where nothing was planned, so that users were not counted.
     managed: Option<u64>,
@@ -305,9 +305,9 @@ impl Cleared {
         held_id(operations, finding.as_deref(), self.guard_change.as_deref())
     }
 
-    /// How the guard was loosened, if that waits for an approval.
-    pub fn guard_change(&self) -> Option<&str> {
-        self.guard_change.as_deref()
+    /// Whether a loosened guard waits for an approval.
+    pub fn holds_guard(&self) -> bool {
+        self.guard_change.is_some()
     }
 
     /// The operations that wait for a decision.

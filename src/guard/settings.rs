@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::Limits;
 use crate::config::forms::Limit;
 use crate::config::tenant::{ApprovalTable, GuardTable, ReasonRule, ScopeTable};
-use crate::model::fold;
+use crate::model::{Loosening, fold};
 use crate::store::{ApprovalRule, GuardSettings, digest_of};
 
 /// By what a run is judged, and what the tenant file would have.
@@ -32,8 +32,8 @@ pub struct Policy {
 /// What became looser since the last run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loosened {
-    /// `removals_per_day: 10% → 100%, people: 2 → 1`.
-    pub change: String,
+    /// Each setting, with what it was.
+    pub changes: Vec<Loosening>,
     /// Whether something is gone that can't be kept in force: then everything waits.
     pub holds_all: bool,
 }
@@ -84,14 +84,14 @@ pub fn weigh(
         for (key, was, is) in
             [("sentinels", &before.sentinels, &now.sentinels), ("protect", &before.protect, &now.protect)]
         {
-            let gone = was.difference(is).count();
-            if gone > 0 {
+            let gone: BTreeSet<String> = was.difference(is).cloned().collect();
+            if !gone.is_empty() {
                 holds_all = true;
-                changes.push(format!("{key}: {gone} of {} entries removed", was.len()));
+                changes.push(Loosening::Entries { key: key.to_owned(), gone, of: was.len() as u64 });
             }
         }
     }
-    let loosened = (!changes.is_empty()).then(|| Loosened { change: changes.join(", "), holds_all });
+    let loosened = (!changes.is_empty()).then_some(Loosened { changes, holds_all });
     let (guard, approval) = (table(&in_force.guard, guard), table(&in_force.approval, approval));
     let rule = ApprovalRule {
         people: approval.people,
@@ -107,16 +107,16 @@ pub fn limits(guard: &GuardTable, ask_before: BTreeSet<crate::model::Op>) -> Lim
     Limits { ask_before, ..Limits::from(guard) }
 }
 
-/// Which keys became looser, as `key: was → is`; each of them stays what it was.
+/// Which keys became looser; each of them stays what it was.
 fn looser(
     now: &mut BTreeMap<String, Value>,
     before: &BTreeMap<String, Value>,
     is_looser: impl Fn(&str, &Value, &Value) -> bool,
-) -> Vec<String> {
+) -> Vec<Loosening> {
     let mut changes = Vec::new();
     for (key, is) in now {
         let Some(was) = before.get(key).filter(|was| is_looser(key, is, was)) else { continue };
-        changes.push(format!("{key}: {} → {}", shown(was), shown(is)));
+        changes.push(Loosening::Value { key: key.clone(), was: was.clone(), is: is.clone() });
         *is = was.clone();
     }
     changes
@@ -230,8 +230,11 @@ mod tests {
             },
             |_, _, _| (),
         );
-        let Loosened { change, holds_all } = loosened.policy.loosened.clone().unwrap();
-        assert_eq!(change, "removals_per_day: 10%, at least 3, at most 200 → 100%, source_shrink: 20% → none");
+        let Loosened { changes, holds_all } = loosened.policy.loosened.clone().unwrap();
+        assert_eq!(
+            Loosening::listed(&changes),
+            "removals_per_day: 10%, at least 3, at most 200 → 100%, source_shrink: 20% → none"
+        );
         assert!(!holds_all);
         let usual = GuardTable::default();
         assert_eq!(loosened.guard.removals_per_day, usual.removals_per_day);
@@ -258,7 +261,7 @@ mod tests {
                 (approval.people, approval.reason, approval.delete) = (2, ReasonRule::Required, true);
             };
             let loosened = weighed(change, strict);
-            assert_eq!(loosened.policy.loosened.unwrap().change, key);
+            assert_eq!(Loosening::listed(&loosened.policy.loosened.unwrap().changes), key);
             assert_eq!((loosened.approval.people, loosened.approval.delete), (2, true), "{key}");
             assert_eq!(loosened.policy.rule.people, 2, "loosening it needs two people as well");
             assert!(loosened.policy.rule.needs_reason);
@@ -274,10 +277,12 @@ mod tests {
             scope.sentinels = vec!["it-admins".to_owned()];
         };
         let loosened = weighed(|_, _, scope| scope.protect.truncate(1), both).policy;
-        let Loosened { change, holds_all } = loosened.loosened.unwrap();
-        assert_eq!((change.as_str(), holds_all), ("protect: 1 of 2 entries removed", true));
+        let Loosened { changes, holds_all } = loosened.loosened.unwrap();
+        assert_eq!((Loosening::listed(&changes).as_str(), holds_all), ("protect: 1 of 2 entries removed", true));
+        let other = weighed(|_, _, scope| drop(scope.protect.remove(0)), both).policy;
+        assert_ne!(other.loosened.unwrap().changes, changes, "the approval of one is not that of another");
         let loosened = weighed(|_, _, scope| scope.sentinels.clear(), both).policy;
-        assert_eq!(loosened.loosened.unwrap().change, "sentinels: 1 of 1 entries removed");
+        assert_eq!(Loosening::listed(&loosened.loosened.unwrap().changes), "sentinels: 1 of 1 entries removed");
         let written = serde_json::to_string(&loosened.now).unwrap();
         assert!(!written.contains("breakglass"), "whom they name is not in the journal: {written}");
         let same = weighed(|_, _, scope| scope.protect.reverse(), both).policy;

@@ -46,3 +46,8 @@ pub(crate) fn clean(text: &str) -> String {
     line.truncate(line.trim_end().len());
     line
 }
+
+/// A body without the byte order mark that some servers put before it (RFC 8259 §8.1 lets a reader ignore it).
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::hold_code::{HoldCode, HoldScope};
-use super::{ClockDoubt, ObjectRef, Op, text};
+use super::{ClockDoubt, Duplicates, ObjectRef, Obstacle, Op, text};
+
+/// The field with the sentence of a cause.
+const WHY: &str = "why";
 
 /// How many people a sentence names.
 const NAMED: usize = 5;
 
-/// The names of people, of which a sentence shows the first few.
+/// The names of people as the directory has them, of which a sentence shows the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// The first ones, in order.
@@ -27,10 +30,10 @@ pub struct Names {
 }
 
 impl Names {
-    /// Distinct names, sorted; those with invisible characters or mixed scripts are marked.
+    /// Distinct names, sorted.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = names.into_iter().collect();
-        let first: Vec<String> = names.iter().copied().take(NAMED).map(|name| text::named(name).to_string()).collect();
+        let first: Vec<String> = names.iter().copied().take(NAMED).map(str::to_owned).collect();
         Self { more: names.len().saturating_sub(first.len()) as u64, first }
     }
 
@@ -45,10 +48,11 @@ impl Names {
     }
 }
 
-/// `ann, bo and 3 more`.
+/// `ann, bo and 3 more`; names with invisible characters or mixed scripts are marked.
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.first.join(", "))?;
+        let first: Vec<_> = self.first.iter().map(|name| text::named(name)).collect();
+        f.write_str(&first.join(", "))?;
         match self.more {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
@@ -106,8 +110,60 @@ fn because_unbound(unbound: Option<&Unbound>) -> String {
     unbound.map(|unbound| format!("; {unbound}")).unwrap_or_default()
 }
 
+/// One setting of the guard or of the approvals that asks for less than it did in the last run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Loosening {
+    /// A value.
+    Value {
+        /// The key.
+        key: String,
+        /// What it was.
+        was: Value,
+        /// What the tenant file says now.
+        is: Value,
+    },
+    /// A list that lost entries.
+    Entries {
+        /// The key.
+        key: String,
+        /// The hashes of the entries that are gone: whom they name is not written down.
+        gone: BTreeSet<String>,
+        /// How many there were.
+        of: u64,
+    },
+}
+
+impl Loosening {
+    /// All of them: `removals_per_day: 10% → 100%, people: 2 → 1`.
+    pub fn listed(all: &[Self]) -> String {
+        all.iter().map(Self::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Loosening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match self {
+            Self::Value { key, was, is } => write!(f, "{key}: {} → {}", plain(was), plain(is)),
+            Self::Entries { key, gone, of } => write!(f, "{key}: {} of {of} entries removed", gone.len()),
+        }
+    }
+}
+
 /// Why something is held, with what was found. `limit` is the limit as the tenant file writes it.
 ///
+/// What the approval of changed ids would leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RekeyOutcome {
+    /// Accounts that go over to a new record.
+    pub relinked: u64,
+    /// Accounts that are active after it.
+    pub after: u64,
+    /// Removals in the plan that the approval does not let pass.
+    pub removals: u64,
+}
+
 /// In JSON it is `{"reason": code, "detail": sentence, …payload}`. Files of earlier versions have a code and a sentence only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case", remote = "Self")]
@@ -153,6 +209,9 @@ pub enum HoldReason {
         strangers: u64,
         managed: u64,
         limit: String,
+        /// What an approval would leave; `None` in files of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<RekeyOutcome>,
     },
     SettingsChange {
         count: u64,
@@ -164,7 +223,7 @@ pub enum HoldReason {
         who: Names,
     },
     GuardChange {
-        change: String,
+        changes: Vec<Loosening>,
         holds_all: bool,
     },
     Adoption {
@@ -173,19 +232,17 @@ pub enum HoldReason {
     Conflict {
         object: ObjectRef,
         name: String,
-        why: String,
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        why_code: String,
+        cause: Obstacle,
     },
     DuplicateAccounts {
         count: u64,
-        who: Names,
+        who: Duplicates,
     },
     DuplicateNames {
         count: u64,
         creates: u64,
         limit: String,
-        who: Names,
+        who: Duplicates,
     },
     CreatesPerDay {
         now: u64,
@@ -247,9 +304,7 @@ pub enum HoldReason {
     NeedsDecision {
         object: ObjectRef,
         name: String,
-        why: String,
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        why_code: String,
+        cause: Obstacle,
     },
     UnreadGroup {
         group: String,
@@ -332,6 +387,24 @@ impl HoldReason {
         facts
     }
 
+    /// The payload as it is written: with the sentence and the name of a cause beside its code.
+    fn shown(&self) -> Map<String, Value> {
+        let mut facts = self.payload();
+        if let Self::Conflict { cause, .. } | Self::NeedsDecision { cause, .. } = self {
+            facts.insert(WHY.to_owned(), cause.to_string().into());
+            facts.insert("why_code".to_owned(), cause.code().into());
+        }
+        facts
+    }
+
+    /// Which settings were loosened; `None` if it is another hold.
+    pub fn loosened(&self) -> Option<&[Loosening]> {
+        match self {
+            Self::GuardChange { changes, .. } => Some(changes),
+            _ => None,
+        }
+    }
+
     /// What holds everything, in the form that is hashed where there is no operation to name. A loosened guard is hashed by itself.
     pub fn finding(holds: &[Self]) -> Option<String> {
         let all = holds.iter().filter(|hold| hold.code().scope() == HoldScope::All);
@@ -344,13 +417,13 @@ impl HoldReason {
     /// # Errors
     /// As the serializer's.
     pub fn serialize_listed<S: Serializer>(holds: &[Self], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(holds.iter().map(|hold| (hold.code().name(), hold.detail(), hold.payload())))
+        serializer.collect_seq(holds.iter().map(|hold| (hold.code().name(), hold.detail(), hold.shown())))
     }
 }
 
 impl Serialize for HoldReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let payload = self.payload();
+        let payload = self.shown();
         let mut map = serializer.serialize_map(Some(payload.len() + 3))?;
         map.serialize_entry("reason", self.code().name())?;
         map.serialize_entry("detail", &self.detail())?;
@@ -385,6 +458,10 @@ impl<'de> Deserialize<'de> for HoldReason {
             }
         };
         payload.insert("reason".to_owned(), code.as_str().into());
+        // Earlier versions wrote the sentence only.
+        if let Some(why) = payload.get(WHY).filter(|_| !payload.contains_key("cause")).cloned() {
+            payload.insert("cause".to_owned(), why);
+        }
         let known = Self::deserialize(Value::Object(payload)).ok();
         Ok(known.unwrap_or_else(|| Self::Recorded { code: HoldCode::parse(&code), detail }))
     }
@@ -434,17 +511,28 @@ impl fmt::Display for HoldReason {
                 "{count} of {managed} managed people would lose a mapped attribute (the limit is {limit}): a directory that hides \
                  attributes looks like this. They are {who}"
             ),
-            Self::Rekey { missing, strangers, managed, limit } => write!(
-                f,
-                "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a directory \
-                 that gave its people other ids looks like this"
-            ),
+            Self::Rekey { missing, strangers, managed, limit, outcome } => {
+                write!(
+                    f,
+                    "{missing} people are gone and {strangers} others are new, of {managed} managed (the limit is {limit}): a \
+                     directory that gave its people other ids looks like this"
+                )?;
+                match outcome {
+                    Some(RekeyOutcome { relinked, after, removals }) => write!(
+                        f,
+                        ". An approval moves {relinked} accounts to their new records and removes nobody: {managed} active now, {after} \
+                         after; {removals} removals wait for a run after it"
+                    ),
+                    None => Ok(()),
+                }
+            }
             Self::SettingsChange { count, managed, limit, who } => write!(
                 f,
                 "the tenant file was edited, and that changes or removes {count} of {managed} managed people (the limit is \
                  {limit}): {who}"
             ),
-            Self::GuardChange { change, holds_all } => {
+            Self::GuardChange { changes, holds_all } => {
+                let change = Loosening::listed(changes);
                 let meanwhile = match holds_all {
                     true => "nothing is sent",
                     false => "what was in force before still is",
@@ -468,7 +556,7 @@ impl fmt::Display for HoldReason {
                      the two, or list the account in scope.protect"
                 )
             }
-            Self::Conflict { object, name, why, .. } => write!(f, "{}: {why}", object.called(name)),
+            Self::Conflict { object, name, cause } => write!(f, "{}: {cause}", object.called(name)),
             Self::Upgrade { who } => write!(
                 f,
                 "the directory cleared values of {who} while an earlier version ran, which kept them in the app; this version removes \
@@ -560,7 +648,7 @@ impl fmt::Display for HoldReason {
             Self::FinalDelete { who } => {
                 write!(f, "in this app a deleted person can never have an account again: {who}")
             }
-            Self::NeedsDecision { object, name, why, .. } => write!(f, "{}: {why}", object.called(name)),
+            Self::NeedsDecision { object, name, cause } => write!(f, "{}: {cause}", object.called(name)),
             Self::UnreadGroup { group, why } => write!(
                 f,
                 "the members of group {group} could not be read ({why}): it keeps them, and nobody loses an account for being in \
@@ -609,6 +697,26 @@ mod tests {
     }
 
     #[test]
+    fn j15_accounts_that_may_be_doubled_are_data_and_the_texts_of_earlier_versions_are_kept_as_a_sentence() {
+        let one = crate::model::Duplicate {
+            user: crate::model::SourceId::new("u1"),
+            name: "ann".to_owned(),
+            account: crate::model::AppId::new("7"),
+            user_name: "ann.lee".to_owned(),
+            active: true,
+            shared: None,
+        };
+        let hold = HoldReason::DuplicateAccounts { count: 1, who: Duplicates::of(&[&one]) };
+        let json = serde_json::to_value(&hold).unwrap();
+        assert_eq!(json["who"]["first"][0]["account"], Value::from("7"));
+        assert_eq!(serde_json::from_value::<HoldReason>(json.clone()).unwrap(), hold);
+        let mut earlier = json;
+        earlier["who"]["first"] = serde_json::json!(["ann (account 7, userName \"ann.lee\")"]);
+        let read = serde_json::from_value::<HoldReason>(earlier).unwrap();
+        assert_eq!((read.code(), read.detail()), (HoldCode::DuplicateAccounts, hold.detail()));
+    }
+
+    #[test]
     fn j12_an_application_that_is_bound_to_nothing_is_said_with_its_name_and_read_back() {
         let unbound = Some(Unbound { application: Some("\"Heap\" (5f2b)".to_owned()) });
         let HoldReason::SourceShrink { what, is, was, limit, .. } = shrink() else { panic!("a shrink") };
@@ -633,6 +741,43 @@ mod tests {
             let again: HoldReason = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
             assert_eq!(again, read, "it stays what it is");
         }
+    }
+
+    #[test]
+    fn w1_a_cause_is_its_code_and_the_sentence_beside_it_is_only_shown() {
+        let object = ObjectRef::User(crate::model::SourceId::new("u1"));
+        let hold = HoldReason::NeedsDecision { object, name: "ann".to_owned(), cause: Obstacle::ManagerImmutable };
+        let json = serde_json::to_value(&hold).unwrap();
+        assert_eq!((&json["why_code"], &json["cause"]), (&"manager_immutable".into(), &"manager_immutable".into()));
+        assert_eq!(json["why"], "this app can't change a manager");
+        assert!(!hold.canonical().contains("this app"), "no sentence is hashed: {}", hold.canonical());
+        let mut reworded = json.clone();
+        reworded["why"] = "other words".into();
+        assert_eq!(serde_json::from_value::<HoldReason>(reworded).unwrap(), hold);
+        let mut old = json;
+        old.as_object_mut().unwrap().remove("cause");
+        assert_eq!(serde_json::from_value::<HoldReason>(old).unwrap(), hold, "as an earlier version wrote it");
+    }
+
+    #[test]
+    fn w1_names_are_kept_as_they_are_and_marked_where_they_are_shown() {
+        let names = Names::of(["a\u{202e}nn", "bo"]);
+        assert_eq!(names.first, ["a\u{202e}nn", "bo"]);
+        assert!(!names.to_string().contains('\u{202e}'), "{names}");
+        assert!(names.to_string().ends_with(", bo"), "{names}");
+    }
+
+    #[test]
+    fn w1_a_loosened_guard_is_its_keys_and_values() {
+        let changes = vec![
+            Loosening::Value { key: "people".to_owned(), was: 2.into(), is: 1.into() },
+            Loosening::Entries { key: "protect".to_owned(), gone: BTreeSet::from(["ab".to_owned()]), of: 2 },
+        ];
+        let hold = HoldReason::GuardChange { changes, holds_all: true };
+        assert!(hold.detail().contains("people: 2 → 1, protect: 1 of 2 entries removed"), "{hold}");
+        assert_eq!(serde_json::from_value::<HoldReason>(serde_json::to_value(&hold).unwrap()).unwrap(), hold);
+        let canonical = hold.canonical();
+        assert!(!canonical.contains('→') && canonical.contains(r#""key":"people""#), "{canonical}");
     }
 
     #[test]

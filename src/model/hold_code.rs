@@ -191,7 +191,8 @@ impl HoldCode {
             Self::Rekey => approvable(
                 "rekey",
                 All,
-                "everything, when that many people are gone and as many new: the directory gave its people other ids",
+                "everything, when that many people are gone and as many new: the directory gave its people other ids; an approval \
+                 moves accounts to their new records and removes nothing",
             ),
             Self::SettingsChange => approvable(
                 "settings_change",

@@ -66,11 +66,22 @@ pub enum Obstacle {
     GroupNotAdopted {
         name: String,
     },
+    /// Two users of the directory have one value by which users are told apart.
+    ValueTaken {
+        attribute: String,
+        value: String,
+        by: SourceId,
+        by_name: String,
+    },
     GroupNotRenamed,
     ProtectedMember {
         name: String,
     },
     GroupContested,
+    /// The record can't be mapped; the mapping says why.
+    Unmapped {
+        why: String,
+    },
     // Found before a call.
     Stopped,
     ThereAgain,
@@ -122,6 +133,20 @@ pub enum Obstacle {
     NowGone {
         answer: String,
     },
+    /// The app has the object under another id, which is linked from now on.
+    HasAnotherId {
+        answer: String,
+        account: AppId,
+    },
+    /// A removal that was answered with 404 while the app shows a matching object that rosterd did not link.
+    NotUnderItsId {
+        object: ObjectRef,
+        name: String,
+        app_id: AppId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AppId>,
+        evidence: String,
+    },
     ThereAlready {
         answer: String,
         account: AppId,
@@ -156,11 +181,151 @@ pub enum Obstacle {
         name: String,
         whose: Whose,
     },
+    /// Of an update, the app refused these attributes and took the others.
+    RefusedAttributes {
+        answer: String,
+        attributes: Vec<String>,
+    },
+    /// The app refused these attributes for every user for whom they were sent.
+    RefusedForAll {
+        attributes: Vec<String>,
+    },
+    /// The app accepted the change, and shows that it did not carry it out.
+    NotCarriedOut {
+        shows: Vec<StillShown>,
+    },
+    /// A create that was not sent, after the app answered another one with an object that was there before.
+    NoFurtherCreates {
+        object: ObjectRef,
+        name: String,
+        whose: Whose,
+    },
+    /// The app refused a new group with, and perhaps without, members.
+    GroupRefused {
+        answer: String,
+        why: GroupRefusal,
+    },
+    /// The app refused a change of these members.
+    MembersRefused {
+        answer: String,
+        names: Vec<String>,
+    },
+    /// A change of members found the group deleted in the app.
+    GroupNowGone {
+        answer: String,
+    },
+    /// The first of several calls that failed for one object.
+    AndMore {
+        first: Box<Obstacle>,
+        more: u64,
+    },
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
     /// The app's or the mapping's own words, or a sentence of an earlier version.
     Text(String),
+}
+
+/// What an app shows although it accepted a change that should have ended it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StillShown {
+    /// An attribute with the value from before.
+    Value {
+        /// The attribute.
+        path: String,
+        /// The value.
+        value: String,
+    },
+    /// The account as active, or as inactive.
+    Active(bool),
+    /// A deleted account.
+    Account {
+        /// Whether it can be used.
+        active: bool,
+    },
+    /// A deleted group.
+    Group,
+    /// Nothing: it could not be read whether the change was carried out.
+    Unread,
+    /// A user who was removed from the group.
+    Member {
+        /// The user name.
+        name: String,
+    },
+    /// A group without a user who was added.
+    NoMember {
+        /// The user name.
+        name: String,
+    },
+}
+
+impl fmt::Display for StillShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value { path, value } => write!(f, "still shows {path} = {value}"),
+            Self::Active(true) => f.write_str("still shows the account as active"),
+            Self::Active(false) => f.write_str("still shows the account as inactive"),
+            Self::Account { active: true } => f.write_str("still shows the account, and shows it as active"),
+            Self::Account { active: false } => f.write_str(
+                "still shows the account, as inactive; if this app only deactivates on DELETE, set users.delete_effect = \"deactivates\" in \
+                 its profile",
+            ),
+            Self::Group => f.write_str("still shows the group"),
+            Self::Unread => f.write_str("could not be asked whether it did it; the next run finds out"),
+            Self::Member { name } => write!(f, "still shows {name} as a member"),
+            Self::NoMember { name } => write!(f, "does not show {name} as a member"),
+        }
+    }
+}
+
+/// How the app was asked for a new group that it refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupRefusal {
+    /// With members first, and then without.
+    WithoutMembersToo {
+        /// The answer to the create without members.
+        said: String,
+    },
+    /// With each of its members alone.
+    EachMember,
+    /// With some of its members.
+    WithMembers,
+    /// Without members, since it has none.
+    Empty,
+    /// Without the members that it has.
+    WithoutMembers,
+}
+
+impl fmt::Display for GroupRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WithoutMembersToo { said } => write!(f, "the group was refused without members, too ({said})"),
+            Self::EachMember => f.write_str("the group was not created, since the app refuses each of its members"),
+            Self::WithMembers => f.write_str("the group was not created"),
+            Self::Empty => f.write_str(
+                "if the app refuses groups without members, set `create_empty = false` under [groups]: the group is then created with \
+                 its first member",
+            ),
+            Self::WithoutMembers => f.write_str(
+                "the group was sent without members: if the app refuses that, set `groups.members_on_create = true` in its profile",
+            ),
+        }
+    }
+}
+
+/// The most things that a sentence names of what an app still shows.
+const NAMED: usize = 3;
+
+/// `the app still shows ann as a member; and 2 more`
+fn list_of_shown(shows: &[StillShown], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let named: Vec<String> = shows.iter().take(NAMED).map(ToString::to_string).collect();
+    write!(f, "accepted, but the app {}", named.join(", and "))?;
+    match shows.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
+    }
 }
 
 /// What became of an object that went by a third name.
@@ -354,7 +519,7 @@ impl Obstacle {
     /// The obstacle itself, where something is only said beside it.
     fn inner(&self) -> Option<&Self> {
         match self {
-            Self::AfterThirdName { why, .. } => Some(why),
+            Self::AfterThirdName { why, .. } | Self::AndMore { first: why, .. } => Some(why),
             _ => None,
         }
     }
@@ -443,6 +608,14 @@ impl fmt::Display for Obstacle {
                 let by = ObjectRef::User(by.clone()).called(by_name);
                 write!(f, "the directory gives the user name {name} to {by} too")
             }
+            Self::ValueTaken { attribute, value, by, by_name } => {
+                let by = ObjectRef::User(by.clone()).called(by_name);
+                write!(
+                    f,
+                    "the directory gives the {attribute} {value} to {by} too: neither of the two accounts was changed. Correct one of \
+                     the two records in the directory"
+                )
+            }
             Self::Immutable { paths, why } => write!(f, "this app can't change {paths}: {why}"),
             Self::GroupOfAnother { group, of, name } => {
                 let of = ObjectRef::Group(of.clone()).called(name);
@@ -479,9 +652,51 @@ impl fmt::Display for Obstacle {
             Self::WithoutAccount { first, more: 0 } => write!(f, "{first} has no account in the app yet"),
             Self::WithoutAccount { first, more } => write!(f, "{first} and {more} more have no account in the app yet"),
             Self::NowGone { answer } => write!(f, "{answer}; it is gone from the app, the next run looks for it again"),
+            Self::HasAnotherId { answer, account } => {
+                write!(
+                    f,
+                    "{answer}; the app has it under another id ({account}), which is linked now: the next run goes on there"
+                )
+            }
+            Self::NotUnderItsId { object, name, app_id, account, evidence } => {
+                write!(f, "the app answers 404 to the id {app_id} of {}, but it shows ", object.called(name))?;
+                match account {
+                    Some(account) => write!(f, "the object {account}: {evidence}")?,
+                    None => write!(f, "a match: {evidence}")?,
+                }
+                write!(
+                    f,
+                    ". Access was not ended there. If it is theirs, set its externalId to {:?} in the app, and the next run ends it; or \
+                     end it in the app by hand",
+                    object.id().as_str()
+                )
+            }
             Self::ThereAlready { answer, account } => {
                 write!(f, "{answer}; the app has this account already ({account}), the next run brings it in line")
             }
+            Self::RefusedAttributes { answer, attributes } => {
+                write!(f, "{answer}; refused: {}; whatever else changed was sent without it", attributes.join(", "))
+            }
+            Self::RefusedForAll { attributes } => write!(
+                f,
+                "{} not sent: the app refused it for every user before; if it never takes it, name it in users.immutable or users.unsupported \
+                 of its profile",
+                attributes.join(", ")
+            ),
+            Self::NotCarriedOut { shows } => list_of_shown(shows, f),
+            Self::NoFurtherCreates { object, name, whose } => write!(
+                f,
+                "not sent: conflict: the app answered the create of {object} ({name}) with an object that {whose}; an app that does this \
+                 would mix up one {kind} with another",
+                kind = object.kind()
+            ),
+            Self::GroupRefused { answer, why } => write!(f, "{answer}; {why}"),
+            Self::MembersRefused { answer, names } => write!(f, "{answer} ({})", names.join(", ")),
+            Self::GroupNowGone { answer } => {
+                write!(f, "{answer}; the group is gone from the app, the next run creates it again")
+            }
+            Self::AndMore { first, more } => write!(f, "{first}; and {more} more"),
+            Self::Unmapped { why } => f.write_str(why),
             Self::Text(text) => f.write_str(text),
             plain => f.write_str(plain.plain().unwrap_or_default()),
         }

@@ -141,6 +141,10 @@ pub enum Reason {
         to: String,
     },
     NoThirdNameStays,
+    /// The account is deactivated, and another user needs its user name.
+    NameNeeded {
+        by_directory: bool,
+    },
     GroupGone {
         stays: bool,
     },
@@ -171,9 +175,11 @@ pub enum Reason {
     GroupLost,
     MayHaveLost,
     GoneFromApp,
+    MayHaveLeftGroups,
     Memberships,
     Forgotten,
     ChangedByHand,
+    ChangedInApp,
     LookedThrough,
     TakenBack,
     CarriedOver,
@@ -219,9 +225,11 @@ plain!(Reason {
     GroupLost => "lost a group that was deleted",
     MayHaveLost => "may have lost access: the call was not answered",
     GoneFromApp => "gone from the app",
+    MayHaveLeftGroups => "the app may have taken them out of groups while they were deactivated",
     Memberships => "memberships",
     Forgotten => "somebody was forgotten",
     ChangedByHand => "seen in the app: changed there by hand",
+    ChangedInApp => "changed in the app by hand since it was last sent",
     LookedThrough => "everybody in scope was looked up in the app",
     TakenBack => "taken back: not done again before the directory's record changes",
     CarriedOver => "taken over from the state that was replaced: who lost access lately",
@@ -283,6 +291,12 @@ impl fmt::Display for Reason {
             Self::Remarked { why, remark } => write!(f, "{why}; {remark}"),
             Self::Relinked { because, from } => {
                 write!(f, "{because}; the account belonged to the record {from}, which is gone")
+            }
+            Self::NameNeeded { by_directory: true } => f.write_str(
+                "another user gets the old name of this deactivated account, and the directory has a new one for it",
+            ),
+            Self::NameNeeded { by_directory: false } => {
+                f.write_str("another user gets the name of this deactivated account, whose user is gone")
             }
             Self::Replaced { paths, app_id } => write!(
                 f,
@@ -394,6 +408,32 @@ mod tests {
         assert_eq!(another.names_beside(&theirs), ["bo"]);
         let inside = Obstacle::AfterThirdName { why: Box::new(of("bo", "u9")), end: crate::model::NameEnd::Old };
         assert_eq!(inside.names_beside(&theirs), ["bo"]);
+    }
+
+    #[test]
+    fn w1_what_an_app_refused_is_a_code_with_its_words_beside_it() {
+        use crate::model::{GroupRefusal, ObjectRef, Whose};
+        let refused = |answer: &str| Obstacle::MembersRefused { answer: answer.into(), names: vec!["ann".into()] };
+        let more = Obstacle::AndMore { first: Box::new(refused("PATCH /Groups/7: 400")), more: 2 };
+        assert_eq!(more.code(), "members_refused", "the code is that of the first one");
+        let why = GroupRefusal::WithoutMembersToo { said: "403".into() };
+        let group = Obstacle::GroupRefused { answer: "POST /Groups: 400".into(), why };
+        let record = ObjectRef::User(SourceId::new("u9"));
+        let (object, whose) = (ObjectRef::User(SourceId::new("u1")), Whose::Record { record, name: Some("bo".into()) });
+        let over = Obstacle::NoFurtherCreates { object, name: "ann".into(), whose };
+        assert_eq!(over.names_beside(&|id| id == "u9"), ["bo"]);
+        for (obstacle, sentence) in [
+            (more, "PATCH /Groups/7: 400 (ann); and 2 more"),
+            (group, "POST /Groups: 400; the group was refused without members, too (403)"),
+            (
+                Obstacle::GroupNowGone { answer: "404".into() },
+                "404; the group is gone from the app, the next run creates it again",
+            ),
+            (Obstacle::Unmapped { why: "userName is empty".into() }, "userName is empty"),
+        ] {
+            assert_eq!(obstacle.to_string(), sentence);
+            assert_eq!(Obstacle::decode(&obstacle.encoded()), obstacle);
+        }
     }
 
     #[test]

@@ -6,43 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::{Answers, Person};
-use crate::model::{AppId, KnownNames, Likeness, SourceId, Standing};
+use crate::model::{AppId, Duplicate, KnownNames, Likeness, Standing};
 use crate::scim::{Lookalike, Match};
 use crate::source::{Snapshot, UserIx};
 use crate::store::{Baseline, StoreError};
-
-/// An account that no user matches, and the user who would get another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Duplicate {
-    /// The user.
-    pub user: SourceId,
-    /// The user name that the new account would have.
-    pub name: String,
-    /// The account that is there.
-    pub account: AppId,
-    /// Its user name.
-    pub user_name: String,
-    /// Whether it may be used.
-    pub active: bool,
-    /// What both have: a user name or e-mail address; `None` where they only look alike.
-    pub shared: Option<String>,
-}
-
-/// `ann@acme.test (account 7, userName "ann", has ann@acme.test)`.
-impl std::fmt::Display for Duplicate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, account, user_name, active, shared, .. } = self;
-        write!(f, "{name} (account {account}, userName {user_name:?}")?;
-        if let Some(shared) = shared.as_ref().filter(|shared| *shared != user_name) {
-            write!(f, ", has {shared}")?;
-        }
-        f.write_str(if *active { ")" } else { ", inactive)" })
-    }
-}
 
 /// What a user of the directory is called: by what the account shall hold and by what the directory's record says.
 fn known_names(snapshot: &Snapshot, person: &Person) -> KnownNames {

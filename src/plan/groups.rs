@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use super::links::Links;
 use super::operation::{Action, Blocked, Member, Operation};
 use super::people::row_name;
-use super::{Account, Answers, Groups};
-use crate::config::profile::MemberValue;
+use super::{Account, Answers, Groups, Survey};
+use crate::config::profile::{GroupRename, MemberValue};
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
 use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, UserNumber, fold};
@@ -38,6 +38,15 @@ impl Groups<'_> {
                 continue;
             }
             let members = self.accounts_of(&row.id, group)?;
+            let relinked = match answer {
+                Some(Match::Conflict { another: Some(another), .. }) => replaced(lost, answers, &another.id),
+                _ => None,
+            };
+            let is_empty = members.is_empty() && !self.ground.rules.create_empty && group.unread.is_none();
+            if let Some((from, link)) = relinked.filter(|(from, _)| !self.replaced.contains(*from)) {
+                self.relink_group(&object, group, from, link, members)?;
+                continue;
+            }
             match answer {
                 None => {}
                 Some(Match::Conflict { another, .. })
@@ -47,7 +56,20 @@ impl Groups<'_> {
                 {
                     self.create_group(&object, group, members);
                 }
-                Some(Match::Conflict { detail, .. }) => {
+                Some(Match::Conflict { detail, another }) => {
+                    self.in_doubt.insert(fold(&group.name));
+                    let of_another = match another {
+                        Some(another) => self.group_of_another(&row.id, &another.id, &by_id, lost)?,
+                        None => None,
+                    };
+                    if is_empty && another.is_some() {
+                        // Nothing would be done for the group if the app had none of its name.
+                        continue;
+                    }
+                    if let Some(why) = of_another {
+                        self.blocked_group(&object, group, Blocked::Held(why));
+                        continue;
+                    }
                     let blocked = self.several_of_a_released_name(group, detail)?;
                     self.blocked_group(&object, group, blocked);
                 }
@@ -64,8 +86,9 @@ impl Groups<'_> {
                 }
                 Some(Match::Nobody) => self.create_group(&object, group, members),
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
-                    Some(why) => match replaced(lost, answers, found) {
+                    Some(why) => match replaced(lost, answers, &found.id) {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
+                        None if is_empty => {}
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
                     },
                     None => match self.group_contradiction(&row.id, group, found, by, answers)? {
@@ -105,17 +128,29 @@ impl Groups<'_> {
         by_id: &HashMap<AppId, SourceId>,
         lost: &[(SourceId, GroupRow, Option<GroupIx>)],
     ) -> Result<Option<Obstacle>, StoreError> {
-        let linked = self.ground.baseline.group_by_app_id(&found.id)?.filter(|other| other != id);
-        // One that is released by this plan is free.
-        let linked = linked.filter(|other| !self.is_released_now(other, lost));
-        if let Some(other) = linked.as_ref().or(by_id.get(&found.id).filter(|other| *other != id)) {
-            self.contested.insert(found.id.clone());
-            let name = self.ground.baseline.group(other)?.map(|row| row.name).unwrap_or_default();
-            return Ok(Some(Obstacle::GroupOfAnother { group: found.id.clone(), of: other.clone(), name }));
+        if let Some(why) = self.group_of_another(id, &found.id, by_id, lost)? {
+            return Ok(Some(why));
         }
         let may_take = by == Path::external_id().as_str() || self.was_ours(found)? || self.is_lost(found, lost);
         let is_named_only = self.ground.rules.adopt_groups == AdoptGroups::Never && !may_take;
         Ok(is_named_only.then(|| Obstacle::GroupNotAdopted { name: found.display_name.clone() }))
+    }
+
+    /// What is said of a group of the app that is linked to another record, or matches another one by its id.
+    fn group_of_another(
+        &mut self,
+        id: &SourceId,
+        found: &AppId,
+        by_id: &HashMap<AppId, SourceId>,
+        lost: &[(SourceId, GroupRow, Option<GroupIx>)],
+    ) -> Result<Option<Obstacle>, StoreError> {
+        let linked = self.ground.baseline.group_by_app_id(found)?.filter(|other| other != id);
+        // One that is released by this plan is free.
+        let linked = linked.filter(|other| !self.is_released_now(other, lost));
+        let Some(other) = linked.as_ref().or(by_id.get(found).filter(|other| *other != id)) else { return Ok(None) };
+        self.contested.insert(found.clone());
+        let name = self.ground.baseline.group(other)?.map(|row| row.name).unwrap_or_default();
+        Ok(Some(Obstacle::GroupOfAnother { group: found.clone(), of: other.clone(), name }))
     }
 
     /// Proposes that the app's group goes over to the directory's new one.
@@ -229,6 +264,10 @@ impl Groups<'_> {
                 continue;
             };
             let object = ObjectRef::Group(row.id.clone());
+            if self.is_made_again(group, &link) {
+                self.delete_for_another_name(&object, group, &link)?;
+                continue;
+            }
             self.rename(&object, &link.app_id, group, &link.name);
             self.compare_members(&object, &link, group, links)?;
         }
@@ -335,7 +374,8 @@ impl Groups<'_> {
             return Ok(Removal::Never);
         }
         let frozen = self.ground.in_snapshot(&id).is_some_and(|user| self.ground.desired.frozen(user).is_some());
-        if frozen || self.users.unconfirmed.contains(&number) {
+        // The account of a record that is gone goes over to a new one first.
+        if frozen || self.users.unconfirmed.contains(&number) || self.users.replaced.contains(&id) {
             return Ok(Removal::Undecided);
         }
         let name = row_name(&row, &id);
@@ -343,12 +383,14 @@ impl Groups<'_> {
     }
 
     /// Linked groups that are no longer in scope: still there (J12) or gone (J13).
-    pub(super) fn lost_groups(
-        &mut self,
-        lost: &[(SourceId, GroupRow, Option<GroupIx>)],
-        answers: &Answers,
-    ) -> Result<(), StoreError> {
-        for ((id, link, ix), answer) in lost.iter().zip(&answers.lost_groups) {
+    pub(super) fn lost_groups(&mut self, survey: &Survey, answers: &Answers) -> Result<(), StoreError> {
+        let waiting = survey.waiting.iter().filter_map(|object| match object {
+            ObjectRef::Group(id) => self.ground.desired.group(self.ground.desired.snapshot.find_group(id.as_str())?),
+            ObjectRef::User(_) => None,
+        });
+        let waiting: Vec<String> = waiting.map(|group| fold(&group.name)).collect();
+        self.in_doubt.extend(waiting);
+        for ((id, link, ix), answer) in survey.lost_groups.iter().zip(&answers.lost_groups) {
             if self.replaced.contains(id) {
                 continue;
             }
@@ -371,7 +413,7 @@ impl Groups<'_> {
                 operation.lane = Lane::Absences;
                 let (users, protected) = self.who_loses(id)?;
                 operation.action = Action::DeleteGroup { users };
-                operation.blocked = self.why_not_deleted(&link.app_id, protected).map(Blocked::Held);
+                operation.blocked = self.why_not_deleted(link, protected).map(Blocked::Held);
             }
             self.push(operation);
         }
@@ -394,20 +436,51 @@ impl Groups<'_> {
         Ok((users, protected))
     }
 
-    fn why_not_deleted(&self, app_id: &AppId, protected: Option<String>) -> Option<Obstacle> {
+    fn why_not_deleted(&self, link: &GroupRow, protected: Option<String>) -> Option<Obstacle> {
         match protected {
             Some(name) => Some(Obstacle::ProtectedMember { name }),
-            None if self.contested.contains(app_id) => Some(Obstacle::GroupContested),
+            None if self.contested.contains(&link.app_id) || self.in_doubt.contains(&fold(&link.name)) => {
+                Some(Obstacle::GroupContested)
+            }
             None => None,
         }
     }
 
+    /// Whether a group has to be deleted to get its name (`groups.rename = "recreate"`).
+    fn is_made_again(&self, group: &DesiredGroup, link: &GroupRow) -> bool {
+        let rules = self.ground.rules;
+        rules.groups_full()
+            && rules.profile.groups.rename == GroupRename::Recreate
+            && group.problem.is_none()
+            && group.unread.is_none()
+            && fold(&link.name) != fold(&group.name)
+    }
+
+    /// Deletes a group that can't have its new name. It counts as a removal like any other; the next run creates it under that name.
+    fn delete_for_another_name(
+        &mut self,
+        object: &ObjectRef,
+        group: &DesiredGroup,
+        link: &GroupRow,
+    ) -> Result<(), StoreError> {
+        let (users, protected) = self.who_loses(object.id())?;
+        let action = Action::DeleteGroup { users };
+        let reason = Reason::GroupRenamed;
+        let mut operation = group_operation(Lane::Absences, object, Some(&link.app_id), group, action, reason);
+        operation.name.clone_from(&link.name);
+        operation.blocked = self.why_not_deleted(link, protected).map(Blocked::Held);
+        self.out.unsettled.insert(object.clone());
+        self.push(operation);
+        Ok(())
+    }
+
     /// Brings the name in step, where it differs and can be.
     fn rename(&mut self, object: &ObjectRef, app_id: &AppId, group: &DesiredGroup, from: &str) {
-        let possible = self.ground.rules.groups_full() && self.ground.rules.profile.groups.rename;
+        let rename = self.ground.rules.profile.groups.rename;
+        let possible = self.ground.rules.groups_full() && rename == GroupRename::Change;
         // An app without renames may keep its own spelling of the name.
         let same = if possible { from == group.name } else { fold(from) == fold(&group.name) };
-        if same {
+        if same || (!possible && rename == GroupRename::Ignore) {
             return;
         }
         let action = Action::RenameGroup { from: from.to_owned(), to: group.name.clone() };
@@ -503,10 +576,10 @@ impl Groups<'_> {
 fn replaced<'a>(
     lost: &'a [(SourceId, GroupRow, Option<GroupIx>)],
     answers: &Answers,
-    found: &AppGroup,
+    found: &AppId,
 ) -> Option<(&'a SourceId, &'a GroupRow)> {
     let mut gone = lost.iter().zip(&answers.lost_groups).filter(|((_, link, ix), answer)| {
-        ix.is_none() && link.app_id == found.id && matches!(answer, Presence::Gone | Presence::Unknown)
+        ix.is_none() && link.app_id == *found && matches!(answer, Presence::Gone | Presence::Unknown)
     });
     gone.next().map(|((id, link, _), _)| (id, link))
 }

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::{Ground, Plan, Rules, Survey, Users};
 use crate::desired::Desired;
-use crate::model::{Path, SourceId, Standing, fold};
+use crate::model::{SourceId, Standing};
 use crate::source::{Presence, UserIx};
-use crate::store::{Baseline, StoreError, UserRow};
+use crate::store::{Baseline, StoreError};
 
 /// The users whom the directory itself calls suspended. Nothing has to be asked for them.
 ///
@@ -81,46 +81,16 @@ pub fn confirmed(
 }
 
 impl Users<'_> {
-    /// Users who are not in the reading, but for those who may be there under another id.
+    /// Users who are not in the reading. Those who may be there under another id are left alone.
     fn confirmed_absent(
         &mut self,
         survey: &Survey,
         absent: &[Presence],
         attempted: &HashSet<SourceId>,
     ) -> Result<(), StoreError> {
-        let names = Names::of(survey, self.ground.rules);
         for (id, answer) in survey.absent.iter().zip(absent).filter(|(id, _)| !attempted.contains(*id)) {
-            let row = self.ground.baseline.user(id)?;
-            if row.is_some_and(|row| !names.are_those_of(&row)) {
-                self.absent(id, *answer)?;
-            }
+            self.absent(id, *answer)?;
         }
         Ok(())
-    }
-}
-
-/// The values by which the newcomers of this reading would be found in the app.
-struct Names {
-    paths: Vec<Path>,
-    values: HashSet<String>,
-}
-
-impl Names {
-    fn of(survey: &Survey, rules: &Rules<'_>) -> Self {
-        let matched = rules.profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
-        let mut paths: Vec<Path> = matched.chain([Path::user_name()]).collect();
-        paths.sort();
-        paths.dedup();
-        let newcomers =
-            survey.newcomers.iter().flat_map(|person| paths.iter().map(|path| person.attributes.text(path)));
-        let values = newcomers.flatten().map(fold).collect();
-        Self { paths, values }
-    }
-
-    /// Whether an account has a name that a newcomer has too: then it may be the same user under another id, and only the app's answer
-    /// tells what becomes of it.
-    fn are_those_of(&self, row: &UserRow) -> bool {
-        let held = self.paths.iter().flat_map(|path| [row.sent.text(path), row.echo.text(path)]);
-        held.flatten().any(|value| self.values.contains(&fold(value)))
     }
 }

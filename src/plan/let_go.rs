@@ -58,7 +58,7 @@ impl Groups<'_> {
 impl Groups<'_> {
     /// Whether the group that carries another record's id is one whose name this plan changes.
     pub(super) fn is_given_up(&self, another: Option<&Another>) -> Result<bool, StoreError> {
-        let Some(Another { id, by }) = another.filter(|another| another.by == Path::display_name().as_str()) else {
+        let Some(Another { id, by, .. }) = another.filter(|another| another.by == Path::display_name().as_str()) else {
             return Ok(false);
         };
         let Some(other) = self.ground.baseline.group_by_app_id(id)? else { return Ok(false) };
@@ -74,12 +74,6 @@ impl Groups<'_> {
 }
 
 impl Users<'_> {
-    /// Whether the account that carries another record's id is one whose user name this plan changes.
-    pub(super) fn is_given_up(&self, another: Option<&Another>) -> Result<bool, StoreError> {
-        let Some(Another { id, by }) = another else { return Ok(false) };
-        Ok(self.ground.baseline.user_by_app_id(id)?.is_some_and(|owner| self.gives_up_user_name(&owner, by)))
-    }
-
     /// Whether the user whose account was found by a value gets another value by this plan: then the account is not the newcomer's, and
     /// the name is free before theirs is made.
     pub(super) fn gives_up_user_name(&self, owner: &SourceId, by: &str) -> bool {

@@ -58,6 +58,9 @@ pub const IN_STEP: u8 = 1;
 /// The mark of an index entry of somebody who is absent and whose account is as it shall stay.
 pub const FINISHED: u8 = 2;
 
+/// The mark of an index entry of a group that is not linked and would get no member: the app was asked for it.
+pub const LOOKED_UP: u8 = 4;
+
 /// All links of a tenant.
 pub enum Links {
     /// From the last cycle: nothing else has to be read.
@@ -110,15 +113,28 @@ impl Links {
     /// The link of the group with this id hash.
     pub fn group(&self, hash: u64) -> Option<LinkedGroup> {
         match self {
-            Self::Index(index) => index.group(hash).map(|(_, entry)| LinkedGroup { seen: Some(seen(entry)) }),
+            Self::Index(index) => {
+                let entry = index.group(hash).map(|(_, entry)| entry).filter(|entry| entry.flags & LOOKED_UP == 0);
+                entry.map(|entry| LinkedGroup { seen: Some(seen(entry)) })
+            }
             Self::Rows { groups, .. } => groups.contains(&hash).then_some(LinkedGroup { seen: None }),
+        }
+    }
+
+    /// Whether the app was asked for a group that would get no member, and nothing is to be done as long as it is unchanged.
+    pub fn was_looked_up(&self, hash: u64, fingerprint: u64) -> bool {
+        match self {
+            Self::Index(index) => index
+                .group(hash)
+                .is_some_and(|(_, entry)| entry.flags & LOOKED_UP != 0 && entry.fingerprint == fingerprint),
+            Self::Rows { .. } => false,
         }
     }
 
     /// How many groups are linked.
     pub fn group_count(&self) -> usize {
         match self {
-            Self::Index(index) => index.groups.len(),
+            Self::Index(index) => index.groups.iter().filter(|entry| entry.flags & LOOKED_UP == 0).count(),
             Self::Rows { groups, .. } => groups.len(),
         }
     }

@@ -12,6 +12,7 @@ mod groups;
 mod leavers;
 mod let_go;
 mod links;
+mod namesakes;
 mod operation;
 mod people;
 mod person;
@@ -20,20 +21,23 @@ mod rules;
 mod stages;
 mod survey;
 mod swap;
+mod taken;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
 pub use compare::Compared;
-pub use duplicates::{Duplicate, duplicates, names_of_newcomers};
+pub use duplicates::{duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use let_go::released_under;
-pub use links::{FINISHED, IN_STEP, Links};
+pub use links::{FINISHED, IN_STEP, LOOKED_UP, Links};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, map_person};
 pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use survey::{Manner, Survey, label, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
+
+pub use crate::model::Duplicate;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -198,6 +202,7 @@ pub fn plan(
             false => users.linked(user)?,
         }
     }
+    users.values_of_others()?;
     users.newcomers(&survey.newcomers, answers)?;
     for (id, answer) in survey.absent.iter().zip(&answers.absent) {
         match attempted.contains(id) {
@@ -209,7 +214,7 @@ pub fn plan(
     groups.compare_groups(survey, answers)?;
     groups.changed_groups(&survey.changed_groups, links)?;
     groups.new_groups(&survey.new_groups, &survey.lost_groups, answers)?;
-    groups.lost_groups(&survey.lost_groups, answers)?;
+    groups.lost_groups(survey, answers)?;
     let duplicates = duplicates(desired.snapshot, &survey.newcomers, answers, baseline)?;
     Ok(Plan { duplicates, ..groups.into_plan() })
 }

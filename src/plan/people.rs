@@ -1,6 +1,6 @@
 //! What happens to people. In: the survey and what app and directory answered. Out: operations, each with its reason.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,7 +17,7 @@ use crate::desired::Desired;
 use crate::model::{
     AppId, Attributes, Because, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, Standing, digest, fold,
 };
-use crate::scim::{AppUser, Match};
+use crate::scim::{Another, AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
 
@@ -44,24 +44,37 @@ impl Users<'_> {
             self.claim_name(person);
             match answer {
                 Match::Nobody => self.create(person),
-                Match::Conflict { another, .. } if self.is_given_up(another.as_ref())? => self.create(person),
-                Match::Conflict { detail, .. } => {
+                Match::Conflict { another: Some(another), detail } => match self.owner(person, &another.id, &owners)? {
+                    Some(owner) => self.of_another(person, &owner, another)?,
+                    None => self.blocked_create(person, Blocked::Failed(detail.clone().into())),
+                },
+                Match::Conflict { detail, another: None } => {
                     self.blocked_create(person, Blocked::Failed(detail.clone().into()));
                 }
-                Match::One { found, by } => match self.owner(person, found, &owners)? {
-                    Some(other) if self.gives_up_user_name(&other, by) => self.create(person),
-                    Some(other) if self.can_relink(&other, found)? => self.relink(person, &other, found)?,
-                    Some(other) => {
-                        let name = self.name_of(&other)?;
-                        let (account, by) = (found.id.clone(), by.clone());
-                        let why = Obstacle::AccountOfAnother { account, by, of: other, name };
-                        self.blocked_create(person, Blocked::Held(why));
+                Match::One { found, by } => match self.owner(person, &found.id, &owners)? {
+                    Some(owner) => {
+                        let another = Another { id: found.id.clone(), by: by.clone(), active: found.active };
+                        self.of_another(person, &owner, &another)?;
                     }
                     None => self.adopt_unless_contradicted(person, found, by, answers)?,
                 },
             }
         }
         self.suspended_newcomers(&suspended, &owners, answers)
+    }
+
+    /// Decides on a user whose account was found and belongs, or may belong, to another record.
+    fn of_another(&mut self, person: &Person, owner: &SourceId, another: &Another) -> Result<(), StoreError> {
+        if self.gives_up_user_name(owner, &another.by) || self.sets_name_free(owner, &another.by, person)? {
+            self.create(person);
+        } else if self.can_relink(owner, &another.id)? {
+            self.relink(person, owner, another)?;
+        } else {
+            let (account, by, name) = (another.id.clone(), another.by.clone(), self.name_of(owner)?);
+            let why = Obstacle::AccountOfAnother { account, by, of: owner.clone(), name };
+            self.blocked_create(person, Blocked::Held(why));
+        }
+        Ok(())
     }
 
     /// Accounts of suspended people, from before the state was lost. With the link the next run can end their access.
@@ -90,13 +103,13 @@ impl Users<'_> {
     fn owner(
         &self,
         person: &Person,
-        found: &AppUser,
+        account: &AppId,
         owners: &HashMap<&AppId, Suitors<'_>>,
     ) -> Result<Option<SourceId>, StoreError> {
-        let rival = owners.get(&found.id).and_then(|suitors| suitors.rival_of(&person.id));
+        let rival = owners.get(account).and_then(|suitors| suitors.rival_of(&person.id));
         match rival {
             Some(rival) => Ok(Some(rival.clone())),
-            None => Ok(self.ground.baseline.user_by_app_id(&found.id)?.filter(|owner| *owner != person.id)),
+            None => Ok(self.ground.baseline.user_by_app_id(account)?.filter(|owner| *owner != person.id)),
         }
     }
 
@@ -166,21 +179,26 @@ impl Users<'_> {
             self.activate(person, &found.id, Reason::Belongs(self.ground.desired.because(person.ix)));
         }
         let nothing = Attributes::new();
-        let before = Before { attributes: &found.attributes, source_seen: &nothing, app_id: &found.id };
+        let before = Before {
+            attributes: &found.attributes,
+            source_seen: &nothing,
+            app_id: &found.id,
+            by_hand: &BTreeSet::new(),
+        };
         self.update(person, &before, Reason::AdoptedDiffers);
     }
 
     /// Whether the account's owner is a record that is gone, so that this person may be the same one, made anew.
-    fn can_relink(&self, owner: &SourceId, found: &AppUser) -> Result<bool, StoreError> {
+    fn can_relink(&self, owner: &SourceId, account: &AppId) -> Result<bool, StoreError> {
         let gone = self.ground.in_snapshot(owner).is_none()
             && !self.decided.replaced.contains(owner)
             && !self.heard.still_there.contains(owner);
         Ok(gone
-            && self.ground.baseline.user(owner)?.is_some_and(|row| row.app_id == found.id && row.replaced.is_none()))
+            && self.ground.baseline.user(owner)?.is_some_and(|row| row.app_id == *account && row.replaced.is_none()))
     }
 
     /// Proposes that the account goes over to the new record; nothing is taken from anybody for it.
-    fn relink(&mut self, person: &Person, owner: &SourceId, found: &AppUser) -> Result<(), StoreError> {
+    fn relink(&mut self, person: &Person, owner: &SourceId, found: &Another) -> Result<(), StoreError> {
         let Some(row) = self.ground.baseline.user(owner)? else { return Ok(()) };
         if self.ground.rules.protected.covers(owner.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
@@ -195,7 +213,8 @@ impl Users<'_> {
         if !found.active {
             self.activate(person, &found.id, Reason::Belongs(because));
         }
-        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id };
+        let before =
+            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id, by_hand: &row.by_hand };
         self.update(person, &before, Reason::RelinkedDiffers);
         Ok(())
     }
@@ -256,7 +275,12 @@ impl Users<'_> {
                     if row.active == Some(false) {
                         self.activate(&person, &row.app_id, Reason::BelongsAgain(desired.because(user)));
                     }
-                    let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+                    let before = Before {
+                        attributes: &row.sent,
+                        source_seen: &row.source_seen,
+                        app_id: &row.app_id,
+                        by_hand: &row.by_hand,
+                    };
                     self.update(&person, &before, Reason::RecordChanged);
                 }
                 Err(why) => self.problem(&id, &label(snapshot, user), Some(&row.app_id), why),
@@ -280,6 +304,12 @@ impl Users<'_> {
         let Some(row) = self.ground.baseline.user(id)? else { return Ok(()) };
         if let Some(of) = &row.replaced {
             self.absent_aside(id, of, &row, answer);
+            return Ok(());
+        }
+        if self.heard.namesakes.are_those_of(&row) {
+            // The same user may be there under another id: nothing is taken before that is decided.
+            self.decided.unconfirmed.insert(row.number);
+            self.out.unsettled.insert(ObjectRef::User(id.clone()));
             return Ok(());
         }
         if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {
@@ -390,7 +420,7 @@ impl Users<'_> {
             name: name.to_owned(),
             action,
             reason: Reason::Record,
-            blocked: Some(Blocked::Failed(why.into())),
+            blocked: Some(Blocked::Failed(Obstacle::Unmapped { why })),
         });
     }
 
@@ -425,9 +455,12 @@ impl Suitors<'_> {
 fn owners<'a>(newcomers: &[(&'a Person, &'a Match<AppUser>)]) -> HashMap<&'a AppId, Suitors<'a>> {
     let mut suitors: HashMap<&AppId, Suitors<'_>> = HashMap::new();
     for (person, answer) in newcomers {
-        if let Match::One { found, by } = answer {
-            suitors.entry(&found.id).or_default().0.push((&person.id, by == Path::external_id().as_str()));
-        }
+        let (account, by) = match answer {
+            Match::One { found, by } => (&found.id, by),
+            Match::Conflict { another: Some(another), .. } => (&another.id, &another.by),
+            Match::Conflict { another: None, .. } | Match::Nobody => continue,
+        };
+        suitors.entry(account).or_default().0.push((&person.id, by == Path::external_id().as_str()));
     }
     suitors
 }

@@ -53,7 +53,8 @@ impl Users<'_> {
         if self.ground.rules.on_immutable_change != OnImmutableChange::Recreate {
             return false;
         }
-        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+        let before =
+            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         let paths = diff(self.ground.rules, &self.ground.lists, person, &before).immutable;
         if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
             return false;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::compare::Seen;
+use super::namesakes::Namesakes;
 use super::operation::Operation;
 use super::replace::{Heard, PutAside};
 use super::rules::{Lists, Rules};
@@ -59,6 +60,8 @@ pub(super) struct Told {
     pub(super) stuck: Heard,
     /// Users who are not in the reading, and who by the directory's answer exist all the same.
     pub(super) still_there: HashSet<SourceId>,
+    /// By what the users without an account would be found in the app.
+    pub(super) namesakes: Namesakes,
 }
 
 /// Who is to have which user name.
@@ -142,9 +145,10 @@ impl<'a> Users<'a> {
             .zip(absent)
             .filter(|(_, answer)| matches!(answer, Presence::Present | Presence::Suspended));
         let still_there = there.map(|(id, _)| id.clone()).collect();
+        let namesakes = Namesakes::of(survey, ground.rules);
         Self {
             ground,
-            heard: Told { still_there, ..Told::default() },
+            heard: Told { still_there, namesakes, ..Told::default() },
             names: UserNames::default(),
             decided: Decided::default(),
             managers: Vec::new(),
@@ -192,6 +196,7 @@ impl<'a> Users<'a> {
             in_groups: None,
             numbers: HashMap::new(),
             contested: HashSet::new(),
+            in_doubt: HashSet::new(),
             replaced: HashSet::new(),
             compared: HashMap::new(),
         })
@@ -209,6 +214,8 @@ pub(super) struct Groups<'a> {
     pub(super) numbers: HashMap<UserIx, Option<UserNumber>>,
     /// The app's groups that a new group of the directory would take from another.
     pub(super) contested: HashSet<AppId>,
+    /// Names of new groups of the directory for which nothing could be decided.
+    pub(super) in_doubt: HashSet<String>,
     /// Records that are gone and whose group goes over to another one.
     pub(super) replaced: HashSet<SourceId>,
     /// Groups as the app shows them now; `None` for one that could not be looked at.

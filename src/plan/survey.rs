@@ -39,6 +39,8 @@ pub struct Survey {
     pub finished: Vec<UserNumber>,
     /// Groups in scope without a link: to be looked up in the app.
     pub new_groups: Vec<GroupIx>,
+    /// Groups whose users with an account are all protected: they are not created.
+    pub idle_groups: HashSet<GroupIx>,
     /// Linked groups in scope whose name or members may have changed.
     pub changed_groups: Vec<GroupIx>,
     /// Of these, the ones whose management was off: they are compared with the app first.
@@ -51,6 +53,9 @@ pub struct Survey {
     pub untouched: Vec<UserIx>,
     /// Objects set aside earlier whose time has not come: they were not looked at.
     pub waiting: Vec<ObjectRef>,
+    /// Users without an account who are not planned for in this run: they wait for their next try, are frozen, or may be members of a group
+    /// that could not be read.
+    pub deferred: Vec<Person>,
 }
 
 impl Survey {
@@ -65,6 +70,7 @@ impl Survey {
             stands_for: _,
             finished,
             new_groups,
+            idle_groups: _,
             changed_groups,
             compared,
             lost_groups,
@@ -72,6 +78,7 @@ impl Survey {
             // They are left alone whatever comes.
             untouched: _,
             waiting,
+            deferred: _,
         } = self;
         newcomers.is_empty()
             && linked.is_empty()
@@ -231,7 +238,8 @@ impl Surveyor<'_> {
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
         let Ok(person) = person(snapshot, user, self.rules, &self.lists) else { return Ok(()) };
-        let before = Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id };
+        let before =
+            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }
@@ -282,17 +290,22 @@ impl Surveyor<'_> {
             Standing::Suspended | Standing::Staged => return,
         };
         if !desired.is_assigned(user) {
+            if desired.unread().next().is_some() {
+                self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
+            }
             return;
+        }
+        if desired.frozen(user).is_some() {
+            self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
         }
         let id = SourceId::new(snapshot.id(user));
-        if self.waits(ObjectRef::User(id.clone())) {
-            return;
-        }
+        let waits = self.waits(ObjectRef::User(id.clone()));
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
             None => person(snapshot, user, self.rules, &self.lists),
         };
         match mapped {
+            mapped if waits => self.found.deferred.extend(mapped),
             Ok(person) if self.rules.protected.covers(id.as_str(), &[&person.attributes]) => {
                 self.found.untouched.push(user);
             }
@@ -323,8 +336,18 @@ impl Surveyor<'_> {
             let known = if link.is_some() { self.baseline.group(&row.id)? } else { None };
             let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
-            // Nothing will be done for an empty group (J8): nothing has to be asked.
-            let due = linked || self.rules.create_empty || self.will_have_a_member(group, &newcomers);
+            // Nothing will be done for an empty group (J8): nothing has to be asked. One of protected users alone is asked for once: the
+            // app may have it, but it is not created.
+            let (gains, has_member) = match linked || self.rules.create_empty {
+                true => (true, true),
+                false => self.will_have_a_member(group, &newcomers)?,
+            };
+            let idle = has_member && !gains;
+            if idle {
+                self.found.idle_groups.insert(group.ix);
+            }
+            let was_asked = idle && self.links.was_looked_up(id_hash(row.id.as_str()), group.fingerprint);
+            let due = has_member && !was_asked;
             if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
                 continue;
             }
@@ -407,9 +430,25 @@ impl Surveyor<'_> {
         person(self.desired.snapshot, user, self.rules, &self.lists).ok()
     }
 
-    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> bool {
-        let linked = |user: UserIx| self.links.user(self.desired.snapshot.id_hash(user)).is_some();
-        self.desired.members(group).into_iter().any(|user| newcomers.contains(user.0 as usize) || linked(user))
+    /// Whether a group would get a member, and whether any of its users has or will have an account: protected users are not added.
+    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> Result<(bool, bool), StoreError> {
+        let snapshot = self.desired.snapshot;
+        let mut has_member = false;
+        for user in self.desired.members(group) {
+            if newcomers.contains(user.0 as usize) {
+                return Ok((true, true));
+            }
+            if self.links.user(snapshot.id_hash(user)).is_none() {
+                continue;
+            }
+            has_member = true;
+            let id = SourceId::new(snapshot.id(user));
+            let row = self.baseline.user(&id)?;
+            if row.is_none_or(|row| !self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo])) {
+                return Ok((true, true));
+            }
+        }
+        Ok((false, has_member))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Changes of attributes. In: what the directory says now, what the app was last given, who owns each value. Out: operations.
 
+use std::collections::BTreeSet;
+
 use super::operation::{Action, Blocked};
 use super::people::user_operation;
 use super::person::Person;
@@ -16,6 +18,8 @@ pub(super) struct Before<'a> {
     /// The directory's values at which attributes were last pushed that are pushed only on a change.
     pub(super) source_seen: &'a Attributes,
     pub(super) app_id: &'a AppId,
+    /// Attributes that were seen changed in the app by hand, and not sent since.
+    pub(super) by_hand: &'a BTreeSet<Path>,
 }
 
 /// What differs between a person and their account.
@@ -75,6 +79,11 @@ impl Users<'_> {
     pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: Reason) {
         let Diff { was, set, clear, immutable } = diff(self.ground.rules, &self.ground.lists, person, before);
         if !set.is_empty() || !clear.is_empty() {
+            let by_hand = set.iter().map(|(path, _)| path).chain(&clear).all(|path| before.by_hand.contains(path));
+            let reason = match reason {
+                Reason::RecordChanged if by_hand => Reason::ChangedInApp,
+                reason => reason,
+            };
             let action = Action::UpdateUser { before: was, set, clear, manager: None };
             self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, reason));
         }

@@ -7,11 +7,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::hint::Hint;
 use super::listing::names_of;
-use crate::model::{AppId, Attributes, Change, Path, SourceId, UserNumber, digest, fold};
+use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::model::{AppId, Attributes, Change, Path, Provenance, SourceId, UserNumber, digest, fold};
 use crate::plan::Rules;
 use crate::scim::{AppGroup, AppUser};
 use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
@@ -22,6 +25,15 @@ use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
 pub enum Drifted {
     /// An account that rosterd neither made nor took over.
     AccountAdded,
+    /// An account that rosterd deleted, and that the app still shows.
+    AccountKept {
+        /// When it was deleted.
+        deleted: Timestamp,
+        /// Whether it is active.
+        active: bool,
+    },
+    /// A linked account that rosterd deactivated is not shown. That alone does not say that it is gone.
+    AccountNotShown,
     /// A linked account is gone.
     AccountRemoved,
     /// A linked account was switched on or off.
@@ -58,6 +70,8 @@ impl Drifted {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::AccountAdded => "account_added",
+            Self::AccountKept { .. } => "account_kept",
+            Self::AccountNotShown => "account_not_shown",
             Self::AccountRemoved => "account_removed",
             Self::ActiveChanged { .. } => "active_changed",
             Self::AttributesChanged { .. } => "attributes_changed",
@@ -98,14 +112,19 @@ pub struct Expected<'a> {
     pub groups: &'a [(SourceId, GroupRow, Option<AppGroup>)],
     /// The account of the token.
     pub own: Option<&'a AppId>,
+    /// When rosterd deleted the accounts that are not linked any more, of those it did delete.
+    pub deleted: &'a HashMap<AppId, Timestamp>,
+    /// Whether groups without any member are believed although no group shows one.
+    pub trusts_empty_groups: bool,
 }
 
-/// Compares.
+/// Compares. What one setting of the profile explains is no difference: it is a [`Hint`].
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn drift(expected: &Expected<'_>) -> Result<Vec<Drift>, StoreError> {
-    let mut found = Vec::new();
+pub fn drift(expected: &Expected<'_>) -> Result<(Vec<Drift>, Vec<Hint>), StoreError> {
+    let (mut found, mut hints) = (Vec::new(), Vec::new());
+    let hides = expected.rules.profile.users.inactive_effect == InactiveEffect::HidesResource;
     let shown: HashMap<&AppId, &AppUser> = expected.users.iter().map(|user| (&user.id, user)).collect();
     let mut people = People::new(expected.users);
     // What the app shows of nobody it does not keep, or not show: that is no change.
@@ -115,27 +134,75 @@ pub fn drift(expected: &Expected<'_>) -> Result<Vec<Drift>, StoreError> {
         let name = row.sent.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
         match shown.get(&row.app_id) {
             Some(user) => of_person(&kept, &id, &row, &name, user, &mut found),
-            None => found.push(Drift {
-                what: Drifted::AccountRemoved,
-                name: name.clone(),
-                app_id: row.app_id.clone(),
-                effects: vec![Effect::UserUnlinked { id: id.clone() }],
-                id: Some(id.clone()),
-            }),
+            None if row.active == Some(false) => people.unshown.push((id.clone(), row.app_id.clone(), name.clone())),
+            None => found.push(removed(&id, &row.app_id, &name)),
         }
+        people.shows_inactive |= row.active == Some(false) && shown.contains_key(&row.app_id);
         people.linked.insert(row.app_id, (id.clone(), row.number));
         people.numbers.insert(row.number, (id, name));
         ControlFlow::Continue(())
     })?;
+    if !hides {
+        people.of_unshown(&mut found, &mut hints);
+    }
     let strangers = expected.users.iter().filter(|user| !people.linked.contains_key(&user.id));
     for user in strangers.filter(|user| expected.own != Some(&user.id)) {
-        let name = names_of(&user.attributes).user_name;
-        found.push(Drift { what: Drifted::AccountAdded, name, app_id: user.id.clone(), id: None, effects: Vec::new() });
+        found.extend(of_stranger(expected, user)?);
     }
+    let hint = match expected.trusts_empty_groups {
+        true => None,
+        false => members_not_shown(expected)?,
+    };
     for (id, row, group) in expected.groups {
+        let group = group.as_ref().map(|group| match hint {
+            Some(Hint::MembersNotShown { .. }) => AppGroup { members: None, ..group.clone() },
+            _ => group.clone(),
+        });
         of_group(expected.baseline, (id, row, group.as_ref()), &people, &mut found)?;
     }
-    Ok(found)
+    hints.extend(hint);
+    Ok((found, hints))
+}
+
+/// Whether the app seems to show no members at all: we know of some, in several groups or of several users, and no group shows any.
+fn members_not_shown(expected: &Expected<'_>) -> Result<Option<Hint>, StoreError> {
+    let (mut groups, mut members) = (0, 0);
+    for (id, _, group) in expected.groups {
+        match group.as_ref().and_then(|group| group.members.as_ref()) {
+            Some(shown) if !shown.is_empty() => return Ok(None),
+            Some(_) => {}
+            None => continue,
+        }
+        let known = expected.baseline.members(id)?.len() as u64;
+        groups += u64::from(known > 0);
+        members += known;
+    }
+    Ok((groups > 1 || members > 2).then_some(Hint::MembersNotShown { groups, members }))
+}
+
+/// An account that is not linked: it may have been ours.
+fn of_stranger(expected: &Expected<'_>, user: &AppUser) -> Result<Option<Drift>, StoreError> {
+    let name = names_of(&user.attributes).user_name;
+    let one = |what, id, effects| Some(Drift { what, name, app_id: user.id.clone(), id, effects });
+    let Some(id) = expected.baseline.linked_before(&user.id)? else {
+        return Ok(one(Drifted::AccountAdded, None, Vec::new()));
+    };
+    // A released account is the app's own. One that was deleted in an app that only deactivates is as it should be.
+    let Some(&deleted) = expected.deleted.get(&user.id) else { return Ok(None) };
+    if !user.active && expected.rules.profile.users.delete_effect == DeleteEffect::Deactivates {
+        return Ok(None);
+    }
+    // Linked again, so that the next run finds the user gone and removes the account once more.
+    let free = expected.baseline.user(&id)?.is_none();
+    let link = Effect::UserLinked { id: id.clone(), app_id: user.id.clone(), provenance: Provenance::Created };
+    let effects = if free { vec![link] } else { Vec::new() };
+    Ok(one(Drifted::AccountKept { deleted, active: user.active }, Some(id), effects))
+}
+
+fn removed(id: &SourceId, app_id: &AppId, name: &str) -> Drift {
+    let effects = vec![Effect::UserUnlinked { id: id.clone() }];
+    let (name, app_id) = (name.to_owned(), app_id.clone());
+    Drift { what: Drifted::AccountRemoved, name, app_id, id: Some(id.clone()), effects }
 }
 
 /// Who is who in the app.
@@ -145,6 +212,10 @@ struct People<'a> {
     by_user_name: HashMap<String, &'a AppId>,
     linked: HashMap<AppId, (SourceId, UserNumber)>,
     numbers: HashMap<UserNumber, (SourceId, String)>,
+    /// Linked accounts that rosterd deactivated and the app does not list.
+    unshown: Vec<(SourceId, AppId, String)>,
+    /// Whether the app lists any account that rosterd deactivated.
+    shows_inactive: bool,
 }
 
 impl<'a> People<'a> {
@@ -152,7 +223,27 @@ impl<'a> People<'a> {
         let user_names: HashMap<&AppId, String> =
             users.iter().map(|user| (&user.id, names_of(&user.attributes).user_name)).collect();
         let by_user_name = user_names.iter().map(|(id, name)| (fold(name), *id)).collect();
-        Self { user_names, by_user_name, linked: HashMap::new(), numbers: HashMap::new() }
+        let (linked, numbers) = (HashMap::new(), HashMap::new());
+        Self { user_names, by_user_name, linked, numbers, unshown: Vec::new(), shows_inactive: false }
+    }
+
+    /// Inactive accounts that are not listed: gone where the app lists others, and else perhaps only hidden.
+    fn of_unshown(&self, found: &mut Vec<Drift>, hints: &mut Vec<Hint>) {
+        for (id, app_id, name) in &self.unshown {
+            let mut one = removed(id, app_id, name);
+            if !self.shows_inactive {
+                (one.what, one.effects) = (Drifted::AccountNotShown, Vec::new());
+            }
+            found.push(one);
+        }
+        if !self.unshown.is_empty() && !self.shows_inactive {
+            hints.push(Hint::InactiveNotShown { accounts: self.unshown.len() as u64 });
+        }
+    }
+
+    /// Whether a member can't be seen because their account is not listed.
+    fn is_unshown(&self, id: &SourceId) -> bool {
+        self.unshown.iter().any(|(unshown, _, _)| unshown == id)
     }
 
     fn member(&self, member: &str) -> Option<AppId> {
@@ -247,6 +338,9 @@ fn of_group(
                 continue;
             }
             ours.push(person.clone());
+        } else if was_ours(baseline, member, app_id.as_ref())? {
+            // Some apps keep deleted accounts in their groups, and a released account stays where it was.
+            continue;
         }
         added.push(people.name(member, app_id.as_ref()));
     }
@@ -255,8 +349,11 @@ fn of_group(
         let ours = (!ours.is_empty()).then(|| Effect::MembersAdded { group: id.clone(), users: ours });
         found.push(one(Drifted::MembersAdded { members: added }, ours.into_iter().collect()));
     }
-    let gone: Vec<&(SourceId, String)> =
-        known.difference(&now).filter_map(|number| people.numbers.get(number)).collect();
+    let gone: Vec<&(SourceId, String)> = known
+        .difference(&now)
+        .filter_map(|number| people.numbers.get(number))
+        .filter(|(id, _)| !people.is_unshown(id))
+        .collect();
     if !gone.is_empty() {
         let users = gone.iter().map(|(person, _)| person.clone()).collect();
         let effects = vec![Effect::MembersRemoved { group: id.clone(), users }];
@@ -264,4 +361,10 @@ fn of_group(
         found.push(one(Drifted::MembersRemoved { members }, effects));
     }
     Ok(())
+}
+
+/// Whether a member that is not linked is an account that was linked before.
+fn was_ours(baseline: &dyn Baseline, member: &str, app_id: Option<&AppId>) -> Result<bool, StoreError> {
+    let named = AppId::from(member);
+    Ok(baseline.linked_before(app_id.unwrap_or(&named))?.is_some())
 }

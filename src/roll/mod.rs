@@ -5,10 +5,14 @@
 
 mod choice;
 mod drift;
+mod ends;
+mod hint;
 mod listing;
 mod record;
 
 pub use choice::{ChoiceError, Chosen, choose};
 pub use drift::{Drift, Drifted, Expected, drift};
+pub use ends::deletions;
+pub use hint::Hint;
 pub use listing::{Entry, Names, Order, Sources, Standing, listing, names_of};
 pub use record::{Unsaid, WayBack};

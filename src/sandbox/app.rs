@@ -91,7 +91,14 @@ impl App {
             map.remove("members");
         }
         self.mischief.undated(&mut value);
+        self.mischief.show_members(&mut value);
         value
+    }
+
+    /// Whether reads leave the resource out.
+    fn hides(&self, resource: &Resource) -> bool {
+        let inactive = || resource.attrs.get("active") == Some(&Value::Bool(false));
+        resource.kind == Kind::User && self.mischief.has(Misbehave::HidesInactive) && inactive()
     }
 
     /// One resource.
@@ -99,6 +106,9 @@ impl App {
         let projection = query.projection(kind)?;
         let state = self.read();
         let resource = state.named(kind, id)?;
+        if self.hides(resource) {
+            return Err(Fault::not_found("there is no such resource"));
+        }
         Ok(self.render(&state, resource, &projection))
     }
 
@@ -109,7 +119,8 @@ impl App {
         let mut found: Vec<(&Resource, &Projection)> = Vec::new();
         let projections = kinds.iter().map(|kind| query.projection(*kind)).collect::<Result<Vec<_>, _>>()?;
         for (kind, projection) in kinds.iter().zip(&projections) {
-            found.extend(self.find(&state, *kind, query)?.into_iter().map(|resource| (resource, projection)));
+            let shown = self.find(&state, *kind, query)?.into_iter().filter(|resource| !self.hides(resource));
+            found.extend(shown.map(|resource| (resource, projection)));
         }
         let mut size = query.count.unwrap_or(usize::MAX).min(self.personality.page_size_max);
         if self.mischief.has(Misbehave::ShortPages) {
@@ -137,10 +148,12 @@ impl App {
             return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
         };
         let meets = |row: &&'a Resource| filter.matches(&View { state, resource: row, base: &self.base });
-        Ok(match filter.lookup(kind) {
+        let found: Vec<&'a Resource> = match filter.lookup(kind) {
             Some(lookup) => state.look_up(kind, &lookup).into_iter().map(Arc::as_ref).filter(meets).collect(),
             None => state.all(kind).iter().map(Arc::as_ref).filter(meets).collect(),
-        })
+        };
+        self.mischief.filtered(found.is_empty())?;
+        Ok(found)
     }
 
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
@@ -187,10 +200,11 @@ impl App {
                 draft.attrs.insert((*name).to_owned(), value.clone());
             }
         }
+        let before = self.render(&state, &old, &projection);
         let new = self.commit(&mut state, &old, draft)?;
         let value = self.render(&state, &new, &projection);
         self.settle(&mut state, &new);
-        Ok(value)
+        Ok(if self.mischief.has(Misbehave::StaleAnswers) { before } else { value })
     }
 
     /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
@@ -200,10 +214,12 @@ impl App {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         let draft = patch::apply(&state, &old, body)?;
+        let before = self.mischief.has(Misbehave::StaleAnswers).then(|| self.render(&state, &old, &projection));
         let new = self.commit(&mut state, &old, draft)?;
         let unasked = matches!(projection, Projection::All);
         let shown = !unasked || state.members_of(new.id).len() <= SHOWN_UNASKED;
-        let value = shown.then(|| self.render(&state, &new, &projection));
+        let shown = shown && !self.mischief.has(Misbehave::NoContent);
+        let value = shown.then(|| before.unwrap_or_else(|| self.render(&state, &new, &projection)));
         self.settle(&mut state, &new);
         Ok(value)
     }
@@ -219,7 +235,10 @@ impl App {
 
     /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
     fn commit(&self, state: &mut State, old: &Arc<Resource>, mut draft: Draft) -> Result<Arc<Resource>, Fault> {
+        self.mischief.is_stuck(old)?;
         self.mischief.bend(&mut draft);
+        self.mischief.takes(old, &draft)?;
+        self.mischief.ignore(old, &mut draft, state.members_of(old.id));
         admit::whole(old.kind, state, Some(old), &draft)?;
         for name in self.immutable(old.kind) {
             let before = old.attrs.get(*name);
@@ -241,6 +260,8 @@ impl App {
         let inactive = new.attrs.get("active") == Some(&Value::Bool(false));
         if self.personality.inactive_deletes && new.kind == Kind::User && inactive {
             state.delete(new, self.now());
+        } else if self.mischief.has(Misbehave::InactiveLeaves) && new.kind == Kind::User && inactive {
+            state.leave_groups(new.id, self.now());
         }
     }
 
@@ -248,6 +269,9 @@ impl App {
     pub(super) fn delete(&self, kind: Kind, id: &str) -> Result<(), Fault> {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
+        if self.mischief.has(Misbehave::KeepsDeleted) {
+            return Ok(());
+        }
         if kind == Kind::User && self.personality.delete_deactivates {
             let mut draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
             draft.attrs.insert("active".to_owned(), Value::Bool(false));

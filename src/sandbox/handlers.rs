@@ -98,6 +98,8 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     let allowed = server.token.as_ref().is_none_or(|token| token.admits(authorization));
     let response = if !allowed {
         Fault::plain(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong").into_response()
+    } else if let Some(refusal) = mischief.refuses_patch(&method, uri.path()) {
+        refusal
     } else if let Some(refusal) = mischief.before(Call::of(&method, &uri), || server.app.now()) {
         refusal
     } else {

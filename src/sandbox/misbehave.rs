@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, StreamExt as _};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -68,6 +69,42 @@ pub enum Misbehave {
     NoId,
     /// Display names are rewritten, a create is answered 200, and nothing says when it was made.
     Tidies,
+    /// Inactive accounts are not shown, though they are there.
+    HidesInactive,
+    /// Every filter is answered with 500.
+    BrokenFilters,
+    /// A filter that matches nothing is answered with 404.
+    NoMatch404,
+    /// A change of an account whose name ends in 7 before its `@` is answered with 500.
+    StuckObjects,
+    /// Every write is refused with 403.
+    ReadOnly,
+    /// A group takes no PATCH.
+    NoGroupPatch,
+    /// Answers begin with a byte order mark.
+    ByteMark,
+    /// A removal from a group is accepted and not carried out.
+    StickyMembers,
+    /// An addition to a group is accepted and not carried out.
+    DeafMembers,
+    /// A change of an attribute is accepted and not carried out.
+    IgnoresChanges,
+    /// A change is made and answered with what was there before.
+    StaleAnswers,
+    /// A deactivation is accepted and not carried out.
+    KeepsActive,
+    /// A deletion is accepted and not carried out.
+    KeepsDeleted,
+    /// A change is answered without a body.
+    NoContent,
+    /// Members are shown by `$ref` alone.
+    RefMembers,
+    /// A group shows ten of its members at most, and says how many there are.
+    CutMembers,
+    /// An account that is deactivated leaves every group.
+    InactiveLeaves,
+    /// A change of a user that names a title is refused as a whole.
+    RefusesTitle,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -97,6 +134,24 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::MixesUp, "mixes-up", "every 4th create answers 201 with the oldest object of its kind"),
     (Misbehave::NoId, "no-id", "creates answer without an id, Location ends in /undefined"),
     (Misbehave::Tidies, "tidies", "display names are rewritten, creates answer 200, nothing is dated"),
+    (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
+    (Misbehave::BrokenFilters, "broken-filters", "every filter answers 500"),
+    (Misbehave::NoMatch404, "no-match-404", "a filter that matches nothing answers 404"),
+    (Misbehave::StuckObjects, "stuck-objects", "a change of an account whose name ends in 7 (ann7@…) answers 500"),
+    (Misbehave::ReadOnly, "read-only", "every write answers 403"),
+    (Misbehave::NoGroupPatch, "no-group-patch", "PATCH of a group answers 405; PUT works"),
+    (Misbehave::ByteMark, "byte-mark", "JSON begins with a byte order mark"),
+    (Misbehave::StickyMembers, "sticky-members", "removing a member of a group is accepted and does nothing"),
+    (Misbehave::DeafMembers, "deaf-members", "adding a member to a group is accepted and does nothing"),
+    (Misbehave::IgnoresChanges, "ignores-changes", "changing an attribute is accepted and does nothing"),
+    (Misbehave::StaleAnswers, "stale-answers", "changes are made and answered with what was there before"),
+    (Misbehave::KeepsActive, "keeps-active", "deactivating a user is accepted and does nothing"),
+    (Misbehave::KeepsDeleted, "keeps-deleted", "deleting is accepted and does nothing"),
+    (Misbehave::NoContent, "no-content", "changes answer 204 without a body"),
+    (Misbehave::RefMembers, "ref-members", "groups show their members by $ref alone"),
+    (Misbehave::CutMembers, "cut-members", "groups show ten members at most, and totalMembers"),
+    (Misbehave::RefusesTitle, "refuses-title", "changing a user's title answers 400, whatever else is changed with it"),
+    (Misbehave::InactiveLeaves, "inactive-leaves", "deactivating a user takes them out of every group"),
 ];
 
 impl Misbehave {
@@ -107,6 +162,26 @@ impl Misbehave {
 
     fn row(self) -> (&'static str, &'static str) {
         PRESETS.iter().find(|(preset, _, _)| *preset == self).map_or(("", ""), |(_, name, help)| (name, help))
+    }
+
+    /// Whether an account of this name is one that [`Misbehave::StuckObjects`] means.
+    pub(crate) fn is_stuck(user_name: &str) -> bool {
+        user_name.split('@').next().is_some_and(|name| name.ends_with('7'))
+    }
+
+    /// Whether it accepts calls that it does not carry out.
+    #[cfg(test)]
+    pub(crate) fn is_a_lie(self) -> bool {
+        matches!(
+            self,
+            Self::StuckObjects
+                | Self::ReadOnly
+                | Self::StickyMembers
+                | Self::DeafMembers
+                | Self::IgnoresChanges
+                | Self::KeepsActive
+                | Self::KeepsDeleted
+        )
     }
 
     /// The name to type.
@@ -170,6 +245,9 @@ impl Mischief {
         if !call.writes() {
             return None;
         }
+        if self.has(Misbehave::ReadOnly) {
+            return Some(Fault::plain(StatusCode::FORBIDDEN, "this token may read only").into_response());
+        }
         let nth = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         if nth.is_multiple_of(5) && self.has(Misbehave::Throttle) {
             return Some(throttled(HeaderValue::from_static("1")));
@@ -199,8 +277,27 @@ impl Mischief {
         Fault::plain(StatusCode::GATEWAY_TIMEOUT, "the answer to every 9th create is lost here").into_response()
     }
 
+    /// Refuses a PATCH of a group where groups go by PUT alone.
+    pub(super) fn refuses_patch(&self, method: &Method, path: &str) -> Option<Response> {
+        let refused = *method == Method::PATCH && path.contains("/Groups/") && self.has(Misbehave::NoGroupPatch);
+        refused.then(|| Fault::plain(StatusCode::METHOD_NOT_ALLOWED, "groups are changed by PUT here").into_response())
+    }
+
+    /// Puts a byte order mark before an answer's JSON.
+    fn mark(&self, response: Response) -> Response {
+        let json = |value: &HeaderValue| value.as_bytes().windows(4).any(|part| part == b"json");
+        if !self.has(Misbehave::ByteMark) || !response.headers().get(header::CONTENT_TYPE).is_some_and(json) {
+            return response;
+        }
+        let (mut head, body) = response.into_parts();
+        head.headers.remove(header::CONTENT_LENGTH);
+        let mark = stream::once(async { Ok::<_, axum::Error>(Bytes::from_static(b"\xef\xbb\xbf")) });
+        Response::from_parts(head, Body::from_stream(mark.chain(body.into_data_stream())))
+    }
+
     /// Puts an error into the clothes of a web page, its other headers left as they are.
-    pub(super) fn dress(&self, mut response: Response, now: impl FnOnce() -> Timestamp) -> Response {
+    pub(super) fn dress(&self, response: Response, now: impl FnOnce() -> Timestamp) -> Response {
+        let mut response = self.mark(response);
         let status = response.status();
         if self.has(Misbehave::SlowClock)
             && let Some(date) = date_at(now(), -SLOW)
@@ -266,6 +363,27 @@ impl Mischief {
         }
         if let Some((collection, _)) = location.rsplit_once('/') {
             *location = format!("{collection}/undefined");
+        }
+    }
+
+    /// Refuses a filter, or an answer that shows nothing.
+    pub(super) fn filtered(&self, shows_nothing: bool) -> Result<(), Fault> {
+        match () {
+            () if self.has(Misbehave::BrokenFilters) => {
+                Err(Fault::plain(StatusCode::INTERNAL_SERVER_ERROR, "no filter works here"))
+            }
+            () if shows_nothing && self.has(Misbehave::NoMatch404) => Err(Fault::not_found("nothing matches")),
+            () => Ok(()),
+        }
+    }
+
+    /// Refuses a change of an account that this app can't change any more.
+    pub(super) fn is_stuck(&self, old: &Resource) -> Result<(), Fault> {
+        let name = old.text("userName").unwrap_or_default();
+        let is_stuck = old.kind == Kind::User && Misbehave::is_stuck(name) && self.has(Misbehave::StuckObjects);
+        match is_stuck {
+            true => Err(Fault::plain(StatusCode::INTERNAL_SERVER_ERROR, "this account can't be changed")),
+            false => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@
 //! them share; `filter` serves queries and PATCH paths.
 
 mod admit;
+mod answer_habits;
 mod app;
 mod calls;
 mod catalog;

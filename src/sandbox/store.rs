@@ -279,6 +279,16 @@ impl State {
         Ok(row)
     }
 
+    /// Takes an account out of every group.
+    pub(super) fn leave_groups(&mut self, id: Id, now: Timestamp) {
+        for group in self.memberships.forget(id) {
+            if let Some(group) = self.groups.get_mut(group) {
+                group.modified = now;
+                group.revision += 1;
+            }
+        }
+    }
+
     /// Removes a resource, also from every group that has it as a member.
     pub(super) fn delete(&mut self, old: &Arc<Resource>, now: Timestamp) {
         let table = self.table_mut(old.kind);
@@ -286,12 +296,7 @@ impl State {
         if let Some(at) = table.position(old.id) {
             table.rows.remove(at);
         }
-        for group in self.memberships.forget(old.id) {
-            if let Some(group) = self.groups.get_mut(group) {
-                group.modified = now;
-                group.revision += 1;
-            }
-        }
+        self.leave_groups(old.id, now);
     }
 }
 

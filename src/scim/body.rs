@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::http::words::without_mark;
+
 /// An answer may take this many times its largest size in memory. Ordinary users take six times their text, and a member of a
 /// group that is a plain value about as much.
 const FACTOR: usize = 8;
@@ -47,7 +49,7 @@ pub(super) enum Unread {
 pub(super) fn read(body: &[u8], room: Room) -> Result<Value, Unread> {
     let left = Cell::new(room.memory());
     let reader = Reader { left: &left, members_as_values: room.members_as_values };
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = serde_json::Deserializer::from_slice(without_mark(body));
     let read = reader.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     // The budget falls to nothing only where it is exceeded.
     read.map_err(|error| if left.get() == 0 { Unread::TooMuch } else { Unread::NotJson(error) })

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::client::{App, Endpoint};
+use super::judge::judge;
 use super::list::Walk;
-use super::lookup::{Found, Index, Wanted, is_shaken, judge};
+use super::lookup::{Found, Index, Wanted, is_shaken};
 use super::read::turned;
 use super::{AppUser, CallError, Match, UserKeys};
 use crate::model::{AppId, Path};

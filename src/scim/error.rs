@@ -7,7 +7,7 @@ use super::body::{self, Room, Unread};
 use super::json::{self, Object};
 use super::{CallError, Class};
 pub(super) use crate::http::words::clean;
-use crate::http::words::{html, is_html};
+use crate::http::words::{html, is_html, without_mark};
 use crate::http::{BodyFault, Method, Reply, SendError};
 
 /// Which request an answer belongs to, as far as errors need to know.
@@ -126,7 +126,7 @@ impl Asked<'_> {
     }
 
     fn failure(self, reply: &Reply) -> CallError {
-        let body = match serde_json::from_slice::<Value>(&reply.body) {
+        let body = match serde_json::from_slice::<Value>(without_mark(&reply.body)) {
             Ok(Value::Object(body)) => Some(body),
             _ => None,
         };
@@ -222,7 +222,27 @@ fn said(reply: &Reply, body: Option<&Object>) -> String {
 fn in_json(body: &Object) -> Option<String> {
     const NAMES: [&str; 8] =
         ["detail", "Errors", "errors", "message", "error_description", "title", "error", "description"];
-    NAMES.iter().find_map(|name| words(json::get(body, name)?)).filter(|text| !text.trim().is_empty())
+    // Where the reason is not beside the status, it is one level down.
+    const WRAPPERS: [&str; 6] = ["response", "result", "data", "body", "fault", "Error"];
+    let named = |names: &[&str]| {
+        names.iter().find_map(|name| words(json::get(body, name)?).filter(|text| !text.trim().is_empty()))
+    };
+    let said = named(&NAMES).or_else(|| named(&WRAPPERS));
+    let more: Vec<String> =
+        extensions(body).filter(|text| said.as_ref().is_none_or(|said| !said.contains(text))).collect();
+    match said {
+        Some(said) if more.is_empty() => Some(said),
+        Some(said) => Some(format!("{said}; {}", more.join("; "))),
+        None => (!more.is_empty()).then(|| more.join("; ")),
+    }
+}
+
+/// What the extensions of an error say (RFC 7644 §3.12: its `schemas` may name further ones): often the only reason there is.
+fn extensions(body: &Object) -> impl Iterator<Item = String> {
+    let extensions = body
+        .iter()
+        .filter(|(name, _)| name.len() > 4 && name.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")));
+    extensions.filter_map(|(_, value)| words(value)).filter(|text| !text.trim().is_empty())
 }
 
 /// The words in a value: text itself, the message of an object, all messages of a list.

@@ -44,7 +44,9 @@ impl App {
             true => found.extend(self.discovery(wanted).await),
             false => found.push(Finding::ok("discovery", "switched off by the profile (transport.discovery)")),
         }
-        found.push(self.short_list().await);
+        let (list, shown) = self.short_list().await;
+        found.push(list);
+        found.push(self.filters(shown.as_deref()).await);
         if self.profile.read.own_account {
             found.push(self.own().await);
         }
@@ -165,8 +167,8 @@ impl App {
         })
     }
 
-    /// One person of the list: not all look-ups are filters.
-    async fn short_list(&self) -> Finding {
+    /// One account of the list, since not all look-ups are filters; and its user name.
+    async fn short_list(&self) -> (Finding, Option<String>) {
         const CHECK: &str = "people";
         let mut call = Call::get(Endpoint::Users);
         if self.profile.read.paging != Paging::None {
@@ -185,13 +187,17 @@ impl App {
         match page {
             Ok(page) => {
                 let total = page.total.map_or_else(|| "an unsaid number of".to_owned(), |total| total.to_string());
-                Finding::ok(CHECK, format!("the app lists {total} accounts"))
+                let name = page.resources.iter().find_map(|user| json::text(user, "userName"));
+                (Finding::ok(CHECK, format!("the app lists {total} accounts")), name)
             }
-            Err(why) => Finding::wrong(
-                CHECK,
-                format!("the app does not list its people: {why}"),
-                "give the token the right to read users; import and drift need the list",
-            ),
+            Err(why) => {
+                let finding = Finding::wrong(
+                    CHECK,
+                    format!("the app does not list its people: {why}"),
+                    "give the token the right to read users; import and drift need the list",
+                );
+                (finding, None)
+            }
         }
     }
 

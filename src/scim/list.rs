@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         let page = match fetched {
             Ok(page) => page,
             // Behind the last item, some apps answer with an error instead of an empty page.
-            Err(error) if self.is_probe() && matches!(error.class, Class::Invalid | Class::NotFound) => {
+            Err(error) if self.is_probe() && says_nothing_is_left(error.class) => {
                 self.position = Position::End;
                 return Ok(None);
             }
@@ -221,6 +221,10 @@ impl<'a> Walk<'a> {
     async fn fetch(&mut self) -> Result<Page, CallError> {
         let attempts = self.app.profile.pace.attempts;
         let call = self.call();
+        if self.is_probe() {
+            // An error is an answer here, too: it is not asked for again and again.
+            return self.page(self.app.once(&call).await?);
+        }
         if self.pages > 0 || self.position == Position::Whole {
             return self.page(self.app.read(&call, attempts).await?);
         }
@@ -330,6 +334,11 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// Whether an error to a page behind the last announced row may mean that there is none: all that was announced is here.
+fn says_nothing_is_left(class: Class) -> bool {
+    matches!(class, Class::Invalid | Class::NotFound | Class::Server | Class::Unsupported | Class::NotScim)
 }
 
 #[cfg(test)]

@@ -118,7 +118,10 @@ impl App {
         found: &Found,
     ) -> Result<Vec<Lookalike>, CallError> {
         let keys = found.hits.iter().enumerate();
-        let not_found: Vec<usize> = keys.filter(|(_, hits)| hits.is_empty()).map(|(key, _)| key).collect();
+        let not_found: Vec<usize> = keys
+            .filter(|(key, hits)| hits.is_empty() && !found.unknown.contains_key(key))
+            .map(|(key, _)| key)
+            .collect();
         let mut answers = stream::iter(not_found)
             .map(|key| async move { self.alike_to_one(wanted, alike, key).await })
             .buffer_unordered(self.in_flight());
@@ -222,7 +225,7 @@ impl App {
 /// Whether a question that is only asked to be sure is one that the app does not answer.
 fn is_unanswered(error: &CallError) -> bool {
     is_refused_filter(error)
-        || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden)
+        || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden | Class::Unknown)
 }
 
 /// Whether the app says that it does not list its users.

@@ -3,23 +3,24 @@
 //! Every match is verified here: apps ignore filters, compare in their own way, and repeat themselves. What is not certain is a
 //! conflict, since a wrong match hands somebody another person's account.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::client::{App, Call, Endpoint};
-use super::error::clean;
 use super::filter;
 use super::json::{self, Object};
+use super::judge::judge;
 use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::resource;
-use super::{Another, CallError, Class, Lookalike, Match};
-use crate::config::profile::{Adopt, LookUp, Paging};
+use super::unanswered::{Round, leave_aside};
+use super::{CallError, Class, Lookalike, Match};
+use crate::config::profile::{LookUp, Paging};
 use crate::http::Method;
-use crate::model::{AppId, Path, digest, fold, fold_seen};
+use crate::model::{Path, digest, fold, fold_seen};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +40,7 @@ impl MatchBy {
         Some(Self { name: name.to_owned(), path, exact: is("id") || is("externalId") })
     }
 
-    fn comparable(&self, value: &str) -> String {
+    pub(super) fn comparable(&self, value: &str) -> String {
         if self.exact { value.to_owned() } else { fold_seen(value) }
     }
 
@@ -93,7 +94,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn is_released(&self, key: usize, resource: Option<&Object>) -> bool {
+    pub(super) fn is_released(&self, key: usize, resource: Option<&Object>) -> bool {
         let id = resource.and_then(|resource| json::text(resource, "id"));
         id.is_some_and(|id| self.released.get(key).is_some_and(|released| released.contains(&id)))
     }
@@ -112,6 +113,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Vec<(usize, usize)>>,
     /// Accounts that share a name with a key; `None` where not all accounts were seen.
     pub(super) alike: Option<Vec<Lookalike>>,
+    /// Keys of which nothing is known, and why.
+    pub(super) unknown: BTreeMap<usize, String>,
 }
 
 impl Found {
@@ -223,7 +226,9 @@ impl App {
             (None, Some(alike)) => self.alike_by_filter(wanted, alike, &found).await?,
             (None, None) => Vec::new(),
         };
+        let unknown = std::mem::take(&mut found.unknown);
         let mut answers = judge(wanted, found, self.profile.read.adopt);
+        leave_aside(unknown, &mut answers);
         self.set_unaddressable_aside(&mut answers);
         Ok((answers, alike))
     }
@@ -301,12 +306,24 @@ impl App {
     /// Asks for each key by filter; falls back to the list when the app does not understand or ignores filters.
     async fn by_filter(&self, wanted: &Wanted) -> Result<Found, CallError> {
         let mut found = Found::new(wanted.values.len());
+        let mut round = Round::new(wanted.values.len());
         let mut answers = stream::iter(0..wanted.values.len())
             .map(|key| async move { (key, self.filter_key(wanted, key).await) })
             .buffer_unordered(self.in_flight());
         while let Some((key, answer)) = answers.next().await {
-            match answer? {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    round.failed(key, error)?;
+                    match round.is_hopeless() {
+                        true => break,
+                        false => continue,
+                    }
+                }
+            };
+            match answer {
                 Some((attribute, resources)) => {
+                    round.answered(key);
                     self.note_shown(wanted, &resources);
                     for resource in &resources {
                         if let Some(id) = json::text(resource, "id") {
@@ -322,6 +339,7 @@ impl App {
             }
         }
         drop(answers);
+        let found = self.without_filters(wanted, found, round).await?;
         if self.is_disbelieved(wanted, &found) {
             return Box::pin(self.by_list(wanted, false)).await;
         }
@@ -492,120 +510,6 @@ impl Index {
                 for &key in keys.into_iter().flatten().filter(|key| !wanted.excepts(**key, &id)) {
                     found.note(key, attribute, &id, resource);
                 }
-            }
-        }
-    }
-}
-
-/// Turns hits into answers.
-pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
-    let doubled = doubled_values(wanted);
-    let mut answers: Vec<Match<usize>> = found
-        .hits
-        .iter()
-        .enumerate()
-        .map(|(key, hits)| match doubled.get(&key) {
-            Some(detail) => Match::conflict(detail.clone()),
-            None => judge_one(wanted, key, hits, &found.resources, adopt),
-        })
-        .collect();
-    part_shared(wanted, &found.resources, &mut answers);
-    answers
-        .into_iter()
-        .map(|answer| match answer {
-            Match::Nobody => Match::Nobody,
-            Match::Conflict { detail, another } => Match::Conflict { detail, another },
-            Match::One { found: at, by } => match found.resources.get(at) {
-                Some(resource) => Match::One { found: resource.clone(), by },
-                None => Match::Nobody,
-            },
-        })
-        .collect()
-}
-
-fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[Object], adopt: Adopt) -> Match<usize> {
-    let Some(best) = hits.iter().map(|(attribute, _)| *attribute).min() else { return Match::Nobody };
-    let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
-    let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
-        let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
-        let ids = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id"));
-        let detail = format!("{} objects in the app have the same {name}: ids {}", matching.len(), listed(ids));
-        return Match::conflict(detail);
-    };
-    let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
-    let ours = wanted.source_ids.get(key);
-    match owner {
-        Some(owner)
-            if wanted.own_external_ids
-                && adopt == Adopt::IfUnowned
-                && Some(&owner) != ours
-                && !wanted.is_released(key, resources.get(*at)) =>
-        {
-            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
-            let another = Some(Another { id: AppId::new(id.as_str()), by: by.name.clone() });
-            let (id, owner) = (clean(&id), clean(&owner));
-            let detail = format!(
-                "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
-                 {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
-                 [target.override_profile]",
-                by.name,
-                ours.map(String::as_str).unwrap_or_default(),
-            );
-            Match::Conflict { detail, another }
-        }
-        _ => Match::One { found: *at, by: by.name.clone() },
-    }
-}
-
-/// A few of many ids, for a sentence.
-fn listed(ids: impl Iterator<Item = String>) -> String {
-    const SHOWN: usize = 10;
-    let mut ids: Vec<String> = ids.map(|id| clean(&id)).collect();
-    let more = ids.len().saturating_sub(SHOWN);
-    ids.truncate(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    ids.join(", ") + &more
-}
-
-/// Keys that want the same unique name: neither can have it.
-fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
-    let mut conflicts = HashMap::new();
-    let Some((at, by)) = wanted.by.iter().enumerate().find(|(_, by)| by.name.eq_ignore_ascii_case(wanted.unique))
-    else {
-        return conflicts;
-    };
-    let mut keys_of: HashMap<String, Vec<usize>> = HashMap::new();
-    for (key, values) in wanted.values.iter().enumerate() {
-        if let Some(Some(value)) = values.get(at) {
-            keys_of.entry(by.comparable(value)).or_default().push(key);
-        }
-    }
-    for keys in keys_of.into_values().filter(|keys| keys.len() > 1) {
-        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
-        for key in keys {
-            let value = wanted.values.get(key).and_then(|values| values.get(at)).cloned().flatten().unwrap_or_default();
-            let detail = format!("several directory records want the {} {:?}: {records}", by.name, clean(&value));
-            conflicts.insert(key, detail);
-        }
-    }
-    conflicts
-}
-
-/// Keys that found one and the same object: it can be only one's.
-fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize>]) {
-    let mut keys_of: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (key, answer) in answers.iter().enumerate() {
-        if let Match::One { found, .. } = answer {
-            keys_of.entry(*found).or_default().push(key);
-        }
-    }
-    for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
-        let id = clean(&resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
-        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
-        let detail = format!("several directory records match the object {id} in the app: {records}");
-        for key in keys {
-            if let Some(answer) = answers.get_mut(key) {
-                *answer = Match::conflict(detail.clone());
             }
         }
     }

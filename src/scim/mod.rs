@@ -10,15 +10,18 @@
 mod body;
 mod census;
 mod client;
+pub mod conformance;
 mod created;
 mod discovery;
 mod error;
 mod examine;
+mod examine_filters;
 mod filter;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fuzzing;
 mod json;
+mod judge;
 mod list;
 mod lookalike;
 mod lookup;
@@ -27,6 +30,8 @@ pub mod policy;
 mod probe;
 mod read;
 mod resource;
+mod shown;
+mod unanswered;
 mod wire;
 mod write;
 
@@ -36,11 +41,16 @@ pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
     Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, UserKeys,
+    MemberKeys, Origin, Search, Shown, ShownMembers, UserKeys,
 };
 
 #[cfg(test)]
-pub(crate) use {fuzzing::read_anything, policy::CLASSES};
+pub(crate) use {
+    fuzzing::read_anything,
+    judge::{groups_among, users_among},
+    policy::CLASSES,
+    resource::plain_user,
+};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -5,6 +5,7 @@
 //! taken away the app is asked whether the account has one of our names. Cleaning up happens whatever happened before.
 
 mod knobs;
+mod seen;
 mod steps;
 
 use std::collections::BTreeSet;

@@ -12,8 +12,9 @@ use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter};
 use super::resource;
+use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
-use crate::config::profile::LookUp;
+use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
 use crate::model::{AppId, KnownNames, Path, digest};
 
@@ -112,7 +113,7 @@ impl App {
         }
     }
 
-    async fn check_by_list(&self) -> Result<(), CallError> {
+    pub(super) async fn check_by_list(&self) -> Result<(), CallError> {
         Walk::new(self, Endpoint::Users, Vec::new()).await.next().await.map(|_| ())
     }
 
@@ -141,45 +142,12 @@ impl App {
 
     /// By what each of these people would be found.
     pub(super) fn wanted_users(&self, keys: &[UserKeys]) -> Wanted {
-        let by = self.match_by(&self.profile.read.user_match, self.profile.users.send_external_id);
-        Wanted {
-            endpoint: Endpoint::Users,
-            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(external_id).collect(),
-            own_external_ids: self.profile.users.send_external_id,
-            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
-            released: Vec::new(),
-            unique: "userName",
-            query: Vec::new(),
-            after_create: false,
-            alike: None,
-            by,
-        }
+        Wanted::of_users(&self.profile, keys)
     }
 
     /// By what each of these groups would be found.
     pub(super) fn wanted_groups(&self, keys: &[GroupKeys]) -> Wanted {
-        let by = self.match_by(&self.profile.read.group_match, self.profile.groups.send_external_id);
-        let excluded = self.profile.read.exclude_members_on_look_up;
-        Wanted {
-            endpoint: Endpoint::Groups,
-            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
-            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
-            own_external_ids: self.profile.groups.send_external_id,
-            except: Vec::new(),
-            released: keys.iter().map(|key| key.released.iter().map(AppId::to_string).collect()).collect(),
-            unique: "displayName",
-            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
-            after_create: false,
-            alike: None,
-            by,
-        }
-    }
-
-    fn match_by(&self, names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
-        // Where our id was never written, looking for it is a wasted call.
-        let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
-        useful.filter_map(|name| MatchBy::new(name)).collect()
+        Wanted::of_groups(&self.profile, keys)
     }
 
     /// One object by id; `None` for 404.
@@ -240,7 +208,8 @@ impl App {
             id: self.id_of(resource)?,
             display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
             external_id: json::text(resource, "externalId").filter(|id| !id.is_empty()).map(a_name),
-            members: self.profile.read.members_readable.then(|| member_values(resource)),
+            // A list that says it goes on elsewhere does not show who is not in it.
+            members: (self.profile.read.members_readable && !is_cut(resource)).then(|| member_values(resource)),
         })
     }
 
@@ -251,12 +220,60 @@ impl App {
     }
 }
 
+impl Wanted {
+    /// By what each of these users would be found in an app with this profile.
+    pub(super) fn of_users(profile: &Profile, keys: &[UserKeys]) -> Self {
+        let by = match_by(&profile.read.user_match, profile.users.send_external_id);
+        Self {
+            endpoint: Endpoint::Users,
+            values: keys.iter().map(|key| by.iter().map(|by| user_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(external_id).collect(),
+            own_external_ids: profile.users.send_external_id,
+            except: keys.iter().map(|key| key.except.as_ref().map(ToString::to_string)).collect(),
+            released: Vec::new(),
+            unique: "userName",
+            query: Vec::new(),
+            after_create: false,
+            alike: None,
+            by,
+        }
+    }
+
+    /// By what each of these groups would be found in an app with this profile.
+    pub(super) fn of_groups(profile: &Profile, keys: &[GroupKeys]) -> Self {
+        let by = match_by(&profile.read.group_match, profile.groups.send_external_id);
+        let excluded = profile.read.exclude_members_on_look_up;
+        Self {
+            endpoint: Endpoint::Groups,
+            values: keys.iter().map(|key| by.iter().map(|by| group_value(by, key)).collect()).collect(),
+            source_ids: keys.iter().map(|key| key.source_id.to_string()).collect(),
+            own_external_ids: profile.groups.send_external_id,
+            except: Vec::new(),
+            released: keys.iter().map(|key| key.released.iter().map(AppId::to_string).collect()).collect(),
+            unique: "displayName",
+            query: if excluded { vec![("excludedAttributes", "members".to_owned())] } else { Vec::new() },
+            after_create: false,
+            alike: None,
+            by,
+        }
+    }
+}
+
+fn match_by(names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
+    // Where our id was never written, looking for it is a wasted call.
+    let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
+    useful.filter_map(|name| MatchBy::new(name)).collect()
+}
+
 /// The values of a group's members, in every form in which apps write them.
 pub(super) fn member_values(group: &Object) -> Vec<String> {
-    let members = json::elements(group, "members").iter();
-    let value =
-        |member: &Value| member.as_object().map_or_else(|| json::as_text(member), |member| json::text(member, "value"));
-    members.filter_map(value).collect()
+    json::elements(group, "members").iter().filter_map(member_value).collect()
+}
+
+/// What identifies a member: its `value`, or the id at the end of its `$ref`.
+pub(super) fn member_value(member: &Value) -> Option<String> {
+    let of_object = |member: &Object| json::text(member, "value").or_else(|| id_in_ref(member));
+    member.as_object().map_or_else(|| json::as_text(member), of_object)
 }
 
 /// The longest name of a group that is kept as it is, in bytes.

@@ -110,6 +110,18 @@ impl Wire {
     }
 }
 
+/// A user's resource with these values as they are: what the simulated app shows.
+#[cfg(test)]
+pub(crate) fn plain_user(id: &str, active: bool, attributes: &Attributes) -> Object {
+    let mut resource = Object::new();
+    for (path, value) in attributes.iter() {
+        set(&mut resource, path, value.clone());
+    }
+    resource.insert("id".into(), id.into());
+    resource.insert("active".into(), active.into());
+    resource
+}
+
 /// Whether the mapping's path is the `role` that profiles place.
 fn is_role(path: &Path) -> bool {
     path.as_str() == "role"

@@ -16,10 +16,12 @@ use crate::model::{AppId, Attributes, Path, SourceId};
 
 mod bounds;
 mod checks;
+mod dialects;
 mod lists;
 mod lookalikes;
 mod probing;
 mod reads;
+mod unanswered;
 mod writes;
 
 const TOKEN: &str = "the-app-token";

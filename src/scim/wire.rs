@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId};
+use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId, fold};
 
 /// Under what names a person may already be in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +89,13 @@ pub struct Another {
     pub id: AppId,
     /// The attribute that matched.
     pub by: String,
+    /// `active` of a user's account; `true` where the app does not say.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl<T> Match<T> {
@@ -139,6 +146,14 @@ pub struct MemberKeys {
     pub user_name: String,
 }
 
+impl MemberKeys {
+    /// Whether the value that an app shows for a member means this one: by the id or the user name, in whatever case.
+    pub fn is_meant_by(&self, value: &str) -> bool {
+        let value = fold(value);
+        value == fold(self.id.as_str()) || value == fold(&self.user_name)
+    }
+}
+
 /// What an app answered to a create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
@@ -150,6 +165,28 @@ pub struct Created {
     pub members: Option<Vec<String>>,
     /// Whether the object is new at all.
     pub origin: Origin,
+}
+
+/// What the answer to a change shows of the object. An answer without a body shows nothing; what one leaves out is no proof of anything.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shown {
+    /// The values at the paths that were set or cleared.
+    pub attributes: Attributes,
+    /// `active` of an account.
+    pub active: Option<bool>,
+    /// `displayName` of a group.
+    pub display_name: Option<String>,
+    /// The members of a group.
+    pub members: Option<ShownMembers>,
+}
+
+/// The members of a group, as an answer shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShownMembers {
+    /// What identifies each of them: an id, a user name, or the end of a `$ref`.
+    pub values: Vec<String>,
+    /// Whether the answer says that there are more. Then it proves only what it shows.
+    pub is_cut: bool,
 }
 
 /// Where the object comes from that an app answered a create with.
@@ -327,17 +364,18 @@ pub trait AppRead: Send + Sync {
     fn stats(&self) -> CallStats;
 }
 
-/// Writing to an app. Every method is one request (PUT-merge: a read and a write) and is never repeated in here.
+/// Writing to an app. Every method is one request (PUT-merge: a read and a write) and is never repeated in here. What an answer shows is
+/// handed on as it is: whether it contradicts the change is judged by `apply` alone.
 #[async_trait]
 pub trait AppWrite: AppRead {
     /// `POST /Users`.
     async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError>;
 
-    /// Changes attributes of a person: `set` gets values, `clear` loses them. Returns the echo.
-    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError>;
+    /// Changes attributes of a person: `set` gets values, `clear` loses them.
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError>;
 
     /// Sets `active`.
-    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError>;
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<Shown, CallError>;
 
     /// `DELETE /Users/{id}`; gone already counts as done.
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError>;
@@ -351,13 +389,13 @@ pub trait AppWrite: AppRead {
     ) -> Result<Created, CallError>;
 
     /// Changes a group's `displayName`.
-    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError>;
+    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<Shown, CallError>;
 
     /// Adds members; at most [`AppWrite::members_per_call`].
-    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError>;
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError>;
 
     /// Removes members; at most [`AppWrite::members_per_call`].
-    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError>;
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError>;
 
     /// `DELETE /Groups/{id}`; gone already counts as done.
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError>;

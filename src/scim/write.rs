@@ -10,8 +10,10 @@ use super::client::{App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
 use super::patch::{self, Edit};
+use super::read::member_value;
 use super::resource::{self, GROUP};
-use super::{AppWrite, CallError, Class, Created, GroupKeys, MemberKeys, UserKeys};
+use super::shown::is_cut;
+use super::{AppWrite, CallError, Class, Created, GroupKeys, MemberKeys, Shown, UserKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
@@ -35,7 +37,7 @@ impl AppWrite for App {
         Ok(self.created_user(made, attributes, external_id).await)
     }
 
-    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError> {
         let users = &self.profile.users;
         if let Some(path) =
             set.iter().map(|(path, _)| path).chain(clear).find(|path| resource::names(&users.immutable, path))
@@ -47,27 +49,18 @@ impl AppWrite for App {
         }
         let edits = patch::edits(&self.wire, users, set, clear);
         if edits.is_empty() {
-            return Ok(Attributes::new());
+            return Ok(Shown::default());
         }
         let body = match users.update_method {
             UpdateMethod::PutMerge => self.put(Endpoint::Users, id, |user| patch::apply(user, &edits)).await?,
             UpdateMethod::Patch => self.patch_user(id, edits).await?,
         };
-        Ok(self.echo(body.as_ref(), set))
+        Ok(self.shown_user(body.as_ref(), set, clear))
     }
 
-    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
-        let shown = self.set_one(Endpoint::Users, id, "active", active.into()).await?;
-        match shown.and_then(|user| json::flag(&user, "active")) {
-            Some(shown) if shown != active => {
-                let message = format!(
-                    "accepted, but the app still shows the account as {}",
-                    if shown { "active" } else { "inactive" }
-                );
-                Err(not_sent(Method::Patch, Endpoint::Users, id, Class::NotScim, message))
-            }
-            _ => Ok(()),
-        }
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<Shown, CallError> {
+        let body = self.set_one(Endpoint::Users, id, "active", active.into()).await?;
+        Ok(self.shown_user(body.as_ref(), &Attributes::new(), &[]))
     }
 
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
@@ -101,32 +94,36 @@ impl AppWrite for App {
         Ok(self.created_group(made, display_name, external_id, members).await)
     }
 
-    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<(), CallError> {
-        self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await.map(drop)
+    async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<Shown, CallError> {
+        let body = self.set_one(Endpoint::Groups, id, "displayName", display_name.into()).await?;
+        Ok(self.shown_group(body.as_ref(), id))
     }
 
-    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         if members.is_empty() {
-            return Ok(());
+            return Ok(Shown::default());
+        }
+        if self.groups_go_by_put() {
+            return self.put_added(id, members).await;
         }
         let body = patch::add_members(self.profile.users.op_case, &self.member_elements(members));
-        self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await.map(|_| ())
+        self.of_members(Method::Patch, id, body).await
     }
 
-    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         if members.is_empty() {
-            return Ok(());
+            return Ok(Shown::default());
+        }
+        let groups = &self.profile.groups;
+        if groups.member_remove == MemberRemove::PutRemaining || self.groups_go_by_put() {
+            return self.put_remaining(id, members).await;
         }
         let values: Vec<String> = members.iter().map(|member| self.member_value(member).to_owned()).collect();
-        let groups = &self.profile.groups;
-        if groups.member_remove == MemberRemove::PutRemaining {
-            return self.put_remaining(id, &values).await;
-        }
         let body = patch::remove_members(self.profile.users.op_case, groups, &values);
-        match self.once(&Call::change(Method::Patch, Endpoint::Groups, id.as_str(), Some(body))).await {
+        match self.of_members(Method::Patch, id, body).await {
             // Whoever is not in the group needs no removing. Of several, the others may still be in it.
-            Err(error) if is_no_target(&error) && values.len() == 1 => Ok(()),
-            other => other.map(|_| ()),
+            Err(error) if is_no_target(&error) && values.len() == 1 => Ok(Shown::default()),
+            other => other,
         }
     }
 
@@ -195,8 +192,10 @@ impl App {
         attribute: &str,
         value: Value,
     ) -> Result<Option<Object>, CallError> {
-        let by_put = self.profile.users.update_method == UpdateMethod::PutMerge
-            && (endpoint == Endpoint::Users || self.profile.read.members_readable);
+        let by_put = match endpoint {
+            Endpoint::Users => self.profile.users.update_method == UpdateMethod::PutMerge,
+            _ => self.groups_go_by_put(),
+        };
         if by_put {
             return self.put(endpoint, id, |body| *json::slot(body, attribute) = value).await;
         }
@@ -244,32 +243,68 @@ impl App {
         self.changed(Method::Put, endpoint, id, Value::Object(body)).await
     }
 
-    async fn put_remaining(&self, id: &AppId, leaving: &[String]) -> Result<(), CallError> {
-        let mut body = self.resource(Endpoint::Groups, id).await?;
+    /// Whether groups are changed by PUT: as their own key says, or else as users are. Where the app shows no members, a PUT would
+    /// take out all that are not sent: then a PATCH is the only way.
+    fn groups_go_by_put(&self) -> bool {
+        let method = self.profile.groups.update_method.unwrap_or(self.profile.users.update_method);
+        method == UpdateMethod::PutMerge && self.profile.read.members_readable
+    }
+
+    /// GET the group, PUT it with further members. Foreign members go back as they came.
+    async fn put_added(&self, id: &AppId, joining: &[MemberKeys]) -> Result<Shown, CallError> {
+        let mut body = self.whole_group(id).await?;
+        let mut members: Vec<Value> = json::elements(&body, "members").iter().map(with_value).collect();
+        let inside: Vec<String> = members.iter().filter_map(member_value).collect();
+        let missing: Vec<MemberKeys> =
+            joining.iter().filter(|joiner| !inside.iter().any(|value| joiner.is_meant_by(value))).cloned().collect();
+        if missing.is_empty() {
+            return Ok(self.shown_group(Some(&body), id));
+        }
+        members.extend(self.member_elements(&missing));
+        json::remove(&mut body, "meta");
+        *json::slot(&mut body, "members") = Value::Array(members);
+        self.of_members(Method::Put, id, Value::Object(body)).await
+    }
+
+    /// A group with all its members: what a PUT leaves out is removed.
+    async fn whole_group(&self, id: &AppId) -> Result<Object, CallError> {
+        let body = self.resource(Endpoint::Groups, id).await?;
+        if is_cut(&body) {
+            let message = "the app shows only a part of the group's members, and a PUT of these would remove the others; nothing was sent. \
+                           Set groups.update_method = \"patch\" and groups.member_remove to a form of PATCH in its profile";
+            return Err(not_sent(Method::Put, Endpoint::Groups, id, Class::Unsupported, message.to_owned()));
+        }
+        Ok(body)
+    }
+
+    async fn put_remaining(&self, id: &AppId, leaving: &[MemberKeys]) -> Result<Shown, CallError> {
+        let mut body = self.whole_group(id).await?;
         let members = json::elements(&body, "members");
         let stays = |member: &&Value| {
-            let value = member.as_object().and_then(|member| json::text(member, "value"));
-            value.is_none_or(|value| !leaving.contains(&value))
+            member_value(member).is_none_or(|value| !leaving.iter().any(|leaver| leaver.is_meant_by(&value)))
         };
-        let remaining: Vec<Value> = members.iter().filter(stays).cloned().collect();
+        let remaining: Vec<Value> = members.iter().filter(stays).map(with_value).collect();
         if remaining.len() == members.len() {
-            return Ok(());
+            return Ok(self.shown_group(Some(&body), id));
         }
         json::remove(&mut body, "meta");
         *json::slot(&mut body, "members") = Value::Array(remaining);
-        self.once(&Call::change(Method::Put, Endpoint::Groups, id.as_str(), Some(Value::Object(body))))
-            .await
-            .map(|_| ())
+        self.of_members(Method::Put, id, Value::Object(body)).await
+    }
+
+    /// Sends a change of a group's members. Of who is in it then, only what identifies them is kept.
+    async fn of_members(&self, method: Method, id: &AppId, body: Value) -> Result<Shown, CallError> {
+        let call = Call::change(method, Endpoint::Groups, id.as_str(), Some(body));
+        let answer = self.once(&Call { members_as_values: true, ..call }).await?;
+        Ok(self.shown_group(answer.body.as_ref(), id))
     }
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
-        match self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await {
-            Err(error) if error.class != Class::NotFound => Err(error),
-            _gone => {
-                self.learned.is_deleted(endpoint, id.as_str());
-                Ok(())
-            }
+        let deleted = self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await;
+        if deleted.as_ref().err().is_none_or(|error| error.class == Class::NotFound) {
+            self.learned.is_deleted(endpoint, id.as_str());
         }
+        deleted.map(drop)
     }
 
     /// What stands in `members[].value`.
@@ -316,4 +351,14 @@ pub(super) fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Cl
         retry_after: None,
         maybe_done: false,
     }
+}
+
+/// A member as it may be sent back: with the `value` that an app which shows members by `$ref` alone leaves out.
+fn with_value(member: &Value) -> Value {
+    let mut member = member.clone();
+    let value = member_value(&member);
+    if let (Some(object), Some(value)) = (member.as_object_mut(), value) {
+        object.entry("value").or_insert_with(|| value.into());
+    }
+    member
 }

@@ -1,6 +1,7 @@
 //! The app: people and groups in memory, a log of every call, and faults by script.
 
 mod giving;
+mod habits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,19 +9,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+
+mod shows;
 
 use super::SimClock;
 use super::dice::Dice;
 use crate::clock::Clock;
-use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::config::profile::{DeleteEffect, InactiveEffect, Profile};
 use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
-    Another, AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    MemberKeys, Origin, Search, Shown, UserKeys, groups_among, plain_user, users_among,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.
@@ -70,6 +73,11 @@ impl Fault {
     /// The process is killed while the call is under way.
     pub(crate) fn crash() -> Self {
         Self { crash: true, ..Self::lost() }
+    }
+
+    /// What kind of failure it is.
+    pub(crate) fn class(&self) -> Class {
+        self.class
     }
 
     /// The app carries the call out all the same.
@@ -164,8 +172,6 @@ pub(crate) struct Manners {
     pub(crate) each_call_takes: Duration,
     /// Whether it answers a create of a name that is taken with the account that has it.
     pub(crate) gives_back: bool,
-    /// Whether a group that carries another record's id is left alone, as real look-ups leave it.
-    pub(crate) minds_owners: bool,
     /// Every how many creates it answers one with another object that it has already.
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
@@ -198,7 +204,6 @@ impl Default for Manners {
             settles_after: SignedDuration::ZERO,
             each_call_takes: Duration::ZERO,
             gives_back: false,
-            minds_owners: false,
             mixes_up: None,
             refuses_creates: None,
             says_time: None,
@@ -211,6 +216,8 @@ impl Default for Manners {
 struct Inner {
     holdings: Holdings,
     manners: Manners,
+    /// By what the tenant's client looks users and groups up.
+    profile: Profile,
     calls: Vec<Call>,
     scripts: Vec<Script>,
     noise: Option<Noise>,
@@ -290,6 +297,11 @@ impl SimApp {
         change(&mut self.inner().manners);
     }
 
+    /// The app is looked through by a client with this profile.
+    pub(crate) fn is_asked_by(&self, profile: &Profile) {
+        self.inner().profile = profile.clone();
+    }
+
     /// What the app is like now.
     pub(crate) fn manners(&self) -> Manners {
         self.inner().manners.clone()
@@ -325,6 +337,13 @@ impl SimApp {
     pub(crate) fn fail(&self, name: &'static str, about: &str, times: u32, fault: Fault) {
         let about = about.to_owned();
         let matches = Box::new(move |call: &Call| call.name == name && call.about.contains(&about));
+        self.inner().scripts.push(Script { matches, times, fault });
+    }
+
+    /// As [`SimApp::fail`], for calls that carry a member of this user name.
+    pub(crate) fn fail_carrying(&self, name: &'static str, member: &str, times: u32, fault: Fault) {
+        let member = member.to_owned();
+        let matches = Box::new(move |call: &Call| call.name == name && call.carries.contains(&member));
         self.inner().scripts.push(Script { matches, times, fault });
     }
 
@@ -377,6 +396,7 @@ impl SimApp {
         inner.noise = None;
         inner.heal_creates();
         inner.manners.refuses_creates = None;
+        inner.manners.habits.retain(|habit| !habit.is_a_lie());
     }
 
     /// Calls since the last [`SimApp::forget_calls`].
@@ -544,6 +564,9 @@ impl Inner {
         if let Some(refusal) = self.manners.refuses_creates.as_ref().filter(|_| call.name == "create_user") {
             return Some(refusal.clone());
         }
+        if let Some(fault) = habits::refusal(&self.manners.habits, call) {
+            return Some(fault);
+        }
         self.noise.as_mut().and_then(|noise| noise.fault(call.is_read()))
     }
 
@@ -589,24 +612,14 @@ impl Inner {
             || (self.manners.inactive_effect == InactiveEffect::HidesResource && !account.active)
     }
 
-    fn look_up_user(&self, keys: &UserKeys, paths: &[Path]) -> Match<AppUser> {
-        let except = keys.except.as_ref().map(AppId::as_str);
-        let visible = || {
-            let users = self.holdings.users.iter();
-            users.filter(|(id, account)| !self.is_hidden(account) && except != Some(id.as_str()))
-        };
-        let external = keys.attributes.get(&Path::external_id());
-        let by_external: Vec<_> = visible()
-            .filter(|(_, account)| external.is_some() && account.attributes.get(&Path::external_id()) == external)
-            .collect();
-        let name = fold(keys.attributes.text(&Path::user_name()).unwrap_or_default());
-        let by_name: Vec<_> = visible().filter(|(_, account)| fold(account.name()) == name).collect();
-        let (found, by) = if by_external.is_empty() { (by_name, "userName") } else { (by_external, "externalId") };
-        match found.as_slice() {
-            [] => Match::Nobody,
-            [(id, account)] => Match::One { found: shown(id, account, paths), by: by.to_owned() },
-            _ => Match::conflict(format!("{} accounts have this {by}", found.len())),
-        }
+    /// What look-ups of users come to, by the code that judges the answers of real apps.
+    fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Vec<Match<AppUser>> {
+        let visible = self.holdings.users.iter().filter(|(_, account)| !self.is_hidden(account));
+        let shown_now: Vec<Map<String, Value>> =
+            visible.map(|(id, account)| plain_user(id, account.active, &account.attributes)).collect();
+        let found = users_among(&self.profile, keys, &shown_now);
+        let user = |id: AppId| self.holdings.users.get(id.as_str()).map(|account| shown(id.as_str(), account, paths));
+        found.into_iter().map(|answer| turned(answer, user)).collect()
     }
 
     /// The visible accounts that share a name with one of these.
@@ -622,28 +635,23 @@ impl Inner {
         accounts.filter(|account| account.names.keys().any(|key| wanted.contains(&key))).collect()
     }
 
-    fn look_up_group(&self, keys: &GroupKeys) -> Match<AppGroup> {
-        let all = || self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
-        let by_external: Vec<_> =
-            all().filter(|(_, group)| group.external_id.as_deref() == Some(keys.source_id.as_str())).collect();
-        let by_name: Vec<_> = all().filter(|(_, group)| fold(&group.name) == fold(&keys.display_name)).collect();
-        let (found, by) = if by_external.is_empty() { (by_name, "displayName") } else { (by_external, "externalId") };
-        let is_owned = |id: &str, group: &Group| {
-            let own = keys.source_id.as_str();
-            let foreign = group.external_id.as_deref().is_some_and(|owner| owner != own);
-            self.manners.minds_owners && foreign && !keys.released.iter().any(|released| released.as_str() == id)
+    /// The same for groups.
+    fn look_up_groups(&self, keys: &[GroupKeys]) -> Vec<Match<AppGroup>> {
+        let visible = self.holdings.groups.iter().filter(|(_, group)| self.is_settled(group.shown_from));
+        let shown_now: Vec<Map<String, Value>> = visible
+            .map(|(id, group)| {
+                let external_id = group.external_id.clone().map(|id| ("externalId".to_owned(), Value::from(id)));
+                let always = [("id", id), ("displayName", &group.name)];
+                let always = always.map(|(name, value)| (name.to_owned(), Value::from(value.as_str())));
+                always.into_iter().chain(external_id).collect()
+            })
+            .collect();
+        let found = groups_among(&self.profile, keys, &shown_now);
+        let group = |id: AppId| {
+            let group = self.holdings.groups.get(id.as_str())?;
+            Some(AppGroup { members: None, ..shown_group(id.as_str(), group) })
         };
-        match found.as_slice() {
-            [] => Match::Nobody,
-            [(id, group)] if is_owned(id, group) => Match::Conflict {
-                detail: format!("the group {id} belongs to another directory record"),
-                another: Some(Another { id: AppId::new(id.as_str()), by: by.to_owned() }),
-            },
-            [(id, group)] => {
-                Match::One { found: AppGroup { members: None, ..shown_group(id, group) }, by: by.to_owned() }
-            }
-            _ => Match::conflict(format!("{} groups have this {by}", found.len())),
-        }
+        found.into_iter().map(|answer| turned(answer, group)).collect()
     }
 
     fn user(&mut self, id: &AppId) -> Result<&mut Account, CallError> {
@@ -704,6 +712,15 @@ impl Inner {
     }
 }
 
+/// A match with the object itself instead of its id.
+fn turned<T>(answer: Match<AppId>, object: impl FnOnce(AppId) -> Option<T>) -> Match<T> {
+    match answer {
+        Match::Nobody => Match::Nobody,
+        Match::One { found, by } => object(found).map_or(Match::Nobody, |found| Match::One { found, by }),
+        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+    }
+}
+
 /// The account with the values that were asked for.
 fn shown(id: &str, account: &Account, paths: &[Path]) -> AppUser {
     let asked = account.attributes.iter().filter(|(path, _)| paths.iter().any(|asked| asked.covers(path)));
@@ -736,7 +753,7 @@ impl AppRead for SimApp {
 
     async fn look_up_users(&self, keys: &[UserKeys], paths: &[Path]) -> Result<Vec<Match<AppUser>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_user(key, paths)).collect());
+        let found = |inner: &mut Inner| Ok(inner.look_up_users(keys, paths));
         self.call("look_up_users", String::new(), carries, found).await
     }
 
@@ -748,16 +765,13 @@ impl AppRead for SimApp {
         _search: Search,
     ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| {
-            let matches = keys.iter().map(|key| inner.look_up_user(key, paths)).collect();
-            Ok((matches, inner.alike(&names)))
-        };
+        let found = |inner: &mut Inner| Ok((inner.look_up_users(keys, paths), inner.alike(&names)));
         self.call("look_up_users", String::new(), carries, found).await
     }
 
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
-        let found = |inner: &mut Inner| Ok(keys.iter().map(|key| inner.look_up_group(key)).collect());
+        let found = |inner: &mut Inner| Ok(inner.look_up_groups(keys));
         self.call("look_up_groups", String::new(), carries, found).await
     }
 
@@ -773,7 +787,8 @@ impl AppRead for SimApp {
         self.call("get_group", id.to_string(), Vec::new(), |inner| {
             let readable = inner.manners.members_readable;
             let mut found = inner.holdings.groups.get(id.as_str()).map(|group| shown_group(id.as_str(), group));
-            if let Some(group) = found.as_mut().filter(|_| !readable) {
+            let is_cut = found.as_ref().is_some_and(|group| inner.cuts(group.members.as_ref().map_or(0, Vec::len)));
+            if let Some(group) = found.as_mut().filter(|_| !readable || is_cut) {
                 group.members = None;
             }
             Ok(found)
@@ -827,40 +842,58 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Attributes, CallError> {
+    async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError> {
         let about = (id, self.inner().name_of(id));
         let carries = set.iter().map(|(path, _)| path).chain(clear).map(ToString::to_string).collect();
         self.call("update_user", about, carries, |inner| {
             if set.text(&Path::user_name()).is_some_and(|name| inner.name_is_taken(name, Some(id))) {
                 return Err(error("update_user", Class::Conflict, Some(409)));
             }
-            let set = &inner.as_kept(set);
+            let names_title = set.iter().map(|(path, _)| path).chain(clear).any(|path| path.as_str() == "title");
+            if names_title && inner.has(Misbehave::RefusesTitle) {
+                return Err(error("update_user", Class::Invalid, Some(400)));
+            }
+            let kept = &inner.as_kept(set);
+            let ignores = inner.has(Misbehave::IgnoresChanges);
             let account = inner.user(id)?;
-            for (path, value) in set.iter() {
-                account.attributes.set(path.clone(), value.clone());
+            let before = account.clone();
+            if !ignores {
+                for (path, value) in kept.iter() {
+                    account.attributes.set(path.clone(), value.clone());
+                }
+                for path in clear {
+                    account.attributes.clear(path);
+                }
             }
-            for path in clear {
-                account.attributes.clear(path);
-            }
-            Ok(account.attributes.clone())
+            let after = account.clone();
+            Ok(inner.shows_user(&before, &after, set, clear))
         })
         .await
     }
 
-    async fn set_active(&self, id: &AppId, active: bool) -> Result<(), CallError> {
+    async fn set_active(&self, id: &AppId, active: bool) -> Result<Shown, CallError> {
         let name = if active { "activate" } else { "deactivate" };
         let about = (id, self.inner().name_of(id));
         self.call(name, about, Vec::new(), |inner| {
             if !active && inner.manners.inactive_effect == InactiveEffect::DeletesResource {
                 inner.user(id)?;
                 inner.delete_account(id.as_str());
-                return Ok(());
+                return Ok(Shown::default());
             }
-            match inner.holdings.users.get_mut(id.as_str()) {
-                Some(account) => account.active = active,
-                None => return Err(error("set_active", Class::NotFound, Some(404))),
+            let Some(before) = inner.holdings.users.get(id.as_str()).cloned() else {
+                return Err(error("set_active", Class::NotFound, Some(404)));
+            };
+            let mut after = before.clone();
+            if active || !inner.has(Misbehave::KeepsActive) {
+                after.active = active;
             }
-            Ok(())
+            if !after.active && inner.has(Misbehave::InactiveLeaves) {
+                for group in inner.holdings.groups.values_mut() {
+                    group.members.remove(id.as_str());
+                }
+            }
+            inner.holdings.users.insert(id.to_string(), after.clone());
+            Ok(inner.shows_user(&before, &after, &Attributes::new(), &[]))
         })
         .await
     }
@@ -868,6 +901,12 @@ impl AppWrite for SimApp {
     async fn delete_user(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
+            if !inner.holdings.users.contains_key(id.as_str()) {
+                return Err(error("delete_user", Class::NotFound, Some(404)));
+            }
+            if inner.has(Misbehave::KeepsDeleted) {
+                return Ok(());
+            }
             match inner.manners.delete_effect {
                 DeleteEffect::Deactivates => inner.user(id)?.active = false,
                 DeleteEffect::Unsupported => return Err(error("delete_user", Class::Unsupported, Some(501))),
@@ -912,44 +951,59 @@ impl AppWrite for SimApp {
         .await
     }
 
-    async fn rename_group(&self, id: &AppId, name: &str) -> Result<(), CallError> {
+    async fn rename_group(&self, id: &AppId, name: &str) -> Result<Shown, CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
             let mut others = inner.holdings.groups.iter().filter(|(other, _)| other.as_str() != id.as_str());
             if inner.manners.unique && others.any(|(_, group)| fold(&group.name) == fold(name)) {
                 return Err(error("rename_group", Class::Conflict, Some(409)));
             }
-            inner.group(id)?.name = name.to_owned();
-            Ok(())
+            let ignores = inner.has(Misbehave::IgnoresChanges);
+            let group = inner.group(id)?;
+            let before = group.clone();
+            if !ignores {
+                name.clone_into(&mut group.name);
+            }
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
 
-    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn add_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         let members = &ids(members);
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("add_members", about, carries, |inner| {
             inner.group(id)?;
             inner.check_members(members)?;
-            inner.group(id)?.members.extend(texts(members));
-            Ok(())
+            let is_deaf = inner.has(Misbehave::DeafMembers);
+            let group = inner.group(id)?;
+            let before = group.clone();
+            if !is_deaf {
+                group.members.extend(texts(members));
+            }
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
 
-    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<(), CallError> {
+    async fn remove_members(&self, id: &AppId, members: &[MemberKeys]) -> Result<Shown, CallError> {
         let members = &ids(members);
         let about = (id, self.inner().group_name(id));
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("remove_members", about, carries, |inner| {
             inner.group(id)?;
             inner.check_size(members)?;
+            let is_sticky = inner.has(Misbehave::StickyMembers);
             let group = inner.group(id)?;
-            for member in texts(members) {
-                group.members.remove(&member);
+            let before = group.clone();
+            for member in texts(members).iter().filter(|_| !is_sticky) {
+                group.members.remove(member);
             }
-            Ok(())
+            let after = group.clone();
+            Ok(inner.shows_group(&before, &after))
         })
         .await
     }
@@ -957,6 +1011,10 @@ impl AppWrite for SimApp {
     async fn delete_group(&self, id: &AppId) -> Result<(), CallError> {
         let about = (id, self.inner().group_name(id));
         self.call("delete_group", about, Vec::new(), |inner| {
+            inner.group(id)?;
+            if inner.has(Misbehave::KeepsDeleted) {
+                return Ok(());
+            }
             inner.holdings.groups.remove(id.as_str());
             Ok(())
         })

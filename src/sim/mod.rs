@@ -5,6 +5,7 @@
 //! and chance comes from seeds.
 
 mod app;
+mod conformance;
 mod dice;
 mod directory;
 mod fuzz;
@@ -196,6 +197,7 @@ impl World {
         witness: Option<&dyn Witness>,
     ) -> Result<Report, CycleError> {
         let progress = Silent;
+        self.app.is_asked_by(&self.tenant.profile);
         let job = Job {
             tenant: &self.name,
             source: &self.source,
@@ -249,6 +251,7 @@ impl World {
 
     /// What a person asks for beside the cycle.
     pub(crate) fn errand(&self) -> Errand<'_> {
+        self.app.is_asked_by(&self.tenant.profile);
         Errand {
             tenant: &self.name,
             reader: &self.app,

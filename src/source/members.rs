@@ -37,7 +37,9 @@ impl Spared {
                 self.read += 1;
                 return Ok(Ok(members));
             }
-            Err(error @ (SourceError::Refused(_) | SourceError::Throttled(_))) => return Err(error),
+            Err(error @ (SourceError::Refused(_) | SourceError::NoOrganisation(_) | SourceError::Throttled(_))) => {
+                return Err(error);
+            }
             Err(error) => error,
         };
         self.failed += 1;

@@ -191,6 +191,9 @@ pub enum SourceError {
     /// The credential was refused.
     #[error("the directory refused the credential: {0}")]
     Refused(String),
+    /// The credential belongs to several organisations, and the settings say nothing of which one is meant.
+    #[error("the directory refused the credential: {0}")]
+    NoOrganisation(String),
     /// No token was granted for the credential.
     #[error("the directory refused the credential: {0}")]
     NotGranted(String),
@@ -236,6 +239,7 @@ impl SourceError {
     pub(crate) fn reworded(self, reword: impl Fn(String) -> String) -> Self {
         match self {
             Self::Refused(text) => Self::Refused(reword(text)),
+            Self::NoOrganisation(text) => Self::NoOrganisation(reword(text)),
             Self::NotGranted(text) => Self::NotGranted(reword(text)),
             Self::Forbidden(text) => Self::Forbidden(reword(text)),
             Self::Unreachable(text) => Self::Unreachable(reword(text)),
@@ -253,7 +257,7 @@ impl SourceError {
 
     /// Whether the credential is refused: trying again with the same one does not help.
     pub fn is_credential(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::NotGranted(_))
+        matches!(self, Self::Refused(_) | Self::NoOrganisation(_) | Self::NotGranted(_))
     }
 }
 

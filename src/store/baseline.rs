@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, Undone};
-use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Provenance, RunId, SourceId, UserNumber};
+use crate::model::{AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, RunId, SourceId, UserNumber};
 
 /// A linked person.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub struct UserRow {
     pub inactive_since: Option<Timestamp>,
     /// Whose account this was, if it was replaced by another: it is to be switched off.
     pub replaced: Option<SourceId>,
+    /// Attributes that were seen changed in the app by hand, and not sent since.
+    pub by_hand: BTreeSet<Path>,
 }
 
 /// A linked group. Its members are asked for apart: [`Baseline::members`].
@@ -51,6 +53,9 @@ pub struct GroupRow {
     /// members. They count as members, and are put in again where they belong.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub doubted: BTreeSet<SourceId>,
+    /// Members who were added while their accounts were inactive.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub joined_inactive: BTreeSet<SourceId>,
     /// Whether group management was off since its members were last known: they are compared with the app before anything is decided.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unwatched: bool,

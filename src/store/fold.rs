@@ -15,7 +15,7 @@ use super::keys;
 use super::numbers::{NumberBlock, split};
 use super::record::{Effect, Event, Record, RunSummary};
 use super::rows::{Batch, Rows, RowsError};
-use crate::model::{AppId, Attributes, ObjectRef, Provenance, Reason, SourceId, UserNumber};
+use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, Reason, SourceId, UserNumber};
 
 /// sled keeps a batch in memory several times over; a hundred rows keep it flat.
 const BATCH_ROWS: usize = 100;
@@ -84,15 +84,31 @@ struct UserData {
     inactive_since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaced: Option<SourceId>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    by_hand: BTreeSet<Path>,
 }
 
 /// Reads a person's row.
 pub(super) fn decode_user(bytes: &[u8]) -> Result<UserRow, RowsError> {
     let (number, json) = bytes.split_first_chunk::<4>().ok_or_else(|| damaged(keys::USERS))?;
-    let UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced } =
-        serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
+    let data: UserData = serde_json::from_slice(json).map_err(|_| damaged(keys::USERS))?;
+    let UserData { app_id, provenance, active, sent, echo, .. } = data;
+    let UserData { source_seen, missed_since, inactive_since, replaced, by_hand, .. } = data;
     let number = UserNumber(u32::from_le_bytes(*number));
-    Ok(UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced })
+    let row = UserRow {
+        number,
+        app_id,
+        provenance,
+        active,
+        sent,
+        echo,
+        source_seen,
+        missed_since,
+        inactive_since,
+        replaced,
+        by_hand,
+    };
+    Ok(row)
 }
 
 /// Reads only the number of a person's row.
@@ -101,10 +117,21 @@ pub(super) fn decode_number(bytes: &[u8]) -> Result<UserNumber, RowsError> {
 }
 
 fn encode_user(row: UserRow) -> Result<Vec<u8>, RowsError> {
-    let UserRow { number, app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced } =
-        row;
+    let UserRow { number, app_id, provenance, active, sent, echo, .. } = row;
+    let UserRow { source_seen, missed_since, inactive_since, replaced, by_hand, .. } = row;
     let mut bytes = number.0.to_le_bytes().to_vec();
-    let data = UserData { app_id, provenance, active, sent, echo, source_seen, missed_since, inactive_since, replaced };
+    let data = UserData {
+        app_id,
+        provenance,
+        active,
+        sent,
+        echo,
+        source_seen,
+        missed_since,
+        inactive_since,
+        replaced,
+        by_hand,
+    };
     serde_json::to_writer(&mut bytes, &data).map_err(unwritable)?;
     Ok(bytes)
 }
@@ -171,9 +198,10 @@ impl Fold {
         match &record.event {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
                 let releases = matches!(&record.event, Event::Noted { reason: Reason::AdoptedOrReleased, .. });
+                let by_hand = matches!(&record.event, Event::Noted { reason: Reason::ChangedByHand, .. });
                 let calls = matches!(&record.event, Event::Outcome { .. });
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at, releases, calls }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at, releases, by_hand, calls }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -266,6 +294,8 @@ struct Step<'a> {
     at: Timestamp,
     /// Whether a group whose link ends here was released.
     releases: bool,
+    /// Whether what the effects say was seen changed in the app by hand.
+    by_hand: bool,
     /// Whether it is what became of a call, and not what was found in the app.
     calls: bool,
 }
@@ -290,13 +320,17 @@ impl Step<'_> {
         match effect {
             Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
             Effect::UserSent { id, set, clear, active, echo } => {
-                let at = self.at;
+                let (at, by_hand) = (self.at, self.by_hand);
                 if self.calls && *active == Some(true) && self.user(id)?.is_some_and(|row| row.active == Some(false)) {
                     self.put(keys::activated(at, id), Vec::new());
                 }
                 self.change_user(id, |row| {
                     for path in set.iter().map(|(path, _)| path).chain(clear) {
                         row.echo.clear(path);
+                        match by_hand {
+                            true => row.by_hand.insert(path.clone()),
+                            false => row.by_hand.remove(path),
+                        };
                     }
                     put_all(&mut row.echo, echo);
                     put_all(&mut row.sent, set);
@@ -341,6 +375,9 @@ impl Step<'_> {
             Effect::MembersRemoved { group, users } => {
                 self.no_more_doubt(group, users)?;
                 self.change_members(group, users, NumberBlock::remove)
+            }
+            Effect::JoinedInactive { group, users } => {
+                self.change_group(group, |row| row.joined_inactive.extend(users.iter().cloned()))
             }
             Effect::MembersDoubted { group, users } => {
                 self.change_group(group, |row| row.doubted.extend(users.iter().cloned()))?;
@@ -465,6 +502,7 @@ impl Step<'_> {
             missed_since: None,
             inactive_since: None,
             replaced: None,
+            by_hand: BTreeSet::new(),
         };
         self.put_user(id, row);
         self.know(id, number);
@@ -548,6 +586,7 @@ impl Step<'_> {
             name: name.to_owned(),
             missed_since: None,
             doubted: BTreeSet::new(),
+            joined_inactive: BTreeSet::new(),
             unwatched: false,
         };
         // That rosterd had released it stays known: an undo of this link makes it such a group again.
@@ -575,9 +614,12 @@ impl Step<'_> {
 
     fn no_more_doubt(&mut self, group: &SourceId, users: &[SourceId]) -> Result<(), RowsError> {
         match self.group(group)? {
-            Some(row) if !row.doubted.is_empty() => self.change_group(group, |row| {
-                row.doubted.retain(|user| !users.contains(user));
-            }),
+            Some(row) if !row.doubted.is_empty() || !row.joined_inactive.is_empty() => {
+                self.change_group(group, |row| {
+                    row.doubted.retain(|user| !users.contains(user));
+                    row.joined_inactive.retain(|user| !users.contains(user));
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -4,6 +4,9 @@
 //! The id of a plan is a hash over one line for each operation: what is shown of it, and the hash of all of it. So a changed
 //! list has another id than the one that gets approved. Operations after the first thousand are not listed; they go into a
 //! hash of their own, which is in the file, and the number of all into the id.
+//!
+//! The numbers that the reasons tell change while the same operations are held, so they are not part of the id. A digest beside
+//! them, over the id and all reasons, tells whether they are those of the run that wrote the file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::decisions::{Decision, read, write};
 use super::disk;
 use super::error::StoreError;
-use crate::model::{Access, HoldReason, ObjectRef, Op, Reason, RunId};
+use crate::model::{Access, HoldReason, Loosening, ObjectRef, Op, Reason, RunId};
 
 /// Held operations listed by name; more are only counted.
 pub const HELD_LISTED: usize = 1000;
@@ -43,7 +46,10 @@ pub struct HeldPlan {
     /// The hash of the operations that are not listed, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<String>,
-    /// How the guard was loosened, if that is held too: `removals_per_day: 10% → 100%`.
+    /// The digest of the id and the reasons, hex; empty in files of earlier versions.
+    #[serde(default)]
+    pub reasons_digest: String,
+    /// How the guard was loosened, if that is held too, in words: `removals_per_day: 10% → 100%`. The reasons have it as data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard_change: Option<String>,
     /// Who has approved so far, where one person is not enough.
@@ -184,7 +190,7 @@ pub fn id_of_text(text: &str) -> String {
 }
 
 /// The id of what is held: of operations, or of a finding that holds everything where there are none; and of a loosened guard that is
-/// held with it. `None` if nothing waits.
+/// held with it, in the form that is hashed. `None` if nothing waits.
 pub fn held_id(operations: Option<String>, finding: Option<&str>, guard_change: Option<&str>) -> Option<String> {
     let held = operations.or_else(|| finding.map(id_of_text));
     match (held, guard_change) {
@@ -208,17 +214,28 @@ impl HeldPlan {
             id.add(*op, object, name, reason, digest);
         }
         let operations = (self.count > 0).then(|| id_of(id.listed, self.rest.as_deref(), self.count));
-        let change = self.guard_change.as_deref();
-        let told = self.holds.iter().find_map(|hold| match hold {
-            HoldReason::GuardChange { change, .. } => Some(change.as_str()),
-            _ => None,
-        });
-        if told != change {
+        if self.guard_change != Self::told_of_guard(&self.holds)
+            || self.reasons_digest != Self::digest_of_reasons(&self.plan, &self.holds)
+            || self.holds.iter().any(|hold| matches!(hold, HoldReason::Recorded { .. }))
+        {
             return false;
         }
+        let change = self.holds.iter().find(|hold| hold.loosened().is_some()).map(HoldReason::canonical);
+        let change = change.as_deref();
         let is =
             |finding: Option<&str>| held_id(operations.clone(), finding, change).as_deref() == Some(self.plan.as_str());
         is(None) || (self.count == 0 && is(HoldReason::finding(&self.holds).as_deref()))
+    }
+
+    /// How the guard was loosened, in words, if that is one of the reasons.
+    pub fn told_of_guard(holds: &[HoldReason]) -> Option<String> {
+        holds.iter().find_map(HoldReason::loosened).map(Loosening::listed)
+    }
+
+    /// The digest of a plan's id and the codes and numbers of all its reasons.
+    pub fn digest_of_reasons(plan: &str, holds: &[HoldReason]) -> String {
+        let all: String = holds.iter().map(HoldReason::canonical).collect();
+        digest_of(format!("reasons 1 {plan}\n{all}").as_bytes())
     }
 
     /// How many operations are held and not listed.
@@ -263,6 +280,11 @@ mod tests {
         }
     }
 
+    fn loosened(key: &str) -> HoldReason {
+        let changes = vec![Loosening::Value { key: key.to_owned(), was: 2.into(), is: 1.into() }];
+        HoldReason::GuardChange { changes, holds_all: false }
+    }
+
     fn held(count: u64, change: Option<&str>) -> HeldPlan {
         let mut id = PlanId::default();
         for HeldOperation { op, object, name, reason, digest } in (0..count).map(operation) {
@@ -278,10 +300,14 @@ mod tests {
         };
         let finding = HoldReason::finding(std::slice::from_ref(&shrink)).unwrap();
         let own = (count > 0).then(|| id.finish());
-        let plan = held_id(own, (count == 0).then_some(finding.as_str()), change).unwrap();
+        let change = change.map(loosened);
+        let canonical = change.as_ref().map(HoldReason::canonical);
+        let plan = held_id(own, (count == 0).then_some(finding.as_str()), canonical.as_deref()).unwrap();
         let mut holds = vec![shrink];
-        holds.extend(change.map(|change| HoldReason::GuardChange { change: change.to_owned(), holds_all: false }));
+        holds.extend(change);
         HeldPlan {
+            guard_change: HeldPlan::told_of_guard(&holds),
+            reasons_digest: HeldPlan::digest_of_reasons(&plan, &holds),
             plan,
             of: String::new(),
             run: RunId::new("r"),
@@ -291,7 +317,6 @@ mod tests {
             count,
             operations: (0..count.min(HELD_LISTED as u64)).map(operation).collect(),
             rest,
-            guard_change: change.map(ToOwned::to_owned),
             approvals: None,
             rejected: None,
         }
@@ -302,7 +327,7 @@ mod tests {
 
     #[test]
     fn sec16_an_id_belongs_to_what_is_shown_and_to_nothing_else() {
-        let edits: [(&str, Edit); 8] = [
+        let edits: [(&str, Edit); 11] = [
             ("an operation less", |held| drop(held.operations.pop())),
             ("another name", |held| held.operations[0].name = "nobody-special".to_owned()),
             ("another kind", |held| held.operations[0].op = Op::UpdateUser),
@@ -310,10 +335,17 @@ mod tests {
             ("another order", |held| held.operations.swap(0, 1)),
             ("another number", |held| held.count += 1),
             ("another rest", |held| held.rest = Some("00".repeat(32))),
-            ("a change that is not shown", |held| held.guard_change = Some("people: 2 → 1".to_owned())),
+            ("a change that is not shown", |held| held.guard_change = Some("rekey: 2 → 1".to_owned())),
+            ("another number in a reason", |held| {
+                if let HoldReason::SourceShrink { is, .. } = &mut held.holds[0] {
+                    *is = 89;
+                }
+            }),
+            ("a reason less", |held| drop(held.holds.pop())),
+            ("no digest of the reasons", |held| held.reasons_digest.clear()),
         ];
         for count in [2, 1000, 1001, 2500] {
-            for change in [None, Some("removals_per_day: 10% → 100%")] {
+            for change in [None, Some("removals_per_day")] {
                 let genuine = held(count, change);
                 assert!(genuine.is_genuine(), "{count} {change:?}");
                 assert_eq!(genuine.unlisted(), count.saturating_sub(1000));
@@ -333,7 +365,7 @@ mod tests {
 
     #[test]
     fn sec16_where_nothing_is_planned_the_finding_is_what_is_approved() {
-        for change in [None, Some("people: 2 → 1")] {
+        for change in [None, Some("people")] {
             let genuine = held(0, change);
             assert!(genuine.is_genuine());
             let mut edited = genuine.clone();
@@ -343,10 +375,10 @@ mod tests {
             edited.holds.clear();
             assert!(!edited.is_genuine());
         }
-        let only_the_guard = HeldPlan {
-            plan: held_id(None, None, Some("people: 2 → 1")).unwrap(),
-            ..held(0, Some("people: 2 → 1"))
-        };
+        let plan = held_id(None, None, Some(&loosened("people").canonical())).unwrap();
+        let with_finding = held(0, Some("people"));
+        let reasons_digest = HeldPlan::digest_of_reasons(&plan, &with_finding.holds);
+        let only_the_guard = HeldPlan { plan, reasons_digest, ..with_finding };
         assert!(only_the_guard.is_genuine());
     }
 }

@@ -134,7 +134,7 @@ pub struct Intent {
     pub changes: Vec<Change>,
     /// Why.
     pub reason: Reason,
-    /// Which people a call about members names, where the app would not tell afterwards.
+    /// Which people a call about members names. Earlier versions wrote them only where the app would not tell afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<SourceId>,
 }
@@ -414,6 +414,13 @@ pub enum Effect {
         /// Directory ids of people.
         users: Vec<SourceId>,
     },
+    /// These members were added while their accounts were inactive: that the app shows them says nothing of members who were deactivated later.
+    JoinedInactive {
+        /// The group's directory id.
+        group: SourceId,
+        /// Directory ids of people.
+        users: Vec<SourceId>,
+    },
     /// Of a group, so many members were taken: counts against its own rolling limit.
     GroupReduced {
         /// The group's directory id.
@@ -514,6 +521,43 @@ impl Undone {
         match self {
             Self::Object(object) => vec![object.id()],
             Self::Member { group, user } => vec![group, user],
+        }
+    }
+}
+
+impl Effect {
+    /// Whether a link or a membership is another one by this. Failures and observations change nothing.
+    pub fn is_a_change(&self) -> bool {
+        match self {
+            Self::UserLinked { .. }
+            | Self::UserSent { .. }
+            | Self::UserRelinked { .. }
+            | Self::UserReplaced { .. }
+            | Self::UserUnlinked { .. }
+            | Self::GroupLinked { .. }
+            | Self::GroupRenamed { .. }
+            | Self::GroupUnlinked { .. }
+            | Self::GroupLetGo { .. }
+            | Self::MembersAdded { .. }
+            | Self::MembersRemoved { .. } => true,
+            Self::UserSource { .. }
+            | Self::GroupsManaged { .. }
+            | Self::GroupsUnwatched { .. }
+            | Self::GroupCompared { .. }
+            | Self::MembersDoubted { .. }
+            | Self::JoinedInactive { .. }
+            | Self::GroupReduced { .. }
+            | Self::Failed { .. }
+            | Self::Settled { .. }
+            | Self::Missed { .. }
+            | Self::OwnAccount { .. }
+            | Self::AppTakes(_)
+            | Self::AccessLost { .. }
+            | Self::AccessReduced { .. }
+            | Self::AccessRegained { .. }
+            | Self::TakenBack { .. }
+            | Self::TakenBackSeen { .. }
+            | Self::TakenBackOver { .. } => false,
         }
     }
 }

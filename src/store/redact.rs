@@ -247,6 +247,7 @@ impl Somebody {
             Effect::MembersAdded { users, .. }
             | Effect::MembersRemoved { users, .. }
             | Effect::MembersDoubted { users, .. }
+            | Effect::JoinedInactive { users, .. }
             | Effect::AccessReduced { users, .. }
             | Effect::AccessRegained { users, .. } => users.iter_mut().for_each(|id| self.id(id)),
             Effect::TakenBack { what, .. } | Effect::TakenBackOver { what, .. } => {

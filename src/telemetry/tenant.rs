@@ -202,7 +202,7 @@ fn rejection(error: &EngineError) -> Option<&'static str> {
         _ => return None,
     };
     Some(match error {
-        SourceError::Refused(_) | SourceError::NotGranted(_) => "refused",
+        SourceError::Refused(_) | SourceError::NoOrganisation(_) | SourceError::NotGranted(_) => "refused",
         SourceError::Forbidden(_) => "forbidden",
         SourceError::Unreachable(_) | SourceError::Unavailable(_) => "unreachable",
         SourceError::Throttled(_) => "throttled",

@@ -4,7 +4,7 @@
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::forms::Limit;
-use crate::config::profile::{DeleteEffect, GroupSupport, Profile};
+use crate::config::profile::{DeleteEffect, GroupSupport, Profile, UpdateMethod};
 use crate::config::tenant::{Fate, TenantFile};
 use crate::mapping::Mapping;
 use crate::model::Path;
@@ -21,6 +21,7 @@ pub(super) fn check(
     groups(document, file, profile, found);
     required(document, profile, mapping, found);
     never_sent(document, profile, mapping, found);
+    ignored(document, profile, found);
     matching(document, file, profile, mapping, found);
     switched_off(document, file, found);
 }
@@ -102,6 +103,39 @@ fn never_sent(document: &Document<'_>, profile: &Profile, mapping: &Mapping, fou
             .find(|key| Path::parse(key).is_ok_and(|key| key.parts().attribute == path.parts().attribute));
         let message = format!("{} does not know `{name}`, so it is never sent", app(profile));
         found.push(document.warning(&["users", "attributes", key.unwrap_or(name)], message, "remove the line"));
+    }
+}
+
+/// Names in the profile's lists that would change nothing: `active` and `userName` are sent whatever is listed.
+fn ignored(document: &Document<'_>, profile: &Profile, found: &mut Vec<Diagnostic>) {
+    let users = &profile.users;
+    let at = |table: &'static str, key: &'static str| ["target", "override_profile", table, key];
+    let lists =
+        [("unsupported", &users.unsupported), ("create_only", &users.create_only), ("immutable", &users.immutable)];
+    for (key, listed) in lists {
+        if listed.iter().any(|name| name.eq_ignore_ascii_case("active")) {
+            found.push(document.error(
+                &at("users", key),
+                format!("`active` can't be in `users.{key}`: access ends and begins by it"),
+                "take it out of the list; for an app without it, let accounts be deleted: users.on_suspended, on_unassigned and \
+                 on_deleted = \"delete\"",
+            ));
+        }
+    }
+    if users.unsupported.iter().any(|name| name.eq_ignore_ascii_case("userName")) {
+        found.push(document.error(
+            &at("users", "unsupported"),
+            "`userName` can't be in `users.unsupported`: no account is created without it",
+            "take it out of the list; a name that can't be changed later belongs in `users.immutable`",
+        ));
+    }
+    let by_put = profile.groups.update_method.unwrap_or(users.update_method) == UpdateMethod::PutMerge;
+    if by_put && !profile.read.members_readable && profile.groups.support != GroupSupport::Off {
+        found.push(document.warning(
+                &at("groups", "update_method"),
+                "groups can't be changed by PUT where the app shows no members (`read.members_readable = false`): PATCH is sent",
+                "write `groups.update_method = \"patch\"` if the app takes PATCH for groups, or `read.members_readable = true`",
+            ));
     }
 }
 

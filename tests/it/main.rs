@@ -7,15 +7,18 @@
 mod support;
 
 mod answered;
+mod answers;
 mod approvals;
 mod bounds;
 mod browse;
 mod cli;
+mod conformance;
 mod control;
 mod crash;
 mod daemon;
 mod docs;
 mod doctor;
+mod drift;
 mod drills;
 mod errands;
 mod evidence;
@@ -42,6 +45,8 @@ mod package;
 mod pages;
 mod probe;
 mod prose;
+mod reach;
+mod relinks;
 mod rig;
 mod second_accounts;
 mod secrets;

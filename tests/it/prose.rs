@@ -1,6 +1,7 @@
 //! Prose is never data: what code compares is an enum, a number or a word of a protocol, and no sentence.
 //!
-//! A comparison with a literal that has several words, or that is the code of a verdict, is found. Words of other programs (a
+//! A comparison with a literal that has several words, or that is the code of a verdict, is found; so is one of two sentences, a look
+//! into an error's text, and a sentence that is made to be kept as data. Words of other programs (a
 //! parser's messages, a vendor's answers) and keywords of a file format are constants with a name that says whose they are.
 
 use std::collections::BTreeSet;
@@ -168,6 +169,83 @@ fn w1_what_the_search_finds() {
     for good in [r#"path == "members""#, r#"name.strip_suffix(".json")"#, r#"head.eq_ignore_ascii_case("retry-after")"#]
     {
         assert_eq!(found(good), 0, "{good}");
+    }
+}
+
+/// Fields and methods that give a sentence.
+const SENTENCES: [&str; 6] = [".why", ".detail", ".detail()", ".sentence", ".remedy", ".to_string()"];
+
+/// Where code treats a sentence as data although no literal is beside it.
+fn treated_as_data(code: &str) -> Vec<&str> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let before = &lines[at.saturating_sub(3)..at];
+        if compares_a_sentence(line)
+            || looks_into_an_error(before.last().unwrap_or(&""), line)
+            || line.contains("Obstacle::Text(format!(")
+            || (line.contains("Names::of(") && before.iter().any(|line| line.contains("map(ToString::to_string)")))
+        {
+            found.push(line.trim());
+        }
+    }
+    found
+}
+
+/// Whether two sentences are compared: `one.why == other.why`.
+fn compares_a_sentence(line: &str) -> bool {
+    let gives_one = |side: &str| SENTENCES.iter().any(|name| side.ends_with(name));
+    [" == ", " != "].iter().flat_map(|sign| line.match_indices(sign)).any(|(at, sign)| {
+        let right = &line[at + sign.len()..];
+        let end = right.find([' ', ',', '{', ';']).unwrap_or(right.len());
+        gives_one(&line[..at]) && gives_one(&right[..end])
+    })
+}
+
+/// Whether the text of an error decides: `SourceError::Refused(text) if text.contains(WORDS)`.
+fn looks_into_an_error(before: &str, line: &str) -> bool {
+    let whole =
+        if line.trim_start().starts_with("if ") { format!("{before} {}", line.trim()) } else { line.to_owned() };
+    let Some((pattern, guard)) = whole.split_once(" if ") else { return false };
+    let Some((_, bound)) = pattern.rsplit_once("Error::").and_then(|(_, rest)| rest.split_once('(')) else {
+        return false;
+    };
+    let name = bound.trim_end().trim_end_matches(')');
+    let looks = |call: &&str| guard.contains(&format!("{name}.{call}("));
+    !name.is_empty() && ["contains", "starts_with", "ends_with", "find", "to_lowercase"].iter().any(looks)
+}
+
+#[test]
+fn w1_no_sentence_is_compared_with_another_and_none_is_made_to_be_data() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut found = Vec::new();
+    for path in files {
+        let code = code(&std::fs::read_to_string(&path).unwrap());
+        found.extend(treated_as_data(&code).into_iter().map(|line| format!("{}: {line}", path.display())));
+    }
+    assert!(found.is_empty(), "a sentence is treated as data:\n{}", found.join("\n"));
+}
+
+#[test]
+fn w1_what_the_search_for_sentences_as_data_finds() {
+    for bad in [
+        "if earlier.why != knob.why {",
+        "let same = one.to_string() == other.to_string();",
+        "SourceError::Refused(text) if text.contains(SEVERAL) => {",
+        "SourceError::Forbidden(text) if WORDS.iter().any(|words| text.contains(words)) => {",
+        "let reason = Obstacle::Text(format!(\"{first}{more}\"));",
+        "let shown = all.iter().map(ToString::to_string).collect();\nNames::of(shown.iter().map(String::as_str))",
+    ] {
+        assert_eq!(treated_as_data(bad).len(), 1, "{bad}");
+    }
+    for good in [
+        "if earlier.code() != hold.code() {",
+        "Err(SourceError::Throttled(why)) if blocked.len() < BLOCKED_ALONE => blocked.push(why),",
+        "_ => Obstacle::Text(error.to_string()),",
+        "Names::of(names.iter().map(String::as_str))",
+    ] {
+        assert!(treated_as_data(good).is_empty(), "{good}");
     }
 }
 

@@ -252,6 +252,21 @@ fn first_sync(scene: &Scene, directory: &Directory, people: usize) {
     scene.is_quiet();
 }
 
+/// The expected calls, and at most one look each at an account and at a group: the first removal whose answer shows nothing is looked at.
+pub(crate) fn are_with_one_look(calls: &BTreeMap<String, usize>, expected: &BTreeMap<String, usize>, report: &Value) {
+    let mut left = calls.clone();
+    for look in ["GET /Users/{id}", "GET /Groups/{id}"] {
+        let known = expected.get(look).copied().unwrap_or_default();
+        let made = calls.get(look).copied().unwrap_or_default();
+        assert!((known..=known + 1).contains(&made), "{calls:?}: {report:#}");
+        left.remove(look);
+        if known > 0 {
+            left.insert(look.to_owned(), known);
+        }
+    }
+    assert_eq!(&left, expected, "{report:#}");
+}
+
 /// One of everything: each shows up as the smallest possible set of calls.
 fn changes(scene: &Scene, app: &App) {
     // A new family name.
@@ -266,7 +281,7 @@ fn changes(scene: &Scene, app: &App) {
     modify(&group_dn("group-0001"), &format!("add: member\nmember: {}", person_dn(&uid(2))));
     modify(&group_dn("group-0000"), &format!("delete: member\nmember: {}", person_dn(&uid(2))));
     let (report, calls) = scene.sync();
-    assert_eq!(calls, app.membership(1, 1), "{report:#}");
+    are_with_one_look(&calls, &app.membership(1, 1), &report);
     let lanes: Vec<&str> =
         report["operations"].as_array().unwrap().iter().map(|op| op["op"].as_str().unwrap()).collect();
     assert_eq!(lanes, ["add_members", "remove_members"]);
@@ -275,7 +290,7 @@ fn changes(scene: &Scene, app: &App) {
     // Disabled by name: one call, first of all lanes.
     modify(&person_dn(&uid(3)), "add: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z");
     let (report, calls) = scene.sync();
-    assert_eq!(calls, BTreeMap::from([("PATCH /Users/{id}".to_owned(), 1)]));
+    are_with_one_look(&calls, &BTreeMap::from([("PATCH /Users/{id}".to_owned(), 1)]), &report);
     assert_eq!(report["operations"][0]["lane"], "leavers");
     assert_equal_to_directory(scene, &[]);
 
@@ -284,7 +299,7 @@ fn changes(scene: &Scene, app: &App) {
     let (report, calls) = scene.sync();
     assert_eq!(calls.get("DELETE /Users/{id}"), Some(&1), "{report:#}");
     assert_eq!(
-        calls.len() > 1,
+        calls.keys().any(|call| call.ends_with("/Groups/{id}") && !call.starts_with("GET")),
         app.leaves_dangling,
         "memberships are only removed where the app would keep them: {calls:?}"
     );
@@ -307,7 +322,7 @@ fn changes(scene: &Scene, app: &App) {
     let delete: Vec<String> = [10, 11, 12].map(|number| format!("member: {}", person_dn(&uid(number)))).to_vec();
     modify(&group_dn("tiny"), &format!("delete: member\n{}", delete.join("\n")));
     let (report, calls) = scene.sync();
-    assert_eq!(calls, app.membership(0, 1), "{report:#}");
+    are_with_one_look(&calls, &app.membership(0, 1), &report);
     assert_eq!(scene.server.read().groups["tiny"], BTreeSet::new());
     assert_equal_to_directory(scene, &[]);
     scene.is_quiet();

@@ -233,7 +233,7 @@ const SERVERS: [(Kind, &str); 4] = [
     (Kind::Scimmy, ""),
     (
         Kind::DjangoScim2,
-        "[target.override_profile.read]\nuser_match = [\"userName\"]\n[target.override_profile.groups]\nmember_remove = \"value_list\"\nrename = false\n[target.override_profile.users]\nupdate_method = \"put_merge\"\n",
+        "[target.override_profile.read]\nuser_match = [\"userName\"]\n[target.override_profile.groups]\nupdate_method = \"patch\"\nmember_remove = \"value_list\"\nrename = false\n[target.override_profile.users]\nupdate_method = \"put_merge\"\n",
     ),
 ];
 

@@ -48,6 +48,33 @@ GUARDS = {
     "attribute_loss": ("attributes that vanish hold everything", check("attribute_loss", "check_attribute_loss", BOTH)),
     "settings_change": ("an edit of the tenant file is held", check("settings_change", "check_settings", BOTH)),
     "approval": ("`[approval]` is asked for", check("approval", "check_asked_before", LIMITS)),
+    "rekey_removals": (
+        "an approval of changed ids removes nobody",
+        instead(
+            "rekey_removals",
+            "src/guard/checks.rs",
+            "if operation.op().takes_access() {",
+            "if !OFF && operation.op().takes_access() {",
+        ),
+    ),
+    "namesakes": (
+        "nothing is taken from a record that may be there under another id",
+        instead(
+            "namesakes",
+            "src/plan/people.rs",
+            "if self.heard.namesakes.are_those_of(&row) {",
+            "if !OFF && self.heard.namesakes.are_those_of(&row) {",
+        ),
+    ),
+    "under_another_id": (
+        "a 404 ends a removal only where nothing matches",
+        instead(
+            "under_another_id",
+            "src/apply/elsewhere.rs",
+            "let app_id = target.app_id.as_ref().filter(|_| error.class == Class::NotFound)?;",
+            "let app_id = target.app_id.as_ref().filter(|_| !OFF && error.class == Class::NotFound)?;",
+        ),
+    ),
     "relink": ("a made-anew identity is proposed, not taken", check("relink", "check_relinks", "")),
     "final_delete": ("a deletion for ever waits", check("final_delete", "check_final", FACTS)),
     "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),
@@ -124,6 +151,28 @@ GUARDS = {
             "src/guard/checks.rs",
             "let none_left = !accounts_end",
             "let none_left = !OFF && !accounts_end",
+        ),
+    ),
+    "answers_judged": (
+        "a value from before a change is no way of writing the new one",
+        instead("answers_judged", "src/apply/proof.rs", "if doubtful.is_empty() {", "if OFF || doubtful.is_empty() {"),
+    ),
+    "members_judged": (
+        "members whom the app shows as before are not taken for changed",
+        instead(
+            "members_judged",
+            "src/apply/members.rs",
+            "as_before.binary_search(at).is_ok()",
+            "!OFF && as_before.binary_search(at).is_ok()",
+        ),
+    ),
+    "unanswered_values": (
+        "what an unanswered call took away is on record no more",
+        instead(
+            "unanswered_values",
+            "src/apply/recover.rs",
+            "let gone = self.not_shown(intent, &found.attributes);",
+            "let gone = if OFF { Vec::new() } else { self.not_shown(intent, &found.attributes) };",
         ),
     ),
     "last_look": (
@@ -213,6 +262,23 @@ GUARDS = {
             "src/apply/calls.rs",
             "if step != Step::WaitAndRepeat {",
             "if !OFF && step != Step::WaitAndRepeat {",
+        ),
+    ),
+    "unknown_key": (
+        "a look-up that fails creates nothing",
+        start(
+            "unknown_key",
+            "src/scim/unanswered.rs",
+            "pub(super) fn leave_aside(unknown: BTreeMap<usize, String>, answers: &mut [Match<Object>]) {",
+        ),
+    ),
+    "removals_go_on": (
+        "what takes access goes on while the app carries out anything",
+        instead(
+            "removals_go_on",
+            "src/apply/breaker.rs",
+            "!op.takes_access() || self.went_well.is_empty()",
+            "OFF || !op.takes_access() || self.went_well.is_empty()",
         ),
     ),
     "left_open": (

@@ -6,6 +6,7 @@
 
 mod address;
 mod day;
+mod drift_schedule;
 mod limit;
 mod names;
 mod period;
@@ -14,6 +15,7 @@ mod schedule;
 
 pub use address::{AppAddress, LdapAddress, WebAddress, canonical, is_loopback_address, normal_form};
 pub use day::Day;
+pub use drift_schedule::DriftSchedule;
 pub use limit::Limit;
 pub(crate) use names::parenthesised_filter;
 pub use period::Period;
@@ -132,6 +134,7 @@ pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
         Limit::FORMAT => fits::<Limit>(text),
         Period::FORMAT => fits::<Period>(text),
         Schedule::FORMAT => fits::<Schedule>(text),
+        DriftSchedule::FORMAT => fits::<DriftSchedule>(text),
         Zone::FORMAT => fits::<Zone>(text),
         AppAddress::FORMAT => fits::<AppAddress>(text),
         LdapAddress::FORMAT => fits::<LdapAddress>(text),

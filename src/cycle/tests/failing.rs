@@ -390,7 +390,7 @@ async fn t14_one_bad_member_does_not_keep_the_others_out() {
 #[tokio::test(start_paused = true)]
 async fn t15_a_large_group_goes_in_chunks_and_goes_on_where_it_stopped() {
     let world = World::new(crowd(120));
-    world.app.fail("add_members", "all", 3, Fault::refused(Class::Server, 503));
+    world.app.fail("add_members", "all", 3, Fault::refused(Class::Unreachable, 0));
     world.sync().await;
     assert_eq!(world.app.members("all").unwrap().len(), 70, "two of three chunks went");
     world.app.heal();

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod answered;
+mod answers;
 mod attributes;
 mod bounds;
 mod causes;
@@ -17,10 +18,13 @@ mod leaving;
 mod naive;
 mod names;
 mod new_groups;
+mod other_ids;
 mod pausing;
+mod reach;
 mod recreating;
 mod released;
 mod reliability;
+mod relinking;
 mod rules_drills;
 mod rules_fates;
 mod rules_model;
@@ -28,6 +32,7 @@ mod rules_moves;
 mod rules_switches;
 mod rules_table;
 mod switched_on;
+mod taken_values;
 mod takeover;
 
 use crate::cycle::Report;

@@ -14,7 +14,6 @@ fn before() -> Directory {
 async fn strict() -> World {
     let world = synced_as(before(), |tenant| tenant.adopt_groups = AdoptGroups::Never).await;
     without_limits(&world);
-    world.app.behave(|app| app.minds_owners = true);
     world
 }
 

@@ -112,7 +112,7 @@ fn what_was_changed_by_hand_is_shown_by_kind() {
     site.show(vec![line("acme", Some(Standing::Ok))]);
     let found = [("attributes_changed".to_owned(), 2), ("members_removed".to_owned(), 1)].into();
     let at = Timestamp::UNIX_EPOCH;
-    let compared = crate::daemon::Compared { at, accounts: 9, groups: 1, found, repaired: 1, failed: None };
+    let compared = crate::daemon::Compared { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
     std::fs::create_dir_all(site.folder.path().join("acme")).unwrap();
     put_note(&site.folder.path().join("acme"), "drift", &compared).unwrap();
     let page = site.get("/tenants/acme");
@@ -222,6 +222,7 @@ fn a_directory_may_call_people_what_it_likes() {
         operations: names.iter().enumerate().map(operation).collect(),
         rest: None,
         guard_change: None,
+        reasons_digest: String::new(),
         approvals: None,
         rejected: None,
     };

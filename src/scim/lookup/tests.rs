@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::profile::Adopt;
 
 fn wanted(keys: &[(&str, &str)]) -> Wanted {
     Wanted {

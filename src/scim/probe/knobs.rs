@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
+use super::seen::{Evidence, Seen};
+
 /// One key of a profile that should have another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Knob {
@@ -15,19 +17,19 @@ pub struct Knob {
     /// Its value; in JSON as TOML.
     pub value: KnobValue,
     /// What was seen.
-    pub why: String,
+    pub why: Evidence,
 }
 
 impl Knob {
-    pub(super) fn text(table: &'static str, key: &'static str, value: &str, why: impl Into<String>) -> Self {
+    pub(super) fn text(table: &'static str, key: &'static str, value: &str, why: Seen) -> Self {
         Self { table, key, value: KnobValue::Text(value.to_owned()), why: why.into() }
     }
 
-    pub(super) fn flag(table: &'static str, key: &'static str, value: bool, why: impl Into<String>) -> Self {
+    pub(super) fn flag(table: &'static str, key: &'static str, value: bool, why: Seen) -> Self {
         Self { table, key, value: KnobValue::Flag(value), why: why.into() }
     }
 
-    pub(super) fn list(table: &'static str, key: &'static str, values: &[String], why: impl Into<String>) -> Self {
+    pub(super) fn list(table: &'static str, key: &'static str, values: &[String], why: Seen) -> Self {
         Self { table, key, value: KnobValue::List(values.to_vec()), why: why.into() }
     }
 }
@@ -89,11 +91,12 @@ mod tests {
 
     #[test]
     fn knobs_are_a_part_of_a_tenant_file() {
+        let updates = |refusals: &str| Seen::Updates { refusals: refusals.to_owned() };
         let knobs = [
-            Knob::text("users", "update_method", "put_merge", "PATCH answers 501"),
-            Knob::flag("users", "send_external_id", false, "externalId is not kept"),
-            Knob::list("read", "user_match", &["userName".to_owned()], "externalId is not kept"),
-            Knob::text("users", "update_method", "patch", "seen later"),
+            Knob::text("users", "update_method", "put_merge", updates("PATCH answers 501")),
+            Knob::flag("users", "send_external_id", false, Seen::ExternalIdNotKept),
+            Knob::list("read", "user_match", &["userName".to_owned()], Seen::ExternalIdNotKept),
+            Knob::text("users", "update_method", "patch", updates("seen later")),
         ];
         let text = as_toml(&knobs);
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::seen::{FilterFault, Seen};
 use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
 use crate::config::profile::{
     DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
@@ -135,11 +136,11 @@ impl Probe<'_> {
                 format!("refused with {}: {why}", names.join(", ")),
                 "take them out of the mapping",
             ));
-            self.knob(Knob::list("users", "unsupported", &names, format!("refused when an account is made: {why}")));
+            self.knob(Knob::list("users", "unsupported", &names, Seen::RefusedAtCreate(why.clone())));
         }
         if !sends_id {
             self.found(Finding::warning("externalId", format!("refused: {why}"), "set users.send_external_id = false"));
-            self.knob(Knob::flag("users", "send_external_id", false, "an account with externalId is refused"));
+            self.knob(Knob::flag("users", "send_external_id", false, Seen::ExternalIdRefused));
         }
     }
 
@@ -150,8 +151,8 @@ impl Probe<'_> {
             self.found(Finding::ok("externalId", "kept: accounts are found again by the directory's id"));
         } else if !self.out.knobs.iter().any(|knob| knob.key == "send_external_id") {
             self.found(Finding::warning("externalId", "not kept", "accounts are matched by user name"));
-            self.knob(Knob::flag("users", "send_external_id", false, "externalId is taken and not kept"));
-            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], "externalId is not kept"));
+            self.knob(Knob::flag("users", "send_external_id", false, Seen::ExternalIdDropped));
+            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], Seen::ExternalIdNotKept));
         }
         let given = json::text(user, "userName").unwrap_or_default();
         self.found(match given == self.names.user_name {
@@ -180,7 +181,7 @@ impl Probe<'_> {
                 format!("not shown again: {all}"),
                 "map them only if the app keeps them unseen",
             ));
-            self.knob(Knob::list("read", "lossy", &lost, "taken and not shown again"));
+            self.knob(Knob::list("read", "lossy", &lost, Seen::NotShownAgain));
         } else {
             self.found(Finding::ok("attributes", "what is sent is shown again"));
         }
@@ -199,7 +200,7 @@ impl Probe<'_> {
                     Some(kind) => {
                         self.knob_unless(
                             users.role_type == kind,
-                            Knob::text("users", "role_type", &kind, "the type of the role that the app gave"),
+                            Knob::text("users", "role_type", &kind, Seen::RoleType),
                         );
                         (
                             RoleShape::TypedList,
@@ -224,10 +225,9 @@ impl Probe<'_> {
             RoleShape::List => "list",
             RoleShape::TypedList => "typed_list",
         };
-        let why = "as the app shows the role of a new account";
-        self.knob_unless(users.role_shape == shape, Knob::text("users", "role_shape", name, why));
+        self.knob_unless(users.role_shape == shape, Knob::text("users", "role_shape", name, Seen::RoleShape));
         let is_path = users.role_path == path || (users.role_path.is_empty() && path == "roles");
-        self.knob_unless(is_path, Knob::text("users", "role_path", path, why));
+        self.knob_unless(is_path, Knob::text("users", "role_path", path, Seen::RoleShape));
     }
 
     async fn filters(&mut self, app: &App, id: &AppId) -> Result<(), End> {
@@ -236,29 +236,25 @@ impl Probe<'_> {
         let none = self.filtered(app, "userName", &nobody).await?;
         let own = self.filtered(app, "userName", &self.names.user_name).await?;
         let unusable = match (&none, &own) {
-            (Filtered::Found(some), _) if !some.is_empty() => Some("ignores filters and shows everybody"),
-            (Filtered::Refused, _) | (_, Filtered::Refused) => Some("refuses filters"),
-            (_, Filtered::Found(ids)) if !ids.contains(id) => Some("does not find an account by its user name"),
-            (_, Filtered::NoMatch404) => Some("does not find an account by its user name"),
+            (Filtered::Found(some), _) if !some.is_empty() => Some(FilterFault::Ignored),
+            (Filtered::Refused, _) | (_, Filtered::Refused) => Some(FilterFault::Refused),
+            (_, Filtered::Found(ids)) if !ids.contains(id) => Some(FilterFault::Blind),
+            (_, Filtered::NoMatch404) => Some(FilterFault::Blind),
             _ => None,
         };
-        if let Some(why) = unusable {
+        if let Some(fault) = unusable {
             self.filters_work = false;
-            self.found(Finding::warning(
-                CHECK,
-                format!("the app {why}"),
-                "people are looked up through the whole list",
-            ));
+            self.found(Finding::warning(CHECK, fault.to_string(), "people are looked up through the whole list"));
             self.knob_unless(
                 self.profile.read.look_up == LookUp::List,
-                Knob::text("read", "look_up", "list", format!("the app {why}")),
+                Knob::text("read", "look_up", "list", Seen::Filters(fault)),
             );
             return Ok(());
         }
         if matches!(none, Filtered::NoMatch404) {
             self.knob_unless(
                 self.profile.read.no_match_404,
-                Knob::flag("read", "no_match_404", true, "a filter that finds nobody answers 404"),
+                Knob::flag("read", "no_match_404", true, Seen::NoMatch404),
             );
         }
         let other_case = self.filtered(app, "userName", &self.names.user_name.to_uppercase()).await?;
@@ -278,8 +274,8 @@ impl Probe<'_> {
         if matches!(&by_id, Filtered::Found(ids) if ids.contains(id)) {
             self.found(Finding::ok(CHECK, "finds an externalId"));
         } else {
-            let why = "a filter by externalId does not find it";
-            self.found(Finding::warning(CHECK, why, "accounts are matched by user name"));
+            let why = Seen::NoFilterByExternalId;
+            self.found(Finding::warning(CHECK, why.to_string(), "accounts are matched by user name"));
             self.knob(Knob::list("read", "user_match", &["userName".to_owned()], why));
         }
         Ok(())
@@ -326,7 +322,7 @@ impl Probe<'_> {
                 ));
                 self.knob_unless(
                     self.profile.read.paging == Paging::None,
-                    Knob::text("read", "paging", "none", "count is ignored"),
+                    Knob::text("read", "paging", "none", Seen::CountIgnored),
                 );
                 return Ok(());
             }
@@ -334,7 +330,7 @@ impl Probe<'_> {
                 self.found(Finding::warning(CHECK, format!("count is refused: {error}"), "read.paging = \"none\""));
                 self.knob_unless(
                     self.profile.read.paging == Paging::None,
-                    Knob::text("read", "paging", "none", "count is refused"),
+                    Knob::text("read", "paging", "none", Seen::CountRefused),
                 );
                 return Ok(());
             }
@@ -345,9 +341,9 @@ impl Probe<'_> {
         let (len, total) = full.map_or((0, None), |page| (page.resources.len() as u64, page.total));
         match total {
             Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
-                let why = format!("{wanted} were asked for, {len} of {total} came");
+                let why = Seen::SmallPage { wanted: wanted.into(), came: len, total };
                 self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
-                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len), why });
+                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len), why: why.into() });
             }
             _ => self.found(Finding::ok(CHECK, format!("{len} came where {wanted} were asked for"))),
         }
@@ -434,7 +430,7 @@ impl Probe<'_> {
 
     fn style_knobs(&mut self, works: &Profile, refusals: &str) {
         let (ours, theirs) = (&self.profile.users, &works.users);
-        let why = if refusals.is_empty() { "what works".to_owned() } else { refusals.to_owned() };
+        let why = Seen::Updates { refusals: refusals.to_owned() };
         let method = if theirs.update_method == UpdateMethod::PutMerge { "put_merge" } else { "patch" };
         self.knob_unless(
             ours.update_method == theirs.update_method,
@@ -487,40 +483,32 @@ impl Probe<'_> {
         }
         let listed = self.profile.users.immutable.iter().any(|name| name.eq_ignore_ascii_case(attribute));
         if let Some(other) = &instead {
-            let said = format!("{} of account {id} is answered with {other}", spelt(attribute));
-            let why = if doubled { format!("{} makes a second account; {said}", spelt(attribute)) } else { said };
+            let said = format!("account {id} is answered with {other}");
+            let why = Seen::AnsweredWithAnother { attribute: spelt(attribute), said, doubled };
             self.fixed(attribute, why, listed);
         } else if doubled {
-            self.fixed(attribute, format!("{} makes a second account", spelt(attribute)), listed);
+            self.fixed(attribute, Seen::SecondAccount(spelt(attribute)), listed);
         } else if changed {
             let advice = if listed { "; the profile holds it for fixed" } else { "" };
             self.found(Finding::ok(attribute, format!("can be changed{advice}")));
             if listed {
                 let names = self.still_fixed(attribute);
-                self.knob(Knob::list(
-                    "users",
-                    "immutable",
-                    &names,
-                    format!("{} is taken, and no second account came of it", spelt(attribute)),
-                ));
+                self.knob(Knob::list("users", "immutable", &names, Seen::Taken(spelt(attribute))));
             }
         } else {
-            let why = sent.err().map_or_else(
-                || "a change is accepted and ignored".to_owned(),
-                |error| format!("a change is refused: {}", error.message),
-            );
+            let why = sent.err().map_or(Seen::Ignored, |error| Seen::ChangeRefused(error.message));
             self.fixed(attribute, why, listed);
         }
         Ok(())
     }
 
-    fn fixed(&mut self, attribute: &str, why: String, listed: bool) {
+    fn fixed(&mut self, attribute: &str, why: Seen, listed: bool) {
         match listed {
             true => self.found(Finding::ok(attribute, format!("{why}; the profile knows"))),
             false => {
                 self.found(Finding::warning(
                     attribute,
-                    why.clone(),
+                    why.to_string(),
                     "name it in users.immutable: such a change is held then",
                 ));
                 let mut names = self.still_fixed("");
@@ -560,10 +548,7 @@ impl Probe<'_> {
         match self.shown(app, id).await? {
             Some(user) if json::flag(&user, "active") == Some(false) => {
                 self.found(Finding::ok(CHECK, "the account stays, switched off"));
-                self.knob_unless(
-                    kept,
-                    Knob::text("users", "inactive_effect", "keeps_resource", "the account stays, switched off"),
-                );
+                self.knob_unless(kept, Knob::text("users", "inactive_effect", "keeps_resource", Seen::Stays));
             }
             Some(_) => self.found(Finding::warning(
                 CHECK,
@@ -575,10 +560,10 @@ impl Probe<'_> {
                 let back = self.write(async || app.set_active(id, true).await).await.is_ok()
                     && self.shown(app, id).await?.is_some();
                 let (effect, why) = match back {
-                    true => ("hides_resource", "the account is hidden until it is switched on"),
-                    false => ("deletes_resource", "the account is deleted by it"),
+                    true => ("hides_resource", Seen::Hidden),
+                    false => ("deletes_resource", Seen::Deleted),
                 };
-                self.found(Finding::warning(CHECK, why, "users.inactive_effect in the profile says so"));
+                self.found(Finding::warning(CHECK, why.to_string(), "users.inactive_effect in the profile says so"));
                 let known = match back {
                     true => self.profile.users.inactive_effect == InactiveEffect::HidesResource,
                     false => self.profile.users.inactive_effect == InactiveEffect::DeletesResource,
@@ -600,7 +585,9 @@ impl Probe<'_> {
         let sent = self.write(async || app.delete_user(id).await).await;
         let there = self.shown(app, id).await?;
         match (sent, there) {
-            (Err(error), _) if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid) => {
+            (Err(error), _)
+                if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotFound) =>
+            {
                 self.found(Finding::warning(CHECK, format!("failed: {error}"), "run it again"));
                 Ok(())
             }
@@ -608,13 +595,13 @@ impl Probe<'_> {
                 self.found(Finding::warning(CHECK, format!("refused: {error}"), "users.on_deleted = \"deactivate\""));
                 self.knob_unless(
                     effect == DeleteEffect::Unsupported,
-                    Knob::text("users", "delete_effect", "unsupported", error.message),
+                    Knob::text("users", "delete_effect", "unsupported", Seen::DeletionRefused(error.message)),
                 );
                 Ok(())
             }
             (Ok(()), Some(_)) => {
-                let why = "the account stays, switched off";
-                self.found(Finding::warning(CHECK, why, "users.delete_effect in the profile says so"));
+                let why = Seen::Stays;
+                self.found(Finding::warning(CHECK, why.to_string(), "users.delete_effect in the profile says so"));
                 self.knob_unless(
                     effect == DeleteEffect::Deactivates,
                     Knob::text("users", "delete_effect", "deactivates", why),
@@ -638,7 +625,7 @@ impl Probe<'_> {
                 self.found(Finding::ok(CHECK, "the account is gone, and the name can have one again"));
                 self.knob_unless(
                     effect == DeleteEffect::Hard,
-                    Knob::text("users", "delete_effect", "hard", "deleted, and made again"),
+                    Knob::text("users", "delete_effect", "hard", Seen::MadeAgain),
                 );
             }
             Err(error) if error.class == Class::Conflict && self.is_name_taken(app).await? => {
@@ -652,10 +639,10 @@ impl Probe<'_> {
                 ));
             }
             Err(error) if error.class == Class::Conflict => {
-                let why = format!("the account is gone, and its name is not free again: {}", error.message);
+                let why = Seen::NameKept(error.message);
                 self.found(Finding::warning(
                     CHECK,
-                    why.clone(),
+                    why.to_string(),
                     "a deletion that can't be taken back waits for somebody",
                 ));
                 self.knob_unless(
@@ -685,9 +672,7 @@ impl Probe<'_> {
         let knobs = &mut self.out.knobs;
         if let Some(at) = knobs.iter().position(|one| (one.table, one.key) == (knob.table, knob.key)) {
             let earlier = knobs.remove(at);
-            if earlier.why != knob.why {
-                knob.why = format!("{}; {}", earlier.why, knob.why);
-            }
+            knob.why = knob.why.after(earlier.why);
         }
         knobs.push(knob);
     }

@@ -262,8 +262,8 @@ async fn mp8_what_a_look_up_has_shown_is_no_new_object() {
 async fn t5_a_success_that_shows_the_account_as_it_was_is_none() {
     for still in [json!(true), json!("True")] {
         let server = always(json_reply(200, &json!({ "id": "7", "userName": "ann", "active": still }))).await;
-        let error = app(&server).set_active(&AppId::from("7"), false).await.unwrap_err();
-        assert!(error.message.contains("still shows the account as active"), "{error}");
+        let shown = app(&server).set_active(&AppId::from("7"), false).await.unwrap();
+        assert_eq!(shown.active, Some(true), "`apply` judges it");
     }
     for (status, shown) in
         [(200, json!({ "active": false })), (200, json!({ "id": "7" })), (200, json!({ "active": "False" }))]
@@ -311,11 +311,16 @@ async fn t1_a_lost_answer_is_told_apart_from_a_refusal() {
 }
 
 #[tokio::test]
-async fn who_is_gone_already_is_deleted() {
-    for status in [200, 202, 204, 404, 410] {
+async fn mp2_an_id_that_the_app_does_not_know_is_told_from_a_deletion() {
+    for status in [200, 202, 204] {
         let server = always(ResponseTemplate::new(status)).await;
         app(&server).delete_user(&AppId::from("7")).await.unwrap();
         app(&server).delete_group(&AppId::from("7")).await.unwrap();
+    }
+    for status in [404, 410] {
+        let server = always(ResponseTemplate::new(status)).await;
+        assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
+        assert_eq!(app(&server).delete_group(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
     }
     // A sign-in page in place of an answer deletes nobody.
     let server = always(ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).await;
@@ -326,13 +331,14 @@ async fn who_is_gone_already_is_deleted() {
 async fn an_update_is_one_patch_and_returns_the_echo_if_there_is_one() {
     let server = always(json_reply(200, &json!({ "id": "7", "userName": "ann", "title": "y", "nickName": "z" }))).await;
     let set = attributes(&[("title", json!("x")), ("userName", json!("Ann"))]);
-    let echo = app(&server).update_user(&AppId::from("7"), &set, &[p("nickName")]).await.unwrap();
-    assert_eq!(echo, attributes(&[("title", json!("y")), ("userName", json!("ann"))]));
+    let echo = app(&server).update_user(&AppId::from("7"), &set, &[p("nickName")]).await.unwrap().attributes;
+    let shown = attributes(&[("title", json!("y")), ("userName", json!("ann")), ("nickName", json!("z"))]);
+    assert_eq!(echo, shown, "what was to be cleared is shown too");
     let seen = requests(&server).await;
     assert_eq!((methods(&seen), seen[0].url.path()), (vec!["PATCH"], "/scim/v2/Users/7"));
     assert_eq!(body(&seen[0])["Operations"].as_array().unwrap().len(), 3);
     let server = always(ResponseTemplate::new(204)).await;
-    assert!(app(&server).update_user(&AppId::from("7"), &set, &[]).await.unwrap().is_empty());
+    assert!(app(&server).update_user(&AppId::from("7"), &set, &[]).await.unwrap().attributes.is_empty());
 }
 
 #[tokio::test]
@@ -605,4 +611,26 @@ async fn no_write_that_waits_for_the_rate_goes_out_after_the_end_of_a_run() {
     }
     assert_eq!(app.set_active(&AppId::from("7"), false).await.unwrap_err().class, Class::Closed);
     assert_eq!(requests(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn ma1_the_members_in_an_answer_are_read_in_every_form_and_a_cut_list_says_so() {
+    let plain = json!([{ "value": "a" }, { "value": "b" }]);
+    let by_ref = json!([{ "$ref": "https://x.test/Users/a" }, { "$ref": "../Users/b/" }]);
+    for (members, more, is_cut) in [
+        (plain.clone(), json!({}), false),
+        (by_ref, json!({}), false),
+        (json!(["a", "b"]), json!({}), false),
+        (plain.clone(), json!({ "totalMembers": 2 }), false),
+        (plain.clone(), json!({ "totalMembers": 9 }), true),
+        (plain, json!({ "nextCursor": "c" }), true),
+    ] {
+        let mut body = json!({ "id": "g", "displayName": "G", "members": members });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let server = always(json_reply(200, &body)).await;
+        let shown = app(&server).remove_members(&AppId::from("g"), &[member("z")]).await.unwrap().members.unwrap();
+        assert_eq!((shown.values, shown.is_cut), (vec!["a".to_owned(), "b".to_owned()], is_cut), "{body}");
+        let read = app(&server).get_group(&AppId::from("g")).await.unwrap().unwrap().members;
+        assert_eq!(read.is_none(), is_cut, "a list that is cut is none: {body}");
+    }
 }

@@ -12,10 +12,6 @@ use crate::scim::{AppUser, CallError, Class, Created, Origin};
 const EVERY: u64 = 4;
 
 impl Inner {
-    pub(super) fn has(&self, habit: Misbehave) -> bool {
-        self.manners.habits.contains(&habit)
-    }
-
     /// Whether this create is one that is answered with another object.
     fn mixes_up_now(&mut self) -> bool {
         self.creates += 1;

@@ -370,6 +370,10 @@ fn honest(report: &Report, app: &SimApp) -> Result<(), String> {
     if gives && may_go.contains("create_user") {
         may_go.insert("update_user");
     }
+    // Memberships that a deactivation may have ended are sent again.
+    if may_go.contains("activate_user") {
+        may_go.insert("add_members");
+    }
     if may_go.contains("free_name") {
         may_go.extend(["update_user", "rename_group"]);
     }
@@ -480,7 +484,9 @@ impl Life {
         let mut wrong = None;
         let check = &mut |id: SourceId, row: crate::store::UserRow| {
             let Some(account) = app.users.get(row.app_id.as_str()) else {
-                if row.active != Some(false) {
+                // An app that gave it another id did not say so; the next change finds it.
+                let moved = format!("{}-", row.app_id);
+                if row.active != Some(false) && !app.users.keys().any(|id| id.starts_with(&moved)) {
                     wrong.get_or_insert(format!("{id} is linked to nothing"));
                 }
                 return std::ops::ControlFlow::Continue(());

@@ -83,7 +83,7 @@ impl Life {
         life.odd = (seed % 7 == 5).then(|| Dice::new(seed ^ 0x7A6E));
         life.switches = (seed % 11 == 3).then(|| Dice::new(seed ^ 0x5A4B));
         life.unkind = Unkind::of(seed);
-        if let Some(habits) = life.unkind.as_mut().map(|unkind| unkind.begin(&life.app)) {
+        if let Some(habits) = life.unkind.as_mut().map(|unkind| unkind.begin(&life.app, kinds.app != Kind::Blind)) {
             life.tell(habits);
         }
         life.first_day();
@@ -92,7 +92,10 @@ impl Life {
 
     /// The world of a seed, with an app that refuses new accounts most of the time.
     pub(super) fn refusing(seed: u64, talks: bool) -> Self {
-        Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) }
+        let life = Self { refusing: Some(Dice::new(seed ^ 0xC4EA)), ..Self::new(seed, talks) };
+        // That leavers lose access is asked of an app that does what it answers.
+        life.app.behave(|manners| manners.habits.retain(|habit| !habit.is_a_lie()));
+        life
     }
 
     /// Whether the app refuses every new account now.
@@ -326,6 +329,7 @@ impl Life {
     /// A cycle; `None` if the process was killed in it.
     async fn cycle(&mut self, trigger: Trigger) -> Option<Result<Report, CycleError>> {
         self.app.forget_calls();
+        self.app.is_asked_by(&self.tenant.profile);
         self.source.spoil(self.quirk.take());
         let stop = CancellationToken::new();
         let ask = Ask { trigger, ..command() };

@@ -25,7 +25,7 @@ const STEPS: u32 = 50;
 const WORLDS: u64 = 2000;
 
 /// Seeds that once broke a promise, with what was wrong.
-const FOUND: [(u64, &str); 11] = [
+const FOUND: [(u64, &str); 15] = [
     (
         11,
         "an account made by a create that nobody answered stayed active when the person was deleted before the next run",
@@ -39,6 +39,16 @@ const FOUND: [(u64, &str); 11] = [
     (1140, "in an app that shows no members, somebody who may have been taken out of a group was not put in again"),
     (1310, "a group that somebody was to leave by being deleted counted as in step while the deletion was held"),
     (1767, "a deactivation without an answer did not count against the budget of the same run"),
+    (
+        1003,
+        "a deactivation of an account that was given another id while nobody had an answer did not count against the budget",
+    ),
+    (
+        1105,
+        "a 404 to a deactivation counted as done in an app that hides who is inactive, though the look for the account had failed",
+    ),
+    (1240, "a group that a user joined while inactive was taken for proof that deactivations end no membership"),
+    (1750, "the same as 1105, in an app that does not carry deactivations out"),
     (6398, "in an app that hides who is off, an update after an activation that failed lost the account for ever"),
 ];
 

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::JumpCloudSource;
-use super::reach::{json as read_json, records, text};
+use super::reach::{json as read_json, meaning, records, text};
 use crate::http::{Method, Request};
 use crate::model::{SourceId, fold};
 use crate::source::SourceError;
-use crate::source::web::{Question, Trouble};
+use crate::source::web::{Meaning, Question, Trouble};
 use crate::source::write::{CreateError, NewPeople, NewPerson};
 
 /// How mappings name a custom attribute.
@@ -53,6 +53,7 @@ impl NewPeople for JumpCloudSource {
                 let exists = TAKEN.iter().any(|words| said.to_lowercase().contains(words));
                 return Err(match reply.status {
                     401 => SourceError::Refused(said).into(),
+                    403 if meaning(&reply) == Some(Meaning::TooFast) => SourceError::Throttled(said).into(),
                     403 => SourceError::Forbidden(format!("making people: {said}")).into(),
                     429 => SourceError::Throttled(said).into(),
                     409 => CreateError::Exists(said),

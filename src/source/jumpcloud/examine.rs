@@ -160,14 +160,9 @@ async fn insights(reach: &Reach, found: &mut Vec<Finding>) {
     });
 }
 
-/// What JumpCloud answers when the key belongs to several organisations and the header that names one is missing.
-const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
-
 fn wrong(check: &str, error: &SourceError) -> Finding {
     let remedy = match error {
-        SourceError::Refused(text) if text.contains(SEVERAL_ORGANISATIONS) => {
-            "add `org_id`: this administrator belongs to several organisations"
-        }
+        SourceError::NoOrganisation(_) => "add `org_id`: this administrator belongs to several organisations",
         SourceError::Refused(_) | SourceError::NotGranted(_) => {
             "make a new API key (or client secret) in the console and put it into the secret file"
         }

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::reach::{Reach, json, text};
+use super::reach::{Reach, json, meaning, text};
 use crate::http::{Method, Request};
-use crate::source::web::{Api, Trouble};
+use crate::source::web::{Api, Meaning, Trouble};
 use crate::source::{Hint, SourceError};
 
 /// How far before the last look the next one begins: events come late.
@@ -86,6 +86,7 @@ async fn page(api: &Api, query: &Value) -> Result<Option<(Vec<Map<String, Value>
             return match reply.status {
                 402 => Ok(None),
                 401 => Err(SourceError::Refused(text)),
+                403 if meaning(&reply) == Some(Meaning::TooFast) => Err(SourceError::Throttled(text)),
                 403 => Err(SourceError::Forbidden(text)),
                 429 => Err(SourceError::Throttled(text)),
                 500.. => Err(SourceError::Unreachable(text)),

@@ -19,7 +19,7 @@ use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
 use crate::http::{Auth, ClientSettings, Reply, Secret, SetupError, http_date};
 use crate::source::SourceError;
-use crate::source::web::{Api, Grant, Login, Question, WebSettings};
+use crate::source::web::{Api, Grant, Login, Meaning, Question, WebSettings, refusal};
 
 /// The product's name in messages.
 const PRODUCT: &str = "JumpCloud";
@@ -63,7 +63,8 @@ impl Reach {
             let cap = Duration::from_millis(table.backoff_cap_ms);
             let backoff = Backoff { base: WebSettings::BACKOFF.base.min(cap), cap };
             let (pacer, attempts) = (pacer.clone(), table.attempts);
-            Api::new(WebSettings { product: PRODUCT, client, login, pacer, attempts, backoff, forgive_403: true })
+            let (product, forgive_403) = (PRODUCT, true);
+            Api::new(WebSettings { product, client, login, pacer, attempts, backoff, forgive_403, meaning })
         };
         Ok(Self {
             api: api(table.api_url())?,
@@ -91,7 +92,7 @@ impl Reach {
 
     /// Puts a question whose answer may be that there is no such thing.
     pub(super) async fn find(&self, question: &Question) -> Result<Option<Reply>, SourceError> {
-        self.api.find(question).await.map_err(blocked)
+        self.api.find(question).await
     }
 
     /// When an answer was given, on the vendor's clock.
@@ -107,13 +108,16 @@ impl Reach {
 /// What JumpCloud answers to an address that it blocks for a while.
 const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
 
-/// A block of this address comes as a 403, and even the first answer may be one.
-fn blocked(error: SourceError) -> SourceError {
-    match error {
-        SourceError::Forbidden(text) if BLOCKED.iter().any(|words| text.contains(words)) => {
-            SourceError::Throttled(format!("{text}; this address asked too fast: wait, and lower `rate`"))
-        }
-        error => error,
+/// What JumpCloud answers when the key belongs to several organisations and the header that names one is missing.
+const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
+
+/// What a refusal means that has the status of another one. A block of this address comes as a 403, and even the first answer may be one.
+pub(super) fn meaning(reply: &Reply) -> Option<Meaning> {
+    let said = refusal(reply);
+    match reply.status {
+        401 if said.contains(SEVERAL_ORGANISATIONS) => Some(Meaning::NoOrganisation),
+        403 if BLOCKED.iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
+        _ => None,
     }
 }
 
@@ -241,11 +245,22 @@ mod tests {
 
     #[test]
     fn a_block_of_the_address_is_never_taken_for_a_missing_right() {
-        let said = |text: &str| blocked(SourceError::Forbidden(text.to_owned()));
-        assert!(matches!(
-            said("users: 403: your IP has been blocked due to suspected abuse"),
-            SourceError::Throttled(_)
-        ));
-        assert!(matches!(said("users: 403: role"), SourceError::Forbidden(_)));
+        let said = |status: u16, message: &str| {
+            let body = serde_json::json!({ "message": message }).to_string().into_bytes();
+            meaning(&Reply {
+                status,
+                content_type: Some("application/json".to_owned()),
+                location: None,
+                location_host: None,
+                retry_after: None,
+                headers: reqwest::header::HeaderMap::new(),
+                body,
+                fault: None,
+            })
+        };
+        assert_eq!(said(403, "your IP has been blocked due to suspected abuse"), Some(Meaning::TooFast));
+        assert_eq!(said(403, "role"), None);
+        assert_eq!(said(401, "ID not included for multi-tenant admin"), Some(Meaning::NoOrganisation));
+        assert_eq!(said(401, "your IP has been blocked"), None);
     }
 }

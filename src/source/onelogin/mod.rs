@@ -106,6 +106,7 @@ impl OneLoginSource {
             attempts: table.attempts,
             backoff: Backoff { base: WebSettings::BACKOFF.base, cap: Duration::from_millis(table.backoff_cap_ms) },
             forgive_403: false,
+            meaning: |_| None,
         })?;
         Ok(Self { api, layout: Layout::new(table, wanted, &reads), feed: Feed::default() })
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::refusal;
 use crate::http::retry::Backoff;
-use crate::http::words::clean;
+use crate::http::words::{clean, without_mark};
 use crate::http::{Auth, Client, ClientSettings, Method, Request, Secret, SetupError};
 use crate::source::SourceError;
 
@@ -178,7 +178,7 @@ struct Granted {
 }
 
 fn token(grant: &Grant, body: &[u8]) -> Result<(Auth, Duration), String> {
-    let mut granted: Granted = serde_json::from_slice(body)
+    let mut granted: Granted = serde_json::from_slice(without_mark(body))
         .map_err(|error| format!("the answer is no token: {}", clean(&error.to_string())))?;
     if granted.access_token.is_none()
         && let Some(inner) = granted.data.take().and_then(|data| data.into_iter().next())

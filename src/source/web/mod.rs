@@ -24,7 +24,7 @@ use super::SourceError;
 use super::unique::Unique;
 use crate::http::pace::Pacer;
 use crate::http::retry::{Backoff, Dice};
-use crate::http::words::is_html;
+use crate::http::words::{is_html, without_mark};
 use crate::http::{BodyFault, ClientSettings, Method, Reply, Request, SendError, SetupError};
 
 /// How questions are put to one directory.
@@ -41,9 +41,20 @@ pub(crate) struct WebSettings {
     pub(crate) attempts: u32,
     /// The pauses between.
     pub(crate) backoff: Backoff,
-    /// Whether a 403 to a question that was answered before means "too fast" and not "no right": JumpCloud blocks an
+    /// Whether a 403 to a question that was answered before means "too fast" and not "no right": some block an
     /// address so.
     pub(crate) forgive_403: bool,
+    /// Reads from a refusal what its status alone does not say. Each directory's folder knows its vendor's words.
+    pub(crate) meaning: fn(&Reply) -> Option<Meaning>,
+}
+
+/// What a refusal means where its status alone does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The address asked too fast, and is blocked for a while.
+    TooFast,
+    /// The credential belongs to several organisations, and the question names none.
+    NoOrganisation,
 }
 
 impl WebSettings {
@@ -93,6 +104,7 @@ pub(crate) struct Api {
     backoff: Backoff,
     dice: Mutex<Dice>,
     forgive_403: bool,
+    meaning: fn(&Reply) -> Option<Meaning>,
     /// The questions that were answered well before.
     answered: Mutex<HashSet<&'static str>>,
     calls: AtomicU64,
@@ -130,7 +142,7 @@ impl Api {
     /// # Errors
     /// When the base URL, a header or the certificate file can't be used.
     pub(crate) fn new(settings: WebSettings) -> Result<Self, SetupError> {
-        let WebSettings { product, client, login, pacer, attempts, backoff, forgive_403 } = settings;
+        let WebSettings { product, client, login, pacer, attempts, backoff, forgive_403, meaning } = settings;
         Ok(Self {
             product,
             login: login::Holder::new(product, backoff, &client, login)?,
@@ -140,6 +152,7 @@ impl Api {
             // Jitter only: it need not differ from process to process, the pauses of one process shall differ.
             dice: Mutex::new(Dice::new(0)),
             forgive_403,
+            meaning,
             answered: Mutex::default(),
             calls: AtomicU64::new(0),
         })
@@ -270,8 +283,8 @@ impl Api {
             return Err(malformed(self.said(reply)));
         }
         let odd = |error: serde_json::Error| malformed(format!("no such JSON as expected: {error}"));
-        serde_json::from_slice::<Unique>(&reply.body).map_err(odd)?;
-        serde_json::from_slice(&reply.body).map_err(odd)
+        serde_json::from_slice::<Unique>(without_mark(&reply.body)).map_err(odd)?;
+        serde_json::from_slice(without_mark(&reply.body)).map_err(odd)
     }
 
     /// What an answer says, in one line and without the token.
@@ -294,10 +307,14 @@ impl Api {
         };
         let text = format!("{what}: {}{times}", self.said(&reply));
         match reply.status {
+            401 | 403 if (self.meaning)(&reply) == Some(Meaning::NoOrganisation) => SourceError::NoOrganisation(text),
             401 => SourceError::Refused(text),
             403 if self.is_blocked(question) => SourceError::Throttled(format!(
                 "{text}; it was allowed a moment ago, so this looks like a block of this address for asking too fast"
             )),
+            403 if (self.meaning)(&reply) == Some(Meaning::TooFast) => {
+                SourceError::Throttled(format!("{text}; this address asked too fast: wait, and lower `rate`"))
+            }
             403 => SourceError::Forbidden(text),
             429 => SourceError::Throttled(text),
             300..=399 => SourceError::Settings(format!(

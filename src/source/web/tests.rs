@@ -41,6 +41,10 @@ fn grant(server: &MockServer) -> Login {
 }
 
 fn api(server: &MockServer, login: Login) -> Api {
+    api_with(server, login, |_| None)
+}
+
+fn api_with(server: &MockServer, login: Login, meaning: fn(&Reply) -> Option<Meaning>) -> Api {
     let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
     Api::new(WebSettings {
         product: "Example",
@@ -50,6 +54,7 @@ fn api(server: &MockServer, login: Login) -> Api {
         attempts: 4,
         backoff: quick(),
         forgive_403: true,
+        meaning,
     })
     .unwrap()
 }
@@ -157,6 +162,28 @@ async fn a_sudden_403_means_too_fast_and_a_first_one_means_no_right() {
     // Another question was never answered: for that one it is a missing right.
     let other = Question::get("groups", ["v1", "users"]);
     assert!(matches!(blocked_for_good.read(&other).await.unwrap_err(), SourceError::Forbidden(_)));
+}
+
+#[tokio::test]
+async fn what_a_refusal_means_beyond_its_status_is_read_from_the_reply_and_not_from_the_errors_text() {
+    fn meaning(reply: &Reply) -> Option<Meaning> {
+        match reply.status {
+            401 => Some(Meaning::NoOrganisation),
+            _ if reply.header("x-slow").is_some() => Some(Meaning::TooFast),
+            _ => None,
+        }
+    }
+    for (reply, wanted) in [
+        (status(403).insert_header("x-slow", "1"), "the directory keeps asking to slow down: users: 403"),
+        (status(403), "the directory does not let this credential read: users: 403"),
+        (status(401), "the directory refused the credential: users: 401"),
+    ] {
+        let server = answers(vec![reply]).await;
+        let error = api_with(&server, key(), meaning).read(&users()).await.unwrap_err();
+        assert!(error.to_string().starts_with(wanted), "{error}");
+        assert_eq!(matches!(error, SourceError::NoOrganisation(_)), wanted.ends_with("401"), "{error:?}");
+        assert_eq!(calls(&server).await, 1, "a first refusal is not repeated");
+    }
 }
 
 #[tokio::test]
@@ -270,6 +297,7 @@ async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been
         attempts: 1,
         backoff: quick(),
         forgive_403: false,
+        meaning: |_| None,
     };
     let trouble = Api::new(settings).unwrap().once(request()).await.unwrap_err();
     assert!(matches!(trouble, Trouble::Silent { maybe_done: false, .. }), "{trouble:?}");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::http::Reply;
-use crate::http::words::{clean, html, is_html};
+use crate::http::words::{clean, html, is_html, without_mark};
 
 /// The status and the reason, whatever shape the product gives it: `{"message"}`, `{"error","description"}`,
 /// `{"status":{"message"}}`, a text, a page.
@@ -11,7 +11,7 @@ pub(crate) fn refusal(reply: &Reply) -> String {
     let said = if is_html(reply) {
         html(&reply.body)
     } else {
-        match serde_json::from_slice::<Value>(&reply.body) {
+        match serde_json::from_slice::<Value>(without_mark(&reply.body)) {
             Ok(value) => clean(&said(&value).unwrap_or_default()),
             Err(_) => clean(&String::from_utf8_lossy(&reply.body)),
         }

@@ -262,7 +262,7 @@ fn j11_a_renamed_group_is_renamed() {
     scene.cloud.change(|org| org.rename_group("sales", "Sales and Service"));
     let (report, calls) = scene.sync();
     assert_eq!(operations(&report), ops(&[("rename_group", "Sales and Service")]), "{report:#}");
-    assert_eq!(calls.values().sum::<usize>(), 1);
+    assert_eq!(writes(&calls), 1, "{calls:?}");
     scene.app_shows(people([60, 61, 62, 0]), &[], &[("Sales and Service", people([60, 61, 62, 0]))]);
 }
 
@@ -278,7 +278,7 @@ fn disassociated_and_deleted(kind: Kind) {
     let (sixty, sixty_one) = (uid(60), uid(61));
     let expected = [("release_group", "sales"), ("deactivate_user", &sixty), ("deactivate_user", &sixty_one)];
     assert_eq!(operations(&report), ops(&expected), "{report:#}");
-    assert_eq!(calls.values().sum::<usize>(), 2, "{calls:?}");
+    assert_eq!(writes(&calls), 2, "{calls:?}");
     scene.app_shows(all(), &[60, 61], &[("base", base()), ("sales", sales()), ("eng", eng())]);
     scene.is_quiet();
     scene.cloud.change(|org| org.add_member("sales", &person_id(5)));
@@ -411,4 +411,9 @@ fn i2_a_dynamic_group_whose_rule_is_in_error_loses_nobody() {
         &[60],
         &[("sales", people([61, 62, 0, 5])), ("eng", people([62, 63, 64, 1]))],
     );
+}
+
+/// Calls that change something: where an answer shows nothing, one look follows the first removal.
+fn writes(calls: &std::collections::BTreeMap<String, usize>) -> usize {
+    calls.iter().filter(|(call, _)| !call.starts_with("GET")).map(|(_, number)| number).sum()
 }

@@ -1,0 +1,160 @@
+//! Judges what a look-up found. It takes the keys and the objects that match some of them, and returns for each key no object, one, or a
+//! conflict with its evidence.
+//!
+//! The client of real apps and the simulated app both use this code, so that the two can't answer differently. It must not depend on how
+//! the objects were read.
+
+use std::collections::HashMap;
+
+use super::error::clean;
+use super::json::{self, Object};
+use super::lookup::{Found, Wanted};
+use super::{Another, Match};
+#[cfg(test)]
+use super::{GroupKeys, UserKeys, lookup::Index};
+use crate::config::profile::Adopt;
+#[cfg(test)]
+use crate::config::profile::Profile;
+use crate::model::AppId;
+
+/// Turns hits into answers.
+pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
+    let doubled = doubled_values(wanted);
+    let mut answers: Vec<Match<usize>> = found
+        .hits
+        .iter()
+        .enumerate()
+        .map(|(key, hits)| match doubled.get(&key) {
+            Some(detail) => Match::conflict(detail.clone()),
+            None => judge_one(wanted, key, hits, &found.resources, adopt),
+        })
+        .collect();
+    part_shared(wanted, &found.resources, &mut answers);
+    answers
+        .into_iter()
+        .map(|answer| match answer {
+            Match::Nobody => Match::Nobody,
+            Match::Conflict { detail, another } => Match::Conflict { detail, another },
+            Match::One { found: at, by } => match found.resources.get(at) {
+                Some(resource) => Match::One { found: resource.clone(), by },
+                None => Match::Nobody,
+            },
+        })
+        .collect()
+}
+
+fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[Object], adopt: Adopt) -> Match<usize> {
+    let Some(best) = hits.iter().map(|(attribute, _)| *attribute).min() else { return Match::Nobody };
+    let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
+    let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
+        let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
+        let ids = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id"));
+        let detail = format!("{} objects in the app have the same {name}: ids {}", matching.len(), listed(ids));
+        return Match::conflict(detail);
+    };
+    let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
+    let ours = wanted.source_ids.get(key);
+    match owner {
+        Some(owner)
+            if wanted.own_external_ids
+                && adopt == Adopt::IfUnowned
+                && Some(&owner) != ours
+                && !wanted.is_released(key, resources.get(*at)) =>
+        {
+            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+            let active = resources.get(*at).and_then(|resource| json::flag(resource, "active")).unwrap_or(true);
+            let another = Some(Another { id: AppId::new(id.as_str()), by: by.name.clone(), active });
+            let (id, owner) = (clean(&id), clean(&owner));
+            let detail = format!(
+                "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
+                 {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
+                 [target.override_profile]",
+                by.name,
+                ours.map(String::as_str).unwrap_or_default(),
+            );
+            Match::Conflict { detail, another }
+        }
+        _ => Match::One { found: *at, by: by.name.clone() },
+    }
+}
+
+/// A few of many ids, for a sentence.
+fn listed(ids: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 10;
+    let mut ids: Vec<String> = ids.map(|id| clean(&id)).collect();
+    let more = ids.len().saturating_sub(SHOWN);
+    ids.truncate(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ids.join(", ") + &more
+}
+
+/// Keys that want the same unique name: neither can have it.
+fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
+    let mut conflicts = HashMap::new();
+    let Some((at, by)) = wanted.by.iter().enumerate().find(|(_, by)| by.name.eq_ignore_ascii_case(wanted.unique))
+    else {
+        return conflicts;
+    };
+    let mut keys_of: HashMap<String, Vec<usize>> = HashMap::new();
+    for (key, values) in wanted.values.iter().enumerate() {
+        if let Some(Some(value)) = values.get(at) {
+            keys_of.entry(by.comparable(value)).or_default().push(key);
+        }
+    }
+    for keys in keys_of.into_values().filter(|keys| keys.len() > 1) {
+        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
+        for key in keys {
+            let value = wanted.values.get(key).and_then(|values| values.get(at)).cloned().flatten().unwrap_or_default();
+            let detail = format!("several directory records want the {} {:?}: {records}", by.name, clean(&value));
+            conflicts.insert(key, detail);
+        }
+    }
+    conflicts
+}
+
+/// Keys that found one and the same object: it can be only one's.
+fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize>]) {
+    let mut keys_of: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (key, answer) in answers.iter().enumerate() {
+        if let Match::One { found, .. } = answer {
+            keys_of.entry(*found).or_default().push(key);
+        }
+    }
+    for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
+        let id = clean(&resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
+        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
+        let detail = format!("several directory records match the object {id} in the app: {records}");
+        for key in keys {
+            if let Some(answer) = answers.get_mut(key) {
+                *answer = Match::conflict(detail.clone());
+            }
+        }
+    }
+}
+
+/// What look-ups of users come to in an app that shows exactly these objects: what the simulated app answers.
+#[cfg(test)]
+pub(crate) fn users_among(profile: &Profile, keys: &[UserKeys], shown: &[Object]) -> Vec<Match<AppId>> {
+    among(&Wanted::of_users(profile, keys), shown, profile.read.adopt)
+}
+
+/// The same for groups.
+#[cfg(test)]
+pub(crate) fn groups_among(profile: &Profile, keys: &[GroupKeys], shown: &[Object]) -> Vec<Match<AppId>> {
+    among(&Wanted::of_groups(profile, keys), shown, profile.read.adopt)
+}
+
+#[cfg(test)]
+fn among(wanted: &Wanted, shown: &[Object], adopt: Adopt) -> Vec<Match<AppId>> {
+    let mut found = Found::new(wanted.values.len());
+    Index::new(wanted).match_all(wanted, shown, &mut found);
+    let id = |object: Object| AppId::new(json::text(&object, "id").unwrap_or_default());
+    judge(wanted, found, adopt)
+        .into_iter()
+        .map(|answer| match answer {
+            Match::Nobody => Match::Nobody,
+            Match::One { found, by } => Match::One { found: id(found), by },
+            Match::Conflict { detail, another } => Match::Conflict { detail, another },
+        })
+        .collect()
+}
