@@ -32,6 +32,14 @@ impl Inner {
             return None;
         }
         let (id, account) = self.named(name)?;
+        let external_id = Path::external_id();
+        let id_of = |values: &Attributes| values.text(&external_id).filter(|id| !id.is_empty()).map(str::to_owned);
+        if let (Some(theirs), Some(ours)) = (id_of(&account.attributes), id_of(attributes))
+            && theirs != ours
+        {
+            let origin = Origin::Another { evidence: format!("its externalId is {theirs:?}, not {ours:?}") };
+            return Some(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin });
+        }
         let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
         let account = Some(shown(&id, &account, &paths));
         let origin = Origin::There { evidence: "it was there before".to_owned(), account, is_certain: true };
