@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::{CycleError, Job, Writer};
 use crate::config::profile::{InactiveEffect, MemberValue};
@@ -30,8 +31,8 @@ pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, ru
     }
     job.progress.stage("comparing restored links with the app", Some(users.len() as u64));
     let shown = accounts(job, &users).await?;
-    let shows_accounts = users.len() <= FEW || shown.iter().any(Option::is_some);
-    let effects = of_users(job, &users, &shown, shows_accounts);
+    let shows_accounts = users.len() <= FEW || shown.iter().any(|seen| matches!(seen, Seen::Account(_)));
+    let effects = of_users(job, &users, &shown, shows_accounts)?;
     if !effects.is_empty() {
         ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
     }
@@ -45,50 +46,129 @@ pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, ru
     Ok(())
 }
 
+/// What the app shows of a linked account.
+enum Seen {
+    Account(AppUser),
+    /// The same account under another id.
+    Moved(AppUser),
+    /// Something that matches under another id, and whether that is active; `None` where it can't be told which of several it is.
+    Elsewhere(Option<bool>),
+    Nothing,
+}
+
 /// Each account as the app shows it.
-async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Option<AppUser>>, CycleError> {
+async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Seen>, CycleError> {
     let keys = |(id, row): &(SourceId, UserRow)| {
         let (source_id, attributes) = (id.clone(), row.sent.clone());
         UserKeys { source_id, attributes, except: None }
     };
     let keys: Vec<UserKeys> = users.iter().map(keys).collect();
-    let answers = job.reader.look_up_users(&keys, &job.mapped()).await?;
+    let mapped = job.mapped();
+    let answers = job.reader.look_up_users(&keys, &mapped).await?;
     let mut shown = Vec::with_capacity(users.len());
-    for ((_, row), answer) in users.iter().zip(answers) {
+    for ((id, row), answer) in users.iter().zip(answers) {
         shown.push(match answer {
-            Match::One { found, .. } if found.id == row.app_id => Some(found),
+            Match::One { found, .. } if found.id == row.app_id => Seen::Account(found),
             // Its names are other ones by now, or are another's.
-            _ => job.reader.get_user(&row.app_id, &job.mapped()).await?,
+            answer => match job.reader.get_user(&row.app_id, &mapped).await? {
+                Some(found) => Seen::Account(found),
+                None => elsewhere(job, id, row, answer)?,
+            },
         });
     }
+    if shown.iter().any(|seen| matches!(seen, Seen::Nothing)) && waited(job).await {
+        for ((_, row), seen) in users.iter().zip(&mut shown).filter(|(_, seen)| matches!(seen, Seen::Nothing)) {
+            if let Some(found) = job.reader.get_user(&row.app_id, &mapped).await? {
+                *seen = Seen::Account(found);
+            }
+        }
+    }
     Ok(shown)
+}
+
+/// Waits as long as the app may not show what it just made: the run before may have been interrupted a moment ago. `false` where no app
+/// of this kind needs that.
+async fn waited(job: &Job<'_>) -> bool {
+    let settles_after = Duration::from_secs(job.rules.profile.read.settles_after_s.into());
+    tokio::time::sleep(settles_after).await;
+    !settles_after.is_zero()
+}
+
+/// An account that the app does not know under its id may be there under another one: then access has not ended.
+fn elsewhere(job: &Job<'_>, id: &SourceId, row: &UserRow, answer: Match<AppUser>) -> Result<Seen, StoreError> {
+    let (account, active) = match &answer {
+        Match::Nobody => return Ok(Seen::Nothing),
+        Match::One { found, .. } => (&found.id, found.active),
+        Match::Conflict { another: Some(another), .. } => (&another.id, another.active),
+        Match::Conflict { another: None, .. } => return Ok(Seen::Elsewhere(None)),
+    };
+    if job.state.user_by_app_id(account)?.is_some_and(|owner| owner != *id) {
+        return Ok(Seen::Nothing);
+    }
+    let is_free = job.state.own_account()?.flatten().as_ref() != Some(account)
+        && matches!(job.neighbours.linked_by(account), Ok(None));
+    Ok(match answer {
+        Match::One { found, .. } if is_free && is_theirs(row, &found) => Seen::Moved(found),
+        _ => Seen::Elsewhere(Some(active)),
+    })
+}
+
+/// Whether an account under another id carries the id and the user name that were sent.
+fn is_theirs(row: &UserRow, found: &AppUser) -> bool {
+    let both = |path: &Path| Some((row.sent.text(path)?, found.attributes.text(path)?));
+    let is_same_name = |(ours, theirs): (&str, &str)| fold(ours) == fold(theirs);
+    both(&Path::external_id()).is_some_and(|(ours, theirs)| !ours.is_empty() && ours == theirs)
+        && both(&Path::user_name()).is_some_and(is_same_name)
 }
 
 fn of_users(
     job: &Job<'_>,
     users: &[(SourceId, UserRow)],
-    shown: &[Option<AppUser>],
+    shown: &[Seen],
     shows_accounts: bool,
-) -> Vec<Effect> {
+) -> Result<Vec<Effect>, StoreError> {
     let mut kept = job.rules.kept_equal();
     if job.rules.maps_manager() {
         kept.push(Path::manager());
     }
     // An attribute that the app shows for no account at all is not kept or not shown: that is no change.
-    let accounts = || shown.iter().flatten();
+    let accounts = || {
+        shown.iter().filter_map(|seen| match seen {
+            Seen::Account(found) | Seen::Moved(found) => Some(found),
+            Seen::Elsewhere(_) | Seen::Nothing => None,
+        })
+    };
     kept.retain(|path| accounts().any(|found| found.attributes.get(path).is_some()));
     let hides = job.rules.profile.users.inactive_effect == InactiveEffect::HidesResource;
     let mut effects = Vec::new();
     for ((id, row), found) in users.iter().zip(shown) {
         match found {
-            Some(found) => effects.extend(difference(&kept, id, row, found)),
-            None if hides && row.active == Some(false) => {}
-            None if !shows_accounts => {}
-            None if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
-            None => effects.push(Effect::UserUnlinked { id: id.clone() }),
+            Seen::Account(found) => effects.extend(difference(&kept, id, row, found)),
+            Seen::Moved(found) => effects.extend(moved(job, id, row, found)?),
+            // The link is kept, and the next change looks into it: what counts until then is what the app shows.
+            Seen::Elsewhere(Some(active)) if row.active != Some(*active) => {
+                effects.push(sent(id, Attributes::new(), Vec::new(), Some(*active)));
+            }
+            Seen::Elsewhere(_) => {}
+            Seen::Nothing if hides && row.active == Some(false) => {}
+            Seen::Nothing if !shows_accounts => {}
+            Seen::Nothing if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
+            Seen::Nothing => effects.push(Effect::UserUnlinked { id: id.clone() }),
         }
     }
-    effects
+    Ok(effects)
+}
+
+/// The link of a user whose account has another id by now. It may have kept its memberships: they count until the groups are compared.
+fn moved(job: &Job<'_>, id: &SourceId, row: &UserRow, found: &AppUser) -> Result<Vec<Effect>, StoreError> {
+    let link = Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: row.provenance };
+    let mut effects = vec![link, sent(id, found.attributes.clone(), Vec::new(), Some(found.active))];
+    for (group, _) in job.state.groups()? {
+        if job.state.members(&group)?.contains(&row.number) {
+            effects.push(Effect::MembersDoubted { group, users: vec![id.clone()] });
+        }
+    }
+    Ok(effects)
 }
 
 fn difference(kept: &[Path], id: &SourceId, row: &UserRow, found: &AppUser) -> Option<Effect> {
@@ -123,6 +203,11 @@ async fn groups(job: &Job<'_>, shows_accounts: bool) -> Result<Vec<Effect>, Cycl
     let mut shown = Vec::with_capacity(linked.len());
     for (_, row) in &linked {
         shown.push(job.reader.get_group(&row.app_id).await?);
+    }
+    if shown.iter().any(Option::is_none) && waited(job).await {
+        for ((_, row), found) in linked.iter().zip(&mut shown).filter(|(_, found)| found.is_none()) {
+            *found = job.reader.get_group(&row.app_id).await?;
+        }
     }
     let some_are_shown = shows_accounts && (linked.len() <= FEW || shown.iter().any(Option::is_some));
     let mut effects = Vec::new();

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::config::forms::Limit;
+use crate::config::profile::InactiveEffect;
 use crate::model::HoldReason;
 use crate::store::Baseline as _;
 use jiff::SignedDuration;
@@ -307,6 +308,33 @@ async fn mb1_accounts_that_are_gone_from_the_app_are_made_again_and_a_silent_app
     let _failing = world.try_sync().await;
     assert_eq!(world.linked_count(), 40, "an app that shows no account at all is no proof");
     world.app.by_hand(|app| *app = holdings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mb1_an_account_that_has_another_id_since_the_backup_is_the_same_users() {
+    for hides in [false, true] {
+        let (mut world, end) = backed_up().await;
+        if hides {
+            world.reconfigure(|tenant| tenant.profile.users.inactive_effect = InactiveEffect::HidesResource);
+            world.app.behave(|app| app.inactive_effect = InactiveEffect::HidesResource);
+        }
+        restore(&mut world, end, false);
+        let (id, _) = world.app.account("u00@x.test").unwrap();
+        world.app.by_hand(|app| {
+            let account = app.users.remove(&id).unwrap();
+            app.users.insert("moved".to_owned(), account);
+            for group in app.groups.values_mut().filter(|group| group.members.contains(&id)) {
+                group.members.remove(&id);
+                group.members.insert("moved".to_owned());
+            }
+        });
+        stand(&world, 0..1, Standing::Suspended);
+        world.sync().await;
+        world.sync().await;
+        assert_eq!(world.app.holdings().users.len(), 40, "hides: {hides}: no second account");
+        assert!(!world.app.active().contains(&"u00@x.test".to_owned()), "hides: {hides}: a leaver keeps no access");
+        world.assert_quiet().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
