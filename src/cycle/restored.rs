@@ -99,8 +99,10 @@ fn elsewhere(job: &Job<'_>, id: &SourceId, row: &UserRow, answer: Match<AppUser>
     let (account, active) = match &answer {
         Match::Nobody => return Ok(Seen::Nothing),
         Match::One { found, .. } => (&found.id, found.active),
-        Match::Conflict { another: Some(another), .. } => (&another.id, another.active),
-        Match::Conflict { another: None, .. } => return Ok(Seen::Elsewhere(None)),
+        Match::Conflict(conflict) => match conflict.another() {
+            Some(another) => (&another.id, another.active),
+            None => return Ok(Seen::Elsewhere(None)),
+        },
     };
     if job.state.user_by_app_id(account)?.is_some_and(|owner| owner != *id) {
         return Ok(Seen::Nothing);

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::coded::{coded, plain};
+use super::conflict::{Conflict, Unlinked};
 use super::reason::WithRoles;
 use super::{AppId, ObjectRef, Op, SourceId, TenantName};
 
@@ -41,6 +42,8 @@ pub enum Obstacle {
         theirs: String,
         ours: String,
     },
+    /// The look-up found no object that may be used.
+    Conflicting(Conflict),
     Immutable {
         paths: String,
         why: Box<Immutable>,
@@ -57,7 +60,7 @@ pub enum Obstacle {
         why: String,
     },
     SeveralOfReleasedName {
-        detail: String,
+        conflict: Conflict,
         group: AppId,
     },
     NameOfAnother {
@@ -145,7 +148,7 @@ pub enum Obstacle {
         app_id: AppId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AppId>,
-        evidence: String,
+        unlinked: Unlinked,
     },
     ThereAlready {
         answer: String,
@@ -489,6 +492,7 @@ pub enum Immutable {
         account: AppId,
     },
     NotAsked,
+    Conflicting(Conflict),
     /// The app's own words.
     Text(String),
 }
@@ -564,6 +568,7 @@ impl fmt::Display for Obstacle {
                  have written the id. It was not touched, and no group was created. If it is the same group, give it the same name on \
                  both sides; if not, remove the externalId from the group in the app"
             ),
+            Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::TooManyFailed { objects, op } => write!(
                 f,
                 "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
@@ -622,9 +627,9 @@ impl fmt::Display for Obstacle {
                 write!(f, "the app's group {group} is linked to the directory's {of}")
             }
             Self::GroupUnreadable { why } => write!(f, "the app's group could not be read: {why}"),
-            Self::SeveralOfReleasedName { detail, group } => write!(
+            Self::SeveralOfReleasedName { conflict, group } => write!(
                 f,
-                "{detail}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
+                "{conflict}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
                  in the app"
             ),
             Self::NameOfAnother { holder } => write!(
@@ -658,11 +663,11 @@ impl fmt::Display for Obstacle {
                     "{answer}; the app has it under another id ({account}), which is linked now: the next run goes on there"
                 )
             }
-            Self::NotUnderItsId { object, name, app_id, account, evidence } => {
+            Self::NotUnderItsId { object, name, app_id, account, unlinked } => {
                 write!(f, "the app answers 404 to the id {app_id} of {}, but it shows ", object.called(name))?;
                 match account {
-                    Some(account) => write!(f, "the object {account}: {evidence}")?,
-                    None => write!(f, "a match: {evidence}")?,
+                    Some(account) => write!(f, "the object {account}: {unlinked}")?,
+                    None => write!(f, "a match: {unlinked}")?,
                 }
                 write!(
                     f,
@@ -712,6 +717,7 @@ impl fmt::Display for Immutable {
                 f.write_str("externalId can't be changed either, and two accounts can't share one")
             }
             Self::Taken { by, account } => write!(f, "the app has an account with the new {by} already: {account}"),
+            Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::NotAsked => f.write_str("the app was not asked about the new values"),
             Self::Text(text) => f.write_str(text),
         }

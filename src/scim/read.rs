@@ -16,7 +16,7 @@ use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
-use crate::model::{AppId, KnownNames, Path, digest};
+use crate::model::{AppId, Conflict, KnownNames, Path, digest};
 
 /// A person waits for the check: one repetition is patience enough.
 const CHECK_ATTEMPTS: u32 = 2;
@@ -339,9 +339,12 @@ pub(super) fn turned<T>(
             match AppId::from_app(&id) {
                 Ok(_) => Match::One { found: turn(found)?, by },
                 // Nothing could ever be sent to it: a link would be none.
-                Err(why) => Match::conflict(format!("the object in the app that has the same {by} has {why}")),
+                Err(_) => {
+                    let id = id.chars().filter(|c| !c.is_control()).take(60).collect();
+                    Match::Conflict(Conflict::Unaddressable { by, id })
+                }
             }
         }
-        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+        Match::Conflict(conflict) => Match::Conflict(conflict),
     })
 }

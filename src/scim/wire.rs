@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Conflict, KnownNames, Likeness, Path, SourceId, fold};
 
 /// Under what names a person may already be in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,37 +72,8 @@ pub enum Match<T> {
         /// The attribute that matched.
         by: String,
     },
-    /// Something stands in the way; said in words, with the evidence. Nothing may be created or adopted.
-    Conflict {
-        /// What was found.
-        detail: String,
-        /// The one object that was found, where all that stands in the way is that it belongs to another record.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        another: Option<Another>,
-    },
-}
-
-/// An object of the app that has the name of a newcomer and belongs to another record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Another {
-    /// The app's id.
-    pub id: AppId,
-    /// The attribute that matched.
-    pub by: String,
-    /// `active` of a user's account; `true` where the app does not say.
-    #[serde(default = "yes")]
-    pub active: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl<T> Match<T> {
-    /// A conflict that only a correction on one of the two sides ends.
-    pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::Conflict { detail: detail.into(), another: None }
-    }
+    /// The app has a match, or may have one, that may not be used. Nothing may be created or adopted.
+    Conflict(Conflict),
 }
 
 impl<T> Match<T> {
@@ -110,7 +81,7 @@ impl<T> Match<T> {
     pub fn one(self) -> Option<T> {
         match self {
             Self::One { found, .. } => Some(found),
-            Self::Nobody | Self::Conflict { .. } => None,
+            Self::Nobody | Self::Conflict(_) => None,
         }
     }
 }

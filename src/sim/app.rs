@@ -717,7 +717,7 @@ fn turned<T>(answer: Match<AppId>, object: impl FnOnce(AppId) -> Option<T>) -> M
     match answer {
         Match::Nobody => Match::Nobody,
         Match::One { found, by } => object(found).map_or(Match::Nobody, |found| Match::One { found, by }),
-        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+        Match::Conflict(conflict) => Match::Conflict(conflict),
     }
 }
 
