@@ -59,7 +59,13 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         };
         let ended = self.send(operation, &target).await;
-        self.conclude(operation, &target, intent, ended).await
+        let result = self.conclude(operation, &target, intent, ended).await;
+        match (result, &operation.action) {
+            (Err(why @ Obstacle::WasThere { .. }), Action::CreateUser { attributes }) => {
+                Box::pin(self.bring_in_line(operation, attributes, why)).await
+            }
+            (result, _) => result,
+        }
     }
 
     pub(super) async fn intent(&self, operation: &Operation, app_id: Option<AppId>) -> Result<u64, StoreError> {
@@ -256,10 +262,11 @@ impl Worker<'_> {
                 found
                     .filter(|found| agrees(attributes, found))
                     .map(|found| found.id)
-                    .filter(|id| self.is_nobodys_user(id))
+                    .filter(|id| self.is_nobodys_user(id) && self.is_no_neighbours(&operation.object, id))
             }
             Action::CreateGroup { display_name, .. } => {
-                self.find_group(source_id, display_name).await?.filter(|id| self.is_nobodys_group(id))
+                let found = self.find_group(source_id, display_name).await?;
+                found.filter(|id| self.is_nobodys_group(id) && self.is_no_neighbours(&operation.object, id))
             }
             _ => None,
         };
@@ -410,7 +417,8 @@ impl Worker<'_> {
     /// compares with case where it should not, or that was made since.
     async fn there_already(&self, id: &SourceId, attributes: &Attributes) -> Option<AppUser> {
         let found = self.find_user(id, attributes).await.ok().flatten();
-        found.filter(|found| self.is_nobodys_user(&found.id))
+        let object = ObjectRef::User(id.clone());
+        found.filter(|found| self.is_nobodys_user(&found.id) && self.is_no_neighbours(&object, &found.id))
     }
 
     /// What is known after a call that went well.

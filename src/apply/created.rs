@@ -6,12 +6,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::Value;
+
 use super::calls::{Reply, Target, adopted};
 use super::{OpResult, Worker};
-use crate::model::{AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, SourceId, Whose, fold};
+use crate::model::{
+    AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
+};
 use crate::plan::{Action, Operation, is_privileged};
 use crate::scim::{AppUser, CallError, Class, Created, Origin};
-use crate::store::{Claim, Effect, OutcomeResult, StoreError};
+use crate::store::{Claim, Effect, Neighbours, OutcomeResult, StoreError};
 
 /// What the app answered the creates of a run with.
 #[derive(Debug, Default)]
@@ -89,8 +93,8 @@ impl Worker<'_> {
             return Ok(self.conflict(operation, why));
         }
         match (&operation.action, created.origin.clone()) {
-            (Action::CreateUser { attributes }, Origin::There { evidence, account: Some(account) }) => {
-                Ok(self.user_was_there(operation, attributes, &evidence, &account))
+            (Action::CreateUser { attributes }, Origin::There { evidence, account: Some(account), is_certain }) => {
+                Ok(self.user_was_there(operation, attributes, &evidence, &account, is_certain))
             }
             (Action::CreateGroup { .. }, Origin::There { evidence, .. }) => {
                 self.group_was_there(operation, target, created, &evidence).await
@@ -109,13 +113,25 @@ impl Worker<'_> {
         Some(self.conflict(operation, Whose::Record { record: operation.object.of_kind(other), name: None }))
     }
 
-    /// Lays claim to the accounts that are adopted.
+    /// Lays claim to the accounts that are adopted, and to the groups that are adopted by their `externalId`.
     pub(super) fn claim(&self, operations: &[Operation], due: &[usize]) -> Result<Claim, StoreError> {
-        let adopted = due.iter().filter_map(|at| match &operations.get(*at)?.action {
-            Action::AdoptUser { found, .. } => Some(found.id.clone()),
-            _ => None,
-        });
-        self.run.neighbours.claim(&adopted.collect::<Vec<_>>())
+        let (mut accounts, mut groups) = (Vec::new(), Vec::new());
+        for operation in due.iter().filter_map(|at| operations.get(*at)) {
+            match (&operation.action, &operation.app_id) {
+                (Action::AdoptUser { found, .. }, _) => accounts.push(found.id.clone()),
+                (Action::AdoptGroup { by, .. }, Some(id)) if by == Path::external_id().as_str() => {
+                    groups.push(id.clone());
+                }
+                _ => {}
+            }
+        }
+        self.run.neighbours.claim(&accounts, &groups)
+    }
+
+    /// Whether an object that is no record's here may be linked: not if another tenant of the app has it. What can't be known counts as
+    /// linked elsewhere.
+    pub(super) fn is_no_neighbours(&self, object: &ObjectRef, id: &AppId) -> bool {
+        is_no_neighbours(self.run.neighbours, object, id)
     }
 
     /// Why the object in an answer is that of another record; `None` if it is not.
@@ -141,14 +157,16 @@ impl Worker<'_> {
         if let Origin::Another { evidence } = &created.origin {
             return Ok(Some(Whose::Unknown { evidence: evidence.clone() }));
         }
-        if matches!(object, ObjectRef::Group(_)) {
-            return Ok(None);
-        }
-        Ok(match self.run.neighbours.linked_by(id) {
-            Ok(Some((tenant, user))) => Some(Whose::Tenant { tenant, user }),
-            Ok(None) => None,
+        let linked = match object {
+            ObjectRef::User(_) => self.run.neighbours.linked_by(id),
+            ObjectRef::Group(_) => self.run.neighbours.group_linked_by(id),
+        };
+        Ok(match (linked, object) {
+            (Ok(Some((tenant, user))), ObjectRef::User(_)) => Some(Whose::Tenant { tenant, user }),
+            (Ok(Some((tenant, group))), ObjectRef::Group(_)) => Some(Whose::TenantGroup { tenant, group }),
+            (Ok(None), _) => None,
             // Another tenant's damage: what the app created is this tenant's all the same.
-            Err(error) => {
+            (Err(error), _) => {
                 tracing::warn!(%error, "could not read which accounts the other tenants of this app have linked");
                 None
             }
@@ -169,17 +187,24 @@ impl Worker<'_> {
         (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason))
     }
 
-    /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line by the next
-    /// run. A privileged one waits for approval.
-    fn user_was_there(&self, operation: &Operation, sent: &Attributes, evidence: &str, account: &AppUser) -> Accepted {
+    /// The app gave an account back that was there before: it is adopted with the values it has, and brought in line. One that would not be
+    /// adopted without approval if a look-up had shown it waits here too.
+    fn user_was_there(
+        &self,
+        operation: &Operation,
+        sent: &Attributes,
+        evidence: &str,
+        account: &AppUser,
+        is_certain: bool,
+    ) -> Accepted {
         let (object, done) = (&operation.object, OutcomeResult::Done { status: None });
-        let privileged = is_privileged(self.run.profile, &account.roles);
-        if privileged && self.run.adoptions.wait(privileged) {
-            let reason = Obstacle::WasThereWaits {
-                evidence: evidence.to_owned(),
-                account: account.id.clone(),
-                roles: account.roles.clone(),
-            };
+        // A role that was sent with the create says nothing of what was there before.
+        let roles: Vec<String> = account.roles.iter().filter(|role| !is_sent(sent, role)).cloned().collect();
+        let privileged = is_privileged(self.run.profile, &roles);
+        // Where nothing but a doubt says that it is no new one, only a privileged account waits.
+        let is_strangers = privileged || (is_certain && !is_as_named(sent, account));
+        if is_strangers && self.run.adoptions.wait(privileged) {
+            let reason = Obstacle::WasThereWaits { evidence: evidence.to_owned(), account: account.id.clone(), roles };
             let effects = vec![self.failed_for(operation, &reason, Some(account.id.clone()))];
             return (OutcomeResult::Failed { status: None, detail: reason.to_string() }, effects, Err(reason));
         }
@@ -191,8 +216,42 @@ impl Worker<'_> {
             return (done, effects, Ok(OpOutcome::Done));
         }
         self.found.note_links_differ();
-        let (account, roles) = (id.clone(), account.roles.clone());
+        let account = id.clone();
         (done, effects, Err(Obstacle::WasThere { evidence: evidence.to_owned(), account, roles }))
+    }
+
+    /// Brings an account in line that a create gave back: it is linked as adopted, with the values that it shows. Where this fails the next
+    /// run goes on, since those values are on record.
+    pub(super) async fn bring_in_line(
+        &self,
+        operation: &Operation,
+        sent: &Attributes,
+        was_there: Obstacle,
+    ) -> OpResult {
+        let row = match self.run.state.user(operation.object.id()) {
+            Ok(row) => row.ok_or(Obstacle::NotLinked)?,
+            Err(error) => return self.broke(error),
+        };
+        // To activate an account, or to send changes that wait for approval, is for the guard: the next run plans it.
+        if row.active == Some(false) || !self.run.adoptions.may_be_changed() {
+            return Err(was_there);
+        }
+        let change = |action| Operation {
+            app_id: Some(row.app_id.clone()),
+            action,
+            reason: Reason::AdoptedDiffers,
+            ..operation.clone()
+        };
+        let fixed: Vec<Path> =
+            self.run.profile.users.immutable.iter().filter_map(|name| Path::parse(name).ok()).collect();
+        let differs = |path: &Path, value: &Value| !digest::same(row.sent.get(path), Some(value));
+        let due = sent.iter().filter(|(path, value)| differs(path, value) && !fixed.iter().any(|of| of.covers(path)));
+        let set: Attributes = due.map(|(path, value)| (path.clone(), value.clone())).collect();
+        if set.is_empty() {
+            return Ok(OpOutcome::Done);
+        }
+        let before = row.sent.clone();
+        self.single(&change(Action::UpdateUser { before, set, clear: Vec::new(), manager: None })).await
     }
 
     /// The app gave a group back that was there before: it is adopted with the members of ours that it has.
@@ -227,17 +286,42 @@ impl Worker<'_> {
 
     /// Whether an account that a refused create brought to light may be adopted at once.
     pub(super) fn may_take(&self, sent: &Attributes, found: &AppUser) -> bool {
-        let external_id = Path::external_id();
-        let is_ours = sent.get(&external_id).is_some() && sent.get(&external_id) == found.attributes.get(&external_id);
-        (is_ours && has_name_of(sent, found)) || !self.run.adoptions.wait(is_privileged(self.run.profile, &found.roles))
+        is_as_named(sent, found) || !self.run.adoptions.wait(is_privileged(self.run.profile, &found.roles))
     }
 }
 
-/// Why an account is not adopted after all: another tenant has linked it since the plan was made.
+/// Whether no other tenant of the app has an object linked, as far as can be known now.
+pub(super) fn is_no_neighbours(neighbours: &dyn Neighbours, object: &ObjectRef, id: &AppId) -> bool {
+    let only = std::slice::from_ref(id);
+    let claim = match object {
+        ObjectRef::User(_) => neighbours.claim(only, &[]),
+        ObjectRef::Group(_) => neighbours.claim(&[], only),
+    };
+    match claim {
+        Ok(claim) => claim.taken.is_empty() && claim.taken_groups.is_empty(),
+        Err(error) => {
+            tracing::warn!(%error, %object, "could not read what the other tenants of this app have linked");
+            false
+        }
+    }
+}
+
+/// Why an account or a group is not adopted after all: another tenant has linked it since the plan was made.
 pub(super) fn why_taken(operation: &Operation, claim: &Claim) -> Option<Obstacle> {
+    if let (Action::AdoptGroup { .. }, Some(group)) = (&operation.action, &operation.app_id) {
+        let (tenant, of) = claim.taken_groups.get(group)?;
+        return Some(Obstacle::GroupTakenMeanwhile { group: group.clone(), tenant: tenant.clone(), of: of.clone() });
+    }
     let Action::AdoptUser { found, .. } = &operation.action else { return None };
     let (tenant, user) = claim.taken.get(&found.id)?;
     Some(Obstacle::TakenMeanwhile { account: found.id.clone(), tenant: tenant.clone(), user: user.clone() })
+}
+
+/// Whether an account has the user name and the `externalId` that were sent.
+fn is_as_named(sent: &Attributes, found: &AppUser) -> bool {
+    let external_id = Path::external_id();
+    let is_ours = sent.get(&external_id).is_some() && sent.get(&external_id) == found.attributes.get(&external_id);
+    is_ours && has_name_of(sent, found)
 }
 
 /// Whether an account that a look-up shows after a create without an answer is the one that was to be created: by the id that was
@@ -250,6 +334,19 @@ pub(super) fn agrees(sent: &Attributes, found: &AppUser) -> bool {
     }
 }
 
+/// Whether a role is among the values of a create.
+fn is_sent(sent: &Attributes, role: &str) -> bool {
+    fn holds(value: &Value, role: &str) -> bool {
+        match value {
+            Value::String(text) => text == role,
+            Value::Array(many) => many.iter().any(|one| holds(one, role)),
+            Value::Object(parts) => parts.values().any(|one| holds(one, role)),
+            _ => false,
+        }
+    }
+    sent.iter().any(|(_, value)| holds(value, role))
+}
+
 fn has_name_of(sent: &Attributes, found: &AppUser) -> bool {
     let name = |of: &Attributes| of.text(&Path::user_name()).map(|name| fold(name.trim()));
     name(sent) == name(&found.attributes)
@@ -258,4 +355,68 @@ fn has_name_of(sent: &Attributes, found: &AppUser) -> bool {
 /// What is said of an account that rosterd did not create and may not take yet.
 pub(super) fn waits_for_approval(answer: String, found: &AppUser) -> Obstacle {
     Obstacle::WaitsForApproval { answer, account: found.id.clone(), roles: found.roles.clone() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::model::TenantName;
+
+    /// One other tenant, which has a user and a group linked, or whose state can't be read.
+    struct Other {
+        is_broken: bool,
+    }
+
+    impl Neighbours for Other {
+        fn linked_by(&self, _: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+            Ok(None)
+        }
+
+        fn group_linked_by(&self, _: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+            Ok(None)
+        }
+
+        fn claim(&self, accounts: &[AppId], groups: &[AppId]) -> Result<Claim, StoreError> {
+            if self.is_broken {
+                return Err(StoreError::Damaged("a test".to_owned()));
+            }
+            let owner = (TenantName::parse("other").unwrap(), SourceId::new("x1"));
+            let linked = |ids: &[AppId], is: &str| {
+                ids.iter().filter(|id| id.as_str() == is).map(|id| (id.clone(), owner.clone())).collect()
+            };
+            let mut claim = Claim::default();
+            claim.taken = linked(accounts, "7");
+            claim.taken_groups = linked(groups, "g7");
+            Ok(claim)
+        }
+
+        fn imported_as(&self, _: &AppId) -> Result<Option<SourceId>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn mp7_what_another_tenant_has_linked_is_not_what_a_lost_create_made() {
+        let (user, group) = (ObjectRef::User(SourceId::new("u1")), ObjectRef::Group(SourceId::new("g1")));
+        let other = Other { is_broken: false };
+        for (object, id, free) in [(&user, "7", false), (&user, "g7", true), (&group, "g7", false), (&group, "7", true)]
+        {
+            assert_eq!(is_no_neighbours(&other, object, &AppId::new(id)), free, "{object} {id}");
+        }
+        let broken = Other { is_broken: true };
+        assert!(!is_no_neighbours(&broken, &user, &AppId::new("8")), "what can't be known is not linked");
+    }
+
+    #[test]
+    fn mp9_a_role_that_the_create_sent_was_not_there_before() {
+        let path = |name: &str| Path::parse(name).unwrap();
+        let sent: Attributes = [
+            (path("userName"), "ann".into()),
+            (path("roles"), serde_json::json!([{"value": "admin", "type": "work"}])),
+        ]
+        .into_iter()
+        .collect();
+        assert!(is_sent(&sent, "admin") && !is_sent(&sent, "owner"));
+    }
 }

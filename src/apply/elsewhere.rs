@@ -137,7 +137,8 @@ impl Worker<'_> {
             }
             Some(Match::One { found, by }) => {
                 let owner = self.run.state.group_by_app_id(&found.id);
-                let is_free = matches!(owner, Ok(None)) || matches!(owner, Ok(Some(owner)) if owner == *id);
+                let is_ours = matches!(owner, Ok(None)) || matches!(owner, Ok(Some(owner)) if owner == *id);
+                let is_free = is_ours && matches!(self.run.neighbours.group_linked_by(&found.id), Ok(None));
                 match is_free && found.external_id.as_deref() == Some(id.as_str()) {
                     true => match self.moved_group(id, row, &found.id, &found.display_name) {
                         Ok(effects) => Sought::Moved(found.id, effects),

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::calls::{hides, shows_members};
-use super::created::agrees;
+use super::created::{agrees, is_no_neighbours};
 use super::losses::note_losses;
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::{AppRead, AppUser, CallError, Class, GroupKeys, Match, UserKeys};
-use crate::store::{Effect, Intent, OpenIntent, OutcomeResult, State, StoreError};
+use crate::store::{Effect, Intent, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,9 @@ pub async fn recover(
     mapped: &[Path],
     profile: &Profile,
     clock: &dyn Clock,
+    neighbours: &dyn Neighbours,
 ) -> Result<usize, RecoverError> {
-    let look = Look { app, state, mapped, profile, clock };
+    let look = Look { app, state, mapped, profile, clock, neighbours };
     let (mut resolved, mut silent) = (0, 0);
     for OpenIntent { seq, at, intent } in state.open_intents() {
         look.wait_until_shown(at, intent.op).await;
@@ -76,6 +77,7 @@ struct Look<'a> {
     mapped: &'a [Path],
     profile: &'a Profile,
     clock: &'a dyn Clock,
+    neighbours: &'a dyn Neighbours,
 }
 
 impl Look<'_> {
@@ -112,7 +114,9 @@ impl Look<'_> {
         let Some(found) = found.and_then(Match::one).filter(|found| agrees(&keys.attributes, found)) else {
             return Ok(Vec::new());
         };
-        if self.state.user_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {
+        if self.state.user_by_app_id(&found.id)?.is_some_and(|owner| owner != *id)
+            || !is_no_neighbours(self.neighbours, &intent.object, &found.id)
+        {
             return Ok(Vec::new());
         }
         let (app_id, provenance) = (found.id.clone(), Provenance::Created);
@@ -191,7 +195,9 @@ impl Look<'_> {
         let Some(Match::One { found, .. }) = self.app.look_up_groups(&[keys]).await?.into_iter().next() else {
             return Ok(Vec::new());
         };
-        if self.state.group_by_app_id(&found.id)?.is_some_and(|owner| owner != *id) {
+        if self.state.group_by_app_id(&found.id)?.is_some_and(|owner| owner != *id)
+            || !is_no_neighbours(self.neighbours, &intent.object, &found.id)
+        {
             return Ok(Vec::new());
         }
         let (app_id, provenance) = (found.id.clone(), Provenance::Created);

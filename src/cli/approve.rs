@@ -226,6 +226,7 @@ mod tests {
             run: RunId::new("r"),
             at: Timestamp::UNIX_EPOCH,
             holds: Vec::new(),
+            access: None,
             count: 1,
             operations: Vec::new(),
             rest: None,

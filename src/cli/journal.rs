@@ -165,7 +165,7 @@ fn line(record: &Record, names: &Names) -> String {
             let waits = if *waits { ", waiting for another person" } else { "" };
             format!("{verdict} plan {} by {by}{waits}: {}", decision.plan, paint(FAINT, why))
         }
-        Event::Doubted { why } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
+        Event::Doubted { why, .. } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
         Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string())),
         Event::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
@@ -207,7 +207,13 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::OwnAccount { .. } | Effect::AppTakes(_) | Effect::GroupsManaged { .. } => false,
         Effect::GroupsUnwatched { groups } => groups.iter().any(|group| group.as_str() == id),
         Effect::GroupReduced { group, .. } => group.as_str() == id,
-        Effect::AccessReduced { users, .. } => users.iter().any(|user| user.as_str() == id),
+        Effect::TakenBack { what, .. } | Effect::TakenBackOver { what, .. } => {
+            what.iter().any(|what| what.ids().iter().any(|of| of.as_str() == id))
+        }
+        Effect::TakenBackSeen { what, .. } => what.ids().iter().any(|of| of.as_str() == id),
+        Effect::AccessReduced { users, .. } | Effect::AccessRegained { users, .. } => {
+            users.iter().any(|user| user.as_str() == id)
+        }
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),
     };
     match &record.event {

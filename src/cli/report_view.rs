@@ -168,6 +168,10 @@ fn holds(screen: &Screen, report: &Telling, approval: impl Fn(&str) -> String) {
             paint(STRONG, hold.code()),
             safe(&hold.detail())
         ));
+        screen.say(paint(FAINT, format!("       released by {}", hold.code().release())));
+    }
+    if let Some(access) = &report.access {
+        screen.say(format!("       {access}"));
     }
     if report.all_held {
         screen.say(

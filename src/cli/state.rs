@@ -94,7 +94,8 @@ fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace
         screen.say(format!("  the state that was there is in {}", aside.display()));
     }
     screen.say(format!(
-        "  the next run looks through the app, adopts and adds, and removes nothing; `rosterd plan {tenant}` shows it"
+        "  the next run compares every linked account and group with the app, adopts and adds, and removes nothing; the run after it \
+         removes. `rosterd sync {tenant}` begins"
     ));
     Ok(())
 }

@@ -108,6 +108,10 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
     }
     for hold in &held.holds {
         screen.say(format!("    {}: {}", paint(STRONG, hold.code()), safe(&hold.detail())));
+        screen.say(paint(FAINT, format!("      released by {}", hold.code().release())));
+    }
+    if let Some(access) = &held.access {
+        screen.say(format!("    {access}"));
     }
     let most = if screen.verbose > 0 { usize::MAX } else { LISTED };
     for operation in held.operations.iter().take(most) {

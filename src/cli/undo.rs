@@ -159,11 +159,13 @@ fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
     }
     screen.say(match undone.paused {
         true => format!(
-            "  {} is paused: it stays like this until `rosterd resume {0}`, which redoes what the directory still says",
+            "  {} is paused until `rosterd resume {0}`; after that, what was taken back is held (`undone`) until the directory's record \
+             changes",
             args.tenant
         ),
         false => format!(
-            "  the next sync does again what the directory still says: mend the directory first, or `rosterd pause {}`",
+            "  what was taken back is held (`undone`) until the directory's record changes, and everything else goes on: correct the \
+             directory. `rosterd approve {0}` makes it again; `rosterd pause {0}` stops everything",
             args.tenant
         ),
     });

@@ -115,6 +115,15 @@ pub struct FloorGuardTable {
     /// See `[guard]` of a tenant file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate_names: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activations_per_day: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_changes: Option<Limit>,
+    /// See `[guard]` of a tenant file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identifier_changes: Option<Limit>,
 }
 
 /// `[floor.approval]`: the keys of a tenant's `[approval]`.

@@ -694,6 +694,14 @@ pub struct GuardTable {
     /// How many of a run's new users may look like an account that no user matches (an equal display name) before every creation is held.
     /// A new user who has the e-mail address or user name of such an account is always held. `none` compares nothing.
     pub duplicate_names: Limit,
+    /// How many deactivated accounts may be activated again in any 24 hours. An account that a run took within the last seven days, and that
+    /// `undo` or the directory gives back, does not count.
+    pub activations_per_day: Limit,
+    /// For how many users the value of the same attribute may change in one run before everything is held: two swapped columns look like
+    /// this.
+    pub value_changes: Limit,
+    /// The same for attributes that users are matched by (`read.user_match` of the profile).
+    pub identifier_changes: Limit,
 }
 
 impl Default for GuardTable {
@@ -707,6 +715,9 @@ impl Default for GuardTable {
             settings_change: Limit::of_percent(20).at_least(10),
             creates_per_day: Limit::NONE,
             duplicate_names: Limit::of_percent(5).at_least(2),
+            activations_per_day: Limit::of_percent(10).at_least(3),
+            value_changes: Limit::of_percent(30).at_least(10),
+            identifier_changes: Limit::of_percent(5).at_least(3),
         }
     }
 }

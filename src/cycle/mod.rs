@@ -4,6 +4,7 @@
 //! A preview ([`preview`]) takes the same path as a run ([`cycle`]) and stops before `apply`. What can write is a value of its own, the
 //! [`Writer`]: a preview is never handed one, so it cannot write even by mistake.
 
+mod budget;
 mod evidence;
 mod failure;
 mod index;
@@ -11,14 +12,19 @@ mod meanwhile;
 mod names;
 mod observe;
 mod report;
+mod restored;
 mod switches;
 mod telling;
+mod time;
+mod undone;
 
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
 pub use report::{Budget, DanglingNames, Report, Tally};
 pub use telling::{Calls, Telling, Told, Unresolved};
+pub(crate) use time::refilled_until;
+pub(crate) use undone::put_back;
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -35,14 +41,14 @@ use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
+use crate::model::{Counts, Lane, ObjectRef, Op, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, StillNamed, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
-    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, SettingsMark, State, StoreError, Trigger, View,
-    Weighed,
+    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StoreError, Trigger,
+    View, Weighed,
 };
 use crate::time_limit::TimeLimit;
 
@@ -197,11 +203,12 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     report.reading = Some(reading.elapsed());
     if let Some(Writer { app, ledger }) = writer {
         let mapped = job.mapped();
-        let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock);
+        let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock, job.neighbours);
         report.recovered = job.unless_stopped(recovery).await?;
         let open = ledger.open_intents().into_iter().map(|open| (open.intent.op, open.intent.object));
         report.open = open.collect();
         report.unresolved = report.open.len();
+        job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;
         switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);
@@ -294,6 +301,8 @@ impl Job<'_> {
         }
         let (state, rules) = (self.state, &self.rules);
         let plan = plan::plan(desired, survey, &answers, links, state, rules, &early.failed, report.started)?;
+        let notes = undone::Notes::of(self.state, desired)?;
+        let plan = notes.set_apart(plan);
         let plan = match ask.only {
             Some(person) => plan.only(person),
             None => plan,
@@ -303,6 +312,7 @@ impl Job<'_> {
         }
         tracing::info!(plan = plan.hash, planned = plan.operations.len(), "planned");
         report.names = names_in(&plan, state, Some(desired.snapshot))?;
+        time::ask(self, &plan).await;
         let facts = Facts {
             strangers: strangers(survey),
             missing: missing(survey),
@@ -335,6 +345,9 @@ impl Job<'_> {
         }
         if ask.only.is_none() {
             self.settle(writer.ledger, &report.run, survey, &cleared, &outcome, early).await?;
+            if !cleared.is_all_held() {
+                notes.settle(self, writer.ledger, &report.run, cleared.plan(), survey).await?;
+            }
             if !early.compare_again && meanwhile.is_empty() {
                 index = index::draft(self, desired, links, survey, &cleared, &outcome)?;
             }
@@ -430,7 +443,9 @@ impl Job<'_> {
     /// What the guard clears of a plan's leavers; `None` if that is nothing.
     fn cleared_leavers(&self, plan: Plan, facts: &Facts) -> Option<Cleared> {
         let mut judged = guard::check(plan, facts, &self.limits);
-        judged.restrict(|operation| operation.lane == Lane::Leavers);
+        // What waited for a time is left to the whole plan, before which the app is asked for the time.
+        let waits = |operation: &Operation| facts.delete_waits && operation.op() == Op::DeleteUser;
+        judged.restrict(|operation| operation.lane == Lane::Leavers && !waits(operation));
         if judged.is_all_held() {
             return None;
         }
@@ -487,7 +502,10 @@ impl Job<'_> {
             unbound,
             edited,
             on_source_change,
-            ..facts_of_state(self.state, profile, self.clock.now())?
+            undone: undone::Notes::of(self.state, desired)?.in_force(),
+            clock: time::doubt(self.clock, self.reader, self.state),
+            delete_waits: self.rules.delete_after.is_some(),
+            ..facts_of_state(self.state, profile, refilled_until(self.clock, self.reader, self.state))?
         })
     }
 
@@ -687,7 +705,9 @@ impl Job<'_> {
         if whole && report.counts_accepted && matches!(self.state.health(), Health::AdoptOnly { .. }) {
             ledger.trusted(&report.run, Reason::LookedThrough).await?;
         }
-        ledger.run_ended(report.to_summary(Some(self.settings))).await?;
+        let (clock, clock_doubted) = time::mark(self, self.state.last_approved().is_some());
+        let summary = RunSummary { clock, clock_doubted, ..report.to_summary(Some(self.settings)) };
+        ledger.run_ended(summary).await?;
         // What was held for an address is held for everybody.
         if ask.only.is_none() || report.addresses.is_none() {
             ledger.write_held(report.held_plan().as_ref(), report.started)?;
@@ -714,9 +734,18 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
     let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
     let counts = state.counts()?;
     let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
+    let lately = budget::Lately::of(state, now)?;
+    let identifiers = profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
     Ok(Facts {
         managed: counts.active,
-        lost: state.lost_since(day_ago)?.into_iter().map(|lost| lost.user).collect(),
+        lost: lately.lost.into_keys().collect(),
+        lost_but_active: lately.lost_but_active,
+        lost_again: lately.lost_again,
+        losses_unknown: state.losses_unknown_at().is_some_and(|at| at >= day_ago),
+        returned: lately.returned,
+        lost_lately: lately.lost_lately,
+        activated: lately.activated,
+        identifiers: identifiers.collect(),
         reduced: state.reduced_since(day_ago)?,
         own_account: state.own_account()?.flatten(),
         access: apply::access(profile),

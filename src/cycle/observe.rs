@@ -56,6 +56,7 @@ pub(super) async fn ask_app(
         answers.stuck = job.reader.look_up_users(&keys, &job.mapped()).await?;
     }
     answers.groups = groups(job, desired, survey).await?;
+    groups_elsewhere(job, answers);
     answers.compared = compared(job, survey).await?;
     Ok(())
 }
@@ -134,6 +135,24 @@ fn beside_the_state(job: &Job<'_>, answers: &mut Answers) -> Result<(), CycleErr
         }
     }
     Ok(())
+}
+
+/// What other tenants know of the groups that were found by `externalId`. A group that both find by its name they may share, as before.
+fn groups_elsewhere(job: &Job<'_>, answers: &mut Answers) {
+    for answer in answers.groups.iter().flatten() {
+        let Match::One { found, by } = answer else { continue };
+        if by != Path::external_id().as_str() {
+            continue;
+        }
+        let group = &found.id;
+        let elsewhere = match job.neighbours.group_linked_by(group) {
+            Ok(None) => continue,
+            Ok(Some((tenant, of))) => Elsewhere::GroupLinked { group: group.clone(), tenant, of },
+            // One tenant's damage must not stop another: only what can't be decided waits.
+            Err(error) => Elsewhere::GroupUnread { group: group.clone(), error: error.to_string() },
+        };
+        answers.groups_linked_elsewhere.insert(group.clone(), elsewhere);
+    }
 }
 
 async fn groups(

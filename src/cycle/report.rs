@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::budget::Lately;
 use crate::apply::{OpResult, Outcome, Stop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
-    AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId, RunStatus,
-    SourceId, StatusSign, TenantName,
+    Access, AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
+    RunStatus, SourceId, StatusSign, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
@@ -102,13 +103,12 @@ pub struct Budget {
 
 impl Budget {
     pub(super) fn of(state: &dyn View, limit: Limit, now: Timestamp) -> Result<Option<Self>, StoreError> {
-        let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
-        let latest: BTreeMap<SourceId, Timestamp> =
-            state.lost_since(since)?.into_iter().map(|lost| (lost.user, lost.at)).collect();
-        let mut lost: Vec<Timestamp> = latest.into_values().collect();
+        let lately = Lately::of(state, now)?;
+        let absent = (lately.lost.len() as u64).saturating_sub(lately.lost_but_active);
+        let mut lost: Vec<Timestamp> = lately.lost.into_values().collect();
         lost.sort_unstable();
         // As the guard counts: who lost access today was managed this morning.
-        let managed = state.counts()?.active.saturating_add(lost.len() as u64);
+        let managed = state.counts()?.active.saturating_add(absent);
         Ok(limit.allowed(managed).map(|allowed| Self { allowed, lost }))
     }
 }
@@ -196,6 +196,7 @@ impl Report {
             run: self.run.clone(),
             at: self.ended,
             holds: self.holds.clone(),
+            access: self.access(),
             count: cleared.held().count() as u64,
             operations: cleared.held().take(HELD_LISTED).map(show).collect(),
             rest: cleared.held().nth(HELD_LISTED).and_then(|_| crate::plan::id_of(cleared.held()).rest()),
@@ -205,6 +206,12 @@ impl Report {
             rejected: self.rejected.clone().filter(|decision| cleared.is_about(&decision.plan)),
             plan,
         })
+    }
+
+    /// Who has access now and afterwards, if something waits for a decision.
+    pub fn access(&self) -> Option<Access> {
+        let held = |cleared: &&Cleared| cleared.held().next().is_some();
+        self.cleared.as_ref().filter(held)?.access()
     }
 
     /// The planned operations.
@@ -327,6 +334,8 @@ impl Report {
             dangling: self.dangling_accepted.filter(|_| self.counts_accepted),
             addresses: self.addresses.clone(),
             quiet_at: self.quiet_at.clone(),
+            clock: None,
+            clock_doubted: false,
             started: self.started,
             ended: self.ended,
         }

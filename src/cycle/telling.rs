@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{DanglingNames, Report, Tally};
 use crate::guard::Cleared;
-use crate::model::{Change, Counts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
+use crate::model::{Access, Change, Counts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
 use crate::store::{Approvals, Decision};
 
 /// One operation as it is shown.
@@ -100,6 +100,9 @@ pub struct Telling<O = Vec<Told>> {
     pub calls: Calls,
     /// Everything that was held, and why.
     pub holds: Vec<HoldReason>,
+    /// Who has access now and afterwards, where something is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
     /// Nothing at all may be sent.
     #[serde(default)]
     pub all_held: bool,
@@ -196,6 +199,7 @@ impl Report {
             unresolved: self.open.iter().map(Unresolved::of).collect(),
             calls: Calls { total: self.calls.total, by_method: self.calls.by_method.clone() },
             holds: self.holds.clone(),
+            access: self.access(),
             all_held: self.cleared.as_ref().is_some_and(Cleared::is_all_held),
             held_plan: self.cleared.as_ref().and_then(Cleared::held_plan),
             rejected: self.rejected.clone(),

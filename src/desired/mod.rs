@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{Because, Bits, ObjectRef, fold, text};
+use crate::model::{Because, Bits, ObjectRef, Remark, fold, text};
 use crate::source::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
@@ -54,6 +54,8 @@ pub struct DesiredGroup {
     pub fingerprint: u64,
     /// Why the group can't have its name: it can't be made, or two groups would share it.
     pub problem: Option<String>,
+    /// What there is to say of the name, beside that it is sent.
+    pub remark: Option<Remark>,
     /// Why its members may not be everybody: this group, or one inside it, could not be read. Nobody leaves it for that.
     pub unread: Option<String>,
     /// Everybody in it and in the groups inside it, where those count; otherwise the snapshot's row has its members.
@@ -124,6 +126,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
             Some(why) => Err(why),
             None => (scope.group_name)(group),
         };
+        let mut blanks = false;
         let (name, problem) = match named {
             Ok(name) if name.len() > LONGEST_NAME => {
                 let why = format!(
@@ -132,12 +135,24 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
                 );
                 (bounds::shown(&name), Some(why))
             }
+            Ok(name) if text::unfit_as_group_name(&name).is_some() => {
+                let why = text::unfit_as_group_name(&name).unwrap_or_default();
+                let why = format!(
+                    "its name {why}: to the eye it is another one. Correct it in the directory; nothing was sent"
+                );
+                (bounds::shown(&name), Some(why))
+            }
+            Ok(name) if name.trim().len() < name.len() && !name.trim().is_empty() => {
+                blanks = true;
+                (name.trim().to_owned(), None)
+            }
             Ok(name) if !name.trim().is_empty() => (name, None),
             Ok(_) => (String::new(), Some("its name in the app would be empty".to_owned())),
             Err(why) => (bounds::shown(&group.name), Some(why)),
         };
         desired.in_scope.insert(ix, at);
-        desired.groups.push(DesiredGroup { ix, name, fingerprint: 0, problem, unread, with_inner });
+        let remark = blanks.then_some(Remark::BlanksInGroupName);
+        desired.groups.push(DesiredGroup { ix, name, fingerprint: 0, problem, remark, unread, with_inner });
     }
     for user in snapshot.users() {
         if scope.all_users || (scope.groups.is_none() && snapshot.direct(user)) {

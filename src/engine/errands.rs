@@ -82,7 +82,7 @@ impl Engine {
         self.expect(&app, &state);
         let errand = self.errand(&app, &state, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
-        let open_calls = errand.recover(writer).await?;
+        let open_calls = errand.recover(writer, &self.neighbours()).await?;
         let (reversal, started) = self.reversal(name, &state)?;
         if reversal.plan.hash != shown {
             let (expected, now) = (shown.to_owned(), reversal.plan.hash);
@@ -157,7 +157,7 @@ impl Engine {
         self.expect(&app, &state);
         let errand = self.errand(&app, &state, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
-        errand.recover(writer).await?;
+        errand.recover(writer, &self.neighbours()).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.
         set_mark(state.folder(), Sign::Retired, mark)?;
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;

@@ -156,7 +156,7 @@ impl Engine {
             Store::open(&self.state_dir, &self.tenant.name, "rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
         let errand = self.errand(&app, &state, progress, stop);
-        errand.recover(Writer { app: &app, ledger: &state }).await?;
+        errand.recover(Writer { app: &app, ledger: &state }, &self.neighbours()).await?;
         let mut drifts = self.compare(&app, &state, trusts_empty_groups, progress, stop).await?;
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();

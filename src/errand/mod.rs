@@ -11,6 +11,9 @@ pub mod undo;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 mod tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod undone_tests;
 
 use std::collections::HashSet;
 
@@ -22,13 +25,18 @@ use uuid::Uuid;
 use crate::apply::{self, Outcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
-use crate::cycle::{CycleError, Report, Writer, facts_of_state, names_in};
+use crate::cycle::{CycleError, Report, Writer, facts_of_state, names_in, put_back, refilled_until};
 use crate::guard::{self, Cleared, Facts, Limits, Policy};
 use crate::model::{Counts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
 use crate::plan::{Action, Operation, Plan, Rules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
-use crate::store::{Alone, Decision, Effect, GuardSettings, RunSummary, State, StoreError, Trigger, View};
+use crate::store::{
+    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StoreError, Trigger, Undone, View,
+};
+
+/// So many are named in one effect.
+const PUT_BACK_TOGETHER: usize = 100;
 
 /// Everything an errand works with.
 pub struct Errand<'a> {
@@ -118,9 +126,10 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the app can't be asked or the state can't be written.
-    pub async fn recover(&self, writer: Writer<'_>) -> Result<usize, CycleError> {
+    pub async fn recover(&self, writer: Writer<'_>, neighbours: &dyn Neighbours) -> Result<usize, CycleError> {
         let mapped = self.rules.read_paths();
-        Ok(apply::recover(writer.app, writer.ledger, &mapped, self.rules.profile, self.clock).await?)
+        let profile = self.rules.profile;
+        Ok(apply::recover(writer.app, writer.ledger, &mapped, profile, self.clock, neighbours).await?)
     }
 
     /// Does it, as a run of its own.
@@ -134,6 +143,7 @@ impl Errand<'_> {
         report.names = names_in(&plan, ledger, None)?;
         let facts = self.facts(ledger)?;
         ledger.run_started(&report.run, trigger, &plan.hash, self.policy.recorded(false)).await?;
+        self.note_put_back(ledger, &report.run, trigger, &plan).await?;
         let cleared = self.judge(plan, &facts, &Approval::None);
         if let Approval::Given(decisions) = &approval {
             for decision in decisions.iter().filter(|decision| cleared.is_about(&decision.plan)) {
@@ -158,6 +168,25 @@ impl Errand<'_> {
         Ok(report)
     }
 
+    /// What an undo puts back is not done again by the next run. Written before the first call: a kill in between leaves a note of
+    /// something that was not put back, and nothing is held for that.
+    async fn note_put_back(
+        &self,
+        ledger: &dyn State,
+        run: &RunId,
+        trigger: Trigger,
+        plan: &Plan,
+    ) -> Result<(), StoreError> {
+        let reverts = plan.operations.iter().find_map(|operation| match &operation.reason {
+            Reason::Reverts { run } => Some(run.clone()),
+            _ => None,
+        });
+        let Some(reverted) = reverts.filter(|_| trigger == Trigger::Undo) else { return Ok(()) };
+        let taken_back = |what: &[Undone]| Effect::TakenBack { run: reverted.clone(), what: what.to_vec() };
+        let effects = put_back(plan).chunks(PUT_BACK_TOGETHER).map(taken_back).collect();
+        ledger.noted(run, Reason::TakenBack, effects).await
+    }
+
     /// First everything but the last lane, then that, where everything else of an object went well.
     async fn in_two_goes(
         &self,
@@ -179,13 +208,15 @@ impl Errand<'_> {
         Ok(joined(outcome, &last, rest))
     }
 
-    /// Attributes that disappear say something of a directory's reading; here nothing was read.
+    /// Attributes that disappear, or change for many, say something of a directory's reading; here nothing was read.
     fn limits(&self) -> Limits {
-        Limits { attribute_loss: Limit::NONE, ..self.limits.clone() }
+        let (attribute_loss, value_changes, identifier_changes) = (Limit::NONE, Limit::NONE, Limit::NONE);
+        Limits { attribute_loss, value_changes, identifier_changes, ..self.limits.clone() }
     }
 
     fn facts(&self, state: &dyn View) -> Result<Facts, StoreError> {
-        facts_of_state(state, self.rules.profile, self.clock.now())
+        let now = refilled_until(self.clock, self.reader, state);
+        facts_of_state(state, self.rules.profile, now)
     }
 
     /// The guard's word, or that of somebody who typed that exactly this is meant.

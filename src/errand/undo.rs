@@ -80,6 +80,10 @@ pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name:
                 last = last.max(run.map(|run| (intent, run)));
                 continue;
             }
+            // What was found when a state was restored, or noted of an undo, is nothing that a run did.
+            Event::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
+                continue;
+            }
             Event::Noted { run, effects, .. } if !effects.is_empty() => {
                 if effects.iter().any(Effect::is_a_change) {
                     last = last.max(Some((seq, run.clone())));

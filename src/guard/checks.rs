@@ -265,6 +265,16 @@ impl Cleared {
         self.hold(HoldReason::Relink { who }, |operation| objects.contains(&operation.object));
     }
 
+    /// What waits for a time to pass needs a clock that can be trusted.
+    pub(super) fn check_clock(&mut self, facts: &Facts) {
+        let Some(doubt) = facts.clock.filter(|_| facts.delete_waits) else { return };
+        let waits = |operation: &Operation| operation.op() == Op::DeleteUser;
+        let who = Names::of(self.going().filter(|operation| waits(operation)).map(|operation| operation.name.as_str()));
+        if !who.is_empty() {
+            self.hold(HoldReason::Clock { doubt, who }, waits);
+        }
+    }
+
     /// Where a deleted person can never have an account again, somebody has to want it.
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
@@ -302,7 +312,8 @@ impl Cleared {
         }
     }
 
-    /// The rolling budget, in people: whoever loses an account, a role, a deleted group or the last group counts once a day.
+    /// The rolling budget, in users: one who loses an account, a role, a deleted group or the last group counts once a day; and once more
+    /// if the account was activated again in between.
     pub(super) fn check_removals(&mut self, facts: &Facts, limits: &Limits) {
         let mut losing: BTreeMap<&SourceId, &str> = BTreeMap::new();
         let mut accounts_end: BTreeSet<&SourceId> = BTreeSet::new();
@@ -317,17 +328,22 @@ impl Cleared {
                 _ => {}
             }
         }
-        losing.retain(|id, _| !facts.lost.contains(*id));
+        losing.retain(|id, _| !facts.lost.contains(*id) || facts.returned.contains(*id));
         let now = losing.len() as u64;
-        let (total, managed) = (now + facts.lost.len() as u64, facts.managed + facts.lost.len() as u64);
+        // A user who lost access and has it again is among the managed already.
+        let absent = (facts.lost.len() as u64).saturating_sub(facts.lost_but_active);
+        let lost = facts.lost.len() as u64 + facts.lost_again;
+        let (total, managed) = (now + lost, facts.managed + absent);
         let none_left = !accounts_end.is_empty() && accounts_end.len() as u64 >= facts.managed && !somebody_comes;
-        if now > 0 && (none_left || exceeds(limits.removals_per_day, total, managed)) {
+        let unknown = facts.losses_unknown && !limits.removals_per_day.is_none();
+        if now > 0 && (none_left || unknown || exceeds(limits.removals_per_day, total, managed)) {
             let hold = HoldReason::RemovalsPerDay {
                 now,
-                lost: facts.lost.len() as u64,
+                lost,
                 managed,
                 limit: limits.removals_per_day.to_string(),
                 none_left,
+                unknown,
                 who: Names::of(losing.into_values()),
                 unbound: facts.unbound.clone(),
             };

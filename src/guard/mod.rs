@@ -4,12 +4,16 @@
 //! Pure. Holds the part that takes access when too many people would lose it, and everything when the directory, or the tenant
 //! file, looks wrong. There is no way around it but a plan approved by its id; and none at all around what may never be done.
 
+mod access;
+mod activations;
+mod changes;
 mod checks;
 mod duplicates;
 mod evidence;
 mod gate;
 pub mod settings;
 mod table;
+mod undone;
 
 pub use evidence::{Dangling, LostSigns, rests_on_absence};
 pub use gate::Gate;
@@ -21,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, Counts, HoldReason, HoldScope, Op, Path, SourceId, Unbound};
+use crate::model::{AppId, Bits, ClockDoubt, Counts, HoldReason, HoldScope, ObjectRef, Op, Path, SourceId, Unbound};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 
@@ -44,6 +48,12 @@ pub struct Limits {
     pub creates_per_day: Limit,
     /// How many new users of a run may look like an account that no user matches; without a limit nothing is compared.
     pub duplicate_names: Limit,
+    /// How many accounts may be activated again in any 24 hours.
+    pub activations_per_day: Limit,
+    /// For how many users the value of one attribute may change in one run.
+    pub value_changes: Limit,
+    /// The same for attributes that users are matched by.
+    pub identifier_changes: Limit,
     /// Kinds of change that always wait for somebody.
     pub ask_before: BTreeSet<Op>,
     /// When the adoption of a user's account waits for approval.
@@ -62,6 +72,9 @@ impl From<&GuardTable> for Limits {
             settings_change: table.settings_change,
             creates_per_day: table.creates_per_day,
             duplicate_names: table.duplicate_names,
+            activations_per_day: table.activations_per_day,
+            value_changes: table.value_changes,
+            identifier_changes: table.identifier_changes,
             ask_before: BTreeSet::new(),
             adopt: AdoptApproval::default(),
         }
@@ -75,6 +88,26 @@ pub struct Facts {
     pub managed: u64,
     /// People who lost access in the last 24 hours.
     pub lost: BTreeSet<SourceId>,
+    /// Of these, the ones whose account is active now: they are among the managed.
+    pub lost_but_active: u64,
+    /// Of these, the ones whose account was activated again since: they count once more if they lose it once more.
+    pub returned: BTreeSet<SourceId>,
+    /// Whether it is unknown who lost access in the last 24 hours: the budget counts as used up.
+    pub losses_unknown: bool,
+    /// Why the clock can't be trusted.
+    pub clock: Option<ClockDoubt>,
+    /// Whether accounts are deleted only when a time has passed.
+    pub delete_waits: bool,
+    /// What an undo put back, and the directory still says.
+    pub undone: Undone,
+    /// How many losses hit a user who had got access back since an earlier one.
+    pub lost_again: u64,
+    /// People who lost access in the last seven days: an activation gives back what a run took.
+    pub lost_lately: BTreeSet<SourceId>,
+    /// Accounts activated again in the last 24 hours that no run had taken within seven days.
+    pub activated: BTreeSet<SourceId>,
+    /// The attributes that users are matched by.
+    pub identifiers: Vec<Path>,
     /// How many members groups lost in the last 24 hours.
     pub reduced: BTreeMap<SourceId, u64>,
     /// Accounts created in the last 24 hours.
@@ -113,6 +146,17 @@ pub struct Facts {
     pub delete_is_final: bool,
 }
 
+/// What an undo put back, as long as the directory's record of it is the same.
+#[derive(Debug, Clone, Default)]
+pub struct Undone {
+    /// The runs that were taken back.
+    pub runs: BTreeSet<String>,
+    /// Accounts and groups.
+    pub objects: HashSet<ObjectRef>,
+    /// Memberships: group and user.
+    pub members: HashSet<(SourceId, SourceId)>,
+}
+
 /// What an edit of the tenant file touches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Edited {
@@ -132,17 +176,25 @@ pub enum Edited {
 pub struct Adoptions {
     approval: AdoptApproval,
     after_first: bool,
+    /// Whether changed values of an account are sent without approval.
+    changes: bool,
 }
 
 impl Adoptions {
     fn new(facts: &Facts, limits: &Limits) -> Self {
         // A state that was just begun has not completed a run yet.
-        Self { approval: limits.adopt, after_first: facts.adopt_only.is_none() }
+        let changes = !limits.ask_before.contains(&Op::UpdateUser);
+        Self { approval: limits.adopt, after_first: facts.adopt_only.is_none(), changes }
     }
 
     /// Whether the adoption of such an account waits for approval.
     pub fn wait(self, privileged: bool) -> bool {
         self.approval.waits(self.after_first, privileged)
+    }
+
+    /// Whether an account that is adopted without a plan may be given the values that were sent for it.
+    pub fn may_be_changed(self) -> bool {
+        self.changes
     }
 }
 
@@ -158,6 +210,8 @@ pub struct Cleared {
     adoptions: Adoptions,
     /// How the guard was loosened, until that is approved: the hold in the form that is hashed.
     guard_change: Option<String>,
+    /// How many users have access now; `None` where nothing was planned, so that users were not counted.
+    managed: Option<u64>,
 }
 
 /// Passes a plan, or holds part of it, or all.
@@ -171,6 +225,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
         all_held: false,
         adoptions: Adoptions::new(facts, limits),
         guard_change: None,
+        managed: (count > 0).then_some(facts.managed),
     };
     for (at, operation) in cleared.plan.operations.iter().enumerate() {
         match operation.blocked {
@@ -185,9 +240,12 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_reading(facts, limits);
     cleared.check_rekey(facts, limits);
     cleared.check_attribute_loss(facts, limits);
+    cleared.check_changed_values(facts, limits);
     cleared.check_settings(facts, limits);
     cleared.check_upgrade(facts);
     cleared.check_guard_change(facts);
+    cleared.check_clock(facts);
+    cleared.check_undone(facts);
     cleared.check_asked_before(limits);
     cleared.check_adoptions();
     cleared.check_duplicates(limits);
@@ -197,6 +255,7 @@ pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
     cleared.check_dangling(facts);
     cleared.check_groups(facts, limits);
     cleared.check_removals(facts, limits);
+    cleared.check_activations(facts, limits);
     cleared.check_creates(facts, limits);
     cleared.check_replaced();
     cleared.check_names();
@@ -215,7 +274,8 @@ pub fn check_addresses(changes: &[AddressChange]) -> Cleared {
         holds,
         all_held,
         guard_change: None,
-        adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true },
+        adoptions: Adoptions { approval: AdoptApproval::default(), after_first: true, changes: false },
+        managed: None,
     };
     // Every plan without operations has one hash: an approval is for this change of address alone.
     if let Some(id) = cleared.held_plan() {
@@ -314,6 +374,8 @@ impl Cleared {
             all_held: later.all_held,
             guard_change: later.guard_change,
             adoptions: later.adoptions,
+            // Before the first of both.
+            managed: self.managed.or(later.managed),
         }
     }
 

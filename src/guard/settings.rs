@@ -125,8 +125,10 @@ fn looser(
 /// Whether one value of a key of `[guard]` allows more than another.
 pub fn limit_is_looser(key: &str, one: &Value, other: &Value) -> bool {
     match (limit(one), limit(other)) {
-        // More accounts can be created than there are.
-        (Some(one), Some(other)) if key == "creates_per_day" => one.allows_more_than(&other),
+        // More accounts can be created, or activated again, than there are active ones.
+        (Some(one), Some(other)) if matches!(key, "creates_per_day" | "activations_per_day") => {
+            one.allows_more_than(&other)
+        }
         (Some(one), Some(other)) => one.is_looser_than(&other),
         _ => asks_for_less(one, other),
     }

@@ -42,6 +42,9 @@ fn limit_of(code: HoldCode, table: &GuardTable) -> Option<Limit> {
         HoldCode::Rekey => Some(table.rekey),
         HoldCode::SettingsChange => Some(table.settings_change),
         HoldCode::CreatesPerDay => Some(table.creates_per_day),
+        HoldCode::ActivationsPerDay => Some(table.activations_per_day),
+        HoldCode::ValueChanges => Some(table.value_changes),
+        HoldCode::IdentifierChanges => Some(table.identifier_changes),
         HoldCode::DuplicateNames => Some(table.duplicate_names),
         _ => None,
     }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::date::http_date;
@@ -197,6 +199,8 @@ pub struct Client {
     content_type: HeaderValue,
     max_body: usize,
     spellings: Spellings,
+    /// The last `Date` that the other side said, and when.
+    dated: Arc<Mutex<Option<(Timestamp, Instant)>>>,
 }
 
 impl Client {
@@ -228,7 +232,22 @@ impl Client {
             content_type: header_value("Content-Type", &settings.content_type)?,
             max_body: settings.max_body,
             spellings: settings.auth.as_ref().map(|auth| Spellings::of(&auth.token)).unwrap_or_default(),
+            dated: Arc::default(),
         })
+    }
+
+    /// What time it is by the last answer that had a `Date`; `None` before one.
+    pub fn their_time(&self) -> Option<Timestamp> {
+        let dated = *self.dated.lock().unwrap_or_else(PoisonError::into_inner);
+        let (date, at) = dated?;
+        date.checked_add(SignedDuration::try_from(at.elapsed()).ok()?).ok()
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let text = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = text.and_then(http_date) {
+            *self.dated.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+        }
     }
 
     /// The same client, connections and limits included, with another token: tokens that are renewed.
@@ -247,6 +266,7 @@ impl Client {
             content_type: self.content_type.clone(),
             max_body: self.max_body,
             spellings: self.spellings.and(&Spellings::of(&auth.token)),
+            dated: Arc::clone(&self.dated),
         })
     }
 
@@ -325,6 +345,7 @@ impl Client {
     }
 
     async fn read(&self, mut response: reqwest::Response, max_body: usize) -> Reply {
+        self.note_date(response.headers());
         let status = response.status();
         let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let location = text(header::LOCATION);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::hold_code::{HoldCode, HoldScope};
-use super::{Duplicates, ObjectRef, Obstacle, Op, StatusSign, text};
+use super::{ClockDoubt, Duplicates, ObjectRef, Obstacle, Op, StatusSign, text};
 
 /// The field with the sentence of a cause.
 const WHY: &str = "why";
@@ -175,6 +175,9 @@ pub enum HoldReason {
         managed: u64,
         limit: String,
         none_left: bool,
+        /// Whether others may have lost access, which is not on record.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
         who: Names,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unbound: Option<Unbound>,
@@ -245,6 +248,36 @@ pub enum HoldReason {
         now: u64,
         created: u64,
         limit: String,
+    },
+    Clock {
+        doubt: ClockDoubt,
+        who: Names,
+    },
+    Undone {
+        runs: BTreeSet<String>,
+        count: u64,
+        who: Names,
+    },
+    ActivationsPerDay {
+        now: u64,
+        activated: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    ValueChanges {
+        attribute: String,
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
+    },
+    IdentifierChanges {
+        attribute: String,
+        count: u64,
+        managed: u64,
+        limit: String,
+        who: Names,
     },
     MatchingChange {
         count: u64,
@@ -324,6 +357,11 @@ impl HoldReason {
             Self::DuplicateAccounts { .. } => HoldCode::DuplicateAccounts,
             Self::DuplicateNames { .. } => HoldCode::DuplicateNames,
             Self::CreatesPerDay { .. } => HoldCode::CreatesPerDay,
+            Self::Clock { .. } => HoldCode::Clock,
+            Self::Undone { .. } => HoldCode::Undone,
+            Self::ActivationsPerDay { .. } => HoldCode::ActivationsPerDay,
+            Self::ValueChanges { .. } => HoldCode::ValueChanges,
+            Self::IdentifierChanges { .. } => HoldCode::IdentifierChanges,
             Self::MatchingChange { .. } => HoldCode::MatchingChange,
             Self::TargetChange { .. } => HoldCode::TargetChange,
             Self::SourceChange { .. } => HoldCode::SourceChange,
@@ -401,9 +439,10 @@ impl HoldReason {
 impl Serialize for HoldReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let payload = self.shown();
-        let mut map = serializer.serialize_map(Some(payload.len() + 2))?;
+        let mut map = serializer.serialize_map(Some(payload.len() + 3))?;
         map.serialize_entry("reason", self.code().name())?;
         map.serialize_entry("detail", &self.detail())?;
+        map.serialize_entry("release", self.code().release())?;
         for (name, value) in &payload {
             map.serialize_entry(name, value)?;
         }
@@ -456,12 +495,18 @@ fn moved(side: &str, from: &[String], to: &[String]) -> String {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RemovalsPerDay { now, lost, managed, limit, none_left, who, unbound } => {
+            Self::RemovalsPerDay { now, lost, managed, limit, none_left, unknown, who, unbound } => {
                 let none_left = if *none_left { ", and nobody would be left" } else { "" };
+                let unknown = match unknown {
+                    true => {
+                        ", and others may have: the state was restored from an older one, so the day's limit counts as used up"
+                    }
+                    false => "",
+                };
                 write!(
                     f,
-                    "{now} people would lose access now and {lost} lost it in the last 24 hours, of {managed} managed (the limit is \
-                     {limit}{none_left}): {who}{}",
+                    "{now} people would lose access now and {lost} lost it in the last 24 hours{unknown}, of {managed} managed (the limit \
+                     is {limit}{none_left}): {who}{}",
                     because_unbound(unbound.as_ref())
                 )
             }
@@ -552,6 +597,38 @@ impl fmt::Display for HoldReason {
             Self::CreatesPerDay { now, created, limit } => write!(
                 f,
                 "{now} accounts would be created now and {created} were in the last 24 hours (the limit is {limit})"
+            ),
+            Self::Clock { doubt, who } => write!(
+                f,
+                "{doubt}. What waits for a time to pass was not deleted, and no removal of before counts as older than a day: {who}. \
+                 Deactivations go on. Correct the clock; approve if it is right"
+            ),
+            Self::Undone { runs, count, who } => {
+                let runs = runs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let what = if *count == 1 { "1 change would be made" } else { "changes would be made" };
+                let count = if *count == 1 { String::new() } else { format!("{count} ") };
+                write!(
+                    f,
+                    "{count}{what} again that run {runs} made and `rosterd undo` took back: {who}. They stay as they are until their \
+                     record in the directory changes, and everything else goes on. Correct the directory; approve to make them again"
+                )
+            }
+            Self::ActivationsPerDay { now, activated, managed, limit, who } => write!(
+                f,
+                "{now} deactivated accounts would be activated again now and {activated} were in the last 24 hours, beside {managed} that \
+                 are active (the limit is {limit}): {who}. A directory whose sign of suspension is missing or can't be read looks like \
+                 this, so none of them was activated. If it shows them as active by mistake, correct it there; approve if they are back"
+            ),
+            Self::ValueChanges { attribute, count, managed, limit, who } => write!(
+                f,
+                "{attribute} would change for {count} of {managed} managed users at once (the limit is {limit}): {who}. Two swapped columns \
+                 look like this, so nothing was sent. Compare the values in the plan with the directory; approve if they are right"
+            ),
+            Self::IdentifierChanges { attribute, count, managed, limit, who } => write!(
+                f,
+                "{attribute}, by which users are matched, would change for {count} of {managed} managed users at once (the limit is {limit}): \
+                 {who}. A faulty rule for names in the directory looks like this, so nothing was sent. Compare the values in the plan with \
+                 the directory; approve if they are right"
             ),
             Self::MatchingChange { count, who } => {
                 let colon = if *count > 0 { ": " } else { "" };

@@ -31,6 +31,11 @@ pub enum HoldCode {
     DuplicateAccounts,
     DuplicateNames,
     CreatesPerDay,
+    Clock,
+    Undone,
+    ActivationsPerDay,
+    ValueChanges,
+    IdentifierChanges,
     MatchingChange,
     TargetChange,
     SourceChange,
@@ -58,7 +63,7 @@ struct Row {
 
 impl HoldCode {
     /// Every code that this version holds plans for, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::RemovalsPerDay,
         Self::GroupRemovals,
         Self::SourceShrink,
@@ -72,6 +77,11 @@ impl HoldCode {
         Self::DuplicateAccounts,
         Self::DuplicateNames,
         Self::CreatesPerDay,
+        Self::Clock,
+        Self::Undone,
+        Self::ActivationsPerDay,
+        Self::ValueChanges,
+        Self::IdentifierChanges,
         Self::MatchingChange,
         Self::TargetChange,
         Self::SourceChange,
@@ -105,6 +115,50 @@ impl HoldCode {
     /// What it holds, for the documentation.
     pub fn summary(self) -> &'static str {
         self.row().summary
+    }
+
+    /// What releases it, beside what its own sentence says.
+    pub fn release(self) -> &'static str {
+        match self {
+            Self::RemovalsPerDay => {
+                "the directory, once it shows these users as active again; the limit, as removals become older than 24 hours; or an approval"
+            }
+            Self::GroupRemovals => {
+                "the directory, once these users are members again; the limit, as removals become older than 24 hours; or an approval"
+            }
+            Self::ActivationsPerDay => {
+                "the directory, once it shows these users as suspended again; the limit, as activations become older than 24 hours; or an \
+                 approval"
+            }
+            Self::Clock => "a clock that agrees with the app's and has not jumped since the last run; or an approval",
+            Self::Undone => "the directory, once its record of these users and groups is another one; or an approval",
+            Self::CreatesPerDay => "the limit, as new accounts become older than 24 hours; or an approval",
+            Self::SourceShrink => {
+                "the directory, once a reading is as large as the last accepted one again; or an approval"
+            }
+            Self::AttributeLoss | Self::ValueChanges | Self::IdentifierChanges => {
+                "the directory, once it shows the values of before again; or an approval"
+            }
+            Self::Rekey => "the directory, once it shows the ids of before again; or an approval",
+            Self::SettingsChange | Self::MatchingChange | Self::GuardChange => {
+                "the tenant file, once the edit is taken back; or an approval"
+            }
+            Self::TargetChange | Self::SourceChange => {
+                "the tenant file, once it has the address of before again; or an approval"
+            }
+            Self::Upgrade | Self::Adoption | Self::DuplicateAccounts | Self::DuplicateNames => {
+                "the mapping or the names on either side, once they say otherwise; or an approval"
+            }
+            Self::Approval | Self::Relink | Self::FinalDelete => "an approval",
+            Self::Conflict | Self::NeedsDecision => {
+                "the directory, the app or the tenant file, once the cause is corrected; no approval"
+            }
+            Self::UnreadGroup => "a reading that shows the members of the group; no approval",
+            Self::AdoptOnly => "the end of this run, if it is not a failed one; no approval",
+            Self::OwnAccount => "a token that belongs to another account; no approval",
+            Self::Paused => "`rosterd resume`; no approval",
+            Self::Other => "the version of rosterd that held it",
+        }
     }
 
     /// The code of this name.
@@ -186,6 +240,37 @@ impl HoldCode {
             Self::CreatesPerDay => {
                 approvable("creates_per_day", Kind, "new accounts, when more would be created within 24 hours")
             }
+            Self::Clock => approvable(
+                "clock",
+                Objects,
+                "deletions that wait for `delete_after`, while the app's `Date` and the machine's time since its start do not both speak for \
+                 the clock; the rolling limits are not refilled meanwhile",
+            ),
+            Self::Undone => approvable(
+                "undone",
+                Objects,
+                "changes that a run made and `rosterd undo` took back, until the directory's record of that user, group or membership \
+                 changes; the rest of the tenant goes on",
+            ),
+            Self::ActivationsPerDay => approvable(
+                "activations_per_day",
+                Kind,
+                "deactivated accounts that would be activated again, when there would be more within 24 hours (earlier runs count, and \
+                 survive a restart). An account that a run took within the last seven days, and that `undo` or the directory gives back, \
+                 does not count",
+            ),
+            Self::ValueChanges => approvable(
+                "value_changes",
+                All,
+                "everything, when the value of the same attribute would change for that many users in one run. First values, adopted \
+                 accounts, new records and `undo` do not count, nor does a run after an edit of the tenant file (`settings_change`)",
+            ),
+            Self::IdentifierChanges => approvable(
+                "identifier_changes",
+                All,
+                "everything, when that happens to an attribute that users are matched by, or that many accounts would be replaced because \
+                 the app can't change an attribute",
+            ),
             Self::MatchingChange => {
                 approvable("matching_change", All, "every change after an edit of what people are recognised by")
             }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Attributes, fold};
+use super::{Attributes, fold, fold_seen};
 
 /// Field names of directories that hold a user name or an e-mail address, without case and punctuation.
 const IDENTIFIERS: [&str; 16] = [
@@ -237,8 +237,16 @@ pub(crate) fn local_part(name: &str) -> Option<&str> {
     name.rsplit_once('@').map(|(local, _)| local).filter(|local| !local.is_empty())
 }
 
+/// Whether one text is the other as an app may have written it: the same letters and digits, whatever stands between them (`sales-ops` for
+/// `Sales & Ops`).
+pub fn is_respelt(shown: &str, sent: &str) -> bool {
+    let letters = |text: &str| fold(text).chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let (shown, sent) = (fold(shown), fold(sent));
+    shown == sent || (!letters(&shown).is_empty() && letters(&shown) == letters(&sent))
+}
+
 fn key(kind: &str, name: &str) -> u64 {
-    xxh3_64(format!("{kind}\0{}", fold(name)).as_bytes())
+    xxh3_64(format!("{kind}\0{}", fold_seen(name)).as_bytes())
 }
 
 #[cfg(test)]

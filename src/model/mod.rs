@@ -2,10 +2,12 @@
 //!
 //! Plain values without input or output. This is the lowest room: it imports nothing of rosterd, everything may import it.
 
+mod access;
 mod address;
 mod attributes;
 mod bits;
 pub mod bounds;
+mod clock_doubt;
 mod coded;
 mod conflict;
 pub mod digest;
@@ -25,9 +27,11 @@ mod status_sign;
 pub mod text;
 pub mod unread;
 
+pub use access::Access;
 pub use address::AddressMark;
-pub use attributes::{Attributes, casefold, fold};
+pub use attributes::{Attributes, casefold, fold, fold_seen};
 pub use bits::Bits;
+pub use clock_doubt::ClockDoubt;
 pub use conflict::{Another, Conflict, Some10, Unlinked, WayOut};
 pub use duplicate::{Duplicate, Duplicates};
 pub use finding::{Finding, Verdict};

@@ -36,6 +36,12 @@ pub enum Obstacle {
         ours: String,
     },
     LinkedElsewhere(Elsewhere),
+    /// A group that only its `externalId` says is the directory's.
+    GroupContradicts {
+        group: AppId,
+        theirs: String,
+        ours: String,
+    },
     /// The look-up found no object that may be used.
     Conflicting(Conflict),
     Immutable {
@@ -114,6 +120,11 @@ pub enum Obstacle {
         account: AppId,
         tenant: TenantName,
         user: SourceId,
+    },
+    GroupTakenMeanwhile {
+        group: AppId,
+        tenant: TenantName,
+        of: SourceId,
     },
     GroupNotInApp,
     NotFinished,
@@ -380,6 +391,22 @@ pub enum Elsewhere {
         /// What went wrong.
         error: String,
     },
+    /// The group is linked by that tenant.
+    GroupLinked {
+        /// The app's group.
+        group: AppId,
+        /// The tenant.
+        tenant: TenantName,
+        /// Its group.
+        of: SourceId,
+    },
+    /// The other tenants' links of groups could not be read.
+    GroupUnread {
+        /// The app's group.
+        group: AppId,
+        /// What went wrong.
+        error: String,
+    },
 }
 
 impl fmt::Display for Elsewhere {
@@ -389,6 +416,16 @@ impl fmt::Display for Elsewhere {
                 f,
                 "the account {account} in the app is linked by the tenant {tenant}, which is connected to the same base_url, to its \
                  user {user}. It was not touched, and no account was created; correct the scope of one of the two tenants"
+            ),
+            Self::GroupLinked { group, tenant, of } => write!(
+                f,
+                "the group {group} in the app is linked by the tenant {tenant}, which is connected to the same base_url, to its group \
+                 {of}. It was not touched, and no group was created; correct the scope of one of the two tenants"
+            ),
+            Self::GroupUnread { group, error } => write!(
+                f,
+                "whether the group {group} in the app is another tenant's can't be known: the state of a tenant with the same base_url \
+                 can't be read ({error})"
             ),
             Self::Unread { account, error } => write!(
                 f,
@@ -418,6 +455,13 @@ pub enum Whose {
         /// Its user.
         user: SourceId,
     },
+    /// A group of another tenant of this machine.
+    TenantGroup {
+        /// The tenant.
+        tenant: TenantName,
+        /// Its group.
+        group: SourceId,
+    },
     /// Another object, by what the answer says.
     Unknown {
         /// What shows it.
@@ -435,6 +479,7 @@ impl fmt::Display for Whose {
                 write!(f, "is linked to the directory's {} {} ({name})", record.kind(), record.id())
             }
             Self::Tenant { tenant, user } => write!(f, "is linked by the tenant {tenant} to its user {user}"),
+            Self::TenantGroup { tenant, group } => write!(f, "is linked by the tenant {tenant} to its group {group}"),
             Self::Unknown { evidence } => write!(f, "is another object: {evidence}"),
         }
     }
@@ -523,6 +568,12 @@ impl fmt::Display for Obstacle {
                  not, remove the {by} from the account in the app"
             ),
             Self::LinkedElsewhere(elsewhere) => write!(f, "{elsewhere}"),
+            Self::GroupContradicts { group, theirs, ours } => write!(
+                f,
+                "the group {group} in the app has this group's externalId, but its name is {theirs:?}, not {ours:?}: another tool may \
+                 have written the id. It was not touched, and no group was created. If it is the same group, give it the same name on \
+                 both sides; if not, remove the externalId from the group in the app"
+            ),
             Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::TooManyFailed { objects, op } => write!(
                 f,
@@ -533,6 +584,11 @@ impl fmt::Display for Obstacle {
                 f,
                 "conflict: the account {account} in the app has been linked by the tenant {tenant} to its user {user} meanwhile; it \
                  was not touched. Correct the scope of one of the two tenants"
+            ),
+            Self::GroupTakenMeanwhile { group, tenant, of } => write!(
+                f,
+                "conflict: the group {group} in the app has been linked by the tenant {tenant} to its group {of} meanwhile; it was not \
+                 touched. Correct the scope of one of the two tenants"
             ),
             Self::WaitsForApproval { answer, account, roles } => write!(
                 f,

@@ -36,12 +36,15 @@ impl fmt::Display for Because {
 pub enum Remark {
     /// The directory's user name has blanks at an end.
     BlanksAtAnEnd,
+    /// The directory's group name has blanks at an end.
+    BlanksInGroupName,
 }
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BlanksAtAnEnd => "warning: the directory's user name has blanks at an end, which are not sent",
+            Self::BlanksInGroupName => "warning: the directory's group name has blanks at an end, which are not sent",
         })
     }
 }
@@ -181,6 +184,9 @@ pub enum Reason {
     ChangedByHand,
     ChangedInApp,
     LookedThrough,
+    TakenBack,
+    CarriedOver,
+    ComparedAfterRestore,
     /// What it said named a person who was forgotten.
     #[serde(rename = "[forgotten]")]
     Erased,
@@ -230,6 +236,9 @@ plain!(Reason {
     ChangedByHand => "seen in the app: changed there by hand",
     ChangedInApp => "changed in the app by hand since it was last sent",
     LookedThrough => "everybody in scope was looked up in the app",
+    TakenBack => "taken back: not done again before the directory's record changes",
+    CarriedOver => "taken over from the state that was replaced: who lost access lately",
+    ComparedAfterRestore => "the state is older than the app: this is what the app shows now",
     Erased => "[forgotten]",
 });
 

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark, Script};
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, EmojiModifier, ExtendedPictographic, GeneralCategory, PrependedConcatenationMark, Script,
+};
 use icu_properties::script::ScriptWithExtensions;
 use icu_properties::{CodePointMapData, CodePointSetData};
 
@@ -148,6 +150,55 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 pub fn unfit_as_name(text: &str) -> Option<String> {
     let odd = text.trim().chars().find(|c| is_unseen(*c))?;
     Some(format!("{} has an invisible character ({})", shown(text), odd.escape_unicode()))
+}
+
+/// What keeps a group's name from being sent, as [`unfit_as_name`] for users. What makes an emoji, and what joins or parts the letters of
+/// scripts that are written joined (Arabic, Devanagari), is seen and allowed where it has that effect.
+pub fn unfit_as_group_name(text: &str) -> Option<String> {
+    let mut before: Option<char> = None;
+    for c in text.trim().chars() {
+        if !is_unseen(c) {
+            before = Some(c);
+        } else if !before.is_some_and(|before| shapes(c, before)) {
+            return Some(format!("{} has an invisible character ({})", shown(text), c.escape_unicode()));
+        }
+    }
+    None
+}
+
+/// Whether an unseen character changes how the one before it looks.
+fn shapes(c: char, before: char) -> bool {
+    match c {
+        '\u{fe0e}' | '\u{fe0f}' => is_pictograph(before) || matches!(before, '0'..='9' | '#' | '*'),
+        '\u{200d}' if is_pictograph(before) => true,
+        '\u{200c}' | '\u{200d}' => is_joined(before),
+        _ => false,
+    }
+}
+
+fn is_pictograph(c: char) -> bool {
+    CodePointSetData::new::<ExtendedPictographic>().contains(c) || CodePointSetData::new::<EmojiModifier>().contains(c)
+}
+
+/// Whether a letter or accent is of a script whose letters are joined, or not, by an unseen character.
+fn is_joined(c: char) -> bool {
+    const JOINED: [Script; 13] = [
+        Script::Arabic,
+        Script::Bengali,
+        Script::Devanagari,
+        Script::Gujarati,
+        Script::Gurmukhi,
+        Script::Kannada,
+        Script::Malayalam,
+        Script::Mongolian,
+        Script::Oriya,
+        Script::Sinhala,
+        Script::Syriac,
+        Script::Tamil,
+        Script::Telugu,
+    ];
+    let scripts = ScriptWithExtensions::new().get_script_extensions_val(c);
+    scripts.iter().any(|script| JOINED.contains(&script))
 }
 
 /// What keeps an id of a directory from being used: with a control character it could forge lines wherever it is written.

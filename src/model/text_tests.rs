@@ -34,6 +34,32 @@ fn sec11_names_of_the_world_are_shown_as_they_are() {
 }
 
 #[test]
+fn mm2_a_group_name_may_have_what_shapes_its_letters_and_nothing_else_unseen() {
+    for name in [
+        "Staff",
+        " Staff ",
+        "\u{2764}\u{fe0f} Care",
+        "\u{1f469}\u{1f3fd}\u{200d}\u{1f4bb} Devs",
+        "1\u{fe0f}\u{20e3}",
+        "\u{645}\u{6cc}\u{200c}\u{62e}",
+    ] {
+        assert_eq!(unfit_as_group_name(name), None, "{name:?}");
+    }
+    for name in [
+        "Sta\u{200b}ff",
+        "\u{200d}Staff",
+        "S\u{200d}taff",
+        "Staff\u{fe0f}",
+        "Sta\u{ad}ff",
+        "\u{202e}ffatS",
+        "\u{2764}\u{200b}",
+        "Staff\u{e0041}",
+    ] {
+        assert!(unfit_as_group_name(name).is_some(), "{name:?}");
+    }
+}
+
+#[test]
 fn sec11_one_word_of_two_scripts_is_marked() {
     for name in ["\u{430}dmin@acme.test", "adm\u{456}n", "p\u{430}ypal", "ann.\u{39f}z", "x\u{5d0}", "\u{410}CME admin"]
     {

@@ -7,10 +7,11 @@
 use super::operation::{Acquaintance, Action, Blocked};
 use super::people::user_operation;
 use super::person::Person;
-use super::{Answers, Users};
+use super::{Answers, Groups, Users};
 use crate::config::profile::Profile;
-use crate::model::{Lane, Obstacle, Path, Reason, fold};
-use crate::scim::AppUser;
+use crate::desired::DesiredGroup;
+use crate::model::{Lane, Obstacle, Path, Reason, SourceId, fold, likeness, text};
+use crate::scim::{AppGroup, AppUser};
 use crate::store::StoreError;
 
 /// Why an account that matches a user by one attribute is not theirs by the others; `None` if nothing contradicts it.
@@ -22,14 +23,15 @@ pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &
     let is_lossy =
         |path: &Path| profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case(path.parts().attribute));
     let listed = profile.read.user_match.iter().map(String::as_str);
-    let names =
-        listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name) && !name.eq_ignore_ascii_case(by));
+    let names = listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name));
     for name in names {
         let Ok(path) = Path::parse(name) else { continue };
         let (Some(ours), Some(theirs)) = (person.attributes.text(&path), found.attributes.text(&path)) else {
             continue;
         };
-        if !is_lossy(&path) && fold(ours.trim()) != fold(theirs.trim()) {
+        // A character that nobody sees makes it an account that only looks like the user's.
+        let looks_like_it = || text::unfit_as_name(theirs).is_some();
+        if !is_lossy(&path) && (fold(ours) != fold(theirs) || looks_like_it()) {
             return Some(Obstacle::Contradicts {
                 account: found.id.clone(),
                 by: by.to_owned(),
@@ -114,6 +116,35 @@ impl Users<'_> {
     }
 }
 
+impl Groups<'_> {
+    /// Why a group that was found by its `externalId` is not the directory's group: another tenant has linked it, or it has another name
+    /// and rosterd never knew it. A mere id proves little: small numbers repeat, and other tools write them too.
+    pub(super) fn group_contradiction(
+        &self,
+        id: &SourceId,
+        group: &DesiredGroup,
+        found: &AppGroup,
+        by: &str,
+        answers: &Answers,
+    ) -> Result<Option<Obstacle>, StoreError> {
+        if let Some(why) = answers.groups_linked_elsewhere.get(&found.id) {
+            return Ok(Some(Obstacle::LinkedElsewhere(why.clone())));
+        }
+        let is_lossy = self.ground.rules.profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case("displayName"));
+        if by != Path::external_id().as_str() || is_lossy || likeness::is_respelt(&found.display_name, &group.name) {
+            return Ok(None);
+        }
+        let baseline = self.ground.baseline;
+        let is_known =
+            baseline.group_by_app_id(&found.id)?.as_ref() == Some(id) || baseline.group_let_go(&found.id)?.is_some();
+        Ok((!is_known).then(|| Obstacle::GroupContradicts {
+            group: found.id.clone(),
+            theirs: found.display_name.clone(),
+            ours: group.name.clone(),
+        }))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
@@ -147,6 +178,8 @@ mod tests {
             (&[("userName", "ANN@acme.test "), ("externalId", "u00001")][..], "externalId", true),
             (&[("userName", "cfo@acme.test"), ("externalId", "u00001")][..], "externalId", false),
             (&[("userName", "cfo@acme.test")][..], "id", false),
+            (&[("userName", "ann\u{200b}@acme.test")][..], "userName", false),
+            (&[("userName", "a\u{2060}nn@acme.test"), ("externalId", "u00001")][..], "externalId", false),
             (&[("userName", "ann@acme.test"), ("emails.work", "old@acme.test")][..], "userName", true),
         ] {
             assert_eq!(verdict(&profile, &ours, theirs, by), passes, "{theirs:?} by {by}");

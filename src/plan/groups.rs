@@ -94,7 +94,10 @@ impl Groups<'_> {
                         None if is_empty => {}
                         None => self.blocked_group(&object, group, Blocked::Held(why)),
                     },
-                    None => self.take_over(&object, group, found, by, members, &adopted)?,
+                    None => match self.group_contradiction(&row.id, group, found, by, answers)? {
+                        Some(why) => self.blocked_group(&object, group, Blocked::Conflict(why)),
+                        None => self.take_over(&object, group, found, by, members, &adopted)?,
+                    },
                 },
             }
         }
@@ -609,6 +612,11 @@ fn group_operation(
     action: Action,
     reason: Reason,
 ) -> Operation {
+    let names = matches!(action, Action::CreateGroup { .. } | Action::RenameGroup { .. });
+    let reason = match group.remark.filter(|_| names) {
+        Some(remark) => Reason::Remarked { why: Box::new(reason), remark },
+        None => reason,
+    };
     Operation {
         lane,
         object: object.clone(),

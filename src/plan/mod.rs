@@ -63,6 +63,8 @@ pub struct Answers {
     pub alike: Vec<Lookalike>,
     /// Accounts among them that another tenant of this machine has, or may have, linked.
     pub linked_elsewhere: HashMap<AppId, Elsewhere>,
+    /// Groups of the app that were found by `externalId`, and that another tenant of this machine has, or may have, linked.
+    pub groups_linked_elsewhere: HashMap<AppId, Elsewhere>,
     /// Accounts among them from which `rosterd import --create` created a user of the directory.
     pub imported: HashMap<AppId, SourceId>,
     /// For each person whose account can't take what changed: who else has the new values.

@@ -91,10 +91,31 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: 
     if let Some(why) = too_long(&attributes, rules) {
         return Err(why);
     }
-    let remark = tidy_user_name(&mut attributes)?;
+    let remark = tidy_names(&mut attributes, &rules.profile.read.user_match)?;
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
     let manager = mapped.manager.filter(|_| !lists.unsupported(&Path::manager()));
     Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager, remark })
+}
+
+/// Takes blanks off the ends of the user name and of what users are matched by.
+fn tidy_names(attributes: &mut Attributes, matched_by: &[String]) -> Result<Option<Remark>, String> {
+    let remark = tidy_user_name(attributes)?;
+    let is_id = |name: &str| name.eq_ignore_ascii_case("externalId") || name.eq_ignore_ascii_case("id");
+    for name in matched_by.iter().filter(|name| !is_id(name) && !name.eq_ignore_ascii_case("userName")) {
+        let Ok(path) = Path::parse(name) else { continue };
+        let Some(value) = attributes.text(&path) else { continue };
+        if let Some(why) = text::unfit_as_name(value) {
+            return Err(format!(
+                "the {name} {why}, and users are matched by it: to the eye it is another one. Correct it in the directory; nothing was sent"
+            ));
+        }
+        let trimmed = value.trim();
+        if trimmed.len() != value.len() && !trimmed.is_empty() {
+            let trimmed = trimmed.into();
+            attributes.set(path, trimmed);
+        }
+    }
+    Ok(remark)
 }
 
 /// Takes blanks off the ends of the user name. With a character that nobody sees it would be a second name that looks like another's
@@ -117,4 +138,30 @@ fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<Remark>, String>
     let trimmed = trimmed.into();
     attributes.set(path, trimmed);
     Ok(Some(Remark::BlanksAtAnEnd))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn tidied(pairs: &[(&str, &str)]) -> Result<(Attributes, Option<Remark>), String> {
+        let mut attributes: Attributes =
+            pairs.iter().map(|(path, value)| (Path::parse(path).unwrap(), (*value).into())).collect();
+        let remark = tidy_names(&mut attributes, &["externalId".into(), "userName".into(), "emails.work".into()])?;
+        Ok((attributes, remark))
+    }
+
+    #[test]
+    fn mm2_what_users_are_matched_by_is_trimmed_or_refused() {
+        let (attributes, remark) = tidied(&[("userName", " ann "), ("emails.work", "ann@acme.test\u{a0}")]).unwrap();
+        let text = |name: &str| attributes.text(&Path::parse(name).unwrap()).map(str::to_owned);
+        assert_eq!((text("userName").as_deref(), remark), (Some("ann"), Some(Remark::BlanksAtAnEnd)));
+        assert_eq!(text("emails.work").as_deref(), Some("ann@acme.test"));
+        for odd in ["ann\u{200b}@acme.test", "a\u{2060}nn@acme.test", "ann\u{ad}@acme.test", "ann\u{202e}@acme.test"] {
+            let why = tidied(&[("userName", "ann"), ("emails.work", odd)]).unwrap_err();
+            assert!(why.contains("emails.work") && why.contains("invisible"), "{why}");
+        }
+        assert!(tidied(&[("userName", "ann"), ("displayName", "A\u{200c}nn")]).is_ok(), "nobody is matched by it");
+    }
 }

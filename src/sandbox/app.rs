@@ -90,6 +90,7 @@ impl App {
         {
             map.remove("members");
         }
+        self.mischief.undated(&mut value);
         self.mischief.show_members(&mut value);
         value
     }
@@ -161,6 +162,10 @@ impl App {
         let body = if kind == Kind::Group { self.mischief.new_group(body)? } else { Cow::Borrowed(body) };
         let mut state = self.write();
         let mut draft = admit::resource(kind, &state, &body)?;
+        if let Some(given) = self.mischief.given(state.all(kind), &draft) {
+            let location = View::location(&self.base, kind, given.id);
+            return Ok((self.render(&state, given, &projection), location));
+        }
         self.mischief.bend(&mut draft);
         admit::whole(kind, &state, None, &draft)?;
         if kind == Kind::User {
@@ -168,11 +173,13 @@ impl App {
             self.defaults(&mut draft);
         }
         let resource = state.create(kind, draft, self.now())?;
-        let shown = self.render(&state, &resource, &projection);
+        let mut shown = self.render(&state, &resource, &projection);
+        let mut location = View::location(&self.base, kind, resource.id);
+        self.mischief.unnamed(&mut shown, &mut location);
         if self.mischief.forgets(kind) {
             state.delete(&resource, self.now());
         }
-        Ok((shown, View::location(&self.base, kind, resource.id)))
+        Ok((shown, location))
     }
 
     /// What the app gives a new user who came without.

@@ -105,7 +105,7 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     } else {
         mischief.after(&method, next.run(request).await)
     };
-    let response = mischief.dress(response);
+    let response = mischief.dress(response, || server.app.now());
     server.calls.note(&method, &uri, response.status());
     response
 }

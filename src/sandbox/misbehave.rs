@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::{Body, Bytes};
@@ -13,11 +14,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::calls::Call;
 use super::fault::Fault;
 use super::schema::Kind;
-use super::store::{Draft, Resource};
+use super::store::{Draft, Resource, fold};
 
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +61,16 @@ pub enum Misbehave {
     LateMembers,
     /// Every 10th create of a user is answered with 201, and nothing is kept.
     ForgetsCreates,
+    /// Answers carry a `Date` that is 40 days behind.
+    SlowClock,
+    /// A create of a name that is taken answers 201 with the object that has it, as it is.
+    GivesBack,
+    /// Every 4th create is answered with the oldest object of its kind instead.
+    MixesUp,
+    /// A create is answered without an id, and with a `Location` that ends in `undefined`.
+    NoId,
+    /// Display names are rewritten, a create is answered 200, and nothing says when it was made.
+    Tidies,
     /// Inactive accounts are not shown, though they are there.
     HidesInactive,
     /// Every filter is answered with 500.
@@ -120,6 +132,11 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
     (Misbehave::ForgetsCreates, "forgets-creates", "every 10th create of a user answers 201, and nothing is kept"),
+    (Misbehave::SlowClock, "slow-clock", "the Date of every answer is 40 days behind"),
+    (Misbehave::GivesBack, "gives-back", "a create of a name that is taken answers 201 with the object that has it"),
+    (Misbehave::MixesUp, "mixes-up", "every 4th create answers 201 with the oldest object of its kind"),
+    (Misbehave::NoId, "no-id", "creates answer without an id, Location ends in /undefined"),
+    (Misbehave::Tidies, "tidies", "display names are rewritten, creates answer 200, nothing is dated"),
     (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
     (Misbehave::BrokenFilters, "broken-filters", "every filter answers 500"),
     (Misbehave::NoMatch404, "no-match-404", "a filter that matches nothing answers 404"),
@@ -216,6 +233,8 @@ pub(super) struct Mischief {
     creates: AtomicU64,
     /// Creates that [`Misbehave::ForgetsCreates`] counts.
     kept: AtomicU64,
+    /// Creates that [`Misbehave::MixesUp`] counts.
+    asked: AtomicU64,
 }
 
 impl Mischief {
@@ -257,6 +276,10 @@ impl Mischief {
 
     /// Spoils the answer of a call that was carried out.
     pub(super) fn after(&self, method: &Method, response: Response) -> Response {
+        let mut response = response;
+        if self.has(Misbehave::Tidies) && *method == Method::POST && response.status() == StatusCode::CREATED {
+            *response.status_mut() = StatusCode::OK;
+        }
         if !self.has(Misbehave::LostResponse) || *method != Method::POST || response.status() != StatusCode::CREATED {
             return response;
         }
@@ -286,9 +309,14 @@ impl Mischief {
     }
 
     /// Puts an error into the clothes of a web page, its other headers left as they are.
-    pub(super) fn dress(&self, response: Response) -> Response {
+    pub(super) fn dress(&self, response: Response, now: impl FnOnce() -> Timestamp) -> Response {
         let mut response = self.mark(response);
         let status = response.status();
+        if self.has(Misbehave::SlowClock)
+            && let Some(date) = date_at(now(), -SLOW)
+        {
+            response.headers_mut().insert(header::DATE, date);
+        }
         if self.has(Misbehave::HtmlErrors) && (status.is_client_error() || status.is_server_error()) {
             *response.body_mut() = Body::from(format!("<html><body><h1>{status}</h1></body></html>\n"));
             let headers = response.headers_mut();
@@ -303,6 +331,11 @@ impl Mischief {
         if self.has(Misbehave::Amnesia) {
             draft.attrs.remove("externalId");
         }
+        if self.has(Misbehave::Tidies)
+            && let Some(Value::String(name)) = draft.attrs.get_mut("displayName")
+        {
+            *name = tidied(name);
+        }
         if !self.has(Misbehave::Lowercase) {
             return;
         }
@@ -311,6 +344,39 @@ impl Mischief {
             lower(email);
         }
         draft.attrs.get_mut("userName").map(lower);
+    }
+
+    /// The resource with which a create is answered instead of making one.
+    pub(super) fn given<'a>(&self, rows: &'a [Arc<Resource>], draft: &Draft) -> Option<&'a Arc<Resource>> {
+        let kind = rows.first()?.kind;
+        if self.has(Misbehave::MixesUp) && (self.asked.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(4) {
+            return rows.first();
+        }
+        let name = draft.text(kind.naming()).filter(|_| self.has(Misbehave::GivesBack))?;
+        rows.iter().find(|row| row.text(kind.naming()).is_some_and(|taken| fold(taken) == fold(name)))
+    }
+
+    /// What a resource shows, and where a create says that it is.
+    pub(super) fn undated(&self, resource: &mut Value) {
+        let meta = resource.get_mut("meta").filter(|_| self.has(Misbehave::Tidies)).and_then(Value::as_object_mut);
+        if let Some(meta) = meta {
+            meta.remove("created");
+            meta.remove("lastModified");
+        }
+    }
+
+    /// Takes the id out of the answer to a create.
+    pub(super) fn unnamed(&self, resource: &mut Value, location: &mut String) {
+        if !self.has(Misbehave::NoId) {
+            return;
+        }
+        if let Some(map) = resource.as_object_mut() {
+            map.remove("id");
+            map.remove("meta");
+        }
+        if let Some((collection, _)) = location.rsplit_once('/') {
+            *location = format!("{collection}/undefined");
+        }
     }
 
     /// Refuses a filter, or an answer that shows nothing.
@@ -350,12 +416,23 @@ impl Mischief {
 }
 
 /// The first e-mail address.
-fn email(attrs: &serde_json::Map<String, serde_json::Value>) -> Option<&str> {
+fn email(attrs: &serde_json::Map<String, Value>) -> Option<&str> {
     attrs.get("emails")?.as_array()?.iter().find_map(|email| email.get("value")?.as_str())
 }
 
-fn lower(value: &mut serde_json::Value) {
-    if let serde_json::Value::String(text) = value {
+/// A name as an app may write it: the words in small letters, the last one first.
+fn tidied(name: &str) -> String {
+    let words: Vec<String> =
+        name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{last}-{}", rest.join("-")),
+        Some((only, _)) => only.clone(),
+        None => name.to_owned(),
+    }
+}
+
+fn lower(value: &mut Value) {
+    if let Value::String(text) = value {
         *text = text.to_lowercase();
     }
 }
@@ -366,11 +443,17 @@ fn throttled(retry_after: HeaderValue) -> Response {
     response
 }
 
+/// How far a slow clock is behind.
+const SLOW: SignedDuration = SignedDuration::from_hours(40 * 24);
+
 /// An HTTP date has whole seconds: two ahead is at least one ahead.
 fn in_two_seconds(now: Timestamp) -> HeaderValue {
-    let date = now
-        .checked_add(SignedDuration::from_secs(2))
-        .and_then(|then| DateTimePrinter::new().timestamp_to_rfc9110_string(&then));
     // only a clock near the end of time has no date two seconds ahead
-    date.ok().and_then(|date| HeaderValue::from_str(&date).ok()).unwrap_or(HeaderValue::from_static("2"))
+    date_at(now, SignedDuration::from_secs(2)).unwrap_or(HeaderValue::from_static("2"))
+}
+
+fn date_at(now: Timestamp, later: SignedDuration) -> Option<HeaderValue> {
+    let then = now.checked_add(later).ok()?;
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&then).ok()?;
+    HeaderValue::from_str(&date).ok()
 }

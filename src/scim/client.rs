@@ -86,6 +86,8 @@ pub(super) struct Learned {
     no_paging: AtomicBool,
     /// It answers 404 where nothing matches.
     no_match_is_404: AtomicBool,
+    /// It does not say when an object was made, not even when asked for it.
+    undated: AtomicBool,
     /// What time it was there at its last answer.
     date: Mutex<Option<Timestamp>>,
     /// What time it was there at its first answer: what it made before that was not made by this connection.
@@ -126,6 +128,16 @@ impl Learned {
     /// An object is deleted: some apps give its id to the next one.
     pub(super) fn is_deleted(&self, endpoint: Endpoint, id: &str) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash_of_id(endpoint, id));
+    }
+
+    /// Notes that an object, asked for by its id, does not show when it was made.
+    pub(super) fn shows_no_dates(&self) {
+        self.undated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether objects do not show when they were made.
+    pub(super) fn is_undated(&self) -> bool {
+        self.undated.load(Ordering::Relaxed)
     }
 
     pub(super) fn filters_unusable(&self) -> bool {

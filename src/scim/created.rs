@@ -14,8 +14,9 @@ use super::json::{self, Object};
 use super::lookup::Wanted;
 use super::read::member_values;
 use super::write::not_sent;
-use super::{CallError, Class, Created, Match, Origin};
+use super::{CallError, Class, Created, Match, MemberKeys, Origin};
 use crate::http::Method;
+use crate::model::likeness::{is_respelt, local_part};
 use crate::model::{AppId, Attributes, Path, digest, fold};
 
 /// So much earlier than the app's own clock at the first answer an object may be dated that a create of this run made: clocks of
@@ -39,7 +40,8 @@ impl App {
     /// unique name.
     pub(super) async fn made(&self, wanted: Wanted, answer: Answer, name: &str) -> Result<Made, CallError> {
         let (endpoint, status) = (wanted.endpoint, answer.status);
-        let id = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !id.is_empty());
+        // What programs write where they have no id counts as none: the object is looked up.
+        let id = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !is_no_id(id));
         let made = |id: String, shown: Object, echoed: Option<Object>| Made {
             was_shown_before: self.learned.has_shown(endpoint, &id),
             id: AppId::new(id),
@@ -63,8 +65,9 @@ impl App {
         match self.proven(wanted, answer.location.as_deref(), name).await {
             Some((id, shown)) => Ok(made(id, shown, answer.body)),
             None => {
-                let what =
-                    format!("{status}: accepted, but the app does not say under which id, and no look-up shows it");
+                let what = format!(
+                    "{status}: accepted, but the app does not say under which id, and no look-up shows it: nothing was linked"
+                );
                 let error = answered(endpoint, status, Class::Unknown, what);
                 Err(CallError { maybe_done: true, ..error })
             }
@@ -88,25 +91,58 @@ impl App {
     }
 
     /// A new account, or what shows that it is none.
-    pub(super) fn created_user(&self, made: Made, sent: &Attributes, external_id: Option<&str>) -> Created {
+    pub(super) async fn created_user(&self, mut made: Made, sent: &Attributes, external_id: Option<&str>) -> Created {
         let echo = self.echo(made.echoed.as_ref(), sent);
-        let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
+        if self.is_in_doubt(&made, self.differing(&made, sent).is_some()) {
+            self.look_once(&mut made).await;
+        }
         let origin = match self.whose_else(&made, sent, external_id).filter(|_| !self.is_fresh(&made.shown)) {
             Some(evidence) => Origin::Another { evidence },
-            None => self.origin(&made, || {
-                let differs =
-                    sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_same(shown, value)));
-                differs.map(|(path, _)| path.to_string())
-            }),
+            None => self.origin(&made, || self.differing(&made, sent)),
         };
         let origin = match origin {
-            Origin::There { evidence, .. } => {
+            Origin::There { evidence, is_certain, .. } => {
                 let paths: Vec<Path> = sent.iter().map(|(path, _)| path.clone()).collect();
-                Origin::There { evidence, account: self.user(&made.shown, &paths).ok() }
+                Origin::There { evidence, account: self.user(&made.shown, &paths).ok(), is_certain }
             }
             other => other,
         };
         Created { id: made.id, echo, members: None, origin }
+    }
+
+    /// An attribute that an account shows with another value than was sent, and not only written in another way.
+    fn differing(&self, made: &Made, sent: &Attributes) -> Option<String> {
+        let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
+        let is_own_way = |path: &Path, shown: &Value, sent: &Value| {
+            is_same(shown, sent)
+                || (*path == Path::user_name()
+                    && shown.as_str().zip(sent.as_str()).is_some_and(|(shown, sent)| is_written_so(shown, sent)))
+        };
+        let differs =
+            sent.iter().find(|(path, value)| shown.get(path).is_some_and(|shown| !is_own_way(path, shown, value)));
+        differs.map(|(path, _)| path.to_string())
+    }
+
+    /// Whether an answer leaves open if the object is new: it does not say when that was made, and other things speak against it.
+    fn is_in_doubt(&self, made: &Made, differs: bool) -> bool {
+        created_at(&made.shown).is_none() && !made.was_shown_before && (made.status == 200 || differs)
+    }
+
+    /// Asks once for an object about whose origin its answer leaves a doubt: many apps show `meta.created` only then. An app that shows no
+    /// dates at all is asked for one object of a run.
+    async fn look_once(&self, made: &mut Made) {
+        if self.learned.is_undated() {
+            return;
+        }
+        match self.resource(made.endpoint, &made.id).await {
+            Ok(shown) => {
+                if created_at(&shown).is_none() {
+                    self.learned.shows_no_dates();
+                }
+                made.shown = shown;
+            }
+            Err(error) => tracing::debug!(%error, id = %made.id, "a new object could not be looked at"),
+        }
     }
 
     /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
@@ -118,21 +154,63 @@ impl App {
             (!is_same && !is_lossy(name)).then(|| format!("its {name} is {shown:?}, not {sent:?}"))
         };
         let external_id = sent.text(&Path::external_id()).or(external_id);
-        other("userName", sent.text(&Path::user_name()), false).or_else(|| other("externalId", external_id, true))
+        let name = sent.text(&Path::user_name());
+        // An app that writes names in its own way shows the id that it was just given.
+        let is_rewritten = || {
+            let shown = json::text(&made.shown, "userName").unwrap_or_default();
+            made.status == 201
+                && self.has_id_as_sent(made, external_id)
+                && name.is_some_and(|name| is_written_so(&shown, name))
+        };
+        let by_name = other("userName", name, false).filter(|_| !is_rewritten());
+        by_name.or_else(|| other("externalId", external_id, true))
+    }
+
+    fn has_id_as_sent(&self, made: &Made, external_id: Option<&str>) -> bool {
+        external_id.is_some() && json::text(&made.shown, "externalId").as_deref() == external_id
     }
 
     /// A new group, or what shows that it is none.
-    pub(super) fn created_group(&self, made: Made, name: &str) -> Created {
+    pub(super) async fn created_group(
+        &self,
+        mut made: Made,
+        name: &str,
+        external_id: Option<&str>,
+        members: &[MemberKeys],
+    ) -> Created {
+        let is_other = |made: &Made| {
+            let shown = json::text(&made.shown, "displayName");
+            shown.filter(|shown| fold(shown) != fold(name))
+        };
+        if self.is_in_doubt(&made, is_other(&made).is_some()) {
+            self.look_once(&mut made).await;
+        }
         let paths = [Path::display_name(), Path::external_id()];
         let echo =
             digest::bounded(made.echoed.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default());
-        let shown = json::text(&made.shown, "displayName");
-        let other = shown.filter(|shown| fold(shown.trim()) != fold(name.trim()));
-        let origin = match other {
-            Some(other) if !self.is_fresh(&made.shown) => {
+        let owner = json::text(&made.shown, "externalId").filter(|shown| !shown.is_empty());
+        let is_anothers = owner.as_deref().zip(external_id).is_some_and(|(shown, sent)| shown != sent);
+        let is_lossy = |name: &str| self.profile.read.lossy.iter().any(|lossy| lossy.eq_ignore_ascii_case(name));
+        let is_ours = || self.has_id_as_sent(&made, external_id);
+        let origin = match is_other(&made) {
+            _ if self.is_fresh(&made.shown) => self.origin(&made, || None),
+            _ if is_anothers && !is_lossy("externalId") => {
+                let owner = owner.unwrap_or_default();
+                let ours = external_id.unwrap_or_default();
+                Origin::Another { evidence: format!("its externalId is {owner:?}, not {ours:?}") }
+            }
+            Some(other) if !is_respelt(&other, name) && !is_ours() && !is_lossy("displayName") => {
                 Origin::Another { evidence: format!("its displayName is {other:?}, not {name:?}") }
             }
-            _ => self.origin(&made, || None),
+            // The app writes names in its own way. A group that was there has members whom the request did not name.
+            Some(other) => self.origin(&made, || {
+                let strangers = member_values(&made.shown);
+                let named =
+                    |value: &String| members.iter().any(|one| one.id.as_str() == value || one.user_name == *value);
+                let has_strangers = strangers.iter().any(|value| !named(value));
+                has_strangers.then(|| format!("displayName ({other:?}) and other members"))
+            }),
+            None => self.origin(&made, || None),
         };
         let members = made.echoed.as_ref().filter(|body| json::get(body, "members").is_some());
         let members = members.map(member_values);
@@ -141,7 +219,7 @@ impl App {
 
     /// Where an object comes from. `differs` names an attribute with another value than was sent.
     fn origin(&self, made: &Made, differs: impl FnOnce() -> Option<String>) -> Origin {
-        let there = |evidence: String| Origin::There { evidence, account: None };
+        let there = |evidence: String| Origin::There { evidence, account: None, is_certain: false };
         if made.was_shown_before {
             let names = ["userName", "displayName"];
             let name = names.iter().find_map(|name| json::text(&made.shown, name)).unwrap_or_default();
@@ -149,7 +227,8 @@ impl App {
         }
         match created_at(&made.shown) {
             Some(at) if !self.is_fresh(&made.shown) && self.first_date().is_some() => {
-                return there(format!("the app says that it was made at {at}"));
+                let evidence = format!("the app says that it was made at {at}");
+                return Origin::There { evidence, account: None, is_certain: true };
             }
             Some(_) if self.is_fresh(&made.shown) => return Origin::New,
             _ => {}
@@ -182,9 +261,27 @@ fn created_at(resource: &Object) -> Option<Timestamp> {
 /// Whether a value is the one that was sent, as far as can be told: apps write texts in their own case, and add to lists.
 fn is_same(shown: &Value, sent: &Value) -> bool {
     match (json::as_text(shown), json::as_text(sent)) {
-        (Some(shown), Some(sent)) => fold(shown.trim()) == fold(sent.trim()),
+        (Some(shown), Some(sent)) => is_respelt(&shown, &sent) || is_cut(&shown, &sent),
         _ => true,
     }
+}
+
+/// Whether a text is the beginning of the one that was sent, as of an app that keeps a text up to some length.
+fn is_cut(shown: &str, sent: &str) -> bool {
+    const SHORTEST: usize = 16;
+    shown.len() >= SHORTEST && sent.starts_with(shown)
+}
+
+/// Whether a user name is the one that was sent in the app's own way of writing: other marks between the letters, or without its domain.
+fn is_written_so(shown: &str, sent: &str) -> bool {
+    is_respelt(shown, sent) || local_part(sent).is_some_and(|local| is_respelt(shown, local))
+}
+
+/// What an app writes for an id where it has none.
+fn is_no_id(id: &str) -> bool {
+    let id = id.trim();
+    id.is_empty()
+        || ["undefined", "null", "none", "nil", "nan", "[object object]"].iter().any(|no| id.eq_ignore_ascii_case(no))
 }
 
 /// The last segment of a `Location`, unless that is a collection.

@@ -20,7 +20,7 @@ use super::unanswered::{Round, leave_aside};
 use super::{CallError, Class, Lookalike, Match};
 use crate::config::profile::{LookUp, Paging};
 use crate::http::Method;
-use crate::model::{Conflict, Path, digest, fold};
+use crate::model::{Conflict, Path, digest, fold, fold_seen};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ impl MatchBy {
     }
 
     pub(super) fn comparable(&self, value: &str) -> String {
-        if self.exact { value.to_owned() } else { fold(value) }
+        if self.exact { value.to_owned() } else { fold_seen(value) }
     }
 
     /// The value of a resource, made comparable.

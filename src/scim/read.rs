@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::{Answer, App, Call, Endpoint};
@@ -82,6 +83,10 @@ impl AppRead for App {
                 _ => Err(error),
             },
         }
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        self.http.their_time()
     }
 
     fn stats(&self) -> CallStats {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AppId, Attributes, Conflict, KnownNames, Likeness, Path, SourceId, fold};
@@ -170,6 +171,9 @@ pub enum Origin {
         evidence: String,
         /// The account as the app shows it, with the values at the paths that were sent; `None` for a group.
         account: Option<AppUser>,
+        /// Whether the app says itself that it is older than this run. Otherwise it may be new all the same: some apps date nothing, answer
+        /// every create with 200, or write values in their own way.
+        is_certain: bool,
     },
     /// It is another object: the look-ups of this run had shown it, or it has another name.
     Another {
@@ -328,6 +332,11 @@ pub trait AppRead: Send + Sync {
     /// # Errors
     /// When there was no answer that would be the same the next time.
     async fn own_account(&self) -> Result<Option<AppId>, CallError>;
+
+    /// What time it is by the app's last answer; `None` where it does not say.
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Calls made so far, of both kinds.
     fn stats(&self) -> CallStats;

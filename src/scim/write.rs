@@ -34,7 +34,7 @@ impl AppWrite for App {
         })?;
         let keys = UserKeys { source_id: source_id.clone(), attributes: attributes.clone(), except: None };
         let made = self.made(self.wanted_users(&[keys]), answer, name).await?;
-        Ok(self.created_user(made, attributes, external_id))
+        Ok(self.created_user(made, attributes, external_id).await)
     }
 
     async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError> {
@@ -90,7 +90,8 @@ impl AppWrite for App {
         let keys =
             GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned(), released: Vec::new() };
         let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
-        Ok(self.created_group(made, display_name))
+        let external_id = self.profile.groups.send_external_id.then(|| source_id.as_str());
+        Ok(self.created_group(made, display_name, external_id, members).await)
     }
 
     async fn rename_group(&self, id: &AppId, display_name: &str) -> Result<Shown, CallError> {

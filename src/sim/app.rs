@@ -1,5 +1,6 @@
 //! The app: people and groups in memory, a log of every call, and faults by script.
 
+mod giving;
 mod habits;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -175,6 +176,8 @@ pub(crate) struct Manners {
     pub(crate) mixes_up: Option<u64>,
     /// How it refuses every new account, such as when its licences are used up.
     pub(crate) refuses_creates: Option<Fault>,
+    /// Whether its answers say what time it is, and how far its clock is off.
+    pub(crate) says_time: Option<SignedDuration>,
     /// Habits of real apps, which the sandbox has too.
     pub(crate) habits: BTreeSet<Misbehave>,
 }
@@ -203,6 +206,7 @@ impl Default for Manners {
             gives_back: false,
             mixes_up: None,
             refuses_creates: None,
+            says_time: None,
             habits: BTreeSet::new(),
         }
     }
@@ -373,6 +377,13 @@ impl SimApp {
         self.inner().noise = (percent > 0).then(|| Noise { dice: Dice::new(seed), percent, reach });
     }
 
+    /// Its answers say what time it is from now on, so much off the true time.
+    pub(crate) fn say_time(&self, clock: &Arc<SimClock>, off: SignedDuration) {
+        let mut inner = self.inner();
+        inner.clock = Some(Arc::clone(clock));
+        inner.manners.says_time = Some(off);
+    }
+
     /// Gives the app a clock: what it made just now may not be shown yet.
     pub(crate) fn keep_time(&self, clock: &Arc<SimClock>) {
         self.inner().clock = Some(Arc::clone(clock));
@@ -383,7 +394,7 @@ impl SimApp {
         let mut inner = self.inner();
         inner.scripts.clear();
         inner.noise = None;
-        inner.manners.mixes_up = None;
+        inner.heal_creates();
         inner.manners.refuses_creates = None;
         inner.manners.habits.retain(|habit| !habit.is_a_lie());
     }
@@ -581,11 +592,13 @@ impl Inner {
 
     /// Values as the app keeps them.
     fn as_kept(&self, values: &Attributes) -> Attributes {
-        let small = |value: &Value| match value.as_str() {
+        let tidies = self.has(Misbehave::Tidies);
+        let kept = |path: &Path, value: &Value| match value.as_str() {
             Some(text) if self.manners.lower_cases => text.to_lowercase().into(),
+            Some(text) if tidies && *path == Path::display_name() => text.to_uppercase().into(),
             _ => value.clone(),
         };
-        values.iter().map(|(path, value)| (path.clone(), small(value))).collect()
+        values.iter().map(|(path, value)| (path.clone(), kept(path, value))).collect()
     }
 
     /// Whether look-ups miss it.
@@ -656,12 +669,6 @@ impl Inner {
     fn name_is_taken(&self, name: &str, by_other_than: Option<&AppId>) -> bool {
         let others = self.holdings.users.iter().filter(|(id, _)| Some(id.as_str()) != by_other_than.map(AppId::as_str));
         self.manners.unique && others.into_iter().any(|(_, account)| fold(account.name()) == fold(name))
-    }
-
-    /// Whether this create is one that is answered with another object.
-    fn mixes_up_now(&mut self) -> bool {
-        self.creates += 1;
-        self.manners.mixes_up.is_some_and(|every| self.creates.is_multiple_of(every))
     }
 
     /// Whether the account that is answered as created is not kept.
@@ -812,6 +819,12 @@ impl AppRead for SimApp {
         }
     }
 
+    fn time(&self) -> Option<Timestamp> {
+        let inner = self.inner();
+        let off = inner.manners.says_time.filter(|_| !inner.calls.is_empty())?;
+        inner.clock.as_ref()?.true_time().checked_add(off).ok()
+    }
+
     fn stats(&self) -> CallStats {
         CallStats { total: self.inner().total, by_method: BTreeMap::new() }
     }
@@ -822,20 +835,8 @@ impl AppWrite for SimApp {
     async fn create_user(&self, source_id: &SourceId, attributes: &Attributes) -> Result<Created, CallError> {
         let name = attributes.text(&Path::user_name()).unwrap_or_default().to_owned();
         self.call("create_user", name.clone(), Vec::new(), |inner| {
-            if inner.mixes_up_now()
-                && let Some((id, other)) = inner.holdings.users.iter().next()
-            {
-                // The answer shows the other account.
-                let origin = Origin::Another { evidence: format!("its userName is {:?}", other.name()) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), members: None, origin });
-            }
-            if inner.manners.gives_back
-                && let Some((id, account)) = inner.named(&name)
-            {
-                let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
-                let account = Some(shown(&id, &account, &paths));
-                let origin = Origin::There { evidence: "it was there before".to_owned(), account };
-                return Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin });
+            if let Some(given) = inner.user_given(&name, attributes) {
+                return Ok(given);
             }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
@@ -851,7 +852,9 @@ impl AppWrite for SimApp {
             if !inner.forgets_now() {
                 inner.holdings.users.insert(id.clone(), account);
             }
-            Ok(Created { id: AppId::new(id), echo: attributes, members: None, origin: Origin::New })
+            inner.without_id()?;
+            let origin = inner.user_made(&id, &attributes);
+            Ok(Created { id: AppId::new(id), echo: attributes, members: None, origin })
         })
         .await
     }
@@ -941,11 +944,8 @@ impl AppWrite for SimApp {
         let carries = members.iter().map(|member| self.inner().name_of(member)).collect();
         self.call("create_group", name.to_owned(), carries, |inner| {
             inner.check_first_members(members)?;
-            if inner.mixes_up_now()
-                && let Some((id, other)) = inner.holdings.groups.iter().next()
-            {
-                let origin = Origin::Another { evidence: format!("its displayName is {:?}", other.name) };
-                return Ok(Created { id: AppId::new(id.as_str()), echo: Attributes::new(), members: None, origin });
+            if let Some(given) = inner.group_given(name) {
+                return Ok(given);
             }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
@@ -962,6 +962,7 @@ impl AppWrite for SimApp {
             let shown = speaks.then(|| members.iter().cloned().collect());
             let group = Group { name: name.to_owned(), external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
+            inner.without_id()?;
             Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: shown, origin: Origin::New })
         })
         .await

@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::Repeat;
-use crate::clock::Clock;
+use crate::clock::{Clock, Steady};
 use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
 use crate::errand::Errand;
 use crate::guard::Limits;
@@ -40,13 +40,22 @@ use crate::time_limit::TimeLimit;
 #[derive(Debug)]
 pub(crate) struct SimClock {
     seconds: AtomicI64,
+    /// How far the wall clock is ahead of the time that passed.
+    ahead: AtomicI64,
+    /// Which start of the machine it is; 0 where it does not tell.
+    boot: AtomicI64,
     /// When it began to move by itself.
     flows_since: Option<tokio::time::Instant>,
 }
 
 impl Default for SimClock {
     fn default() -> Self {
-        Self { seconds: AtomicI64::new(1_700_000_000), flows_since: None }
+        Self {
+            seconds: AtomicI64::new(1_700_000_000),
+            ahead: AtomicI64::new(0),
+            boot: AtomicI64::new(1),
+            flows_since: None,
+        }
     }
 }
 
@@ -54,6 +63,22 @@ impl SimClock {
     /// One that moves with the runtime's paused time, too.
     pub(crate) fn flowing() -> Self {
         Self { flows_since: Some(tokio::time::Instant::now()), ..Self::default() }
+    }
+
+    /// Sets the wall clock, forwards or backwards.
+    pub(crate) fn set_ahead(&self, time: SignedDuration) {
+        self.ahead.store(time.as_secs(), Ordering::Relaxed);
+    }
+
+    /// The machine is started again.
+    pub(crate) fn reboot(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What a clock shows that was never set.
+    pub(crate) fn true_time(&self) -> Timestamp {
+        let ahead = SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed));
+        self.now().checked_sub(ahead).unwrap()
     }
 
     /// Lets time pass.
@@ -65,7 +90,13 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let waited = self.flows_since.map_or(0, |since| since.elapsed().as_secs() as i64);
-        Timestamp::from_second(self.seconds.load(Ordering::Relaxed) + waited).unwrap()
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Timestamp::from_second(self.seconds.load(Ordering::Relaxed) + waited + ahead).unwrap()
+    }
+
+    fn steady(&self) -> Option<Steady> {
+        let boot = format!("boot {}", self.boot.load(Ordering::Relaxed));
+        Some(Steady { boot, seconds: self.true_time().as_second() as u64 })
     }
 }
 

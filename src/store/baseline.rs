@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
+use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, Undone};
 use crate::model::{
-    AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, SourceId, StatusSign, UserNumber,
+    AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, RunId, SourceId, StatusSign, UserNumber,
 };
 
 /// A linked person.
@@ -117,6 +117,27 @@ pub struct Lost {
     pub user: SourceId,
 }
 
+/// An account that was off and was activated again by a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activated {
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub user: SourceId,
+}
+
+/// Something that an undo put back, and that is not done again for now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// What.
+    pub what: Undone,
+    /// The run that was taken back.
+    pub run: RunId,
+    /// The fingerprint of what the directory said of it after the undo; `None` until a run has seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+}
+
 /// The read side of the state.
 ///
 /// Every method may block on the disk for a moment. Lists are complete and in the order of their keys. What has no link has
@@ -180,6 +201,10 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError>;
 
+    /// Accounts activated again at or after an instant, oldest first. Kept for eight days.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn activated_since(&self, since: Timestamp) -> Result<Vec<Activated>, StoreError>;
+
     /// How many members groups lost at or after an instant. Kept for eight days.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn reduced_since(&self, since: Timestamp) -> Result<BTreeMap<SourceId, u64>, StoreError>;
@@ -219,6 +244,19 @@ pub trait Baseline: Send + Sync {
     fn last_guard(&self) -> Option<GuardSettings>;
     /// The addresses of both sides in the last run that was not held for them; `None` before the first, and in records of before.
     fn last_addresses(&self) -> Option<AddressMark>;
+
+    /// What an undo put back and is not done again for now.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn taken_back(&self) -> Result<Vec<TakenBack>, StoreError>;
+
+    /// Whether there is any such thing: known without the rows.
+    fn is_any_taken_back(&self) -> bool;
+
+    /// What the clocks showed in the last run in which they could be trusted; `None` before the first, and in records of before.
+    fn last_clock(&self) -> Option<ClockMark>;
+
+    /// When it was last found unknown who had lost access lately: a state came back that is older than the last removals.
+    fn losses_unknown_at(&self) -> Option<Timestamp>;
 
     /// Whether group management was off in the last run that found it so, and no run has found it on since.
     fn groups_were_off(&self) -> bool;

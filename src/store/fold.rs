@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{GroupRow, LetGo, LinkCounts, UserRow};
+use super::baseline::{GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
 use super::keys;
 use super::numbers::{NumberBlock, split};
 use super::record::{Effect, Event, Record, RunSummary};
@@ -199,8 +199,9 @@ impl Fold {
             Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
                 let releases = matches!(&record.event, Event::Noted { reason: Reason::AdoptedOrReleased, .. });
                 let by_hand = matches!(&record.event, Event::Noted { reason: Reason::ChangedByHand, .. });
+                let calls = matches!(&record.event, Event::Outcome { .. });
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at, releases, by_hand }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at, releases, by_hand, calls }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -257,9 +258,12 @@ impl Fold {
     }
 
     fn run_ended(&mut self, rows: &dyn Rows, summary: &RunSummary) -> Result<(), RowsError> {
-        let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
-        self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
-        self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
+        if !summary.clock_doubted {
+            let old = summary.ended.saturating_sub(LOST_KEPT).unwrap_or(Timestamp::MIN);
+            self.forget_before(rows, keys::LOST, &keys::lost_from(old))?;
+            self.forget_before(rows, keys::REDUCED, &keys::reduced_from(old))?;
+            self.forget_before(rows, keys::ACTIVATED, &keys::activated_from(old))?;
+        }
         let runs = rows.page(keys::RUNS, None, RUNS_KEPT + 50)?;
         for (key, _) in runs.iter().take(runs.len().saturating_sub(RUNS_KEPT - 1)) {
             self.pending.insert(key.clone(), None);
@@ -292,6 +296,8 @@ struct Step<'a> {
     releases: bool,
     /// Whether what the effects say was seen changed in the app by hand.
     by_hand: bool,
+    /// Whether it is what became of a call, and not what was found in the app.
+    calls: bool,
 }
 
 impl Step<'_> {
@@ -315,6 +321,9 @@ impl Step<'_> {
             Effect::UserLinked { id, app_id, provenance } => self.link_user(id, app_id, *provenance),
             Effect::UserSent { id, set, clear, active, echo } => {
                 let (at, by_hand) = (self.at, self.by_hand);
+                if self.calls && *active == Some(true) && self.user(id)?.is_some_and(|row| row.active == Some(false)) {
+                    self.put(keys::activated(at, id), Vec::new());
+                }
                 self.change_user(id, |row| {
                     for path in set.iter().map(|(path, _)| path).chain(clear) {
                         row.echo.clear(path);
@@ -402,6 +411,28 @@ impl Step<'_> {
             }
             Effect::AccessReduced { users, at } => {
                 users.iter().for_each(|user| self.put(keys::lost(*at, user), Vec::new()));
+                Ok(())
+            }
+            Effect::TakenBack { run, what } => {
+                for what in what {
+                    let row = TakenBack { what: what.clone(), run: run.clone(), record: None };
+                    self.put(keys::taken_back(what), serde_json::to_vec(&row).map_err(unwritable)?);
+                }
+                Ok(())
+            }
+            Effect::TakenBackSeen { what, record } => {
+                let key = keys::taken_back(what);
+                let Some(row) = get_json::<TakenBack>(self.get(&key)?.as_deref(), &key)? else { return Ok(()) };
+                let row = TakenBack { record: Some(*record), ..row };
+                self.put(key, serde_json::to_vec(&row).map_err(unwritable)?);
+                Ok(())
+            }
+            Effect::TakenBackOver { what, .. } => {
+                what.iter().for_each(|what| self.delete(keys::taken_back(what)));
+                Ok(())
+            }
+            Effect::AccessRegained { users, at } => {
+                users.iter().for_each(|user| self.put(keys::activated(*at, user), Vec::new()));
                 Ok(())
             }
             Effect::GroupReduced { group, members, at } => {

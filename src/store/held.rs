@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::decisions::{Decision, read, write};
 use super::disk;
 use super::error::StoreError;
-use crate::model::{HoldReason, Loosening, ObjectRef, Op, Reason, RunId};
+use crate::model::{Access, HoldReason, Loosening, ObjectRef, Op, Reason, RunId};
 
 /// Held operations listed by name; more are only counted.
 pub const HELD_LISTED: usize = 1000;
@@ -36,6 +36,9 @@ pub struct HeldPlan {
     /// Why. In the file each is `[code, sentence, payload]`; earlier versions wrote no payload.
     #[serde(rename = "reasons", serialize_with = "HoldReason::serialize_listed")]
     pub holds: Vec<HoldReason>,
+    /// Who has access now and afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
     /// How many operations.
     pub count: u64,
     /// The first thousand of them.
@@ -310,6 +313,7 @@ mod tests {
             run: RunId::new("r"),
             at: Timestamp::UNIX_EPOCH,
             holds,
+            access: None,
             count,
             operations: (0..count.min(HELD_LISTED as u64)).map(operation).collect(),
             rest,

@@ -14,12 +14,15 @@
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
+//! | `t/` what | something that an undo put back |
+//! | `j/` time, id | a deactivated account was activated again then |
 //! | `own` | the account that the token belongs to |
 //! | `takes` | what the app was seen to take in calls about members |
 //! | `r/` run | a run's summary |
 
 use jiff::Timestamp;
 
+use super::record::Undone;
 use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
 
 pub(super) const META: &[u8] = b"meta";
@@ -32,6 +35,8 @@ pub(super) const FAILED_GROUPS: &[u8] = b"f/g/";
 pub(super) const LET_GO: &[u8] = b"b/g/";
 pub(super) const LOST: &[u8] = b"l/";
 pub(super) const REDUCED: &[u8] = b"k/";
+pub(super) const ACTIVATED: &[u8] = b"j/";
+pub(super) const TAKEN_BACK: &[u8] = b"t/";
 pub(super) const RUNS: &[u8] = b"r/";
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
@@ -111,7 +116,25 @@ pub(super) fn lost_from(at: Timestamp) -> Vec<u8> {
 
 /// Reads a key made by [`lost`].
 pub(super) fn parse_lost(key: &[u8]) -> Option<(Timestamp, SourceId)> {
-    let (time, id) = key.strip_prefix(LOST)?.split_first_chunk::<16>()?;
+    parse_timed(LOST, key)
+}
+
+pub(super) fn activated(at: Timestamp, user: &SourceId) -> Vec<u8> {
+    join(&[&activated_from(at), user.as_str().as_bytes()])
+}
+
+/// The lowest key of an activation at or after an instant.
+pub(super) fn activated_from(at: Timestamp) -> Vec<u8> {
+    join(&[ACTIVATED, &time(at)])
+}
+
+/// Reads a key made by [`activated`].
+pub(super) fn parse_activated(key: &[u8]) -> Option<(Timestamp, SourceId)> {
+    parse_timed(ACTIVATED, key)
+}
+
+fn parse_timed(prefix: &[u8], key: &[u8]) -> Option<(Timestamp, SourceId)> {
+    let (time, id) = key.strip_prefix(prefix)?.split_first_chunk::<16>()?;
     let at = Timestamp::from_nanosecond(i128::from_be_bytes(*time) ^ i128::MIN).ok()?;
     Some((at, SourceId::from(std::str::from_utf8(id).ok()?)))
 }
@@ -129,6 +152,23 @@ pub(super) fn reduced_from(at: Timestamp) -> Vec<u8> {
 pub(super) fn parse_reduced(key: &[u8]) -> Option<SourceId> {
     let (_, id) = key.strip_prefix(REDUCED)?.split_first_chunk::<16>()?;
     Some(SourceId::from(std::str::from_utf8(id).ok()?))
+}
+
+/// Something that an undo put back. Lengths keep two ids apart from one.
+pub(super) fn taken_back(what: &Undone) -> Vec<u8> {
+    match what {
+        Undone::Object(object) => {
+            let kind: &[u8] = match object {
+                ObjectRef::User(_) => b"u/",
+                ObjectRef::Group(_) => b"g/",
+            };
+            join(&[TAKEN_BACK, kind, object.id().as_str().as_bytes()])
+        }
+        Undone::Member { group, user } => {
+            let group = group.as_str().as_bytes();
+            join(&[TAKEN_BACK, b"m/", &(group.len() as u64).to_be_bytes(), group, user.as_str().as_bytes()])
+        }
+    }
 }
 
 pub(super) fn run(run: &RunId) -> Vec<u8> {

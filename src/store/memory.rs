@@ -70,6 +70,31 @@ impl MemoryStore {
         self.inner().records.clone()
     }
 
+    /// The state as it was at the record of this number, as a backup brings it back. Whether it is known who lost access since.
+    ///
+    /// # Errors
+    /// None in practice; the signature is that of a store on disk.
+    #[cfg(test)]
+    pub(crate) fn restored(&self, upto: u64, losses_unknown: bool) -> Result<Self, StoreError> {
+        let rows = MemoryRows::default();
+        let fold = Fold::resume(&rows)?;
+        let paused = Pause::default();
+        let (tail, records, index, held, decisions) = Default::default();
+        let inner = Mutex::new(Inner { fold, tail, records, index, held, decisions, paused });
+        let store = Self { rows, clock: Arc::clone(&self.clock), inner };
+        for record in self.records().into_iter().filter(|record| record.seq <= upto) {
+            let mut guard = store.inner();
+            let inner = &mut *guard;
+            let hash = record.seq.to_string();
+            inner.tail.record(&record, &hash);
+            inner.fold.record(&store.rows, &record, &hash)?;
+            inner.fold.commit(&store.rows)?;
+            inner.records.push(record);
+        }
+        store.append(Event::Doubted { why: "the state was imported".to_owned(), losses_unknown })?;
+        Ok(store)
+    }
+
     /// What waits for a decision.
     pub fn held(&self) -> Option<HeldPlan> {
         self.inner().held.clone()

@@ -55,7 +55,7 @@ mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport, records, verify};
 pub use backup::{Backup, Kept, backup, tenants_with_state};
-pub use baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
+pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, TakenBack, UserRow};
 pub use decisions::{
     ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
     decide_on_undo, is_plan_of_undo, refused_decisions,
@@ -78,8 +78,8 @@ pub use memory::{MemoryStore, Pause};
 pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine, note_imported};
 pub use note::{drop_note, private_folder, put_note, read_note};
 pub use record::{
-    Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark,
-    Trigger,
+    ClockMark, Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary,
+    SettingsMark, Trigger, Undone,
 };
 pub use sightings::Sightings;
 pub use state::{ReadStore, Store};

@@ -1,5 +1,5 @@
 //! What this machine knows of an app's accounts beside the tenant's own state. In: the state folder, the other tenants that are
-//! connected to the same app. Out: which of them has an account linked, and from which account `import` created a user.
+//! connected to the same app. Out: which of them has an account or a group linked, and from which account `import` created a user.
 //!
 //! Reads only. The other tenants' states are read beside whoever writes them, as they are at the first question.
 
@@ -31,12 +31,18 @@ pub trait Neighbours: Send + Sync {
     /// When the state of a tenant that is connected to the same app can't be read.
     fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError>;
 
-    /// Lays claim to accounts that are about to be linked: until the claim is dropped, no other tenant of the app links any. Two
-    /// tenants that run at the same time have both seen the accounts without a link.
+    /// The same for a group of the app.
+    ///
+    /// # Errors
+    /// When the state of a tenant that is connected to the same app can't be read.
+    fn group_linked_by(&self, group: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError>;
+
+    /// Lays claim to accounts and groups that are about to be linked: until the claim is dropped, no other tenant of the app links
+    /// any. Two tenants that run at the same time have both seen them without a link.
     ///
     /// # Errors
     /// When the states of the other tenants can't be read.
-    fn claim(&self, accounts: &[AppId]) -> Result<Claim, StoreError>;
+    fn claim(&self, accounts: &[AppId], groups: &[AppId]) -> Result<Claim, StoreError>;
 
     /// The user of the directory whom `import --create` created from this account.
     ///
@@ -45,11 +51,13 @@ pub trait Neighbours: Send + Sync {
     fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError>;
 }
 
-/// A claim to accounts that are about to be linked.
+/// A claim to accounts and groups that are about to be linked.
 #[derive(Debug, Default)]
 pub struct Claim {
-    /// Those that another tenant has linked: the tenant and its user.
+    /// The accounts that another tenant has linked: the tenant and its user.
     pub taken: HashMap<AppId, (TenantName, SourceId)>,
+    /// The groups that another tenant has linked: the tenant and its group.
+    pub taken_groups: HashMap<AppId, (TenantName, SourceId)>,
     /// Held until the links are in the journal.
     _lock: Option<File>,
 }
@@ -63,7 +71,11 @@ impl Neighbours for Alone {
         Ok(None)
     }
 
-    fn claim(&self, _: &[AppId]) -> Result<Claim, StoreError> {
+    fn group_linked_by(&self, _: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+        Ok(None)
+    }
+
+    fn claim(&self, _: &[AppId], _: &[AppId]) -> Result<Claim, StoreError> {
         Ok(Claim::default())
     }
 
@@ -72,8 +84,12 @@ impl Neighbours for Alone {
     }
 }
 
-/// The links of the other tenants: the account, the tenant, its user.
-type Links = HashMap<AppId, (TenantName, SourceId)>;
+/// The links of the other tenants: what is linked, the tenant, and its user or group.
+#[derive(Debug, Default)]
+struct Links {
+    users: HashMap<AppId, (TenantName, SourceId)>,
+    groups: HashMap<AppId, (TenantName, SourceId)>,
+}
 
 /// What lies in the state folder.
 pub struct OnThisMachine {
@@ -101,26 +117,8 @@ impl OnThisMachine {
         Ok(file)
     }
 
-    fn read(&self) -> Result<Links, StoreError> {
-        let mut links = Links::new();
-        for other in self.others.iter().filter(|other| **other != self.tenant) {
-            let folder = self.state_dir.join(other.as_str());
-            // A connection that has ended lays claim to no account.
-            if read_mark(&folder, Sign::Retired).is_some() {
-                continue;
-            }
-            let Some(state) = ReadStore::open(&self.state_dir, other)? else { continue };
-            state.linked_users(&mut |id, row| {
-                links.insert(row.app_id, (other.clone(), id));
-                ControlFlow::Continue(())
-            })?;
-        }
-        Ok(links)
-    }
-}
-
-impl Neighbours for OnThisMachine {
-    fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+    /// Asks the links as they were at the first question.
+    fn known<T>(&self, ask: impl FnOnce(&Links) -> Option<T>) -> Result<Option<T>, StoreError> {
         if self.others.is_empty() {
             return Ok(None);
         }
@@ -129,17 +127,48 @@ impl Neighbours for OnThisMachine {
             Some(known) => links.insert(known),
             None => links.insert(self.read()?),
         };
-        Ok(links.get(account).cloned())
+        Ok(ask(links))
     }
 
-    fn claim(&self, accounts: &[AppId]) -> Result<Claim, StoreError> {
-        if self.others.is_empty() || accounts.is_empty() {
+    fn read(&self) -> Result<Links, StoreError> {
+        let mut links = Links::default();
+        for other in self.others.iter().filter(|other| **other != self.tenant) {
+            let folder = self.state_dir.join(other.as_str());
+            // A connection that has ended lays claim to no account.
+            if read_mark(&folder, Sign::Retired).is_some() {
+                continue;
+            }
+            let Some(state) = ReadStore::open(&self.state_dir, other)? else { continue };
+            state.linked_users(&mut |id, row| {
+                links.users.insert(row.app_id, (other.clone(), id));
+                ControlFlow::Continue(())
+            })?;
+            links.groups.extend(state.groups()?.into_iter().map(|(id, row)| (row.app_id, (other.clone(), id))));
+        }
+        Ok(links)
+    }
+}
+
+impl Neighbours for OnThisMachine {
+    fn linked_by(&self, account: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+        self.known(|links| links.users.get(account).cloned())
+    }
+
+    fn group_linked_by(&self, group: &AppId) -> Result<Option<(TenantName, SourceId)>, StoreError> {
+        self.known(|links| links.groups.get(group).cloned())
+    }
+
+    fn claim(&self, accounts: &[AppId], groups: &[AppId]) -> Result<Claim, StoreError> {
+        if self.others.is_empty() || (accounts.is_empty() && groups.is_empty()) {
             return Ok(Claim::default());
         }
         let lock = self.one_at_a_time()?;
         let links = self.read()?;
-        let taken = accounts.iter().filter_map(|id| Some((id.clone(), links.get(id)?.clone()))).collect();
-        Ok(Claim { taken, _lock: Some(lock) })
+        let of = |ids: &[AppId], known: &HashMap<AppId, (TenantName, SourceId)>| {
+            ids.iter().filter_map(|id| Some((id.clone(), known.get(id)?.clone()))).collect()
+        };
+        let (taken, taken_groups) = (of(accounts, &links.users), of(groups, &links.groups));
+        Ok(Claim { taken, taken_groups, _lock: Some(lock) })
     }
 
     fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError> {

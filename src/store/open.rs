@@ -186,7 +186,7 @@ impl Opening<'_> {
         if known > tail.seq {
             let why = format!("the journal ends at record {}, the last run had written {known}", tail.seq);
             self.notices.push(Notice::Behind { why: why.clone() });
-            for entry in appender.append(vec![(self.now, Event::Doubted { why })])? {
+            for entry in appender.append(vec![(self.now, Event::Doubted { why, losses_unknown: true })])? {
                 let entry = entry?;
                 tail.record(&entry.record, &entry.hash);
             }

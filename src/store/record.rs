@@ -81,6 +81,9 @@ pub enum Event {
     Doubted {
         /// What was seen.
         why: String,
+        /// Whether it is unknown who lost access lately: what was recorded of that is gone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        losses_unknown: bool,
     },
     /// A held plan was decided on. An approval is used up by this: it was good for one run. One that waits for another
     /// person's is not used yet.
@@ -183,6 +186,15 @@ pub struct Continued {
     /// The last decisions, as long as they could still be met with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decided: Vec<Noted>,
+    /// When it was last found unknown who had lost access lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses_unknown_at: Option<Timestamp>,
+    /// Whether an undo put something back that is held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
+    /// What the clocks showed when they could be trusted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockMark>,
 }
 
 /// The guard's and the approvals' settings of a run, in the words of the tenant file. Keys that a version does not know are kept.
@@ -464,6 +476,59 @@ pub enum Effect {
         /// When.
         at: Timestamp,
     },
+    /// A run is taken back: what it did to these is not done again until the directory's record changes, or it is approved.
+    TakenBack {
+        /// The run.
+        run: RunId,
+        /// What it had changed.
+        what: Vec<Undone>,
+    },
+    /// The directory still says what was taken back; this is the fingerprint of what it says.
+    TakenBackSeen {
+        /// Of what.
+        what: Undone,
+        /// The fingerprint.
+        record: u64,
+    },
+    /// Nothing is to be done for these any more, or their record changed: they are no longer held.
+    TakenBackOver {
+        /// What.
+        what: Vec<Undone>,
+        /// How many others are left.
+        left: u64,
+    },
+    /// Accounts were activated again: taken over from a state that another one replaced.
+    AccessRegained {
+        /// Whose.
+        users: Vec<SourceId>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// One thing that an undo put back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undone {
+    /// An account, or a group's name or link.
+    Object(ObjectRef),
+    /// A membership.
+    Member {
+        /// The group's directory id.
+        group: SourceId,
+        /// The user's directory id.
+        user: SourceId,
+    },
+}
+
+impl Undone {
+    /// The directory ids that it names.
+    pub fn ids(&self) -> Vec<&SourceId> {
+        match self {
+            Self::Object(object) => vec![object.id()],
+            Self::Member { group, user } => vec![group, user],
+        }
+    }
 }
 
 impl Effect {
@@ -494,7 +559,11 @@ impl Effect {
             | Self::OwnAccount { .. }
             | Self::AppTakes(_)
             | Self::AccessLost { .. }
-            | Self::AccessReduced { .. } => false,
+            | Self::AccessReduced { .. }
+            | Self::AccessRegained { .. }
+            | Self::TakenBack { .. }
+            | Self::TakenBackSeen { .. }
+            | Self::TakenBackOver { .. } => false,
         }
     }
 }
@@ -554,6 +623,19 @@ impl From<FailureNote> for WrittenNote {
     }
 }
 
+/// The machine's clocks at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockMark {
+    /// The wall clock.
+    pub at: Timestamp,
+    /// Which start of which machine; `None` where that is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+    /// Seconds since that start.
+    #[serde(default)]
+    pub steady: u64,
+}
+
 /// A run in numbers; the last ones are shown by `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -599,6 +681,12 @@ pub struct RunSummary {
     /// The mark of the directory's content, if nothing was left to do or to ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<ContentMark>,
+    /// What the clocks showed, if they could be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockMark>,
+    /// Whether they could not: then nothing counts as old by this run's time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clock_doubted: bool,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record};
+use super::record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, Undone};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Path, Reason, SourceId, casefold, fold};
 
 /// What stands where a text was.
@@ -125,7 +125,7 @@ impl Somebody {
                 effects.iter_mut().for_each(|effect| self.effect(effect));
             }
             Event::RunEnded(summary) => self.text(&mut summary.note),
-            Event::Doubted { why } | Event::Opened { why, .. } => self.text(why),
+            Event::Doubted { why, .. } | Event::Opened { why, .. } => self.text(why),
             Event::Trusted { reason, .. } => self.reason(reason),
             Event::Decided { decision, .. } => self.text(&mut decision.reason),
             Event::Continued(before) => self.continued(before),
@@ -248,7 +248,12 @@ impl Somebody {
             | Effect::MembersRemoved { users, .. }
             | Effect::MembersDoubted { users, .. }
             | Effect::JoinedInactive { users, .. }
-            | Effect::AccessReduced { users, .. } => users.iter_mut().for_each(|id| self.id(id)),
+            | Effect::AccessReduced { users, .. }
+            | Effect::AccessRegained { users, .. } => users.iter_mut().for_each(|id| self.id(id)),
+            Effect::TakenBack { what, .. } | Effect::TakenBackOver { what, .. } => {
+                what.iter_mut().for_each(|what| self.undone(what));
+            }
+            Effect::TakenBackSeen { what, .. } => self.undone(what),
             Effect::Failed { object, note } => self.failure(object, note),
             Effect::Settled { object } | Effect::Missed { object, .. } => self.object(object),
             Effect::UserLinked { .. }
@@ -262,6 +267,13 @@ impl Somebody {
             | Effect::GroupReduced { .. }
             | Effect::OwnAccount { .. }
             | Effect::AppTakes(_) => {}
+        }
+    }
+
+    fn undone(&self, what: &mut Undone) {
+        match what {
+            Undone::Object(object) => self.object(object),
+            Undone::Member { user, .. } => self.id(user),
         }
     }
 

@@ -80,6 +80,8 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         dangling: None,
         addresses: None,
         quiet_at: None,
+        clock: None,
+        clock_doubted: false,
         counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),
         ended: at(ended),

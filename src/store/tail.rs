@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::decisions::{Noted, Verdict};
 use super::index::Mark;
 use super::ledger::{Health, OpenIntent};
-use super::record::{Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
+use super::record::{ClockMark, Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
 use crate::model::{AddressMark, ContentMark, Counts, ObjectRef, StatusSign};
 
 /// More failures than this are left to the rows.
@@ -53,6 +53,12 @@ pub(super) struct Tail {
     quiet_at: Option<ContentMark>,
     /// Whether group management was off in the last run that said so.
     pub(super) groups_off: bool,
+    /// What the clocks showed when they could be trusted last.
+    pub(super) clock: Option<ClockMark>,
+    /// Whether an undo put something back that is held.
+    pub(super) taken_back: bool,
+    /// When it was last found unknown who had lost access lately.
+    pub(super) losses_unknown_at: Option<Timestamp>,
     /// Objects set aside, so that a quiet cycle knows them without the cache; `None` once there were too many.
     failed: Option<BTreeMap<ObjectRef, FailureNote>>,
 }
@@ -77,6 +83,9 @@ impl Default for Tail {
             approved: None,
             quiet_at: None,
             groups_off: false,
+            losses_unknown_at: None,
+            clock: None,
+            taken_back: false,
             failed: Some(BTreeMap::new()),
         }
     }
@@ -94,7 +103,13 @@ impl Tail {
             _ => self.quiet_at = None,
         }
         match &record.event {
-            Event::Opened { why, .. } | Event::Doubted { why } => self.adopt_only = Some(why.clone()),
+            Event::Opened { why, .. } => self.adopt_only = Some(why.clone()),
+            Event::Doubted { why, losses_unknown } => {
+                self.adopt_only = Some(why.clone());
+                if *losses_unknown {
+                    self.losses_unknown_at = Some(record.at);
+                }
+            }
             Event::Trusted { .. } => self.adopt_only = None,
             Event::Intent(intent) => {
                 let open = OpenIntent { seq: record.seq, at: record.at, intent: (**intent).clone() };
@@ -113,6 +128,9 @@ impl Tail {
                     self.signs.clone_from(&summary.signs);
                 }
                 self.settings = summary.settings.or(self.settings);
+                if summary.clock.is_some() {
+                    self.clock.clone_from(&summary.clock);
+                }
                 if summary.addresses.is_some() {
                     self.addresses.clone_from(&summary.addresses);
                     self.approved = None;
@@ -144,8 +162,11 @@ impl Tail {
             self.mutated = (self.seq, self.hash.clone());
         }
         for effect in effects {
-            if let Effect::GroupsManaged { on } = effect {
-                self.groups_off = !on;
+            match effect {
+                Effect::GroupsManaged { on } => self.groups_off = !on,
+                Effect::TakenBack { .. } => self.taken_back = true,
+                Effect::TakenBackOver { left, .. } => self.taken_back = *left > 0,
+                _ => {}
             }
         }
         let Some(failed) = &mut self.failed else { return };
@@ -175,6 +196,9 @@ impl Tail {
         self.addresses.clone_from(&before.addresses);
         self.approved.clone_from(&before.approved);
         self.groups_off = before.groups_off;
+        self.losses_unknown_at = before.losses_unknown_at;
+        self.taken_back = before.taken_back;
+        self.clock.clone_from(&before.clock);
         self.failed = before.failed.as_ref().map(|failed| failed.iter().cloned().collect());
         let mut known = std::mem::take(&mut self.open);
         self.open = before.open.iter().map(|seq| (*seq, known.remove(seq).flatten())).collect();
@@ -200,6 +224,9 @@ impl Tail {
             approved: self.approved.clone(),
             failed: self.failures(),
             groups_off: self.groups_off,
+            losses_unknown_at: self.losses_unknown_at,
+            taken_back: self.taken_back,
+            clock: self.clock.clone(),
         }
     }
 

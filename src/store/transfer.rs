@@ -3,31 +3,42 @@
 //!
 //! The file is the journal's records, text by text, so that its chain holds there too, and the words that stop a tenant (`paused`,
 //! `retired`): a copy must not send what the original would not. Approvals stay behind: used up once, they must not come back. What
-//! comes back in is believed to be old: the first run only adopts and adds.
+//! comes back in is believed to be old: the first run compares everything with the app, adopts and adds. Who lost access lately is taken over
+//! from the state that was there, or else counts as unknown.
 
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::audit::readable_files;
+use super::baseline::{Activated, Baseline as _, Lost};
 use super::error::StoreError;
 use super::journal::{Copy, Look, ReadError, Reader, look};
 use super::lock::Lock;
 use super::mark::{Sign, mark_path};
-use super::record::Event;
+use super::record::{Effect, Event, RunSummary};
+use super::state::ReadStore;
 use super::swap;
-use super::{FORMAT, disk};
+use super::{FORMAT, chunks, disk};
 use crate::files;
-use crate::model::TenantName;
+use crate::model::{Reason, RunId, TenantName};
 
 /// Counts up when the file's own lines change.
 const LAYOUT: u32 = 1;
 
 /// No line of a state file is longer: a record, and a little around it.
 const LONGEST: u64 = (32 << 20) + 1024;
+
+/// A file that was exported so short a time ago is of today: nothing can have happened since that it does not know.
+const SAME_MOMENT: SignedDuration = SignedDuration::from_mins(10);
+
+/// The rolling limits look back a day; an activation looks for what was taken within a week before.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// Files beside the journal that go with it.
 const NOTES: [&str; 3] = ["paused", "retired", "probe.json"];
@@ -200,7 +211,8 @@ pub fn import(
     if had && !replace {
         return Err(StoreError::Occupied(folder));
     }
-    let imported = make_ready(&folder, tenant, file, now);
+    let replaced = replaced(state_dir, tenant).filter(|_| had);
+    let imported = make_ready(&folder, tenant, file, replaced.as_ref(), now);
     let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
     // First what keeps things from being sent.
     for (name, text) in notes {
@@ -223,6 +235,7 @@ fn make_ready(
     folder: &Path,
     tenant: &TenantName,
     file: &mut dyn BufRead,
+    replaced: Option<&ReadStore>,
     now: Timestamp,
 ) -> Result<(Contents, Notes), StoreError> {
     let journal = swap::make_room(folder)?;
@@ -238,14 +251,62 @@ fn make_ready(
         let (seq, head) = copy.head();
         Ok((seq, head.to_owned()))
     })?;
-    let why = format!("the state was imported; it was exported at {}", contents.origin.at);
-    copy.append(now, Event::Doubted { why })?;
+    let exported = contents.origin.at;
+    let carried = replaced.map(|state| carry_over(state, exported, now)).transpose();
+    let carried = carried.unwrap_or_else(|error| {
+        tracing::warn!(%error, "who lost access lately can't be read from the state that is replaced");
+        None
+    });
+    let just_now = now.duration_since(exported).abs() <= SAME_MOMENT;
+    let losses_unknown = carried.is_none() && !just_now;
+    for event in carried.unwrap_or_default() {
+        copy.append(now, event)?;
+    }
+    let why = format!("the state was imported; it was exported at {exported}");
+    copy.append(now, Event::Doubted { why, losses_unknown })?;
     copy.finish()?;
     match look(&journal, tenant.as_str())? {
         Look::Whole { cut: None, .. } => Ok((contents, notes)),
         Look::Damaged(why) => Err(bad(why)),
         _ => Err(bad("its records are no journal".to_owned())),
     }
+}
+
+/// The state that is to be replaced, if it can be read.
+fn replaced(state_dir: &Path, tenant: &TenantName) -> Option<ReadStore> {
+    ReadStore::open(state_dir, tenant).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the state that is replaced can't be read");
+        None
+    })
+}
+
+/// What the rolling limits count of the state that is replaced, as records of the one that takes its place: a restored backup
+/// begins no new day's budget.
+fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<Vec<Event>, StoreError> {
+    let since = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
+    let mut effects = Vec::new();
+    for Lost { at, user } in state.lost_since(since)? {
+        effects.push(Effect::AccessReduced { users: vec![user], at });
+    }
+    for Activated { at, user } in state.activated_since(since)? {
+        effects.push(Effect::AccessRegained { users: vec![user], at });
+    }
+    // What the file knows itself must not count twice.
+    let day_ago = now.saturating_sub(DAY).unwrap_or(Timestamp::MIN);
+    for (group, members) in state.reduced_since(exported.max(day_ago))? {
+        effects.push(Effect::GroupReduced { group, members, at: now });
+    }
+    let run = RunId::new(Uuid::now_v7().to_string());
+    let noted = |effects| Event::Noted { run: run.clone(), reason: Reason::CarriedOver, effects };
+    let mut events: Vec<Event> = chunks(effects).map(noted).collect();
+    let later = |run: &RunSummary| run.created > 0 && run.ended > exported && run.ended >= day_ago;
+    for run in state.runs(usize::MAX)?.into_iter().filter(later) {
+        // Only what it created counts: what it saw of directory and file is not what this state knows.
+        let (counts, settings, reading_s, addresses, quiet_at) = Default::default();
+        let run = RunSummary { counts, settings, reading_s, addresses, quiet_at, clock: None, ..run };
+        events.push(Event::RunEnded(Box::new(run)));
+    }
+    Ok(events)
 }
 
 /// Number and hash of the last record.

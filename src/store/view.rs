@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, UserRow};
+use super::baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, TakenBack, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
 use super::numbers::BLOCK_SIZE;
-use super::record::{FailureNote, GuardSettings, RunSummary, SettingsMark};
+use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
 use crate::model::{AddressMark, AppId, Counts, ObjectRef, SourceId, StatusSign, UserNumber};
@@ -191,6 +191,14 @@ impl<S: HasRows> Baseline for S {
         })
     }
 
+    fn activated_since(&self, since: Timestamp) -> Result<Vec<Activated>, StoreError> {
+        let after = keys::activated_from(since);
+        collect(self, keys::ACTIVATED, Some(after), |key, _| {
+            let (at, user) = keys::parse_activated(key).ok_or_else(|| damaged(key))?;
+            Ok(Activated { at, user })
+        })
+    }
+
     fn reduced_since(&self, since: Timestamp) -> Result<BTreeMap<SourceId, u64>, StoreError> {
         let mut all = BTreeMap::new();
         let each = collect(self, keys::REDUCED, Some(keys::reduced_from(since)), |key, value| {
@@ -251,6 +259,22 @@ impl<S: HasRows> Baseline for S {
 
     fn last_addresses(&self) -> Option<AddressMark> {
         self.with_tail(|tail| tail.addresses.clone())
+    }
+
+    fn taken_back(&self) -> Result<Vec<TakenBack>, StoreError> {
+        collect(self, keys::TAKEN_BACK, None, |key, value| get_json(Some(value), key)?.ok_or_else(|| damaged(key)))
+    }
+
+    fn is_any_taken_back(&self) -> bool {
+        self.with_tail(|tail| tail.taken_back)
+    }
+
+    fn last_clock(&self) -> Option<ClockMark> {
+        self.with_tail(|tail| tail.clock.clone())
+    }
+
+    fn losses_unknown_at(&self) -> Option<Timestamp> {
+        self.with_tail(|tail| tail.losses_unknown_at)
     }
 
     fn groups_were_off(&self) -> bool {

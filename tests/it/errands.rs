@@ -131,6 +131,9 @@ fn i9_undo_brings_a_run_back_in_a_real_app_and_says_what_follows() {
     assert!(journal.contains("\"trigger\":\"undo\"") && journal.contains(&format!("takes back run {run}")));
 
     desk.rosterd.run(&["undo", "acme", &run, "--yes"]).expect_code(0);
+    let held = desk.sync(3);
+    assert_eq!((&held["holds"][0]["reason"], &held["done"]), (&json!("undone"), &json!(0)), "an undo lasts: {held:#}");
+    desk.rosterd.run(&["approve", "acme", held["held_plan"].as_str().unwrap()]).expect_code(0);
     let again = desk.sync(0);
     assert!(again["done"].as_u64().unwrap() >= 6, "the directory still says so: {again:#}");
     assert!(roster(&desk).1.contains(&"eve".to_owned()));

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod answered;
 mod answers;
 mod approvals;
 mod bounds;
@@ -23,6 +24,7 @@ mod errands;
 mod evidence;
 mod faults;
 mod files;
+mod guards;
 mod guides;
 mod heap;
 mod hostile;

@@ -80,6 +80,36 @@ GUARDS = {
     "group_removals": ("a group's own limit", check("group_removals", "check_groups", BOTH)),
     "removals_per_day": ("the rolling budget", check("removals_per_day", "check_removals", BOTH)),
     "creates_per_day": ("the seat limit", check("creates_per_day", "check_creates", BOTH)),
+    "activations_per_day": (
+        "the limit of activations",
+        start(
+            "activations_per_day",
+            "src/guard/activations.rs",
+            "pub(super) fn check_activations(&mut self, facts: &Facts, limits: &Limits) {",
+        ),
+    ),
+    "changed_values": (
+        "values that change for many hold everything",
+        start(
+            "changed_values",
+            "src/guard/changes.rs",
+            "pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &Limits) {",
+        ),
+    ),
+    "clock": ("what waits for a time needs a clock to trust", check("clock", "check_clock", FACTS)),
+    "undone": (
+        "what was taken back is not made again",
+        start("undone", "src/guard/undone.rs", "pub(super) fn check_undone(&mut self, facts: &Facts) {"),
+    ),
+    "losses_unknown": (
+        "a restored state has no new day's budget",
+        instead(
+            "losses_unknown",
+            "src/guard/checks.rs",
+            "let unknown = facts.losses_unknown",
+            "let unknown = !OFF && facts.losses_unknown",
+        ),
+    ),
     "upgrade": ("what a newer version alone would change waits once", check("upgrade", "check_upgrade", FACTS)),
     "guard_change": ("a loosened guard is held once", check("guard_change", "check_guard_change", FACTS)),
     "adoptions": ("the adoption of an account waits for approval", check("adoptions", "check_adoptions", "")),
@@ -94,6 +124,33 @@ GUARDS = {
     "odd_entries": (
         "many odd entries are a failed reading",
         start("odd_entries", "src/source/reading.rs", "fn too_many_odd(&self) -> Option<Incomplete> {", "return None;"),
+    ),
+    "neighbours_lost_create": (
+        "what another tenant has linked is not what a lost create made",
+        start(
+            "neighbours_lost_create",
+            "src/apply/created.rs",
+            "pub(super) fn is_no_neighbours(neighbours: &dyn Neighbours, object: &ObjectRef, id: &AppId) -> bool {",
+            "return true;",
+        ),
+    ),
+    "group_contradiction": (
+        "a group is not taken over for an `externalId` alone",
+        instead(
+            "group_contradiction",
+            "src/plan/adopt.rs",
+            "Ok((!is_known).then(|| Obstacle::GroupContradicts {",
+            "Ok((!is_known && !OFF).then(|| Obstacle::GroupContradicts {",
+        ),
+    ),
+    "group_name_seen": (
+        "a group's name with an unseen character is not sent",
+        instead(
+            "group_name_seen",
+            "src/desired/mod.rs",
+            "Ok(name) if text::unfit_as_group_name(&name).is_some() => {",
+            "Ok(name) if !OFF && text::unfit_as_group_name(&name).is_some() => {",
+        ),
     ),
     "duplicates": (
         "an account that a user seems to have is not made twice",

@@ -319,6 +319,7 @@ async fn ma10_a_refused_attribute_does_not_take_the_others_with_it() {
 async fn ma10_what_is_refused_for_everybody_is_not_tried_for_everybody() {
     let world = synced_with_attributes(crowd(30)).await;
     like(&world, &[Misbehave::RefusesTitle]);
+    world.reconfigure_limits(|limits| limits.value_changes = crate::config::forms::Limit::NONE);
     world.edit(|dir| {
         for at in 0..30 {
             dir.set(&format!("u{at:02}"), "title", "New");

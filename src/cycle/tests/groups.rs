@@ -263,8 +263,13 @@ async fn i4_two_groups_never_share_one_group_of_the_app() {
     let id = world.app.has_group("south", &[]);
     world.app.by_hand(|app| app.groups.get_mut(&id).unwrap().external_id = Some("north".into()));
     let report = world.sync().await;
-    assert_eq!(held(&report), ["create_group south"], "matched by name what belongs to north by id");
-    assert_eq!(world.app.members("east").unwrap(), ["ann@x.test", "bo@x.test"]);
+    assert_eq!(held(&report), ["create_group east", "create_group south"], "one has its id, the other its name");
+    assert_eq!(world.app.members("south").unwrap(), [""; 0], "it is given to neither");
+    assert_eq!(world.app.holdings().groups.len(), 1);
+    world.app.by_hand(|app| app.groups.get_mut(&id).unwrap().name = "East!".into());
+    assert_eq!(world.sync().await.status(), Status::Ok);
+    assert_eq!(world.app.holdings().groups[&id].members.len(), 2, "the operator said whose it is");
+    assert_eq!(world.app.holdings().groups.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The whole engine against a simulated directory and app: what people lose and keep, in which order, after how many calls.
 
 mod adopting;
+mod answered;
 mod answers;
 mod attributes;
 mod bounds;
@@ -13,6 +14,7 @@ mod failing;
 mod first;
 mod groups;
 mod guarding;
+mod guards;
 mod holes;
 mod kept_creates;
 mod leaving;

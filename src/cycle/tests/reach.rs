@@ -83,6 +83,7 @@ async fn ma5_one_user_who_fails_in_many_groups_stops_no_other() {
 async fn ma5_one_user_whose_update_fails_stops_no_other() {
     for fault in ways() {
         let world = thirty().await;
+        world.reconfigure_limits(|limits| limits.value_changes = crate::config::forms::Limit::NONE);
         world.app.fail("update_user", "u09", 99_999, fault.clone());
         world.edit(|dir| {
             for user in 5..20 {

@@ -165,6 +165,8 @@ async fn j9_after_the_undo_of_a_takeover_a_released_group_is_taken_over_again() 
     let reversal = crate::errand::undo::reverse(&mut history, &run, &world.store, &world.tenant.rules()).unwrap();
     world.errand().run(world.writer(), reversal.task()).await.unwrap();
     assert!(world.store.group(&crate::model::SourceId::new("sales-2")).unwrap().is_none(), "let go of again");
+    assert_eq!(world.sync().await.status(), Status::Held, "what was taken back waits for a decision");
+    world.approve();
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{report:?}");
     assert!(report.operations().iter().any(|one| one.op().name() == "adopt_group"), "{report:?}");

@@ -280,6 +280,9 @@ pub(super) fn without_limits(world: &World) {
         limits.attribute_loss = Limit::NONE;
         limits.rekey = Limit::NONE;
         limits.settings_change = Limit::NONE;
+        limits.activations_per_day = Limit::NONE;
+        limits.value_changes = Limit::NONE;
+        limits.identifier_changes = Limit::NONE;
     });
 }
 

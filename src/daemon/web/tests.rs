@@ -217,6 +217,7 @@ fn a_directory_may_call_people_what_it_likes() {
             code: HoldCode::RemovalsPerDay,
             detail: format!("they are {}", names.join(", ")),
         }],
+        access: None,
         count: 6,
         operations: names.iter().enumerate().map(operation).collect(),
         rest: None,

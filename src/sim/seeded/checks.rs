@@ -9,7 +9,8 @@ use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, Report};
 use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
-use crate::sim::{Account, Call, Directory, Holdings, Quirk};
+use crate::sandbox::Misbehave;
+use crate::sim::{Account, Call, Directory, Holdings, Quirk, SimApp};
 use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
 /// What the world was like before a cycle.
@@ -115,7 +116,7 @@ impl Before {
         match ended {
             Some(Ok(report)) => {
                 self.leavers_went(life, report, &now)?;
-                honest(report, &life.app.calls())
+                honest(report, &life.app)
             }
             _ => Ok(()),
         }
@@ -349,7 +350,8 @@ fn operation(call: &str) -> &str {
 }
 
 /// I10, I11: the numbers agree, and nothing was sent that is not part of what may go.
-fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
+fn honest(report: &Report, app: &SimApp) -> Result<(), String> {
+    let (calls, habits) = (&app.calls(), app.manners().habits);
     let tally = report.tally();
     if tally.planned != tally.done + tally.held + tally.failed {
         return fail("I11", format!("{tally:?}"));
@@ -363,6 +365,11 @@ fn honest(report: &Report, calls: &[Call]) -> Result<(), String> {
         operations.filter(|(at, _)| was_cleared(*at)).map(|(_, op)| op.op().name()).collect();
     if may_go.contains("create_group") {
         may_go.insert("add_members");
+    }
+    // What a create gave back is brought in line with the values that were sent.
+    let gives = [Misbehave::GivesBack, Misbehave::Tidies].iter().any(|habit| habits.contains(habit));
+    if gives && may_go.contains("create_user") {
+        may_go.insert("update_user");
     }
     // Memberships that a deactivation may have ended are sent again.
     if may_go.contains("activate_user") {

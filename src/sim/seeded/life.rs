@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::cycle::{Ask, CycleError, Job, Report, Writer, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
-use crate::model::{Op, OpOutcome, Path, RunStatus as Status, TenantName, fold};
+use crate::model::{AppId, Obstacle, Op, OpOutcome, Path, RunStatus as Status, TenantName, fold};
 use crate::plan::{Blocked, Operation};
 use crate::progress::Silent;
 use crate::scim::Class;
@@ -564,11 +564,32 @@ impl Life {
         any
     }
 
+    /// The operator says whose a group of the app is, by giving it the name that the directory has for it. Another that has it loses it.
+    fn name_group(&mut self, id: &AppId, name: &str) {
+        self.app.by_hand(|app| {
+            for (other, group) in &mut app.groups {
+                match other == id.as_str() {
+                    true => name.clone_into(&mut group.name),
+                    false if fold(&group.name) == fold(name) => {
+                        group.name = format!("{} of before {other}", group.name)
+                    }
+                    false => {}
+                }
+            }
+        });
+        self.tell(format!("the operator gives {id} the name {name}"));
+    }
+
     /// The operator corrects in the app what kept an account from being adopted: the name of one that is the user's, the id in one that
     /// is not.
     fn correct_contradictions(&mut self, report: &Report) -> bool {
         let mut any = false;
         for operation in report.operations() {
+            if let Some(Blocked::Conflict(Obstacle::GroupContradicts { group, .. })) = &operation.blocked {
+                any = true;
+                self.name_group(group, &operation.name);
+                continue;
+            }
             let (Some(Blocked::Conflict(_)), Some(id)) = (&operation.blocked, &operation.app_id) else { continue };
             any = true;
             let name = operation.name.clone();

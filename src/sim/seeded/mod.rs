@@ -25,7 +25,7 @@ const STEPS: u32 = 50;
 const WORLDS: u64 = 2000;
 
 /// Seeds that once broke a promise, with what was wrong.
-const FOUND: [(u64, &str); 15] = [
+const FOUND: [(u64, &str); 17] = [
     (
         11,
         "an account made by a create that nobody answered stayed active when the person was deleted before the next run",
@@ -48,6 +48,11 @@ const FOUND: [(u64, &str); 15] = [
         "a 404 to a deactivation counted as done in an app that hides who is inactive, though the look for the account had failed",
     ),
     (1240, "a group that a user joined while inactive was taken for proof that deactivations end no membership"),
+    (439, "after an interrupted first run an app that shows late what it made was sent a create again"),
+    (
+        1654,
+        "an app that hides who is inactive gave an account another id, and after an interrupted first run it counted as inactive",
+    ),
     (1750, "the same as 1105, in an app that does not carry deactivations out"),
     (6398, "in an app that hides who is off, an update after an activation that failed lost the account for ever"),
 ];

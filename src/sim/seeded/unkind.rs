@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::edits::Fresh;
 use crate::config::profile::InactiveEffect;
+use crate::model::Standing;
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
 use crate::sim::{Account, Directory, SimApp};
@@ -21,13 +22,17 @@ const HABITS: &[Misbehave] = &[
     Misbehave::NoContent,
     Misbehave::CutMembers,
     Misbehave::InactiveLeaves,
+    Misbehave::GivesBack,
+    Misbehave::MixesUp,
+    Misbehave::NoId,
+    Misbehave::Tidies,
 ];
 
 /// Something that happens in the directory, in the app or by an operator's hand: what happened, unless it found nothing to do.
 type Event = fn(&mut Directory, &SimApp, &mut Dice, &Fresh) -> Option<String>;
 
 /// Events that may strike an unkind world.
-const EVENTS: &[Event] = &[account_gets_another_id];
+const EVENTS: &[Event] = &[account_gets_another_id, signs_vanish, columns_swapped];
 
 /// The app gives an account another id (MP2). Only to one that is in no group: a membership that is ended under the old id before anything
 /// else meets it is one of an account that nothing tells from a stranger's, in rosterd's eyes and in the app's.
@@ -47,6 +52,22 @@ fn account_gets_another_id(_: &mut Directory, app: &SimApp, dice: &mut Dice, fre
         }
     });
     Some(format!("the app gives the account {old} the id {new}"))
+}
+
+/// The directory shows no user as suspended any more.
+fn signs_vanish(directory: &mut Directory, _: &SimApp, _: &mut Dice, _: &Fresh) -> Option<String> {
+    let suspended = directory.users.values_mut().filter(|user| user.standing == Standing::Suspended);
+    let count = suspended.map(|user| user.standing = Standing::Active).count();
+    (count > 0).then(|| format!("the sign of suspension of {count} users vanishes"))
+}
+
+/// Another column lands in the place of the display name.
+fn columns_swapped(directory: &mut Directory, _: &SimApp, dice: &mut Dice, _: &Fresh) -> Option<String> {
+    let column = dice.below(100);
+    for user in directory.users.values_mut() {
+        user.record.insert("displayName".to_owned(), format!("Clerk {column}").into());
+    }
+    Some("everybody's display name is a job title".to_owned())
 }
 
 /// What is unkind in one world.
