@@ -12,7 +12,7 @@ use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
     Access, AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
-    RunStatus, SourceId, StatusSign, TenantName,
+    RunStatus, StatusSign, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;

@@ -195,6 +195,7 @@ impl Desired<'_> {
             name: group.id.to_string(),
             fingerprint: 0,
             problem: Some(format!("{why}: it keeps its name and its members")),
+            remark: None,
             unread: Some(why.to_owned()),
             with_inner: Some(Vec::new()),
         });

@@ -130,6 +130,10 @@ impl HoldCode {
                 "the directory, once it shows these users as suspended again; the limit, as activations become older than 24 hours; or an \
                  approval"
             }
+            Self::SourceEvidence => "the directory, once it shows the sign again; or an approval",
+            Self::DanglingMember => {
+                "the directory, once it shows these users again or no group names them any more; or an approval"
+            }
             Self::Clock => "a clock that agrees with the app's and has not jumped since the last run; or an approval",
             Self::Undone => "the directory, once its record of these users and groups is another one; or an approval",
             Self::CreatesPerDay => "the limit, as new accounts become older than 24 hours; or an approval",

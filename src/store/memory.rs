@@ -80,7 +80,7 @@ impl MemoryStore {
         let fold = Fold::resume(&rows)?;
         let paused = Pause::default();
         let (tail, records, index, held, decisions) = Default::default();
-        let inner = Mutex::new(Inner { fold, tail, records, index, held, decisions, paused });
+        let inner = Mutex::new(Inner { fold, tail, records, index, held, decisions, paused, sightings: None });
         let store = Self { rows, clock: Arc::clone(&self.clock), inner };
         for record in self.records().into_iter().filter(|record| record.seq <= upto) {
             let mut guard = store.inner();
