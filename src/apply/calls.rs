@@ -675,9 +675,9 @@ fn only_one<T>(found: Vec<Match<T>>, path: &str) -> Result<Option<T>, CallError>
     match found.into_iter().next() {
         Some(Match::One { found, .. }) => Ok(Some(found)),
         Some(Match::Nobody) | None => Ok(None),
-        Some(Match::Conflict { detail, .. }) => Err(CallError {
+        Some(Match::Conflict(conflict)) => Err(CallError {
             class: Class::Conflict,
-            message: detail,
+            message: conflict.to_string(),
             method: "GET",
             path: path.to_owned(),
             ..CallError::closed()

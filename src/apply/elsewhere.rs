@@ -7,7 +7,7 @@
 use super::Worker;
 use super::calls::Target;
 use super::created::{Accepted, agrees};
-use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown, Unlinked};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, Class, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, GroupRow, OutcomeResult, StoreError, UserRow};
@@ -32,7 +32,7 @@ pub(super) struct Found {
     /// Whether exactly one object matches: several, or one of another record, prove nothing of the one that is linked.
     is_one: bool,
     active: bool,
-    evidence: String,
+    unlinked: Unlinked,
 }
 
 impl Sought {
@@ -65,7 +65,9 @@ impl Worker<'_> {
             Some(Match::Nobody) | None => Sought::Gone,
             Some(Match::One { found, .. }) if found.id == *app_id => Sought::Shown,
             Some(Match::One { found, .. }) if self.is_anothers_user(id, &found.id) => Sought::Gone,
-            Some(Match::Conflict { another: Some(another), .. }) if self.is_anothers_user(id, &another.id) => {
+            Some(Match::Conflict(conflict))
+                if conflict.another().is_some_and(|another| self.is_anothers_user(id, &another.id)) =>
+            {
                 Sought::Gone
             }
             Some(Match::One { found, by }) => match self.is_theirs(id, row, &found) {
@@ -77,15 +79,15 @@ impl Worker<'_> {
                     Err(_) => Sought::Unknown,
                 },
                 _ => {
-                    let evidence = format!("it matches by {by}, and rosterd did not link it");
-                    Sought::Foreign(Found { account: Some(found.id), is_one: true, active: found.active, evidence })
+                    let unlinked = Unlinked::MatchesBy(by);
+                    Sought::Foreign(Found { account: Some(found.id), is_one: true, active: found.active, unlinked })
                 }
             },
-            Some(Match::Conflict { detail, another }) => Sought::Foreign(Found {
+            Some(Match::Conflict(conflict)) => Sought::Foreign(Found {
                 is_one: false,
-                active: another.as_ref().is_none_or(|another| another.active),
-                account: another.map(|another| another.id),
-                evidence: detail,
+                active: conflict.another().is_none_or(|another| another.active),
+                account: conflict.another().map(|another| another.id.clone()),
+                unlinked: Unlinked::Conflict(conflict),
             }),
         }
     }
@@ -128,7 +130,9 @@ impl Worker<'_> {
             Some(Match::Nobody) | None => Sought::Gone,
             Some(Match::One { found, .. }) if found.id == *app_id => Sought::Shown,
             Some(Match::One { found, .. }) if self.is_anothers_group(id, &found.id) => Sought::Gone,
-            Some(Match::Conflict { another: Some(another), .. }) if self.is_anothers_group(id, &another.id) => {
+            Some(Match::Conflict(conflict))
+                if conflict.another().is_some_and(|another| self.is_anothers_group(id, &another.id)) =>
+            {
                 Sought::Gone
             }
             Some(Match::One { found, by }) => {
@@ -140,14 +144,14 @@ impl Worker<'_> {
                         Err(_) => Sought::Unknown,
                     },
                     false => {
-                        let evidence = format!("it matches by {by}, and rosterd did not link it");
-                        Sought::Foreign(Found { account: Some(found.id), is_one: true, active: true, evidence })
+                        let unlinked = Unlinked::MatchesBy(by);
+                        Sought::Foreign(Found { account: Some(found.id), is_one: true, active: true, unlinked })
                     }
                 }
             }
-            Some(Match::Conflict { detail, another }) => {
-                let account = another.map(|another| another.id);
-                Sought::Foreign(Found { account, is_one: false, active: true, evidence: detail })
+            Some(Match::Conflict(conflict)) => {
+                let account = conflict.another().map(|another| another.id.clone());
+                Sought::Foreign(Found { account, is_one: false, active: true, unlinked: Unlinked::Conflict(conflict) })
             }
         }
     }
@@ -229,7 +233,7 @@ impl Worker<'_> {
             name: name.to_owned(),
             app_id: app_id.clone(),
             account: found.account.clone(),
-            evidence: found.evidence.clone(),
+            unlinked: found.unlinked.clone(),
         }
     }
 }

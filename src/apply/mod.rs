@@ -23,6 +23,7 @@ mod retry;
 mod returning;
 mod telling;
 mod turns;
+mod verify;
 
 pub(crate) use recover::is_about_one;
 pub use recover::{RecoverError, recover};
@@ -206,6 +207,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     }
     worker.give_names_back(operations, &order, &mut results).await?;
     worker.settle_memberships(cleared, &returning, &mut results).await?;
+    worker.verify_creates(operations, &mut results).await?;
     let failing = worker.breaker.nothing_went_well();
     let links_differ = worker.found.links_differ();
     let stop = worker.ending.into_stop().or_else(|| failing.map(|(kinds, said)| Stop::of_failing(&kinds, &said)));

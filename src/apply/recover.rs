@@ -177,9 +177,10 @@ impl Look<'_> {
         let keys = UserKeys { source_id: id.clone(), attributes: row.sent, except: None };
         Ok(match self.app.look_up_users(&[keys], self.mapped).await?.into_iter().next() {
             Some(Match::One { found, .. }) => Some(found.active),
-            Some(Match::Conflict { another: Some(another), .. }) => Some(another.active),
             // Which of several it is cannot be told: what the call was to change may be so.
-            Some(Match::Conflict { another: None, .. }) => Some(was_active || op == Op::ActivateUser),
+            Some(Match::Conflict(conflict)) => {
+                Some(conflict.another().map_or(was_active || op == Op::ActivateUser, |another| another.active))
+            }
             Some(Match::Nobody) | None => None,
         })
     }

@@ -11,7 +11,7 @@ use crate::desired::Desired;
 use crate::guard::Cleared;
 use crate::model::{Bits, ObjectRef, Op, SourceId, UserNumber};
 use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, Links, Survey, user_fingerprint};
-use crate::source::{UserIx, id_hash};
+use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{IndexDraft, IndexEntry, StoreError};
 
 /// `None` when the next cycle has to compare everybody anyway, or when the last index still says it all.
@@ -196,6 +196,7 @@ fn groups(
     draft: &mut IndexDraft,
 ) -> Result<(), StoreError> {
     let mut in_scope = HashSet::with_capacity(desired.groups.len());
+    let looked_up: HashSet<GroupIx> = survey.new_groups.iter().copied().collect();
     for group in &desired.groups {
         let Some(row) = desired.snapshot.group(group.ix) else { continue };
         let hash = id_hash(row.id.as_str());
@@ -204,9 +205,8 @@ fn groups(
             let in_step = !open.group(&row.id) && group.problem.is_none();
             let flags = if in_step { IN_STEP } else { 0 };
             draft.groups.push(IndexEntry { id_hash: hash, fingerprint: group.fingerprint, number: 0, flags });
-        } else if survey.idle_groups.contains(&group.ix)
-            && !open.group(&row.id)
-            && (links.was_looked_up(hash, group.fingerprint) || survey.new_groups.contains(&group.ix))
+        } else if !open.group(&row.id)
+            && (links.was_looked_up(hash, group.fingerprint) || looked_up.contains(&group.ix))
         {
             let fingerprint = group.fingerprint;
             draft.groups.push(IndexEntry { id_hash: hash, fingerprint, number: 0, flags: LOOKED_UP });

@@ -9,7 +9,7 @@ use super::{CycleError, Job};
 use crate::apply::{Recheck, is_about_one};
 use crate::desired::Desired;
 use crate::guard::Edited;
-use crate::model::{AppId, Attributes, Elsewhere, ObjectRef, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Conflict, Elsewhere, ObjectRef, Path, SourceId, fold};
 use crate::plan::{Answers, Compared, Person, Stuck, Survey, names_of_newcomers, released_under};
 use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::source::{Presence, Source};
@@ -204,7 +204,7 @@ async fn as_shown(job: &Job<'_>, id: SourceId, link: GroupRow) -> Result<Compare
         Some(Match::One { found, .. }) if found.id == link.app_id => {
             Compared::Failed(format!("the app lists the group {} but does not show it", found.id))
         }
-        Some(Match::Conflict { detail, .. }) => Compared::Failed(detail),
+        Some(Match::Conflict(conflict)) => Compared::Failed(conflict.to_string()),
         Some(Match::One { .. } | Match::Nobody) | None => Compared::Gone,
     })
 }
@@ -216,7 +216,7 @@ async fn with_members(job: &Job<'_>, found: AppGroup, by: String) -> Result<Matc
     }
     Ok(match job.reader.get_group(&found.id).await? {
         Some(found) => Match::One { found, by },
-        None => Match::conflict(format!("the app lists the group {} but does not show it", found.id)),
+        None => Match::Conflict(Conflict::ListedOnly { group: found.id }),
     })
 }
 

@@ -238,6 +238,6 @@ async fn look_up(
     let found = app.look_up_users(&[keys], mapped).await.map_err(|error| error.to_string())?;
     Ok(found.into_iter().find_map(|found| match found {
         Match::One { found, .. } => Some(found),
-        Match::Nobody | Match::Conflict { .. } => None,
+        Match::Nobody | Match::Conflict(_) => None,
     }))
 }

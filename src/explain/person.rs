@@ -186,7 +186,7 @@ impl Teller<'_> {
             Some(match answers.users.get(at)? {
                 Match::Nobody => "the app has nobody by these names".to_owned(),
                 Match::One { found, by } => format!("the app has the account {}, matched by {by}", found.id),
-                Match::Conflict { detail, .. } => detail.clone(),
+                Match::Conflict(conflict) => conflict.to_string(),
             })
         });
         let standing = snapshot.standing(user);

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::coded::{coded, plain};
+use super::conflict::{Conflict, Unlinked};
 use super::reason::WithRoles;
 use super::{AppId, ObjectRef, Op, SourceId, TenantName};
 
@@ -35,6 +36,8 @@ pub enum Obstacle {
         ours: String,
     },
     LinkedElsewhere(Elsewhere),
+    /// The look-up found no object that may be used.
+    Conflicting(Conflict),
     Immutable {
         paths: String,
         why: Box<Immutable>,
@@ -51,7 +54,7 @@ pub enum Obstacle {
         why: String,
     },
     SeveralOfReleasedName {
-        detail: String,
+        conflict: Conflict,
         group: AppId,
     },
     NameOfAnother {
@@ -134,7 +137,7 @@ pub enum Obstacle {
         app_id: AppId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AppId>,
-        evidence: String,
+        unlinked: Unlinked,
     },
     ThereAlready {
         answer: String,
@@ -235,6 +238,8 @@ pub enum StillShown {
     },
     /// A deleted group.
     Group,
+    /// No account where one was created.
+    NoAccount,
     /// Nothing: it could not be read whether the change was carried out.
     Unread,
     /// A user who was removed from the group.
@@ -261,6 +266,10 @@ impl fmt::Display for StillShown {
                  its profile",
             ),
             Self::Group => f.write_str("still shows the group"),
+            Self::NoAccount => f.write_str(
+                "does not show the account, neither in its list nor by its id; the next run looks for it, and creates it again if it is \
+                 not there",
+            ),
             Self::Unread => f.write_str("could not be asked whether it did it; the next run finds out"),
             Self::Member { name } => write!(f, "still shows {name} as a member"),
             Self::NoMember { name } => write!(f, "does not show {name} as a member"),
@@ -444,6 +453,7 @@ pub enum Immutable {
         account: AppId,
     },
     NotAsked,
+    Conflicting(Conflict),
     /// The app's own words.
     Text(String),
 }
@@ -513,6 +523,7 @@ impl fmt::Display for Obstacle {
                  not, remove the {by} from the account in the app"
             ),
             Self::LinkedElsewhere(elsewhere) => write!(f, "{elsewhere}"),
+            Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::TooManyFailed { objects, op } => write!(
                 f,
                 "not tried: the app failed for {objects} objects in a row at {}; it is left for the next run",
@@ -566,9 +577,9 @@ impl fmt::Display for Obstacle {
                 write!(f, "the app's group {group} is linked to the directory's {of}")
             }
             Self::GroupUnreadable { why } => write!(f, "the app's group could not be read: {why}"),
-            Self::SeveralOfReleasedName { detail, group } => write!(
+            Self::SeveralOfReleasedName { conflict, group } => write!(
                 f,
-                "{detail}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
+                "{conflict}; rosterd released the group {group} of this name earlier. It was not taken over: rename or delete the other one \
                  in the app"
             ),
             Self::NameOfAnother { holder } => write!(
@@ -602,11 +613,11 @@ impl fmt::Display for Obstacle {
                     "{answer}; the app has it under another id ({account}), which is linked now: the next run goes on there"
                 )
             }
-            Self::NotUnderItsId { object, name, app_id, account, evidence } => {
+            Self::NotUnderItsId { object, name, app_id, account, unlinked } => {
                 write!(f, "the app answers 404 to the id {app_id} of {}, but it shows ", object.called(name))?;
                 match account {
-                    Some(account) => write!(f, "the object {account}: {evidence}")?,
-                    None => write!(f, "a match: {evidence}")?,
+                    Some(account) => write!(f, "the object {account}: {unlinked}")?,
+                    None => write!(f, "a match: {unlinked}")?,
                 }
                 write!(
                     f,
@@ -656,6 +667,7 @@ impl fmt::Display for Immutable {
                 f.write_str("externalId can't be changed either, and two accounts can't share one")
             }
             Self::Taken { by, account } => write!(f, "the app has an account with the new {by} already: {account}"),
+            Self::Conflicting(conflict) => write!(f, "{conflict}"),
             Self::NotAsked => f.write_str("the app was not asked about the new values"),
             Self::Text(text) => f.write_str(text),
         }

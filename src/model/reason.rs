@@ -163,6 +163,7 @@ pub enum Reason {
     /// Of journals before `Effect::GroupLetGo`: there it alone tells a released group from one that was gone from the app.
     AdoptedOrReleased,
     LinkedOrReleased,
+    NotKept,
     WhatTheAppTakes,
     GroupManagement {
         on: bool,
@@ -210,6 +211,7 @@ plain!(Reason {
     OwnAccount => "whose token this is",
     AdoptedOrReleased => "adopted or released",
     LinkedOrReleased => "linked, compared or released",
+    NotKept => "the app does not show an account that it answered as created",
     WhatTheAppTakes => "what the app takes",
     GroupsWereOff => "group management was off, and is on again",
     GroupsWereOffAndGone => "the group is gone from the app: the next run looks for it, or creates it again",

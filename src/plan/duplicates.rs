@@ -85,7 +85,7 @@ fn unmatched<'a>(answers: &'a Answers, baseline: &dyn Baseline) -> Result<Vec<&'
         .iter()
         .filter_map(|answer| match answer {
             Match::One { found, .. } => Some(&found.id),
-            Match::Nobody | Match::Conflict { .. } => None,
+            Match::Nobody | Match::Conflict(_) => None,
         })
         .collect();
     let mut unmatched = Vec::new();

@@ -39,7 +39,9 @@ impl Groups<'_> {
             }
             let members = self.accounts_of(&row.id, group)?;
             let relinked = match answer {
-                Some(Match::Conflict { another: Some(another), .. }) => replaced(lost, answers, &another.id),
+                Some(Match::Conflict(conflict)) => {
+                    conflict.another().and_then(|another| replaced(lost, answers, &another.id))
+                }
                 _ => None,
             };
             let is_empty = members.is_empty() && !self.ground.rules.create_empty && group.unread.is_none();
@@ -49,14 +51,15 @@ impl Groups<'_> {
             }
             match answer {
                 None => {}
-                Some(Match::Conflict { another, .. })
-                    if self.is_given_up(another.as_ref())?
+                Some(Match::Conflict(conflict))
+                    if self.is_given_up(conflict.another())?
                         && self.ground.rules.groups_full()
                         && (self.ground.rules.create_empty || !members.is_empty()) =>
                 {
                     self.create_group(&object, group, members);
                 }
-                Some(Match::Conflict { detail, another }) => {
+                Some(Match::Conflict(conflict)) => {
+                    let another = conflict.another();
                     self.in_doubt.insert(fold(&group.name));
                     let of_another = match another {
                         Some(another) => self.group_of_another(&row.id, &another.id, &by_id, lost)?,
@@ -70,7 +73,7 @@ impl Groups<'_> {
                         self.blocked_group(&object, group, Blocked::Held(why));
                         continue;
                     }
-                    let blocked = self.several_of_a_released_name(group, detail)?;
+                    let blocked = self.several_of_a_released_name(group, conflict)?;
                     self.blocked_group(&object, group, blocked);
                 }
                 Some(Match::Nobody) if members.is_empty() && !self.ground.rules.create_empty => {}

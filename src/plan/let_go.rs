@@ -7,8 +7,8 @@ use super::operation::{Action, Blocked};
 use super::{Groups, Users};
 use crate::config::tenant::GroupFate;
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, ObjectRef, Obstacle, Path, SourceId, fold};
-use crate::scim::{Another, AppGroup};
+use crate::model::{Another, AppId, Conflict, ObjectRef, Obstacle, Path, SourceId, fold};
+use crate::scim::AppGroup;
 use crate::source::GroupIx;
 use crate::store::{Baseline, GroupRow, StoreError};
 
@@ -34,11 +34,15 @@ impl Groups<'_> {
     }
 
     /// What is said of a name that several groups of the app have: where rosterd released one of them, somebody has to say which.
-    pub(super) fn several_of_a_released_name(&self, group: &DesiredGroup, detail: &str) -> Result<Blocked, StoreError> {
+    pub(super) fn several_of_a_released_name(
+        &self,
+        group: &DesiredGroup,
+        conflict: &Conflict,
+    ) -> Result<Blocked, StoreError> {
         let mut released = self.ground.baseline.groups_let_go()?.into_iter();
         Ok(match released.find(|(_, let_go)| fold(&let_go.name) == fold(&group.name)) {
-            Some((group, _)) => Blocked::Held(Obstacle::SeveralOfReleasedName { detail: detail.to_owned(), group }),
-            None => Blocked::Failed(detail.into()),
+            Some((group, _)) => Blocked::Held(Obstacle::SeveralOfReleasedName { conflict: conflict.clone(), group }),
+            None => Blocked::Failed(Obstacle::Conflicting(conflict.clone())),
         })
     }
 

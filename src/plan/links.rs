@@ -58,7 +58,7 @@ pub const IN_STEP: u8 = 1;
 /// The mark of an index entry of somebody who is absent and whose account is as it shall stay.
 pub const FINISHED: u8 = 2;
 
-/// The mark of an index entry of a group that is not linked and would get no member: the app was asked for it.
+/// The mark of an index entry of a group that is not linked: the app was asked for it.
 pub const LOOKED_UP: u8 = 4;
 
 /// All links of a tenant.
@@ -121,7 +121,7 @@ impl Links {
         }
     }
 
-    /// Whether the app was asked for a group that would get no member, and nothing is to be done as long as it is unchanged.
+    /// Whether the app was asked for a group that is not linked. If it would get no member, nothing is to be done as long as it is unchanged.
     pub fn was_looked_up(&self, hash: u64, fingerprint: u64) -> bool {
         match self {
             Self::Index(index) => index

@@ -15,9 +15,10 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, Fate, Push};
 use crate::desired::Desired;
 use crate::model::{
-    AppId, Attributes, Because, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, Standing, digest, fold,
+    Another, AppId, Attributes, Because, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, Standing,
+    digest, fold,
 };
-use crate::scim::{Another, AppUser, Match};
+use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
 
@@ -44,12 +45,15 @@ impl Users<'_> {
             self.claim_name(person);
             match answer {
                 Match::Nobody => self.create(person),
-                Match::Conflict { another: Some(another), detail } => match self.owner(person, &another.id, &owners)? {
-                    Some(owner) => self.of_another(person, &owner, another)?,
-                    None => self.blocked_create(person, Blocked::Failed(detail.clone().into())),
-                },
-                Match::Conflict { detail, another: None } => {
-                    self.blocked_create(person, Blocked::Failed(detail.clone().into()));
+                Match::Conflict(conflict) => {
+                    let owner = match conflict.another() {
+                        Some(another) => self.owner(person, &another.id, &owners)?.map(|owner| (owner, another)),
+                        None => None,
+                    };
+                    match owner {
+                        Some((owner, another)) => self.of_another(person, &owner, another)?,
+                        None => self.blocked_create(person, Blocked::Failed(Obstacle::Conflicting(conflict.clone()))),
+                    }
                 }
                 Match::One { found, by } => match self.owner(person, &found.id, &owners)? {
                     Some(owner) => {
@@ -457,8 +461,11 @@ fn owners<'a>(newcomers: &[(&'a Person, &'a Match<AppUser>)]) -> HashMap<&'a App
     for (person, answer) in newcomers {
         let (account, by) = match answer {
             Match::One { found, by } => (&found.id, by),
-            Match::Conflict { another: Some(another), .. } => (&another.id, &another.by),
-            Match::Conflict { another: None, .. } | Match::Nobody => continue,
+            Match::Conflict(conflict) => match conflict.another() {
+                Some(another) => (&another.id, &another.by),
+                None => continue,
+            },
+            Match::Nobody => continue,
         };
         suitors.entry(account).or_default().0.push((&person.id, by == Path::external_id().as_str()));
     }

@@ -40,8 +40,6 @@ pub struct Survey {
     pub finished: Vec<UserNumber>,
     /// Groups in scope without a link: to be looked up in the app.
     pub new_groups: Vec<GroupIx>,
-    /// Groups whose users with an account are all protected: they are not created.
-    pub idle_groups: HashSet<GroupIx>,
     /// Linked groups in scope whose name or members may have changed.
     pub changed_groups: Vec<GroupIx>,
     /// Of these, the ones whose management was off: they are compared with the app first.
@@ -73,7 +71,6 @@ impl Survey {
             stands_for: _,
             finished,
             new_groups,
-            idle_groups: _,
             changed_groups,
             compared,
             lost_groups,
@@ -341,19 +338,11 @@ impl Surveyor<'_> {
             let known = if link.is_some() { self.baseline.group(&row.id)? } else { None };
             let linked = known.is_some();
             let unchanged = link.is_none_or(|link| link.is_unchanged_at(group.fingerprint));
-            // Nothing will be done for an empty group (J8): nothing has to be asked. One of protected users alone is asked for once: the
-            // app may have it, but it is not created.
-            let (gains, has_member) = match linked || self.rules.create_empty {
-                true => (true, true),
-                false => self.will_have_a_member(group, &newcomers)?,
-            };
-            let idle = has_member && !gains;
-            if idle {
-                self.found.idle_groups.insert(group.ix);
-            }
+            // A group without members is not created (J8). The app is asked for it once: it may have it, with users whom the directory does not
+            // name (MB3).
+            let idle = !linked && !self.rules.create_empty && !self.will_have_a_member(group, &newcomers)?;
             let was_asked = idle && self.links.was_looked_up(id_hash(row.id.as_str()), group.fingerprint);
-            let due = has_member && !was_asked;
-            if !due || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
+            if was_asked || (unchanged && self.waits(ObjectRef::Group(row.id.clone()))) {
                 continue;
             }
             match linked {
@@ -435,25 +424,23 @@ impl Surveyor<'_> {
         person(self.desired.snapshot, user, self.rules, &self.lists).ok()
     }
 
-    /// Whether a group would get a member, and whether any of its users has or will have an account: protected users are not added.
-    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> Result<(bool, bool), StoreError> {
+    /// Whether a group would get a member: a user who has or will have an account, and is not protected.
+    fn will_have_a_member(&self, group: &DesiredGroup, newcomers: &Bits) -> Result<bool, StoreError> {
         let snapshot = self.desired.snapshot;
-        let mut has_member = false;
         for user in self.desired.members(group) {
             if newcomers.contains(user.0 as usize) {
-                return Ok((true, true));
+                return Ok(true);
             }
             if self.links.user(snapshot.id_hash(user)).is_none() {
                 continue;
             }
-            has_member = true;
             let id = SourceId::new(snapshot.id(user));
             let row = self.baseline.user(&id)?;
             if row.is_none_or(|row| !self.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo])) {
-                return Ok((true, true));
+                return Ok(true);
             }
         }
-        Ok((false, has_member))
+        Ok(false)
     }
 }
 

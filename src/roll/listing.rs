@@ -186,7 +186,7 @@ fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, St
                     &format!("the directory's {} ({}) matches, and has the account {other}", person.name, person.id),
                 );
             }
-            Match::Conflict { detail, .. } => conflict(&mut entry, detail),
+            Match::Conflict(found) => conflict(&mut entry, &found.to_string()),
             Match::Nobody => {}
         }
     }

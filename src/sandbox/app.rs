@@ -168,7 +168,11 @@ impl App {
             self.defaults(&mut draft);
         }
         let resource = state.create(kind, draft, self.now())?;
-        Ok((self.render(&state, &resource, &projection), View::location(&self.base, kind, resource.id)))
+        let shown = self.render(&state, &resource, &projection);
+        if self.mischief.forgets(kind) {
+            state.delete(&resource, self.now());
+        }
+        Ok((shown, View::location(&self.base, kind, resource.id)))
     }
 
     /// What the app gives a new user who came without.

@@ -57,6 +57,8 @@ pub enum Misbehave {
     NoFirstMembers,
     /// A new group is made without the members it comes with.
     LateMembers,
+    /// Every 10th create of a user is answered with 201, and nothing is kept.
+    ForgetsCreates,
     /// Inactive accounts are not shown, though they are there.
     HidesInactive,
     /// Every filter is answered with 500.
@@ -117,6 +119,7 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::NoEmptyGroups, "no-empty-groups", "a new group without members answers 400"),
     (Misbehave::NoFirstMembers, "no-first-members", "a new group with members answers 400"),
     (Misbehave::LateMembers, "late-members", "a new group is made without the members it comes with"),
+    (Misbehave::ForgetsCreates, "forgets-creates", "every 10th create of a user answers 201, and nothing is kept"),
     (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
     (Misbehave::BrokenFilters, "broken-filters", "every filter answers 500"),
     (Misbehave::NoMatch404, "no-match-404", "a filter that matches nothing answers 404"),
@@ -164,6 +167,7 @@ impl Misbehave {
                 | Self::IgnoresChanges
                 | Self::KeepsActive
                 | Self::KeepsDeleted
+                | Self::ForgetsCreates
         )
     }
 
@@ -210,6 +214,8 @@ pub(super) struct Mischief {
     chosen: Vec<Misbehave>,
     writes: AtomicU64,
     creates: AtomicU64,
+    /// Creates that [`Misbehave::ForgetsCreates`] counts.
+    kept: AtomicU64,
 }
 
 impl Mischief {
@@ -240,6 +246,13 @@ impl Mischief {
             return Some(Fault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
         }
         None
+    }
+
+    /// Whether a create of a user is answered and not kept.
+    pub(super) fn forgets(&self, kind: Kind) -> bool {
+        kind == Kind::User
+            && self.has(Misbehave::ForgetsCreates)
+            && (self.kept.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(10)
     }
 
     /// Spoils the answer of a call that was carried out.

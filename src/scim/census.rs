@@ -1,11 +1,12 @@
 //! Everybody in the app at once, and who of the directory each is. In: keys, as for a look-up. Out: all accounts, and what a
 //! look-up would say of each key. One walk through the list; what is matched is judged as in `lookup`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
 use super::client::{App, Endpoint};
+use super::json;
 use super::judge::judge;
 use super::list::Walk;
 use super::lookup::{Found, Index, Wanted, is_shaken};
@@ -58,6 +59,29 @@ impl App {
             }
         }
         Ok(found)
+    }
+
+    /// Of these accounts, those that the list does not show; `None` where reading it would take more than `most` requests.
+    pub(super) async fn missing_in_list(
+        &self,
+        accounts: &HashSet<AppId>,
+        most: u64,
+    ) -> Result<Option<Vec<AppId>>, CallError> {
+        let mut missing = accounts.clone();
+        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+        let mut requests = 0;
+        while let Some(resources) = walk.next().await? {
+            requests += 1;
+            for id in resources.iter().filter_map(|resource| json::text(resource, "id")) {
+                missing.remove(&AppId::new(id.as_str()));
+            }
+            let left = walk.requests_left();
+            if requests + left.unwrap_or(0) > most && left != Some(0) {
+                return Ok(None);
+            }
+        }
+        walk.verdict()?;
+        Ok(Some(missing.into_iter().collect()))
     }
 
     /// Lists everybody. `mapped` are the paths whose values the caller wants to see.

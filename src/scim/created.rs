@@ -83,7 +83,7 @@ impl App {
         let wanted = Wanted { after_create: true, ..wanted };
         match self.look_up(&wanted).await.ok()?.into_iter().next()? {
             Match::One { found, .. } => Some((json::text(&found, "id")?, found)),
-            Match::Nobody | Match::Conflict { .. } => None,
+            Match::Nobody | Match::Conflict(_) => None,
         }
     }
 

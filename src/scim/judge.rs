@@ -6,16 +6,16 @@
 
 use std::collections::HashMap;
 
+use super::Match;
 use super::error::clean;
 use super::json::{self, Object};
 use super::lookup::{Found, Wanted};
-use super::{Another, Match};
 #[cfg(test)]
 use super::{GroupKeys, UserKeys, lookup::Index};
 use crate::config::profile::Adopt;
 #[cfg(test)]
 use crate::config::profile::Profile;
-use crate::model::AppId;
+use crate::model::{Another, AppId, Conflict, Some10, SourceId};
 
 /// Turns hits into answers.
 pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
@@ -25,7 +25,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
         .iter()
         .enumerate()
         .map(|(key, hits)| match doubled.get(&key) {
-            Some(detail) => Match::conflict(detail.clone()),
+            Some(conflict) => Match::Conflict(conflict.clone()),
             None => judge_one(wanted, key, hits, &found.resources, adopt),
         })
         .collect();
@@ -34,7 +34,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
         .into_iter()
         .map(|answer| match answer {
             Match::Nobody => Match::Nobody,
-            Match::Conflict { detail, another } => Match::Conflict { detail, another },
+            Match::Conflict(conflict) => Match::Conflict(conflict),
             Match::One { found: at, by } => match found.resources.get(at) {
                 Some(resource) => Match::One { found: resource.clone(), by },
                 None => Match::Nobody,
@@ -49,8 +49,7 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
     let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
         let name = wanted.by.get(best).map_or("", |by| by.name.as_str());
         let ids = matching.iter().filter_map(|at| json::text(resources.get(*at)?, "id"));
-        let detail = format!("{} objects in the app have the same {name}: ids {}", matching.len(), listed(ids));
-        return Match::conflict(detail);
+        return Match::Conflict(Conflict::SeveralObjects { by: name.to_owned(), ids: listed(ids) });
     };
     let owner = resources.get(*at).and_then(|resource| json::text(resource, "externalId")).filter(|id| !id.is_empty());
     let ours = wanted.source_ids.get(key);
@@ -63,33 +62,21 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
         {
             let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
             let active = resources.get(*at).and_then(|resource| json::flag(resource, "active")).unwrap_or(true);
-            let another = Some(Another { id: AppId::new(id.as_str()), by: by.name.clone(), active });
-            let (id, owner) = (clean(&id), clean(&owner));
-            let detail = format!(
-                "the object {id} in the app has the same {}, but belongs to another directory record: its externalId is \
-                 {owner:?}, not {:?}; if rosterd shall take such objects over, set read.adopt = \"always\" under \
-                 [target.override_profile]",
-                by.name,
-                ours.map(String::as_str).unwrap_or_default(),
-            );
-            Match::Conflict { detail, another }
+            let another = Another { id: AppId::new(id.as_str()), by: by.name.clone(), active };
+            let record = SourceId::new(ours.map(String::as_str).unwrap_or_default());
+            Match::Conflict(Conflict::OfAnother { another, external_id: clean(&owner), record })
         }
         _ => Match::One { found: *at, by: by.name.clone() },
     }
 }
 
-/// A few of many ids, for a sentence.
-fn listed(ids: impl Iterator<Item = String>) -> String {
-    const SHOWN: usize = 10;
-    let mut ids: Vec<String> = ids.map(|id| clean(&id)).collect();
-    let more = ids.len().saturating_sub(SHOWN);
-    ids.truncate(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    ids.join(", ") + &more
+/// A few of many ids, fit to be shown.
+fn listed(ids: impl Iterator<Item = String>) -> Some10 {
+    ids.map(|id| clean(&id)).collect()
 }
 
 /// Keys that want the same unique name: neither can have it.
-fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
+fn doubled_values(wanted: &Wanted) -> HashMap<usize, Conflict> {
     let mut conflicts = HashMap::new();
     let Some((at, by)) = wanted.by.iter().enumerate().find(|(_, by)| by.name.eq_ignore_ascii_case(wanted.unique))
     else {
@@ -105,8 +92,8 @@ fn doubled_values(wanted: &Wanted) -> HashMap<usize, String> {
         let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
         for key in keys {
             let value = wanted.values.get(key).and_then(|values| values.get(at)).cloned().flatten().unwrap_or_default();
-            let detail = format!("several directory records want the {} {:?}: {records}", by.name, clean(&value));
-            conflicts.insert(key, detail);
+            let (by, records) = (by.name.clone(), records.clone());
+            conflicts.insert(key, Conflict::SeveralWant { by, value: clean(&value), records });
         }
     }
     conflicts
@@ -123,10 +110,10 @@ fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize
     for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
         let id = clean(&resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
         let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
-        let detail = format!("several directory records match the object {id} in the app: {records}");
+        let conflict = Conflict::SeveralMatch { account: AppId::new(id.as_str()), records };
         for key in keys {
             if let Some(answer) = answers.get_mut(key) {
-                *answer = Match::conflict(detail.clone());
+                *answer = Match::Conflict(conflict.clone());
             }
         }
     }
@@ -154,7 +141,7 @@ fn among(wanted: &Wanted, shown: &[Object], adopt: Adopt) -> Vec<Match<AppId>> {
         .map(|answer| match answer {
             Match::Nobody => Match::Nobody,
             Match::One { found, by } => Match::One { found: id(found), by },
-            Match::Conflict { detail, another } => Match::Conflict { detail, another },
+            Match::Conflict(conflict) => Match::Conflict(conflict),
         })
         .collect()
 }

@@ -20,7 +20,7 @@ use super::unanswered::{Round, leave_aside};
 use super::{CallError, Class, Lookalike, Match};
 use crate::config::profile::{LookUp, Paging};
 use crate::http::Method;
-use crate::model::{Path, digest, fold};
+use crate::model::{Conflict, Path, digest, fold};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ pub(super) struct Found {
     /// Accounts that share a name with a key; `None` where not all accounts were seen.
     pub(super) alike: Option<Vec<Lookalike>>,
     /// Keys of which nothing is known, and why.
-    pub(super) unknown: BTreeMap<usize, String>,
+    pub(super) unknown: BTreeMap<usize, Conflict>,
 }
 
 impl Found {
@@ -240,10 +240,7 @@ impl App {
             let id = json::text(found, "id").unwrap_or_default();
             if !self.can_address(&id) {
                 let id: String = id.chars().take(60).collect();
-                let detail = format!(
-                    "the object that matches by {by} has the id {id:?} in the app: no request can be sent to it"
-                );
-                *answer = Match::conflict(detail);
+                *answer = Match::Conflict(Conflict::Unaddressable { by: by.clone(), id });
             }
         }
     }

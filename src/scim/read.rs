@@ -1,5 +1,7 @@
 //! [`AppRead`] for [`App`]: the connection check, look-ups, single objects.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -9,13 +11,13 @@ use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
 use super::lookalike::Alike;
-use super::lookup::{MatchBy, Wanted, is_refused_filter};
+use super::lookup::{MatchBy, Wanted, is_refused_filter, is_shaken};
 use super::resource;
 use super::shown::{id_in_ref, is_cut};
 use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
 use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
-use crate::model::{AppId, KnownNames, Path, digest};
+use crate::model::{AppId, Conflict, KnownNames, Path, digest};
 
 /// A person waits for the check: one repetition is patience enough.
 const CHECK_ATTEMPTS: u32 = 2;
@@ -50,6 +52,17 @@ impl AppRead for App {
         let matches = self.look_up(&wanted).await?;
         let group = |resource: Object| self.group(&resource).map(|group| AppGroup { members: None, ..group });
         matches.into_iter().map(|found| turned(found, group)).collect()
+    }
+
+    async fn not_listed(&self, accounts: &HashSet<AppId>, most: u64) -> Result<Option<Vec<AppId>>, CallError> {
+        if self.profile.read.look_up == LookUp::Filter {
+            return Ok(None);
+        }
+        match self.missing_in_list(accounts, most).await {
+            // Something changed while it was read: it proves nothing.
+            Err(error) if is_shaken(&error) => Ok(None),
+            read => read,
+        }
     }
 
     async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError> {
@@ -334,9 +347,12 @@ pub(super) fn turned<T>(
             match AppId::from_app(&id) {
                 Ok(_) => Match::One { found: turn(found)?, by },
                 // Nothing could ever be sent to it: a link would be none.
-                Err(why) => Match::conflict(format!("the object in the app that has the same {by} has {why}")),
+                Err(_) => {
+                    let id = id.chars().filter(|c| !c.is_control()).take(60).collect();
+                    Match::Conflict(Conflict::Unaddressable { by, id })
+                }
             }
         }
-        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+        Match::Conflict(conflict) => Match::Conflict(conflict),
     })
 }

@@ -148,7 +148,7 @@ fn short(matches: &[Match<AppUser>]) -> Vec<String> {
     let word = |found: &Match<AppUser>| match found {
         Match::Nobody => "-".to_owned(),
         Match::One { found, .. } => found.id.to_string(),
-        Match::Conflict { .. } => "!".to_owned(),
+        Match::Conflict(_) => "!".to_owned(),
     };
     matches.iter().map(word).collect()
 }

@@ -9,6 +9,7 @@ use super::json::Object;
 use super::lookup::{Found, Wanted};
 use super::{CallError, Class, Match};
 use crate::config::profile::LookUp;
+use crate::model::{Conflict, WayOut};
 
 /// So many keys may fail before one is answered; then no further filter is asked.
 const FAILING: usize = 3;
@@ -92,10 +93,10 @@ impl App {
 }
 
 /// Puts the keys of which nothing is known in the place of what was found.
-pub(super) fn leave_aside(unknown: BTreeMap<usize, String>, answers: &mut [Match<Object>]) {
+pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<Object>]) {
     for (key, why) in unknown {
         if let Some(answer) = answers.get_mut(key) {
-            *answer = Match::conflict(why);
+            *answer = Match::Conflict(why);
         }
     }
 }
@@ -109,11 +110,8 @@ pub(super) fn is_about_a_key(error: &CallError) -> bool {
 }
 
 /// Why nothing is known of a key, and which setting avoids it.
-fn why_unknown(error: &CallError) -> String {
-    format!(
-        "the app could not be asked whether it has this object already ({error}): nothing is created; {}",
-        way_out(error.class)
-    )
+fn why_unknown(error: &CallError) -> Conflict {
+    Conflict::NotAnswered { error: error.to_string(), way_out: way_out(error.class) }
 }
 
 /// The error of a filter, with the setting that avoids it.
@@ -121,12 +119,9 @@ pub(super) fn with_key(error: &CallError) -> CallError {
     CallError { message: format!("{}; {}", error.message, way_out(error.class)), ..error.clone() }
 }
 
-fn way_out(class: Class) -> &'static str {
+fn way_out(class: Class) -> WayOut {
     match class {
-        Class::NotFound => {
-            "if that is how the app says \"no match\", set read.no_match_404 = true under [target.override_profile]; if its filters \
-             do not work, read.look_up = \"list\""
-        }
-        _ => "if its filters do not work, set read.look_up = \"list\" under [target.override_profile]",
+        Class::NotFound => WayOut::NoMatch404,
+        _ => WayOut::List,
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Planning is handed only [`AppRead`], so it can't write by construction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppId, Attributes, KnownNames, Likeness, Path, SourceId, fold};
+use crate::model::{AppId, Attributes, Conflict, KnownNames, Likeness, Path, SourceId, fold};
 
 /// Under what names a person may already be in the app.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,37 +71,8 @@ pub enum Match<T> {
         /// The attribute that matched.
         by: String,
     },
-    /// Something stands in the way; said in words, with the evidence. Nothing may be created or adopted.
-    Conflict {
-        /// What was found.
-        detail: String,
-        /// The one object that was found, where all that stands in the way is that it belongs to another record.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        another: Option<Another>,
-    },
-}
-
-/// An object of the app that has the name of a newcomer and belongs to another record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Another {
-    /// The app's id.
-    pub id: AppId,
-    /// The attribute that matched.
-    pub by: String,
-    /// `active` of a user's account; `true` where the app does not say.
-    #[serde(default = "yes")]
-    pub active: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl<T> Match<T> {
-    /// A conflict that only a correction on one of the two sides ends.
-    pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::Conflict { detail: detail.into(), another: None }
-    }
+    /// The app has a match, or may have one, that may not be used. Nothing may be created or adopted.
+    Conflict(Conflict),
 }
 
 impl<T> Match<T> {
@@ -109,7 +80,7 @@ impl<T> Match<T> {
     pub fn one(self) -> Option<T> {
         match self {
             Self::One { found, .. } => Some(found),
-            Self::Nobody | Self::Conflict { .. } => None,
+            Self::Nobody | Self::Conflict(_) => None,
         }
     }
 }
@@ -338,6 +309,13 @@ pub trait AppRead: Send + Sync {
 
     /// Looks groups up, in the order given. Members are not read.
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError>;
+
+    /// Of these accounts, those that the whole list does not show. `None` where the profile does not let it be read, or where it would
+    /// take more than `most` requests.
+    ///
+    /// # Errors
+    /// When the list could not be read, or does not prove complete.
+    async fn not_listed(&self, accounts: &HashSet<AppId>, most: u64) -> Result<Option<Vec<AppId>>, CallError>;
 
     /// One person by app id; `None` for 404.
     async fn get_user(&self, id: &AppId, mapped: &[Path]) -> Result<Option<AppUser>, CallError>;

@@ -2,7 +2,7 @@
 
 mod habits;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -521,7 +521,7 @@ impl From<(&AppId, String)> for About {
 impl Call {
     /// Whether it changes nothing.
     pub(crate) fn is_read(&self) -> bool {
-        matches!(self.name, "check" | "look_up_users" | "look_up_groups" | "get_user" | "get_group")
+        matches!(self.name, "check" | "look_up_users" | "look_up_groups" | "list_users" | "get_user" | "get_group")
     }
 }
 
@@ -664,6 +664,11 @@ impl Inner {
         self.manners.mixes_up.is_some_and(|every| self.creates.is_multiple_of(every))
     }
 
+    /// Whether the account that is answered as created is not kept.
+    fn forgets_now(&self) -> bool {
+        self.has(Misbehave::ForgetsCreates) && self.creates.is_multiple_of(10)
+    }
+
     fn named(&self, name: &str) -> Option<(String, Account)> {
         let found = self.holdings.users.iter().find(|(_, account)| fold(account.name()) == fold(name));
         found.map(|(id, account)| (id.clone(), account.clone()))
@@ -710,7 +715,7 @@ fn turned<T>(answer: Match<AppId>, object: impl FnOnce(AppId) -> Option<T>) -> M
     match answer {
         Match::Nobody => Match::Nobody,
         Match::One { found, by } => object(found).map_or(Match::Nobody, |found| Match::One { found, by }),
-        Match::Conflict { detail, another } => Match::Conflict { detail, another },
+        Match::Conflict(conflict) => Match::Conflict(conflict),
     }
 }
 
@@ -766,6 +771,16 @@ impl AppRead for SimApp {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
         let found = |inner: &mut Inner| Ok(inner.look_up_groups(keys));
         self.call("look_up_groups", String::new(), carries, found).await
+    }
+
+    async fn not_listed(&self, accounts: &HashSet<AppId>, _most: u64) -> Result<Option<Vec<AppId>>, CallError> {
+        self.call("list_users", String::new(), Vec::new(), |inner| {
+            let is_shown = |id: &AppId| {
+                inner.holdings.users.get(id.as_str()).is_some_and(|account| !inner.is_out_of_sight(account))
+            };
+            Ok(Some(accounts.iter().filter(|id| !is_shown(id)).cloned().collect()))
+        })
+        .await
     }
 
     async fn get_user(&self, id: &AppId, paths: &[Path]) -> Result<Option<AppUser>, CallError> {
@@ -833,7 +848,9 @@ impl AppWrite for SimApp {
                 shown_from: inner.shown_from(),
                 ..Account::new(true, attributes.clone())
             };
-            inner.holdings.users.insert(id.clone(), account);
+            if !inner.forgets_now() {
+                inner.holdings.users.insert(id.clone(), account);
+            }
             Ok(Created { id: AppId::new(id), echo: attributes, members: None, origin: Origin::New })
         })
         .await

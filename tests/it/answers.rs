@@ -87,6 +87,25 @@ fn ma2_a_change_that_the_app_ignores_is_a_failure_and_a_stale_answer_is_none() {
 }
 
 #[test]
+fn ma4_an_account_that_the_app_does_not_keep_is_named_in_the_first_run_and_created_again() {
+    let desk = Desk::with_app(&["--misbehave", "forgets-creates"]);
+    let users: Vec<Value> =
+        (0..12).map(|at| json!({ "id": format!("p{at}"), "userName": format!("user{at}") })).collect();
+    let ids: Vec<String> = (0..12).map(|at| format!("p{at}")).collect();
+    desk.directory(&json!({ "users": users, "groups": [{ "id": "g1", "name": "Staff", "members": ids }] }));
+    let report = desk.sync(4).to_string();
+    assert!(report.contains("neither in its list nor by its id"), "{report}");
+    assert_eq!(desk.user_names().len(), 11);
+    let status = desk.rosterd.run(&["status", "acme"]).stdout;
+    assert!(status.contains("user9"), "{status}");
+    desk.sync(0);
+    assert_eq!((desk.user_names().len(), members(&desk, "Staff")), (12, 12));
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty());
+}
+
+#[test]
 fn ma3_memberships_that_a_deactivation_ended_come_back_with_the_activation() {
     let desk = desk(&["inactive-leaves"]);
     desk.directory(&with(|document| document["users"][1]["active"] = json!(false)));

@@ -160,3 +160,25 @@ fn mp11_two_present_users_of_one_name_are_named_and_left_as_they_are() {
     let status = desk.rosterd.run(&["status", "acme"]).stdout;
     assert!(status.contains("p1") && status.contains("p2"), "{status}");
 }
+
+#[test]
+fn mb3_a_group_that_is_empty_in_the_directory_is_emptied_in_the_app() {
+    let desk = Desk::new();
+    desk.sync(0);
+    let ann = desk.account("ann")["id"].clone();
+    let group = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+        "displayName": "Admins",
+        "members": [{"value": ann}],
+    });
+    desk.by_hand("POST", "/Groups", &group);
+    let mut document = company();
+    document["groups"].as_array_mut().unwrap().push(json!({"id": "g9", "name": "Admins", "members": []}));
+    desk.directory(&document);
+    desk.sync(0);
+    desk.sync(0);
+    assert_eq!(member_ids(&desk, "Admins"), [""; 0]);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty(), "a quiet run asks nothing");
+}

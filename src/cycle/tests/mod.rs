@@ -14,6 +14,7 @@ mod first;
 mod groups;
 mod guarding;
 mod holes;
+mod kept_creates;
 mod leaving;
 mod naive;
 mod names;

@@ -281,7 +281,7 @@ impl App {
         let shown: BTreeSet<String> = reading.members(id).into_iter().filter(|person| self.has(person)).collect();
         let wanted: BTreeSet<String> = shown.difference(protected).cloned().collect();
         let followed = self.groups.iter().position(|group| group.follows.as_deref() == Some(id));
-        let at = match followed.or_else(|| self.taken_over(id, &shown, reading)) {
+        let at = match followed.or_else(|| self.taken_over(id, reading)) {
             Some(at) => at,
             // J8
             None if wanted.is_empty() && !reading.rules.create_empty => return,
@@ -317,10 +317,7 @@ impl App {
     }
 
     /// J9: the app's group that was made for this one, or else that has its name; foreign members stay foreign.
-    fn taken_over(&mut self, id: &str, shown: &BTreeSet<String>, reading: &Reading<'_>) -> Option<usize> {
-        if shown.is_empty() && !reading.rules.create_empty {
-            return None;
-        }
+    fn taken_over(&mut self, id: &str, reading: &Reading<'_>) -> Option<usize> {
         let name = &reading.dir.groups[id].name;
         let made = self.groups.iter().position(|group| group.made_for.as_deref() == Some(id));
         let at = made.or_else(|| self.groups.iter().position(|group| group.name.eq_ignore_ascii_case(name)))?;

@@ -161,3 +161,63 @@ async fn mp11_a_swap_of_names_is_no_clash() {
     assert_eq!(world.sync().await.status(), Status::Ok);
     world.assert_quiet().await;
 }
+/// MB3: groups that are empty in the directory.
+#[tokio::test(start_paused = true)]
+async fn mb3_an_empty_group_that_comes_into_scope_takes_the_apps_group_over_and_empties_it() {
+    let world = synced(two()).await;
+    let id = |name: &str| world.app.account(name).unwrap().0;
+    world.app.has_group("Admins", &[&id("u1@x.test"), &id("u2@x.test")]);
+    let stranger = world.app.has_user("local@x.test", true);
+    world.app.by_hand(|app| {
+        let admins = app.groups.values_mut().find(|group| group.name == "Admins").unwrap();
+        admins.members.insert(stranger.clone());
+    });
+    world.edit(|dir| {
+        dir.add_group("admins", &[]);
+        dir.group("admins").name = "Admins".into();
+    });
+    world.sync().await;
+    world.approve_if_held();
+    world.sync().await;
+    world.approve_if_held();
+    world.sync().await;
+    assert_eq!(world.app.members("Admins").unwrap(), ["local@x.test"], "emptied of managed users alone");
+    world.sync().await;
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mb3_a_released_group_that_is_empty_when_it_is_assigned_again_is_emptied() {
+    let world = synced(two().with_group("admins", &["u1", "u2"])).await;
+    world.edit(|dir| dir.group("admins").assigned = false);
+    world.sync().await;
+    world.edit(|dir| {
+        dir.group("admins").assigned = true;
+        dir.group("admins").members.clear();
+    });
+    for _ in 0..3 {
+        world.sync().await;
+        world.approve_if_held();
+    }
+    assert_eq!(world.app.members("admins").unwrap(), [""; 0]);
+    world.sync().await;
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mb3_an_empty_group_is_looked_up_once_and_made_when_it_has_a_member() {
+    let world = synced(two().with_group("later", &[])).await;
+    assert_eq!(world.app.members("later"), None);
+    world.edit(|dir| dir.set("u1", "displayName", "One"));
+    world.sync().await;
+    assert!(
+        !world.app.calls().iter().any(|call| call.name == "look_up_groups"),
+        "looked up once: {:?}",
+        world.app.calls()
+    );
+    world.assert_quiet().await;
+    world.edit(|dir| dir.join("later", "u3"));
+    world.sync().await;
+    assert_eq!(world.app.members("later").unwrap(), ["u3@x.test"]);
+    world.assert_quiet().await;
+}

@@ -34,7 +34,7 @@ fn answers(keys: &[(&str, &str)], accounts: &[(&str, &str, &str)], adopt: Adopt)
         .map(|answer| match answer {
             Match::Nobody => "nobody".to_owned(),
             Match::One { found, by } => format!("{} by {by}", json::text(&found, "id").unwrap()),
-            Match::Conflict { detail, .. } => format!("conflict: {detail}"),
+            Match::Conflict(conflict) => format!("conflict: {conflict}"),
         })
         .collect()
 }

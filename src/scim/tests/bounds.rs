@@ -287,7 +287,8 @@ async fn sec34_an_id_that_no_request_can_name_is_not_linked() {
         assert!(error.message.len() < 500 && !error.message.contains(char::is_control), "{}", error.message);
         let key = UserKeys { source_id: SourceId::from("s"), attributes: sent, except: None };
         let found = app.look_up_users(&[key], &[]).await.unwrap().remove(0);
-        let Match::Conflict { detail, .. } = found else { panic!("{found:?}") };
+        let Match::Conflict(conflict) = found else { panic!("{found:?}") };
+        let detail = conflict.to_string();
         assert!(detail.contains("userName") && detail.len() < 500, "{detail}");
     }
     // A name in place of the id: what the app really calls it is found by a look.

@@ -27,7 +27,7 @@ fn details(found: &[Match<AppUser>]) -> Vec<String> {
     let detail = |found: &Match<AppUser>| match found {
         Match::Nobody => "-".to_owned(),
         Match::One { found, .. } => found.id.to_string(),
-        Match::Conflict { detail, .. } => detail.clone(),
+        Match::Conflict(conflict) => conflict.to_string(),
     };
     found.iter().map(detail).collect()
 }

@@ -1,0 +1,92 @@
+//! Whether the app kept the accounts that it answered as created. In: the results of a tenant's first run. Out: the ones that the app does
+//! not show count as failed, and their links end, so that the next run looks for them and creates them again.
+//!
+//! One listing, if it costs little beside the creates; what it lacks is asked for by its id. Only both together are proof.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{OpResult, Worker};
+use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Reason, StillShown};
+use crate::plan::{Action, Operation};
+use crate::store::StoreError;
+
+/// One request of the listing for so many created accounts; two requests in any case.
+const CREATES_PER_REQUEST: u64 = 50;
+
+/// A list that lacks so many accounts which the app shows one by one is not looked through further: it does not show every account.
+const LOOKS: usize = 20;
+
+impl Worker<'_> {
+    /// Looks whether the app kept what it answered as created, in a tenant's first run.
+    pub(super) async fn verify_creates(
+        &self,
+        operations: &[Operation],
+        results: &mut [OpResult],
+    ) -> Result<(), StoreError> {
+        let is_first = self.run.state.last_counts().is_none();
+        if !is_first || !self.run.profile.read.verify_first_sync || self.is_stopped() {
+            return Ok(());
+        }
+        let created = self.accounts_created(operations, results)?;
+        if created.is_empty() {
+            return Ok(());
+        }
+        self.until_shown().await;
+        let accounts: HashSet<AppId> = created.keys().cloned().collect();
+        let most = (created.len() as u64).div_ceil(CREATES_PER_REQUEST).max(2);
+        let unlisted = match self.run.app.not_listed(&accounts, most).await {
+            Ok(Some(unlisted)) => unlisted,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the app's list could not be read: it is not known whether it kept every new account");
+                return Ok(());
+            }
+        };
+        let mut effects = Vec::new();
+        for at in self.lost(&unlisted, &created).await {
+            let (Some(operation), Some(slot)) = (operations.get(at), results.get_mut(at)) else { continue };
+            let why = Obstacle::NotCarriedOut { shows: vec![StillShown::NoAccount] };
+            effects.push(self.unlinked(&operation.object));
+            effects.push(self.failed(operation, &why));
+            *slot = Err(why);
+        }
+        match effects.is_empty() {
+            true => Ok(()),
+            false => self.run.state.noted(&self.run.id, Reason::NotKept, effects).await,
+        }
+    }
+
+    /// The accounts that this run created, and by which operations.
+    fn accounts_created(
+        &self,
+        operations: &[Operation],
+        results: &[OpResult],
+    ) -> Result<HashMap<AppId, usize>, StoreError> {
+        let mut created = HashMap::new();
+        for (at, (operation, result)) in operations.iter().zip(results).enumerate() {
+            let ObjectRef::User(id) = &operation.object else { continue };
+            let is_create = matches!(operation.action, Action::CreateUser { .. });
+            if !is_create || !matches!(result, Ok(OpOutcome::Done)) {
+                continue;
+            }
+            if let Some(row) = self.run.state.user(id)? {
+                created.insert(row.app_id, at);
+            }
+        }
+        Ok(created)
+    }
+
+    /// Of the accounts that the list lacks, those that the app does not show by their id either.
+    async fn lost(&self, unlisted: &[AppId], created: &HashMap<AppId, usize>) -> Vec<usize> {
+        let mut lost = Vec::new();
+        for (looks, account) in unlisted.iter().enumerate() {
+            if (looks >= LOOKS && lost.is_empty()) || self.is_stopped() {
+                break;
+            }
+            if let (Ok(None), Some(at)) = (self.run.app.get_user(account, &[]).await, created.get(account)) {
+                lost.push(*at);
+            }
+        }
+        lost
+    }
+}
