@@ -37,7 +37,8 @@ pub(super) fn names(desired: &Desired<'_>) -> DanglingNames {
 /// Signs of suspension that were lost since the last accepted reading.
 pub(super) fn lost_signs(job: &Job<'_>, snapshot: &Snapshot) -> LostSigns {
     let before = job.state.last_signs().unwrap_or_default();
-    let signs: BTreeSet<StatusSign> = before.difference(snapshot.signs()).cloned().collect();
+    let signs: BTreeSet<StatusSign> =
+        before.difference(snapshot.signs()).filter(|sign| !snapshot.kept_signs().contains(sign)).cloned().collect();
     let seen = if signs.is_empty() { None } else { job.state.sightings() };
     LostSigns { signs, seen }
 }
@@ -141,14 +142,15 @@ pub(super) fn keep(
     if ask.only.is_some() || cleared.is_all_held() {
         return Ok(());
     }
-    let now = desired.snapshot.signs();
     let approved = Doubt::of(cleared, |operation| facts.lost_signs.doubts(operation)) == Doubt::Settled;
-    let mut signs = now.clone();
+    let known = job.state.last_signs();
+    let mut signs = desired.snapshot.signs().clone();
+    signs.extend(known.iter().flatten().filter(|sign| desired.snapshot.kept_signs().contains(sign)).cloned());
+    let has_signs = !signs.is_empty();
     if !approved {
         // Where nothing was to be done on its absence, the sign stays on record: tomorrow something may be.
         signs.extend(facts.lost_signs.signs.iter().cloned());
     }
-    let known = job.state.last_signs();
     report.signs = (known.as_ref() != Some(&signs) && !(known.is_none() && signs.is_empty())).then_some(signs);
     let is_open = Doubt::of(cleared, |operation| facts.dangling.doubts(operation)) == Doubt::Open;
     let count = report.dangling.count;
@@ -156,7 +158,7 @@ pub(super) fn keep(
     let Some(ledger) = ledger else { return Ok(()) };
     let before = job.state.sightings();
     let suspended = match facts.lost_signs.signs.is_empty() || approved {
-        true if now.is_empty() => Vec::new(),
+        true if !has_signs => Vec::new(),
         true => suspended(desired.snapshot),
         false => before.as_ref().map(|seen| seen.suspended().to_vec()).unwrap_or_default(),
     };

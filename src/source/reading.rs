@@ -164,6 +164,7 @@ pub struct Reading {
     mark: Option<ContentMark>,
     application: Option<String>,
     signs: BTreeSet<StatusSign>,
+    kept_signs: BTreeSet<StatusSign>,
     odd: Vec<(UserIx, Box<str>)>,
     /// The credential by which the directory is read.
     credential: Option<Spellings>,
@@ -345,6 +346,12 @@ impl Reading {
         }
     }
 
+    /// Notes that a sign is shown only for suspended users, where users without it are active: it is not lost, and its absence says nothing where
+    /// it was never shown for others.
+    pub fn still_has_sign(&mut self, sign: &StatusSign) {
+        self.kept_signs.insert(sign.clone());
+    }
+
     /// Notes that a user's entry does not say what the directory has to say of a user, such as whether the account is suspended. Nothing is given
     /// to the user and nothing taken; `why` is shown. Many of them are a failed reading.
     pub fn odd_user(&mut self, user: UserIx, why: impl Into<Box<str>>) {
@@ -427,9 +434,11 @@ impl Reading {
             }
             one.place = self.places.remove(&(one.group, one.name.clone()));
         }
-        let snapshot = Snapshot::new(self.store, dangling, self.mark)
-            .of_application(self.application)
-            .with_signs(self.signs, self.odd);
+        let snapshot = Snapshot::new(self.store, dangling, self.mark).of_application(self.application).with_signs(
+            self.signs,
+            self.kept_signs,
+            self.odd,
+        );
         match sentinels.iter().find(|sentinel| !snapshot.shows(sentinel)) {
             Some(missing) => Err(Incomplete::Sentinel(missing.clone())),
             None => Ok(snapshot),

@@ -151,6 +151,7 @@ pub struct Snapshot {
     mark: Option<ContentMark>,
     application: Option<String>,
     signs: BTreeSet<StatusSign>,
+    kept_signs: BTreeSet<StatusSign>,
     odd: Vec<(UserIx, Box<str>)>,
 }
 
@@ -171,6 +172,7 @@ impl Snapshot {
             mark,
             application: None,
             signs: BTreeSet::new(),
+            kept_signs: BTreeSet::new(),
             odd: Vec::new(),
         }
     }
@@ -181,8 +183,13 @@ impl Snapshot {
     }
 
     /// The same, with the signs of suspension that were seen, and users whose entries do not say what they have to.
-    pub(super) fn with_signs(self, signs: BTreeSet<StatusSign>, odd: Vec<(UserIx, Box<str>)>) -> Self {
-        Self { signs, odd, ..self }
+    pub(super) fn with_signs(
+        self,
+        signs: BTreeSet<StatusSign>,
+        kept_signs: BTreeSet<StatusSign>,
+        odd: Vec<(UserIx, Box<str>)>,
+    ) -> Self {
+        Self { signs, kept_signs, odd, ..self }
     }
 
     /// Users whose entries do not say what the directory has to say of a user, and why.
@@ -193,6 +200,11 @@ impl Snapshot {
     /// The signs by which users count as active or suspended that were seen on any record.
     pub fn signs(&self) -> &BTreeSet<StatusSign> {
         &self.signs
+    }
+
+    /// The signs that were seen on suspended users alone, where users without them are active. One that was known before is not lost.
+    pub fn kept_signs(&self) -> &BTreeSet<StatusSign> {
+        &self.kept_signs
     }
 
     /// The evidence that the directory binds no group and no user to the app: `None` if it binds any. A directory without groups and

@@ -370,7 +370,7 @@ impl Lists for Taken<'_> {
     fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
         let Self { reading, entries, .. } = self;
         let list = reading.open_list("users");
-        let (mut count, mut shows_active) = (0, false);
+        let (mut count, mut shows_active, mut shows_suspended) = (0, false, false);
         entries.list("users");
         window.list("people", |text| {
             let (user, raw, meant_so) = User::first(text)?;
@@ -381,6 +381,7 @@ impl Lists for Taken<'_> {
             }
             let standing = if user.active == Some(Some(false)) { Standing::Suspended } else { Standing::Active };
             shows_active |= user.active == Some(Some(true));
+            shows_suspended |= user.active == Some(Some(false));
             let entry = UserEntry { id, record, standing, direct: user.assigned };
             let Some(ix) = reading.new_user(entry) else {
                 return Err(Stop::Here(format!("the id {id:?} appears twice in this file")));
@@ -395,6 +396,8 @@ impl Lists for Taken<'_> {
         // Where only suspended users have the key, a user without it is an active one; where others have it, its absence says nothing.
         if shows_active {
             reading.saw_sign(&ACTIVE);
+        } else if shows_suspended {
+            reading.still_has_sign(&ACTIVE);
         }
         reading.received(list, count);
         reading.close_list(list, None);
