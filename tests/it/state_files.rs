@@ -145,7 +145,10 @@ fn c9_a_state_of_format_1_opens_and_says_what_it_said() {
     let file = fixture().join("acme.state").display().to_string();
     desk.rosterd.run(&["state", "import", "acme", &file, "--replace"]).expect_code(0);
     let imported = desk.rosterd.run(&["journal", "verify", "acme", "--format", "json"]).expect_code(0).json();
-    assert_eq!(imported["records"].as_u64(), verified["records"].as_u64().map(|records| records + 1));
+    let records = |proof: &Value| proof["records"].as_u64().unwrap();
+    // One says that it was imported; one more who lost access in the last days, as long as the fixture is as young as that.
+    let more = records(&imported) - records(&verified);
+    assert!((1..=2).contains(&more), "{more} records more");
 }
 
 /// Twelve people; `p00` and who follows.

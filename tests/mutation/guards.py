@@ -192,7 +192,7 @@ GUARDS = {
         start(
             "last_look",
             "src/guard/gate.rs",
-            "pub fn admit(&self, operation: &Operation, app_id: Option<&AppId>, known: &[&Attributes]) -> Result<(), String> {",
+            "pub fn admit(&self, operation: &Operation, app_id: Option<&AppId>, known: &[&Attributes]) -> Result<(), Obstacle> {",
             "return Ok(());",
         ),
     ),
