@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use super::composed::Made;
 use super::created::{agrees, waits_for_approval};
 use super::losses::note_losses;
 use super::new_groups::created_group;
@@ -63,6 +64,9 @@ impl Worker<'_> {
         match (result, &operation.action) {
             (Err(why @ Obstacle::WasThere { .. }), Action::CreateUser { attributes }) => {
                 Box::pin(self.bring_in_line(operation, attributes, why)).await
+            }
+            (Ok(OpOutcome::Done), Action::CreateUser { attributes }) => {
+                Box::pin(self.sent_again(operation, attributes, Made::New)).await
             }
             (result, _) => result,
         }

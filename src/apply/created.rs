@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::calls::{Reply, Target, adopted};
+use super::composed::Made;
 use super::{OpResult, Worker};
 use crate::model::{
     AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
@@ -217,7 +218,7 @@ impl Worker<'_> {
         }
         self.found.note_links_differ();
         let account = id.clone();
-        (done, effects, Err(Obstacle::WasThere { evidence: evidence.to_owned(), account, roles }))
+        (done, effects, Err(Obstacle::WasThere { evidence: evidence.to_owned(), account, roles, is_certain }))
     }
 
     /// Brings an account in line that a create gave back: it is linked as adopted, with the values that it shows. Where this fails the next
@@ -235,6 +236,9 @@ impl Worker<'_> {
         // To activate an account, or to send changes that wait for approval, is for the guard: the next run plans it.
         if row.active == Some(false) || !self.run.adoptions.may_be_changed() {
             return Err(was_there);
+        }
+        if matches!(was_there, Obstacle::WasThere { is_certain: false, .. }) {
+            return self.sent_again(operation, sent, Made::Perhaps).await;
         }
         let change = |action| Operation {
             app_id: Some(row.app_id.clone()),

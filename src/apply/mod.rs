@@ -7,6 +7,7 @@
 mod breaker;
 mod calls;
 mod chunks;
+mod composed;
 mod created;
 mod elsewhere;
 mod ending;
@@ -186,6 +187,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         answered: created::Answered::default(),
         refusals: parts::Refusals::default(),
         proofs: proof::Proofs::default(),
+        composed: composed::Composed::default(),
     };
     let operations = &cleared.plan().operations;
     let mut results: Vec<OpResult> = operations
@@ -256,6 +258,8 @@ struct Worker<'a> {
     refusals: parts::Refusals,
     /// What the app's answers to changes are worth.
     proofs: proof::Proofs,
+    /// Which values the app writes in its own way when it creates an account.
+    composed: composed::Composed,
 }
 
 impl Worker<'_> {

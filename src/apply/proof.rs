@@ -417,7 +417,7 @@ fn places(chunk: &[Resolved], holds: impl Fn(&MemberKeys) -> bool) -> Vec<usize>
 }
 
 /// Whether two texts differ by case, blanks and punctuation alone: an app's own way of writing a value.
-fn has_same_letters(one: &Value, other: &Value) -> bool {
+pub(super) fn has_same_letters(one: &Value, other: &Value) -> bool {
     let letters = |value: &Value| -> Option<String> {
         Some(fold(value.as_str()?).chars().filter(|letter| letter.is_alphanumeric()).collect())
     };

@@ -171,6 +171,9 @@ pub enum Obstacle {
     WasThere {
         evidence: String,
         account: AppId,
+        /// Whether it is no new one beyond doubt.
+        #[serde(default = "yes")]
+        is_certain: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<String>,
     },
@@ -503,6 +506,10 @@ pub enum Immutable {
     Text(String),
 }
 
+fn yes() -> bool {
+    true
+}
+
 coded!(Obstacle);
 
 plain!(Obstacle {
@@ -603,7 +610,7 @@ impl fmt::Display for Obstacle {
                  and rosterd did not create it: nothing was linked, and the next run asks for approval",
                 WithRoles(roles)
             ),
-            Self::WasThere { evidence, account, roles } => write!(
+            Self::WasThere { evidence, account, roles, .. } => write!(
                 f,
                 "the app answered with an account that was there before ({account}{}; {evidence}): it is linked as adopted, and the \
                  next run brings its values in line",

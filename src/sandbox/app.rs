@@ -167,6 +167,7 @@ impl App {
             return Ok((self.render(&state, given, &projection), location));
         }
         self.mischief.bend(&mut draft);
+        self.mischief.compose(kind, &mut draft);
         admit::whole(kind, &state, None, &draft)?;
         if kind == Kind::User {
             self.personality.admits(&draft)?;

@@ -71,6 +71,8 @@ pub enum Misbehave {
     NoId,
     /// Display names are rewritten, a create is answered 200, and nothing says when it was made.
     Tidies,
+    /// A new user's display name is made from the user name, whatever was sent; a later change sets it.
+    ComposesNames,
     /// Inactive accounts are not shown, though they are there.
     HidesInactive,
     /// Every filter is answered with 500.
@@ -137,6 +139,11 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::MixesUp, "mixes-up", "every 4th create answers 201 with the oldest object of its kind"),
     (Misbehave::NoId, "no-id", "creates answer without an id, Location ends in /undefined"),
     (Misbehave::Tidies, "tidies", "display names are rewritten, creates answer 200, nothing is dated"),
+    (
+        Misbehave::ComposesNames,
+        "composes-names",
+        "a new user's displayName is made from the userName; a change sets it",
+    ),
     (Misbehave::HidesInactive, "hides-inactive", "inactive accounts are not shown, though they are there"),
     (Misbehave::BrokenFilters, "broken-filters", "every filter answers 500"),
     (Misbehave::NoMatch404, "no-match-404", "a filter that matches nothing answers 404"),
@@ -265,6 +272,14 @@ impl Mischief {
             return Some(Fault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
         }
         None
+    }
+
+    /// Makes a new user's display name from the user name.
+    pub(super) fn compose(&self, kind: Kind, draft: &mut Draft) {
+        let name = draft.text("userName").filter(|_| kind == Kind::User && self.has(Misbehave::ComposesNames));
+        if let Some(composed) = name.map(|name| format!("User of {name}")) {
+            draft.attrs.insert("displayName".to_owned(), composed.into());
+        }
     }
 
     /// Whether a create of a user is answered and not kept.

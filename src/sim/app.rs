@@ -843,7 +843,10 @@ impl AppWrite for SimApp {
                 return Err(error("create_user", Class::Conflict, Some(409)));
             }
             let id = inner.fresh("a");
-            let attributes = inner.as_kept(attributes);
+            let mut attributes = inner.as_kept(attributes);
+            if inner.has(Misbehave::ComposesNames) {
+                attributes.set(Path::display_name(), format!("User of {name}").into());
+            }
             let account = Account {
                 made_for: Some(source_id.to_string()),
                 shown_from: inner.shown_from(),

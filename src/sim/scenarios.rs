@@ -422,6 +422,13 @@ const SCENARIOS: &[Scenario] = &[
         &[],
     ),
     Scenario(
+        "MA13",
+        "the app composes a value when it creates an account",
+        "the value is sent once more; if a change does not set it for the first account of the run, it is the app's way of writing",
+        "SB",
+        &[],
+    ),
+    Scenario(
         "MM5",
         "an expression compares a text with a number, or makes a list without bound",
         "an error with its place for that user, who is left as they are",

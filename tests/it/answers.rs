@@ -138,3 +138,16 @@ fn mb5_a_value_that_an_unanswered_call_took_away_is_sent_again_when_it_comes_bac
     desk.sync(0);
     assert_eq!(desk.account("ann")["title"], "Lead");
 }
+
+#[test]
+fn ma13_a_display_name_that_the_app_composes_at_creation_is_brought_in_line() {
+    let desk = Desk::with_app(&["--misbehave", "composes-names"]);
+    let mut document = everybody();
+    document["users"][0]["displayName"] = json!("Ann the First");
+    desk.directory(&document);
+    desk.sync(0);
+    assert_eq!(desk.account("ann")["displayName"], "Ann the First");
+    desk.proxy.forget();
+    desk.sync(0);
+    assert!(desk.proxy.calls().is_empty());
+}

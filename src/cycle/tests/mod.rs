@@ -6,6 +6,7 @@ mod answers;
 mod attributes;
 mod bounds;
 mod causes;
+mod composed;
 mod crashing;
 mod deciding;
 mod duplicates;
