@@ -234,7 +234,7 @@ impl Worker<'_> {
             name: name.to_owned(),
             app_id: app_id.clone(),
             account: found.account.clone(),
-            unlinked: found.unlinked.clone(),
+            unlinked: Box::new(found.unlinked.clone()),
         }
     }
 }

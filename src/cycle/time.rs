@@ -70,14 +70,29 @@ pub(super) fn mark(job: &Job<'_>, approved: bool) -> (Option<ClockMark>, bool) {
     (trusted.then(mark), doubt.is_some())
 }
 
-/// Asks the app for one account, for the `Date` of its answer, where a plan deletes what waited for a time, or takes access and nothing
-/// else shows that the clock is right. One read a run at most, and none in a quiet one.
+/// Whether it makes a difference for the rolling limits that the clock is in doubt: some removal is older than a day by this clock alone.
+fn counts_otherwise(job: &Job<'_>) -> bool {
+    let day_before = |time: Timestamp| time.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let (here, doubted) = (day_before(job.clock.now()), day_before(refilled_until(job.clock, job.reader, job.state)));
+    let lost = |since| job.state.lost_since(since).map(|lost| lost.len());
+    let reduced = |since| job.state.reduced_since(since);
+    let same = match (lost(here), lost(doubted), reduced(here), reduced(doubted)) {
+        (Ok(here), Ok(doubted), Ok(reduced_here), Ok(reduced_doubted)) => {
+            here == doubted && reduced_here == reduced_doubted
+        }
+        _ => false,
+    };
+    !same
+}
+
+/// Asks the app for one account, for the `Date` of its answer, where a plan deletes what waited for a time, or takes access while the
+/// limits depend on a clock that nothing else shows to be right. One read a run at most, and none in a quiet one.
 pub(super) async fn ask(job: &Job<'_>, plan: &Plan) {
     if job.reader.time().is_some() {
         return;
     }
     let deletes = |op: Op| op == Op::DeleteUser && job.rules.delete_after.is_some();
-    let unsure = doubt(job.clock, job.reader, job.state).is_some();
+    let unsure = doubt(job.clock, job.reader, job.state).is_some() && counts_otherwise(job);
     let asks = |op: Op| deletes(op) || (unsure && op.takes_access());
     let account = plan.operations.iter().filter(|operation| asks(operation.op())).find_map(|operation| {
         let is_user = matches!(operation.object, crate::model::ObjectRef::User(_));

@@ -224,7 +224,7 @@ mod tests {
             ),
         ] {
             assert!(conflict.to_string().contains(said), "{conflict}");
-            let obstacle = Obstacle::Conflicting(conflict);
+            let obstacle = Obstacle::Conflicting(Box::new(conflict));
             assert!(obstacle.encoded().starts_with("conflicting {"), "{}", obstacle.encoded());
             assert_eq!(Obstacle::decode(&obstacle.encoded()), obstacle);
         }
@@ -237,9 +237,9 @@ mod tests {
             value: "ann".into(),
             records: ["u1".to_owned()].into_iter().collect(),
         };
-        let left = Obstacle::Conflicting(wanted).with_texts(|text| *text = text.replace("ann", "*")).unwrap();
+        let left = Obstacle::Conflicting(Box::new(wanted)).with_texts(|text| *text = text.replace("ann", "*")).unwrap();
         assert!(
-            matches!(&left, Obstacle::Conflicting(Conflict::SeveralWant { value, .. }) if value == "*"),
+            matches!(&left, Obstacle::Conflicting(found) if matches!(&**found, Conflict::SeveralWant { value, .. } if value == "*")),
             "{left:?}"
         );
     }

@@ -43,7 +43,7 @@ pub enum Obstacle {
         ours: String,
     },
     /// The look-up found no object that may be used.
-    Conflicting(Conflict),
+    Conflicting(Box<Conflict>),
     Immutable {
         paths: String,
         why: Box<Immutable>,
@@ -60,7 +60,7 @@ pub enum Obstacle {
         why: String,
     },
     SeveralOfReleasedName {
-        conflict: Conflict,
+        conflict: Box<Conflict>,
         group: AppId,
     },
     NameOfAnother {
@@ -148,7 +148,7 @@ pub enum Obstacle {
         app_id: AppId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AppId>,
-        unlinked: Unlinked,
+        unlinked: Box<Unlinked>,
     },
     ThereAlready {
         answer: String,
@@ -501,7 +501,7 @@ pub enum Immutable {
         account: AppId,
     },
     NotAsked,
-    Conflicting(Conflict),
+    Conflicting(Box<Conflict>),
     /// The app's own words.
     Text(String),
 }

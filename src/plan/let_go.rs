@@ -41,8 +41,10 @@ impl Groups<'_> {
     ) -> Result<Blocked, StoreError> {
         let mut released = self.ground.baseline.groups_let_go()?.into_iter();
         Ok(match released.find(|(_, let_go)| fold(&let_go.name) == fold(&group.name)) {
-            Some((group, _)) => Blocked::Held(Obstacle::SeveralOfReleasedName { conflict: conflict.clone(), group }),
-            None => Blocked::Failed(Obstacle::Conflicting(conflict.clone())),
+            Some((group, _)) => {
+                Blocked::Held(Obstacle::SeveralOfReleasedName { conflict: Box::new(conflict.clone()), group })
+            }
+            None => Blocked::Failed(Obstacle::Conflicting(Box::new(conflict.clone()))),
         })
     }
 

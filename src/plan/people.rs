@@ -52,7 +52,8 @@ impl Users<'_> {
                     };
                     match owner {
                         Some((owner, another)) => self.of_another(person, &owner, another)?,
-                        None => self.blocked_create(person, Blocked::Failed(Obstacle::Conflicting(conflict.clone()))),
+                        None => self
+                            .blocked_create(person, Blocked::Failed(Obstacle::Conflicting(Box::new(conflict.clone())))),
                     }
                 }
                 Match::One { found, by } => match self.owner(person, &found.id, &owners)? {

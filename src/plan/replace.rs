@@ -85,7 +85,7 @@ impl Users<'_> {
         match self.heard.stuck.get(&person.id) {
             Some(Match::Nobody) => None,
             Some(Match::One { found, by }) => Some(Immutable::Taken { by: by.clone(), account: found.id.clone() }),
-            Some(Match::Conflict(conflict)) => Some(Immutable::Conflicting(conflict.clone())),
+            Some(Match::Conflict(conflict)) => Some(Immutable::Conflicting(Box::new(conflict.clone()))),
             None => Some(Immutable::NotAsked),
         }
     }

@@ -202,19 +202,19 @@ mod tests {
             let end = if crlf { "\r\n" } else { "\n" };
             let mut text = format!("a,b,c{end}");
             // Where the parts that a cut leaves may end: in a last field that has no quote, or behind it.
-            let mut open = vec![text.len()..text.len() + 1];
+            let mut open = Vec::from([text.len()..=text.len()]);
             for (one, two, three) in &rows {
                 let one = one.strip_prefix('"').map_or_else(|| format!("x{one}"), |rest| format!("\"x{rest}"));
                 text.push_str(&format!("{one},{two},"));
                 let start = text.len();
-                open.push(start..start + 1);
+                open.push(start..=start);
                 text.push_str(three);
                 let start = if three.starts_with('"') { text.len() } else { start };
                 text.push_str(end);
-                open.push(start..text.len() + 1);
+                open.push(start..=text.len());
             }
             prop_assert_eq!(judge(&text), Ok(()));
-            for cut in (open[0].start..=text.len()).filter(|cut| text.is_char_boundary(*cut)) {
+            for cut in (*open[0].start()..=text.len()).filter(|cut| text.is_char_boundary(*cut)) {
                 let part = &text[..cut];
                 let is_refused = judge(part).is_err() || !has_whole_rows(part);
                 // A pair of quotes that is cut in two looks like the end of its field.
