@@ -237,8 +237,8 @@ GUARDS = {
         instead(
             "second_look",
             "src/plan/people.rs",
-            "let long_enough = row",
-            "let long_enough = OFF || row",
+            "row.missed_since.is_some_and(|since| self.ground.now.duration_since(since) >= SECOND_LOOK);",
+            "OFF || row.missed_since.is_some_and(|since| self.ground.now.duration_since(since) >= SECOND_LOOK);",
         ),
     ),
     "asked_again": (
@@ -299,7 +299,7 @@ GUARDS = {
         start(
             "unknown_key",
             "src/scim/unanswered.rs",
-            "pub(super) fn leave_aside(unknown: BTreeMap<usize, String>, answers: &mut [Match<Object>]) {",
+            "pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<Object>]) {",
         ),
     ),
     "removals_go_on": (
@@ -311,13 +311,22 @@ GUARDS = {
             "OFF || !op.takes_access() || self.went_well.is_empty()",
         ),
     ),
+    "lost_creates": (
+        "an account that the app did not keep is no link",
+        start(
+            "lost_creates",
+            "src/apply/verify.rs",
+            "async fn lost(&self, unlisted: &[AppId], created: &HashMap<AppId, usize>) -> Vec<usize> {",
+            "return Vec::new();",
+        ),
+    ),
     "left_open": (
         "what was not answered is looked up by the next run",
         instead(
             "left_open",
             "src/apply/calls.rs",
-            "let known = !matches!(",
-            "let known = OFF || !matches!(",
+            "let known = is_found || !matches!(",
+            "let known = OFF || is_found || !matches!(",
         ),
     ),
     "settled": (
@@ -333,9 +342,9 @@ GUARDS = {
         "a 404 alone does not end a link",
         start(
             "gone_is_asked_twice",
-            "src/apply/calls.rs",
-            "pub(super) async fn is_gone(&self, object: &ObjectRef, app_id: &AppId) -> bool {",
-            "return true;",
+            "src/apply/elsewhere.rs",
+            "pub(super) async fn sought(&self, object: &ObjectRef, app_id: &AppId) -> Sought {",
+            "return Sought::Gone;",
         ),
     ),
     "sync_before_call": (
@@ -419,8 +428,8 @@ GUARDS = {
         instead(
             "unanswered_counts",
             "src/apply/calls.rs",
-            "self.note_losses(operation, NOT_ANSWERED).await?;",
-            "if !OFF { self.note_losses(operation, NOT_ANSWERED).await?; }",
+            "self.note_losses(operation, Reason::MayHaveLost).await?;",
+            "if !OFF { self.note_losses(operation, Reason::MayHaveLost).await?; }",
         ),
     ),
     "hidden_stays": (
