@@ -374,11 +374,8 @@ fn i8_the_journal_explains_and_proves_itself_and_the_cache_is_rebuilt_from_it() 
     desk.sync(0);
     // That the app was asked for the empty group is known by the cache alone.
     assert_eq!(desk.proxy.writes().len(), 0, "i12: nothing was lost with the cache");
-    assert!(
-        desk.proxy.counts().iter().all(|(call, times)| call == "GET /Groups" && *times == 1),
-        "{:?}",
-        desk.proxy.counts()
-    );
+    let counts = desk.proxy.counts();
+    assert!(counts.keys().all(|call| matches!(&call[..], "GET /Groups" | "GET /ServiceProviderConfig")), "{counts:?}");
     desk.proxy.forget();
     desk.sync(0);
     assert!(desk.proxy.calls().is_empty(), "i12: a quiet run asks nothing");
