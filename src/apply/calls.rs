@@ -55,13 +55,19 @@ impl Worker<'_> {
         if matches!(operation.action, Action::UpdateUser { .. }) {
             return Box::pin(self.update(operation, &target)).await;
         }
+        if let Some((first, rest)) = self.left_out(operation) {
+            Box::pin(self.once(&first)).await?;
+            return Box::pin(self.send_rest(operation, rest)).await;
+        }
         let intent = match self.intent(operation, target.app_id.clone()).await {
             Ok(intent) => intent,
             Err(error) => return self.broke(error),
         };
         let ended = self.send(operation, &target).await;
+        let is_refused = matches!(&ended, Ended::Badly(error) if error.class == Class::Invalid && !error.maybe_done);
         let result = self.conclude(operation, &target, intent, ended).await;
         match (result, &operation.action) {
+            (Err(why), Action::CreateUser { .. }) if is_refused => Box::pin(self.create_core(operation, why)).await,
             (Err(why @ Obstacle::WasThere { .. }), Action::CreateUser { attributes }) => {
                 Box::pin(self.bring_in_line(operation, attributes, why)).await
             }

@@ -8,6 +8,7 @@ mod breaker;
 mod calls;
 mod chunks;
 mod composed;
+mod core_values;
 mod created;
 mod elsewhere;
 mod ending;
@@ -188,6 +189,7 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
         refusals: parts::Refusals::default(),
         proofs: proof::Proofs::default(),
         composed: composed::Composed::default(),
+        cores: core_values::Cores::default(),
     };
     let operations = &cleared.plan().operations;
     let mut results: Vec<OpResult> = operations
@@ -260,6 +262,8 @@ struct Worker<'a> {
     proofs: proof::Proofs,
     /// Which values the app writes in its own way when it creates an account.
     composed: composed::Composed,
+    /// Whether creates that the app refuses are taken without a part of their attributes.
+    cores: core_values::Cores,
 }
 
 impl Worker<'_> {

@@ -36,12 +36,17 @@ impl Refusals {
         self.inner().refused.entry(path.clone()).or_default().insert(object.clone());
     }
 
+    /// Whether these are one attribute that the app refused for this user.
+    pub(super) fn is_refused_alone(&self, paths: &[Path], object: &ObjectRef) -> bool {
+        matches!(paths, [path] if self.inner().refused.get(path).is_some_and(|users| users.contains(object)))
+    }
+
     fn taken(&self, paths: Vec<Path>) {
         self.inner().taken.extend(paths);
     }
 
     /// Of these attributes, the ones that the app takes from nobody.
-    fn hopeless(&self, paths: &[Path]) -> Vec<Path> {
+    pub(super) fn hopeless(&self, paths: &[Path]) -> Vec<Path> {
         let inner = self.inner();
         let is_hopeless = |path: &&Path| {
             !inner.taken.contains(*path) && inner.refused.get(*path).is_some_and(|users| users.len() >= ENOUGH)
@@ -103,6 +108,11 @@ impl Worker<'_> {
         let attributes: Vec<Path> = refused.into_iter().map(|(path, _)| path).collect();
         attributes.iter().for_each(|path| self.refusals.refused(path, &operation.object));
         self.refused_attributes(operation, Obstacle::RefusedAttributes { answer, attributes: names(&attributes) }).await
+    }
+
+    /// Names the attribute that was refused for a new user, whose account is there without it.
+    pub(super) async fn refused_attribute(&self, operation: &Operation, answer: String, paths: &[Path]) -> OpResult {
+        self.refused_attributes(operation, Obstacle::RefusedAttributes { answer, attributes: names(paths) }).await
     }
 
     async fn refused_attributes(&self, operation: &Operation, why: Obstacle) -> OpResult {

@@ -43,8 +43,17 @@ impl Mischief {
 
     /// Whether a change of a user is one that the app takes.
     pub(super) fn takes(&self, old: &Resource, draft: &Draft) -> Result<(), Fault> {
-        match self.has(Misbehave::RefusesTitle) && old.attrs.get("title") != draft.attrs.get("title") {
+        let refuses = self.has(Misbehave::RefusesTitle) || self.has(Misbehave::NoTitle);
+        match refuses && old.attrs.get("title") != draft.attrs.get("title") {
             true => Err(Fault::value("a title can't be changed here")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a new user is one that the app takes.
+    pub(super) fn takes_new(&self, draft: &Draft) -> Result<(), Fault> {
+        match self.has(Misbehave::NoTitle) && draft.attrs.contains_key("title") {
+            true => Err(Fault::value("a user has no title here")),
             false => Ok(()),
         }
     }

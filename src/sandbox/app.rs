@@ -170,6 +170,7 @@ impl App {
         self.mischief.compose(kind, &mut draft);
         admit::whole(kind, &state, None, &draft)?;
         if kind == Kind::User {
+            self.mischief.takes_new(&draft)?;
             self.personality.admits(&draft)?;
             self.defaults(&mut draft);
         }

@@ -109,6 +109,8 @@ pub enum Misbehave {
     InactiveLeaves,
     /// A change of a user that names a title is refused as a whole.
     RefusesTitle,
+    /// A new user with a title is refused as a whole, as is a change that names one.
+    NoTitle,
 }
 
 const PRESETS: &[(Misbehave, &str, &str)] = &[
@@ -161,6 +163,7 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::RefMembers, "ref-members", "groups show their members by $ref alone"),
     (Misbehave::CutMembers, "cut-members", "groups show ten members at most, and totalMembers"),
     (Misbehave::RefusesTitle, "refuses-title", "changing a user's title answers 400, whatever else is changed with it"),
+    (Misbehave::NoTitle, "no-title", "a new user with a title answers 400, and so does a change of one"),
     (Misbehave::InactiveLeaves, "inactive-leaves", "deactivating a user takes them out of every group"),
 ];
 

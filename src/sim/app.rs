@@ -842,6 +842,9 @@ impl AppWrite for SimApp {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
                 return Err(error("create_user", Class::Conflict, Some(409)));
             }
+            if inner.has(Misbehave::NoTitle) && attributes.iter().any(|(path, _)| path.as_str() == "title") {
+                return Err(error("create_user", Class::Invalid, Some(400)));
+            }
             let id = inner.fresh("a");
             let mut attributes = inner.as_kept(attributes);
             if inner.has(Misbehave::ComposesNames) {
@@ -870,7 +873,7 @@ impl AppWrite for SimApp {
                 return Err(error("update_user", Class::Conflict, Some(409)));
             }
             let names_title = set.iter().map(|(path, _)| path).chain(clear).any(|path| path.as_str() == "title");
-            if names_title && inner.has(Misbehave::RefusesTitle) {
+            if names_title && (inner.has(Misbehave::RefusesTitle) || inner.has(Misbehave::NoTitle)) {
                 return Err(error("update_user", Class::Invalid, Some(400)));
             }
             let kept = &inner.as_kept(set);

@@ -151,3 +151,15 @@ fn ma13_a_display_name_that_the_app_composes_at_creation_is_brought_in_line() {
     desk.sync(0);
     assert!(desk.proxy.calls().is_empty());
 }
+
+#[test]
+fn ma10_a_refused_attribute_does_not_cost_a_new_user_the_account() {
+    let desk = Desk::with_app(&["--misbehave", "no-title"]);
+    desk.tenant("[users.attributes]\nuserName = \"userName\"\ntitle = \"title\"\n");
+    let mut document = everybody();
+    document["users"][0]["title"] = json!("Lead");
+    desk.directory(&document);
+    let report = desk.sync(4).to_string();
+    assert!(report.contains("refused: title"), "{report}");
+    assert_eq!((desk.user_names().len(), members(&desk, "Staff")), (4, 3));
+}

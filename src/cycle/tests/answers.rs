@@ -334,3 +334,40 @@ async fn ma10_what_is_refused_for_everybody_is_not_tried_for_everybody() {
     assert_eq!(world.app.value("u29@x.test", "displayName").as_deref(), Some("Number 29"));
     assert!(world.app.writes().len() < 85, "{}", world.app.writes().len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn ma10_a_refused_attribute_does_not_cost_a_new_user_the_account() {
+    let mut dir = crowd(8);
+    for at in 0..8 {
+        dir.set(&format!("u{at:02}"), "title", "Lead");
+        dir.set(&format!("u{at:02}"), "givenName", format!("Number {at}"));
+    }
+    let mut world = World::new(dir);
+    world.reconfigure(|tenant| tenant.map(&MAPPED));
+    like(&world, &[Misbehave::NoTitle]);
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Partial);
+    let failed = failures(&report);
+    assert!(failed.len() == 8 && failed.iter().all(|(_, why)| why.contains("title")), "{failed:?}");
+    assert_eq!(world.app.members("all").unwrap().len(), 8, "everybody has an account and the group");
+    assert_eq!(world.app.value("u07@x.test", "name.givenName").as_deref(), Some("Number 7"));
+    like(&world, &[]);
+    world.reconfigure_limits(|limits| limits.value_changes = crate::config::forms::Limit::NONE);
+    assert_eq!(world.sync().await.status(), Status::Ok);
+    assert_eq!(world.app.value("u07@x.test", "title").as_deref(), Some("Lead"));
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ma10_creates_that_the_app_refuses_whatever_they_hold_are_not_all_sent_twice() {
+    let mut dir = crowd(12);
+    for at in 0..12 {
+        dir.set(&format!("u{at:02}"), "title", "Lead");
+    }
+    let mut world = World::new(dir);
+    world.reconfigure(|tenant| tenant.map(&MAPPED));
+    world.app.fail("create_user", "", 99, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.sync().await;
+    let creates = world.app.writes().iter().filter(|call| call.starts_with("create_user")).count();
+    assert!(creates <= 12 + 6, "{creates}");
+}
