@@ -78,6 +78,8 @@ impl Worker<'_> {
         };
         let paths: Vec<Path> = set.iter().map(|(path, _)| path.clone()).collect();
         let action = Action::UpdateUser { before: row.sent, set, clear: Vec::new(), manager: None };
+        // The create counts as failed where the rest fails, and the account is linked all the same.
+        self.found.note_links_differ();
         match Box::pin(self.single(&Operation { app_id: Some(row.app_id), action, ..operation.clone() })).await {
             Err(why) if self.refusals.is_refused_alone(&paths, &operation.object) => {
                 self.refused_attribute(operation, why.to_string(), &paths).await
