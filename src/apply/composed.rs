@@ -119,15 +119,13 @@ impl Worker<'_> {
         }
     }
 
-    fn row(&self, operation: &Operation) -> Result<Option<UserRow>, Obstacle> {
-        match self.run.state.user(operation.object.id()) {
-            Ok(row) => Ok(row),
-            Err(error) => {
-                let text = error.to_string();
-                drop(self.broke(error));
-                Err(Obstacle::Text(text))
-            }
-        }
+    /// The user's row, where they are linked.
+    pub(super) fn row(&self, operation: &Operation) -> Result<Option<UserRow>, Obstacle> {
+        self.run.state.user(operation.object.id()).map_err(|error| {
+            let why = Obstacle::Text(error.to_string());
+            self.ending.broke(error);
+            why
+        })
     }
 
     fn differing(&self, row: &UserRow, sent: &Attributes, made: Made) -> Differing {
@@ -151,11 +149,11 @@ impl Worker<'_> {
     }
 }
 
-fn change(operation: &Operation, row: &UserRow, set: Attributes) -> Operation {
+/// The update that brings an account in line with its create, for the same reason.
+pub(super) fn change(operation: &Operation, row: &UserRow, set: Attributes) -> Operation {
     Operation {
         app_id: Some(row.app_id.clone()),
         action: Action::UpdateUser { before: row.sent.clone(), set, clear: Vec::new(), manager: None },
-        reason: Reason::AdoptedDiffers,
         ..operation.clone()
     }
 }

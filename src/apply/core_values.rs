@@ -6,6 +6,7 @@
 
 use tokio::sync::Mutex;
 
+use super::composed::change;
 use super::{OpResult, Worker};
 use crate::model::{Attributes, Obstacle, OpOutcome, Path};
 use crate::plan::{Action, Operation};
@@ -72,15 +73,11 @@ impl Worker<'_> {
 
     /// Sends what a create left out.
     pub(super) async fn send_rest(&self, operation: &Operation, set: Attributes) -> OpResult {
-        let row = match self.run.state.user(operation.object.id()) {
-            Ok(row) => row.ok_or(Obstacle::NotLinked)?,
-            Err(error) => return self.broke(error),
-        };
+        let row = self.row(operation)?.ok_or(Obstacle::NotLinked)?;
         let paths: Vec<Path> = set.iter().map(|(path, _)| path.clone()).collect();
-        let action = Action::UpdateUser { before: row.sent, set, clear: Vec::new(), manager: None };
         // The create counts as failed where the rest fails, and the account is linked all the same.
         self.found.note_links_differ();
-        match Box::pin(self.single(&Operation { app_id: Some(row.app_id), action, ..operation.clone() })).await {
+        match Box::pin(self.single(&change(operation, &row, set))).await {
             Err(why) if self.refusals.is_refused_alone(&paths, &operation.object) => {
                 self.refused_attribute(operation, why.to_string(), &paths).await
             }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::calls::{Reply, Target, adopted};
-use super::composed::Made;
+use super::composed::{Made, change};
 use super::{OpResult, Worker};
 use crate::model::{
     AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
@@ -229,10 +229,7 @@ impl Worker<'_> {
         sent: &Attributes,
         was_there: Obstacle,
     ) -> OpResult {
-        let row = match self.run.state.user(operation.object.id()) {
-            Ok(row) => row.ok_or(Obstacle::NotLinked)?,
-            Err(error) => return self.broke(error),
-        };
+        let row = self.row(operation)?.ok_or(Obstacle::NotLinked)?;
         // To activate an account, or to send changes that wait for approval, is for the guard: the next run plans it.
         if row.active == Some(false) || !self.run.adoptions.may_be_changed() {
             return Err(was_there);
@@ -240,12 +237,6 @@ impl Worker<'_> {
         if matches!(was_there, Obstacle::WasThere { is_certain: false, .. }) {
             return self.sent_again(operation, sent, Made::Perhaps).await;
         }
-        let change = |action| Operation {
-            app_id: Some(row.app_id.clone()),
-            action,
-            reason: Reason::AdoptedDiffers,
-            ..operation.clone()
-        };
         let fixed: Vec<Path> =
             self.run.profile.users.immutable.iter().filter_map(|name| Path::parse(name).ok()).collect();
         let differs = |path: &Path, value: &Value| !digest::same(row.sent.get(path), Some(value));
@@ -254,8 +245,8 @@ impl Worker<'_> {
         if set.is_empty() {
             return Ok(OpOutcome::Done);
         }
-        let before = row.sent.clone();
-        self.single(&change(Action::UpdateUser { before, set, clear: Vec::new(), manager: None })).await
+        let change = Operation { reason: Reason::AdoptedDiffers, ..change(operation, &row, set) };
+        self.single(&change).await
     }
 
     /// The app gave a group back that was there before: it is adopted with the members of ours that it has.

@@ -1,4 +1,4 @@
-//! Whether the app kept the accounts that it answered as created. In: the results of a tenant's first run. Out: the ones that the app does
+//! Whether the app kept the accounts that it answered as created. In: the results of a tenant's first run so far. Out: the ones that the app does
 //! not show count as failed, and their links end, so that the next run looks for them and creates them again.
 //!
 //! One listing, if it costs little beside the creates; what it lacks is asked for by its id. Only both together are proof.

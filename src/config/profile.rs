@@ -330,7 +330,7 @@ pub struct Read {
     /// Whether to ask the app, in a tenant's first run, to whom the token belongs (`/Me`, RFC 7644 §3.11): that account is never
     /// shut. An app that has no such address answers 404 or 501, and that is all.
     pub own_account: bool,
-    /// Whether to read the app's list once at the end of a tenant's first run, to see that it kept every account that it answered as
+    /// Whether to read the app's list once in a tenant's first run, after the creates, to see that it kept every account that it answered as
     /// created. It is left out where it would take more than a request for 50 new accounts, and where `look_up = "filter"`.
     pub verify_first_sync: bool,
     /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).

@@ -20,9 +20,9 @@ async fn j1_the_first_sync_makes_people_then_groups_with_their_members() {
             "create_user",
             "create_user",
             "create_user",
+            "list_users",
             "create_group",
-            "create_group",
-            "list_users"
+            "create_group"
         ]
     );
     assert_eq!(world.app.active(), ["ann@x.test", "bo@x.test", "cy@x.test"], "nobody assigned di");
