@@ -88,6 +88,13 @@ impl Groups<'_> {
                     self.create_group(&object, group, members);
                 }
                 Some(Match::Nobody) => self.create_group(&object, group, members),
+                Some(Match::One { found, by })
+                    if self.is_what_it_had(&row.id, found, by, lost)? && self.ground.rules.groups_full() =>
+                {
+                    if !is_empty {
+                        self.create_group(&object, group, members);
+                    }
+                }
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
                     Some(why) => match replaced(lost, answers, &found.id) {
                         Some((from, link)) => self.relink_group(&object, group, from, link, members)?,
@@ -237,11 +244,23 @@ impl Groups<'_> {
         belong: &[SourceId],
         adopted: &HashMap<AppId, SourceId>,
     ) -> Result<Vec<SourceId>, StoreError> {
+        let belong: HashSet<&SourceId> = belong.iter().collect();
+        let mut others = Vec::new();
+        if found.members.is_none() {
+            // The app does not show who is in it. Those whom rosterd had added are on record: of another record's group, which this
+            // plan gives up, or of one that was released earlier.
+            let on_record = match self.ground.baseline.group_by_app_id(&found.id)? {
+                Some(linked) => self.ground.baseline.members(&linked)?,
+                None => self.ground.baseline.members_when_released(&found.id)?,
+            };
+            for number in on_record {
+                others.extend(self.ground.baseline.user_by_number(number)?.filter(|id| !belong.contains(id)));
+            }
+            return Ok(others);
+        }
         if self.ground.rules.profile.groups.member_value != MemberValue::Id {
             return Ok(Vec::new());
         }
-        let belong: HashSet<&SourceId> = belong.iter().collect();
-        let mut others = Vec::new();
         for value in found.members.iter().flatten() {
             let app_id = AppId::new(value.as_str());
             let owner = match adopted.get(&app_id) {

@@ -22,6 +22,25 @@ impl Groups<'_> {
         Ok(let_go.is_some_and(|let_go| fold(&let_go.name) == fold(&found.display_name)))
     }
 
+    /// Whether a group that was found by the record's id is another's by now: rosterd released it from this very record, and another one
+    /// took it over. The id in it is left from before then.
+    pub(super) fn is_what_it_had(
+        &self,
+        id: &SourceId,
+        found: &AppGroup,
+        by: &str,
+        lost: &[Lost],
+    ) -> Result<bool, StoreError> {
+        if by != Path::external_id().as_str() {
+            return Ok(false);
+        }
+        let Some(holder) = self.ground.baseline.group_by_app_id(&found.id)? else { return Ok(false) };
+        if holder == *id || self.is_released_now(&holder, lost) {
+            return Ok(false);
+        }
+        Ok(self.ground.baseline.last_release(&found.id)?.is_some_and(|release| release.id == *id))
+    }
+
     /// Whether this plan releases a linked group: then its group in the app is free.
     pub(super) fn is_released_now(&self, id: &SourceId, lost: &[Lost]) -> bool {
         let stays = self.ground.rules.on_group_unassigned == GroupFate::Leave || !self.ground.rules.groups_full();

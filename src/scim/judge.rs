@@ -29,7 +29,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
             None => judge_one(wanted, key, hits, &found.resources, adopt),
         })
         .collect();
-    part_shared(wanted, &found.resources, &mut answers);
+    part_shared(wanted, &found.resources, adopt, &mut answers);
     answers
         .into_iter()
         .map(|answer| match answer {
@@ -60,14 +60,19 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
                 && Some(&owner) != ours
                 && !wanted.is_released(key, resources.get(*at)) =>
         {
-            let id = resources.get(*at).and_then(|resource| json::text(resource, "id")).unwrap_or_default();
-            let active = resources.get(*at).and_then(|resource| json::flag(resource, "active")).unwrap_or(true);
-            let another = Another { id: AppId::new(id.as_str()), by: by.name.clone(), active };
-            let record = SourceId::new(ours.map(String::as_str).unwrap_or_default());
-            Match::Conflict(Conflict::OfAnother { another, external_id: clean(&owner), record })
+            Match::Conflict(of_another(wanted, key, resources.get(*at), &by.name, &owner))
         }
         _ => Match::One { found: *at, by: by.name.clone() },
     }
+}
+
+/// What is said of an object that was found by `by` and carries the `externalId` of another record than the key's.
+fn of_another(wanted: &Wanted, key: usize, resource: Option<&Object>, by: &str, owner: &str) -> Conflict {
+    let id = resource.and_then(|resource| json::text(resource, "id")).unwrap_or_default();
+    let active = resource.and_then(|resource| json::flag(resource, "active")).unwrap_or(true);
+    let another = Another { id: AppId::new(id.as_str()), by: by.to_owned(), active };
+    let record = SourceId::new(wanted.source_ids.get(key).map(String::as_str).unwrap_or_default());
+    Conflict::OfAnother { another, external_id: clean(owner), record }
 }
 
 /// A few of many ids, fit to be shown.
@@ -99,21 +104,31 @@ fn doubled_values(wanted: &Wanted) -> HashMap<usize, Conflict> {
     conflicts
 }
 
-/// Keys that found one and the same object: it can be only one's.
-fn part_shared(wanted: &Wanted, resources: &[Object], answers: &mut [Match<usize>]) {
-    let mut keys_of: HashMap<usize, Vec<usize>> = HashMap::new();
+/// Keys that found one and the same object: it can be only one's. A released group carries the id of the record that it was made for, and
+/// may have got the name of another: there the id says whose it is.
+fn part_shared(wanted: &Wanted, resources: &[Object], adopt: Adopt, answers: &mut [Match<usize>]) {
+    let mut keys_of: HashMap<usize, Vec<(usize, String)>> = HashMap::new();
     for (key, answer) in answers.iter().enumerate() {
-        if let Match::One { found, .. } = answer {
-            keys_of.entry(*found).or_default().push(key);
+        if let Match::One { found, by } = answer {
+            keys_of.entry(*found).or_default().push((key, by.clone()));
         }
     }
+    let ids_decide = wanted.own_external_ids && adopt == Adopt::IfUnowned;
     for (at, keys) in keys_of.into_iter().filter(|(_, keys)| keys.len() > 1) {
-        let id = clean(&resources.get(at).and_then(|resource| json::text(resource, "id")).unwrap_or_default());
-        let records = listed(keys.iter().filter_map(|key| wanted.source_ids.get(*key).cloned()));
-        let conflict = Conflict::SeveralMatch { account: AppId::new(id.as_str()), records };
-        for key in keys {
+        let resource = resources.get(at);
+        let owner = resource.and_then(|resource| json::text(resource, "externalId")).filter(|_| ids_decide);
+        let is_owner = |key: usize| owner.is_some() && wanted.source_ids.get(key) == owner.as_ref();
+        let id = clean(&resource.and_then(|resource| json::text(resource, "id")).unwrap_or_default());
+        let records = listed(keys.iter().filter_map(|(key, _)| wanted.source_ids.get(*key).cloned()));
+        let several = Conflict::SeveralMatch { account: AppId::new(id.as_str()), records };
+        let has_owner = keys.iter().filter(|(key, _)| is_owner(*key)).count() == 1;
+        for (key, by) in keys.into_iter().filter(|(key, _)| !(has_owner && is_owner(*key))) {
+            let conflict = match &owner {
+                Some(owner) if has_owner => of_another(wanted, key, resource, &by, owner),
+                _ => several.clone(),
+            };
             if let Some(answer) = answers.get_mut(key) {
-                *answer = Match::Conflict(conflict.clone());
+                *answer = Match::Conflict(conflict);
             }
         }
     }

@@ -173,9 +173,23 @@ pub trait Baseline: Send + Sync {
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
     fn group_by_app_id(&self, app_id: &AppId) -> Result<Option<SourceId>, StoreError>;
 
-    /// Which group an app's group was linked to when it was released; `None` for one that was not, or is linked again.
+    /// How an app's group was released the last time, also when it has been linked again since.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
-    fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError>;
+    fn last_release(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError>;
+
+    /// The release of an app's group that is free since then; `None` for one that was never released, or is linked again.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError> {
+        // What is linked is nobody's to take; an undo of the link makes it a released group again.
+        Ok(match self.group_by_app_id(app_id)? {
+            Some(_) => None,
+            None => self.last_release(app_id)?,
+        })
+    }
+
+    /// Who was in an app's group by our doing when it was released: linked people's numbers, ascending.
+    #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
+    fn members_when_released(&self, app_id: &AppId) -> Result<Vec<UserNumber>, StoreError>;
 
     /// All released groups, by the app's id.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]

@@ -201,7 +201,7 @@ impl Fold {
                 let by_hand = matches!(&record.event, Event::Noted { reason: Reason::ChangedByHand, .. });
                 let calls = matches!(&record.event, Event::Outcome { .. });
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at, releases, by_hand, calls }.effect(effect)?;
+                    Step { fold: self, rows, at: record.at, effects, releases, by_hand, calls }.effect(effect)?;
                 }
             }
             Event::RunEnded(summary) => {
@@ -292,6 +292,8 @@ struct Step<'a> {
     rows: &'a dyn Rows,
     /// When it was written.
     at: Timestamp,
+    /// All effects of the record.
+    effects: &'a [Effect],
     /// Whether a group whose link ends here was released.
     releases: bool,
     /// Whether what the effects say was seen changed in the app by hand.
@@ -595,11 +597,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A group that is still in the app, and that nothing is linked to any more.
+    /// A group that is still in the app. Another record may have taken it over already: the release stays known then, too.
     fn let_go(&mut self, id: &SourceId, app_id: &AppId, name: &str) -> Result<(), RowsError> {
-        if self.get(&keys::app_group(app_id))?.is_some() {
-            return Ok(());
-        }
         let let_go = LetGo { id: id.clone(), name: name.to_owned() };
         self.put(keys::let_go(app_id), serde_json::to_vec(&let_go).map_err(unwritable)?);
         Ok(())
@@ -624,15 +623,29 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the record that is folded releases a group, which is in the app then as rosterd left it.
+    fn is_released(&self, group: &SourceId) -> bool {
+        self.releases || self.effects.iter().any(|one| matches!(one, Effect::GroupLetGo { id, .. } if id == group))
+    }
+
+    /// Ends a link. Who was in a released group stays known: an app that does not show members can't tell who has to leave it later.
     fn unlink_group(&mut self, id: &SourceId) -> Result<(), RowsError> {
         let Some(row) = self.group(id)? else { return Ok(()) };
+        let is_released = self.is_released(id);
         self.fold.meta.groups = self.fold.meta.groups.saturating_sub(1);
         self.delete(keys::group(id));
         self.delete_reverse(keys::app_group(&row.app_id), id)?;
         for block in 0..=split(self.fold.meta.next_number).0 {
-            let key = keys::member_block(id, block);
-            if self.get(&key)?.is_some() {
+            let (key, kept) = (keys::member_block(id, block), keys::released_block(&row.app_id, block));
+            let members = self.get(&key)?;
+            if members.is_some() {
                 self.delete(key);
+            }
+            match members.filter(|_| is_released) {
+                Some(members) => self.put(kept, members),
+                // Of an earlier release.
+                None if self.get(&kept)?.is_some() => self.delete(kept),
+                None => {}
             }
         }
         Ok(())

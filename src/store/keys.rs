@@ -11,6 +11,7 @@
 //! | `a/u/` app id, `a/g/` app id | the directory id linked to an app's object |
 //! | `b/u/` app id | the directory id that was linked to an account when its link ended |
 //! | `b/g/` app id | a group that was released: the directory id it was linked to, and its name |
+//! | `b/m/` length, app id, block | its members by our doing when it was released |
 //! | `f/u/` id, `f/g/` id | why an object is set aside |
 //! | `l/` time, id | an end of access |
 //! | `k/` time, id | how many members a group lost then |
@@ -57,15 +58,27 @@ pub(super) fn group(id: &SourceId) -> Vec<u8> {
 
 /// The prefix of a group's membership blocks. The length keeps an id from being the prefix of another.
 pub(super) fn members(group: &SourceId) -> Vec<u8> {
-    let id = group.as_str().as_bytes();
-    join(&[b"m/", &(id.len() as u64).to_be_bytes(), id])
+    blocks(b"m/", group.as_str())
+}
+
+/// The same for a group that was released, by the app's id.
+pub(super) fn released_members(app_id: &AppId) -> Vec<u8> {
+    blocks(b"b/m/", app_id.as_str())
+}
+
+fn blocks(room: &[u8], id: &str) -> Vec<u8> {
+    join(&[room, &(id.len() as u64).to_be_bytes(), id.as_bytes()])
 }
 
 pub(super) fn member_block(group: &SourceId, block: u32) -> Vec<u8> {
     join(&[&members(group), &block.to_be_bytes()])
 }
 
-/// The block number at the end of a key made by [`member_block`].
+pub(super) fn released_block(app_id: &AppId, block: u32) -> Vec<u8> {
+    join(&[&released_members(app_id), &block.to_be_bytes()])
+}
+
+/// The block number at the end of a key made by [`member_block`] or [`released_block`].
 pub(super) fn block_of(key: &[u8]) -> Option<u32> {
     key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }

@@ -160,8 +160,20 @@ async fn released(state: &dyn State) {
     let of = |group: &str| AppId::new(format!("app-{group}"));
     let unlinked = |group: &str| Effect::GroupUnlinked { id: id(group) };
     note(state, vec![group_linked("a"), group_linked("b"), group_linked("c")]).await;
+    note(state, vec![linked("in-a"), linked("in-b"), linked("gone")]).await;
+    let added = |group: &str, users: &[&str]| Effect::MembersAdded {
+        group: id(group),
+        users: users.iter().map(|user| id(user)).collect(),
+    };
+    note(state, vec![added("a", &["in-a", "gone"]), added("b", &["in-b"])]).await;
     let let_go = Effect::GroupLetGo { id: id("a"), app_id: of("a"), name: "A".into() };
     note(state, vec![unlinked("a"), let_go, unlinked("b")]).await;
+    note(state, vec![Effect::UserUnlinked { id: id("gone") }]).await;
+    let were_in = |group: &str| {
+        let numbers = state.members_when_released(&of(group)).unwrap().into_iter();
+        numbers.map(|number| state.user_by_number(number).unwrap().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((were_in("a"), were_in("b")), (vec![id("in-a")], vec![]), "b is gone from the app");
     state.noted(&run(), Reason::AdoptedOrReleased, vec![unlinked("c")]).await.unwrap();
     let is = |group: &str| state.group_let_go(&of(group)).unwrap().map(|let_go| (let_go.id, let_go.name));
     assert_eq!(is("a"), Some((id("a"), "A".to_owned())));
@@ -172,6 +184,8 @@ async fn released(state: &dyn State) {
     let again = Effect::GroupLinked { id: id("z"), app_id: of("a"), provenance: Provenance::Adopted, name: "A".into() };
     note(state, vec![again]).await;
     assert_eq!(is("a"), None);
+    assert_eq!(state.last_release(&of("a")).unwrap().map(|let_go| let_go.id), Some(id("a")));
+    assert_eq!(were_in("a"), [id("in-a")], "an undo of the link makes it a released group again");
 
     assert!(!state.groups_were_off());
     note(

@@ -128,11 +128,7 @@ impl<S: HasRows> Baseline for S {
         self.with_rows(|rows| get_id(rows, &key))
     }
 
-    fn group_let_go(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError> {
-        // What is linked is nobody's to take; an undo of the link makes it a released group again.
-        if self.group_by_app_id(app_id)?.is_some() {
-            return Ok(None);
-        }
+    fn last_release(&self, app_id: &AppId) -> Result<Option<LetGo>, StoreError> {
         let key = keys::let_go(app_id);
         self.with_rows(|rows| get_json(rows.get(&key)?.as_deref(), &key))
     }
@@ -156,6 +152,11 @@ impl<S: HasRows> Baseline for S {
             let row = get_json(Some(value), key)?.ok_or_else(|| damaged(key))?;
             Ok((id_after(keys::GROUPS, key)?, row))
         })
+    }
+
+    fn members_when_released(&self, app_id: &AppId) -> Result<Vec<UserNumber>, StoreError> {
+        let prefix = keys::released_members(app_id);
+        self.with_rows(|rows| members(rows, &prefix))
     }
 
     fn members(&self, group: &SourceId) -> Result<Vec<UserNumber>, StoreError> {

@@ -45,6 +45,61 @@ async fn j9_j12_a_released_group_is_taken_over_by_a_new_one_of_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn j9_j12_a_group_that_goes_over_in_an_app_that_shows_no_members_is_emptied_by_the_record() {
+    let world = synced_as(before(), |tenant| tenant.profile.read.members_readable = false).await;
+    world.app.behave(|app| app.members_readable = false);
+    without_limits(&world);
+    world.edit(|dir| {
+        dir.group("sales").assigned = false;
+        another_sales(dir);
+    });
+    for _ in 0..3 {
+        world.sync().await;
+    }
+    assert_eq!(world.app.members("Sales").unwrap(), ["bo@x.test", "cy@x.test"], "ann was in it by the record alone");
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn j9_j12_one_that_was_released_earlier_is_emptied_by_the_record_too() {
+    let world = synced_as(before(), |tenant| tenant.profile.read.members_readable = false).await;
+    world.app.behave(|app| app.members_readable = false);
+    without_limits(&world);
+    world.edit(|dir| dir.group("sales").assigned = false);
+    world.sync().await;
+    assert_eq!(world.app.members("sales").unwrap(), ["ann@x.test", "bo@x.test"], "left as it is");
+    world.edit(another_sales);
+    for _ in 0..3 {
+        world.sync().await;
+    }
+    assert_eq!(world.app.members("Sales").unwrap(), ["bo@x.test", "cy@x.test"]);
+    world.assert_quiet().await;
+}
+
+/// The app's group still carries the id of the record that had it first.
+#[tokio::test(start_paused = true)]
+async fn j9_j12_a_record_whose_released_group_went_to_another_gets_a_group_of_its_own() {
+    let world = strict().await;
+    without_limits(&world);
+    world.edit(|dir| {
+        dir.group("sales").assigned = false;
+        another_sales(dir);
+    });
+    for _ in 0..2 {
+        world.sync().await;
+    }
+    world.edit(|dir| {
+        dir.group("sales").assigned = true;
+        dir.group("sales").name = "Sales West".into();
+    });
+    let report = world.sync().await;
+    assert_eq!(report.status(), Status::Ok, "{report:?}");
+    assert_eq!(world.app.members("Sales").unwrap(), ["bo@x.test", "cy@x.test"]);
+    assert_eq!(world.app.members("Sales West").unwrap(), ["ann@x.test", "bo@x.test"]);
+    world.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn j9_j12_one_that_is_released_now_goes_over_in_the_same_run() {
     let world = strict().await;
     world.edit(|dir| {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::profile::{LookUp, Paging};
+use crate::model::Conflict;
 
 fn number(request: &Request, name: &str) -> Option<usize> {
     query(request, name).and_then(|text| text.parse().ok())
@@ -412,6 +413,24 @@ async fn groups_are_looked_up_without_their_members() {
     let unable = app_with(&server, |profile| profile.read.exclude_members_on_look_up = false);
     unable.look_up_groups(&wanted).await.unwrap();
     assert!(query(requests(&server).await.last().unwrap(), "excludedAttributes").is_none());
+}
+
+#[test]
+fn j12_a_released_group_that_two_records_match_is_that_ones_whose_id_it_carries() {
+    let key = |id: &str, name: &str, released: &[&str]| GroupKeys {
+        source_id: SourceId::from(id),
+        display_name: name.to_owned(),
+        released: released.iter().map(|id| AppId::from(*id)).collect(),
+    };
+    let group = json!({ "id": "g7", "displayName": "Sales", "externalId": "a" });
+    let shown = [group.as_object().unwrap().clone()];
+    let profile = Profile::default();
+    let found = groups_among(&profile, &[key("a", "Sales West", &[]), key("b", "Sales", &["g7"])], &shown);
+    assert_eq!(found[0], Match::One { found: AppId::from("g7"), by: "externalId".to_owned() });
+    assert!(matches!(&found[1], Match::Conflict(Conflict::OfAnother { external_id, .. }) if external_id == "a"));
+    // Where neither carries the id, nobody has it.
+    let found = groups_among(&profile, &[key("c", "Sales", &["g7"]), key("d", "sales", &["g7"])], &shown);
+    assert!(found.iter().all(|found| matches!(found, Match::Conflict(_))), "{found:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::cycle::{CycleError, Report};
 use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
 use crate::sandbox::Misbehave;
-use crate::sim::{Account, Call, Directory, Holdings, Quirk, SimApp};
+use crate::sim::{Account, Directory, Holdings, Quirk, SimApp};
 use crate::store::{Baseline, Event, Health, View as _, records, verify};
 
 /// What the world was like before a cycle.
@@ -275,7 +275,8 @@ impl Before {
         let before = life.lost.len() as u64;
         // Whoever counted already, for a group that went, does not count again for the account.
         let counted = |person: &String| life.lost.contains_key(person) || life.touched.contains_key(person);
-        let fresh = lost_now.iter().filter(|person| !counted(person)).count() as u64;
+        let new: Vec<&String> = lost_now.iter().filter(|person| !counted(person)).collect();
+        let (fresh, names) = (new.len() as u64, format!("{new:?}"));
         for (id, group) in &self.holdings.groups {
             let left = |account: &&String| now.groups.get(id).is_none_or(|is| !is.members.contains(*account));
             let accounts = group.members.iter().filter(left).filter_map(|account| self.holdings.users.get(account));
@@ -287,10 +288,12 @@ impl Before {
             life.lost.insert(person, self.at);
         }
         // Whoever was let go, by an approval or within the limit, may be let go again where the first call had no answer.
-        let ending = |call: &Call| matches!(call.name, "deactivate" | "delete_user");
-        for call in life.app.calls().into_iter().filter(ending) {
-            let person = self.holdings.users.get(&call.object).and_then(|was| owner(&self.directory, was));
-            life.touched.extend(person.map(|person| (person, self.at)));
+        for record in records(life.home.path(), &life.name, self.records + 1).map_err(|error| error.to_string())? {
+            if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event
+                && matches!(intent.op, Op::DeactivateUser | Op::DeleteUser)
+            {
+                life.touched.insert(intent.object.id().to_string(), self.at);
+            }
         }
         for call in life.app.calls().into_iter().filter(|call| call.name == "delete_group") {
             let members = self.holdings.groups.get(&call.object).into_iter().flat_map(|group| &group.members);
@@ -298,9 +301,10 @@ impl Before {
             life.touched.extend(accounts.filter_map(|was| Some((owner(&self.directory, was)?, self.at))));
         }
         match allowed {
-            Some(allowed) if fresh > 0 && before + fresh > allowed && !self.approved => {
-                fail("I2", format!("{fresh} lost access now and {before} before, of {whole}; the limit is {allowed}"))
-            }
+            Some(allowed) if fresh > 0 && before + fresh > allowed && !self.approved => fail(
+                "I2",
+                format!("{fresh} lost access now ({names}) and {before} before, of {whole}; the limit is {allowed}"),
+            ),
             _ => Ok(()),
         }
     }
