@@ -519,9 +519,9 @@ impl Worker<'_> {
                     let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
                     vec![sent(&id, name, Vec::new(), None, echo)]
                 }
-                ObjectRef::Group(_) => vec![Effect::GroupRenamed { id, name: through.clone() }],
+                ObjectRef::Group(_) => renamed(id, through, reply),
             },
-            (Action::RenameGroup { to, .. }, _) => vec![Effect::GroupRenamed { id, name: to.clone() }],
+            (Action::RenameGroup { to, .. }, reply) => renamed(id, to, reply),
             (Action::DeleteGroup { .. }, _) => vec![Effect::GroupUnlinked { id }],
             _ => Vec::new(),
         }
@@ -668,6 +668,19 @@ pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
         (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
         _ => Vec::new(),
     }
+}
+
+/// A group has another name, and how the app shows it.
+fn renamed(id: SourceId, name: &str, reply: Reply) -> Vec<Effect> {
+    let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+    let shown = name_shown(&id, name, &echo);
+    [Effect::GroupRenamed { id, name: name.to_owned() }].into_iter().chain(shown).collect()
+}
+
+/// The app's own way of writing a group's name, if the answer shows one.
+pub(super) fn name_shown(id: &SourceId, sent: &str, echo: &Attributes) -> Option<Effect> {
+    let shown = echo.text(&Path::display_name()).filter(|shown| *shown != sent && !shown.is_empty())?;
+    Some(Effect::GroupNameShown { id: id.clone(), shown: shown.to_owned() })
 }
 
 pub(super) fn new_group(id: SourceId, app_id: AppId, name: &str) -> Effect {

@@ -472,13 +472,17 @@ impl Worker<'_> {
 
     /// As [`Worker::failed`], where an account of the app stands in the way.
     fn failed_for(&self, operation: &Operation, reason: &Obstacle, found: Option<AppId>) -> Effect {
-        let object = &operation.object;
+        self.failed_object((&operation.object, &operation.name), reason, found)
+    }
+
+    /// The same of an object and its name, for which this run has no operation.
+    fn failed_object(&self, (object, name): (&ObjectRef, &str), reason: &Obstacle, found: Option<AppId>) -> Effect {
         self.found.note_failed(object);
         let attempts = self.known.failures.get(object).map_or(0, |note| note.attempts).saturating_add(1);
         let minutes = 5_i64.saturating_mul(1 << (attempts - 1).min(9)).min(24 * 60);
         let now = self.run.clock.now();
         let next_try = now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(Timestamp::MAX);
-        let name = Some(operation.name.clone()).filter(|name| !name.is_empty());
+        let name = Some(name.to_owned()).filter(|name| !name.is_empty());
         let note = FailureNote { reason: reason.clone(), attempts, next_try, found, name };
         Effect::Failed { object: object.clone(), note }
     }

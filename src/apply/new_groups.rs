@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::calls::{Ended, Target, ids_of, new_group, outcome_of, shows_members};
+use super::calls::{Ended, Target, ids_of, name_shown, new_group, outcome_of, shows_members};
 use super::chunks::Chunks;
 use super::members::{Resolved, Unfinished};
 use super::{OpResult, Worker};
@@ -355,6 +355,7 @@ pub(super) fn created_group(
     target: &Target,
 ) -> Vec<Effect> {
     let mut effects = vec![new_group(group.clone(), created.id, name)];
+    effects.extend(name_shown(group, name, &created.echo));
     let group = group.clone();
     match created.members {
         _ if first.is_empty() => {}

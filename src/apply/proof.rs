@@ -85,7 +85,7 @@ impl Worker<'_> {
                 return self.update_proven(operation, target, (name, Vec::new()), shown).await;
             }
             Action::FreeName { through: to, .. } | Action::RenameGroup { to, .. } => {
-                self.old_name(operation.object.id(), app_id, to, shown.display_name).await
+                return self.rename_proven(operation, target, to, shown.display_name).await;
             }
             Action::ActivateUser => self.not_activated(app_id, shown.active).await,
             Action::DeactivateUser => self.not_deactivated(app_id, shown.active).await,
@@ -206,17 +206,29 @@ impl Worker<'_> {
             .any(|known| known.get(path).is_some_and(|was| digest::same(Some(was), Some(shown))))
     }
 
-    /// The group's name, if it is the one from before a change.
-    async fn old_name(&self, id: &SourceId, app_id: &AppId, to: &str, shown: Option<String>) -> Option<StillShown> {
-        let row = self.run.state.group(id).ok()??;
-        let is_old = |name: &str| name == row.name && !has_same_letters(&name.into(), &to.into());
-        let shown = shown.filter(|shown| is_old(shown))?;
+    /// What is known after a group's name was changed. The name from before is no way of writing the new one.
+    async fn rename_proven(&self, operation: &Operation, target: &Target, to: &str, shown: Option<String>) -> Accepted {
+        let row = self.run.state.group(operation.object.id()).ok().flatten();
+        let is_old = |name: &str| {
+            let was_so = row.as_ref().is_some_and(|row| row.name == name || row.shown.as_deref() == Some(name));
+            was_so && !has_same_letters(&name.into(), &to.into())
+        };
+        let Some(shown) = shown else { return self.carried_out(operation, target, Reply::Nothing) };
+        if !is_old(&shown) {
+            let echo = [(Path::display_name(), shown.as_str().into())].into_iter().collect();
+            return self.carried_out(operation, target, Reply::Echo(echo));
+        }
         let look = async {
-            let found = self.run.app.get_group(app_id).await.ok()??;
+            let found = self.run.app.get_group(target.app_id.as_ref()?).await.ok()??;
             Some(is_old(&found.display_name))
         };
-        let value = || StillShown::Value { path: Path::display_name().to_string(), value: format!("{shown:?}") };
-        self.is_right(look).await.then(value)
+        match self.is_right(look).await {
+            true => {
+                let value = StillShown::Value { path: Path::display_name().to_string(), value: format!("{shown:?}") };
+                self.not_carried_out(operation, vec![value], Vec::new())
+            }
+            false => self.carried_out(operation, target, Reply::Nothing),
+        }
     }
 
     async fn not_activated(&self, app_id: &AppId, shown: Option<bool>) -> Option<StillShown> {

@@ -219,7 +219,11 @@ impl Look<'_> {
             }
             return Ok(vec![Effect::GroupUnlinked { id: id.clone() }]);
         };
-        let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: found.display_name }];
+        let mut effects = Vec::new();
+        let row = self.state.group(id)?;
+        if row.as_ref().is_none_or(|row| row.name_of(&found.display_name) != row.name) {
+            effects.push(Effect::GroupRenamed { id: id.clone(), name: found.display_name });
+        }
         match intent.members.is_empty() || shows_members(self.profile) {
             true => effects.extend(self.members(id, found.members)?),
             false => effects.push(doubted(id, intent)),

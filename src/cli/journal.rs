@@ -194,6 +194,7 @@ fn is_about(record: &Record, id: &str) -> bool {
         | Effect::GroupUnlinked { id: of }
         | Effect::GroupLetGo { id: of, .. }
         | Effect::GroupCompared { id: of }
+        | Effect::GroupNameShown { id: of, .. }
         | Effect::AccessLost { user: of, .. } => of.as_str() == id,
         Effect::MembersAdded { group, users }
         | Effect::MembersRemoved { group, users }

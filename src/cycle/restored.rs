@@ -226,7 +226,7 @@ async fn groups(job: &Job<'_>, shows_accounts: bool) -> Result<Vec<Effect>, Cycl
 fn of_group(job: &Job<'_>, id: &SourceId, row: &GroupRow, found: AppGroup) -> Result<Vec<Effect>, StoreError> {
     let state: &dyn View = job.state;
     let mut effects = Vec::new();
-    if found.display_name != row.name {
+    if row.name_of(&found.display_name) != row.name {
         effects.push(Effect::GroupRenamed { id: id.clone(), name: found.display_name });
     }
     let mut believed = BTreeSet::new();

@@ -58,19 +58,15 @@ impl Groups<'_> {
 
     fn compare_group(&mut self, id: &SourceId, link: &GroupRow, found: &AppGroup) -> Result<Seen, StoreError> {
         let believed = self.ground.baseline.members(id)?;
+        let name = link.name_of(&found.display_name).to_owned();
         let shown = found.members.as_ref().filter(|_| self.ground.rules.profile.groups.member_value == MemberValue::Id);
         let Some(shown) = shown else {
             let joined = self.called(&believed)?;
             let reason = Reason::GroupsWereOffAndShowNoMembers;
-            let (display_name, left) = (found.display_name.clone(), Vec::new());
+            let (display_name, left) = (name.clone(), Vec::new());
             let action = Action::CompareGroup { display_name, joined, left, unknown: true, gone: false };
             self.push(compared(id, link, action, reason));
-            return Ok(Seen {
-                name: found.display_name.clone(),
-                held: believed,
-                joined: HashSet::new(),
-                unknown: true,
-            });
+            return Ok(Seen { name, held: believed, joined: HashSet::new(), unknown: true });
         };
         let mut held: Vec<UserNumber> = Vec::with_capacity(shown.len());
         for value in shown {
@@ -83,7 +79,7 @@ impl Groups<'_> {
         let joined: Vec<UserNumber> = held.iter().copied().filter(|one| !is_in(&believed, one)).collect();
         let left: Vec<UserNumber> = believed.iter().copied().filter(|one| !is_in(&held, one)).collect();
         let action = Action::CompareGroup {
-            display_name: found.display_name.clone(),
+            display_name: name.clone(),
             joined: self.called(&joined)?,
             left: self.called(&left)?,
             unknown: false,
@@ -94,7 +90,7 @@ impl Groups<'_> {
             (joined, left) => Reason::GroupsWereOffAndChanged { joined: joined as u64, left: left as u64 },
         };
         self.push(compared(id, link, action, reason));
-        Ok(Seen { name: found.display_name.clone(), held, joined: joined.into_iter().collect(), unknown: false })
+        Ok(Seen { name, held, joined: joined.into_iter().collect(), unknown: false })
     }
 
     /// People by id and name.

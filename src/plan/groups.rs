@@ -89,11 +89,11 @@ impl Groups<'_> {
                 }
                 Some(Match::Nobody) => self.create_group(&object, group, members),
                 Some(Match::One { found, by })
-                    if self.is_what_it_had(&row.id, found, by, lost)? && self.ground.rules.groups_full() =>
+                    if !is_empty
+                        && self.ground.rules.groups_full()
+                        && self.is_what_it_had(&row.id, found, by, lost)? =>
                 {
-                    if !is_empty {
-                        self.create_group(&object, group, members);
-                    }
+                    self.create_group(&object, group, members);
                 }
                 Some(Match::One { found, by }) => match self.why_not_ours(&row.id, found, by, &by_id, lost)? {
                     Some(why) => match replaced(lost, answers, &found.id) {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::hint::Hint;
 use super::listing::names_of;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
+use crate::model::likeness::is_respelt;
 use crate::model::{AppId, Attributes, Change, Path, Provenance, SourceId, UserNumber, digest, fold};
 use crate::plan::Rules;
 use crate::scim::{AppGroup, AppUser};
@@ -321,9 +322,13 @@ fn of_group(
         found.push(one(Drifted::GroupRemoved, vec![Effect::GroupUnlinked { id: id.clone() }]));
         return Ok(());
     };
-    if group.display_name != row.name {
+    if row.name_of(&group.display_name) != row.name {
         let now = group.display_name.clone();
-        let effects = vec![Effect::GroupRenamed { id: id.clone(), name: now.clone() }];
+        // The same letters are the app's way of writing the name: a change back would be undone there for ever.
+        let effects = vec![match is_respelt(&now, &row.name) {
+            true => Effect::GroupNameShown { id: id.clone(), shown: now.clone() },
+            false => Effect::GroupRenamed { id: id.clone(), name: now.clone() },
+        }];
         found.push(one(Drifted::GroupRenamed { now }, effects));
     }
     let Some(members) = &group.members else { return Ok(()) };

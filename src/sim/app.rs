@@ -590,6 +590,14 @@ impl Inner {
         shown_from.is_none_or(|from| self.now().is_none_or(|now| from <= now))
     }
 
+    /// A group's name as the app keeps it: one that tidies names makes a slug of it.
+    fn group_name_as_kept(&self, name: &str) -> String {
+        match self.has(Misbehave::Tidies) {
+            true => fold(name).replace(|c: char| !c.is_alphanumeric(), "-"),
+            false => name.to_owned(),
+        }
+    }
+
     /// Values as the app keeps them.
     fn as_kept(&self, values: &Attributes) -> Attributes {
         let tidies = self.has(Misbehave::Tidies);
@@ -966,10 +974,12 @@ impl AppWrite for SimApp {
             let (external_id, shown_from) = (Some(source_id.to_string()), inner.shown_from());
             let speaks = inner.manners.members_readable && inner.manners.answers_with_members;
             let shown = speaks.then(|| members.iter().cloned().collect());
-            let group = Group { name: name.to_owned(), external_id, members, shown_from };
+            let name = inner.group_name_as_kept(name);
+            let echo = [(Path::display_name(), name.as_str().into())].into_iter().collect();
+            let group = Group { name, external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
             inner.without_id()?;
-            Ok(Created { id: AppId::new(id), echo: Attributes::new(), members: shown, origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo, members: shown, origin: Origin::New })
         })
         .await
     }
@@ -982,10 +992,11 @@ impl AppWrite for SimApp {
                 return Err(error("rename_group", Class::Conflict, Some(409)));
             }
             let ignores = inner.has(Misbehave::IgnoresChanges);
+            let name = inner.group_name_as_kept(name);
             let group = inner.group(id)?;
             let before = group.clone();
             if !ignores {
-                name.clone_into(&mut group.name);
+                group.name = name;
             }
             let after = group.clone();
             Ok(inner.shows_group(&before, &after))

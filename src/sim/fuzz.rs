@@ -187,6 +187,14 @@ fn x01_no_spoiled_input_makes_a_reader_panic_or_hang() {
     }
 }
 
+/// How many readers there are, so that `./test --long` can share its time.
+#[test]
+#[ignore = "told to a script"]
+#[allow(clippy::print_stdout, reason = "its result")]
+fn readers() {
+    println!("readers: {}", READERS.len());
+}
+
 /// Each reader for `ROSTERD_FUZZ_SECONDS`: `./test --fuzz`.
 #[test]
 #[ignore = "as long as one likes"]

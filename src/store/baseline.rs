@@ -47,8 +47,11 @@ pub struct GroupRow {
     pub app_id: AppId,
     /// Created or adopted.
     pub provenance: Provenance,
-    /// Its name in the app.
+    /// Its name in the app, as it was sent or found.
     pub name: String,
+    /// How the app shows that name, where it writes names in its own way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// Since when the group is absent from complete snapshots.
     pub missed_since: Option<Timestamp>,
     /// Members of whom nobody knows whether they are in the group: a call about them was not answered, and the app shows no
@@ -61,6 +64,16 @@ pub struct GroupRow {
     /// Whether group management was off since its members were last known: they are compared with the app before anything is decided.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unwatched: bool,
+}
+
+impl GroupRow {
+    /// The name on record for one that the app shows now: the app's own way of writing it is no other name.
+    pub fn name_of<'a>(&'a self, shown: &'a str) -> &'a str {
+        match self.shown.as_deref() {
+            Some(known) if known == shown => &self.name,
+            _ => shown,
+        }
+    }
 }
 
 /// A group of the app that was linked and then released: it is in the app as rosterd left it.

@@ -358,7 +358,11 @@ impl Step<'_> {
             Effect::UserReplaced { from, to } => self.relink_user(from, to, Some(from.clone())),
             Effect::UserUnlinked { id } => self.unlink_user(id),
             Effect::GroupLinked { id, app_id, provenance, name } => self.link_group(id, app_id, *provenance, name),
-            Effect::GroupRenamed { id, name } => self.change_group(id, |row| name.clone_into(&mut row.name)),
+            Effect::GroupRenamed { id, name } => self.change_group(id, |row| {
+                name.clone_into(&mut row.name);
+                row.shown = None;
+            }),
+            Effect::GroupNameShown { id, shown } => self.change_group(id, |row| row.shown = Some(shown.clone())),
             Effect::GroupUnlinked { id } => {
                 let released = self.group(id)?.filter(|_| self.releases);
                 self.unlink_group(id)?;
@@ -586,6 +590,7 @@ impl Step<'_> {
             app_id: app_id.clone(),
             provenance,
             name: name.to_owned(),
+            shown: None,
             missed_since: None,
             doubted: BTreeSet::new(),
             joined_inactive: BTreeSet::new(),

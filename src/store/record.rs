@@ -369,6 +369,13 @@ pub enum Effect {
         /// The name.
         name: String,
     },
+    /// The app shows a group's name in its own way of writing.
+    GroupNameShown {
+        /// The directory's id.
+        id: SourceId,
+        /// The name as the app shows it.
+        shown: String,
+    },
     /// A group is deleted, or released and left as it is.
     GroupUnlinked {
         /// The directory's id.
@@ -550,6 +557,7 @@ impl Effect {
             | Self::GroupsManaged { .. }
             | Self::GroupsUnwatched { .. }
             | Self::GroupCompared { .. }
+            | Self::GroupNameShown { .. }
             | Self::MembersDoubted { .. }
             | Self::JoinedInactive { .. }
             | Self::GroupReduced { .. }

@@ -264,6 +264,7 @@ impl Somebody {
             | Effect::GroupsManaged { .. }
             | Effect::GroupsUnwatched { .. }
             | Effect::GroupCompared { .. }
+            | Effect::GroupNameShown { .. }
             | Effect::GroupReduced { .. }
             | Effect::OwnAccount { .. }
             | Effect::AppTakes(_) => {}

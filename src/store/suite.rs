@@ -150,6 +150,11 @@ async fn links(state: &dyn State) {
     let rename = Effect::GroupRenamed { id: id("a"), name: "Renamed".into() };
     note(state, vec![rename, Effect::GroupRenamed { id: id("ghost"), name: "x".into() }]).await;
     assert_eq!(state.groups().unwrap().iter().map(|(_, row)| row.name.as_str()).collect::<Vec<_>>(), ["Renamed"]);
+    note(state, vec![Effect::GroupNameShown { id: id("a"), shown: "renamed".into() }]).await;
+    let row = state.group(&id("a")).unwrap().unwrap();
+    assert_eq!((row.name_of("renamed"), row.name_of("other")), ("Renamed", "other"));
+    note(state, vec![Effect::GroupRenamed { id: id("a"), name: "New".into() }]).await;
+    assert_eq!(state.group(&id("a")).unwrap().unwrap().shown, None, "how the app writes the new name is not known yet");
     note(state, vec![Effect::GroupUnlinked { id: id("a") }]).await;
     assert_eq!((state.group(&id("a")).unwrap(), state.groups().unwrap().len()), (None, 0));
     assert_eq!(state.counts().unwrap().groups, 0);

@@ -199,3 +199,35 @@ fn ma11_deleted_accounts_that_a_real_server_keeps_in_its_groups_are_nobodys_chan
     assert_eq!(kinds(&seen), [""; 0], "{seen:#}");
     assert_eq!(seen["calls"], calls.values().sum::<usize>(), "what it says it took is what it took");
 }
+
+/// The company with its first group under another name.
+fn group_called(name: &str) -> Value {
+    let mut company = company();
+    company["groups"][0]["name"] = json!(name);
+    company
+}
+
+#[test]
+fn ma6_a_group_name_that_the_app_rewrites_wholly_is_no_drift() {
+    let desk = Desk::with_app(&["--misbehave", "tidies"]);
+    for name in ["Sales West", "Sales, East"] {
+        desk.directory(&group_called(name));
+        desk.sync(0);
+        desk.sync(0);
+        assert_eq!(kinds(&drift(&desk, &[])), [""; 0], "{name}: the app writes it in its own way");
+        assert_eq!(desk.sync(0)["calls"]["total"], 0, "{name}");
+    }
+    assert_eq!(desk.app("/Groups")["Resources"][0]["displayName"], "east-sales", "rewritten wholly");
+}
+
+#[test]
+fn ma6_a_name_that_the_app_rewrites_without_a_word_is_noted_once() {
+    let desk = Desk::with_app(&["--misbehave", "tidies", "--misbehave", "no-content"]);
+    desk.sync(0);
+    desk.directory(&group_called("Sales!"));
+    desk.sync(0);
+    assert_eq!(kinds(&drift(&desk, &["--note"])), ["group_renamed Sales!"]);
+    let run = desk.sync(0);
+    assert_eq!(run["operations"], json!([]), "noted as the app's way of writing, and not changed back: {run:#}");
+    assert_eq!(kinds(&drift(&desk, &[])), [""; 0]);
+}

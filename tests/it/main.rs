@@ -48,6 +48,7 @@ mod probe;
 mod probe_group;
 mod prose;
 mod reach;
+mod real_rows;
 mod relinks;
 mod rig;
 mod second_accounts;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::support::directory::{Directory, Group, Kind as GroupKind, Member, group_dn, person_dn, uid};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Fault, Proxy, Rule};
 use crate::support::rig::{Rig, require_all};
 use crate::support::rosterd::Rosterd;
 use crate::support::servers::{Kind, ScimServer};
@@ -122,6 +122,16 @@ on_deleted = "delete"
 
     pub(crate) fn sync(&self) -> (Value, BTreeMap<String, usize>) {
         self.run(&["sync", "acme"], 0)
+    }
+
+    /// From now on, what this rule meets gets another answer than the app's.
+    pub(crate) fn inject(&self, rule: Rule, fault: Fault) {
+        self.proxy.inject(rule, fault);
+    }
+
+    /// Every answer is the app's again.
+    pub(crate) fn heal(&self) {
+        self.proxy.heal();
     }
 
     /// I12: a second run sends nothing at all.

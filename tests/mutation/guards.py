@@ -6,6 +6,7 @@ chooses which one is off, and the unit tests of the rooms concerned run once for
 
     tests/mutation/guards.py            all of them; writes the page
     tests/mutation/guards.py rekey      one or some of them; a single one with what its tests say
+    tests/mutation/guards.py --check    only whether each guard is found in the code, once; ./test does this at its end
 """
 
 import os
@@ -462,18 +463,25 @@ pub(crate) fn is_off(name: &str) -> bool {
 """
 
 
+def with_switches(root):
+    """The text of each file that holds a guard, with the switches in it."""
+    texts = {}
+    for _, (_, file, old, new) in GUARDS.values():
+        text = texts.get(file) or (root / file).read_text()
+        if text.count(old) != 1:
+            sys.exit(f"{file} has {text.count(old)} times, not once: {old}")
+        texts[file] = text.replace(old, new)
+    return texts
+
+
 def copy_with_switches(place):
     for name in ["src", "config", "tests", "benches", "docs"]:
         shutil.copytree(ROOT / name, place / name)
     for name in ["Cargo.toml", "Cargo.lock", "README.md", "rust-toolchain.toml", "clippy.toml"]:
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, place / name)
-    for _, (_, file, old, new) in GUARDS.values():
-        path = place / file
-        text = path.read_text()
-        if text.count(old) != 1:
-            sys.exit(f"{file} has {text.count(old)} times, not once: {old}")
-        path.write_text(text.replace(old, new))
+    for file, text in with_switches(place).items():
+        (place / file).write_text(text)
     lib = place / "src" / "lib.rs"
     lib.write_text(lib.read_text() + SWITCH)
 
@@ -518,6 +526,10 @@ def write_page(rows):
 
 def main():
     asked = sys.argv[1:]
+    if asked == ["--check"]:
+        with_switches(ROOT)
+        print(f"{len(GUARDS)} guards can be switched off")
+        return
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(folder) / "copy"
         place.mkdir()

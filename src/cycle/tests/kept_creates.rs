@@ -32,6 +32,25 @@ async fn ma4_a_create_that_the_app_does_not_keep_is_a_failure_of_the_first_run_a
     }
 }
 
+/// The accounts that were made before the process was killed belong to the first run, too.
+#[tokio::test(start_paused = true)]
+async fn ma4_what_a_killed_first_run_created_is_looked_for_by_the_run_that_ends() {
+    let world = forgetful(12, |_| {});
+    world.app.fail_nth_write(11, Fault::crash());
+    let killed = tokio::time::timeout(std::time::Duration::from_secs(3600), world.ask(&command(), true)).await;
+    assert!(killed.is_err(), "the tenth create is lost, and the run after it");
+    world.app.heal();
+    world.app.behave(|app| app.habits.clear());
+    world.sync().await;
+    assert_eq!(lists(&world), 1);
+    for _ in 0..2 {
+        world.clock.pass(jiff::SignedDuration::from_hours(1));
+        world.sync().await;
+    }
+    assert_eq!(world.app.members("all").unwrap().len(), 12);
+    world.assert_quiet().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn ma4_an_app_that_keeps_every_account_costs_one_listing_in_the_first_run_and_none_later() {
     let world = World::new(crowd(12));

@@ -41,6 +41,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         2 => (group(), app_id(), provenance(), "[a-z]{1,3}")
             .prop_map(|(id, app_id, provenance, name)| Effect::GroupLinked { id, app_id, provenance, name }),
         1 => (group(), "[a-z]{1,3}").prop_map(|(id, name)| Effect::GroupRenamed { id, name }),
+        1 => (group(), "[a-z]{1,3}").prop_map(|(id, shown)| Effect::GroupNameShown { id, shown }),
         1 => group().prop_map(|id| Effect::GroupUnlinked { id }),
         1 => (group(), app_id(), "[a-z]{1,3}").prop_map(|(id, app_id, name)| Effect::GroupLetGo { id, app_id, name }),
         1 => group().prop_map(|id| Effect::GroupCompared { id }),
