@@ -151,11 +151,11 @@ pub enum EngineError {
 impl EngineError {
     /// Whether a secret is missing, or directory or app refuse it: trying again with the same one does not help.
     pub fn is_credential(&self) -> bool {
-        use crate::scim::Class;
+        use crate::scim::FailureClass;
         match self {
             Self::Secret(_) | Self::Token(_) => true,
             Self::Source(error) | Self::Cycle(CycleError::Source(error)) => error.is_credential(),
-            Self::Cycle(CycleError::App(error)) => error.class == Class::Unauthorized,
+            Self::Cycle(CycleError::App(error)) => error.class == FailureClass::Unauthorized,
             _ => false,
         }
     }

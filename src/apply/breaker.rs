@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::model::{ObjectRef, Op};
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, FailureClass};
 
 /// After so many objects in a row for which every try failed, the next ones of this kind are tried once each. An app that answered
 /// nothing to one kind of change is given so many objects of another before the run ends.
@@ -38,7 +38,7 @@ struct Inner {
     /// Objects of which a call about several members failed, in a row: its parts will tell.
     in_parts: BTreeMap<Op, HashSet<ObjectRef>>,
     /// Objects for which the app refused a kind of change, all in the same way.
-    refused: BTreeMap<Op, (Class, Option<u16>, HashSet<ObjectRef>)>,
+    refused: BTreeMap<Op, (FailureClass, Option<u16>, HashSet<ObjectRef>)>,
     /// Kinds of change that are not tried any more.
     closed: BTreeMap<Op, usize>,
     /// Objects of each kind that got no answer, in a row over all kinds.
@@ -77,11 +77,11 @@ impl Breaker {
     /// A try failed. Failures of the app itself count, and refusals that say nothing of the object.
     pub(super) fn failed(&self, op: Op, object: &ObjectRef, error: &CallError) -> Verdict {
         let mut inner = self.inner();
-        if error.class != Class::Unreachable {
+        if error.class != FailureClass::Unreachable {
             inner.unanswered.clear();
         }
         let count = match error.class {
-            Class::Server | Class::Unknown | Class::NotScim | Class::Unreachable => {
+            FailureClass::Server | FailureClass::Unknown | FailureClass::NotScim | FailureClass::Unreachable => {
                 inner.refused.remove(&op);
                 let failing = inner.failing.entry(op).or_default();
                 failing.insert(object.clone());
@@ -91,7 +91,7 @@ impl Breaker {
             // A refusal is an answer.
             _ => 0,
         };
-        if error.class == Class::Unreachable && inner.is_silent(op, object, self.limit) {
+        if error.class == FailureClass::Unreachable && inner.is_silent(op, object, self.limit) {
             return Verdict::Unreachable;
         }
         let is_closed = count >= self.limit && !inner.closed.contains_key(&op) && inner.may_close(op);
@@ -157,11 +157,11 @@ impl Inner {
 }
 
 /// Whether a refusal says something of a kind of change, and not of its object: no right to it, or no such call.
-fn is_about_the_kind(op: Op, class: Class) -> bool {
+fn is_about_the_kind(op: Op, class: FailureClass) -> bool {
     match class {
-        Class::Forbidden | Class::Unsupported => true,
+        FailureClass::Forbidden | FailureClass::Unsupported => true,
         // Nothing is missing that a new object needs but the address.
-        Class::NotFound => matches!(op, Op::CreateUser | Op::CreateGroup),
+        FailureClass::NotFound => matches!(op, Op::CreateUser | Op::CreateGroup),
         _ => false,
     }
 }
@@ -175,17 +175,23 @@ mod tests {
         ObjectRef::User(SourceId::new(format!("u{id}")))
     }
 
-    fn error(class: Class) -> CallError {
+    fn error(class: FailureClass) -> CallError {
         CallError { class, ..CallError::closed() }
     }
 
-    fn verdicts(breaker: &Breaker, op: Op, ids: std::ops::RangeInclusive<usize>, class: Class) -> Vec<Verdict> {
+    fn verdicts(breaker: &Breaker, op: Op, ids: std::ops::RangeInclusive<usize>, class: FailureClass) -> Vec<Verdict> {
         ids.map(|id| breaker.failed(op, &user(id), &error(class))).collect()
     }
 
     #[test]
     fn ma5_one_object_that_fails_for_ever_closes_nothing() {
-        for class in [Class::Server, Class::Unknown, Class::NotScim, Class::Unreachable, Class::Forbidden] {
+        for class in [
+            FailureClass::Server,
+            FailureClass::Unknown,
+            FailureClass::NotScim,
+            FailureClass::Unreachable,
+            FailureClass::Forbidden,
+        ] {
             let breaker = Breaker::new(3);
             for _ in 0..100 {
                 assert_eq!(breaker.failed(Op::UpdateUser, &user(1), &error(class)), Verdict::GoOn, "{class:?}");
@@ -197,9 +203,9 @@ mod tests {
     #[test]
     fn o4_a_kind_that_fails_for_many_objects_is_closed_and_no_other() {
         let breaker = Breaker::new(3);
-        breaker.failed(Op::CreateUser, &user(1), &error(Class::Server));
+        breaker.failed(Op::CreateUser, &user(1), &error(FailureClass::Server));
         breaker.well(Op::CreateUser);
-        let verdicts = verdicts(&breaker, Op::CreateUser, 1..=4, Class::Server);
+        let verdicts = verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Server);
         assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::KindClosed, Verdict::GoOn]);
         assert_eq!((breaker.closed(Op::CreateUser), breaker.closed(Op::DeactivateUser)), (Some(3), None));
         assert_eq!(breaker.nothing_went_well(), None, "one went well before");
@@ -209,25 +215,31 @@ mod tests {
     fn ma5_a_kind_that_takes_access_goes_on_as_long_as_anything_goes_well() {
         let breaker = Breaker::new(3);
         breaker.well(Op::CreateUser);
-        for class in [Class::Server, Class::Forbidden] {
+        for class in [FailureClass::Server, FailureClass::Forbidden] {
             assert_eq!(verdicts(&breaker, Op::DeactivateUser, 1..=9, class), vec![Verdict::GoOn; 9]);
         }
         let breaker = Breaker::new(3);
-        let verdicts = verdicts(&breaker, Op::DeactivateUser, 1..=3, Class::Server);
+        let verdicts = verdicts(&breaker, Op::DeactivateUser, 1..=3, FailureClass::Server);
         assert_eq!(verdicts.last(), Some(&Verdict::KindClosed), "nothing else went well");
     }
 
     #[test]
     fn refusals_of_objects_are_answers() {
         let breaker = Breaker::new(2);
-        for class in [Class::Invalid, Class::Conflict, Class::Immutable, Class::TooLarge, Class::NotFound] {
+        for class in [
+            FailureClass::Invalid,
+            FailureClass::Conflict,
+            FailureClass::Immutable,
+            FailureClass::TooLarge,
+            FailureClass::NotFound,
+        ] {
             assert_eq!(verdicts(&breaker, Op::UpdateUser, 1..=50, class), vec![Verdict::GoOn; 50], "{class:?}");
         }
     }
 
     #[test]
     fn ma5_the_same_refusal_for_every_object_ends_its_kind() {
-        for class in [Class::Forbidden, Class::Unsupported, Class::NotFound] {
+        for class in [FailureClass::Forbidden, FailureClass::Unsupported, FailureClass::NotFound] {
             let breaker = Breaker::new(3);
             let verdicts = verdicts(&breaker, Op::CreateUser, 1..=3, class);
             assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::KindClosed], "{class:?}");
@@ -236,7 +248,7 @@ mod tests {
         let breaker = Breaker::new(3);
         breaker.well(Op::CreateUser);
         assert_eq!(
-            verdicts(&breaker, Op::CreateUser, 1..=9, Class::Forbidden),
+            verdicts(&breaker, Op::CreateUser, 1..=9, FailureClass::Forbidden),
             vec![Verdict::GoOn; 9],
             "not every one"
         );
@@ -245,19 +257,19 @@ mod tests {
     #[test]
     fn t4_an_app_that_answers_no_kind_of_change_ends_the_run() {
         let breaker = Breaker::new(4);
-        let first = verdicts(&breaker, Op::CreateUser, 1..=4, Class::Unreachable);
+        let first = verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Unreachable);
         assert_eq!(first.last(), Some(&Verdict::KindClosed), "another kind may be answered");
         assert!(breaker.only_once(Op::DeactivateUser));
-        let second = verdicts(&breaker, Op::DeactivateUser, 1..=3, Class::Unreachable);
+        let second = verdicts(&breaker, Op::DeactivateUser, 1..=3, FailureClass::Unreachable);
         assert_eq!(second, [Verdict::GoOn, Verdict::GoOn, Verdict::Unreachable]);
     }
 
     #[test]
     fn ma5_an_address_that_refuses_one_kind_of_call_stops_no_removal() {
         let breaker = Breaker::new(4);
-        verdicts(&breaker, Op::CreateUser, 1..=4, Class::Unreachable);
+        verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Unreachable);
         breaker.well(Op::DeactivateUser);
-        assert_eq!(breaker.failed(Op::DeactivateUser, &user(1), &error(Class::Unreachable)), Verdict::GoOn);
+        assert_eq!(breaker.failed(Op::DeactivateUser, &user(1), &error(FailureClass::Unreachable)), Verdict::GoOn);
         assert!(!breaker.only_once(Op::DeactivateUser));
     }
 
@@ -266,7 +278,7 @@ mod tests {
         let breaker = Breaker::new(20);
         for id in 0..4 {
             assert!(!breaker.only_once(Op::CreateUser), "{id}");
-            breaker.failed(Op::CreateUser, &user(id), &error(Class::Server));
+            breaker.failed(Op::CreateUser, &user(id), &error(FailureClass::Server));
         }
         assert!(breaker.only_once(Op::CreateUser));
         breaker.well(Op::CreateUser);

@@ -1,6 +1,7 @@
 //! Operations of one call each. In: an operation. Out: intent, call, outcome, and what is known afterwards.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::composed::Made;
 use super::created::{agrees, waits_for_approval};
@@ -9,12 +10,13 @@ use super::new_groups::created_group;
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
+use crate::http::retry::{Waited, retry};
 use crate::model::{
     AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId, StillShown,
 };
 use crate::plan::{Action, Member, Operation};
-use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{AppUser, CallError, Class, Created, GroupKeys, Match, MemberKeys, Shown, UserKeys};
+use crate::scim::{AppUser, CallError, Created, FailureClass, GroupKeys, Match, MemberKeys, Shown, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
 
 /// What a call that went well told us.
@@ -64,7 +66,8 @@ impl Worker<'_> {
             Err(error) => return self.broke(error),
         };
         let ended = self.send(operation, &target).await;
-        let is_refused = matches!(&ended, Ended::Badly(error) if error.class == Class::Invalid && !error.maybe_done);
+        let is_refused =
+            matches!(&ended, Ended::Badly(error) if error.class == FailureClass::Invalid && !error.maybe_done);
         let result = self.conclude(operation, &target, intent, ended).await;
         match (result, &operation.action) {
             (Err(why), Action::CreateUser { .. }) if is_refused => Box::pin(self.create_core(operation, why)).await,
@@ -141,67 +144,77 @@ impl Worker<'_> {
     pub(super) async fn attempts<F, L>(
         &self,
         told: Told<'_>,
-        kind: Kind,
-        mut call: impl FnMut() -> F,
-        mut look: impl FnMut() -> L,
+        kind: CallKind,
+        call: impl Fn() -> F,
+        look: impl Fn() -> L,
     ) -> Ended
     where
         F: Future<Output = Result<Reply, CallError>>,
         L: Future<Output = Result<Option<Reply>, CallError>>,
     {
         let repeat = self.run.repeat;
-        let mut unanswered = false;
-        let mut attempt = 1;
-        loop {
-            let error = match self.in_turn(told.operation, &mut call).await {
+        // A refusal says nothing of an earlier try that was never answered.
+        let unanswered = AtomicBool::new(false);
+        let tries = AtomicU32::new(0);
+        let once = || async {
+            let attempt = tries.fetch_add(1, Ordering::Relaxed) + 1;
+            match self.in_turn(told.operation, &call).await {
                 Ok(reply) => {
                     self.breaker.well(told.operation.op());
                     told.done(attempt);
-                    return Ended::Well(reply);
+                    Ok(reply)
                 }
-                // A refusal says nothing of an earlier try that was never answered.
-                Err(error) => CallError { maybe_done: error.maybe_done || unanswered, ..error },
-            };
-            unanswered = error.maybe_done;
-            self.note_failure(told.operation, &error);
+                Err(error) => {
+                    let maybe_done = error.maybe_done || unanswered.load(Ordering::Relaxed);
+                    unanswered.store(maybe_done, Ordering::Relaxed);
+                    let error = CallError { maybe_done, ..error };
+                    self.note_failure(told.operation, &error);
+                    Err(error)
+                }
+            }
+        };
+        let judge = |error: &CallError, attempt| {
             let tried = if self.breaker.only_once(told.operation.op()) { repeat.attempts } else { attempt };
-            let step = match repeat.next(&error, kind, tried) {
+            let step = match repeat.next(error, kind, tried) {
                 // It exists already: perhaps an earlier try made it, and the look after that came too soon.
-                Step::GiveUpAndLook if unanswered && kind == Kind::Create => Step::LookUpOnly,
+                AfterFailure::FailAndLookUp if error.maybe_done && kind == CallKind::Create => AfterFailure::LookUpOnly,
                 step => step,
             };
-            told.failed(&error, attempt, step);
-            match step {
-                Step::GiveUp | Step::GiveUpAndLook | Step::Halve => return Ended::Badly(error),
-                Step::StopTarget => {
-                    self.ending.stop(Stop::of(&error));
-                    return Ended::Badly(error);
-                }
-                Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly => {}
+            told.failed(error, attempt, step);
+            if step == AfterFailure::StopTenant {
+                self.ending.stop(Stop::of(error));
             }
+            step
+        };
+        let look = &look;
+        let wait = |step, error: CallError, attempt| async move {
             tokio::select! {
                 biased;
-                () = self.ending.halt.cancelled() => return Ended::Badly(error),
+                () = self.ending.halt.cancelled() => return Waited::Over(Err(error)),
                 () = tokio::time::sleep(repeat.pause_before(step, &error, attempt)) => {}
             }
-            if step != Step::WaitAndRepeat {
+            if step != AfterFailure::Retry {
                 match look().await {
-                    Ok(Some(reply)) => return Ended::Well(reply),
-                    Ok(None) if step == Step::LookUpFirst => {}
+                    Ok(Some(reply)) => return Waited::Over(Ok(reply)),
+                    Ok(None) if step == AfterFailure::LookUpThenRetry => {}
                     // Without a look nobody knows whether it exists: it must not be made again.
-                    Ok(None) | Err(_) => return Ended::Badly(error),
+                    Ok(None) | Err(_) => return Waited::Over(Err(error)),
                 }
             }
             if self.is_stopped() {
-                return Ended::Badly(error);
+                return Waited::Over(Err(error));
             }
             self.run.app.repeats(error.class);
-            attempt += 1;
+            Waited::Again
+        };
+        match retry(once, judge, wait).await {
+            Ok(reply) => Ended::Well(reply),
+            Err((error, _)) => Ended::Badly(error),
         }
     }
 
     /// One try, when there is a place for it and if the run still goes on then.
-    async fn in_turn<F>(&self, operation: &Operation, call: &mut impl FnMut() -> F) -> Result<Reply, CallError>
+    async fn in_turn<F>(&self, operation: &Operation, call: &impl Fn() -> F) -> Result<Reply, CallError>
     where
         F: Future<Output = Result<Reply, CallError>>,
     {
@@ -304,7 +317,7 @@ impl Worker<'_> {
     }
 
     pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
-        let hidden = |error: &CallError| error.class == Class::NotFound && self.only_hides(operation);
+        let hidden = |error: &CallError| error.class == FailureClass::NotFound && self.only_hides(operation);
         let another = match &ended {
             Ended::Badly(error) => self.under_another_id(operation, target, error).await,
             Ended::Well(_) => None,
@@ -383,14 +396,14 @@ impl Worker<'_> {
         error: &CallError,
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
-            Class::Closed => Obstacle::Stopped,
+            FailureClass::Closed => Obstacle::Stopped,
             _ => {
                 let known = self.why_not_sent(operation, error).or_else(|| target.refusal.clone());
                 known.unwrap_or_else(|| Obstacle::Text(error.to_string()))
             }
         };
         let mut effects = Vec::new();
-        if error.class == Class::NotFound
+        if error.class == FailureClass::NotFound
             && !self.is_hidden(operation)
             && !matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. })
             && let Some(app_id) = &target.app_id
@@ -400,7 +413,7 @@ impl Worker<'_> {
             effects.push(self.unlinked(&operation.object));
         }
         let mut in_the_way = None;
-        if next_step(error.class, kind(operation)) == Step::GiveUpAndLook
+        if after_failure(error.class, kind(operation)) == AfterFailure::FailAndLookUp
             && let Action::CreateUser { attributes } = &operation.action
             && let Some(found) = self.there_already(operation.object.id(), attributes).await
         {
@@ -587,10 +600,10 @@ pub(super) fn hides(wire: &UserWire, op: Op) -> bool {
 }
 
 /// What a repetition of an operation's call could do.
-fn kind(operation: &Operation) -> Kind {
+fn kind(operation: &Operation) -> CallKind {
     match operation.action {
-        Action::CreateUser { .. } | Action::CreateGroup { .. } => Kind::Create,
-        _ => Kind::Change,
+        Action::CreateUser { .. } | Action::CreateGroup { .. } => CallKind::Create,
+        _ => CallKind::Change,
     }
 }
 
@@ -707,7 +720,7 @@ fn only_one<T>(found: Vec<Match<T>>, path: &str) -> Result<Option<T>, CallError>
         Some(Match::One { found, .. }) => Ok(Some(found)),
         Some(Match::Nobody) | None => Ok(None),
         Some(Match::Conflict(conflict)) => Err(CallError {
-            class: Class::Conflict,
+            class: FailureClass::Conflict,
             message: conflict.to_string(),
             method: "GET",
             path: path.to_owned(),

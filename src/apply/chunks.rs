@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Mutex as Gate, MutexGuard};
 
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::model::SourceId;
-use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, FailureClass};
 
 /// A call with more members than this that gets no answer may have been too much for the app.
 const SURELY_ENOUGH: usize = 50;
@@ -23,8 +23,8 @@ const LEAST_LIKELY: usize = 10;
 /// large call that was not answered in time a part may be.
 pub(super) fn can_be_cut(error: &CallError, members: usize) -> bool {
     members > 1
-        && (next_step(error.class, Kind::Members) == Step::Halve
-            || error.class == Class::Server
+        && (after_failure(error.class, CallKind::Members) == AfterFailure::SplitBatch
+            || error.class == FailureClass::Server
             || (members > SURELY_ENOUGH && error.maybe_done))
 }
 
@@ -88,8 +88,8 @@ impl Chunks {
     /// A call of several members failed in a way that a smaller one may not.
     pub(super) fn cut(&mut self, members: usize, error: &CallError) {
         match error.class {
-            Class::TooLarge => self.too_large = Some(self.too_large.map_or(members, |least| least.min(members))),
-            Class::Invalid => {}
+            FailureClass::TooLarge => self.too_large = Some(self.too_large.map_or(members, |least| least.min(members))),
+            FailureClass::Invalid => {}
             // Given up in time, at a gateway or here: then it is probably large.
             _ if members > SURELY_ENOUGH && error.maybe_done && error.status != Some(500) => self.unanswered = true,
             _ => self.spoilt = true,
@@ -222,7 +222,7 @@ impl Sizes {
 mod tests {
     use super::*;
 
-    fn error(class: Class, status: u16) -> CallError {
+    fn error(class: FailureClass, status: u16) -> CallError {
         CallError { class, status: Some(status), ..CallError::closed() }
     }
 
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn j8_a_limit_is_found_by_halves_and_kept() {
-        for (class, status) in [(Class::Invalid, 400), (Class::TooLarge, 413)] {
+        for (class, status) in [(FailureClass::Invalid, 400), (FailureClass::TooLarge, 413)] {
             for limit in [1, 2, 7, 10, 99, 100, 250, 499] {
                 let take = |_, n| if n > limit { Err(error(class, status)) } else { Ok(()) };
                 let (refused, well, learned) = sent(2000, 500, take);
@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn j8_a_bad_member_is_found_and_no_size_is_learned_from_it() {
         for bad in [0, 1, 2, 62, 249, 250, 498, 499, 700] {
-            let take = |at, n| if (at..at + n).contains(&bad) { Err(error(Class::Invalid, 400)) } else { Ok(()) };
+            let take =
+                |at, n| if (at..at + n).contains(&bad) { Err(error(FailureClass::Invalid, 400)) } else { Ok(()) };
             let (refused, well, learned) = sent(1000, 500, take);
             assert_eq!(learned, None, "{bad}");
             assert!(refused <= 20 && well <= 30, "{bad}: {refused} {well}");
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn j8_an_app_that_refuses_everybody_is_asked_once_for_each() {
-        let (refused, well, learned) = sent(100, 50, |_, _| Err(error(Class::Invalid, 400)));
+        let (refused, well, learned) = sent(100, 50, |_, _| Err(error(FailureClass::Invalid, 400)));
         assert!(refused <= 110, "{refused}");
         assert_eq!((well, learned), (0, None));
     }
@@ -287,8 +288,8 @@ mod tests {
     #[test]
     fn j8_a_413_is_believed_though_a_member_is_bad_too() {
         let take = |at, n| match (at, n) {
-            (_, 101..) => Err(error(Class::TooLarge, 413)),
-            (at, n) if (at..at + n).contains(&70) => Err(error(Class::Invalid, 400)),
+            (_, 101..) => Err(error(FailureClass::TooLarge, 413)),
+            (at, n) if (at..at + n).contains(&70) => Err(error(FailureClass::Invalid, 400)),
             _ => Ok(()),
         };
         let (_, _, learned) = sent(1000, 500, take);
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn a_large_call_without_an_answer_is_sent_in_parts_of_a_safe_size() {
         let take = |_, n| match n {
-            n if n > 60 => Err(CallError { class: Class::Unknown, maybe_done: true, ..CallError::closed() }),
+            n if n > 60 => Err(CallError { class: FailureClass::Unknown, maybe_done: true, ..CallError::closed() }),
             _ => Ok(()),
         };
         let (refused, _, learned) = sent(500, 500, take);

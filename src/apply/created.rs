@@ -15,7 +15,7 @@ use crate::model::{
     AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
 };
 use crate::plan::{Action, Operation, is_privileged};
-use crate::scim::{AppUser, CallError, Class, Created, Origin};
+use crate::scim::{AppUser, CallError, Created, FailureClass, Origin};
 use crate::store::{Claim, Effect, Neighbours, OutcomeResult, StoreError};
 
 /// What the app answered the creates of a run with.
@@ -68,7 +68,7 @@ impl Worker<'_> {
         };
         let message = self.answered.why_over(&operation.object)?.to_string();
         Some(CallError {
-            class: Class::Unsupported,
+            class: FailureClass::Unsupported,
             message,
             method: "POST",
             path: path.to_owned(),
@@ -79,7 +79,7 @@ impl Worker<'_> {
     /// Why a call was not sent, if it is one that [`Self::no_further_create`] kept back. An answer has a status.
     pub(super) fn why_not_sent(&self, operation: &Operation, error: &CallError) -> Option<Obstacle> {
         let is_create = matches!(operation.action, Action::CreateUser { .. } | Action::CreateGroup { .. });
-        let is_kept_back = error.class == Class::Unsupported && error.status.is_none();
+        let is_kept_back = error.class == FailureClass::Unsupported && error.status.is_none();
         if is_create && is_kept_back { self.answered.why_over(&operation.object) } else { None }
     }
 

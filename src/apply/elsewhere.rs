@@ -9,7 +9,7 @@ use super::calls::Target;
 use super::created::{Accepted, agrees};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown, Unlinked};
 use crate::plan::{Action, Operation};
-use crate::scim::{AppUser, CallError, Class, GroupKeys, Match, UserKeys};
+use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, GroupRow, OutcomeResult, StoreError, UserRow};
 
 /// What the app shows of an object whose id it does not know.
@@ -184,7 +184,7 @@ impl Worker<'_> {
         target: &Target,
         error: &CallError,
     ) -> Option<Accepted> {
-        let app_id = target.app_id.as_ref().filter(|_| error.class == Class::NotFound)?;
+        let app_id = target.app_id.as_ref().filter(|_| error.class == FailureClass::NotFound)?;
         let removes = matches!(operation.op(), Op::DeactivateUser | Op::DeleteUser | Op::DeleteGroup);
         if !removes && self.is_hidden(operation) {
             return None;

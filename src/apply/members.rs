@@ -9,10 +9,10 @@ use super::chunks::can_be_cut;
 use super::elsewhere::Sought;
 use super::telling::Told;
 use super::{OpResult, Worker};
+use crate::http::failure::CallKind;
 use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, StillShown, UserNumber};
 use crate::plan::{Action, Member, Operation};
-use crate::scim::policy::Kind;
-use crate::scim::{CallError, Class, MemberKeys, ShownMembers};
+use crate::scim::{CallError, FailureClass, MemberKeys, ShownMembers};
 use crate::store::{Effect, OutcomeResult, StoreError, UserRow};
 
 /// A member, and the names by which the app may know them.
@@ -100,12 +100,12 @@ impl Worker<'_> {
                 }
                 continue;
             };
-            if error.class == Class::Closed {
+            if error.class == FailureClass::Closed {
                 unfinished.stopped = true;
                 break;
             }
             let sought = match error.class {
-                Class::NotFound => self.sought(&operation.object, app_id).await,
+                FailureClass::NotFound => self.sought(&operation.object, app_id).await,
                 _ => Sought::Unknown,
             };
             match &sought {
@@ -167,7 +167,7 @@ impl Worker<'_> {
             self.found.note_still_inside(chunk.iter().map(|(member, _)| member.id.clone()));
         }
         match chunk.first() {
-            Some((member, keys)) if matches!(error.class, Class::NotFound | Class::Invalid) => {
+            Some((member, keys)) if matches!(error.class, FailureClass::NotFound | FailureClass::Invalid) => {
                 self.forget_if_gone(&member.id, &keys.id, add).await
             }
             _ => Ok(()),
@@ -267,7 +267,7 @@ impl Worker<'_> {
             .map(|shown| Reply::Shown(Box::new(shown)))
         };
         let is_cut = |error: &CallError| can_be_cut(error, chunk.len());
-        let (result, effects, ended) = match self.attempts(told, Kind::Members, call, || async { Ok(None) }).await {
+        let (result, effects, ended) = match self.attempts(told, CallKind::Members, call, || async { Ok(None) }).await {
             Ended::Well(reply) => {
                 let shown = if let Reply::Shown(shown) = reply { shown.members } else { None };
                 let (result, effects) = self.members_proven(operation, app_id, (chunk, add), shown, unfinished).await?;

@@ -47,7 +47,7 @@ use crate::guard::{Adoptions, Cleared, Gate};
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, RunId};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
-use crate::scim::{AppWrite, CallError, Class};
+use crate::scim::{AppWrite, CallError, FailureClass};
 use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
 use breaker::{Breaker, Verdict};
 use ending::Ending;
@@ -82,7 +82,9 @@ impl Stop {
     /// The end of a run by a call after which no other will work.
     pub(crate) fn of(error: &CallError) -> Self {
         Self::Target(match error.class {
-            Class::Unauthorized => format!("the app no longer accepts the token ({error}); nothing more was sent"),
+            FailureClass::Unauthorized => {
+                format!("the app no longer accepts the token ({error}); nothing more was sent")
+            }
             _ => format!("the app's address is not what it should be ({error}); nothing more was sent"),
         })
     }

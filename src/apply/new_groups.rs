@@ -12,10 +12,10 @@ use super::chunks::Chunks;
 use super::members::{Resolved, Unfinished};
 use super::{OpResult, Worker};
 use crate::guard::Cleared;
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::model::{GroupRefusal, ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId, fold};
 use crate::plan::{Action, Member, Operation};
-use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{CallError, Class, Created, MemberKeys};
+use crate::scim::{CallError, Created, FailureClass, MemberKeys};
 use crate::store::{AppTakes, Effect, StoreError};
 
 /// After so many members that a create was refused for one by one, it is tried without any.
@@ -331,8 +331,9 @@ pub(super) fn taken(first: &[Member], keys: &[MemberKeys], shown: &[String]) -> 
 
 /// Whether a group may have been refused for its members, or the lack of them: surely not made, and not because there is one of its name.
 fn may_be_a_member(error: &CallError) -> bool {
-    let halves = next_step(error.class, Kind::Members) == Step::Halve || error.class == Class::Immutable;
-    halves && error.class != Class::Conflict && !error.maybe_done
+    let halves = after_failure(error.class, CallKind::Members) == AfterFailure::SplitBatch
+        || error.class == FailureClass::Immutable;
+    halves && error.class != FailureClass::Conflict && !error.maybe_done
 }
 
 impl Unfinished {

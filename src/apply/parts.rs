@@ -11,7 +11,7 @@ use super::proof::without;
 use super::{OpResult, Worker};
 use crate::model::{ObjectRef, Obstacle, OpOutcome, Path, Reason};
 use crate::plan::{Action, Operation};
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, FailureClass};
 use crate::store::StoreError;
 
 /// After so many users for whom an attribute was refused, and none for whom it was taken, it is not sent to more.
@@ -135,7 +135,10 @@ fn names(paths: &[Path]) -> Vec<String> {
 fn is_refusal(error: &CallError) -> bool {
     !error.maybe_done
         && error.status.is_some()
-        && matches!(error.class, Class::Invalid | Class::Immutable | Class::Conflict | Class::TooLarge)
+        && matches!(
+            error.class,
+            FailureClass::Invalid | FailureClass::Immutable | FailureClass::Conflict | FailureClass::TooLarge
+        )
 }
 
 /// What an update changes.

@@ -12,7 +12,7 @@ use super::losses::note_losses;
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};
-use crate::scim::{AppRead, AppUser, CallError, Class, GroupKeys, Match, UserKeys};
+use crate::scim::{AppRead, AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
 use crate::store::{Effect, Intent, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
@@ -67,7 +67,11 @@ pub async fn recover(
 pub(crate) fn is_about_one(error: &CallError) -> bool {
     !matches!(
         error.class,
-        Class::Unauthorized | Class::Redirect | Class::Unreachable | Class::Unknown | Class::Throttled
+        FailureClass::Unauthorized
+            | FailureClass::Redirect
+            | FailureClass::Unreachable
+            | FailureClass::Unknown
+            | FailureClass::Throttled
     )
 }
 

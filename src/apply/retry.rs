@@ -1,6 +1,6 @@
 //! How often a failed call is repeated, and after which pause. In: the failure, and how often it was tried. Out: the next step.
 //!
-//! What a failure means stands in one table ([`policy`](crate::scim::policy)), how pauses grow in [`Backoff`]; here both are
+//! What a failure means stands in one table ([`failure`](crate::http::failure)), how pauses grow in [`Backoff`]; here both are
 //! bounded.
 
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::profile::Profile;
+use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Backoff, Dice};
 use crate::scim::CallError;
-use crate::scim::policy::{Kind, Step, next_step};
 
 /// How failures are repeated; from the profile.
 #[derive(Debug, Clone, Copy)]
@@ -40,20 +40,15 @@ impl From<&Profile> for Repeat {
 
 impl Repeat {
     /// The step after failure number `attempt` (from 1).
-    pub(super) fn next(&self, error: &CallError, kind: Kind, attempt: u32) -> Step {
-        let is_last = attempt >= self.attempts;
-        match next_step(error.class, kind) {
-            Step::WaitAndRepeat if is_last => Step::GiveUp,
-            Step::LookUpFirst if is_last => Step::LookUpOnly,
-            step => step,
-        }
+    pub(super) fn next(&self, error: &CallError, kind: CallKind, attempt: u32) -> AfterFailure {
+        after_try(error.class, kind, attempt, self.attempts)
     }
 
     /// The pause before a step: whoever looks for what may just have been made looks when it would be shown.
-    pub(super) fn pause_before(&self, step: Step, error: &CallError, attempt: u32) -> Duration {
+    pub(super) fn pause_before(&self, step: AfterFailure, error: &CallError, attempt: u32) -> Duration {
         let pause = self.pause(error, attempt);
         match step {
-            Step::LookUpFirst | Step::LookUpOnly => pause.max(self.settles_after),
+            AfterFailure::LookUpThenRetry | AfterFailure::LookUpOnly => pause.max(self.settles_after),
             _ => pause,
         }
     }
@@ -68,9 +63,9 @@ impl Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::Class;
+    use crate::scim::FailureClass;
 
-    fn error(class: Class) -> CallError {
+    fn error(class: FailureClass) -> CallError {
         CallError {
             class,
             status: None,
@@ -89,26 +84,32 @@ mod tests {
 
     #[test]
     fn i3_a_create_that_may_have_been_done_is_looked_up_before_it_is_repeated_and_after_the_last_try() {
-        for class in [Class::Server, Class::NotScim] {
-            assert_eq!(repeat().next(&error(class), Kind::Create, 1), Step::LookUpFirst, "{class:?}");
-            assert_eq!(repeat().next(&error(class), Kind::Create, 5), Step::LookUpOnly, "{class:?}");
+        for class in [FailureClass::Server, FailureClass::NotScim] {
+            assert_eq!(repeat().next(&error(class), CallKind::Create, 1), AfterFailure::LookUpThenRetry, "{class:?}");
+            assert_eq!(repeat().next(&error(class), CallKind::Create, 5), AfterFailure::LookUpOnly, "{class:?}");
         }
     }
 
     #[test]
     fn i7_no_call_is_tried_for_ever() {
-        for class in [Class::Server, Class::Unknown, Class::Throttled, Class::Unreachable, Class::Changed] {
-            for kind in [Kind::Change, Kind::Members] {
-                assert_eq!(repeat().next(&error(class), kind, 4), Step::WaitAndRepeat, "{class:?}");
-                assert_eq!(repeat().next(&error(class), kind, 5), Step::GiveUp, "{class:?}");
+        for class in [
+            FailureClass::Server,
+            FailureClass::Unknown,
+            FailureClass::Throttled,
+            FailureClass::Unreachable,
+            FailureClass::Changed,
+        ] {
+            for kind in [CallKind::Change, CallKind::Members] {
+                assert_eq!(repeat().next(&error(class), kind, 4), AfterFailure::Retry, "{class:?}");
+                assert_eq!(repeat().next(&error(class), kind, 5), AfterFailure::Fail, "{class:?}");
             }
         }
-        assert_eq!(repeat().next(&error(Class::Throttled), Kind::Create, 5), Step::GiveUp);
+        assert_eq!(repeat().next(&error(FailureClass::Throttled), CallKind::Create, 5), AfterFailure::Fail);
     }
 
     #[test]
     fn t3_what_the_app_asks_for_is_waited_for_up_to_the_cap() {
-        let mut throttled = error(Class::Throttled);
+        let mut throttled = error(FailureClass::Throttled);
         for (asked, waited) in [(0, 500), (7_000, 7_000), (10_000_000, 300_000)] {
             throttled.retry_after = Some(Duration::from_millis(asked));
             assert_eq!(repeat().pause(&throttled, 1), Duration::from_millis(waited));
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn t4_objects_that_failed_together_do_not_come_back_together() {
-        let pause = |path: &str| repeat().pause(&CallError { path: path.to_owned(), ..error(Class::Server) }, 5);
+        let pause = |path: &str| repeat().pause(&CallError { path: path.to_owned(), ..error(FailureClass::Server) }, 5);
         assert_ne!(pause("/Users/1"), pause("/Users/2"));
         assert_eq!(pause("/Users/1"), pause("/Users/1"));
     }

@@ -3,10 +3,10 @@
 //! Ids, numbers and kinds of failure only: the app's own words may repeat what a person is called. They stand in the journal and
 //! in the report.
 
+use crate::http::failure::AfterFailure;
 use crate::model::AppId;
 use crate::plan::Operation;
-use crate::scim::policy::Step;
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, FailureClass};
 
 /// Which call of which operation.
 #[derive(Clone, Copy)]
@@ -23,16 +23,19 @@ impl Told<'_> {
     }
 
     /// A try that failed, and what follows. Only one that is the last is a warning.
-    pub(super) fn failed(self, error: &CallError, attempt: u32, next: Step) {
+    pub(super) fn failed(self, error: &CallError, attempt: u32, next: AfterFailure) {
         let Self { operation, app_id } = self;
         let (op, object, app_id) = (operation.op().name(), &operation.object, app_id.map(AppId::as_str));
         let (reason, status) = (error.class, error.status);
         match next {
-            _ if reason == Class::Closed => tracing::debug!(op, %object, app_id, "call not sent"),
-            Step::WaitAndRepeat | Step::LookUpFirst | Step::LookUpOnly | Step::Halve => {
+            _ if reason == FailureClass::Closed => tracing::debug!(op, %object, app_id, "call not sent"),
+            AfterFailure::Retry
+            | AfterFailure::LookUpThenRetry
+            | AfterFailure::LookUpOnly
+            | AfterFailure::SplitBatch => {
                 tracing::debug!(op, %object, app_id, status, ?reason, attempt, ?next, "call failed");
             }
-            Step::GiveUp | Step::GiveUpAndLook | Step::StopTarget => {
+            AfterFailure::Fail | AfterFailure::FailAndLookUp | AfterFailure::StopTenant => {
                 tracing::warn!(op, %object, app_id, status, ?reason, attempt, "call failed");
             }
         }

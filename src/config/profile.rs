@@ -324,7 +324,7 @@ pub struct Read {
     /// Whether the app shows a group's members. Where it does not, our own record is the only truth.
     pub members_readable: bool,
     /// So many seconds an app that is not consistent at once may not show what it just made. A create that was not answered is
-    /// looked for only after this time, and repeated only if it is not there then.
+    /// looked for only after this time, and repeated only if it is not there then. A run with a new state waits as long once.
     #[schemars(range(max = 600))]
     pub settles_after_s: u32,
     /// Whether to ask the app, in a tenant's first run, to whom the token belongs (`/Me`, RFC 7644 §3.11): that account is never

@@ -1,7 +1,7 @@
 //! Why a cycle came to no plan.
 
 use crate::apply::{RecoverError, Stop};
-use crate::scim::{CallError, Class};
+use crate::scim::{CallError, FailureClass};
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -47,7 +47,7 @@ impl CycleError {
     pub(super) fn into_stop(self) -> Stop {
         match self {
             Self::Stopped => Stop::Asked,
-            Self::App(error) if error.class == Class::Unauthorized => Stop::of(&error),
+            Self::App(error) if error.class == FailureClass::Unauthorized => Stop::of(&error),
             Self::Source(error) if error.is_credential() => Stop::Target(format!("{error}; nothing more was sent")),
             other => Stop::Cut(other.to_string()),
         }

@@ -209,6 +209,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
         report.open = open.collect();
         report.unresolved = report.open.len();
         job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;
+        job.unless_stopped(restored::wait_with_a_new_state(job)).await?;
         switches::note_group_management(job, ledger, &report.run).await?;
     }
     let desired = desired::derive(&snapshot, &job.scope);

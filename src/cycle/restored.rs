@@ -86,6 +86,15 @@ async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Se
     Ok(shown)
 }
 
+/// Waits with a state that knows of no earlier run: the state of one may have been lost a moment after it created accounts, and an app that
+/// shows them late must not be given them twice.
+pub(super) async fn wait_with_a_new_state(job: &Job<'_>) -> Result<(), CycleError> {
+    if matches!(job.state.health(), Health::AdoptOnly { .. }) {
+        waited(job).await;
+    }
+    Ok(())
+}
+
 /// Waits as long as the app may not show what it just made: the run before may have been interrupted a moment ago. `false` where no app
 /// of this kind needs that.
 async fn waited(job: &Job<'_>) -> bool {

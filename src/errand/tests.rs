@@ -373,7 +373,7 @@ async fn an_adopted_account_is_let_go_only_when_it_is_as_it_was() {
     world.sync().await;
     assert!(world.app.account("fay@x.test").unwrap().1.active);
     let fay = crate::model::SourceId::from("fay");
-    world.app.fail("remove_members", "red", 1, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("remove_members", "red", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     let run = find_run(records(&world), "last").unwrap();
     let (_, report) = undo(&world, run.as_str()).await;
     assert_eq!(report.tally().held, 1, "the release waits: {report:?}");

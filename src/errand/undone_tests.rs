@@ -150,7 +150,7 @@ async fn mp12_an_undo_of_an_undo_holds_nothing_and_a_partial_one_what_it_put_bac
     let world = synced().await;
     suspend(&world, &["u03", "u04"]);
     world.sync().await;
-    world.app.fail("activate", "u04", 1, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("activate", "u04", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     assert_ne!(undo(&world, "last").await.status(), Status::Ok);
     assert_eq!(world.app.active().len(), 39);
     let report = world.sync().await;

@@ -120,7 +120,7 @@ async fn failures_are_told_with_the_apps_words_and_the_next_try() {
     let dir = Directory::of(&["ann", "bob"]).with_group("all", &["ann", "bob"]);
     let world = synced(dir, |_| {}).await;
     world.edit(|dir| dir.set("ann", "displayName", "new"));
-    world.app.fail("update_user", "ann", 1, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.app.fail("update_user", "ann", 1, Fault::refused(crate::scim::FailureClass::Invalid, 400));
     world.sync().await;
     let ann = story(&world, "ann").await;
     assert_eq!(ann.set_aside.unwrap().attempts, 1);
@@ -134,7 +134,7 @@ async fn failures_are_told_with_the_apps_words_and_the_next_try() {
         dir.add_user("cid");
         dir.join("all", "cid");
     });
-    world.app.fail("add_members", "all", 9, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("add_members", "all", 9, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     world.sync().await;
     let cid = story(&world, "cid").await;
     let joined = cid.history.iter().rfind(|deed| deed.what == "add_members").unwrap();

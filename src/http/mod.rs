@@ -7,6 +7,7 @@
 mod client;
 mod date;
 mod error;
+pub mod failure;
 mod observer;
 pub mod pace;
 pub mod quota;

@@ -1,12 +1,14 @@
-//! How long to wait before a call is repeated. In: which try it was and what the other side asked for. Out: a pause.
+//! The retry loop, and how long it waits. It takes a call, a judgement of its failures and a way of waiting, and returns the answer or the last
+//! failure.
 //!
-//! Knows nothing of whether a call *may* be repeated; that is decided where the meaning of an answer is known.
+//! Reads of directories and apps, tokens, and writes all go through [`retry`]. What a failure means is said by [`failure`](super::failure).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::date::http_date;
+use super::failure::AfterFailure;
 use crate::config::profile::Pace;
 
 /// Longer than any pause that is ever waited for; what "a number too large to mean anything" becomes.
@@ -35,6 +37,45 @@ impl Dice {
     }
 }
 
+/// What became of the time between two tries.
+pub enum Waited<T, E> {
+    /// The call is tried again.
+    Again,
+    /// It is not: the answer was found elsewhere, or nothing more is to be gained.
+    Over(Result<T, E>),
+}
+
+/// Tries a call until it goes well or `judge` says that nothing more is to be done. `wait` is given the step, the failure and the number of the
+/// try (from 1).
+///
+/// # Errors
+/// The last failure, with the number of tries.
+pub async fn retry<T, E, F, W>(
+    call: impl Fn() -> F,
+    judge: impl Fn(&E, u32) -> AfterFailure,
+    wait: impl Fn(AfterFailure, E, u32) -> W,
+) -> Result<T, (E, u32)>
+where
+    F: Future<Output = Result<T, E>>,
+    W: Future<Output = Waited<T, E>>,
+{
+    let mut tried = 1;
+    loop {
+        let error = match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let step = judge(&error, tried);
+        if !step.goes_on() {
+            return Err((error, tried));
+        }
+        match wait(step, error, tried).await {
+            Waited::Again => tried = tried.saturating_add(1),
+            Waited::Over(ended) => return ended.map_err(|error| (error, tried)),
+        }
+    }
+}
+
 /// Exponential pauses with full jitter: many clients that failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -51,6 +92,16 @@ impl From<&Pace> for Backoff {
 }
 
 impl Backoff {
+    /// The upper end of the pause after try number `tried` (1 for the first).
+    fn ceiling(&self, tried: u32) -> Duration {
+        self.base.saturating_mul(1_u32 << tried.saturating_sub(1).min(31)).min(self.cap)
+    }
+
+    /// A pause without jitter, for a single sender: what the other side asked for, if that is longer.
+    pub fn least(&self, tried: u32, asked: Option<Duration>) -> Duration {
+        self.ceiling(tried).max(asked.unwrap_or_default().min(self.cap))
+    }
+
     /// The pause after try number `tried` (1 for the first) has failed.
     ///
     /// What the other side asked for is granted, but never less than `base` (it may ask for zero, for ever) and never more
@@ -62,9 +113,7 @@ impl Backoff {
         if let Some(asked) = asked {
             return asked.clamp(floor, self.cap);
         }
-        let doublings = tried.saturating_sub(1).min(31);
-        let ceiling = self.base.saturating_mul(1_u32 << doublings).min(self.cap);
-        ceiling.mul_f64(dice.roll()).max(floor / 10)
+        self.ceiling(tried).mul_f64(dice.roll()).max(floor / 10)
     }
 }
 

@@ -18,12 +18,12 @@ use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
-
+use crate::http::failure::{FailureClass, reason};
+use crate::http::retry::Backoff;
 use crate::http::{Client, ClientSettings, Method, Request};
 use crate::store::{put_note, read_note};
 
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
 
 /// Where the standing of a receiver is noted.
@@ -71,17 +71,15 @@ async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delive
     .map_err(|error| error.to_string())?;
     let request = Request { body: Some(body.json.clone().into_bytes()), ..Request::new(Method::Post, Vec::new()) };
     let reply = client.send(request).await.map_err(|error| error.to_string())?;
-    Ok(match reply.status {
-        200..=299 => Delivery::Taken(reply.status),
-        300..=399 => Delivery::Not(
-            format!(
-                "{} answered {}: redirects are not followed; put the new address into url",
-                client.host(),
-                reply.status
-            ),
-            None,
-        ),
-        status => Delivery::Not(format!("{} answered {status}", client.host()), reply.retry_after),
+    let host = client.host();
+    Ok(match FailureClass::of(reply.status) {
+        _ if (200..300).contains(&reply.status) => Delivery::Taken(reply.status),
+        FailureClass::Redirect => {
+            let why =
+                format!("{host} answered {}: redirects are not followed; put the new address into url", reply.status);
+            Delivery::Not(why, None)
+        }
+        _ => Delivery::Not(format!("{host} answered {} ({})", reply.status, reason(reply.status)), reply.retry_after),
     })
 }
 
@@ -156,8 +154,7 @@ impl Post {
                     failures = failures.saturating_add(1);
                     tracing::warn!(receiver = self.name, id = body.id, why, "a message was not taken");
                     self.note(Some(why));
-                    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
-                    doubled.min(LONGEST_PAUSE).max(asked.unwrap_or_default().min(LONGEST_PAUSE))
+                    PAUSES.least(failures, asked)
                 }
             };
             tokio::time::sleep(pause).await;

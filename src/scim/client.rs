@@ -16,13 +16,13 @@ use super::body::Room;
 use super::discovery::Capabilities;
 use super::error::{Asked, clean};
 use super::json::{self, Object};
-use super::policy::{self, Kind, Step};
 use super::resource::Wire;
 use super::{CallError, CallStats};
 use crate::config::forms::Period;
 use crate::config::profile::Profile;
+use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
-use crate::http::retry::{Backoff, Dice};
+use crate::http::retry::{Backoff, Dice, Waited, retry};
 use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
 use crate::model::{AppId, Counts};
 use crate::time_limit::TimeLimit;
@@ -351,20 +351,16 @@ impl App {
 
     /// A read, repeated where that may help, at most `attempts` times in all.
     pub(super) async fn read(&self, call: &Call, attempts: u32) -> Result<Answer, CallError> {
-        let mut tried = 1;
-        loop {
-            let error = match self.once(call).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if tried >= attempts || policy::next_step(error.class, Kind::Read) != Step::WaitAndRepeat {
-                let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
-                return Err(CallError { message: error.message + &times, ..error });
-            }
+        let judge = |error: &CallError, tried| after_try(error.class, CallKind::Read, tried, attempts);
+        let wait = |_, error: CallError, tried| async move {
             self.observer().repeated(error.class.name());
             tokio::time::sleep(self.pause(tried, error.retry_after)).await;
-            tried += 1;
-        }
+            Waited::Again
+        };
+        retry(|| self.once(call), judge, wait).await.map_err(|(error, tried)| {
+            let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
+            CallError { message: error.message + &times, ..error }
+        })
     }
 
     /// One request, once.

@@ -7,7 +7,7 @@
 
 use std::fmt::Debug;
 
-use super::{AppWrite, CallError, Class, GroupKeys, Match, MemberKeys, UserKeys};
+use super::{AppWrite, CallError, FailureClass, GroupKeys, Match, MemberKeys, UserKeys};
 use crate::model::{AppId, Attributes, Path, SourceId};
 
 /// Something that an app is expected to do.
@@ -228,7 +228,7 @@ impl Stand<'_> {
         let mut again = made.attributes.clone();
         again.set(Path::external_id(), format!("again-{}", self.word).into());
         let refused = self.app.create_user(&SourceId::new(format!("again-{}", self.word)), &again).await;
-        expect(matches!(&refused, Err(error) if error.class == Class::Conflict), refused)
+        expect(matches!(&refused, Err(error) if error.class == FailureClass::Conflict), refused)
     }
 
     async fn changes_are_kept(&self) -> Result<(), Evidence> {
@@ -300,7 +300,7 @@ impl Stand<'_> {
         let found = self.look_up(&made.source_id, made.attributes.clone()).await?;
         expect(matches!(found, Match::Nobody), found)?;
         match self.app.delete_user(&made.id).await {
-            Err(error) if error.class != Class::NotFound => Err(failed("deletion again")(error)),
+            Err(error) if error.class != FailureClass::NotFound => Err(failed("deletion again")(error)),
             _ => Ok(()),
         }
     }
@@ -325,7 +325,7 @@ impl Stand<'_> {
         self.group(&[]).await?;
         let again = SourceId::new(format!("again-{}", self.word));
         let refused = self.app.create_group(&again, &self.word, &[]).await;
-        expect(matches!(&refused, Err(error) if error.class == Class::Conflict), refused)
+        expect(matches!(&refused, Err(error) if error.class == FailureClass::Conflict), refused)
     }
 
     async fn adding_twice_is_once(&self) -> Result<(), Evidence> {

@@ -14,7 +14,7 @@ use super::json::{self, Object};
 use super::lookup::Wanted;
 use super::read::member_values;
 use super::write::not_sent;
-use super::{CallError, Class, Created, Match, MemberKeys, Origin};
+use super::{CallError, Created, FailureClass, Match, MemberKeys, Origin};
 use crate::http::Method;
 use crate::model::likeness::{is_respelt, local_part};
 use crate::model::{AppId, Attributes, Path, digest, fold};
@@ -58,7 +58,7 @@ impl App {
                      vendor to give the object another id"
                 );
                 // It is done, and nothing that could be tried would do it better.
-                return Err(answered(endpoint, status, Class::Unsupported, what));
+                return Err(answered(endpoint, status, FailureClass::Unsupported, what));
             }
             return Ok(made(id, body.clone(), answer.body));
         }
@@ -68,7 +68,7 @@ impl App {
                 let what = format!(
                     "{status}: accepted, but the app does not say under which id, and no look-up shows it: nothing was linked"
                 );
-                let error = answered(endpoint, status, Class::Unknown, what);
+                let error = answered(endpoint, status, FailureClass::Unknown, what);
                 Err(CallError { maybe_done: true, ..error })
             }
         }
@@ -293,6 +293,6 @@ fn id_in_location(location: &str) -> Option<String> {
     (!id.is_empty() && !is_collection).then_some(id)
 }
 
-fn answered(endpoint: Endpoint, status: u16, class: Class, message: String) -> CallError {
+fn answered(endpoint: Endpoint, status: u16, class: FailureClass, message: String) -> CallError {
     CallError { status: Some(status), ..not_sent(Method::Post, endpoint, &AppId::from(""), class, message) }
 }

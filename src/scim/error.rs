@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::body::{self, Room, Unread};
 use super::json::{self, Object};
-use super::{CallError, Class};
+use super::{CallError, FailureClass};
+use crate::http::failure::reason;
 pub(super) use crate::http::words::clean;
 use crate::http::words::{html, is_html, without_mark};
 use crate::http::{BodyFault, Method, Reply, SendError};
@@ -23,7 +24,7 @@ impl Asked<'_> {
         self.method != Method::Get
     }
 
-    fn error(self, class: Class, status: Option<u16>, message: String) -> CallError {
+    fn error(self, class: FailureClass, status: Option<u16>, message: String) -> CallError {
         CallError {
             class,
             status,
@@ -39,11 +40,11 @@ impl Asked<'_> {
     /// There was no answer.
     pub(super) fn no_answer(self, error: SendError) -> CallError {
         match error {
-            SendError::Unreachable(text) => self.error(Class::Unreachable, None, text),
-            SendError::NotSent(text) => self.error(Class::Invalid, None, text),
+            SendError::Unreachable(text) => self.error(FailureClass::Unreachable, None, text),
+            SendError::NotSent(text) => self.error(FailureClass::Invalid, None, text),
             SendError::NoAnswer(text) => {
                 let message = if self.is_write() { format!("{text}; it may have been carried out") } else { text };
-                CallError { maybe_done: self.is_write(), ..self.error(Class::Unknown, None, message) }
+                CallError { maybe_done: self.is_write(), ..self.error(FailureClass::Unknown, None, message) }
             }
         }
     }
@@ -56,12 +57,12 @@ impl Asked<'_> {
     /// A success whose body is not what SCIM says. A write has probably been carried out.
     pub(super) fn not_scim(self, status: u16, what: &str) -> CallError {
         let message = format!("{status}, but {}", clean(what));
-        CallError { maybe_done: self.is_write(), ..self.error(Class::NotScim, Some(status), message) }
+        CallError { maybe_done: self.is_write(), ..self.error(FailureClass::NotScim, Some(status), message) }
     }
 
     /// A reading that was given up before it was whole. It has no status: another reading would end no earlier.
     pub(super) fn given_up(self, message: String) -> CallError {
-        self.error(Class::NotScim, None, message)
+        self.error(FailureClass::NotScim, None, message)
     }
 
     /// A reply, sorted: the body of a success, or an error.
@@ -75,7 +76,7 @@ impl Asked<'_> {
                      if the app has moved, put the new address into base_url",
                     reply.status
                 );
-                Err(self.error(Class::Redirect, Some(reply.status), message))
+                Err(self.error(FailureClass::Redirect, Some(reply.status), message))
             }
             _ => Err(self.failure(reply)),
         }
@@ -87,7 +88,7 @@ impl Asked<'_> {
             Some(_) if self.method == Method::Delete => return Ok(None),
             Some(BodyFault::Cut(why)) => {
                 let message = format!("{}, but the answer was cut off: {}", reply.status, clean(why));
-                let error = self.error(Class::Unknown, Some(reply.status), message);
+                let error = self.error(FailureClass::Unknown, Some(reply.status), message);
                 return Err(CallError { maybe_done: self.is_write(), ..error });
             }
             Some(BodyFault::TooLarge(limit)) => {
@@ -145,42 +146,20 @@ impl Asked<'_> {
         CallError {
             scim_type,
             retry_after: reply.retry_after,
-            maybe_done: self.is_write() && class == Class::Server,
+            maybe_done: self.is_write() && class == FailureClass::Server,
             ..self.error(class, Some(reply.status), message)
         }
     }
 
-    fn class(self, status: u16, scim_type: Option<&str>, said: &str) -> Class {
+    fn class(self, status: u16, scim_type: Option<&str>, said: &str) -> FailureClass {
         let is = |name: &str| scim_type.is_some_and(|given| given.eq_ignore_ascii_case(name));
-        match Class::of(status) {
-            Class::Invalid | Class::Server if is("uniqueness") && status < 500 => Class::Conflict,
-            Class::Invalid | Class::Server if is("mutability") && status < 500 => Class::Immutable,
-            Class::Invalid if matches!(status, 400 | 422) && self.is_write() && tells_of_a_duplicate(said) => {
-                Class::Conflict
+        match FailureClass::of(status) {
+            FailureClass::Invalid | FailureClass::Server if is("uniqueness") && status < 500 => FailureClass::Conflict,
+            FailureClass::Invalid | FailureClass::Server if is("mutability") && status < 500 => FailureClass::Immutable,
+            FailureClass::Invalid if matches!(status, 400 | 422) && self.is_write() && tells_of_a_duplicate(said) => {
+                FailureClass::Conflict
             }
             class => class,
-        }
-    }
-}
-
-impl Class {
-    /// What a status alone says.
-    pub(crate) fn of(status: u16) -> Self {
-        match status {
-            401 => Self::Unauthorized,
-            // 402: no seat left to pay for; as final as a ban.
-            402 | 403 => Self::Forbidden,
-            404 | 410 => Self::NotFound,
-            409 => Self::Conflict,
-            412 => Self::Changed,
-            413 => Self::TooLarge,
-            429 => Self::Throttled,
-            405 | 501 => Self::Unsupported,
-            // 408, 425: the server gave up on the request, or wants it once more; it may have begun.
-            408 | 425 | 500..=599 => Self::Server,
-            300..=399 => Self::Redirect,
-            400..=499 => Self::Invalid,
-            _ => Self::NotScim,
         }
     }
 }
@@ -257,30 +236,6 @@ fn words(value: &Value) -> Option<String> {
             (!all.is_empty()).then(|| all.join("; "))
         }
         _ => None,
-    }
-}
-
-/// The usual reason for a status that came without words.
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "bad request",
-        401 => "the token is not accepted",
-        402 => "payment required",
-        403 => "not allowed",
-        404 => "not found",
-        405 => "this method is not offered",
-        408 => "the app gave up waiting for the request",
-        409 => "conflict",
-        410 => "gone",
-        412 => "changed meanwhile",
-        413 => "the request is too large",
-        415 => "this content type is not accepted",
-        422 => "the content is not accepted",
-        429 => "too many requests",
-        500 => "internal error of the app",
-        501 => "not offered by the app",
-        502..=504 => "the app is not available",
-        _ => "without explanation",
     }
 }
 

@@ -11,7 +11,7 @@ use super::discovery::Capabilities;
 use super::json::{self, Object};
 use super::list::Page;
 use super::resource::names;
-use super::{AppRead as _, CallError, Class};
+use super::{AppRead as _, CallError, FailureClass};
 use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
 use crate::model::{Finding, Path};
 
@@ -176,7 +176,7 @@ impl App {
             call.query.push(("count", "1".to_owned()));
         }
         let mut answer = self.once(&call).await;
-        if answer.as_ref().is_err_and(|error| matches!(error.class, Class::Server | Class::Invalid)) {
+        if answer.as_ref().is_err_and(|error| matches!(error.class, FailureClass::Server | FailureClass::Invalid)) {
             // Some apps break on paging; the walk through the list finds that out too.
             answer = self.once(&Call::get(Endpoint::Users)).await;
         }
@@ -224,12 +224,14 @@ impl App {
 
 fn refused(address: &str, error: &CallError) -> Finding {
     let remedy = match error.class {
-        Class::Unauthorized => "put a token that counts into the secret's file; the app's settings show it once",
-        Class::Forbidden => "switch SCIM on in the app, and give the token the right to manage users",
-        Class::NotFound | Class::NotScim | Class::Unsupported => "mend target.base_url: it ends right before /Users",
-        Class::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
-        Class::Unreachable => "mend target.base_url, the network or target.ca_file",
-        Class::Throttled => "wait, or set a lower target.rate",
+        FailureClass::Unauthorized => "put a token that counts into the secret's file; the app's settings show it once",
+        FailureClass::Forbidden => "switch SCIM on in the app, and give the token the right to manage users",
+        FailureClass::NotFound | FailureClass::NotScim | FailureClass::Unsupported => {
+            "mend target.base_url: it ends right before /Users"
+        }
+        FailureClass::Redirect => "put the address it redirects to into target.base_url, if it is the app's",
+        FailureClass::Unreachable => "mend target.base_url, the network or target.ca_file",
+        FailureClass::Throttled => "wait, or set a lower target.rate",
         _ => "run it again; if it stays, ask whoever runs the app",
     };
     Finding::wrong("app token", format!("{address}: {}", error.message), remedy)
@@ -237,9 +239,11 @@ fn refused(address: &str, error: &CallError) -> Finding {
 
 fn not_told(check: &str, error: &CallError) -> Finding {
     match error.class {
-        Class::NotFound | Class::Unsupported | Class::Forbidden | Class::NotScim | Class::Unauthorized => {
-            Finding::ok(check, "not offered; the profile decides")
-        }
+        FailureClass::NotFound
+        | FailureClass::Unsupported
+        | FailureClass::Forbidden
+        | FailureClass::NotScim
+        | FailureClass::Unauthorized => Finding::ok(check, "not offered; the profile decides"),
         _ => Finding::warning(check, error.to_string(), "nothing need be done: the profile decides without it"),
     }
 }

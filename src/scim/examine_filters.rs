@@ -5,7 +5,7 @@ use super::client::{App, Call, Endpoint};
 use super::filter;
 use super::json;
 use super::list::Page;
-use super::{CallError, Class};
+use super::{CallError, FailureClass};
 use crate::config::profile::LookUp;
 use crate::model::{Finding, fold};
 
@@ -38,7 +38,7 @@ impl App {
                 seen.push(format!("a filter that matches no account shows {shown}: filters are ignored"));
                 remedy = Some(list);
             }
-            Answered::Failed(error) if error.class == Class::NotFound => {
+            Answered::Failed(error) if error.class == FailureClass::NotFound => {
                 seen.push(format!("a filter that matches no account is answered with {}", error.message));
                 let is_known = self.profile.read.no_match_404;
                 remedy = (!is_known).then_some("set read.no_match_404 = true under [target.override_profile]");

@@ -13,10 +13,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::client::{Answer, App, Call, Endpoint};
 use super::error::Asked;
 use super::json::{self, Object};
-use super::policy::{self, Kind, Step};
-use super::{CallError, Class};
+use super::{CallError, FailureClass};
 use crate::config::profile::Paging;
 use crate::http::Method;
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::time_limit::TimeLimit;
 
 /// Pages in a row without a single resource, each with a cursor to another one, before a list counts as one that never ends. RFC 9865
@@ -232,13 +232,13 @@ impl<'a> Walk<'a> {
             Ok(answer) => return self.page(answer),
             Err(error) => error,
         };
-        if matches!(error.class, Class::Server | Class::Invalid)
+        if matches!(error.class, FailureClass::Server | FailureClass::Invalid)
             && let Some(page) = self.without_paging().await
         {
             return Ok(page);
         }
-        match policy::next_step(error.class, Kind::Read) {
-            Step::WaitAndRepeat => self.page(self.app.read(&call, attempts).await?),
+        match after_failure(error.class, CallKind::Read) {
+            AfterFailure::Retry => self.page(self.app.read(&call, attempts).await?),
             _ => Err(error),
         }
     }
@@ -337,8 +337,15 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether an error to a page behind the last announced row may mean that there is none: all that was announced is here.
-fn says_nothing_is_left(class: Class) -> bool {
-    matches!(class, Class::Invalid | Class::NotFound | Class::Server | Class::Unsupported | Class::NotScim)
+fn says_nothing_is_left(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::Invalid
+            | FailureClass::NotFound
+            | FailureClass::Server
+            | FailureClass::Unsupported
+            | FailureClass::NotScim
+    )
 }
 
 #[cfg(test)]

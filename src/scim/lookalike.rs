@@ -14,7 +14,7 @@ use super::filter;
 use super::json::{self, Object};
 use super::list::Page;
 use super::lookup::{Found, Wanted, is_refused_filter};
-use super::{CallError, Class, Lookalike, Search};
+use super::{CallError, FailureClass, Lookalike, Search};
 use crate::config::profile::LookUp;
 use crate::http::Method;
 use crate::model::likeness::local_part;
@@ -198,7 +198,7 @@ impl App {
         call.query.push(("filter", filter::equals(attribute, value)));
         let answer = match self.read(&call, self.profile.pace.attempts.min(ATTEMPTS)).await {
             Ok(answer) => answer,
-            Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
+            Err(error) if error.class == FailureClass::NotFound && self.a_404_is_no_match() => {
                 return Ok(Heard::Answered(Vec::new()));
             }
             Err(error) if is_unanswered(&error) => return Ok(Heard::Unanswered(Vec::new())),
@@ -225,10 +225,20 @@ impl App {
 /// Whether a question that is only asked to be sure is one that the app does not answer.
 fn is_unanswered(error: &CallError) -> bool {
     is_refused_filter(error)
-        || matches!(error.class, Class::Server | Class::NotScim | Class::NotFound | Class::Forbidden | Class::Unknown)
+        || matches!(
+            error.class,
+            FailureClass::Server
+                | FailureClass::NotScim
+                | FailureClass::NotFound
+                | FailureClass::Forbidden
+                | FailureClass::Unknown
+        )
 }
 
 /// Whether the app says that it does not list its users.
 fn is_no_list(error: &CallError) -> bool {
-    matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotFound)
+    matches!(
+        error.class,
+        FailureClass::Unsupported | FailureClass::Forbidden | FailureClass::Invalid | FailureClass::NotFound
+    )
 }

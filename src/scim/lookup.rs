@@ -17,7 +17,7 @@ use super::list::{Page, Walk};
 use super::lookalike::Alike;
 use super::resource;
 use super::unanswered::{Round, leave_aside};
-use super::{CallError, Class, Lookalike, Match};
+use super::{CallError, FailureClass, Lookalike, Match};
 use crate::config::profile::{LookUp, Paging};
 use crate::http::Method;
 use crate::model::{Conflict, Path, digest, fold, fold_seen};
@@ -388,7 +388,7 @@ impl App {
                 // What it announces on the first page can't be had: the list decides.
                 Err(error) if rest.pages > 0 && is_refused_page(&error) => return Ok(rest.cut_off(matching)),
                 Err(error) if is_refused_filter(&error) => return Ok(Asked::FilterIgnored),
-                Err(error) if error.class == Class::NotFound && self.a_404_is_no_match() => {
+                Err(error) if error.class == FailureClass::NotFound && self.a_404_is_no_match() => {
                     return Ok(Asked::Answered(matching));
                 }
                 Err(error) => return Err(error),
@@ -469,18 +469,18 @@ pub(super) fn is_shaken(error: &CallError) -> bool {
         .scim_type
         .as_deref()
         .is_some_and(|name| ["invalidCursor", "expiredCursor"].iter().any(|other| name.eq_ignore_ascii_case(other)));
-    cursor || (error.class == Class::NotScim && error.status == Some(200))
+    cursor || (error.class == FailureClass::NotScim && error.status == Some(200))
 }
 
 /// Whether the app says that it does not do this filter.
 pub(super) fn is_refused_filter(error: &CallError) -> bool {
     let named = error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("invalidFilter"));
-    named || matches!(error.class, Class::Unsupported | Class::Invalid)
+    named || matches!(error.class, FailureClass::Unsupported | FailureClass::Invalid)
 }
 
 /// Whether the app does not give a further page of an answer.
 fn is_refused_page(error: &CallError) -> bool {
-    matches!(error.class, Class::Unsupported | Class::Invalid | Class::NotFound)
+    matches!(error.class, FailureClass::Unsupported | FailureClass::Invalid | FailureClass::NotFound)
 }
 
 /// The keys by what they look for.

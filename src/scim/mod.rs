@@ -5,7 +5,7 @@
 //! something. Only `apply`, which has journaled the intent, may do that.
 //!
 //! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `resource`, `patch`
-//! and `filter` are the wire format, `error` is what comes back instead of success, `policy` what to do about it.
+//! and `filter` are the wire format, `error` is what comes back instead of success; what follows from it is said by [`failure`](crate::http::failure).
 
 mod body;
 mod census;
@@ -26,7 +26,6 @@ mod list;
 mod lookalike;
 mod lookup;
 mod patch;
-pub mod policy;
 mod probe;
 mod read;
 mod resource;
@@ -35,20 +34,20 @@ mod unanswered;
 mod wire;
 mod write;
 
+pub use crate::http::failure::FailureClass;
 pub use census::{Census, WithRoles};
 pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, Shown, ShownMembers, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, GroupKeys, Lookalike, Match, MemberKeys,
+    Origin, Search, Shown, ShownMembers, UserKeys,
 };
 
 #[cfg(test)]
 pub(crate) use {
     fuzzing::read_anything,
     judge::{groups_among, users_among},
-    policy::CLASSES,
     resource::plain_user,
 };
 

@@ -19,7 +19,7 @@ use super::client::{App, Call, Endpoint};
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
-use super::{AppWrite as _, CallError, Class};
+use super::{AppWrite as _, CallError, FailureClass};
 use crate::config::profile::Profile;
 use crate::http::SetupError;
 use crate::model::{AppId, Finding, fold};
@@ -238,7 +238,7 @@ impl Probe<'_> {
             Ok(None) => Whose::Nobodys,
             Ok(Some(user)) if self.names.is_ours(&user) => Whose::Ours,
             Ok(Some(user)) => Whose::Other(json::text(&user, "userName").unwrap_or_default()),
-            Err(error) if error.class == Class::NotScim => Whose::Unknown(error.message),
+            Err(error) if error.class == FailureClass::NotScim => Whose::Unknown(error.message),
             Err(error) => return Err(error),
         };
         if matches!(whose, Whose::Ours) {
@@ -257,7 +257,7 @@ impl Probe<'_> {
     async fn shown(&self, app: &App, id: &AppId) -> Result<Option<Object>, CallError> {
         match app.resource(Endpoint::Users, id).await {
             Ok(user) => Ok(Some(user)),
-            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) if error.class == FailureClass::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -269,7 +269,7 @@ impl Probe<'_> {
             let mut call = Call::get(Endpoint::Users);
             call.query.push(("filter", filter::equals("userName", name)));
             let answer = match app.read(&call, self.profile.pace.attempts).await {
-                Err(error) if error.class == Class::NotFound => return Ok(found),
+                Err(error) if error.class == FailureClass::NotFound => return Ok(found),
                 other => other?,
             };
             let page = answer.body.and_then(|mut body| Page::read(&mut body).ok());

@@ -15,7 +15,9 @@ use super::lookalike::Alike;
 use super::lookup::{MatchBy, Wanted, is_refused_filter, is_shaken};
 use super::resource;
 use super::shown::{id_in_ref, is_cut};
-use super::{AppGroup, AppRead, AppUser, CallError, CallStats, Class, GroupKeys, Lookalike, Match, Search, UserKeys};
+use super::{
+    AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, Match, Search, UserKeys,
+};
 use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
 use crate::model::{AppId, Conflict, KnownNames, Path, digest};
@@ -79,7 +81,11 @@ impl AppRead for App {
             Ok(answer) => Ok(answer.body.and_then(|body| AppId::from_app(&json::text(&body, "id")?).ok())),
             Err(error) => match error.class {
                 // An app without this address says so in many ways; any of them is an answer.
-                Class::NotFound | Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotScim => Ok(None),
+                FailureClass::NotFound
+                | FailureClass::Unsupported
+                | FailureClass::Forbidden
+                | FailureClass::Invalid
+                | FailureClass::NotScim => Ok(None),
                 _ => Err(error),
             },
         }
@@ -111,7 +117,7 @@ impl App {
                 }
                 Ok(())
             }
-            Err(error) if error.class == Class::NotFound => {
+            Err(error) if error.class == FailureClass::NotFound => {
                 // Either the address is wrong, or this is how the app says "nobody".
                 self.check_by_list().await.map_err(|_| error)?;
                 self.learned.a_404_means_no_match();
@@ -121,7 +127,7 @@ impl App {
                 self.learned.filters_are_unusable();
                 self.check_by_list().await
             }
-            Err(error) if error.class == Class::Server => self.check_by_list().await.map_err(|_| error),
+            Err(error) if error.class == FailureClass::Server => self.check_by_list().await.map_err(|_| error),
             Err(error) => Err(error),
         }
     }
@@ -141,11 +147,11 @@ impl App {
         let host = self.http.host();
         let said = &error.message;
         let message = match error.class {
-            Class::Unauthorized => format!("{host} does not accept the token ({said}); nothing was changed"),
-            Class::Forbidden => format!(
+            FailureClass::Unauthorized => format!("{host} does not accept the token ({said}); nothing was changed"),
+            FailureClass::Forbidden => format!(
                 "{host} knows the token but does not let it manage users ({said}); check its rights, and that SCIM is on"
             ),
-            Class::NotFound | Class::NotScim | Class::Unsupported => format!(
+            FailureClass::NotFound | FailureClass::NotScim | FailureClass::Unsupported => format!(
                 "there is no SCIM user list at {host} under this base_url ({said}); base_url ends right before /Users"
             ),
             _ => said.clone(),
@@ -168,7 +174,7 @@ impl App {
         let call = Call { members_as_values: true, ..Call::get_one(endpoint, id.as_str()) };
         match self.resource_by(&call, id).await {
             Ok(resource) => Ok(Some(resource)),
-            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) if error.class == FailureClass::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

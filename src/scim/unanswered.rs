@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::client::App;
 use super::json::Object;
 use super::lookup::{Found, Wanted};
-use super::{CallError, Class, Match};
+use super::{CallError, FailureClass, Match};
 use crate::config::profile::LookUp;
 use crate::model::{Conflict, WayOut};
 
@@ -62,7 +62,7 @@ impl App {
         round: Round,
     ) -> Result<Found, CallError> {
         let Some((_, first)) = round.failed.first() else { return Ok(found) };
-        let is_404 = round.failed.iter().any(|(_, error)| error.class == Class::NotFound);
+        let is_404 = round.failed.iter().any(|(_, error)| error.class == FailureClass::NotFound);
         let may_list = self.profile.read.look_up != LookUp::Filter;
         if may_list && (is_404 || !round.has_answers()) {
             match Box::pin(self.by_list(wanted, false)).await {
@@ -105,7 +105,11 @@ pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Mat
 pub(super) fn is_about_a_key(error: &CallError) -> bool {
     !matches!(
         error.class,
-        Class::Unauthorized | Class::Redirect | Class::Unreachable | Class::Throttled | Class::Closed
+        FailureClass::Unauthorized
+            | FailureClass::Redirect
+            | FailureClass::Unreachable
+            | FailureClass::Throttled
+            | FailureClass::Closed
     )
 }
 
@@ -119,9 +123,9 @@ pub(super) fn with_key(error: &CallError) -> CallError {
     CallError { message: format!("{}; {}", error.message, way_out(error.class)), ..error.clone() }
 }
 
-fn way_out(class: Class) -> WayOut {
+fn way_out(class: FailureClass) -> WayOut {
     match class {
-        Class::NotFound => WayOut::NoMatch404,
+        FailureClass::NotFound => WayOut::NoMatch404,
         _ => WayOut::List,
     }
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::http::failure::FailureClass;
 use crate::model::{AppId, Attributes, Conflict, KnownNames, Likeness, Path, SourceId, fold};
 
 /// Under what names a person may already be in the app.
@@ -182,74 +183,12 @@ pub enum Origin {
     },
 }
 
-/// What kind of failure a call met; decides what happens next (RFC 7644 §3.12 and what apps really do).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// 401: the credential is dead. Stops the tenant.
-    Unauthorized,
-    /// 403: this call is not allowed.
-    Forbidden,
-    /// 404 (or 410): the object is not there.
-    NotFound,
-    /// 409, or an app's own way of saying "already exists".
-    Conflict,
-    /// 412: the object changed meanwhile.
-    Changed,
-    /// 413: the body is too large.
-    TooLarge,
-    /// 429.
-    Throttled,
-    /// 400, 422: this payload will never do.
-    Invalid,
-    /// 400 with `scimType` `mutability`: the attribute can't be changed.
-    Immutable,
-    /// 405, 501: the app does not offer this operation.
-    Unsupported,
-    /// 5xx: the app is in trouble.
-    Server,
-    /// 3xx: redirects are not followed; a token stays with its origin.
-    Redirect,
-    /// An answer that is not SCIM: HTML, truncated JSON, too large, too deep.
-    NotScim,
-    /// No connection could be made: nothing was sent.
-    Unreachable,
-    /// The request went out and no answer came back: it may have been carried out.
-    Unknown,
-    /// The run ended while the call waited for its turn: nothing was sent.
-    Closed,
-}
-
-impl Class {
-    /// In a word, as it is counted and written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Changed => "changed",
-            Self::TooLarge => "too_large",
-            Self::Throttled => "throttled",
-            Self::Invalid => "invalid",
-            Self::Immutable => "immutable",
-            Self::Unsupported => "unsupported",
-            Self::Server => "server",
-            Self::Redirect => "redirect",
-            Self::NotScim => "not_scim",
-            Self::Unreachable => "unreachable",
-            Self::Unknown => "unknown",
-            Self::Closed => "closed",
-        }
-    }
-}
-
 /// A call that failed, with the evidence a person needs.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{method} {path}: {message}")]
 pub struct CallError {
     /// What kind of failure.
-    pub class: Class,
+    pub class: FailureClass,
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
     /// `scimType`, if the app gave one.
@@ -270,7 +209,7 @@ impl CallError {
     /// A call that was not sent because the run ended first.
     pub fn closed() -> Self {
         Self {
-            class: Class::Closed,
+            class: FailureClass::Closed,
             status: None,
             scim_type: None,
             message: "not sent: the run ended before its turn came".to_owned(),
@@ -382,11 +321,11 @@ pub trait AppWrite: AppRead {
     fn members_per_call(&self) -> usize;
 
     /// A call that met this failure is about to be made again: for whoever counts.
-    fn repeats(&self, why: Class) {
+    fn repeats(&self, why: FailureClass) {
         let _uncounted = why;
     }
 
-    /// Lets no further write out, for good: those that wait for their turn fail with [`Class::Closed`], at once. What is on
+    /// Lets no further write out, for good: those that wait for their turn fail with [`FailureClass::Closed`], at once. What is on
     /// its way already is finished.
     fn close(&self);
 }

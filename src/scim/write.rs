@@ -13,7 +13,7 @@ use super::patch::{self, Edit};
 use super::read::member_value;
 use super::resource::{self, GROUP};
 use super::shown::is_cut;
-use super::{AppWrite, CallError, Class, Created, GroupKeys, MemberKeys, Shown, UserKeys};
+use super::{AppWrite, CallError, Created, FailureClass, GroupKeys, MemberKeys, Shown, UserKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,
 };
@@ -28,7 +28,7 @@ impl AppWrite for App {
         let name = attributes.text(&Path::user_name()).unwrap_or_default();
         let sent = self.once(&Call::post(Endpoint::Users, Value::Object(body))).await;
         let answer = sent.inspect_err(|error| {
-            if error.class == Class::Conflict {
+            if error.class == FailureClass::Conflict {
                 self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(fold(name));
             }
         })?;
@@ -45,7 +45,7 @@ impl AppWrite for App {
             // The last line of defence: an app may answer such a change with a second account (J6).
             let message =
                 format!("{path} can't be changed in this app (users.immutable of its profile); nothing was sent");
-            return Err(not_sent(Method::Patch, Endpoint::Users, id, Class::Immutable, message));
+            return Err(not_sent(Method::Patch, Endpoint::Users, id, FailureClass::Immutable, message));
         }
         let edits = patch::edits(&self.wire, users, set, clear);
         if edits.is_empty() {
@@ -76,7 +76,7 @@ impl AppWrite for App {
         if self.profile.groups.support != GroupSupport::Full {
             let message =
                 "this app lets nobody create groups (groups.support of its profile); nothing was sent".to_owned();
-            return Err(not_sent(Method::Post, Endpoint::Groups, &AppId::from(""), Class::Unsupported, message));
+            return Err(not_sent(Method::Post, Endpoint::Groups, &AppId::from(""), FailureClass::Unsupported, message));
         }
         let mut body = json!({ "schemas": [GROUP], "displayName": display_name });
         let object = json::object_in(&mut body);
@@ -135,7 +135,7 @@ impl AppWrite for App {
         self.profile.groups.max_members_per_patch.max(1) as usize
     }
 
-    fn repeats(&self, why: Class) {
+    fn repeats(&self, why: FailureClass) {
         self.observer().repeated(why.name());
     }
 
@@ -224,7 +224,7 @@ impl App {
             method.as_str(),
             clean(&other.chars().take(100).collect::<String>())
         );
-        let sent = not_sent(method, endpoint, id, Class::NotScim, message);
+        let sent = not_sent(method, endpoint, id, FailureClass::NotScim, message);
         Err(CallError { status: Some(answer.status), maybe_done: true, ..sent })
     }
 
@@ -272,7 +272,7 @@ impl App {
         if is_cut(&body) {
             let message = "the app shows only a part of the group's members, and a PUT of these would remove the others; nothing was sent. \
                            Set groups.update_method = \"patch\" and groups.member_remove to a form of PATCH in its profile";
-            return Err(not_sent(Method::Put, Endpoint::Groups, id, Class::Unsupported, message.to_owned()));
+            return Err(not_sent(Method::Put, Endpoint::Groups, id, FailureClass::Unsupported, message.to_owned()));
         }
         Ok(body)
     }
@@ -301,7 +301,7 @@ impl App {
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
         let deleted = self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await;
-        if deleted.as_ref().err().is_none_or(|error| error.class == Class::NotFound) {
+        if deleted.as_ref().err().is_none_or(|error| error.class == FailureClass::NotFound) {
             self.learned.is_deleted(endpoint, id.as_str());
         }
         deleted.map(drop)
@@ -337,7 +337,13 @@ fn is_no_target(error: &CallError) -> bool {
     error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("noTarget"))
 }
 
-pub(super) fn not_sent(method: Method, endpoint: Endpoint, id: &AppId, class: Class, message: String) -> CallError {
+pub(super) fn not_sent(
+    method: Method,
+    endpoint: Endpoint,
+    id: &AppId,
+    class: FailureClass,
+    message: String,
+) -> CallError {
     let collection = if endpoint == Endpoint::Users { "/Users" } else { "/Groups" };
     let path =
         if id.as_str().is_empty() { collection.to_owned() } else { format!("{collection}/{}", clean(id.as_str())) };

@@ -22,7 +22,7 @@ use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Class, Created, GroupKeys, Lookalike, Match,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, FailureClass, GroupKeys, Lookalike, Match,
     MemberKeys, Origin, Search, Shown, UserKeys, groups_among, plain_user, users_among,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Call {
 /// How a call fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    class: Class,
+    class: FailureClass,
     status: Option<u16>,
     maybe_done: bool,
     /// Whether the app carries the call out all the same.
@@ -51,23 +51,23 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// The app refuses.
-    pub(crate) fn refused(class: Class, status: u16) -> Self {
+    pub(crate) fn refused(class: FailureClass, status: u16) -> Self {
         Self { class, status: Some(status), maybe_done: false, applied: false, retry_after: None, crash: false }
     }
 
     /// A server error; nobody knows whether anything was done.
     pub(crate) fn server(status: u16) -> Self {
-        Self { maybe_done: true, ..Self::refused(Class::Server, status) }
+        Self { maybe_done: true, ..Self::refused(FailureClass::Server, status) }
     }
 
     /// No answer comes back.
     pub(crate) fn lost() -> Self {
-        Self { status: None, maybe_done: true, ..Self::refused(Class::Unknown, 0) }
+        Self { status: None, maybe_done: true, ..Self::refused(FailureClass::Unknown, 0) }
     }
 
     /// "Slow down."
     pub(crate) fn throttled(retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::refused(Class::Throttled, 429) }
+        Self { retry_after: Some(retry_after), ..Self::refused(FailureClass::Throttled, 429) }
     }
 
     /// The process is killed while the call is under way.
@@ -76,7 +76,7 @@ impl Fault {
     }
 
     /// What kind of failure it is.
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> FailureClass {
         self.class
     }
 
@@ -153,9 +153,9 @@ pub(crate) struct Manners {
     /// Members that make every call fail in which they stand: user names.
     pub(crate) bad_members: BTreeSet<String>,
     /// What it answers then.
-    pub(crate) bad_member_answer: (Class, u16),
+    pub(crate) bad_member_answer: (FailureClass, u16),
     /// The most members that it takes in one call, and what it answers to more.
-    pub(crate) takes_at_most: Option<(usize, Class, u16)>,
+    pub(crate) takes_at_most: Option<(usize, FailureClass, u16)>,
     /// Whether it refuses groups without members.
     pub(crate) refuses_empty_groups: bool,
     /// Whether it refuses new groups with members.
@@ -194,7 +194,7 @@ impl Default for Manners {
             own_account_times_out: false,
             unseen: BTreeSet::new(),
             bad_members: BTreeSet::new(),
-            bad_member_answer: (Class::Invalid, 400),
+            bad_member_answer: (FailureClass::Invalid, 400),
             takes_at_most: None,
             refuses_empty_groups: false,
             refuses_first_members: false,
@@ -260,15 +260,15 @@ impl Noise {
             0 => Fault::lost(),
             1 => Fault::server(503),
             2 => Fault::throttled(Duration::from_secs(2)),
-            3 => Fault { status: None, ..Fault::refused(Class::Unreachable, 0) },
-            4 => Fault { maybe_done: true, ..Fault::refused(Class::NotScim, 200) },
+            3 => Fault { status: None, ..Fault::refused(FailureClass::Unreachable, 0) },
+            4 => Fault { maybe_done: true, ..Fault::refused(FailureClass::NotScim, 200) },
             5 => Fault::server(500),
-            6 => Fault::refused(Class::Invalid, 400),
-            7 => Fault::refused(Class::Forbidden, 403),
-            8 => Fault::refused(Class::NotFound, 404),
-            9 => Fault::refused(Class::Conflict, 409),
-            10 => Fault::refused(Class::Unsupported, 501),
-            _ => Fault::refused(Class::TooLarge, 413),
+            6 => Fault::refused(FailureClass::Invalid, 400),
+            7 => Fault::refused(FailureClass::Forbidden, 403),
+            8 => Fault::refused(FailureClass::NotFound, 404),
+            9 => Fault::refused(FailureClass::Conflict, 409),
+            10 => Fault::refused(FailureClass::Unsupported, 501),
+            _ => Fault::refused(FailureClass::TooLarge, 413),
         };
         let applied = fault.maybe_done && self.dice.chance(50);
         Some(Fault { applied, ..fault })
@@ -506,7 +506,7 @@ impl SimApp {
                 ..error(name, fault.class, fault.status)
             }),
             (None, Some(result)) => result,
-            (None, None) => Err(error(name, Class::Unknown, None)),
+            (None, None) => Err(error(name, FailureClass::Unknown, None)),
         }
     }
 }
@@ -536,7 +536,7 @@ impl Call {
     }
 }
 
-fn error(name: &'static str, class: Class, status: Option<u16>) -> CallError {
+fn error(name: &'static str, class: FailureClass, status: Option<u16>) -> CallError {
     CallError {
         class,
         status,
@@ -666,12 +666,12 @@ impl Inner {
         let deletes = self.manners.inactive_effect;
         match self.holdings.users.get_mut(id.as_str()) {
             Some(account) if account.active || deletes != InactiveEffect::HidesResource => Ok(account),
-            _ => Err(error("user", Class::NotFound, Some(404))),
+            _ => Err(error("user", FailureClass::NotFound, Some(404))),
         }
     }
 
     fn group(&mut self, id: &AppId) -> Result<&mut Group, CallError> {
-        self.holdings.groups.get_mut(id.as_str()).ok_or_else(|| error("group", Class::NotFound, Some(404)))
+        self.holdings.groups.get_mut(id.as_str()).ok_or_else(|| error("group", FailureClass::NotFound, Some(404)))
     }
 
     fn name_is_taken(&self, name: &str, by_other_than: Option<&AppId>) -> bool {
@@ -702,7 +702,7 @@ impl Inner {
             _ => self.manners.refuses_first_members,
         };
         if refused {
-            return Err(error("create_group", Class::Invalid, Some(400)));
+            return Err(error("create_group", FailureClass::Invalid, Some(400)));
         }
         self.check_members(members)
     }
@@ -822,7 +822,7 @@ impl AppRead for SimApp {
     async fn own_account(&self) -> Result<Option<AppId>, CallError> {
         let inner = self.inner();
         match inner.manners.own_account_times_out {
-            true => Err(error("own_account", Class::Unknown, None)),
+            true => Err(error("own_account", FailureClass::Unknown, None)),
             false => Ok(inner.manners.own_account.clone()),
         }
     }
@@ -848,10 +848,10 @@ impl AppWrite for SimApp {
             }
             if inner.name_is_taken(&name, None) {
                 inner.manners.unseen.retain(|unseen| fold(unseen) != fold(&name));
-                return Err(error("create_user", Class::Conflict, Some(409)));
+                return Err(error("create_user", FailureClass::Conflict, Some(409)));
             }
             if inner.has(Misbehave::NoTitle) && attributes.iter().any(|(path, _)| path.as_str() == "title") {
-                return Err(error("create_user", Class::Invalid, Some(400)));
+                return Err(error("create_user", FailureClass::Invalid, Some(400)));
             }
             let id = inner.fresh("a");
             let mut attributes = inner.as_kept(attributes);
@@ -878,11 +878,11 @@ impl AppWrite for SimApp {
         let carries = set.iter().map(|(path, _)| path).chain(clear).map(ToString::to_string).collect();
         self.call("update_user", about, carries, |inner| {
             if set.text(&Path::user_name()).is_some_and(|name| inner.name_is_taken(name, Some(id))) {
-                return Err(error("update_user", Class::Conflict, Some(409)));
+                return Err(error("update_user", FailureClass::Conflict, Some(409)));
             }
             let names_title = set.iter().map(|(path, _)| path).chain(clear).any(|path| path.as_str() == "title");
             if names_title && (inner.has(Misbehave::RefusesTitle) || inner.has(Misbehave::NoTitle)) {
-                return Err(error("update_user", Class::Invalid, Some(400)));
+                return Err(error("update_user", FailureClass::Invalid, Some(400)));
             }
             let kept = &inner.as_kept(set);
             let ignores = inner.has(Misbehave::IgnoresChanges);
@@ -912,7 +912,7 @@ impl AppWrite for SimApp {
                 return Ok(Shown::default());
             }
             let Some(before) = inner.holdings.users.get(id.as_str()).cloned() else {
-                return Err(error("set_active", Class::NotFound, Some(404)));
+                return Err(error("set_active", FailureClass::NotFound, Some(404)));
             };
             let mut after = before.clone();
             if active || !inner.has(Misbehave::KeepsActive) {
@@ -933,14 +933,14 @@ impl AppWrite for SimApp {
         let about = (id, self.inner().name_of(id));
         self.call("delete_user", about, Vec::new(), |inner| {
             if !inner.holdings.users.contains_key(id.as_str()) {
-                return Err(error("delete_user", Class::NotFound, Some(404)));
+                return Err(error("delete_user", FailureClass::NotFound, Some(404)));
             }
             if inner.has(Misbehave::KeepsDeleted) {
                 return Ok(());
             }
             match inner.manners.delete_effect {
                 DeleteEffect::Deactivates => inner.user(id)?.active = false,
-                DeleteEffect::Unsupported => return Err(error("delete_user", Class::Unsupported, Some(501))),
+                DeleteEffect::Unsupported => return Err(error("delete_user", FailureClass::Unsupported, Some(501))),
                 DeleteEffect::Hard | DeleteEffect::Irreversible => inner.delete_account(id.as_str()),
             }
             Ok(())
@@ -963,7 +963,7 @@ impl AppWrite for SimApp {
             }
             let taken = inner.holdings.groups.values().any(|group| fold(&group.name) == fold(name));
             if inner.manners.unique && taken {
-                return Err(error("create_group", Class::Conflict, Some(409)));
+                return Err(error("create_group", FailureClass::Conflict, Some(409)));
             }
             let id = inner.fresh("g");
             let members: BTreeSet<String> = if inner.manners.ignores_first_members {
@@ -989,7 +989,7 @@ impl AppWrite for SimApp {
         self.call("rename_group", about, vec![name.to_owned()], |inner| {
             let mut others = inner.holdings.groups.iter().filter(|(other, _)| other.as_str() != id.as_str());
             if inner.manners.unique && others.any(|(_, group)| fold(&group.name) == fold(name)) {
-                return Err(error("rename_group", Class::Conflict, Some(409)));
+                return Err(error("rename_group", FailureClass::Conflict, Some(409)));
             }
             let ignores = inner.has(Misbehave::IgnoresChanges);
             let name = inner.group_name_as_kept(name);

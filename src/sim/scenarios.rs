@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::scim::policy::{Kind, Step, next_step};
-use crate::scim::{CLASSES, Class};
+use crate::http::failure::CLASSES;
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
+use crate::scim::FailureClass;
 
 /// A fault: its id, what goes wrong, what holds all the same, where it has to be tested (S: simulated, B: with the real binary), and
 /// tests that are named after something else.
@@ -599,18 +600,18 @@ fn scenarios() -> (String, Vec<String>) {
 
 /// What follows a failed call: the table that the code itself reads.
 fn steps() -> String {
-    let words = |step: Step| match step {
-        Step::GiveUp => "set aside",
-        Step::GiveUpAndLook => "set aside, and look what is there",
-        Step::WaitAndRepeat => "wait, repeat",
-        Step::LookUpFirst => "wait, look, repeat if it is not there",
-        Step::LookUpOnly => "wait, look, leave it to the next run",
-        Step::Halve => "send in halves",
-        Step::StopTarget => "stop the tenant",
+    let words = |step: AfterFailure| match step {
+        AfterFailure::Fail => "set aside",
+        AfterFailure::FailAndLookUp => "set aside, and look what is there",
+        AfterFailure::Retry => "wait, repeat",
+        AfterFailure::LookUpThenRetry => "wait, look, repeat if it is not there",
+        AfterFailure::LookUpOnly => "wait, look, leave it to the next run",
+        AfterFailure::SplitBatch => "send in halves",
+        AfterFailure::StopTenant => "stop the tenant",
     };
     let mut by_class: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for status in 300..600 {
-        by_class.entry(format!("{:?}", Class::of(status))).or_default().push(status.to_string());
+        by_class.entry(format!("{:?}", FailureClass::of(status))).or_default().push(status.to_string());
     }
     let mut table =
         "| what the app does | HTTP | read | create | change | members |\n|---|---|---|---|---|---|\n".to_owned();
@@ -621,30 +622,31 @@ fn steps() -> String {
             1..=6 => named.join(", "),
             _ => format!("{} and others up to {}", named[0], named[named.len() - 1]),
         };
-        let cells = [Kind::Read, Kind::Create, Kind::Change, Kind::Members].map(|kind| words(next_step(class, kind)));
+        let cells = [CallKind::Read, CallKind::Create, CallKind::Change, CallKind::Members]
+            .map(|kind| words(after_failure(class, kind)));
         writeln!(table, "| {} | {status} | {} |", in_words(class), cells.join(" | ")).unwrap();
     }
     table
 }
 
-fn in_words(class: Class) -> &'static str {
+fn in_words(class: FailureClass) -> &'static str {
     match class {
-        Class::Unauthorized => "refuses the token",
-        Class::Forbidden => "forbids the call",
-        Class::NotFound => "does not know the object",
-        Class::Conflict => "has such an object already",
-        Class::Changed => "says that the object changed meanwhile",
-        Class::TooLarge => "finds the call too large",
-        Class::Throttled => "asks to slow down",
-        Class::Invalid => "finds the values wrong",
-        Class::Immutable => "lets nobody change that attribute",
-        Class::Unsupported => "does not offer that",
-        Class::Server => "is in trouble",
-        Class::Redirect => "points elsewhere",
-        Class::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
-        Class::Unreachable => "can't be reached: nothing was sent",
-        Class::Unknown => "says nothing: it may have been done",
-        Class::Closed => "is asked no more: this process was told to stop, and nothing was sent",
+        FailureClass::Unauthorized => "refuses the token",
+        FailureClass::Forbidden => "forbids the call",
+        FailureClass::NotFound => "does not know the object",
+        FailureClass::Conflict => "has such an object already",
+        FailureClass::Changed => "says that the object changed meanwhile",
+        FailureClass::TooLarge => "finds the call too large",
+        FailureClass::Throttled => "asks to slow down",
+        FailureClass::Invalid => "finds the values wrong",
+        FailureClass::Immutable => "lets nobody change that attribute",
+        FailureClass::Unsupported => "does not offer that",
+        FailureClass::Server => "is in trouble",
+        FailureClass::Redirect => "points elsewhere",
+        FailureClass::NotScim => "answers something that is no SCIM: HTML, cut off, too large, too deep",
+        FailureClass::Unreachable => "can't be reached: nothing was sent",
+        FailureClass::Unknown => "says nothing: it may have been done",
+        FailureClass::Closed => "is asked no more: this process was told to stop, and nothing was sent",
     }
 }
 
@@ -662,7 +664,7 @@ fn page() -> (String, Vec<String>) {
          how fast that is stands in [benchmarks.md](benchmarks.md).\n\n\
          {table}\n\
          ## What follows a failed call\n\n\
-         `src/scim/policy.rs` is this table, and nothing else decides. A call is tried as often as the profile's `pace.attempts` says; the\n\
+         `src/http/failure.rs` is this table, and nothing else decides. A call is tried as often as the profile's `pace.attempts` says; the\n\
          last failure sets the object aside. A call of which nobody knows whether it was carried out stays open in the journal, and the\n\
          next run looks before it plans.\n\n\
          {}\n",

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::{Desk, company, person};
+use crate::support::proxy::{Call, Fault, Rule};
 
 /// The company without these users, and with one whom the app can't change.
 fn directory(desk: &Desk, change: impl FnOnce(&mut Vec<Value>)) {
@@ -60,6 +61,20 @@ fn ma5_a_token_that_may_read_only_is_told_after_few_calls() {
     let report = desk.sync(1);
     assert!(desk.proxy.writes().len() <= 40, "{}", desk.proxy.writes().len());
     assert!(report.to_string().contains("403"), "the app's words are shown: {report:#}");
+}
+
+#[test]
+fn t14_a_group_that_is_locked_is_tried_again_and_not_halved() {
+    let desk = Desk::new();
+    desk.proxy.inject(Rule::on("PATCH", "/Groups").times(2), Fault::status(423));
+    desk.tenant("[target.override_profile.groups]\nmembers_on_create = false\n[target.override_profile.pace]\nbackoff_base_ms = 1\n");
+    let report = desk.sync(0);
+    let sizes: Vec<usize> = desk.proxy.writes().iter().filter(|call| call.method == "PATCH").map(members_of).collect();
+    assert_eq!(sizes, [3, 3, 3], "the same call each time: {report:#}");
+}
+
+fn members_of(call: &Call) -> usize {
+    call.json()["Operations"][0]["value"].as_array().map_or(0, Vec::len)
 }
 
 #[test]

@@ -271,7 +271,7 @@ async fn ma3_a_membership_that_could_not_be_sent_again_is_sent_by_the_next_run()
     world.edit(|dir| dir.stand("u02", Standing::Suspended));
     world.sync().await;
     world.edit(|dir| dir.stand("u02", Standing::Active));
-    world.app.fail("add_members", "all", 1, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("add_members", "all", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     assert_eq!(world.sync().await.status(), Status::Partial);
     assert_eq!(world.sync().await.status(), Status::Ok);
     assert_eq!(world.app.members("all").unwrap().len(), 3);
@@ -366,7 +366,7 @@ async fn ma10_creates_that_the_app_refuses_whatever_they_hold_are_not_all_sent_t
     }
     let mut world = World::new(dir);
     world.reconfigure(|tenant| tenant.map(&MAPPED));
-    world.app.fail("create_user", "", 99, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.app.fail("create_user", "", 99, Fault::refused(crate::scim::FailureClass::Invalid, 400));
     world.sync().await;
     let creates = world.app.writes().iter().filter(|call| call.starts_with("create_user")).count();
     assert!(creates <= 12 + 6, "{creates}");

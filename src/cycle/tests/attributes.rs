@@ -97,7 +97,7 @@ async fn o6_an_adopted_account_gets_the_role_even_if_the_first_try_fails() {
     world.reconfigure(|tenant| tenant.map_pushed(&rules));
     world.app.has_user("ann@x.test", true);
     by_hand(&world, "ann@x.test", "roles", "admin");
-    world.app.fail("update_user", "ann", 1, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("update_user", "ann", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial);
     world.sync().await;

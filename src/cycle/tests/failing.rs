@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Clock as _;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::store::Baseline as _;
 use jiff::SignedDuration;
 
@@ -104,7 +104,7 @@ async fn t3_a_throttled_call_waits_as_long_as_asked_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn i1_one_that_fails_is_set_aside_with_a_next_try_and_the_others_go_on() {
     let world = World::new(crowd(3));
-    world.app.fail("create_user", "u01", 9, Fault::refused(Class::Conflict, 409));
+    world.app.fail("create_user", "u01", 9, Fault::refused(FailureClass::Conflict, 409));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial);
     assert_eq!(world.app.active(), ["u00@x.test", "u02@x.test"]);
@@ -121,7 +121,7 @@ async fn i1_one_that_fails_is_set_aside_with_a_next_try_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn the_schedule_waits_longer_after_each_failure_and_says_so() {
     let world = World::new(crowd(3));
-    world.app.fail("create_user", "u01", 99, Fault::refused(Class::Invalid, 400));
+    world.app.fail("create_user", "u01", 99, Fault::refused(FailureClass::Invalid, 400));
     let mut tries = Vec::new();
     for minute in 0..60 {
         let report =
@@ -156,7 +156,7 @@ async fn a_conflict_is_looked_up_less_and_less_often() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_has_no_object_any_more_is_forgotten() {
     let world = World::new(crowd(3));
-    world.app.fail("create_user", "u01", 9, Fault::refused(Class::Conflict, 409));
+    world.app.fail("create_user", "u01", 9, Fault::refused(FailureClass::Conflict, 409));
     world.sync().await;
     assert_eq!(world.set_aside(), ["user u01"]);
     world.edit(|dir| dir.delete_user("u01"));
@@ -167,7 +167,7 @@ async fn a_failure_that_has_no_object_any_more_is_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn t13_a_dead_credential_ends_the_run_at_once() {
     let world = World::new(crowd(20));
-    world.app.fail("create_user", "", 99, Fault::refused(Class::Unauthorized, 401));
+    world.app.fail("create_user", "", 99, Fault::refused(FailureClass::Unauthorized, 401));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Failed);
     assert!(world.app.writes().len() <= 4, "at most the calls under way: {:?}", world.app.writes());
@@ -181,7 +181,7 @@ async fn t13_a_dead_credential_ends_the_run_at_once() {
 async fn t13_nobody_sleeps_on_after_the_end_of_the_run() {
     let world = World::new(crowd(20));
     world.app.fail("create_user", "u00", 99, Fault::throttled(Duration::from_secs(60)));
-    world.app.fail("create_user", "u01", 99, Fault::refused(Class::Unauthorized, 401));
+    world.app.fail("create_user", "u01", 99, Fault::refused(FailureClass::Unauthorized, 401));
     let began = tokio::time::Instant::now();
     assert_eq!(world.sync().await.status(), Status::Failed);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
@@ -302,9 +302,9 @@ async fn t6_a_404_for_everything_is_no_proof_that_anybody_is_gone() {
         dir.add_group("night", &["u01"]);
         dir.join("all", "u00");
     });
-    world.app.fail("update_user", "", 99, Fault::refused(Class::NotFound, 404));
-    world.app.fail("look_up_users", "", 99, Fault::refused(Class::NotFound, 404));
-    world.app.fail("look_up_groups", "", 99, Fault::refused(Class::NotFound, 404));
+    world.app.fail("update_user", "", 99, Fault::refused(FailureClass::NotFound, 404));
+    world.app.fail("look_up_users", "", 99, Fault::refused(FailureClass::NotFound, 404));
+    world.app.fail("look_up_groups", "", 99, Fault::refused(FailureClass::NotFound, 404));
     world.edit(|dir| drop(dir.groups.remove("night")));
     let report = world.sync().await;
     assert_eq!(failures(&report).len(), 1, "{report:?}");
@@ -322,7 +322,7 @@ async fn t6_accounts_that_match_twice_are_no_proof_that_the_linked_one_is_gone()
     let (_, account) = world.app.account("u00@x.test").unwrap();
     world.app.by_hand(|app| drop(app.users.insert("twin".to_owned(), account)));
     world.edit(|dir| dir.set("u00", "displayName", "new"));
-    world.app.fail("update_user", "", 99, Fault::refused(Class::NotFound, 404));
+    world.app.fail("update_user", "", 99, Fault::refused(FailureClass::NotFound, 404));
     let report = world.sync().await;
     assert_eq!(failures(&report).len(), 1, "{report:?}");
     assert_eq!(world.linked_count(), 5, "no link was dropped");
@@ -345,7 +345,7 @@ async fn t6_groups_that_match_twice_are_no_proof_that_the_linked_one_is_gone() {
         dir.add_user("new");
         dir.join("all", "new");
     });
-    world.app.fail("add_members", "", 99, Fault::refused(Class::NotFound, 404));
+    world.app.fail("add_members", "", 99, Fault::refused(FailureClass::NotFound, 404));
     assert_eq!(world.sync().await.status(), Status::Partial);
     assert_eq!(world.store.counts().unwrap().groups, 1, "no link was dropped");
 }
@@ -370,7 +370,7 @@ async fn i3_a_create_that_got_no_answer_is_not_repeated_while_two_accounts_match
 
 #[tokio::test(start_paused = true)]
 async fn t14_one_bad_member_does_not_keep_the_others_out() {
-    for status in [(Class::Invalid, 400), (Class::NotFound, 404)] {
+    for status in [(FailureClass::Invalid, 400), (FailureClass::NotFound, 404)] {
         let world = World::new(crowd(40));
         world.app.behave(|app| {
             app.bad_members.insert("u13@x.test".into());
@@ -390,7 +390,7 @@ async fn t14_one_bad_member_does_not_keep_the_others_out() {
 #[tokio::test(start_paused = true)]
 async fn t15_a_large_group_goes_in_chunks_and_goes_on_where_it_stopped() {
     let world = World::new(crowd(120));
-    world.app.fail("add_members", "all", 3, Fault::refused(Class::Unreachable, 0));
+    world.app.fail("add_members", "all", 3, Fault::refused(FailureClass::Unreachable, 0));
     world.sync().await;
     assert_eq!(world.app.members("all").unwrap().len(), 70, "two of three chunks went");
     world.app.heal();
@@ -424,7 +424,7 @@ async fn the_app_that_cannot_be_asked_fails_the_cycle_and_nothing_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn i11_what_was_sent_before_the_plan_is_told_when_there_comes_no_plan() {
     for (fault, status) in
-        [(Fault::server(503), Status::Failed), (Fault::refused(Class::Unauthorized, 401), Status::Failed)]
+        [(Fault::server(503), Status::Failed), (Fault::refused(FailureClass::Unauthorized, 401), Status::Failed)]
     {
         let world = World::new(crowd(12));
         world.sync().await;
@@ -458,7 +458,7 @@ async fn i11_a_credential_that_died_after_the_first_leavers_is_told_as_one_which
             dir.refuses_questions = directory;
         });
         if !directory {
-            world.app.fail("look_up_users", "", 9, Fault::refused(Class::Unauthorized, 401));
+            world.app.fail("look_up_users", "", 9, Fault::refused(FailureClass::Unauthorized, 401));
         }
         let report = world.try_sync().await.expect("a report of what was done");
         // Where the directory answers, users who are gone lose access too before any account is looked up.

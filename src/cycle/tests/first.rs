@@ -66,7 +66,7 @@ async fn i12_a_directory_that_is_what_it_was_is_not_read_again() {
 async fn i1_a_directory_that_is_what_it_was_is_read_while_anything_waits() {
     let failing = synced(story()).await;
     failing.edit(|dir| dir.set("ann", "displayName", "Ann"));
-    failing.app.fail("update_user", "ann", 9, Fault::refused(crate::scim::Class::Forbidden, 403));
+    failing.app.fail("update_user", "ann", 9, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     for _ in 0..3 {
         assert!(reads(&failing).await, "a failure is tried again");
     }

@@ -150,7 +150,7 @@ async fn t14_a_bad_first_member_does_not_keep_the_group_from_being_made() {
 async fn a_member_without_an_account_is_left_out_of_the_new_group_and_named() {
     let mut world = World::new(crowd(3));
     world.reconfigure(members_at_once);
-    world.app.fail("create_user", "u00", 9, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.app.fail("create_user", "u00", 9, Fault::refused(crate::scim::FailureClass::Invalid, 400));
     let report = world.sync().await;
     let failed = failures(&report);
     assert!(failed.iter().any(|(what, why)| what == "add_members all" && why.contains("u00@x.test")), "{failed:?}");

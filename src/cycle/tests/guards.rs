@@ -304,7 +304,7 @@ async fn mb1_accounts_that_are_gone_from_the_app_are_made_again_and_a_silent_app
     restore(&mut world, end, false);
     let holdings = world.app.holdings();
     world.app.by_hand(|app| (app.users.clear(), app.groups.clear()).0);
-    world.app.fail("create_user", "", 1000, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("create_user", "", 1000, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     let _failing = world.try_sync().await;
     assert_eq!(world.linked_count(), 40, "an app that shows no account at all is no proof");
     world.app.by_hand(|app| *app = holdings);

@@ -215,7 +215,7 @@ async fn i2_a_second_look_counts_from_this_absence_and_not_from_an_older_one() {
 async fn a_leaver_is_not_kept_waiting_by_an_older_failure() {
     let world = synced(crowd(5)).await;
     world.edit(|dir| dir.set("u00", "displayName", "new"));
-    world.app.fail("update_user", "u00", 1, Fault::refused(crate::scim::Class::Invalid, 400));
+    world.app.fail("update_user", "u00", 1, Fault::refused(crate::scim::FailureClass::Invalid, 400));
     assert_eq!(world.scheduled().await.status(), Status::Partial);
     world.clock.pass(SignedDuration::from_mins(-9));
     world.edit(|dir| dir.stand("u00", Standing::Suspended));

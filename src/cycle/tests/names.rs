@@ -164,7 +164,7 @@ async fn j11_a_refused_change_gives_the_old_name_back_and_the_next_run_tries_aga
     for refused in ["bo", "rosterd-"] {
         let world = synced(three_groups()).await;
         user_names(&world, &[("ann", "bo"), ("bo", "ann")]);
-        world.app.fail("update_user", refused, 1, Fault::refused(crate::scim::Class::Invalid, 400));
+        world.app.fail("update_user", refused, 1, Fault::refused(crate::scim::FailureClass::Invalid, 400));
         let report = world.sync().await;
         assert_eq!(report.status(), Status::Partial, "{report:?}");
         no_third_name(&world);

@@ -1,7 +1,7 @@
 //! New groups and their members (J8): when a group is made, with whom, in how many calls, and what is learned of the app.
 
 use super::*;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::sim::Tenant;
 use crate::store::Baseline as _;
 
@@ -59,7 +59,7 @@ async fn j8_300_users_in_6_groups_need_310_calls_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn j8_what_the_app_takes_at_most_is_learned_once_and_kept() {
-    for (class, status) in [(Class::Invalid, 400), (Class::TooLarge, 413)] {
+    for (class, status) in [(FailureClass::Invalid, 400), (FailureClass::TooLarge, 413)] {
         let all = names(200);
         let ids: Vec<&str> = all.iter().map(String::as_str).collect();
         let world = world_of(crowd(200).with_group("half", &ids[..100]));
@@ -90,7 +90,7 @@ async fn j8_what_the_app_takes_at_most_is_learned_once_and_kept() {
 #[tokio::test(start_paused = true)]
 async fn j8_a_size_learned_under_another_setting_or_long_ago_is_not_believed() {
     let world = world_of(crowd(40));
-    world.app.behave(|app| app.takes_at_most = Some((30, Class::TooLarge, 413)));
+    world.app.behave(|app| app.takes_at_most = Some((30, FailureClass::TooLarge, 413)));
     world.sync().await;
     assert_eq!(world.store.app_takes().unwrap().unwrap().members_per_call, Some(20));
     let all = names(40);
@@ -137,7 +137,7 @@ async fn j8_a_group_whose_members_cannot_be_taken_is_not_created() {
         let mut world =
             world_of(Directory::of(&["ann", "eve"]).with_group("staff", &["ann"]).with_group("night", &["eve"]));
         world.reconfigure(|tenant| tenant.create_empty = create_empty);
-        world.app.fail("create_user", "eve", 1, Fault::refused(Class::Conflict, 409));
+        world.app.fail("create_user", "eve", 1, Fault::refused(FailureClass::Conflict, 409));
         let report = world.sync().await;
         assert_eq!(report.status(), Status::Partial);
         assert_eq!(world.app.members("staff").unwrap(), ["ann@x.test"]);
@@ -156,7 +156,7 @@ async fn j8_a_group_is_made_with_the_first_member_who_has_an_account() {
     let mut world = world_of(crowd(5));
     world.reconfigure(|tenant| tenant.profile.groups.members_on_create = false);
     for refused in ["u00", "u01", "u02", "u03"] {
-        world.app.fail("create_user", refused, 1, Fault::refused(Class::Invalid, 400));
+        world.app.fail("create_user", refused, 1, Fault::refused(FailureClass::Invalid, 400));
     }
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial);
@@ -292,7 +292,7 @@ async fn j8_a_mover_into_a_new_group_that_cannot_be_made_keeps_access() {
     let world = world_of(Directory::of(&["ann", "bo"]).with_group("old", &["ann", "bo"]));
     world.sync().await;
     world.app.behave(|app| app.refuses_first_members = true);
-    world.app.fail("create_group", "new", 99, Fault::refused(Class::Forbidden, 403));
+    world.app.fail("create_group", "new", 99, Fault::refused(FailureClass::Forbidden, 403));
     world.edit(|dir| {
         dir.part("old", "ann");
         dir.add_group("new", &["ann"]);

@@ -1,7 +1,7 @@
 //! One object that the app answers badly for ever, and kinds of change that it refuses altogether: who is reached all the same.
 
 use super::*;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 
 /// Everybody's causes to lose access, beside what the app fails at.
 fn with_leavers(world: &World) {
@@ -37,9 +37,9 @@ fn ways() -> Vec<Fault> {
         Fault::server(500),
         Fault::server(503),
         Fault::lost(),
-        Fault::refused(Class::NotScim, 200),
-        Fault::refused(Class::Unreachable, 0),
-        Fault::refused(Class::Forbidden, 403),
+        Fault::refused(FailureClass::NotScim, 200),
+        Fault::refused(FailureClass::Unreachable, 0),
+        Fault::refused(FailureClass::Forbidden, 403),
     ]
 }
 
@@ -67,7 +67,7 @@ async fn ma5_one_user_who_fails_in_many_groups_stops_no_other() {
         let report = world.sync().await;
         assert_eq!(report.status(), Status::Partial, "{fault:?} {:?}", failures(&report));
         assert_left(&world);
-        if matches!(fault.class(), Class::Server) {
+        if matches!(fault.class(), FailureClass::Server) {
             for group in 0..8 {
                 let members = world.app.members(&format!("g{group}")).unwrap();
                 assert_eq!(members, ["u08@x.test", "u10@x.test", "u11@x.test"], "{fault:?}");
@@ -125,7 +125,7 @@ async fn ma5_additions_that_are_all_refused_end_early_and_removals_are_tried() {
 async fn ma5_a_refusal_of_every_write_is_told_after_few_calls() {
     let world = World::new(crowd(70));
     for call in ["create_user", "create_group", "add_members", "update_user"] {
-        world.app.fail(call, "", 99_999, Fault::refused(Class::Forbidden, 403));
+        world.app.fail(call, "", 99_999, Fault::refused(FailureClass::Forbidden, 403));
     }
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Failed);

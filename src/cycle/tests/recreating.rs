@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tenant::OnImmutableChange;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::sim::Tenant;
 
 fn company() -> Directory {
@@ -130,7 +130,7 @@ async fn i3_j6_under_transient_faults_a_replacement_makes_one_account() {
 async fn i2_while_the_new_account_can_not_be_made_the_old_one_stays_as_it_is() {
     let world = synced_as(company(), recreates).await;
     world.edit(marry);
-    world.app.fail("create_user", "annie", 1, Fault::refused(Class::Forbidden, 403));
+    world.app.fail("create_user", "annie", 1, Fault::refused(FailureClass::Forbidden, 403));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial);
     assert!(world.app.active().contains(&"ann@x.test".to_owned()));
@@ -144,7 +144,7 @@ async fn i2_while_the_new_account_can_not_be_made_the_old_one_stays_as_it_is() {
 async fn i2_where_the_account_can_not_be_put_aside_no_second_one_is_made() {
     let world = synced_as(company(), recreates).await;
     world.edit(marry);
-    world.app.fail("update_user", "ann", 9, Fault::refused(Class::Immutable, 400));
+    world.app.fail("update_user", "ann", 9, Fault::refused(FailureClass::Immutable, 400));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial, "{report:?}");
     assert_eq!(world.app.writes(), ["update_user ann@x.test"]);
@@ -156,7 +156,7 @@ async fn i2_where_the_account_can_not_be_put_aside_no_second_one_is_made() {
 async fn half_done() -> World {
     let world = synced_as(company(), recreates).await;
     world.edit(marry);
-    world.app.fail("create_user", "annie", 1, Fault::refused(Class::Forbidden, 403));
+    world.app.fail("create_user", "annie", 1, Fault::refused(FailureClass::Forbidden, 403));
     world.sync().await;
     world
 }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::config::tenant::Fate;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::sim::Quirk;
 
 #[tokio::test(start_paused = true)]
@@ -225,7 +225,7 @@ async fn i1_an_app_that_hides_who_is_off_does_not_lose_the_account() {
         world.edit(|dir| dir.stand("u01", Standing::Suspended));
         for name in ["deactivate", "delete_user"] {
             world.app.fail(name, "u01", 1, Fault::server(504).but_done());
-            world.app.fail(name, "", 2, Fault::refused(Class::NotFound, 404));
+            world.app.fail(name, "", 2, Fault::refused(FailureClass::NotFound, 404));
         }
         world.sync().await;
         world.app.heal();
@@ -243,7 +243,7 @@ async fn i12_one_object_that_the_app_does_not_speak_about_stops_nobody_else() {
     world.app.fail("update_user", "u01", 3, Fault::lost());
     world.sync().await;
     // The account can't be read, day after day.
-    world.app.fail("get_user", "", 1000, Fault::refused(Class::Forbidden, 403));
+    world.app.fail("get_user", "", 1000, Fault::refused(FailureClass::Forbidden, 403));
     world.edit(|dir| dir.set("u02", "displayName", "Two"));
     let report = world.sync().await;
     assert_eq!(world.app.value("u02@x.test", "displayName").as_deref(), Some("Two"), "{report:?}");

@@ -24,13 +24,13 @@ enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum AppKind {
     Standard,
-    /// Class 1: `active = false` deletes.
+    /// FailureClass 1: `active = false` deletes.
     InactiveDeletes,
-    /// Class 1: `active = false` makes the account answer 404.
+    /// FailureClass 1: `active = false` makes the account answer 404.
     InactiveHides,
-    /// Class 2: DELETE only deactivates.
+    /// FailureClass 2: DELETE only deactivates.
     DeleteDeactivates,
-    /// Class 3: whoever was deleted can never come back.
+    /// FailureClass 3: whoever was deleted can never come back.
     DeleteIsForEver,
     NoDelete,
 }

@@ -190,7 +190,7 @@ async fn i2_a_failed_addition_does_not_end_in_a_removal_from_the_app() {
         dir.join("new", "ann");
         drop(dir.groups.remove("old"));
     });
-    world.app.fail("add_members", "new", 1, Fault::refused(crate::scim::Class::Forbidden, 403));
+    world.app.fail("add_members", "new", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Partial);
     assert_eq!(world.app.active(), ["ann@x.test", "bo@x.test"], "the directory holds her, whatever the app said");

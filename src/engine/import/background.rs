@@ -17,7 +17,7 @@ use crate::engine::{AppListing, Engine, EngineError, Turn};
 use crate::model::{AppId, Attributes};
 use crate::progress::Silent;
 use crate::roll::{Entry, Standing, WayBack, choose};
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::source::{Source, SourceError};
 use crate::store::{
     ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Lock, Made, Making, Sign,
@@ -508,7 +508,11 @@ fn is_passing(error: &EngineError) -> bool {
         ),
         EngineError::Cycle(CycleError::App(error)) => matches!(
             error.class,
-            Class::Throttled | Class::Server | Class::Unreachable | Class::Unknown | Class::NotScim
+            FailureClass::Throttled
+                | FailureClass::Server
+                | FailureClass::Unreachable
+                | FailureClass::Unknown
+                | FailureClass::NotScim
         ),
         EngineError::Overdue(_) => true,
         _ => false,

@@ -39,31 +39,31 @@ fn scim(status: u16, scim_type: &str, detail: &str) -> Reply {
 #[test]
 fn every_status_of_the_table_has_its_class() {
     for (status, scim_type, class, maybe_done) in [
-        (400, "", Class::Invalid, false),
-        (400, "invalidFilter", Class::Invalid, false),
-        (400, "invalidValue", Class::Invalid, false),
-        (400, "uniqueness", Class::Conflict, false),
-        (400, "Mutability", Class::Immutable, false),
-        (401, "", Class::Unauthorized, false),
-        (402, "", Class::Forbidden, false),
-        (403, "sensitive", Class::Forbidden, false),
-        (404, "", Class::NotFound, false),
-        (405, "", Class::Unsupported, false),
-        (408, "", Class::Server, true),
-        (409, "uniqueness", Class::Conflict, false),
-        (409, "", Class::Conflict, false),
-        (410, "", Class::NotFound, false),
-        (412, "", Class::Changed, false),
-        (413, "tooMany", Class::TooLarge, false),
-        (415, "", Class::Invalid, false),
-        (422, "", Class::Invalid, false),
-        (429, "", Class::Throttled, false),
-        (500, "", Class::Server, true),
-        (501, "", Class::Unsupported, false),
-        (502, "", Class::Server, true),
-        (503, "", Class::Server, true),
-        (504, "", Class::Server, true),
-        (599, "", Class::Server, true),
+        (400, "", FailureClass::Invalid, false),
+        (400, "invalidFilter", FailureClass::Invalid, false),
+        (400, "invalidValue", FailureClass::Invalid, false),
+        (400, "uniqueness", FailureClass::Conflict, false),
+        (400, "Mutability", FailureClass::Immutable, false),
+        (401, "", FailureClass::Unauthorized, false),
+        (402, "", FailureClass::Forbidden, false),
+        (403, "sensitive", FailureClass::Forbidden, false),
+        (404, "", FailureClass::NotFound, false),
+        (405, "", FailureClass::Unsupported, false),
+        (408, "", FailureClass::Server, true),
+        (409, "uniqueness", FailureClass::Conflict, false),
+        (409, "", FailureClass::Conflict, false),
+        (410, "", FailureClass::NotFound, false),
+        (412, "", FailureClass::Changed, false),
+        (413, "tooMany", FailureClass::TooLarge, false),
+        (415, "", FailureClass::Invalid, false),
+        (422, "", FailureClass::Invalid, false),
+        (429, "", FailureClass::Throttled, false),
+        (500, "", FailureClass::Server, true),
+        (501, "", FailureClass::Unsupported, false),
+        (502, "", FailureClass::Server, true),
+        (503, "", FailureClass::Server, true),
+        (504, "", FailureClass::Server, true),
+        (599, "", FailureClass::Server, true),
     ] {
         let found = error(PATCH, &scim(status, scim_type, "why"));
         assert_eq!((found.class, found.maybe_done), (class, maybe_done), "{status} {scim_type}");
@@ -110,10 +110,10 @@ fn j4_the_apps_own_words_about_a_foreign_account_reach_the_operator() {
 #[test]
 fn t2_an_app_that_says_400_for_a_duplicate_is_understood() {
     for words in ["User already exists", "email already in use", "userName must be unique", "Duplicate entry 'x'"] {
-        assert_eq!(error(POST, &scim(400, "", words)).class, Class::Conflict, "{words}");
-        assert_eq!(error(GET, &scim(400, "", words)).class, Class::Invalid, "nothing to collide with: {words}");
+        assert_eq!(error(POST, &scim(400, "", words)).class, FailureClass::Conflict, "{words}");
+        assert_eq!(error(GET, &scim(400, "", words)).class, FailureClass::Invalid, "nothing to collide with: {words}");
     }
-    assert_eq!(error(POST, &scim(400, "", "userName is required")).class, Class::Invalid);
+    assert_eq!(error(POST, &scim(400, "", "userName is required")).class, FailureClass::Invalid);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn t7_a_redirect_names_only_the_host() {
         ..reply(302, "", "")
     };
     let found = error(POST, &moved);
-    assert_eq!((found.class, found.maybe_done), (Class::Redirect, false));
+    assert_eq!((found.class, found.maybe_done), (FailureClass::Redirect, false));
     assert!(found.message.contains("evil.example") && !found.message.contains("ann"), "{}", found.message);
 }
 
@@ -132,8 +132,8 @@ fn t7_a_redirect_names_only_the_host() {
 fn s7_a_page_instead_of_scim_is_no_success() {
     for body in ["<!DOCTYPE html><title>Sign in</title>", "  <html>"] {
         let found = error(POST, &reply(200, "text/html; charset=utf-8", body));
-        assert_eq!((found.class, found.maybe_done), (Class::NotScim, true));
-        assert_eq!(error(GET, &reply(200, "", body)).class, Class::NotScim);
+        assert_eq!((found.class, found.maybe_done), (FailureClass::NotScim, true));
+        assert_eq!(error(GET, &reply(200, "", body)).class, FailureClass::NotScim);
     }
     let found = error(POST, &reply(200, "text/html", "<title>Sign in</title>"));
     assert_eq!(found.message, r#"200, but the answer is an HTML page titled "Sign in""#);
@@ -143,13 +143,13 @@ fn s7_a_page_instead_of_scim_is_no_success() {
 fn s8_a_success_that_can_not_be_read_is_no_success() {
     for body in ["{\"id\":", "[]", "\"ok\"", "{\"id\": \u{feff}1}", &"[".repeat(100_000)] {
         let found = error(POST, &reply(201, "application/json", body));
-        assert_eq!((found.class, found.maybe_done), (Class::NotScim, true), "{}", found.message);
+        assert_eq!((found.class, found.maybe_done), (FailureClass::NotScim, true), "{}", found.message);
     }
     let cut = Reply { fault: Some(BodyFault::Cut("reset".into())), ..reply(201, "", "{\"id\":") };
-    assert_eq!((error(POST, &cut).class, error(POST, &cut).maybe_done), (Class::Unknown, true));
-    assert_eq!(error(GET, &cut).class, Class::Unknown, "worth another try");
+    assert_eq!((error(POST, &cut).class, error(POST, &cut).maybe_done), (FailureClass::Unknown, true));
+    assert_eq!(error(GET, &cut).class, FailureClass::Unknown, "worth another try");
     let large = Reply { fault: Some(BodyFault::TooLarge(8)), ..reply(200, "", "{\"id\":") };
-    assert_eq!(error(GET, &large).class, Class::NotScim, "not worth another try");
+    assert_eq!(error(GET, &large).class, FailureClass::NotScim, "not worth another try");
     assert!(error(GET, &large).message.contains("larger than 8 bytes"));
 }
 
@@ -157,7 +157,7 @@ fn s8_a_success_that_can_not_be_read_is_no_success() {
 fn t5_an_error_dressed_as_success_is_an_error() {
     let mut dressed = scim(409, "uniqueness", "taken");
     dressed.status = 200;
-    assert_eq!(error(POST, &dressed).class, Class::Conflict);
+    assert_eq!(error(POST, &dressed).class, FailureClass::Conflict);
 }
 
 #[test]
@@ -180,9 +180,9 @@ fn what_the_app_says_can_not_play_tricks_on_a_terminal() {
 #[test]
 fn no_answer_says_whether_it_may_have_been_done() {
     let lost = POST.no_answer(SendError::NoAnswer("the connection broke".into()));
-    assert_eq!((lost.class, lost.maybe_done), (Class::Unknown, true));
+    assert_eq!((lost.class, lost.maybe_done), (FailureClass::Unknown, true));
     assert!(lost.message.contains("may have been carried out"));
     let refused = POST.no_answer(SendError::Unreachable("refused".into()));
-    assert_eq!((refused.class, refused.maybe_done), (Class::Unreachable, false));
+    assert_eq!((refused.class, refused.maybe_done), (FailureClass::Unreachable, false));
     assert!(!GET.no_answer(SendError::NoAnswer("x".into())).maybe_done);
 }

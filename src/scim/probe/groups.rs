@@ -4,7 +4,9 @@
 use super::{End, Leftover, Probe};
 use crate::model::{AppId, Finding, SourceId, fold};
 use crate::scim::client::App;
-use crate::scim::{AppGroup, AppRead as _, AppWrite as _, CallError, Class, GroupKeys, Match, MemberKeys, Shown};
+use crate::scim::{
+    AppGroup, AppRead as _, AppWrite as _, CallError, FailureClass, GroupKeys, Match, MemberKeys, Shown,
+};
 
 const CHECK: &str = "group";
 
@@ -29,7 +31,7 @@ impl Probe<'_> {
         let [name, renamed] = self.group_names();
         let source_id = self.group_source_id();
         let mut made = self.write(async || app.create_group(&source_id, &name, &self.member(user)).await).await;
-        if matches!(&made, Err(error) if error.class == Class::Invalid) {
+        if matches!(&made, Err(error) if error.class == FailureClass::Invalid) {
             // Some apps take members only by a call of their own.
             made = self.write(async || app.create_group(&source_id, &name, &[]).await).await;
         }
@@ -203,7 +205,7 @@ impl Probe<'_> {
 
     async fn group_shown(&self, app: &App, id: &AppId) -> Result<Option<AppGroup>, CallError> {
         match app.get_group(id).await {
-            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) if error.class == FailureClass::NotFound => Ok(None),
             other => other,
         }
     }
@@ -271,5 +273,5 @@ const VENDOR: &str = "ask the app's vendor; until it is right, do not rely on it
 
 /// Whether nothing more can be tried.
 fn ends(error: &CallError) -> bool {
-    matches!(error.class, Class::Unauthorized | Class::Unreachable | Class::Redirect)
+    matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
 }

@@ -8,12 +8,14 @@ use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
 use crate::config::profile::{
     DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
 };
+use crate::http::failure::{AfterFailure, CallKind, after_try};
+use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
 use crate::scim::client::{App, Call, Endpoint};
 use crate::scim::json::{self, Object};
 use crate::scim::list::Page;
 use crate::scim::lookup::is_refused_filter;
-use crate::scim::{AppWrite as _, CallError, Class, filter, resource};
+use crate::scim::{AppWrite as _, CallError, FailureClass, filter, resource};
 
 /// What the throw-away person is given besides names.
 const MADE_WITH: [(&str, &str); 3] =
@@ -102,7 +104,7 @@ impl Probe<'_> {
                         return Ok(Some(created.id));
                     }
                     // Less may do.
-                    Err(error) if error.class == Class::Invalid => refused = Some(error),
+                    Err(error) if error.class == FailureClass::Invalid => refused = Some(error),
                     Err(error) => return Err(self.not_made(error)),
                 }
             }
@@ -117,9 +119,9 @@ impl Probe<'_> {
 
     fn not_made(&mut self, error: CallError) -> End {
         let remedy = match error.class {
-            Class::Conflict => "another account has this name; run it again",
-            Class::Invalid => "name a mail domain that the app accepts with --probe-domain",
-            Class::Forbidden | Class::Unauthorized => "give the token the right to make users",
+            FailureClass::Conflict => "another account has this name; run it again",
+            FailureClass::Invalid => "name a mail domain that the app accepts with --probe-domain",
+            FailureClass::Forbidden | FailureClass::Unauthorized => "give the token the right to make users",
             _ => "run it again",
         };
         self.found(Finding::wrong("create", format!("the app refuses a new account: {error}"), remedy));
@@ -309,8 +311,8 @@ impl Probe<'_> {
                 let users = page.map(|page| page.resources).unwrap_or_default();
                 Ok(Filtered::Found(users.iter().filter_map(|user| json::text(user, "id")).map(AppId::new).collect()))
             }
-            Err(error) if error.class == Class::NotFound => Ok(Filtered::NoMatch404),
-            Err(error) if is_refused_filter(&error) || error.class == Class::Server => Ok(Filtered::Refused),
+            Err(error) if error.class == FailureClass::NotFound => Ok(Filtered::NoMatch404),
+            Err(error) if is_refused_filter(&error) || error.class == FailureClass::Server => Ok(Filtered::Refused),
             Err(error) => Err(error.into()),
         }
     }
@@ -343,7 +345,7 @@ impl Probe<'_> {
                 );
                 return Ok(());
             }
-            Err(error) if matches!(error.class, Class::Server | Class::Invalid) => {
+            Err(error) if matches!(error.class, FailureClass::Server | FailureClass::Invalid) => {
                 self.found(Finding::warning(CHECK, format!("count is refused: {error}"), "read.paging = \"none\""));
                 self.knob_unless(
                     self.profile.read.paging == Paging::None,
@@ -400,7 +402,12 @@ impl Probe<'_> {
                     return Ok(Some((app, style)));
                 }
                 Ok(_) => refusals.push(format!("{style} is accepted and changes nothing")),
-                Err(error) if matches!(error.class, Class::Unauthorized | Class::Unreachable | Class::Redirect) => {
+                Err(error)
+                    if matches!(
+                        error.class,
+                        FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect
+                    ) =>
+                {
                     return Err(error.into());
                 }
                 Err(error) => refusals.push(format!("{style}: {}", error.message)),
@@ -486,7 +493,7 @@ impl Probe<'_> {
         let set: Attributes = [(path.clone(), Value::from(to.clone()))].into_iter().collect();
         let sent = self.write(async || app.update_user(id, &set, &[]).await).await;
         if let Err(error) = &sent
-            && matches!(error.class, Class::Unauthorized | Class::Unreachable | Class::Redirect)
+            && matches!(error.class, FailureClass::Unauthorized | FailureClass::Unreachable | FailureClass::Redirect)
         {
             return Err(End::Call(error.clone()));
         }
@@ -603,7 +610,13 @@ impl Probe<'_> {
         let there = self.shown(app, id).await?;
         match (sent, there) {
             (Err(error), _)
-                if !matches!(error.class, Class::Unsupported | Class::Forbidden | Class::Invalid | Class::NotFound) =>
+                if !matches!(
+                    error.class,
+                    FailureClass::Unsupported
+                        | FailureClass::Forbidden
+                        | FailureClass::Invalid
+                        | FailureClass::NotFound
+                ) =>
             {
                 self.found(Finding::warning(CHECK, format!("failed: {error}"), "run it again"));
                 Ok(())
@@ -645,7 +658,7 @@ impl Probe<'_> {
                     Knob::text("users", "delete_effect", "hard", Seen::MadeAgain),
                 );
             }
-            Err(error) if error.class == Class::Conflict && self.is_name_taken(app).await? => {
+            Err(error) if error.class == FailureClass::Conflict && self.is_name_taken(app).await? => {
                 self.found(Finding::warning(
                     CHECK,
                     format!(
@@ -655,7 +668,7 @@ impl Probe<'_> {
                     "take the second account away in the app and run it again",
                 ));
             }
-            Err(error) if error.class == Class::Conflict => {
+            Err(error) if error.class == FailureClass::Conflict => {
                 let why = Seen::NameKept(error.message);
                 self.found(Finding::warning(
                     CHECK,
@@ -702,14 +715,13 @@ impl Probe<'_> {
 
     /// A write, repeated only when the app says that it did not carry it out for being too fast.
     pub(super) async fn write<T>(&self, send: impl AsyncFn() -> Result<T, CallError>) -> Result<T, CallError> {
-        let mut tried = 1;
-        loop {
-            match send().await {
-                // The pacer waits as long as the app asked for.
-                Err(error) if error.class == Class::Throttled && tried < self.profile.pace.attempts => tried += 1,
-                done => return done,
-            }
-        }
+        let judge = |error: &CallError, tried| match error.class {
+            FailureClass::Throttled => after_try(error.class, CallKind::Change, tried, self.profile.pace.attempts),
+            _ => AfterFailure::Fail,
+        };
+        // The pacer waits as long as the app asked for.
+        let wait = |_, _, _| async { Waited::Again };
+        retry(|| send(), judge, wait).await.map_err(|(error, _)| error)
     }
 }
 

@@ -34,7 +34,7 @@ async fn ma7_a_list_without_end_is_given_up_at_the_time_limit_and_not_read_again
     let begun = Instant::now();
     let error = app.look_up_users(&keys([7]), &[]).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!((error.class, error.status), (Class::NotScim, None));
+    assert_eq!((error.class, error.status), (FailureClass::NotScim, None));
     for part in
         ["time limit of 1s", "pages with", "rows had come", "no account is taken for absent", "read.time_limit = \""]
     {

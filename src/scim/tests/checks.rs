@@ -20,16 +20,20 @@ async fn j2_one_call_proves_address_token_and_scim() {
 #[tokio::test]
 async fn j2_every_wrong_setting_is_told_in_its_own_words() {
     for (answer, class, words) in [
-        (scim_error(401, "", "expired"), Class::Unauthorized, "does not accept the token (401: expired)"),
-        (scim_error(403, "", "no scope"), Class::Forbidden, "knows the token but does not let it"),
-        (ResponseTemplate::new(404), Class::NotFound, "no SCIM user list"),
+        (scim_error(401, "", "expired"), FailureClass::Unauthorized, "does not accept the token (401: expired)"),
+        (scim_error(403, "", "no scope"), FailureClass::Forbidden, "knows the token but does not let it"),
+        (ResponseTemplate::new(404), FailureClass::NotFound, "no SCIM user list"),
         (
             ResponseTemplate::new(200).set_body_raw("<html><title>Sign in</title>", "text/html"),
-            Class::NotScim,
+            FailureClass::NotScim,
             "titled \"Sign in\"",
         ),
-        (json_reply(200, &json!({ "hello": "world" })), Class::NotScim, "no SCIM user list"),
-        (ResponseTemplate::new(302).insert_header("Location", "https://sso.example/x"), Class::Redirect, "sso.example"),
+        (json_reply(200, &json!({ "hello": "world" })), FailureClass::NotScim, "no SCIM user list"),
+        (
+            ResponseTemplate::new(302).insert_header("Location", "https://sso.example/x"),
+            FailureClass::Redirect,
+            "sso.example",
+        ),
     ] {
         let server = always(answer).await;
         let found = failure(&server).await;
@@ -45,7 +49,7 @@ async fn j2_an_unreachable_app_is_told_from_one_that_refuses() {
     let base = format!("http://{}/scim", closed.local_addr().unwrap());
     drop(closed);
     let found = app_at(base, |_| {}).check().await.unwrap_err();
-    assert_eq!(found.class, Class::Unreachable);
+    assert_eq!(found.class, FailureClass::Unreachable);
     assert!(found.message.contains("refused"), "{}", found.message);
 }
 

@@ -52,7 +52,10 @@ async fn ma6_groups_have_a_key_of_their_own() {
         by_put(profile);
         profile.groups.update_method = Some(UpdateMethod::Patch);
     });
-    assert_eq!(patches.add_members(&AppId::from("g1"), &[member("c")]).await.unwrap_err().class, Class::Unsupported);
+    assert_eq!(
+        patches.add_members(&AppId::from("g1"), &[member("c")]).await.unwrap_err().class,
+        FailureClass::Unsupported
+    );
     let puts = app_with(&server, |profile| profile.groups.update_method = Some(UpdateMethod::PutMerge));
     puts.add_members(&AppId::from("g1"), &[member("c")]).await.unwrap();
     // Without readable members a PUT would empty the group.
@@ -60,7 +63,10 @@ async fn ma6_groups_have_a_key_of_their_own() {
         by_put(profile);
         profile.read.members_readable = false;
     });
-    assert_eq!(blind.add_members(&AppId::from("g1"), &[member("c")]).await.unwrap_err().class, Class::Unsupported);
+    assert_eq!(
+        blind.add_members(&AppId::from("g1"), &[member("c")]).await.unwrap_err().class,
+        FailureClass::Unsupported
+    );
 }
 
 #[tokio::test]
@@ -127,5 +133,5 @@ async fn ma6_an_error_behind_the_last_announced_row_is_the_end() {
         profile.read.look_up = LookUp::List;
         profile.read.page_size = 2;
     });
-    assert_eq!(app.look_up_users(&keys([9]), &[]).await.unwrap_err().class, Class::Server);
+    assert_eq!(app.look_up_users(&keys([9]), &[]).await.unwrap_err().class, FailureClass::Server);
 }

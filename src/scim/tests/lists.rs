@@ -225,7 +225,7 @@ async fn i2_a_list_that_is_not_whole_says_nothing_about_who_is_absent() {
     })
     .await;
     let error = listed(&server).await.unwrap_err();
-    assert_eq!(error.class, Class::NotScim);
+    assert_eq!(error.class, FailureClass::NotScim);
     assert!(error.message.contains("there are 30, and shows 20"), "{}", error.message);
     // The same page again and again.
     let server = answering(|_| page_of(&(1..=10).map(user).collect::<Vec<_>>(), Some(json!(30)))).await;
@@ -237,7 +237,7 @@ async fn i2_a_list_that_is_not_whole_says_nothing_about_who_is_absent() {
         start => page_of(&(start..start + 10).map(user).collect::<Vec<_>>(), Some(json!(30))),
     })
     .await;
-    assert_eq!(listed(&server).await.unwrap_err().class, Class::Server);
+    assert_eq!(listed(&server).await.unwrap_err().class, FailureClass::Server);
     // Cursors in a circle, and lists without end.
     let server = answering(|_| json_reply(200, &json!({ "Resources": [user(1)], "nextCursor": "x" }))).await;
     assert!(listed(&server).await.unwrap_err().message.contains("leads to itself"));
@@ -350,7 +350,7 @@ async fn i3_an_app_that_ignores_filters_gives_nobody_a_strangers_account() {
 #[tokio::test]
 async fn i3_a_404_to_a_filter_means_nobody_only_where_the_profile_says_so() {
     let server = always(ResponseTemplate::new(404)).await;
-    assert_eq!(app(&server).look_up_users(&keys([1]), &[]).await.unwrap_err().class, Class::NotFound);
+    assert_eq!(app(&server).look_up_users(&keys([1]), &[]).await.unwrap_err().class, FailureClass::NotFound);
     let lenient = app_with(&server, |profile| profile.read.no_match_404 = true);
     assert_eq!(found(&lenient, [1]).await, ["-"]);
 }
@@ -390,7 +390,7 @@ async fn t2_a_name_that_is_taken_but_not_found_by_filter_is_found_in_the_list() 
     let app = app(&server);
     assert_eq!(found(&app, [1]).await, ["-"]);
     let error = app.create_user(&SourceId::from("src-1"), &keys([1])[0].attributes).await.unwrap_err();
-    assert_eq!(error.class, Class::Conflict);
+    assert_eq!(error.class, FailureClass::Conflict);
     assert_eq!(found(&app, [1]).await, ["id-1"]);
 }
 

@@ -131,5 +131,5 @@ async fn j6_an_app_that_does_neither_is_used_as_it_is() {
     assert_eq!(counted(&server).await.0, 0, "`read.look_up = \"filter\"` is obeyed");
     let server = always(json_reply(401, &json!({"detail": "no"}))).await;
     let refused = app(&server).look_up_newcomers(&keys([7]), names([7]), &[], Search::Thorough).await;
-    assert_eq!(refused.unwrap_err().class, Class::Unauthorized);
+    assert_eq!(refused.unwrap_err().class, FailureClass::Unauthorized);
 }

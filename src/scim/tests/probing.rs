@@ -198,7 +198,7 @@ async fn j6_an_answer_about_another_account_is_no_success_of_a_change() {
         let id = AppId::from("7");
         for error in [app.update_user(&id, &set, &[]).await.unwrap_err(), app.set_active(&id, false).await.unwrap_err()]
         {
-            assert_eq!((error.class, error.maybe_done, error.status), (Class::NotScim, true, Some(200)));
+            assert_eq!((error.class, error.maybe_done, error.status), (FailureClass::NotScim, true, Some(200)));
             assert!(error.message.contains("of account 7 was answered with account"), "{error}");
         }
     }

@@ -31,7 +31,7 @@ async fn who_is_not_there_is_none_and_a_failure_is_never_none() {
         assert!(app(&server).get_user(&AppId::from("x"), &[]).await.is_err(), "{status}");
     }
     let server = always(json_reply(200, &list_of(&[]))).await;
-    assert_eq!(app(&server).get_user(&AppId::from("x"), &[]).await.unwrap_err().class, Class::NotScim);
+    assert_eq!(app(&server).get_user(&AppId::from("x"), &[]).await.unwrap_err().class, FailureClass::NotScim);
     let server = always(got("other")).await;
     assert!(app(&server).get_user(&AppId::from("x"), &[]).await.unwrap_err().message.contains("other was shown"));
 }
@@ -66,7 +66,7 @@ async fn t3_a_throttled_app_holds_off_everybody_for_as_long_as_it_asked() {
     let server = in_turn(vec![throttled, got("x")]).await;
     let app = app(&server);
     let error = app.set_active(&AppId::from("y"), true).await.unwrap_err();
-    assert_eq!((error.class, error.retry_after), (Class::Throttled, Some(Duration::from_millis(500))));
+    assert_eq!((error.class, error.retry_after), (FailureClass::Throttled, Some(Duration::from_millis(500))));
     let started = Instant::now();
     app.get_user(&AppId::from("x"), &[]).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(400), "the next call waits, although it is another one");
@@ -113,7 +113,7 @@ async fn i6_an_id_can_never_address_something_else() {
     let app = app(&server);
     for id in ["", ".", ".."] {
         let error = app.delete_user(&AppId::from(id)).await.unwrap_err();
-        assert_eq!((error.class, error.maybe_done), (Class::Invalid, false), "{id:?}");
+        assert_eq!((error.class, error.maybe_done), (FailureClass::Invalid, false), "{id:?}");
     }
     app.delete_user(&AppId::from("../Groups/1?x#y")).await.unwrap();
     let seen = requests(&server).await;

@@ -88,7 +88,7 @@ async fn ma5_an_app_that_answers_nothing_is_an_error_and_names_the_key() {
     let server = always(ResponseTemplate::new(500)).await;
     for edit in [always_filter as fn(&mut Profile), |_| {}] {
         let error = app_with(&server, edit).look_up_users(&keys([1, 2]), &[]).await.unwrap_err();
-        assert_eq!(error.class, Class::Server, "{error}");
+        assert_eq!(error.class, FailureClass::Server, "{error}");
     }
     let error = app_with(&server, always_filter).look_up_users(&keys([1]), &[]).await.unwrap_err();
     assert!(error.message.contains("read.look_up"), "{error}");

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::profile::{
     ElementStyle, GroupSupport, LookUp, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod,
 };
+use crate::http::failure::{AfterFailure, CallKind, after_failure};
 
 fn ann() -> Attributes {
     attributes(&[("userName", json!("Ann")), ("emails.work", json!("ann@example.com")), ("title", json!("x"))])
@@ -77,11 +78,11 @@ async fn ma9_what_an_answer_lacks_is_looked_up_before_it_is_linked() {
         };
         let server = in_turn(vec![made, nobody(), nobody(), nobody()]).await;
         let error = create(&server).await.unwrap_err();
-        assert_eq!((error.class, error.maybe_done, error.status), (Class::Unknown, true, Some(201)));
+        assert_eq!((error.class, error.maybe_done, error.status), (FailureClass::Unknown, true, Some(201)));
     }
     for other in [list_of(&[json!({ "id": "8", "userName": "bob" })]), list_of(&[user(1), user(2)])] {
         let server = in_turn(vec![ResponseTemplate::new(202), json_reply(200, &other), json_reply(200, &other)]).await;
-        assert_eq!(create(&server).await.unwrap_err().class, Class::Unknown);
+        assert_eq!(create(&server).await.unwrap_err().class, FailureClass::Unknown);
     }
 }
 
@@ -90,11 +91,11 @@ async fn s34_an_id_that_no_request_can_carry_is_no_account() {
     for id in ["..", "."] {
         let server = always(json_reply(201, &json!({ "id": id, "userName": "ann" }))).await;
         let error = create(&server).await.unwrap_err();
-        assert_eq!((error.class, error.maybe_done), (Class::Unsupported, false), "{id}");
+        assert_eq!((error.class, error.maybe_done), (FailureClass::Unsupported, false), "{id}");
         assert!(error.message.contains(&format!("{id:?}")) && error.message.contains("nothing was linked"), "{error}");
         let server = always(json_reply(201, &json!({ "id": id, "displayName": "Staff" }))).await;
         let error = app(&server).create_group(&SourceId::from("g"), "Staff", &[]).await.unwrap_err();
-        assert_eq!(error.class, Class::Unsupported, "{id}");
+        assert_eq!(error.class, FailureClass::Unsupported, "{id}");
     }
 }
 
@@ -306,7 +307,7 @@ async fn t1_a_lost_answer_is_told_apart_from_a_refusal() {
     let server = always(slow).await;
     let app = app_with(&server, |profile| profile.transport.timeout_secs = 1);
     let error = app.create_user(&SourceId::from("s"), &ann()).await.unwrap_err();
-    assert_eq!((error.class, error.status, error.maybe_done), (Class::Unknown, None, true));
+    assert_eq!((error.class, error.status, error.maybe_done), (FailureClass::Unknown, None, true));
     assert_eq!((error.method, error.path.as_str()), ("POST", "/Users"));
 }
 
@@ -319,12 +320,12 @@ async fn mp2_an_id_that_the_app_does_not_know_is_told_from_a_deletion() {
     }
     for status in [404, 410] {
         let server = always(ResponseTemplate::new(status)).await;
-        assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
-        assert_eq!(app(&server).delete_group(&AppId::from("7")).await.unwrap_err().class, Class::NotFound);
+        assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, FailureClass::NotFound);
+        assert_eq!(app(&server).delete_group(&AppId::from("7")).await.unwrap_err().class, FailureClass::NotFound);
     }
     // A sign-in page in place of an answer deletes nobody.
     let server = always(ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).await;
-    assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, Class::NotScim);
+    assert_eq!(app(&server).delete_user(&AppId::from("7")).await.unwrap_err().class, FailureClass::NotScim);
 }
 
 #[tokio::test]
@@ -361,7 +362,7 @@ async fn j6_an_attribute_that_can_not_change_is_never_sent_in_a_change() {
         (Attributes::new(), vec![p("emails.work")]),
     ] {
         let error = app.update_user(&AppId::from("7"), &set, &clear).await.unwrap_err();
-        assert_eq!((error.class, error.status, error.maybe_done), (Class::Immutable, None, false));
+        assert_eq!((error.class, error.status, error.maybe_done), (FailureClass::Immutable, None, false));
     }
     assert!(requests(&server).await.is_empty());
     app.create_user(&SourceId::from("s"), &ann()).await.unwrap_err();
@@ -493,7 +494,7 @@ async fn groups_are_made_renamed_and_filled_as_the_profile_says() {
     let before = requests(&server).await.len();
     let none = app_with(&server, |profile| profile.groups.support = GroupSupport::LinkOnly);
     let error = none.create_group(&SourceId::from("s"), "Sales", &[]).await.unwrap_err();
-    assert_eq!((error.class, error.path.as_str()), (Class::Unsupported, "/Groups"));
+    assert_eq!((error.class, error.path.as_str()), (FailureClass::Unsupported, "/Groups"));
     assert_eq!(requests(&server).await.len(), before);
 }
 
@@ -528,7 +529,7 @@ async fn t14_a_member_who_is_not_there_is_removed_but_hides_no_others() {
     let app = app(&server);
     app.remove_members(&AppId::from("g"), &[member("a")]).await.unwrap();
     let error = app.remove_members(&AppId::from("g"), &[member("a"), member("b")]).await.unwrap_err();
-    assert_eq!(policy::next_step(error.class, policy::Kind::Members), policy::Step::Halve);
+    assert_eq!(after_failure(error.class, CallKind::Members), AfterFailure::SplitBatch);
 }
 
 #[tokio::test]
@@ -607,9 +608,9 @@ async fn no_write_that_waits_for_the_rate_goes_out_after_the_end_of_a_run() {
     app.close();
     for call in waiting {
         let error = call.await.unwrap().unwrap_err();
-        assert_eq!((error.class, error.maybe_done), (Class::Closed, false));
+        assert_eq!((error.class, error.maybe_done), (FailureClass::Closed, false));
     }
-    assert_eq!(app.set_active(&AppId::from("7"), false).await.unwrap_err().class, Class::Closed);
+    assert_eq!(app.set_active(&AppId::from("7"), false).await.unwrap_err().class, FailureClass::Closed);
     assert_eq!(requests(&server).await.len(), 1);
 }
 

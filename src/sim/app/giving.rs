@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Inner, error, shown};
 use crate::model::{AppId, Attributes, Path, fold};
 use crate::sandbox::Misbehave;
-use crate::scim::{AppUser, CallError, Class, Created, Origin};
+use crate::scim::{AppUser, CallError, Created, FailureClass, Origin};
 
 /// Every how many creates an app with the habit answers one with the first object that it has, or without an id.
 const EVERY: u64 = 4;
@@ -74,7 +74,7 @@ impl Inner {
     /// Whether the answer to this create shows no id, and no look-up shows the object at once.
     pub(super) fn without_id(&self) -> Result<(), CallError> {
         match self.has(Misbehave::NoId) && self.creates.is_multiple_of(EVERY) {
-            true => Err(CallError { maybe_done: true, ..error("create", Class::Unknown, Some(201)) }),
+            true => Err(CallError { maybe_done: true, ..error("create", FailureClass::Unknown, Some(201)) }),
             false => Ok(()),
         }
     }

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use super::{Call, Fault};
 use crate::sandbox::Misbehave;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 
 /// The fault that a habit brings about.
 pub(super) fn refusal(habits: &BTreeSet<Misbehave>, call: &Call) -> Option<Fault> {
     if !call.is_read() && habits.contains(&Misbehave::ReadOnly) {
-        return Some(Fault::refused(Class::Forbidden, 403));
+        return Some(Fault::refused(FailureClass::Forbidden, 403));
     }
     let is_change = matches!(call.name, "update_user" | "activate");
     let is_stuck = is_change && habits.contains(&Misbehave::StuckObjects) && Misbehave::is_stuck(&call.about);

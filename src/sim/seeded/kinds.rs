@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::Fate;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Reach, SimApp, Tenant};
 
@@ -135,8 +135,8 @@ impl Kinds {
     pub(super) fn behave(&self, app: &SimApp) {
         app.behave(|manners| match self.groups {
             GroupHabit::Plain | GroupHabit::FilledAfterwards => {}
-            GroupHabit::TakesFew => manners.takes_at_most = Some((2, Class::Invalid, 400)),
-            GroupHabit::SmallBodies => manners.takes_at_most = Some((2, Class::TooLarge, 413)),
+            GroupHabit::TakesFew => manners.takes_at_most = Some((2, FailureClass::Invalid, 400)),
+            GroupHabit::SmallBodies => manners.takes_at_most = Some((2, FailureClass::TooLarge, 413)),
             GroupHabit::RefusesEmpty => manners.refuses_empty_groups = true,
             GroupHabit::RefusesMembers => manners.refuses_first_members = true,
             GroupHabit::IgnoresMembers => manners.ignores_first_members = true,

@@ -20,7 +20,7 @@ use crate::http::retry::Backoff;
 use crate::model::{AppId, Obstacle, Op, OpOutcome, Path, RunStatus as Status, TenantName, fold};
 use crate::plan::{Blocked, Operation};
 use crate::progress::Silent;
-use crate::scim::Class;
+use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Fault, Group, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{
@@ -111,9 +111,9 @@ impl Life {
         }
         let fault = match dice.below(9) {
             0 | 1 => None,
-            2 => Some(Fault::refused(Class::Forbidden, 403)),
-            3 => Some(Fault::refused(Class::Invalid, 400)),
-            4 => Some(Fault::refused(Class::Conflict, 409)),
+            2 => Some(Fault::refused(FailureClass::Forbidden, 403)),
+            3 => Some(Fault::refused(FailureClass::Invalid, 400)),
+            4 => Some(Fault::refused(FailureClass::Conflict, 409)),
             5 => Some(Fault::lost()),
             6 => Some(Fault::server(503)),
             _ => Some(Fault::server(500)),

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::JumpCloudSource;
-use super::reach::{json as read_json, meaning, records, text};
+use super::reach::{json as read_json, records, text};
 use crate::http::{Method, Request};
 use crate::model::{SourceId, fold};
 use crate::source::SourceError;
-use crate::source::web::{Meaning, Question, Trouble};
+use crate::source::web::Question;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
 
 /// How mappings name a custom attribute.
@@ -43,27 +43,7 @@ impl NewPeople for JumpCloudSource {
         let body = body(&person.attributes).to_string().into_bytes();
         let request = Request { body: Some(body), ..Request::new(Method::Post, vec!["systemusers".to_owned()]) };
         let api = &self.reach.api;
-        let reply = match api.once(request).await {
-            Ok(reply) => reply,
-            Err(Trouble::Login(error)) => return Err(error.into()),
-            Err(Trouble::Silent { why, maybe_done: true }) => return Err(CreateError::Unclear(why)),
-            Err(Trouble::Silent { why, maybe_done: false }) => return Err(SourceError::Unreachable(why).into()),
-            Err(Trouble::Refused(reply)) => {
-                let said = api.said(&reply);
-                let exists = TAKEN.iter().any(|words| said.to_lowercase().contains(words));
-                return Err(match reply.status {
-                    401 => SourceError::Refused(said).into(),
-                    403 if meaning(&reply) == Some(Meaning::TooFast) => SourceError::Throttled(said).into(),
-                    403 => SourceError::Forbidden(format!("making people: {said}")).into(),
-                    429 => SourceError::Throttled(said).into(),
-                    409 => CreateError::Exists(said),
-                    400..=499 if exists => CreateError::Exists(said),
-                    // A redirect or an error of the server says nothing about what was done.
-                    400..=499 => CreateError::Refused(said),
-                    _ => CreateError::Unclear(said),
-                });
-            }
-        };
+        let reply = api.create(request, &TAKEN).await?;
         let made: Map<String, Value> =
             read_json(api, "the new person", &reply).map_err(|error| CreateError::Unclear(error.to_string()))?;
         let id = text(&made, "_id").or(text(&made, "id"));

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::application::{self, Application};
 use super::insights::{Told, hint};
 use super::reach::{Reach, records, text};
-use crate::http::{Method, Request};
 use crate::model::Finding;
 use crate::source::web::Question;
 use crate::source::{Hint, SourceError};
@@ -127,12 +126,10 @@ async fn bindings(reach: &Reach, name: &str, found: &mut Vec<Finding>) {
 /// Whether JumpCloud's own connection to the app is active. No application says so (vendor's description of API v1 and v2); but JumpCloud
 /// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
 async fn own_provisioning(reach: &Reach, application: &Application) -> Option<Finding> {
-    let segments = ["v2", "applications", application.id.as_str(), "import", "users"].map(str::to_owned);
-    let request = Request {
-        query: vec![("isCount", "true".to_owned()), ("limit", "1".to_owned())],
-        ..Request::new(Method::Get, segments.to_vec())
-    };
-    let reply = reach.api.once(request).await.ok()?;
+    let question = Question::get("users to import", ["v2", "applications", application.id.as_str(), "import", "users"])
+        .with("isCount", true)
+        .with("limit", 1);
+    let reply = reach.api.find_once(&question, 404).await.ok()??;
     let answer: Map<String, Value> = reach.api.json("users to import", &reply).ok()?;
     let shows_users =
         answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);

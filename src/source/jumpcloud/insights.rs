@@ -7,9 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::reach::{Reach, json, meaning, text};
-use crate::http::{Method, Request};
-use crate::source::web::{Api, Meaning, Trouble};
+use super::reach::{Reach, json, text};
+use crate::source::web::{Api, Question};
 use crate::source::{Hint, SourceError};
 
 /// How far before the last look the next one begins: events come late.
@@ -76,26 +75,9 @@ fn matters(kind: &str) -> bool {
 
 /// One answer, and where the next begins; `None` where the organisation does not have Directory Insights.
 async fn page(api: &Api, query: &Value) -> Result<Option<(Vec<Map<String, Value>>, Option<Value>)>, SourceError> {
-    let body = Some(query.to_string().into_bytes());
-    let request = Request { body, ..Request::new(Method::Post, vec!["events".to_owned()]) };
-    // Asked once: the next look comes soon enough.
-    let reply = match api.once(request).await {
-        Ok(reply) => reply,
-        Err(Trouble::Refused(reply)) => {
-            let text = format!("events: {}", api.said(&reply));
-            return match reply.status {
-                402 => Ok(None),
-                401 => Err(SourceError::Refused(text)),
-                403 if meaning(&reply) == Some(Meaning::TooFast) => Err(SourceError::Throttled(text)),
-                403 => Err(SourceError::Forbidden(text)),
-                429 => Err(SourceError::Throttled(text)),
-                500.. => Err(SourceError::Unreachable(text)),
-                _ => Err(SourceError::Malformed(text)),
-            };
-        }
-        Err(Trouble::Silent { why, .. }) => return Err(SourceError::Unreachable(format!("events: {why}"))),
-        Err(Trouble::Login(error)) => return Err(error),
-    };
+    let question = Question { body: Some(query.to_string().into_bytes()), ..Question::get("events", ["events"]) };
+    // Asked once: the next look comes soon enough. 402: the organisation has not bought it.
+    let Some(reply) = api.find_once(&question, 402).await? else { return Ok(None) };
     let after = reply.header("x-search_after").and_then(|text| serde_json::from_str(text).ok());
     Ok(Some((json(api, "events", &reply)?, after)))
 }

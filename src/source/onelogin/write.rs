@@ -7,10 +7,10 @@ use super::pages::objects;
 use super::parameters::PARAMETERS;
 use super::record::{Object, id};
 use super::{OneLoginSource, told, v2};
-use crate::http::{Method, Reply, Request};
+use crate::http::{Method, Request};
 use crate::model::{SourceId, fold};
 use crate::source::SourceError;
-use crate::source::web::{Question, Trouble};
+use crate::source::web::Question;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
 
 /// What making people needs of the API credentials.
@@ -43,32 +43,14 @@ impl NewPeople for OneLoginSource {
     async fn create(&self, person: &NewPerson) -> Result<SourceId, CreateError> {
         let body = Value::Object(nested(&person.attributes)).to_string().into_bytes();
         let request = Request { body: Some(body), ..Request::new(Method::Post, v2("users")) };
-        let reply = match self.api.once(request).await {
-            Ok(reply) => reply,
-            Err(Trouble::Login(error)) => return Err(told(error, NEEDS).into()),
-            Err(Trouble::Silent { why, maybe_done: true }) => return Err(CreateError::Unclear(why)),
-            Err(Trouble::Silent { why, .. }) => return Err(SourceError::Unreachable(why).into()),
-            Err(Trouble::Refused(reply)) => return Err(self.refused(&reply)),
-        };
+        let reply = self.api.create(request, &OF_A_DUPLICATE).await.map_err(|error| match error {
+            CreateError::Source(error) => CreateError::Source(told(error, NEEDS)),
+            other => other,
+        })?;
         let user: Object =
             self.api.json("a new user", &reply).map_err(|error| CreateError::Unclear(error.to_string()))?;
         let id = id(&user, "a new user").map_err(|error| CreateError::Unclear(error.to_string()))?;
         Ok(SourceId::new(id.to_string()))
-    }
-}
-
-impl OneLoginSource {
-    fn refused(&self, reply: &Reply) -> CreateError {
-        let said = self.api.said(reply);
-        let taken = OF_A_DUPLICATE.iter().any(|word| fold(&said).contains(word));
-        match reply.status {
-            401 | 403 => told(SourceError::Forbidden(said), NEEDS).into(),
-            429 => SourceError::Throttled(said).into(),
-            409 => CreateError::Exists(said),
-            _ if taken => CreateError::Exists(said),
-            408 | 500.. => CreateError::Unclear(said),
-            _ => CreateError::Refused(said),
-        }
     }
 }
 

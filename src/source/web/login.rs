@@ -11,9 +11,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::refusal;
-use crate::http::retry::Backoff;
+use crate::http::failure::{CallKind, FailureClass, after_try};
+use crate::http::retry::{Backoff, Waited, retry};
 use crate::http::words::{clean, without_mark};
-use crate::http::{Auth, Client, ClientSettings, Method, Request, Secret, SetupError};
+use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError};
 use crate::source::SourceError;
 
 /// A token is renewed this long before it ends.
@@ -126,46 +127,67 @@ impl Holder {
     }
 
     async fn fetch(&self, granting: &Granting) -> Result<(Auth, Duration), SourceError> {
-        let grant = &granting.grant;
-        let at = granting.endpoint.host();
-        let mut tried = 1;
-        loop {
-            let request = Request {
-                body: Some(grant.body.clone()),
-                content_type: Some(grant.content_type),
-                ..Request::new(Method::Post, grant.segments.clone())
-            };
-            let (why, status, asked) = match granting.endpoint.send(request).await {
-                Ok(reply) if (200..300).contains(&reply.status) && reply.fault.is_none() => {
-                    return token(grant, &reply.body).map_err(|why| {
-                        SourceError::Malformed(format!("the token of {} from {at}: {why}", self.product))
-                    });
+        let judge = |refused: &NotGranted, tried| after_try(refused.class, CallKind::Read, tried, TRIES);
+        let wait = |_, refused: NotGranted, tried: u32| async move {
+            // One caller asks for all, so there is nobody to keep out of step with: no jitter.
+            let pause = refused.retry_after.unwrap_or(self.backoff.base * tried).max(self.backoff.base);
+            tokio::time::sleep(pause.min(self.backoff.cap)).await;
+            Waited::Again
+        };
+        let reply = retry(|| granting.ask(), judge, wait).await.map_err(|(refused, tried)| {
+            let text = format!("a token from {}: {}", granting.endpoint.host(), refused.why);
+            match refused.class {
+                // 400 is how RFC 6749 §5.2 says that the credentials are wrong.
+                FailureClass::Unauthorized | FailureClass::Forbidden => SourceError::NotGranted(text),
+                FailureClass::Invalid if refused.status == Some(400) => SourceError::NotGranted(text),
+                FailureClass::Throttled => SourceError::Throttled(text),
+                FailureClass::Server if refused.status >= Some(500) && !granting.grant.on_server_error.is_empty() => {
+                    let hint = granting.grant.on_server_error;
+                    SourceError::NotGranted(format!("{text} (tried {tried} times); {hint}"))
                 }
-                Ok(reply) => (granting.endpoint.redact(refusal(&reply)), Some(reply.status), reply.retry_after),
-                Err(error) => (error.to_string(), None, None),
-            };
-            let text = format!("a token from {at}: {why}");
-            match status {
-                Some(400 | 401 | 403) => return Err(SourceError::NotGranted(text)),
-                Some(300..=499) if status != Some(429) => {
-                    return Err(SourceError::Settings(format!("{text}; is the address right?")));
+                FailureClass::Server | FailureClass::Unknown | FailureClass::NotScim => {
+                    SourceError::Unreachable(format!("{text} (tried {tried} times)"))
                 }
-                _ if tried < TRIES => {
-                    // One caller asks for all, so there is nobody to keep out of step with: no jitter.
-                    let pause = asked.unwrap_or(self.backoff.base * tried).max(self.backoff.base);
-                    tokio::time::sleep(pause.min(self.backoff.cap)).await;
-                    tried += 1;
-                }
-                Some(429) => return Err(SourceError::Throttled(text)),
-                Some(500..) if !grant.on_server_error.is_empty() => {
-                    return Err(SourceError::NotGranted(format!(
-                        "{text} (tried {tried} times); {}",
-                        grant.on_server_error
-                    )));
-                }
-                _ => return Err(SourceError::Unreachable(format!("{text} (tried {tried} times)"))),
+                _ => SourceError::Settings(format!("{text}; is the address right?")),
             }
-        }
+        })?;
+        token(&granting.grant, &reply.body).map_err(|why| {
+            let at = granting.endpoint.host();
+            SourceError::Malformed(format!("the token of {} from {at}: {why}", self.product))
+        })
+    }
+}
+
+/// Why one try brought no token.
+struct NotGranted {
+    class: FailureClass,
+    status: Option<u16>,
+    why: String,
+    retry_after: Option<Duration>,
+}
+
+impl Granting {
+    /// Asks for a token, once.
+    async fn ask(&self) -> Result<Reply, NotGranted> {
+        let request = Request {
+            body: Some(self.grant.body.clone()),
+            content_type: Some(self.grant.content_type),
+            ..Request::new(Method::Post, self.grant.segments.clone())
+        };
+        let reply = self.endpoint.send(request).await.map_err(|error| NotGranted {
+            class: FailureClass::Unknown,
+            status: None,
+            why: error.to_string(),
+            retry_after: None,
+        })?;
+        // An answer that breaks off is as good as none.
+        let class = match (reply.status, &reply.fault) {
+            (200..=299, None) => return Ok(reply),
+            (200..=299, Some(_)) => FailureClass::Unknown,
+            (status, _) => FailureClass::of(status),
+        };
+        let why = self.endpoint.redact(refusal(&reply));
+        Err(NotGranted { class, status: Some(reply.status), why, retry_after: reply.retry_after })
     }
 }
 

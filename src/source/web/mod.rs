@@ -3,7 +3,7 @@
 //!
 //! Every question here is a read, so it is repeated when that may help: throttled, failing or silent directories get several
 //! tries with growing, jittered pauses, never more than [`WebSettings::attempts`]. A token that is granted for a time is
-//! renewed before it ends and once when it is refused. What makes something new goes through [`Api::once`], which repeats
+//! renewed before it ends and once when it is refused. What makes something new goes through [`Api::create`], which repeats
 //! nothing. Knows no product: paths, pages and the meaning of records are the business of each directory's own folder.
 
 mod login;
@@ -22,8 +22,10 @@ pub(crate) use self::login::{Grant, Login};
 pub(crate) use self::words::refusal;
 use super::SourceError;
 use super::unique::Unique;
+use super::write::CreateError;
+use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::pace::Pacer;
-use crate::http::retry::{Backoff, Dice};
+use crate::http::retry::{Backoff, Dice, Waited, retry};
 use crate::http::words::{is_html, without_mark};
 use crate::http::{BodyFault, ClientSettings, Method, Reply, Request, SendError, SetupError};
 
@@ -112,7 +114,7 @@ pub(crate) struct Api {
 
 /// Why a single call has no good answer.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+enum Trouble {
     /// An answer that is no success.
     Refused(Reply),
     /// No answer, or none that can be used.
@@ -126,13 +128,23 @@ pub(crate) enum Trouble {
     Login(SourceError),
 }
 
-/// In a word, for whoever counts repetitions.
-fn why_again(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::Refused(reply) if matches!(reply.status, 403 | 429) => "throttled",
-        Trouble::Refused(_) => "server",
-        Trouble::Silent { .. } => "unknown",
-        Trouble::Login(_) => "unauthorized",
+impl Trouble {
+    /// What kind of failure it is. `is_blocked`: whether a 403 means that this address asked too fast.
+    fn class(&self, is_blocked: bool) -> FailureClass {
+        match self {
+            Self::Refused(reply) if reply.status == 403 && is_blocked => FailureClass::Throttled,
+            Self::Refused(reply) => FailureClass::of(reply.status),
+            Self::Silent { .. } => FailureClass::Unknown,
+            Self::Login(_) => FailureClass::Unauthorized,
+        }
+    }
+
+    /// How long the directory asks to be left alone.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(reply) => reply.retry_after,
+            Self::Silent { .. } | Self::Login(_) => None,
+        }
     }
 }
 
@@ -193,54 +205,99 @@ impl Api {
         Ok(self.ask(question).await?.ok())
     }
 
+    /// As [`Api::find`], tried once, for what is asked again soon anyhow. `None` for a status that means that there is no such thing here.
+    ///
+    /// # Errors
+    /// As [`Api::read`].
+    pub(crate) async fn find_once(&self, question: &Question, absent: u16) -> Result<Option<Reply>, SourceError> {
+        match self.with_good_token(question.request()).await {
+            Ok(reply) => Ok(Some(reply)),
+            Err(Trouble::Refused(reply)) if reply.status == absent => Ok(None),
+            Err(trouble) => Err(self.error(question, trouble, 1)),
+        }
+    }
+
     /// The inner error is a 404 or 410.
     async fn ask(&self, question: &Question) -> Result<Result<Reply, Reply>, SourceError> {
-        let mut tried = 1;
-        let mut renewed = false;
-        loop {
-            let trouble = match self.once(question.request()).await {
-                Ok(reply) => {
-                    self.lock(&self.answered).insert(question.what);
-                    return Ok(Ok(reply));
-                }
-                Err(trouble) => trouble,
-            };
-            let asked = match &trouble {
-                Trouble::Login(_) => return Err(self.error(question, trouble, tried)),
-                Trouble::Refused(reply) => match reply.status {
-                    404 | 410 => return Ok(Err(reply.clone())),
-                    401 if !renewed && self.login.forget().await => {
-                        renewed = true;
-                        continue;
-                    }
-                    403 if self.is_blocked(question) => reply.retry_after,
-                    408 | 425 | 429 | 500 | 502..=504 => reply.retry_after,
-                    _ => return Err(self.error(question, trouble, tried)),
-                },
-                Trouble::Silent { .. } => None,
-            };
-            if tried >= self.attempts {
-                return Err(self.error(question, trouble, tried));
-            }
-            self.pacer.observer().repeated(why_again(&trouble));
+        let judge = |trouble: &Trouble, tried| {
+            after_try(trouble.class(self.is_blocked(question)), CallKind::Read, tried, self.attempts)
+        };
+        let wait = |_, trouble: Trouble, tried| async move {
+            let (class, asked) = (trouble.class(self.is_blocked(question)), trouble.retry_after());
+            self.pacer.observer().repeated(class.name());
             let pause = self.backoff.pause(tried, asked, &mut self.lock(&self.dice));
             tracing::debug!(what = question.what, tried, pause_ms = pause.as_millis() as u64, "directory asked again");
-            if asked.is_some() || matches!(&trouble, Trouble::Refused(reply) if matches!(reply.status, 403 | 429)) {
+            if asked.is_some() || class == FailureClass::Throttled {
                 // Everybody slows down, not only who was told to.
                 self.pacer.hold_off(pause);
             } else {
                 tokio::time::sleep(pause).await;
             }
-            tried += 1;
+            Waited::Again
+        };
+        match retry(|| self.with_good_token(question.request()), judge, wait).await {
+            Ok(reply) => {
+                self.lock(&self.answered).insert(question.what);
+                Ok(Ok(reply))
+            }
+            Err((Trouble::Refused(reply), _)) if FailureClass::of(reply.status) == FailureClass::NotFound => {
+                Ok(Err(reply))
+            }
+            Err((trouble, tried)) => Err(self.error(question, trouble, tried)),
         }
     }
 
-    /// Sends one request, once, and takes only a whole 2xx answer for good. For what makes something new; reads go through
-    /// [`Api::read`].
+    /// As [`Api::once`], with another token where the one in use is refused.
+    async fn with_good_token(&self, request: Request) -> Result<Reply, Trouble> {
+        match self.once(request.clone()).await {
+            Err(Trouble::Refused(reply)) if reply.status == 401 && self.login.forget().await => {
+                self.once(request).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// Creates something: one request, never repeated. `taken` is what the product says, in small letters, where somebody has the values
+    /// already and the status does not say so.
     ///
     /// # Errors
     /// What came instead, and whether it may have been carried out.
-    pub(crate) async fn once(&self, request: Request) -> Result<Reply, Trouble> {
+    pub(crate) async fn create(&self, request: Request, taken: &[&str]) -> Result<Reply, CreateError> {
+        let trouble = match self.once(request).await {
+            Ok(reply) => return Ok(reply),
+            Err(trouble) => trouble,
+        };
+        let reply = match trouble {
+            Trouble::Login(error) => return Err(error.into()),
+            Trouble::Silent { why, maybe_done: true } => return Err(CreateError::Unclear(why)),
+            Trouble::Silent { why, maybe_done: false } => return Err(SourceError::Unreachable(why).into()),
+            Trouble::Refused(reply) => reply,
+        };
+        let said = self.said(&reply);
+        let exists = taken.iter().any(|words| said.to_lowercase().contains(words));
+        Err(match FailureClass::of(reply.status) {
+            FailureClass::Unauthorized => SourceError::Refused(said).into(),
+            FailureClass::Forbidden if (self.meaning)(&reply) == Some(Meaning::TooFast) => {
+                SourceError::Throttled(said).into()
+            }
+            FailureClass::Forbidden => SourceError::Forbidden(format!("creating users: {said}")).into(),
+            FailureClass::Throttled => SourceError::Throttled(said).into(),
+            FailureClass::Conflict => CreateError::Exists(said),
+            // A redirect or an error of the server says nothing about what was done.
+            FailureClass::Server | FailureClass::Unsupported | FailureClass::Redirect | FailureClass::NotScim => {
+                CreateError::Unclear(said)
+            }
+            _ if exists => CreateError::Exists(said),
+            _ => CreateError::Refused(said),
+        })
+    }
+
+    /// Sends one request, once, and takes only a whole 2xx answer for good. Reads go through [`Api::read`], creates
+    /// through [`Api::create`].
+    ///
+    /// # Errors
+    /// What came instead, and whether it may have been carried out.
+    async fn once(&self, request: Request) -> Result<Reply, Trouble> {
         let (method, is_write) = (request.method, request.method != Method::Get);
         let resource = request.segments.join("/");
         let client = self.login.client().await.map_err(Trouble::Login)?;
@@ -306,22 +363,27 @@ impl Api {
             Trouble::Refused(reply) => reply,
         };
         let text = format!("{what}: {}{times}", self.said(&reply));
-        match reply.status {
-            401 | 403 if (self.meaning)(&reply) == Some(Meaning::NoOrganisation) => SourceError::NoOrganisation(text),
-            401 => SourceError::Refused(text),
-            403 if self.is_blocked(question) => SourceError::Throttled(format!(
+        let meaning = (self.meaning)(&reply);
+        match FailureClass::of(reply.status) {
+            FailureClass::Unauthorized | FailureClass::Forbidden if meaning == Some(Meaning::NoOrganisation) => {
+                SourceError::NoOrganisation(text)
+            }
+            FailureClass::Unauthorized => SourceError::Refused(text),
+            FailureClass::Forbidden if self.is_blocked(question) => SourceError::Throttled(format!(
                 "{text}; it was allowed a moment ago, so this looks like a block of this address for asking too fast"
             )),
-            403 if (self.meaning)(&reply) == Some(Meaning::TooFast) => {
+            FailureClass::Forbidden if meaning == Some(Meaning::TooFast) => {
                 SourceError::Throttled(format!("{text}; this address asked too fast: wait, and lower `rate`"))
             }
-            403 => SourceError::Forbidden(text),
-            429 => SourceError::Throttled(text),
-            300..=399 => SourceError::Settings(format!(
+            FailureClass::Forbidden => SourceError::Forbidden(text),
+            FailureClass::Throttled => SourceError::Throttled(text),
+            FailureClass::Redirect => SourceError::Settings(format!(
                 "{what}: it points to {}; the token is not sent there. Is the base URL right?",
                 reply.location_host.as_deref().unwrap_or("another place")
             )),
-            408 | 425 | 500.. => SourceError::Unreachable(text),
+            // Locked: it answers, and will not now.
+            FailureClass::Server if reply.status == 423 => SourceError::Unavailable(text),
+            FailureClass::Server | FailureClass::Unsupported => SourceError::Unreachable(text),
             _ => SourceError::Malformed(text),
         }
     }

@@ -93,13 +93,25 @@ async fn calls(server: &MockServer) -> usize {
 
 #[tokio::test]
 async fn a_question_is_put_again_while_that_may_help() {
-    for trouble in [408, 429, 500, 502, 503, 504] {
+    for trouble in [408, 423, 425, 429, 500, 502, 503, 504] {
         let server = answers(vec![status(trouble), status(trouble), good()]).await;
         let api = api(&server, key());
         let reply = api.read(&users()).await.unwrap();
         assert_eq!(api.json::<Vec<u32>>("users", &reply).unwrap(), [1, 2]);
         assert_eq!(api.calls(), 3, "{trouble}");
     }
+}
+
+#[tokio::test]
+async fn a_locked_directory_is_asked_again_and_then_says_what_it_is() {
+    let server = answers(vec![status(423)]).await;
+    let error = api(&server, key()).read(&users()).await.unwrap_err();
+    assert_eq!(calls(&server).await, 4);
+    assert_eq!(
+        error.to_string(),
+        "the directory answered with an error: users: 423 (locked: something else changes the resource, or an administrator locked it) with an \
+         empty body (tried 4 times)"
+    );
 }
 
 #[tokio::test]
@@ -113,9 +125,9 @@ async fn i7_no_question_is_put_for_ever_and_the_error_says_what_the_directory_sa
         "the directory keeps asking to slow down: users: 429: slow down, [token] (tried 4 times)"
     );
     for (code, text) in [
-        (401, "the directory refused the credential: users: 401 without a word"),
-        (403, "the directory does not let this credential read: users: 403 without a word"),
-        (422, "the directory's answer can't be read: users: 422 without a word"),
+        (401, "the directory refused the credential: users: 401 (the token is not accepted) with an empty body"),
+        (403, "the directory does not let this credential read: users: 403 (not allowed) with an empty body"),
+        (422, "the directory's answer can't be read: users: 422 (the content is not accepted) with an empty body"),
     ] {
         let server = answers(vec![status(code)]).await;
         assert_eq!(api(&server, key()).read(&users()).await.unwrap_err().to_string(), text);

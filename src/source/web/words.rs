@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::http::Reply;
+use crate::http::failure::reason;
 use crate::http::words::{clean, html, is_html, without_mark};
 
 /// The status and the reason, whatever shape the product gives it: `{"message"}`, `{"error","description"}`,
@@ -17,7 +18,7 @@ pub(crate) fn refusal(reply: &Reply) -> String {
         }
     };
     match said.as_str() {
-        "" => format!("{} without a word", reply.status),
+        "" => format!("{} ({}) with an empty body", reply.status, reason(reply.status)),
         said => format!("{}: {said}", reply.status),
     }
 }
