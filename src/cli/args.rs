@@ -205,7 +205,7 @@ pub(super) struct InitArgs {
     /// The directory
     #[arg(long, default_value = "file")]
     pub source: String,
-    /// The app: the name of a shipped profile
+    /// The app: a shipped profile, or the path of an app's folder
     #[arg(long, default_value = "scim")]
     pub app: String,
     /// What becomes of the account of a user whose access is revoked (`users.on_unassigned`)
@@ -572,7 +572,7 @@ pub(super) struct SandboxArgs {
     /// A file with that token, which only its owner can read
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
-    /// Whose habits it has: `scim` or `heap`
+    /// Behave like this app: a shipped profile, or the path of an app's folder
     #[arg(long, default_value = "scim")]
     pub profile: String,
     /// A user name that an account outside of the organisation has: making one of that name is refused

@@ -5,22 +5,26 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::args::{Format, SandboxArgs};
 use super::failure::Failure;
 use super::screen::{FAINT, STRONG, Screen, paint};
+use crate::config::profiles::AppFolder;
 use crate::config::secret::Secrets;
 use crate::config::tenant::SecretRef;
-use crate::sandbox::{Misbehave, Options, start};
+use crate::sandbox::{Habits, Misbehave, Options, start};
 
 pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Failure> {
     if args.misbehave.iter().any(|name| name == "list") {
         return list(screen);
     }
-    let mut options = match args.profile.as_str() {
-        "scim" => Options::default(),
-        "heap" => Options::heap(),
-        other => {
-            let hint = "the sandbox can be `scim` (strict) or `heap` (immutable names, roles by name)";
-            return Err(Failure::usage(format!("there is no sandbox profile {other:?}"), hint));
-        }
-    };
+    let habits = AppFolder::named(&args.profile).and_then(|folder| folder.habits::<Habits>());
+    let habits = habits.map_err(|error| {
+        let hint = error.hint.clone().unwrap_or_default();
+        Failure::usage(format!("--profile {}: {}", args.profile, error.message), hint)
+    })?;
+    let mut options = Options::of(habits).map_err(|error| {
+        Failure::usage(
+            format!("the habits of {}: {error}", args.profile),
+            "`rosterd sandbox --misbehave list` shows all presets",
+        )
+    })?;
     for name in &args.misbehave {
         let preset = name.parse::<Misbehave>().map_err(|error| {
             Failure::usage(error.to_string(), "`rosterd sandbox --misbehave list` shows all presets")

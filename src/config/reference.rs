@@ -26,10 +26,14 @@ pub fn markdown() -> String {
             let shipped: Vec<String> = profiles::names().map(|name| format!("`{name}`")).collect();
             let _infallible = write!(
                 page,
-                "\nShipped: {}. `target.profile` names one of them or a file; a tenant overrides single keys under \
-                 `[target.override_profile.<table>]`.\n",
+                "\nShipped: {}. `target.profile` names one of them, or the path of an app's folder or of a profile in a single file; a tenant \
+                 overrides single keys under `[target.override_profile.<table>]`.\n",
                 shipped.join(", ")
             );
+            for folder in profiles::names().filter_map(profiles::shipped) {
+                let _infallible =
+                    write!(page, "\n**`{}`**: {}\n", folder.name, folder.notes().unwrap_or_default().trim());
+            }
         }
         let root = schema::of(kind);
         table(root, root, "", &mut page);

@@ -264,6 +264,8 @@ impl Engine {
         }
         let works = checkup.app.is_some();
         checkup.add(Side::App, found);
+        let notes = self.tenant.profile.notes.iter();
+        checkup.add(Side::App, notes.map(|note| Finding::ok("note", note.clone())));
         if works {
             checkup.add(Side::App, self.look_at_accounts(&app).await);
             if let Some(snapshot) = snapshot {

@@ -46,7 +46,7 @@ pub enum Misbehave {
     /// A page holds about half of what was asked for.
     ShortPages,
     /// A changed `userName` or e-mail address makes a second account instead.
-    HeapRename,
+    RenameDuplicates,
     /// `externalId` is taken and forgotten.
     Amnesia,
     /// A call with more than 20 members of a group is refused with 400.
@@ -125,8 +125,8 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::HiddenMembers, "hidden-members", "groups never show their members"),
     (Misbehave::ShortPages, "short-pages", "pages hold about half of what was asked for"),
     (
-        Misbehave::HeapRename,
-        "heap-rename",
+        Misbehave::RenameDuplicates,
+        "rename-duplicates",
         "changing userName or an e-mail makes a second account and leaves the first",
     ),
     (Misbehave::Amnesia, "amnesia", "externalId is taken and forgotten"),
@@ -231,6 +231,8 @@ impl FromStr for Misbehave {
     type Err = UnknownMisbehave;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The name of before, for one release.
+        let text = if text == "heap-rename" { "rename-duplicates" } else { text };
         Self::all().find(|preset| preset.name() == text).ok_or_else(|| UnknownMisbehave { given: text.to_owned() })
     }
 }
@@ -420,7 +422,7 @@ impl Mischief {
 
     /// Whether this change of a user is to make a second account. A new e-mail address is its name, if it has no other.
     pub(super) fn splits(&self, old: &Resource, draft: &mut Draft) -> bool {
-        if !self.has(Misbehave::HeapRename) || old.kind != Kind::User {
+        if !self.has(Misbehave::RenameDuplicates) || old.kind != Kind::User {
             return false;
         }
         let renamed = old.text("userName") != draft.text("userName");

@@ -37,6 +37,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -105,16 +106,46 @@ impl Default for Options {
     }
 }
 
+/// How an app behaves as a sandbox: `habits.toml` of its folder. What is left out is the strict standard.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Habits {
+    /// Names of [`Misbehave`].
+    pub misbehave: Vec<String>,
+    /// See [`Options::page_size_max`].
+    pub page_size_max: Option<usize>,
+    /// See [`Options::group_unique_names`].
+    pub group_unique_names: Option<bool>,
+    /// See [`Options::immutable`].
+    pub immutable: Vec<String>,
+    /// See [`Options::inactive_deletes`].
+    pub inactive_deletes: bool,
+    /// See [`Options::delete_deactivates`].
+    pub delete_deactivates: bool,
+    /// See [`Options::default_role`].
+    pub default_role: Option<String>,
+    /// See [`Options::roles`].
+    pub roles: Vec<String>,
+}
+
 impl Options {
-    /// A server as Heap is known to be: a changed `userName` or e-mail address makes a second account, a user made without a
-    /// role gets one, and a role is one of a few, by name.
-    pub fn heap() -> Self {
-        Self {
-            misbehave: vec![Misbehave::HeapRename],
-            default_role: Some("consumer".to_owned()),
-            roles: ["admin", "architect", "analyst", "consumer"].map(str::to_owned).to_vec(),
-            ..Self::default()
-        }
+    /// A server with these habits.
+    ///
+    /// # Errors
+    /// When one of `misbehave` is not known.
+    pub fn of(habits: Habits) -> Result<Self, UnknownMisbehave> {
+        let plain = Self::default();
+        Ok(Self {
+            misbehave: habits.misbehave.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
+            page_size_max: habits.page_size_max.unwrap_or(plain.page_size_max),
+            group_unique_names: habits.group_unique_names.unwrap_or(plain.group_unique_names),
+            immutable: habits.immutable,
+            inactive_deletes: habits.inactive_deletes,
+            delete_deactivates: habits.delete_deactivates,
+            default_role: habits.default_role,
+            roles: habits.roles,
+            ..plain
+        })
     }
 }
 

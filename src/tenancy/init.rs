@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::differences::{self, Key};
 use super::files::beside;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::profiles;
+use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::tenant::Fate;
 use crate::files::modes;
 use crate::mapping::defaults;
@@ -24,7 +24,7 @@ pub struct Plan {
     pub tenant: TenantName,
     /// One of [`SOURCES`].
     pub source: String,
-    /// The name of a shipped profile.
+    /// The name of a shipped profile, or the path of an app's folder.
     pub app: String,
 }
 
@@ -51,6 +51,13 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
     // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
     let plan = &Plan {
         source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
+        // The tenant file names it from where it stands.
+        app: match profiles::is_path(&plan.app) {
+            true => {
+                Path::new(&plan.app).canonicalize().map_or_else(|_| plan.app.clone(), |path| path.display().to_string())
+            }
+            false => plan.app.clone(),
+        },
         ..plan.clone()
     };
     if !SOURCES.contains(&plan.source.as_str()) {
@@ -61,11 +68,17 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
             format!("--source is one of {}", SOURCES.join(", ")),
         )));
     }
-    if profiles::shipped(&plan.app).is_none() {
-        let known: Vec<&str> = profiles::names().collect();
-        let message = format!("there is no profile {:?}", plan.app);
-        return Err(Box::new(Diagnostic::of_file(config, message, format!("--app is one of {}", known.join(", ")))));
-    }
+    let folder = match AppFolder::named(&plan.app) {
+        Ok(folder) => folder,
+        Err(error) if profiles::is_path(&plan.app) => return Err(error),
+        Err(_) => {
+            let known: Vec<&str> = profiles::names().collect();
+            let message = format!("there is no profile {:?}", plan.app);
+            let hint = format!("--app is one of {}, or the path of a folder of your own", known.join(", "));
+            return Err(Box::new(Diagnostic::of_file(config, message, hint)));
+        }
+    };
+    let app = folder.tenant_template()?;
     let first_time = !config.exists();
     let tenants = match first_time {
         true => beside(config, Path::new("tenants")),
@@ -73,7 +86,7 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
     };
     // The tenant's file first: if it is there already, nothing at all is written.
     let path = tenants.join(format!("{}.toml", plan.tenant));
-    create(&path, &with_choices(template(plan), choices))?;
+    create(&path, &with_choices(template(plan, &app), choices))?;
     let mut written = vec![path];
     if first_time {
         create(config, GLOBAL)?;
@@ -127,7 +140,7 @@ fn with_choices(text: String, choices: &Choices) -> String {
 }
 
 /// The tenant file.
-pub(super) fn template(plan: &Plan) -> String {
+pub(super) fn template(plan: &Plan, app: &TenantTemplate) -> String {
     let mut text = format!(
         "# The connection {}: one directory, one app. `rosterd check {0}` finds every mistake, `rosterd plan {0}` shows what\n\
          # would change and sends nothing, `rosterd sync {0}` does it. Paths are relative to this file.\n\n",
@@ -135,12 +148,12 @@ pub(super) fn template(plan: &Plan) -> String {
     );
     text.push_str(source(&plan.source));
     text.push_str(SCOPE);
-    target(plan, &mut text);
-    text.push_str(&users(plan));
+    target(plan, app, &mut text);
+    text.push_str(&users(plan, app));
     if plan.source == "jumpcloud" {
         text.push_str(JUMPCLOUD_NAMES);
     }
-    for (attribute, from) in attributes(plan) {
+    for (attribute, from) in attributes(plan, app) {
         let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             true => attribute.to_owned(),
             false => format!("{attribute:?}"),
@@ -149,12 +162,12 @@ pub(super) fn template(plan: &Plan) -> String {
         let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
         let _infallible = writeln!(text, "{key} = {value}");
     }
-    if plan.app == "heap" {
-        text.push_str(heap_role(&plan.source));
-    } else if plan.source == "onelogin" {
-        text.push_str(ONELOGIN_ROLE);
+    match app.attributes_for(&plan.source) {
+        Some(lines) => text.push_str(lines),
+        None if plan.source == "onelogin" => text.push_str(ONELOGIN_ROLE),
+        None => {}
     }
-    text.push_str(&groups(plan));
+    text.push_str(&groups(plan, app));
     text.push_str(REST);
     text
 }
@@ -171,40 +184,17 @@ const JUMPCLOUD_NAMES: &str = r#"# As the directory's own guide for the app has 
 # userName = "email"
 "#;
 
-/// The usual rules of the directory; for Heap with the e-mail address as user name, unless the directory's own guide says otherwise.
-fn attributes(plan: &Plan) -> Vec<(&'static str, &'static str)> {
+/// The usual rules of the directory; where the app wants it, with the e-mail address as user name.
+fn attributes(plan: &Plan, app: &TenantTemplate) -> Vec<(&'static str, &'static str)> {
     let mut rules = defaults(&plan.source);
     let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
     let email = email.map(|from| from.split(" |").next().unwrap_or(from));
-    if let (true, Some(email)) = (plan.app == "heap" && plan.source != "jumpcloud", email) {
+    if let (true, Some(email)) =
+        (app.address_as_user_name && !app.user_name_as_in_directory.contains(&plan.source), email)
+    {
         rules.iter_mut().filter(|(attribute, _)| *attribute == "userName").for_each(|(_, from)| *from = email);
     }
     rules
-}
-
-/// Where the directory keeps the role, for a role that the app may change too.
-fn heap_role(source: &str) -> &'static str {
-    match source {
-        "jumpcloud" => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
-# Heap's default role; when a value becomes empty here, it is removed there once.
-role = { from = "attributes.heapRole", push = "on_source_change" }
-"#
-        }
-        "onelogin" => {
-            r#"# The role in Heap, by its name, from the parameter "Heap Role" of the application: sent when the value changes in OneLogin; a role that is
-# changed in Heap stays until then. A user without a value has Heap's default role; when a value becomes empty in OneLogin, the role is
-# removed in Heap once. To read a custom attribute of the user instead: from = "custom_attributes.heap_role"
-role = { from = "app_parameters.heap_role", push = "on_source_change" }
-"#
-        }
-        _ => {
-            r#"# The role in Heap, by its name: pushed when it changes here, left alone when somebody changes it there. A user without a value has
-# Heap's default role; when a value becomes empty here, it is removed there once.
-# role = { from = "heapRole", push = "on_source_change" }
-"#
-        }
-    }
 }
 
 fn source(name: &str) -> &'static str {
@@ -281,11 +271,8 @@ const SCOPE: &str = r#"
 
 "#;
 
-fn target(plan: &Plan, text: &mut String) {
-    let base_url = match plan.app.as_str() {
-        "heap" => "https://heapanalytics.com/scim/v2/YOUR-TENANT",
-        _ => "https://app.example.org/scim/v2",
-    };
+fn target(plan: &Plan, app: &TenantTemplate, text: &mut String) {
+    let base_url = &app.base_url;
     let _infallible = write!(
         text,
         "[target]\nprofile = {:?}\nbase_url = {base_url:?}\ntoken = {{ file = \"../secrets/{}\" }}     # chmod 600\n\
@@ -297,66 +284,17 @@ fn target(plan: &Plan, text: &mut String) {
 }
 
 /// What becomes of accounts. The comment on the choice that a vendor's guide makes differently comes from [`super::differences`].
-fn users(plan: &Plan) -> String {
-    let text = if plan.app == "heap" { HEAP_USERS } else { USERS };
-    text.replacen("# on_unassigned:\n", &differences::comment(plan, Key::OnUnassigned), 1)
+fn users(plan: &Plan, app: &TenantTemplate) -> String {
+    format!("\n{}", app.users.trim_start()).replacen(
+        "# on_unassigned:\n",
+        &differences::comment(plan, Key::OnUnassigned),
+        1,
+    )
 }
 
-fn groups(plan: &Plan) -> String {
-    let text = if plan.app == "heap" { HEAP_GROUPS } else { GROUPS };
-    text.replacen("# manage:\n", &differences::comment(plan, Key::ManageGroups), 1)
+fn groups(plan: &Plan, app: &TenantTemplate) -> String {
+    format!("\n{}", app.groups.trim_start()).replacen("# manage:\n", &differences::comment(plan, Key::ManageGroups), 1)
 }
-
-const HEAP_USERS: &str = r#"
-[users]
-# What becomes of an account: deactivate | delete | nothing.
-# The directory suspends the user:
-on_suspended = "deactivate"
-# The user is no longer assigned (access revoked, last group left or unbound):
-# on_unassigned:
-on_unassigned = "deactivate"
-# The user is deleted in the directory. Heap's guide recommends delete: the account is deactivated at once and deleted after this time.
-on_deleted = "delete"
-delete_after = "30d"
-# User name and e-mail address can't be changed in Heap: trying makes a second account. hold: somebody decides. ignore: the account
-# keeps the old ones. recreate: a new account is made, the old one is switched off.
-on_immutable_change = "hold"
-
-[users.attributes]
-# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent.
-"#;
-
-const HEAP_GROUPS: &str = r#"
-[groups]
-# Whether groups and memberships are managed too.
-# manage:
-manage = true
-# A group without members is not made; one of the same name is taken over.
-create_empty = false
-adopt = "by_name"
-# A group that is no longer bound to the app stays there as it is; one that is deleted is deleted there too.
-on_unassigned = "leave"
-on_deleted = "delete"
-"#;
-
-const USERS: &str = r#"
-[users]
-# deactivate | delete | nothing
-on_suspended = "deactivate"
-# on_unassigned:
-on_unassigned = "deactivate"
-on_deleted = "deactivate"
-
-[users.attributes]
-# SCIM attribute = attribute of the directory, or an expression over them. Exactly these are sent.
-"#;
-
-const GROUPS: &str = r#"
-[groups]
-# Whether groups and memberships are managed too.
-# manage:
-manage = true
-"#;
 
 const REST: &str = r#"
 [guard]

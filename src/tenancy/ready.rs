@@ -11,6 +11,7 @@ use super::floor::Floor;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{Document, SourceText};
 use crate::config::profile::Profile;
+use crate::config::profiles::AppFolder;
 use crate::config::tenant::{FileTable, GroupPattern, LdapTable, SecretRef, TenantFile};
 use crate::config::{forms, load, profiles, words};
 use crate::mapping::{Filter, GroupName, Mapping};
@@ -149,11 +150,11 @@ fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
 fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<Diagnostic>) -> Option<Profile> {
     const PATH: [&str; 2] = ["target", "profile"];
     let named = document.text_at(&PATH).unwrap_or("scim");
-    let text = match profiles::shipped(named) {
-        Some(text) => SourceText::new(format!("config/profiles/{named}.toml"), text),
-        None if named.contains('/') || named.ends_with(".toml") => {
+    let folder = match profiles::shipped(named) {
+        Some(folder) => folder,
+        None if profiles::is_path(named) => {
             let path = beside(document.source().file(), named.as_ref());
-            load::read_text(&path)
+            AppFolder::at(&path)
                 .map_err(|error| {
                     // Why it is not trusted comes with its own remedy; a path that leads nowhere is most likely a wrong one.
                     let hint = match (path.exists(), &error.hint) {
@@ -180,7 +181,7 @@ fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<D
         }
     };
     let overrides = file.map(|file| file.target.override_profile.clone()).unwrap_or_default();
-    profiles::read(&text, &overrides, found)
+    profiles::read(&folder.profile(), &overrides, found)
 }
 
 /// Relative paths are relative to the file they stand in.

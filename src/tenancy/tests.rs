@@ -455,10 +455,11 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
         source: source.to_owned(),
         app: "heap".to_owned(),
     };
+    let app = crate::config::profiles::shipped("heap").unwrap().tenant_template().unwrap();
     for (source, user_name) in
         [("file", "email"), ("openldap", "mail"), ("ad", "mail"), ("jumpcloud", "email"), ("onelogin", "email")]
     {
-        let text = super::init::template(&plan(source));
+        let text = super::init::template(&plan(source), &app);
         assert!(text.contains(&format!("userName = \"{user_name}\"\n")), "{source}: {text}");
         for line in [
             "base_url = \"https://heapanalytics.com/scim/v2/YOUR-TENANT\"",
@@ -470,7 +471,7 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
             assert!(text.contains(line), "{source}: {line}: {text}");
         }
     }
-    let jumpcloud = super::init::template(&plan("jumpcloud"));
+    let jumpcloud = super::init::template(&plan("jumpcloud"), &app);
     assert!(
         jumpcloud.contains("\nrole = { from = \"attributes.heapRole\", push = \"on_source_change\" }"),
         "{jumpcloud}"

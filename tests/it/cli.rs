@@ -628,3 +628,43 @@ fn schemas_are_json_and_a_wrong_command_line_is_a_configuration_error() {
     rosterd.run(&["--version"]).expect_code(0);
     rosterd.run(&["plan", "nobody"]).expect_code(78);
 }
+
+/// An app is a folder: nothing else is needed for it.
+#[test]
+fn an_apps_folder_by_its_path_is_all_that_init_check_doctor_and_the_sandbox_need() {
+    let rosterd = Rosterd::new();
+    rosterd.file("shop/profile.toml", "name = \"Shop\"\n[users]\nimmutable = [\"userName\"]\n");
+    rosterd.file(
+        "shop/tenant.toml",
+        "base_url = \"https://shop.example.org/scim\"\nusers = \"[users]\\non_deleted = 'delete'\\n\\n[users.attributes]\\n\"\n\
+         groups = \"[groups]\\nmanage = false\\n\"\n",
+    );
+    rosterd.file("shop/habits.toml", "immutable = [\"userName\"]\ndefault_role = \"clerk\"\n");
+    let shop = rosterd.path().join("shop");
+    let shop = shop.to_str().unwrap();
+    rosterd.run(&["init", "acme", "--source", "file", "--app", shop]).expect_code(0);
+    let tenant = std::fs::read_to_string(rosterd.path().join("tenants/acme.toml")).unwrap();
+    for line in ["https://shop.example.org/scim", "on_deleted = 'delete'", "manage = false", shop] {
+        assert!(tenant.contains(line), "{line}: {tenant}");
+    }
+    rosterd.file("people.json", &company().to_string());
+    rosterd.secret("acme", TOKEN);
+    let command = ["sandbox", "--profile", shop, "--token", TOKEN, "--format", "json"];
+    let app = rosterd.spawn(&command);
+    let base_url = loop {
+        if let Ok(line) = serde_json::from_str::<Value>(app.stdout().trim()) {
+            break line["base_url"].as_str().unwrap().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let tenant = tenant
+        .replace("https://shop.example.org/scim", &base_url)
+        .replace("# allow_http_loopback", "allow_http_loopback")
+        .replace("../secrets/acme", "../acme");
+    rosterd.tenant("acme", &tenant);
+    rosterd.run(&["check"]).expect_code(0);
+    assert!(rosterd.run(&["doctor", "acme"]).expect_code(0).stdout.contains("Shop"));
+    rosterd.run(&["sync", "acme"]).expect_code(0);
+    let wrong = rosterd.run(&["sandbox", "--profile", "shopp"]);
+    assert!(wrong.expect_code(78).stderr.contains("the path of a folder of your own"), "{}", wrong.stderr);
+}

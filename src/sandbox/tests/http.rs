@@ -306,8 +306,9 @@ async fn a_lost_create_is_made_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_heap_personality_splits_accounts_and_gives_a_role() {
-    let caller = Caller::new(Options::heap()).await;
+async fn an_apps_habits_come_from_its_folder() {
+    let habits = crate::config::profiles::shipped("heap").unwrap().habits().unwrap();
+    let caller = Caller::new(Options::of(habits).unwrap()).await;
     let ann = caller.call(Method::POST, "/Users", Some(&user("ann@x.test", json!({})))).await.body;
     assert!(ann["roles"][0]["value"].is_string());
     let rename = ops(json!([{ "op": "replace", "path": "userName", "value": "anna@x.test" }]));

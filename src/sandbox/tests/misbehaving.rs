@@ -15,7 +15,7 @@ fn every_preset_can_be_typed_and_is_explained() {
         assert!(!preset.help().is_empty() && !preset.help().contains('\n'));
     }
     let unknown = "heap".parse::<Misbehave>().unwrap_err();
-    assert!(unknown.to_string().contains("heap-rename"), "{unknown}");
+    assert!(unknown.to_string().contains("rename-duplicates"), "{unknown}");
 }
 
 /// The statuses that a number of writes get before they are carried out; `None` is let through.
@@ -121,8 +121,9 @@ fn short_pages_still_lead_to_the_end() {
 
 #[test]
 fn a_renamed_user_becomes_a_second_account_where_the_app_is_like_heap() {
-    let app =
-        app_with(vec![Misbehave::HeapRename], |personality| personality.default_role = Some("consumer".to_owned()));
+    let app = app_with(vec![Misbehave::RenameDuplicates], |personality| {
+        personality.default_role = Some("consumer".to_owned())
+    });
     let ann = create(&app, Kind::User, &user("ann@x.test", json!({ "externalId": "1" }))).unwrap();
     assert_eq!(ann["roles"], json!([{ "value": "consumer" }]));
     let given = create(&app, Kind::User, &user("bob@x.test", json!({ "roles": [{ "value": "admin" }] }))).unwrap();
@@ -151,7 +152,7 @@ fn an_app_with_amnesia_forgets_the_external_id() {
 
 #[test]
 fn j6_a_changed_e_mail_address_makes_a_second_account_too_where_the_app_is_like_heap() {
-    let app = app_with(vec![Misbehave::HeapRename], |_| {});
+    let app = app_with(vec![Misbehave::RenameDuplicates], |_| {});
     let mail = |address: &str| json!({ "emails": [{ "value": address, "type": "work" }] });
     let ann = create(&app, Kind::User, &user("ann@x.test", mail("ann@x.test"))).unwrap();
     let moved = ops(json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": "anna@x.test" }]));
