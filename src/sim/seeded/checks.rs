@@ -8,6 +8,7 @@ use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, Report};
+use crate::model::likeness::is_respelt;
 use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
 use crate::sandbox::Misbehave;
 use crate::sim::{Account, Directory, Holdings, Quirk, SimApp};
@@ -250,7 +251,7 @@ impl Before {
                 // The name may be another group's by now: then the id that the group carries says whose it is.
                 let follows = |(id, dir): (&String, &crate::sim::DirGroup)| {
                     let is_its = group.external_id.as_ref().is_none_or(|owner| owner == id);
-                    is_its && dir.assigned && dir.members.contains(&person) && fold(&dir.name) == fold(&group.name)
+                    is_its && dir.assigned && dir.members.contains(&person) && is_respelt(&group.name, &dir.name)
                 };
                 let lost = now.groups.get(id).is_none_or(|is| !is.members.contains(account));
                 if lost && self.directory.groups.iter().any(follows) {
@@ -456,7 +457,8 @@ impl Life {
             // The one it is linked to; a group that was let go may have the same name in an app that allows that.
             let linked = self.store().group(&SourceId::new(id.as_str())).ok().flatten();
             let linked = linked.and_then(|link| app.groups.get(link.app_id.as_str()));
-            let named = |found: &&crate::sim::Group| fold(&found.name) == fold(&group.name);
+            // Some apps write names in their own way.
+            let named = |found: &&crate::sim::Group| is_respelt(&found.name, &group.name);
             if linked.is_none() && wanted.is_empty() {
                 // Nothing follows it: a group of its name in the app is another's, or was let go.
                 continue;
