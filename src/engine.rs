@@ -48,10 +48,7 @@ use crate::model::{ApprovalKind, Op, RunId, TenantName};
 use crate::plan::{Protected, Rules};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppSettings};
-use crate::source::file::FileSource;
-use crate::source::jumpcloud::{self, JumpCloudSource};
-use crate::source::ldap::LdapSource;
-use crate::source::onelogin::{self, OneLoginSource};
+use crate::source::kind::{self, Connect, ConnectError};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
     ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign,
@@ -108,6 +105,9 @@ pub enum EngineError {
     /// The directory can't be used as it is described.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The connection to the directory could not be prepared.
+    #[error(transparent)]
+    Directory(ConnectError),
     /// The cycle.
     #[error(transparent)]
     Cycle(#[from] CycleError),
@@ -408,47 +408,17 @@ impl Engine {
 
     fn source_now(&self) -> Result<Box<dyn Source>, EngineError> {
         let tables = &self.tenant.file.source;
-        if let Some(table) = &tables.ldap {
-            let password = Secrets::of_this_process().fetch(&table.password)?;
-            return Ok(Box::new(LdapSource::from_table(table, password, &self.reads(), Arc::clone(&self.clock))?));
-        }
-        if let Some(table) = &tables.onelogin {
-            let secret = token(&table.client_secret)?;
-            let parts = onelogin::Parts {
-                ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: self
-                    .quotas
-                    .pacer(&table.address(), Some(&secret), &table.rate, table.in_flight)
-                    .observed(Arc::clone(&self.observers.directory)),
-                secret,
-                wanted: self.tenant.groups.clone(),
-                reads: self.reads(),
-            };
-            return Ok(Box::new(OneLoginSource::new(table, parts)?));
-        }
-        if let Some(table) = &tables.jumpcloud {
-            let place = table.api_key.as_ref().or(table.client_secret.as_ref());
-            // The file's check wants one of the two.
-            let secret = place.map(token).transpose()?.ok_or(crate::http::SecretError::Empty)?;
-            let parts = jumpcloud::Parts {
-                ca_pem: table.ca_file.as_ref().map(|path| read(path)).transpose()?,
-                pacer: self
-                    .quotas
-                    .pacer(table.api_url(), Some(&secret), &table.rate, table.in_flight)
-                    .observed(Arc::clone(&self.observers.directory)),
-                secret,
-                wanted: self.tenant.groups.clone(),
-                clock: Arc::clone(&self.clock),
-            };
-            return Ok(Box::new(JumpCloudSource::new(table, parts)?));
-        }
-        let table = tables.file.as_ref();
-        let path = table.map(|table| table.path.clone()).unwrap_or_default();
-        let delimiter = table.map_or(b',', |table| table.delimiter as u8);
-        Ok(Box::new(FileSource::new(path, delimiter)))
+        let Some((kind, _)) = kind::of(tables) else { return Err(SourceError::no_table("…").into()) };
+        let context = Connect {
+            wanted: self.tenant.groups.clone(),
+            reads: self.reads(),
+            clock: Arc::clone(&self.clock),
+            quotas: &self.quotas,
+            observer: Arc::clone(&self.observers.directory),
+        };
+        Ok(kind.connect(tables, context)?)
     }
 
-    /// The names that mappings and filters read of a record.
     fn reads(&self) -> Vec<String> {
         let mut reads: Vec<String> = self.tenant.mapping.attributes_read().iter().cloned().collect();
         reads.extend(self.tenant.filter.iter().flat_map(|filter| filter.attributes_read()).map(str::to_owned));
@@ -626,6 +596,18 @@ fn ask_before(table: ApprovalTable) -> BTreeSet<Op> {
         ApprovalKind::Memberships => table.memberships,
     };
     Op::ALL.into_iter().filter(|op| *op != Op::AdoptUser && op.approval().is_some_and(asked)).collect()
+}
+
+impl From<ConnectError> for EngineError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Secret(error) => Self::Secret(error),
+            ConnectError::Setup(error) => Self::Setup(error),
+            ConnectError::File { path, error } => Self::File { path, error },
+            ConnectError::Source(error) => Self::Source(error),
+            error @ ConnectError::Token(_) => Self::Directory(error),
+        }
+    }
 }
 
 fn token(place: &SecretRef) -> Result<Secret, EngineError> {

@@ -81,9 +81,11 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Cycle(error) => error.into(),
-            EngineError::Secret(_) | EngineError::Token(_) | EngineError::Setup(_) | EngineError::File { .. } => {
-                Self::config(format!("{error}; nothing was changed"))
-            }
+            EngineError::Secret(_)
+            | EngineError::Token(_)
+            | EngineError::Directory(_)
+            | EngineError::Setup(_)
+            | EngineError::File { .. } => Self::config(format!("{error}; nothing was changed")),
             EngineError::Paused { ref tenant, .. } => {
                 let hint =
                     format!("`rosterd resume {tenant}` lets it go on; `rosterd plan {tenant}` shows what is due");

@@ -4,7 +4,7 @@
 //! the last run (S-9); nothing here needs the network.
 
 use super::forms::{AppAddress, canonical, is_loopback_address};
-use super::tenant::{JumpCloudTable, LdapTable, SourceTables, TargetTable, TenantFile};
+use super::tenant::{TargetTable, TenantFile};
 use crate::model::AddressMark;
 use crate::model::text::address;
 
@@ -95,42 +95,6 @@ impl TargetTable {
     /// The app's address in its one spelling.
     pub fn address(&self) -> String {
         canonical(&self.base_url)
-    }
-}
-
-impl SourceTables {
-    /// Every address that is sent a credential of the directory, each in its one spelling. A directory's own addresses count also
-    /// while they are not asked, so that switching a feature on is no change.
-    pub fn addresses(&self) -> Vec<String> {
-        let Self { file: _, ldap, jumpcloud, onelogin } = self;
-        let ldap = ldap.iter().map(|table| canonical(&table.url));
-        let jumpcloud = jumpcloud.iter().flat_map(JumpCloudTable::addresses);
-        let onelogin = onelogin.iter().map(|table| canonical(&table.address()));
-        let mut all: Vec<String> = ldap.chain(jumpcloud).chain(onelogin).collect();
-        all.sort();
-        all.dedup();
-        all
-    }
-
-    fn may_move(&self) -> bool {
-        let Self { file: _, ldap, jumpcloud, onelogin } = self;
-        ldap.as_ref().is_some_and(LdapTable::may_move)
-            || jumpcloud.as_ref().is_some_and(|table| table.allow_http_loopback && table.loopback_port_may_change)
-            || onelogin.as_ref().is_some_and(|table| table.allow_http_loopback && table.loopback_port_may_change)
-    }
-}
-
-impl LdapTable {
-    fn may_move(&self) -> bool {
-        self.allow_plain_loopback && self.loopback_port_may_change
-    }
-}
-
-impl JumpCloudTable {
-    fn addresses(&self) -> Vec<String> {
-        let asked = Self { insights: true, ..self.clone() };
-        let all = [Some(self.api_url()), asked.feed_url(), self.grant_url()];
-        all.into_iter().flatten().map(canonical).collect()
     }
 }
 

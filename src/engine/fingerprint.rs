@@ -7,9 +7,9 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::canonical;
+use crate::config::directory::LdapPreset;
 use crate::config::forms::AppAddress;
 use crate::config::profile::{Adopt, GroupWire};
-use crate::config::tenant::LdapPreset;
 use crate::model::Path;
 use crate::store::SettingsMark;
 use crate::tenancy::Tenant;

@@ -41,7 +41,7 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 
-pub use defaults::{copied_by_default, default_rules, defaults};
+pub use defaults::{copied_by_default, default_rules};
 pub use filter::{Filter, GroupName};
 pub use known::KnownAttributes;
 pub use rules::Mapping;

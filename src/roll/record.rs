@@ -13,6 +13,7 @@ use super::listing::email_of;
 use crate::config::tenant::Push;
 use crate::mapping::{Mapping, copied_by_default};
 use crate::model::{Attributes, Path, digest};
+use crate::source::kind::default_mapping;
 
 /// An attribute whose rule can't be read backwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +44,7 @@ impl WayBack {
             let mapped = mapping.source_of(path).is_some();
             mapped && mapping.push(path) != Push::Always && *path != Path::user_name()
         };
-        let usual = copied_by_default(directory).into_iter().filter(|(path, _)| !is_the_apps(path));
+        let usual = copied_by_default(default_mapping(directory)).into_iter().filter(|(path, _)| !is_the_apps(path));
         let usual: BTreeMap<Path, String> = usual.collect();
         let (mut places, mut unsaid) = (Vec::new(), Vec::new());
         let rules = mapping.copied_from().filter(|(path, _)| **path != Path::manager() && !is_the_apps(path));

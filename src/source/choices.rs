@@ -18,10 +18,6 @@ pub struct Choice {
 
 /// What the vendor of a directory chooses otherwise, for tenants of one app.
 pub fn of<'a>(source: &str, app: &'a str) -> impl Iterator<Item = Choice> + use<'a> {
-    let all: &[Choice] = match source {
-        "jumpcloud" => super::jumpcloud::choices::CHOICES,
-        "onelogin" => super::onelogin::choices::CHOICES,
-        _ => &[],
-    };
+    let all = super::kind::of_product(source).map(super::kind::DirectoryKind::choices).unwrap_or_default();
     all.iter().copied().filter(move |choice| choice.app.is_none_or(|of| of == app))
 }

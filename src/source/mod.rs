@@ -14,6 +14,7 @@ pub mod choices;
 pub mod file;
 mod ids;
 pub mod jumpcloud;
+pub mod kind;
 pub mod ldap;
 mod members;
 pub mod onelogin;
@@ -242,6 +243,11 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// A connection of a kind that the tenant file has no table of.
+    pub(crate) fn no_table(name: &str) -> Self {
+        Self::Settings(format!("the tenant file has no `[source.{name}]`"))
+    }
+
     /// The same with other words, such as without a credential that the directory quoted.
     pub(crate) fn reworded(self, reword: impl Fn(String) -> String) -> Self {
         match self {

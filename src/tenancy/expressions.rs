@@ -11,17 +11,18 @@ use serde_json::{Map, Value as Json};
 use toml::de::DeValue;
 
 use crate::config::diagnostic::Diagnostic;
+use crate::config::directory::SourceTables;
 use crate::config::document::Document;
-use crate::config::tenant::{AttributeRule, GroupsTable, LdapPreset, LdapTable, Push};
+use crate::config::tenant::{AttributeRule, GroupsTable, Push};
 use crate::mapping::{Filter, GroupName, KnownAttributes, Mapping, RuleProblem, Where, default_rules};
-use crate::source::{SourceError, file, jumpcloud, ldap, onelogin};
+use crate::source::{SourceError, kind};
 
 /// No names.
 const NOTHING: [&str; 0] = [];
 
 /// What is known of a directory before it is read. Any directory may hold more.
 pub(super) struct Known {
-    /// The name under which the mapping room keeps default rules.
+    /// The product, which has its usual mapping; empty where it is not known.
     pub(super) product: &'static str,
     people: KnownAttributes,
     groups: KnownAttributes,
@@ -29,41 +30,15 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Of a file: what its first people have.
-    pub(super) fn of_file(path: &std::path::Path, delimiter: u8) -> Self {
-        let seen = file::sample(path, delimiter);
-        let (people, groups) = (KnownAttributes::open(seen.names), KnownAttributes::open(NOTHING));
-        Self { product: "file", people, groups, sample: seen.person }
-    }
-
-    /// Of an LDAP directory: the product's usual attributes and those that the operator names.
+    /// Of a tenant's directory.
     ///
     /// # Errors
-    /// What the source says of a table that can't be asked with.
-    pub(super) fn of_ldap(table: &LdapTable) -> Result<Self, SourceError> {
-        let product = match table.preset {
-            LdapPreset::OpenLdap => "openldap",
-            LdapPreset::Ds389 => "389ds",
-            LdapPreset::ActiveDirectory => "ad",
-        };
-        let names = ldap::record_names(table)?;
-        let groups = names.groups.into_iter().chain(["name".to_owned()]);
-        let (people, groups) = (KnownAttributes::open(names.people), KnownAttributes::open(groups));
-        Ok(Self { product, people, groups, sample: Map::new() })
-    }
-
-    /// Of JumpCloud: the attributes of the vendor's spec.
-    pub(super) fn of_jumpcloud() -> Self {
-        let (people, groups) = jumpcloud::record_names();
-        let (people, groups) =
-            (KnownAttributes::open(people.iter().copied()), KnownAttributes::open(groups.iter().copied()));
-        Self { product: "jumpcloud", people, groups, sample: Map::new() }
-    }
-
-    /// Of OneLogin: the attributes of the vendor's `user` resource.
-    pub(super) fn of_onelogin() -> Self {
-        let people = KnownAttributes::open(onelogin::record_names());
-        Self { product: "onelogin", people, groups: KnownAttributes::open(["id", "name"]), sample: Map::new() }
+    /// What makes its table one that can't be asked with.
+    pub(super) fn of(tables: &SourceTables) -> Result<Self, SourceError> {
+        let Some((kind, product)) = kind::of(tables) else { return Ok(Self::nothing()) };
+        let names = kind.names(tables)?;
+        let (people, groups) = (KnownAttributes::open(names.users), KnownAttributes::open(names.groups));
+        Ok(Self { product, people, groups, sample: names.sample })
     }
 
     /// Of a directory whose table can't be read: no name is doubted.
@@ -89,7 +64,7 @@ pub(super) fn compile(document: &Document<'_>, known: &Known, found: &mut Vec<Di
             table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), rule(value.get_ref())?))).collect()
         }
         None if known.product.is_empty() => BTreeMap::new(),
-        None => default_rules(known.product, &known.people),
+        None => default_rules(kind::default_mapping(known.product), &known.people),
     };
     // Without a readable directory there are no default rules to judge.
     let mapping = if rules.is_empty() && known.product.is_empty() {

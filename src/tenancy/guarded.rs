@@ -41,14 +41,9 @@ pub fn state(state_dir: &Path) -> Option<Diagnostic> {
 
 /// The secrets and certificate authorities of a tenant, as far as they are there.
 pub(super) fn tenant(tenant: &Tenant) -> Vec<Diagnostic> {
-    let tables = &tenant.file.source;
-    let authorities = [
-        (&["target", "ca_file"][..], tenant.file.target.ca_file.as_deref()),
-        (&["source", "ldap", "ca_file"], tables.ldap.as_ref().and_then(|table| table.ca_file.as_deref())),
-        (&["source", "jumpcloud", "ca_file"], tables.jumpcloud.as_ref().and_then(|table| table.ca_file.as_deref())),
-        (&["source", "onelogin", "ca_file"], tables.onelogin.as_ref().and_then(|table| table.ca_file.as_deref())),
-    ];
-    let authorities = authorities.into_iter().filter_map(|(key, path)| Named::authorities(key.to_vec(), path?));
+    let target = tenant.file.target.ca_file.as_deref().map(|path| (&["target", "ca_file"][..], path));
+    let authorities = target.into_iter().chain(tenant.file.source.ca_file());
+    let authorities = authorities.filter_map(|(key, path)| Named::authorities(key.to_vec(), path));
     let secrets =
         tenant.secrets().filter_map(|(key, secret)| Named::secret([key, &["file"]].concat(), secret.file.as_deref()?));
     at_their_keys(&tenant.source, authorities.chain(secrets).collect())

@@ -11,18 +11,15 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::tenant::Fate;
 use crate::files::modes;
-use crate::mapping::defaults;
 use crate::model::TenantName;
-
-/// The directories `init` knows.
-pub const SOURCES: [&str; 6] = ["file", "openldap", "389ds", "ad", "jumpcloud", "onelogin"];
+use crate::source::kind::{self, DirectoryKind, Rule};
 
 /// What is to be written.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The tenant.
     pub tenant: TenantName,
-    /// One of [`SOURCES`].
+    /// One of [`kind::products`].
     pub source: String,
     /// The name of a shipped profile, or the path of an app's folder.
     pub app: String,
@@ -60,14 +57,15 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
         },
         ..plan.clone()
     };
-    if !SOURCES.contains(&plan.source.as_str()) {
+    let Some(directory) = kind::of_product(&plan.source) else {
+        let products: Vec<&str> = kind::products().collect();
         let message = format!("there is no directory {:?}", plan.source);
         return Err(Box::new(Diagnostic::of_file(
             config,
             message,
-            format!("--source is one of {}", SOURCES.join(", ")),
+            format!("--source is one of {}", products.join(", ")),
         )));
-    }
+    };
     let folder = match AppFolder::named(&plan.app) {
         Ok(folder) => folder,
         Err(error) if profiles::is_path(&plan.app) => return Err(error),
@@ -86,7 +84,7 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
     };
     // The tenant's file first: if it is there already, nothing at all is written.
     let path = tenants.join(format!("{}.toml", plan.tenant));
-    create(&path, &with_choices(template(plan, &app), choices))?;
+    create(&path, &with_choices(template(plan, directory, &app), choices))?;
     let mut written = vec![path];
     if first_time {
         create(config, GLOBAL)?;
@@ -140,20 +138,18 @@ fn with_choices(text: String, choices: &Choices) -> String {
 }
 
 /// The tenant file.
-pub(super) fn template(plan: &Plan, app: &TenantTemplate) -> String {
+pub(super) fn template(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> String {
     let mut text = format!(
         "# The connection {}: one directory, one app. `rosterd check {0}` finds every mistake, `rosterd plan {0}` shows what\n\
          # would change and sends nothing, `rosterd sync {0}` does it. Paths are relative to this file.\n\n",
         plan.tenant
     );
-    text.push_str(source(&plan.source));
+    text.push_str(directory.template(&plan.source));
     text.push_str(SCOPE);
     target(plan, app, &mut text);
     text.push_str(&users(plan, app));
-    if plan.source == "jumpcloud" {
-        text.push_str(JUMPCLOUD_NAMES);
-    }
-    for (attribute, from) in attributes(plan, app) {
+    text.push_str(directory.before_mapping());
+    for (attribute, from) in attributes(plan, directory, app) {
         let key = match attribute.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             true => attribute.to_owned(),
             false => format!("{attribute:?}"),
@@ -162,31 +158,15 @@ pub(super) fn template(plan: &Plan, app: &TenantTemplate) -> String {
         let value = if from.contains('"') { format!("'{from}'") } else { format!("{from:?}") };
         let _infallible = writeln!(text, "{key} = {value}");
     }
-    match app.attributes_for(&plan.source) {
-        Some(lines) => text.push_str(lines),
-        None if plan.source == "onelogin" => text.push_str(ONELOGIN_ROLE),
-        None => {}
-    }
+    text.push_str(app.attributes_for(&plan.source).unwrap_or_else(|| directory.after_mapping()));
     text.push_str(&groups(plan, app));
     text.push_str(REST);
     text
 }
 
-/// OneLogin keeps a user's role in the app as a parameter of the application.
-const ONELOGIN_ROLE: &str = r#"# The role in the app, from a parameter of the application (its name, or its label in lower case with _ for spaces): sent when the value
-# changes in OneLogin, never over a change made in the app. When the value becomes empty in OneLogin, the role is removed in the app once.
-# role = { from = "app_parameters.role", push = "on_source_change" }
-"#;
-
-/// JumpCloud's own guide sends these, the role below, and a group's name. An organisation that its provisioning served before has accounts
-/// by `username`: with the address instead, every user would get a second one.
-const JUMPCLOUD_NAMES: &str = r#"# As the directory's own guide for the app has it. The address as user name, where the app has its accounts by that:
-# userName = "email"
-"#;
-
 /// The usual rules of the directory; where the app wants it, with the e-mail address as user name.
-fn attributes(plan: &Plan, app: &TenantTemplate) -> Vec<(&'static str, &'static str)> {
-    let mut rules = defaults(&plan.source);
+fn attributes(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> Vec<Rule> {
+    let mut rules = directory.default_mapping(&plan.source).to_vec();
     let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
     let email = email.map(|from| from.split(" |").next().unwrap_or(from));
     if let (true, Some(email)) =
@@ -195,69 +175,6 @@ fn attributes(plan: &Plan, app: &TenantTemplate) -> Vec<(&'static str, &'static 
         rules.iter_mut().filter(|(attribute, _)| *attribute == "userName").for_each(|(_, from)| *from = email);
     }
     rules
-}
-
-fn source(name: &str) -> &'static str {
-    match name {
-        "openldap" => {
-            r#"[source.ldap]
-preset = "openldap"
-url = "ldaps://ldap.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "cn=rosterd,dc=example,dc=org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-        }
-        "389ds" => {
-            r#"[source.ldap]
-preset = "389ds"
-url = "ldaps://ldap.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "uid=rosterd,ou=services,dc=example,dc=org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-        }
-        "ad" => {
-            r#"[source.ldap]
-preset = "ad"
-url = "ldaps://dc1.example.org"
-# ca_file = "/etc/ssl/our-ca.pem"
-bind_dn = "rosterd@example.org"
-password = { file = "../secrets/ldap" }     # chmod 600
-base = "dc=example,dc=org"
-"#
-        }
-        "jumpcloud" => {
-            r#"[source.jumpcloud]
-# us | eu | in
-region = "us"
-api_key = { file = "../secrets/jumpcloud" }     # chmod 600
-# An administrator of several organisations says which one is meant.
-# org_id = "5ce4..."
-# Whoever is bound to this application belongs: its name in the console, or its id.
-application = "Heap"
-"#
-        }
-        "onelogin" => {
-            r#"[source.onelogin]
-# acme for https://acme.onelogin.com
-subdomain = "acme"
-# Developers > API Credentials, with Read All.
-client_id = "YOUR-CLIENT-ID"
-client_secret = { file = "../secrets/onelogin" }     # chmod 600
-# Whoever has this application, by a role or by name, belongs: its name, or its id.
-application = "Heap"
-"#
-        }
-        _ => {
-            r#"[source.file]
-# A JSON document {"users": […], "groups": […]}, or a folder with users.csv, groups.csv and members.csv.
-path = "../people.json"
-"#
-        }
-    }
 }
 
 const SCOPE: &str = r#"

@@ -28,7 +28,7 @@ pub use files::{DEFAULT_CONFIG, Global};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Choices as InitChoices, Plan as InitPlan, SOURCES, init, init_with};
+pub use init::{Choices as InitChoices, Plan as InitPlan, init, init_with};
 pub use ready::Tenant;
 pub use report::{Checked, Report};
 

@@ -9,10 +9,11 @@ use super::files::beside;
 use super::fit;
 use super::floor::Floor;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
-use crate::config::tenant::{FileTable, GroupPattern, LdapTable, SecretRef, TenantFile};
+use crate::config::tenant::{GroupPattern, SecretRef, TenantFile};
 use crate::config::{forms, load, profiles, words};
 use crate::mapping::{Filter, GroupName, Mapping};
 use crate::model::GroupMatch;
@@ -48,12 +49,8 @@ pub struct Tenant {
 impl Tenant {
     /// The secrets this tenant needs, each with the keys that lead to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static [&'static str], &SecretRef)> {
-        let password = self.file.source.ldap.iter().map(|table| (&["source", "ldap", "password"][..], &table.password));
-        let jumpcloud = self.file.source.jumpcloud.iter().flat_map(|table| table.secrets());
-        let onelogin = self.file.source.onelogin.iter();
-        let onelogin = onelogin.map(|table| (&["source", "onelogin", "client_secret"][..], &table.client_secret));
         let token = self.file.target.token.iter().map(|token| (&["target", "token"][..], token));
-        password.chain(jumpcloud).chain(onelogin).chain(token)
+        self.file.source.secrets().into_iter().chain(token)
     }
 
     /// What a message calls the secrets and other files that the tenant names, together.
@@ -121,29 +118,19 @@ fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {
 
 /// What is known of the directory, as far as its table can be read.
 fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
-    const LDAP: [&str; 2] = ["source", "ldap"];
-    if let Some(table) = document.read_at::<LdapTable>(&LDAP) {
-        return Known::of_ldap(&table).unwrap_or_else(|error| {
-            // A mistake that the file's shape shows is told there, at its own place.
-            if !found.iter().any(Diagnostic::is_error) {
-                found.push(document.error(&LDAP, error.to_string(), "see the keys of `[source.ldap]`"));
-            }
-            Known::nothing()
-        });
-    }
-    if document.table_at(&["source", "jumpcloud"]).is_some() {
-        return Known::of_jumpcloud();
-    }
-    if document.table_at(&["source", "onelogin"]).is_some() {
-        return Known::of_onelogin();
-    }
-    match document.read_at::<FileTable>(&["source", "file"]) {
-        Some(table) => {
-            let delimiter = u8::try_from(table.delimiter).unwrap_or(b',');
-            Known::of_file(&beside(document.source().file(), &table.path), delimiter)
+    let Some(mut tables) = document.read_at::<SourceTables>(&["source"]) else { return Known::nothing() };
+    tables.make_paths_whole(|path| *path = beside(document.source().file(), path));
+    Known::of(&tables).unwrap_or_else(|error| {
+        // A mistake that the file's shape shows is told there, at its own place.
+        if !found.iter().any(Diagnostic::is_error) {
+            found.push(document.error(
+                &["source"],
+                error.to_string(),
+                "see the keys of its table in docs/configuration.md",
+            ));
         }
-        None => Known::nothing(),
-    }
+        Known::nothing()
+    })
 }
 
 /// Finds the profile and reads it with the tenant's overrides.
@@ -187,22 +174,7 @@ fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<D
 /// Relative paths are relative to the file they stand in.
 fn make_paths_whole(file: &mut TenantFile, of: &Path) {
     let whole = |path: &mut PathBuf| *path = beside(of, path);
-    if let Some(table) = &mut file.source.file {
-        whole(&mut table.path);
-    }
-    if let Some(table) = &mut file.source.ldap {
-        table.ca_file.iter_mut().for_each(whole);
-        table.password.file.iter_mut().for_each(whole);
-    }
-    if let Some(table) = &mut file.source.jumpcloud {
-        table.ca_file.iter_mut().for_each(whole);
-        let secrets = [&mut table.api_key, &mut table.client_secret];
-        secrets.into_iter().flatten().filter_map(|secret| secret.file.as_mut()).for_each(whole);
-    }
-    if let Some(table) = &mut file.source.onelogin {
-        table.ca_file.iter_mut().for_each(whole);
-        table.client_secret.file.iter_mut().for_each(whole);
-    }
+    file.source.make_paths_whole(whole);
     file.target.ca_file.iter_mut().for_each(whole);
     file.target.token.iter_mut().filter_map(|token| token.file.as_mut()).for_each(whole);
 }

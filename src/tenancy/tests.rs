@@ -359,7 +359,7 @@ proptest::proptest! {
 #[test]
 fn what_init_writes_passes_check_once_the_secrets_are_there() {
     use std::os::unix::fs::PermissionsExt;
-    for source in SOURCES.into_iter().chain(["ldap"]) {
+    for source in crate::source::kind::products().chain(["ldap"]) {
         for app in crate::config::profiles::names() {
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("etc/rosterd.toml");
@@ -459,7 +459,7 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
     for (source, user_name) in
         [("file", "email"), ("openldap", "mail"), ("ad", "mail"), ("jumpcloud", "email"), ("onelogin", "email")]
     {
-        let text = super::init::template(&plan(source), &app);
+        let text = super::init::template(&plan(source), crate::source::kind::of_product(source).unwrap(), &app);
         assert!(text.contains(&format!("userName = \"{user_name}\"\n")), "{source}: {text}");
         for line in [
             "base_url = \"https://heapanalytics.com/scim/v2/YOUR-TENANT\"",
@@ -471,7 +471,8 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
             assert!(text.contains(line), "{source}: {line}: {text}");
         }
     }
-    let jumpcloud = super::init::template(&plan("jumpcloud"), &app);
+    let jumpcloud =
+        super::init::template(&plan("jumpcloud"), crate::source::kind::of_product("jumpcloud").unwrap(), &app);
     assert!(
         jumpcloud.contains("\nrole = { from = \"attributes.heapRole\", push = \"on_source_change\" }"),
         "{jumpcloud}"

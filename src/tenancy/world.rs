@@ -64,14 +64,8 @@ fn look(tenant: &Tenant, secrets: &Secrets<'_>, now: Timestamp) -> Vec<Diagnosti
         }
     }
     ca_file(&document, &["target", "ca_file"], tenant.file.target.ca_file.as_deref(), &mut found);
-    if let Some(table) = &tenant.file.source.ldap {
-        ca_file(&document, &["source", "ldap", "ca_file"], table.ca_file.as_deref(), &mut found);
-    }
-    if let Some(table) = &tenant.file.source.jumpcloud {
-        ca_file(&document, &["source", "jumpcloud", "ca_file"], table.ca_file.as_deref(), &mut found);
-    }
-    if let Some(table) = &tenant.file.source.onelogin {
-        ca_file(&document, &["source", "onelogin", "ca_file"], table.ca_file.as_deref(), &mut found);
+    if let Some((key, path)) = tenant.file.source.ca_file() {
+        ca_file(&document, key, Some(path), &mut found);
     }
     if let Some(table) = &tenant.file.source.file {
         directory_file(&document, &table.path, &mut found);

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use rosterd::clock::SystemClock;
-use rosterd::config::tenant::LdapTable;
+use rosterd::config::directory::LdapTable;
 use rosterd::mapping::{KnownAttributes, Mapping, default_rules};
 use rosterd::model::{SourceId, Standing};
 use rosterd::progress::{Progress, Silent};
@@ -134,7 +134,12 @@ fn the_default_mapping_fits_the_records_whatever_attributes_are_added() {
     let more = "attributes = ['roomNumber']";
     let names = record_names(&table(&slapd.url(), READER_DN, more)).unwrap();
     let known = KnownAttributes::open(names.people);
-    let mapping = Mapping::compile(&default_rules("openldap", &known), &known, &serde_json::Map::new()).unwrap();
+    let mapping = Mapping::compile(
+        &default_rules(rosterd::source::kind::default_mapping("openldap"), &known),
+        &known,
+        &serde_json::Map::new(),
+    )
+    .unwrap();
     assert!(mapping.warnings().is_empty(), "{:?}", mapping.warnings());
     let snapshot = read(&source(&slapd.url(), more)).unwrap();
     let record = snapshot.record(snapshot.users().next().unwrap());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rosterd::config::onelogin::OneLoginTable;
+use rosterd::config::directory::OneLoginTable;
 use rosterd::http::Secret;
 use rosterd::http::quota::pacer;
 use rosterd::model::{Finding, SourceId, Verdict};

@@ -117,10 +117,10 @@ impl WebAddress {
 impl TextForm for WebAddress {
     const FORMAT: &'static str = "web-address";
     const DESCRIPTION: &'static str = "An https URL.";
-    const EXAMPLES: &'static [&'static str] = &["https://console.jumpcloud.com/api"];
+    const EXAMPLES: &'static [&'static str] = &["https://api.example.com/v1"];
 
     fn read(text: &str) -> Result<Self, Misfit> {
-        parse(text, &["https", "http"], "write an https URL, such as `https://console.jumpcloud.com/api`").map(Self)
+        parse(text, &["https", "http"], "write an https URL, such as `https://api.example.com/v1`").map(Self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What rules give.
 
 use super::*;
+use crate::source::kind::default_mapping;
 
 #[test]
 fn j15_the_defaults_of_every_directory_map_a_person() {
@@ -29,7 +30,9 @@ fn j15_the_defaults_of_every_directory_map_a_person() {
         ("onelogin", json!({"username": null, "firstname": "Ann", "lastname": "Lee", "email": "ann@x.test"})),
     ] {
         let known = KnownAttributes::open(record(person.clone()).keys().cloned());
-        let mapping = Mapping::compile(&default_rules(directory, &known), &known, &record(person.clone())).unwrap();
+        let mapping =
+            Mapping::compile(&default_rules(default_mapping(directory), &known), &known, &record(person.clone()))
+                .unwrap();
         let mapped = mapping.apply(&record(person)).unwrap();
         let got: BTreeMap<&str, &Json> = mapped.values.iter().map(|(path, value)| (path.as_str(), value)).collect();
         let want = json!({
@@ -43,10 +46,10 @@ fn j15_the_defaults_of_every_directory_map_a_person() {
 #[test]
 fn j15_a_default_that_reads_nothing_the_directory_has_owns_nothing() {
     let known = KnownAttributes::open(["email", "givenName"]);
-    let mapping = Mapping::compile(&default_rules("file", &known), &known, &Map::new()).unwrap();
+    let mapping = Mapping::compile(&default_rules(default_mapping("file"), &known), &known, &Map::new()).unwrap();
     let paths: Vec<&str> = mapping.paths().map(Path::as_str).collect();
     assert_eq!(paths, ["emails[type eq \"work\"].value", "name.givenName", "userName"]);
-    assert!(defaults("unheard-of").is_empty());
+    assert!(default_mapping("unheard-of").is_empty());
 }
 
 #[test]

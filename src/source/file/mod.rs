@@ -6,6 +6,7 @@
 mod csv_folder;
 mod deciding;
 mod json;
+pub(crate) mod kind;
 mod mark;
 mod plain;
 mod sample;

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::paging::{Manner, Page, Pages, Row};
 use crate::clock::Clock;
-use crate::config::tenant::JumpCloudTable;
+use crate::config::directory::JumpCloudTable;
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
 use crate::http::{Auth, ClientSettings, Reply, Secret, SetupError, http_date};

@@ -29,8 +29,8 @@ use super::reference::{self, Expected, Holes};
 use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
 use crate::config::ca;
+use crate::config::directory::LdapTable;
 use crate::config::forms::{LdapAddress, Misfit};
-use crate::config::tenant::LdapTable;
 
 use crate::source::SourceError;
 

@@ -8,8 +8,8 @@ use super::connection::ALIAS_TARGET;
 use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
 use super::reference::Expected;
 use super::standing;
+use crate::config::directory::{LdapPreset, LdapTable};
 use crate::config::forms::parenthesised_filter;
-use crate::config::tenant::{LdapPreset, LdapTable};
 use crate::source::SourceError;
 
 /// Attributes that are never read: a record is kept and shown, a password is neither.

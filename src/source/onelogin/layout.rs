@@ -2,7 +2,7 @@
 
 use super::parameters::{Parameters, Wanted};
 use super::record::{ALWAYS, NAMES};
-use crate::config::onelogin::{
+use crate::config::directory::{
     OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
 };
 use crate::model::{GroupMatch, Standing};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rosterd::clock::{Clock as _, SystemClock};
-use rosterd::config::tenant::JumpCloudTable;
+use rosterd::config::directory::JumpCloudTable;
 use rosterd::http::Secret;
 use rosterd::model::{Finding, SourceId, Verdict};
 use rosterd::source::jumpcloud::{JumpCloudSource, Parts};

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forms::Rate;
-use super::profile::RateSetting;
-use super::tenant::SecretRef;
+use std::path::Path;
+use std::time::Duration;
+
+use super::DirectoryTable;
+use crate::config::forms::{Rate, canonical};
+use crate::config::profile::RateSetting;
+use crate::config::tenant::SecretRef;
 
 /// `[source.onelogin]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -155,6 +159,41 @@ impl OneLoginTable {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
             (None, subdomain) => format!("https://{}.onelogin.com", subdomain.as_deref().unwrap_or_default()),
         }
+    }
+}
+
+impl DirectoryTable for OneLoginTable {
+    fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
+        vec![(&["source", "onelogin", "client_secret"], &self.client_secret)]
+    }
+
+    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
+        vec![&mut self.client_secret]
+    }
+
+    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
+        Some((&["source", "onelogin", "ca_file"], self.ca_file.as_deref()?))
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        self.ca_file.iter_mut().collect()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        vec![canonical(&self.address())]
+    }
+
+    fn may_move(&self) -> bool {
+        self.allow_http_loopback && self.loopback_port_may_change
+    }
+
+    fn pace(&self) -> Option<(u32, Duration)> {
+        // The pages are larger where that is possible.
+        Some((50, self.rate.between_reads()))
+    }
+
+    fn application(&self) -> Option<&str> {
+        self.application.as_deref()
     }
 }
 

@@ -1,0 +1,151 @@
+//! The tables of the directories: `[source.…]` of a tenant file. What the program asks of any of them is [`DirectoryTable`]; each has a file with its
+//! keys.
+
+mod file;
+mod jumpcloud;
+mod ldap;
+mod onelogin;
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use file::FileTable;
+pub use jumpcloud::{JumpCloudRegion, JumpCloudTable};
+pub use ldap::{LdapPreset, LdapTable};
+pub use onelogin::{
+    OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
+};
+
+use super::tenant::SecretRef;
+
+/// What the program has to know of a directory's table, whichever it is.
+pub trait DirectoryTable: Debug {
+    /// The secrets it needs, each with its key.
+    fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
+        Vec::new()
+    }
+
+    /// The same, to make their paths whole.
+    fn secrets_mut(&mut self) -> Vec<&mut SecretRef> {
+        Vec::new()
+    }
+
+    /// The certificate authorities to trust instead of the machine's, with their key.
+    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
+        None
+    }
+
+    /// Every other path of the table, to make it whole.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
+
+    /// Every address that is sent a credential, each in its one spelling. Addresses count also while they are not asked, so that switching a
+    /// feature on is no change.
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the directory may be at another port of this machine in every run.
+    fn may_move(&self) -> bool {
+        false
+    }
+
+    /// Rows a page, and the time from one call to the next at the configured rate, where the directory has such things.
+    fn pace(&self) -> Option<(u32, Duration)> {
+        None
+    }
+
+    /// The application in the directory whose groups and users belong, if the directory is asked for one.
+    fn application(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The directories there are; a tenant has exactly one.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct SourceTables {
+    /// A JSON document or a folder of CSV files.
+    pub file: Option<FileTable>,
+    /// OpenLDAP, 389 Directory Server, Active Directory.
+    pub ldap: Option<LdapTable>,
+    /// JumpCloud, by its API.
+    pub jumpcloud: Option<JumpCloudTable>,
+    /// OneLogin, by its API.
+    pub onelogin: Option<OneLoginTable>,
+}
+
+impl SourceTables {
+    /// The one table that the file has.
+    fn table(&self) -> Option<&dyn DirectoryTable> {
+        let Self { file, ldap, jumpcloud, onelogin } = self;
+        let tables = [
+            file.as_ref().map(|table| table as &dyn DirectoryTable),
+            ldap.as_ref().map(|table| table as &dyn DirectoryTable),
+            jumpcloud.as_ref().map(|table| table as &dyn DirectoryTable),
+            onelogin.as_ref().map(|table| table as &dyn DirectoryTable),
+        ];
+        tables.into_iter().flatten().next()
+    }
+
+    fn table_mut(&mut self) -> Option<&mut dyn DirectoryTable> {
+        let Self { file, ldap, jumpcloud, onelogin } = self;
+        let tables = [
+            file.as_mut().map(|table| table as &mut dyn DirectoryTable),
+            ldap.as_mut().map(|table| table as &mut dyn DirectoryTable),
+            jumpcloud.as_mut().map(|table| table as &mut dyn DirectoryTable),
+            onelogin.as_mut().map(|table| table as &mut dyn DirectoryTable),
+        ];
+        tables.into_iter().flatten().next()
+    }
+
+    /// Whether the directory itself says which groups belong to the app, so that `scope.groups` narrows that instead of
+    /// standing for it.
+    pub fn binds_application(&self) -> bool {
+        self.application().is_some()
+    }
+
+    /// See [`DirectoryTable::pace`].
+    pub fn pace(&self) -> Option<(u32, Duration)> {
+        self.table()?.pace()
+    }
+
+    /// See [`DirectoryTable::application`].
+    pub fn application(&self) -> Option<&str> {
+        self.table()?.application()
+    }
+
+    /// See [`DirectoryTable::secrets`].
+    pub fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
+        self.table().map(DirectoryTable::secrets).unwrap_or_default()
+    }
+
+    /// See [`DirectoryTable::ca_file`].
+    pub fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
+        self.table()?.ca_file()
+    }
+
+    /// See [`DirectoryTable::addresses`]; sorted, each once.
+    pub fn addresses(&self) -> Vec<String> {
+        let mut all = self.table().map(DirectoryTable::addresses).unwrap_or_default();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// See [`DirectoryTable::may_move`].
+    pub fn may_move(&self) -> bool {
+        self.table().is_some_and(DirectoryTable::may_move)
+    }
+
+    /// Makes every path of the table whole.
+    pub fn make_paths_whole(&mut self, whole: impl Fn(&mut PathBuf)) {
+        let Some(table) = self.table_mut() else { return };
+        table.paths_mut().into_iter().for_each(&whole);
+        table.secrets_mut().into_iter().filter_map(|secret| secret.file.as_mut()).for_each(&whole);
+    }
+}

@@ -1,0 +1,95 @@
+//! LDAP servers, as a kind of directory.
+
+use std::sync::Arc;
+
+use super::{LdapSource, record_names};
+use crate::config::directory::{LdapPreset, SourceTables};
+use crate::config::secret::Secrets;
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
+use crate::source::{Source, SourceError};
+
+/// OpenLDAP, 389 Directory Server, Active Directory.
+pub(crate) struct Ldap;
+
+const INET_ORG_PERSON: &[Rule] = &[
+    ("userName", "uid"),
+    ("name.givenName", "givenName | one"),
+    ("name.familyName", "sn | one"),
+    ("displayName", "displayName | default(cn) | one"),
+    ("emails.work", "mail | one"),
+];
+
+const ACTIVE_DIRECTORY: &[Rule] = &[
+    ("userName", "userPrincipalName"),
+    ("name.givenName", "givenName"),
+    ("name.familyName", "sn"),
+    ("displayName", "displayName"),
+    ("emails.work", "mail"),
+];
+
+impl DirectoryKind for Ldap {
+    fn products(&self) -> &'static [&'static str] {
+        &["openldap", "389ds", "ad"]
+    }
+
+    fn product(&self, tables: &SourceTables) -> Option<&'static str> {
+        Some(match tables.ldap.as_ref()?.preset {
+            LdapPreset::OpenLdap => "openldap",
+            LdapPreset::Ds389 => "389ds",
+            LdapPreset::ActiveDirectory => "ad",
+        })
+    }
+
+    fn template(&self, product: &str) -> &'static str {
+        match product {
+            "389ds" => {
+                r#"[source.ldap]
+preset = "389ds"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "uid=rosterd,ou=services,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+            }
+            "ad" => {
+                r#"[source.ldap]
+preset = "ad"
+url = "ldaps://dc1.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "rosterd@example.org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+            }
+            _ => {
+                r#"[source.ldap]
+preset = "openldap"
+url = "ldaps://ldap.example.org"
+# ca_file = "/etc/ssl/our-ca.pem"
+bind_dn = "cn=rosterd,dc=example,dc=org"
+password = { file = "../secrets/ldap" }     # chmod 600
+base = "dc=example,dc=org"
+"#
+            }
+        }
+    }
+
+    fn default_mapping(&self, product: &str) -> &'static [Rule] {
+        if product == "ad" { ACTIVE_DIRECTORY } else { INET_ORG_PERSON }
+    }
+
+    /// The product's usual attributes and those that the operator names.
+    fn names(&self, tables: &SourceTables) -> Result<RecordNames, SourceError> {
+        let Some(table) = &tables.ldap else { return Ok(RecordNames::default()) };
+        let names = record_names(table)?;
+        let groups = names.groups.into_iter().chain(["name".to_owned()]).collect();
+        Ok(RecordNames { users: names.people.into_iter().collect(), groups, ..RecordNames::default() })
+    }
+
+    fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
+        let Some(table) = &tables.ldap else { return Err(SourceError::no_table("ldap").into()) };
+        let password = Secrets::of_this_process().fetch(&table.password)?;
+        Ok(Box::new(LdapSource::from_table(table, password, &context.reads, Arc::clone(&context.clock))?))
+    }
+}
