@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::calls::{Reply, Target, adopted};
+use super::calls::{Reply, Target};
 use super::composed::{Made, change};
+use super::effects::adopted;
 use super::{OpResult, Worker};
 use crate::model::{
     AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,

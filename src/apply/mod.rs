@@ -10,6 +10,7 @@ mod chunks;
 mod composed;
 mod core_values;
 mod created;
+mod effects;
 mod elsewhere;
 mod ending;
 mod found;

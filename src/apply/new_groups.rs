@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::calls::{Ended, Target, ids_of, name_shown, new_group, outcome_of, shows_members};
+use super::calls::{Ended, Target, ids_of, outcome_of, shows_members};
 use super::chunks::Chunks;
+use super::effects::{name_shown, new_group};
 use super::members::{Resolved, Unfinished};
 use super::{OpResult, Worker};
 use crate::guard::Cleared;

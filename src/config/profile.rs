@@ -1,6 +1,6 @@
 //! How one app differs from RFC 7643 and 7644: the wire as data (design decision 9).
 //!
-//! In: a profile file (`config/profiles/*.toml`, shipped inside the binary, or the operator's own) and a tenant's overrides.
+//! In: a profile file (`config/profiles/<app>/profile.toml`, shipped inside the binary, or the operator's own) and a tenant's overrides.
 //! Out: a [`Profile`] with every knob set. The defaults are those of the SCIM interoperability profile: PATCH only, one
 //! operation per attribute path, lower-case operations, filters with `eq` and `and` only, at most 50 members a PATCH.
 

@@ -4,6 +4,7 @@
 //! No other account is ever touched: every id that is written to came back from a call that made one of our names, and before anybody is
 //! taken away the app is asked whether the account has one of our names. Cleaning up happens whatever happened before.
 
+mod ends;
 mod groups;
 mod knobs;
 mod seen;

@@ -5,7 +5,8 @@
 //! ([`Source::ask_groups`]).
 //!
 //! # How to add a directory
-//! One file with one type that implements [`Source`]. In `read`, open a list for everything the product pages
+//! A folder with a type that implements [`Source`] and one that implements [`kind::DirectoryKind`], a line in [`kind::KINDS`], and the table in
+//! `config::directory`. In `read`, open a list for everything the product pages
 //! ([`Reading::open_list`]), hand over each entry, and close the list with the total the product announced, if it announces
 //! one. Never swallow an error: returning `Err` throws the whole reading away, which is the point. A member list that could
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.

@@ -617,15 +617,13 @@ impl Step<'_> {
     }
 
     fn no_more_doubt(&mut self, group: &SourceId, users: &[SourceId]) -> Result<(), RowsError> {
-        match self.group(group)? {
-            Some(row) if !row.doubted.is_empty() || !row.joined_inactive.is_empty() => {
-                self.change_group(group, |row| {
-                    row.doubted.retain(|user| !users.contains(user));
-                    row.joined_inactive.retain(|user| !users.contains(user));
-                })
-            }
-            _ => Ok(()),
+        if self.group(group)?.is_none_or(|row| row.doubted.is_empty() && row.joined_inactive.is_empty()) {
+            return Ok(());
         }
+        self.change_group(group, |row| {
+            row.doubted.retain(|user| !users.contains(user));
+            row.joined_inactive.retain(|user| !users.contains(user));
+        })
     }
 
     /// Whether the record that is folded releases a group, which is in the app then as rosterd left it.

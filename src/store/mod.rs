@@ -13,6 +13,7 @@ mod baseline;
 mod cache;
 mod decisions;
 mod disk;
+mod effect;
 mod error;
 mod fold;
 mod forget;

@@ -287,7 +287,8 @@ fn s18_what_another_user_could_change_is_refused_by_every_command_with_the_remed
     let desk = Desk::new();
     let at = |name: &str| desk.rosterd.path().join(name);
     desk.rosterd.file("ca.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
-    let profile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/scim.toml")).unwrap();
+    let profile =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/scim/profile.toml")).unwrap();
     desk.rosterd.file("own.toml", &profile);
     desk.rosterd.file("sec/token", TOKEN);
     chmod(&at("sec/token"), 0o600);

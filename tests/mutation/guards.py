@@ -72,8 +72,8 @@ GUARDS = {
         instead(
             "under_another_id",
             "src/apply/elsewhere.rs",
-            "let app_id = target.app_id.as_ref().filter(|_| error.class == Class::NotFound)?;",
-            "let app_id = target.app_id.as_ref().filter(|_| !OFF && error.class == Class::NotFound)?;",
+            "let app_id = target.app_id.as_ref().filter(|_| error.class == FailureClass::NotFound)?;",
+            "let app_id = target.app_id.as_ref().filter(|_| !OFF && error.class == FailureClass::NotFound)?;",
         ),
     ),
     "relink": ("a made-anew identity is proposed, not taken", check("relink", "check_relinks", "")),
@@ -291,8 +291,8 @@ GUARDS = {
         instead(
             "look_before_repeat",
             "src/apply/calls.rs",
-            "if step != Step::WaitAndRepeat {",
-            "if !OFF && step != Step::WaitAndRepeat {",
+            "if step != AfterFailure::Retry {",
+            "if !OFF && step != AfterFailure::Retry {",
         ),
     ),
     "unknown_key": (
@@ -317,7 +317,7 @@ GUARDS = {
         start(
             "lost_creates",
             "src/apply/verify.rs",
-            "async fn lost(&self, unlisted: &[AppId], created: &HashMap<AppId, usize>) -> Vec<usize> {",
+            "async fn lost<'n>(&self, unlisted: &[AppId], created: &'n HashMap<AppId, New>) -> Vec<&'n New> {",
             "return Vec::new();",
         ),
     ),
@@ -335,8 +335,8 @@ GUARDS = {
         instead(
             "settled",
             "src/apply/retry.rs",
-            "Step::LookUpFirst | Step::LookUpOnly => pause.max(self.settles_after),",
-            "Step::LookUpFirst | Step::LookUpOnly if !OFF => pause.max(self.settles_after),",
+            "AfterFailure::LookUpThenRetry | AfterFailure::LookUpOnly => pause.max(self.settles_after),",
+            "AfterFailure::LookUpThenRetry | AfterFailure::LookUpOnly if !OFF => pause.max(self.settles_after),",
         ),
     ),
     "gone_is_asked_twice": (

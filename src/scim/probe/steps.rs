@@ -5,9 +5,7 @@ use serde_json::Value;
 
 use super::seen::{FilterFault, Seen};
 use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
-use crate::config::profile::{
-    DeleteEffect, InactiveEffect, LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod,
-};
+use crate::config::profile::{LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod};
 use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
@@ -65,7 +63,7 @@ impl Probe<'_> {
         self.delete(&app, &id).await
     }
 
-    fn attributes(&self, leave_out: &[&str]) -> Attributes {
+    pub(super) fn attributes(&self, leave_out: &[&str]) -> Attributes {
         let given = MADE_WITH.iter().map(|(path, value)| (*path, (*value).to_owned()));
         let address = |path| (path, self.names.user_name.clone());
         given
@@ -113,7 +111,7 @@ impl Probe<'_> {
         Err(end)
     }
 
-    fn made(&mut self, id: AppId) {
+    pub(super) fn made(&mut self, id: AppId) {
         self.note_made(id);
     }
 
@@ -471,7 +469,7 @@ impl Probe<'_> {
     }
 
     /// An answer about another account than the one that was asked about: a verdict of its own.
-    fn other_answered(&mut self, check: &'static str, id: &AppId, what: &str, other: &Instead) {
+    pub(super) fn other_answered(&mut self, check: &'static str, id: &AppId, what: &str, other: &Instead) {
         self.found(Finding::wrong(
             check,
             format!("{what} of account {id} was answered with {other}"),
@@ -552,151 +550,6 @@ impl Probe<'_> {
         listed.into_iter().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(without)).collect()
     }
 
-    async fn switch_off(&mut self, app: &App, id: &AppId) -> Result<(), End> {
-        const CHECK: &str = "active = false";
-        self.go_on()?;
-        let sent = self.write(async || app.set_active(id, false).await).await;
-        if let Some(other) = self.answered_with(app, id).await? {
-            self.other_answered(CHECK, id, "switching off", &other);
-            return Ok(());
-        }
-        if let Err(error) = sent {
-            self.found(Finding::warning(
-                CHECK,
-                format!("refused: {error}"),
-                "users.on_suspended = \"delete\" ends access instead",
-            ));
-            return Ok(());
-        }
-        let kept = InactiveEffect::KeepsResource == self.profile.users.inactive_effect;
-        match self.shown(app, id).await? {
-            Some(user) if json::flag(&user, "active") == Some(false) => {
-                self.found(Finding::ok(CHECK, "the account stays, switched off"));
-                self.knob_unless(kept, Knob::text("users", "inactive_effect", "keeps_resource", Seen::Stays));
-            }
-            Some(_) => self.found(Finding::warning(
-                CHECK,
-                "accepted, and the account does not show it",
-                "look in the app whether the person can still sign in; users.on_suspended = \"delete\" is sure",
-            )),
-            None => {
-                self.go_on()?;
-                let back = self.write(async || app.set_active(id, true).await).await.is_ok()
-                    && self.shown(app, id).await?.is_some();
-                let (effect, why) = match back {
-                    true => ("hides_resource", Seen::Hidden),
-                    false => ("deletes_resource", Seen::Deleted),
-                };
-                self.found(Finding::warning(CHECK, why.to_string(), "users.inactive_effect in the profile says so"));
-                let known = match back {
-                    true => self.profile.users.inactive_effect == InactiveEffect::HidesResource,
-                    false => self.profile.users.inactive_effect == InactiveEffect::DeletesResource,
-                };
-                self.knob_unless(known, Knob::text("users", "inactive_effect", effect, why));
-            }
-        }
-        Ok(())
-    }
-
-    async fn delete(&mut self, app: &App, id: &AppId) -> Result<(), End> {
-        const CHECK: &str = "DELETE";
-        self.go_on()?;
-        // A second account keeps the name taken: then a deletion would look irreversible.
-        self.take_others_away(app, id).await?;
-        // An id that leads to another account is not deleted by.
-        self.shown(app, id).await?;
-        let effect = self.profile.users.delete_effect;
-        let sent = self.write(async || app.delete_user(id).await).await;
-        let there = self.shown(app, id).await?;
-        match (sent, there) {
-            (Err(error), _)
-                if !matches!(
-                    error.class,
-                    FailureClass::Unsupported
-                        | FailureClass::Forbidden
-                        | FailureClass::Invalid
-                        | FailureClass::NotFound
-                ) =>
-            {
-                self.found(Finding::warning(CHECK, format!("failed: {error}"), "run it again"));
-                Ok(())
-            }
-            (Err(error), _) => {
-                self.found(Finding::warning(CHECK, format!("refused: {error}"), "users.on_deleted = \"deactivate\""));
-                self.knob_unless(
-                    effect == DeleteEffect::Unsupported,
-                    Knob::text("users", "delete_effect", "unsupported", Seen::DeletionRefused(error.message)),
-                );
-                Ok(())
-            }
-            (Ok(()), Some(_)) => {
-                let why = Seen::Stays;
-                self.found(Finding::warning(CHECK, why.to_string(), "users.delete_effect in the profile says so"));
-                self.knob_unless(
-                    effect == DeleteEffect::Deactivates,
-                    Knob::text("users", "delete_effect", "deactivates", why),
-                );
-                Ok(())
-            }
-            (Ok(()), None) => self.made_again(app, effect).await,
-        }
-    }
-
-    /// Whether somebody who was deleted can have an account again.
-    async fn made_again(&mut self, app: &App, effect: DeleteEffect) -> Result<(), End> {
-        const CHECK: &str = "DELETE";
-        self.go_on()?;
-        let source_id = SourceId::new(self.names.external_id.clone());
-        let leave_out: &[&str] = &[];
-        let again = self.write(async || app.create_user(&source_id, &self.attributes(leave_out)).await).await;
-        match again {
-            Ok(created) => {
-                self.made(created.id);
-                self.found(Finding::ok(CHECK, "the account is gone, and the name can have one again"));
-                self.knob_unless(
-                    effect == DeleteEffect::Hard,
-                    Knob::text("users", "delete_effect", "hard", Seen::MadeAgain),
-                );
-            }
-            Err(error) if error.class == FailureClass::Conflict && self.is_name_taken(app).await? => {
-                self.found(Finding::warning(
-                    CHECK,
-                    format!(
-                        "the account is gone; whether its name can have one again is unknown, because a second account has it: {}",
-                        error.message
-                    ),
-                    "take the second account away in the app and run it again",
-                ));
-            }
-            Err(error) if error.class == FailureClass::Conflict => {
-                let why = Seen::NameKept(error.message);
-                self.found(Finding::warning(
-                    CHECK,
-                    why.to_string(),
-                    "a deletion that can't be taken back waits for somebody",
-                ));
-                self.knob_unless(
-                    effect == DeleteEffect::Irreversible,
-                    Knob::text("users", "delete_effect", "irreversible", why),
-                );
-            }
-            Err(error) => self.found(Finding::ok(
-                CHECK,
-                format!("the account is gone; whether it can be made again is unknown: {error}"),
-            )),
-        }
-        Ok(())
-    }
-
-    /// Whether an account that the app shows has the probe's user name, by a call that made a second one.
-    async fn is_name_taken(&mut self, app: &App) -> Result<bool, End> {
-        let found = self.named(app, &self.names.user_name).await?;
-        let taken = !found.is_empty();
-        found.into_iter().for_each(|id| self.note_made(id));
-        // One that could not be taken away counts too: it may have the name where no look-up shows it.
-        Ok(taken || self.ids.len() > 1)
-    }
-
     /// Notes a knob; of one key the last word counts, with all that was seen.
     fn knob(&mut self, mut knob: Knob) {
         let knobs = &mut self.out.knobs;
@@ -707,7 +560,7 @@ impl Probe<'_> {
         knobs.push(knob);
     }
 
-    fn knob_unless(&mut self, known: bool, knob: Knob) {
+    pub(super) fn knob_unless(&mut self, known: bool, knob: Knob) {
         if !known {
             self.knob(knob);
         }
