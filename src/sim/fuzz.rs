@@ -189,7 +189,7 @@ fn x01_no_spoiled_input_makes_a_reader_panic_or_hang() {
 
 /// How many readers there are, so that `./test --long` can share its time.
 #[test]
-#[ignore = "told to a script"]
+#[ignore = "prints a number for a script"]
 #[allow(clippy::print_stdout, reason = "its result")]
 fn readers() {
     println!("readers: {}", READERS.len());

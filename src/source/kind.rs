@@ -31,6 +31,9 @@ pub type Rule = (&'static str, &'static str);
 
 /// One kind of directory, before a tenant is connected to it.
 pub trait DirectoryKind: Sync {
+    /// The key of its table in `[source]`.
+    fn table(&self) -> &'static str;
+
     /// The products of this kind, as `init --source` calls them. A kind with one product has its name.
     fn products(&self) -> &'static [&'static str];
 

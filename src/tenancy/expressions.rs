@@ -15,7 +15,8 @@ use crate::config::directory::SourceTables;
 use crate::config::document::Document;
 use crate::config::tenant::{AttributeRule, GroupsTable, Push};
 use crate::mapping::{Filter, GroupName, KnownAttributes, Mapping, RuleProblem, Where, default_rules};
-use crate::source::{SourceError, kind};
+use crate::source::SourceError;
+use crate::source::kind::{self, DirectoryKind};
 
 /// No names.
 const NOTHING: [&str; 0] = [];
@@ -39,6 +40,18 @@ impl Known {
         let names = kind.names(tables)?;
         let (people, groups) = (KnownAttributes::open(names.users), KnownAttributes::open(names.groups));
         Ok(Self { product, people, groups, sample: names.sample })
+    }
+
+    /// Of a directory whose table has mistakes, where its kind alone says what its records have: so that the expressions of the file are
+    /// checked in the same go.
+    pub(super) fn of_kind(kind: &dyn DirectoryKind) -> Self {
+        match (kind.products(), kind.names(&SourceTables::default())) {
+            ([product], Ok(names)) if !names.users.is_empty() => {
+                let (people, groups) = (KnownAttributes::open(names.users), KnownAttributes::open(names.groups));
+                Self { product, people, groups, sample: names.sample }
+            }
+            _ => Self::nothing(),
+        }
     }
 
     /// Of a directory whose table can't be read: no name is doubted.

@@ -18,6 +18,7 @@ use crate::config::{forms, load, profiles, words};
 use crate::mapping::{Filter, GroupName, Mapping};
 use crate::model::GroupMatch;
 use crate::model::TenantName;
+use crate::source::kind;
 
 /// A tenant that can't be invalid. Only this room makes one, so whoever holds one need not check anything again.
 #[derive(Debug)]
@@ -118,7 +119,10 @@ fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {
 
 /// What is known of the directory, as far as its table can be read.
 fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
-    let Some(mut tables) = document.read_at::<SourceTables>(&["source"]) else { return Known::nothing() };
+    let Some(mut tables) = document.read_at::<SourceTables>(&["source"]) else {
+        let kind = kind::KINDS.into_iter().find(|kind| document.table_at(&["source", kind.table()]).is_some());
+        return kind.map_or_else(Known::nothing, Known::of_kind);
+    };
     tables.make_paths_whole(|path| *path = beside(document.source().file(), path));
     Known::of(&tables).unwrap_or_else(|error| {
         // A mistake that the file's shape shows is told there, at its own place.

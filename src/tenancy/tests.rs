@@ -478,3 +478,25 @@ fn j6_o7_what_init_writes_for_heap_holds_addresses_and_leaves_roles_to_heap() {
         "{jumpcloud}"
     );
 }
+
+/// A mistake in the directory's table hides none in the expressions.
+#[test]
+fn every_mistake_of_a_file_is_told_at_once_also_beside_one_in_the_directorys_table() {
+    for (table, mapping) in [
+        ("[source.jumpcloud]\nregionn = 'eu'\napi_key = { env = 'K' }\n", "userName = 'usernam'"),
+        (
+            "[source.onelogin]\nsubdomainn = 'acme'\nclient_id = 'x'\nclient_secret = { env = 'K' }\n",
+            "userName = 'usernam'",
+        ),
+    ] {
+        let text =
+            format!("{table}[target]\nbase_url = 'https://app.example.org/scim'\n[users.attributes]\n{mapping}\n");
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("rosterd.toml");
+        std::fs::create_dir(folder.path().join("tenants")).unwrap();
+        std::fs::write(&config, "state_dir = 'state'\n").unwrap();
+        std::fs::write(folder.path().join("tenants/acme.toml"), text).unwrap();
+        let told = render(&check(&config, &[]).diagnostics, false);
+        assert!(told.contains("there is no key `") && told.contains("usernam"), "{table}: {told}");
+    }
+}

@@ -107,7 +107,7 @@ impl JumpCloudTable {
         })
     }
 
-    /// The address of Directory Insights; `None` where it is switched off, or nobody knows it.
+    /// The address of Directory Insights; `None` where it is disabled, or not known.
     pub fn feed_url(&self) -> Option<&str> {
         if !self.insights {
             return None;

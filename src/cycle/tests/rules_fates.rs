@@ -24,13 +24,13 @@ enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum AppKind {
     Standard,
-    /// FailureClass 1: `active = false` deletes.
+    /// Class 1: `active = false` deletes.
     InactiveDeletes,
-    /// FailureClass 1: `active = false` makes the account answer 404.
+    /// Class 1: `active = false` makes the account answer 404.
     InactiveHides,
-    /// FailureClass 2: DELETE only deactivates.
+    /// Class 2: DELETE only deactivates.
     DeleteDeactivates,
-    /// FailureClass 3: whoever was deleted can never come back.
+    /// Class 3: a user who was deleted can never come back.
     DeleteIsForEver,
     NoDelete,
 }

@@ -9,6 +9,10 @@ use crate::source::{Source, SourceError};
 pub(crate) struct File;
 
 impl DirectoryKind for File {
+    fn table(&self) -> &'static str {
+        "file"
+    }
+
     fn products(&self) -> &'static [&'static str] {
         &["file"]
     }

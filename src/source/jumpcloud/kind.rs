@@ -12,6 +12,10 @@ use crate::source::{Source, SourceError};
 pub(crate) struct JumpCloud;
 
 impl DirectoryKind for JumpCloud {
+    fn table(&self) -> &'static str {
+        "jumpcloud"
+    }
+
     fn products(&self) -> &'static [&'static str] {
         &["jumpcloud"]
     }
@@ -66,7 +70,7 @@ application = "Heap"
     }
 
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
-        let Some(table) = &tables.jumpcloud else { return Err(SourceError::no_table("jumpcloud").into()) };
+        let Some(table) = &tables.jumpcloud else { return Err(SourceError::no_table(self.table()).into()) };
         let place = table.api_key.as_ref().or(table.client_secret.as_ref());
         // The file's check wants one of the two.
         let secret = place.map(|place| context.token(place)).transpose()?.ok_or(crate::http::SecretError::Empty)?;

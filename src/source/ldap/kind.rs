@@ -28,6 +28,10 @@ const ACTIVE_DIRECTORY: &[Rule] = &[
 ];
 
 impl DirectoryKind for Ldap {
+    fn table(&self) -> &'static str {
+        "ldap"
+    }
+
     fn products(&self) -> &'static [&'static str] {
         &["openldap", "389ds", "ad"]
     }
@@ -88,7 +92,7 @@ base = "dc=example,dc=org"
     }
 
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
-        let Some(table) = &tables.ldap else { return Err(SourceError::no_table("ldap").into()) };
+        let Some(table) = &tables.ldap else { return Err(SourceError::no_table(self.table()).into()) };
         let password = Secrets::of_this_process().fetch(&table.password)?;
         Ok(Box::new(LdapSource::from_table(table, password, &context.reads, Arc::clone(&context.clock))?))
     }

@@ -10,6 +10,10 @@ use crate::source::{Source, SourceError};
 pub(crate) struct OneLogin;
 
 impl DirectoryKind for OneLogin {
+    fn table(&self) -> &'static str {
+        "onelogin"
+    }
+
     fn products(&self) -> &'static [&'static str] {
         &["onelogin"]
     }
@@ -59,7 +63,7 @@ application = "Heap"
     }
 
     fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
-        let Some(table) = &tables.onelogin else { return Err(SourceError::no_table("onelogin").into()) };
+        let Some(table) = &tables.onelogin else { return Err(SourceError::no_table(self.table()).into()) };
         let secret = context.token(&table.client_secret)?;
         let parts = Parts {
             ca_pem: context.authorities(table.ca_file.as_deref())?,
