@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s18_a_file_of_authorities_has_no_private_key_and_no_other_writer() {
+    fn sec18_a_file_of_authorities_has_no_private_key_and_no_other_writer() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
         let certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";

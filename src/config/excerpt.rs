@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn s29_no_line_of_a_file_that_is_neither_the_callers_nor_rosterds_is_shown() {
+    fn sec29_no_line_of_a_file_that_is_neither_the_callers_nor_rosterds_is_shown() {
         let shadow = "root:$6$salt$hash:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n";
         let env = "API_KEY = \"s3cr3t\"\nDATABASE_URL = \"postgres://u:s3cr3t@h\"\n";
         let runner = "concurrent = 1\n[[runners]]\ntoken = \"s3cr3t\"\n";
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn s29_rosterds_own_files_keep_their_lines_behind_sudo() {
+    fn sec29_rosterds_own_files_keep_their_lines_behind_sudo() {
         let tenant = "[source.file]\npath = 'x'\n[target]\nbase_url = \"https://a.example\"\n";
         for text in [tenant, "state_dir = 'x'\nstate_dri = 1\n", "# nothing\n", "", "[target]\nbase_url = \n"] {
             assert_eq!(said(text, OTHER), "", "{text}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn s29_the_caller_is_who_called_sudo() {
+    fn sec29_the_caller_is_who_called_sudo() {
         let of = |set: &[(&str, &str)]| {
             Caller::of(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
         };

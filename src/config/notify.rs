@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s32_a_key_has_24_bytes_after_decoding_and_is_base64_only_if_it_says_so() {
+    fn sec32_a_key_has_24_bytes_after_decoding_and_is_base64_only_if_it_says_so() {
         let plain = "a key of twenty-four, so";
         assert_eq!((plain.len(), signing_key(plain).unwrap().as_slice()), (24, plain.as_bytes()));
         // 24 and 23 zero bytes.

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn s18_a_link_is_followed_if_nobody_else_could_have_placed_it() {
+    fn sec18_a_link_is_followed_if_nobody_else_could_have_placed_it() {
         let folder = tempfile::tempdir().unwrap();
         let (data, token, link) =
             (folder.path().join("..2026"), folder.path().join("token"), folder.path().join("..data"));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn s18_a_secret_of_another_user_or_in_a_folder_of_everybody_is_refused() {
+    fn sec18_a_secret_of_another_user_or_in_a_folder_of_everybody_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let open = folder.path().join("open");
         std::fs::create_dir(&open).unwrap();
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn s18_a_group_may_read_what_a_supervisor_hands_over_and_nothing_else() {
+    fn sec18_a_group_may_read_what_a_supervisor_hands_over_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let given = folder.path().join("given");
         std::fs::create_dir(&given).unwrap();

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s27_a_shared_folder_can_be_read_by_others_and_written_by_none() {
+    fn sec27_a_shared_folder_can_be_read_by_others_and_written_by_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         make_shared_folder(&path).unwrap();

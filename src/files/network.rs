@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s17_network_file_systems_are_named_and_local_ones_are_not() {
+    fn sec17_network_file_systems_are_named_and_local_ones_are_not() {
         for (magic, name) in [(0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x6573_5546, "FUSE")] {
             assert_eq!(named(magic), Some(name));
         }

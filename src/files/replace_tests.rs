@@ -18,7 +18,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn s4_nothing_that_was_made_beforehand_is_followed_or_taken_over() {
+fn sec4_nothing_that_was_made_beforehand_is_followed_or_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, victim) = (dir.path().join("open"), dir.path().join("victim"));
     fs::create_dir(&folder).unwrap();
@@ -45,7 +45,7 @@ fn s4_nothing_that_was_made_beforehand_is_followed_or_taken_over() {
 }
 
 #[test]
-fn s4_the_mode_is_the_one_asked_for_whatever_the_umask() {
+fn sec4_the_mode_is_the_one_asked_for_whatever_the_umask() {
     let dir = tempfile::tempdir().unwrap();
     for wanted in [0o600, 0o644, 0o640] {
         let path = dir.path().join(format!("{wanted:o}"));
@@ -55,7 +55,7 @@ fn s4_the_mode_is_the_one_asked_for_whatever_the_umask() {
 }
 
 #[test]
-fn s4_devices_and_folders_are_not_replaced() {
+fn sec4_devices_and_folders_are_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("stdout");
     symlink("/dev/null", &link).unwrap();
@@ -69,7 +69,7 @@ fn s4_devices_and_folders_are_not_replaced() {
 }
 
 #[test]
-fn s4_a_file_that_was_exchanged_under_way_is_told() {
+fn sec4_a_file_that_was_exchanged_under_way_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("export");
     let mut fresh = Fresh::beside(&path, 0o600).unwrap();
@@ -82,7 +82,7 @@ fn s4_a_file_that_was_exchanged_under_way_is_told() {
 }
 
 #[test]
-fn s4_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not() {
+fn sec4_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let left = |at: u8| dir.path().join(format!(".rosterd-{:032x}.new", at));
     fs::write(left(1), "half").unwrap();

@@ -38,7 +38,7 @@ fn refused(path: &Path, parts: &[&str]) {
 }
 
 #[test]
-fn s18_a_file_that_others_may_change_is_refused_with_the_command() {
+fn sec18_a_file_that_others_may_change_is_refused_with_the_command() {
     let dir = folder();
     for mode in [0o666, 0o602, 0o777] {
         let path = write(&dir.path().join("f"), mode);
@@ -54,7 +54,7 @@ fn s18_a_file_that_others_may_change_is_refused_with_the_command() {
 }
 
 #[test]
-fn s18_every_folder_on_the_way_counts_and_a_sticky_one_is_passed() {
+fn sec18_every_folder_on_the_way_counts_and_a_sticky_one_is_passed() {
     let dir = folder();
     let inner = dir.path().join("a/b");
     fs::create_dir_all(&inner).unwrap();
@@ -74,7 +74,7 @@ fn s18_every_folder_on_the_way_counts_and_a_sticky_one_is_passed() {
 }
 
 #[test]
-fn s18_a_folder_that_was_exchanged_for_a_link_is_looked_at_as_what_it_is() {
+fn sec18_a_folder_that_was_exchanged_for_a_link_is_looked_at_as_what_it_is() {
     let dir = folder();
     let (real, theirs, link) = (dir.path().join("real"), dir.path().join("theirs"), dir.path().join("now"));
     for folder in [&real, &theirs] {
@@ -95,7 +95,7 @@ fn s18_a_folder_that_was_exchanged_for_a_link_is_looked_at_as_what_it_is() {
 }
 
 #[test]
-fn s18_the_layout_of_a_kubernetes_secret_is_followed() {
+fn sec18_the_layout_of_a_kubernetes_secret_is_followed() {
     let dir = folder();
     let volume = dir.path().join("secret");
     fs::create_dir(&volume).unwrap();
@@ -114,7 +114,7 @@ fn s18_the_layout_of_a_kubernetes_secret_is_followed() {
 }
 
 #[test]
-fn s18_a_second_name_in_a_folder_of_everybody_is_refused() {
+fn sec18_a_second_name_in_a_folder_of_everybody_is_refused() {
     let dir = folder();
     let (open, own) = (dir.path().join("open"), dir.path().join("own"));
     fs::create_dir(&open).unwrap();
@@ -127,7 +127,7 @@ fn s18_a_second_name_in_a_folder_of_everybody_is_refused() {
 }
 
 #[test]
-fn s18_circles_end_and_what_is_not_there_says_so() {
+fn sec18_circles_end_and_what_is_not_there_says_so() {
     let dir = folder();
     symlink("b", dir.path().join("a")).unwrap();
     symlink("a", dir.path().join("b")).unwrap();
@@ -138,7 +138,7 @@ fn s18_circles_end_and_what_is_not_there_says_so() {
 }
 
 #[test]
-fn s18_the_write_access_of_a_group_is_that_of_others_but_for_ones_own() {
+fn sec18_the_write_access_of_a_group_is_that_of_others_but_for_ones_own() {
     let dir = folder();
     let path = write(&dir.path().join("f"), 0o664);
     let user = rustix::process::geteuid().as_raw();
@@ -160,7 +160,7 @@ fn s18_the_write_access_of_a_group_is_that_of_others_but_for_ones_own() {
 }
 
 #[test]
-fn s18_a_file_is_read_only_if_it_can_be_trusted() {
+fn sec18_a_file_is_read_only_if_it_can_be_trusted() {
     let dir = folder();
     let path = write(&dir.path().join("ca.pem"), 0o644);
     assert_eq!(read(&path, 10).unwrap(), b"x");

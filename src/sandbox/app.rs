@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::fault::Fault;
@@ -23,6 +23,9 @@ const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// The largest group that is shown after each PATCH. Showing all of a larger one after every handful of members would cost
 /// more than the change; 204 is as good an answer (RFC 7644 §3.5.2).
 pub(super) const SHOWN_UNASKED: usize = 1000;
+
+/// How long [`Misbehave::LateReads`] keeps a new resource from reads.
+const LATE: SignedDuration = SignedDuration::from_secs(3);
 
 /// How this app differs from a plain one, within the standard.
 #[derive(Debug, Clone)]
@@ -97,6 +100,10 @@ impl App {
 
     /// Whether reads leave the resource out.
     fn hides(&self, resource: &Resource) -> bool {
+        let age = self.clock.now().duration_since(resource.created);
+        if self.mischief.has(Misbehave::LateReads) && age < LATE {
+            return true;
+        }
         let inactive = || resource.attrs.get("active") == Some(&Value::Bool(false));
         resource.kind == Kind::User && self.mischief.has(Misbehave::HidesInactive) && inactive()
     }
@@ -132,9 +139,10 @@ impl App {
             .take(size)
             .map(|(resource, projection)| self.render(&state, resource, projection))
             .collect();
+        let total = if self.mischief.has(Misbehave::PageTotals) { page.len() } else { found.len() };
         Ok(json!({
             "schemas": [LIST_URN],
-            "totalResults": found.len(),
+            "totalResults": total,
             "startIndex": query.start_index,
             "itemsPerPage": page.len(),
             "Resources": page,

@@ -45,6 +45,10 @@ pub enum Misbehave {
     HiddenMembers,
     /// A page holds about half of what was asked for.
     ShortPages,
+    /// `totalResults` of a list is the length of the page.
+    PageTotals,
+    /// What was created is not shown by any read for three seconds.
+    LateReads,
     /// A changed `userName` or e-mail address makes a second account instead.
     RenameDuplicates,
     /// `externalId` is taken and forgotten.
@@ -124,6 +128,8 @@ const PRESETS: &[(Misbehave, &str, &str)] = &[
     (Misbehave::Lowercase, "lowercase", "userName and e-mail addresses are lower-cased"),
     (Misbehave::HiddenMembers, "hidden-members", "groups never show their members"),
     (Misbehave::ShortPages, "short-pages", "pages hold about half of what was asked for"),
+    (Misbehave::PageTotals, "page-totals", "totalResults is the number of resources on the page"),
+    (Misbehave::LateReads, "late-reads", "reads do not show a new resource for 3 seconds"),
     (
         Misbehave::RenameDuplicates,
         "rename-duplicates",

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_a_folder_of_another_user_or_behind_their_link_is_refused_and_stays_as_it_is() {
+    fn sec4_a_folder_of_another_user_or_behind_their_link_is_refused_and_stays_as_it_is() {
         use crate::files::trust::testing::{ANOTHER, give};
         let dir = tempfile::tempdir().unwrap();
         let (real, link) = (dir.path().join("real"), dir.path().join("acme"));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn s27_files_that_an_older_version_left_open_to_others_are_narrowed() {
+    fn sec27_files_that_an_older_version_left_open_to_others_are_narrowed() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, outside) = (dir.path().join("cache"), dir.path().join("outside"));
         fs::create_dir_all(folder.join("blobs")).unwrap();

@@ -145,7 +145,7 @@ mod tests {
     use crate::files::trust::testing::{ANOTHER, give};
 
     #[test]
-    fn s4_a_lock_file_that_is_a_link_or_another_users_is_refused_and_nothing_is_truncated() {
+    fn sec4_a_lock_file_that_is_a_link_or_another_users_is_refused_and_nothing_is_truncated() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, victim) = (dir.path().join("acme"), dir.path().join("victim"));
         fs::create_dir(&folder).unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn s17_a_lock_whose_file_was_deleted_or_exchanged_is_lost() {
+    fn sec17_a_lock_whose_file_was_deleted_or_exchanged_is_lost() {
         let dir = tempfile::tempdir().unwrap();
         let lock = Lock::take(dir.path(), "first").unwrap();
         lock.still_held().unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn s17_a_folder_that_was_exchanged_takes_the_lock_with_it() {
+    fn sec17_a_folder_that_was_exchanged_takes_the_lock_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("acme");
         let lock = Lock::take(&folder, "first").unwrap();

@@ -96,7 +96,7 @@ impl Trap {
 }
 
 #[test]
-fn s4_files_are_written_beside_those_that_another_user_made_and_never_into_them() {
+fn sec4_files_are_written_beside_those_that_another_user_made_and_never_into_them() {
     if !is_root() {
         return;
     }
@@ -123,7 +123,7 @@ fn s4_files_are_written_beside_those_that_another_user_made_and_never_into_them(
 }
 
 #[test]
-fn s4_links_in_the_state_folder_are_not_written_through() {
+fn sec4_links_in_the_state_folder_are_not_written_through() {
     let desk = Desk::new();
     desk.sync(0);
     let state = desk.rosterd.path().join("state");
@@ -152,7 +152,7 @@ fn s4_links_in_the_state_folder_are_not_written_through() {
 }
 
 #[test]
-fn s4_a_folder_of_the_state_that_another_user_placed_is_refused_and_not_narrowed() {
+fn sec4_a_folder_of_the_state_that_another_user_placed_is_refused_and_not_narrowed() {
     if !is_root() {
         return;
     }
@@ -181,7 +181,7 @@ fn s4_a_folder_of_the_state_that_another_user_placed_is_refused_and_not_narrowed
 }
 
 #[test]
-fn s4_what_a_killed_process_left_is_gone_after_the_next_run() {
+fn sec4_what_a_killed_process_left_is_gone_after_the_next_run() {
     let desk = Desk::new();
     desk.sync(0);
     let state = desk.rosterd.path().join("state/acme");
@@ -194,7 +194,7 @@ fn s4_what_a_killed_process_left_is_gone_after_the_next_run() {
 }
 
 #[test]
-fn s27_nothing_in_the_state_is_open_to_others_whatever_the_umask() {
+fn sec27_nothing_in_the_state_is_open_to_others_whatever_the_umask() {
     let desk = Desk::new();
     let ran = run_as(desk.rosterd.path(), None, "0", &["sync", "acme"]);
     assert!(ran.status.success(), "{}", said(&ran));
@@ -230,7 +230,7 @@ fn s27_nothing_in_the_state_is_open_to_others_whatever_the_umask() {
 }
 
 #[test]
-fn s28_a_process_that_holds_tokens_is_closed_to_its_own_users_other_processes() {
+fn sec28_a_process_that_holds_tokens_is_closed_to_its_own_users_other_processes() {
     if !is_root() {
         return;
     }
@@ -262,7 +262,7 @@ fn s28_a_process_that_holds_tokens_is_closed_to_its_own_users_other_processes() 
 }
 
 #[test]
-fn s40_the_sandbox_takes_its_token_from_a_file_that_only_its_owner_reads() {
+fn sec40_the_sandbox_takes_its_token_from_a_file_that_only_its_owner_reads() {
     let rosterd = Rosterd::new();
     let token = rosterd.secret("sandbox.token", TOKEN);
     let app = rosterd.spawn(&["sandbox", "--format", "json", "--token-file", "sandbox.token"]);
@@ -283,7 +283,7 @@ fn s40_the_sandbox_takes_its_token_from_a_file_that_only_its_owner_reads() {
 }
 
 #[test]
-fn s18_what_another_user_could_change_is_refused_by_every_command_with_the_remedy() {
+fn sec18_what_another_user_could_change_is_refused_by_every_command_with_the_remedy() {
     let desk = Desk::new();
     let at = |name: &str| desk.rosterd.path().join(name);
     desk.rosterd.file("ca.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
@@ -370,7 +370,7 @@ fn starts(desk: &Desk) -> (Option<i32>, String) {
 }
 
 #[test]
-fn s18_the_files_of_a_user_with_a_group_of_their_own_are_fine_with_umask_002() {
+fn sec18_the_files_of_a_user_with_a_group_of_their_own_are_fine_with_umask_002() {
     if !is_root() {
         return;
     }
@@ -402,7 +402,7 @@ fn s18_the_files_of_a_user_with_a_group_of_their_own_are_fine_with_umask_002() {
 }
 
 #[test]
-fn s18_root_may_look_at_the_files_of_the_services_user() {
+fn sec18_root_may_look_at_the_files_of_the_services_user() {
     if !is_root() {
         return;
     }
@@ -421,7 +421,7 @@ fn s18_root_may_look_at_the_files_of_the_services_user() {
 }
 
 #[test]
-fn s18_the_layout_of_a_kubernetes_secret_works_and_a_link_of_another_user_in_it_does_not() {
+fn sec18_the_layout_of_a_kubernetes_secret_works_and_a_link_of_another_user_in_it_does_not() {
     let desk = Desk::new();
     let volume = desk.rosterd.path().join("volume");
     for version in ["..2026_11_29_1", "..2026_11_29_2"] {
@@ -457,7 +457,7 @@ fn s18_the_layout_of_a_kubernetes_secret_works_and_a_link_of_another_user_in_it_
 }
 
 #[test]
-fn s17_a_daemon_whose_lock_file_is_deleted_ends_and_a_second_one_never_runs_beside_it() {
+fn sec17_a_daemon_whose_lock_file_is_deleted_ends_and_a_second_one_never_runs_beside_it() {
     let desk = Desk::new();
     desk.head("schedule = \"every 1s\"\n");
     let mut daemon = desk.rosterd.spawn(&["run"]);
@@ -474,7 +474,7 @@ fn s17_a_daemon_whose_lock_file_is_deleted_ends_and_a_second_one_never_runs_besi
 }
 
 #[test]
-fn s17_a_daemon_that_answers_keeps_another_one_out_although_its_lock_is_free() {
+fn sec17_a_daemon_that_answers_keeps_another_one_out_although_its_lock_is_free() {
     let desk = Desk::new();
     let folder = desk.rosterd.path().join("state/.daemon");
     fs::create_dir_all(&folder).unwrap();
@@ -490,7 +490,7 @@ fn s17_a_daemon_that_answers_keeps_another_one_out_although_its_lock_is_free() {
 }
 
 #[test]
-fn s17_no_call_is_made_after_the_tenants_lock_file_was_deleted() {
+fn sec17_no_call_is_made_after_the_tenants_lock_file_was_deleted() {
     use crate::support::proxy::{Fault, Rule};
     let desk = Desk::new();
     desk.proxy.inject(Rule::on("POST", "/Users").times(1), Fault::Delay(std::time::Duration::from_secs(3)));
@@ -510,7 +510,7 @@ fn s17_no_call_is_made_after_the_tenants_lock_file_was_deleted() {
 }
 
 #[test]
-fn s29_no_line_of_a_file_that_is_not_the_callers_is_shown() {
+fn sec29_no_line_of_a_file_that_is_not_the_callers_is_shown() {
     if !is_root() {
         return;
     }
@@ -553,7 +553,7 @@ fn s29_no_line_of_a_file_that_is_not_the_callers_is_shown() {
 }
 
 #[test]
-fn s32_a_short_key_of_a_receiver_is_refused_by_check_and_signs_nothing() {
+fn sec32_a_short_key_of_a_receiver_is_refused_by_check_and_signs_nothing() {
     let desk = Desk::new();
     for short in ["x", "whsec_YQ==", "twenty-three bytes long"] {
         desk.rosterd.secret("hook.key", short);

@@ -1,12 +1,15 @@
 //! Rows of docs/reliability.md that a simulated world alone does not prove: the real binary, a real directory, and apps that others wrote.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Desk, company};
+use crate::cli::{Desk, company, person};
+use crate::daemon::until;
 use crate::story::Scene;
 use crate::support::directory::{Directory, Person, group_dn, person_dn, uid};
+use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::rig::require_all;
 use crate::support::servers::Kind;
@@ -153,4 +156,105 @@ fn t14_one_member_that_the_app_does_not_know_does_not_keep_the_others_out() {
         assert!(app.groups["group-0000"].contains(&uid), "{:?}", app.groups);
     }
     assert!(!app.users.contains_key(&gone), "named, and left to the comparison");
+}
+
+/// Users `u00`, `u01`, …, all in one group.
+fn staff(count: usize) -> Value {
+    let id = |number: usize| format!("u{number:02}");
+    let users: Vec<Value> = (0..count).map(|number| person(&id(number), &id(number))).collect();
+    json!({"users": users, "groups": [{"id": "g", "name": "Staff", "members": (0..count).map(id).collect::<Vec<_>>()}]})
+}
+
+#[test]
+fn s3_an_app_whose_total_is_the_pages_length_hides_nobody_from_a_lost_state() {
+    let desk = Desk::with_app(&["--misbehave", "page-totals", "--misbehave", "duplicates"]);
+    desk.tenant("[target.override_profile.read]\npage_size = 10\n");
+    desk.directory(&staff(35));
+    desk.sync(0);
+    assert_eq!(desk.rosterd.run(&["drift", "acme", "--format", "json"]).expect_code(0).json()["drift"], json!([]));
+    std::fs::remove_dir_all(desk.rosterd.path().join("state/acme")).unwrap();
+    desk.proxy.forget();
+    let report = desk.sync(0);
+    assert_eq!(report["summary"]["adopt_user"], 35, "{report:#}");
+    assert!(!desk.proxy.calls().iter().any(|call| call.method == "POST"), "{:?}", desk.proxy.calls());
+}
+
+#[test]
+fn s14_a_stale_copy_of_the_directory_is_held_and_the_next_good_reading_heals_it() {
+    let desk = Desk::new();
+    desk.directory(&staff(20));
+    desk.sync(0);
+    desk.directory(&staff(28));
+    desk.sync(0);
+    desk.directory(&staff(20));
+    let report = desk.sync(3);
+    assert_eq!(codes(&report), ["source_shrink"], "{report:#}");
+    let active = || desk.app("/Users?count=100&filter=active%20eq%20true")["totalResults"].clone();
+    assert_eq!(active(), 28);
+    desk.directory(&staff(28));
+    desk.proxy.forget();
+    desk.sync(0);
+    assert_eq!((active(), desk.proxy.calls().len()), (json!(28), 0));
+}
+
+#[test]
+fn s15_a_change_feed_that_ends_is_no_news_and_the_schedule_goes_on() {
+    let company = Directory::generate(6, 1, 6);
+    let (cloud, desk) = (JumpCloud::start(&company), Desk::new());
+    cloud.change(|org| org.bind("Heap", &["group-0000"]));
+    desk.rosterd.secret("cloud.key", API_KEY);
+    let file = format!(
+        "schedule = \"every 3s\"\n[source.jumpcloud]\nbase_url = \"{}\"\ninsights_url = \"{}\"\napplication = \"Heap\"\n\
+         api_key = {{ file = \"../cloud.key\" }}\nallow_http_loopback = true\n[target]\nbase_url = \"{}\"\n\
+         token = {{ file = \"../app.token\" }}\nallow_http_loopback = true\n[users.attributes]\nuserName = \"username\"\n",
+        cloud.base_url(),
+        cloud.insights_url(),
+        desk.proxy.base_url
+    );
+    desk.rosterd.tenant("acme", &file);
+    desk.sync(0);
+    let daemon = desk.rosterd.spawn(&["run"]);
+    let active = || desk.app("/Users?filter=active%20eq%20true")["totalResults"].clone();
+    // The feed ends for good, and somebody leaves whom no event names.
+    cloud.change(|org| {
+        org.insights = false;
+        org.suspend(2);
+    });
+    until("the schedule finds the leaver", || active() == 5);
+    cloud.change(|org| org.suspend(3));
+    until("and goes on", || active() == 4);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(30)).expect_code(0);
+}
+
+#[test]
+fn s17_the_account_of_the_token_is_never_deactivated() {
+    let desk = Desk::new();
+    desk.directory(&staff(4));
+    let me = desk.hand_made("u00", &json!({}));
+    let body = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": me, "userName": "u00"});
+    desk.proxy.inject(Rule::on("GET", "/Me").times(usize::MAX), Fault::body(200, &body.to_string()));
+    desk.sync(0);
+    let mut without = staff(4);
+    without["users"][0]["active"] = json!(false);
+    desk.directory(&without);
+    let report = desk.sync(3);
+    assert_eq!(codes(&report), ["own_account"], "{report:#}");
+    assert_eq!(desk.account("u00")["active"], true);
+}
+
+#[test]
+fn t11_an_app_that_shows_late_what_it_made_gets_nobody_twice() {
+    let desk = Desk::with_app(&["--misbehave", "late-reads", "--misbehave", "duplicates"]);
+    desk.tenant("[target.override_profile.read]\nsettles_after_s = 4\n");
+    desk.directory(&staff(4));
+    desk.proxy.inject(Rule::on("POST", "/Users"), Fault::DropAfter);
+    desk.proxy.inject(Rule::on("POST", "/Groups"), Fault::DropAfter);
+    desk.sync(0);
+    assert_eq!(desk.proxy.calls().iter().filter(|call| call.method == "POST").count(), 5, "{:?}", desk.proxy.calls());
+    until("the app shows everything", || desk.app("/Users")["totalResults"] == 4);
+    assert_eq!(desk.app("/Groups")["totalResults"], 1);
+    desk.proxy.forget();
+    desk.sync(0);
+    assert_eq!(desk.proxy.calls().len(), 0);
 }

@@ -2,7 +2,8 @@
 """Takes each guard out of a copy of the code, one at a time, and sees whether a test notices.
 
 In: this tree. Out: docs/guard-mutations.md. The copy is compiled once: every guard gets a switch, an environment variable
-chooses which one is off, and the unit tests of the rooms concerned run once for each. Nothing of this is in the program that is shipped.
+chooses which one is off, and the unit tests of the rooms concerned run for each until one fails: first the test that noticed last
+time. Nothing of this is in the program that is shipped.
 
     tests/mutation/guards.py            all of them; writes the page
     tests/mutation/guards.py rekey      one or some of them; a single one with what its tests say
@@ -16,13 +17,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "guard-mutations.md"
 OFF = 'crate::is_off("{0}")'
 
-# Seconds: without some guards a test goes on for ever, which is noticed, too.
-LIMIT = 600
+# Seconds. Without some guards a test never ends, which counts as noticed.
+LIMIT, LIMIT_OF_ONE = 600, 120
+ENDLESS = "` never ends"
 
 
 def start(name, file, signature, leave="return;"):
@@ -497,30 +500,62 @@ def build(place):
     return str((place / found[1]).resolve())
 
 
-def failing(tests, place, off):
-    """The tests that fail, as they are shown, and what they said."""
+def failures(tests, place, off, names, limit=LIMIT, stop_at_first=True):
+    """The tests that fail while a guard is off, as far as they were waited for, and what the tests said."""
     env = {**os.environ, "ROSTERD_GUARD_OFF": off}
-    command = [tests, "--format", "terse", *TESTS]
+    found, output, slow, late = [], [], None, []
+    running = subprocess.Popen(
+        [tests, *names], cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    timer = threading.Timer(limit, lambda: (late.append(True), running.kill()))
+    timer.start()
     try:
-        done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False, timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        return ["a test that never ends"], ""
-    return [f"`{name}`" for name in sorted(set(re.findall(r"^    ([\w:]+)$", done.stdout, re.M)))], done.stdout
+        for line in running.stdout:
+            output.append(line)
+            if failed := re.fullmatch(r"test ([\w:]+) \.\.\. FAILED\n", line):
+                found.append(failed[1])
+                if stop_at_first:
+                    break
+            if long := re.fullmatch(r"test ([\w:]+) has been running for over 60 seconds\n", line):
+                slow = long[1]
+    finally:
+        timer.cancel()
+        running.kill()
+        running.wait()
+    if late and not found:
+        found.append(f"{slow}{ENDLESS}")
+    return found, "".join(output)
+
+
+def notices(tests, place, guard, known):
+    """A test that fails without the guard: the one that noticed last time, or else the first one that does."""
+    if known:
+        found, output = failures(tests, place, guard, ["--exact", known.removesuffix(ENDLESS)], LIMIT_OF_ONE)
+        if found:
+            return found[0], output
+    found, output = failures(tests, place, guard, TESTS)
+    return (found[0] if found else None), output
 
 
 def rows_of_the_page():
-    """What earlier runs found, by guard."""
+    """The test that noticed last time, by guard."""
     lines = PAGE.read_text().splitlines() if PAGE.exists() else []
-    return {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    cells = [line.split("|") for line in lines if line.startswith("| `")]
+    return {cell[1].strip(" `"): cell[-2].strip(" `") for cell in cells if "::" in cell[-2]}
 
 
 def write_page(rows):
+    def row(name, what):
+        test = rows.get(name)
+        shown = "not tried yet" if test is None else f"`{test}" if test.endswith(ENDLESS) else f"`{test}`"
+        return f"| `{name}` | {what} | {shown} |\n"
+
     PAGE.write_text(
         "# What happens without each guard\n\n"
-        "`tests/mutation/guards.py` switches each guard off in a copy of the code and runs the unit tests. A guard that nothing\n"
-        "misses would be a guard that nothing holds.\n\n"
-        "| guard | holds that | tests that fail without it | the first of them |\n|---|---|---|---|\n"
-        + "".join(rows.get(name, f"| `{name}` | {what} | not tried yet | |") + "\n" for name, (what, _) in GUARDS.items())
+        "`tests/mutation/guards.py` switches each guard off in a copy of the code and runs the unit tests until one fails. A guard\n"
+        "whose absence no test notices would not be held by anything.\n\n"
+        "| guard | what it holds | a test that fails without it |\n|---|---|---|\n"
+        + "".join(row(name, what) for name, (what, _) in GUARDS.items())
     )
 
 
@@ -535,22 +570,22 @@ def main():
         place.mkdir()
         copy_with_switches(place)
         tests = build(place)
-        whole, output = failing(tests, place, "nothing")
+        rows, unnoticed = rows_of_the_page(), []
+        whole, output = failures(tests, place, "nothing", TESTS, stop_at_first=False)
         if whole:
             sys.exit(f"with all guards on, tests fail already: {whole}\n{output}")
-        rows, unnoticed = rows_of_the_page(), []
         for name in asked or GUARDS:
-            found, output = failing(tests, place, name)
-            print(f"{name}: {len(found)} tests fail", flush=True)
+            test, output = notices(tests, place, name, rows.get(name))
+            print(f"{name}: {test or 'no test fails'}", flush=True)
             if len(asked) == 1:
                 print(output)
-            if not found:
+            if test is None:
                 unnoticed.append(name)
-            first = found[0] if found else "**none**"
-            rows[name] = f"| `{name}` | {GUARDS[name][0]} | {len(found)} | {first} |"
-            write_page(rows)
+            else:
+                rows[name] = test
+                write_page(rows)
     if unnoticed:
-        sys.exit(f"nobody misses: {', '.join(unnoticed)}")
+        sys.exit(f"no test notices the absence of: {', '.join(unnoticed)}")
 
 
 main()

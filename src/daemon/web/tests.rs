@@ -276,7 +276,7 @@ fn slowest(site: &Site) -> Duration {
 }
 
 #[test]
-fn s22_half_sent_requests_delay_no_question_about_health() {
+fn sec22_half_sent_requests_delay_no_question_about_health() {
     let site = Site::new();
     site.show(Vec::new());
     let half = |n: usize| {
@@ -295,7 +295,7 @@ fn s22_half_sent_requests_delay_no_question_about_health() {
 }
 
 #[test]
-fn s22_clients_that_ask_and_never_read_delay_no_question_about_health() {
+fn sec22_clients_that_ask_and_never_read_delay_no_question_about_health() {
     let site = Site::new();
     let note = "x".repeat(1 << 10);
     let lines = (0..500).map(|n| Line { note: note.clone(), ..line(&format!("t{n}"), Some(Standing::Failing)) });
