@@ -31,6 +31,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
     let folder = loaded.state_dir.join(&args.tenant);
     let stop = CancellationToken::new();
     let report = here(screen, only(loaded.tenants)?, &loaded.state_dir, &wish, &stop).await?;
+    let is_held = !report.holds.is_empty();
     for (sign, word) in [(Sign::Paused, "paused"), (Sign::Retired, "retired")] {
         if let Some(mark) = read_mark(&folder, sign) {
             screen.note(format!("{} is {word} {}: none of this will be sent", args.tenant, safe(&mark.to_string())));
@@ -44,8 +45,13 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
             path.display()
         ));
     }
-    Ran::Here(Box::new(report)).show(screen)?;
-    Ok(code::DONE)
+    let ran = Ran::Here(Box::new(report));
+    ran.show(screen)?;
+    Ok(match args.detailed_exitcode {
+        true if is_held => code::HELD,
+        true => exit_code(&ran.told(screen), true),
+        false => code::DONE,
+    })
 }
 
 pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
