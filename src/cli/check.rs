@@ -41,17 +41,27 @@ pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Resul
     if screen.format == Format::Json {
         screen.json(&report.json())?;
         let failed = Failure { code: code::CONFIG, message: String::new(), hint: None };
-        return if report.is_good() { Ok(()) } else { Err(failed) };
+        return match report.is_good() {
+            true if report.tenants.is_empty() => Err(no_tenants(global)),
+            true => Ok(()),
+            false => Err(failed),
+        };
     }
     show(screen, &report.diagnostics);
     for tenant in report.tenants.iter().filter(|tenant| tenant.errors == 0) {
-        screen.say(format!("{} {}", paint(ADD, "ok"), tenant.name));
+        let times: Vec<String> =
+            tenant.next_runs.iter().map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()).collect();
+        let runs = if times.is_empty() { String::new() } else { format!("  next runs: {}", times.join(", ")) };
+        screen.say(format!("{} {}{runs}", paint(ADD, "ok"), tenant.name));
     }
     if !report.is_good() {
         return Err(mistakes(report.errors()));
     }
+    if report.tenants.is_empty() {
+        return Err(no_tenants(global));
+    }
     let tenants = count(report.tenants.len() as u64, "tenant", "tenants");
-    screen.say(format!("{tenants} checked; `rosterd plan NAME` shows what one would do"));
+    screen.say(format!("{tenants} checked; `rosterd plan NAME` previews its changes"));
     Ok(())
 }
 
@@ -89,6 +99,12 @@ fn show(screen: &Screen, found: &[Diagnostic]) {
         let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
         screen.note(render(found, colour).trim_end());
     }
+}
+
+/// That there is nothing to check or to sync.
+pub(super) fn no_tenants(global: &Global) -> Failure {
+    let message = format!("{} has no tenants; nothing was done", global.config.display());
+    Failure::config(message).hint("`rosterd init TENANT` writes a first tenant file")
 }
 
 /// Shows all mistakes; what is left to say is how many there were.

@@ -1,6 +1,7 @@
 //! `rosterd init`: the first files to edit.
 
 use std::io::{BufRead, IsTerminal as _};
+use std::path::Path;
 
 use super::args::{AccountAction, Format, Global, InitArgs};
 use super::confirm;
@@ -9,14 +10,14 @@ use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
 use crate::config::tenant::Fate;
 use crate::source::choices::Choice;
-use crate::tenancy::{InitChoices, InitPlan, differences, init_with};
+use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, Written, differences, init_with};
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), Failure> {
     let tenant = tenant_name(&args.tenant)?;
     let plan = InitPlan { tenant, source: args.source.clone(), app: args.app.clone() };
     let differences = differences(&plan);
     let choices = InitChoices { on_unassigned: on_unassigned(screen, args, &differences)? };
-    let written = init_with(&global.config, &plan, &choices).map_err(|one| {
+    let made = init_with(&global.config, &plan, &choices).map_err(|one| {
         let failure = Failure::config(format!("{}: {}", one.location(), one.message));
         match one.hint {
             Some(hint) => failure.hint(hint),
@@ -26,17 +27,41 @@ pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(
     let chosen = |difference: &&Choice| difference.key != REVOKED || choices.on_unassigned.is_none();
     let open: Vec<&Choice> = differences.iter().filter(chosen).collect();
     if screen.format == Format::Json {
-        screen.json(&serde_json::json!({"written": written, "differences": open}))?;
+        let folder = &made.secrets_folder;
+        let (written, to_edit) = (&made.written, made.to_edit.iter().map(|(line, _)| line).collect::<Vec<_>>());
+        let document =
+            serde_json::json!({"written": written, "secrets_folder": folder, "differences": open, "to_edit": to_edit});
+        screen.json(&document)?;
     }
-    for path in &written {
+    for path in &made.written {
         screen.say(format!("{} {}", paint(ADD, "wrote"), path.display()));
+    }
+    if let Some(folder) = &made.secrets_folder {
+        screen.say(format!("{} {} (mode 700) for secrets", paint(ADD, "created"), folder.display()));
     }
     for difference in open {
         screen.say(format!("{} = {}: {}", paint(STRONG, difference.key), difference.value, difference.reason));
     }
-    screen
-        .say(format!("edit the tenant file, then: rosterd check {0}, rosterd plan {0}, rosterd sync {0}", args.tenant));
+    next_steps(screen, global, &args.tenant, &made);
     Ok(())
+}
+
+/// The lines to edit and the commands that follow, with the configuration file that was named.
+fn next_steps(screen: &Screen, global: &Global, tenant: &str, made: &Written) {
+    if let (Some(path), false) = (made.written.last(), made.to_edit.is_empty()) {
+        screen.say(format!("\nEdit {}:", path.display()));
+        for (number, line) in &made.to_edit {
+            screen.say(format!("  line {number:>3}: {line}"));
+        }
+    }
+    let config = match global.config == Path::new(DEFAULT_CONFIG) {
+        true => String::new(),
+        false => format!(" --config {}", global.config.display()),
+    };
+    screen.say("\nThen run:");
+    for command in ["check", "doctor", "plan", "sync"] {
+        screen.say(format!("  rosterd{config} {command} {tenant}"));
+    }
 }
 
 /// The key of the one choice that is asked for.

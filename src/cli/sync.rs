@@ -57,6 +57,9 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
 pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
     if args.all && args.plan.is_none() {
         let mut usable = check::load_usable(screen, global)?;
+        if usable.loaded.tenants.is_empty() && usable.broken.is_empty() {
+            return Err(check::no_tenants(global));
+        }
         let meter = Meter::of(args.metrics_file.as_ref(), &usable.loaded.state_dir);
         leave_out_retired(screen, &mut usable.loaded, meter.as_ref());
         let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger: None };

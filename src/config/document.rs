@@ -173,6 +173,27 @@ impl<'t> Document<'t> {
         self.get(path).and_then(|node| node.get_ref().as_str())
     }
 
+    /// Every text value of the file with the keys that lead to it, in the order of the tables. A text inside an array has the keys
+    /// of the array.
+    pub(crate) fn texts(&self) -> Vec<(Vec<&str>, &str)> {
+        let mut found = Vec::new();
+        let mut waiting: Vec<(Vec<&str>, &DeValue<'t>)> = self.fields(&[], self.root.get_ref());
+        while let Some((path, value)) = waiting.pop() {
+            match value {
+                DeValue::String(text) => found.push((path, text.as_ref())),
+                DeValue::Array(items) => waiting.extend(items.iter().map(|item| (path.clone(), item.get_ref()))),
+                DeValue::Table(table) => waiting.extend(self.fields(&path, table)),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn fields<'a>(&'a self, path: &[&'a str], table: &'a DeTable<'t>) -> Vec<(Vec<&'a str>, &'a DeValue<'t>)> {
+        let entries = table.iter().map(|(key, value)| ([path, &[key.get_ref().as_ref()]].concat(), value.get_ref()));
+        entries.collect()
+    }
+
     /// The table at a path, if it is one.
     pub(crate) fn table_at(&self, path: &[&str]) -> Option<&DeTable<'t>> {
         self.get(path).and_then(|node| node.get_ref().as_table())

@@ -1,6 +1,6 @@
 //! Which files there are. In: the path of `rosterd.toml`. Out: the tenants beside it, by name.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::floor::Floor;
 use super::guarded;
@@ -14,9 +14,20 @@ use crate::model::TenantName;
 /// Where `rosterd.toml` is if nobody says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
 
-/// A path of a file, relative to that file.
+/// A path that a file names relative to itself. `../x` in `tenants/acme.toml` becomes `x`, so that messages show a path as a user would
+/// type it; below a symbolic link the path keeps its `..`, because there it leads elsewhere.
 pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
-    file.parent().unwrap_or_else(|| Path::new("")).join(path)
+    let mut folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    let mut rest = path;
+    while let Ok(inner) = rest.strip_prefix("..") {
+        let is_plain = matches!(folder.components().next_back(), Some(Component::Normal(_)))
+            && folder.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if !is_plain || !folder.pop() {
+            break;
+        }
+        rest = inner;
+    }
+    folder.join(rest)
 }
 
 /// `rosterd.toml` with its paths made whole.
@@ -77,7 +88,9 @@ pub(super) type Found = (Listed, Vec<Diagnostic>);
 pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<Found, Vec<Diagnostic>> {
     guarded::folder(folder).map_err(|error| vec![*error])?;
     let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
-    for path in list(folder).map_err(|error| vec![*error])? {
+    let (files, others) = list(folder).map_err(|error| vec![*error])?;
+    misnamed.extend(others.iter().map(|path| not_toml(path)));
+    for path in files {
         match path.file_stem().and_then(|stem| stem.to_str()).and_then(TenantName::parse) {
             Some(name) => listed.push((name, path)),
             None => misnamed.push(bad_name(&path)),
@@ -96,22 +109,39 @@ pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<Found, Vec<Diagn
     Ok((listed, Vec::new()))
 }
 
-/// The `.toml` files of a folder, by name. Editors' and packagers' leftovers (`.x.toml.swp`, `x.toml~`, `.x.toml`) are none.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+/// Extensions of other configuration formats: a file that has one is likely meant to be a tenant file.
+const OTHER_FORMATS: [&str; 5] = ["yaml", "yml", "tml", "conf", "ini"];
+
+/// The `.toml` files of a folder, by name, and the files in other configuration formats. Leftovers of editors and package managers
+/// (`.x.toml.swp`, `x.toml~`, `.x.toml`) are neither.
+fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Box<Diagnostic>> {
     let failed = |error: std::io::Error| {
         let hint = "`rosterd init TENANT` makes a first tenant; the folder is `tenants_dir` in rosterd.toml";
         Box::new(Diagnostic::of_file(folder, format!("the folder with the tenant files can't be read: {error}"), hint))
     };
-    let mut paths = Vec::new();
+    let (mut paths, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
+        let extension =
+            path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match extension.as_str() {
+            _ if hidden => {}
+            "toml" if path.extension().is_some_and(|extension| extension == "toml") => paths.push(path),
+            "toml" => others.push(path),
+            other if OTHER_FORMATS.contains(&other) => others.push(path),
+            _ => {}
         }
     }
     paths.sort();
-    Ok(paths)
+    others.sort();
+    Ok((paths, others))
+}
+
+fn not_toml(path: &Path) -> Diagnostic {
+    let message = "this file is ignored: tenant files end in `.toml`";
+    let hint = "rename it, or move it out of this folder";
+    Diagnostic::of_file(path, message, hint).softened()
 }
 
 fn bad_name(path: &Path) -> Diagnostic {

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::differences::{self, Key};
 use super::files::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
+use crate::config::schema;
 use crate::config::tenant::Fate;
 use crate::files::modes;
 use crate::model::TenantName;
@@ -32,19 +35,30 @@ pub struct Choices {
     pub on_unassigned: Option<Fate>,
 }
 
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// The files, the tenant's last.
+    pub written: Vec<PathBuf>,
+    /// The folder for secrets, if it was made.
+    pub secrets_folder: Option<PathBuf>,
+    /// The lines of the tenant file that have to be edited before it is valid: number and text, without comment.
+    pub to_edit: Vec<(usize, String)>,
+}
+
 /// [`init_with`] the defaults.
 ///
 /// # Errors
 /// As there.
-pub fn init(config: &Path, plan: &Plan) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+pub fn init(config: &Path, plan: &Plan) -> Result<Written, Box<Diagnostic>> {
     init_with(config, plan, &Choices::default())
 }
 
-/// Writes the tenant file, and `rosterd.toml` where there is none. Returns the files written.
+/// Writes the tenant file and the schema for editors, `rosterd.toml` where there is none, and the folder for secrets.
 ///
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
-pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
+pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Written, Box<Diagnostic>> {
     // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
     let plan = &Plan {
         source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
@@ -84,13 +98,46 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Vec<Pa
     };
     // The tenant's file first: if it is there already, nothing at all is written.
     let path = tenants.join(format!("{}.toml", plan.tenant));
-    create(&path, &with_choices(template(plan, directory, &app), choices))?;
-    let mut written = vec![path];
+    let text = with_choices(template(plan, directory, &app), choices);
+    create(&path, &text)?;
+    let mut written = Vec::new();
     if first_time {
         create(config, GLOBAL)?;
-        written.insert(0, config.to_owned());
+        written.push(config.to_owned());
     }
-    Ok(written)
+    let schema = beside(&path, Path::new(SCHEMA));
+    if !schema.exists() {
+        create(&schema, &schema::text(schema::Kind::Tenant))?;
+        written.push(schema);
+    }
+    let secrets = beside(&path, Path::new(SECRETS));
+    let secrets_folder = make_secrets_folder(&secrets)?.then_some(secrets);
+    written.push(path);
+    Ok(Written { written, secrets_folder, to_edit: to_edit(&text) })
+}
+
+/// Where the tenant file looks for the schema that editors complete and check it with, and for secrets.
+const SCHEMA: &str = "../tenant.schema.json";
+const SECRETS: &str = "../secrets";
+
+/// Makes the folder for secrets, which only its owner can read. False if it is there already.
+fn make_secrets_folder(path: &Path) -> Result<bool, Box<Diagnostic>> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(_) if path.is_dir() => Ok(false),
+        Err(error) => {
+            let message = format!("the folder for secrets can't be made: {error}");
+            Err(Box::new(Diagnostic::of_file(path, message, "make it with mode 700; the tenant file was written")))
+        }
+    }
+}
+
+/// The lines that hold a value of nobody's: a placeholder, a domain for examples, a secret's file.
+fn to_edit(text: &str) -> Vec<(usize, String)> {
+    const SIGNS: [&str; 5] = ["YOUR-", "example.", "dc=example", "DC=example", "\"../secrets/"];
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+    let lines = lines.filter(|(_, line)| SIGNS.iter().any(|sign| line.contains(sign)));
+    lines.map(|(at, line)| (at + 1, line.split("     #").next().unwrap_or(line).trim_end().to_owned())).collect()
 }
 
 fn first(found: Vec<Diagnostic>) -> Box<Diagnostic> {
@@ -140,8 +187,9 @@ fn with_choices(text: String, choices: &Choices) -> String {
 /// The tenant file.
 pub(super) fn template(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> String {
     let mut text = format!(
-        "# The connection {}: one directory, one app. `rosterd check {0}` finds every mistake, `rosterd plan {0}` shows what\n\
-         # would change and sends nothing, `rosterd sync {0}` does it. Paths are relative to this file.\n\n",
+        "#:schema {SCHEMA}\n\
+         # The tenant {}: one directory, one app. `rosterd check {0}` validates this file, `rosterd plan {0}` shows the changes\n\
+         # without sending any, `rosterd sync {0}` applies them. Paths are relative to this file.\n\n",
         plan.tenant
     );
     text.push_str(directory.template(&plan.source));
@@ -180,7 +228,7 @@ fn attributes(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) 
 const SCOPE: &str = r#"
 [scope]
 # Who belongs. Without `groups`: every group the directory assigns to the app.
-# groups = [{ name = "Heap *" }]
+# groups = [{ name = "Staff *" }]
 # Must be visible in every reading, or nothing is changed: a token that lost its rights sees an empty directory.
 # sentinels = ["it-admins"]
 # Never touched, whatever the directory says.

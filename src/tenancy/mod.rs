@@ -14,6 +14,7 @@ mod guarded;
 mod hashes;
 mod init;
 mod neighbours;
+mod placeholders;
 mod ready;
 mod report;
 mod world;
@@ -28,12 +29,15 @@ pub use files::{DEFAULT_CONFIG, Global};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Choices as InitChoices, Plan as InitPlan, init, init_with};
+pub use init::{Choices as InitChoices, Plan as InitPlan, Written, init, init_with};
 pub use ready::Tenant;
 pub use report::{Checked, Report};
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::bounded::{self, Overdue};
 use crate::clock::{Clock as _, SystemClock};
@@ -45,6 +49,9 @@ use crate::model::TenantName;
 
 /// The longest that the files of one tenant, or `rosterd.toml`, may take to be read and checked.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many of a tenant's next runs `rosterd check` shows.
+const RUNS_SHOWN: usize = 3;
 
 /// A configuration without mistakes.
 #[derive(Debug)]
@@ -187,9 +194,9 @@ fn hangs(path: &Path, overdue: &Overdue) -> Diagnostic {
 /// When `rosterd.toml` has mistakes, or a tenant asked for does not exist.
 pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagnostic>> {
     let (_, (listed, misnamed)) = list_in_time(path, only)?;
-    match misnamed.is_empty() {
-        true => Ok(listed.into_iter().map(|(name, _)| name).collect()),
-        false => Err(misnamed),
+    match misnamed.iter().any(Diagnostic::is_error) {
+        false => Ok(listed.into_iter().map(|(name, _)| name).collect()),
+        true => Err(misnamed),
     }
 }
 
@@ -204,12 +211,16 @@ pub fn check(path: &Path, only: &[String]) -> Report {
     let files = loaded.tenants.iter().map(|tenant| tenant.path.clone());
     found.extend(guarded::shared([path.to_owned()].into_iter().chain(files)));
     found.extend(world::receivers(path, &loaded.global, &Secrets::of_this_process()));
-    for (name, path, own) in world::look_in_time(loaded.tenants, SystemClock.now()) {
-        checked.push(Checked::new(name, path, &own));
+    let now = SystemClock.now();
+    let mut next_runs: BTreeMap<TenantName, Vec<Timestamp>> =
+        loaded.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.next_runs(now, RUNS_SHOWN))).collect();
+    for (name, path, own) in world::look_in_time(loaded.tenants, now) {
+        let next_runs = next_runs.remove(&name).unwrap_or_default();
+        checked.push(Checked::new(name, path, &own, next_runs));
         found.extend(own);
     }
     for Broken { name, path, found: own, .. } in broken {
-        checked.push(Checked::new(name, path, &own));
+        checked.push(Checked::new(name, path, &own, Vec::new()));
         found.extend(own);
     }
     checked.sort_by(|a, b| a.name.cmp(&b.name));

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expressions::{self, Expressions, Known};
 use super::files::beside;
 use super::fit;
 use super::floor::Floor;
+use super::placeholders;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
@@ -59,6 +61,14 @@ impl Tenant {
         format!("a secret or certificate file of {}", self.path.display())
     }
 
+    /// The next times of its schedule, in the schedule's time zone; none if the daemon's usual schedule applies.
+    pub(super) fn next_runs(&self, now: Timestamp, count: usize) -> Vec<Timestamp> {
+        let Some(schedule) = &self.file.schedule else { return Vec::new() };
+        let zone = self.file.time_zone.clone().unwrap_or_default().time_zone().clone();
+        let times = std::iter::successors(schedule.next_after(&now.to_zoned(zone)), |time| schedule.next_after(time));
+        times.take(count).map(|time| time.timestamp()).collect()
+    }
+
     /// Tells one reading of the tenant's files from another: equal as long as they say the same.
     pub fn fingerprint(&self) -> u64 {
         let (guard, approval) = (&self.file.guard, &self.file.approval);
@@ -85,6 +95,7 @@ pub(super) fn make(
     }
     floor.apply(&document, &mut file, found);
     fit::check(&document, &file, &profile, &expressions.mapping, found);
+    placeholders::check(&document, found);
     if found.iter().any(Diagnostic::is_error) {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::diagnostic::Diagnostic;
@@ -18,12 +19,16 @@ pub struct Checked {
     pub errors: usize,
     /// How many warnings.
     pub warnings: usize,
+    /// When the daemon runs it next, by its schedule; empty for a file with errors. The daemon starts tenants
+    /// that share a schedule up to 30 seconds apart.
+    pub next_runs: Vec<Timestamp>,
 }
 
 impl Checked {
-    pub(super) fn new(name: TenantName, file: PathBuf, found: &[Diagnostic]) -> Self {
+    pub(super) fn new(name: TenantName, file: PathBuf, found: &[Diagnostic], next_runs: Vec<Timestamp>) -> Self {
         let errors = found.iter().filter(|one| one.is_error()).count();
-        Self { name, file, errors, warnings: found.len() - errors }
+        let next_runs = if errors == 0 { next_runs } else { Vec::new() };
+        Self { name, file, errors, warnings: found.len() - errors, next_runs }
     }
 }
 

@@ -59,7 +59,7 @@ impl Site {
 }
 
 const TARGET: &str =
-    "[target]\nbase_url = 'https://app.example.com/scim/v2'\ntoken = { env = 'ROSTERD_TEST_UNSET_TOKEN' }\n";
+    "[target]\nbase_url = 'https://app.acme-x.test/scim/v2'\ntoken = { env = 'ROSTERD_TEST_UNSET_TOKEN' }\n";
 
 fn with_file(more: &str) -> String {
     format!("[source.file]\npath = 'people.json'\n{TARGET}{more}")
@@ -252,11 +252,11 @@ fn i6_check_looks_whether_secrets_can_be_used() {
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
     let target =
-        "[target]\nbase_url = 'https://app.example.com/scim'\ntoken = { file = '../token' }\nca_file = 'ca.pem'\n";
+        "[target]\nbase_url = 'https://app.acme-x.test/scim'\ntoken = { file = '../token' }\nca_file = 'ca.pem'\n";
     site.tenant("acme", &format!("[source.file]\npath = 'nobody.json'\n{target}"));
     let shown = site.shown(&check(&site.config(), &[]).diagnostics);
     assert!(shown.contains("acme.toml:2:8: warning: "), "the directory file may come later: {shown}");
-    assert!(shown.contains("acme.toml:5:18: error: the secret file tenants/../token does not exist"), "{shown}");
+    assert!(shown.contains("acme.toml:5:18: error: the secret file token does not exist"), "{shown}");
     assert!(shown.contains("acme.toml:6:11: error: tenants/ca.pem can't be read"), "{shown}");
 
     site.write("token", "s3cr3t");
@@ -301,9 +301,9 @@ fn mp7_two_tenants_of_one_app_are_told_of_each_other() {
     let with = |url: &str| {
         format!("[source.file]\npath = 'people.json'\n[target]\nbase_url = '{url}'\ntoken = {{ env = 'T' }}\n")
     };
-    site.tenant("one", &with("https://app.example.com/scim"));
-    site.tenant("two", &with("https://APP.example.com:443/scim/"));
-    site.tenant("other", &with("https://app.example.com/scim/v2"));
+    site.tenant("one", &with("https://app.acme-x.test/scim"));
+    site.tenant("two", &with("https://APP.acme-x.test:443/scim/"));
+    site.tenant("other", &with("https://app.acme-x.test/scim/v2"));
     for only in [&[][..], &["one".to_owned()]] {
         let shown = site.shown(&check(&site.config(), only).diagnostics);
         assert!(shown.contains("one.toml:4:12: warning: `two` has this `base_url` too"), "{shown}");
@@ -356,6 +356,12 @@ proptest::proptest! {
     }
 }
 
+/// The words of a text that begin with `YOUR-`.
+fn placeholders_of(text: &str) -> Vec<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    words.filter(|word| word.starts_with("YOUR-")).map(str::to_owned).collect()
+}
+
 #[test]
 fn what_init_writes_passes_check_once_the_secrets_are_there() {
     use std::os::unix::fs::PermissionsExt;
@@ -365,23 +371,39 @@ fn what_init_writes_passes_check_once_the_secrets_are_there() {
             let config = folder.path().join("etc/rosterd.toml");
             let plan =
                 InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: app.to_owned() };
-            let written = init(&config, &plan).unwrap();
-            assert_eq!(written, [config.clone(), folder.path().join("etc/tenants/acme.toml")]);
+            let made = init(&config, &plan).unwrap();
+            let etc = folder.path().join("etc");
+            let path = etc.join("tenants/acme.toml");
+            assert_eq!(made.written, [config.clone(), etc.join("tenant.schema.json"), path.clone()]);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("#:schema ../tenant.schema.json\n"), "{text}");
 
-            let secrets = folder.path().join("etc/secrets");
-            std::fs::create_dir(&secrets).unwrap();
+            let secrets = etc.join("secrets");
+            assert_eq!(made.secrets_folder.as_ref(), Some(&secrets));
+            assert_eq!(secrets.metadata().unwrap().permissions().mode() & 0o777, 0o700);
             for name in ["acme", "ldap", "jumpcloud", "onelogin"] {
                 std::fs::write(secrets.join(name), "s3cr3t").unwrap();
                 std::fs::set_permissions(secrets.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
             }
             std::fs::write(folder.path().join("etc/people.json"), r#"{"users":[]}"#).unwrap();
-            let report = check(&config, &[]);
-            assert_eq!(render(&report.diagnostics, false), "", "{source} {app}");
+            // What is still to be filled in is reported at the lines that `init` names, and nothing else is.
+            let unfilled = check(&config, &[]).diagnostics;
+            let lines: Vec<usize> = made.to_edit.iter().map(|(line, _)| *line).collect();
+            for one in &unfilled {
+                let line: usize = one.location().split(':').nth(1).unwrap().parse().unwrap();
+                assert!(lines.contains(&line), "{source} {app} {lines:?}: {one:?}");
+                assert!(one.message.contains("placeholder") || one.message.contains("RFC 2606"), "{one:?}");
+            }
+            let placeholder = placeholders_of(&text);
+            let filled = placeholder.iter().fold(text, |text, word| text.replace(word.as_str(), "acme"));
+            std::fs::write(&path, filled.replace("example.org", "corp.test").replace("example.com", "corp.test"))
+                .unwrap();
+            assert_eq!(render(&check(&config, &[]).diagnostics, false), "", "{source} {app}");
 
             // A second time nothing is written, and what is there stays.
-            std::fs::write(&written[1], "mine").unwrap();
+            std::fs::write(&path, "mine").unwrap();
             assert!(init(&config, &plan).unwrap_err().message.contains("exists already"));
-            assert_eq!(std::fs::read_to_string(&written[1]).unwrap(), "mine");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         }
     }
 }
@@ -408,11 +430,10 @@ fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
         let folder = tempfile::tempdir().unwrap();
         let plan =
             InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: "heap".to_owned() };
-        let written =
-            super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
-                .unwrap();
+        let made = super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
+            .unwrap();
         let keys: Vec<&str> = super::differences(&plan).iter().map(|one| one.key).collect();
-        (std::fs::read_to_string(&written[1]).unwrap(), keys)
+        (std::fs::read_to_string(made.written.last().unwrap()).unwrap(), keys)
     };
     let (onelogin, keys) = write("onelogin", None);
     assert_eq!(keys, ["users.on_unassigned", "groups.manage"]);
@@ -499,4 +520,20 @@ fn every_mistake_of_a_file_is_told_at_once_also_beside_one_in_the_directorys_tab
         let told = render(&check(&config, &[]).diagnostics, false);
         assert!(told.contains("there is no key `") && told.contains("usernam"), "{table}: {told}");
     }
+}
+
+#[test]
+fn values_to_be_filled_in_and_files_of_another_format_are_reported() {
+    let site = Site::new();
+    let said = |path: &str, host: &str| {
+        site.said(&with_file("").replace("app.acme-x.test/scim/v2", &format!("{host}/{path}")))
+    };
+    let placeholder = said("YOUR-APP/v2", "app.acme.test");
+    assert!(placeholder.contains("acme.toml:4:12: error: `YOUR-APP` is a placeholder"), "{placeholder}");
+    let example = said("v2", "app.example.com");
+    assert!(example.contains("acme.toml:4:12: warning: this host is reserved for examples (RFC 2606)"), "{example}");
+    site.write("tenants/beta.yaml", "x: 1");
+    let other = said("v2", "app.acme.test");
+    assert!(other.contains("tenants/beta.yaml: warning: this file is ignored: tenant files end in `.toml`"), "{other}");
+    assert_eq!(names(&site.config(), &[]).unwrap().len(), 1, "a warning keeps no tenant from its run");
 }

@@ -601,11 +601,78 @@ fn init_writes_files_that_check_accepts() {
             rosterd.run(&["init", "acme", "--source", source, "--app", app]).expect_code(0);
             rosterd.secret("secrets/acme", "token");
             rosterd.secret("secrets/ldap", "password");
-            rosterd.run(&["check", "acme"]).expect_code(0);
+            let path = rosterd.path().join("tenants/acme.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let unfilled = rosterd.run(&["check", "acme"]);
+            assert_eq!(unfilled.code, Some(if text.contains("YOUR-") { 78 } else { 0 }), "{}", unfilled.stderr);
+            std::fs::write(&path, text.replace("YOUR-TENANT", "acme").replace("example.", "acme.")).unwrap();
+            let filled = rosterd.run(&["check", "acme"]);
+            assert_eq!(filled.expect_code(0).stderr, "");
             let again = rosterd.run(&["init", "acme", "--source", source, "--app", app]);
             assert!(again.expect_code(78).stderr.contains("exists already"), "{}", again.stderr);
         }
     }
+}
+
+#[test]
+fn init_names_what_to_edit_and_the_commands_that_follow_with_the_configuration_it_was_given() {
+    let rosterd = Rosterd::new();
+    let config = rosterd.path().join("rosterd.toml");
+    let config = config.to_str().unwrap();
+    let made = rosterd.run(&["init", "acme", "--source", "openldap", "--app", "heap"]);
+    let said = &made.expect_code(0).stdout;
+    let text = std::fs::read_to_string(rosterd.path().join("tenants/acme.toml")).unwrap();
+    for sign in ["ldap.example.org", "YOUR-TENANT", "../secrets/ldap", "../secrets/acme"] {
+        let number = 1 + text.lines().position(|line| line.contains(sign)).unwrap();
+        assert!(
+            said.lines().any(|line| line.contains(sign) && line.contains(&format!("line {number:>3}:"))),
+            "{sign}: {said}"
+        );
+    }
+    for command in ["check", "doctor", "plan", "sync"] {
+        assert!(said.contains(&format!("rosterd --config {config} {command} acme")), "{said}");
+    }
+    assert!(rosterd.path().join("secrets").is_dir() && rosterd.path().join("tenant.schema.json").is_file());
+}
+
+#[test]
+fn nothing_to_do_is_a_configuration_error_for_who_asked_and_not_for_the_service() {
+    let rosterd = Rosterd::new();
+    std::fs::create_dir_all(rosterd.path().join("tenants")).unwrap();
+    for command in [&["check"][..], &["sync", "--all"], &["check", "--format", "json"]] {
+        let run = rosterd.run(command);
+        assert!(run.expect_code(78).stderr.contains("has no tenants; nothing was done"), "{command:?}: {}", run.stderr);
+    }
+    let mut daemon = rosterd.spawn(&["run"]);
+    crate::daemon::until("it waits", || daemon.stderr().contains("tenant"));
+    assert!(!daemon.has_ended());
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(20)).expect_code(0);
+}
+
+#[test]
+fn check_shows_the_next_runs_in_the_schedules_zone() {
+    let desk = Desk::new();
+    desk.head("schedule = \"30 6 * * *\"\ntime_zone = \"Europe/Berlin\"\n");
+    let said = desk.rosterd.run(&["check"]).expect_code(0).stdout.clone();
+    let line = said.lines().find(|line| line.starts_with("ok acme")).unwrap();
+    let times: Vec<&str> = line.split_once("next runs: ").unwrap().1.split(", ").collect();
+    let is_half_past_six = |time: &str| time.ends_with(" 05:30 UTC") || time.ends_with(" 04:30 UTC");
+    assert!(times.len() == 3 && times.iter().all(|time| is_half_past_six(time)), "{line}");
+    let json = desk.rosterd.run(&["check", "--format", "json"]).json();
+    assert_eq!(json["tenants"][0]["next_runs"].as_array().unwrap().len(), 3, "{json:#}");
+}
+
+#[test]
+fn a_plan_tells_scripts_whether_changes_are_pending_or_held() {
+    let desk = Desk::new();
+    desk.rosterd.run(&["plan", "acme"]).expect_code(0);
+    desk.rosterd.run(&["plan", "acme", "--detailed-exitcode"]).expect_code(2);
+    desk.sync(0);
+    desk.rosterd.run(&["plan", "acme", "--detailed-exitcode"]).expect_code(0);
+    desk.directory(&json!({"users": [person("p1", "ann")], "groups": []}));
+    desk.rosterd.run(&["plan", "acme"]).expect_code(0);
+    desk.rosterd.run(&["plan", "acme", "--detailed-exitcode"]).expect_code(3);
 }
 
 #[test]

@@ -111,7 +111,10 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     assert_eq!(owners, expected);
     machine
         .sh("test -s /usr/share/man/man1/rosterd-run.1.gz && test -s /usr/share/bash-completion/completions/rosterd");
-    machine.sh("runuser -u rosterd -- rosterd check");
+    let checked = machine.try_sh("runuser -u rosterd -- rosterd check");
+    assert_eq!(checked.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("/etc/rosterd/rosterd.toml has no tenants"), "{said}");
 
     machine.file("/etc/rosterd/secrets/app", 0o600, TOKEN);
     machine.sh("chown rosterd /etc/rosterd/secrets/app");
