@@ -4,6 +4,7 @@
 //!
 //! | room | what it is |
 //! |---|---|
+//! | [`schema`] | SCIM's attributes, as RFC 7643 defines them |
 //! | [`model`] | users, groups, ids, paths: the words as types |
 //! | [`clock`], [`progress`], [`time_limit`] | time, progress and patience as parameters |
 //! | [`identity`] | accounts of this machine: who asked for something |
@@ -51,6 +52,7 @@ pub mod plan;
 pub mod progress;
 pub mod roll;
 pub mod sandbox;
+pub mod schema;
 pub mod scim;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{CycleError, Job, Writer};
 use crate::config::profile::{InactiveEffect, MemberValue};
 use crate::model::{AppId, Attributes, Path, Reason, RunId, SourceId, digest, fold};
+use crate::schema::is_folded_name;
 use crate::scim::{AppGroup, AppUser, Match, UserKeys};
 use crate::store::{Effect, GroupRow, Health, StoreError, UserRow, View};
 
@@ -200,7 +201,7 @@ fn difference(kept: &[Path], id: &SourceId, row: &UserRow, found: &AppUser) -> O
 /// Names compare without case, as apps do.
 fn is_same(path: &Path, known: Option<&serde_json::Value>, now: Option<&serde_json::Value>) -> bool {
     let text = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(fold);
-    let folds = matches!(path.parts().attribute, "userName" | "emails");
+    let folds = is_folded_name(path.parts().attribute);
     digest::same(known, now) || (folds && text(known).is_some() && text(known) == text(now))
 }
 

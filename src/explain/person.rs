@@ -13,6 +13,7 @@ use crate::cycle::{Sight, Witness};
 use crate::desired::Desired;
 use crate::model::{Attributes, SourceId, Standing, fold};
 use crate::plan::{Rules, map_person};
+use crate::schema::names_of_users;
 use crate::scim::Match;
 use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
 use crate::store::{StoreError, View};
@@ -70,9 +71,7 @@ pub fn linked_by_name(state: &dyn View, typed: &str) -> Result<Vec<Candidate>, S
 
 /// Whether attributes have this (folded) name as user name, e-mail or external id.
 pub(super) fn is_called(attributes: &Attributes, folded: &str) -> bool {
-    attributes.iter().any(|(path, value)| {
-        matches!(path.parts().attribute, "userName" | "emails" | "externalId") && holds(value, folded)
-    })
+    attributes.iter().any(|(path, value)| names_of_users(path.parts().attribute) && holds(value, folded))
 }
 
 fn holds(value: &Value, folded: &str) -> bool {

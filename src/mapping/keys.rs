@@ -5,30 +5,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{ENTERPRISE, Path};
-
-/// The core schema's URN (RFC 7643 §4.1).
-const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-
-/// Attributes with one text (RFC 7643 §3.1, §4.1.1).
-#[rustfmt::skip]
-const TEXTS: [&str; 10] = [
-    "userName", "externalId", "displayName", "nickName", "profileUrl", "title", "userType", "preferredLanguage", "locale",
-    "timezone",
-];
-
-/// The parts of `name`.
-#[rustfmt::skip]
-const NAME_PARTS: [&str; 6] =
-    ["formatted", "familyName", "givenName", "middleName", "honorificPrefix", "honorificSuffix"];
-
-/// Attributes with many values (RFC 7643 §4.1.2).
-#[rustfmt::skip]
-const PLURALS: [&str; 8] =
-    ["emails", "phoneNumbers", "ims", "photos", "addresses", "entitlements", "roles", "x509Certificates"];
-
-/// The enterprise extension's texts (RFC 7643 §4.3).
-const ENTERPRISE_TEXTS: [&str; 5] = ["employeeNumber", "costCenter", "organization", "division", "department"];
+use crate::model::Path;
+use crate::schema::{self, Attribute, USER};
 
 /// Attributes that may not be mapped, and why.
 const REFUSED: [(&str, &str); 6] = [
@@ -76,6 +54,12 @@ fn flaw<T>(message: impl Into<String>, hint: Option<String>) -> Result<T, KeyFla
     Err(KeyFlaw { message: message.into(), hint })
 }
 
+impl From<schema::Misspelt> for KeyFlaw {
+    fn from(misspelt: schema::Misspelt) -> Self {
+        Self { message: misspelt.message, hint: Some(misspelt.hint) }
+    }
+}
+
 /// Reads a key. `list` says whether the right-hand side gives a list: then `emails` is the whole attribute, otherwise it is
 /// the work e-mail. That is settled once for all people; an attribute that changed its path from one person or day to the
 /// next could not be compared.
@@ -94,82 +78,50 @@ pub(super) fn read(written: &str, list: bool) -> Result<Key, KeyFlaw> {
 
 fn shape_of(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
     let parts = path.parts();
-    if let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.attribute))
-        && (parts.urn.is_none() || parts.urn == Some(CORE))
-    {
+    let is_core = parts.urn.is_none_or(|urn| urn == USER.urn);
+    if is_core && let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.attribute)) {
         return flaw(format!("`{name}` is not mapped: it {why}"), None);
     }
-    match parts.urn {
-        None => core_shape(path, written),
-        Some(urn) if urn == ENTERPRISE => enterprise_shape(path),
-        Some(urn) if urn.eq_ignore_ascii_case(CORE) => {
-            let local = written.get(CORE.len() + 1..).unwrap_or_default();
-            flaw("attributes of the core schema are written without its URN", Some(format!("write `{local}`")))
-        }
-        Some(_) => Ok(Shape::Any),
-    }
-}
-
-fn core_shape(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
-    let parts = path.parts();
-    let known = TEXTS.iter().chain(&PLURALS).chain(&["name"]);
-    right_case(parts.attribute, known.copied())?;
     let parted = parts.sub.is_some() || parts.element_type.is_some();
-    match parts.attribute {
-        "name" => match parts.sub {
-            Some(sub) => right_case(sub, NAME_PARTS).map(|()| Shape::Text),
+    let found = schema::in_user(parts.urn, parts.attribute, parted)?;
+    let Some(attribute) = found.map(|found| found.attribute) else { return Ok(Shape::Any) };
+    match (attribute.multi_valued, attribute.sub_attributes) {
+        (true, _) => plural_shape(path, attribute, written),
+        (false, []) => Ok(Shape::Text),
+        (false, subs) if parts.urn.is_none() => match parts.sub {
+            Some(sub) => match subs.iter().find(|known| known.name.eq_ignore_ascii_case(sub)) {
+                Some(known) if known.name != sub => {
+                    flaw(format!("`{sub}` is spelt `{}`", known.name), Some(format!("write `{}`", known.name)))
+                }
+                _ => Ok(Shape::Text),
+            },
             None => flaw("`name` has parts, and each is mapped by itself", Some("write `name.givenName`".to_owned())),
         },
-        name if TEXTS.contains(&name) && parted => {
-            flaw(format!("`{name}` has no parts"), Some(format!("write `{name}`")))
-        }
-        name if TEXTS.contains(&name) => Ok(Shape::Text),
-        name if PLURALS.contains(&name) => plural_shape(path, written),
-        _ => Ok(Shape::Any),
+        (false, _) if parts.sub == Some("value") => Ok(Shape::Text),
+        (false, _) => flaw(
+            "of the manager only the id is mapped; the app fills in the rest",
+            Some("write `enterprise.manager`".to_owned()),
+        ),
     }
 }
 
-fn plural_shape(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
-    let parts = path.parts();
-    let name = parts.attribute;
+fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<Shape, KeyFlaw> {
+    let (parts, name) = (path.parts(), attribute.name);
+    let has_work = attribute.element_types().contains(&"work");
     match (parts.element_type, parts.sub) {
         (Some(kind @ ("value" | "type" | "primary" | "display")), _) if !written.contains('[') => flaw(
             format!("`{written}` would be the element of type `{kind}`"),
             Some(format!("name a type: `{name}.work`")),
         ),
-        (Some(_), Some("primary")) | (None, Some("primary")) => {
+        (_, Some("primary")) => {
             flaw(format!("`primary` of `{name}` is not mapped: the profile says which element is primary"), None)
         }
         (Some(_), _) => Ok(Shape::Element),
-        (None, None) if matches!(name, "emails" | "phoneNumbers") => Ok(Shape::TypedElements),
-        (None, None) if matches!(name, "roles" | "addresses") => Ok(Shape::Any),
-        (None, None) => Ok(Shape::Elements),
         (None, Some(_)) => Ok(Shape::Any),
-    }
-}
-
-fn enterprise_shape(path: &Path) -> Result<Shape, KeyFlaw> {
-    let parts = path.parts();
-    right_case(parts.attribute, ENTERPRISE_TEXTS.into_iter().chain(["manager"]))?;
-    match (parts.attribute, parts.sub) {
-        ("manager", Some("value")) => Ok(Shape::Text),
-        ("manager", _) => flaw(
-            "of the manager only the id is mapped; the app fills in the rest",
-            Some("write `enterprise.manager`".to_owned()),
-        ),
-        (name, Some(_)) if ENTERPRISE_TEXTS.contains(&name) => {
-            flaw(format!("`{name}` has no parts"), Some(format!("write `enterprise.{name}`")))
-        }
-        (name, None) if ENTERPRISE_TEXTS.contains(&name) => Ok(Shape::Text),
-        _ => Ok(Shape::Any),
-    }
-}
-
-/// SCIM compares attribute names without case (RFC 7643 §2.1), rosterd's state and many apps do not.
-fn right_case<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Result<(), KeyFlaw> {
-    match known.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(known) if known != name => flaw(format!("`{name}` is spelt `{known}`"), Some(format!("write `{known}`"))),
-        _ => Ok(()),
+        (None, None) if has_work && attribute.sub("value").is_some() => Ok(Shape::TypedElements),
+        // Apps differ in what a role is; an address has no value of its own.
+        (None, None) if has_work || name == "roles" => Ok(Shape::Any),
+        (None, None) => Ok(Shape::Elements),
     }
 }
 

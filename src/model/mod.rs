@@ -1,6 +1,6 @@
 //! The words of the design as types: ids, standings, SCIM paths and values, operations.
 //!
-//! Plain values without input or output. This is the lowest room: it imports nothing of rosterd, everything may import it.
+//! Plain values without input or output. It imports [`schema`](crate::schema) alone, and everything above may import it.
 
 mod access;
 mod address;

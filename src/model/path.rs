@@ -1,12 +1,15 @@
 //! A SCIM attribute path (RFC 7644 §3.10 and the PATH rule of §3.5.2), in one canonical spelling.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::{self, ResourceType};
+
 /// The enterprise user extension (RFC 7643 §4.3).
-pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const ENTERPRISE: &str = schema::ENTERPRISE.urn;
 
 /// One attribute of a resource, as the operator names it and as PATCH addresses it:
 /// `userName`, `name.givenName`, `emails[type eq "work"].value`, `urn:…:User:department`.
@@ -102,6 +105,22 @@ impl Path {
         PathParts { urn, attribute, element_type, sub }
     }
 
+    /// The short spelling, where there is one: `emails.work`, `enterprise.department`.
+    pub fn short(&self) -> Cow<'_, str> {
+        let PathParts { urn, attribute, element_type, sub } = self.parts();
+        let prefix = if urn == Some(ENTERPRISE) { "enterprise." } else { "" };
+        let short = match (element_type, sub) {
+            (Some(kind), Some("value")) => format!("{prefix}{attribute}.{kind}"),
+            (Some(kind), Some(sub)) => format!("{prefix}{attribute}.{kind}.{sub}"),
+            (None, Some(sub)) => format!("{prefix}{attribute}.{sub}"),
+            (_, None) => format!("{prefix}{attribute}"),
+        };
+        match Self::parse(&short) {
+            Ok(same) if same == *self => Cow::Owned(short),
+            _ => Cow::Borrowed(self.as_str()),
+        }
+    }
+
     /// `userName`, the one attribute every user has (RFC 7643 §4.1.1).
     pub fn user_name() -> Self {
         Self("userName".into())
@@ -158,13 +177,17 @@ fn canonical_local(urn: Option<&str>, local: &str) -> Result<String, &'static st
     if rest.iter().any(|piece| !is_name(piece)) {
         return Err("a sub-attribute's name begins with a letter and has only letters, digits, `_` and `-`");
     }
-    let plural = urn.is_none() && matches!(attribute, "emails" | "phoneNumbers" | "ims" | "photos" | "addresses");
-    match (plural, rest.as_slice()) {
-        (_, []) if urn == Some(ENTERPRISE) && attribute == "manager" => Ok("manager.value".to_owned()),
-        (_, []) => Ok(attribute.to_owned()),
-        (true, [kind]) if attribute != "addresses" => Ok(format!("{attribute}[type eq \"{kind}\"].value")),
-        (true, [kind, sub]) => Ok(format!("{attribute}[type eq \"{kind}\"].{sub}")),
-        (false, [sub]) => Ok(format!("{attribute}.{sub}")),
+    let found = ResourceType::User.find(urn, attribute).map(|found| found.attribute);
+    let known = found.filter(|known| known.name == attribute);
+    let (typed, value) =
+        known.map_or((false, false), |known| (!known.element_types().is_empty(), known.sub("value").is_some()));
+    match rest.as_slice() {
+        // A reference to another resource is its id (RFC 7643 §4.3).
+        [] if value && known.is_some_and(|known| !known.multi_valued) => Ok(format!("{attribute}.value")),
+        [] => Ok(attribute.to_owned()),
+        [kind] if typed && value => Ok(format!("{attribute}[type eq \"{kind}\"].value")),
+        [kind, sub] if typed => Ok(format!("{attribute}[type eq \"{kind}\"].{sub}")),
+        [sub] if !typed => Ok(format!("{attribute}.{sub}")),
         _ => Err("it has too many or too few parts"),
     }
 }
@@ -230,6 +253,7 @@ mod tests {
             let path = Path::parse(written).unwrap();
             assert_eq!(path.as_str(), canonical);
             assert_eq!(Path::parse(path.as_str()).unwrap(), path, "canonical spelling reads as itself");
+            assert_eq!(Path::parse(&path.short()).unwrap(), path, "so does the short one");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::config::profile::{ClearStyle, GroupSupport, Profile};
 use crate::config::tenant::{AdoptGroups, Adopted, Fate, GroupFate, OnImmutableChange, Push};
 use crate::mapping::Mapping;
 use crate::model::{Attributes, Path, fold};
+use crate::schema::names_of_users;
 
 /// The rules of one tenant.
 pub struct Rules<'a> {
@@ -173,11 +174,10 @@ impl Protected {
         }
         let named = |text: &str| self.0.contains(&fold(text));
         named(id)
-            || attributes.iter().flat_map(|all| all.iter()).any(|(path, value)| {
-                let attribute = path.parts().attribute;
-                let is_name = matches!(attribute, "userName" | "emails" | "externalId");
-                is_name && texts(value).any(named)
-            })
+            || attributes
+                .iter()
+                .flat_map(|all| all.iter())
+                .any(|(path, value)| names_of_users(path.parts().attribute) && texts(value).any(named))
     }
 }
 

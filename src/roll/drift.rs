@@ -17,6 +17,7 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::likeness::is_respelt;
 use crate::model::{AppId, Attributes, Change, Path, Provenance, SourceId, UserNumber, digest, fold};
 use crate::plan::Rules;
+use crate::schema::is_folded_name;
 use crate::scim::{AppGroup, AppUser};
 use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
 
@@ -298,7 +299,7 @@ fn same(path: &Path, known: Option<&Value>, now: Option<&Value>) -> bool {
     if digest::same(known, now) {
         return true;
     }
-    let folds = matches!(path.parts().attribute, "userName" | "emails");
+    let folds = is_folded_name(path.parts().attribute);
     match (known.and_then(Value::as_str), now.and_then(Value::as_str)) {
         (Some(known), Some(now)) => folds && fold(known) == fold(now),
         _ => false,

@@ -9,11 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Map, Value};
 
-use super::catalog::ENTERPRISE;
 use super::fault::Fault;
 use super::members::MemberEdit;
-use super::schema::{Attr, Kind, Mutability, Schema, Type};
 use super::store::{Draft, Id, Resource, State};
+use crate::schema::ENTERPRISE;
+use crate::schema::{Attribute, Mutability, ResourceType, Schema, Type};
 
 /// Finds a key of a message whatever its case (RFC 7643 §2.1).
 pub(super) fn key<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
@@ -35,7 +35,7 @@ pub(super) fn message(body: &Map<String, Value>, urn: &str) -> Result<(), Fault>
 }
 
 /// Reads the body of a POST or PUT.
-pub(super) fn resource(kind: Kind, state: &State, body: &Value) -> Result<Draft, Fault> {
+pub(super) fn resource(kind: ResourceType, state: &State, body: &Value) -> Result<Draft, Fault> {
     let body = object(body)?;
     let claimed = schemas(kind, body)?;
     let mut draft = Draft { attrs: Map::new(), members: MemberEdit::exactly(BTreeSet::new()) };
@@ -49,17 +49,17 @@ pub(super) fn resource(kind: Kind, state: &State, body: &Value) -> Result<Draft,
             }
             continue;
         }
-        let Some(found) = kind.find(None, name) else {
+        let Some(found) = super::find(kind, None, name) else {
             return Err(Fault::syntax(format!("a {} has no attribute {name:?}", kind.name())));
         };
         // readOnly attributes SHALL be ignored (RFC 7644 §3.3); `schemas` follows from what is there
-        if found.attr.mutability == Mutability::ReadOnly || found.attr.name == "schemas" {
+        if found.attribute.mutability == Mutability::ReadOnly || found.attribute.name == "schemas" {
             continue;
         }
-        if is_members(kind, found.attr) {
-            draft.members = MemberEdit::exactly(members(state, &list(found.attr, value)?)?);
-        } else if let Some(value) = attribute(found.attr, value)? {
-            put_once(&mut draft.attrs, found.attr.name, value)?;
+        if is_members(kind, found.attribute) {
+            draft.members = MemberEdit::exactly(members(state, &list(found.attribute, value)?)?);
+        } else if let Some(value) = attribute(found.attribute, value)? {
+            put_once(&mut draft.attrs, found.attribute.name, value)?;
         }
     }
     Ok(draft)
@@ -74,12 +74,12 @@ fn put_once(map: &mut Map<String, Value>, name: &str, value: Value) -> Result<()
 }
 
 /// Whether an attribute is `Group.members`, which is kept apart from the others.
-pub(super) fn is_members(kind: Kind, attr: &Attr) -> bool {
-    kind == Kind::Group && attr.name == "members"
+pub(super) fn is_members(kind: ResourceType, attr: &Attribute) -> bool {
+    kind == ResourceType::Group && attr.name == "members"
 }
 
 /// Checks `schemas`: the core schema must be there and every URN known (RFC 7643 §3.3). Answers the extensions listed.
-fn schemas(kind: Kind, body: &Map<String, Value>) -> Result<BTreeSet<&'static str>, Fault> {
+fn schemas(kind: ResourceType, body: &Map<String, Value>) -> Result<BTreeSet<&'static str>, Fault> {
     let core = kind.core().urn;
     let listed = key(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut has_core = false;
@@ -102,12 +102,12 @@ fn schemas(kind: Kind, body: &Map<String, Value>) -> Result<BTreeSet<&'static st
 
 /// Reads what stands under an extension's URN. `None`: nothing is assigned.
 pub(super) fn extension_value(extension: &'static Schema, value: &Value) -> Result<Option<Value>, Fault> {
-    complex(extension.urn, extension.attrs, value)
+    complex(extension.urn, extension.attributes, value)
 }
 
 /// Reads the value of an attribute. `None`: null, empty and absent are the same (RFC 7643 §2.5).
-pub(super) fn attribute(attr: &'static Attr, value: &Value) -> Result<Option<Value>, Fault> {
-    if !attr.multi {
+pub(super) fn attribute(attr: &'static Attribute, value: &Value) -> Result<Option<Value>, Fault> {
+    if !attr.multi_valued {
         return single(attr, value);
     }
     let values = list(attr, value)?;
@@ -116,7 +116,7 @@ pub(super) fn attribute(attr: &'static Attr, value: &Value) -> Result<Option<Val
 }
 
 /// Reads the values of a multi-valued attribute.
-pub(super) fn list(attr: &'static Attr, value: &Value) -> Result<Vec<Value>, Fault> {
+pub(super) fn list(attr: &'static Attribute, value: &Value) -> Result<Vec<Value>, Fault> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(values) => values.iter().filter_map(|value| single(attr, value).transpose()).collect(),
@@ -125,10 +125,10 @@ pub(super) fn list(attr: &'static Attr, value: &Value) -> Result<Vec<Value>, Fau
 }
 
 /// Reads one value of an attribute.
-pub(super) fn single(attr: &'static Attr, value: &Value) -> Result<Option<Value>, Fault> {
+pub(super) fn single(attr: &'static Attribute, value: &Value) -> Result<Option<Value>, Fault> {
     let fits = match (attr.ty, value) {
         (_, Value::Null) => return Ok(None),
-        (Type::Complex, _) => return complex(attr.name, attr.subs, value),
+        (Type::Complex, _) => return complex(attr.name, attr.sub_attributes, value),
         (Type::String | Type::Reference, Value::String(_)) | (Type::Boolean, Value::Bool(_)) => true,
         (Type::Integer, Value::Number(number)) => number.is_i64(),
         (Type::DateTime, Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
@@ -141,7 +141,7 @@ pub(super) fn single(attr: &'static Attr, value: &Value) -> Result<Option<Value>
     Ok(Some(value.clone()))
 }
 
-fn complex(name: &str, subs: &'static [Attr], value: &Value) -> Result<Option<Value>, Fault> {
+fn complex(name: &str, subs: &'static [Attribute], value: &Value) -> Result<Option<Value>, Fault> {
     if value.is_null() {
         return Ok(None);
     }
@@ -167,7 +167,7 @@ pub(super) fn is_primary(value: &Value) -> bool {
 }
 
 /// `primary: true` MUST appear no more than once (RFC 7643 §2.4).
-pub(super) fn one_primary(attr: &Attr, values: &[Value]) -> Result<(), Fault> {
+pub(super) fn one_primary(attr: &Attribute, values: &[Value]) -> Result<(), Fault> {
     match values.iter().filter(|value| is_primary(value)).count() {
         0 | 1 => Ok(()),
         n => Err(Fault::value(format!("{n} values of {:?} are primary; at most one may be", attr.name))),
@@ -194,8 +194,8 @@ fn member(state: &State, value: &Value) -> Result<Id, Fault> {
 }
 
 /// What must hold of a whole draft, however it came about. `old` is what the resource held before, if it existed.
-pub(super) fn whole(kind: Kind, state: &State, old: Option<&Resource>, draft: &Draft) -> Result<(), Fault> {
-    for attr in kind.core().attrs.iter().filter(|attr| attr.required) {
+pub(super) fn whole(kind: ResourceType, state: &State, old: Option<&Resource>, draft: &Draft) -> Result<(), Fault> {
+    for attr in kind.core().attributes.iter().filter(|attr| attr.required) {
         if draft.text(attr.name).is_none_or(|text| text.trim().is_empty()) {
             return Err(Fault::value(format!("{:?} is required", attr.name)));
         }
@@ -205,7 +205,7 @@ pub(super) fn whole(kind: Kind, state: &State, old: Option<&Resource>, draft: &D
     let (new, before) = (manager(&draft.attrs), old.and_then(|old| manager(&old.attrs)));
     // a manager who was deleted since stays as a dangling reference, and must not block other changes
     if let Some(new) = new.filter(|new| before.as_ref() != Some(new)) {
-        let known = new.as_str().and_then(Id::parse).is_some_and(|id| state.get(Kind::User, id).is_some());
+        let known = new.as_str().and_then(Id::parse).is_some_and(|id| state.get(ResourceType::User, id).is_some());
         if !known {
             return Err(Fault::value(format!("the manager {new} is no user of this server")));
         }

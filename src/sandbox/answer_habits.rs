@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::misbehave::{Misbehave, Mischief};
-use super::schema::Kind;
 use super::store::{Draft, Id, Resource};
+use crate::schema::ResourceType;
 
 /// The most members that an app shows which cuts its lists.
 const SHOWN: usize = 10;
@@ -29,7 +29,7 @@ impl Mischief {
         {
             draft.attrs.insert("active".to_owned(), active.clone());
         }
-        if old.kind != Kind::Group {
+        if old.kind != ResourceType::Group {
             return;
         }
         let after: BTreeSet<Id> = draft.members.after(members).collect();

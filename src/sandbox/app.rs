@@ -13,10 +13,10 @@ use super::filter;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
 use super::render::{Projection, View};
-use super::schema::Kind;
 use super::store::{Draft, Resource, State, fold};
 use super::{admit, patch};
 use crate::clock::Clock;
+use crate::schema::ResourceType;
 
 const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
@@ -105,11 +105,11 @@ impl App {
             return true;
         }
         let inactive = || resource.attrs.get("active") == Some(&Value::Bool(false));
-        resource.kind == Kind::User && self.mischief.has(Misbehave::HidesInactive) && inactive()
+        resource.kind == ResourceType::User && self.mischief.has(Misbehave::HidesInactive) && inactive()
     }
 
     /// One resource.
-    pub(super) fn get(&self, kind: Kind, id: &str, query: &Query) -> Result<Value, Fault> {
+    pub(super) fn get(&self, kind: ResourceType, id: &str, query: &Query) -> Result<Value, Fault> {
         let projection = query.projection(kind)?;
         let state = self.read();
         let resource = state.named(kind, id)?;
@@ -121,7 +121,7 @@ impl App {
 
     /// A page of the resources of some kinds that meet the filter (RFC 7644 §3.4.2). A filter over several kinds is one that
     /// makes sense of each of them.
-    pub(super) fn list(&self, kinds: &[Kind], query: &Query) -> Result<Value, Fault> {
+    pub(super) fn list(&self, kinds: &[ResourceType], query: &Query) -> Result<Value, Fault> {
         let state = self.read();
         let mut found: Vec<(&Resource, &Projection)> = Vec::new();
         let projections = kinds.iter().map(|kind| query.projection(*kind)).collect::<Result<Vec<_>, _>>()?;
@@ -150,7 +150,7 @@ impl App {
     }
 
     /// The resources of a kind that meet the filter, oldest first.
-    fn find<'a>(&self, state: &'a State, kind: Kind, query: &Query) -> Result<Vec<&'a Resource>, Fault> {
+    fn find<'a>(&self, state: &'a State, kind: ResourceType, query: &Query) -> Result<Vec<&'a Resource>, Fault> {
         let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
         let Some(filter) = filter.map(|filter| filter::compile(kind, filter)).transpose()? else {
             return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
@@ -165,9 +165,9 @@ impl App {
     }
 
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
-    pub(super) fn create(&self, kind: Kind, query: &Query, body: &Value) -> Result<(Value, String), Fault> {
+    pub(super) fn create(&self, kind: ResourceType, query: &Query, body: &Value) -> Result<(Value, String), Fault> {
         let projection = query.projection(kind)?;
-        let body = if kind == Kind::Group { self.mischief.new_group(body)? } else { Cow::Borrowed(body) };
+        let body = if kind == ResourceType::Group { self.mischief.new_group(body)? } else { Cow::Borrowed(body) };
         let mut state = self.write();
         let mut draft = admit::resource(kind, &state, &body)?;
         if let Some(given) = self.mischief.given(state.all(kind), &draft) {
@@ -177,7 +177,7 @@ impl App {
         self.mischief.bend(&mut draft);
         self.mischief.compose(kind, &mut draft);
         admit::whole(kind, &state, None, &draft)?;
-        if kind == Kind::User {
+        if kind == ResourceType::User {
             self.mischief.takes_new(&draft)?;
             self.personality.admits(&draft)?;
             self.defaults(&mut draft);
@@ -201,7 +201,7 @@ impl App {
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1).
-    pub(super) fn replace(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Value, Fault> {
+    pub(super) fn replace(&self, kind: ResourceType, id: &str, query: &Query, body: &Value) -> Result<Value, Fault> {
         let projection = query.projection(kind)?;
         self.fits(kind, body)?;
         let mut state = self.write();
@@ -221,7 +221,13 @@ impl App {
     }
 
     /// Changes a resource (RFC 7644 §3.5.2). `None`: done, but the result is a group too large to show unasked.
-    pub(super) fn patch(&self, kind: Kind, id: &str, query: &Query, body: &Value) -> Result<Option<Value>, Fault> {
+    pub(super) fn patch(
+        &self,
+        kind: ResourceType,
+        id: &str,
+        query: &Query,
+        body: &Value,
+    ) -> Result<Option<Value>, Fault> {
         let projection = query.projection(kind)?;
         self.fits(kind, body)?;
         let mut state = self.write();
@@ -238,12 +244,12 @@ impl App {
     }
 
     /// Whether a change has no more members than this app takes in one call.
-    fn fits(&self, kind: Kind, body: &Value) -> Result<(), Fault> {
-        if kind == Kind::Group { self.mischief.changed_group(body) } else { Ok(()) }
+    fn fits(&self, kind: ResourceType, body: &Value) -> Result<(), Fault> {
+        if kind == ResourceType::Group { self.mischief.changed_group(body) } else { Ok(()) }
     }
 
-    fn immutable(&self, kind: Kind) -> &[&'static str] {
-        if kind == Kind::User { &self.personality.immutable } else { &[] }
+    fn immutable(&self, kind: ResourceType) -> &[&'static str] {
+        if kind == ResourceType::User { &self.personality.immutable } else { &[] }
     }
 
     /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
@@ -259,7 +265,7 @@ impl App {
                 return Err(Fault::mutability(format!("{name:?} cannot be changed here once it is set")));
             }
         }
-        if old.kind == Kind::User {
+        if old.kind == ResourceType::User {
             self.personality.admits(&draft)?;
         }
         match self.mischief.splits(old, &mut draft) {
@@ -271,21 +277,21 @@ impl App {
     /// What follows from a change once it is answered.
     fn settle(&self, state: &mut State, new: &Arc<Resource>) {
         let inactive = new.attrs.get("active") == Some(&Value::Bool(false));
-        if self.personality.inactive_deletes && new.kind == Kind::User && inactive {
+        if self.personality.inactive_deletes && new.kind == ResourceType::User && inactive {
             state.delete(new, self.now());
-        } else if self.mischief.has(Misbehave::InactiveLeaves) && new.kind == Kind::User && inactive {
+        } else if self.mischief.has(Misbehave::InactiveLeaves) && new.kind == ResourceType::User && inactive {
             state.leave_groups(new.id, self.now());
         }
     }
 
     /// Removes a resource (RFC 7644 §3.6), or, where the app is like that, only switches a user off.
-    pub(super) fn delete(&self, kind: Kind, id: &str) -> Result<(), Fault> {
+    pub(super) fn delete(&self, kind: ResourceType, id: &str) -> Result<(), Fault> {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         if self.mischief.has(Misbehave::KeepsDeleted) {
             return Ok(());
         }
-        if kind == Kind::User && self.personality.delete_deactivates {
+        if kind == ResourceType::User && self.personality.delete_deactivates {
             let mut draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
             draft.attrs.insert("active".to_owned(), Value::Bool(false));
             return state.update(&old, draft, self.now()).map(|_| ());

@@ -10,8 +10,8 @@ use scim_v2::filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::schema::{Attr, Kind, Type};
 use super::store::{Lookup, fold};
+use crate::schema::{Attribute, ResourceType, Type};
 
 /// What a filter looks at: a resource, or one value of a multi-valued attribute.
 pub(super) trait Subject {
@@ -50,8 +50,8 @@ pub(super) enum Node {
 #[derive(Debug)]
 pub(super) struct Place {
     extension: Option<&'static str>,
-    attr: &'static Attr,
-    sub: Option<&'static Attr>,
+    attr: &'static Attribute,
+    sub: Option<&'static Attribute>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(super) enum Test {
 }
 
 /// Checks the filter of a query.
-pub(super) fn compile(kind: Kind, filter: &Filter) -> Result<Node, Fault> {
+pub(super) fn compile(kind: ResourceType, filter: &Filter) -> Result<Node, Fault> {
     let each = |items: &[Filter]| items.iter().map(|item| compile(kind, item)).collect::<Result<Vec<_>, _>>();
     match filter {
         Filter::And(items) => Ok(Node::All(each(items)?)),
@@ -108,9 +108,9 @@ pub(super) fn compile(kind: Kind, filter: &Filter) -> Result<Node, Fault> {
 }
 
 /// Checks the filter that stands in brackets behind a multi-valued attribute; its names are sub-attributes.
-pub(super) fn compile_values(attr: &'static Attr, filter: &ValFilter) -> Result<Node, Fault> {
+pub(super) fn compile_values(attr: &'static Attribute, filter: &ValFilter) -> Result<Node, Fault> {
     let each = |items: &[ValFilter]| items.iter().map(|i| compile_values(attr, i)).collect::<Result<Vec<_>, _>>();
-    if !attr.multi || attr.subs.is_empty() {
+    if !attr.multi_valued || attr.sub_attributes.is_empty() {
         return Err(Fault::filter(format!("{:?} is not a multi-valued complex attribute", attr.name)));
     }
     match filter {
@@ -124,14 +124,14 @@ pub(super) fn compile_values(attr: &'static Attr, filter: &ValFilter) -> Result<
     }
 }
 
-fn locate(kind: Kind, path: &AttrPath) -> Result<Place, Fault> {
+fn locate(kind: ResourceType, path: &AttrPath) -> Result<Place, Fault> {
     let unknown = || Fault::filter(format!("a {} has no attribute {path}", kind.name()));
-    let found = kind.find(path.uri.as_deref(), &path.name).ok_or_else(unknown)?;
+    let found = super::find(kind, path.uri.as_deref(), &path.name).ok_or_else(unknown)?;
     let sub = match &path.sub_attr {
-        Some(name) => Some(found.attr.sub(name).ok_or_else(unknown)?),
+        Some(name) => Some(found.attribute.sub(name).ok_or_else(unknown)?),
         None => None,
     };
-    Ok(Place { extension: found.extension.map(|schema| schema.urn), attr: found.attr, sub })
+    Ok(Place { extension: found.extension.map(|schema| schema.urn), attr: found.attribute, sub })
 }
 
 fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<Place, Fault>) -> Result<Node, Fault> {
@@ -140,7 +140,7 @@ fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<Place, Fault>) 
         AttrExp::Comparison(path, op, operand) => {
             let mut place = place(path)?;
             // `emails co "x"` speaks of the values (RFC 7644 §3.4.2.2, last paragraph)
-            if place.sub.is_none() && place.attr.multi {
+            if place.sub.is_none() && place.attr.multi_valued {
                 place.sub = place.attr.sub("value");
             }
             let test = comparison(place.leaf(), op, operand).map_err(|why| Fault::filter(format!("{exp}: {why}")))?;
@@ -149,7 +149,7 @@ fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<Place, Fault>) 
     }
 }
 
-fn comparison(attr: &Attr, op: &CompareOp, operand: &CompValue) -> Result<Test, String> {
+fn comparison(attr: &Attribute, op: &CompareOp, operand: &CompValue) -> Result<Test, String> {
     let equality = match op {
         CompareOp::Eq => Some(true),
         CompareOp::Ne => Some(false),
@@ -174,7 +174,7 @@ fn comparison(attr: &Attr, op: &CompareOp, operand: &CompValue) -> Result<Test, 
             Ok(Test::Text { op: op.clone(), exact: true, operand: text.clone() })
         }
         (Type::String | Type::Reference, CompValue::Str(text)) => {
-            let exact = attr.case_exact;
+            let exact = attr.is_case_exact();
             let operand = if exact { text.clone() } else { fold(text) };
             Ok(Test::Text { op: op.clone(), exact, operand })
         }
@@ -183,7 +183,7 @@ fn comparison(attr: &Attr, op: &CompareOp, operand: &CompValue) -> Result<Test, 
 }
 
 impl Place {
-    fn leaf(&self) -> &'static Attr {
+    fn leaf(&self) -> &'static Attribute {
         self.sub.unwrap_or(self.attr)
     }
 
@@ -222,7 +222,7 @@ impl Node {
     }
 
     /// An index question whose answer contains every resource of the kind that meets the filter.
-    pub(super) fn lookup(&self, kind: Kind) -> Option<Lookup> {
+    pub(super) fn lookup(&self, kind: ResourceType) -> Option<Lookup> {
         match self {
             Self::All(items) => items.iter().find_map(|item| item.lookup(kind)),
             Self::Member(id) => Some(Lookup::Member(id.clone())),

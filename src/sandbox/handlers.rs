@@ -20,8 +20,8 @@ use super::calls::{Call, Calls};
 use super::discovery;
 use super::fault::{Fault, SCIM_JSON, scim};
 use super::query::Query;
-use super::schema::Kind;
 use super::token::Token;
+use crate::schema::ResourceType;
 
 /// The largest body a client may send.
 pub(super) const BODY_LIMIT: usize = 1 << 20;
@@ -49,11 +49,13 @@ pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
     let others = Router::new()
         .route(
             "/.search",
-            post(async |State(s): Shared, headers: HeaderMap, body: Body| search(&s, &Kind::ALL, &headers, body)),
+            post(async |State(s): Shared, headers: HeaderMap, body: Body| {
+                search(&s, &ResourceType::ALL, &headers, body)
+            }),
         )
         .route("/Bulk", any(not_implemented))
         .route("/Me", any(not_implemented));
-    let scim = Kind::ALL.into_iter().map(resources).fold(discovery.merge(others), Router::merge);
+    let scim = ResourceType::ALL.into_iter().map(resources).fold(discovery.merge(others), Router::merge);
     Router::new()
         .nest(prefix, scim)
         .fallback(async || Fault::not_found("there is no such endpoint"))
@@ -65,7 +67,7 @@ pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
         .with_state(server)
 }
 
-fn resources(kind: Kind) -> Router<Arc<Server>> {
+fn resources(kind: ResourceType) -> Router<Arc<Server>> {
     let all = get(move |State(s): Shared, RawQuery(q)| async move { list(&s, kind, q.as_deref()) }).post(
         move |State(s): Shared, RawQuery(q), headers: HeaderMap, body: Body| async move {
             create(&s, kind, q.as_deref(), &headers, body)
@@ -110,19 +112,19 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     response
 }
 
-fn list(server: &Server, kind: Kind, query: Option<&str>) -> Answer {
+fn list(server: &Server, kind: ResourceType, query: Option<&str>) -> Answer {
     server.app.list(&[kind], &Query::parse(query)?).map(ok)
 }
 
-fn search(server: &Server, kinds: &[Kind], headers: &HeaderMap, body: Body) -> Answer {
+fn search(server: &Server, kinds: &[ResourceType], headers: &HeaderMap, body: Body) -> Answer {
     server.app.list(kinds, &Query::search(&json_body(headers, body)?)?).map(ok)
 }
 
-fn read(server: &Server, kind: Kind, id: Segment, query: Option<&str>) -> Answer {
+fn read(server: &Server, kind: ResourceType, id: Segment, query: Option<&str>) -> Answer {
     server.app.get(kind, &segment(id)?, &Query::parse(query)?).map(ok)
 }
 
-fn create(server: &Server, kind: Kind, query: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+fn create(server: &Server, kind: ResourceType, query: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
     let (value, location) = server.app.create(kind, &Query::parse(query)?, &json_body(headers, body)?)?;
     let mut response = scim(StatusCode::CREATED, &value);
     // an address of this server is plain ASCII; were it not, the body's `meta.location` still has it
@@ -132,16 +134,30 @@ fn create(server: &Server, kind: Kind, query: Option<&str>, headers: &HeaderMap,
     Ok(response)
 }
 
-fn replace(server: &Server, kind: Kind, id: Segment, query: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+fn replace(
+    server: &Server,
+    kind: ResourceType,
+    id: Segment,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
     server.app.replace(kind, &segment(id)?, &Query::parse(query)?, &json_body(headers, body)?).map(ok)
 }
 
-fn patch(server: &Server, kind: Kind, id: Segment, query: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+fn patch(
+    server: &Server,
+    kind: ResourceType,
+    id: Segment,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
     let changed = server.app.patch(kind, &segment(id)?, &Query::parse(query)?, &json_body(headers, body)?)?;
     Ok(changed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), ok))
 }
 
-fn delete(server: &Server, kind: Kind, id: Segment) -> Answer {
+fn delete(server: &Server, kind: ResourceType, id: Segment) -> Answer {
     server.app.delete(kind, &segment(id)?).map(|()| StatusCode::NO_CONTENT.into_response())
 }
 

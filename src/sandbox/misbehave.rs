@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use super::calls::Call;
 use super::fault::Fault;
-use super::schema::Kind;
 use super::store::{Draft, Resource, fold};
+use crate::schema::ResourceType;
 
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,16 +286,16 @@ impl Mischief {
     }
 
     /// Makes a new user's display name from the user name.
-    pub(super) fn compose(&self, kind: Kind, draft: &mut Draft) {
-        let name = draft.text("userName").filter(|_| kind == Kind::User && self.has(Misbehave::ComposesNames));
+    pub(super) fn compose(&self, kind: ResourceType, draft: &mut Draft) {
+        let name = draft.text("userName").filter(|_| kind == ResourceType::User && self.has(Misbehave::ComposesNames));
         if let Some(composed) = name.map(|name| format!("User of {name}")) {
             draft.attrs.insert("displayName".to_owned(), composed.into());
         }
     }
 
     /// Whether a create of a user is answered and not kept.
-    pub(super) fn forgets(&self, kind: Kind) -> bool {
-        kind == Kind::User
+    pub(super) fn forgets(&self, kind: ResourceType) -> bool {
+        kind == ResourceType::User
             && self.has(Misbehave::ForgetsCreates)
             && (self.kept.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(10)
     }
@@ -419,7 +419,7 @@ impl Mischief {
     /// Refuses a change of an account that this app can't change any more.
     pub(super) fn is_stuck(&self, old: &Resource) -> Result<(), Fault> {
         let name = old.text("userName").unwrap_or_default();
-        let is_stuck = old.kind == Kind::User && Misbehave::is_stuck(name) && self.has(Misbehave::StuckObjects);
+        let is_stuck = old.kind == ResourceType::User && Misbehave::is_stuck(name) && self.has(Misbehave::StuckObjects);
         match is_stuck {
             true => Err(Fault::plain(StatusCode::INTERNAL_SERVER_ERROR, "this account can't be changed")),
             false => Ok(()),
@@ -428,7 +428,7 @@ impl Mischief {
 
     /// Whether this change of a user is to make a second account. A new e-mail address is its name, if it has no other.
     pub(super) fn splits(&self, old: &Resource, draft: &mut Draft) -> bool {
-        if !self.has(Misbehave::RenameDuplicates) || old.kind != Kind::User {
+        if !self.has(Misbehave::RenameDuplicates) || old.kind != ResourceType::User {
             return false;
         }
         let renamed = old.text("userName") != draft.text("userName");

@@ -3,15 +3,13 @@
 //! In: options, then HTTP calls (RFC 7643, RFC 7644). Out: a running server, what it was asked, and what it holds. It keeps
 //! everything in memory, is strict unless told to misbehave, and knows nothing of the rest of rosterd.
 //!
-//! A call goes `handlers` → `app` → (`admit` or `patch`) → `store` → `render`. `schema` and `catalog` are the definitions all of
-//! them share; `filter` serves queries and PATCH paths.
+//! A call goes `handlers` → `app` → (`admit` or `patch`) → `store` → `render`. The definitions that all of them
+//! share are in [`schema`](crate::schema); `filter` serves queries and PATCH paths.
 
 mod admit;
 mod answer_habits;
 mod app;
 mod calls;
-mod catalog;
-mod catalog_meta;
 mod discovery;
 mod fault;
 mod filter;
@@ -24,7 +22,6 @@ mod patch;
 mod patch_values;
 mod query;
 mod render;
-mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,13 +40,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
+use crate::schema::{Attribute, Located, Mutability, ResourceType};
 
 use self::app::{App, Personality};
 pub use self::calls::{Counts, Logged};
 use self::handlers::Server;
 use self::misbehave::Mischief;
 pub use self::misbehave::{Misbehave, UnknownMisbehave};
-use self::schema::{Kind, Mutability};
+
 use self::store::{Resource, State};
 use self::token::Token;
 
@@ -238,6 +236,16 @@ pub async fn start(options: Options) -> io::Result<Running> {
     Ok(Running { addr, server, stop, task })
 }
 
+/// Whether this server keeps an attribute: it takes no passwords.
+fn keeps(attribute: &Attribute) -> bool {
+    attribute.mutability != Mutability::WriteOnly
+}
+
+/// The attribute that a client names, if this server keeps it.
+fn find(kind: ResourceType, urn: Option<&str>, name: &str) -> Option<Located> {
+    kind.find(urn, name).filter(|found| keeps(found.attribute))
+}
+
 fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
@@ -247,9 +255,8 @@ fn personality(options: &Options) -> io::Result<Personality> {
         return Err(invalid("page_size_max is 0: a page holds at least one resource".to_owned()));
     }
     let writable = |name: &String| {
-        Kind::User
-            .find(None, name)
-            .map(|found| found.attr)
+        find(ResourceType::User, None, name)
+            .map(|found| found.attribute)
             .filter(|attr| attr.mutability != Mutability::ReadOnly && attr.name != "schemas")
             .map(|attr| attr.name)
             .ok_or_else(|| invalid(format!("{name:?} cannot be immutable: a user has no such attribute to write")))
@@ -288,13 +295,13 @@ impl Running {
 
     /// The users it holds, oldest first.
     pub fn users(&self) -> Vec<UserView> {
-        self.server.app.read().all(Kind::User).iter().map(|user| user_view(user)).collect()
+        self.server.app.read().all(ResourceType::User).iter().map(|user| user_view(user)).collect()
     }
 
     /// The groups it holds, oldest first.
     pub fn groups(&self) -> Vec<GroupView> {
         let state = self.server.app.read();
-        state.all(Kind::Group).iter().map(|group| group_view(&state, group)).collect()
+        state.all(ResourceType::Group).iter().map(|group| group_view(&state, group)).collect()
     }
 
     /// Stops: takes no more calls, lets those in flight end, but not for ever.

@@ -13,8 +13,8 @@ use super::fault::Fault;
 use super::filter::{self, Node};
 use super::patch_values::{self, Verb};
 use super::render::View;
-use super::schema::{Attr, Kind, Mutability, Schema};
 use super::store::{Draft, Id, Resource, State};
+use crate::schema::{Attribute, Mutability, ResourceType, Schema};
 
 const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
@@ -39,7 +39,7 @@ fn operations(body: &Value) -> Result<&[Value], Fault> {
 }
 
 struct Patch<'a> {
-    kind: Kind,
+    kind: ResourceType,
     state: &'a State,
     /// The members before the PATCH.
     members: &'a BTreeSet<Id>,
@@ -51,9 +51,9 @@ enum Target {
     Extension(&'static Schema),
     Attribute {
         extension: Option<&'static Schema>,
-        attr: &'static Attr,
+        attr: &'static Attribute,
         filter: Option<Node>,
-        sub: Option<&'static Attr>,
+        sub: Option<&'static Attribute>,
     },
 }
 
@@ -86,9 +86,11 @@ impl Patch<'_> {
     /// An operation without a path: its value is a part of the resource (RFC 7644 §3.5.2.1, §3.5.2.3).
     fn each(&mut self, attributes: &Map<String, Value>, verb: Verb) -> Result<(), Fault> {
         for (name, value) in attributes {
-            let target = match (self.kind.extension(name), self.kind.find(None, name)) {
+            let target = match (self.kind.extension(name), super::find(self.kind, None, name)) {
                 (Some(extension), _) => Target::Extension(extension),
-                (None, Some(found)) => Target::Attribute { extension: None, attr: found.attr, filter: None, sub: None },
+                (None, Some(found)) => {
+                    Target::Attribute { extension: None, attr: found.attribute, filter: None, sub: None }
+                }
                 (None, None) => return Err(Fault::path(format!("a {} has no attribute {name:?}", self.kind.name()))),
             };
             self.on(&target, verb, value)?;
@@ -150,9 +152,10 @@ impl Patch<'_> {
             .ok_or_else(|| Fault::value(format!("the value of {:?} is not an object", extension.urn)))?;
         // some clients repeat `schemas` inside the extension, where it says nothing new
         for (name, value) in given.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("schemas")) {
-            let found = self.kind.find(Some(extension.urn), name);
+            let found = super::find(self.kind, Some(extension.urn), name);
             let found = found.ok_or_else(|| Fault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
-            let target = Target::Attribute { extension: Some(extension), attr: found.attr, filter: None, sub: None };
+            let target =
+                Target::Attribute { extension: Some(extension), attr: found.attribute, filter: None, sub: None };
             self.on(&target, verb, value)?;
         }
         Ok(())
@@ -161,9 +164,9 @@ impl Patch<'_> {
     /// `members` is a set of ids; the parts of one member never change (RFC 7643 §4.2).
     fn on_members(
         &mut self,
-        attr: &'static Attr,
+        attr: &'static Attribute,
         filter: Option<&Node>,
-        sub: Option<&'static Attr>,
+        sub: Option<&'static Attribute>,
         verb: Verb,
         value: &Value,
     ) -> Result<(), Fault> {
@@ -204,7 +207,7 @@ impl Patch<'_> {
 }
 
 impl Target {
-    fn parse(kind: Kind, path: &str) -> Result<Self, Fault> {
+    fn parse(kind: ResourceType, path: &str) -> Result<Self, Fault> {
         // a bare extension URN would parse as an attribute of a shorter URN
         if let Some(extension) = kind.extension(path.trim()) {
             return Ok(Self::Extension(extension));
@@ -219,12 +222,12 @@ impl Target {
             PatchPath::Value(value) => (&value.attr, Some(&value.filter), value.sub_attr.as_deref()),
         };
         let unknown = || Fault::path(format!("a {} has no attribute {path:?}", kind.name()));
-        let found = kind.find(at.uri.as_deref(), &at.name).ok_or_else(unknown)?;
-        let filter = values.map(|filter| filter::compile_values(found.attr, filter)).transpose()?;
+        let found = super::find(kind, at.uri.as_deref(), &at.name).ok_or_else(unknown)?;
+        let filter = values.map(|filter| filter::compile_values(found.attribute, filter)).transpose()?;
         let sub = match below {
-            Some(name) => Some(found.attr.sub(name).ok_or_else(unknown)?),
+            Some(name) => Some(found.attribute.sub(name).ok_or_else(unknown)?),
             None => None,
         };
-        Ok(Self::Attribute { extension: found.extension, attr: found.attr, filter, sub })
+        Ok(Self::Attribute { extension: found.extension, attr: found.attribute, filter, sub })
     }
 }

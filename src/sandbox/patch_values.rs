@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::admit;
 use super::fault::Fault;
 use super::filter::Node;
-use super::schema::Attr;
+use crate::schema::Attribute;
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,9 @@ pub(super) fn as_list(value: &Value) -> Value {
 /// Changes the attribute, or the part of it that `filter` and `sub` select.
 pub(super) fn edit(
     map: &mut Map<String, Value>,
-    attr: &'static Attr,
+    attr: &'static Attribute,
     filter: Option<&Node>,
-    sub: Option<&'static Attr>,
+    sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
 ) -> Result<(), Fault> {
@@ -47,7 +47,7 @@ pub(super) fn edit(
         return Err(Fault::value("an add needs a value; null is none"));
     }
     let old = map.remove(attr.name);
-    let new = match (attr.multi, filter, sub) {
+    let new = match (attr.multi_valued, filter, sub) {
         (true, None, None) => many(attr, old, verb, value)?,
         (true, filter, sub) => selected(attr, old, filter, sub, verb, value)?,
         (false, _, None) => one(attr, old, verb, value)?,
@@ -60,7 +60,7 @@ pub(super) fn edit(
 }
 
 /// A single-valued attribute: a new value takes the old one's place. Into a complex one it is merged, where a null clears.
-fn one(attr: &'static Attr, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
+fn one(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
     if verb == Verb::Remove {
         return Ok(None);
     }
@@ -75,9 +75,9 @@ fn one(attr: &'static Attr, old: Option<Value>, verb: Verb, value: &Value) -> Re
 
 /// A sub-attribute of a single-valued complex attribute.
 fn part(
-    attr: &'static Attr,
+    attr: &'static Attribute,
     old: Option<Value>,
-    sub: &'static Attr,
+    sub: &'static Attribute,
     verb: Verb,
     value: &Value,
 ) -> Result<Option<Value>, Fault> {
@@ -90,7 +90,7 @@ fn part(
     Ok((!object.is_empty()).then_some(Value::Object(object)))
 }
 
-fn set(object: &mut Map<String, Value>, sub: &'static Attr, verb: Verb, value: &Value) -> Result<(), Fault> {
+fn set(object: &mut Map<String, Value>, sub: &'static Attribute, verb: Verb, value: &Value) -> Result<(), Fault> {
     object.remove(sub.name);
     if verb != Verb::Remove
         && let Some(value) = admit::attribute(sub, value)?
@@ -101,7 +101,7 @@ fn set(object: &mut Map<String, Value>, sub: &'static Attr, verb: Verb, value: &
 }
 
 /// All values of a multi-valued attribute: an add appends what is not there yet, a replace takes their place.
-fn many(attr: &'static Attr, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
+fn many(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
     let given = match verb {
         Verb::Remove => Vec::new(),
         Verb::Add | Verb::Replace => admit::list(attr, &as_list(value))?,
@@ -131,10 +131,10 @@ fn yield_primary(value: &mut Value) {
 
 /// The values that a filter selects (all of them without one), or a sub-attribute of each.
 fn selected(
-    attr: &'static Attr,
+    attr: &'static Attribute,
     old: Option<Value>,
     filter: Option<&Node>,
-    sub: Option<&'static Attr>,
+    sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
 ) -> Result<Option<Value>, Fault> {
@@ -171,9 +171,9 @@ fn selected(
 
 /// What becomes of one selected value; an empty object is one that goes.
 fn changed(
-    attr: &'static Attr,
+    attr: &'static Attribute,
     old: &Value,
-    sub: Option<&'static Attr>,
+    sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
 ) -> Result<Value, Fault> {

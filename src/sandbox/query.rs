@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::admit;
 use super::fault::Fault;
 use super::render::Projection;
-use super::schema::Kind;
+use crate::schema::ResourceType;
 
 const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
@@ -64,7 +64,7 @@ impl Query {
         Ok(parsed)
     }
 
-    pub(super) fn projection(&self, kind: Kind) -> Result<Projection, Fault> {
+    pub(super) fn projection(&self, kind: ResourceType) -> Result<Projection, Fault> {
         Projection::parse(kind, self.attributes.as_deref(), self.excluded_attributes.as_deref())
     }
 }

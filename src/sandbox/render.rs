@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 use super::filter::Subject;
-use super::schema::Kind;
 use super::store::{Id, Resource, State};
+use crate::schema::ResourceType;
 
 /// A resource together with what its representation depends on.
 pub(super) struct View<'a> {
@@ -21,7 +21,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     /// The address of a resource.
-    pub(super) fn location(base: &str, kind: Kind, id: Id) -> String {
+    pub(super) fn location(base: &str, kind: ResourceType, id: Id) -> String {
         format!("{base}/{}/{id}", kind.endpoint())
     }
 
@@ -47,8 +47,10 @@ impl View<'_> {
             ("id", _) => Some(Value::String(id.to_string())),
             ("schemas", _) => Some(self.schemas()),
             ("meta", _) => Some(self.meta()),
-            ("groups", Kind::User) => non_empty(self.state.groups_of(*id).map(|group| self.group(group)).collect()),
-            ("members", Kind::Group) => {
+            ("groups", ResourceType::User) => {
+                non_empty(self.state.groups_of(*id).map(|group| self.group(group)).collect())
+            }
+            ("members", ResourceType::Group) => {
                 non_empty(self.state.members_of(*id).iter().filter_map(|id| self.member(*id)).collect())
             }
             _ => None,
@@ -75,7 +77,7 @@ impl View<'_> {
     fn group(&self, group: &Resource) -> Value {
         json!({
             "value": group.id.to_string(),
-            "$ref": Self::location(self.base, Kind::Group, group.id),
+            "$ref": Self::location(self.base, ResourceType::Group, group.id),
             "display": group.attrs.get("displayName"),
             "type": "direct",
         })
@@ -128,7 +130,7 @@ pub(super) struct Selection {
 
 impl Projection {
     /// Reads the two query parameters, which exclude each other. A name the schema does not have selects nothing.
-    pub(super) fn parse(kind: Kind, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, Fault> {
+    pub(super) fn parse(kind: ResourceType, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, Fault> {
         let read = |names: &str| names.split(',').filter_map(|name| Selection::parse(kind, name.trim())).collect();
         match (attributes, excluded) {
             (Some(_), Some(_)) => Err(Fault::value("`attributes` and `excludedAttributes` exclude each other")),
@@ -167,7 +169,7 @@ fn always(top: &str) -> bool {
 }
 
 impl Selection {
-    fn parse(kind: Kind, name: &str) -> Option<Self> {
+    fn parse(kind: ResourceType, name: &str) -> Option<Self> {
         if let Some(extension) = kind.extension(name) {
             return Some(Self { top: extension.urn, below: Vec::new() });
         }
@@ -179,15 +181,15 @@ impl Selection {
             Some((attr, sub)) => (attr, Some(sub)),
             None => (path, None),
         };
-        let found = kind.find(urn, attr)?;
+        let found = super::find(kind, urn, attr)?;
         let sub = match sub {
-            Some(sub) => Some(found.attr.sub(sub)?.name),
+            Some(sub) => Some(found.attribute.sub(sub)?.name),
             None => None,
         };
         Some(match found.extension {
-            None => Self { top: found.attr.name, below: sub.into_iter().collect() },
+            None => Self { top: found.attribute.name, below: sub.into_iter().collect() },
             Some(extension) => {
-                Self { top: extension.urn, below: std::iter::once(found.attr.name).chain(sub).collect() }
+                Self { top: extension.urn, below: std::iter::once(found.attribute.name).chain(sub).collect() }
             }
         })
     }

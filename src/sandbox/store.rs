@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::members::{MemberEdit, Memberships};
-use super::schema::Kind;
+use crate::schema::ResourceType;
 
 /// The identity of a resource: a counter inside, an opaque case-sensitive string outside (RFC 7643 §3.1).
 ///
@@ -69,7 +69,7 @@ impl Draft {
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
     pub(super) id: Id,
-    pub(super) kind: Kind,
+    pub(super) kind: ResourceType,
     /// By canonical names; without what only the server says, and without the members of a group.
     pub(super) attrs: Map<String, Value>,
     pub(super) created: Timestamp,
@@ -173,31 +173,31 @@ impl State {
         }
     }
 
-    fn table(&self, kind: Kind) -> &Table {
+    fn table(&self, kind: ResourceType) -> &Table {
         match kind {
-            Kind::User => &self.users,
-            Kind::Group => &self.groups,
+            ResourceType::User => &self.users,
+            ResourceType::Group => &self.groups,
         }
     }
 
-    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+    fn table_mut(&mut self, kind: ResourceType) -> &mut Table {
         match kind {
-            Kind::User => &mut self.users,
-            Kind::Group => &mut self.groups,
+            ResourceType::User => &mut self.users,
+            ResourceType::Group => &mut self.groups,
         }
     }
 
     /// Every resource of a kind, oldest first.
-    pub(super) fn all(&self, kind: Kind) -> &[Arc<Resource>] {
+    pub(super) fn all(&self, kind: ResourceType) -> &[Arc<Resource>] {
         &self.table(kind).rows
     }
 
-    pub(super) fn get(&self, kind: Kind, id: Id) -> Option<&Arc<Resource>> {
+    pub(super) fn get(&self, kind: ResourceType, id: Id) -> Option<&Arc<Resource>> {
         self.table(kind).get(id)
     }
 
     /// The resource a client named in a path.
-    pub(super) fn named(&self, kind: Kind, id: &str) -> Result<&Arc<Resource>, Fault> {
+    pub(super) fn named(&self, kind: ResourceType, id: &str) -> Result<&Arc<Resource>, Fault> {
         Id::parse(id)
             .and_then(|id| self.get(kind, id))
             .ok_or_else(|| Fault::not_found(format!("there is no {} with the id {id:?}", kind.name())))
@@ -219,14 +219,14 @@ impl State {
     }
 
     /// The resources that an index finds, oldest first.
-    pub(super) fn look_up(&self, kind: Kind, lookup: &Lookup) -> Vec<&Arc<Resource>> {
+    pub(super) fn look_up(&self, kind: ResourceType, lookup: &Lookup) -> Vec<&Arc<Resource>> {
         let table = self.table(kind);
         let mut ids: Vec<Id> = match lookup {
             Lookup::Id(id) => Id::parse(id).into_iter().collect(),
             Lookup::Name(name) => table.by_name.get(&fold(name)).cloned().unwrap_or_default(),
             Lookup::ExternalId(id) => table.by_external_id.get(id).cloned().unwrap_or_default(),
             Lookup::Member(id) => match Id::parse(id) {
-                Some(id) if kind == Kind::Group => self.memberships.groups_of(id).iter().copied().collect(),
+                Some(id) if kind == ResourceType::Group => self.memberships.groups_of(id).iter().copied().collect(),
                 _ => Vec::new(),
             },
         };
@@ -235,10 +235,10 @@ impl State {
     }
 
     /// Refuses a name that another resource of the kind has.
-    fn check_unique(&self, kind: Kind, draft: &Draft, own: Option<Id>) -> Result<(), Fault> {
+    fn check_unique(&self, kind: ResourceType, draft: &Draft, own: Option<Id>) -> Result<(), Fault> {
         let enforced = match kind {
-            Kind::User => self.unique_users,
-            Kind::Group => self.unique_groups,
+            ResourceType::User => self.unique_users,
+            ResourceType::Group => self.unique_groups,
         };
         let Some(name) = draft.text(kind.naming()).filter(|_| enforced) else { return Ok(()) };
         let taken = self.table(kind).by_name.get(&fold(name)).is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
@@ -250,7 +250,7 @@ impl State {
     }
 
     /// Makes a resource of an admitted draft.
-    pub(super) fn create(&mut self, kind: Kind, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
+    pub(super) fn create(&mut self, kind: ResourceType, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
         self.check_unique(kind, &draft, None)?;
         self.last_id += 1;
         let id = Id(self.last_id);
@@ -304,7 +304,7 @@ impl State {
 impl State {
     /// Recomputes every index from the rows and compares: what must hold after any sequence of changes.
     pub(super) fn assert_consistent(&self) {
-        for kind in Kind::ALL {
+        for kind in ResourceType::ALL {
             let table = self.table(kind);
             let mut fresh = Table { rows: table.rows.clone(), ..Table::default() };
             assert!(table.rows.is_sorted_by(|a, b| a.id < b.id), "rows ascend by id");

@@ -14,6 +14,7 @@ use super::resource::names;
 use super::{AppRead as _, CallError, FailureClass};
 use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
 use crate::model::{Finding, Path};
+use crate::schema::COMMON;
 
 /// A clock that is further off than this makes dates in journals and budgets hard to compare.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -258,7 +259,7 @@ enum Looked<'a> {
 /// An attribute in the listed schemas.
 fn attribute<'a>(schemas: &'a [Object], path: &Path) -> Looked<'a> {
     let parts = path.parts();
-    if parts.urn.is_none() && matches!(parts.attribute, "externalId" | "id" | "meta") {
+    if parts.urn.is_none() && COMMON.iter().any(|common| common.name == parts.attribute) {
         // Common attributes of every resource (RFC 7643 §3.1); schemas need not list them.
         return Looked::Unknown;
     }

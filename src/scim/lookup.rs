@@ -21,6 +21,7 @@ use super::{CallError, FailureClass, Lookalike, Match};
 use crate::config::profile::{LookUp, Paging};
 use crate::http::Method;
 use crate::model::{Conflict, Path, digest, fold, fold_seen};
+use crate::schema::{Attribute, ResourceType};
 
 /// An attribute by which objects are matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,15 +30,19 @@ pub(super) struct MatchBy {
     pub(super) name: String,
     /// Where its value stands in a resource; `None` for the app's `id`.
     pub(super) path: Option<Path>,
-    /// Compared with case (`externalId`, `id`: `caseExact`, RFC 7643 §3.1) or without.
+    /// Compared with case (`caseExact`, RFC 7643 §7: `externalId`, `id`) or without.
     pub(super) exact: bool,
 }
 
 impl MatchBy {
     pub(super) fn new(name: &str) -> Option<Self> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let path = if is("id") { None } else { Some(Path::parse(name).ok()?) };
-        Some(Self { name: name.to_owned(), path, exact: is("id") || is("externalId") })
+        let path = Path::parse(name).ok()?;
+        let parts = path.parts();
+        let attribute = ResourceType::User.find(parts.urn, parts.attribute).map(|found| found.attribute);
+        let leaf = attribute.and_then(|attribute| parts.sub.map_or(Some(attribute), |sub| attribute.sub(sub)));
+        let exact = leaf.is_some_and(Attribute::is_case_exact);
+        let path = (!name.eq_ignore_ascii_case("id")).then_some(path);
+        Some(Self { name: name.to_owned(), path, exact })
     }
 
     pub(super) fn comparable(&self, value: &str) -> String {

@@ -6,15 +6,12 @@ use serde_json::{Value, json};
 use super::json::{self, Object};
 use crate::config::profile::{Profile, RoleShape};
 use crate::model::{Attributes, Path, PathError, PathParts};
+use crate::schema::{self, ResourceType};
 
 /// The core user schema (RFC 7643 §4.1).
-pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub(super) const USER: &str = schema::USER.urn;
 /// The core group schema (RFC 7643 §4.2).
-pub(super) const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
-
-/// The multi-valued attributes of the core schema: a plain value for one of them is a list of one.
-const PLURAL: [&str; 8] =
-    ["emails", "phoneNumbers", "ims", "photos", "addresses", "roles", "entitlements", "x509Certificates"];
+pub(super) const GROUP: &str = schema::GROUP.urn;
 
 /// Where the mapping's `role` really goes, and which values mean nothing when read back.
 #[derive(Debug, Clone)]
@@ -65,7 +62,10 @@ impl Wire {
             };
         }
         let parts = path.parts();
-        let is_whole_list = parts.urn.is_none() && parts.sub.is_none() && PLURAL.contains(&parts.attribute);
+        // A plain value for a multi-valued attribute is a list of one.
+        let known =
+            schema::USER.attribute(parts.attribute).filter(|known| known.multi_valued && known.is_kept_by_clients());
+        let is_whole_list = parts.urn.is_none() && parts.sub.is_none() && known.is_some();
         if !is_whole_list {
             return value.clone();
         }
@@ -130,7 +130,9 @@ fn is_role(path: &Path) -> bool {
 /// What is written by other means, or never: the id is the app's, the password nobody's business, `active` a decision.
 fn is_managed_elsewhere(path: &Path) -> bool {
     let parts = path.parts();
-    parts.urn.is_none() && matches!(parts.attribute, "id" | "meta" | "password" | "active" | "schemas" | "groups")
+    let known = ResourceType::User.find(parts.urn, parts.attribute).map(|found| found.attribute);
+    parts.urn.is_none()
+        && known.is_some_and(|known| !known.is_kept_by_clients() || matches!(known.name, "active" | "schemas"))
 }
 
 /// Whether a list of attribute names in a profile means this path: by its full spelling, or by the attribute it is part of.

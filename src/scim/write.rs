@@ -19,6 +19,7 @@ use crate::config::profile::{
 };
 use crate::http::Method;
 use crate::model::{AppId, Attributes, Path, SourceId, digest, fold};
+use crate::schema::{COMMON, USER};
 
 #[async_trait]
 impl AppWrite for App {
@@ -236,9 +237,9 @@ impl App {
         change: impl FnOnce(&mut Object) + Send,
     ) -> Result<Option<Object>, CallError> {
         let mut body = self.resource(endpoint, id).await?;
-        for read_only in ["meta", "groups", "password"] {
-            json::remove(&mut body, read_only);
-        }
+        let not_ours =
+            COMMON.iter().chain(USER.attributes).filter(|known| !known.is_kept_by_clients() && known.name != "id");
+        not_ours.for_each(|known| json::remove(&mut body, known.name));
         change(&mut body);
         self.changed(Method::Put, endpoint, id, Value::Object(body)).await
     }

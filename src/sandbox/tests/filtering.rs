@@ -5,7 +5,7 @@ fn world() -> App {
     let app = app();
     let ann = made(
         &app,
-        Kind::User,
+        ResourceType::User,
         &json!({
             "schemas": [USER, ENTERPRISE],
             "userName": "Ann@Acme.test",
@@ -21,14 +21,14 @@ fn world() -> App {
     );
     let bob =
         json!({ "externalId": "ext-1", "active": false, "emails": [{ "value": "bob@home.test", "type": "home" }] });
-    let bob = made(&app, Kind::User, &user("bob@acme.test", bob));
-    made(&app, Kind::User, &user("carl@acme.test", json!({})));
-    made(&app, Kind::Group, &group("Admins", &[&ann]));
-    made(&app, Kind::Group, &group("Everyone", &[&ann, &bob]));
+    let bob = made(&app, ResourceType::User, &user("bob@acme.test", bob));
+    made(&app, ResourceType::User, &user("carl@acme.test", json!({})));
+    made(&app, ResourceType::Group, &group("Admins", &[&ann]));
+    made(&app, ResourceType::Group, &group("Everyone", &[&ann, &bob]));
     app
 }
 
-fn found(app: &App, kind: Kind, filter: &str) -> Vec<String> {
+fn found(app: &App, kind: ResourceType, filter: &str) -> Vec<String> {
     let page = app.list(&[kind], &by_filter(filter).unwrap()).unwrap();
     let names = page["Resources"].as_array().unwrap().iter();
     let names: Vec<String> = names.map(|r| r[kind.naming()].as_str().unwrap().to_owned()).collect();
@@ -79,14 +79,14 @@ fn filters_select_what_the_rfc_says() {
         (r#"groups.display eq "admins""#, &[ANN]),
     ];
     for (filter, expected) in table {
-        assert_eq!(&found(&app, Kind::User, filter), expected, "{filter}");
+        assert_eq!(&found(&app, ResourceType::User, filter), expected, "{filter}");
     }
 }
 
 #[test]
 fn groups_are_found_by_name_and_by_member() {
     let app = world();
-    let ids: Vec<String> = app.read().all(Kind::User).iter().map(|user| user.id.to_string()).collect();
+    let ids: Vec<String> = app.read().all(ResourceType::User).iter().map(|user| user.id.to_string()).collect();
     let [ann, bob, carl] = &ids[..] else { panic!("three users") };
     let table: &[(String, &[&str])] = &[
         (r#"displayName eq "ADMINS""#.to_owned(), &["Admins"]),
@@ -101,14 +101,14 @@ fn groups_are_found_by_name_and_by_member() {
         (r#"members.value eq "no id at all""#.to_owned(), &[]),
     ];
     for (filter, expected) in table {
-        assert_eq!(&found(&app, Kind::Group, filter), expected, "{filter}");
+        assert_eq!(&found(&app, ResourceType::Group, filter), expected, "{filter}");
     }
 }
 
 #[test]
 fn an_index_answers_what_a_scan_answers() {
     let app = world();
-    let ann = app.read().all(Kind::User)[0].id.to_string();
+    let ann = app.read().all(ResourceType::User)[0].id.to_string();
     let users = [
         format!(r#"id eq "{ann}""#),
         format!(r#"id eq "{}""#, ann.to_uppercase()),
@@ -119,8 +119,8 @@ fn an_index_answers_what_a_scan_answers() {
     ];
     for filter in users {
         // a doubly negated filter has no index to use
-        let scanned = found(&app, Kind::User, &format!("not (not ({filter}))"));
-        assert_eq!(found(&app, Kind::User, &filter), scanned, "{filter}");
+        let scanned = found(&app, ResourceType::User, &format!("not (not ({filter}))"));
+        assert_eq!(found(&app, ResourceType::User, &filter), scanned, "{filter}");
     }
 }
 
@@ -149,7 +149,7 @@ fn filters_the_schema_does_not_allow_are_refused() {
         r#"urn:x:User:userName eq "ann""#,
         r#"password eq "secret""#,
     ] {
-        let refused = by_filter(filter).and_then(|query| app.list(&[Kind::User], &query));
+        let refused = by_filter(filter).and_then(|query| app.list(&[ResourceType::User], &query));
         assert_eq!(refusal(refused), "invalidFilter", "{filter}");
     }
 }
@@ -166,7 +166,7 @@ proptest::proptest! {
     #[test]
     fn no_filter_text_makes_it_panic(text in r#"[a-z."\[\]() ]{0,40}|(userName|emails|name|meta|active)[ .](eq|pr|co|ne) ?["a-z]{0,8}"#) {
         if let Ok(query) = by_filter(&text) {
-            let _ = world().list(&[Kind::User], &query);
+            let _ = world().list(&[ResourceType::User], &query);
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::response::IntoResponse as _;
 use super::*;
 use crate::sandbox::calls::Call;
 
-fn names(app: &App, kind: Kind) -> Vec<String> {
+fn names(app: &App, kind: ResourceType) -> Vec<String> {
     app.read().all(kind).iter().map(|row| row.text(kind.naming()).unwrap().to_owned()).collect()
 }
 
@@ -63,18 +63,18 @@ fn a_lost_response_hides_only_creates_that_were_made() {
 #[test]
 fn an_app_without_filters_answers_everybody() {
     let app = app_with(vec![Misbehave::NoFilter], |_| {});
-    made(&app, Kind::User, &user("ann", json!({})));
-    made(&app, Kind::User, &user("bob", json!({})));
-    let page = app.list(&[Kind::User], &by_filter(r#"userName eq "ann""#).unwrap()).unwrap();
+    made(&app, ResourceType::User, &user("ann", json!({})));
+    made(&app, ResourceType::User, &user("bob", json!({})));
+    let page = app.list(&[ResourceType::User], &by_filter(r#"userName eq "ann""#).unwrap()).unwrap();
     assert_eq!(page["totalResults"], 2);
 }
 
 #[test]
 fn an_app_that_enforces_nothing_makes_duplicates_and_finds_both() {
     let app = app_with(vec![Misbehave::Duplicates], |_| {});
-    made(&app, Kind::User, &user("ann", json!({})));
-    made(&app, Kind::User, &user("ANN", json!({})));
-    let page = app.list(&[Kind::User], &by_filter(r#"userName eq "ann""#).unwrap()).unwrap();
+    made(&app, ResourceType::User, &user("ann", json!({})));
+    made(&app, ResourceType::User, &user("ANN", json!({})));
+    let page = app.list(&[ResourceType::User], &by_filter(r#"userName eq "ann""#).unwrap()).unwrap();
     assert_eq!(page["totalResults"], 2);
     app.read().assert_consistent();
 }
@@ -83,21 +83,21 @@ fn an_app_that_enforces_nothing_makes_duplicates_and_finds_both() {
 fn an_app_that_lower_cases_shows_what_it_stored() {
     let app = app_with(vec![Misbehave::Lowercase], |_| {});
     let body = user("Ann@Acme.Test", json!({ "emails": [{ "value": "Ann@Acme.Test" }], "displayName": "Ann" }));
-    let ann = create(&app, Kind::User, &body).unwrap();
+    let ann = create(&app, ResourceType::User, &body).unwrap();
     assert_eq!((&ann["userName"], &ann["emails"][0]["value"]), (&json!("ann@acme.test"), &json!("ann@acme.test")));
     assert_eq!(ann["displayName"], "Ann");
     let rename = json!([{ "op": "replace", "path": "userName", "value": "ANNA" }]);
-    assert_eq!(patch(&app, Kind::User, &id_of(&ann), rename).unwrap()["userName"], "anna");
+    assert_eq!(patch(&app, ResourceType::User, &id_of(&ann), rename).unwrap()["userName"], "anna");
 }
 
 #[test]
 fn hidden_members_are_there_but_never_shown() {
     let app = app_with(vec![Misbehave::HiddenMembers], |_| {});
-    let ann = made(&app, Kind::User, &user("ann", json!({})));
-    let team = create(&app, Kind::Group, &group("team", &[&ann])).unwrap();
+    let ann = made(&app, ResourceType::User, &user("ann", json!({})));
+    let team = create(&app, ResourceType::Group, &group("team", &[&ann])).unwrap();
     assert_eq!(team.get("members"), None);
-    assert_eq!(get(&app, Kind::Group, &id_of(&team)).get("members"), None);
-    let probe = app.list(&[Kind::Group], &by_filter(&format!(r#"members.value eq "{ann}""#)).unwrap()).unwrap();
+    assert_eq!(get(&app, ResourceType::Group, &id_of(&team)).get("members"), None);
+    let probe = app.list(&[ResourceType::Group], &by_filter(&format!(r#"members.value eq "{ann}""#)).unwrap()).unwrap();
     assert_eq!((&probe["totalResults"], probe["Resources"][0].get("members")), (&json!(1), None));
 }
 
@@ -105,12 +105,12 @@ fn hidden_members_are_there_but_never_shown() {
 fn short_pages_still_lead_to_the_end() {
     let app = app_with(vec![Misbehave::ShortPages], |_| {});
     for n in 0..5 {
-        made(&app, Kind::User, &user(&format!("u{n}"), json!({})));
+        made(&app, ResourceType::User, &user(&format!("u{n}"), json!({})));
     }
     let mut seen = 0;
     let mut pages = Vec::new();
     while seen < 5 {
-        let page = app.list(&[Kind::User], &query(&format!("count=3&startIndex={}", seen + 1))).unwrap();
+        let page = app.list(&[ResourceType::User], &query(&format!("count=3&startIndex={}", seen + 1))).unwrap();
         let size = page["Resources"].as_array().unwrap().len();
         assert!(size > 0, "a page that is not the last is not empty");
         pages.push(size);
@@ -124,29 +124,30 @@ fn a_renamed_user_becomes_a_second_account_where_the_app_is_like_heap() {
     let app = app_with(vec![Misbehave::RenameDuplicates], |personality| {
         personality.default_role = Some("consumer".to_owned())
     });
-    let ann = create(&app, Kind::User, &user("ann@x.test", json!({ "externalId": "1" }))).unwrap();
+    let ann = create(&app, ResourceType::User, &user("ann@x.test", json!({ "externalId": "1" }))).unwrap();
     assert_eq!(ann["roles"], json!([{ "value": "consumer" }]));
-    let given = create(&app, Kind::User, &user("bob@x.test", json!({ "roles": [{ "value": "admin" }] }))).unwrap();
+    let given =
+        create(&app, ResourceType::User, &user("bob@x.test", json!({ "roles": [{ "value": "admin" }] }))).unwrap();
     assert_eq!(given["roles"], json!([{ "value": "admin" }]));
 
     let rename = ops(json!([{ "op": "replace", "path": "userName", "value": "anna@x.test" }]));
-    let answer = app.patch(Kind::User, &id_of(&ann), &query(""), &rename).unwrap().unwrap();
+    let answer = app.patch(ResourceType::User, &id_of(&ann), &query(""), &rename).unwrap().unwrap();
     assert_ne!(answer["id"], ann["id"]);
-    assert_eq!(get(&app, Kind::User, &id_of(&ann)), ann, "the first account is as it was");
-    app.replace(Kind::User, &id_of(&ann), &query(""), &user("anne@x.test", json!({}))).unwrap();
-    assert_eq!(names(&app, Kind::User), ["ann@x.test", "bob@x.test", "anna@x.test", "anne@x.test"]);
+    assert_eq!(get(&app, ResourceType::User, &id_of(&ann)), ann, "the first account is as it was");
+    app.replace(ResourceType::User, &id_of(&ann), &query(""), &user("anne@x.test", json!({}))).unwrap();
+    assert_eq!(names(&app, ResourceType::User), ["ann@x.test", "bob@x.test", "anna@x.test", "anne@x.test"]);
     let other = json!([{ "op": "replace", "path": "title", "value": "Boss" }]);
-    assert_eq!(patch(&app, Kind::User, &id_of(&ann), other).unwrap()["title"], "Boss");
-    assert_eq!(names(&app, Kind::User).len(), 4);
+    assert_eq!(patch(&app, ResourceType::User, &id_of(&ann), other).unwrap()["title"], "Boss");
+    assert_eq!(names(&app, ResourceType::User).len(), 4);
     app.read().assert_consistent();
 }
 
 #[test]
 fn an_app_with_amnesia_forgets_the_external_id() {
     let app = app_with(vec![Misbehave::Amnesia], |_| {});
-    let ann = create(&app, Kind::User, &user("ann", json!({ "externalId": "1" }))).unwrap();
+    let ann = create(&app, ResourceType::User, &user("ann", json!({ "externalId": "1" }))).unwrap();
     assert_eq!(ann.get("externalId"), None);
-    let page = app.list(&[Kind::User], &by_filter(r#"externalId eq "1""#).unwrap()).unwrap();
+    let page = app.list(&[ResourceType::User], &by_filter(r#"externalId eq "1""#).unwrap()).unwrap();
     assert_eq!(page["totalResults"], 0);
 }
 
@@ -154,34 +155,34 @@ fn an_app_with_amnesia_forgets_the_external_id() {
 fn j6_a_changed_e_mail_address_makes_a_second_account_too_where_the_app_is_like_heap() {
     let app = app_with(vec![Misbehave::RenameDuplicates], |_| {});
     let mail = |address: &str| json!({ "emails": [{ "value": address, "type": "work" }] });
-    let ann = create(&app, Kind::User, &user("ann@x.test", mail("ann@x.test"))).unwrap();
+    let ann = create(&app, ResourceType::User, &user("ann@x.test", mail("ann@x.test"))).unwrap();
     let moved = ops(json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": "anna@x.test" }]));
-    let answer = app.patch(Kind::User, &id_of(&ann), &query(""), &moved).unwrap().unwrap();
+    let answer = app.patch(ResourceType::User, &id_of(&ann), &query(""), &moved).unwrap().unwrap();
     assert_ne!(answer["id"], ann["id"]);
-    assert_eq!(get(&app, Kind::User, &id_of(&ann)), ann, "the first account is as it was");
-    assert_eq!(names(&app, Kind::User), ["ann@x.test", "anna@x.test"]);
+    assert_eq!(get(&app, ResourceType::User, &id_of(&ann)), ann, "the first account is as it was");
+    assert_eq!(names(&app, ResourceType::User), ["ann@x.test", "anna@x.test"]);
 }
 
 #[test]
 fn j4_an_account_outside_of_the_organisation_is_in_the_way_and_never_shown() {
     let app = app_with(Vec::new(), |personality| personality.foreign = vec!["eve@x.test".to_owned()]);
-    let refused = create(&app, Kind::User, &user("Eve@x.test", json!({}))).unwrap_err();
+    let refused = create(&app, ResourceType::User, &user("Eve@x.test", json!({}))).unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.scim_type), (409, Some("uniqueness")));
     assert!(refused.detail.contains("its owner has to delete it there first"), "{}", refused.detail);
-    assert!(names(&app, Kind::User).is_empty());
+    assert!(names(&app, ResourceType::User).is_empty());
 }
 
 #[test]
 fn o6_a_role_is_one_of_those_there_are() {
     let app = app_with(Vec::new(), |personality| personality.roles = vec!["admin".to_owned(), "analyst".to_owned()]);
     let roles = |name: &str| json!({ "roles": [{ "value": name }] });
-    let refused = create(&app, Kind::User, &user("ann", roles("boss"))).unwrap_err();
+    let refused = create(&app, ResourceType::User, &user("ann", roles("boss"))).unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.scim_type), (400, Some("invalidValue")));
     assert!(refused.detail.contains("admin, analyst"), "{}", refused.detail);
-    let ann = create(&app, Kind::User, &user("ann", roles("admin"))).unwrap();
+    let ann = create(&app, ResourceType::User, &user("ann", roles("admin"))).unwrap();
     let other = json!([{ "op": "replace", "path": "roles", "value": [{ "value": "boss" }] }]);
-    assert!(patch(&app, Kind::User, &id_of(&ann), other).is_err());
-    assert_eq!(get(&app, Kind::User, &id_of(&ann))["roles"], ann["roles"]);
+    assert!(patch(&app, ResourceType::User, &id_of(&ann), other).is_err());
+    assert_eq!(get(&app, ResourceType::User, &id_of(&ann))["roles"], ann["roles"]);
 }
 
 #[test]

@@ -18,9 +18,9 @@ use super::app::{App, Personality};
 use super::fault::Fault;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
-use super::schema::Kind;
 use super::store::State;
 use crate::clock::Clock;
+use crate::schema::ResourceType;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -89,16 +89,16 @@ fn id_of(value: &Value) -> String {
     value["id"].as_str().unwrap().to_owned()
 }
 
-fn create(app: &App, kind: Kind, body: &Value) -> Result<Value, Fault> {
+fn create(app: &App, kind: ResourceType, body: &Value) -> Result<Value, Fault> {
     app.create(kind, &query(""), body).map(|(value, _)| value)
 }
 
 /// Makes a resource that must be accepted and answers its id.
-fn made(app: &App, kind: Kind, body: &Value) -> String {
+fn made(app: &App, kind: ResourceType, body: &Value) -> String {
     id_of(&create(app, kind, body).unwrap())
 }
 
-fn get(app: &App, kind: Kind, id: &str) -> Value {
+fn get(app: &App, kind: ResourceType, id: &str) -> Value {
     app.get(kind, id, &query("")).unwrap()
 }
 
@@ -107,7 +107,7 @@ fn ops(operations: Value) -> Value {
     json!({ "schemas": [PATCH], "Operations": operations })
 }
 
-fn patch(app: &App, kind: Kind, id: &str, operations: Value) -> Result<Value, Fault> {
+fn patch(app: &App, kind: ResourceType, id: &str, operations: Value) -> Result<Value, Fault> {
     app.patch(kind, id, &query(""), &ops(operations))?;
     Ok(get(app, kind, id))
 }

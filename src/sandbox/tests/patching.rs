@@ -19,9 +19,9 @@ fn ann() -> Value {
 /// Applies operations to Ann; answers one attribute of the result.
 fn after(operations: &Value, attribute: &str) -> Value {
     let app = app();
-    let id = made(&app, Kind::User, &ann());
-    let user =
-        patch(&app, Kind::User, &id, operations.clone()).unwrap_or_else(|fault| panic!("{operations}: {fault:?}"));
+    let id = made(&app, ResourceType::User, &ann());
+    let user = patch(&app, ResourceType::User, &id, operations.clone())
+        .unwrap_or_else(|fault| panic!("{operations}: {fault:?}"));
     user.get(attribute).cloned().unwrap_or(Value::Null)
 }
 
@@ -185,17 +185,17 @@ fn operations_the_rfc_does_not_allow_are_refused_and_change_nothing() {
     ];
     for (operation, expected) in table {
         let app = app();
-        let id = made(&app, Kind::User, &ann());
-        let before = get(&app, Kind::User, &id);
-        assert_eq!(refusal(patch(&app, Kind::User, &id, json!([first, operation]))), expected, "{operation}");
-        assert_eq!(get(&app, Kind::User, &id), before, "{operation} is atomic");
+        let id = made(&app, ResourceType::User, &ann());
+        let before = get(&app, ResourceType::User, &id);
+        assert_eq!(refusal(patch(&app, ResourceType::User, &id, json!([first, operation]))), expected, "{operation}");
+        assert_eq!(get(&app, ResourceType::User, &id), before, "{operation} is atomic");
     }
 }
 
 #[test]
 fn a_body_that_is_no_patch_is_refused() {
     let app = app();
-    let id = made(&app, Kind::User, &ann());
+    let id = made(&app, ResourceType::User, &ann());
     let operation = json!([{ "op": "add", "path": "title", "value": "x" }]);
     for body in [
         json!(null),
@@ -206,19 +206,19 @@ fn a_body_that_is_no_patch_is_refused() {
         ops(json!({})),
         json!({ "schemas": [PATCH] }),
     ] {
-        assert_eq!(refusal(app.patch(Kind::User, &id, &query(""), &body)), "invalidSyntax", "{body}");
+        assert_eq!(refusal(app.patch(ResourceType::User, &id, &query(""), &body)), "invalidSyntax", "{body}");
     }
-    assert_eq!(refusal(app.patch(Kind::User, "nobody", &query(""), &ops(operation))), "404");
+    assert_eq!(refusal(app.patch(ResourceType::User, "nobody", &query(""), &ops(operation))), "404");
 }
 
 #[test]
 fn members_are_added_and_removed_by_id() {
     let app = app();
-    let ids = ["a", "b", "c"].map(|name| made(&app, Kind::User, &user(name, json!({}))));
+    let ids = ["a", "b", "c"].map(|name| made(&app, ResourceType::User, &user(name, json!({}))));
     let [a, b, c] = ids.each_ref().map(String::as_str);
-    let team = made(&app, Kind::Group, &group("team", &[a]));
+    let team = made(&app, ResourceType::Group, &group("team", &[a]));
     let members = |operations: Value| -> Result<Vec<String>, Fault> {
-        let team = patch(&app, Kind::Group, &team, operations)?;
+        let team = patch(&app, ResourceType::Group, &team, operations)?;
         app.read().assert_consistent();
         let members = team["members"].as_array().cloned().unwrap_or_default();
         Ok(members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect())
@@ -280,14 +280,14 @@ fn members_are_added_and_removed_by_id() {
 fn a_large_group_is_shown_after_a_patch_only_when_asked_for() {
     let app = app();
     let ids: Vec<String> =
-        (0..=SHOWN_UNASKED).map(|n| made(&app, Kind::User, &user(&format!("u{n}"), json!({})))).collect();
+        (0..=SHOWN_UNASKED).map(|n| made(&app, ResourceType::User, &user(&format!("u{n}"), json!({})))).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let team = made(&app, Kind::Group, &group("team", &ids));
+    let team = made(&app, ResourceType::Group, &group("team", &ids));
     let rename = ops(json!([{ "op": "replace", "path": "displayName", "value": "crew" }]));
-    assert_eq!(app.patch(Kind::Group, &team, &query(""), &rename).unwrap(), None);
-    let shown = app.patch(Kind::Group, &team, &query("attributes=displayName"), &rename).unwrap().unwrap();
+    assert_eq!(app.patch(ResourceType::Group, &team, &query(""), &rename).unwrap(), None);
+    let shown = app.patch(ResourceType::Group, &team, &query("attributes=displayName"), &rename).unwrap().unwrap();
     assert_eq!((&shown["displayName"], shown.get("members")), (&json!("crew"), None));
     let shrink = ops(json!([{ "op": "remove", "path": format!("members[value eq \"{}\"]", ids[0]) }]));
-    let shown = app.patch(Kind::Group, &team, &query(""), &shrink).unwrap().unwrap();
+    let shown = app.patch(ResourceType::Group, &team, &query(""), &shrink).unwrap().unwrap();
     assert_eq!(shown["members"].as_array().unwrap().len(), SHOWN_UNASKED);
 }

@@ -12,10 +12,10 @@ fn world() -> (App, Vec<String>, String) {
         .map(|name| {
             let emails =
                 json!([{ "value": format!("{name}@x.test"), "type": "work", "primary": true }, { "value": name }]);
-            made(&app, Kind::User, &user(name, json!({ "emails": emails, "name": { "givenName": name } })))
+            made(&app, ResourceType::User, &user(name, json!({ "emails": emails, "name": { "givenName": name } })))
         })
         .collect();
-    let team = made(&app, Kind::Group, &group("team", &[&users[0]]));
+    let team = made(&app, ResourceType::Group, &group("team", &[&users[0]]));
     (app, users, team)
 }
 
@@ -123,7 +123,7 @@ proptest! {
         operations in prop::collection::vec(operation(), 1..4),
     ) {
         let (app, users, team) = world();
-        let (kind, id) = if on_group { (Kind::Group, &team) } else { (Kind::User, &users[0]) };
+        let (kind, id) = if on_group { (ResourceType::Group, &team) } else { (ResourceType::User, &users[0]) };
         let before = get(&app, kind, id);
         let result = app.patch(kind, id, &query(""), &ops(Value::Array(operations)));
         let after = get(&app, kind, id);

@@ -4,15 +4,15 @@ use crate::sandbox::store::Id;
 #[test]
 fn an_id_survives_the_way_out_and_in_and_nothing_else_is_one() {
     let app = app();
-    let first = made(&app, Kind::User, &user("a", json!({})));
-    let second = made(&app, Kind::User, &user("b", json!({})));
+    let first = made(&app, ResourceType::User, &user("a", json!({})));
+    let second = made(&app, ResourceType::User, &user("b", json!({})));
     assert_ne!(first, second);
     for id in [&first, &second] {
         assert_eq!(Id::parse(id).unwrap().to_string(), *id);
     }
     for other in ["", "1", "+000000000000001", "é23456789abcdef", &first.to_uppercase(), &format!("{first}0")] {
         assert!(Id::parse(other).is_none_or(|id| id.to_string() == other), "{other}");
-        assert_eq!(refusal(app.get(Kind::User, other, &query(""))), "404", "{other}");
+        assert_eq!(refusal(app.get(ResourceType::User, other, &query(""))), "404", "{other}");
     }
 }
 
@@ -20,7 +20,7 @@ fn an_id_survives_the_way_out_and_in_and_nothing_else_is_one() {
 fn two_apps_give_the_same_ids_in_the_same_order() {
     let ids = || {
         let app = app();
-        ["a", "b", "c"].map(|name| made(&app, Kind::User, &user(name, json!({}))))
+        ["a", "b", "c"].map(|name| made(&app, ResourceType::User, &user(name, json!({}))))
     };
     assert_eq!(ids(), ids());
 }
@@ -28,31 +28,37 @@ fn two_apps_give_the_same_ids_in_the_same_order() {
 #[test]
 fn a_user_name_is_unique_whatever_its_case() {
     let app = app();
-    let ann = made(&app, Kind::User, &user("Ann@Acme.test", json!({})));
-    let bob = made(&app, Kind::User, &user("bob@acme.test", json!({})));
-    assert_eq!(refusal(create(&app, Kind::User, &user("ANN@acme.TEST", json!({})))), "uniqueness");
-    assert_eq!(refusal(create(&app, Kind::User, &user("ann@ACME.test", json!({ "active": false })))), "uniqueness");
+    let ann = made(&app, ResourceType::User, &user("Ann@Acme.test", json!({})));
+    let bob = made(&app, ResourceType::User, &user("bob@acme.test", json!({})));
+    assert_eq!(refusal(create(&app, ResourceType::User, &user("ANN@acme.TEST", json!({})))), "uniqueness");
+    assert_eq!(
+        refusal(create(&app, ResourceType::User, &user("ann@ACME.test", json!({ "active": false })))),
+        "uniqueness"
+    );
     let rename = json!([{ "op": "replace", "path": "userName", "value": "aNN@acme.test" }]);
-    assert_eq!(refusal(patch(&app, Kind::User, &bob, rename.clone())), "uniqueness");
-    assert_eq!(refusal(app.replace(Kind::User, &bob, &query(""), &user("ann@acme.test", json!({})))), "uniqueness");
+    assert_eq!(refusal(patch(&app, ResourceType::User, &bob, rename.clone())), "uniqueness");
+    assert_eq!(
+        refusal(app.replace(ResourceType::User, &bob, &query(""), &user("ann@acme.test", json!({})))),
+        "uniqueness"
+    );
     // its own name in another case is a change like any other
-    assert_eq!(patch(&app, Kind::User, &ann, rename).unwrap()["userName"], "aNN@acme.test");
+    assert_eq!(patch(&app, ResourceType::User, &ann, rename).unwrap()["userName"], "aNN@acme.test");
     // and a deleted user's name is free again
-    app.delete(Kind::User, &ann).unwrap();
-    made(&app, Kind::User, &user("ann@acme.test", json!({})));
+    app.delete(ResourceType::User, &ann).unwrap();
+    made(&app, ResourceType::User, &user("ann@acme.test", json!({})));
     app.read().assert_consistent();
 }
 
 #[test]
 fn group_names_are_unique_only_where_the_app_is_like_that() {
     let strict = app();
-    made(&strict, Kind::Group, &group("Admins", &[]));
-    assert_eq!(refusal(create(&strict, Kind::Group, &group("ADMINS", &[]))), "uniqueness");
+    made(&strict, ResourceType::Group, &group("Admins", &[]));
+    assert_eq!(refusal(create(&strict, ResourceType::Group, &group("ADMINS", &[]))), "uniqueness");
     let mut loose = app();
     loose.state = RwLock::new(State::new(true, false));
-    made(&loose, Kind::Group, &group("Admins", &[]));
-    made(&loose, Kind::Group, &group("Admins", &[]));
-    let both = loose.list(&[Kind::Group], &by_filter(r#"displayName eq "admins""#).unwrap()).unwrap();
+    made(&loose, ResourceType::Group, &group("Admins", &[]));
+    made(&loose, ResourceType::Group, &group("Admins", &[]));
+    let both = loose.list(&[ResourceType::Group], &by_filter(r#"displayName eq "admins""#).unwrap()).unwrap();
     assert_eq!(both["totalResults"], 2);
     loose.read().assert_consistent();
 }
@@ -61,10 +67,10 @@ fn group_names_are_unique_only_where_the_app_is_like_that() {
 fn pages_come_in_the_order_of_creation_and_never_exceed_what_was_asked() {
     let app = app_with(Vec::new(), |personality| personality.page_size_max = 4);
     for n in 0..10 {
-        made(&app, Kind::User, &user(&format!("u{n}"), json!({})));
+        made(&app, ResourceType::User, &user(&format!("u{n}"), json!({})));
     }
     let names = |text: &str| -> (u64, Vec<String>) {
-        let page = app.list(&[Kind::User], &query(text)).unwrap();
+        let page = app.list(&[ResourceType::User], &query(text)).unwrap();
         let names = page["Resources"].as_array().unwrap();
         assert_eq!(page["totalResults"], 10);
         assert_eq!(page["itemsPerPage"], names.len());
@@ -88,34 +94,34 @@ fn pages_come_in_the_order_of_creation_and_never_exceed_what_was_asked() {
 #[test]
 fn a_deleted_user_leaves_every_group_and_a_deleted_group_every_user() {
     let app = app();
-    let ann = made(&app, Kind::User, &user("ann", json!({})));
-    let bob = made(&app, Kind::User, &user("bob", json!({})));
-    let inner = made(&app, Kind::Group, &group("inner", &[&ann, &bob]));
-    let outer = made(&app, Kind::Group, &group("outer", &[&inner, &ann]));
+    let ann = made(&app, ResourceType::User, &user("ann", json!({})));
+    let bob = made(&app, ResourceType::User, &user("bob", json!({})));
+    let inner = made(&app, ResourceType::Group, &group("inner", &[&ann, &bob]));
+    let outer = made(&app, ResourceType::Group, &group("outer", &[&inner, &ann]));
     let groups_of = |id: &str| -> Vec<String> {
-        let user = get(&app, Kind::User, id);
+        let user = get(&app, ResourceType::User, id);
         let groups = user["groups"].as_array().cloned().unwrap_or_default();
         groups.iter().map(|group| group["display"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(groups_of(&ann), ["inner", "outer"]);
-    let before = get(&app, Kind::Group, &outer);
-    app.delete(Kind::User, &ann).unwrap();
-    let after = get(&app, Kind::Group, &outer);
+    let before = get(&app, ResourceType::Group, &outer);
+    app.delete(ResourceType::User, &ann).unwrap();
+    let after = get(&app, ResourceType::Group, &outer);
     assert_eq!(after["members"].as_array().unwrap().len(), 1);
     assert_ne!(after["meta"]["lastModified"], before["meta"]["lastModified"]);
     assert_ne!(after["meta"]["version"], before["meta"]["version"]);
     app.read().assert_consistent();
-    app.delete(Kind::Group, &inner).unwrap();
+    app.delete(ResourceType::Group, &inner).unwrap();
     assert!(groups_of(&bob).is_empty());
-    assert_eq!(get(&app, Kind::Group, &outer).get("members"), None);
-    assert_eq!(refusal(app.delete(Kind::Group, &inner)), "404");
+    assert_eq!(get(&app, ResourceType::Group, &outer).get("members"), None);
+    assert_eq!(refusal(app.delete(ResourceType::Group, &inner)), "404");
     app.read().assert_consistent();
 }
 
 #[test]
 fn members_must_exist_and_be_what_they_are_said_to_be() {
     let app = app();
-    let ann = made(&app, Kind::User, &user("ann", json!({})));
+    let ann = made(&app, ResourceType::User, &user("ann", json!({})));
     let group = |member: Value| json!({ "schemas": [GROUP], "displayName": "g", "members": [member] });
     for wrong in [
         json!({ "value": "0123456789abcdef" }),
@@ -126,13 +132,13 @@ fn members_must_exist_and_be_what_they_are_said_to_be() {
         json!({ "value": 5 }),
         json!("ann"),
     ] {
-        assert_eq!(refusal(create(&app, Kind::Group, &group(wrong.clone()))), "invalidValue", "{wrong}");
+        assert_eq!(refusal(create(&app, ResourceType::Group, &group(wrong.clone()))), "invalidValue", "{wrong}");
     }
-    let made = create(&app, Kind::Group, &group(json!({ "value": ann, "type": "User" }))).unwrap();
+    let made = create(&app, ResourceType::Group, &group(json!({ "value": ann, "type": "User" }))).unwrap();
     let location = format!("http://127.0.0.1:1/scim/v2/Users/{ann}");
     assert_eq!(made["members"], json!([{ "value": ann, "type": "User", "$ref": location }]));
     let itself = json!([{ "op": "add", "path": "members", "value": [{ "value": made["id"] }] }]);
-    assert_eq!(refusal(patch(&app, Kind::Group, &id_of(&made), itself)), "invalidValue");
+    assert_eq!(refusal(patch(&app, ResourceType::Group, &id_of(&made), itself)), "invalidValue");
 }
 
 #[test]
@@ -173,9 +179,9 @@ fn bodies_that_break_the_schema_are_refused() {
         (json!({ "schemas": [USER, ENTERPRISE], "userName": "a", ENTERPRISE: "x" }), "invalidValue"),
     ];
     for (body, expected) in table {
-        assert_eq!(refusal(create(&app, Kind::User, &body)), expected, "{body}");
+        assert_eq!(refusal(create(&app, ResourceType::User, &body)), expected, "{body}");
     }
-    assert!(app.read().all(Kind::User).is_empty());
+    assert!(app.read().all(ResourceType::User).is_empty());
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn what_only_the_server_may_say_is_ignored() {
         "ann",
         json!({ "id": "mine", "meta": { "created": "x" }, "groups": [{ "value": "x" }], "title": null, "emails": [] }),
     );
-    let ann = create(&app, Kind::User, &body).unwrap();
+    let ann = create(&app, ResourceType::User, &body).unwrap();
     assert_ne!(ann["id"], "mine");
     assert_eq!(ann["meta"]["resourceType"], "User");
     for absent in ["groups", "title", "emails"] {
@@ -197,22 +203,24 @@ fn what_only_the_server_may_say_is_ignored() {
 #[test]
 fn a_replacement_clears_what_it_leaves_out() {
     let app = app();
-    let ann = made(&app, Kind::User, &user("ann", json!({ "title": "Boss", "externalId": "1" })));
-    let replaced = app.replace(Kind::User, &ann, &query(""), &user("ann", json!({ "nickName": "A" }))).unwrap();
+    let ann = made(&app, ResourceType::User, &user("ann", json!({ "title": "Boss", "externalId": "1" })));
+    let replaced = app.replace(ResourceType::User, &ann, &query(""), &user("ann", json!({ "nickName": "A" }))).unwrap();
     assert_eq!(replaced["nickName"], "A");
     assert_eq!((replaced.get("title"), replaced.get("externalId")), (None, None));
-    assert_eq!(refusal(app.replace(Kind::User, "0123456789abcdef", &query(""), &user("b", json!({})))), "404");
+    assert_eq!(refusal(app.replace(ResourceType::User, "0123456789abcdef", &query(""), &user("b", json!({})))), "404");
     app.read().assert_consistent();
 }
 
 #[test]
 fn a_change_that_changes_nothing_leaves_the_dates_alone() {
     let app = app();
-    let ann = made(&app, Kind::User, &user("ann", json!({ "title": "Boss" })));
-    let before = get(&app, Kind::User, &ann);
-    let same = patch(&app, Kind::User, &ann, json!([{ "op": "replace", "path": "title", "value": "Boss" }])).unwrap();
+    let ann = made(&app, ResourceType::User, &user("ann", json!({ "title": "Boss" })));
+    let before = get(&app, ResourceType::User, &ann);
+    let same =
+        patch(&app, ResourceType::User, &ann, json!([{ "op": "replace", "path": "title", "value": "Boss" }])).unwrap();
     assert_eq!(same, before);
-    let other = patch(&app, Kind::User, &ann, json!([{ "op": "replace", "path": "title", "value": "Chief" }])).unwrap();
+    let other =
+        patch(&app, ResourceType::User, &ann, json!([{ "op": "replace", "path": "title", "value": "Chief" }])).unwrap();
     assert_eq!(other["meta"]["created"], before["meta"]["created"]);
     assert_ne!(other["meta"]["lastModified"], before["meta"]["lastModified"]);
     assert_ne!(other["meta"]["version"], before["meta"]["version"]);
@@ -223,7 +231,7 @@ fn an_answer_holds_the_attributes_that_were_asked_for() {
     let app = app();
     let ann = made(
         &app,
-        Kind::User,
+        ResourceType::User,
         &json!({
             "schemas": [USER, ENTERPRISE],
             "userName": "ann",
@@ -233,7 +241,7 @@ fn an_answer_holds_the_attributes_that_were_asked_for() {
         }),
     );
     let keys = |text: &str| -> Value {
-        let mut user = app.get(Kind::User, &ann, &query(text)).unwrap();
+        let mut user = app.get(ResourceType::User, &ann, &query(text)).unwrap();
         let map = user.as_object_mut().unwrap();
         assert!(map.remove("id").is_some() && map.remove("schemas").is_some(), "always returned");
         map.remove("meta");
@@ -263,23 +271,26 @@ fn an_answer_holds_the_attributes_that_were_asked_for() {
     assert_eq!(keys("excludedAttributes=id,schemas"), full);
     assert_eq!(keys("excludedAttributes=name.givenName,emails,userName")["name"], json!({ "familyName": "A" }));
     assert_eq!(keys(&format!("excludedAttributes={ENTERPRISE}:division"))[ENTERPRISE], json!({ "department": "R&D" }));
-    let both = app.get(Kind::User, &ann, &query("attributes=userName&excludedAttributes=emails"));
+    let both = app.get(ResourceType::User, &ann, &query("attributes=userName&excludedAttributes=emails"));
     assert_eq!(refusal(both), "invalidValue");
-    let team = made(&app, Kind::Group, &group("team", &[&ann]));
-    assert_eq!(app.get(Kind::Group, &team, &query("excludedAttributes=members")).unwrap().get("members"), None);
+    let team = made(&app, ResourceType::Group, &group("team", &[&ann]));
+    assert_eq!(app.get(ResourceType::Group, &team, &query("excludedAttributes=members")).unwrap().get("members"), None);
 }
 
 #[test]
 fn immutable_attributes_keep_their_first_value() {
     let app = app_with(Vec::new(), |personality| personality.immutable = vec!["userName", "title"]);
-    let ann = made(&app, Kind::User, &user("ann", json!({})));
+    let ann = made(&app, ResourceType::User, &user("ann", json!({})));
     let title = |value: &str| json!([{ "op": "replace", "path": "title", "value": value }]);
-    patch(&app, Kind::User, &ann, title("Boss")).unwrap();
-    patch(&app, Kind::User, &ann, title("Boss")).unwrap();
-    assert_eq!(refusal(patch(&app, Kind::User, &ann, title("Chief"))), "mutability");
-    assert_eq!(refusal(patch(&app, Kind::User, &ann, json!([{ "op": "remove", "path": "title" }]))), "mutability");
-    assert_eq!(refusal(app.replace(Kind::User, &ann, &query(""), &user("anna", json!({})))), "mutability");
-    let kept = app.replace(Kind::User, &ann, &query(""), &user("ann", json!({ "nickName": "A" }))).unwrap();
+    patch(&app, ResourceType::User, &ann, title("Boss")).unwrap();
+    patch(&app, ResourceType::User, &ann, title("Boss")).unwrap();
+    assert_eq!(refusal(patch(&app, ResourceType::User, &ann, title("Chief"))), "mutability");
+    assert_eq!(
+        refusal(patch(&app, ResourceType::User, &ann, json!([{ "op": "remove", "path": "title" }]))),
+        "mutability"
+    );
+    assert_eq!(refusal(app.replace(ResourceType::User, &ann, &query(""), &user("anna", json!({})))), "mutability");
+    let kept = app.replace(ResourceType::User, &ann, &query(""), &user("ann", json!({ "nickName": "A" }))).unwrap();
     assert_eq!((&kept["title"], &kept["nickName"]), (&json!("Boss"), &json!("A")));
 }
 
@@ -287,32 +298,32 @@ fn immutable_attributes_keep_their_first_value() {
 fn an_inactive_user_goes_or_a_deleted_one_stays_where_the_app_is_like_that() {
     let off = json!([{ "op": "replace", "path": "active", "value": false }]);
     let going = app_with(Vec::new(), |personality| personality.inactive_deletes = true);
-    let ann = made(&going, Kind::User, &user("ann", json!({})));
-    let last = going.patch(Kind::User, &ann, &query(""), &ops(off)).unwrap().unwrap();
+    let ann = made(&going, ResourceType::User, &user("ann", json!({})));
+    let last = going.patch(ResourceType::User, &ann, &query(""), &ops(off)).unwrap().unwrap();
     assert_eq!(last["active"], false);
-    assert_eq!(refusal(going.get(Kind::User, &ann, &query(""))), "404");
+    assert_eq!(refusal(going.get(ResourceType::User, &ann, &query(""))), "404");
     going.read().assert_consistent();
 
     let staying = app_with(Vec::new(), |personality| personality.delete_deactivates = true);
-    let ann = made(&staying, Kind::User, &user("ann", json!({})));
-    let team = made(&staying, Kind::Group, &group("team", &[&ann]));
-    staying.delete(Kind::User, &ann).unwrap();
-    assert_eq!(get(&staying, Kind::User, &ann)["active"], false);
-    staying.delete(Kind::Group, &team).unwrap();
-    assert_eq!(refusal(staying.get(Kind::Group, &team, &query(""))), "404");
+    let ann = made(&staying, ResourceType::User, &user("ann", json!({})));
+    let team = made(&staying, ResourceType::Group, &group("team", &[&ann]));
+    staying.delete(ResourceType::User, &ann).unwrap();
+    assert_eq!(get(&staying, ResourceType::User, &ann)["active"], false);
+    staying.delete(ResourceType::Group, &team).unwrap();
+    assert_eq!(refusal(staying.get(ResourceType::Group, &team, &query(""))), "404");
 }
 
 #[test]
 fn a_manager_who_left_does_not_block_other_changes() {
     let app = app();
-    let boss = made(&app, Kind::User, &user("boss", json!({})));
-    let ann = made(&app, Kind::User, &user("ann", json!({})));
+    let boss = made(&app, ResourceType::User, &user("boss", json!({})));
+    let ann = made(&app, ResourceType::User, &user("ann", json!({})));
     let path = format!("{ENTERPRISE}:manager.value");
-    patch(&app, Kind::User, &ann, json!([{ "op": "add", "path": path, "value": boss }])).unwrap();
-    app.delete(Kind::User, &boss).unwrap();
-    patch(&app, Kind::User, &ann, json!([{ "op": "add", "path": "title", "value": "x" }])).unwrap();
+    patch(&app, ResourceType::User, &ann, json!([{ "op": "add", "path": path, "value": boss }])).unwrap();
+    app.delete(ResourceType::User, &boss).unwrap();
+    patch(&app, ResourceType::User, &ann, json!([{ "op": "add", "path": "title", "value": "x" }])).unwrap();
     assert_eq!(
-        refusal(patch(&app, Kind::User, &ann, json!([{ "op": "add", "path": path, "value": "ghost" }]))),
+        refusal(patch(&app, ResourceType::User, &ann, json!([{ "op": "add", "path": path, "value": "ghost" }]))),
         "invalidValue"
     );
 }

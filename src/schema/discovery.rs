@@ -1,39 +1,39 @@
 //! The schemas of the three discovery resources, as data (RFC 7643 §5 to §7, §8.7.2).
 
-use super::schema::{Attr, Schema, Type};
+use super::{Attribute, Schema, Type};
 
-const fn string(name: &'static str, description: &'static str) -> Attr {
-    Attr::string(name, description).read_only()
+const fn string(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::string(name, description).read_only()
 }
 
-const fn boolean(name: &'static str, description: &'static str) -> Attr {
-    Attr::new(Type::Boolean, name, description).read_only()
+const fn boolean(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::new(Type::Boolean, name, description).read_only()
 }
 
-const fn integer(name: &'static str, description: &'static str) -> Attr {
-    Attr::new(Type::Integer, name, description).read_only()
+const fn integer(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::new(Type::Integer, name, description).read_only()
 }
 
-const fn address(name: &'static str, description: &'static str) -> Attr {
-    Attr::reference(name, description, &["external"]).read_only()
+const fn address(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::reference(name, description, &["external"]).read_only()
 }
 
-const fn urn(name: &'static str, description: &'static str) -> Attr {
-    Attr::reference(name, description, &["uri"]).read_only()
+const fn urn(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::reference(name, description, &["uri"]).read_only()
 }
 
-const fn option(name: &'static str, description: &'static str, subs: &'static [Attr]) -> Attr {
-    Attr::complex(name, description, subs).read_only().required()
+const fn option(name: &'static str, description: &'static str, subs: &'static [Attribute]) -> Attribute {
+    Attribute::complex(name, description, subs).read_only().required()
 }
 
-const SUPPORTED: Attr = boolean("supported", "Whether it is supported.").required();
+const SUPPORTED: Attribute = boolean("supported", "Whether it is supported.").required();
 
 /// `ServiceProviderConfig` (RFC 7643 §5).
-pub(super) static SERVICE_PROVIDER_CONFIG: Schema = Schema {
+pub static SERVICE_PROVIDER_CONFIG: Schema = Schema {
     urn: "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig",
     name: "ServiceProviderConfig",
     description: "What this server can do",
-    attrs: &[
+    attributes: &[
         address("documentationUri", "Where help is found."),
         option("patch", "PATCH.", &[SUPPORTED]),
         option(
@@ -76,16 +76,16 @@ pub(super) static SERVICE_PROVIDER_CONFIG: Schema = Schema {
 };
 
 /// `ResourceType` (RFC 7643 §6).
-pub(super) static RESOURCE_TYPE: Schema = Schema {
+pub static RESOURCE_TYPE: Schema = Schema {
     urn: "urn:ietf:params:scim:schemas:core:2.0:ResourceType",
     name: "ResourceType",
     description: "A kind of resource",
-    attrs: &[
+    attributes: &[
         string("name", "The name of the resource type.").required(),
         string("description", "What the resource type is."),
         urn("endpoint", "The endpoint, relative to the base URL.").required(),
         urn("schema", "The URN of the core schema.").required(),
-        Attr::complex(
+        Attribute::complex(
             "schemaExtensions",
             "The extensions of the resource type.",
             &[
@@ -99,18 +99,18 @@ pub(super) static RESOURCE_TYPE: Schema = Schema {
 };
 
 /// `Schema` (RFC 7643 §7).
-pub(super) static SCHEMA: Schema = Schema {
+pub static SCHEMA: Schema = Schema {
     urn: "urn:ietf:params:scim:schemas:core:2.0:Schema",
     name: "Schema",
     description: "The definition of a schema",
-    attrs: &[
+    attributes: &[
         string("name", "The name of the schema."),
         string("description", "What the schema is for."),
-        Attr::complex("attributes", "The attributes of the schema.", ATTRIBUTE).multi().required().read_only(),
+        Attribute::complex("attributes", "The attributes of the schema.", ATTRIBUTE).multi().required().read_only(),
     ],
 };
 
-const ATTRIBUTE: &[Attr] = &[
+const ATTRIBUTE: &[Attribute] = &[
     NAME,
     TYPE,
     MULTI_VALUED,
@@ -122,10 +122,12 @@ const ATTRIBUTE: &[Attr] = &[
     RETURNED,
     UNIQUENESS,
     REFERENCE_TYPES,
-    Attr::complex("subAttributes", "The sub-attributes of a complex attribute.", SUB_ATTRIBUTE).multi().read_only(),
+    Attribute::complex("subAttributes", "The sub-attributes of a complex attribute.", SUB_ATTRIBUTE)
+        .multi()
+        .read_only(),
 ];
 
-const SUB_ATTRIBUTE: &[Attr] = &[
+const SUB_ATTRIBUTE: &[Attribute] = &[
     NAME,
     TYPE,
     MULTI_VALUED,
@@ -139,8 +141,8 @@ const SUB_ATTRIBUTE: &[Attr] = &[
     REFERENCE_TYPES,
 ];
 
-const NAME: Attr = string("name", "The name of the attribute.").exact().required();
-const TYPE: Attr = string("type", "The type of the attribute.").required().canonical(&[
+const NAME: Attribute = string("name", "The name of the attribute.").exact().required();
+const TYPE: Attribute = string("type", "The type of the attribute.").required().canonical(&[
     "string",
     "complex",
     "boolean",
@@ -150,15 +152,15 @@ const TYPE: Attr = string("type", "The type of the attribute.").required().canon
     "reference",
     "binary",
 ]);
-const MULTI_VALUED: Attr = boolean("multiValued", "Whether there can be several values.").required();
-const DESCRIPTION: Attr = string("description", "What the attribute is.").exact();
-const REQUIRED: Attr = boolean("required", "Whether a resource must have it.");
-const CANONICAL_VALUES: Attr = string("canonicalValues", "Suggested values.").exact().multi();
-const CASE_EXACT: Attr = boolean("caseExact", "Whether case counts when values are compared.");
-const MUTABILITY: Attr =
+const MULTI_VALUED: Attribute = boolean("multiValued", "Whether there can be several values.").required();
+const DESCRIPTION: Attribute = string("description", "What the attribute is.").exact();
+const REQUIRED: Attribute = boolean("required", "Whether a resource must have it.");
+const CANONICAL_VALUES: Attribute = string("canonicalValues", "Suggested values.").exact().multi();
+const CASE_EXACT: Attribute = boolean("caseExact", "Whether case counts when values are compared.");
+const MUTABILITY: Attribute =
     string("mutability", "Who may change it.").exact().canonical(&["readOnly", "readWrite", "immutable", "writeOnly"]);
-const RETURNED: Attr =
+const RETURNED: Attribute =
     string("returned", "When it is returned.").exact().canonical(&["always", "never", "default", "request"]);
-const UNIQUENESS: Attr =
+const UNIQUENESS: Attribute =
     string("uniqueness", "Where its value is unique.").exact().canonical(&["none", "server", "global"]);
-const REFERENCE_TYPES: Attr = string("referenceTypes", "What a reference points to.").exact().multi();
+const REFERENCE_TYPES: Attribute = string("referenceTypes", "What a reference points to.").exact().multi();
