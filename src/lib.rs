@@ -29,6 +29,9 @@
 //! | [`cli`] | what a person types |
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod directories;
+
 pub mod apply;
 pub mod bounded;
 pub mod cli;

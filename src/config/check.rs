@@ -5,26 +5,19 @@
 //! them are to be shown at once. What is missing or of the wrong type was reported before, and is passed over here. What
 //! needs the mapping language or a profile is checked in [`tenancy`](crate::tenancy).
 
-mod jumpcloud;
-mod onelogin;
-
 use toml::de::{DeTable, DeValue};
 
 use super::blot;
 use super::diagnostic::Diagnostic;
+use super::directory::{CHECKS, Check};
 use super::document::Document;
-use super::forms::{AppAddress, LdapAddress, WebAddress, normal_form};
+use super::forms::{AppAddress, WebAddress, normal_form};
 use super::words;
 use crate::model::TenantName;
 
-type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
-
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 10] = [
-    ldap_connection,
-    file_delimiter,
-    jumpcloud::check,
-    onelogin::check,
+pub(super) const OF_A_TENANT: [Check; 7] = [
+    directory,
     scope,
     app_address,
     spelt_otherwise,
@@ -39,50 +32,8 @@ pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[
 /// The checks of `rosterd.toml`.
 pub(super) const OF_THE_GLOBAL_FILE: [Check; 3] = [store, receivers, status];
 
-/// The password must not cross a network in the clear.
-fn ldap_connection(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    const LDAP: [&str; 2] = ["source", "ldap"];
-    let key = |name: &'static str| [LDAP[0], LDAP[1], name];
-    let Some(address) = document.text_at(&key("url")).and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
-    let (start_tls, plain) = (document.is_true(&key("start_tls")), document.is_true(&key("allow_plain_loopback")));
-    if address.is_ldaps() && start_tls {
-        found.push(document.error(
-            &key("start_tls"),
-            "an ldaps:// connection is TLS from its first byte and can't be upgraded",
-            "remove `start_tls`, or write the url as ldap://",
-        ));
-    }
-    if address.is_ldaps() || start_tls {
-        return;
-    }
-    if !plain {
-        found.push(document.error(
-            &key("url"),
-            "ldap:// without TLS would send the password in the clear",
-            "write ldaps://, or add `start_tls = true`",
-        ));
-    } else if !address.is_loopback() {
-        found.push(document.error(
-            &key("url"),
-            "ldap:// without TLS is accepted only to this machine",
-            "`allow_plain_loopback` holds for 127.0.0.1, [::1] and localhost; write ldaps://, or add `start_tls = true`",
-        ));
-    }
-}
-
-fn file_delimiter(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let path = ["source", "file", "delimiter"];
-    let Some(text) = document.text_at(&path) else { return };
-    let mut letters = text.chars();
-    if let (Some(only), None) = (letters.next(), letters.next())
-        && (!only.is_ascii() || matches!(only, '"' | '\n' | '\r'))
-    {
-        found.push(document.error(
-            &path,
-            format!("{only:?} can't separate columns"),
-            "write one ASCII character, such as `;`",
-        ));
-    }
+fn directory(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    CHECKS.iter().for_each(|check| check(document, found));
 }
 
 fn scope(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
@@ -120,18 +71,20 @@ fn app_address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
 
 /// An address that is read as another than what is written: `http://127.1` is 127.0.0.1.
 fn spelt_otherwise(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
-    let keys: [&[&str]; 5] = [
-        &["target", "base_url"],
-        &["source", "ldap", "url"],
-        &["source", "jumpcloud", "base_url"],
-        &["source", "jumpcloud", "insights_url"],
-        &["source", "onelogin", "base_url"],
-    ];
+    let names = |path: &[&str]| -> Vec<String> {
+        document.table_at(path).into_iter().flat_map(DeTable::keys).map(|key| key.get_ref().to_string()).collect()
+    };
+    let mut keys = vec![["target", "base_url"].map(str::to_owned).to_vec()];
+    for source in names(&["source"]) {
+        let addresses = names(&["source", &source]).into_iter().filter(|key| key.ends_with("url"));
+        keys.extend(addresses.map(|key| vec!["source".to_owned(), source.clone(), key]));
+    }
     for path in keys {
-        let Some(text) = document.text_at(path) else { continue };
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let Some(text) = document.text_at(&path) else { continue };
         if let Some(normal) = normal_form(text) {
             found.push(document.warning(
-                path,
+                &path,
                 format!("this address is read as {normal}"),
                 format!("write `{normal}`: what is compared, shown and put on record is that"),
             ));
@@ -210,7 +163,7 @@ fn wire(document: &Document<'_>, base: &[&str], found: &mut Vec<Diagnostic>) {
 }
 
 /// A credential must not cross a network in the clear.
-fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], found: &mut Vec<Diagnostic>) {
+pub(super) fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], found: &mut Vec<Diagnostic>) {
     let Some(address) = document.text_at(path).and_then(|url| url.parse::<WebAddress>().ok()) else { return };
     if address.is_https() || (address.is_loopback() && document.is_true(loopback_key)) {
         return;
@@ -222,7 +175,7 @@ fn web_address(document: &Document<'_>, path: &[&str], loopback_key: &[&str], fo
     found.push(document.error(path, "plain http would send the credential and people's data in the clear", hint));
 }
 
-fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {
+pub(super) fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<Item = &'d DeTable<'t>> {
     let list = document.get(path).and_then(|node| node.get_ref().as_array());
     list.into_iter().flat_map(|list| list.iter()).filter_map(|bucket| bucket.get_ref().as_table())
 }
@@ -230,7 +183,7 @@ fn buckets<'d, 't>(document: &'d Document<'t>, path: &[&str]) -> impl Iterator<I
 /// The methods that a bucket can count.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "write"];
 
-fn bucket_match(document: &Document<'_>, bucket: &DeTable<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn bucket_match(document: &Document<'_>, bucket: &DeTable<'_>, found: &mut Vec<Diagnostic>) {
     let Some(value) = bucket.get("match") else { return };
     let DeValue::String(text) = value.get_ref() else { return };
     let mut parts = text.split_whitespace();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::canonical;
-use crate::config::directory::LdapPreset;
+use crate::config::directory::ldap::LdapPreset;
 use crate::config::forms::AppAddress;
 use crate::config::profile::{Adopt, GroupWire};
 use crate::model::Path;

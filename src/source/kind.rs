@@ -1,8 +1,5 @@
-//! The kinds of directories there are. Each is one line of [`KINDS`]; everything else about it stands in its own folder, and the rest of the program
-//! knows none by name.
-//!
-//! To add one: a folder with a type that implements [`Source`], a table in `config::directory`, and a `kind.rs` that implements
-//! [`DirectoryKind`].
+//! What the rest of the program may ask of a kind of directory before a tenant is connected to it. What comes in are tables of `config`; what goes out
+//! are connected sources. Everything about a directory stands in its own folder; nothing here knows one by name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::choices::Choice;
-use super::{Source, SourceError, file, jumpcloud, ldap, onelogin};
+use super::{Source, SourceError};
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::directory::SourceTables;
@@ -22,9 +19,14 @@ use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError};
 use crate::model::GroupMatch;
 
-/// All of them.
-pub const KINDS: [&dyn DirectoryKind; 4] =
-    [&file::kind::File, &ldap::kind::Ldap, &jumpcloud::kind::JumpCloud, &onelogin::kind::OneLogin];
+macro_rules! kinds {
+    ($($(#[$when:meta])* $name:ident $doc:tt,)*) => {
+        /// All of them.
+        pub const KINDS: &[&dyn DirectoryKind] = &[$($(#[$when])* super::$name::KIND),*];
+    };
+}
+
+directories!(kinds);
 
 /// A rule of a mapping: the SCIM attribute and the right-hand side.
 pub type Rule = (&'static str, &'static str);
@@ -152,17 +154,17 @@ pub enum ConnectError {
 
 /// The kind of a tenant's directory, and its product.
 pub fn of(tables: &SourceTables) -> Option<(&'static dyn DirectoryKind, &'static str)> {
-    KINDS.into_iter().find_map(|kind| Some((kind, kind.product(tables)?)))
+    KINDS.iter().copied().find_map(|kind| Some((kind, kind.product(tables)?)))
 }
 
 /// The kind that has a product.
 pub fn of_product(product: &str) -> Option<&'static dyn DirectoryKind> {
-    KINDS.into_iter().find(|kind| kind.products().contains(&product))
+    KINDS.iter().copied().find(|kind| kind.products().contains(&product))
 }
 
 /// Every product, as `init --source` calls it.
 pub fn products() -> impl Iterator<Item = &'static str> {
-    KINDS.into_iter().flat_map(|kind| kind.products()).copied()
+    KINDS.iter().copied().flat_map(|kind| kind.products()).copied()
 }
 
 /// The usual mapping of a product; nothing for one that is not known.

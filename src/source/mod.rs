@@ -12,19 +12,21 @@
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
 
 pub mod choices;
-pub mod file;
 mod ids;
-pub mod jumpcloud;
 pub mod kind;
-pub mod ldap;
 mod members;
-pub mod onelogin;
 mod reading;
 mod snapshot;
 mod unique;
 #[allow(dead_code, reason = "the directories that stand on it follow")]
 pub(crate) mod web;
 pub mod write;
+
+macro_rules! folders {
+    ($($(#[$when:meta])* $name:ident $doc:tt,)*) => { $($(#[$when])* #[doc = $doc] pub mod $name;)* };
+}
+
+directories!(folders);
 
 pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
 pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};

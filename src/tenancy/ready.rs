@@ -131,7 +131,7 @@ fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {
 /// What is known of the directory, as far as its table can be read.
 fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
     let Some(mut tables) = document.read_at::<SourceTables>(&["source"]) else {
-        let kind = kind::KINDS.into_iter().find(|kind| document.table_at(&["source", kind.table()]).is_some());
+        let kind = kind::KINDS.iter().copied().find(|kind| document.table_at(&["source", kind.table()]).is_some());
         return kind.map_or_else(Known::nothing, Known::of_kind);
     };
     tables.make_paths_whole(|path| *path = beside(document.source().file(), path));

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use rosterd::clock::SystemClock;
-use rosterd::config::directory::LdapTable;
+use rosterd::config::directory::ldap::LdapTable;
 use rosterd::mapping::{KnownAttributes, Mapping, default_rules};
 use rosterd::model::{SourceId, Standing};
 use rosterd::progress::{Progress, Silent};

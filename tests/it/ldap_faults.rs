@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rosterd::clock::SystemClock;
-use rosterd::config::directory::LdapTable;
+use rosterd::config::directory::ldap::LdapTable;
 use rosterd::model::SourceId;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;

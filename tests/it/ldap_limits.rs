@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rosterd::clock::SystemClock;
-use rosterd::config::directory::LdapTable;
+use rosterd::config::directory::ldap::LdapTable;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;
 use rosterd::source::{Snapshot, SourceError, take_snapshot};

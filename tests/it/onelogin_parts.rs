@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rosterd::config::directory::OneLoginTable;
+use rosterd::config::directory::onelogin::OneLoginTable;
 use rosterd::http::Secret;
 use rosterd::http::quota::pacer;
 use rosterd::model::{Finding, SourceId, Verdict};
@@ -30,7 +30,7 @@ fn source(onelogin: &OneLogin, more: &str, reads: &[&str]) -> Arc<OneLoginSource
     let parts = Parts {
         secret: Secret::new(onelogin.client_secret.as_str()).unwrap(),
         ca_pem: None,
-        pacer: pacer(&table.rate, table.in_flight),
+        pacer: pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
         reads: reads.iter().map(|name| (*name).to_owned()).collect(),
     };

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::DirectoryTable;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
 
 /// `[source.file]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -23,8 +25,27 @@ fn comma() -> char {
     ','
 }
 
+/// As the list of directories calls it.
+pub type Table = FileTable;
+
 impl DirectoryTable for FileTable {
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         vec![&mut self.path]
+    }
+}
+
+/// One letter of ASCII separates columns.
+pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let path = ["source", "file", "delimiter"];
+    let Some(text) = document.text_at(&path) else { return };
+    let mut letters = text.chars();
+    if let (Some(only), None) = (letters.next(), letters.next())
+        && (!only.is_ascii() || matches!(only, '"' | '\n' | '\r'))
+    {
+        found.push(document.error(
+            &path,
+            format!("{only:?} can't separate columns"),
+            "write one ASCII character, such as `;`",
+        ));
     }
 }

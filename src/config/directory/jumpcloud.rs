@@ -1,19 +1,20 @@
 //! `[source.jumpcloud]`, key by key. The doc comments are what `rosterd schema` shows in an editor.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DirectoryTable;
-use crate::config::forms::{Rate, canonical};
-use crate::config::profile::RateSetting;
+use super::{DirectoryTable, WebKeys, web};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::forms::canonical;
 use crate::config::tenant::SecretRef;
 
 /// `[source.jumpcloud]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(extend("additionalProperties" = false))]
 pub struct JumpCloudTable {
     /// Where the organisation is kept: sets the addresses below. `us` if left out.
     pub region: Option<JumpCloudRegion>,
@@ -44,40 +45,15 @@ pub struct JumpCloudTable {
     #[serde(default)]
     pub staged: bool,
     /// Whether Directory Insights may be asked for changes, which wakes the daemon early.
-    #[serde(default = "yes")]
+    #[serde(default = "web::yes")]
     pub insights: bool,
-    /// At most this many requests: `10/s`, `600/m`, or a list of buckets. JumpCloud publishes no limits.
-    #[serde(default = "rate_of_jumpcloud")]
-    pub rate: RateSetting,
-    /// At most this many requests at once.
-    #[serde(default = "four")]
-    #[schemars(range(min = 1, max = 64))]
-    pub in_flight: u32,
     /// Rows a page; JumpCloud gives at most 100.
     #[serde(default = "page_of_jumpcloud")]
     #[schemars(range(min = 10, max = 100))]
     pub page_size: u32,
-    /// How often a request is sent in all before the reading is given up.
-    #[serde(default = "six")]
-    #[schemars(range(min = 1, max = 20))]
-    pub attempts: u32,
-    /// The longest pause between two tries, in milliseconds.
-    #[serde(default = "a_minute_in_ms")]
-    #[schemars(range(min = 1, max = 3600000))]
-    pub backoff_cap_ms: u64,
-    /// Seconds to wait for one answer.
-    #[serde(default = "half_a_minute")]
-    #[schemars(range(min = 1, max = 3600))]
-    pub timeout_secs: u64,
-    /// Accept plain http, only to loopback addresses.
-    #[serde(default)]
-    pub allow_http_loopback: bool,
-    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
-    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
-    #[serde(default)]
-    pub loopback_port_may_change: bool,
-    /// A PEM file with the certificate authorities to trust instead of the machine's.
-    pub ca_file: Option<PathBuf>,
+    /// How it is asked. JumpCloud publishes no limits.
+    #[serde(flatten)]
+    pub web: WebKeys,
 }
 
 /// Where JumpCloud keeps an organisation.
@@ -131,7 +107,14 @@ impl JumpCloudTable {
     }
 }
 
+/// As the list of directories calls it.
+pub type Table = JumpCloudTable;
+
 impl DirectoryTable for JumpCloudTable {
+    fn web(&self) -> Option<&WebKeys> {
+        Some(&self.web)
+    }
+
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         let key = self.api_key.iter().map(|secret| (&["source", "jumpcloud", "api_key"][..], secret));
         key.chain(self.client_secret.iter().map(|secret| (&["source", "jumpcloud", "client_secret"][..], secret)))
@@ -142,12 +125,8 @@ impl DirectoryTable for JumpCloudTable {
         self.api_key.iter_mut().chain(&mut self.client_secret).collect()
     }
 
-    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
-        Some((&["source", "jumpcloud", "ca_file"], self.ca_file.as_deref()?))
-    }
-
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.ca_file.iter_mut().collect()
+        self.web.ca_file.iter_mut().collect()
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -156,12 +135,8 @@ impl DirectoryTable for JumpCloudTable {
         all.into_iter().flatten().map(canonical).collect()
     }
 
-    fn may_move(&self) -> bool {
-        self.allow_http_loopback && self.loopback_port_may_change
-    }
-
     fn pace(&self) -> Option<(u32, Duration)> {
-        Some((self.page_size, self.rate.between_reads()))
+        Some((self.page_size, self.web.rate.between_reads()))
     }
 
     fn application(&self) -> Option<&str> {
@@ -169,30 +144,68 @@ impl DirectoryTable for JumpCloudTable {
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn four() -> u32 {
-    4
-}
-
-fn six() -> u32 {
-    6
-}
-
-fn a_minute_in_ms() -> u64 {
-    60_000
-}
-
-fn half_a_minute() -> u64 {
-    30
-}
-
 fn page_of_jumpcloud() -> u32 {
     100
 }
 
-fn rate_of_jumpcloud() -> RateSetting {
-    Rate::per_second(std::num::NonZeroU32::MIN.saturating_add(9)).into()
+const TABLE: [&str; 2] = ["source", "jumpcloud"];
+
+fn key(name: &str) -> [&str; 3] {
+    [TABLE[0], TABLE[1], name]
+}
+
+/// Which keys go together.
+pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    if document.table_at(&TABLE).is_none() {
+        return;
+    }
+    web::check(document, "jumpcloud", found);
+    address(document, found);
+    credential(document, found);
+    org_id(document, found);
+}
+
+fn address(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    if document.get(&key("base_url")).is_some() && document.get(&key("region")).is_some() {
+        found.push(document.error(
+            &key("region"),
+            "`region` and `base_url` both say where the organisation is",
+            "write one of the two",
+        ));
+    }
+}
+
+fn credential(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    const EITHER: &str =
+        "write `api_key = { credential = \"name\" }`, or `client_id` and `client_secret` of a service account";
+    let has = |name: &str| document.get(&key(name)).is_some();
+    let (by_key, id, secret) = (has("api_key"), has("client_id"), has("client_secret"));
+    if by_key && (id || secret) {
+        let message = "an API key and a service account are two ways to say who asks";
+        found.push(document.error(&key("api_key"), message, "write one of the two"));
+    } else if !by_key && !id && !secret {
+        found.push(document.error(&TABLE, "no credential is given in `[source.jumpcloud]`", EITHER));
+    } else if id != secret {
+        let message = "a service account has a `client_id` and a `client_secret`, and only one is given";
+        found.push(document.error(&TABLE, message, EITHER));
+    }
+    let elsewhere = has("base_url") || document.text_at(&key("region")).is_some_and(|region| region != "us");
+    if id && secret && elsewhere && !has("token_url") {
+        found.push(document.error(
+            &key("client_id"),
+            "only for the region `us` it is known where a service account gets its tokens",
+            "add `token_url = \"https://…/oauth2/token\"`, or use an API key",
+        ));
+    }
+}
+
+fn org_id(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(id) = document.text_at(&key("org_id")).filter(|id| !id.is_empty()) else { return };
+    if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        found.push(document.error(
+            &key("org_id"),
+            format!("{id:?} is not the id of an organisation"),
+            "it has 24 digits and letters a to f; the console shows it under Settings, Organization Profile",
+        ));
+    }
 }

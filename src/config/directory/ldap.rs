@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DirectoryTable;
-use crate::config::forms::canonical;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::forms::{LdapAddress, canonical};
 use crate::config::tenant::SecretRef;
 
 /// `[source.ldap]`
@@ -102,6 +104,9 @@ pub enum LdapPreset {
     ActiveDirectory,
 }
 
+/// As the list of directories calls it.
+pub type Table = LdapTable;
+
 impl DirectoryTable for LdapTable {
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         vec![(&["source", "ldap", "password"], &self.password)]
@@ -111,8 +116,8 @@ impl DirectoryTable for LdapTable {
         vec![&mut self.password]
     }
 
-    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
-        Some((&["source", "ldap", "ca_file"], self.ca_file.as_deref()?))
+    fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
@@ -143,4 +148,35 @@ fn largest_of_ldap() -> u64 {
 
 fn half_a_minute() -> u64 {
     30
+}
+
+/// The password must not cross a network in the clear.
+pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    const LDAP: [&str; 2] = ["source", "ldap"];
+    let key = |name: &'static str| [LDAP[0], LDAP[1], name];
+    let Some(address) = document.text_at(&key("url")).and_then(|url| url.parse::<LdapAddress>().ok()) else { return };
+    let (start_tls, plain) = (document.is_true(&key("start_tls")), document.is_true(&key("allow_plain_loopback")));
+    if address.is_ldaps() && start_tls {
+        found.push(document.error(
+            &key("start_tls"),
+            "an ldaps:// connection is TLS from its first byte and can't be upgraded",
+            "remove `start_tls`, or write the url as ldap://",
+        ));
+    }
+    if address.is_ldaps() || start_tls {
+        return;
+    }
+    if !plain {
+        found.push(document.error(
+            &key("url"),
+            "ldap:// without TLS would send the password in the clear",
+            "write ldaps://, or add `start_tls = true`",
+        ));
+    } else if !address.is_loopback() {
+        found.push(document.error(
+            &key("url"),
+            "ldap:// without TLS is accepted only to this machine",
+            "`allow_plain_loopback` holds for 127.0.0.1, [::1] and localhost; write ldaps://, or add `start_tls = true`",
+        ));
+    }
 }

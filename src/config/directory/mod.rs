@@ -1,10 +1,7 @@
 //! The tables of the directories: `[source.…]` of a tenant file. What the program asks of any of them is [`DirectoryTable`]; each has a file with its
-//! keys.
+//! keys and the mistakes it can have. Which there are stands in the list of `directories`.
 
-mod file;
-mod jumpcloud;
-mod ldap;
-mod onelogin;
+pub(crate) mod web;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -13,13 +10,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use file::FileTable;
-pub use jumpcloud::{JumpCloudRegion, JumpCloudTable};
-pub use ldap::{LdapPreset, LdapTable};
-pub use onelogin::{
-    OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
-};
+pub use web::WebKeys;
 
+use super::diagnostic::Diagnostic;
+use super::document::Document;
 use super::tenant::SecretRef;
 
 /// What the program has to know of a directory's table, whichever it is.
@@ -34,9 +28,14 @@ pub trait DirectoryTable: Debug {
         Vec::new()
     }
 
-    /// The certificate authorities to trust instead of the machine's, with their key.
-    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
+    /// The keys that every directory behind HTTP has, where it is one.
+    fn web(&self) -> Option<&WebKeys> {
         None
+    }
+
+    /// The certificate authorities to trust instead of the machine's.
+    fn ca_file(&self) -> Option<&Path> {
+        self.web()?.ca_file.as_deref()
     }
 
     /// Every other path of the table, to make it whole.
@@ -50,7 +49,7 @@ pub trait DirectoryTable: Debug {
 
     /// Whether the directory may be at another port of this machine in every run.
     fn may_move(&self) -> bool {
-        false
+        self.web().is_some_and(|keys| keys.allow_http_loopback && keys.loopback_port_may_change)
     }
 
     /// Rows a page, and the time from one call to the next at the configured rate, where the directory has such things.
@@ -64,45 +63,51 @@ pub trait DirectoryTable: Debug {
     }
 }
 
-/// The directories there are; a tenant has exactly one.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
-pub struct SourceTables {
-    /// A JSON document or a folder of CSV files.
-    pub file: Option<FileTable>,
-    /// OpenLDAP, 389 Directory Server, Active Directory.
-    pub ldap: Option<LdapTable>,
-    /// JumpCloud, by its API.
-    pub jumpcloud: Option<JumpCloudTable>,
-    /// OneLogin, by its API.
-    pub onelogin: Option<OneLoginTable>,
+/// What may not stand in a table although each key on its own is fine.
+pub(super) type Check = fn(&Document<'_>, &mut Vec<Diagnostic>);
+
+macro_rules! tables {
+    ($($(#[$when:meta])* $name:ident $doc:tt,)*) => {
+        $($(#[$when])* pub mod $name;)*
+
+        /// The directories there are; a tenant has exactly one.
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+        pub struct SourceTables {
+            $($(#[$when])* #[doc = $doc] pub $name: Option<$name::Table>,)*
+        }
+
+        /// The checks of the tables, in the order of the list.
+        pub(super) const CHECKS: &[Check] = &[$($(#[$when])* $name::check),*];
+
+        impl SourceTables {
+            /// The one table that the file has.
+            fn table(&self) -> Option<&dyn DirectoryTable> {
+                $($(#[$when])* if let Some(table) = &self.$name { return Some(table); })*
+                None
+            }
+
+            /// See [`DirectoryTable::ca_file`]; with its key.
+            pub fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
+                let key: &[&str] = match self {
+                    $($(#[$when])* Self { $name: Some(_), .. } => &["source", stringify!($name), "ca_file"],)*
+                    _ => return None,
+                };
+                Some((key, self.table()?.ca_file()?))
+            }
+
+            fn table_mut(&mut self) -> Option<&mut dyn DirectoryTable> {
+                $($(#[$when])* if let Some(table) = &mut self.$name { return Some(table); })*
+                None
+            }
+        }
+    };
 }
 
+directories!(tables);
+
 impl SourceTables {
-    /// The one table that the file has.
-    fn table(&self) -> Option<&dyn DirectoryTable> {
-        let Self { file, ldap, jumpcloud, onelogin } = self;
-        let tables = [
-            file.as_ref().map(|table| table as &dyn DirectoryTable),
-            ldap.as_ref().map(|table| table as &dyn DirectoryTable),
-            jumpcloud.as_ref().map(|table| table as &dyn DirectoryTable),
-            onelogin.as_ref().map(|table| table as &dyn DirectoryTable),
-        ];
-        tables.into_iter().flatten().next()
-    }
-
-    fn table_mut(&mut self) -> Option<&mut dyn DirectoryTable> {
-        let Self { file, ldap, jumpcloud, onelogin } = self;
-        let tables = [
-            file.as_mut().map(|table| table as &mut dyn DirectoryTable),
-            ldap.as_mut().map(|table| table as &mut dyn DirectoryTable),
-            jumpcloud.as_mut().map(|table| table as &mut dyn DirectoryTable),
-            onelogin.as_mut().map(|table| table as &mut dyn DirectoryTable),
-        ];
-        tables.into_iter().flatten().next()
-    }
-
     /// Whether the directory itself says which groups belong to the app, so that `scope.groups` narrows that instead of
     /// standing for it.
     pub fn binds_application(&self) -> bool {
@@ -122,11 +127,6 @@ impl SourceTables {
     /// See [`DirectoryTable::secrets`].
     pub fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         self.table().map(DirectoryTable::secrets).unwrap_or_default()
-    }
-
-    /// See [`DirectoryTable::ca_file`].
-    pub fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
-        self.table()?.ca_file()
     }
 
     /// See [`DirectoryTable::addresses`]; sorted, each once.

@@ -1,21 +1,20 @@
 //! `[source.onelogin]`, key by key. The doc comments are what `rosterd schema` shows in an editor.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use std::path::Path;
-use std::time::Duration;
-
-use super::DirectoryTable;
-use crate::config::forms::{Rate, canonical};
-use crate::config::profile::RateSetting;
+use super::{DirectoryTable, WebKeys, web};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::forms::canonical;
 use crate::config::tenant::SecretRef;
 
 /// `[source.onelogin]`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(extend("additionalProperties" = false))]
 pub struct OneLoginTable {
     /// The account: `acme` for `acme.onelogin.com`; or `base_url`.
     #[schemars(length(min = 1))]
@@ -32,7 +31,7 @@ pub struct OneLoginTable {
     #[schemars(length(min = 1))]
     pub application: Option<String>,
     /// Whether people who were given the application by name, not by a role, belong too. Costs a listing of its people.
-    #[serde(default = "yes")]
+    #[serde(default = "web::yes")]
     pub direct: bool,
     /// What counts as a group: roles, or the security-policy groups of which everybody has one at most.
     #[serde(default)]
@@ -51,46 +50,21 @@ pub struct OneLoginTable {
     #[serde(default)]
     pub parameter_off: Vec<OneLoginParameterOff>,
     /// Whether the `default_values` or `values` of a parameter are the value for users without one. With false such a parameter counts as unread.
-    #[serde(default = "yes")]
+    #[serde(default = "web::yes")]
     pub parameter_defaults: bool,
     /// Whether the rules of the application, which may set a parameter for some users, are looked at. Reading them may need Manage All.
     #[serde(default)]
     pub parameter_rules: OneLoginParameterRules,
     /// Whether the events may be asked for changes, which wakes the daemon early.
-    #[serde(default = "yes")]
+    #[serde(default = "web::yes")]
     pub events: bool,
     /// Users a page. 50 is documented; more is honoured in some accounts.
     #[serde(default = "fifty")]
     #[schemars(range(min = 1, max = 1000))]
     pub users_page: u32,
-    /// At most this many requests: `10/s`, `600/m`, or a list of buckets.
-    #[serde(default = "ten_a_second")]
-    pub rate: RateSetting,
-    /// At most this many requests at once.
-    #[serde(default = "four")]
-    #[schemars(range(min = 1, max = 64))]
-    pub in_flight: u32,
-    /// How often a request is sent in all before the reading is given up.
-    #[serde(default = "six")]
-    #[schemars(range(min = 1, max = 20))]
-    pub attempts: u32,
-    /// The longest pause between two tries, in milliseconds.
-    #[serde(default = "a_minute_in_ms")]
-    #[schemars(range(min = 1, max = 3600000))]
-    pub backoff_cap_ms: u64,
-    /// Seconds to wait for one answer.
-    #[serde(default = "half_a_minute")]
-    #[schemars(range(min = 1, max = 3600))]
-    pub timeout_secs: u64,
-    /// Accept plain http, only to loopback addresses.
-    #[serde(default)]
-    pub allow_http_loopback: bool,
-    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
-    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
-    #[serde(default)]
-    pub loopback_port_may_change: bool,
-    /// A PEM file with the certificate authorities to trust instead of the machine's.
-    pub ca_file: Option<PathBuf>,
+    /// How it is asked.
+    #[serde(flatten)]
+    pub web: WebKeys,
 }
 
 /// What counts as a group.
@@ -101,7 +75,7 @@ pub enum OneLoginGroups {
     #[default]
     Roles,
     /// Security-policy groups. They are never bound to an application.
-    Groups,
+    OneLoginGroups,
 }
 
 /// Where memberships are read.
@@ -162,7 +136,14 @@ impl OneLoginTable {
     }
 }
 
+/// As the list of directories calls it.
+pub type Table = OneLoginTable;
+
 impl DirectoryTable for OneLoginTable {
+    fn web(&self) -> Option<&WebKeys> {
+        Some(&self.web)
+    }
+
     fn secrets(&self) -> Vec<(&'static [&'static str], &SecretRef)> {
         vec![(&["source", "onelogin", "client_secret"], &self.client_secret)]
     }
@@ -171,34 +152,22 @@ impl DirectoryTable for OneLoginTable {
         vec![&mut self.client_secret]
     }
 
-    fn ca_file(&self) -> Option<(&'static [&'static str], &Path)> {
-        Some((&["source", "onelogin", "ca_file"], self.ca_file.as_deref()?))
-    }
-
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        self.ca_file.iter_mut().collect()
+        self.web.ca_file.iter_mut().collect()
     }
 
     fn addresses(&self) -> Vec<String> {
         vec![canonical(&self.address())]
     }
 
-    fn may_move(&self) -> bool {
-        self.allow_http_loopback && self.loopback_port_may_change
-    }
-
     fn pace(&self) -> Option<(u32, Duration)> {
         // The pages are larger where that is possible.
-        Some((50, self.rate.between_reads()))
+        Some((50, self.web.rate.between_reads()))
     }
 
     fn application(&self) -> Option<&str> {
         self.application.as_deref()
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn active() -> OneLoginStanding {
@@ -213,22 +182,67 @@ fn fifty() -> u32 {
     50
 }
 
-fn ten_a_second() -> RateSetting {
-    Rate::per_second(std::num::NonZeroU32::MIN.saturating_add(9)).into()
+const TABLE: [&str; 2] = ["source", "onelogin"];
+
+/// Which keys go together.
+pub(in crate::config) fn check(document: &Document<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(table) = document.table_at(&TABLE) else { return };
+    web::check(document, "onelogin", found);
+    let key = |name: &'static str| [TABLE[0], TABLE[1], name];
+    let has = |name: &str| table.contains_key(name);
+    match (has("subdomain"), has("base_url")) {
+        (false, false) => found.push(document.error(
+            &TABLE,
+            "nothing says which account is meant",
+            "write `subdomain = \"acme\"` for acme.onelogin.com, or the whole address as `base_url`",
+        )),
+        (true, true) => found.push(document.error(
+            &key("subdomain"),
+            "`subdomain` and `base_url` both say which account is meant",
+            "remove one of the two",
+        )),
+        _ => {}
+    }
+    if let Some(subdomain) = document.text_at(&key("subdomain")).filter(|text| !is_label(text)) {
+        found.push(document.error(
+            &key("subdomain"),
+            format!("{subdomain:?} is no subdomain"),
+            "write only the first word of the address: `acme` for https://acme.onelogin.com",
+        ));
+    }
+    let by_groups = document.text_at(&key("groups")) == Some("groups");
+    if by_groups && has("application") {
+        found.push(document.error(
+            &key("groups"),
+            "OneLogin gives applications to roles, never to security-policy groups",
+            "remove `application` and name the groups in `[scope]`, or write `groups = \"roles\"`",
+        ));
+    }
+    parameters(document, has("application"), found);
 }
 
-fn four() -> u32 {
-    4
+/// The parameters that mappings read are those of an application, which has to be named.
+fn parameters(document: &Document<'_>, has_application: bool, found: &mut Vec<Diagnostic>) {
+    const ATTRIBUTES: [&str; 2] = ["users", "attributes"];
+    if has_application {
+        return;
+    }
+    for key in document.table_at(&ATTRIBUTES).into_iter().flat_map(|table| table.keys()) {
+        let key = key.get_ref();
+        let (plain, table) = ([ATTRIBUTES[0], ATTRIBUTES[1], key], [ATTRIBUTES[0], ATTRIBUTES[1], key, "from"]);
+        let from = document.text_at(&plain).or_else(|| document.text_at(&table));
+        if from.is_some_and(|from| from.contains("app_parameters")) {
+            found.push(document.error(
+                &plain,
+                "`app_parameters` are those of an application, and none is named",
+                "write `application = \"Heap\"` in `[source.onelogin]`, or read `custom_attributes.NAME`",
+            ));
+        }
+    }
 }
 
-fn six() -> u32 {
-    6
-}
-
-fn a_minute_in_ms() -> u64 {
-    60_000
-}
-
-fn half_a_minute() -> u64 {
-    30
+/// One label of a host name (RFC 1123 §2.1).
+fn is_label(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (1..=63).contains(&text.len()) && text.chars().all(fits) && !text.starts_with('-') && !text.ends_with('-')
 }

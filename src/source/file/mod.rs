@@ -6,7 +6,7 @@
 mod csv_folder;
 mod deciding;
 mod json;
-pub(crate) mod kind;
+mod kind;
 mod mark;
 mod plain;
 mod sample;
@@ -28,6 +28,9 @@ use crate::bounded;
 use crate::files;
 use crate::model::{ContentMark, Finding, SourceId, Standing};
 use crate::progress::Progress;
+
+/// The kind of directory, for the list.
+pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::File;
 
 /// The files of a folder.
 pub const CSV_FILES: [&str; 3] = ["users.csv", "groups.csv", "members.csv"];

@@ -75,8 +75,8 @@ application = "Heap"
         // The file's check wants one of the two.
         let secret = place.map(|place| context.token(place)).transpose()?.ok_or(crate::http::SecretError::Empty)?;
         let parts = Parts {
-            ca_pem: context.authorities(table.ca_file.as_deref())?,
-            pacer: context.pacer(table.api_url(), &secret, &table.rate, table.in_flight),
+            ca_pem: context.authorities(table.web.ca_file.as_deref())?,
+            pacer: context.pacer(table.api_url(), &secret, &table.web.rate, table.web.in_flight),
             secret,
             wanted: context.wanted,
             clock: Arc::clone(&context.clock),

@@ -24,7 +24,7 @@ mod create;
 mod examine;
 mod groups;
 mod insights;
-pub(crate) mod kind;
+mod kind;
 mod paging;
 mod people;
 mod reach;
@@ -38,11 +38,14 @@ use jiff::Timestamp;
 use self::reach::Reach;
 use super::{Hint, Presence, Reading, Source, SourceError, write::NewPeople};
 use crate::clock::Clock;
-use crate::config::directory::JumpCloudTable;
+use crate::config::directory::jumpcloud::JumpCloudTable;
 use crate::http::pace::Pacer;
 use crate::http::{Secret, SetupError};
 use crate::model::{Finding, GroupMatch, SourceId};
 use crate::progress::Progress;
+
+/// The kind of directory, for the list.
+pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::JumpCloud;
 
 /// What a source is made of, beside its table.
 pub struct Parts {

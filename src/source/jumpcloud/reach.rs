@@ -14,7 +14,7 @@ use url::Url;
 
 use super::paging::{Manner, Page, Pages, Row};
 use crate::clock::Clock;
-use crate::config::directory::JumpCloudTable;
+use crate::config::directory::jumpcloud::JumpCloudTable;
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
 use crate::http::{Auth, ClientSettings, Reply, Secret, SetupError, http_date};
@@ -48,10 +48,10 @@ impl Reach {
         pacer: &Pacer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
-        let timeout = Duration::from_secs(table.timeout_secs);
+        let timeout = Duration::from_secs(table.web.timeout_secs);
         let settings = |url: &str| {
             let mut settings = ClientSettings::new(url);
-            settings.allow_http_loopback = table.allow_http_loopback;
+            settings.allow_http_loopback = table.web.allow_http_loopback;
             settings.ca_pem.clone_from(&ca_pem);
             (settings.idle_timeout, settings.total_timeout) = (timeout, timeout * 2);
             settings
@@ -60,9 +60,9 @@ impl Reach {
             let mut client = settings(url);
             client.extra_headers.extend(table.org_id.iter().map(|id| ("x-org-id".to_owned(), id.clone())));
             let login = login(table, secret, &settings)?;
-            let cap = Duration::from_millis(table.backoff_cap_ms);
+            let cap = Duration::from_millis(table.web.backoff_cap_ms);
             let backoff = Backoff { base: WebSettings::BACKOFF.base.min(cap), cap };
-            let (pacer, attempts) = (pacer.clone(), table.attempts);
+            let (pacer, attempts) = (pacer.clone(), table.web.attempts);
             let (product, forgive_403) = (PRODUCT, true);
             Api::new(WebSettings { product, client, login, pacer, attempts, backoff, forgive_403, meaning })
         };
@@ -71,7 +71,7 @@ impl Reach {
             insights: table.feed_url().map(api).transpose()?,
             org_id: table.org_id.clone(),
             staged: table.staged,
-            manner: Manner { limit: u64::from(table.page_size), at_once: table.in_flight as usize },
+            manner: Manner { limit: u64::from(table.page_size), at_once: table.web.in_flight as usize },
             has_seen_people: AtomicBool::new(false),
             clock,
         })

@@ -29,7 +29,7 @@ use super::reference::{self, Expected, Holes};
 use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
 use crate::config::ca;
-use crate::config::directory::LdapTable;
+use crate::config::directory::ldap::LdapTable;
 use crate::config::forms::{LdapAddress, Misfit};
 
 use crate::source::SourceError;

@@ -13,7 +13,7 @@ use super::layout::{Layout, is_by_uid};
 use super::people::{self, Owner, Roster};
 use super::range::{self, Pieces, Step};
 use super::{dn, people::search};
-use crate::config::directory::LdapPreset;
+use crate::config::directory::ldap::LdapPreset;
 use crate::progress::Progress;
 use crate::source::members::Spared;
 use crate::source::{GroupEntry, GroupIx, Reading, SourceError};

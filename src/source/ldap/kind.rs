@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{LdapSource, record_names};
-use crate::config::directory::{LdapPreset, SourceTables};
+use crate::config::directory::SourceTables;
+use crate::config::directory::ldap::LdapPreset;
 use crate::config::secret::Secrets;
 use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
 use crate::source::{Source, SourceError};

@@ -8,7 +8,7 @@ use super::connection::ALIAS_TARGET;
 use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
 use super::reference::Expected;
 use super::standing;
-use crate::config::directory::{LdapPreset, LdapTable};
+use crate::config::directory::ldap::{LdapPreset, LdapTable};
 use crate::config::forms::parenthesised_filter;
 use crate::source::SourceError;
 

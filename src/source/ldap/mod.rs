@@ -21,7 +21,7 @@ mod dn;
 mod entry;
 mod envelope;
 mod groups;
-pub(crate) mod kind;
+mod kind;
 mod layout;
 mod outcome;
 mod people;
@@ -40,10 +40,13 @@ use self::connection::{Address, Connection};
 use self::layout::Layout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
-use crate::config::directory::LdapTable;
+use crate::config::directory::ldap::LdapTable;
 use crate::http::{Secret, Spellings};
 use crate::model::{Finding, SourceId};
 use crate::progress::Progress;
+
+/// The kind of directory, for the list.
+pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::Ldap;
 
 /// A directory that speaks LDAP version 3.
 pub struct LdapSource {

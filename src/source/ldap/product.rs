@@ -7,7 +7,7 @@ use super::connection::{Connection, Search};
 use super::entry::Entry;
 use super::layout::Layout;
 use super::standing;
-use crate::config::directory::LdapPreset;
+use crate::config::directory::ldap::LdapPreset;
 use crate::model::{bounds, text};
 
 /// What a domain controller says that it can do (MS-ADTS §3.1.1.3.4.3): be Active Directory, and its lightweight form, which has other attributes.

@@ -9,7 +9,7 @@ use ldap3::asn1::StructureTag;
 use percent_encoding::percent_decode_str;
 
 use super::dn;
-use crate::config::directory::LdapPreset;
+use crate::config::directory::ldap::LdapPreset;
 use crate::model::{bounds, text};
 
 /// What Active Directory keeps beside a domain of its own, in canonical form.

@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use crate::config::directory::LdapPreset;
+use crate::config::directory::ldap::LdapPreset;
 use crate::model::{Standing, StatusSign};
 use crate::source::SourceError;
 

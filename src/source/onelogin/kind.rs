@@ -66,8 +66,8 @@ application = "Heap"
         let Some(table) = &tables.onelogin else { return Err(SourceError::no_table(self.table()).into()) };
         let secret = context.token(&table.client_secret)?;
         let parts = Parts {
-            ca_pem: context.authorities(table.ca_file.as_deref())?,
-            pacer: context.pacer(&table.address(), &secret, &table.rate, table.in_flight),
+            ca_pem: context.authorities(table.web.ca_file.as_deref())?,
+            pacer: context.pacer(&table.address(), &secret, &table.web.rate, table.web.in_flight),
             secret,
             wanted: context.wanted,
             reads: context.reads,

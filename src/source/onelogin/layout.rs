@@ -2,7 +2,7 @@
 
 use super::parameters::{Parameters, Wanted};
 use super::record::{ALWAYS, NAMES};
-use crate::config::directory::{
+use crate::config::directory::onelogin::{
     OneLoginGroups, OneLoginMembers, OneLoginParameterOff, OneLoginParameterRules, OneLoginStanding, OneLoginTable,
 };
 use crate::model::{GroupMatch, Standing};
@@ -56,7 +56,7 @@ impl Layout {
             unactivated: standing(table.unactivated),
             events: table.events,
             users_page: table.users_page,
-            in_flight: table.in_flight.max(1) as usize,
+            in_flight: table.web.in_flight.max(1) as usize,
             wanted,
             fields,
             needs_custom: reads.iter().any(|read| first(read) == "custom_attributes"),

@@ -12,7 +12,7 @@ mod ask;
 pub(super) mod choices;
 mod events;
 mod examine;
-pub(crate) mod kind;
+mod kind;
 mod layout;
 mod macros;
 mod pages;
@@ -34,12 +34,15 @@ use self::parameters::Parameters;
 use super::web::{Api, Grant, Login, WebSettings};
 use super::write::NewPeople;
 use super::{GroupEntry, Hint, Presence, Reading, Source, SourceError, UserEntry};
-use crate::config::directory::{OneLoginGroups, OneLoginTable};
+use crate::config::directory::onelogin::{OneLoginGroups, OneLoginTable};
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
 use crate::http::{Auth, ClientSettings, Secret, SetupError};
 use crate::model::{Finding, GroupMatch, SourceId};
 use crate::progress::Progress;
+
+/// The kind of directory, for the list.
+pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::OneLogin;
 
 /// What a source needs besides its table.
 pub struct Parts {
@@ -75,10 +78,10 @@ impl OneLoginSource {
     pub fn new(table: &OneLoginTable, parts: Parts) -> Result<Self, SetupError> {
         let Parts { secret, ca_pem, pacer, wanted, reads } = parts;
         let client = ClientSettings {
-            allow_http_loopback: table.allow_http_loopback,
+            allow_http_loopback: table.web.allow_http_loopback,
             ca_pem,
-            idle_timeout: Duration::from_secs(table.timeout_secs),
-            total_timeout: Duration::from_secs(table.timeout_secs.saturating_mul(2)),
+            idle_timeout: Duration::from_secs(table.web.timeout_secs),
+            total_timeout: Duration::from_secs(table.web.timeout_secs.saturating_mul(2)),
             // A thousand users a page, each with long custom attributes.
             max_body: 64 << 20,
             ..ClientSettings::new(table.address())
@@ -104,8 +107,8 @@ impl OneLoginSource {
             client,
             login,
             pacer,
-            attempts: table.attempts,
-            backoff: Backoff { base: WebSettings::BACKOFF.base, cap: Duration::from_millis(table.backoff_cap_ms) },
+            attempts: table.web.attempts,
+            backoff: Backoff { base: WebSettings::BACKOFF.base, cap: Duration::from_millis(table.web.backoff_cap_ms) },
             forgive_403: false,
             meaning: |_| None,
         })?;

@@ -13,7 +13,7 @@ use super::application::{Binding, RuleActions, rules};
 use super::layout::Layout;
 use super::macros;
 use super::record::{CUSTOM, NAMES, Object};
-use crate::config::directory::{OneLoginParameterOff as Off, OneLoginParameterRules as LookAtRules};
+use crate::config::directory::onelogin::{OneLoginParameterOff as Off, OneLoginParameterRules as LookAtRules};
 use crate::model::{fold, unread};
 use crate::source::SourceError;
 use crate::source::web::Api;

@@ -10,7 +10,7 @@ use super::pages::{List, v1, whole};
 use super::people::{NEEDS, People};
 use super::record::{Object, id};
 use super::{by_roles, told, v2};
-use crate::config::directory::OneLoginMembers;
+use crate::config::directory::onelogin::OneLoginMembers;
 use crate::progress::Progress;
 use crate::source::members::Spared;
 use crate::source::web::{Api, Question};

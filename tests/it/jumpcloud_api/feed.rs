@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rosterd::clock::{Clock as _, SystemClock};
-use rosterd::config::directory::JumpCloudTable;
+use rosterd::config::directory::jumpcloud::JumpCloudTable;
 use rosterd::http::Secret;
 use rosterd::model::{Finding, SourceId, Verdict};
 use rosterd::source::jumpcloud::{JumpCloudSource, Parts};
@@ -36,7 +36,7 @@ fn source(cloud: &JumpCloud, more: Value) -> Arc<JumpCloudSource> {
     let parts = Parts {
         secret: Secret::new(API_KEY).unwrap(),
         ca_pem: None,
-        pacer: rosterd::http::quota::pacer(&table.rate, table.in_flight),
+        pacer: rosterd::http::quota::pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
         clock: Arc::new(SystemClock),
     };

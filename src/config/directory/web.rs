@@ -1,0 +1,91 @@
+//! The keys that every directory behind HTTP has in its table, and the mistakes that all of them can have. The doc comments are what `rosterd schema`
+//! shows in an editor.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::check::{bucket_match, buckets, web_address};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::Document;
+use crate::config::forms::Rate;
+use crate::config::profile::RateSetting;
+
+/// How a directory is asked. A table takes these keys over with `#[serde(flatten)]`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct WebKeys {
+    /// At most this many requests: `10/s`, `600/m`, or a list of buckets.
+    #[serde(default = "ten_a_second")]
+    pub rate: RateSetting,
+    /// At most this many requests at once.
+    #[serde(default = "four")]
+    #[schemars(range(min = 1, max = 64))]
+    pub in_flight: u32,
+    /// How often a request is sent in all before the reading is given up.
+    #[serde(default = "six")]
+    #[schemars(range(min = 1, max = 20))]
+    pub attempts: u32,
+    /// The longest pause between two tries, in milliseconds.
+    #[serde(default = "a_minute_in_ms")]
+    #[schemars(range(min = 1, max = 3600000))]
+    pub backoff_cap_ms: u64,
+    /// Seconds to wait for one answer.
+    #[serde(default = "half_a_minute")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_secs: u64,
+    /// Accept plain http, only to loopback addresses.
+    #[serde(default)]
+    pub allow_http_loopback: bool,
+    /// Whether the directory may be at another port or path of this machine in every run, as a sandbox is. Without it a changed address is
+    /// held before anything is sent, on this machine as anywhere. Counts only together with `allow_http_loopback`.
+    #[serde(default)]
+    pub loopback_port_may_change: bool,
+    /// A PEM file with the certificate authorities to trust instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+}
+
+fn ten_a_second() -> RateSetting {
+    Rate::per_second(NonZeroU32::MIN.saturating_add(9)).into()
+}
+
+fn four() -> u32 {
+    4
+}
+
+fn six() -> u32 {
+    6
+}
+
+fn a_minute_in_ms() -> u64 {
+    60_000
+}
+
+fn half_a_minute() -> u64 {
+    30
+}
+
+/// For switches that are on where nothing is said.
+pub(super) fn yes() -> bool {
+    true
+}
+
+/// Adds what is wrong in any directory's table: a credential in the clear, a bucket that counts nothing, and that nothing says who belongs. Without an
+/// application every group of the company would count as assigned.
+pub(super) fn check(document: &Document<'_>, name: &str, found: &mut Vec<Diagnostic>) {
+    let Some(table) = document.table_at(&["source", name]) else { return };
+    for key in table.keys().map(|key| key.get_ref().as_ref()).filter(|key| key.ends_with("_url")) {
+        web_address(document, &["source", name, key], &["source", name, "allow_http_loopback"], found);
+    }
+    buckets(document, &["source", name, "rate"]).for_each(|bucket| bucket_match(document, bucket, found));
+    let is_scoped = document.get(&["scope", "groups"]).is_some() || document.is_true(&["scope", "all_users"]);
+    if !table.contains_key("application") && !is_scoped {
+        found.push(document.error(
+            &["source", name],
+            "nothing says who belongs to the app",
+            "write `application = \"Heap\"` for the groups and users that have it in the directory, or name groups in `[scope]`: groups = [{ name = \
+             \"Heap *\" }]",
+        ));
+    }
+}
