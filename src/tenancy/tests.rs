@@ -411,7 +411,7 @@ fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
         let written =
             super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
                 .unwrap();
-        let keys: Vec<&str> = super::differences(&plan).iter().map(|one| one.key).collect();
+        let keys: Vec<&str> = super::differences(&plan.source, &plan.app).iter().map(|one| one.key).collect();
         (std::fs::read_to_string(&written[1]).unwrap(), keys)
     };
     let (onelogin, keys) = write("onelogin", None);
