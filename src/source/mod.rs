@@ -12,6 +12,7 @@
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
 
 pub mod choices;
+mod entry;
 pub mod file;
 mod ids;
 pub mod jumpcloud;
@@ -26,7 +27,8 @@ mod unique;
 pub(crate) mod web;
 pub mod write;
 
-pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
+pub use entry::{GroupEntry, UserEntry};
+pub use reading::{Incomplete, ListId, Reading};
 pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};
