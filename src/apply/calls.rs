@@ -5,36 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::composed::Made;
 use super::created::{agrees, waits_for_approval};
-use super::effects::adopted;
+use super::effects::{adopted, ids_of};
+use super::reply::{Ended, Reply, Target, outcome_of, shows_members};
 use super::telling::Told;
 use super::{OpResult, Stop, Worker};
-use crate::config::profile::{DeleteEffect, InactiveEffect, MemberValue, Profile, UserWire};
+use crate::config::profile::{DeleteEffect, InactiveEffect, UserWire};
 use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::http::retry::{Waited, retry};
-use crate::model::{
-    AppId, Attributes, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Provenance, Reason, SourceId, StillShown,
-};
-use crate::plan::{Action, Member, Operation};
-use crate::scim::{AppUser, CallError, Created, FailureClass, GroupKeys, Match, MemberKeys, Shown, UserKeys};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, SourceId, StillShown};
+use crate::plan::{Action, Operation};
+use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, Shown, UserKeys};
 use crate::store::{Effect, Intent, OutcomeResult, StoreError};
-
-/// What a call that went well told us.
-pub(super) enum Reply {
-    Nothing,
-    /// What the answer shows, not judged yet.
-    Shown(Box<Shown>),
-    /// What the app holds instead of what was sent, where that is another way of writing it.
-    Echo(Attributes),
-    Created(Created),
-    /// The create was not answered; this is what it made.
-    Found(AppId),
-}
-
-/// How one call ended, after all its repetitions.
-pub(super) enum Ended {
-    Well(Reply),
-    Badly(CallError),
-}
 
 impl Worker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
@@ -444,26 +425,8 @@ impl Worker<'_> {
     }
 }
 
-pub(super) struct Target {
-    pub(super) app_id: Option<AppId>,
-    pub(super) manager: Option<AppId>,
-    /// The members a group is made with.
-    pub(super) members: Vec<MemberKeys>,
-    /// How the app refused the group, if it did: with members, without, or both.
-    pub(super) refusal: Option<Obstacle>,
-}
-
 fn shown(shown: Shown) -> Reply {
     Reply::Shown(Box::new(shown))
-}
-
-/// Whether the app tells who is in a group, by the ids it gave them.
-pub(super) fn shows_members(profile: &Profile) -> bool {
-    profile.read.members_readable && profile.groups.member_value == MemberValue::Id
-}
-
-pub(super) fn ids_of(members: &[Member]) -> Vec<SourceId> {
-    members.iter().map(|member| member.id.clone()).collect()
 }
 
 /// Whether an account that an operation switched off is still there, and only not shown.
@@ -484,14 +447,6 @@ fn kind(operation: &Operation) -> CallKind {
     }
 }
 
-/// What the journal says of a call that failed.
-pub(super) fn outcome_of(error: &CallError, reason: &str) -> OutcomeResult {
-    match error.maybe_done {
-        true => OutcomeResult::Unknown { detail: reason.to_owned() },
-        false => OutcomeResult::Failed { status: error.status, detail: reason.to_owned() },
-    }
-}
-
 /// The one object that a look-up for one found. An ambiguous answer is an error: it proves neither presence nor absence.
 fn only_one<T>(found: Vec<Match<T>>, path: &str) -> Result<Option<T>, CallError> {
     match found.into_iter().next() {
@@ -504,67 +459,5 @@ fn only_one<T>(found: Vec<Match<T>>, path: &str) -> Result<Option<T>, CallError>
             path: path.to_owned(),
             ..CallError::closed()
         }),
-    }
-}
-
-/// Adoptions and releases: known without a call.
-pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
-    let id = operation.object.id().clone();
-    match (&operation.action, &operation.app_id) {
-        (Action::AdoptUser { found, source, .. }, _) => {
-            let mut effects = adopted(&id, found);
-            if !source.is_empty() {
-                effects.push(Effect::UserSource { id, seen: source.clone(), gone: Vec::new() });
-            }
-            effects
-        }
-        (Action::AdoptGroup { display_name, present, .. }, Some(app_id)) => {
-            let mut effects = vec![Effect::GroupLinked {
-                id: id.clone(),
-                app_id: app_id.clone(),
-                provenance: Provenance::Adopted,
-                name: display_name.clone(),
-            }];
-            if !present.is_empty() {
-                effects.push(Effect::MembersAdded { group: id, users: present.clone() });
-            }
-            effects
-        }
-        (Action::RelinkUser { from }, _) => vec![Effect::UserRelinked { from: from.clone(), to: id }],
-        (Action::RelinkGroup { from, display_name, provenance, present }, Some(app_id)) => vec![
-            Effect::GroupUnlinked { id: from.clone() },
-            Effect::GroupLinked {
-                id: id.clone(),
-                app_id: app_id.clone(),
-                provenance: *provenance,
-                name: display_name.clone(),
-            },
-            Effect::MembersAdded { group: id, users: present.clone() },
-        ],
-        (Action::CompareGroup { gone: true, .. }, _) => vec![Effect::GroupUnlinked { id }],
-        (Action::CompareGroup { display_name, joined, left, unknown, gone: false }, _) => {
-            let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: display_name.clone() }];
-            let (joined, left) = (ids_of(joined), ids_of(left));
-            if !joined.is_empty() {
-                let group = id.clone();
-                effects.push(match unknown {
-                    true => Effect::MembersDoubted { group, users: joined },
-                    false => Effect::MembersAdded { group, users: joined },
-                });
-            }
-            if !left.is_empty() {
-                effects.push(Effect::MembersRemoved { group: id.clone(), users: left });
-            }
-            effects.push(Effect::GroupCompared { id });
-            effects
-        }
-        // What an undo releases was taken over by mistake: nothing may take it over for that.
-        (Action::ReleaseGroup, Some(app_id)) if operation.lane == Lane::Additions => {
-            let let_go = Effect::GroupLetGo { id: id.clone(), app_id: app_id.clone(), name: operation.name.clone() };
-            vec![Effect::GroupUnlinked { id }, let_go]
-        }
-        (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
-        (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
-        _ => Vec::new(),
     }
 }

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::proof::has_same_letters;
 use super::{OpResult, Worker};
-use crate::model::{Attributes, Obstacle, OpOutcome, Path, Reason, StillShown, digest};
+use crate::model::{Attributes, Obstacle, OpOutcome, Path, Reason, StillShown, digest, fold};
 use crate::plan::{Action, Operation};
 use crate::store::{Effect, UserRow};
 
@@ -169,4 +168,15 @@ fn is_written(shown: &Value, value: &Value) -> bool {
 
 fn owned((path, value): (&Path, &Value)) -> (Path, Value) {
     (path.clone(), value.clone())
+}
+
+/// Whether two texts differ by case, blanks and punctuation alone: an app's own way of writing a value.
+pub(super) fn has_same_letters(one: &Value, other: &Value) -> bool {
+    let letters = |value: &Value| -> Option<String> {
+        Some(fold(value.as_str()?).chars().filter(|letter| letter.is_alphanumeric()).collect())
+    };
+    match (letters(one), letters(other)) {
+        (Some(one), Some(other)) => one == other && !one.is_empty(),
+        _ => false,
+    }
 }

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::calls::{Reply, Target};
 use super::composed::{Made, change};
 use super::effects::adopted;
+use super::reply::{Accepted, Reply, Target};
 use super::{OpResult, Worker};
 use crate::model::{
     AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
@@ -55,9 +55,6 @@ impl Answered {
         Some(Obstacle::NoFurtherCreates { object, name, whose })
     }
 }
-
-/// What an operation came to: for the journal, for the state, for the report.
-pub(super) type Accepted = (OutcomeResult, Vec<Effect>, OpResult);
 
 impl Worker<'_> {
     /// Why a create is not sent any more, if it is one.

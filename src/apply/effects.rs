@@ -1,13 +1,14 @@
 //! What is known after a call, or without one. It takes an operation and what the app answered, and returns effects for the journal.
 
+use std::collections::HashSet;
+
 use super::Worker;
-use super::calls::{Reply, Target, ids_of};
 use super::losses::note_losses;
-use super::new_groups::created_group;
+use super::reply::{Reply, Target};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, Reason, SourceId};
-use crate::plan::{Action, Operation};
-use crate::scim::{AppUser, Created};
+use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, Reason, SourceId, fold};
+use crate::plan::{Action, Member, Operation};
+use crate::scim::{AppUser, Created, MemberKeys};
 use crate::store::{Effect, StoreError};
 
 impl Worker<'_> {
@@ -169,4 +170,102 @@ pub(super) fn adopted(id: &SourceId, found: &AppUser) -> Vec<Effect> {
             echo: Attributes::new(),
         },
     ]
+}
+
+/// Adoptions and releases: known without a call.
+pub(super) fn effects_without_call(operation: &Operation) -> Vec<Effect> {
+    let id = operation.object.id().clone();
+    match (&operation.action, &operation.app_id) {
+        (Action::AdoptUser { found, source, .. }, _) => {
+            let mut effects = adopted(&id, found);
+            if !source.is_empty() {
+                effects.push(Effect::UserSource { id, seen: source.clone(), gone: Vec::new() });
+            }
+            effects
+        }
+        (Action::AdoptGroup { display_name, present, .. }, Some(app_id)) => {
+            let mut effects = vec![Effect::GroupLinked {
+                id: id.clone(),
+                app_id: app_id.clone(),
+                provenance: Provenance::Adopted,
+                name: display_name.clone(),
+            }];
+            if !present.is_empty() {
+                effects.push(Effect::MembersAdded { group: id, users: present.clone() });
+            }
+            effects
+        }
+        (Action::RelinkUser { from }, _) => vec![Effect::UserRelinked { from: from.clone(), to: id }],
+        (Action::RelinkGroup { from, display_name, provenance, present }, Some(app_id)) => vec![
+            Effect::GroupUnlinked { id: from.clone() },
+            Effect::GroupLinked {
+                id: id.clone(),
+                app_id: app_id.clone(),
+                provenance: *provenance,
+                name: display_name.clone(),
+            },
+            Effect::MembersAdded { group: id, users: present.clone() },
+        ],
+        (Action::CompareGroup { gone: true, .. }, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::CompareGroup { display_name, joined, left, unknown, gone: false }, _) => {
+            let mut effects = vec![Effect::GroupRenamed { id: id.clone(), name: display_name.clone() }];
+            let (joined, left) = (ids_of(joined), ids_of(left));
+            if !joined.is_empty() {
+                let group = id.clone();
+                effects.push(match unknown {
+                    true => Effect::MembersDoubted { group, users: joined },
+                    false => Effect::MembersAdded { group, users: joined },
+                });
+            }
+            if !left.is_empty() {
+                effects.push(Effect::MembersRemoved { group: id.clone(), users: left });
+            }
+            effects.push(Effect::GroupCompared { id });
+            effects
+        }
+        // What an undo releases was taken over by mistake: nothing may take it over for that.
+        (Action::ReleaseGroup, Some(app_id)) if operation.lane == Lane::Additions => {
+            let let_go = Effect::GroupLetGo { id: id.clone(), app_id: app_id.clone(), name: operation.name.clone() };
+            vec![Effect::GroupUnlinked { id }, let_go]
+        }
+        (Action::ReleaseGroup, _) => vec![Effect::GroupUnlinked { id }],
+        (Action::ReleaseUser, _) => vec![Effect::UserUnlinked { id }],
+        _ => Vec::new(),
+    }
+}
+
+/// The directory's ids of members.
+pub(super) fn ids_of(members: &[Member]) -> Vec<SourceId> {
+    members.iter().map(|member| member.id.clone()).collect()
+}
+
+/// What is known of a group that was created.
+pub(super) fn created_group(
+    group: &SourceId,
+    name: &str,
+    created: Created,
+    first: &[Member],
+    target: &Target,
+) -> Vec<Effect> {
+    let mut effects = vec![new_group(group.clone(), created.id, name)];
+    effects.extend(name_shown(group, name, &created.echo));
+    let group = group.clone();
+    match created.members {
+        _ if first.is_empty() => {}
+        // Adding a member twice does no harm, and the memberships follow in this run.
+        None => effects.push(Effect::MembersDoubted { group, users: ids_of(first) }),
+        Some(shown) => match taken(first, &target.members, &shown) {
+            users if users.is_empty() => {}
+            users => effects.push(Effect::MembersAdded { group, users }),
+        },
+    }
+    effects
+}
+
+/// Of the members that a group was created with, those whom the app shows in it.
+pub(super) fn taken(first: &[Member], keys: &[MemberKeys], shown: &[String]) -> Vec<SourceId> {
+    let exact: HashSet<&str> = shown.iter().map(String::as_str).collect();
+    let folded: HashSet<String> = shown.iter().map(|value| fold(value)).collect();
+    let is_in = |keys: &MemberKeys| exact.contains(keys.id.as_str()) || folded.contains(&fold(&keys.user_name));
+    first.iter().zip(keys).filter(|(_, keys)| is_in(keys)).map(|(member, _)| member.id.clone()).collect()
 }

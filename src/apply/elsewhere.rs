@@ -5,8 +5,8 @@
 //! person may have made it again by hand. Then the user still has access.
 
 use super::Worker;
-use super::calls::Target;
-use super::created::{Accepted, agrees};
+use super::created::agrees;
+use super::reply::{Accepted, Reply, Target};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown, Unlinked};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
@@ -198,7 +198,7 @@ impl Worker<'_> {
             }
             Sought::Foreign(found) if removes => Some(self.not_removed(operation, app_id, &found)),
             Sought::Gone if matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. }) => {
-                let effects = self.effects(operation, target, super::calls::Reply::Nothing);
+                let effects = self.effects(operation, target, Reply::Nothing);
                 Some((OutcomeResult::Done { status: error.status }, effects, Ok(OpOutcome::Done)))
             }
             // Whether the app hides the account, or has it under another id, could not be asked: access may not have ended.

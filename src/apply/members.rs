@@ -4,9 +4,9 @@
 
 use std::collections::HashSet;
 
-use super::calls::{Ended, Reply, outcome_of};
 use super::chunks::can_be_cut;
 use super::elsewhere::Sought;
+use super::reply::{Ended, Reply, outcome_of};
 use super::telling::Told;
 use super::{OpResult, Worker};
 use crate::http::failure::CallKind;

@@ -22,6 +22,7 @@ mod new_groups;
 mod parts;
 mod proof;
 mod recover;
+mod reply;
 mod retry;
 mod returning;
 mod telling;
@@ -366,7 +367,7 @@ impl Worker<'_> {
                 self.mark(&[at], results, &why);
                 continue;
             }
-            effects.extend(calls::effects_without_call(operation));
+            effects.extend(effects::effects_without_call(operation));
             self.settle(&operation.object, &mut effects);
             if let Some(slot) = results.get_mut(at) {
                 *slot = Ok(OpOutcome::Done);

@@ -7,14 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::calls::{Ended, Target, ids_of, outcome_of, shows_members};
 use super::chunks::Chunks;
-use super::effects::{name_shown, new_group};
+use super::effects::taken;
 use super::members::{Resolved, Unfinished};
+use super::reply::{Ended, Target, outcome_of, shows_members};
 use super::{OpResult, Worker};
 use crate::guard::Cleared;
 use crate::http::failure::{AfterFailure, CallKind, after_failure};
-use crate::model::{GroupRefusal, ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId, fold};
+use crate::model::{GroupRefusal, ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::{CallError, Created, FailureClass, MemberKeys};
 use crate::store::{AppTakes, Effect, StoreError};
@@ -322,14 +322,6 @@ fn part(operation: &Operation, name: &str, chunk: &[Resolved]) -> (Operation, Ta
     (Operation { action, ..operation.clone() }, Target { app_id: None, manager: None, members, refusal: None })
 }
 
-/// Of the members that a group was created with, those whom the app shows in it.
-pub(super) fn taken(first: &[Member], keys: &[MemberKeys], shown: &[String]) -> Vec<SourceId> {
-    let exact: HashSet<&str> = shown.iter().map(String::as_str).collect();
-    let folded: HashSet<String> = shown.iter().map(|value| fold(value)).collect();
-    let is_in = |keys: &MemberKeys| exact.contains(keys.id.as_str()) || folded.contains(&fold(&keys.user_name));
-    first.iter().zip(keys).filter(|(_, keys)| is_in(keys)).map(|(member, _)| member.id.clone()).collect()
-}
-
 /// Whether a group may have been refused for its members, or the lack of them: surely not made, and not because there is one of its name.
 fn may_be_a_member(error: &CallError) -> bool {
     let halves = after_failure(error.class, CallKind::Members) == AfterFailure::SplitBatch
@@ -346,27 +338,4 @@ impl Unfinished {
             [first, rest @ ..] => Err(Obstacle::NoMemberHasAccount { first: first.clone(), more: rest.len() as u64 }),
         }
     }
-}
-
-/// What is known of a group that was created.
-pub(super) fn created_group(
-    group: &SourceId,
-    name: &str,
-    created: Created,
-    first: &[Member],
-    target: &Target,
-) -> Vec<Effect> {
-    let mut effects = vec![new_group(group.clone(), created.id, name)];
-    effects.extend(name_shown(group, name, &created.echo));
-    let group = group.clone();
-    match created.members {
-        _ if first.is_empty() => {}
-        // Adding a member twice does no harm, and the memberships follow in this run.
-        None => effects.push(Effect::MembersDoubted { group, users: ids_of(first) }),
-        Some(shown) => match taken(first, &target.members, &shown) {
-            users if users.is_empty() => {}
-            users => effects.push(Effect::MembersAdded { group, users }),
-        },
-    }
-    effects
 }

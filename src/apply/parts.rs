@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::calls::{Ended, Target, outcome_of};
 use super::proof::without;
+use super::reply::{Ended, Target, outcome_of};
 use super::{OpResult, Worker};
 use crate::model::{ObjectRef, Obstacle, OpOutcome, Path, Reason};
 use crate::plan::{Action, Operation};

@@ -10,11 +10,11 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Worker;
-use super::calls::{Reply, Target, shows_members};
-use super::created::Accepted;
+use super::composed::has_same_letters;
 use super::members::Resolved;
+use super::reply::{Accepted, Reply, Target, shows_members};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::model::{AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, SourceId, StillShown, digest, fold};
+use crate::model::{AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, SourceId, StillShown, digest};
 use crate::plan::{Action, Operation};
 use crate::scim::{MemberKeys, Shown, ShownMembers};
 use crate::store::{Effect, OutcomeResult, StoreError};
@@ -426,17 +426,6 @@ impl Worker<'_> {
 /// The places of the members for whom something holds.
 fn places(chunk: &[Resolved], holds: impl Fn(&MemberKeys) -> bool) -> Vec<usize> {
     chunk.iter().enumerate().filter(|(_, (_, keys))| holds(keys)).map(|(at, _)| at).collect()
-}
-
-/// Whether two texts differ by case, blanks and punctuation alone: an app's own way of writing a value.
-pub(super) fn has_same_letters(one: &Value, other: &Value) -> bool {
-    let letters = |value: &Value| -> Option<String> {
-        Some(fold(value.as_str()?).chars().filter(|letter| letter.is_alphanumeric()).collect())
-    };
-    match (letters(one), letters(other)) {
-        (Some(one), Some(other)) => one == other && !one.is_empty(),
-        _ => false,
-    }
 }
 
 /// What an app shows of an attribute.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::calls::{hides, shows_members};
+use super::calls::hides;
 use super::created::{agrees, is_no_neighbours};
 use super::losses::note_losses;
+use super::reply::shows_members;
 use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};

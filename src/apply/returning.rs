@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::calls::shows_members;
 use super::members::keys_of;
+use super::reply::shows_members;
 use super::{OpResult, Worker};
 use crate::guard::Cleared;
 use crate::model::{AppId, Lane, ObjectRef, Reason, SourceId, UserNumber};

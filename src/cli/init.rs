@@ -15,7 +15,7 @@ use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, Written, differences
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), Failure> {
     let tenant = tenant_name(&args.tenant)?;
     let plan = InitPlan { tenant, source: args.source.clone(), app: args.app.clone() };
-    let differences = differences(&plan);
+    let differences = differences(&plan.source, &plan.app);
     let choices = InitChoices { on_unassigned: on_unassigned(screen, args, &differences)? };
     let made = init_with(&global.config, &plan, &choices).map_err(|one| {
         let failure = Failure::config(format!("{}: {}", one.location(), one.message));

@@ -42,7 +42,7 @@ use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, Op, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
+use crate::model::{Counts, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
 use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, StillNamed, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
@@ -604,19 +604,9 @@ async fn note_decisions(
     Ok(())
 }
 
-/// Users who belong and whom the state does not know.
-fn strangers(survey: &Survey) -> u64 {
-    survey.newcomers.len() as u64
-}
-
 /// Users whom the state knows and who are not in the reading.
 fn missing(survey: &Survey) -> u64 {
     survey.absent.len() as u64
-}
-
-/// Whether a survey found anybody who may end with no access, beside those whom the directory calls suspended.
-fn may_have_leavers(desired: &Desired<'_>, survey: &Survey) -> bool {
-    !survey.absent.is_empty() || survey.linked.iter().any(|user| !desired.is_assigned(*user))
 }
 
 /// What became of the leavers who were not kept waiting for the rest.

@@ -1,7 +1,16 @@
 //! The stages of a run, in the order of design decision 5: the leavers first, then the whole plan. It takes what the directory wants and what the
 //! state knows, and returns the index for the next quiet cycle.
 
-use super::*;
+use super::{
+    Ask, CycleError, Early, Job, Report, Sight, Writer, evidence, index, is_done, meanwhile, missing, names_in,
+    observe, time, undone,
+};
+use crate::apply::Turns;
+use crate::desired::Desired;
+use crate::guard::{self, Cleared, Facts};
+use crate::model::{Lane, Op};
+use crate::plan::{self, Answers, Links, Operation, Plan, Survey};
+use crate::store::{IndexDraft, StoreError};
 
 impl Job<'_> {
     /// The stages of a run, in the order of design decision 5: the leavers, then everything. Gives the index for the next quiet cycle.
@@ -175,4 +184,14 @@ impl Job<'_> {
         report.applied(cleared, outcome);
         Ok(())
     }
+}
+
+/// Users who belong and whom the state does not know.
+fn strangers(survey: &Survey) -> u64 {
+    survey.newcomers.len() as u64
+}
+
+/// Whether a survey found anybody who may end with no access, beside those whom the directory calls suspended.
+fn may_have_leavers(desired: &Desired<'_>, survey: &Survey) -> bool {
+    !survey.absent.is_empty() || survey.linked.iter().any(|user| !desired.is_assigned(*user))
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
-use super::control::Mistake;
+use super::mistake::Mistake;
 use super::trouble::{Cause, Trouble};
 use crate::config::expiry::Expiry;
 use crate::model::{TenantName, TenantState};

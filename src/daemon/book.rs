@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::control::Mistake;
+use super::mistake::Mistake;
 use super::timetable::Timetable;
 use super::trouble::{About, Trouble};
 use crate::config::expiry::Expiry;

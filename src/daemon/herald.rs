@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Daemon;
 use super::book::Entry;
-use super::control::Mistake;
+use super::mistake::Mistake;
 use super::trouble::Cause;
 use crate::model::{TenantName, TenantState};
 use crate::notify::{Failing, FileMistake, Held, Herald, Message, Receivers, Situation, Word};

@@ -13,7 +13,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Changes, LastRun, Roll};
-use super::control::{Answer, BrokenTenant, Caller, Mistake, Reloaded};
+use super::control::{Answer, BrokenTenant, Caller, Reloaded};
+use super::mistake::Mistake;
 use super::watch::Marks;
 use super::{Daemon, DaemonError, systemd};
 use crate::config::diagnostic::Diagnostic;

@@ -18,6 +18,7 @@ mod ending;
 mod herald;
 mod imports;
 mod loading;
+mod mistake;
 mod orders;
 mod overview;
 mod pane;
@@ -33,11 +34,12 @@ mod web;
 pub use board::{Board, Line, read_board};
 pub use book::Ended;
 pub use control::{
-    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Mistake, Order, PROTOCOL, Refusal,
-    Reloaded, Request, Right, Talk, Wanted, reach, socket_of,
+    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Order, PROTOCOL, Refusal, Reloaded,
+    Request, Right, Talk, Wanted, reach, socket_of,
 };
 pub use drift::{Compared, read_compared};
 pub use imports::Importing;
+pub use mistake::Mistake;
 pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
 pub use trouble::{About, Cause};

@@ -12,27 +12,12 @@ use serde_json::{Map, Value as Json};
 use super::binding::{Bound, Layout};
 use super::direct::Direct;
 use super::known::{KnownAttributes, Verdict};
-use super::lint::{self, Read};
+use super::lint::{self, Flaw, Read};
 use super::rewrite::{Rewritten, rewrite};
 use super::values::{self, Outcome};
 
 /// The longest text of an expression, in bytes.
 const MAX_EXPRESSION: usize = 4096;
-
-/// What is wrong with an expression's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw {
-    /// The place in the text; the whole text if `None`.
-    pub(super) at: Option<Range<usize>>,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-}
-
-impl Flaw {
-    pub(super) fn new(at: Option<Range<usize>>, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { at, message: message.into(), hint }
-    }
-}
 
 /// Why an expression gave nothing for one person.
 #[derive(Debug, Clone, PartialEq, Eq)]

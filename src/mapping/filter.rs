@@ -4,9 +4,9 @@ use serde_json::{Map, Value as Json};
 
 use super::binding::{Bound, Layout};
 use super::engine::{LENIENT, STRICT};
-use super::expression::{self, Compiled, Failure, Flaw, Program};
+use super::expression::{self, Compiled, Failure, Program};
 use super::known::KnownAttributes;
-use super::lint;
+use super::lint::{self, Flaw};
 use super::values::Outcome;
 use super::{MapError, RuleProblem, Where};
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::engine::{FILTERS, LIST_FILTERS, TESTS};
-use super::expression::Flaw;
 use super::words::{Kind, RESERVED, Word, words};
 use crate::config::forms::nearest;
 
@@ -20,6 +19,21 @@ pub(super) struct Read {
     pub(super) at: Option<Range<usize>>,
     /// Whether it is read as `record["…"]`, by its exact name.
     pub(super) exact: bool,
+}
+
+/// What is wrong with an expression's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// The place in the text; the whole text if `None`.
+    pub(super) at: Option<Range<usize>>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Flaw {
+    pub(super) fn new(at: Option<Range<usize>>, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { at, message: message.into(), hint }
+    }
 }
 
 /// The reads and flaws of a text; `undeclared` is minijinja's own list of the names in it.

@@ -47,7 +47,8 @@ pub use known::KnownAttributes;
 pub use rules::Mapping;
 
 use crate::model::{Attributes, Path, SourceId};
-use expression::{Failure, Flaw, Program};
+use expression::{Failure, Program};
+use lint::Flaw;
 
 /// On which side of a rule a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::coded::{coded, plain};
 use super::conflict::{Conflict, Unlinked};
-use super::reason::WithRoles;
 use super::{AppId, ObjectRef, Op, SourceId, TenantName};
 
 /// Why something can't be done, or was not.

@@ -4,8 +4,7 @@
 //! A wrong adoption gives somebody another user's account, with its roles; so one matching attribute is not enough where others
 //! contradict it. Whether a right one waits for approval is decided by the guard.
 
-use super::operation::{Acquaintance, Action, Blocked};
-use super::people::user_operation;
+use super::operation::{Acquaintance, Action, Blocked, user_operation};
 use super::person::Person;
 use super::{Answers, Groups, Users};
 use crate::config::profile::Profile;

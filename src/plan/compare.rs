@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::operation::{Action, Blocked, Member, Operation};
-use super::people::row_name;
+use super::person::row_name;
 use super::{Answers, Groups, Survey};
 use crate::config::profile::MemberValue;
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Reason, SourceId, UserNumber};

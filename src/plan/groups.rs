@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::links::Links;
 use super::operation::{Action, Blocked, Member, Operation};
-use super::people::row_name;
+use super::person::row_name;
 use super::{Account, Answers, Groups, Survey};
 use crate::config::profile::{GroupRename, MemberValue};
 use crate::config::tenant::{AdoptGroups, GroupFate};

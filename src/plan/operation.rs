@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::person::Person;
 use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Obstacle, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::AppUser;
 use crate::store::digest_of;
@@ -326,5 +327,28 @@ impl Operation {
             | Action::ReleaseGroup
             | Action::ReleaseUser => Vec::new(),
         }
+    }
+}
+
+/// An operation on a user's account that nothing blocks. What there is to remark about the user name becomes part of its reason.
+pub(super) fn user_operation(
+    lane: Lane,
+    person: &Person,
+    app_id: Option<&AppId>,
+    action: Action,
+    reason: Reason,
+) -> Operation {
+    let reason = match person.remark {
+        Some(remark) => Reason::Remarked { why: Box::new(reason), remark },
+        None => reason,
+    };
+    Operation {
+        lane,
+        object: ObjectRef::User(person.id.clone()),
+        app_id: app_id.cloned(),
+        name: person.name.clone(),
+        action,
+        reason,
+        blocked: None,
     }
 }

@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::adopt::is_privileged;
-use super::operation::{Acquaintance, Action, Blocked, Operation};
-use super::person::{Person, linked_person};
-use super::survey::label;
+use super::operation::{Acquaintance, Action, Blocked, Operation, user_operation};
+use super::person::{Person, label, row_name};
+use super::several::linked_person;
 use super::update::Before;
 use super::{Account, Answers, Users};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
@@ -471,30 +471,4 @@ fn owners<'a>(newcomers: &[(&'a Person, &'a Match<AppUser>)]) -> HashMap<&'a App
         suitors.entry(account).or_default().0.push((&person.id, by == Path::external_id().as_str()));
     }
     suitors
-}
-
-pub(super) fn user_operation(
-    lane: Lane,
-    person: &Person,
-    app_id: Option<&AppId>,
-    action: Action,
-    reason: Reason,
-) -> Operation {
-    let reason = match person.remark {
-        Some(remark) => Reason::Remarked { why: Box::new(reason), remark },
-        None => reason,
-    };
-    Operation {
-        lane,
-        object: ObjectRef::User(person.id.clone()),
-        app_id: app_id.cloned(),
-        name: person.name.clone(),
-        action,
-        reason,
-        blocked: None,
-    }
-}
-
-pub(super) fn row_name(row: &UserRow, id: &SourceId) -> String {
-    row.sent.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned()
 }

@@ -2,9 +2,7 @@
 
 use super::bounds::too_long;
 use super::rules::{Lists, Rules};
-use super::several::keep_last_sent;
-use super::survey::label;
-use crate::model::{Attributes, Path, Remark, SourceId, text};
+use crate::model::{Attributes, Path, Remark, SourceId, bounds, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
 use crate::store::UserRow;
@@ -48,23 +46,6 @@ impl Person {
 /// In words: which attribute can't be made, or which one the app requires is missing.
 pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
     person(snapshot, ix, rules, &Lists::of(rules))
-}
-
-/// Maps one person who has an account, to which these values were last sent. Where the directory holds several values of an attribute and the app
-/// takes one, the one last sent stays as long as the directory holds it.
-///
-/// # Errors
-/// As [`map_person`].
-pub(super) fn linked_person(
-    snapshot: &Snapshot,
-    ix: UserIx,
-    rules: &Rules<'_>,
-    lists: &Lists,
-    row: &UserRow,
-) -> Result<Person, String> {
-    let mut person = person(snapshot, ix, rules, lists)?;
-    keep_last_sent(&mut person, snapshot, rules, &row.sent, &row.source_seen);
-    Ok(person)
 }
 
 /// Maps one person.
@@ -138,6 +119,20 @@ fn tidy_user_name(attributes: &mut Attributes) -> Result<Option<Remark>, String>
     let trimmed = trimmed.into();
     attributes.set(path, trimmed);
     Ok(Some(Remark::BlanksAtAnEnd))
+}
+
+/// A name for people, from whatever a record has.
+pub fn label(snapshot: &Snapshot, user: UserIx) -> String {
+    let record = snapshot.record(user);
+    ["userName", "username", "uid", "email", "mail", "displayName", "cn"]
+        .iter()
+        .find_map(|name| record.get(*name).and_then(serde_json::Value::as_str))
+        .map_or_else(|| snapshot.id(user).to_owned(), bounds::shown)
+}
+
+/// The user name that an account was last sent, for people to read; the directory's id where none was sent.
+pub(super) fn row_name(row: &UserRow, id: &SourceId) -> String {
+    row.sent.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned()
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@
 
 use std::collections::HashSet;
 
-use super::operation::{Action, Operation};
-use super::people::{row_name, user_operation};
-use super::person::Person;
+use super::operation::{Action, Operation, user_operation};
+use super::person::{Person, row_name};
 use super::update::{Before, diff};
 use super::{Account, Survey, Users};
 use crate::config::tenant::OnImmutableChange;

@@ -6,11 +6,12 @@
 
 use serde_json::{Map, Value};
 
-use super::person::Person;
-use super::rules::Rules;
+use super::person::{Person, person};
+use super::rules::{Lists, Rules};
 use crate::config::tenant::Push;
 use crate::model::{Attributes, Path, digest};
-use crate::source::Snapshot;
+use crate::source::{Snapshot, UserIx};
+use crate::store::UserRow;
 
 /// What one attribute's several values may give, and how many attributes and values are tried for one user.
 const MOST_VALUES: usize = 64;
@@ -18,8 +19,25 @@ const MOST_VALUES: usize = 64;
 /// How a directory's reader calls the list beside an attribute that shows one value of it.
 const ALL: &str = "_all";
 
+/// Maps one person who has an account, to which these values were last sent. Where the directory holds several values of an attribute and the app
+/// takes one, the one last sent stays as long as the directory holds it.
+///
+/// # Errors
+/// As [`person`].
+pub(super) fn linked_person(
+    snapshot: &Snapshot,
+    ix: UserIx,
+    rules: &Rules<'_>,
+    lists: &Lists,
+    row: &UserRow,
+) -> Result<Person, String> {
+    let mut person = person(snapshot, ix, rules, lists)?;
+    keep_last_sent(&mut person, snapshot, rules, &row.sent, &row.source_seen);
+    Ok(person)
+}
+
 /// Gives a user back the values that were last sent, where they are still among those that the directory holds.
-pub(super) fn keep_last_sent(
+fn keep_last_sent(
     person: &mut Person,
     snapshot: &Snapshot,
     rules: &Rules<'_>,

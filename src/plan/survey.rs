@@ -9,16 +9,17 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::links::Links;
-use super::person::{Person, linked_person, person};
+use super::person::{Person, label, person};
 use super::replace::{Aside, Stuck};
 use super::rules::{Lists, Rules};
+use super::several::linked_person;
 use super::still_named::StillNamed;
 use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{Bits, ObjectRef, Path, SourceId, Standing, UserNumber, bounds, fold};
-use crate::source::{GroupIx, Snapshot, UserIx, id_hash};
+use crate::model::{Bits, ObjectRef, Path, SourceId, Standing, UserNumber, fold};
+use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
 /// What has to be looked at, and asked for, before a plan can be made.
@@ -454,13 +455,4 @@ fn is_finished(row: &UserRow, rules: &Rules<'_>) -> bool {
     let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&Fate::Delete)
         && !matches!(rules.profile.users.delete_effect, DeleteEffect::Unsupported | DeleteEffect::Deactivates);
     row.active == Some(false) && !may_be_deleted
-}
-
-/// A name for people, from whatever a record has.
-pub fn label(snapshot: &Snapshot, user: UserIx) -> String {
-    let record = snapshot.record(user);
-    ["userName", "username", "uid", "email", "mail", "displayName", "cn"]
-        .iter()
-        .find_map(|name| record.get(*name).and_then(serde_json::Value::as_str))
-        .map_or_else(|| snapshot.id(user).to_owned(), bounds::shown)
 }

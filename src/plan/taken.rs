@@ -8,10 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::Users;
-use super::operation::{Action, Blocked, Operation};
-use super::people::{row_name, user_operation};
-use super::person::person;
-use super::survey::label;
+use super::operation::{Action, Blocked, Operation, user_operation};
+use super::person::{label, person, row_name};
 use super::swap::third_name;
 use crate::config::profile::InactiveEffect;
 use crate::model::{Attributes, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, fold};

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::operation::{Action, Blocked};
-use super::people::user_operation;
+use super::operation::{Action, Blocked, user_operation};
 use super::person::Person;
 use super::rules::{Lists, Rules};
 use super::{Account, Users};

@@ -6,10 +6,11 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::client::{App, Endpoint};
+use super::error::is_shaken;
 use super::json;
 use super::judge::judge;
 use super::list::Walk;
-use super::lookup::{Found, Index, Wanted, is_shaken};
+use super::matching::{Found, Index, Wanted};
 use super::read::turned;
 use super::{AppUser, CallError, Match, UserKeys};
 use crate::model::{AppId, Path};

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::client::{Answer, App, Endpoint};
 use super::json::{self, Object};
-use super::lookup::Wanted;
-use super::read::member_values;
+use super::matching::Wanted;
+use super::shown::member_values;
 use super::write::not_sent;
 use super::{CallError, Created, FailureClass, Match, MemberKeys, Origin};
 use crate::http::Method;

@@ -239,6 +239,21 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
+/// Whether a list went wrong in a way that another reading may not repeat.
+pub(super) fn is_shaken(error: &CallError) -> bool {
+    let cursor = error
+        .scim_type
+        .as_deref()
+        .is_some_and(|name| ["invalidCursor", "expiredCursor"].iter().any(|other| name.eq_ignore_ascii_case(other)));
+    cursor || (error.class == FailureClass::NotScim && error.status == Some(200))
+}
+
+/// Whether the app says that it does not do this filter.
+pub(super) fn is_refused_filter(error: &CallError) -> bool {
+    let named = error.scim_type.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("invalidFilter"));
+    named || matches!(error.class, FailureClass::Unsupported | FailureClass::Invalid)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use super::Match;
 use super::error::clean;
 use super::json::{self, Object};
-use super::lookup::{Found, Wanted};
+use super::matching::{Found, Wanted};
 #[cfg(test)]
-use super::{GroupKeys, UserKeys, lookup::Index};
+use super::{GroupKeys, UserKeys, matching::Index};
 use crate::config::profile::Adopt;
 #[cfg(test)]
 use crate::config::profile::Profile;

@@ -4,36 +4,22 @@
 //! Where the accounts are listed anyway this costs no call. Where users are looked up by filter it costs a few questions for each user whom no
 //! match attribute finds; a thorough search lists the accounts where the app does not answer such a question.
 
-use std::collections::HashSet;
-
 use futures_util::stream::{self, StreamExt as _};
 
+use super::alike::{Alike, DISPLAY_NAME, EMAIL};
 use super::client::{App, Call, Endpoint};
-use super::error::{Asked, clean};
+use super::error::{Asked, is_refused_filter};
 use super::filter;
-use super::json::{self, Object};
+use super::json::Object;
 use super::list::Page;
-use super::lookup::{Found, Wanted, is_refused_filter};
+use super::matching::{Found, Wanted};
 use super::{CallError, FailureClass, Lookalike, Search};
 use crate::config::profile::LookUp;
 use crate::http::Method;
-use crate::model::likeness::local_part;
-use crate::model::{AppId, KnownNames, fold};
+use crate::model::{KnownNames, fold};
 
 /// A question that is not answered is asked once more, and then counts as one that the app does not answer.
 const ATTEMPTS: u32 = 2;
-const USER_NAME: &str = "userName";
-const EMAIL: &str = "emails.value";
-const DISPLAY_NAME: &str = "displayName";
-
-/// Whose namesakes are looked for.
-pub(super) struct Alike {
-    /// In the order of the keys.
-    names: Vec<KnownNames>,
-    /// Everything by which an account can be like one of them.
-    keys: HashSet<u64>,
-    search: Search,
-}
 
 /// What one question brought.
 enum Heard {
@@ -41,72 +27,6 @@ enum Heard {
     Answered(Vec<Lookalike>),
     /// The app does not answer this kind of filter. What it showed all the same is true.
     Unanswered(Vec<Lookalike>),
-}
-
-impl Alike {
-    pub(super) fn new(names: Vec<KnownNames>, search: Search) -> Self {
-        let mut keys = HashSet::new();
-        for one in &names {
-            keys.extend(one.of_user().keys());
-        }
-        Self { names, keys, search }
-    }
-
-    /// About how many questions it takes to ask by filter.
-    pub(super) fn questions(&self) -> u64 {
-        let thorough = usize::from(self.search == Search::Thorough);
-        let of_one = |names: &KnownNames| {
-            let addresses = names.identifiers.iter().filter(|name| local_part(name).is_some()).count();
-            names.identifiers.len() + addresses + thorough * (addresses + names.display.len())
-        };
-        self.names.iter().map(|names| of_one(names) as u64).sum()
-    }
-
-    /// The accounts among these that share a name with anybody.
-    pub(super) fn among<'r>(&'r self, resources: &'r [Object]) -> impl Iterator<Item = Lookalike> + 'r {
-        resources.iter().filter_map(|resource| {
-            let names = KnownNames::of_resource(resource).of_account();
-            if !names.keys().any(|key| self.keys.contains(&key)) {
-                return None;
-            }
-            let id = json::text(resource, "id")?;
-            // One that no request can be sent to is an account all the same.
-            let id = AppId::from_app(&id).unwrap_or_else(|_| AppId::new(clean(&id)));
-            let user_name = json::text(resource, "userName").map(|name| clean(&name)).unwrap_or_default();
-            let active = json::flag(resource, "active").unwrap_or(true);
-            Some(Lookalike { id, user_name, active, names })
-        })
-    }
-
-    /// What is asked about one user, as attribute and value, beside what was asked already.
-    fn asked_of(&self, wanted: &Wanted, key: usize) -> Vec<(&'static str, String)> {
-        let Some(names) = self.names.get(key) else { return Vec::new() };
-        let mut questions: Vec<(&'static str, String)> = Vec::new();
-        for name in &names.identifiers {
-            questions.push((USER_NAME, name.clone()));
-            if local_part(name).is_some() {
-                questions.push((EMAIL, name.clone()));
-            }
-        }
-        if self.search == Search::Thorough {
-            questions
-                .extend(names.identifiers.iter().filter_map(|name| Some((USER_NAME, local_part(name)?.to_owned()))));
-            questions.extend(names.display.iter().map(|name| (DISPLAY_NAME, name.clone())));
-        }
-        let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
-        let known: Vec<(String, String)> = wanted
-            .by
-            .iter()
-            .zip(values)
-            .filter_map(|(by, value)| Some((by.in_filter(), fold(value.as_deref()?))))
-            .collect();
-        let mut seen: HashSet<(&str, String)> = HashSet::new();
-        questions.retain(|(attribute, value)| {
-            let is_known = known.iter().any(|(by, of)| by.eq_ignore_ascii_case(attribute) && *of == fold(value));
-            !is_known && filter::is_plain(value) && seen.insert((*attribute, fold(value)))
-        });
-        questions
-    }
 }
 
 impl App {
@@ -167,7 +87,10 @@ impl App {
 
     async fn alike_to_one(&self, wanted: &Wanted, alike: &Alike, key: usize) -> Result<Heard, CallError> {
         let (mut seen, mut unanswered) = (Vec::new(), false);
-        for (attribute, value) in alike.asked_of(wanted, key) {
+        let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
+        let asked = wanted.by.iter().zip(values);
+        let known: Vec<_> = asked.filter_map(|(by, value)| Some((by.in_filter(), fold(value.as_deref()?)))).collect();
+        for (attribute, value) in alike.asked_of(key, &known) {
             if !self.learned.can_filter_by(attribute) {
                 // Equal display names alone are a hint: no list is read for them.
                 unanswered |= attribute == EMAIL;

@@ -4,9 +4,10 @@
 //! It knows no directory, no state and no plan: it does not decide *what* is sent, and it never repeats a call that changes
 //! something. Only `apply`, which has journaled the intent, may do that.
 //!
-//! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `resource`, `patch`
+//! `client` makes the requests; `read`, `lookup` and `list` are built on it for reading, `write` for writing. `matching` has the keys of a look-up. `resource`, `patch`
 //! and `filter` are the wire format, `error` is what comes back instead of success; what follows from it is said by [`failure`](crate::http::failure).
 
+mod alike;
 mod body;
 mod census;
 mod client;
@@ -25,6 +26,7 @@ mod judge;
 mod list;
 mod lookalike;
 mod lookup;
+mod matching;
 mod patch;
 mod probe;
 mod read;

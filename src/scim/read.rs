@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::alike::Alike;
 use super::client::{Answer, App, Call, Endpoint};
 use super::error::{Asked, clean};
+use super::error::{is_refused_filter, is_shaken};
 use super::filter;
 use super::json::{self, Object};
 use super::list::{Page, Walk};
-use super::lookalike::Alike;
-use super::lookup::{MatchBy, Wanted, is_refused_filter, is_shaken};
+use super::matching::{MatchBy, Wanted};
 use super::resource;
-use super::shown::{id_in_ref, is_cut};
+use super::shown::{is_cut, member_values};
 use super::{
     AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, Match, Search, UserKeys,
 };
@@ -282,17 +283,6 @@ fn match_by(names: &[String], sends_external_id: bool) -> Vec<MatchBy> {
     // Where our id was never written, looking for it is a wasted call.
     let useful = names.iter().filter(|name| sends_external_id || !name.eq_ignore_ascii_case("externalId"));
     useful.filter_map(|name| MatchBy::new(name)).collect()
-}
-
-/// The values of a group's members, in every form in which apps write them.
-pub(super) fn member_values(group: &Object) -> Vec<String> {
-    json::elements(group, "members").iter().filter_map(member_value).collect()
-}
-
-/// What identifies a member: its `value`, or the id at the end of its `$ref`.
-pub(super) fn member_value(member: &Value) -> Option<String> {
-    let of_object = |member: &Object| json::text(member, "value").or_else(|| id_in_ref(member));
-    member.as_object().map_or_else(|| json::as_text(member), of_object)
 }
 
 /// The longest name of a group that is kept as it is, in bytes.

@@ -2,9 +2,10 @@
 //!
 //! Whether it contradicts the change is not decided here.
 
+use serde_json::Value;
+
 use super::client::App;
 use super::json::{self, Object};
-use super::read::member_values;
 use super::{Shown, ShownMembers};
 use crate::model::{AppId, Attributes, Path, digest};
 
@@ -34,7 +35,7 @@ impl App {
 pub(super) fn is_cut(group: &Object) -> bool {
     let shown = json::elements(group, "members").len() as u64;
     let more = |name: &&str| json::count(group, name).is_some_and(|count| count > shown);
-    let goes_on = |(name, value): (&String, &serde_json::Value)| {
+    let goes_on = |(name, value): (&String, &Value)| {
         let name = name.to_ascii_lowercase();
         !value.is_null() && (name == "nextcursor" || name.ends_with("nextlink") || name == "itemsperpage")
     };
@@ -47,4 +48,15 @@ pub(super) fn id_in_ref(member: &Object) -> Option<String> {
     let path = target.split(['?', '#']).next()?.trim_end_matches('/');
     let last = path.rsplit('/').next().filter(|last| !last.is_empty())?;
     percent_encoding::percent_decode_str(last).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// The values of a group's members, in every form in which apps write them.
+pub(super) fn member_values(group: &Object) -> Vec<String> {
+    json::elements(group, "members").iter().filter_map(member_value).collect()
+}
+
+/// What identifies a member: its `value`, or the id at the end of its `$ref`.
+pub(super) fn member_value(member: &Value) -> Option<String> {
+    let of_object = |member: &Object| json::text(member, "value").or_else(|| id_in_ref(member));
+    member.as_object().map_or_else(|| json::as_text(member), of_object)
 }

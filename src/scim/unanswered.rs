@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::client::App;
 use super::json::Object;
-use super::lookup::{Found, Wanted};
+use super::matching::{Found, Wanted};
 use super::{CallError, FailureClass, Match};
 use crate::config::profile::LookUp;
 use crate::model::{Conflict, WayOut};

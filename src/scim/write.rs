@@ -10,9 +10,8 @@ use super::client::{App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
 use super::patch::{self, Edit};
-use super::read::member_value;
 use super::resource::{self, GROUP};
-use super::shown::is_cut;
+use super::shown::{is_cut, member_value};
 use super::{AppWrite, CallError, Created, FailureClass, GroupKeys, MemberKeys, Shown, UserKeys};
 use crate::config::profile::{
     ClearStyle, ElementStyle, GroupSupport, MemberRemove, MemberValue, PatchPath, UpdateMethod,

@@ -12,6 +12,7 @@
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
 
 pub mod choices;
+mod entry;
 mod ids;
 pub mod kind;
 mod members;
@@ -28,7 +29,8 @@ macro_rules! folders {
 
 directories!(folders);
 
-pub use reading::{GroupEntry, Incomplete, ListId, Reading, UserEntry};
+pub use entry::{GroupEntry, UserEntry};
+pub use reading::{Incomplete, ListId, Reading};
 pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Snapshot;
+use super::entry::{GroupEntry, UserEntry};
 use super::ids::NotNew;
 use super::snapshot::{DanglingMember, GroupIx, GroupRow, Store, UserIx, id_hash};
 use crate::http::Spellings;
@@ -11,32 +12,6 @@ use crate::model::{ContentMark, SourceId, Standing, StatusSign};
 
 /// So many odd entries may be single mistakes, or a tenth of all if that is more.
 const A_FEW_ODD: usize = 3;
-
-/// One person, as a source hands them over.
-#[derive(Debug, Clone, Copy)]
-pub struct UserEntry<'a> {
-    /// The immutable id.
-    pub id: &'a str,
-    /// The directory's record as a JSON object: the attributes that mappings and filters see.
-    pub record: &'a str,
-    /// Whether the directory lets this person have accounts.
-    pub standing: Standing,
-    /// Whether the directory assigns the person to the app directly, not through a group.
-    pub direct: bool,
-}
-
-/// One group, as a source hands it over. Its members follow by [`Reading::member`].
-#[derive(Debug, Clone, Copy)]
-pub struct GroupEntry<'a> {
-    /// The immutable id.
-    pub id: &'a str,
-    /// The name people know it by.
-    pub name: &'a str,
-    /// The directory's record as a JSON object, for mappings; `{}` where there is nothing more.
-    pub record: &'a str,
-    /// Whether the directory binds the group to the app (true where the product has no such thing).
-    pub assigned: bool,
-}
 
 /// A list that the source is paging through; to be closed, or the reading is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

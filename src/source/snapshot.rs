@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::entry::UserEntry;
 use super::ids::{Ids, NotNew};
-use super::reading::UserEntry;
 use crate::model::{ContentMark, Counts, SourceId, Standing, StatusSign, Unbound, bounds, fold};
 
 /// A person's number within one snapshot.

@@ -1,7 +1,6 @@
 //! Choices of a new tenant file that the vendors' own guides make differently, or leave to a box in a console. In: the directory and the app. Out:
 //! each key with its shipped value, the vendor's choice and the reason, for `rosterd init` and for the comments of the file.
 
-use super::init::Plan;
 use crate::source::choices::{self, Choice};
 
 /// A key about which there is something to say.
@@ -22,19 +21,19 @@ impl Key {
     }
 }
 
-/// All of a plan, in the order of the file.
-pub fn differences(plan: &Plan) -> Vec<Choice> {
-    [Key::OnUnassigned, Key::ManageGroups].into_iter().filter_map(|key| of(plan, key)).collect()
+/// All choices about a directory and an app, in the order of the file.
+pub fn differences(source: &str, app: &str) -> Vec<Choice> {
+    [Key::OnUnassigned, Key::ManageGroups].into_iter().filter_map(|key| of(source, app, key)).collect()
 }
 
-fn of(plan: &Plan, key: Key) -> Option<Choice> {
-    choices::of(&plan.source, &plan.app).find(|choice| choice.key == key.name())
+fn of(source: &str, app: &str, key: Key) -> Option<Choice> {
+    choices::of(source, app).find(|choice| choice.key == key.name())
 }
 
 /// The comment above the key in the file; empty where there is nothing to say.
-pub(super) fn comment(plan: &Plan, key: Key) -> String {
+pub(super) fn comment(source: &str, app: &str, key: Key) -> String {
     const WIDTH: usize = 130;
-    let Some(difference) = of(plan, key) else { return String::new() };
+    let Some(difference) = of(source, app, key) else { return String::new() };
     let mut text = String::from("#");
     let mut used = 1;
     for word in difference.reason.split_whitespace() {

@@ -252,13 +252,17 @@ fn target(plan: &Plan, app: &TenantTemplate, text: &mut String) {
 fn users(plan: &Plan, app: &TenantTemplate) -> String {
     format!("\n{}", app.users.trim_start()).replacen(
         "# on_unassigned:\n",
-        &differences::comment(plan, Key::OnUnassigned),
+        &differences::comment(&plan.source, &plan.app, Key::OnUnassigned),
         1,
     )
 }
 
 fn groups(plan: &Plan, app: &TenantTemplate) -> String {
-    format!("\n{}", app.groups.trim_start()).replacen("# manage:\n", &differences::comment(plan, Key::ManageGroups), 1)
+    format!("\n{}", app.groups.trim_start()).replacen(
+        "# manage:\n",
+        &differences::comment(&plan.source, &plan.app, Key::ManageGroups),
+        1,
+    )
 }
 
 const REST: &str = r#"

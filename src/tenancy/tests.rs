@@ -432,7 +432,7 @@ fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
             InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: "heap".to_owned() };
         let made = super::init_with(&folder.path().join("rosterd.toml"), &plan, &super::InitChoices { on_unassigned })
             .unwrap();
-        let keys: Vec<&str> = super::differences(&plan).iter().map(|one| one.key).collect();
+        let keys: Vec<&str> = super::differences(&plan.source, &plan.app).iter().map(|one| one.key).collect();
         (std::fs::read_to_string(made.written.last().unwrap()).unwrap(), keys)
     };
     let (onelogin, keys) = write("onelogin", None);

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::diagnostic::Diagnostic;
 use crate::cycle::Telling;
 use crate::daemon::imports::Importing;
+use crate::daemon::mistake::Mistake;
 use crate::daemon::overview::TenantStatus;
 use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, Mark, Verdict};
 
@@ -270,30 +270,4 @@ pub struct BrokenTenant {
     pub in_force: bool,
     /// What is wrong.
     pub mistakes: Vec<Mistake>,
-}
-
-/// A mistake in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mistake {
-    /// `file:line:column`
-    pub place: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead.
-    pub hint: Option<String>,
-}
-
-impl Mistake {
-    /// The errors among diagnostics.
-    pub(in crate::daemon) fn among(found: &[Diagnostic]) -> Vec<Self> {
-        let errors = found.iter().filter(|one| one.is_error());
-        let mistake =
-            |one: &Diagnostic| Self { place: one.location(), message: one.message.clone(), hint: one.hint.clone() };
-        errors.map(mistake).collect()
-    }
-
-    /// Place and message in one line.
-    pub fn summary(&self) -> String {
-        format!("{}: {}", self.place, self.message)
-    }
 }

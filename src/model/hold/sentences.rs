@@ -1,8 +1,10 @@
 //! What people read of a hold: one sentence for each reason, with its numbers and the way out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::*;
+use super::{HoldReason, Loosening, RekeyOutcome, because_unbound};
+use crate::model::StatusSign;
 
 /// How users are made to match the accounts that they have.
 const RECOGNISE: &str = "To keep the accounts that are there, map userName to the value that they have, or put the attribute that both \

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::*;
+use super::{Immutable, Obstacle, WithId, list_of_shown};
+use crate::model::ObjectRef;
+use crate::model::reason::WithRoles;
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,9 +10,9 @@ use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
 use crate::scim::client::{App, Call, Endpoint};
+use crate::scim::error::is_refused_filter;
 use crate::scim::json::{self, Object};
 use crate::scim::list::Page;
-use crate::scim::lookup::is_refused_filter;
 use crate::scim::{AppWrite as _, CallError, FailureClass, filter, resource};
 
 /// What the throw-away person is given besides names.

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::connection::{Connection, Found};
+use super::connection::Connection;
 use super::entry::Entry;
 use super::layout::Layout;
+use super::outcome::Found;
 use super::people::{id_of, search};
 use super::standing::{self, standing};
 use crate::model::{SourceId, Standing, fold};

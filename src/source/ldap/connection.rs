@@ -24,8 +24,8 @@ use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::Entry;
-use super::outcome::{self, About};
-use super::reference::{self, Expected, Holes};
+use super::outcome::{self, About, Found};
+use super::reference::{self, Expected};
 use super::relay::{self, BEFORE_BIND, Duplex, Watch};
 use super::{ber, dial};
 use crate::config::ca;
@@ -181,15 +181,6 @@ pub(super) struct Search<'a> {
     pub(super) scope: Scope,
     pub(super) filter: &'a str,
     pub(super) attributes: &'a [String],
-}
-
-/// What a whole search came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Entries, repetitions included.
-    pub(super) entries: u64,
-    /// Parts of the tree below the base that were not searched.
-    pub(super) holes: Holes,
 }
 
 /// A connection that is bound.

@@ -3,7 +3,7 @@
 
 use ldap3::{LdapError, LdapResult};
 
-use super::connection::Found;
+use super::reference::Holes;
 use crate::model::{bounds, text};
 use crate::source::{Incomplete, SourceError};
 
@@ -64,6 +64,15 @@ pub(super) fn of_search(result: &LdapResult, about: About<'_>) -> Result<(), Sou
         50 => SourceError::Forbidden(format!("{what} below {base:?} as {bind_dn} ({said})")),
         _ => anything(result.rc, said),
     })
+}
+
+/// What a whole search came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Entries, repetitions included.
+    pub(super) entries: u64,
+    /// Parts of the tree below the base that were not searched.
+    pub(super) holes: Holes,
 }
 
 /// Judges what a search that ended well did not look into.
