@@ -20,7 +20,6 @@ pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +50,8 @@ use crate::scim::{App, AppRead, AppSettings};
 use crate::source::kind::{self, Connect, ConnectError};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, ReadStore, Sign,
-    State as _, Store, StoreError, Trigger, View, Weighed, decide_on_undo, mark_path, read_mark,
+    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, Sign, State as _,
+    StoreError, Stores, TenantStore, Trigger, View, Weighed,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
@@ -143,8 +142,8 @@ pub enum EngineError {
         tenant: TenantName,
         /// Who, when, why.
         mark: Box<Mark>,
-        /// The file that says so.
-        file: PathBuf,
+        /// The file that says so, for people.
+        file: String,
     },
 }
 
@@ -184,7 +183,7 @@ const PREPARE_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Engine {
     tenant: Arc<Tenant>,
-    state_dir: PathBuf,
+    stores: Stores,
     clock: Arc<dyn Clock>,
     quotas: Arc<Quotas>,
     /// How much of the app's rate may be used, in percent.
@@ -202,10 +201,10 @@ pub struct Observers {
 }
 
 impl Engine {
-    /// A tenant whose state lies below `state_dir`.
-    pub fn new(tenant: Arc<Tenant>, state_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    /// A tenant whose state is one of `stores`.
+    pub fn new(tenant: Arc<Tenant>, stores: Stores, clock: Arc<dyn Clock>) -> Self {
         let observers = Observers { directory: Arc::new(Unobserved), app: Arc::new(Unobserved) };
-        Self { tenant, state_dir, clock, quotas: Arc::default(), share: 100, observers }
+        Self { tenant, stores, clock, quotas: Arc::default(), share: 100, observers }
     }
 
     /// The same, drawing on the quotas of other tenants that call the same directory or app as the same client.
@@ -243,13 +242,13 @@ impl Engine {
         let (source, app) = self.both_sides(stop).await?;
         if wish.dry_run {
             let preview = |state| self.preview(wish, source.as_ref(), &app, state, progress, stop, None);
-            let report = match ReadStore::open(&self.state_dir, name)? {
+            let report = match self.state().read()? {
                 Some(state) => preview(&state as &dyn View).await?,
                 None => preview(&MemoryStore::new(name, Arc::clone(&self.clock))? as &dyn View).await?,
             };
             return Ok((report, Vec::new()));
         }
-        let (state, mut notices) = Store::open(&self.state_dir, name, "rosterd sync", Arc::clone(&self.clock))?;
+        let (state, mut notices) = self.state().open("rosterd sync", Arc::clone(&self.clock))?;
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(&app, &state);
@@ -264,19 +263,33 @@ impl Engine {
 
     /// Whether the operator lets anything be sent. A pause that comes later ends the run before its next call.
     fn may_send(&self) -> Result<(), EngineError> {
-        let (tenant, folder) = (self.tenant.name.clone(), self.state_dir.join(self.tenant.name.as_str()));
-        if let Some(mark) = read_mark(&folder, Sign::Retired) {
-            return Err(EngineError::Retired { tenant, mark: Box::new(mark), file: mark_path(&folder, Sign::Retired) });
-        }
-        match read_mark(&folder, Sign::Paused) {
-            Some(mark) => Err(EngineError::Paused { tenant, mark: Box::new(mark) }),
+        self.must_not_be_retired()?;
+        match self.state().mark(Sign::Paused) {
+            Some(mark) => Err(EngineError::Paused { tenant: self.tenant.name.clone(), mark: Box::new(mark) }),
             None => Ok(()),
         }
     }
 
+    /// A connection that has ended is left alone.
+    fn must_not_be_retired(&self) -> Result<(), EngineError> {
+        let (tenant, state) = (self.tenant.name.clone(), self.state());
+        match state.mark(Sign::Retired) {
+            Some(mark) => {
+                let file = state.mark_place(Sign::Retired);
+                Err(EngineError::Retired { tenant, mark: Box::new(mark), file })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The tenant's state.
+    fn state(&self) -> TenantStore {
+        self.stores.tenant(&self.tenant.name)
+    }
+
     /// The sides that would send a credential to an address other than the last run's (S-9). Reads the state alone.
     fn address_changes(&self) -> Result<Vec<AddressChange>, EngineError> {
-        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else { return Ok(Vec::new()) };
+        let Some(state) = self.state().read()? else { return Ok(Vec::new()) };
         Ok(address_changes(&Addresses::of(&self.tenant.file), settings_mark(&self.tenant), &state))
     }
 
@@ -345,10 +358,10 @@ impl Engine {
         }
     }
 
-    /// What lies in the state folder beside the tenant's own state.
+    /// What lies beside the tenant's own state.
     fn neighbours(&self) -> OnThisMachine {
         let others = self.tenant.same_app.clone();
-        OnThisMachine::new(self.state_dir.clone(), self.tenant.name.clone(), others)
+        OnThisMachine::new(self.stores.clone(), self.tenant.name.clone(), others)
     }
 
     /// Whom the tenant's filter accepts.
@@ -513,7 +526,7 @@ impl Engine {
     fn weighing(&self, state: &dyn View) -> Weighing {
         let file = &self.tenant.file;
         let mut weighing = settings::weigh(&file.guard, &file.approval, &file.scope, state.last_guard().as_ref());
-        weighing.policy.rule.editors = self.tenant.editors(&self.state_dir);
+        weighing.policy.rule.editors = self.tenant.editors(&self.state());
         weighing
     }
 
@@ -526,7 +539,7 @@ impl Engine {
     /// # Errors
     /// When the state can't be read.
     pub fn approval_rule(&self) -> Result<ApprovalRule, EngineError> {
-        let rule = match ReadStore::open(&self.state_dir, &self.tenant.name)? {
+        let rule = match self.state().read()? {
             Some(state) => self.weighing(&state).policy.rule,
             None => self.weighing(&MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?).policy.rule,
         };
@@ -542,7 +555,7 @@ impl Engine {
         if rule.people() == 1 {
             return Ok(None);
         }
-        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let state = self.state().read()?;
         let decisions = state.map(|state| state.decisions(plan)).transpose()?.unwrap_or_default();
         let given = match rule.weigh(&decisions) {
             Weighed::Approved(given) | Weighed::Waiting(given) => given.iter().map(Decision::who).collect(),
@@ -557,7 +570,7 @@ impl Engine {
     /// When the state can't be read.
     pub fn weigh_with(&self, decision: Decision) -> Result<Weighed, EngineError> {
         let rule = self.approval_rule()?;
-        let state = ReadStore::open(&self.state_dir, &self.tenant.name)?;
+        let state = self.state().read()?;
         let mut decisions = state.map(|state| state.decisions(&decision.plan)).transpose()?.unwrap_or_default();
         decisions.push(decision);
         Ok(rule.weigh(&decisions))
@@ -568,8 +581,7 @@ impl Engine {
     /// # Errors
     /// When another process works on the tenant, or the journal can't be written.
     pub async fn note_approvals_of_undo(&self) -> Result<(), EngineError> {
-        let name = &self.tenant.name;
-        let (state, _notices) = Store::open(&self.state_dir, name, "rosterd run", Arc::clone(&self.clock))?;
+        let (state, _notices) = self.state().open("rosterd run", Arc::clone(&self.clock))?;
         Ok(state.note_approvals_of_undo(&RunId::new(Uuid::now_v7().to_string())).await?)
     }
 
@@ -578,7 +590,7 @@ impl Engine {
     /// # Errors
     /// When it can't be written down.
     pub fn keep_approval_of_undo(&self, decision: &Decision) -> Result<(), EngineError> {
-        Ok(decide_on_undo(&self.state_dir.join(self.tenant.name.as_str()), decision)?)
+        Ok(self.state().decide_on_undo(decision)?)
     }
 }
 

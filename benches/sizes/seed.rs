@@ -9,7 +9,7 @@ use rosterd::model::{AppId, Attributes, Path as ScimPath, Provenance, RunId, Run
 use rosterd::progress::Silent;
 use rosterd::source::file::FileSource;
 use rosterd::source::{GroupIx, Snapshot, take_snapshot};
-use rosterd::store::{Effect, Ledger, RunSummary, Store, Trigger};
+use rosterd::store::{Effect, Ledger, RunSummary, Trigger};
 use rosterd::tenancy::Tenant;
 
 use crate::meter::{Figures, Since, figures, peak_memory};
@@ -29,7 +29,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
         let source = FileSource::new(folder.join(DIRECTORY), b',');
         let snapshot = take_snapshot(&source, &[], &Silent).await.unwrap();
         let clock = Arc::new(SystemClock);
-        let (store, _) = Store::open(&loaded.state_dir, &tenant.name, "a benchmark", clock.clone()).unwrap();
+        let (store, _) = loaded.stores.tenant(&tenant.name).open("a benchmark", clock.clone()).unwrap();
         let run = RunId::new("seed");
         store.run_started(&run, Trigger::Command, "", None).await.unwrap();
         let people = snapshot.users().map(|user| person(&tenant, &snapshot, user));
@@ -71,7 +71,7 @@ pub(crate) fn seed(folder: &Path) -> Figures {
 pub(crate) fn rebuild(folder: &Path) -> Figures {
     let mut loaded = tenant::load(folder);
     let tenant = loaded.tenants.pop().expect("one tenant");
-    let (store, _) = Store::open(&loaded.state_dir, &tenant.name, "a benchmark", Arc::new(SystemClock)).unwrap();
+    let (store, _) = loaded.stores.tenant(&tenant.name).open("a benchmark", Arc::new(SystemClock)).unwrap();
     let since = Since::now();
     store.rebuild().unwrap();
     figures([("cpu", since.cpu()), ("wall", since.wall()), ("peak", peak_memory())])

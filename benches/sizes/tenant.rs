@@ -46,7 +46,7 @@ pub(crate) fn load(folder: &Path) -> Loaded {
 pub(crate) fn sync(folder: &Path, dry_run: bool) -> Report {
     let mut loaded = load(folder);
     let tenant = loaded.tenants.pop().expect("one tenant");
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let wish = Wish { dry_run, ..Wish::default() };
     let runtime = runtime();
     let run = runtime.spawn(async move { engine.run(&wish, &Silent, &CancellationToken::new()).await });

@@ -1,7 +1,6 @@
 //! `rosterd approve` and `rosterd reject`: a decision on a held plan. In: a tenant and a plan's id. Out: a decision on the disk, which
 //! the next run takes notice of; where a daemon runs, it writes it down and runs soon. Nothing is sent from here.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +16,7 @@ use crate::daemon::{Answer, Deciding, Request};
 use crate::engine::Engine;
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Verdict, decide, read_held};
+use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Stores, Verdict};
 use crate::tenancy;
 
 /// A plan's id in full: 128 bits in hex.
@@ -48,8 +47,8 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
     if !check::is_out_of_reach(global) {
         check::names(screen, global, std::slice::from_ref(&args.tenant))?;
     }
-    let state_dir = check::state_dir(screen, global)?;
-    let held = held(&state_dir, &tenant).await?;
+    let stores = check::stores(screen, global)?;
+    let held = held(&stores, &tenant).await?;
     let (plan, matched) = find(&args.tenant, &args.plan, held.as_ref())?;
     if let Some(held) = matched.filter(|held| verdict == Verdict::Approve && !held.is_genuine()) {
         return Err(not_genuine(&args.tenant, held));
@@ -62,7 +61,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
         lasts_secs: lasts.as_secs().unsigned_abs(),
         says: identity::claim(),
     };
-    let (decision, approvals, by_daemon) = match reload::ask(&state_dir, || Request::Decide(deciding)).await? {
+    let (decision, approvals, by_daemon) = match reload::ask(&stores, || Request::Decide(deciding)).await? {
         Some(Answer::Decided(decided)) => (decided.decision, decided.approvals, true),
         Some(other) => return Err(reload::unexpected(other)),
         None => {
@@ -71,7 +70,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
             let expires = at.checked_add(lasts).unwrap_or(Timestamp::MAX);
             let by = identity.name();
             let decision = Decision { plan, verdict, by, identity: Some(identity), reason, at, expires };
-            let approvals = here(global, &state_dir, &tenant, &decision)?;
+            let approvals = here(global, &stores, &tenant, &decision)?;
             (decision, approvals, false)
         }
     };
@@ -97,11 +96,11 @@ fn lasts(asked: Period) -> Result<SignedDuration, Failure> {
 }
 
 /// What is held, as the daemon shows it or, without one, as the last run left it.
-async fn held(state_dir: &Path, tenant: &TenantName) -> Result<Option<HeldPlan>, Failure> {
-    match reload::ask(state_dir, || Request::Held { tenant: tenant.to_string() }).await? {
+async fn held(stores: &Stores, tenant: &TenantName) -> Result<Option<HeldPlan>, Failure> {
+    match reload::ask(stores, || Request::Held { tenant: tenant.to_string() }).await? {
         Some(Answer::Held(held)) => Ok(held.map(|held| *held)),
         Some(other) => Err(reload::unexpected(other)),
-        None => Ok(read_held(&state_dir.join(tenant.as_str()))?),
+        None => Ok(stores.tenant(tenant).held()?),
     }
 }
 
@@ -118,18 +117,18 @@ fn not_genuine(tenant: &str, held: &HeldPlan) -> Failure {
 /// Decides without a daemon: writes the decision, and says how far approvals are.
 fn here(
     global: &Global,
-    state_dir: &Path,
+    stores: &Stores,
     tenant: &TenantName,
     decision: &Decision,
 ) -> Result<Option<Approvals>, Failure> {
-    let folder = state_dir.join(tenant.as_str());
+    let state = stores.tenant(tenant);
     // A file with mistakes runs nothing: the run after they are gone asks who has to approve.
     let loaded = tenancy::load(&global.config, &[tenant.to_string()]).ok().and_then(|mut loaded| loaded.tenants.pop());
     let Some(loaded) = loaded else {
-        decide(&folder, decision)?;
+        state.decide(decision)?;
         return Ok(None);
     };
-    let engine = Engine::new(Arc::new(loaded), state_dir.to_owned(), Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(loaded), stores.clone(), Arc::new(SystemClock));
     if decision.verdict == Verdict::Approve
         && let Some(why) = engine.approval_rule()?.why_not(decision)
     {
@@ -137,7 +136,7 @@ fn here(
             "`rosterd approve {tenant} PLAN --reason TEXT`, by another person if the tenant file is yours"
         )));
     }
-    decide(&folder, decision)?;
+    state.decide(decision)?;
     Ok(engine.approvals(&decision.plan)?)
 }
 

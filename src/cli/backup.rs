@@ -5,15 +5,14 @@ use super::check;
 use super::failure::{Failure, code};
 use super::screen::{ADD, FAINT, Screen, count, paint, safe};
 use crate::clock::{Clock, SystemClock};
-use crate::store::backup;
 use crate::tenancy;
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &BackupArgs) -> Result<u8, Failure> {
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     let config = tenancy::file_hashes(&global.config).map_err(|error| {
         Failure::config(format!("the configuration can't be hashed: {error}; nothing was backed up"))
     })?;
-    let (folder, made) = backup(&state_dir, &args.dir, SystemClock.now(), config)?;
+    let (folder, made) = stores.backup(&args.dir, SystemClock.now(), config)?;
     let code = if made.failed.is_empty() { code::DONE } else { code::FAILED };
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({"folder": folder, "backup": made}))?;

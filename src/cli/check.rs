@@ -5,6 +5,7 @@ use super::failure::{Failure, code};
 use super::screen::{ADD, Screen, count, paint};
 use crate::config::diagnostic::{Diagnostic, render};
 use crate::model::TenantName;
+use crate::store::Stores;
 use crate::tenancy::{self, Loaded, Usable};
 
 /// Everything a command needs of the configuration; or all mistakes, shown.
@@ -15,7 +16,7 @@ pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Resu
     }
     if let Some(folder) = &global.state_dir {
         trusted(screen, folder)?;
-        loaded.state_dir.clone_from(folder);
+        loaded.stores = Stores::on_disk(folder);
     }
     Ok(loaded)
 }
@@ -30,7 +31,7 @@ pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Fa
     show(screen, &misnamed.collect::<Vec<_>>());
     if let Some(folder) = &global.state_dir {
         trusted(screen, folder)?;
-        usable.loaded.state_dir.clone_from(folder);
+        usable.loaded.stores = Stores::on_disk(folder);
     }
     Ok(usable)
 }
@@ -72,13 +73,13 @@ pub(super) fn is_out_of_reach(global: &Global) -> bool {
 }
 
 /// Where state is kept, by the configuration alone.
-pub(super) fn state_dir(screen: &Screen, global: &Global) -> Result<std::path::PathBuf, Failure> {
+pub(super) fn stores(screen: &Screen, global: &Global) -> Result<Stores, Failure> {
     let folder = match &global.state_dir {
         Some(folder) => folder.clone(),
         None => tenancy::load_global(&global.config).map_err(|found| shown(screen, &found))?.state_dir,
     };
     trusted(screen, &folder)?;
-    Ok(folder)
+    Ok(Stores::on_disk(folder))
 }
 
 /// Refuses a state folder that another user could change: journals and approvals are in it.

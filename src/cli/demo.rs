@@ -145,7 +145,7 @@ impl Demo<'_> {
             .map_err(|problems| Failure::config(format!("the demo's own files have mistakes: {problems:?}")))?;
         let tenant =
             loaded.tenants.into_iter().next().ok_or_else(|| Failure::failed("the demo's tenant is missing"))?;
-        Ok(Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock)))
+        Ok(Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock)))
     }
 
     fn set_up(&self, company: &Company) -> Result<(), Failure> {

@@ -2,7 +2,6 @@
 
 mod probe;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -15,13 +14,14 @@ use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::{Checkup, Engine, Side};
 use crate::model::{Finding, Verdict};
+use crate::store::Stores;
 use crate::tenancy::{self, Tenant};
 
 /// How wide the names of the spots are.
 const WIDTH: usize = 21;
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> Result<u8, Failure> {
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     if args.probe && args.tenants.len() != 1 {
         return Err(Failure::usage("--probe needs one tenant", "`rosterd doctor TENANT --probe`"));
     }
@@ -43,7 +43,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
             None => configuration(report.diagnostics.iter().filter(|one| one.file == checked.file)),
         };
         let at = tenants.iter().position(|tenant| tenant.name == checked.name);
-        let (checkup, engine) = examined(screen, args, &state_dir, at.map(|at| tenants.swap_remove(at)), found).await;
+        let (checkup, engine) = examined(screen, args, &stores, at.map(|at| tenants.swap_remove(at)), found).await;
         worst = worst.max(exit_code(&checkup));
         let mut one = document(checked.name.as_str(), &checkup);
         if screen.format == Format::Human {
@@ -65,14 +65,14 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> 
 async fn examined(
     screen: &Screen,
     args: &DoctorArgs,
-    state_dir: &Path,
+    stores: &Stores,
     tenant: Option<Tenant>,
     found: Vec<Finding>,
 ) -> (Checkup, Option<Engine>) {
     let mut checkup = Checkup::default();
     checkup.add(Side::Configuration, found);
     let Some(tenant) = tenant else { return (checkup, None) };
-    let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), stores.clone(), Arc::new(SystemClock));
     let bar = screen.bar();
     let looked = engine.examine(args.new_address, &bar).await;
     bar.clear();

@@ -20,7 +20,7 @@ const NAMED: usize = 10;
 pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> Result<u8, Failure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let (bar, stop) = (screen.bar(), CancellationToken::new());
     let ending = Ending::watch(&stop, screen);
     let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), args.trust_empty_groups, &bar, &stop).await;

@@ -98,8 +98,7 @@ impl From<EngineError> for Failure {
                 Self { code: code::HELD, message: error.to_string(), hint: Some(hint) }
             }
             EngineError::Retired { ref tenant, ref file, .. } => {
-                let hint =
-                    format!("delete the tenant file of {tenant}; or, to connect it again, delete {}", file.display());
+                let hint = format!("delete the tenant file of {tenant}; or, to connect it again, delete {file}");
                 Self::failed(error.to_string()).hint(hint)
             }
             EngineError::NoSuchRun(NoSuchRun::Store(error)) => error.into(),

@@ -39,12 +39,12 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     }
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let (tenant, state_dir) = (Arc::new(tenant), loaded.state_dir);
+    let (tenant, stores) = (Arc::new(tenant), loaded.stores);
     if args.background {
-        let daemon = background::reached(&state_dir, &args.tenant).await?;
+        let daemon = background::reached(&stores, &args.tenant).await?;
         return background::hand_over(screen, &tenant, daemon, choice(args), None).await;
     }
-    let engine = Engine::new(Arc::clone(&tenant), state_dir.clone(), Arc::new(SystemClock));
+    let engine = Engine::new(Arc::clone(&tenant), stores.clone(), Arc::new(SystemClock));
     let bar = screen.bar();
     let listing = engine.list_app(&bar).await;
     bar.clear();
@@ -57,7 +57,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
         let chosen = chosen(screen, args, &listing)?;
         // A report in a named file is written by this process.
         let stays = chosen.len() <= SHOWN || args.foreground || args.report.is_some();
-        if !stays && let Some(daemon) = reach(&state_dir).await? {
+        if !stays && let Some(daemon) = reach(&stores).await? {
             let choice = exactly(args, &chosen);
             return background::hand_over(screen, &tenant, daemon, choice, Some(chosen.len() as u64)).await;
         }

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
 
 use super::args::{Format, JournalCommand};
 use super::failure::Failure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
-use crate::store::{Effect, Event, GuardSettings, OutcomeResult, Record, Verdict, records, verify};
+use crate::store::{Effect, Event, GuardSettings, OutcomeResult, Record, Stores, Verdict};
 
-pub(super) fn run(screen: &Screen, state_dir: &Path, command: &JournalCommand) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, stores: &Stores, command: &JournalCommand) -> Result<(), Failure> {
     match command {
-        JournalCommand::Show { tenant, object, last } => show(screen, state_dir, tenant, object.as_deref(), *last),
-        JournalCommand::Verify { tenant } => prove(screen, state_dir, tenant),
+        JournalCommand::Show { tenant, object, last } => show(screen, stores, tenant, object.as_deref(), *last),
+        JournalCommand::Verify { tenant } => prove(screen, stores, tenant),
     }
 }
 
 fn show(
     screen: &Screen,
-    state_dir: &Path,
+    stores: &Stores,
     tenant: &str,
     object: Option<&str>,
     last: Option<usize>,
@@ -28,7 +27,7 @@ fn show(
     let tenant = tenant_name(tenant)?;
     let mut kept = std::collections::VecDeque::new();
     let mut names = Names::default();
-    for record in records(state_dir, &tenant, 1)? {
+    for record in stores.tenant(&tenant).records(1)? {
         let record = record?;
         if screen.format == Format::Human {
             names.learn(&record);
@@ -228,9 +227,9 @@ fn is(object: &ObjectRef, id: &str) -> bool {
     object.id().as_str() == id
 }
 
-fn prove(screen: &Screen, state_dir: &Path, tenant: &str) -> Result<(), Failure> {
+fn prove(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
-    let report = verify(state_dir, &tenant)?;
+    let report = stores.tenant(&tenant).verify()?;
     if screen.format == Format::Json {
         screen.json(&report)?;
     }

@@ -2,35 +2,34 @@
 //! the disk. Out: a file, whole or as it was.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::failure::{Failure, code};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{RunStatus, TenantName, TenantState};
-use crate::store::{Sign, read_mark};
+use crate::store::{Sign, Stores};
 use crate::telemetry::{self, Stands, Telemetry};
 
 pub(super) struct Meter {
     telemetry: Telemetry,
-    state_dir: PathBuf,
+    stores: Stores,
     path: PathBuf,
     stands: RefCell<Vec<(String, Stands)>>,
 }
 
 impl Meter {
     /// For a command that was asked for a file.
-    pub(super) fn of(path: Option<&PathBuf>, state_dir: &Path) -> Option<Self> {
+    pub(super) fn of(path: Option<&PathBuf>, stores: &Stores) -> Option<Self> {
         let path = path?.clone();
-        let telemetry = Telemetry::new(state_dir.to_owned(), SystemClock.now());
-        Some(Self { telemetry, state_dir: state_dir.to_owned(), path, stands: RefCell::default() })
+        let telemetry = Telemetry::new(stores.clone(), SystemClock.now());
+        Some(Self { telemetry, stores: stores.clone(), path, stands: RefCell::default() })
     }
 
     /// A run has ended, or could not begin.
     pub(super) fn ended(&self, tenant: &TenantName, ended: Result<RunStatus, &Failure>) {
-        let folder = self.state_dir.join(tenant.as_str());
         let state = match ended {
             Ok(status) => status.into(),
-            Err(_) if read_mark(&folder, Sign::Retired).is_some() => TenantState::Retired,
+            Err(_) if self.stores.tenant(tenant).mark(Sign::Retired).is_some() => TenantState::Retired,
             Err(failure) if failure.code == code::HELD => TenantState::Paused,
             Err(failure) if failure.code == code::BUSY => TenantState::Busy,
             Err(_) => TenantState::Failing,

@@ -129,7 +129,7 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Retire(args) => return retire::run(screen, global, args).await,
         Command::Pause(args) => pause::pause(screen, global, args).await?,
         Command::Resume(args) => pause::resume(screen, global, args).await?,
-        Command::Journal(command) => journal::run(screen, &check::state_dir(screen, global)?, command)?,
+        Command::Journal(command) => journal::run(screen, &check::stores(screen, global)?, command)?,
         Command::Backup(args) => return backup::run(screen, global, args),
         Command::State(command) => state::run(screen, global, command)?,
         Command::Sandbox(args) => sandbox::run(screen, args).await?,

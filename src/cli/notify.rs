@@ -28,8 +28,8 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
     if args.test {
         return test(screen, &receivers).await;
     }
-    let state_dir = check::state_dir(screen, global)?;
-    let all = standings(&state_dir, &receivers);
+    let stores = check::stores(screen, global)?;
+    let all = standings(&stores.daemon(), &receivers);
     if screen.format == Format::Json {
         let lines = all.iter().map(|(name, standing)| json!({ "receiver": name, "standing": standing }));
         screen.json(&lines.collect::<Vec<_>>())?;

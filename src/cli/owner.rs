@@ -3,9 +3,6 @@
 //! What root writes into the state of the service's user the service could not read afterwards: an approval nobody sees, a
 //! journal that can't go on. It is refused before anything is done.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-
 use super::args::{Command, Global, StateCommand};
 use super::check;
 use super::failure::Failure;
@@ -26,18 +23,16 @@ pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Resu
         Command::Run(_) | Command::Undo(_) | Command::Retire(_) | Command::State(_) => false,
         _ => return Ok(()),
     };
-    let uid = |path: &Path| std::fs::metadata(path).map(|found| found.uid()).ok();
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let state_dir = check::state_dir(screen, global)?;
-    let Some(owner) = uid(&state_dir).filter(|owner| *owner != ROOT) else { return Ok(()) };
-    if through_the_daemon && daemon::read_board(&state_dir).is_some() {
+    let stores = check::stores(screen, global)?;
+    let Some(owner) = stores.owner().filter(|owner| *owner != ROOT) else { return Ok(()) };
+    if through_the_daemon && daemon::read_board(&stores).is_some() {
         return Ok(());
     }
     let message = format!(
-        "{} belongs to the user with the number {owner}, who could not read what root writes there; nothing was done",
-        state_dir.display()
+        "{stores} belongs to the user with the number {owner}, who could not read what root writes there; nothing was done"
     );
     Err(Failure::config(message).hint(format!(
         "run it as that user: setpriv --reuid={owner} --clear-groups rosterd …, or `runuser -u NAME -- rosterd …`"

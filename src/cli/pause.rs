@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::daemon::{Answer, Request};
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{Mark, Sign, clear_mark, set_mark};
+use crate::store::{Mark, Sign};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -23,17 +23,17 @@ struct Line<'a> {
 
 pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) -> Result<(), Failure> {
     let names = names(screen, global, &args.which)?;
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     let mut lines = Vec::with_capacity(names.len());
     for tenant in &names {
         let (reason, says) = (args.reason.clone(), identity::claim());
         let asked = || Request::Pause { tenant: tenant.to_string(), reason: reason.clone(), says };
-        let mark = match reload::ask(&state_dir, asked).await? {
+        let mark = match reload::ask(&stores, asked).await? {
             Some(Answer::Paused(mark)) => mark,
             Some(other) => return Err(reload::unexpected(other)),
             None => {
                 let mark = Mark::by(Identity::of_this_process(), SystemClock.now(), reason);
-                set_mark(&state_dir.join(tenant.as_str()), Sign::Paused, &mark)?;
+                stores.tenant(tenant).set_mark(Sign::Paused, &mark)?;
                 mark
             }
         };
@@ -48,13 +48,13 @@ pub(super) async fn pause(screen: &Screen, global: &Global, args: &PauseArgs) ->
 
 pub(super) async fn resume(screen: &Screen, global: &Global, args: &TenantsOrAll) -> Result<(), Failure> {
     let names = names(screen, global, args)?;
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     let mut lines = Vec::with_capacity(names.len());
     for tenant in &names {
-        let was = match reload::ask(&state_dir, || Request::Resume { tenant: tenant.to_string() }).await? {
+        let was = match reload::ask(&stores, || Request::Resume { tenant: tenant.to_string() }).await? {
             Some(Answer::Resumed(was)) => was,
             Some(other) => return Err(reload::unexpected(other)),
-            None => clear_mark(&state_dir.join(tenant.as_str()), Sign::Paused)?,
+            None => stores.tenant(tenant).clear_mark(Sign::Paused)?,
         };
         screen.say(match &was {
             Some(mark) => format!(

@@ -1,17 +1,16 @@
 //! `rosterd reload`: the running daemon reads its files again; and how every command reaches it.
 
-use std::path::Path;
-
 use super::args::{Format, Global};
 use super::check;
 use super::failure::{Failure, code};
 use super::screen::{ADD, CHANGE, REMOVE, Screen, count, paint, safe};
 use crate::daemon::{Answer, ControlError, Mistake, Refusal, Reloaded, Request, reach, read_board};
 use crate::progress::Silent;
+use crate::store::Stores;
 
 pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, Failure> {
-    let state_dir = check::state_dir(screen, global)?;
-    let Some(daemon) = reach(&state_dir).await? else { return Err(nobody(&state_dir)) };
+    let stores = check::stores(screen, global)?;
+    let Some(daemon) = reach(&stores).await? else { return Err(nobody(&stores)) };
     let process = daemon.hello().process;
     let reloaded = match daemon.ask(Request::Reload, &Silent, |_| ()).await? {
         Answer::Reloaded(reloaded) => reloaded,
@@ -26,8 +25,8 @@ pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, Failure>
 }
 
 /// Asks the daemon, if there is one; `None` if not.
-pub(super) async fn ask(state_dir: &Path, request: impl FnOnce() -> Request) -> Result<Option<Answer>, Failure> {
-    match reach(state_dir).await? {
+pub(super) async fn ask(stores: &Stores, request: impl FnOnce() -> Request) -> Result<Option<Answer>, Failure> {
+    match reach(stores).await? {
         Some(daemon) => match daemon.ask(request(), &Silent, |_| ()).await? {
             Answer::Refused(refusal) => Err(refusal.into()),
             answer => Ok(Some(answer)),
@@ -44,15 +43,15 @@ pub(super) fn unexpected(answer: Answer) -> Failure {
     }
 }
 
-fn nobody(state_dir: &Path) -> Failure {
-    match read_board(state_dir) {
+fn nobody(stores: &Stores) -> Failure {
+    match read_board(stores) {
         // It runs, and could not make its socket.
         Some(board) => {
             let why = board.deaf.unwrap_or_else(|| "it listens nowhere".to_owned());
             let failure = Failure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
             failure.hint(format!("`kill -HUP {}` makes it read its files; its log has the result", board.process))
         }
-        None => Failure::failed(format!("no daemon works on {}; nothing had to be reloaded", state_dir.display()))
+        None => Failure::failed(format!("no daemon works on {}; nothing had to be reloaded", stores))
             .hint("`systemctl start rosterd`, or `rosterd run`, starts it"),
     }
 }

@@ -14,14 +14,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
 use crate::errand::retire::Fate;
 use crate::identity::Identity;
-use crate::store::{Mark, Sign, mark_path};
+use crate::store::{Mark, Sign};
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, Failure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
     let fate = if args.deactivate && !args.leave { Fate::Deactivate } else { Fate::Leave };
-    let file = mark_path(&loaded.state_dir.join(&args.tenant), Sign::Retired);
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let file = loaded.stores.tenant(&tenant.name).mark_place(Sign::Retired);
+    let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let plan = engine.preview_retirement(fate).await?;
     if screen.format == Format::Human {
         tell(screen, args, &plan);
@@ -54,7 +54,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
         "{} {}: nothing is sent any more. Remove its tenant file; to connect it again, delete {}",
         paint(REMOVE.bold(), "retired"),
         args.tenant,
-        file.display()
+        file
     ));
     if code != code::DONE {
         screen.say(format!("  not everybody was switched off: `rosterd retire {} --deactivate` goes on", args.tenant));

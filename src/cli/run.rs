@@ -16,18 +16,18 @@ use crate::daemon::{DaemonError, EngineRunner, Settings, Signals};
 use crate::telemetry::Telemetry;
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Result<(), Failure> {
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let telemetry = Arc::new(Telemetry::new(state_dir.clone(), clock.now()));
+    let telemetry = Arc::new(Telemetry::new(stores.clone(), clock.now()));
     let settings = Settings {
         config: global.config.clone(),
-        state_dir: state_dir.clone(),
+        stores: stores.clone(),
         workers: args.workers.into(),
         clock: Arc::clone(&clock),
         telemetry: Arc::clone(&telemetry),
     };
     let signals = signals()?;
-    let runner = Arc::new(EngineRunner::new(state_dir, clock, |error| Failure::from(error).into(), telemetry));
+    let runner = Arc::new(EngineRunner::new(stores, clock, |error| Failure::from(error).into(), telemetry));
     match crate::daemon::run(settings, runner, signals).await {
         Ok(()) => Ok(()),
         Err(DaemonError::Config(found)) => Err(check::shown(screen, &found)),

@@ -11,24 +11,25 @@ use super::{check, confirm, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
 use crate::identity::Identity;
-use crate::store::{Baseline, Contents, Store, StoreError, export, export_to, forget, import};
+use crate::store::{Baseline, Contents, StoreError, Stores};
 
 pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
-    let state_dir = check::state_dir(screen, global)?;
+    let stores = check::stores(screen, global)?;
     match command {
-        StateCommand::Rebuild { tenant } => rebuild(screen, &state_dir, tenant),
-        StateCommand::Export { tenant, out } => write_out(screen, &state_dir, tenant, out.as_deref()),
-        StateCommand::Forget { tenant, person, force, yes } => erase(screen, &state_dir, tenant, person, *force, *yes),
-        StateCommand::Import { tenant, file, replace } => take_in(screen, &state_dir, tenant, file, *replace),
+        StateCommand::Rebuild { tenant } => rebuild(screen, &stores, tenant),
+        StateCommand::Export { tenant, out } => write_out(screen, &stores, tenant, out.as_deref()),
+        StateCommand::Forget { tenant, person, force, yes } => erase(screen, &stores, tenant, person, *force, *yes),
+        StateCommand::Import { tenant, file, replace } => take_in(screen, &stores, tenant, file, *replace),
     }
 }
 
-fn rebuild(screen: &Screen, folder: &Path, tenant: &str) -> Result<(), Failure> {
+fn rebuild(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
-    if !folder.join(tenant.as_str()).exists() {
-        return Err(Failure::failed(format!("there is no state of {tenant} in {}", folder.display())));
+    let state = stores.tenant(&tenant);
+    if !state.exists() {
+        return Err(Failure::failed(format!("there is no state of {tenant} in {stores}")));
     }
-    let (store, notices) = Store::open(folder, &tenant, "rosterd state rebuild", Arc::new(SystemClock))?;
+    let (store, notices) = state.open("rosterd state rebuild", Arc::new(SystemClock))?;
     for notice in notices {
         screen.note(notice);
     }
@@ -47,14 +48,14 @@ fn rebuild(screen: &Screen, folder: &Path, tenant: &str) -> Result<(), Failure> 
 }
 
 /// Without a file the state goes to standard output, and nothing else does.
-fn write_out(screen: &Screen, state_dir: &Path, tenant: &str, out: Option<&Path>) -> Result<(), Failure> {
+fn write_out(screen: &Screen, stores: &Stores, tenant: &str, out: Option<&Path>) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
     let Some(path) = out else {
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-        export(state_dir, &tenant, SystemClock.now(), &mut stdout)?;
+        stores.tenant(&tenant).export(SystemClock.now(), &mut stdout)?;
         return Ok(());
     };
-    let contents = export_to(state_dir, &tenant, SystemClock.now(), path)?;
+    let contents = stores.tenant(&tenant).export_to(SystemClock.now(), path)?;
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({"tenant": tenant, "file": path, "exported": contents}))?;
     }
@@ -63,7 +64,7 @@ fn write_out(screen: &Screen, state_dir: &Path, tenant: &str, out: Option<&Path>
     Ok(())
 }
 
-fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace: bool) -> Result<(), Failure> {
+fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace: bool) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
     let opened = files::open_regular(path)
         .map_err(|error| Failure::config(format!("reading {}: {error}; nothing was changed", path.display())));
@@ -71,7 +72,7 @@ fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(BufReader::new(opened?)),
     };
-    let imported = import(state_dir, &tenant, &mut file, replace, SystemClock.now()).map_err(|error| {
+    let imported = stores.tenant(&tenant).import(&mut file, replace, SystemClock.now()).map_err(|error| {
         let hint = format!(
             "`rosterd state import {tenant} {} --replace` sets it aside and takes the file instead",
             path.display()
@@ -100,7 +101,7 @@ fn take_in(screen: &Screen, state_dir: &Path, tenant: &str, path: &Path, replace
     Ok(())
 }
 
-fn erase(screen: &Screen, state_dir: &Path, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), Failure> {
+fn erase(screen: &Screen, stores: &Stores, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), Failure> {
     let tenant = tenant_name(tenant)?;
     let what = "Everything that state and journal say of this person is erased, for good. The app is not touched.";
     let meant = yes || (confirm::can_ask() && confirm::typed(screen, person, what)?);
@@ -109,7 +110,7 @@ fn erase(screen: &Screen, state_dir: &Path, tenant: &str, person: &str, force: b
         return Err(Failure::failed("not confirmed; nothing was forgotten").hint(hint));
     }
     let by = Identity::of_this_process().to_string();
-    let done = forget(state_dir, &tenant, person, &by, force, Arc::new(SystemClock))?;
+    let done = stores.tenant(&tenant).forget(person, &by, force, Arc::new(SystemClock))?;
     if screen.format == Format::Json {
         screen.json(&serde_json::json!({"tenant": tenant, "forgotten": done}))?;
     }

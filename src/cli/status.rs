@@ -7,7 +7,7 @@ use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
 use crate::daemon::{self, Answer, Request, TenantStatus};
 use crate::model::RunStatus;
-use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, Sign, Status, read_mark, tenants_with_state};
+use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, Sign, Status};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
@@ -15,19 +15,19 @@ const LISTED: usize = 10;
 pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
     if check::is_out_of_reach(global) {
         // The account may read by `[control]` alone.
-        let state_dir = check::state_dir(screen, global)?;
-        return match reload::ask(&state_dir, || Request::Status { tenants: tenants.to_vec() }).await? {
+        let stores = check::stores(screen, global)?;
+        return match reload::ask(&stores, || Request::Status { tenants: tenants.to_vec() }).await? {
             Some(Answer::Status(all)) => show_all(screen, &all, None),
             Some(other) => Err(reload::unexpected(other)),
             None => Err(Failure::failed("no daemon works there, and its files can't be read by this account")),
         };
     }
     let names = check::names(screen, global, tenants)?;
-    let state_dir = check::state_dir(screen, global)?;
-    let mut gone = if tenants.is_empty() { tenants_with_state(&state_dir)? } else { Vec::new() };
-    gone.retain(|name| !names.contains(name) && read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none());
-    let board = daemon::read_board(&state_dir);
-    let all = daemon::overview(&state_dir, &names, &gone, board.as_ref(), SystemClock.now())?;
+    let stores = check::stores(screen, global)?;
+    let mut gone = if tenants.is_empty() { stores.tenants()? } else { Vec::new() };
+    gone.retain(|name| !names.contains(name) && stores.tenant(name).mark(Sign::Retired).is_none());
+    let board = daemon::read_board(&stores);
+    let all = daemon::overview(&stores, &names, &gone, board.as_ref(), SystemClock.now())?;
     show_all(screen, &all, board)
 }
 

@@ -22,18 +22,18 @@ use crate::engine::{Engine, Wish};
 use crate::files;
 use crate::model::{HoldReason, RunStatus, TenantName, TenantState};
 use crate::plan::Plan;
-use crate::store::{Sign, read_mark};
+use crate::store::{Sign, Stores};
 use crate::tenancy::{Broken, Loaded, Tenant};
 
 pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
-    let folder = loaded.state_dir.join(&args.tenant);
+    let state = loaded.tenants.first().map(|tenant| loaded.stores.tenant(&tenant.name));
     let stop = CancellationToken::new();
-    let report = here(screen, only(loaded.tenants)?, &loaded.state_dir, &wish, &stop).await?;
+    let report = here(screen, only(loaded.tenants)?, &loaded.stores, &wish, &stop).await?;
     let is_held = !report.holds.is_empty();
     for (sign, word) in [(Sign::Paused, "paused"), (Sign::Retired, "retired")] {
-        if let Some(mark) = read_mark(&folder, sign) {
+        if let Some(mark) = state.as_ref().and_then(|state| state.mark(sign)) {
             screen.note(format!("{} is {word} {}: none of this will be sent", args.tenant, safe(&mark.to_string())));
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
         if usable.loaded.tenants.is_empty() && usable.broken.is_empty() {
             return Err(check::no_tenants(global));
         }
-        let meter = Meter::of(args.metrics_file.as_ref(), &usable.loaded.state_dir);
+        let meter = Meter::of(args.metrics_file.as_ref(), &usable.loaded.stores);
         leave_out_retired(screen, &mut usable.loaded, meter.as_ref());
         let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: None, trigger: None };
         let ended = many(screen, usable.loaded, usable.broken, &wish, args.detailed_exitcode, meter.as_ref()).await;
@@ -76,7 +76,7 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
         return Err(Failure::usage("a saved plan belongs to one tenant", "name that tenant"));
     }
     let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected, trigger: None };
-    let meter = Meter::of(args.metrics_file.as_ref(), &loaded.state_dir);
+    let meter = Meter::of(args.metrics_file.as_ref(), &loaded.stores);
     let ended = match !args.all && loaded.tenants.len() == 1 {
         true => single(screen, loaded, &wish, args.detailed_exitcode, meter.as_ref()).await,
         false => many(screen, loaded, Vec::new(), &wish, args.detailed_exitcode, meter.as_ref()).await,
@@ -100,7 +100,7 @@ async fn single(
 ) -> Result<u8, Failure> {
     let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
     let stop = CancellationToken::new();
-    let ran = match one(screen, only(loaded.tenants)?, &loaded.state_dir, wish, meter, &stop).await {
+    let ran = match one(screen, only(loaded.tenants)?, &loaded.stores, wish, meter, &stop).await {
         Err(failure) if failure.code == code::HELD && screen.format == Format::Json => {
             screen.json(&unsent(name.as_ref(), &failure.message))?;
             return Err(failure);
@@ -113,8 +113,8 @@ async fn single(
 
 /// Tenants whose connection has ended are not due.
 fn leave_out_retired(screen: &Screen, loaded: &mut Loaded, meter: Option<&Meter>) {
-    let state_dir = &loaded.state_dir;
-    loaded.tenants.retain(|tenant| match read_mark(&state_dir.join(tenant.name.as_str()), Sign::Retired) {
+    let stores = &loaded.stores;
+    loaded.tenants.retain(|tenant| match stores.tenant(&tenant.name).mark(Sign::Retired) {
         Some(mark) => {
             screen.note(format!("{} is retired {}: left alone", tenant.name, safe(&mark.to_string())));
             meter.inspect(|meter| meter.stands(&tenant.name, TenantState::Retired));
@@ -164,7 +164,7 @@ async fn many(
             reports.push(serde_json::json!({"tenant": name, "status": "failed", "error": error}));
             continue;
         }
-        match one(screen, tenant, &loaded.state_dir, wish, meter, &stop).await {
+        match one(screen, tenant, &loaded.stores, wish, meter, &stop).await {
             Ok(ran) => {
                 worst = worse(worst, exit_code(&ran.told(screen), detailed));
                 if screen.format == Format::Human {
@@ -239,16 +239,16 @@ impl Ran {
 async fn one(
     screen: &Screen,
     tenant: Tenant,
-    state_dir: &Path,
+    stores: &Stores,
     wish: &Wish,
     meter: Option<&Meter>,
     stop: &CancellationToken,
 ) -> Result<Ran, Failure> {
     let name = tenant.name.clone();
-    let daemon = if wish.dry_run { None } else { reach(state_dir).await? };
+    let daemon = if wish.dry_run { None } else { reach(stores).await? };
     let ran = match daemon {
         Some(daemon) => there(screen, &tenant, daemon, wish, stop).await,
-        None => here(screen, tenant, state_dir, wish, stop).await.map(|report| Ran::Here(Box::new(report))),
+        None => here(screen, tenant, stores, wish, stop).await.map(|report| Ran::Here(Box::new(report))),
     };
     meter.inspect(|meter| meter.ended(&name, ran.as_ref().map(Ran::status)));
     ran
@@ -257,12 +257,12 @@ async fn one(
 async fn here(
     screen: &Screen,
     tenant: Tenant,
-    state_dir: &Path,
+    stores: &Stores,
     wish: &Wish,
     stop: &CancellationToken,
 ) -> Result<Report, Failure> {
     let bar = Arc::new(screen.bar());
-    let engine = Engine::new(Arc::new(tenant), state_dir.to_owned(), Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), stores.clone(), Arc::new(SystemClock));
     let ending = Ending::watch(stop, screen);
     // A task of its own, as in the daemon: on a thread that also drives the connections an answer seldom wakes another one.
     let run = tokio::spawn({

@@ -27,7 +27,7 @@ const COUNTS: SignedDuration = SignedDuration::from_hours(24);
 pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Result<u8, Failure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let plan = engine.preview_undo(&args.run).await?;
     let nothing = plan.report.operations().is_empty() && plan.open_calls == 0;
     if args.dry_run || nothing {

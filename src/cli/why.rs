@@ -22,7 +22,7 @@ const WIDTH: usize = 11;
 pub(super) async fn run(screen: &Screen, global: &Global, args: &WhyArgs) -> Result<(), Failure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let engine = Engine::new(Arc::new(tenant), loaded.state_dir, Arc::new(SystemClock));
+    let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let bar = screen.bar();
     let explained = engine.explain(&args.person, args.offline, &bar).await;
     bar.clear();

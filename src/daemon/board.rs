@@ -3,8 +3,6 @@
 //!
 //! The folder's name can't be a tenant's. Its lock says whether a daemon is alive: a board without a holder is an old one.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +11,7 @@ use super::mistake::Mistake;
 use super::trouble::{Cause, Trouble};
 use crate::config::expiry::Expiry;
 use crate::model::{TenantName, TenantState};
-use crate::store::{Lock, StoreError, drop_note, lock_holder, put_note, read_note};
+use crate::store::{Leased, StoreError, Stores};
 
 /// How all tenants of a daemon stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,33 +111,26 @@ impl Board {
     }
 }
 
-pub(super) fn folder(state_dir: &Path) -> PathBuf {
-    state_dir.join(".daemon")
-}
+/// The board of a daemon that works, and that of the last one.
+const BOARD: &str = "board";
+const LAST: &str = "last";
 
-/// Holds the state folder for this daemon alone.
-pub(super) fn hold(state_dir: &Path) -> Result<Lock, StoreError> {
-    Lock::take(&folder(state_dir), "rosterd run")
-}
-
-pub(super) fn write(state_dir: &Path, board: &Board) -> Result<(), StoreError> {
-    put_note(&folder(state_dir), "board", board)
+pub(super) fn write(daemon: &Leased, board: &Board) -> Result<(), StoreError> {
+    daemon.put(BOARD, board)
 }
 
 /// The daemon ends: nobody shall take its board for news. The next one takes up from it.
-pub(super) fn clear(state_dir: &Path, board: &Board) {
-    let folder = folder(state_dir);
-    if let Err(error) = put_note(&folder, "last", board).and_then(|()| drop_note(&folder, "board")) {
+pub(super) fn clear(daemon: &Leased, board: &Board) {
+    if let Err(error) = daemon.put(LAST, board).and_then(|()| daemon.take(BOARD)) {
         // It is old by its lock, which nobody holds.
         tracing::debug!(%error, "the board stays");
     }
 }
 
 /// Who failed when the daemon before this one ended, in whatever way.
-pub(super) fn failing_before(state_dir: &Path) -> Vec<(TenantName, Trouble)> {
-    let folder = folder(state_dir);
+pub(super) fn failing_before(daemon: &Leased) -> Vec<(TenantName, Trouble)> {
     // One that was killed left its board; what can't be read is as good as none.
-    let board = ["board", "last"].iter().find_map(|name| read_note::<Board>(&folder, name).ok().flatten());
+    let board = [BOARD, LAST].iter().find_map(|name| daemon.get::<Board>(name).ok().flatten());
     let lines = board.into_iter().flat_map(|board| board.tenants).filter(|line| line.failures > 0);
     lines
         .filter_map(|line| {
@@ -148,9 +139,9 @@ pub(super) fn failing_before(state_dir: &Path) -> Vec<(TenantName, Trouble)> {
         .collect()
 }
 
-/// The board of the daemon that works on this state folder; `None` if none does.
-pub fn read_board(state_dir: &Path) -> Option<Board> {
-    let folder = folder(state_dir);
-    lock_holder(&folder)?;
-    read_note(&folder, "board").ok().flatten()
+/// The board of the daemon that works on these states; `None` if none does.
+pub fn read_board(stores: &Stores) -> Option<Board> {
+    let daemon = stores.daemon();
+    daemon.holder()?;
+    daemon.get(BOARD).ok().flatten()
 }

@@ -4,7 +4,6 @@
 //! It follows a run of the same tenant, so that nothing is under way that would look like somebody's hand.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use crate::config::forms::DriftSchedule;
 use crate::engine::{Drifts, Engine, EngineError};
 use crate::progress::Silent;
 use crate::roll::Drifted;
-use crate::store::{StoreError, put_note, read_note};
+use crate::store::{StoreError, TenantStore};
 use crate::tenancy::Tenant;
 
 const NOTE: &str = "drift";
@@ -41,23 +40,23 @@ pub struct Compared {
     pub failed: Option<String>,
 }
 
-/// What the last comparison of the tenant with this state folder found.
+/// What the last comparison of the tenant found.
 ///
 /// # Errors
 /// When the note is there and can't be read.
-pub fn read_compared(folder: &Path) -> Result<Option<Compared>, StoreError> {
-    read_note(folder, NOTE)
+pub fn read_compared(state: &TenantStore) -> Result<Option<Compared>, StoreError> {
+    state.notes().get(NOTE)
 }
 
 /// Whether the tenant's own schedule wants a comparison now. `known_since` says when the tenant's first record was written.
 pub(super) fn is_due(
     tenant: &Tenant,
-    folder: &Path,
+    state: &TenantStore,
     now: Timestamp,
     known_since: impl FnOnce() -> Option<Timestamp>,
 ) -> bool {
     // A note that can't be read is written again.
-    let last = read_compared(folder).ok().flatten().map(|compared| compared.at);
+    let last = read_compared(state).ok().flatten().map(|compared| compared.at);
     // A clock that was set back must not put it off for years.
     let last = match last {
         Some(last) if last > now => return tenant.file.drift.schedule != DriftSchedule::Never,
@@ -80,7 +79,7 @@ pub(super) fn is_due(
 pub(super) async fn compare(
     engine: &Engine,
     tenant: &Tenant,
-    folder: &Path,
+    state: &TenantStore,
     now: impl Fn() -> Timestamp,
     stop: &CancellationToken,
 ) -> bool {
@@ -100,7 +99,7 @@ pub(super) async fn compare(
         // Why may name people: it stands in the note, which only the owner reads.
         Some(_) => tracing::warn!(tenant = %tenant.name, "the app could not be compared with what was known of it"),
     }
-    if let Err(error) = put_note(folder, NOTE, &compared) {
+    if let Err(error) = state.notes().set(NOTE, &compared) {
         tracing::warn!(tenant = %tenant.name, %error, "what the comparison found could not be written");
     }
     compared.repaired > 0

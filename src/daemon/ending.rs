@@ -50,7 +50,7 @@ impl Daemon {
     /// Leaves the board for the next daemon. Not after the lock was lost: there may be one already.
     pub(super) fn clear_board(&self) {
         let board = Board::of(&self.book, self.mistake.as_ref(), self.started, self.settings.clock.now());
-        board::clear(&self.settings.state_dir, &board);
+        board::clear(&self.leased, &board);
     }
 
     /// Gives up the runs that did not end.

@@ -8,7 +8,6 @@ use super::mistake::Mistake;
 use super::trouble::Cause;
 use crate::model::{TenantName, TenantState};
 use crate::notify::{Failing, FileMistake, Held, Herald, Message, Receivers, Situation, Word};
-use crate::store::read_held;
 
 /// What changes without a run (a secret grows old) is looked at this often.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -24,10 +23,8 @@ impl Daemon {
     /// Takes over who is to be told.
     pub(super) fn take_receivers(&mut self, receivers: &Receivers) {
         if self.heralds.herald.is_none() {
-            match Herald::new(&self.settings.state_dir, std::sync::Arc::clone(&self.settings.clock)) {
-                Ok(herald) => self.heralds.herald = Some(herald),
-                Err(error) => tracing::error!(%error, "nobody can be told of anything"),
-            }
+            let clock = std::sync::Arc::clone(&self.settings.clock);
+            self.heralds.herald = Some(Herald::new(self.settings.stores.daemon(), clock));
         }
         if let Some(herald) = &mut self.heralds.herald {
             herald.receivers(receivers);
@@ -86,17 +83,15 @@ impl Daemon {
         match standing {
             // It goes on by itself with the next run.
             TenantState::AdoptOnly => Word::No,
-            TenantState::Ok | TenantState::Partial | TenantState::Held => {
-                match read_held(&self.settings.state_dir.join(name.as_str())) {
-                    Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, holds: held.holds }),
-                    Ok(None) if standing == TenantState::Held => Word::Unknown,
-                    Ok(None) => Word::No,
-                    Err(error) => {
-                        tracing::warn!(tenant = %name, %error, "what is held can't be read");
-                        Word::Unknown
-                    }
+            TenantState::Ok | TenantState::Partial | TenantState::Held => match self.state_of(name).held() {
+                Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, holds: held.holds }),
+                Ok(None) if standing == TenantState::Held => Word::Unknown,
+                Ok(None) => Word::No,
+                Err(error) => {
+                    tracing::warn!(tenant = %name, %error, "what is held can't be read");
+                    Word::Unknown
                 }
-            }
+            },
             _ => Word::Unknown,
         }
     }

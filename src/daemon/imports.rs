@@ -16,10 +16,7 @@ use crate::engine::ImportEnds;
 use crate::identity::Identity;
 use crate::model::TenantName;
 use crate::notify::import_finished;
-use crate::store::{
-    ImportChoice, ImportEnd, ImportNote, ImportOrder, Sign, StoreError, imports_folder, lock_imports, put_import,
-    put_import_order, read_import, read_import_order, read_mark,
-};
+use crate::store::{ImportChoice, ImportEnd, ImportNote, ImportOrder, Sign, StoreError};
 use crate::tenancy::Tenant;
 
 /// Exit codes of the command line's contract.
@@ -65,16 +62,16 @@ impl Daemon {
             Ok(known) => known,
             Err((message, hint)) => return caller.refuse(CONFIG, message, hint),
         };
-        let folder = self.folder_of(&name);
+        let state = self.state_of(&name);
         if self.imports.under_way.contains_key(&name) {
             let message = format!("busy: an import of {name} is under way in the daemon; nobody was made by this one");
             let hint = format!("`rosterd status {name}` shows how far it is; `rosterd import {name} --stop` ends it");
             return caller.refuse(BUSY, message, Some(hint));
         }
-        if let Some(mark) = read_mark(&folder, Sign::Retired) {
+        if let Some(mark) = state.mark(Sign::Retired) {
             return caller.refuse(FAILED, format!("{name} is retired {mark}; nobody was made"), None);
         }
-        if let Some(mark) = read_mark(&folder, Sign::Paused) {
+        if let Some(mark) = state.mark(Sign::Paused) {
             let hint = format!("`rosterd resume {name}` lets it go on; then try again");
             return caller.refuse(HELD, format!("{name} is paused {mark}; nobody was made"), Some(hint));
         }
@@ -82,8 +79,8 @@ impl Daemon {
         let id = Uuid::now_v7().simple().to_string();
         let order = ImportOrder { id, at: self.settings.clock.now(), by, choice, file };
         // Held by a command that imports in the foreground.
-        let written = lock_imports(&folder, "rosterd run: an import that begins")
-            .and_then(|_lock| put_import_order(&folder, &order));
+        let leased = state.lease_imports("rosterd run: an import that begins");
+        let written = leased.and_then(|imports| imports.begin(&order));
         match written {
             Ok(()) => {}
             Err(error @ StoreError::Busy { .. }) => {
@@ -92,7 +89,7 @@ impl Daemon {
             Err(error) => return caller.refuse(FAILED, format!("{error}; nobody was made"), None),
         }
         tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, import = order.id, "import begins");
-        let importing = Importing { id: order.id.clone(), reports: imports_folder(&folder) };
+        let importing = Importing { id: order.id.clone(), reports: state.import_reports() };
         self.begin_import(tenant, order);
         caller.answer(Answer::Importing(importing));
     }
@@ -147,7 +144,11 @@ impl Daemon {
             return;
         }
         // After the message is on the disk: a crash in between sends it twice, never not at all.
-        if let Err(error) = put_import(&self.folder_of(name), &ImportNote { announced: true, ..note }) {
+        let announced = self.state_of(name).amend_import_note(|now| {
+            let now = now.filter(|now| now.id == note.id)?;
+            Some(ImportNote { announced: true, ..now })
+        });
+        if let Err(error) = announced {
             tracing::warn!(tenant = %name, %error, "that the end of the import was sent can't be kept: after a restart it is sent again");
         }
     }
@@ -174,8 +175,8 @@ impl Daemon {
     }
 
     fn take_import(&mut self, name: &TenantName) -> Result<(), StoreError> {
-        let folder = self.folder_of(name);
-        if let Some(order) = read_import_order(&folder)? {
+        let state = self.state_of(name);
+        if let Some(order) = state.import_order()? {
             let Some(tenant) = self.book.entries.get(name).map(|entry| Arc::clone(&entry.tenant)) else {
                 return Ok(());
             };
@@ -183,7 +184,7 @@ impl Daemon {
             self.begin_import(tenant, order);
             return Ok(());
         }
-        if let Some(note) = read_import(&folder)?.filter(|note| note.has_ended() && !note.announced) {
+        if let Some(note) = state.import_note()?.filter(|note| note.has_ended() && !note.announced) {
             self.announce_import(name, note);
         }
         Ok(())

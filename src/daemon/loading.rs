@@ -20,7 +20,7 @@ use super::{Daemon, DaemonError, systemd};
 use crate::config::diagnostic::Diagnostic;
 use crate::identity::Identity;
 use crate::model::TenantName;
-use crate::store::{Sign, read_mark, read_status, tenants_with_state};
+use crate::store::Sign;
 use crate::tenancy::{Broken, Usable, file_marks, is_watched, load_usable};
 
 /// Tenants whose files did not answer are tried again this often.
@@ -193,9 +193,9 @@ impl Daemon {
     }
 
     fn take_roll(&mut self, roll: Roll) -> Changes {
-        let state_dir = &self.settings.state_dir;
+        let stores = &self.settings.stores;
         let last_run = |name: &TenantName| {
-            let status = read_status(&state_dir.join(name.as_str())).ok().flatten();
+            let status = stores.tenant(name).status().ok().flatten();
             status.map(|status| LastRun { started: status.last_run.started, ended: status.last_run.ended })
         };
         let now = self.settings.clock.now();
@@ -215,7 +215,7 @@ impl Daemon {
     fn edited(&self, name: &TenantName, by: &Identity) {
         let Some(entry) = self.book.entries.get(name) else { return };
         tracing::info!(tenant = %name, uid = by.uid, login_uid = by.login_uid, "takes over what its file says now");
-        if let Err(error) = entry.tenant.edited_by(&self.settings.state_dir, by, self.settings.clock.now()) {
+        if let Err(error) = entry.tenant.edited_by(&self.state_of(name), by, self.settings.clock.now()) {
             tracing::warn!(tenant = %name, %error, "which account had the file read could not be written down");
         }
     }
@@ -248,8 +248,7 @@ impl Daemon {
 
     /// Tenants with state and without a file, unless their connection has ended.
     fn left_behind(&self) -> Vec<String> {
-        let state_dir = &self.settings.state_dir;
-        let names = tenants_with_state(state_dir).unwrap_or_else(|error| {
+        let names = self.settings.stores.tenants().unwrap_or_else(|error| {
             tracing::warn!(%error, "the state folder could not be looked through");
             Vec::new()
         });
@@ -258,9 +257,7 @@ impl Daemon {
                 || self.book.never_right.contains_key(name)
         };
         let gone = names.into_iter().filter(|name| !known(name));
-        gone.filter(|name| read_mark(&state_dir.join(name.as_str()), Sign::Retired).is_none())
-            .map(|name| name.to_string())
-            .collect()
+        gone.filter(|name| self.state_of(name).mark(Sign::Retired).is_none()).map(|name| name.to_string()).collect()
     }
 
     /// Looks whether the files have changed, if that is wanted and it is time to.

@@ -35,7 +35,7 @@ pub use board::{Board, Line, read_board};
 pub use book::Ended;
 pub use control::{
     Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Order, PROTOCOL, Refusal, Reloaded,
-    Request, Right, Talk, Wanted, reach, socket_of,
+    Request, Right, Talk, Wanted, reach,
 };
 pub use drift::{Compared, read_compared};
 pub use imports::Importing;
@@ -69,7 +69,7 @@ use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
 use crate::model::{TenantName, TenantState};
 use crate::source::Hint;
-use crate::store::StoreError;
+use crate::store::{Leased, StoreError, Stores};
 use crate::telemetry::Telemetry;
 use crate::tenancy::Tenant;
 
@@ -88,7 +88,7 @@ pub struct Settings {
     /// `rosterd.toml`.
     pub config: PathBuf,
     /// Where state is kept.
-    pub state_dir: PathBuf,
+    pub stores: Stores,
     /// How many tenants run at a time.
     pub workers: usize,
     /// Time.
@@ -124,17 +124,17 @@ pub enum DaemonError {
 /// # Errors
 /// When it could not start. Once it runs, nothing that happens to a tenant ends it.
 pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signals) -> Result<(), DaemonError> {
-    let only_one = board::hold(&settings.state_dir)?;
+    let leased = settings.stores.daemon().lease("rosterd run")?;
     // Whoever answers has lost its lock file, and works on all the same.
-    if let Some(process) = control::answered_by(&settings.state_dir) {
+    if let Some(process) = control::answered_by(&settings.stores) {
         let holder = format!("rosterd run ({process}, whose lock file was deleted)");
-        return Err(StoreError::Busy { folder: board::folder(&settings.state_dir), holder }.into());
+        return Err(leased.taken_by(holder).into());
     }
     let pane = Arc::new(Pane::new());
     let view = View {
         pane: Arc::clone(&pane),
         telemetry: Arc::clone(&settings.telemetry),
-        state_dir: settings.state_dir.clone(),
+        stores: settings.stores.clone(),
         config: settings.config.clone(),
         clock: Arc::clone(&settings.clock),
     };
@@ -161,22 +161,23 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         rights: Rights::default(),
         news: false,
         shown: None,
+        leased,
     };
     // Before its own board takes the place of the one that was left.
-    let before = board::failing_before(&daemon.settings.state_dir);
+    let before = board::failing_before(&daemon.leased);
     if daemon.load_first(&signals.stop).await?.is_none() {
         tracing::info!("asked to stop while the files were being read; nothing was run");
         return Ok(());
     }
     before.into_iter().for_each(|(name, trouble)| daemon.book.recall(&name, trouble));
-    let mut control = Control::new(&daemon.settings.state_dir, daemon.rights.clone());
+    let mut control = Control::new(&daemon.settings.stores, daemon.rights.clone());
     daemon.listens(control.listen());
     let mut ticker = Ticker::start().await?;
     systemd::ready(&daemon.book.line());
     tracing::info!(tenants = daemon.book.entries.len(), "running");
     let lost = loop {
         // Before any run begins: another daemon could have the lock file that is there now.
-        if let Err(lost) = only_one.still_held() {
+        if let Err(lost) = daemon.leased.still_held() {
             tracing::error!("{lost}");
             break Some(lost);
         }
@@ -257,6 +258,8 @@ struct Daemon {
     /// Whether something happened that the board does not show, and when it was last written.
     news: bool,
     shown: Option<Instant>,
+    /// The states are this daemon's alone; let go of at the very end.
+    leased: Leased,
 }
 
 impl Daemon {
@@ -363,7 +366,7 @@ impl Daemon {
     fn show(&mut self) {
         (self.news, self.shown) = (false, Some(Instant::now()));
         let board = self.board();
-        if let Err(error) = board::write(&self.settings.state_dir, &board) {
+        if let Err(error) = board::write(&self.leased, &board) {
             tracing::warn!(%error, "the board could not be written");
         }
         self.settings.telemetry.config_is_valid(board.mistake.is_none());

@@ -17,10 +17,7 @@ use super::overview::overview;
 use crate::engine::{Engine, Wish};
 use crate::identity::Identity;
 use crate::model::TenantName;
-use crate::store::{
-    Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, Trigger, Verdict, clear_mark, decide,
-    is_plan_of_undo, read_held, set_mark,
-};
+use crate::store::{Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, TenantStore, Trigger, Verdict};
 use crate::tenancy::Tenant;
 
 /// So many runs of one tenant may wait to be begun.
@@ -61,16 +58,16 @@ impl Daemon {
                 self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| Answer::Paused(mark)));
             }
             Request::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
-                let was = clear_mark(&daemon.folder_of(name), Sign::Paused)?;
+                let was = daemon.state_of(name).clear_mark(Sign::Paused)?;
                 if was.is_some() {
                     tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, "resumed");
                     daemon.wake(name);
                 }
                 Ok(Answer::Resumed(was))
             }),
-            Request::Held { tenant } => self.word(&tenant, caller, |daemon, name| {
-                Ok(Answer::Held(read_held(&daemon.folder_of(name))?.map(Box::new)))
-            }),
+            Request::Held { tenant } => {
+                self.word(&tenant, caller, |daemon, name| Ok(Answer::Held(daemon.state_of(name).held()?.map(Box::new))))
+            }
             Request::Status { tenants } => self.tell_status(&tenants, caller),
         }
     }
@@ -105,10 +102,10 @@ impl Daemon {
             return caller.refuse(FAILED, format!("{why}; nothing was decided"), None);
         }
         self.word(&tenant, caller, |daemon, name| {
-            decide(&daemon.folder_of(name), &decision)?;
+            daemon.state_of(name).decide(&decision)?;
             let (plan, uid) = (&decision.plan, decision.identity.as_ref().map(|identity| identity.uid));
             tracing::info!(tenant = %name, plan, uid, ?verdict, "decided");
-            if is_plan_of_undo(&daemon.folder_of(name), plan)? {
+            if daemon.state_of(name).is_plan_of_undo(plan)? {
                 daemon.note_approvals_of_undo(name);
             } else if verdict == Verdict::Approve {
                 daemon.wake(name);
@@ -135,7 +132,7 @@ impl Daemon {
     /// The engine of a tenant whose file is right; it makes no call here.
     fn engine_of(&self, name: &TenantName) -> Option<Engine> {
         let tenant = Arc::clone(&self.book.entries.get(name)?.tenant);
-        Some(Engine::new(tenant, self.settings.state_dir.clone(), Arc::clone(&self.settings.clock)))
+        Some(Engine::new(tenant, self.settings.stores.clone(), Arc::clone(&self.settings.clock)))
     }
 
     fn tell_status(&self, tenants: &[String], caller: Caller) {
@@ -153,21 +150,21 @@ impl Daemon {
             names.retain(is_asked);
             gone.clear();
         }
-        match overview(&self.settings.state_dir, &names, &gone, Some(&board), self.settings.clock.now()) {
+        match overview(&self.settings.stores, &names, &gone, Some(&board), self.settings.clock.now()) {
             Ok(all) => caller.answer(Answer::Status(all)),
             Err(error) => caller.refuse(FAILED, error.to_string(), None),
         }
     }
 
     fn pause(&mut self, name: &TenantName, mark: &Mark) -> Result<(), StoreError> {
-        set_mark(&self.folder_of(name), Sign::Paused, mark)?;
+        self.state_of(name).set_mark(Sign::Paused, mark)?;
         // Its next run finds the pause; the board shows it as soon as that.
         self.wake(name);
         Ok(())
     }
 
-    pub(super) fn folder_of(&self, name: &TenantName) -> std::path::PathBuf {
-        self.settings.state_dir.join(name.as_str())
+    pub(super) fn state_of(&self, name: &TenantName) -> TenantStore {
+        self.settings.stores.tenant(name)
     }
 
     fn wake(&mut self, name: &TenantName) {

@@ -2,7 +2,6 @@
 //! daemon and through its socket.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,10 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, Line};
 use super::drift::{Compared, read_compared};
 use crate::model::TenantName;
-use crate::store::{
-    HeldPlan, ImportNote, ImportState, Mark, Sign, Status, StoreError, read_held, read_import, read_mark, read_status,
-    refused_decisions,
-};
+use crate::store::{HeldPlan, ImportNote, ImportState, Mark, Sign, Status, StoreError, Stores};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +47,7 @@ pub struct TenantStatus {
 /// # Errors
 /// When what runs left can't be read.
 pub fn overview(
-    state_dir: &Path,
+    stores: &Stores,
     tenants: &[TenantName],
     gone: &[TenantName],
     board: Option<&Board>,
@@ -60,20 +56,20 @@ pub fn overview(
     let mut lines: HashMap<&str, &Line> = HashMap::new();
     lines.extend(board.iter().flat_map(|board| &board.tenants).map(|line| (line.tenant.as_str(), line)));
     let look = |tenant: &TenantName| {
-        let folder = state_dir.join(tenant.as_str());
-        let held_plan = read_held(&folder)?;
-        let refused = refused_decisions(&folder, now)?;
+        let state = stores.tenant(tenant);
+        let held_plan = state.held()?;
+        let refused = state.refused_decisions(now)?;
         Ok(TenantStatus {
             tenant: tenant.to_string(),
-            status: read_status(&folder)?,
+            status: state.status()?,
             held_plan_genuine: held_plan.as_ref().map(HeldPlan::is_genuine),
             held_plan,
             refused_decisions: refused.iter().map(ToString::to_string).collect(),
-            paused: read_mark(&folder, Sign::Paused),
-            retired: read_mark(&folder, Sign::Retired),
+            paused: state.mark(Sign::Paused),
+            retired: state.mark(Sign::Retired),
             daemon: lines.get(tenant.as_str()).map(|line| (*line).clone()),
-            drift: read_compared(&folder)?,
-            import: read_import(&folder)?.map(|note| as_seen(note, board.is_some())),
+            drift: read_compared(&state)?,
+            import: state.import_note()?.map(|note| as_seen(note, board.is_some())),
             file_gone: gone.contains(tenant),
         })
     };

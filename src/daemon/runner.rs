@@ -3,7 +3,6 @@
 //! What the loop needs of it is the [`Runner`]; the real one goes through the engine, with what tenants share.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use crate::http::quota::Quotas;
 use crate::model::{HoldCode, RunStatus, TenantName, TenantState};
 use crate::progress::{Progress, Silent};
 use crate::source::{Hint, Source};
-use crate::store::{ImportNote, ImportOrder, Notice, Trigger, records};
+use crate::store::{ImportNote, ImportOrder, Notice, Stores, Trigger};
 use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant};
 
@@ -59,7 +58,7 @@ type Connected = (Arc<Tenant>, Arc<dyn Source>);
 
 /// Runs tenants through the engine.
 pub struct EngineRunner {
-    state_dir: PathBuf,
+    stores: Stores,
     clock: Arc<dyn Clock>,
     /// How a failure is told to a person: the command line's business.
     words: fn(EngineError) -> Refusal,
@@ -76,15 +75,15 @@ pub struct EngineRunner {
 }
 
 impl EngineRunner {
-    /// A runner for tenants whose state lies below `state_dir`.
+    /// A runner for tenants whose state is one of `stores`.
     pub fn new(
-        state_dir: PathBuf,
+        stores: Stores,
         clock: Arc<dyn Clock>,
         words: fn(EngineError) -> Refusal,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
-            state_dir,
+            stores,
             clock,
             words,
             feeds: Mutex::default(),
@@ -104,22 +103,19 @@ impl EngineRunner {
 
     fn engine(&self, tenant: Arc<Tenant>) -> Engine {
         let observers = self.telemetry.observers(tenant.name.as_str());
-        let engine = Engine::new(tenant, self.state_dir.clone(), Arc::clone(&self.clock));
+        let engine = Engine::new(tenant, self.stores.clone(), Arc::clone(&self.clock));
         engine.sharing(Arc::clone(&self.quotas)).observed(observers)
     }
 
     /// Compares the app with what was last known of it, if that is due. Says whether the next run has to repair something.
     async fn has_to_repair(&self, tenant: &Arc<Tenant>, stop: &CancellationToken) -> bool {
-        let folder = self.state_dir.join(tenant.name.as_str());
-        let known_since = || {
-            let mut records = records(&self.state_dir, &tenant.name, 1).ok()?;
-            Some(records.next()?.ok()?.at)
-        };
-        if !drift::is_due(tenant, &folder, self.clock.now(), known_since) {
+        let state = self.stores.tenant(&tenant.name);
+        let known_since = || Some(state.records(1).ok()?.next()?.ok()?.at);
+        if !drift::is_due(tenant, &state, self.clock.now(), known_since) {
             return false;
         }
         let engine = self.engine(Arc::clone(tenant)).with_rate_share(tenant.file.drift.rate_share_percent);
-        drift::compare(&engine, tenant, &folder, || self.clock.now(), stop).await
+        drift::compare(&engine, tenant, &state, || self.clock.now(), stop).await
     }
 
     async fn feed(&self, tenant: &Arc<Tenant>) -> Result<Arc<dyn Source>, EngineError> {

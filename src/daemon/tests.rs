@@ -1,6 +1,5 @@
 //! The loop itself, with a runner that takes the time a test gives it.
 
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +9,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::engine::ImportEnds;
 use crate::model::TenantState as Standing;
-use crate::store::{ImportNote, ImportOrder};
+use crate::store::{ImportNote, ImportOrder, Stores};
 
 const TENANT: &str = "schedule = \"every 1s\"\n[source.file]\npath = \"people.json\"\n[target]\n\
                       base_url = \"https://app.example.org/scim/v2\"\ntoken = { env = \"TOKEN\" }\n";
@@ -30,8 +29,8 @@ impl Site {
         self.0.path().join("rosterd.toml")
     }
 
-    fn state(&self) -> PathBuf {
-        self.0.path().join("state")
+    fn state(&self) -> Stores {
+        Stores::on_disk(self.0.path().join("state"))
     }
 
     fn tenant(&self, name: &str, text: &str) {
@@ -40,7 +39,7 @@ impl Site {
 
     fn settings(&self, workers: usize) -> Settings {
         let telemetry = Arc::new(Telemetry::new(self.state(), SystemClock.now()));
-        Settings { config: self.config(), state_dir: self.state(), workers, clock: Arc::new(SystemClock), telemetry }
+        Settings { config: self.config(), stores: self.state(), workers, clock: Arc::new(SystemClock), telemetry }
     }
 }
 
@@ -117,7 +116,7 @@ fn start(site: &Site, workers: usize) -> Running {
     Running { runner, reload, stop, daemon }
 }
 
-fn standing(state: &Path, tenant: &str) -> Option<Standing> {
+fn standing(state: &Stores, tenant: &str) -> Option<Standing> {
     read_board(state)?.tenants.into_iter().find(|line| line.tenant == tenant)?.standing
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Finding, Verdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
 use crate::source::{Incomplete, Snapshot, SourceError, take_snapshot_within};
-use crate::store::{Sign, StoreError, Surroundings, read_held, read_mark, read_note, read_status, verify};
+use crate::store::{Sign, StoreError, Surroundings, TenantStore};
 
 /// With less than this free a first sync of a large company may not fit.
 const LITTLE: u64 = 1 << 30;
@@ -275,11 +275,11 @@ impl Engine {
     }
 
     fn look_at_state(&self) -> Vec<Finding> {
-        let folder = self.state_dir.join(self.tenant.name.as_str());
-        let about = Surroundings::of(&folder);
+        let state = self.state();
+        let about = state.surroundings();
         let mut found = vec![place(&about)];
         found.extend(about.free.map(free));
-        found.push(match verify(&self.state_dir, &self.tenant.name) {
+        found.push(match state.verify() {
             Ok(report) => match report.broken {
                 Some(broken) => Finding::wrong(
                     "journal",
@@ -301,9 +301,9 @@ impl Engine {
         if let Some(holder) = about.holder {
             found.push(Finding::ok("lock", format!("{holder} is working on it now")));
         }
-        found.extend(self.marks(&folder));
-        found.extend(self.waiting(&folder));
-        found.extend(self.unfinished_probe(&folder));
+        found.extend(self.marks(&state));
+        found.extend(self.waiting(&state));
+        found.extend(self.unfinished_probe(&state));
         found.extend(self.learned_of_members());
         found
     }
@@ -336,14 +336,14 @@ impl Engine {
     }
 
     /// What somebody said of the tenant as a whole.
-    fn marks(&self, folder: &std::path::Path) -> Vec<Finding> {
+    fn marks(&self, state: &TenantStore) -> Vec<Finding> {
         let (name, mut found) = (&self.tenant.name, Vec::new());
-        if let Some(mark) = read_mark(folder, Sign::Retired) {
+        if let Some(mark) = state.mark(Sign::Retired) {
             let remedy =
-                format!("remove the tenant file; to connect it again, delete {}", folder.join("retired").display());
+                format!("remove the tenant file; to connect it again, delete {}", state.mark_place(Sign::Retired));
             found.push(Finding::wrong("retired", format!("{mark}: nothing is sent"), remedy));
         }
-        if let Some(mark) = read_mark(folder, Sign::Paused) {
+        if let Some(mark) = state.mark(Sign::Paused) {
             found.push(Finding::warning(
                 "paused",
                 format!("{mark}: nothing is sent"),
@@ -354,8 +354,8 @@ impl Engine {
     }
 
     /// What an interrupted probe may have left in the app.
-    fn unfinished_probe(&self, folder: &std::path::Path) -> Option<Finding> {
-        let names = read_note::<ProbeNames>(folder, NOTE).transpose()?;
+    fn unfinished_probe(&self, state: &TenantStore) -> Option<Finding> {
+        let names = state.notes().get::<ProbeNames>(NOTE).transpose()?;
         Some(match names {
             Ok(names) => Finding::warning(
                 "probe",
@@ -367,9 +367,9 @@ impl Engine {
     }
 
     /// What waits for somebody since the last run.
-    fn waiting(&self, folder: &std::path::Path) -> Vec<Finding> {
+    fn waiting(&self, state: &TenantStore) -> Vec<Finding> {
         let (name, mut found) = (&self.tenant.name, Vec::new());
-        match read_held(folder) {
+        match state.held() {
             Ok(Some(held)) if !held.is_genuine() => found.push(Finding::wrong(
                 "held",
                 format!("held.json lists changes that do not belong to plan {}", held.plan),
@@ -383,7 +383,7 @@ impl Engine {
             Ok(None) => {}
             Err(error) => found.push(state_error("held", &error)),
         }
-        match read_status(folder) {
+        match state.status() {
             Ok(Some(status)) => {
                 if let Some(why) = status.adopt_only {
                     found.push(Finding::ok("trust", format!("adopt-only, nothing is removed: {why}")));

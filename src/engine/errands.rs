@@ -14,9 +14,7 @@ use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
 use crate::errand::{Approval, Errand, Left, Task, put_on_record};
 use crate::progress::{Progress, Silent};
 use crate::scim::AppRead;
-use crate::store::{
-    Baseline, Mark, Notice, ReadStore, Sign, State, Store, Trigger, View, mark_path, read_mark, records, set_mark,
-};
+use crate::store::{Baseline, Mark, Notice, Sign, State, Trigger, View};
 
 /// A run taken back, or what that would come to.
 #[derive(Debug)]
@@ -50,10 +48,10 @@ impl Engine {
     /// # Errors
     /// When there is no such run, or the state can't be read.
     pub async fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
-        self.may_be_touched()?;
+        self.must_not_be_retired()?;
         self.must_know_addresses()?;
         let (app, stop) = (self.app().await?, CancellationToken::new());
-        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
+        let Some(state) = self.state().read()? else {
             return Err(NoSuchRun::Unknown(name.to_owned()).into());
         };
         let (reversal, started) = self.reversal(name, &state)?;
@@ -74,11 +72,10 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Undone, Vec<Notice>), EngineError> {
-        self.may_be_touched()?;
+        self.must_not_be_retired()?;
         self.must_know_addresses()?;
         let app = self.app().await?;
-        let (state, mut notices) =
-            Store::open(&self.state_dir, &self.tenant.name, "rosterd undo", Arc::clone(&self.clock))?;
+        let (state, mut notices) = self.state().open("rosterd undo", Arc::clone(&self.clock))?;
         self.expect(&app, &state);
         let errand = self.errand(&app, &state, progress, stop);
         let writer = Writer { app: &app, ledger: &state };
@@ -95,7 +92,7 @@ impl Engine {
     }
 
     fn reversal(&self, name: &str, state: &dyn View) -> Result<(Reversal, Option<Timestamp>), EngineError> {
-        let journal = || records(&self.state_dir, &self.tenant.name, 1);
+        let journal = || self.state().records(1);
         let run = find_run(journal()?, name)?;
         let mut history = History::read(journal()?, &run)?;
         if !history.deleted.is_empty() || !history.released.is_empty() {
@@ -109,7 +106,7 @@ impl Engine {
     /// # Errors
     /// When the state can't be read.
     pub async fn preview_retirement(&self, fate: Fate) -> Result<Retirement, EngineError> {
-        let Some(state) = ReadStore::open(&self.state_dir, &self.tenant.name)? else {
+        let Some(state) = self.state().read()? else {
             return Ok(Retirement { report: None, kept: Vec::new(), linked: 0 });
         };
         let linked = state.counts()?.users;
@@ -143,11 +140,10 @@ impl Engine {
             }
             Fate::Leave => None,
         };
-        let (state, mut notices) =
-            Store::open(&self.state_dir, &self.tenant.name, "rosterd retire", Arc::clone(&self.clock))?;
+        let (state, mut notices) = self.state().open("rosterd retire", Arc::clone(&self.clock))?;
         let linked = state.counts()?.users;
         let Some(app) = app else {
-            set_mark(state.folder(), Sign::Retired, mark)?;
+            self.state().set_mark(Sign::Retired, mark)?;
             let (name, note) = (&self.tenant.name, retire::note(&mark.who(), fate));
             let weighing = self.weighing(&state);
             let guard = weighing.policy.recorded(false);
@@ -159,24 +155,11 @@ impl Engine {
         let writer = Writer { app: &app, ledger: &state };
         errand.recover(writer, &self.neighbours()).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.
-        set_mark(state.folder(), Sign::Retired, mark)?;
+        self.state().set_mark(Sign::Retired, mark)?;
         let (plan, kept) = retire::deactivate_all(&state, &self.rules())?;
         let report = errand.run(writer, retire::task(plan, &mark.who())).await?;
         notices.extend(state.take_notices());
         Ok((Retirement { report: Some(report), kept, linked }, notices))
-    }
-
-    /// A retired connection is over; a paused one may be put in order.
-    fn may_be_touched(&self) -> Result<(), EngineError> {
-        let folder = self.state_dir.join(self.tenant.name.as_str());
-        match read_mark(&folder, Sign::Retired) {
-            Some(mark) => Err(EngineError::Retired {
-                tenant: self.tenant.name.clone(),
-                mark: Box::new(mark),
-                file: mark_path(&folder, Sign::Retired),
-            }),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn errand<'a>(

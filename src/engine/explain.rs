@@ -14,7 +14,7 @@ use crate::model::{Attributes, Path, SourceId, fold};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppUser, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{MemoryStore, ReadStore, Sign, View, read_mark, records};
+use crate::store::{MemoryStore, Sign, View};
 
 /// What asking about somebody came to.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Engine {
     /// When the state can't be read, or a connection can't even be prepared.
     pub async fn explain(&self, typed: &str, offline: bool, progress: &dyn Progress) -> Result<Explained, EngineError> {
         let name = &self.tenant.name;
-        match ReadStore::open(&self.state_dir, name)? {
+        match self.state().read()? {
             Some(state) => self.explain_with(&state, typed, offline, progress).await,
             None => {
                 let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
@@ -106,7 +106,7 @@ impl Engine {
             },
             None => None,
         };
-        let past = Past::read(records(&self.state_dir, &self.tenant.name, 1)?, &candidate)?;
+        let past = Past::read(self.state().records(1)?, &candidate)?;
         let rules = self.rules();
         let story = tell(Sources {
             tenant: &self.tenant.name,
@@ -118,7 +118,7 @@ impl Engine {
             unread,
             shown,
             past,
-            retired: read_mark(&self.state_dir.join(self.tenant.name.as_str()), Sign::Retired),
+            retired: self.state().mark(Sign::Retired),
         })?;
         Ok(Explained::Story(Box::new(story)))
     }
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     fn in_the_journal(&self, typed: &str) -> Result<Vec<Candidate>, EngineError> {
-        Ok(search_journal(records(&self.state_dir, &self.tenant.name, 1)?, &fold(typed))?)
+        Ok(search_journal(self.state().records(1)?, &fold(typed))?)
     }
 
     /// What the app shows of somebody: their account, or whoever has the names they would have. The outer error is the

@@ -16,8 +16,8 @@ use crate::model::{AppId, Attributes, SourceId};
 use crate::roll::{Entry, WayBack};
 use crate::source::SourceError;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
+use crate::store::StoreError;
 pub use crate::store::{Made, Making};
-use crate::store::{StoreError, lock_imports, note_imported};
 
 /// How often a user is looked for whom a process that died may have created.
 const LOOKS: u32 = 3;
@@ -39,7 +39,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.must_know_addresses()?;
         // Two at a time would look for the same user, and both not find them.
-        let _lock = lock_imports(&self.state_dir.join(self.tenant.name.as_str()), "rosterd import")?;
+        let _lock = self.state().lease_imports("rosterd import")?;
         let source = self.source().await?;
         let Some(people) = source.new_people() else {
             return Err(EngineError::NotWritable(source.describe()));
@@ -82,7 +82,7 @@ impl Engine {
 
     /// Keeps on record from which account a user was created; what there is to know of that otherwise.
     fn on_record(&self, account: &AppId, id: &SourceId, detail: String) -> String {
-        match note_imported(&self.state_dir.join(self.tenant.name.as_str()), account, id) {
+        match self.state().note_imported(account, id) {
             Ok(()) => detail,
             Err(error) => format!("the next sync asks for approval before it links the account: {error}"),
         }

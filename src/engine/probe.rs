@@ -8,7 +8,7 @@ use super::{Engine, EngineError};
 use crate::config::profile::Profile;
 use crate::errand::put_on_record;
 use crate::scim::{App, AppSettings, Leftover, ProbeNames, Probed, clean_up_after, probe};
-use crate::store::{Store, Trigger, drop_note, put_note, read_note};
+use crate::store::Trigger;
 
 /// The note that is there from before the first call until everything is taken away.
 pub(super) const NOTE: &str = "probe";
@@ -43,8 +43,8 @@ impl Engine {
         let profile = &self.tenant.profile;
         let make = |profile: Profile| App::new(AppSettings { profile, ..settings.clone() });
         let name = &self.tenant.name;
-        let (state, _notices) = Store::open(&self.state_dir, name, "rosterd doctor --probe", Arc::clone(&self.clock))?;
-        let earlier = match read_note::<ProbeNames>(state.folder(), NOTE)? {
+        let (state, _notices) = self.state().open("rosterd doctor --probe", Arc::clone(&self.clock))?;
+        let earlier = match state.notes().get::<ProbeNames>(NOTE)? {
             Some(names) => clean_up_after(&make, profile, &names).await?,
             None => Vec::new(),
         };
@@ -54,10 +54,10 @@ impl Engine {
         }
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let names = ProbeNames::new(unique.get(20..).unwrap_or(&unique), domain);
-        put_note(state.folder(), NOTE, &names)?;
+        state.notes().put(NOTE, &names)?;
         let probed = probe(&make, profile, &names, stop).await?;
         if forgettable(&probed.left) {
-            drop_note(state.folder(), NOTE)?;
+            state.notes().take(NOTE)?;
         }
         let left = probed.left.len();
         let told =

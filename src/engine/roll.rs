@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::roll::{Drift, Drifted, Entry, Expected, Hint, Sources, WayBack, deletions, drift, listing};
 use crate::scim::{App, AppRead as _, AppUser, CallError, UserKeys};
 use crate::source::{Snapshot, take_snapshot_within};
-use crate::store::{Effect, MemoryStore, ReadStore, Store, StoreError, View, records};
+use crate::store::{Effect, MemoryStore, StoreError, View};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
 const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "emails.work", "emails"];
@@ -120,7 +120,7 @@ impl Engine {
 
     /// The state as of now; of a tenant that never ran, one with nothing in it.
     pub(super) fn view(&self) -> Result<Box<dyn View>, EngineError> {
-        Ok(match ReadStore::open(&self.state_dir, &self.tenant.name)? {
+        Ok(match self.state().read()? {
             Some(state) => Box::new(state),
             None => Box::new(MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?),
         })
@@ -152,8 +152,7 @@ impl Engine {
             return self.compare(&app, self.view()?.as_ref(), trusts_empty_groups, progress, stop).await;
         };
         self.may_send()?;
-        let (state, _notices) =
-            Store::open(&self.state_dir, &self.tenant.name, "rosterd drift", Arc::clone(&self.clock))?;
+        let (state, _notices) = self.state().open("rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
         let errand = self.errand(&app, &state, progress, stop);
         errand.recover(Writer { app: &app, ledger: &state }, &self.neighbours()).await?;
@@ -224,7 +223,7 @@ impl Engine {
         if before.is_empty() {
             return Ok(HashMap::new());
         }
-        deletions(records(&self.state_dir, &self.tenant.name, 1)?, &before)
+        deletions(self.state().records(1)?, &before)
     }
 
     /// A list may miss somebody (RFC 7644 §3.4.2.4): who is not on it is asked for by id before they count as gone.

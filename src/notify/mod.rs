@@ -20,7 +20,6 @@ pub use post::{Delivery, deliver};
 pub use watch::{Failing, FileMistake, Held, Situation, Word};
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ use self::spool::Spool;
 use self::watch::Told;
 use crate::clock::Clock;
 use crate::config::notify::NotifyTable;
-use crate::store::{StoreError, put_note, read_note};
+use crate::store::Notes;
 
 /// The receivers by name, as `rosterd.toml` has them.
 pub type Receivers = BTreeMap<String, NotifyTable>;
@@ -49,28 +48,21 @@ pub struct Standing {
 
 /// Tells receivers what is new.
 pub struct Herald {
-    folder: PathBuf,
+    notes: Notes,
     clock: Arc<dyn Clock>,
     told: Told,
     workers: BTreeMap<String, (NotifyTable, Worker)>,
 }
 
-/// The folder of messages below a state folder.
-fn folder(state_dir: &Path) -> PathBuf {
-    state_dir.join(".daemon").join("notify")
-}
+/// The note of what was told.
+const TOLD: &str = "notify/told";
 
 impl Herald {
-    /// One that knows what was told before.
-    ///
-    /// # Errors
-    /// When its folder can't be made.
-    pub fn new(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let folder = folder(state_dir);
-        spool::make_folder(&folder)?;
+    /// One that knows what was told before. `notes` are those of the daemon.
+    pub fn new(notes: Notes, clock: Arc<dyn Clock>) -> Self {
         // What can't be read is as good as none: then some things are told twice.
-        let told = read_note(&folder, "told").ok().flatten().unwrap_or_default();
-        Ok(Self { folder, clock, told, workers: BTreeMap::new() })
+        let told = notes.get(TOLD).ok().flatten().unwrap_or_default();
+        Self { notes, clock, told, workers: BTreeMap::new() }
     }
 
     /// Takes the receivers over. Those that stay as they were go on; the messages of those that are gone are kept until they
@@ -81,15 +73,9 @@ impl Herald {
             if self.workers.contains_key(name) {
                 continue;
             }
-            match Spool::open(&self.folder, name) {
-                Ok(spool) => {
-                    let worker = Worker::start(name.clone(), table.clone(), spool, Arc::clone(&self.clock));
-                    self.workers.insert(name.clone(), (table.clone(), worker));
-                }
-                Err(error) => {
-                    tracing::error!(receiver = name, %error, "messages to it can't be kept: it is told nothing")
-                }
-            }
+            let spool = Spool::of(&self.notes, name);
+            let worker = Worker::start(name.clone(), table.clone(), spool, Arc::clone(&self.clock));
+            self.workers.insert(name.clone(), (table.clone(), worker));
         }
     }
 
@@ -123,18 +109,17 @@ impl Herald {
     }
 
     fn remember(&self) {
-        if let Err(error) = put_note(&self.folder, "told", &self.told) {
+        if let Err(error) = self.notes.set(TOLD, &self.told) {
             tracing::error!(%error, "what was told can't be kept: after a restart it is told again");
         }
     }
 }
 
 /// How the receivers take their messages, for people.
-pub fn standings(state_dir: &Path, receivers: &Receivers) -> Vec<(String, Standing)> {
-    let folder = folder(state_dir);
+pub fn standings(notes: &Notes, receivers: &Receivers) -> Vec<(String, Standing)> {
     let of = |name: &String| {
-        let standing: Standing = read_note(&folder, &post::note_of(name)).ok().flatten().unwrap_or_default();
-        Standing { waiting: Spool::count(&folder, name), ..standing }
+        let standing: Standing = notes.get(&post::note_of(name)).ok().flatten().unwrap_or_default();
+        Standing { waiting: Spool::of(notes, name).count(), ..standing }
     };
     receivers.keys().map(|name| (name.clone(), of(name))).collect()
 }

@@ -21,14 +21,13 @@ use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
 use crate::http::{Client, ClientSettings, Method, Request};
-use crate::store::{put_note, read_note};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
 
 /// Where the standing of a receiver is noted.
 pub(super) fn note_of(receiver: &str) -> String {
-    format!("{receiver}.standing")
+    format!("notify/{receiver}.standing")
 }
 
 /// The end of one try.
@@ -170,10 +169,10 @@ impl Post {
 
     /// Notes how it went, for `rosterd notify`.
     fn note(&self, trouble: Option<String>) {
-        let (folder, name) = (self.spool.above(), note_of(&self.name));
-        let before: Standing = read_note(folder, &name).ok().flatten().unwrap_or_default();
+        let (notes, name) = (&self.spool.notes, note_of(&self.name));
+        let before: Standing = notes.get(&name).ok().flatten().unwrap_or_default();
         let delivered = if trouble.is_none() { Some(self.clock.now()) } else { before.delivered };
-        if let Err(error) = put_note(folder, &name, &Standing { waiting: 0, delivered, trouble }) {
+        if let Err(error) = notes.set(&name, &Standing { waiting: 0, delivered, trouble }) {
             tracing::warn!(receiver = self.name, %error, "how messages are taken could not be noted");
         }
     }

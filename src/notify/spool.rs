@@ -2,20 +2,14 @@
 //!
 //! Bounded: the oldest give way. Names are ids that grow with time, so their order is the order of events.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::message::Body;
-use crate::store::{StoreError, drop_note, private_folder, put_note, read_note};
+use crate::store::{Notes, StoreError};
 
 /// So many wait for one receiver.
 const MOST: usize = 500;
-
-pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    private_folder(folder)
-}
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,17 +20,20 @@ pub(super) struct Waiting {
     pub(super) body: Body,
 }
 
-/// The folder of one receiver.
-#[derive(Debug, Clone)]
+/// The messages of one receiver.
+#[derive(Clone)]
 pub(super) struct Spool {
-    folder: PathBuf,
+    pub(super) notes: Notes,
+    folder: String,
 }
 
 impl Spool {
-    pub(super) fn open(folder: &Path, receiver: &str) -> Result<Self, StoreError> {
-        let folder = folder.join(receiver);
-        make_folder(&folder)?;
-        Ok(Self { folder })
+    pub(super) fn of(notes: &Notes, receiver: &str) -> Self {
+        Self { notes: notes.clone(), folder: format!("notify/{receiver}") }
+    }
+
+    fn note(&self, id: &str) -> String {
+        format!("{}/{id}", self.folder)
     }
 
     /// Keeps a message; it is on the disk when this returns. Says how many had to give way.
@@ -44,14 +41,14 @@ impl Spool {
         let waiting = self.names();
         let surplus = (waiting.len() + 1).saturating_sub(MOST);
         waiting.iter().take(surplus).try_for_each(|name| self.drop(name))?;
-        put_note(&self.folder, &body.id.clone(), &Waiting { since: now, body })?;
+        self.notes.set(&self.note(&body.id), &Waiting { since: now, body })?;
         Ok(surplus)
     }
 
     /// The oldest message. One that can't be read is gone: it would be in the way for ever.
     pub(super) fn oldest(&self) -> Option<Waiting> {
         for name in self.names() {
-            match read_note(&self.folder, &name) {
+            match self.notes.get(&self.note(&name)) {
                 Ok(Some(waiting)) => return Some(waiting),
                 Ok(None) => {}
                 Err(error) => {
@@ -68,27 +65,15 @@ impl Spool {
 
     /// It was taken.
     pub(super) fn drop(&self, id: &str) -> Result<(), StoreError> {
-        drop_note(&self.folder, id)
+        self.notes.remove(&self.note(id))
     }
 
-    /// How many wait for a receiver.
-    pub(super) fn count(folder: &Path, receiver: &str) -> usize {
-        Self { folder: folder.join(receiver) }.names().len()
-    }
-
-    /// The folder in which the receivers' folders are.
-    pub(super) fn above(&self) -> &Path {
-        self.folder.parent().unwrap_or(&self.folder)
+    /// How many wait.
+    pub(super) fn count(&self) -> usize {
+        self.names().len()
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| {
-                entry.file_name().to_str().and_then(|name| name.strip_suffix(".json")).map(str::to_owned)
-            })
-            .collect();
-        names.sort();
-        names
+        self.notes.names(&self.folder).unwrap_or_default()
     }
 }

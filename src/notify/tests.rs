@@ -13,6 +13,7 @@ use crate::config::expiry::Expiry;
 use crate::config::notify::NotifyEvent;
 use crate::config::tenant::SecretRef;
 use crate::model::{HoldCode, HoldReason};
+use crate::store::Stores;
 
 fn now() -> Timestamp {
     "2026-01-05T12:00:00Z".parse().unwrap()
@@ -198,19 +199,23 @@ async fn i1_what_is_not_taken_waits_on_the_disk_over_a_restart_and_arrives_in_or
     let (server, table) = receiver(vec![ResponseTemplate::new(503), ResponseTemplate::new(200)]).await;
     let receivers = of("ops", table);
     {
-        let mut herald = Herald::new(dir.path(), Arc::clone(&clock)).unwrap();
+        let mut herald = Herald::new(Stores::on_disk(dir.path()).daemon(), Arc::clone(&clock));
         herald.receivers(&receivers);
         herald.look(&[held("p1", "removals_per_day")]);
         herald.look(&[quiet("acme")]);
         until("it was tried", async || !server.received_requests().await.unwrap().is_empty()).await;
-        until("the trouble is noted", async || standings(dir.path(), &receivers)[0].1.trouble.is_some()).await;
-        assert_eq!(standings(dir.path(), &receivers)[0].1.waiting, 2);
+        until("the trouble is noted", async || {
+            standings(&Stores::on_disk(dir.path()).daemon(), &receivers)[0].1.trouble.is_some()
+        })
+        .await;
+        assert_eq!(standings(&Stores::on_disk(dir.path()).daemon(), &receivers)[0].1.waiting, 2);
     }
-    let mut herald = Herald::new(dir.path(), clock).unwrap();
+    let mut herald = Herald::new(Stores::on_disk(dir.path()).daemon(), clock);
     herald.receivers(&receivers);
     herald.look(&[quiet("acme")]);
-    until("all has arrived", async || standings(dir.path(), &receivers)[0].1.waiting == 0).await;
-    let standing = &standings(dir.path(), &receivers)[0].1;
+    until("all has arrived", async || standings(&Stores::on_disk(dir.path()).daemon(), &receivers)[0].1.waiting == 0)
+        .await;
+    let standing = &standings(&Stores::on_disk(dir.path()).daemon(), &receivers)[0].1;
     assert!(standing.trouble.is_none() && standing.delivered.is_some(), "{standing:?}");
     let requests = server.received_requests().await.unwrap();
     let types: Vec<Value> =
@@ -226,7 +231,7 @@ async fn i7_a_receiver_that_hangs_delays_nobody_and_the_spool_has_a_limit() {
     let (quick_server, quick) = receiver(vec![ResponseTemplate::new(200)]).await;
     let only = NotifyTable { events: Some(vec![NotifyEvent::Hold]), ..quick };
     let receivers = Receivers::from([("slow".to_owned(), slow), ("quick".to_owned(), only)]);
-    let mut herald = Herald::new(dir.path(), Arc::new(SystemClock)).unwrap();
+    let mut herald = Herald::new(Stores::on_disk(dir.path()).daemon(), Arc::new(SystemClock));
     herald.receivers(&receivers);
     for n in 0..520 {
         let reason = if n % 2 == 0 { "removals_per_day" } else { "source_shrink" };
@@ -239,6 +244,6 @@ async fn i7_a_receiver_that_hangs_delays_nobody_and_the_spool_has_a_limit() {
     }
     herald.look(&[quiet("acme")]);
     until("the other has all", async || quick_server.received_requests().await.unwrap().len() == 520).await;
-    assert_eq!(Spool::count(&folder(dir.path()), "slow"), 500, "the oldest gave way");
+    assert_eq!(Spool::of(&Stores::on_disk(dir.path()).daemon(), "slow").count(), 500, "the oldest gave way");
     assert!(server.received_requests().await.unwrap().len() <= 1);
 }

@@ -17,7 +17,7 @@ use crate::model::TenantName;
 use crate::progress::Silent;
 use crate::source::file::FileSource;
 use crate::source::take_snapshot;
-use crate::store::{ReadStore, Store, verify};
+use crate::store::Stores;
 
 /// Nothing that somebody else wrote may take longer.
 const SLOW: Duration = Duration::from_secs(5);
@@ -97,9 +97,10 @@ fn journal(bytes: &[u8], place: &Path) {
     drop(std::fs::remove_dir_all(place.join("acme")));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("00000001.log"), bytes).unwrap();
-    drop(verify(place, &name));
-    drop(ReadStore::open(place, &name));
-    if let Ok((_, notices)) = Store::open(place, &name, "fuzz", Arc::new(SystemClock)) {
+    let state = Stores::on_disk(place).tenant(&name);
+    drop(state.verify());
+    drop(state.read());
+    if let Ok((_, notices)) = state.open("fuzz", Arc::new(SystemClock)) {
         assert!(notices.len() < 5);
     }
 }
@@ -114,7 +115,7 @@ fn people(bytes: &[u8], file: &Path, place: &Path) {
 /// A good journal, made by the real thing.
 fn good_journal(place: &Path) -> Vec<u8> {
     let name = TenantName::parse("acme").unwrap();
-    drop(Store::open(place, &name, "fuzz", Arc::new(SystemClock)).unwrap());
+    drop(Stores::on_disk(place).tenant(&name).open("fuzz", Arc::new(SystemClock)).unwrap());
     std::fs::read(place.join("acme/journal/00000001.log")).unwrap()
 }
 

@@ -9,7 +9,6 @@ use super::FORMAT;
 use super::error::StoreError;
 use super::journal::{Entry, ReadError, Reader, Segment, format_of, line_hash, segments};
 use super::record::{Event, Record};
-use crate::model::TenantName;
 
 /// What a full check of a journal found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,12 +40,9 @@ pub struct BrokenRecord {
     pub why: String,
 }
 
-/// Checks every record of a tenant's journal: checksum, number, chain. Needs no lock and changes nothing.
-///
-/// # Errors
-/// [`StoreError::Newer`], or when a file can't be read.
-pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, StoreError> {
-    let (journal, files) = readable_files(state_dir, tenant)?;
+/// See [`TenantStore::verify`](super::TenantStore::verify).
+pub(super) fn verify(folder: &Path) -> Result<VerifyReport, StoreError> {
+    let (journal, files) = readable_files(folder)?;
     let failed = |source| StoreError::io("read", &journal, source);
     let mut report = VerifyReport {
         records: 0,
@@ -91,17 +87,12 @@ pub fn verify(state_dir: &Path, tenant: &TenantName) -> Result<VerifyReport, Sto
     Ok(report)
 }
 
-/// All records from number `from` on, in order. Needs no lock. Ends before an unfinished last record; breaks off with an
-/// error where the journal is damaged.
-///
-/// # Errors
-/// [`StoreError::Newer`], or when the folder can't be read.
-pub fn records(
-    state_dir: &Path,
-    tenant: &TenantName,
+/// See [`TenantStore::records`](super::TenantStore::records).
+pub(super) fn records(
+    folder: &Path,
     from: u64,
 ) -> Result<impl Iterator<Item = Result<Record, StoreError>> + use<>, StoreError> {
-    let (journal, files) = readable_files(state_dir, tenant)?;
+    let (journal, files) = readable_files(folder)?;
     Ok(Reader::around(files.clone(), from).filter_map(move |entry| match entry {
         Ok(Entry { record, .. }) => (record.seq >= from).then_some(Ok(record)),
         Err(ReadError::Disk(error)) => Some(Err(error)),
@@ -114,14 +105,13 @@ pub fn records(
 }
 
 /// The journal's folder and files, unless a newer rosterd wrote them.
-pub(super) fn readable_files(state_dir: &Path, tenant: &TenantName) -> Result<(PathBuf, Vec<Segment>), StoreError> {
-    let folder = state_dir.join(tenant.as_str());
+pub(super) fn readable_files(folder: &Path) -> Result<(PathBuf, Vec<Segment>), StoreError> {
     let journal = folder.join("journal");
     let failed = |source| StoreError::io("read", &journal, source);
     let files = segments(&journal).map_err(failed)?;
     let newest = files.last().map(|last| format_of(&last.path)).transpose().map_err(failed)?.flatten();
     match newest {
-        Some(found) if found > FORMAT => Err(StoreError::Newer { folder, found, known: FORMAT }),
+        Some(found) if found > FORMAT => Err(StoreError::Newer { folder: folder.to_owned(), found, known: FORMAT }),
         _ => Ok((journal, files)),
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::disk;
 use super::error::StoreError;
-use super::transfer::{Sum, check_export, export_to};
-use super::{disk, put_note};
+use super::handle::{Stores, TenantStore};
+use super::transfer::{Sum, check_export};
 use crate::files;
 use crate::model::TenantName;
 
@@ -45,13 +46,24 @@ pub struct Kept {
     pub sum: Sum,
 }
 
-/// Copies every tenant's state into a new folder in `place`, named after the time. The folder has its name when everything in it
-/// is on the disk and was read back.
-///
-/// # Errors
-/// When nothing could be copied. A tenant whose state is damaged is listed, and does not keep the others from their turn.
-pub fn backup(
-    state_dir: &Path,
+impl Stores {
+    /// Copies every tenant's state into a new folder in `place`, named after the time. The folder has its name when everything in
+    /// it is on the disk and was read back.
+    ///
+    /// # Errors
+    /// When nothing could be copied. A tenant whose state is damaged is listed, and does not keep the others from their turn.
+    pub fn backup(
+        &self,
+        place: &Path,
+        at: Timestamp,
+        config: Vec<(PathBuf, String)>,
+    ) -> Result<(PathBuf, Backup), StoreError> {
+        backup(self, place, at, config)
+    }
+}
+
+fn backup(
+    stores: &Stores,
     place: &Path,
     at: Timestamp,
     config: Vec<(PathBuf, String)>,
@@ -68,44 +80,26 @@ pub fn backup(
     disk::new_folder(&partial).map_err(failed(&partial))?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let mut backup = Backup { rosterd_backup: 1, version, at, config, tenants: Vec::new(), failed: Vec::new() };
-    for tenant in tenants_with_state(state_dir)? {
+    for tenant in stores.tenants()? {
         let file = format!("{tenant}.state");
-        match copy(state_dir, &tenant, at, &partial.join(&file)) {
+        match copy(&stores.tenant(&tenant), at, &partial.join(&file)) {
             Ok(sum) => backup.tenants.push(Kept { tenant, file, sum }),
             Err(error) => backup.failed.push((tenant, error.to_string())),
         }
     }
-    put_note(&partial, "backup", &backup)?;
+    let list = partial.join("backup.json");
+    let text = serde_json::to_vec(&backup).map_err(|error| StoreError::io("write", &list, error.into()))?;
+    disk::replace(&list, &mut |out| out.write_all(&text)).map_err(failed(&list))?;
     let whole = disk::free_name(place, &name);
     fs::rename(&partial, &whole).and_then(|()| disk::sync_folder(place)).map_err(failed(&whole))?;
     Ok((whole, backup))
 }
 
-fn copy(state_dir: &Path, tenant: &TenantName, at: Timestamp, path: &Path) -> Result<Sum, StoreError> {
-    let written = export_to(state_dir, tenant, at, path)?;
+fn copy(state: &TenantStore, at: Timestamp, path: &Path) -> Result<Sum, StoreError> {
+    let written = state.export_to(at, path)?;
     let file = files::open_regular(path).map_err(|source| StoreError::io("read back", path, source))?;
     match check_export(&mut BufReader::new(file))? {
         read if read == written => Ok(read.sum),
         _ => Err(StoreError::Damaged(format!("{} reads back as something else than was written", path.display()))),
     }
-}
-
-/// Every tenant that has a journal, with or without a tenant file.
-///
-/// # Errors
-/// When the folder can't be read.
-pub fn tenants_with_state(state_dir: &Path) -> Result<Vec<TenantName>, StoreError> {
-    let failed = |source| StoreError::io("read", state_dir, source);
-    let mut names = Vec::new();
-    let entries = match fs::read_dir(state_dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
-        entries => entries.map_err(failed)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(TenantName::parse);
-        names.extend(name.filter(|_| path.join("journal").is_dir()));
-    }
-    names.sort();
-    Ok(names)
 }

@@ -9,8 +9,6 @@
 //! decision of the file's owner, and what it says is kept as a claim.
 
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use hmac::{Hmac, Mac as _};
@@ -19,10 +17,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::disk;
+use super::backend::{Before, Signed};
 use super::error::StoreError;
-use crate::files;
-use crate::identity::{Identity, ROOT};
+use super::handle::TenantStore;
+use super::notes::Notes;
+use crate::identity::Identity;
 
 /// No decision counts for longer than a week.
 pub const LONGEST_DECISION: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -127,15 +126,15 @@ impl Noted {
 /// A file in `decisions/` that decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedDecision {
-    /// The file.
-    pub file: PathBuf,
+    /// The file, for people.
+    pub file: String,
     /// Why it was not believed.
     pub why: String,
 }
 
 impl std::fmt::Display for RefusedDecision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} decides nothing: {}", self.file.display(), self.why)
+        write!(f, "{} decides nothing: {}", self.file, self.why)
     }
 }
 
@@ -150,32 +149,51 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Filed {
     pub(super) decision: Decision,
-    file: PathBuf,
+    /// Its name.
+    file: String,
+    /// What it says.
+    text: Vec<u8>,
     undo: bool,
 }
 
-/// Puts a decision where the next run finds it, in place of an earlier one of the same account about the same plan.
-///
-/// # Errors
-/// When it could not be written: then nothing was decided.
-pub fn decide(folder: &Path, decision: &Decision) -> Result<(), StoreError> {
-    put(folder, decision, false)
+impl TenantStore {
+    /// Puts a decision where the next run finds it, in place of an earlier one of the same account about the same plan.
+    ///
+    /// # Errors
+    /// When it could not be written: then nothing was decided.
+    pub fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
+        put(&self.notes, decision, false)
+    }
+
+    /// The same about the plan of an undo: it is kept until it expires, since no sync comes to that plan.
+    ///
+    /// # Errors
+    /// See [`TenantStore::decide`].
+    pub fn decide_on_undo(&self, decision: &Decision) -> Result<(), StoreError> {
+        put(&self.notes, decision, true)
+    }
+
+    /// Whether a plan was decided about as that of an undo.
+    ///
+    /// # Errors
+    /// When the decisions can't be read.
+    pub fn is_plan_of_undo(&self, plan: &str) -> Result<bool, StoreError> {
+        is_plan_of_undo(&self.notes, plan)
+    }
+
+    /// Decisions that decide nothing, for people to see.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn refused_decisions(&self, now: Timestamp) -> Result<Vec<RefusedDecision>, StoreError> {
+        look(&self.notes, &[], now).map(|found| found.refused)
+    }
 }
 
-/// The same about the plan of an undo: it is kept until it expires, since no sync comes to that plan.
-///
-/// # Errors
-/// See [`decide`].
-pub fn decide_on_undo(folder: &Path, decision: &Decision) -> Result<(), StoreError> {
-    put(folder, decision, true)
-}
-
-fn put(folder: &Path, decision: &Decision, undo: bool) -> Result<(), StoreError> {
-    let place = folder.join(PLACE);
-    disk::private_folder(&place).map_err(|source| StoreError::io("make", &place, source))?;
-    let path = decision_path(folder, decision);
-    let failed = |error: serde_json::Error| StoreError::io("write", &path, error.into());
-    let undo = undo || is_plan_of_undo(folder, &decision.plan)?;
+fn put(notes: &Notes, decision: &Decision, undo: bool) -> Result<(), StoreError> {
+    let file = file_of(decision);
+    let failed = |error| notes.unwritable(&file, error);
+    let undo = undo || is_plan_of_undo(notes, &decision.plan)?;
     let mut value = serde_json::to_value(decision).map_err(failed)?;
     if let Some(fields) = value.as_object_mut() {
         fields.extend(seal_of(decision).map(|seal| ("seal".to_owned(), seal.into())));
@@ -183,15 +201,14 @@ fn put(folder: &Path, decision: &Decision, undo: bool) -> Result<(), StoreError>
             fields.insert("undo".to_owned(), true.into());
         }
     }
-    write(&path, &value)
+    let text = serde_json::to_vec_pretty(&value).map_err(failed)?;
+    notes.swap(&file, Before::Anything, Some(&text)).map(drop)
 }
 
-/// Whether a plan was decided about as that of an undo.
-///
-/// # Errors
-/// When the folder can't be read.
-pub fn is_plan_of_undo(folder: &Path, plan: &str) -> Result<bool, StoreError> {
-    Ok(all(folder)?.iter().any(|path| is_about_undo(path, plan)))
+fn is_plan_of_undo(notes: &Notes, plan: &str) -> Result<bool, StoreError> {
+    let is =
+        |file: &String| understood(notes, file).ok().flatten().is_some_and(|one: Written| one.undo && one.plan == plan);
+    Ok(all(notes)?.iter().any(is))
 }
 
 /// Approvals of an undo that the journal does not have yet: the process that carries it out believes only the journal.
@@ -200,86 +217,27 @@ pub(super) fn unknown_of_undo(found: Found, known: &[Noted], now: Timestamp) -> 
     undo.filter(|one| one.still_counts(now) && !known.iter().any(|noted| noted.is(one))).collect()
 }
 
-fn is_about_undo(path: &Path, plan: &str) -> bool {
-    let written: Option<Written> = read(path).ok().flatten();
-    written.is_some_and(|written| written.undo && written.plan == plan)
-}
-
 /// Everything in `decisions/`, with what may not be believed apart. `known` is what the journal has.
-pub(super) fn look(folder: &Path, known: &[Noted], now: Timestamp) -> Result<Found, StoreError> {
+pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<Found, StoreError> {
     let mut found = Found::default();
-    let paths = all(folder)?;
-    let Some(owner) = std::fs::metadata(folder).ok().map(|folder| folder.uid()).filter(|_| !paths.is_empty()) else {
-        return Ok(found);
-    };
-    let place = place_is_sound(&folder.join(PLACE), owner);
-    for file in paths {
-        let believed = place.clone().and_then(|()| believe(&file, owner, known, now));
-        match believed {
-            Ok(Some(filed)) => found.decisions.push(filed),
-            Ok(None) => {}
-            Err(why) => found.refused.push(RefusedDecision { file, why }),
+    for Signed { name, found: signed } in notes.documents().signed(&notes.area, PLACE, LARGEST)? {
+        match signed.and_then(|(text, uid)| believe(name.clone(), text, uid, known, now)) {
+            Ok(filed) => found.decisions.push(filed),
+            Err(why) => found.refused.push(RefusedDecision { file: notes.place(&name), why }),
         }
     }
     found.decisions.sort_by_key(|filed| filed.decision.at);
     Ok(found)
 }
 
-/// Files in `decisions/` that decide nothing, for people to see.
-///
-/// # Errors
-/// When the folder can't be read.
-pub fn refused_decisions(folder: &Path, now: Timestamp) -> Result<Vec<RefusedDecision>, StoreError> {
-    look(folder, &[], now).map(|found| found.refused)
-}
-
-fn place_is_sound(place: &Path, owner: u32) -> Result<(), String> {
-    let found = std::fs::symlink_metadata(place).map_err(|error| format!("its folder can't be looked at: {error}"))?;
-    match () {
-        () if !found.is_dir() => Err("its folder is a link".to_owned()),
-        () => belongs("its folder", &found, owner),
-    }
-}
-
-/// What only the state's owner or root can have written.
-fn belongs(what: &str, found: &std::fs::Metadata, owner: u32) -> Result<(), String> {
-    if found.uid() != owner && found.uid() != ROOT {
-        let (theirs, ours) = (Identity::of_uid(found.uid()), Identity::of_uid(owner));
-        return Err(format!("{what} belongs to {theirs}, the state to {ours}"));
-    }
-    match found.mode() & 0o022 {
-        0 => Ok(()),
-        _ => Err(format!("{what} can be written by others (mode {:04o})", found.mode() & 0o7777)),
-    }
-}
-
-/// Reads a decision as far as it can be believed; `None` if the file is gone by now.
-fn believe(path: &Path, owner: u32, known: &[Noted], now: Timestamp) -> Result<Option<Filed>, String> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).map_err(|_| "it can't be opened safely here".to_owned())?;
-    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::LOOP) => {
-            return Err("it is a link".to_owned());
-        }
-        file => file.map_err(|error| format!("it can't be opened: {error}"))?,
-    };
-    let meta = file.metadata().map_err(|error| format!("it can't be looked at: {error}"))?;
-    if !meta.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    belongs("it", &meta, owner)?;
-    if meta.len() > LARGEST {
-        return Err(format!("it is larger than {LARGEST} bytes"));
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| format!("it can't be read: {error}"))?;
-    let written: Written = serde_json::from_slice(&bytes).map_err(|error| format!("it is no decision ({error})"))?;
+/// Reads a decision, written by the account `uid`, as far as it can be believed.
+fn believe(file: String, text: Vec<u8>, uid: u32, known: &[Noted], now: Timestamp) -> Result<Filed, String> {
+    let written: Written = serde_json::from_slice(&text).map_err(|error| format!("it is no decision ({error})"))?;
     let (seal, undo) = (written.seal.clone(), written.undo);
     let decision: Decision = written.into();
     counts(&decision, now)?;
-    let decision = with_its_author(decision, seal.as_deref(), meta.uid(), known);
-    Ok(Some(Filed { decision, file: path.to_owned(), undo }))
+    let decision = with_its_author(decision, seal.as_deref(), uid, known);
+    Ok(Filed { decision, file, text, undo })
 }
 
 /// Whether its times make sense on this machine's clock.
@@ -421,100 +379,65 @@ pub(super) fn is_known(decision: &Decision, waits: bool, known: &[Noted]) -> boo
 }
 
 /// After this the approvals of a plan can't be used again, crash or not.
-pub(super) fn use_up(folder: &Path, plan: &str) -> Result<(), StoreError> {
-    let mut gone = false;
-    for path in all(folder)? {
-        let written: Option<Written> = read(&path)?;
+pub(super) fn use_up(notes: &Notes, plan: &str) -> Result<(), StoreError> {
+    for file in all(notes)? {
+        let written: Option<Written> = understood(notes, &file)?;
         if written.is_some_and(|written| written.plan == plan) {
-            disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))?;
-            gone = true;
+            notes.swap(&file, Before::Anything, None)?;
         }
     }
-    let place = folder.join(PLACE);
-    match gone {
-        true => disk::sync_folder(&place).map_err(|source| StoreError::io("sync", &place, source)),
-        // Given to the run itself.
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// Takes away decisions about plans that are no longer there to be decided on. One made after `since` was made while a run was
 /// under way that could not know it: it is left for the next. One about an undo is left until it expires, and what was refused until
 /// a person has looked at it.
 pub(super) fn forget_others(
-    folder: &Path,
+    notes: &Notes,
     plan: Option<&str>,
     since: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let found = look(folder, &[], now)?;
-    let over = |filed: &Filed| {
-        let decision = &filed.decision;
-        let stays = Some(decision.plan.as_str()) == plan || decision.at > since || filed.undo;
-        !stays || !decision.still_counts(now)
-    };
-    for path in found.decisions.iter().filter(|filed| over(filed)).map(|filed| &filed.file) {
-        disk::remove(path).map_err(|source| StoreError::io("remove", path, source))?;
+    for Filed { decision, file, text, undo } in look(notes, &[], now)?.decisions {
+        let stays = Some(decision.plan.as_str()) == plan || decision.at > since || undo;
+        if !stays || !decision.still_counts(now) {
+            // One that was put in its place in this moment is another one.
+            notes.swap(&file, Before::Is(Some(&text)), None)?;
+        }
     }
     Ok(())
 }
 
-fn all(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let place = folder.join(PLACE);
-    let entries = match std::fs::read_dir(&place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|source| StoreError::io("read", &place, source))?,
-    };
-    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-    let mut paths = paths.map_err(|source| StoreError::io("read", &place, source))?;
-    // What a writer has not finished yet has another ending.
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths.sort();
-    Ok(paths)
+fn all(notes: &Notes) -> Result<Vec<String>, StoreError> {
+    Ok(notes.names(PLACE)?.iter().map(|name| format!("{PLACE}/{name}.json")).collect())
 }
 
 const PLACE: &str = "decisions";
 
 /// A plan's id is hex digits; whatever else somebody typed is no file of ours.
-fn decision_path(folder: &Path, decision: &Decision) -> PathBuf {
+fn file_of(decision: &Decision) -> String {
     let name: String = decision.plan.chars().filter(char::is_ascii_alphanumeric).collect();
     let whose = decision.identity.as_ref().map(|identity| format!("-{}", identity.uid)).unwrap_or_default();
-    folder.join(PLACE).join(format!("{name}{whose}.json"))
+    format!("{PLACE}/{name}{whose}.json")
 }
 
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StoreError::io("read", path, source)),
-        Ok(found) if !found.is_file() => {
-            tracing::warn!(path = %path.display(), "no regular file; it decides nothing");
+/// A document of ours. They are written whole or not at all: another one says nothing, and must not keep a tenant from running.
+pub(super) fn understood<T: DeserializeOwned>(notes: &Notes, file: &str) -> Result<Option<T>, StoreError> {
+    let bytes = match notes.read(file) {
+        // A named pipe, say.
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidInput => {
+            tracing::warn!(path = notes.place(file), error = %source, "not a file of ours; it decides nothing");
             return Ok(None);
         }
-        Ok(_) => {}
-    }
-    match files::read_whole(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        // A named pipe, say.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            tracing::warn!(path = %path.display(), %error, "not a file of ours; it decides nothing");
-            Ok(None)
+        read => read?,
+    };
+    Ok(bytes.and_then(|bytes| match serde_json::from_slice(&bytes) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            tracing::warn!(path = notes.place(file), %error, "not a file of ours; it decides nothing");
+            None
         }
-        Err(source) => Err(StoreError::io("read", path, source)),
-        // Ours are written whole or not at all. Another one says nothing, and must not keep a tenant from running.
-        Ok(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "not a file of ours; it decides nothing");
-                Ok(None)
-            }
-        },
-    }
-}
-
-pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| StoreError::io("write", path, error.into()))?;
-    disk::replace(path, &mut |out| out.write_all(&text)).map_err(|source| StoreError::io("write", path, source))?;
-    Ok(())
+    }))
 }
 
 #[cfg(test)]

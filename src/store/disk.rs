@@ -109,12 +109,12 @@ pub(super) fn sweep(folders: &[&Path]) {
     }
 }
 
-/// Takes a file away if it is there.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+/// Takes a file away if it is there, and says whether it was.
+pub(super) fn remove(path: &Path) -> io::Result<bool> {
     fail::point("file.remove")?;
     match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        done => done.map(|()| true),
     }
 }
 

@@ -13,14 +13,13 @@ use uuid::Uuid;
 
 use super::baseline::Baseline;
 use super::error::StoreError;
-use super::imports::{forget_imports, lock_imports};
+use super::handle::TenantStore;
 use super::journal::{Copy, ReadError, Reader, line_hash, segments};
 use super::ledger::View as _;
-use super::neighbours::forget_imported;
 use super::record::{Effect, Event, Record};
 use super::redact::Somebody;
 use super::state::Store;
-use super::status::{Status, read_status, write_status};
+use super::status::Status;
 use super::swap;
 use crate::clock::Clock;
 use crate::model::{AppId, ObjectRef, Reason, RunId, SourceId, TenantName, fold};
@@ -38,30 +37,25 @@ pub struct Forgotten {
     pub copies: Vec<PathBuf>,
 }
 
-/// Forgets a person, by directory id, user name, e-mail address or app id. `force` also one who has an account that is active.
-///
-/// # Errors
-/// When there is no such person or several, they still have an account, a call about them has no answer yet, or the state can't be
-/// written. Nothing was changed then.
-pub fn forget(
-    state_dir: &Path,
-    tenant: &TenantName,
+/// See [`TenantStore::forget`].
+pub(super) fn forget(
+    state: &TenantStore,
     person: &str,
     by: &str,
     force: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<Forgotten, StoreError> {
-    let folder = state_dir.join(tenant.as_str());
+    let (tenant, folder) = (&state.name, state.folder());
     if swap::is_empty(&folder) {
-        return Err(StoreError::Refused(format!("there is no state of {tenant} in {}", state_dir.display())));
+        return Err(state.is_empty());
     }
-    let (store, _) = Store::open(state_dir, tenant, "rosterd state forget", Arc::clone(&clock))?;
+    let (store, _) = state.open("rosterd state forget", Arc::clone(&clock))?;
     // An import writes down whom it created.
-    let imports = lock_imports(&folder, "rosterd state forget")?;
+    let imports = state.lease_imports("rosterd state forget")?;
     let ids = find(&folder, person)?;
     let linked = still_linked(&store, tenant, person, &ids, force)?;
     // Closed, and nobody can come in between.
-    let lock = store.into_lock();
+    let leased = store.into_lease();
     let now: Vec<SourceId> = ids.iter().map(|_| SourceId::new(format!("forgotten-{}", Uuid::now_v7()))).collect();
     let users: Vec<SourceId> = ids.iter().cloned().collect();
     let mut somebody = Somebody::new(ids.into_iter().zip(now.iter().cloned()).collect());
@@ -70,15 +64,15 @@ pub fn forget(
     }
     let rewritten = rewrite(&folder, &somebody, by, clock.now());
     let (changed, last) = rewritten.inspect_err(|_| swap::clear_room(&folder))?;
-    let status = read_status(&folder)?.map(|status| redact_status(status, &somebody, last, linked));
+    let status = state.status()?.map(|status| redact_status(status, &somebody, last, linked));
     let aside = swap::swap_in(&folder, "forgotten")?;
     std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
-    forget_imported(&folder, &users)?;
-    forget_imports(&folder, &users)?;
+    state.forget_imported(&users)?;
+    state.forget_imports(&imports, &users)?;
     if let Some(status) = status {
-        write_status(&folder, &status)?;
+        leased.put_status(&status)?;
     }
-    drop((imports, lock));
+    drop((imports, leased));
     let (records, was_linked) = (changed as u64, linked != Linked::default());
     Ok(Forgotten { now, records, was_linked, copies: copies(&folder)? })
 }

@@ -8,15 +8,14 @@
 //! The numbers that the reasons tell change while the same operations are held, so they are not part of the id. A digest beside
 //! them, over the id and all reasons, tells whether they are those of the run that wrote the file.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::decisions::{Decision, read, write};
-use super::disk;
+use super::decisions::{Decision, understood};
 use super::error::StoreError;
+use super::handle::TenantStore;
+use super::notes::Leased;
 use crate::model::{Access, HoldReason, Loosening, ObjectRef, Op, Reason, RunId};
 
 /// Held operations listed by name; more are only counted.
@@ -244,24 +243,25 @@ impl HeldPlan {
     }
 }
 
-/// What waits for a decision; `None` if nothing does, or if the file makes no sense: the next run writes it again.
-///
-/// # Errors
-/// When the disk says no.
-pub fn read_held(folder: &Path) -> Result<Option<HeldPlan>, StoreError> {
-    read(&held_path(folder))
-}
+const FILE: &str = "held.json";
 
-pub(super) fn write_held(folder: &Path, held: Option<&HeldPlan>) -> Result<(), StoreError> {
-    let path = held_path(folder);
-    match held {
-        Some(held) => write(&path, held),
-        None => disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source)),
+impl TenantStore {
+    /// What waits for a decision; `None` if nothing does, or if the file makes no sense: the next run writes it again.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn held(&self) -> Result<Option<HeldPlan>, StoreError> {
+        understood(&self.notes, FILE)
     }
 }
 
-pub(super) fn held_path(folder: &Path) -> PathBuf {
-    folder.join("held.json")
+impl Leased {
+    pub(super) fn put_held(&self, held: Option<&HeldPlan>) -> Result<(), StoreError> {
+        match held {
+            Some(held) => self.put_pretty(FILE, held),
+            None => self.put_file(FILE, None),
+        }
+    }
 }
 
 #[cfg(test)]

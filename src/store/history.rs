@@ -14,11 +14,8 @@ use crate::files;
 /// How much of the journal's end is read.
 const READ: u64 = 1 << 20;
 
-/// The last runs, the oldest first, as far as they stand near the journal's end.
-///
-/// # Errors
-/// When the journal is there and can't be read.
-pub fn recent_runs(folder: &Path, most: usize) -> Result<Vec<RunSummary>, StoreError> {
+/// See [`TenantStore::recent_runs`](super::TenantStore::recent_runs).
+pub(super) fn recent_runs(folder: &Path, most: usize) -> Result<Vec<RunSummary>, StoreError> {
     let journal = folder.join("journal");
     let failed = |source| StoreError::io("read", &journal, source);
     let mut left = READ;

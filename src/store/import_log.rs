@@ -2,16 +2,13 @@
 //! be sent, and what became of it. Out: what earlier processes did.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk;
+use super::backend::Lines;
 use super::error::StoreError;
-use super::imports::{Making, imports_folder};
-use crate::files::{self, modes, replace::replace};
+use super::imports::{Imports, Making};
+use super::notes::Leased;
 use crate::model::{AppId, SourceId};
 
 /// Its name in the folder of a tenant's imports.
@@ -30,20 +27,20 @@ enum Line {
 }
 
 impl Line {
-    fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, self)?;
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        serde_json::to_writer(&mut *out, self).map_err(|error| StoreError::Refused(error.to_string()))?;
         out.push(b'\n');
         Ok(())
     }
 }
 
 /// The whole lines of a log, and how many bytes they are. What a crash left behind the last of them does not count.
-fn lines_of(path: &Path) -> io::Result<(Vec<Line>, u64)> {
-    let bytes = files::read_whole(path)?;
+fn lines_of(imports: &Leased) -> Result<(Vec<Line>, u64), StoreError> {
+    let bytes = imports.read(LOG)?.unwrap_or_default();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let lines = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
-    Ok((lines, whole as u64))
+    let failed = |error: serde_json::Error| imports.unreadable(LOG, error);
+    Ok((lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(failed)?, whole as u64))
 }
 
 /// What earlier processes did of an import.
@@ -59,25 +56,16 @@ pub struct ImportPast {
 
 /// The log of an import: an intent is on the disk before its create is sent.
 #[derive(Debug)]
-pub struct ImportLog {
-    file: File,
-    path: PathBuf,
-    /// How many bytes are whole lines.
-    whole: u64,
-}
+pub struct ImportLog(Box<dyn Lines>);
 
 impl ImportLog {
-    /// Opens the log, or makes it. The caller holds [`super::lock_imports`].
+    /// Opens the log, or makes it.
     ///
     /// # Errors
     /// When it can't be read or written.
-    pub fn open(folder: &Path) -> Result<(Self, ImportPast), StoreError> {
-        let path = imports_folder(folder).join(LOG);
-        let failed = |source| StoreError::io("open", &path, source);
-        let (lines, whole) = match lines_of(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
-            found => found.map_err(failed)?,
-        };
+    pub fn open(imports: &Imports) -> Result<(Self, ImportPast), StoreError> {
+        let imports = &imports.0;
+        let (lines, whole) = lines_of(imports)?;
         let mut past = ImportPast::default();
         for line in lines {
             match line {
@@ -89,9 +77,7 @@ impl ImportLog {
                 }
             }
         }
-        let file = disk::private().create(true).append(true).open(&path).map_err(failed)?;
-        file.set_len(whole).map_err(failed)?;
-        Ok((Self { file, path, whole }, past))
+        Ok((Self(imports.documents().lines(&imports.lease, LOG, whole)?), past))
     }
 
     /// Keeps whom the import is about.
@@ -120,37 +106,14 @@ impl ImportLog {
 
     fn append(&mut self, line: &Line) -> Result<(), StoreError> {
         let mut text = Vec::new();
-        let written = line
-            .write(&mut text)
-            .and_then(|()| crate::fail::point("import.log"))
-            .and_then(|()| self.file.write_all(&text))
-            .and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => {
-                self.whole += text.len() as u64;
-                Ok(())
-            }
-            Err(source) => {
-                // The next line must not be joined to what there is of this one.
-                let source = match self.file.set_len(self.whole) {
-                    Ok(()) => source,
-                    Err(cut) => io::Error::new(cut.kind(), format!("{source}; then {cut}")),
-                };
-                Err(StoreError::io("write", &self.path, source))
-            }
-        }
+        line.write(&mut text)?;
+        self.0.append(&text)
     }
 }
 
 /// Takes users out of the log of an import that was interrupted.
-pub(super) fn forget_in_log(imports: &Path, users: &[SourceId]) -> Result<(), StoreError> {
-    let path = imports.join(LOG);
-    let failed = |source| StoreError::io("rewrite", &path, source);
-    let (lines, _) = match lines_of(&path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
+pub(super) fn forget_in_log(imports: &Leased, users: &[SourceId]) -> Result<(), StoreError> {
+    let (lines, _) = lines_of(imports)?;
     let theirs: BTreeSet<AppId> = lines
         .iter()
         .filter_map(|line| match line {
@@ -174,8 +137,8 @@ pub(super) fn forget_in_log(imports: &Path, users: &[SourceId]) -> Result<(), St
             Line::Made(making) => (!theirs.contains(&making.app_id)).then_some(Line::Made(making)),
         };
         if let Some(line) = kept {
-            line.write(&mut text).map_err(failed)?;
+            line.write(&mut text)?;
         }
     }
-    replace(&path, modes::PRIVATE, &text).map_err(failed)
+    imports.put_file(LOG, Some(&text))
 }

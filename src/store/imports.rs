@@ -4,19 +4,17 @@
 //! `<tenant>/imports/` has `lock` (one import of a tenant at a time), `order.json` (as long as the import has not ended), `log` (its intents
 //! and results), `current.json` (how far it is, or how it ended) and the reports. All of it is for the owner only.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::disk;
+use super::backend::Before;
 use super::error::StoreError;
+use super::handle::TenantStore;
 use super::import_log::{LOG, forget_in_log};
-use super::lock::Lock;
-use super::note::{drop_note, put_note, read_note};
-use crate::files::{self, modes, replace::replace};
+use super::notes::{Leased, Notes};
 use crate::model::{AppId, SourceId};
 
 /// So many reports are kept; the oldest go.
@@ -257,147 +255,127 @@ impl ImportNote {
     }
 }
 
-/// The folder of a tenant's imports, in the tenant's state folder.
-pub fn imports_folder(folder: &Path) -> PathBuf {
-    folder.join("imports")
-}
+impl TenantStore {
+    /// How far the tenant's import is, or how the last one ended; `None` if there was none in the background.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn import_note(&self) -> Result<Option<ImportNote>, StoreError> {
+        self.imports().get(CURRENT)
+    }
 
-/// Takes the lock that lets one import of a tenant run at a time.
-///
-/// # Errors
-/// When another import has it, or the disk says no.
-pub fn lock_imports(folder: &Path, who: &str) -> Result<Lock, StoreError> {
-    disk::private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
-    Lock::take(&imports_folder(folder), who)
-}
+    /// Writes how far an import is.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn set_import_note(&self, note: &ImportNote) -> Result<(), StoreError> {
+        self.imports().set(CURRENT, note)
+    }
 
-/// How far the tenant's import is, or how the last one ended; `None` if there was none in the background.
-///
-/// # Errors
-/// When it can't be read.
-pub fn read_import(folder: &Path) -> Result<Option<ImportNote>, StoreError> {
-    read_note(&imports_folder(folder), CURRENT)
-}
+    /// Changes how far an import is said to be; `None` leaves it as it is. The closure may be run again.
+    ///
+    /// # Errors
+    /// When it can't be read or written.
+    pub fn amend_import_note(
+        &self,
+        change: impl Fn(Option<ImportNote>) -> Option<ImportNote>,
+    ) -> Result<(), StoreError> {
+        self.imports().amend(CURRENT, change)
+    }
 
-/// Writes how far an import is.
-///
-/// # Errors
-/// When it could not be written.
-pub fn put_import(folder: &Path, note: &ImportNote) -> Result<(), StoreError> {
-    put_note(&imports_folder(folder), CURRENT, note)
-}
+    /// The import that has not ended.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn import_order(&self) -> Result<Option<ImportOrder>, StoreError> {
+        self.imports().get(ORDER)
+    }
 
-/// The import that has not ended.
-///
-/// # Errors
-/// When it can't be read.
-pub fn read_import_order(folder: &Path) -> Result<Option<ImportOrder>, StoreError> {
-    read_note(&imports_folder(folder), ORDER)
-}
+    /// Ends an import: no later process goes on with it.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn end_import(&self) -> Result<(), StoreError> {
+        self.imports().remove(ORDER)
+    }
 
-/// Begins an import: what an earlier one left goes, but for its report. The caller holds [`lock_imports`].
-///
-/// # Errors
-/// When it could not be written.
-pub fn put_import_order(folder: &Path, order: &ImportOrder) -> Result<(), StoreError> {
-    let imports = imports_folder(folder);
-    remove_log(&imports)?;
-    put_note(&imports, CURRENT, &ImportNote::of(order))?;
-    put_note(&imports, ORDER, order)
-}
+    /// Removes the log of an import that has ended and whose report is written.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn drop_import_log(&self) -> Result<(), StoreError> {
+        self.imports().swap(LOG, Before::Anything, None).map(drop)
+    }
 
-/// Ends an import: no later process goes on with it.
-///
-/// # Errors
-/// When the disk says no.
-pub fn drop_import_order(folder: &Path) -> Result<(), StoreError> {
-    drop_note(&imports_folder(folder), ORDER)
-}
-
-/// Removes the log of an import that has ended and whose report is written.
-///
-/// # Errors
-/// When the disk says no.
-pub fn drop_import_log(folder: &Path) -> Result<(), StoreError> {
-    remove_log(&imports_folder(folder))
-}
-
-fn remove_log(imports: &Path) -> Result<(), StoreError> {
-    let log = imports.join(LOG);
-    disk::remove(&log).map_err(|source| StoreError::io("remove", &log, source))
-}
-
-/// Writes the report of an import and removes the oldest ones. Returns its path.
-///
-/// # Errors
-/// When it could not be written.
-pub fn write_import_report(
-    folder: &Path,
-    note: &ImportNote,
-    tenant: &str,
-    results: &[Making],
-) -> Result<PathBuf, StoreError> {
-    let imports = imports_folder(folder);
-    let at = note.ended.unwrap_or(note.ordered_at).strftime("%Y%m%dT%H%M%SZ");
-    let id = note.id.get(note.id.len().saturating_sub(4)..).unwrap_or_default();
-    let path = imports.join(format!("{REPORT}{at}-{id}.json"));
-    let failed = |source| StoreError::io("write", &path, source);
-    let mut document = serde_json::to_value(note).map_err(|error| failed(error.into()))?;
-    if let Some(fields) = document.as_object_mut() {
-        for own in ["waits_for", "per_minute", "seconds_left", "report", "report_error", "announced"] {
-            fields.remove(own);
+    /// Writes the report of an import and removes the oldest ones. Returns where it is.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn report_import(&self, note: &ImportNote, results: &[Making]) -> Result<PathBuf, StoreError> {
+        let imports = self.imports();
+        let at = note.ended.unwrap_or(note.ordered_at).strftime("%Y%m%dT%H%M%SZ");
+        let id = note.id.get(note.id.len().saturating_sub(4)..).unwrap_or_default();
+        let file = format!("{REPORT}{at}-{id}.json");
+        let mut document = serde_json::to_value(note).map_err(|error| imports.unwritable(&file, error))?;
+        if let Some(fields) = document.as_object_mut() {
+            for own in ["waits_for", "per_minute", "seconds_left", "report", "report_error", "announced"] {
+                fields.remove(own);
+            }
+            fields.insert("tenant".to_owned(), json!(self.name));
+            fields.insert("results".to_owned(), json!(results));
         }
-        fields.insert("tenant".to_owned(), json!(tenant));
-        fields.insert("results".to_owned(), json!(results));
+        let text = serde_json::to_vec_pretty(&document).map_err(|error| imports.unwritable(&file, error))?;
+        crate::fail::point("import.report").map_err(|error| imports.unwritable(&file, error))?;
+        imports.swap(&file, Before::Anything, Some(&text))?;
+        for old in reports(&imports)?.iter().rev().skip(REPORTS) {
+            imports.remove(old)?;
+        }
+        Ok(imports.place(&file).into())
     }
-    let text = serde_json::to_vec_pretty(&document).map_err(|error| failed(error.into()))?;
-    crate::fail::point("import.report").map_err(failed)?;
-    replace(&path, modes::PRIVATE, &text).map_err(failed)?;
-    for old in reports(&imports)?.into_iter().rev().skip(REPORTS) {
-        disk::remove(&old).map_err(|source| StoreError::io("remove", &old, source))?;
+
+    /// Where the reports of imports are, for people.
+    pub fn import_reports(&self) -> PathBuf {
+        self.imports().place("").into()
     }
-    Ok(path)
+
+    /// Takes users out of reports and of the log of an import that was interrupted.
+    pub(super) fn forget_imports(&self, imports: &Imports, users: &[SourceId]) -> Result<(), StoreError> {
+        let leased = &imports.0;
+        let is_theirs = |making: &Value| users.iter().any(|user| making["id"].as_str() == Some(user.as_str()));
+        for name in reports(leased)? {
+            let Some(mut document) = leased.get::<Value>(&name)? else { continue };
+            let Some(results) = document["results"].as_array_mut() else { continue };
+            let before = results.len();
+            results.retain(|making| !is_theirs(making));
+            if results.len() != before {
+                leased.put_pretty(&format!("{name}.json"), &document)?;
+            }
+        }
+        forget_in_log(leased, users)
+    }
+}
+
+/// The import of a tenant, held by this process alone.
+#[derive(Clone)]
+pub struct Imports(pub(super) Leased);
+
+impl Imports {
+    /// Begins an import: what an earlier one left goes, but for its report.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn begin(&self, order: &ImportOrder) -> Result<(), StoreError> {
+        self.0.put_file(LOG, None)?;
+        self.0.set(CURRENT, &ImportNote::of(order))?;
+        self.0.put(ORDER, order)
+    }
 }
 
 /// The reports, oldest first.
-fn reports(imports: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let failed = |source| StoreError::io("read", imports, source);
-    let mut found = Vec::new();
-    let entries = match std::fs::read_dir(imports) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        entries => entries.map_err(failed)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with(REPORT) && name.ends_with(".json") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Takes users out of reports and of the log of an import that was interrupted.
-///
-/// # Errors
-/// When the disk says no.
-pub(super) fn forget_imports(folder: &Path, users: &[SourceId]) -> Result<(), StoreError> {
-    let imports = imports_folder(folder);
-    let is_theirs = |making: &Value| users.iter().any(|user| making["id"].as_str() == Some(user.as_str()));
-    for path in reports(&imports)? {
-        let failed = |source| StoreError::io("rewrite", &path, source);
-        let mut document: Value =
-            serde_json::from_slice(&files::read_whole(&path).map_err(failed)?).map_err(|error| failed(error.into()))?;
-        let Some(results) = document["results"].as_array_mut() else { continue };
-        let before = results.len();
-        results.retain(|making| !is_theirs(making));
-        if results.len() != before {
-            let text = serde_json::to_vec_pretty(&document).map_err(|error| failed(error.into()))?;
-            replace(&path, modes::PRIVATE, &text).map_err(failed)?;
-        }
-    }
-    forget_in_log(&imports, users)
+fn reports(imports: &Notes) -> Result<Vec<String>, StoreError> {
+    let mut names = imports.names("")?;
+    names.retain(|name| name.starts_with(REPORT));
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -407,6 +385,11 @@ mod tests {
 
     use super::super::import_log::{ImportLog, ImportPast};
     use super::*;
+    use crate::store::Stores;
+
+    fn state(dir: &tempfile::TempDir) -> TenantStore {
+        Stores::on_disk(dir.path()).tenant(&crate::model::TenantName::parse("acme").unwrap())
+    }
 
     fn making(account: &str, result: Made) -> Making {
         let id = (result == Made::Created).then(|| SourceId::from(format!("d-{account}").as_str()));
@@ -421,28 +404,28 @@ mod tests {
     #[test]
     fn j16_a_log_that_was_cut_gives_back_every_whole_line() {
         let dir = tempfile::tempdir().unwrap();
-        let _lock = lock_imports(dir.path(), "test").unwrap();
-        put_import_order(dir.path(), &order()).unwrap();
+        let imports = state(&dir).lease_imports("test").unwrap();
+        imports.begin(&order()).unwrap();
         let chosen = [(AppId::from("a"), "a".to_owned()), (AppId::from("b"), "b".to_owned())];
-        let (mut log, past) = ImportLog::open(dir.path()).unwrap();
+        let (mut log, past) = ImportLog::open(&imports).unwrap();
         assert_eq!(past, ImportPast::default());
         log.chosen(&chosen).unwrap();
         log.intent(&AppId::from("a")).unwrap();
         log.made(&making("a", Made::Created)).unwrap();
         log.intent(&AppId::from("b")).unwrap();
-        let path = imports_folder(dir.path()).join(LOG);
+        let path = dir.path().join("acme/imports").join(LOG);
         let whole = std::fs::read(&path).unwrap();
         // At every byte: what is whole counts, and what comes after it begins a line of its own.
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (mut log, past) = ImportLog::open(dir.path()).unwrap();
+            let (mut log, past) = ImportLog::open(&imports).unwrap();
             let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
             assert_eq!(past.chosen.is_some(), lines >= 1, "{cut}");
             assert_eq!(past.made.len(), usize::from(lines >= 3), "{cut}");
             assert_eq!(past.open.contains("a"), lines == 2, "{cut}");
             assert_eq!(past.open.contains("b"), lines == 4, "{cut}");
             log.made(&making("b", Made::Found)).unwrap();
-            assert_eq!(ImportLog::open(dir.path()).unwrap().1.made[&AppId::from("b")].result, Made::Found, "{cut}");
+            assert_eq!(ImportLog::open(&imports).unwrap().1.made[&AppId::from("b")].result, Made::Found, "{cut}");
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -450,42 +433,42 @@ mod tests {
     #[test]
     fn j16_on_a_full_disk_no_create_is_put_on_record_and_the_log_stays_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let _lock = lock_imports(dir.path(), "test").unwrap();
-        put_import_order(dir.path(), &order()).unwrap();
-        let (mut log, _) = ImportLog::open(dir.path()).unwrap();
+        let imports = state(&dir).lease_imports("test").unwrap();
+        imports.begin(&order()).unwrap();
+        let (mut log, _) = ImportLog::open(&imports).unwrap();
         log.intent(&AppId::from("a")).unwrap();
         crate::fail::power::fill(true);
         assert!(log.intent(&AppId::from("b")).is_err());
         let note = ImportNote { state: ImportState::Stopped, ..ImportNote::of(&order()) };
-        assert!(write_import_report(dir.path(), &note, "acme", &[]).is_err());
+        assert!(state(&dir).report_import(&note, &[]).is_err());
         crate::fail::power::fill(false);
         log.made(&making("a", Made::Created)).unwrap();
-        let past = ImportLog::open(dir.path()).unwrap().1;
+        let past = ImportLog::open(&imports).unwrap().1;
         assert_eq!((past.open.len(), past.made.len()), (0, 1));
     }
 
     #[test]
     fn j16_reports_are_private_few_and_forget_users() {
         let dir = tempfile::tempdir().unwrap();
-        let _lock = lock_imports(dir.path(), "test").unwrap();
+        let imports = state(&dir).lease_imports("test").unwrap();
         for at in 0..i64::try_from(REPORTS).unwrap() + 3 {
             let ended = Timestamp::from_second(1_800_000_000 + at).unwrap();
             let note = ImportNote { ended: Some(ended), state: ImportState::Finished, ..ImportNote::of(&order()) };
             let results = [making("a", Made::Created), making("b", Made::Created)];
-            let path = write_import_report(dir.path(), &note, "acme", &results).unwrap();
+            let path = state(&dir).report_import(&note, &results).unwrap();
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        let all = reports(&imports_folder(dir.path())).unwrap();
+        let all = reports(&imports.0).unwrap();
         assert_eq!(all.len(), REPORTS);
-        let (mut log, _) = ImportLog::open(dir.path()).unwrap();
+        let (mut log, _) = ImportLog::open(&imports).unwrap();
         log.chosen(&[(AppId::from("a"), "a".to_owned()), (AppId::from("b"), "b".to_owned())]).unwrap();
         log.made(&making("a", Made::Created)).unwrap();
-        forget_imports(dir.path(), &[SourceId::from("d-a")]).unwrap();
-        for path in &all {
-            let text = std::fs::read_to_string(path).unwrap();
+        state(&dir).forget_imports(&imports, &[SourceId::from("d-a")]).unwrap();
+        for name in &all {
+            let text = std::fs::read_to_string(dir.path().join(format!("acme/imports/{name}.json"))).unwrap();
             assert!(!text.contains("d-a") && text.contains("d-b"), "{text}");
         }
-        let past = ImportLog::open(dir.path()).unwrap().1;
+        let past = ImportLog::open(&imports).unwrap().1;
         assert_eq!((past.chosen.unwrap().len(), past.made.len()), (1, 0));
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
+use super::backend::Hold;
 use super::disk;
 use super::error::StoreError;
 use crate::files::network;
@@ -20,7 +21,7 @@ const TRIES: u32 = 16;
 
 /// Holds the tenant's lock until dropped; the system lets go of it when the process dies.
 #[derive(Debug)]
-pub struct Lock {
+pub(super) struct Lock {
     file: File,
     path: PathBuf,
 }
@@ -30,7 +31,7 @@ impl Lock {
     ///
     /// # Errors
     /// When another process has it, the folder is on a network file system or another user's, or the disk says no.
-    pub fn take(folder: &Path, who: &str) -> Result<Self, StoreError> {
+    pub(super) fn take(folder: &Path, who: &str) -> Result<Self, StoreError> {
         let path = folder.join("lock");
         let failed = |source| StoreError::io("lock", &path, source);
         disk::private_folder(folder).map_err(failed)?;
@@ -54,16 +55,9 @@ impl Lock {
         Err(failed(io::Error::other("another program exchanges the file again and again")))
     }
 
-    /// Whether this process is still the only writer: the lock file has to have its name.
-    ///
-    /// # Errors
-    /// [`StoreError::LockLost`] when it was deleted or exchanged, or the disk's error.
-    pub fn still_held(&self) -> Result<(), StoreError> {
-        match self.has_its_name() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::LockLost { file: self.path.clone() }),
-            Err(source) => Err(StoreError::io("look at", &self.path, source)),
-        }
+    /// The number of the lock file: no other that is held has it.
+    pub(super) fn number(&self) -> Result<u64, StoreError> {
+        self.file.metadata().map(|own| own.ino()).map_err(|source| StoreError::io("look at", &self.path, source))
     }
 
     fn has_its_name(&self) -> io::Result<bool> {
@@ -79,6 +73,17 @@ impl Lock {
         self.file.set_len(0)?;
         writeln!(self.file, "{who} (process {})", std::process::id())?;
         Ok(self)
+    }
+}
+
+impl Hold for Lock {
+    /// The lock file has to have its name.
+    fn still_held(&self, epoch: u64) -> Result<(), StoreError> {
+        match self.has_its_name() {
+            Ok(held) if held && self.number()? == epoch => Ok(()),
+            Ok(_) => Err(StoreError::LockLost { file: self.path.clone() }),
+            Err(source) => Err(StoreError::io("look at", &self.path, source)),
+        }
     }
 }
 
@@ -144,6 +149,10 @@ mod tests {
     use super::*;
     use crate::files::trust::testing::{ANOTHER, give};
 
+    fn held(lock: &Lock) -> Result<(), StoreError> {
+        lock.still_held(lock.number().unwrap())
+    }
+
     #[test]
     fn sec4_a_lock_file_that_is_a_link_or_another_users_is_refused_and_nothing_is_truncated() {
         let dir = tempfile::tempdir().unwrap();
@@ -176,13 +185,13 @@ mod tests {
     fn sec17_a_lock_whose_file_was_deleted_or_exchanged_is_lost() {
         let dir = tempfile::tempdir().unwrap();
         let lock = Lock::take(dir.path(), "first").unwrap();
-        lock.still_held().unwrap();
+        held(&lock).unwrap();
         fs::remove_file(dir.path().join("lock")).unwrap();
-        let lost = lock.still_held().unwrap_err();
+        let lost = held(&lock).unwrap_err();
         assert!(matches!(lost, StoreError::LockLost { .. }), "{lost}");
         let second = Lock::take(dir.path(), "second").unwrap();
-        second.still_held().unwrap();
-        assert!(lock.still_held().is_err(), "another file of that name is not this one's");
+        held(&second).unwrap();
+        assert!(held(&lock).is_err(), "another file of that name is not this one's");
         drop(lock);
         assert!(Lock::take(dir.path(), "third").unwrap_err().to_string().contains("second"));
     }
@@ -193,8 +202,8 @@ mod tests {
         let folder = dir.path().join("acme");
         let lock = Lock::take(&folder, "first").unwrap();
         fs::rename(&folder, dir.path().join("away")).unwrap();
-        assert!(lock.still_held().is_err());
+        assert!(held(&lock).is_err());
         fs::write(&folder, "a file").unwrap();
-        assert!(lock.still_held().is_err());
+        assert!(held(&lock).is_err());
     }
 }

@@ -3,14 +3,13 @@
 //!
 //! The file is written whole or not at all. One that is there and can't be read still counts: when in doubt nothing is sent.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::disk;
+use super::backend::Before;
 use super::error::StoreError;
+use super::handle::TenantStore;
+use super::notes::Notes;
 use crate::files;
 use crate::identity::Identity;
 
@@ -24,7 +23,7 @@ pub enum Sign {
 }
 
 impl Sign {
-    fn file(self) -> &'static str {
+    pub(super) fn file(self) -> &'static str {
         match self {
             Self::Paused => "paused",
             Self::Retired => "retired",
@@ -71,81 +70,90 @@ impl std::fmt::Display for Mark {
     }
 }
 
-/// The file of a mark in a tenant's state folder.
-pub fn mark_path(folder: &Path, sign: Sign) -> PathBuf {
-    folder.join(sign.file())
-}
+impl TenantStore {
+    /// The mark, if there is one. Costs one look where there is none, so it may be asked before every call.
+    pub fn mark(&self, sign: Sign) -> Option<Mark> {
+        self.notes.mark(sign)
+    }
 
-/// The mark, if there is one. Costs one look at the folder where there is none, so it may be asked before every call.
-pub fn read_mark(folder: &Path, sign: Sign) -> Option<Mark> {
-    let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
-    match files::read(&mark_path(folder, sign), files::SMALL) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => Some(unreadable(format!("the file {:?} can't be read: {error}", sign.file()))),
-        Ok(text) => Some(
-            serde_json::from_slice(&text)
-                .unwrap_or_else(|_| unreadable(format!("the file {:?} was made by hand", sign.file()))),
-        ),
+    /// Leaves a mark, in place of an older one. The tenant need not have any state yet.
+    ///
+    /// # Errors
+    /// When it could not be written; then it is as it was before.
+    pub fn set_mark(&self, sign: Sign, mark: &Mark) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(mark).map_err(|error| self.notes.unwritable(sign.file(), error))?;
+        self.notes.swap(sign.file(), Before::Anything, Some(&text)).map(drop)
+    }
+
+    /// Takes a mark away and says what it was.
+    ///
+    /// # Errors
+    /// When it could not be taken away.
+    pub fn clear_mark(&self, sign: Sign) -> Result<Option<Mark>, StoreError> {
+        let mark = self.mark(sign);
+        if mark.is_some() {
+            self.notes.swap(sign.file(), Before::Anything, None)?;
+        }
+        Ok(mark)
+    }
+
+    /// Where a mark lies, for people who take it away by hand.
+    pub fn mark_place(&self, sign: Sign) -> String {
+        self.notes.place(sign.file())
     }
 }
 
-/// Leaves a mark, in place of an older one. The tenant need not have any state yet.
-///
-/// # Errors
-/// When it could not be written; then it is as it was before.
-pub fn set_mark(folder: &Path, sign: Sign, mark: &Mark) -> Result<(), StoreError> {
-    let path = mark_path(folder, sign);
-    let failed = |source| StoreError::io("write", &path, source);
-    disk::private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
-    let text = serde_json::to_vec(mark).map_err(|error| failed(error.into()))?;
-    disk::replace(&path, &mut |out| out.write_all(&text)).map_err(failed)?;
-    Ok(())
-}
-
-/// Takes a mark away and says what it was.
-///
-/// # Errors
-/// When it could not be taken away.
-pub fn clear_mark(folder: &Path, sign: Sign) -> Result<Option<Mark>, StoreError> {
-    let path = mark_path(folder, sign);
-    let mark = read_mark(folder, sign);
-    if mark.is_some() {
-        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))?;
-        disk::sync_folder(folder).map_err(|source| StoreError::io("sync", folder, source))?;
+impl Notes {
+    pub(super) fn mark(&self, sign: Sign) -> Option<Mark> {
+        let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
+        match self.documents().read(&self.area, sign.file(), files::SMALL) {
+            Ok(None) => None,
+            Err(StoreError::Io { source, .. }) => {
+                Some(unreadable(format!("the file {:?} can't be read: {source}", sign.file())))
+            }
+            Err(error) => Some(unreadable(format!("the file {:?} can't be read: {error}", sign.file()))),
+            Ok(Some(text)) => Some(
+                serde_json::from_slice(&text)
+                    .unwrap_or_else(|_| unreadable(format!("the file {:?} was made by hand", sign.file()))),
+            ),
+        }
     }
-    Ok(mark)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::TenantName;
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_taken_away_once() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("acme");
-        assert_eq!(read_mark(&folder, Sign::Paused), None);
-        assert_eq!(clear_mark(&folder, Sign::Paused).unwrap(), None);
+        let state = crate::store::Stores::on_disk(dir.path()).tenant(&TenantName::parse("acme").unwrap());
+        assert_eq!(state.mark(Sign::Paused), None);
+        assert_eq!(state.clear_mark(Sign::Paused).unwrap(), None);
         let mark =
             Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
-        set_mark(&folder, Sign::Paused, &mark).unwrap();
-        assert_eq!(read_mark(&folder, Sign::Paused), Some(mark.clone()));
-        assert_eq!(read_mark(&folder, Sign::Retired), None);
+        state.set_mark(Sign::Paused, &mark).unwrap();
+        assert_eq!(state.mark(Sign::Paused), Some(mark.clone()));
+        assert_eq!(state.mark(Sign::Retired), None);
         assert_eq!(mark.to_string(), "since 1970-01-01 00:00:00Z by ann (maintenance)");
-        assert_eq!(clear_mark(&folder, Sign::Paused).unwrap(), Some(mark));
-        assert_eq!(read_mark(&folder, Sign::Paused), None);
+        assert_eq!(state.clear_mark(Sign::Paused).unwrap(), Some(mark));
+        assert_eq!(state.mark(Sign::Paused), None);
     }
 
     #[test]
     fn i2_a_mark_that_cannot_be_read_still_counts() {
         let dir = tempfile::tempdir().unwrap();
+        let state = crate::store::Stores::on_disk(dir.path()).tenant(&TenantName::parse("acme").unwrap());
+        let path = dir.path().join("acme/paused");
+        std::fs::create_dir(dir.path().join("acme")).unwrap();
         for text in [&b""[..], b"{", b"\xff"] {
-            std::fs::write(mark_path(dir.path(), Sign::Paused), text).unwrap();
-            assert!(read_mark(dir.path(), Sign::Paused).unwrap().reason.contains("made by hand"));
+            std::fs::write(&path, text).unwrap();
+            assert!(state.mark(Sign::Paused).unwrap().reason.contains("made by hand"));
         }
-        std::fs::remove_file(mark_path(dir.path(), Sign::Paused)).unwrap();
-        std::fs::create_dir(mark_path(dir.path(), Sign::Paused)).unwrap();
-        assert!(read_mark(dir.path(), Sign::Paused).unwrap().reason.contains("can't be read"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(state.mark(Sign::Paused).unwrap().reason.contains("can't be read"));
     }
 }

@@ -8,6 +8,7 @@
 //! and what a cycle needs besides; [`View`] is the part of it that can't write). Another engine can stand behind them.
 
 mod audit;
+mod backend;
 mod backup;
 mod baseline;
 mod cache;
@@ -17,6 +18,7 @@ mod effect;
 mod error;
 mod fold;
 mod forget;
+mod handle;
 mod held;
 mod history;
 mod import_log;
@@ -29,8 +31,9 @@ mod lock;
 mod mark;
 mod memory;
 mod neighbours;
-mod note;
+mod notes;
 mod numbers;
+mod on_disk;
 mod open;
 mod record;
 mod redact;
@@ -54,39 +57,33 @@ mod transfer;
 mod view;
 mod writer;
 
-pub use audit::{BrokenRecord, VerifyReport, records, verify};
-pub use backup::{Backup, Kept, backup, tenants_with_state};
+pub use audit::{BrokenRecord, VerifyReport};
+pub use backup::{Backup, Kept};
 pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, TakenBack, UserRow};
 pub use decisions::{
-    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed, decide,
-    decide_on_undo, is_plan_of_undo, refused_decisions,
+    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed,
 };
 pub use error::{Notice, StoreError};
-pub use forget::{Forgotten, forget};
-pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text, read_held};
-pub use history::recent_runs;
+pub use forget::Forgotten;
+pub use handle::{Stores, TenantStore};
+pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
 pub use import_log::{ImportLog, ImportPast};
-pub use imports::{
-    ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Made, Making, drop_import_log,
-    drop_import_order, imports_folder, lock_imports, put_import, put_import_order, read_import, read_import_order,
-    write_import_report,
-};
+pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Imports, Made, Making};
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
-pub use lock::Lock;
-pub use mark::{Mark, Sign, clear_mark, mark_path, read_mark, set_mark};
+pub use mark::{Mark, Sign};
 pub use memory::{MemoryStore, Pause};
-pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine, note_imported};
-pub use note::{drop_note, private_folder, put_note, read_note};
+pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine};
+pub use notes::{Leased, Notes};
 pub use record::{
     ClockMark, Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary,
     SettingsMark, Trigger, Undone,
 };
 pub use sightings::Sightings;
 pub use state::{ReadStore, Store};
-pub use status::{Status, read_status};
-pub use surroundings::{Surroundings, lock_holder};
-pub use transfer::{Contents, Imported, Origin, Sum, check_export, export, export_to, import};
+pub use status::Status;
+pub use surroundings::Surroundings;
+pub use transfer::{Contents, Imported, Origin, Sum, check_export};
 
 #[cfg(test)]
 pub(crate) use simulated::SimDisk;

@@ -6,22 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::baseline::Baseline as _;
 use super::error::StoreError;
-use super::mark::{Sign, read_mark};
-use super::note::{private_folder, put_note, read_note};
-use super::state::ReadStore;
+use super::handle::{Stores, TenantStore};
+use super::mark::Sign;
+use super::notes::Notes;
 use crate::model::{AppId, SourceId, TenantName};
 
 /// The note with the users that `import` created in the directory.
 const IMPORTED: &str = "imported";
-
-/// The file by which tenants of one app lay claim to accounts one at a time.
-const LINKING: &str = ".linking.lock";
 
 /// What is known of an app's accounts beside the tenant's own state.
 pub trait Neighbours: Send + Sync {
@@ -59,7 +54,7 @@ pub struct Claim {
     /// The groups that another tenant has linked: the tenant and its group.
     pub taken_groups: HashMap<AppId, (TenantName, SourceId)>,
     /// Held until the links are in the journal.
-    _lock: Option<File>,
+    _alone: Option<File>,
 }
 
 /// No other tenant, and nobody imported.
@@ -91,9 +86,9 @@ struct Links {
     groups: HashMap<AppId, (TenantName, SourceId)>,
 }
 
-/// What lies in the state folder.
+/// What lies beside the tenant's own state.
 pub struct OnThisMachine {
-    state_dir: PathBuf,
+    stores: Stores,
     tenant: TenantName,
     others: Vec<TenantName>,
     /// Read at the first question.
@@ -104,17 +99,8 @@ pub struct OnThisMachine {
 
 impl OnThisMachine {
     /// For a tenant. `others` are the tenants that are connected to the same app.
-    pub fn new(state_dir: PathBuf, tenant: TenantName, others: Vec<TenantName>) -> Self {
-        Self { state_dir, tenant, others, links: Mutex::default(), imported: Mutex::default() }
-    }
-
-    /// One at a time lays claim to accounts. The kernel lets go of it when the process ends.
-    fn one_at_a_time(&self) -> Result<File, StoreError> {
-        let path = self.state_dir.join(LINKING);
-        let failed = |source| StoreError::io("lock", &path, source);
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(file)
+    pub fn new(stores: Stores, tenant: TenantName, others: Vec<TenantName>) -> Self {
+        Self { stores, tenant, others, links: Mutex::default(), imported: Mutex::default() }
     }
 
     /// Asks the links as they were at the first question.
@@ -133,12 +119,12 @@ impl OnThisMachine {
     fn read(&self) -> Result<Links, StoreError> {
         let mut links = Links::default();
         for other in self.others.iter().filter(|other| **other != self.tenant) {
-            let folder = self.state_dir.join(other.as_str());
+            let store = self.stores.tenant(other);
             // A connection that has ended lays claim to no account.
-            if read_mark(&folder, Sign::Retired).is_some() {
+            if store.mark(Sign::Retired).is_some() {
                 continue;
             }
-            let Some(state) = ReadStore::open(&self.state_dir, other)? else { continue };
+            let Some(state) = store.read()? else { continue };
             state.linked_users(&mut |id, row| {
                 links.users.insert(row.app_id, (other.clone(), id));
                 ControlFlow::Continue(())
@@ -162,47 +148,52 @@ impl Neighbours for OnThisMachine {
         if self.others.is_empty() || (accounts.is_empty() && groups.is_empty()) {
             return Ok(Claim::default());
         }
-        let lock = self.one_at_a_time()?;
+        let alone = self.stores.link_alone()?;
         let links = self.read()?;
         let of = |ids: &[AppId], known: &HashMap<AppId, (TenantName, SourceId)>| {
             ids.iter().filter_map(|id| Some((id.clone(), known.get(id)?.clone()))).collect()
         };
         let (taken, taken_groups) = (of(accounts, &links.users), of(groups, &links.groups));
-        Ok(Claim { taken, taken_groups, _lock: Some(lock) })
+        Ok(Claim { taken, taken_groups, _alone: Some(alone) })
     }
 
     fn imported_as(&self, account: &AppId) -> Result<Option<SourceId>, StoreError> {
         let mut known = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
         let all = match known.take() {
             Some(all) => known.insert(all),
-            None => known.insert(imported(&self.state_dir.join(self.tenant.as_str()))?),
+            None => known.insert(imported(self.stores.tenant(&self.tenant).notes())?),
         };
         Ok(all.get(account.as_str()).cloned())
     }
 }
 
-fn imported(folder: &Path) -> Result<BTreeMap<String, SourceId>, StoreError> {
-    Ok(read_note(folder, IMPORTED)?.unwrap_or_default())
+fn imported(notes: &Notes) -> Result<BTreeMap<String, SourceId>, StoreError> {
+    Ok(notes.get(IMPORTED)?.unwrap_or_default())
 }
 
-/// Keeps on record that `import` created a user of the directory from an account of the app.
-///
-/// # Errors
-/// When it could not be written.
-pub fn note_imported(folder: &Path, account: &AppId, user: &SourceId) -> Result<(), StoreError> {
-    private_folder(folder)?;
-    let mut all = imported(folder)?;
-    all.insert(account.as_str().to_owned(), user.clone());
-    put_note(folder, IMPORTED, &all)
-}
+impl TenantStore {
+    /// Keeps on record that `import` created a user of the directory from an account of the app.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn note_imported(&self, account: &AppId, user: &SourceId) -> Result<(), StoreError> {
+        self.notes.amend(IMPORTED, |all: Option<BTreeMap<String, SourceId>>| {
+            let mut all = all.unwrap_or_default();
+            all.insert(account.as_str().to_owned(), user.clone());
+            Some(all)
+        })
+    }
 
-/// Forgets users that `import` created.
-///
-/// # Errors
-/// When it could not be written.
-pub(super) fn forget_imported(folder: &Path, users: &[SourceId]) -> Result<(), StoreError> {
-    let mut all = imported(folder)?;
-    let before = all.len();
-    all.retain(|_, user| !users.contains(user));
-    if all.len() == before { Ok(()) } else { put_note(folder, IMPORTED, &all) }
+    /// Forgets users that `import` created.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(super) fn forget_imported(&self, users: &[SourceId]) -> Result<(), StoreError> {
+        self.notes.amend(IMPORTED, |all: Option<BTreeMap<String, SourceId>>| {
+            let mut all = all?;
+            let before = all.len();
+            all.retain(|_, user| !users.contains(user));
+            (all.len() != before).then_some(all)
+        })
+    }
 }

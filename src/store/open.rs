@@ -8,17 +8,16 @@ use jiff::Timestamp;
 
 use super::cache::{BROKEN_MARK, Cache, Place};
 use super::error::{Notice, StoreError};
+use super::handle::TenantStore;
 use super::journal::{Appender, Cut, Disk, Look, RealDisk, SEGMENT_BYTES, Segment, cut_off, look};
-use super::lock::Lock;
+use super::notes::Leased;
 use super::record::Event;
-use super::state::{ReadStore, Store};
-use super::status::read_status;
+use super::state::{INDEX, ReadStore, Store};
 use super::tail::Tail;
 use super::writer::{Work, Writer};
 use super::{FORMAT, disk};
 use crate::clock::Clock;
 use crate::files;
-use crate::model::TenantName;
 
 /// Everything in a state folder that is moved aside together when the journal is damaged.
 pub(super) const STATE: [&str; 7] =
@@ -45,38 +44,23 @@ impl Default for Machine {
 }
 
 impl Store {
-    /// Opens the state of a tenant for writing, in `<state_dir>/<tenant>/`; makes it if there is none. `who` is the command,
-    /// shown to whoever finds the tenant busy.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when another process has it, [`StoreError::Newer`] when a newer rosterd wrote it, or the disk's
-    /// error. Damage is no error: it is moved aside, and [`View::health`](super::View::health) says adopt-only.
-    pub fn open(
-        state_dir: &Path,
-        tenant: &TenantName,
-        who: &str,
-        clock: Arc<dyn Clock>,
-    ) -> Result<(Self, Vec<Notice>), StoreError> {
-        Self::open_on(Machine::default(), state_dir, tenant, who, clock)
-    }
-
+    /// See [`TenantStore::open`].
     pub(super) fn open_on(
         machine: Machine,
-        state_dir: &Path,
-        tenant: &TenantName,
+        state: &TenantStore,
         who: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
-        let folder = state_dir.join(tenant.as_str());
-        disk::private_folder(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
-        let lock = Lock::take(&folder, who)?;
+        let (folder, tenant) = (state.folder(), state.name.to_string());
+        let leased = state.notes.lease(who)?;
         disk::sweep(&[&folder, &folder.join("journal"), &folder.join("decisions")]);
         let cache = folder.join("cache");
         if let Err(error) = disk::narrow_all(&cache) {
             // The folder above is closed to others all the same.
             tracing::warn!(%error, "files in {} may be open to other users", cache.display());
         }
-        let opening = Opening { folder: &folder, tenant: tenant.as_str(), now: clock.now(), notices: Vec::new() };
+        let opening =
+            Opening { folder: &folder, leased: &leased, tenant: &tenant, now: clock.now(), notices: Vec::new() };
         let place = Place::Folder(cache);
         #[cfg(test)]
         let (place, simulated) = if machine.simulated { (Place::Memory, true) } else { (place, false) };
@@ -90,27 +74,22 @@ impl Store {
         #[cfg(test)]
         let start = if simulated { |work| Ok(Writer::inline(work)) } else { start };
         let writer = start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
-        let last_ok = read_status(&folder)?.and_then(|status| status.last_ok);
-        Ok((Self::new(writer, cache, tail, clock, folder, tenant.to_string(), last_ok, lock), notices))
+        let last_ok = leased.status()?.and_then(|status| status.last_ok);
+        Ok((Self::new(writer, cache, tail, clock, tenant, last_ok, leased), notices))
     }
 }
 
 impl ReadStore {
-    /// Opens the state of a tenant for reading, beside a process that writes. Nothing on the disk is touched; rows are folded
-    /// into memory when somebody asks for them. The view is that of this moment. `None` if there is no state.
-    ///
-    /// # Errors
-    /// [`StoreError::Newer`], [`StoreError::Damaged`] or the disk's error.
-    pub fn open(state_dir: &Path, tenant: &TenantName) -> Result<Option<Self>, StoreError> {
-        let folder = state_dir.join(tenant.as_str());
-        let journal = folder.join("journal");
-        match look(&journal, tenant.as_str())? {
+    /// See [`TenantStore::read`].
+    pub(super) fn open(state: &TenantStore) -> Result<Option<Self>, StoreError> {
+        let folder = state.folder();
+        match look(&folder.join("journal"), state.name.as_str())? {
             Look::Nothing => Ok(None),
             Look::Newer(found) => Err(StoreError::Newer { folder, found, known: FORMAT }),
             Look::Damaged(why) => Err(StoreError::Damaged(why)),
             Look::Whole { tail, .. } => {
                 let cache = Cache::new(Place::Memory, &folder, tail.seq, tail.last_effects() > 0);
-                Ok(Some(Self::new(cache, *tail, folder)))
+                Ok(Some(Self::new(cache, *tail, state.notes.clone())))
             }
         }
     }
@@ -124,6 +103,7 @@ struct Found {
 
 struct Opening<'a> {
     folder: &'a Path,
+    leased: &'a Leased,
     tenant: &'a str,
     now: Timestamp,
     notices: Vec<Notice>,
@@ -182,7 +162,7 @@ impl Opening<'_> {
             self.notices.push(Notice::TornTail { after: tail.seq, bytes, kept });
         }
         let mut appender = Appender::resume(machine.disk, last, self.tenant, &tail, machine.segment_bytes)?;
-        let known = read_status(self.folder)?.map_or(0, |status| status.seq);
+        let known = self.leased.status()?.map_or(0, |status| status.seq);
         if known > tail.seq {
             let why = format!("the journal ends at record {}, the last run had written {known}", tail.seq);
             self.notices.push(Notice::Behind { why: why.clone() });
@@ -192,15 +172,10 @@ impl Opening<'_> {
             }
             appender.sync()?;
             // Its number has been used up by another history.
-            self.forget("status.json")?;
-            self.forget("index")?;
+            self.leased.forget_status()?;
+            self.leased.put_file(INDEX, None)?;
         }
         Ok(Found { appender, tail })
-    }
-
-    fn forget(&self, name: &str) -> Result<(), StoreError> {
-        let path = self.folder.join(name);
-        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))
     }
 
     /// Moves all state aside and begins a new journal, in which nothing is trusted yet.

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Notice, StoreError};
+use super::handle::TenantStore;
 use super::journal::{Disk, LogFile, RealDisk};
 use super::open::Machine;
 use super::state::Store;
 use crate::clock::Clock;
-use crate::model::TenantName;
 
 type Synced = Arc<Mutex<BTreeMap<PathBuf, u64>>>;
 
@@ -83,15 +83,14 @@ impl Disk for SimDisk {
 }
 
 impl Store {
-    /// Opens the state of a tenant as [`Store::open`] does, on a simulated disk, with rows in memory and without a thread.
+    /// Opens the state of a tenant as [`TenantStore::open`] does, on a simulated disk, with rows in memory and without a thread.
     pub(crate) fn open_simulated(
         disk: &SimDisk,
         segment_bytes: u64,
-        state_dir: &Path,
-        tenant: &TenantName,
+        state: &TenantStore,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         let machine = Machine { disk: Box::new(disk.clone()), segment_bytes, simulated: true };
-        Self::open_on(machine, state_dir, tenant, "a simulated world", clock)
+        Self::open_on(machine, state, "a simulated world", clock)
     }
 }

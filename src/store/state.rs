@@ -1,6 +1,5 @@
 //! The state of one tenant on disk: what [`Store`] and [`ReadStore`] do once they are open.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,21 +9,20 @@ use super::baseline::Baseline;
 use super::cache::Cache;
 use super::decisions::{self, Decision, Noted, Verdict};
 use super::error::{Notice, StoreError};
-use super::held::{self, HeldPlan};
+use super::held::HeldPlan;
 use super::index::{self, Index, IndexDraft};
 use super::ledger::{Health, Ledger, OpenIntent, State, View};
-use super::lock::Lock;
-use super::mark::{Mark, Sign, read_mark};
+use super::mark::{Mark, Sign};
+use super::notes::{Leased, Notes};
 use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::rows::{Rows, RowsError};
 use super::sightings::Sightings;
-use super::status::{FAILURES_LISTED, Status, read_status, write_status};
+use super::status::{FAILURES_LISTED, Status};
 use super::tail::Tail;
 use super::view::HasRows;
 use super::writer::{Until, Writer};
-use super::{FORMAT, chunks, disk};
+use super::{FORMAT, chunks};
 use crate::clock::{Clock, SystemClock};
-use crate::files;
 use crate::model::{ContentMark, Counts, Reason, RunId, RunStatus};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
@@ -34,17 +32,20 @@ pub struct Store {
     cache: Arc<Cache>,
     tail: Arc<Mutex<Tail>>,
     clock: Arc<dyn Clock>,
-    folder: PathBuf,
     tenant: String,
     last_ok: Mutex<Option<Timestamp>>,
-    lock: Lock,
+    leased: Leased,
 }
+
+/// What a quiet cycle compares with.
+pub(super) const INDEX: &str = "index";
+const SIGHTINGS: &str = "sightings";
 
 /// The state of a tenant as it was at one moment, read beside the process that writes it.
 pub struct ReadStore {
     cache: Cache,
     tail: Tail,
-    folder: PathBuf,
+    notes: Notes,
 }
 
 impl Store {
@@ -54,12 +55,11 @@ impl Store {
         cache: Arc<Cache>,
         tail: Arc<Mutex<Tail>>,
         clock: Arc<dyn Clock>,
-        folder: PathBuf,
         tenant: String,
         last_ok: Option<Timestamp>,
-        lock: Lock,
+        leased: Leased,
     ) -> Self {
-        Self { writer, cache, tail, clock, folder, tenant, last_ok: Mutex::new(last_ok), lock }
+        Self { writer, cache, tail, clock, tenant, last_ok: Mutex::new(last_ok), leased }
     }
 
     /// Returns when journal and cache are on the disk.
@@ -82,16 +82,16 @@ impl Store {
     }
 
     /// Closes everything; when this returns it is on the disk, and nobody else may write yet.
-    pub(super) fn into_lock(self) -> Lock {
-        let Self { writer, cache, lock, .. } = self;
+    pub(super) fn into_lease(self) -> Leased {
+        let Self { writer, cache, leased, .. } = self;
         drop(writer);
         drop(cache);
-        lock
+        leased
     }
 
-    /// The state folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Notes beside the state.
+    pub fn notes(&self) -> &Leased {
+        &self.leased
     }
 
     #[cfg(test)]
@@ -109,7 +109,7 @@ impl Store {
     /// When they can't be read, or the journal can't be written.
     pub async fn note_approvals_of_undo(&self, run: &RunId) -> Result<(), StoreError> {
         let (known, now) = (self.known(), self.clock.now());
-        for decision in decisions::unknown_of_undo(decisions::look(&self.folder, &known, now)?, &known, now) {
+        for decision in decisions::unknown_of_undo(decisions::look(&self.leased, &known, now)?, &known, now) {
             self.decided(run, &decision, true).await?;
         }
         Ok(())
@@ -119,24 +119,19 @@ impl Store {
         self.tail().decided.clone()
     }
 
-    fn index_path(&self) -> PathBuf {
-        self.folder.join("index")
-    }
-
     fn forget_index(&self) -> Result<(), StoreError> {
-        let path = self.index_path();
-        disk::remove(&path).map_err(|source| StoreError::io("remove", &path, source))
+        self.leased.put_file(INDEX, None)
     }
 
     /// Nothing is appended, and so no call is made, once another process could hold the lock.
     async fn append(&self, event: Event, until: Until) -> Result<u64, StoreError> {
-        self.lock.still_held()?;
+        self.leased.still_held()?;
         self.writer.append(self.clock.now(), event, until).await
     }
 
     /// What `status` shows without opening anything.
     fn write_status(&self, summary: RunSummary) -> Result<(), StoreError> {
-        let before = read_status(&self.folder)?;
+        let before = self.leased.status()?;
         let (linked, failures, failed) = match before {
             // Nothing about the app was learned since, and a quiet cycle leaves the cache closed.
             Some(before) if before.seq >= self.tail().last_effects() && !self.cache.is_open() => {
@@ -169,7 +164,7 @@ impl Store {
             failed,
             open_intents,
         };
-        write_status(&self.folder, &status)
+        self.leased.put_status(&status)
     }
 }
 
@@ -224,7 +219,7 @@ impl Ledger for Store {
             self.append(event, Until::OnDisk).await?;
         }
         match decision.verdict {
-            Verdict::Approve if !waits => decisions::use_up(&self.folder, &decision.plan),
+            Verdict::Approve if !waits => decisions::use_up(&self.leased, &decision.plan),
             // It stays where it is as long as the plan is held.
             Verdict::Approve | Verdict::Reject => Ok(()),
         }
@@ -243,7 +238,7 @@ impl View for Store {
     }
 
     fn paused(&self) -> Option<Mark> {
-        read_mark(&self.folder, Sign::Paused)
+        self.leased.mark(Sign::Paused)
     }
 
     fn open_intents(&self) -> Vec<OpenIntent> {
@@ -252,12 +247,12 @@ impl View for Store {
 
     fn is_approval_waiting(&self) -> Result<bool, StoreError> {
         let (known, now) = (self.known(), self.clock.now());
-        Ok(decisions::is_approval_waiting(&decisions::look(&self.folder, &known, now)?, &known, now))
+        Ok(decisions::is_approval_waiting(&decisions::look(&self.leased, &known, now)?, &known, now))
     }
 
     fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
         let (known, now) = (self.known(), self.clock.now());
-        Ok(decisions::about(decisions::look(&self.folder, &known, now)?, plan, &known, now))
+        Ok(decisions::about(decisions::look(&self.leased, &known, now)?, plan, &known, now))
     }
 
     fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
@@ -265,12 +260,12 @@ impl View for Store {
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
-        let tail = self.tail().clone();
-        load_index(&self.folder, &tail, settings_hash)
+        let mark = self.tail().mark();
+        load_index(&self.leased, mark?, settings_hash)
     }
 
     fn sightings(&self) -> Option<Sightings> {
-        load_sightings(&self.folder)
+        load_sightings(&self.leased)
     }
 }
 
@@ -282,35 +277,34 @@ impl State for Store {
             self.forget_index()?;
             return Ok(false);
         };
-        let path = self.index_path();
-        disk::replace(&path, &mut |out| index::write(&index, settings_hash, mark, out))
-            .map_err(|source| StoreError::io("write", &path, source))?;
-        Ok(true)
+        let mut bytes = Vec::new();
+        index::write(&index, settings_hash, mark, &mut bytes).map_err(|error| self.leased.unwritable(INDEX, error))?;
+        self.leased.put_file(INDEX, Some(&bytes)).map(|()| true)
     }
 
     fn write_sightings(&self, seen: &Sightings) -> Result<(), StoreError> {
-        let path = self.folder.join("sightings");
-        disk::replace(&path, &mut |out| seen.write(out)).map_err(|source| StoreError::io("write", &path, source))?;
-        Ok(())
+        let mut bytes = Vec::new();
+        seen.write(&mut bytes).map_err(|error| self.leased.unwritable(SIGHTINGS, error))?;
+        self.leased.put_file(SIGHTINGS, Some(&bytes))
     }
 
     fn write_held(&self, held: Option<&HeldPlan>, started: Timestamp) -> Result<(), StoreError> {
-        held::write_held(&self.folder, held)?;
-        decisions::forget_others(&self.folder, held.map(|held| held.plan.as_str()), started, self.clock.now())
+        self.leased.put_held(held)?;
+        decisions::forget_others(&self.leased, held.map(|held| held.plan.as_str()), started, self.clock.now())
     }
 
     fn take_notices(&self) -> Vec<Notice> {
         let mut notices = self.cache.take_notices();
         // What can't be read was told where it was asked for.
-        let refused = decisions::refused_decisions(&self.folder, self.clock.now()).unwrap_or_default();
-        notices.extend(refused.into_iter().map(Notice::DecisionRefused));
+        let found = decisions::look(&self.leased, &[], self.clock.now()).unwrap_or_default();
+        notices.extend(found.refused.into_iter().map(Notice::DecisionRefused));
         notices
     }
 }
 
 impl ReadStore {
-    pub(super) fn new(cache: Cache, tail: Tail, folder: PathBuf) -> Self {
-        Self { cache, tail, folder }
+    pub(super) fn new(cache: Cache, tail: Tail, notes: Notes) -> Self {
+        Self { cache, tail, notes }
     }
 }
 
@@ -320,7 +314,7 @@ impl View for ReadStore {
     }
 
     fn paused(&self) -> Option<Mark> {
-        read_mark(&self.folder, Sign::Paused)
+        self.notes.mark(Sign::Paused)
     }
 
     /// Those of a run that is under way are among them.
@@ -330,12 +324,12 @@ impl View for ReadStore {
 
     fn is_approval_waiting(&self) -> Result<bool, StoreError> {
         let (known, now) = (&self.tail.decided, SystemClock.now());
-        Ok(decisions::is_approval_waiting(&decisions::look(&self.folder, known, now)?, known, now))
+        Ok(decisions::is_approval_waiting(&decisions::look(&self.notes, known, now)?, known, now))
     }
 
     fn decisions(&self, plan: &str) -> Result<Vec<Decision>, StoreError> {
         let (known, now) = (&self.tail.decided, SystemClock.now());
-        Ok(decisions::about(decisions::look(&self.folder, known, now)?, plan, known, now))
+        Ok(decisions::about(decisions::look(&self.notes, known, now)?, plan, known, now))
     }
 
     fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
@@ -343,11 +337,11 @@ impl View for ReadStore {
     }
 
     fn load_index(&self, settings_hash: u64) -> Option<Index> {
-        load_index(&self.folder, &self.tail, settings_hash)
+        load_index(&self.notes, self.tail.mark()?, settings_hash)
     }
 
     fn sightings(&self) -> Option<Sightings> {
-        load_sightings(&self.folder)
+        load_sightings(&self.notes)
     }
 }
 
@@ -362,14 +356,13 @@ impl HasRows for ReadStore {
 }
 
 /// Every reason why there are none is the same to the caller: what they would say is in doubt.
-fn load_sightings(folder: &Path) -> Option<Sightings> {
-    let file = files::open_regular(&folder.join("sightings")).ok()?;
-    Sightings::read(file).ok().flatten()
+fn load_sightings(notes: &Notes) -> Option<Sightings> {
+    let bytes = notes.read(SIGHTINGS).ok()??;
+    Sightings::read(bytes.as_slice()).ok().flatten()
 }
 
 /// Every reason why there is no index is the same to the caller: everything is compared.
-fn load_index(folder: &Path, tail: &Tail, settings_hash: u64) -> Option<Index> {
-    let mark = tail.mark()?;
-    let file = files::open_regular(&folder.join("index")).ok()?;
-    index::read(file, settings_hash, mark).ok().flatten()
+fn load_index(notes: &Notes, mark: index::Mark, settings_hash: u64) -> Option<Index> {
+    let bytes = notes.read(INDEX).ok()??;
+    index::read(bytes.as_slice(), settings_hash, mark).ok().flatten()
 }

@@ -1,16 +1,14 @@
 //! `status.json`: how a tenant stands, for whoever asks without the lock. Written whole at the end of every run.
 
-use std::io;
-use std::path::Path;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::FORMAT;
 use super::baseline::LinkCounts;
 use super::error::StoreError;
+use super::handle::TenantStore;
+use super::notes::{Leased, Notes};
 use super::record::{FailureNote, RunSummary};
-use super::{FORMAT, disk};
-use crate::files;
 use crate::model::ObjectRef;
 
 /// Failures listed; more are only counted.
@@ -41,23 +39,33 @@ pub struct Status {
     pub open_intents: u64,
 }
 
-/// Reads the status of a tenant; `None` if no run has ended yet, or the file is from another version.
-///
-/// # Errors
-/// When it is there and can't be read.
-pub fn read_status(folder: &Path) -> Result<Option<Status>, StoreError> {
-    let path = folder.join("status.json");
-    match files::read_whole(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::io("read", &path, source)),
-        // It is a report, not the truth: one that can't be read is as good as none.
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().filter(|status: &Status| status.format <= FORMAT)),
+const FILE: &str = "status.json";
+
+impl TenantStore {
+    /// The status of the tenant; `None` if no run has ended yet, or it is from another version.
+    ///
+    /// # Errors
+    /// When it is there and can't be read.
+    pub fn status(&self) -> Result<Option<Status>, StoreError> {
+        self.notes.status()
     }
 }
 
-pub(super) fn write_status(folder: &Path, status: &Status) -> Result<(), StoreError> {
-    let path = folder.join("status.json");
-    let text = serde_json::to_vec_pretty(status).map_err(|error| StoreError::io("write", &path, error.into()))?;
-    disk::replace(&path, &mut |out| out.write_all(&text)).map_err(|source| StoreError::io("write", &path, source))?;
-    Ok(())
+impl Notes {
+    pub(super) fn status(&self) -> Result<Option<Status>, StoreError> {
+        let status = self.read(FILE)?;
+        // It is a report, not the truth: one that can't be read is as good as none.
+        let status = status.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(status.filter(|status: &Status| status.format <= FORMAT))
+    }
+}
+
+impl Leased {
+    pub(super) fn put_status(&self, status: &Status) -> Result<(), StoreError> {
+        self.put_pretty(FILE, status)
+    }
+
+    pub(super) fn forget_status(&self) -> Result<(), StoreError> {
+        self.put_file(FILE, None)
+    }
 }

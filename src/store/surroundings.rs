@@ -28,7 +28,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Looks at a tenant's state folder.
-    pub fn of(folder: &Path) -> Self {
+    pub(super) fn of(folder: &Path) -> Self {
         let place = folder.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/")).to_owned();
         let wanted = Access::WRITE_OK | Access::EXEC_OK | Access::READ_OK;
         let unwritable = match access(&place, wanted) {
@@ -43,7 +43,7 @@ impl Surroundings {
 }
 
 /// Who holds a folder's lock, by the system's list of locks: trying to take it, even for a moment, could keep somebody else out.
-pub fn lock_holder(folder: &Path) -> Option<String> {
+pub(super) fn lock_holder(folder: &Path) -> Option<String> {
     let lock = &folder.join("lock");
     let found = std::fs::metadata(lock).ok()?;
     let this = format!("{:02x}:{:02x}:{}", major(found.dev()), minor(found.dev()), found.ino());

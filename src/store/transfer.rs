@@ -17,14 +17,13 @@ use uuid::Uuid;
 use super::audit::readable_files;
 use super::baseline::{Activated, Baseline as _, Lost};
 use super::error::StoreError;
+use super::handle::TenantStore;
 use super::journal::{Copy, Look, ReadError, Reader, look};
-use super::lock::Lock;
-use super::mark::{Sign, mark_path};
+use super::mark::Sign;
 use super::record::{Effect, Event, RunSummary};
 use super::state::ReadStore;
 use super::swap;
 use super::{FORMAT, chunks, disk};
-use crate::files;
 use crate::model::{Reason, RunId, TenantName};
 
 /// Counts up when the file's own lines change.
@@ -100,32 +99,22 @@ pub struct Imported {
     pub aside: Option<PathBuf>,
 }
 
-/// Writes a tenant's state as it is at this moment. Needs no lock: what is written meanwhile comes after it.
-///
-/// # Errors
-/// When there is no state, it is damaged or newer, or can't be written.
-pub fn export(
-    state_dir: &Path,
-    tenant: &TenantName,
-    at: Timestamp,
-    out: &mut dyn Write,
-) -> Result<Contents, StoreError> {
-    let folder = state_dir.join(tenant.as_str());
-    let (journal, files) = readable_files(state_dir, tenant)?;
+/// See [`TenantStore::export`].
+pub(super) fn export(state: &TenantStore, at: Timestamp, out: &mut dyn Write) -> Result<Contents, StoreError> {
+    let (tenant, (journal, files)) = (&state.name, readable_files(&state.folder())?);
     if files.is_empty() {
-        return Err(StoreError::Refused(format!("there is no state of {tenant} in {}", state_dir.display())));
+        return Err(state.is_empty());
     }
     let mut out = Summing { out, sum: Sha256::new() };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let origin = Origin { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
     out.line(&Line::RosterdState(origin.clone()))?;
     for name in NOTES {
-        let path = folder.join(name);
-        match files::read_to_string(&path, u64::MAX) {
-            Ok(text) => out.line(&Line::Note { name: name.to_owned(), text })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(StoreError::io("read", &path, source)),
-        }
+        let Some(text) = state.notes.read(name)? else { continue };
+        let text = String::from_utf8(text);
+        let text =
+            text.map_err(|error| state.notes.unreadable(name, io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        out.line(&Line::Note { name: name.to_owned(), text })?;
     }
     let (mut records, mut head) = (0, String::new());
     let mut reader = Reader::from_first(files.clone());
@@ -157,15 +146,12 @@ pub fn export(
     Ok(Contents { origin, sum })
 }
 
-/// Writes it to a file, whole or not at all, for the owner only.
-///
-/// # Errors
-/// As [`export`].
-pub fn export_to(state_dir: &Path, tenant: &TenantName, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
+/// See [`TenantStore::export_to`].
+pub(super) fn export_to(state: &TenantStore, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
     let mut result = None;
     let written = disk::replace(path, &mut |out| {
         let mut out = io::BufWriter::new(out);
-        let exported = export(state_dir, tenant, at, &mut out);
+        let exported = export(state, at, &mut out);
         let failed = exported.is_err();
         result = Some(exported);
         if failed { Err(io::Error::other("it was not exported")) } else { out.flush() }
@@ -193,32 +179,25 @@ pub fn check_export(file: &mut dyn BufRead) -> Result<Contents, StoreError> {
     })
 }
 
-/// Takes a state file in as the state of a tenant. What was there is set aside, if `replace` says so. The first run after it only
-/// adopts and adds.
-///
-/// # Errors
-/// When the file is not whole, is newer or is another tenant's, there is state already, or another process has it. Nothing was changed.
-pub fn import(
-    state_dir: &Path,
-    tenant: &TenantName,
+/// See [`TenantStore::import`].
+pub(super) fn import(
+    state: &TenantStore,
     file: &mut dyn BufRead,
     replace: bool,
     now: Timestamp,
 ) -> Result<Imported, StoreError> {
-    let folder = state_dir.join(tenant.as_str());
-    let _lock = Lock::take(&folder, "rosterd state import")?;
+    let folder = state.folder();
+    let leased = state.notes.lease("rosterd state import")?;
     let had = !swap::is_empty(&folder);
     if had && !replace {
         return Err(StoreError::Occupied(folder));
     }
-    let replaced = replaced(state_dir, tenant).filter(|_| had);
-    let imported = make_ready(&folder, tenant, file, replaced.as_ref(), now);
+    let replaced = replaced(state).filter(|_| had);
+    let imported = make_ready(state, file, replaced.as_ref(), now);
     let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
     // First what keeps things from being sent.
     for (name, text) in notes {
-        let path = folder.join(&name);
-        disk::replace(&path, &mut |out| out.write_all(text.as_bytes()))
-            .map_err(|source| StoreError::io("write", &path, source))?;
+        leased.put_file(&name, Some(text.as_bytes()))?;
     }
     let aside = swap::swap_in(&folder, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
     if !had {
@@ -232,20 +211,21 @@ type Notes = Vec<(String, String)>;
 
 /// Writes the journal of a state file beside the one in use, and proves it as an opening would.
 fn make_ready(
-    folder: &Path,
-    tenant: &TenantName,
+    state: &TenantStore,
     file: &mut dyn BufRead,
     replaced: Option<&ReadStore>,
     now: Timestamp,
 ) -> Result<(Contents, Notes), StoreError> {
-    let journal = swap::make_room(folder)?;
+    let tenant = &state.name;
+    let journal = swap::make_room(&state.folder())?;
+    let is_paused = state.mark(Sign::Paused).is_some();
     let mut copy = Copy::begin(&journal)?;
     let mut notes = Notes::new();
     let contents = read_export(file, Some(tenant), &mut |part| {
         match part {
             Part::Record(json) => copy.take(json).map(drop)?,
             // A pause that is there stays: nobody has ended it.
-            Part::Note(name, _) if mark_path(folder, Sign::Paused).ends_with(name) && folder.join(name).exists() => {}
+            Part::Note(name, _) if name == Sign::Paused.file() && is_paused => {}
             Part::Note(name, text) => notes.push((name.to_owned(), text.to_owned())),
         }
         let (seq, head) = copy.head();
@@ -273,8 +253,8 @@ fn make_ready(
 }
 
 /// The state that is to be replaced, if it can be read.
-fn replaced(state_dir: &Path, tenant: &TenantName) -> Option<ReadStore> {
-    ReadStore::open(state_dir, tenant).unwrap_or_else(|error| {
+fn replaced(state: &TenantStore) -> Option<ReadStore> {
+    state.read().unwrap_or_else(|error| {
         tracing::warn!(%error, "the state that is replaced can't be read");
         None
     })

@@ -13,7 +13,7 @@ pub use expose::CONTENT_TYPE;
 pub use tenant::{Stands, UnderWay};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,15 +24,16 @@ use self::expose::{House, Moment};
 use self::tenant::{Counted, Ear, Live, Peer};
 use crate::cycle::Report;
 use crate::engine::{EngineError, Observers};
+use crate::model::TenantName;
 use crate::progress::Progress;
-use crate::store::Surroundings;
+use crate::store::Stores;
 
 /// The collector runs as another user.
 const PUBLIC: u32 = 0o644;
 
 /// All numbers of this process.
 pub struct Telemetry {
-    state_dir: PathBuf,
+    stores: Stores,
     tenants: Mutex<BTreeMap<String, Arc<Counted>>>,
     started: Timestamp,
     config_valid: AtomicBool,
@@ -40,8 +41,8 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Nothing is counted yet. `started` is when the daemon did.
-    pub fn new(state_dir: PathBuf, started: Timestamp) -> Self {
-        Self { state_dir, tenants: Mutex::default(), started, config_valid: AtomicBool::new(true) }
+    pub fn new(stores: Stores, started: Timestamp) -> Self {
+        Self { stores, tenants: Mutex::default(), started, config_valid: AtomicBool::new(true) }
     }
 
     fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counted>>> {
@@ -59,13 +60,10 @@ impl Telemetry {
     }
 
     fn look(&self, counted: &Counted, tenant: &str) {
-        if let Err(error) = counted.look(&self.folder(tenant)) {
+        let Some(name) = TenantName::parse(tenant) else { return };
+        if let Err(error) = counted.look(&self.stores.tenant(&name)) {
             tracing::warn!(tenant, %error, "what the last run left could not be read; the numbers are those from before");
         }
-    }
-
-    fn folder(&self, tenant: &str) -> PathBuf {
-        self.state_dir.join(tenant)
     }
 
     /// Somebody who counts a run that is about to begin.
@@ -130,7 +128,7 @@ impl Telemetry {
 
     fn moment(&self, now: Timestamp, daemon: Option<House>) -> Moment {
         let tenants = self.tenants().iter().map(|(name, counted)| (name.clone(), Arc::clone(counted))).collect();
-        Moment { tenants, now, daemon, free: Surroundings::of(&self.state_dir).free }
+        Moment { tenants, now, daemon, free: self.stores.surroundings().free }
     }
 }
 

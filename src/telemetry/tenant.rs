@@ -1,7 +1,6 @@
 //! What is counted of one tenant. In: calls as they end, runs as they end, what the disk says. Out: plain numbers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::engine::EngineError;
 use crate::http::{Method, Observer};
 use crate::model::{HoldCode, OpOutcome, TenantState};
 use crate::source::SourceError;
-use crate::store::{HeldPlan, Status, StoreError, read_held, read_status};
+use crate::store::{HeldPlan, Status, StoreError, TenantStore};
 
 /// Upper ends in seconds: from an app next door to one that is about to time out.
 const REQUEST_BUCKETS: [f64; 9] = [0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -126,8 +125,8 @@ impl Counted {
     ///
     /// # Errors
     /// When it is there and can't be read; the numbers are as before then.
-    pub(super) fn look(&self, folder: &Path) -> Result<(), StoreError> {
-        let (status, held) = (read_status(folder)?, read_held(folder)?);
+    pub(super) fn look(&self, state: &TenantStore) -> Result<(), StoreError> {
+        let (status, held) = (state.status()?, state.held()?);
         let mut numbers = self.numbers();
         if let Some(run) = status.as_ref().map(|status| &status.last_run).filter(|run| run.counts.is_some()) {
             numbers.snapshot = numbers.snapshot.max(Some(run.started));

@@ -22,7 +22,7 @@ fn now() -> Timestamp {
 
 fn telemetry() -> (tempfile::TempDir, Arc<Telemetry>) {
     let folder = tempfile::tempdir().unwrap();
-    let telemetry = Arc::new(Telemetry::new(folder.path().to_owned(), now()));
+    let telemetry = Arc::new(Telemetry::new(crate::store::Stores::on_disk(folder.path()), now()));
     (folder, telemetry)
 }
 

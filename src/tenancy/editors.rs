@@ -6,14 +6,13 @@
 //! signal, a restart or `[run] watch`.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Tenant;
 use crate::identity::{Identity, ROOT};
-use crate::store::{StoreError, private_folder, put_note, read_note};
+use crate::store::{StoreError, TenantStore};
 
 const NOTE: &str = "edited";
 
@@ -28,9 +27,9 @@ struct Edited {
 
 impl Tenant {
     /// Who owns or last edited its file.
-    pub fn editors(&self, state_dir: &Path) -> Vec<Identity> {
+    pub fn editors(&self, state: &TenantStore) -> Vec<Identity> {
         let owner = std::fs::metadata(&self.path).ok().map(|file| file.uid()).filter(|uid| *uid != ROOT);
-        let edited: Option<Edited> = read_note(&state_dir.join(self.name.as_str()), NOTE).unwrap_or_else(|error| {
+        let edited: Option<Edited> = state.notes().get(NOTE).unwrap_or_else(|error| {
             tracing::warn!(tenant = %self.name, %error, "who had its file read is not known");
             None
         });
@@ -42,10 +41,8 @@ impl Tenant {
     ///
     /// # Errors
     /// When it can't be written down.
-    pub fn edited_by(&self, state_dir: &Path, by: &Identity, at: Timestamp) -> Result<(), StoreError> {
+    pub fn edited_by(&self, state: &TenantStore, by: &Identity, at: Timestamp) -> Result<(), StoreError> {
         let edited = Edited { by: by.clone(), at, file: self.fingerprint() };
-        let folder = state_dir.join(self.name.as_str());
-        private_folder(&folder)?;
-        put_note(&folder, NOTE, &edited)
+        state.notes().set(NOTE, &edited)
     }
 }

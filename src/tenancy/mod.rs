@@ -46,6 +46,7 @@ use crate::config::global::GlobalFile;
 use crate::config::load;
 use crate::config::secret::Secrets;
 use crate::model::TenantName;
+use crate::store::Stores;
 
 /// The longest that the files of one tenant, or `rosterd.toml`, may take to be read and checked.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -59,7 +60,7 @@ pub struct Loaded {
     /// `rosterd.toml`.
     pub global: GlobalFile,
     /// Where state is kept.
-    pub state_dir: PathBuf,
+    pub stores: Stores,
     /// The tenants asked for, by name.
     pub tenants: Vec<Tenant>,
     /// What may be a mistake.
@@ -117,7 +118,8 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
     }
-    let mut loaded = Loaded { global: file, state_dir, tenants: Vec::new(), warnings: misnamed };
+    let mut loaded =
+        Loaded { global: file, stores: Stores::on_disk(state_dir), tenants: Vec::new(), warnings: misnamed };
     let mut broken = Vec::new();
     let read = listed.iter().cloned().map(|(name, path)| {
         let read: Box<dyn FnOnce() -> _ + Send> = Box::new({

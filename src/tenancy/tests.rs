@@ -76,7 +76,11 @@ fn a_tenant_of_a_few_lines_is_ready_with_defaults() {
     assert_eq!(mapped, ["emails[type eq \"work\"].value", "userName"], "only what the file has");
     let path = tenant.file.source.file.unwrap().path;
     assert_eq!(path, site.folder.path().join("tenants/people.json"), "relative to the tenant's file");
-    assert_eq!(loaded.state_dir, site.folder.path().join("state"), "relative to rosterd.toml");
+    assert_eq!(
+        loaded.stores.to_string(),
+        site.folder.path().join("state").display().to_string(),
+        "relative to rosterd.toml"
+    );
 }
 
 #[test]

@@ -232,7 +232,7 @@ GUARDS = {
         start(
             "approval_once",
             "src/store/decisions.rs",
-            "pub(super) fn use_up(folder: &Path, plan: &str) -> Result<(), StoreError> {",
+            "pub(super) fn use_up(notes: &Notes, plan: &str) -> Result<(), StoreError> {",
             "return Ok(());",
         ),
     ),

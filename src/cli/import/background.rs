@@ -1,7 +1,5 @@
 //! An import that the running daemon carries. In: which accounts. Out: how to follow it, at once.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use crate::cli::args::{Format, Global};
@@ -10,16 +8,16 @@ use crate::cli::screen::{FAINT, STRONG, Screen, count, paint, safe};
 use crate::cli::{check, reload};
 use crate::daemon::{Answer, Request, Talk, reach};
 use crate::progress::Silent;
-use crate::store::ImportChoice;
+use crate::store::{ImportChoice, Stores};
 use crate::tenancy::Tenant;
 
 /// A request to the daemon is no longer than a mebibyte; what is around the names is short.
 const LONGEST: usize = 1_000_000;
 
 /// The daemon of a state folder, without which nothing goes on in the background.
-pub(super) async fn reached(state_dir: &Path, tenant: &str) -> Result<Talk, Failure> {
-    reach(state_dir).await?.ok_or_else(|| {
-        let message = format!("no daemon works on {}: nothing goes on in the background; nobody was made", state_dir.display());
+pub(super) async fn reached(stores: &Stores, tenant: &str) -> Result<Talk, Failure> {
+    reach(stores).await?.ok_or_else(|| {
+        let message = format!("no daemon works on {}: nothing goes on in the background; nobody was made", stores);
         let hint = format!(
             "start it (`systemctl start rosterd`, or `rosterd run`); or leave out --background: `rosterd import {tenant} …` imports here"
         );
@@ -69,8 +67,8 @@ pub(super) async fn hand_over(
 
 /// Ends an import in the background.
 pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Result<u8, Failure> {
-    let state_dir = check::state_dir(screen, global)?;
-    match reload::ask(&state_dir, || Request::StopImport { tenant: tenant.to_owned() }).await? {
+    let stores = check::stores(screen, global)?;
+    match reload::ask(&stores, || Request::StopImport { tenant: tenant.to_owned() }).await? {
         Some(Answer::ImportStopping) => {
             if screen.format == Format::Json {
                 screen.json(&json!({ "tenant": tenant, "stopping": true }))?;
@@ -85,7 +83,7 @@ pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Resu
         }
         Some(other) => Err(reload::unexpected(other)),
         None => {
-            let message = format!("no daemon works on {}: no import goes on; nothing was stopped", state_dir.display());
+            let message = format!("no daemon works on {}: no import goes on; nothing was stopped", stores);
             Err(Failure::failed(message)
                 .hint(format!("`rosterd status {tenant}` shows an import that was interrupted")))
         }

@@ -1,7 +1,7 @@
-//! A command's end of the socket. In: a state folder, a request. Out: the daemon's answer, or why there is none.
+//! A command's end of the socket. In: where the states lie, a request. Out: the daemon's answer, or why there is none.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,9 +9,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::Short;
 use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Request, Word};
-use super::{Short, socket_of};
 use crate::progress::Progress;
+use crate::store::Stores;
 
 /// A daemon greets within so long.
 const GREETING: Duration = Duration::from_secs(5);
@@ -69,12 +70,12 @@ pub struct Talk {
     hello: Hello,
 }
 
-/// Reaches the daemon of a state folder; `None` if there is none.
+/// Reaches the daemon of these states; `None` if there is none.
 ///
 /// # Errors
 /// When there is something that can't be talked to.
-pub async fn reach(state_dir: &Path) -> Result<Option<Talk>, ControlError> {
-    let socket = socket_of(state_dir);
+pub async fn reach(stores: &Stores) -> Result<Option<Talk>, ControlError> {
+    let socket = stores.socket();
     let connected = match Short::of(&socket) {
         Ok(short) => UnixStream::connect(&short.path).await,
         Err(error) => Err(error),

@@ -26,13 +26,6 @@ use std::path::{Path, PathBuf};
 /// What `sockaddr_un` has room for on Linux, without the closing zero.
 const LONGEST: usize = 107;
 
-const NAME: &str = "control.sock";
-
-/// Where the daemon of a state folder listens.
-pub fn socket_of(state_dir: &Path) -> PathBuf {
-    super::board::folder(state_dir).join(NAME)
-}
-
 /// The same place by a name that fits into a socket's address: a long one goes through the open folder.
 struct Short {
     path: PathBuf,
@@ -46,7 +39,8 @@ impl Short {
             return Ok(Self { path: path.to_owned(), _folder: None });
         }
         let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+        let name = path.file_name().unwrap_or_default().display();
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()));
         Ok(Self { path, _folder: Some(folder) })
     }
 }

@@ -67,10 +67,10 @@ impl Rights {
             }
         };
         let folder = socket.parent().unwrap_or(Path::new("/"));
-        let state_dir = folder.parent().unwrap_or(Path::new("/"));
+        let above = folder.parent().unwrap_or(Path::new("/"));
         if open {
-            let is = std::fs::metadata(state_dir)?.permissions().mode() & 0o7777;
-            set(state_dir, is | 0o011)?;
+            let is = std::fs::metadata(above)?.permissions().mode() & 0o7777;
+            set(above, is | 0o011)?;
             set(folder, 0o711)?;
             // Each request is checked by the credentials of the connection.
             return set(socket, 0o666);
@@ -164,7 +164,7 @@ mod tests {
         rights.set(&ControlTable { read: vec!["group:1".to_owned()], ..ControlTable::default() });
         rights.open_the_way(&socket).unwrap();
         assert_eq!(modes(), [0o711, 0o711, 0o666]);
-        crate::store::private_folder(&folder).unwrap();
+        crate::store::Stores::on_disk(&state).daemon().set("note", "").unwrap();
         assert_eq!(modes(), [0o711, 0o711, 0o666], "the board that is written there does not close it");
         rights.set(&ControlTable::default());
         rights.open_the_way(&socket).unwrap();

@@ -18,12 +18,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
+use super::Short;
 use super::rights::Rights;
 use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
-use super::{Short, socket_of};
 use crate::engine::Wish;
 use crate::identity::{Identity, Peer};
 use crate::progress::Progress;
+use crate::store::Stores;
 
 /// So many connections at a time; the next one waits.
 const CONNECTIONS: usize = 64;
@@ -112,10 +113,10 @@ pub(in crate::daemon) struct Control {
 
 impl Control {
     /// Listens, if that is possible.
-    pub(in crate::daemon) fn new(state_dir: &Path, rights: Rights) -> Self {
+    pub(in crate::daemon) fn new(stores: &Stores, rights: Rights) -> Self {
         let (tell, asked) = mpsc::channel(CONNECTIONS);
         let talks = TaskTracker::new();
-        Self { socket: socket_of(state_dir), asked, tell, listening: None, own: None, talks, rights }
+        Self { socket: stores.socket(), asked, tell, listening: None, own: None, talks, rights }
     }
 
     /// Listens, unless it does. The caller holds the daemon's lock: a socket that nobody answers was left over.
@@ -174,9 +175,9 @@ fn file_of(socket: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(socket).ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// The daemon that answers at the socket of a state folder, named by its process; `None` if nobody does.
-pub(in crate::daemon) fn answered_by(state_dir: &Path) -> Option<String> {
-    let socket = socket_of(state_dir);
+/// The daemon that answers at the socket of these states, named by its process; `None` if nobody does.
+pub(in crate::daemon) fn answered_by(stores: &Stores) -> Option<String> {
+    let socket = stores.socket();
     std::fs::symlink_metadata(&socket).ok().filter(|found| found.file_type().is_socket())?;
     let stream = blocking::UnixStream::connect(&Short::of(&socket).ok()?.path).ok()?;
     // It is there, whether it finds the time to greet or not.

@@ -5,17 +5,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
 use super::*;
+use crate::store::Stores;
 
-fn place() -> (tempfile::TempDir, PathBuf) {
+fn place() -> (tempfile::TempDir, Stores) {
     let dir = tempfile::tempdir().unwrap();
-    let state = dir.path().join("state");
-    std::fs::create_dir_all(socket_of(&state).parent().unwrap()).unwrap();
+    let state = Stores::on_disk(dir.path().join("state"));
+    std::fs::create_dir_all(state.socket().parent().unwrap()).unwrap();
     (dir, state)
 }
 
 /// Somebody who listens in the daemon's place and says this.
-fn stand_in(state: &Path, says: &'static [u8]) -> std::thread::JoinHandle<()> {
-    let listener = UnixListener::bind(socket_of(state)).unwrap();
+fn stand_in(state: &Stores, says: &'static [u8]) -> std::thread::JoinHandle<()> {
+    let listener = UnixListener::bind(state.socket()).unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(says).unwrap();
@@ -30,7 +31,7 @@ async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
     let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
     control.listen().unwrap();
-    let mode = std::fs::metadata(socket_of(&state)).unwrap().permissions().mode();
+    let mode = std::fs::metadata(state.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "i6: nobody else may ask");
     let client = tokio::spawn(async move {
         let talk = reach(&state).await.unwrap().unwrap();
@@ -60,14 +61,14 @@ async fn a_request_that_nobody_will_answer_is_told_so() {
     let Answer::Refused(refusal) = client.await.unwrap() else { panic!("it was answered") };
     assert!(refusal.code == 75 && refusal.message.contains("before there was an answer"), "{refusal:?}");
     control.close().await;
-    assert!(!socket_of(&state).exists() && reach(&state).await.unwrap().is_none(), "an orderly end leaves nothing");
+    assert!(!state.socket().exists() && reach(&state).await.unwrap().is_none(), "an orderly end leaves nothing");
 }
 
 #[tokio::test]
 async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
     let (_dir, state) = place();
     assert!(reach(&state).await.unwrap().is_none(), "there was none yet");
-    drop(UnixListener::bind(socket_of(&state)).unwrap());
+    drop(UnixListener::bind(state.socket()).unwrap());
     assert!(reach(&state).await.unwrap().is_none());
     let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
@@ -78,13 +79,13 @@ async fn the_socket_of_a_killed_daemon_is_nobody_and_is_replaced() {
 #[tokio::test]
 async fn what_is_no_left_over_socket_is_left_alone_and_named() {
     let (_dir, state) = place();
-    std::fs::write(socket_of(&state), "mine").unwrap();
+    std::fs::write(state.socket(), "mine").unwrap();
     let mut control = Control::new(&state, Rights::default());
     let why = control.listen().unwrap_err();
     assert!(why.contains("is no socket") && why.contains("control.sock"), "{why}");
-    assert_eq!(std::fs::read(socket_of(&state)).unwrap(), b"mine");
-    std::fs::remove_file(socket_of(&state)).unwrap();
-    let other = UnixListener::bind(socket_of(&state)).unwrap();
+    assert_eq!(std::fs::read(state.socket()).unwrap(), b"mine");
+    std::fs::remove_file(state.socket()).unwrap();
+    let other = UnixListener::bind(state.socket()).unwrap();
     let why = control.listen().unwrap_err();
     assert!(why.contains("another process listens"), "{why}");
     drop(other);
@@ -95,12 +96,12 @@ async fn what_is_no_left_over_socket_is_left_alone_and_named() {
 #[tokio::test]
 async fn a_path_that_is_too_long_for_a_socket_works_as_any_other() {
     let dir = tempfile::tempdir().unwrap();
-    let state = dir.path().join("long-".repeat(30));
-    std::fs::create_dir_all(socket_of(&state).parent().unwrap()).unwrap();
-    assert!(socket_of(&state).as_os_str().len() > LONGEST);
+    let state = Stores::on_disk(dir.path().join("long-".repeat(30)));
+    std::fs::create_dir_all(state.socket().parent().unwrap()).unwrap();
+    assert!(state.socket().as_os_str().len() > LONGEST);
     let mut control = Control::new(&state, Rights::default());
     control.listen().unwrap();
-    assert!(socket_of(&state).exists() && reach(&state).await.unwrap().is_some());
+    assert!(state.socket().exists() && reach(&state).await.unwrap().is_some());
     control.close().await;
     assert!(reach(&state).await.unwrap().is_none());
 }
@@ -108,7 +109,7 @@ async fn a_path_that_is_too_long_for_a_socket_works_as_any_other() {
 #[tokio::test(start_paused = true)]
 async fn i7_a_daemon_that_hangs_keeps_nobody_waiting() {
     let (_dir, state) = place();
-    let _silent = UnixListener::bind(socket_of(&state)).unwrap();
+    let _silent = UnixListener::bind(state.socket()).unwrap();
     assert!(matches!(reach(&state).await.unwrap_err(), ControlError::Hangs { .. }));
 }
 
@@ -120,7 +121,7 @@ async fn another_version_and_a_stranger_are_told_apart_before_anything_is_asked(
     assert!(error.contains("rosterd 9.0.0 and speaks protocol 9") && error.contains("nothing was asked"), "{error}");
     newer.join().unwrap();
     for says in [&b"SSH-2.0-OpenSSH\r\n"[..], b"{}\n", &[b'x'; 5000]] {
-        std::fs::remove_file(socket_of(&state)).unwrap();
+        std::fs::remove_file(state.socket()).unwrap();
         let stranger = stand_in(&state, says);
         let error = reach(&state).await.unwrap_err();
         assert!(matches!(error, ControlError::Stranger { .. }), "{error}");

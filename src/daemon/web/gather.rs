@@ -10,13 +10,15 @@ use serde::Serialize;
 use super::View;
 use crate::daemon::board::{Board, Line};
 use crate::daemon::drift::{Compared, read_compared};
-use crate::model::TenantState;
-use crate::store::{HeldPlan, ImportNote, Mark, Sign, Status, read_held, read_import, read_mark, read_status};
+use crate::model::{TenantName, TenantState};
+use crate::store::{HeldPlan, ImportNote, Mark, Sign, Status, TenantStore};
 use crate::telemetry::{Stands, UnderWay};
 
 /// One tenant.
 pub(super) struct Seen {
     pub(super) line: Line,
+    /// What is kept of it.
+    pub(super) store: TenantStore,
     pub(super) state: TenantState,
     pub(super) status: Option<Status>,
     pub(super) held: Option<HeldPlan>,
@@ -53,7 +55,7 @@ pub(in crate::daemon) fn standing(board: &Board) -> Vec<(String, Stands)> {
 pub(super) fn all(view: &View) -> (Option<Arc<Board>>, Vec<Seen>) {
     let board = view.pane.board();
     let lines = board.as_ref().map(|board| board.tenants.clone()).unwrap_or_default();
-    let mut seen: Vec<Seen> = lines.into_iter().map(|line| look(view, line)).collect();
+    let mut seen: Vec<Seen> = lines.into_iter().filter_map(|line| look(view, line)).collect();
     seen.sort_by(|a, b| (a.state, &a.line.tenant).cmp(&(b.state, &b.line.tenant)));
     (board, seen)
 }
@@ -61,29 +63,30 @@ pub(super) fn all(view: &View) -> (Option<Arc<Board>>, Vec<Seen>) {
 /// One tenant on the board. A name that is not there leads to no file.
 pub(super) fn one(view: &View, tenant: &str) -> Option<Seen> {
     let line = view.pane.board()?.tenants.iter().find(|line| line.tenant == tenant).cloned()?;
-    Some(look(view, line))
+    look(view, line)
 }
 
-fn look(view: &View, line: Line) -> Seen {
-    let folder = view.state_dir.join(&line.tenant);
-    let (status, held) = (read_status(&folder), read_held(&folder));
-    let drift = read_compared(&folder);
-    let import = read_import(&folder);
+fn look(view: &View, line: Line) -> Option<Seen> {
+    let store = view.stores.tenant(&TenantName::parse(&line.tenant)?);
+    let (status, held) = (store.status(), store.held());
+    let drift = read_compared(&store);
+    let import = store.import_note();
     let errors = [status.as_ref().err(), held.as_ref().err(), drift.as_ref().err(), import.as_ref().err()];
     let unreadable = errors.into_iter().flatten().next().map(ToString::to_string);
     let (status, held, drift) = (status.ok().flatten(), held.ok().flatten(), drift.ok().flatten());
-    Seen {
+    Some(Seen {
         state: state_of(&line),
         status,
         held,
-        paused: read_mark(&folder, Sign::Paused),
-        retired: read_mark(&folder, Sign::Retired),
+        paused: store.mark(Sign::Paused),
+        retired: store.mark(Sign::Retired),
         under_way: view.telemetry.under_way(&line.tenant),
         drift,
         import: import.ok().flatten(),
         unreadable,
+        store,
         line,
-    }
+    })
 }
 
 /// The body of `/status`.

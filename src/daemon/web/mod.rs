@@ -36,6 +36,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::pane::Pane;
 use crate::clock::Clock;
+use crate::store::Stores;
 use crate::telemetry::Telemetry;
 
 /// So many connections there are at a time, and so many of them that have not asked anything yet.
@@ -61,7 +62,7 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub(super) struct View {
     pub(super) pane: Arc<Pane>,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) state_dir: PathBuf,
+    pub(super) stores: Stores,
     pub(super) config: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
 }

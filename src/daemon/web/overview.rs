@@ -9,7 +9,6 @@ use super::page::{Frame, document, pill, prose, tone, when};
 use super::plot;
 use super::words::{count, figure, length};
 use crate::model::TenantState;
-use crate::store::recent_runs;
 
 /// Small pictures are drawn for so many tenants at most: each costs a look into a journal.
 const PICTURES: usize = 50;
@@ -32,7 +31,7 @@ pub(super) fn page(view: &View) -> Markup {
         @if !seen.is_empty() { (tally(&seen)) }
         @if seen.is_empty() { p { "There are no tenants yet. " code { "rosterd init NAME" } " writes the first tenant file." } }
         ul.tenants {
-            @for (at, one) in seen.iter().enumerate() { (row(view, one, now, at < PICTURES)) }
+            @for (at, one) in seen.iter().enumerate() { (row(one, now, at < PICTURES)) }
         }
     };
     let title = format!("{} · rosterd", headline(&seen));
@@ -68,11 +67,11 @@ fn tally(seen: &[Seen]) -> Markup {
     }
 }
 
-fn row(view: &View, one: &Seen, now: Timestamp, with_picture: bool) -> Markup {
+fn row(one: &Seen, now: Timestamp, with_picture: bool) -> Markup {
     let line = &one.line;
     let runs = match with_picture {
         // Without a picture the row is as good.
-        true => recent_runs(&view.state_dir.join(&line.tenant), RUNS).unwrap_or_default(),
+        true => one.store.recent_runs(RUNS).unwrap_or_default(),
         false => Vec::new(),
     };
     html! {

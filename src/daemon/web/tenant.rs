@@ -12,7 +12,7 @@ use super::words::{at_most, count, distance, exactly, figure, length, quoted, sh
 use crate::daemon::drift::Compared;
 use crate::daemon::trouble::Cause;
 use crate::model::{RunStatus, TenantState};
-use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, RunSummary, Status, recent_runs};
+use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, RunSummary, Status};
 use crate::telemetry::UnderWay;
 use crate::tenancy::DEFAULT_CONFIG;
 
@@ -27,7 +27,7 @@ const FAILURES: usize = 50;
 pub(super) fn page(view: &View, seen: &Seen) -> Markup {
     let now = view.clock.now();
     let tenant = &seen.line.tenant;
-    let runs = recent_runs(&view.state_dir.join(tenant), DRAWN);
+    let runs = seen.store.recent_runs(DRAWN);
     let typed = Typed::of(view, tenant);
     let body = html! {
         p.trail { a href="/" { "All tenants" } }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::clock::SystemClock;
 use crate::daemon::board::{Board, Line};
-use crate::model::{HoldCode, HoldReason, ObjectRef, Op, Reason, RunId, SourceId, TenantState as Standing};
-use crate::store::{HeldOperation, HeldPlan, put_note};
+use crate::model::{HoldCode, HoldReason, ObjectRef, Op, Reason, RunId, SourceId, TenantName, TenantState as Standing};
+use crate::store::{HeldOperation, HeldPlan, Stores, TenantStore};
 
 struct Site {
     folder: tempfile::TempDir,
@@ -25,12 +25,17 @@ impl Site {
     fn with(pane: Pane) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (pane, clock) = (Arc::new(pane), Arc::new(SystemClock));
-        let telemetry = Arc::new(Telemetry::new(folder.path().to_owned(), clock.now()));
+        let stores = Stores::on_disk(folder.path());
+        let telemetry = Arc::new(Telemetry::new(stores.clone(), clock.now()));
         let config = folder.path().join("rosterd.toml");
-        let view = View { pane: Arc::clone(&pane), telemetry, state_dir: folder.path().to_owned(), config, clock };
+        let view = View { pane: Arc::clone(&pane), telemetry, stores, config, clock };
         let mut web = Web::new(view);
         web.serve(Some("127.0.0.1:0".parse().unwrap()));
         Self { folder, pane, web }
+    }
+
+    fn state(&self) -> TenantStore {
+        Stores::on_disk(self.folder.path()).tenant(&TenantName::parse("acme").unwrap())
     }
 
     fn address(&self) -> SocketAddr {
@@ -113,8 +118,7 @@ fn what_was_changed_by_hand_is_shown_by_kind() {
     let found = [("attributes_changed".to_owned(), 2), ("members_removed".to_owned(), 1)].into();
     let at = Timestamp::UNIX_EPOCH;
     let compared = crate::daemon::Compared { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
-    std::fs::create_dir_all(site.folder.path().join("acme")).unwrap();
-    put_note(&site.folder.path().join("acme"), "drift", &compared).unwrap();
+    site.state().notes().set("drift", &compared).unwrap();
     let page = site.get("/tenants/acme");
     assert!(page.contains("2 attributes changed, 1 members removed, 1 repaired, as of"), "{page}");
     assert!(site.get("/status").replace(": ", ":").contains("\"members_removed\":1"));
@@ -226,8 +230,7 @@ fn a_directory_may_call_people_what_it_likes() {
         approvals: None,
         rejected: None,
     };
-    std::fs::create_dir(site.folder.path().join("acme")).unwrap();
-    put_note(&site.folder.path().join("acme"), "held", &held).unwrap();
+    site.state().notes().set("held", &held).unwrap();
     let mut acme = line("acme", Some(Standing::Held));
     acme.note = format!("held: {}", names.join(" "));
     site.show(vec![acme]);

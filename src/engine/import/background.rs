@@ -4,7 +4,6 @@
 //! disk, after it the result; a process that takes up an interrupted import tries nobody twice.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,9 +19,8 @@ use crate::roll::{Entry, Standing, WayBack, choose};
 use crate::scim::FailureClass;
 use crate::source::{Source, SourceError};
 use crate::store::{
-    ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Lock, Made, Making, Sign,
-    StoreError, drop_import_log, drop_import_order, lock_imports, put_import, read_import, read_mark,
-    write_import_report,
+    ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Imports, Made, Making, Sign,
+    StoreError, TenantStore,
 };
 
 /// How often progress is written.
@@ -107,10 +105,9 @@ struct Row {
 impl Engine {
     /// Writes that an import waits for those of other tenants.
     pub fn import_waits(&self, order: &ImportOrder) {
-        let folder = self.state_dir.join(self.tenant.name.as_str());
-        let note = read_import(&folder).and_then(|note| {
+        let note = self.state().amend_import_note(|note| {
             let note = note.filter(|note| note.id == order.id).unwrap_or_else(|| ImportNote::of(order));
-            put_import(&folder, &ImportNote { waits_for: Some(ImportWait::OtherImports), ..note })
+            Some(ImportNote { waits_for: Some(ImportWait::OtherImports), ..note })
         });
         if let Err(error) = note {
             tracing::warn!(tenant = %self.tenant.name, %error, "the progress of the import could not be written");
@@ -119,8 +116,8 @@ impl Engine {
 
     /// Carries an import to its end, beside the runs of the same tenant. Returns how it ended, as it is on the disk.
     pub async fn carry_import(&self, order: &ImportOrder, turn: &Turn, ends: &ImportEnds) -> ImportNote {
-        let folder = self.state_dir.join(self.tenant.name.as_str());
-        let before = read_import(&folder).unwrap_or_else(|error| {
+        let state = self.state();
+        let before = state.import_note().unwrap_or_else(|error| {
             tracing::warn!(tenant = %self.tenant.name, %error, "how far the import was can't be read: it is counted again");
             None
         });
@@ -132,13 +129,13 @@ impl Engine {
         };
         let mut work = Work {
             engine: self,
-            folder,
+            state,
             turn,
             ends,
             note,
             past: ImportPast::default(),
             log: None,
-            lock: None,
+            leased: None,
             shown: None,
             since: None,
         };
@@ -149,14 +146,14 @@ impl Engine {
 
 struct Work<'w> {
     engine: &'w Engine,
-    /// The tenant's state folder.
-    folder: PathBuf,
+    state: TenantStore,
     turn: &'w Turn,
     ends: &'w ImportEnds,
     note: ImportNote,
     past: ImportPast,
     log: Option<ImportLog>,
-    lock: Option<Lock>,
+    /// Held as long as this is there.
+    leased: Option<Imports>,
     /// When progress was last written.
     shown: Option<Instant>,
     /// When this process began to create users, and how many had a result then.
@@ -165,8 +162,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     async fn go(&mut self, order: &ImportOrder) -> Result<(), Halt> {
-        self.lock().await?;
-        let (log, past) = ImportLog::open(&self.folder)?;
+        let (log, past) = ImportLog::open(&self.lock().await?)?;
         (self.log, self.past) = (Some(log), past);
         if self.past.chosen.is_some() {
             self.note.resumed += 1;
@@ -190,12 +186,12 @@ impl Work<'_> {
     }
 
     /// Waits for an import of the same tenant that another process makes.
-    async fn lock(&mut self) -> Result<(), Halt> {
+    async fn lock(&mut self) -> Result<Imports, Halt> {
         loop {
-            match lock_imports(&self.folder, "rosterd run: an import in the background") {
-                Ok(lock) => {
-                    (self.lock, self.note.waits_for) = (Some(lock), None);
-                    return Ok(());
+            match self.state.lease_imports("rosterd run: an import in the background") {
+                Ok(leased) => {
+                    (self.leased, self.note.waits_for) = (Some(leased.clone()), None);
+                    return Ok(leased);
                 }
                 Err(StoreError::Busy { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -345,10 +341,10 @@ impl Work<'_> {
             if self.ends.over.is_cancelled() {
                 return Err(self.ends.halt());
             }
-            if let Some(mark) = read_mark(&self.folder, Sign::Retired) {
+            if let Some(mark) = self.state.mark(Sign::Retired) {
                 return Err(Halt::Stopped(ImportEnd::Retired, format!("the tenant is retired {mark}")));
             }
-            if read_mark(&self.folder, Sign::Paused).is_none() {
+            if self.state.mark(Sign::Paused).is_none() {
                 self.goes_on();
                 return Ok(());
             }
@@ -408,7 +404,7 @@ impl Work<'_> {
     fn show(&mut self) {
         self.shown = Some(Instant::now());
         self.measure();
-        if let Err(error) = put_import(&self.folder, &self.note) {
+        if let Err(error) = self.state.set_import_note(&self.note) {
             tracing::warn!(tenant = %self.engine.tenant.name, %error, "the progress of the import could not be written");
         }
     }
@@ -442,14 +438,14 @@ impl Work<'_> {
         let not_tried = results.iter().filter(|making| making.result == Made::NotTried).count() as u64;
         let ended = Some(self.engine.clock.now());
         self.note = ImportNote { state, reason, error, ended, not_tried, seconds_left: None, ..self.note };
-        match write_import_report(&self.folder, &self.note, self.engine.tenant.name.as_str(), &results) {
+        match self.state.report_import(&self.note, &results) {
             Ok(path) => self.note.report = Some(path),
             Err(error) => self.note.report_error = Some(error.to_string()),
         }
         self.show();
         // Without a report the log is what there is of it.
-        let dropped = drop_import_order(&self.folder).and_then(|()| match self.note.report {
-            Some(_) => drop_import_log(&self.folder),
+        let dropped = self.state.end_import().and_then(|()| match self.note.report {
+            Some(_) => self.state.drop_import_log(),
             None => Ok(()),
         });
         if let Err(error) = dropped {

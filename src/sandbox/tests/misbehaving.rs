@@ -189,19 +189,19 @@ fn o6_a_role_is_one_of_those_there_are() {
 fn a_page_can_claim_to_be_the_whole_list() {
     let app = app_with(vec![Misbehave::PageTotals], |_| {});
     for n in 0..5 {
-        made(&app, Kind::User, &user(&format!("u{n}"), json!({})));
+        made(&app, ResourceType::User, &user(&format!("u{n}"), json!({})));
     }
-    let page = app.list(&[Kind::User], &query("count=2&startIndex=4")).unwrap();
+    let page = app.list(&[ResourceType::User], &query("count=2&startIndex=4")).unwrap();
     assert_eq!((&page["totalResults"], page["Resources"].as_array().unwrap().len()), (&json!(2), 2));
 }
 
 #[test]
 fn reads_show_a_new_resource_late_and_its_name_is_taken_at_once() {
     let app = app_with(vec![Misbehave::LateReads], |_| {});
-    let ann = id_of(&create(&app, Kind::User, &user("ann", json!({}))).unwrap());
+    let ann = id_of(&create(&app, ResourceType::User, &user("ann", json!({}))).unwrap());
     // Each look at this clock is a second later.
-    let shown: Vec<bool> = (0..3).map(|_| app.get(Kind::User, &ann, &query("")).is_ok()).collect();
+    let shown: Vec<bool> = (0..3).map(|_| app.get(ResourceType::User, &ann, &query("")).is_ok()).collect();
     assert_eq!(shown, [false, false, true]);
     let bob = user("bob", json!({}));
-    assert!(create(&app, Kind::User, &bob).is_ok() && create(&app, Kind::User, &bob).is_err());
+    assert!(create(&app, ResourceType::User, &bob).is_ok() && create(&app, ResourceType::User, &bob).is_err());
 }

@@ -12,7 +12,7 @@ use crate::model::likeness::is_respelt;
 use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
 use crate::sandbox::Misbehave;
 use crate::sim::{Account, Directory, Holdings, Quirk, SimApp};
-use crate::store::{Baseline, Event, Health, View as _, records, verify};
+use crate::store::{Baseline, Event, Health, View as _};
 
 /// What the world was like before a cycle.
 pub(super) struct Before {
@@ -289,7 +289,7 @@ impl Before {
             life.lost.insert(person, self.at);
         }
         // Whoever was let go, by an approval or within the limit, may be let go again where the first call had no answer.
-        for record in records(life.home.path(), &life.name, self.records + 1).map_err(|error| error.to_string())? {
+        for record in life.state().records(self.records + 1).map_err(|error| error.to_string())? {
             if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event
                 && matches!(intent.op, Op::DeactivateUser | Op::DeleteUser)
             {
@@ -313,7 +313,7 @@ impl Before {
     /// I8: nothing was sent that the journal had not announced; what the power took was announced all the same.
     fn written_before_sent(&self, life: &Life) -> Result<(), String> {
         let mut announced: BTreeMap<&str, usize> = BTreeMap::new();
-        for record in records(life.home.path(), &life.name, self.records + 1).map_err(|error| error.to_string())? {
+        for record in life.state().records(self.records + 1).map_err(|error| error.to_string())? {
             if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event {
                 *announced.entry(intent.op.name()).or_default() += 1;
             }
@@ -400,7 +400,7 @@ impl Life {
 
     /// I8: the journal is whole.
     pub(super) fn verify_journal(&self) -> Result<(), String> {
-        let found = verify(self.home.path(), &self.name).map_err(|error| error.to_string())?;
+        let found = self.state().verify().map_err(|error| error.to_string())?;
         match (found.broken, found.unfinished) {
             (None, 0) => Ok(()),
             damage => fail("I8", format!("the journal is not whole: {damage:?}")),

@@ -24,7 +24,7 @@ use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Fault, Group, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{
-    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Trigger, Verdict, View as _, decide, read_held, records,
+    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Stores, TenantStore, Trigger, Verdict, View as _,
 };
 use crate::time_limit::TimeLimit;
 
@@ -188,7 +188,7 @@ impl Life {
 
     /// What rosterd wrote down in the last cycle and since.
     pub(super) fn tell_journal(&mut self) {
-        let Ok(written) = records(self.home.path(), &self.name, 1) else { return };
+        let Ok(written) = self.state().records(1) else { return };
         let lines: Vec<String> =
             written.map(|record| format!("  {:?}", record.map(|record| (record.seq, record.event)))).collect();
         lines.iter().skip(lines.len().saturating_sub(TOLD)).for_each(|line| self.tell(line.as_str()));
@@ -310,8 +310,7 @@ impl Life {
     }
 
     fn decide(&mut self) {
-        let folder = self.home.path().join(self.name.as_str());
-        let Ok(Some(held)) = read_held(&folder) else { return };
+        let Ok(Some(held)) = self.state().held() else { return };
         let verdict = if self.dice.chance(80) { Verdict::Approve } else { Verdict::Reject };
         self.tell(format!("held is {:?}", held.holds));
         self.decide_on(held.plan, verdict);
@@ -321,8 +320,7 @@ impl Life {
         self.tell(format!("{verdict:?} {plan}"));
         let (at, by, reason) = (self.clock.now(), "ann".to_owned(), "as discussed".to_owned());
         let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
-        let folder = self.home.path().join(self.name.as_str());
-        decide(&folder, &Decision { plan, verdict, by, identity: None, reason, at, expires }).unwrap();
+        self.state().decide(&Decision { plan, verdict, by, identity: None, reason, at, expires }).unwrap();
         self.approved |= verdict == Verdict::Approve;
     }
 
@@ -469,9 +467,13 @@ impl Life {
         self.open(expected)
     }
 
+    pub(super) fn state(&self) -> TenantStore {
+        Stores::on_disk(self.home.path()).tenant(&self.name)
+    }
+
     fn try_open(&self) -> Result<(Store, Vec<Notice>), crate::store::StoreError> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Store::open_simulated(&self.disk, self.kinds.segment, self.home.path(), &self.name, clock)
+        Store::open_simulated(&self.disk, self.kinds.segment, &self.state(), clock)
     }
 
     fn open(&mut self, expected: &[Notice]) -> Result<(), String> {

@@ -1,6 +1,39 @@
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::identity::ROOT;
+use crate::store::Stores;
+
+/// A tenant's state.
+struct Home {
+    dir: tempfile::TempDir,
+    state: TenantStore,
+}
+
+impl Home {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Stores::on_disk(dir.path()).tenant(&crate::model::TenantName::parse("acme").unwrap());
+        Self { dir, state }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("acme")
+    }
+
+    fn file(&self, decision: &Decision) -> PathBuf {
+        self.path().join(file_of(decision))
+    }
+}
+
+impl std::ops::Deref for Home {
+    type Target = Notes;
+
+    fn deref(&self) -> &Notes {
+        self.state.notes()
+    }
+}
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -30,21 +63,21 @@ fn own_uid() -> u32 {
     std::fs::metadata("/proc/self").unwrap().uid()
 }
 
-fn decisions(folder: &Path, plan: &str, known: &[Noted], now: Timestamp) -> Vec<Decision> {
+fn decisions(folder: &Notes, plan: &str, known: &[Noted], now: Timestamp) -> Vec<Decision> {
     about(look(folder, known, now).unwrap(), plan, known, now)
 }
 
-fn plans(folder: &Path, now: Timestamp) -> Vec<String> {
+fn plans(folder: &Notes, now: Timestamp) -> Vec<String> {
     look(folder, &[], now).unwrap().decisions.into_iter().map(|filed| filed.decision.plan).collect()
 }
 
 #[test]
 fn i2_an_approval_is_for_one_plan_until_it_expires_and_is_used_up_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path();
+    let dir = Home::new();
+    let folder = &dir;
     let after = time("2026-01-02T00:00:00Z");
     assert_eq!(decisions(folder, "abc", &[], during()), []);
-    decide(folder, &approval("abc")).unwrap();
+    folder.state.decide(&approval("abc")).unwrap();
     assert_eq!(decisions(folder, "abc", &[], during()).len(), 1);
     assert_eq!(decisions(folder, "abd", &[], during()), []);
     assert_eq!(decisions(folder, "abc", &[], after), []);
@@ -54,49 +87,49 @@ fn i2_an_approval_is_for_one_plan_until_it_expires_and_is_used_up_once() {
 
 #[test]
 fn decisions_about_other_plans_are_forgotten() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Home::new();
     for plan in ["abc", "def"] {
-        decide(dir.path(), &approval(plan)).unwrap();
+        dir.state.decide(&approval(plan)).unwrap();
     }
-    decide_on_undo(dir.path(), &approval("fff")).unwrap();
-    forget_others(dir.path(), Some("def"), during(), during()).unwrap();
-    assert_eq!(plans(dir.path(), during()), ["def", "fff"]);
-    forget_others(dir.path(), None, during(), during()).unwrap();
-    assert_eq!(plans(dir.path(), during()), ["fff"], "no sync comes to the plan of an undo");
-    forget_others(dir.path(), None, during(), time("2026-01-02T00:00:00Z")).unwrap();
-    assert!(all(dir.path()).unwrap().is_empty());
+    dir.state.decide_on_undo(&approval("fff")).unwrap();
+    forget_others(&dir, Some("def"), during(), during()).unwrap();
+    assert_eq!(plans(&dir, during()), ["def", "fff"]);
+    forget_others(&dir, None, during(), during()).unwrap();
+    assert_eq!(plans(&dir, during()), ["fff"], "no sync comes to the plan of an undo");
+    forget_others(&dir, None, during(), time("2026-01-02T00:00:00Z")).unwrap();
+    assert!(all(&dir).unwrap().is_empty());
 }
 
 #[test]
 fn a_word_given_while_a_run_was_under_way_is_left_for_the_next() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Home::new();
     let before = time("2025-12-31T23:59:00Z");
-    decide(dir.path(), &approval("abc")).unwrap();
-    forget_others(dir.path(), None, before, before).unwrap();
-    assert_eq!(plans(dir.path(), before), ["abc"]);
+    dir.state.decide(&approval("abc")).unwrap();
+    forget_others(&dir, None, before, before).unwrap();
+    assert_eq!(plans(&dir, before), ["abc"]);
 }
 
 #[test]
 fn i7_a_file_that_makes_no_sense_decides_nothing_stops_nobody_and_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    decide(dir.path(), &approval("abc")).unwrap();
-    std::fs::write(decision_path(dir.path(), &approval("abc")), "{").unwrap();
+    let dir = Home::new();
+    dir.state.decide(&approval("abc")).unwrap();
+    std::fs::write(dir.file(&approval("abc")), "{").unwrap();
     std::fs::write(dir.path().join("held.json"), "").unwrap();
-    let found = look(dir.path(), &[], during()).unwrap();
+    let found = look(&dir, &[], during()).unwrap();
     assert!(found.decisions.is_empty() && !is_approval_waiting(&found, &[], during()));
     assert!(
         found.refused[0].to_string().contains("abc.json decides nothing: it is no decision"),
         "{:?}",
         found.refused
     );
-    assert_eq!(crate::store::read_held(dir.path()).unwrap(), None);
-    forget_others(dir.path(), None, during(), during()).unwrap();
-    assert_eq!(refused_decisions(dir.path(), during()).unwrap().len(), 1, "it stays for a person to see");
+    assert_eq!(dir.state.held().unwrap(), None);
+    forget_others(&dir, None, during(), during()).unwrap();
+    assert_eq!(dir.state.refused_decisions(during()).unwrap().len(), 1, "it stays for a person to see");
 }
 
 #[test]
 fn i6_a_plan_id_leads_to_no_other_folder() {
-    assert_eq!(decision_path(Path::new("/s"), &approval("../../etc/x")), Path::new("/s/decisions/etcx.json"));
+    assert_eq!(file_of(&approval("../../etc/x")), "decisions/etcx.json");
 }
 
 #[test]
@@ -107,10 +140,10 @@ fn sec5_what_the_first_version_wrote_is_still_read_and_says_nothing_of_the_journ
     assert_eq!((read.by.as_str(), read.identity.as_ref()), ("Board of Directors", None), "a record stays as it is");
     assert!(!serde_json::to_string(&read).unwrap().contains("noted"));
     assert!(serde_json::from_str::<Decision>(&text.replace("\"noted\"", "\"known\"")).is_err());
-    let dir = tempfile::tempdir().unwrap();
-    decide(dir.path(), &approval("abc")).unwrap();
-    std::fs::write(decision_path(dir.path(), &approval("abc")), text).unwrap();
-    let found = decisions(dir.path(), "abc", &[], during());
+    let dir = Home::new();
+    dir.state.decide(&approval("abc")).unwrap();
+    std::fs::write(dir.file(&approval("abc")), text).unwrap();
+    let found = decisions(&dir, "abc", &[], during());
     let identity = found[0].identity.clone().unwrap();
     assert_eq!((identity.uid, identity.says.as_deref()), (own_uid(), Some("Board of Directors")), "who wrote the file");
     assert_eq!(found[0].by, identity.name());
@@ -118,13 +151,13 @@ fn sec5_what_the_first_version_wrote_is_still_read_and_says_nothing_of_the_journ
 
 #[test]
 fn sec6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Home::new();
     let other = own_uid() + 7;
     let given = Decision { identity: by(other), ..approval("abc") };
-    let whose = |known: &[Noted]| decisions(dir.path(), "abc", known, during())[0].identity.clone().unwrap();
-    decide(dir.path(), &given).unwrap();
+    let whose = |known: &[Noted]| decisions(&dir, "abc", known, during())[0].identity.clone().unwrap();
+    dir.state.decide(&given).unwrap();
     assert_eq!(whose(&[]).uid, other, "the daemon, within one process");
-    let path = decision_path(dir.path(), &given);
+    let path = dir.file(&given);
     let sealed = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, sealed.replace("quarter's end", "another one")).unwrap();
     assert_eq!(whose(&[]).uid, own_uid(), "the seal is that of another decision");
@@ -142,12 +175,12 @@ fn sec6_a_file_is_from_its_owner_unless_this_process_wrote_it_or_the_journal_has
 
 #[test]
 fn sec5_a_file_that_others_could_have_written_decides_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    decide(dir.path(), &approval("abc")).unwrap();
-    let path = decision_path(dir.path(), &approval("abc"));
+    let dir = Home::new();
+    dir.state.decide(&approval("abc")).unwrap();
+    let path = dir.file(&approval("abc"));
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let refused = |why: &str| {
-        let found = look(dir.path(), &[], during()).unwrap();
+        let found = look(&dir, &[], during()).unwrap();
         assert!(found.decisions.is_empty(), "{why}");
         assert!(found.refused.iter().all(|refused| refused.why.contains(why)), "{why}: {:?}", found.refused);
         assert_eq!(found.refused.len(), 1);
@@ -158,7 +191,7 @@ fn sec5_a_file_that_others_could_have_written_decides_nothing() {
     mode(&dir.path().join(PLACE), 0o777);
     refused("its folder can be written by others");
     mode(&dir.path().join(PLACE), 0o700);
-    assert_eq!(plans(dir.path(), during()), ["abc"]);
+    assert_eq!(plans(&dir, during()), ["abc"]);
     let elsewhere = dir.path().join("elsewhere");
     std::fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
@@ -179,16 +212,16 @@ fn sec5_a_file_of_another_account_decides_nothing() {
         eprintln!("skipped: only root can give a file away");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    decide(dir.path(), &approval("abc")).unwrap();
-    let path = decision_path(dir.path(), &approval("abc"));
+    let dir = Home::new();
+    dir.state.decide(&approval("abc")).unwrap();
+    let path = dir.file(&approval("abc"));
     std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
-    let refused = refused_decisions(dir.path(), during()).unwrap();
+    let refused = dir.state.refused_decisions(during()).unwrap();
     assert!(refused[0].why.contains("(uid 65534") && refused[0].why.contains("belongs to"), "{refused:?}");
-    assert!(plans(dir.path(), during()).is_empty());
+    assert!(plans(&dir, during()).is_empty());
     // Root's word counts in a state of the service's.
     std::os::unix::fs::chown(dir.path(), Some(65_534), Some(65_534)).unwrap();
-    assert_eq!(plans(dir.path(), during()), ["abc"]);
+    assert_eq!(plans(&dir, during()), ["abc"]);
 }
 
 #[test]
@@ -203,9 +236,9 @@ fn sec37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() 
         (week("PT0S"), Timestamp::MAX, during(), false),
         (Timestamp::MIN, week("PT20H"), during(), false),
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        decide(dir.path(), &Decision { at, expires, ..approval("abc") }).unwrap();
-        let found = look(dir.path(), &[], now).unwrap();
+        let dir = Home::new();
+        dir.state.decide(&Decision { at, expires, ..approval("abc") }).unwrap();
+        let found = look(&dir, &[], now).unwrap();
         assert_eq!(
             (found.decisions.len(), found.refused.len()),
             if counts { (1, 0) } else { (0, 1) },
@@ -216,13 +249,13 @@ fn sec37_a_decision_from_the_future_or_for_longer_than_a_week_decides_nothing() 
 
 #[test]
 fn sec5_an_approval_that_the_journal_calls_used_is_good_for_no_other_run() {
-    let dir = tempfile::tempdir().unwrap();
-    decide(dir.path(), &approval("abc")).unwrap();
-    let decision = decisions(dir.path(), "abc", &[], during()).remove(0);
+    let dir = Home::new();
+    dir.state.decide(&approval("abc")).unwrap();
+    let decision = decisions(&dir, "abc", &[], during()).remove(0);
     for (waits, counts) in [(true, true), (false, false)] {
         let known = [Noted { decision: decision.clone(), waits }];
-        assert_eq!(!decisions(dir.path(), "abc", &known, during()).is_empty(), counts, "waits: {waits}");
-        let found = look(dir.path(), &known, during()).unwrap();
+        assert_eq!(!decisions(&dir, "abc", &known, during()).is_empty(), counts, "waits: {waits}");
+        let found = look(&dir, &known, during()).unwrap();
         assert_eq!(is_approval_waiting(&found, &known, during()), counts);
     }
 }

@@ -49,7 +49,7 @@ async fn p1_a_journal_cut_at_any_byte_opens_with_everything_before_the_cut() {
         let next = store.intent(intent("next")).await.unwrap();
         assert_eq!(next, whole + 1, "the journal goes on where it ended");
         drop(store);
-        assert_eq!(verify(copy.path(), &tenant()).unwrap().records, next);
+        assert_eq!(copy.state().verify().unwrap().records, next);
     }
 }
 
@@ -64,7 +64,7 @@ async fn p1_blocks_that_never_reached_the_disk_are_an_unfinished_end() {
     let good = fs::read(&file).unwrap();
     for tail in [&[0; 4096][..], b"\0\0\0\n\0\0", b"deadbeef {\"seq\":3\0\0\0\0\0\0}\n"] {
         fs::write(&file, [&good, tail].concat()).unwrap();
-        assert_eq!(verify(home.path(), &tenant()).unwrap().unfinished, tail.len() as u64);
+        assert_eq!(home.state().verify().unwrap().unfinished, tail.len() as u64);
         let (store, notices) = home.open_with_notices();
         assert!(matches!(notices.as_slice(), [Notice::TornTail { after: 2, .. }]), "{notices:?}");
         drop(store);

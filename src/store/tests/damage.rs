@@ -44,7 +44,7 @@ async fn p2_a_flipped_byte_in_the_last_file_is_noticed_wherever_it_is() {
         if good[at] == b'\n' && at == good.len() - 1 {
             continue; // A last line without its end is what a crash leaves; see crash.rs.
         }
-        assert!(matches!(ReadStore::open(copy.path(), &tenant()), Err(StoreError::Damaged(_))), "byte {at}");
+        assert!(matches!(copy.state().read(), Err(StoreError::Damaged(_))), "byte {at}");
         let (store, notices) = copy.open_with_notices();
         let to = moved_aside(&notices);
         assert!(matches!(store.health(), Health::AdoptOnly { .. }));
@@ -73,15 +73,15 @@ fn copy_folder(from: &Path, to: &Path) {
 async fn i8_verify_names_the_first_record_that_is_wrong() {
     let home = Home::new();
     lived_in(&home).await;
-    let whole = verify(home.path(), &tenant()).unwrap();
+    let whole = home.state().verify().unwrap();
     assert!(whole.broken.is_none() && whole.files > 3 && whole.records > 45);
     let second = super::super::journal::segments(&home.journal()).unwrap()[1].clone();
     let text = fs::read_to_string(&second.path).unwrap();
     let third_line = text.lines().take(2).map(|line| line.len() + 1).sum::<usize>();
     flip(&second.path, third_line + 40);
-    let broken = verify(home.path(), &tenant()).unwrap().broken.unwrap();
+    let broken = home.state().verify().unwrap().broken.unwrap();
     assert_eq!((broken.seq, broken.file, broken.offset), (second.first + 2, second.path, third_line as u64));
-    assert!(records(home.path(), &tenant(), 1).unwrap().last().unwrap().is_err(), "and records end in an error there");
+    assert!(home.state().records(1).unwrap().last().unwrap().is_err(), "and records end in an error there");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn i8_a_record_that_was_rewritten_with_a_good_checksum_breaks_the_chain() 
         .collect();
     assert_ne!(forged, text);
     fs::write(&first.path, forged).unwrap();
-    let broken = verify(home.path(), &tenant()).unwrap().broken.unwrap();
+    let broken = home.state().verify().unwrap().broken.unwrap();
     assert_eq!(broken.seq, 4, "the record after the forged one does not follow it");
 }
 
@@ -135,7 +135,7 @@ async fn p2_missing_files_are_damage() {
         let files = super::super::journal::segments(&home.journal()).unwrap();
         let at = [files.len() - 2, 1, 0][missing];
         fs::remove_file(&files[at].path).unwrap();
-        assert!(verify(home.path(), &tenant()).unwrap().broken.is_some());
+        assert!(home.state().verify().unwrap().broken.is_some());
         fs::remove_dir_all(home.folder().join("cache")).unwrap();
         let store = home.open();
         let untrusted = matches!(store.health(), Health::AdoptOnly { .. });
@@ -255,7 +255,7 @@ async fn p3_a_file_that_cannot_be_read_now_is_no_damage() {
         fs::rename(&file, &away).unwrap();
         fs::create_dir(&file).unwrap();
         fs::remove_dir_all(home.folder().join("cache")).unwrap();
-        let opened = Store::open(home.path(), &tenant(), "test", Arc::new(SystemClock));
+        let opened = home.state().open("test", Arc::new(SystemClock));
         match opened {
             Ok((store, _)) => assert!(matches!(store.counts(), Err(StoreError::Io { .. })), "{which}"),
             Err(error) => assert!(matches!(error, StoreError::Io { .. }), "{which}: {error}"),
@@ -296,10 +296,10 @@ async fn c9_a_newer_format_is_refused_and_left_as_it_is() {
     let json = head[9..].replace("\"format\":1", "\"format\":2,\"new_field\":true");
     fs::write(&last, format!("{:08x} {json}\n{rest}", crc32fast::hash(json.as_bytes()))).unwrap();
     let before: Vec<_> = walk(&home.folder()).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
-    let opened = Store::open(home.path(), &tenant(), "test", Arc::new(SystemClock));
+    let opened = home.state().open("test", Arc::new(SystemClock));
     assert!(matches!(opened, Err(StoreError::Newer { found: 2, known: 1, .. })));
-    assert!(matches!(ReadStore::open(home.path(), &tenant()), Err(StoreError::Newer { .. })));
-    assert!(matches!(verify(home.path(), &tenant()), Err(StoreError::Newer { .. })));
+    assert!(matches!(home.state().read(), Err(StoreError::Newer { .. })));
+    assert!(matches!(home.state().verify(), Err(StoreError::Newer { .. })));
     for (bytes, path) in before {
         assert!(path.ends_with("lock") || fs::read(&path).unwrap() == bytes, "{}", path.display());
     }
@@ -311,7 +311,7 @@ async fn i4_another_tenants_journal_is_not_believed() {
     lived_in(&home).await;
     fs::rename(home.folder(), home.path().join("other")).unwrap();
     let other = TenantName::parse("other").unwrap();
-    let (store, notices) = Store::open(home.path(), &other, "test", Arc::new(SystemClock)).unwrap();
+    let (store, notices) = Stores::on_disk(home.path()).tenant(&other).open("test", Arc::new(SystemClock)).unwrap();
     moved_aside(&notices);
     assert!(matches!(store.health(), Health::AdoptOnly { .. }));
 }

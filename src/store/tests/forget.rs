@@ -105,7 +105,7 @@ async fn switched_off(home: &Home) {
 }
 
 fn erase(home: &Home, who: &str, force: bool) -> Result<Forgotten, StoreError> {
-    forget(home.path(), &tenant(), who, "bob", force, Arc::new(SystemClock))
+    home.state().forget(who, "bob", force, Arc::new(SystemClock))
 }
 
 /// Files below the tenant's folder, the cache too, in which a text stands.
@@ -130,15 +130,15 @@ async fn i8_nothing_of_a_person_is_left_and_the_chain_still_holds() {
     for word in WORDS {
         assert!(!holding(&home, word).is_empty(), "{word} is there to be forgotten");
     }
-    let before = verify(home.path(), &tenant()).unwrap();
+    let before = home.state().verify().unwrap();
     let done = erase(&home, "ANN.LEE@acme.test", false).unwrap();
     assert!(done.was_linked && done.copies.is_empty() && done.records > 4, "{done:?}");
     for word in WORDS {
         assert_eq!(holding(&home, word), Vec::<PathBuf>::new(), "{word}");
     }
-    let after = verify(home.path(), &tenant()).unwrap();
+    let after = home.state().verify().unwrap();
     assert_eq!((&after.broken, after.records, after.forgotten), (&None, before.records + 2, done.records));
-    let old_head = records(home.path(), &tenant(), before.records + 1).unwrap().next().unwrap().unwrap().prev;
+    let old_head = home.state().records(before.records + 1).unwrap().next().unwrap().unwrap().prev;
     assert_eq!(old_head, before.head, "who noted the head can still hold the journal to it");
     let store = home.open();
     assert_eq!(store.counts().unwrap().users, 20);
@@ -147,7 +147,7 @@ async fn i8_nothing_of_a_person_is_left_and_the_chain_still_holds() {
     assert_eq!(store.health(), Health::Trusted);
     assert_eq!(store.lost_since(at(0)).unwrap().len(), 1, "i2: the budget stays used");
     assert!(store.load_index(1).is_none(), "it knew her by number");
-    let status = read_status(&home.folder()).unwrap().unwrap();
+    let status = home.state().status().unwrap().unwrap();
     assert_eq!((status.linked.users, status.last_run.note.as_str()), (20, "removals_per_day: [forgotten] and 2 more"));
     drop(store);
     assert_eq!(home.open_with_notices().1, [], "nothing is in doubt");
@@ -166,7 +166,7 @@ async fn a_text_that_somebody_changed_is_no_forgotten_one() {
     assert_ne!(forged, line[9..]);
     let forged = format!("{:08x} {forged}", crc32fast::hash(forged.as_bytes()));
     fs::write(&file, text.replace(line, &forged)).unwrap();
-    let broken = verify(home.path(), &tenant()).unwrap().broken.unwrap();
+    let broken = home.state().verify().unwrap().broken.unwrap();
     assert!(broken.why.contains("vouches") && broken.file == file, "{broken:?}");
 }
 
@@ -201,12 +201,12 @@ async fn a_second_person_is_forgotten_as_well_and_exports_still_prove() {
     erase(&home, "u-ann-4711", false).unwrap();
     let second = erase(&home, "u2", true).unwrap();
     assert!(second.was_linked);
-    let report = verify(home.path(), &tenant()).unwrap();
+    let report = home.state().verify().unwrap();
     assert_eq!(report.broken, None, "a record changed twice is vouched for by the later word");
     assert_eq!(home.open().counts().unwrap().users, 19);
     let mut bytes = Vec::new();
-    export(home.path(), &tenant(), at(5), &mut bytes).unwrap();
+    home.state().export(at(5), &mut bytes).unwrap();
     let other = Home::new();
-    import(other.path(), &tenant(), &mut &bytes[..], false, at(6)).unwrap();
-    assert_eq!(verify(other.path(), &tenant()).unwrap().broken, None);
+    other.state().import(&mut &bytes[..], false, at(6)).unwrap();
+    assert_eq!(other.state().verify().unwrap().broken, None);
 }

@@ -56,7 +56,7 @@ impl LogFile for FaultyFile {
 fn open_faulty(home: &Home) -> (Store, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
     let machine = Machine { disk: Box::new(FaultyDisk(Arc::clone(&faults))), ..Machine::default() };
-    let (store, _) = Store::open_on(machine, home.path(), &tenant(), "test", Arc::new(SystemClock)).unwrap();
+    let (store, _) = Store::open_on(machine, &home.state(), "test", Arc::new(SystemClock)).unwrap();
     (store, faults)
 }
 
@@ -157,5 +157,5 @@ async fn i7_a_record_without_measure_is_refused_and_the_rest_goes_on() {
     assert!(matches!(store.intent(huge).await, Err(StoreError::Refused(_))));
     assert_eq!(store.intent(intent("b")).await.unwrap(), 2);
     drop(store);
-    assert!(verify(home.path(), &tenant()).unwrap().broken.is_none());
+    assert!(home.state().verify().unwrap().broken.is_none());
 }

@@ -38,6 +38,10 @@ impl Home {
         self.0.path()
     }
 
+    fn state(&self) -> TenantStore {
+        Stores::on_disk(self.path()).tenant(&tenant())
+    }
+
     fn folder(&self) -> PathBuf {
         self.path().join("acme")
     }
@@ -51,17 +55,17 @@ impl Home {
     }
 
     fn open_with_notices(&self) -> (Store, Vec<Notice>) {
-        Store::open(self.path(), &tenant(), "rosterd test", Arc::new(SystemClock)).unwrap()
+        self.state().open("rosterd test", Arc::new(SystemClock)).unwrap()
     }
 
     /// Opens with small files, so that a few records make several.
     fn open_small(&self, segment_bytes: u64) -> Store {
         let machine = Machine { segment_bytes, ..Machine::default() };
-        Store::open_on(machine, self.path(), &tenant(), "rosterd test", Arc::new(Still)).unwrap().0
+        Store::open_on(machine, &self.state(), "rosterd test", Arc::new(Still)).unwrap().0
     }
 
     fn read(&self) -> ReadStore {
-        ReadStore::open(self.path(), &tenant()).unwrap().unwrap()
+        self.state().read().unwrap().unwrap()
     }
 
     fn last_file(&self) -> PathBuf {
@@ -141,7 +145,7 @@ async fn what_was_known_is_known_again_after_a_restart() {
 #[tokio::test]
 async fn a_reader_beside_the_writer_sees_the_same_and_touches_nothing() {
     let home = Home::new();
-    assert!(ReadStore::open(home.path(), &tenant()).unwrap().is_none());
+    assert!(home.state().read().unwrap().is_none());
     assert!(!home.folder().exists(), "reading makes no folder");
     let store = home.open_small(2000);
     for n in 0..30 {
@@ -152,7 +156,7 @@ async fn a_reader_beside_the_writer_sees_the_same_and_touches_nothing() {
     let before = contents();
     assert_eq!(everything(&home.read()), everything(&store));
     assert_eq!(contents(), before);
-    let seqs: Vec<u64> = records(home.path(), &tenant(), 7).unwrap().map(|record| record.unwrap().seq).collect();
+    let seqs: Vec<u64> = home.state().records(7).unwrap().map(|record| record.unwrap().seq).collect();
     assert!(seqs.first() == Some(&7) && seqs.is_sorted());
 }
 
@@ -191,7 +195,7 @@ async fn i12_a_quiet_cycle_opens_no_cache() {
     let store = home.open();
     assert_eq!(store.runs(5).unwrap().len(), 2, "the cache catches up with what it did not see");
     assert_eq!(store.take_notices(), []);
-    assert_eq!(read_status(&home.folder()).unwrap().unwrap().linked.users, 1);
+    assert_eq!(home.state().status().unwrap().unwrap().linked.users, 1);
 }
 
 #[tokio::test]
@@ -232,7 +236,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
         assert_eq!(open.iter().map(|open| open.seq).collect::<Vec<_>>(), [seq]);
     }
     assert!(super::journal::segments(&home.journal()).unwrap().len() > 5);
-    assert!(verify(home.path(), &tenant()).unwrap().broken.is_none());
+    assert!(home.state().verify().unwrap().broken.is_none());
     let store = home.open();
     assert_eq!((store.health(), store.open_intents()), (health, open), "also what stands in earlier files");
     assert_eq!(store.last_counts().map(|counts| counts.users), Some(5));
@@ -244,7 +248,7 @@ async fn the_journal_goes_on_in_a_new_file_and_carries_what_matters() {
 fn i5_a_second_process_is_told_who_is_first() {
     let home = Home::new();
     let store = home.open();
-    let second = Store::open(home.path(), &tenant(), "rosterd sync", Arc::new(SystemClock));
+    let second = home.state().open("rosterd sync", Arc::new(SystemClock));
     let Err(StoreError::Busy { holder, .. }) = second else { panic!("two writers") };
     assert_eq!(holder, format!("rosterd test (process {})", std::process::id()));
     drop(store);

@@ -13,7 +13,7 @@ fn child_that_writes_until_it_is_killed() {
     let Some(home) = std::env::var_os(HOME) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let (store, _) = Store::open(Path::new(&home), &tenant(), "child", Arc::new(SystemClock)).unwrap();
+        let (store, _) = Stores::on_disk(home).tenant(&tenant()).open("child", Arc::new(SystemClock)).unwrap();
         let store = Arc::new(store);
         let tasks: Vec<_> = (0..4)
             .map(|task| {
@@ -60,7 +60,7 @@ fn p1_what_was_acknowledged_survives_kill_nine() {
         child.wait().unwrap();
 
         let store = home.open();
-        let all: Vec<Record> = records(home.path(), &tenant(), 1).unwrap().collect::<Result<_, _>>().unwrap();
+        let all: Vec<Record> = home.state().records(1).unwrap().collect::<Result<_, _>>().unwrap();
         for (seq, user) in &acknowledged {
             let record = &all[*seq as usize - 1];
             assert!(matches!(&record.event, Event::Intent(intent) if intent.object.id() == &id(user)), "intent {seq}");
@@ -84,6 +84,6 @@ fn p1_what_was_acknowledged_survives_kill_nine() {
         }
         acknowledged.clear();
         drop(store);
-        assert!(verify(home.path(), &tenant()).unwrap().broken.is_none());
+        assert!(home.state().verify().unwrap().broken.is_none());
     }
 }

@@ -107,7 +107,7 @@ proptest! {
             store.rebuild().unwrap();
             assert_eq!(lived, everything(&store), "as it is rebuilt");
             drop(store);
-            assert!(verify(home.path(), &tenant()).unwrap().broken.is_none());
+            assert!(home.state().verify().unwrap().broken.is_none());
         });
     }
 }

@@ -19,13 +19,13 @@ async fn lived_in(home: &Home) -> String {
 
 fn exported(home: &Home) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let contents = export(home.path(), &tenant(), at(5), &mut bytes).unwrap();
+    let contents = home.state().export(at(5), &mut bytes).unwrap();
     assert_eq!(check_export(&mut &bytes[..]).unwrap(), contents);
     bytes
 }
 
 fn take_in(home: &Home, mut bytes: &[u8], replace: bool) -> Result<Imported, StoreError> {
-    import(home.path(), &tenant(), &mut bytes, replace, at(9))
+    home.state().import(&mut bytes, replace, at(9))
 }
 
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -40,7 +40,7 @@ async fn a_state_is_the_same_elsewhere_and_only_adopts_at_first() {
     assert_eq!(imported.aside, None);
     let files = |home: &Home| super::journal::segments(&home.journal()).unwrap().len();
     assert!(files(&home) > 2 && files(&home) == files(&other), "the files are cut as they were");
-    assert!(verify(other.path(), &tenant()).unwrap().broken.is_none());
+    assert!(other.state().verify().unwrap().broken.is_none());
     let (store, notices) = other.open_with_notices();
     assert_eq!(everything(&store), before);
     assert_eq!(store.open_intents().len(), 1, "i5: what is unanswered is still looked up");
@@ -97,9 +97,13 @@ async fn i4_a_file_goes_to_its_own_tenant_only() {
     let (home, other) = (Home::new(), Home::new());
     lived_in(&home).await;
     let bolt = TenantName::parse("bolt").unwrap();
-    let error = import(other.path(), &bolt, &mut &exported(&home)[..], false, at(9)).unwrap_err().to_string();
+    let error = Stores::on_disk(other.path())
+        .tenant(&bolt)
+        .import(&mut &exported(&home)[..], false, at(9))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("the state of tenant acme, not of bolt"), "{error}");
-    assert!(ReadStore::open(other.path(), &bolt).unwrap().is_none());
+    assert!(Stores::on_disk(other.path()).tenant(&bolt).read().unwrap().is_none());
 }
 
 #[tokio::test]
@@ -120,7 +124,7 @@ async fn i2_what_stops_a_tenant_goes_with_its_state_and_what_was_approved_does_n
     let (home, other) = (Home::new(), Home::new());
     lived_in(&home).await;
     let mark = Mark { at: Some(at(1)), by: "ann".into(), identity: None, reason: "moved".into() };
-    set_mark(&home.folder(), Sign::Paused, &mark).unwrap();
+    home.state().set_mark(Sign::Paused, &mark).unwrap();
     let approval = Decision {
         plan: "abcd".into(),
         verdict: Verdict::Approve,
@@ -130,17 +134,17 @@ async fn i2_what_stops_a_tenant_goes_with_its_state_and_what_was_approved_does_n
         at: at(1),
         expires: jiff::Timestamp::MAX,
     };
-    decide(&home.folder(), &approval).unwrap();
+    home.state().decide(&approval).unwrap();
     let bytes = exported(&home);
     take_in(&other, &bytes, false).unwrap();
-    assert_eq!(read_mark(&other.folder(), Sign::Paused), Some(mark));
+    assert_eq!(other.state().mark(Sign::Paused), Some(mark));
     assert!(!other.open().is_approval_waiting().unwrap(), "a word is good once, on one machine");
     take_in(&home, &bytes, true).unwrap();
     assert!(!home.open().is_approval_waiting().unwrap());
     let here = Mark { at: Some(at(2)), by: "bob".into(), identity: None, reason: "my own".into() };
-    set_mark(&other.folder(), Sign::Paused, &here).unwrap();
+    other.state().set_mark(Sign::Paused, &here).unwrap();
     take_in(&other, &bytes, true).unwrap();
-    assert_eq!(read_mark(&other.folder(), Sign::Paused), Some(here), "a pause that is there is nobody's to replace");
+    assert_eq!(other.state().mark(Sign::Paused), Some(here), "a pause that is there is nobody's to replace");
 }
 
 #[tokio::test]
@@ -206,12 +210,13 @@ async fn a_backup_has_every_tenant_and_says_of_whom_it_has_none() {
     fs::write(journal.join("00000001.log"), "nonsense\nnonsense\n").unwrap();
     fs::create_dir_all(home.path().join(".daemon")).unwrap();
     let place = home.path().join("elsewhere/backup");
-    let (folder, made) = backup(home.path(), &place, at(7), vec![("rosterd.toml".into(), "ab".into())]).unwrap();
+    let (folder, made) =
+        Stores::on_disk(home.path()).backup(&place, at(7), vec![("rosterd.toml".into(), "ab".into())]).unwrap();
     assert_eq!(made.tenants.iter().map(|kept| kept.tenant.as_str()).collect::<Vec<_>>(), ["acme"]);
     let failed: Vec<&str> = made.failed.iter().map(|(tenant, _)| tenant.as_str()).collect();
     assert_eq!(failed, ["bad", "bolt"], "a damaged journal, and one of another tenant's name");
     assert!(folder.join("backup.json").exists() && !folder.join("bad.state").exists(), "{}", broken.display());
-    let (again, _) = backup(home.path(), &place, at(7), Vec::new()).unwrap();
+    let (again, _) = Stores::on_disk(home.path()).backup(&place, at(7), Vec::new()).unwrap();
     assert_ne!(again, folder, "nothing is written over");
     assert_eq!(fs::read_dir(&place).unwrap().count(), 2, "nothing half-made stays");
 }
