@@ -16,15 +16,8 @@ use super::words;
 use crate::model::TenantName;
 
 /// The checks of a tenant file, in the order of the file.
-pub(super) const OF_A_TENANT: [Check; 7] = [
-    directory,
-    scope,
-    app_address,
-    spelt_otherwise,
-    app_token,
-    overrides,
-    deletion,
-];
+pub(super) const OF_A_TENANT: [Check; 7] =
+    [directory, scope, app_address, spelt_otherwise, app_token, overrides, deletion];
 
 /// The checks of a profile file.
 pub(super) const OF_A_PROFILE: [Check; 1] = [|document, found| wire(document, &[], found)];
