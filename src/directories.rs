@@ -12,6 +12,7 @@ macro_rules! directories {
             ldap "OpenLDAP, 389 Directory Server, Active Directory.",
             jumpcloud "JumpCloud, by its API.",
             onelogin "OneLogin, by its API.",
+            #[cfg(test)] toy "A toy directory: the example of docs/adding-a-directory.md.",
         }
     };
 }

@@ -5,8 +5,8 @@
 //! ([`Source::ask_groups`]).
 //!
 //! # How to add a directory
-//! A folder with a type that implements [`Source`] and one that implements [`kind::DirectoryKind`], a line in [`kind::KINDS`], and the table in
-//! `config::directory`. In `read`, open a list for everything the product pages
+//! A line in `directories`, a folder with a `KIND` that implements [`kind::DirectoryKind`], and the table in `config::directory`. Behind HTTP, declare a
+//! `web::HttpDirectory` (docs/adding-a-directory.md). Otherwise implement [`Source`]: in `read`, open a list for everything the product pages
 //! ([`Reading::open_list`]), hand over each entry, and close the list with the total the product announced, if it announces
 //! one. Never swallow an error: returning `Err` throws the whole reading away, which is the point. A member list that could
 //! not be read is reported with [`Reading::members_unread`], and its group keeps its members in the app.
@@ -19,7 +19,6 @@ mod members;
 mod reading;
 mod snapshot;
 mod unique;
-#[allow(dead_code, reason = "the directories that stand on it follow")]
 pub(crate) mod web;
 pub mod write;
 

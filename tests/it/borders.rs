@@ -11,9 +11,8 @@ const LONGER: [(&str, usize); 0] = [];
 /// Names of directories' vendors.
 const VENDORS: [&str; 2] = ["jumpcloud", "onelogin"];
 
-/// Files outside the vendors' folders that name one today. None may be added, and who leaves the list does not come back.
-const NAMING: [&str; 4] =
-    ["src/config/check.rs", "src/config/directory/mod.rs", "src/source/kind.rs", "src/source/mod.rs"];
+/// The one file outside the vendors' folders that names them.
+const LIST: &str = "src/directories.rs";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -94,8 +93,7 @@ fn a_vendors_name_stands_in_its_own_folder() {
         })
         .map(|(name, _)| name)
         .collect();
-    let known: BTreeSet<String> = NAMING.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(named, known, "the left names vendors; the right is what is known to");
+    assert_eq!(named, BTreeSet::from([LIST.to_owned()]), "the left names vendors; the right is the one list");
 }
 
 #[test]
@@ -112,4 +110,68 @@ fn a_file_is_as_long_as_somebody_reads() {
     for (name, _) in LONGER {
         assert!(long.contains_key(name), "{name} has at most {LINES} lines by now: take it off the list");
     }
+}
+
+/// Rows of a table of ARCHITECTURE.md: the cells of each, without quotes.
+fn table(header: &str) -> Vec<Vec<String>> {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, rest) = page.split_once(&format!("\n{header}\n")).unwrap_or_else(|| panic!("no table {header:?}"));
+    let rows = rest.lines().skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
+        .collect()
+}
+
+/// Lines of code below some paths: no blanks, comments or tests.
+fn lines_of(files: &BTreeMap<String, String>, places: &[String]) -> usize {
+    let own = files.iter().filter(|(name, _)| places.iter().any(|place| name.starts_with(place.as_str())));
+    own.map(|(name, text)| code(name, text).lines().filter(|line| !line.trim().is_empty()).count()).sum()
+}
+
+#[test]
+fn a_directory_costs_what_the_table_says() {
+    let files = files();
+    let rows = table("| what | lines | at most | places outside |");
+    assert_eq!(
+        rows.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(),
+        ["jumpcloud", "onelogin", "toy", "source/web"]
+    );
+    for row in rows {
+        let [what, lines, most, outside] = row.as_slice() else { panic!("{row:?}") };
+        let places = match what.split_once('/') {
+            Some(_) => vec![format!("src/{what}/")],
+            None => vec![format!("src/source/{what}/"), format!("src/config/directory/{what}.rs")],
+        };
+        let counted = lines_of(&files, &places);
+        assert_eq!(lines, &counted.to_string(), "{what}: write the number that is counted");
+        assert!(counted <= most.parse().unwrap(), "{what} has {counted} lines of code; at most {most}");
+        if !outside.is_empty() {
+            let names = |(name, text): &(&String, &String)| {
+                let is_own = places.iter().any(|place| name.starts_with(place.as_str()));
+                let text = if *name == LIST { (*text).clone() } else { code(name, text) };
+                !is_own && text.split(|c: char| !c.is_alphanumeric()).any(|word| word == what)
+            };
+            let found: Vec<&String> = files.iter().filter(names).map(|(name, _)| name).collect();
+            assert_eq!(found, [LIST], "what names {what}");
+        }
+    }
+}
+
+#[test]
+fn an_app_is_a_folder_of_as_many_lines_as_the_table_says() {
+    let mut counted = Vec::new();
+    for entry in std::fs::read_dir(root().join("config/profiles")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        let lines: usize = files
+            .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+            .map(|file| std::fs::read_to_string(file).unwrap().lines().filter(is_code).count())
+            .sum();
+        counted.push(vec![folder.file_name().unwrap().to_str().unwrap().to_owned(), lines.to_string()]);
+    }
+    counted.sort();
+    assert_eq!(table("| profile | lines |"), counted, "the left is ARCHITECTURE.md; the right is counted");
 }

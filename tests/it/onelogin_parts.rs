@@ -32,6 +32,7 @@ fn source(onelogin: &OneLogin, more: &str, reads: &[&str]) -> Arc<OneLoginSource
         ca_pem: None,
         pacer: pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
+        clock: Arc::new(rosterd::clock::SystemClock),
         reads: reads.iter().map(|name| (*name).to_owned()).collect(),
     };
     Arc::new(OneLoginSource::new(&table, parts).unwrap())

@@ -1,12 +1,10 @@
-//! JumpCloud, by its API. In: `[source.jumpcloud]` and its credential. Out: people, groups and who is bound to the application,
-//! and answers about single ids.
+//! JumpCloud, by its API. What comes in is `[source.jumpcloud]` and records of the API; what goes out are the lists, questions and meanings by which
+//! `source::web` reads it.
 //!
-//! People come from API v1 (`/systemusers`), groups, members and bindings from v2. The application's bindings say who belongs:
-//! groups bound to it are assigned, people bound to it are direct. Only the members of groups that matter are read. `paging`
-//! tells how a list is read while it moves; whoever slipped through all the same is asked for by id, since their groups still
-//! name them.
+//! Users come from API v1 (`/systemusers`), groups, members and bindings from v2, all by position: the API has no cursor. The application's bindings say
+//! who belongs: groups bound to it are assigned, users bound to it are direct.
 //!
-//! | `state` | standing |
+//! | `state` | lifecycle status |
 //! |---|---|
 //! | `SUSPENDED`, or `suspended` is true | suspended |
 //! | `STAGED`, or one that is not known | staged: no account is made, none is taken away |
@@ -15,145 +13,306 @@
 //! Questions about the same kind of thing (people, groups, applications) share a name: when one of them was answered, a 403 to
 //! another is a block for asking too fast.
 //!
-//! Groups hold people only. A dynamic group whose rule is in error keeps its members in the app.
+//! Groups hold users only. A dynamic group whose rule is in error keeps its members in the app.
 
-mod application;
-mod ask;
-pub(super) mod choices;
-mod create;
-mod examine;
-mod groups;
-mod insights;
-mod kind;
-mod paging;
-mod people;
-mod reach;
+mod about;
+mod feed;
+mod records;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::Value;
+use url::Url;
 
-use self::reach::Reach;
-use super::{Hint, Presence, Reading, Source, SourceError, write::NewPeople};
-use crate::clock::Clock;
+use self::records::{LEFT_OUT, born, by_name, flags, in_small_letters, new_user, odd, standing};
+use super::SourceError;
+use super::web::{
+    Application, Binding, Envelope, Event, Grant, Group, HttpDirectory, List, Login, Meaning, Object, Paging, Question,
+    User, Web, WebSource, clock, refusal, text,
+};
+use crate::config::directory::SourceTables;
 use crate::config::directory::jumpcloud::JumpCloudTable;
-use crate::http::pace::Pacer;
-use crate::http::{Secret, SetupError};
-use crate::model::{Finding, GroupMatch, SourceId};
-use crate::progress::Progress;
+use crate::http::{Auth, ClientSettings, Reply, Secret, SetupError};
+use crate::model::{Finding, Standing};
+use crate::progress::Silent;
 
-/// The kind of directory, for the list.
-pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::JumpCloud;
+pub use super::web::Parts;
 
-/// What a source is made of, beside its table.
-pub struct Parts {
-    /// The API key, or the client secret of the service account.
-    pub secret: Secret,
-    /// The certificate authorities to trust instead of the machine's, as PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// How fast; also for Directory Insights.
-    pub pacer: Pacer,
-    /// `scope.groups`: only the members of these are read, as far as they are bound to the application.
-    pub wanted: Option<Vec<GroupMatch>>,
-    /// For answers that carry no date.
-    pub clock: Arc<dyn Clock>,
-}
+/// For the list of directories.
+pub(crate) use self::about::KIND;
+
+/// An organisation in JumpCloud, as a source.
+pub type JumpCloudSource = WebSource<JumpCloud>;
 
 /// An organisation in JumpCloud.
-pub struct JumpCloudSource {
-    reach: Reach,
-    application: Option<String>,
-    wanted: Option<Vec<GroupMatch>>,
-    told: insights::Told,
+pub struct JumpCloud {
+    org_id: Option<String>,
+    /// Whether staged users count as active.
+    staged: bool,
+    page_size: u64,
 }
 
-impl JumpCloudSource {
-    /// An organisation as the operator describes it; nothing is sent yet.
-    ///
-    /// # Errors
-    /// When an address, the certificate file or the credential can't be used.
-    pub fn new(table: &JumpCloudTable, parts: Parts) -> Result<Self, SetupError> {
-        let Parts { secret, ca_pem, pacer, wanted, clock } = parts;
-        Ok(Self {
-            reach: Reach::new(table, &secret, ca_pem, &pacer, clock)?,
-            application: table.application.clone(),
-            wanted,
-            told: insights::Told::default(),
-        })
+/// v1 wraps its records and counts them in the body; v2 sends them bare and counts them in a header. Some wrap there too.
+const ENVELOPE: Envelope = Envelope { rows: "results", total: ["totalCount", "x-total-count"] };
+
+impl JumpCloud {
+    fn list(&self, question: Question, paging: Paging) -> List {
+        List { born, ..List::new(question, self.page_size, paging, &ENVELOPE) }
     }
 
-    /// Whether a group's members matter.
-    fn wants(&self, id: &str, name: &str, assigned: bool) -> bool {
-        assigned && self.wanted.as_ref().is_none_or(|wanted| GroupMatch::any(wanted, id, name))
-    }
-}
-
-/// The names that mappings and filters may read: those of the vendor's spec, and what this source adds.
-pub fn record_names() -> (&'static [&'static str], &'static [&'static str]) {
-    (&people::NAMES, &groups::NAMES)
-}
-
-impl std::fmt::Debug for JumpCloudSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JumpCloudSource").field("host", &self.reach.api.host()).finish_non_exhaustive()
+    /// The ends of graph connections. They do not say when they were made.
+    fn edges(&self, question: Question, label: String) -> List {
+        List { id: ["to.id", "to.id"], born: |_| None, ..self.list(question, Paging::Chained).called(label) }
     }
 }
 
 #[async_trait]
-impl Source for JumpCloudSource {
-    fn describe(&self) -> String {
-        format!("jumpcloud {}", self.reach.api.host())
+impl HttpDirectory for JumpCloud {
+    type Table = JumpCloudTable;
+    const ABOUT: &'static super::web::About = &about::ABOUT;
+
+    fn table(tables: &SourceTables) -> Option<&JumpCloudTable> {
+        tables.jumpcloud.as_ref()
     }
 
-    async fn read(&self, reading: &mut Reading, progress: &dyn Progress) -> Result<(), SourceError> {
-        let bindings = match &self.application {
-            Some(name) => Some(application::bindings(&self.reach, name).await?),
-            None => None,
+    fn new(table: &JumpCloudTable, _: &[String]) -> Self {
+        Self { org_id: table.org_id.clone(), staged: table.staged, page_size: table.page_size.into() }
+    }
+
+    fn addresses(table: &JumpCloudTable) -> (String, Option<String>) {
+        (table.api_url().to_owned(), table.feed_url().map(str::to_owned))
+    }
+
+    fn login(table: &JumpCloudTable, secret: &Secret, client: &ClientSettings) -> Result<Login, SetupError> {
+        let Some(id) = table.client_id.as_ref().filter(|_| table.api_key.is_none()) else {
+            let (header, template) = ("x-api-key".to_owned(), "{token}".to_owned());
+            return Ok(Login::Fixed(Auth { header, template, token: secret.clone() }));
         };
-        if let Some(bindings) = &bindings {
-            reading.application(bindings.application.shown());
+        let grant =
+            table.grant_url().ok_or_else(|| SetupError::new("`token_url` is missing: where tokens come from"))?;
+        let (parent, last) = split(grant)?;
+        let (header, template) = ("authorization".to_owned(), "Basic {token}".to_owned());
+        let auth = Some(Auth { header, template, token: secret.basic_with(id) });
+        Ok(Login::Granted(Box::new(Grant {
+            endpoint: ClientSettings { auth, base_url: parent, extra_headers: Default::default(), ..client.clone() },
+            segments: vec![last],
+            body: b"grant_type=client_credentials&scope=api".to_vec(),
+            content_type: "application/x-www-form-urlencoded",
+            header: "authorization",
+            template: "Bearer {token}",
+            on_server_error: "",
+        })))
+    }
+
+    fn adjust(table: &JumpCloudTable, client: &mut ClientSettings) {
+        client.extra_headers.extend(table.org_id.iter().map(|id| ("x-org-id".to_owned(), id.clone())));
+    }
+
+    /// A block of this address comes as a 403, and even the first answer may be one.
+    fn meaning(reply: &Reply) -> Option<Meaning> {
+        let said = refusal(reply);
+        match reply.status {
+            401 if said.contains("multi-tenant") => Some(Meaning::NoOrganisation),
+            403 if ["blocked", "suspected abuse"].iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
+            _ => None,
         }
-        let nobody = HashSet::new();
-        let direct = bindings.as_ref().map_or(&nobody, |bound| &bound.people);
-        people::read(&self.reach, direct, reading, progress).await?;
-        let bound = |id: &str| match &bindings {
-            Some(bindings) => bindings.groups.contains(id),
-            // Without an application it is the scope alone that says which groups belong.
-            None => self.wanted.is_some(),
-        };
-        let all = groups::read(&self.reach, bindings.as_ref().map(|bindings| &bindings.groups)).await?;
-        let wanted = |group: &groups::Group| self.wants(&group.id, &group.name, bound(&group.id));
-        let members = groups::members(&self.reach, &all, &wanted, progress).await?;
-        // Whoever a group or the application names and nobody showed: slipped between two pages, made meanwhile, or gone.
-        let named = members.iter().flat_map(|(_, members)| members.ids()).chain(direct.iter().map(String::as_str));
-        people::look_after(&self.reach, named, direct, reading).await?;
-        groups::hand_over(&all, &bound, members, reading);
-        Ok(())
     }
 
-    fn proves_absence(&self) -> bool {
+    fn users(&self) -> List {
+        let question = Question::get("people", ["systemusers"]).with("sort", "_id");
+        List { id: ["_id", "id"], ..self.list(question, Paging::Position).since("created") }
+    }
+
+    fn user_by_id(&self, id: &str) -> Option<Question> {
+        Some(Question::get("people", ["systemusers", id]))
+    }
+
+    fn user(&self, id: &str, mut record: Object) -> Result<User, SourceError> {
+        if let (Some(meant), Some(is)) = (&self.org_id, text(&record, "organization"))
+            && meant != is
+        {
+            return Err(SourceError::Settings(format!(
+                "the credential shows people of the organisation {is}, and `org_id` is {meant}: it belongs to another organisation"
+            )));
+        }
+        in_small_letters(&mut record);
+        let odd = odd(&record);
+        // Nothing is given to an odd one and nothing taken, whatever it is; and it is named.
+        let standing = if odd.is_some() { Standing::Active } else { standing(&record, self.staged) };
+        let is_shown = |name: &str| record.get(name).is_some_and(|value| !value.is_null());
+        let signs = u8::from(is_shown("state")) | u8::from(is_shown("suspended")) << 1;
+        LEFT_OUT.split_whitespace().for_each(|name| drop(record.remove(name)));
+        record.insert("id".to_owned(), id.into());
+        if let Some(custom) = record.get("attributes").and_then(Value::as_array).map(|listed| by_name(listed)) {
+            record.insert("attributes".to_owned(), Value::Object(custom));
+        }
+        Ok(User { odd, signs, ..User::new(record, standing) })
+    }
+
+    fn standing(&self, record: &Object) -> Standing {
+        standing(record, self.staged)
+    }
+
+    fn groups(&self) -> List {
+        self.list(Question::get("groups", ["v2", "usergroups"]).with("sort", "name"), Paging::Position)
+    }
+
+    fn group_by_id(&self, id: &str) -> Option<Question> {
+        Some(Question::get("groups", ["v2", "usergroups", id]))
+    }
+
+    fn group(&self, _: &str, mut record: Object) -> Result<Group, SourceError> {
+        let name = text(&record, "name").unwrap_or_default().to_owned();
+        let raised = record.get("memberQueryErrorFlags").and_then(flags);
+        let doubt = raised.map(|flags| format!("JumpCloud reports an error in the rule that fills it ({flags})"));
+        // How many the rule proposes changes by itself.
+        record.remove("suggestionCounts");
+        Ok(Group { name, record: Value::Object(record).to_string(), doubt })
+    }
+
+    fn members(&self, id: &str, group: &Group, _: bool) -> Option<List> {
+        let question = Question::get("groups", ["v2", "usergroups", id, "members"]);
+        Some(self.edges(question, format!("members of group {:?} ({id})", group.name)))
+    }
+
+    fn applications(&self) -> Option<List> {
+        let question = Question::get("applications", ["applications"]).with("sort", "name");
+        Some(List { id: ["_id", "id"], ..self.list(question, Paging::Position) })
+    }
+
+    fn application_names(&self, record: &Object) -> Vec<String> {
+        ["displayLabel", "displayName", "name"]
+            .iter()
+            .filter_map(|name| text(record, name))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    async fn binding(&self, web: &Web, application: Application) -> Result<Option<Binding>, SourceError> {
+        let path = ["v2", "applications", application.id.as_str(), "associations"];
+        let mut bound = [HashSet::new(), HashSet::new()];
+        for (target, ids) in ["user_group", "user"].into_iter().zip(&mut bound) {
+            let label = format!("{}s bound to the application", target.trim_start_matches("user_"));
+            let list = self.edges(Question::get("applications", path).with("targets", target), label);
+            let read = web.api.list(&list, web.at_once, &Silent, &|_, _| Ok(())).await?;
+            ids.extend(read.into_iter().map(|(id, ())| id));
+        }
+        let [groups, users] = bound;
+        Ok(Some(Binding { application, groups, users, record: Object::new() }))
+    }
+
+    async fn events(&self, web: &Web, from: Timestamp) -> Result<Option<Vec<Event>>, SourceError> {
+        feed::since(web, from).await
+    }
+
+    /// Filters look at the case of letters; the organisation may have stored the other one.
+    fn lookups(&self, attribute: &'static str, value: &str) -> Vec<Question> {
+        let mut spellings = vec![value.to_owned(), value.to_lowercase()];
+        spellings.dedup();
+        let question = |spelling| {
+            Question::get("people", ["systemusers"])
+                .with("filter", format!("{attribute}:$eq:{spelling}"))
+                .with("fields", "username email")
+                .with("sort", "_id")
+                .with("limit", 10)
+                .with("skip", 0)
+        };
+        spellings.into_iter().map(question).collect()
+    }
+
+    fn new_user(&self, attributes: &Object) -> Option<(Vec<String>, Value)> {
+        Some((vec!["systemusers".to_owned()], new_user(attributes)))
+    }
+
+    fn glance(&self, web: &Web, user: &Object, at: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
+        found.push(clock(web, "JumpCloud", at));
+        let shown = text(user, "organization");
+        match (&self.org_id, shown) {
+            (Some(meant), Some(shown)) if meant != shown => {
+                let detail = format!("the credential belongs to the organisation {shown}, and `org_id` is {meant}");
+                let remedy = "use a credential of the right organisation, or correct `org_id`";
+                found.push(Finding::wrong("organisation", detail, remedy));
+                return false;
+            }
+            (_, shown) => found.extend(shown.map(|shown| Finding::ok("organisation", shown))),
+        }
         true
     }
 
-    async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
-        ask::users(&self.reach, ids).await
+    /// Whether JumpCloud's own connection to the app is active. No application says so (vendor's description of API v1 and v2); but JumpCloud
+    /// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
+    async fn look(&self, web: &Web, binding: &Binding) -> (String, Vec<Finding>) {
+        let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
+        let said = format!("{shown}: {groups} groups and {users} people are bound to it");
+        let path = ["v2", "applications", binding.application.id.as_str(), "import", "users"];
+        let question = Question::get("users to import", path).with("isCount", true).with("limit", 1);
+        let reply = web.api.find_once(&question, 404).await.ok().flatten();
+        let answer = reply.and_then(|reply| web.api.json::<Object>(question.what, &reply).ok()).unwrap_or_default();
+        let is_active =
+            answer.get("total_count").is_some_and(Value::is_number) || answer.get("users").is_some_and(Value::is_array);
+        let finding = is_active.then(|| {
+            Finding::warning(
+                "own provisioning",
+                format!(
+                    "JumpCloud lists the users of {shown} in the app, so its own connection to the app is active: JumpCloud and rosterd would both \
+                     change the app's accounts and revert each other's changes"
+                ),
+                "in the console, SSO Applications > the application > Identity Management: Deactivate IdM Connection. It leaves the app as it is",
+            )
+        });
+        (said, finding.into_iter().collect())
+    }
+}
+
+/// An address without its last segment, and that segment.
+fn split(address: &str) -> Result<(String, String), SetupError> {
+    let wrong = || SetupError::new(format!("the address {address:?} can't be used for tokens: it has no path"));
+    let mut url = Url::parse(address).map_err(|_| wrong())?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    let (parent, last) = path.rsplit_once('/').filter(|(_, last)| !last.is_empty()).ok_or_else(wrong)?;
+    url.set_path(parent);
+    Ok((url.as_str().trim_end_matches('/').to_owned(), last.to_owned()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        assert_eq!(born("5f1a0c2e9d3b7a4c8e6f0a11"), Some("2020-07-23T22:16:14Z".parse().unwrap()));
+        assert_eq!((born("5f1a"), born("zzzz0c2e9d3b7a4c8e6f0a11")), (None, None));
     }
 
-    async fn ask_groups(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
-        ask::groups(&self.reach, ids).await
+    #[test]
+    fn the_token_address_is_split_at_its_last_slash() {
+        let parts = |text: &str| split(text).ok();
+        let (parent, last) = parts("https://admin-oauth.id.jumpcloud.com/oauth2/token").unwrap();
+        assert_eq!((parent.as_str(), last.as_str()), ("https://admin-oauth.id.jumpcloud.com/oauth2", "token"));
+        assert!(parts("https://id.example.org").is_none() && parts("https://id.example.org/").is_none());
     }
 
-    async fn hint(&self, since: Timestamp) -> Result<Hint, SourceError> {
-        insights::hint(&self.reach, &self.told, since).await
-    }
-
-    async fn examine(&self) -> Vec<Finding> {
-        examine::examine(&self.reach, self.application.as_deref()).await
-    }
-
-    fn new_people(&self) -> Option<&dyn NewPeople> {
-        Some(self)
+    #[test]
+    fn a_block_of_the_address_is_never_taken_for_a_missing_right() {
+        let said = |status: u16, message: &str| {
+            let body = serde_json::json!({ "message": message }).to_string().into_bytes();
+            JumpCloud::meaning(&Reply {
+                status,
+                content_type: Some("application/json".to_owned()),
+                location: None,
+                location_host: None,
+                retry_after: None,
+                headers: reqwest::header::HeaderMap::new(),
+                body,
+                fault: None,
+            })
+        };
+        assert_eq!(said(403, "your IP has been blocked due to suspected abuse"), Some(Meaning::TooFast));
+        assert_eq!(said(403, "role"), None);
+        assert_eq!(said(401, "ID not included for multi-tenant admin"), Some(Meaning::NoOrganisation));
+        assert_eq!(said(401, "your IP has been blocked"), None);
     }
 }

@@ -4,11 +4,11 @@
 //! Documented: names in braces stand for attributes of the user, everything else stays as it is. What an attribute without a value becomes
 //! within other text is not documented, nor are the parts that OneLogin makes up (`{strongpwd}`): these are not known.
 
+use super::super::web::Object;
 use super::parameters::{custom, field};
-use super::record::Object;
 
-/// A macro that can be resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A macro that can be resolved. A parameter that takes its value from one attribute is a macro of that one; an empty one gives no value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Macro(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,28 @@ const FIELDS: [&str; 10] = [
     "userprincipalname",
 ];
 
+impl std::fmt::Display for Macro {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_slice() {
+            [] => f.write_str("the same for every user"),
+            [Part::Field(name)] => write!(f, "the user's {name}"),
+            [Part::Custom(name)] => write!(f, "the custom attribute {name}"),
+            _ => f.write_str("a macro"),
+        }
+    }
+}
+
 impl Macro {
+    /// The value of a field.
+    pub(super) fn field(name: &'static str) -> Self {
+        Self(vec![Part::Field(name)])
+    }
+
+    /// The value of a custom attribute, by its short name.
+    pub(super) fn custom(name: &str) -> Self {
+        Self(vec![Part::Custom(name.to_owned())])
+    }
+
     /// Reads a macro.
     ///
     /// # Errors

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::application::{Binding, RuleActions, rules};
-use super::layout::Layout;
-use super::macros;
-use super::record::{CUSTOM, NAMES, Object};
+use super::super::SourceError;
+use super::super::web::{Api, Binding, Object, Web};
+use super::OneLogin;
+use super::application::{RuleActions, rules};
+use super::macros::Macro;
+use super::records::{CUSTOM, NAMES};
 use crate::config::directory::onelogin::{OneLoginParameterOff as Off, OneLoginParameterRules as LookAtRules};
-use crate::model::{fold, unread};
-use crate::source::SourceError;
-use crate::source::web::Api;
+use crate::model::{Finding, fold, unread};
 
 /// The name under which mappings read parameters: `app_parameters.heap_role`.
 pub(super) const PARAMETERS: &str = "app_parameters";
@@ -61,20 +61,7 @@ pub(super) enum Rule {
     /// The parameter counts as off: no user has a value.
     Off(&'static str),
     /// From the user, else the default.
-    Value { from: From, default: Option<String> },
-}
-
-/// Where a parameter takes its value from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum From {
-    /// Nothing: the default alone.
-    Nothing,
-    /// A field of the user.
-    Field(&'static str),
-    /// A custom attribute, by its short name.
-    Custom(String),
-    /// A macro.
-    Macro(macros::Macro),
+    Value { from: Macro, default: Option<String> },
 }
 
 /// The parameters that mappings read, with their rules.
@@ -90,12 +77,12 @@ impl Parameters {
     ///
     /// # Errors
     /// When the rules of the application can't be read for another reason than a missing right.
-    pub(super) async fn read(api: &Api, layout: &Layout, binding: &Binding) -> Result<Self, SourceError> {
+    pub(super) async fn read(api: &Api, layout: &OneLogin, binding: &Binding) -> Result<Self, SourceError> {
         if layout.parameters_wanted.is_empty() {
             return Ok(Self::default());
         }
         let (set, unchecked) = set_by_rules(api, layout, binding).await?;
-        let shown = binding.parameters.as_ref();
+        let shown = binding.record.get("parameters").and_then(Value::as_object);
         let rule = |name: String| {
             let rule = rule(&name, shown, &set, layout);
             (name, rule)
@@ -103,7 +90,7 @@ impl Parameters {
         let rules: BTreeMap<String, Rule> = layout.parameters_wanted.names(shown).into_iter().map(rule).collect();
         for (name, why) in rules.iter().filter_map(|(name, rule)| Some((name, rule.unread()?))) {
             tracing::warn!(
-                application = binding.name,
+                application = binding.application.shown(),
                 parameter = name,
                 why,
                 "a parameter of the application could not be read; what depends on it is left as it is"
@@ -112,32 +99,14 @@ impl Parameters {
         Ok(Self { rules, unchecked })
     }
 
-    /// Why it is not known whether rules of the application set parameters.
-    pub(super) fn unchecked(&self) -> Option<&str> {
-        self.unchecked.as_deref()
-    }
-
-    /// For `doctor`: every wanted parameter with its rule.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Rule)> {
-        self.rules.iter().map(|(name, rule)| (name.as_str(), rule))
-    }
-
     /// The fields of a user that are needed, and whether custom attributes are.
     pub(super) fn needs(&self) -> (Vec<&'static str>, bool) {
-        let (mut fields, mut custom) = (Vec::new(), false);
-        for rule in self.rules.values() {
-            let Rule::Value { from, .. } = rule else { continue };
-            match from {
-                From::Nothing => {}
-                From::Field(name) => fields.push(*name),
-                From::Custom(_) => custom = true,
-                From::Macro(parts) => {
-                    fields.extend(parts.fields());
-                    custom |= parts.reads_custom();
-                }
-            }
-        }
-        (fields, custom)
+        let from = self.rules.values().filter_map(|rule| match rule {
+            Rule::Value { from, .. } => Some(from),
+            Rule::Unread(_) | Rule::Off(_) => None,
+        });
+        let from: Vec<&Macro> = from.collect();
+        (from.iter().flat_map(|from| from.fields()).collect(), from.iter().any(|from| from.reads_custom()))
     }
 
     /// The values for one user, as the API shows them; `None` if no mapping reads any.
@@ -150,23 +119,53 @@ impl Parameters {
     }
 }
 
+/// Each parameter of the application that a mapping reads, for `doctor`.
+pub(super) async fn examine(web: &Web, layout: &OneLogin, binding: &Binding) -> Vec<Finding> {
+    const CHECK: &str = "parameter";
+    let read = match Parameters::read(&web.api, layout, binding).await {
+        Ok(read) => read,
+        Err(error) => return vec![Finding::wrong(CHECK, error.to_string(), "see whether the application can be read")],
+    };
+    let finding = |(name, rule): (&String, &Rule)| match rule {
+        Rule::Unread(why) => Finding::warning(
+            CHECK,
+            format!("{PARAMETERS}.{name} can't be read: {why}; what depends on it is left as it is"),
+            "map the parameter to a user attribute in OneLogin, or read that attribute instead: custom_attributes.NAME",
+        ),
+        Rule::Off(why) => Finding::ok(CHECK, format!("{PARAMETERS}.{name} is off: {why}")),
+        Rule::Value { from, default } => {
+            let default = default.as_ref().map_or_else(String::new, |value| format!(", else {value:?}"));
+            let rules = match read.unchecked {
+                Some(_) => "; whether a rule of the application sets it is unknown without Manage All",
+                None => "",
+            };
+            Finding::ok(CHECK, format!("{PARAMETERS}.{name} is {from}{default}{rules}"))
+        }
+    };
+    read.rules.iter().map(finding).collect()
+}
+
 /// The parameters that rules of the application set, or why none of the parameters can be known; and why the rules were not looked at.
 async fn set_by_rules(
     api: &Api,
-    layout: &Layout,
+    layout: &OneLogin,
     binding: &Binding,
 ) -> Result<(Result<Vec<String>, String>, Option<String>), SourceError> {
-    if layout.parameter_rules == LookAtRules::Ignored {
+    if layout.table.parameter_rules == LookAtRules::Ignored {
         return Ok((Ok(Vec::new()), None));
     }
-    Ok(match rules(api, binding.id).await? {
+    Ok(match rules(api, &binding.application.id).await? {
         RuleActions::Set(set) => (Ok(set), None),
         RuleActions::TooMany => (Err("the application has more rules than one answer shows".to_owned()), None),
-        RuleActions::Forbidden(why) if layout.parameter_rules == LookAtRules::Required => {
+        RuleActions::Forbidden(why) if layout.table.parameter_rules == LookAtRules::Required => {
             (Err(format!("the rules of the application may not be read, which may need Manage All: {why}")), None)
         }
         RuleActions::Forbidden(why) => {
-            tracing::debug!(application = binding.name, why, "the rules of the application may not be read");
+            tracing::debug!(
+                application = binding.application.shown(),
+                why,
+                "the rules of the application may not be read"
+            );
             (Ok(Vec::new()), Some(why))
         }
     })
@@ -188,32 +187,10 @@ impl Rule {
             Self::Off(_) => return None,
             Self::Value { from, default } => (from, default),
         };
-        match from.text(user) {
+        match from.expand(user) {
             Err(why) => Some(unread::mark(&why)),
             Ok(Some(text)) => Some(Value::from(text)),
             Ok(None) => default.clone().map(Value::from),
-        }
-    }
-}
-
-impl std::fmt::Display for From {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("the same for every user"),
-            Self::Field(name) => write!(f, "the user's {name}"),
-            Self::Custom(name) => write!(f, "the custom attribute {name}"),
-            Self::Macro(_) => f.write_str("a macro"),
-        }
-    }
-}
-
-impl From {
-    fn text(&self, user: &Object) -> Result<Option<String>, String> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::Field(name) => field(user, name),
-            Self::Custom(name) => custom(user, name),
-            Self::Macro(parts) => parts.expand(user),
         }
     }
 }
@@ -274,10 +251,10 @@ fn slug(label: &str) -> String {
     fold(label).split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
 }
 
-fn rule(name: &str, shown: Option<&Map<String, Value>>, set: &Result<Vec<String>, String>, layout: &Layout) -> Rule {
+fn rule(name: &str, shown: Option<&Map<String, Value>>, set: &Result<Vec<String>, String>, layout: &OneLogin) -> Rule {
     let unread = |why: String| Rule::Unread(why);
     let Some(shown) = shown else { return unread("the API shows no parameters of the application".to_owned()) };
-    let is_off = |off: Off| layout.parameter_off.contains(&off);
+    let is_off = |off: Off| layout.table.parameter_off.contains(&off);
     let (key, parameter) = match find(name, shown) {
         Err(why) => return unread(why),
         Ok(Some(found)) => found,
@@ -302,7 +279,7 @@ fn rule(name: &str, shown: Option<&Map<String, Value>>, set: &Result<Vec<String>
 }
 
 /// What the definition itself says.
-fn defined(parameter: &Object, layout: &Layout) -> Rule {
+fn defined(parameter: &Object, layout: &OneLogin) -> Rule {
     let word = |name: &str| parameter.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let unread = |why: String| Rule::Unread(why);
     if parameter.get("attributes_transformations").is_some_and(|value| !is_blank(value)) {
@@ -317,17 +294,19 @@ fn defined(parameter: &Object, layout: &Layout) -> Rule {
     };
     let from = match mapped.as_str().map(str::trim).unwrap_or_default() {
         "" if !is_blank(mapped) => return unread("its user attribute is no text".to_owned()),
-        "" if default.is_some() => From::Nothing,
-        "" if layout.parameter_off.contains(&Off::Unmapped) => return Rule::Off("it takes its value from nothing"),
+        "" if default.is_some() => Macro::default(),
+        "" if layout.table.parameter_off.contains(&Off::Unmapped) => {
+            return Rule::Off("it takes its value from nothing");
+        }
         "" => return unread("its values are typed for each user, and the API does not show them".to_owned()),
-        MACRO => match macros::Macro::parse(word("user_attribute_macros").unwrap_or_default()) {
-            Ok(parts) => From::Macro(parts),
+        MACRO => match Macro::parse(word("user_attribute_macros").unwrap_or_default()) {
+            Ok(parts) => parts,
             Err(why) => return unread(why),
         },
         other => match other.strip_prefix(CUSTOM_PREFIX) {
-            Some(short) => From::Custom(short.to_owned()),
-            None => match NAMES.iter().find(|name| **name == other && **name != CUSTOM) {
-                Some(name) => From::Field(name),
+            Some(short) => Macro::custom(short),
+            None => match NAMES.split_whitespace().find(|name| *name == other && *name != CUSTOM) {
+                Some(name) => Macro::field(name),
                 None => return unread(format!("{other:?} is no field of a user that the API documents")),
             },
         },
@@ -336,14 +315,14 @@ fn defined(parameter: &Object, layout: &Layout) -> Rule {
 }
 
 /// The value for users without one.
-fn default(parameter: &Object, layout: &Layout) -> Result<Option<String>, String> {
+fn default(parameter: &Object, layout: &OneLogin) -> Result<Option<String>, String> {
     for name in ["default_values", "values"] {
         let value = match parameter.get(name) {
             Some(Value::Array(items)) if items.len() == 1 => items.first(),
             other => other,
         };
         let Some(value) = value.filter(|value| !is_blank(value)) else { continue };
-        if !layout.parameter_defaults {
+        if !layout.table.parameter_defaults {
             return Err(format!("its {name} are set, and `parameter_defaults` is false"));
         }
         return text(value).map_err(|()| format!("its {name} are no single text"));

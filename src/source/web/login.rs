@@ -27,7 +27,7 @@ const USUAL_LIFE: u64 = 3600;
 const TRIES: u32 = 3;
 
 /// How the directory knows us.
-pub(crate) enum Login {
+pub enum Login {
     /// One header, as long as the key lives.
     Fixed(Auth),
     /// A token for a time, asked for with credentials.
@@ -35,7 +35,7 @@ pub(crate) enum Login {
 }
 
 /// How a token is asked for.
-pub(crate) struct Grant {
+pub struct Grant {
     /// The place that grants, with the credentials in its header. Its base URL is the token's own address.
     pub(crate) endpoint: ClientSettings,
     /// The path below that base URL.

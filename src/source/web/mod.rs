@@ -6,19 +6,32 @@
 //! renewed before it ends and once when it is refused. What makes something new goes through [`Api::create`], which repeats
 //! nothing. Knows no product: paths, pages and the meaning of records are the business of each directory's own folder.
 
+mod application;
+mod directory;
+mod examine;
+mod kind;
+mod list;
 mod login;
+mod paging;
+mod passes;
+mod source;
 mod words;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-#[allow(unused_imports, reason = "the directories that stand on it follow")]
+pub(crate) use self::directory::HttpDirectory;
+pub(crate) use self::directory::{About, Application, Binding, Event, Group, Right, User, Words};
+pub(crate) use self::examine::clock;
+pub(crate) use self::kind::Kind;
+pub(crate) use self::list::{Envelope, List, Object, Paging, id, pick, text};
 pub(crate) use self::login::{Grant, Login};
+pub use self::source::Parts;
+pub(crate) use self::source::{Web, WebSource};
 pub(crate) use self::words::refusal;
 use super::SourceError;
 use super::unique::Unique;
@@ -48,11 +61,13 @@ pub(crate) struct WebSettings {
     pub(crate) forgive_403: bool,
     /// Reads from a refusal what its status alone does not say. Each directory's folder knows its vendor's words.
     pub(crate) meaning: fn(&Reply) -> Option<Meaning>,
+    /// What the address should be, for an answer of 404: `is the base URL right`.
+    pub(crate) address: &'static str,
 }
 
 /// What a refusal means where its status alone does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub enum Meaning {
     /// The address asked too fast, and is blocked for a while.
     TooFast,
     /// The credential belongs to several organisations, and the question names none.
@@ -60,15 +75,13 @@ pub(crate) enum Meaning {
 }
 
 impl WebSettings {
-    /// The usual number of tries.
-    pub(crate) const ATTEMPTS: u32 = 6;
     /// The usual pauses.
     pub(crate) const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(60) };
 }
 
 /// One question.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub struct Question {
     /// What is asked for, in the plural and without ids: `users`, `members of a group`.
     pub(crate) what: &'static str,
     /// The path below the base URL.
@@ -107,9 +120,9 @@ pub(crate) struct Api {
     dice: Mutex<Dice>,
     forgive_403: bool,
     meaning: fn(&Reply) -> Option<Meaning>,
+    address: &'static str,
     /// The questions that were answered well before.
     answered: Mutex<HashSet<&'static str>>,
-    calls: AtomicU64,
 }
 
 /// Why a single call has no good answer.
@@ -154,7 +167,7 @@ impl Api {
     /// # Errors
     /// When the base URL, a header or the certificate file can't be used.
     pub(crate) fn new(settings: WebSettings) -> Result<Self, SetupError> {
-        let WebSettings { product, client, login, pacer, attempts, backoff, forgive_403, meaning } = settings;
+        let WebSettings { product, client, login, pacer, attempts, backoff, forgive_403, meaning, address } = settings;
         Ok(Self {
             product,
             login: login::Holder::new(product, backoff, &client, login)?,
@@ -165,19 +178,14 @@ impl Api {
             dice: Mutex::new(Dice::new(0)),
             forgive_403,
             meaning,
+            address,
             answered: Mutex::default(),
-            calls: AtomicU64::new(0),
         })
     }
 
     /// The host, for messages.
     pub(crate) fn host(&self) -> &str {
         self.login.host()
-    }
-
-    /// How many calls were made, tokens not counted.
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
     }
 
     /// Puts a question until it has a good answer.
@@ -188,11 +196,12 @@ impl Api {
         match self.ask(question).await? {
             Ok(reply) => Ok(reply),
             Err(reply) => Err(SourceError::Settings(format!(
-                "{} at {} has no {}: {}; is the base URL right?",
+                "{} at {} has no {}: {}; {}?",
                 self.product,
                 self.host(),
                 question.what,
-                self.said(&reply)
+                self.said(&reply),
+                self.address
             ))),
         }
     }
@@ -302,7 +311,6 @@ impl Api {
         let resource = request.segments.join("/");
         let client = self.login.client().await.map_err(Trouble::Login)?;
         let permit = self.pacer.acquire(method.as_str(), &resource).await;
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         let sent = client.send(request).await;
         drop(permit);

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
@@ -55,6 +55,7 @@ fn api_with(server: &MockServer, login: Login, meaning: fn(&Reply) -> Option<Mea
         backoff: quick(),
         forgive_403: true,
         meaning,
+        address: "is the base URL right",
     })
     .unwrap()
 }
@@ -98,7 +99,7 @@ async fn a_question_is_put_again_while_that_may_help() {
         let api = api(&server, key());
         let reply = api.read(&users()).await.unwrap();
         assert_eq!(api.json::<Vec<u32>>("users", &reply).unwrap(), [1, 2]);
-        assert_eq!(api.calls(), 3, "{trouble}");
+        assert_eq!(calls(&server).await, 3, "{trouble}");
     }
 }
 
@@ -310,6 +311,7 @@ async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been
         backoff: quick(),
         forgive_403: false,
         meaning: |_| None,
+        address: "is the base URL right",
     };
     let trouble = Api::new(settings).unwrap().once(request()).await.unwrap_err();
     assert!(matches!(trouble, Trouble::Silent { maybe_done: false, .. }), "{trouble:?}");

@@ -101,7 +101,7 @@ fn an_application_that_is_not_there_is_answered_with_the_nearest_and_twins_with_
         org.app("Heap").label = "Heap Analytics".to_owned();
         org.apps.push(App::new(7, "wiki", "Heat"));
     });
-    let said = fails(&scene, &["there is no application \\\"Heap\\\"", "Heat", "Heap Analytics"]);
+    let said = fails(&scene, &["no application named \\\"Heap\\\"", "Heat", "Heap Analytics"]);
     assert!(said.find("Heat") < said.find("Heap Analytics"), "the nearest first: {said}");
     let (first, second) = scene.cloud.change(|org| {
         org.app("Heap Analytics").label = "Heap".to_owned();

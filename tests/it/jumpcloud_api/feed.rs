@@ -38,6 +38,7 @@ fn source(cloud: &JumpCloud, more: Value) -> Arc<JumpCloudSource> {
         ca_pem: None,
         pacer: rosterd::http::quota::pacer(&table.web.rate, table.web.in_flight),
         wanted: None,
+        reads: Vec::new(),
         clock: Arc::new(SystemClock),
     };
     Arc::new(JumpCloudSource::new(&table, parts).unwrap())

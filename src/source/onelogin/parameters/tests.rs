@@ -1,10 +1,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::source::web::HttpDirectory as _;
 
-fn layout(more: &str) -> Layout {
+fn layout(more: &str) -> OneLogin {
     let text = format!("subdomain = 'acme'\nclient_id = 'x'\nclient_secret = {{ env = 'X' }}\n{more}");
-    Layout::new(&toml::from_str(&text).unwrap(), None, &["app_parameters.heap_role".to_owned()])
+    OneLogin::new(&toml::from_str(&text).unwrap(), &["app_parameters.heap_role".to_owned()])
 }
 
 fn shown(definition: Value) -> Option<Map<String, Value>> {

@@ -1,0 +1,109 @@
+//! A toy directory behind HTTP: the example of docs/adding-a-directory.md. What comes in are its table and its records; what goes out are lists and
+//! meanings. Only tests have it.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::SourceError;
+use super::kind::DirectoryKind;
+use super::web::{
+    About, Application, Binding, Envelope, Group, HttpDirectory, Kind, List, Login, Object, Paging, Question, User,
+    Web, Words, id, text,
+};
+use crate::config::directory::{SourceTables, toy::Table};
+use crate::http::{Auth, ClientSettings, Secret, SetupError};
+use crate::model::Standing;
+
+/// For the list of directories.
+pub(crate) const KIND: &dyn DirectoryKind = Kind::<Toy>::KIND;
+
+/// A toy directory.
+pub struct Toy;
+
+static ABOUT: About = About {
+    template: "[source.toy]\nbase_url = \"https://toy.example.org\"\ntoken = { file = \"../secrets/toy\" }\napplication = \"Heap\"\n",
+    mapping: &[("userName", "login"), ("displayName", "name"), ("emails.work", "mail")],
+    names: ["id login name mail blocked born", "id name"],
+    words: Words { credential: ["token", "make a new token"], bind: "give the application to a team", ..Words::PLAIN },
+    ..About::new("toy", "Toy")
+};
+
+const ENVELOPE: Envelope = Envelope { rows: "results", total: ["total", ""] };
+
+/// Two a page, so that a small test has several.
+fn list(what: &'static str, path: &[&str], paging: Paging) -> List {
+    List::new(Question::get(what, path.iter().copied()), 2, paging, &ENVELOPE)
+}
+
+#[async_trait]
+impl HttpDirectory for Toy {
+    type Table = Table;
+    const ABOUT: &'static About = &ABOUT;
+
+    fn table(tables: &SourceTables) -> Option<&Table> {
+        tables.toy.as_ref()
+    }
+
+    fn new(_: &Table, _: &[String]) -> Self {
+        Self
+    }
+
+    fn addresses(table: &Table) -> (String, Option<String>) {
+        (table.base_url.clone(), None)
+    }
+
+    fn login(_: &Table, secret: &Secret, _: &ClientSettings) -> Result<Login, SetupError> {
+        let (header, template) = ("authorization".to_owned(), "Bearer {token}".to_owned());
+        Ok(Login::Fixed(Auth { header, template, token: secret.clone() }))
+    }
+
+    fn users(&self) -> List {
+        list("people", &["people"], Paging::Position).since("born")
+    }
+
+    fn user_by_id(&self, id: &str) -> Option<Question> {
+        Some(Question::get("a person", ["people", id]))
+    }
+
+    fn user(&self, _: &str, record: Object) -> Result<User, SourceError> {
+        let standing = self.standing(&record);
+        Ok(User::new(record, standing))
+    }
+
+    fn standing(&self, record: &Object) -> Standing {
+        if record.get("blocked") == Some(&Value::Bool(true)) { Standing::Suspended } else { Standing::Active }
+    }
+
+    fn groups(&self) -> List {
+        list("teams", &["teams"], Paging::Chained)
+    }
+
+    fn group_by_id(&self, id: &str) -> Option<Question> {
+        Some(Question::get("a team", ["teams", id]))
+    }
+
+    fn group(&self, _: &str, record: Object) -> Result<Group, SourceError> {
+        let name = text(&record, "name").unwrap_or_default().to_owned();
+        Ok(Group { name, record: Value::Object(record).to_string(), doubt: None })
+    }
+
+    fn members(&self, id: &str, _: &Group, _: bool) -> Option<List> {
+        Some(list("members", &["teams", id, "members"], Paging::Chained))
+    }
+
+    fn applications(&self) -> Option<List> {
+        Some(list("applications", &["applications"], Paging::Chained))
+    }
+
+    async fn binding(&self, web: &Web, application: Application) -> Result<Option<Binding>, SourceError> {
+        let question = Question::get("an application", ["applications", &application.id]);
+        let Some(reply) = web.api.find(&question).await? else { return Ok(None) };
+        let record: Object = web.api.json(question.what, &reply)?;
+        let ids = |name| record.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(id).collect();
+        Ok(Some(Binding { groups: ids("teams"), users: ids("people"), application, record }))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

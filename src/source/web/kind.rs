@@ -1,0 +1,77 @@
+//! Any directory behind HTTP, as a kind of directory. What comes in are its declarations; what goes out is what `init`, `check` and the engine ask.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::{HttpDirectory, Parts, WebSource};
+use crate::config::directory::{DirectoryTable as _, SourceTables};
+use crate::http::SecretError;
+use crate::source::choices::Choice;
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
+use crate::source::{Source, SourceError};
+
+/// The kind of a directory.
+pub(crate) struct Kind<D>(PhantomData<fn() -> D>);
+
+impl<D: HttpDirectory> Kind<D> {
+    /// For the list of directories.
+    pub(crate) const KIND: &'static dyn DirectoryKind = &Self(PhantomData);
+}
+
+impl<D: HttpDirectory> DirectoryKind for Kind<D> {
+    fn table(&self) -> &'static str {
+        D::ABOUT.name
+    }
+
+    fn products(&self) -> &'static [&'static str] {
+        std::slice::from_ref(&D::ABOUT.name)
+    }
+
+    fn product(&self, tables: &SourceTables) -> Option<&'static str> {
+        D::table(tables).map(|_| D::ABOUT.name)
+    }
+
+    fn template(&self, _: &str) -> &'static str {
+        D::ABOUT.template
+    }
+
+    fn default_mapping(&self, _: &str) -> &'static [Rule] {
+        D::ABOUT.mapping
+    }
+
+    fn before_mapping(&self) -> &'static str {
+        D::ABOUT.around_mapping[0]
+    }
+
+    fn after_mapping(&self) -> &'static str {
+        D::ABOUT.around_mapping[1]
+    }
+
+    fn choices(&self) -> &'static [Choice] {
+        D::ABOUT.choices
+    }
+
+    fn names(&self, _: &SourceTables) -> Result<RecordNames, SourceError> {
+        let [users, groups] = D::ABOUT.names.map(|names| names.split_whitespace().map(str::to_owned).collect());
+        Ok(RecordNames { users, groups, ..RecordNames::default() })
+    }
+
+    fn connect(&self, tables: &SourceTables, context: Connect<'_>) -> Result<Box<dyn Source>, ConnectError> {
+        let missing = || SourceError::no_table(D::ABOUT.name);
+        let table = D::table(tables).ok_or_else(missing)?;
+        let keys = table.web().ok_or_else(missing)?;
+        // The file's check wants one.
+        let place = table.secrets().into_iter().next().map(|(_, place)| place);
+        let secret = place.map(|place| context.token(place)).transpose()?.ok_or(SecretError::Empty)?;
+        let (address, _) = D::addresses(table);
+        let parts = Parts {
+            ca_pem: context.authorities(keys.ca_file.as_deref())?,
+            pacer: context.pacer(&address, &secret, &keys.rate, keys.in_flight),
+            secret,
+            reads: context.reads,
+            wanted: context.wanted,
+            clock: Arc::clone(&context.clock),
+        };
+        Ok(Box::new(WebSource::<D>::new(table, parts)?))
+    }
+}
