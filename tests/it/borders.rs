@@ -185,8 +185,7 @@ fn joined(code: &str) -> Vec<&str> {
 
 /// The public functions of a file that give a path away.
 fn giving_paths(code: &str) -> Vec<&str> {
-    let functions =
-        code.split("pub fn ").skip(1).filter_map(|rest| rest.split_once('(').map(|(name, rest)| (name, rest)));
+    let functions = code.split("pub fn ").skip(1).filter_map(|rest| rest.split_once('('));
     let gives = |rest: &str| {
         let signature = rest.split('{').next().unwrap_or_default();
         signature.rsplit_once("->").is_some_and(|(_, given)| given.contains("Path"))
