@@ -86,7 +86,13 @@ fn rooms() -> Vec<String> {
 /// What is compiled into the program: tests and comments left out.
 fn code(name: &str, text: &str) -> String {
     let is_test = name.contains("/tests") || name.ends_with("_tests.rs") || name.ends_with("/fuzzing.rs");
-    let text = if is_test { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() };
+    // Tests in the file itself end it; those in a file of their own are named anywhere.
+    let is_inside = |rest: &str| {
+        let item = rest.lines().skip(1).find(|line| line.starts_with(|c: char| c.is_alphabetic()));
+        item.is_none_or(|item| !item.ends_with(';'))
+    };
+    let mut tests = text.match_indices("\n#[cfg(test)]").map(|(at, _)| at + 1).filter(|at| is_inside(&text[*at..]));
+    let text = if is_test { "" } else { &text[..tests.next().unwrap_or(text.len())] };
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
