@@ -50,8 +50,8 @@ use crate::scim::{App, AppRead, AppSettings};
 use crate::source::kind::{self, Connect, ConnectError};
 use crate::source::{GroupRow, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, Mark, MemoryStore, Neighbours, Notice, OnThisMachine, Sign, State as _,
-    StoreError, Stores, TenantStore, Trigger, View, Weighed,
+    ApprovalRule, Approvals, Decision, Mark, Neighbours, Notice, OnThisMachine, Sign, State as _, StoreError, Stores,
+    TenantStore, Trigger, View, Weighed,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
@@ -235,17 +235,13 @@ impl Engine {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Report, Vec<Notice>), EngineError> {
-        let name = &self.tenant.name;
         if !wish.dry_run {
             self.may_send()?;
         }
         let (source, app) = self.both_sides(stop).await?;
         if wish.dry_run {
-            let preview = |state| self.preview(wish, source.as_ref(), &app, state, progress, stop, None);
-            let report = match self.state().read()? {
-                Some(state) => preview(&state as &dyn View).await?,
-                None => preview(&MemoryStore::new(name, Arc::clone(&self.clock))? as &dyn View).await?,
-            };
+            let state = self.state().read_or_new()?;
+            let report = self.preview(wish, source.as_ref(), &app, &state, progress, stop, None).await?;
             return Ok((report, Vec::new()));
         }
         let (state, mut notices) = self.state().open("rosterd sync", Arc::clone(&self.clock))?;
@@ -539,11 +535,7 @@ impl Engine {
     /// # Errors
     /// When the state can't be read.
     pub fn approval_rule(&self) -> Result<ApprovalRule, EngineError> {
-        let rule = match self.state().read()? {
-            Some(state) => self.weighing(&state).policy.rule,
-            None => self.weighing(&MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?).policy.rule,
-        };
-        Ok(rule)
+        Ok(self.weighing(&self.state().read_or_new()?).policy.rule)
     }
 
     /// How far the approvals of a plan are, where more than one person has to approve.

@@ -1,6 +1,5 @@
 //! Why somebody is, or is not, in the app: the preview, the state, the journal and the app, brought together.
 
-use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use crate::model::{Attributes, Path, SourceId, fold};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppUser, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{MemoryStore, Sign, View};
+use crate::store::{Sign, View};
 
 /// What asking about somebody came to.
 #[derive(Debug)]
@@ -46,23 +45,7 @@ impl Engine {
     /// # Errors
     /// When the state can't be read, or a connection can't even be prepared.
     pub async fn explain(&self, typed: &str, offline: bool, progress: &dyn Progress) -> Result<Explained, EngineError> {
-        let name = &self.tenant.name;
-        match self.state().read()? {
-            Some(state) => self.explain_with(&state, typed, offline, progress).await,
-            None => {
-                let state = MemoryStore::new(name, Arc::clone(&self.clock))?;
-                self.explain_with(&state, typed, offline, progress).await
-            }
-        }
-    }
-
-    async fn explain_with(
-        &self,
-        state: &dyn View,
-        typed: &str,
-        offline: bool,
-        progress: &dyn Progress,
-    ) -> Result<Explained, EngineError> {
+        let state: &dyn View = &self.state().read_or_new()?;
         let linked = linked_by_name(state, typed)?;
         let sides = match offline {
             true => None,

@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::roll::{Drift, Drifted, Entry, Expected, Hint, Sources, WayBack, deletions, drift, listing};
 use crate::scim::{App, AppRead as _, AppUser, CallError, UserKeys};
 use crate::source::{Snapshot, take_snapshot_within};
-use crate::store::{Effect, MemoryStore, StoreError, View};
+use crate::store::{Effect, StoreError, View};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
 const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "emails.work", "emails"];
@@ -120,10 +120,7 @@ impl Engine {
 
     /// The state as of now; of a tenant that never ran, one with nothing in it.
     pub(super) fn view(&self) -> Result<Box<dyn View>, EngineError> {
-        Ok(match self.state().read()? {
-            Some(state) => Box::new(state),
-            None => Box::new(MemoryStore::new(&self.tenant.name, Arc::clone(&self.clock))?),
-        })
+        Ok(Box::new(self.state().read_or_new()?))
     }
 
     async fn own_account(&self, app: &App, state: &dyn View) -> Result<Option<AppId>, EngineError> {

@@ -58,41 +58,32 @@ impl Stores {
         at: Timestamp,
         config: Vec<(PathBuf, String)>,
     ) -> Result<(PathBuf, Backup), StoreError> {
-        backup(self, place, at, config)
-    }
-}
-
-fn backup(
-    stores: &Stores,
-    place: &Path,
-    at: Timestamp,
-    config: Vec<(PathBuf, String)>,
-) -> Result<(PathBuf, Backup), StoreError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StoreError::io("write", &path, source)
-    };
-    if !place.exists() {
-        disk::private_folder(place).map_err(failed(place))?;
-    }
-    let name = at.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let partial = disk::free_name(place, &format!(".{name}.partial"));
-    disk::new_folder(&partial).map_err(failed(&partial))?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let mut backup = Backup { rosterd_backup: 1, version, at, config, tenants: Vec::new(), failed: Vec::new() };
-    for tenant in stores.tenants()? {
-        let file = format!("{tenant}.state");
-        match copy(&stores.tenant(&tenant), at, &partial.join(&file)) {
-            Ok(sum) => backup.tenants.push(Kept { tenant, file, sum }),
-            Err(error) => backup.failed.push((tenant, error.to_string())),
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::io("write", &path, source)
+        };
+        if !place.exists() {
+            disk::private_folder(place).map_err(failed(place))?;
         }
+        let name = at.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let partial = disk::free_name(place, &format!(".{name}.partial"));
+        disk::new_folder(&partial).map_err(failed(&partial))?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let mut backup = Backup { rosterd_backup: 1, version, at, config, tenants: Vec::new(), failed: Vec::new() };
+        for tenant in self.tenants()? {
+            let file = format!("{tenant}.state");
+            match copy(&self.tenant(&tenant), at, &partial.join(&file)) {
+                Ok(sum) => backup.tenants.push(Kept { tenant, file, sum }),
+                Err(error) => backup.failed.push((tenant, error.to_string())),
+            }
+        }
+        let list = partial.join("backup.json");
+        let text = serde_json::to_vec(&backup).map_err(|error| StoreError::io("write", &list, error.into()))?;
+        disk::replace(&list, &mut |out| out.write_all(&text)).map_err(failed(&list))?;
+        let whole = disk::free_name(place, &name);
+        fs::rename(&partial, &whole).and_then(|()| disk::sync_folder(place)).map_err(failed(&whole))?;
+        Ok((whole, backup))
     }
-    let list = partial.join("backup.json");
-    let text = serde_json::to_vec(&backup).map_err(|error| StoreError::io("write", &list, error.into()))?;
-    disk::replace(&list, &mut |out| out.write_all(&text)).map_err(failed(&list))?;
-    let whole = disk::free_name(place, &name);
-    fs::rename(&partial, &whole).and_then(|()| disk::sync_folder(place)).map_err(failed(&whole))?;
-    Ok((whole, backup))
 }
 
 fn copy(state: &TenantStore, at: Timestamp, path: &Path) -> Result<Sum, StoreError> {

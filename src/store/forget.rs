@@ -37,44 +37,44 @@ pub struct Forgotten {
     pub copies: Vec<PathBuf>,
 }
 
-/// See [`TenantStore::forget`].
-pub(super) fn forget(
-    state: &TenantStore,
-    person: &str,
-    by: &str,
-    force: bool,
-    clock: Arc<dyn Clock>,
-) -> Result<Forgotten, StoreError> {
-    let (tenant, folder) = (&state.name, state.folder());
-    if swap::is_empty(&folder) {
-        return Err(state.is_empty());
+impl TenantStore {
+    /// Forgets a person, by directory id, user name, e-mail address or app id. `force` also one who has an account that is active.
+    ///
+    /// # Errors
+    /// When there is no such person or several, they still have an account, a call about them has no answer yet, or the state can't
+    /// be written. Nothing was changed then.
+    pub fn forget(&self, person: &str, by: &str, force: bool, clock: Arc<dyn Clock>) -> Result<Forgotten, StoreError> {
+        let (tenant, folder) = (&self.name, self.folder());
+        if swap::is_empty(&folder) {
+            return Err(self.is_empty());
+        }
+        let (store, _) = self.open("rosterd state forget", Arc::clone(&clock))?;
+        // An import writes down whom it created.
+        let imports = self.lease_imports("rosterd state forget")?;
+        let ids = find(&folder, person)?;
+        let linked = still_linked(&store, tenant, person, &ids, force)?;
+        // Closed, and nobody can come in between.
+        let leased = store.into_lease();
+        let now: Vec<SourceId> = ids.iter().map(|_| SourceId::new(format!("forgotten-{}", Uuid::now_v7()))).collect();
+        let users: Vec<SourceId> = ids.iter().cloned().collect();
+        let mut somebody = Somebody::new(ids.into_iter().zip(now.iter().cloned()).collect());
+        for record in records(&folder)? {
+            somebody.learn(&record?.0);
+        }
+        let rewritten = rewrite(&folder, &somebody, by, clock.now());
+        let (changed, last) = rewritten.inspect_err(|_| swap::clear_room(&folder))?;
+        let status = self.status()?.map(|status| redact_status(status, &somebody, last, linked));
+        let aside = swap::swap_in(&folder, "forgotten")?;
+        std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
+        self.forget_imported(&users)?;
+        self.forget_imports(&imports, &users)?;
+        if let Some(status) = status {
+            leased.put_status(&status)?;
+        }
+        drop((imports, leased));
+        let (records, was_linked) = (changed as u64, linked != Linked::default());
+        Ok(Forgotten { now, records, was_linked, copies: copies(&folder)? })
     }
-    let (store, _) = state.open("rosterd state forget", Arc::clone(&clock))?;
-    // An import writes down whom it created.
-    let imports = state.lease_imports("rosterd state forget")?;
-    let ids = find(&folder, person)?;
-    let linked = still_linked(&store, tenant, person, &ids, force)?;
-    // Closed, and nobody can come in between.
-    let leased = store.into_lease();
-    let now: Vec<SourceId> = ids.iter().map(|_| SourceId::new(format!("forgotten-{}", Uuid::now_v7()))).collect();
-    let users: Vec<SourceId> = ids.iter().cloned().collect();
-    let mut somebody = Somebody::new(ids.into_iter().zip(now.iter().cloned()).collect());
-    for record in records(&folder)? {
-        somebody.learn(&record?.0);
-    }
-    let rewritten = rewrite(&folder, &somebody, by, clock.now());
-    let (changed, last) = rewritten.inspect_err(|_| swap::clear_room(&folder))?;
-    let status = state.status()?.map(|status| redact_status(status, &somebody, last, linked));
-    let aside = swap::swap_in(&folder, "forgotten")?;
-    std::fs::remove_dir_all(&aside).map_err(|source| StoreError::io("erase", &aside, source))?;
-    state.forget_imported(&users)?;
-    state.forget_imports(&imports, &users)?;
-    if let Some(status) = status {
-        leased.put_status(&status)?;
-    }
-    drop((imports, leased));
-    let (records, was_linked) = (changed as u64, linked != Linked::default());
-    Ok(Forgotten { now, records, was_linked, copies: copies(&folder)? })
 }
 
 /// Accounts that are nobody's afterwards.

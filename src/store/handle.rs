@@ -4,23 +4,18 @@
 //! Rooms above hold a [`Stores`] or a [`TenantStore`] and know no file.
 
 use std::fmt;
-use std::io::{BufRead, Write};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 use super::backend::{Area, Backend};
 use super::error::{Notice, StoreError};
-use super::forget::{self, Forgotten};
 use super::imports::Imports;
 use super::notes::Notes;
 use super::on_disk::OnDisk;
 use super::open::Machine;
 use super::surroundings::Surroundings;
-use super::transfer::{self, Contents, Imported};
-use super::{ReadStore, Record, RunSummary, Store, VerifyReport, audit, history};
+use super::{ReadStore, Store};
 use crate::clock::Clock;
 use crate::model::TenantName;
 
@@ -133,66 +128,6 @@ impl TenantStore {
     /// What the state stands on.
     pub fn surroundings(&self) -> Surroundings {
         self.disk.surroundings(Some(&self.name))
-    }
-
-    /// All records from number `from` on, in order. Needs no lock. Ends before an unfinished last record; breaks off with an
-    /// error where the journal is damaged.
-    ///
-    /// # Errors
-    /// [`StoreError::Newer`], or when the folder can't be read.
-    pub fn records(&self, from: u64) -> Result<impl Iterator<Item = Result<Record, StoreError>> + use<>, StoreError> {
-        audit::records(&self.folder(), from)
-    }
-
-    /// Checks every record of the journal: checksum, number, chain. Needs no lock and changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Newer`], or when a file can't be read.
-    pub fn verify(&self) -> Result<VerifyReport, StoreError> {
-        audit::verify(&self.folder())
-    }
-
-    /// The last runs, the oldest first, as far as they stand near the journal's end.
-    ///
-    /// # Errors
-    /// When the journal is there and can't be read.
-    pub fn recent_runs(&self, most: usize) -> Result<Vec<RunSummary>, StoreError> {
-        history::recent_runs(&self.folder(), most)
-    }
-
-    /// Writes the state as it is at this moment. Needs no lock: what is written meanwhile comes after it.
-    ///
-    /// # Errors
-    /// When there is no state, it is damaged or newer, or can't be written.
-    pub fn export(&self, at: Timestamp, out: &mut dyn Write) -> Result<Contents, StoreError> {
-        transfer::export(self, at, out)
-    }
-
-    /// Writes it to a file, whole or not at all, for the owner only.
-    ///
-    /// # Errors
-    /// As [`TenantStore::export`].
-    pub fn export_to(&self, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
-        transfer::export_to(self, at, path)
-    }
-
-    /// Takes a state file in as the state of the tenant. What was there is set aside, if `replace` says so. The first run after it
-    /// only adopts and adds.
-    ///
-    /// # Errors
-    /// When the file is not whole, is newer or is another tenant's, there is state already, or another process has it. Nothing was
-    /// changed.
-    pub fn import(&self, file: &mut dyn BufRead, replace: bool, now: Timestamp) -> Result<Imported, StoreError> {
-        transfer::import(self, file, replace, now)
-    }
-
-    /// Forgets a person, by directory id, user name, e-mail address or app id. `force` also one who has an account that is active.
-    ///
-    /// # Errors
-    /// When there is no such person or several, they still have an account, a call about them has no answer yet, or the state can't
-    /// be written. Nothing was changed then.
-    pub fn forget(&self, person: &str, by: &str, force: bool, clock: Arc<dyn Clock>) -> Result<Forgotten, StoreError> {
-        forget::forget(self, person, by, force, clock)
     }
 
     /// Takes the tenant's import for this process alone.

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::error::StoreError;
+use super::handle::TenantStore;
 use super::journal::{good_lines, segments};
 use super::record::{Event, Record, RunSummary};
 use crate::files;
@@ -14,30 +15,35 @@ use crate::files;
 /// How much of the journal's end is read.
 const READ: u64 = 1 << 20;
 
-/// See [`TenantStore::recent_runs`](super::TenantStore::recent_runs).
-pub(super) fn recent_runs(folder: &Path, most: usize) -> Result<Vec<RunSummary>, StoreError> {
-    let journal = folder.join("journal");
-    let failed = |source| StoreError::io("read", &journal, source);
-    let mut left = READ;
-    let mut runs: Vec<RunSummary> = Vec::new();
-    for segment in segments(&journal).map_err(failed)?.iter().rev() {
-        let end = read_end(&segment.path, left).map_err(failed)?;
-        left = left.saturating_sub(end.len() as u64);
-        let ended = good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok());
-        let mut earlier: Vec<RunSummary> = ended
-            .filter_map(|record| match record.event {
-                Event::RunEnded(summary) => Some(*summary),
-                _ => None,
-            })
-            .collect();
-        earlier.append(&mut runs);
-        runs = earlier;
-        if left == 0 || runs.len() >= most {
-            break;
+impl TenantStore {
+    /// The last runs, the oldest first, as far as they stand near the journal's end.
+    ///
+    /// # Errors
+    /// When the journal is there and can't be read.
+    pub fn recent_runs(&self, most: usize) -> Result<Vec<RunSummary>, StoreError> {
+        let journal = self.folder().join("journal");
+        let failed = |source| StoreError::io("read", &journal, source);
+        let mut left = READ;
+        let mut runs: Vec<RunSummary> = Vec::new();
+        for segment in segments(&journal).map_err(failed)?.iter().rev() {
+            let end = read_end(&segment.path, left).map_err(failed)?;
+            left = left.saturating_sub(end.len() as u64);
+            let ended = good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok());
+            let mut earlier: Vec<RunSummary> = ended
+                .filter_map(|record| match record.event {
+                    Event::RunEnded(summary) => Some(*summary),
+                    _ => None,
+                })
+                .collect();
+            earlier.append(&mut runs);
+            runs = earlier;
+            if left == 0 || runs.len() >= most {
+                break;
+            }
         }
+        runs.drain(..runs.len().saturating_sub(most));
+        Ok(runs)
     }
-    runs.drain(..runs.len().saturating_sub(most));
-    Ok(runs)
 }
 
 fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::model::{ContentMark, Counts, Reason, RunId, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
-pub struct MemoryStore {
+pub(crate) struct MemoryStore {
     rows: MemoryRows,
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
@@ -40,14 +40,14 @@ struct Inner {
 }
 
 /// Whether somebody paused the tenant: what is a file on disk.
-pub type Pause = Arc<Mutex<Option<mark::Mark>>>;
+pub(crate) type Pause = Arc<Mutex<Option<mark::Mark>>>;
 
 impl MemoryStore {
     /// A new tenant's state: adopt-only, as on disk.
     ///
     /// # Errors
     /// None in practice; the signature is that of a store on disk.
-    pub fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(crate) fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let rows = MemoryRows::default();
         let fold = Fold::resume(&rows)?;
         let inner = Mutex::new(Inner {
@@ -66,7 +66,7 @@ impl MemoryStore {
     }
 
     /// Everything that was written, oldest first.
-    pub fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         self.inner().records.clone()
     }
 
@@ -96,12 +96,12 @@ impl MemoryStore {
     }
 
     /// What waits for a decision.
-    pub fn held(&self) -> Option<HeldPlan> {
+    pub(crate) fn held(&self) -> Option<HeldPlan> {
         self.inner().held.clone()
     }
 
     /// Takes a decision. An earlier one of the same account is replaced.
-    pub fn decide(&self, decision: Decision) {
+    pub(crate) fn decide(&self, decision: Decision) {
         let mut inner = self.inner();
         let whose = |one: &Decision| one.identity.as_ref().map(|identity| identity.uid);
         inner.decisions.retain(|one| whose(one) != whose(&decision));
@@ -109,7 +109,7 @@ impl MemoryStore {
     }
 
     /// Where the tenant is paused and resumed.
-    pub fn pause(&self) -> Pause {
+    pub(crate) fn pause(&self) -> Pause {
         Arc::clone(&self.inner().paused)
     }
 

@@ -5,7 +5,8 @@
 //! Deleting the cache loses nothing. This room knows no network and no plan.
 //!
 //! Rooms above see three traits and no file: [`Baseline`] (what the app holds), [`Ledger`] (what is done) and [`State`] (both,
-//! and what a cycle needs besides; [`View`] is the part of it that can't write). Another engine can stand behind them.
+//! and what a cycle needs besides; [`View`] is the part of it that can't write). They come to them, and to the notes beside the
+//! state, by a [`Stores`] and a [`TenantStore`]. `backend` says what leases and documents lie in.
 
 mod audit;
 mod backend;
@@ -29,6 +30,7 @@ mod keys;
 mod ledger;
 mod lock;
 mod mark;
+#[cfg(test)]
 mod memory;
 mod neighbours;
 mod notes;
@@ -72,7 +74,6 @@ pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState,
 pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
 pub use ledger::{Health, Ledger, OpenIntent, State, View};
 pub use mark::{Mark, Sign};
-pub use memory::{MemoryStore, Pause};
 pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine};
 pub use notes::{Leased, Notes};
 pub use record::{
@@ -85,6 +86,8 @@ pub use status::Status;
 pub use surroundings::Surroundings;
 pub use transfer::{Contents, Imported, Origin, Sum, check_export};
 
+#[cfg(test)]
+pub(crate) use memory::MemoryStore;
 #[cfg(test)]
 pub(crate) use simulated::SimDisk;
 

@@ -11,12 +11,12 @@ use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
 use super::journal::{Appender, Cut, Disk, Look, RealDisk, SEGMENT_BYTES, Segment, cut_off, look};
 use super::notes::Leased;
-use super::record::Event;
+use super::record::{Event, Record};
 use super::state::{INDEX, ReadStore, Store};
 use super::tail::Tail;
 use super::writer::{Work, Writer};
 use super::{FORMAT, disk};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::files;
 
 /// Everything in a state folder that is moved aside together when the journal is damaged.
@@ -76,6 +76,23 @@ impl Store {
         let writer = start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
         let last_ok = leased.status()?.and_then(|status| status.last_ok);
         Ok((Self::new(writer, cache, tail, clock, tenant, last_ok, leased), notices))
+    }
+}
+
+impl TenantStore {
+    /// The state for reading; where there is none, that of a new tenant, in which nothing is known of the app.
+    ///
+    /// # Errors
+    /// As [`TenantStore::read`].
+    pub fn read_or_new(&self) -> Result<ReadStore, StoreError> {
+        if let Some(state) = self.read()? {
+            return Ok(state);
+        }
+        let event = Event::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
+        let record = Record { seq: 1, prev: String::new(), at: SystemClock.now(), event, was: None };
+        let mut tail = Tail::default();
+        tail.record(&record, "");
+        Ok(ReadStore::new(Cache::new(Place::Memory, &self.folder(), 0, false), tail, self.notes.clone()))
     }
 }
 

@@ -49,7 +49,6 @@ pub struct ReadStore {
 }
 
 impl Store {
-    #[expect(clippy::too_many_arguments, reason = "the one place where the parts come together")]
     pub(super) fn new(
         writer: Writer,
         cache: Arc<Cache>,

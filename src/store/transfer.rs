@@ -99,68 +99,104 @@ pub struct Imported {
     pub aside: Option<PathBuf>,
 }
 
-/// See [`TenantStore::export`].
-pub(super) fn export(state: &TenantStore, at: Timestamp, out: &mut dyn Write) -> Result<Contents, StoreError> {
-    let (tenant, (journal, files)) = (&state.name, readable_files(&state.folder())?);
-    if files.is_empty() {
-        return Err(state.is_empty());
-    }
-    let mut out = Summing { out, sum: Sha256::new() };
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let origin = Origin { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
-    out.line(&Line::RosterdState(origin.clone()))?;
-    for name in NOTES {
-        let Some(text) = state.notes.read(name)? else { continue };
-        let text = String::from_utf8(text);
-        let text =
-            text.map_err(|error| state.notes.unreadable(name, io::Error::new(io::ErrorKind::InvalidData, error)))?;
-        out.line(&Line::Note { name: name.to_owned(), text })?;
-    }
-    let (mut records, mut head) = (0, String::new());
-    let mut reader = Reader::from_first(files.clone());
-    while let Some(entry) = reader.next() {
-        match entry {
-            Ok(entry) => {
-                if let Event::Opened { tenant: found, .. } = &entry.record.event
-                    && found != tenant.as_str()
-                {
-                    return Err(StoreError::Damaged(format!("it is the journal of tenant {found}")));
+impl TenantStore {
+    /// Writes the state as it is at this moment. Needs no lock: what is written meanwhile comes after it.
+    ///
+    /// # Errors
+    /// When there is no state, it is damaged or newer, or can't be written.
+    pub fn export(&self, at: Timestamp, out: &mut dyn Write) -> Result<Contents, StoreError> {
+        let (tenant, (journal, files)) = (&self.name, readable_files(&self.folder())?);
+        if files.is_empty() {
+            return Err(self.is_empty());
+        }
+        let mut out = Summing { out, sum: Sha256::new() };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let origin = Origin { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
+        out.line(&Line::RosterdState(origin.clone()))?;
+        for name in NOTES {
+            let Some(text) = self.notes.read(name)? else { continue };
+            let text = String::from_utf8(text);
+            let text =
+                text.map_err(|error| self.notes.unreadable(name, io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            out.line(&Line::Note { name: name.to_owned(), text })?;
+        }
+        let (mut records, mut head) = (0, String::new());
+        let mut reader = Reader::from_first(files.clone());
+        while let Some(entry) = reader.next() {
+            match entry {
+                Ok(entry) => {
+                    if let Event::Opened { tenant: found, .. } = &entry.record.event
+                        && found != tenant.as_str()
+                    {
+                        return Err(StoreError::Damaged(format!("it is the journal of tenant {found}")));
+                    }
+                    (records, head) = (entry.record.seq, entry.hash);
+                    let text = std::str::from_utf8(reader.text()).unwrap_or_default();
+                    let raw = serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))?;
+                    out.line(&Line::Record(raw))?;
                 }
-                (records, head) = (entry.record.seq, entry.hash);
-                let text = std::str::from_utf8(reader.text()).unwrap_or_default();
-                let raw = serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))?;
-                out.line(&Line::Record(raw))?;
+                Err(ReadError::Disk(error)) => return Err(error),
+                Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
+                    // What comes after was never acknowledged, or is being written.
+                    Ok(true) => break,
+                    Ok(false) => return Err(StoreError::Damaged(broken.describe())),
+                    Err(source) => return Err(StoreError::io("read", &journal, source)),
+                },
             }
-            Err(ReadError::Disk(error)) => return Err(error),
-            Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
-                // What comes after was never acknowledged, or is being written.
-                Ok(true) => break,
-                Ok(false) => return Err(StoreError::Damaged(broken.describe())),
-                Err(source) => return Err(StoreError::io("read", &journal, source)),
-            },
+        }
+        let sum = Sum { records, head, sha256: out.hex() };
+        out.line(&Line::End(sum.clone()))?;
+        out.out.flush().map_err(unwritten)?;
+        Ok(Contents { origin, sum })
+    }
+
+    /// Writes it to a file, whole or not at all, for the owner only.
+    ///
+    /// # Errors
+    /// As [`TenantStore::export`].
+    pub fn export_to(&self, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
+        let mut result = None;
+        let written = disk::replace(path, &mut |out| {
+            let mut out = io::BufWriter::new(out);
+            let exported = self.export(at, &mut out);
+            let failed = exported.is_err();
+            result = Some(exported);
+            if failed { Err(io::Error::other("it was not exported")) } else { out.flush() }
+        });
+        match (result, written) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(contents)), Ok(_)) => Ok(contents),
+            (_, Err(source)) => Err(StoreError::io("write", path, source)),
+            (None, Ok(_)) => Err(StoreError::Refused("nothing was exported".to_owned())),
         }
     }
-    let sum = Sum { records, head, sha256: out.hex() };
-    out.line(&Line::End(sum.clone()))?;
-    out.out.flush().map_err(unwritten)?;
-    Ok(Contents { origin, sum })
-}
 
-/// See [`TenantStore::export_to`].
-pub(super) fn export_to(state: &TenantStore, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
-    let mut result = None;
-    let written = disk::replace(path, &mut |out| {
-        let mut out = io::BufWriter::new(out);
-        let exported = export(state, at, &mut out);
-        let failed = exported.is_err();
-        result = Some(exported);
-        if failed { Err(io::Error::other("it was not exported")) } else { out.flush() }
-    });
-    match (result, written) {
-        (Some(Err(error)), _) => Err(error),
-        (Some(Ok(contents)), Ok(_)) => Ok(contents),
-        (_, Err(source)) => Err(StoreError::io("write", path, source)),
-        (None, Ok(_)) => Err(StoreError::Refused("nothing was exported".to_owned())),
+    /// Takes a state file in as the state of the tenant. What was there is set aside, if `replace` says so. The first run after it
+    /// only adopts and adds.
+    ///
+    /// # Errors
+    /// When the file is not whole, is newer or is another tenant's, there is state already, or another process has it. Nothing was
+    /// changed.
+    pub fn import(&self, file: &mut dyn BufRead, replace: bool, now: Timestamp) -> Result<Imported, StoreError> {
+        let folder = self.folder();
+        let leased = self.notes.lease("rosterd state import")?;
+        let had = !swap::is_empty(&folder);
+        if had && !replace {
+            return Err(StoreError::Occupied(folder));
+        }
+        let replaced = replaced(self).filter(|_| had);
+        let imported = make_ready(self, file, replaced.as_ref(), now);
+        let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
+        // First what keeps things from being sent.
+        for (name, text) in notes {
+            leased.put_file(&name, Some(text.as_bytes()))?;
+        }
+        let aside = swap::swap_in(&folder, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
+        if !had {
+            // Nothing was there to be kept.
+            let _empty = std::fs::remove_dir(&aside);
+        }
+        Ok(Imported { contents, aside: had.then_some(aside) })
     }
 }
 
@@ -177,34 +213,6 @@ pub fn check_export(file: &mut dyn BufRead) -> Result<Contents, StoreError> {
         }
         Ok((seq, head.clone()))
     })
-}
-
-/// See [`TenantStore::import`].
-pub(super) fn import(
-    state: &TenantStore,
-    file: &mut dyn BufRead,
-    replace: bool,
-    now: Timestamp,
-) -> Result<Imported, StoreError> {
-    let folder = state.folder();
-    let leased = state.notes.lease("rosterd state import")?;
-    let had = !swap::is_empty(&folder);
-    if had && !replace {
-        return Err(StoreError::Occupied(folder));
-    }
-    let replaced = replaced(state).filter(|_| had);
-    let imported = make_ready(state, file, replaced.as_ref(), now);
-    let (contents, notes) = imported.inspect_err(|_| swap::clear_room(&folder))?;
-    // First what keeps things from being sent.
-    for (name, text) in notes {
-        leased.put_file(&name, Some(text.as_bytes()))?;
-    }
-    let aside = swap::swap_in(&folder, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")))?;
-    if !had {
-        // Nothing was there to be kept.
-        let _empty = std::fs::remove_dir(&aside);
-    }
-    Ok(Imported { contents, aside: had.then_some(aside) })
 }
 
 type Notes = Vec<(String, String)>;

@@ -1,5 +1,5 @@
 //! The borders between rooms, as the map in ARCHITECTURE.md draws them: no room imports a higher one, a vendor's name stands in the vendor's own
-//! folder, and a file has a size that somebody reads.
+//! folder, only `store` knows how state is kept, and a file has a size that somebody reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,40 @@ const VENDORS: [&str; 2] = ["jumpcloud", "onelogin"];
 
 /// The one file outside the vendors' folders that names them.
 const LIST: &str = "src/directories.rs";
+
+/// Where the state folder is a path outside `store`: from what an operator wrote to the `Stores` that is made of it, and the question
+/// whose it is.
+const STATE_DIR: [&str; 7] = [
+    "src/cli/args.rs",
+    "src/cli/check.rs",
+    "src/config/global.rs",
+    "src/files/trust.rs",
+    "src/tenancy/files.rs",
+    "src/tenancy/guarded.rs",
+    "src/tenancy/mod.rs",
+];
+
+/// What lies in a state folder.
+const KEPT: [&str; 18] = [
+    ".daemon",
+    ".linking.lock",
+    "board",
+    "cache",
+    "control.sock",
+    "decisions",
+    "drift",
+    "edited",
+    "held",
+    "imported",
+    "imports",
+    "index",
+    "journal",
+    "paused",
+    "probe",
+    "retired",
+    "sightings",
+    "status",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -51,7 +85,13 @@ fn rooms() -> Vec<String> {
 /// What is compiled into the program: tests and comments left out.
 fn code(name: &str, text: &str) -> String {
     let is_test = name.contains("/tests") || name.ends_with("_tests.rs") || name.ends_with("/fuzzing.rs");
-    let text = if is_test { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() };
+    // Tests in the file itself end it; those in a file of their own are named anywhere.
+    let is_inside = |rest: &str| {
+        let item = rest.lines().skip(1).find(|line| line.starts_with(|c: char| c.is_alphabetic()));
+        item.is_none_or(|item| !item.ends_with(';'))
+    };
+    let mut tests = text.match_indices("\n#[cfg(test)]").map(|(at, _)| at + 1).filter(|at| is_inside(&text[*at..]));
+    let text = if is_test { "" } else { &text[..tests.next().unwrap_or(text.len())] };
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -94,6 +134,109 @@ fn a_vendors_name_stands_in_its_own_folder() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(named, BTreeSet::from([LIST.to_owned()]), "the left names vendors; the right is the one list");
+}
+
+/// The code without its texts.
+fn without_texts(code: &str) -> String {
+    let mut rest = code;
+    let mut bare = String::new();
+    while let Some(at) = rest.find('"') {
+        let (before, text) = rest.split_at(at);
+        bare.push_str(before);
+        // `'"'` begins no text.
+        if before.ends_with('\'') && text.starts_with("\"'") {
+            rest = &text[1..];
+            continue;
+        }
+        let hashes = before.len() - before.trim_end_matches('#').len();
+        let is_raw = before.trim_end_matches('#').ends_with('r');
+        let end = match is_raw {
+            true => text[1..].find(&format!("\"{}", "#".repeat(hashes))).map(|end| end + 1),
+            false => {
+                let mut escaped = false;
+                text.char_indices().skip(1).find_map(|(at, c)| match c {
+                    _ if escaped => {
+                        escaped = false;
+                        None
+                    }
+                    '\\' => {
+                        escaped = true;
+                        None
+                    }
+                    '"' => Some(at),
+                    _ => None,
+                })
+            }
+        };
+        rest = end.map_or("", |end| &text[end + 1..]);
+    }
+    bare + rest
+}
+
+/// Whether a word stands in code by itself.
+fn has_word(code: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        !code[..at].chars().next_back().is_some_and(is_part) && !code[at + word.len()..].starts_with(is_part)
+    })
+}
+
+/// Where code names what lies in a state folder as a part of a path.
+fn joined(code: &str) -> Vec<&str> {
+    let names = code.split(".join(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    names.filter(|name| KEPT.contains(&name.split('/').next().unwrap_or_default().trim_end_matches(".json"))).collect()
+}
+
+/// The public functions of a file that give a path away.
+fn giving_paths(code: &str) -> Vec<&str> {
+    let functions = code.split("pub fn ").skip(1).filter_map(|rest| rest.split_once('('));
+    let gives = |rest: &str| {
+        let signature = rest.split('{').next().unwrap_or_default();
+        signature.rsplit_once("->").is_some_and(|(_, given)| given.contains("Path"))
+    };
+    functions.filter(|(_, rest)| gives(rest)).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn only_the_store_knows_how_state_is_kept() {
+    let (mut naming, mut joining, mut giving) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    for (name, text) in files() {
+        let code = code(&name, &text);
+        if name.starts_with("src/store/") {
+            if ["handle", "notes", "state", "mark", "held", "status", "decisions"]
+                .iter()
+                .any(|file| name == format!("src/store/{file}.rs"))
+            {
+                giving.extend(giving_paths(&code).into_iter().map(str::to_owned));
+            }
+            continue;
+        }
+        joining.extend(joined(&code).into_iter().map(|kept| format!("{name}: {kept}")));
+        let bare = without_texts(&code);
+        if has_word(&bare, "state_dir") {
+            assert!(!bare.contains("state_dir.join("), "{name} joins a path to the state folder");
+            naming.insert(name);
+        }
+    }
+    assert!(joining.is_empty(), "only `store` knows the names of what it keeps: {joining:#?}");
+    let known: BTreeSet<String> = STATE_DIR.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(naming, known, "the left have the state folder as a path; the right may: take a `Stores`");
+    // The socket is an address of this machine, wherever states lie.
+    assert_eq!(
+        giving,
+        BTreeSet::from(["socket".to_owned()]),
+        "a handle that gives its folder away lets others join to it"
+    );
+}
+
+#[test]
+fn what_the_search_for_state_folders_finds() {
+    let code = r##"let a = format!("in state_dir {}", '"'); let b = r#"state_dir = "x""#; let c = my_state_dir;"##;
+    assert!(!has_word(&without_texts(code), "state_dir"), "{}", without_texts(code));
+    assert!(has_word(&without_texts(&format!("{code} state_dir.join(name)")), "state_dir"));
+    assert_eq!(joined(r#"folder.join("held.json"); at.join("journal/1.log"); at.join("rosterd.toml")"#).len(), 2);
+    let handle = "pub fn folder(&self) -> PathBuf {} pub fn verify(&self, to: &Path) -> Result<(), E> {} pub fn at(&self) -> &Path {}";
+    assert_eq!(giving_paths(handle), ["folder", "at"]);
 }
 
 #[test]

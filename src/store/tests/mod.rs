@@ -1,5 +1,6 @@
 //! The state on disk: crashes, damage, full disks, two processes at once.
 
+mod backends;
 mod crash;
 mod damage;
 mod forget;
