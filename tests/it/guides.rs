@@ -5,7 +5,8 @@
 //! `UPDATE_DOCS=1 cargo test --test it guides` writes the outputs into the pages.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cli::{Desk, TOKEN};
@@ -13,7 +14,9 @@ use crate::docs::read;
 use crate::support::directory::{Directory, Group, Kind, Member, Person};
 use crate::support::jumpcloud::{API_KEY, JumpCloud};
 use crate::support::onelogin::{Account, OneLogin};
+use crate::support::rig;
 use crate::support::rosterd::Rosterd;
+use crate::support::slapd::{Options, READER_DN, READER_PASSWORD, Slapd, Tls};
 
 const MARK: &str = "-----8<----- end of block";
 /// What the reader has for what a test has.
@@ -74,80 +77,137 @@ fn company() -> Directory {
     }
 }
 
-/// Pastes a page's blocks, with the reader's own values and addresses, into an empty folder, and compares what each prints.
+/// A page whose blocks are pasted, in order, into one shell in an empty folder.
+struct Walk<'a> {
+    page: &'a str,
+    text: String,
+    folder: PathBuf,
+    /// What the shell runs for a block of the page.
+    script: &'a dyn Fn(&str) -> String,
+    /// What the page shows for what a block printed.
+    plain: &'a dyn Fn(&str) -> String,
+}
+
+impl Walk<'_> {
+    /// Runs the page, writes what it prints into it if that is wanted, and compares.
+    fn run(&self) {
+        let printed = self.paste();
+        let (updated, wrong) = self.compare(&printed);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(self.page), updated).unwrap();
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", self.page, wrong.join("\n=====\n"));
+    }
+
+    /// What each block of commands printed.
+    fn paste(&self) -> Vec<String> {
+        std::fs::create_dir(&self.folder).unwrap();
+        let blocks = blocks(&self.text);
+        let commands = blocks.iter().filter(|(kind, _)| *kind == Kept::Commands).map(|(_, at)| &self.text[at.clone()]);
+        let script: String = commands.map(|block| format!("{block}\necho '{MARK}'\n")).collect();
+        let script = (self.script)(&script);
+        let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}: {script}\n{stdout}\n{stderr}", self.page);
+        let plain = |part: &str| steady(&(self.plain)(part.trim_start_matches('\n')));
+        stdout.split(&format!("{MARK}\n")).map(plain).collect()
+    }
+
+    /// The page with what the blocks printed, and where it says something else.
+    fn compare(&self, printed: &[String]) -> (String, Vec<String>) {
+        let blocks = blocks(&self.text);
+        let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
+        let commands = blocks.iter().enumerate().filter(|(_, (kind, _))| *kind == Kept::Commands);
+        for ((ix, (_, at)), actual) in commands.zip(printed) {
+            match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
+                Some((_, output)) => {
+                    let (command, shown) = (&self.text[at.clone()], &self.text[output.clone()]);
+                    if steady(shown) != *actual {
+                        wrong.push(format!("{command}\nprints\n{actual}\nand the page says\n{shown}"));
+                    }
+                    updated.push_str(&self.text[copied..output.start]);
+                    updated.push_str(actual);
+                    copied = output.end;
+                }
+                None if actual.is_empty() => {}
+                None => {
+                    wrong.push(format!("{}\nprints, and the page does not show\n{actual}", &self.text[at.clone()]));
+                }
+            }
+        }
+        updated.push_str(&self.text[copied..]);
+        (updated, wrong)
+    }
+}
+
+/// Walks through a guide, with the reader's own values and addresses.
 fn walk(page: &str, desk: &Desk, directory: (&str, &str), own: impl Fn(&str) -> String) {
     let folder = desk.rosterd.path().join("empty");
-    std::fs::create_dir(&folder).unwrap();
-    let text = read(page);
-    let blocks = blocks(&text);
-    let commands = blocks.iter().filter(|(kind, _)| *kind == Kept::Commands).map(|(_, at)| &text[at.clone()]);
-    let script: String = commands.map(|block| format!("{block}\necho '{MARK}'\n")).collect();
-    let script = own(&script).replace("your_heap_token", TOKEN).replace(HEAP_URL, &desk.base_url);
-    // Only a test has both sides on this machine.
-    let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
-    assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
-    // The reader waits a moment until the service has begun; the script waits until it has a next run.
-    let script =
-        script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done");
-    let binary = Path::new(env!("CARGO_BIN_EXE_rosterd")).parent().unwrap();
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}")])
-        .current_dir(&folder)
-        .env_clear()
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{page}: {script}\n{stdout}\n{stderr}");
-    assert_eq!(desk.user_names().len(), 3, "{stdout}");
-
+    let script = |script: &str| {
+        let script = own(script).replace("your_heap_token", TOKEN).replace(HEAP_URL, &desk.base_url);
+        // Only a test has both sides on this machine.
+        let script = script.replace("= \\\"$HEAP_URL\\\"", "= \\\"$HEAP_URL\\\"\\nallow_http_loopback = true");
+        assert!(script.matches("allow_http_loopback").count() == 2 && !script.contains("heapanalytics"), "{script}");
+        // The reader waits a moment until the service has begun; the script waits until it has a next run.
+        script.replace("service=$!", "service=$!\nuntil rosterd status acme | grep -q 'next run'; do sleep 0.05; done")
+    };
+    let host =
+        |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
     let plain = |text: &str| {
         let text = text.replace(&desk.base_url, HEAP_URL).replace(&*folder.to_string_lossy(), FOLDER);
-        let host =
-            |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
         let text = text.replace(directory.0, directory.1).replace(&host(&desk.base_url), &host(HEAP_URL));
-        steady(&text.replace(&host(directory.0), &host(directory.1)))
+        text.replace(&host(directory.0), &host(directory.1))
     };
-    let printed: Vec<String> =
-        stdout.split(&format!("{MARK}\n")).map(|part| plain(part.trim_start_matches('\n'))).collect();
-    let mut number = 0;
-    let (mut wrong, mut updated, mut copied) = (Vec::new(), String::new(), 0);
-    for (ix, (kind, at)) in blocks.iter().enumerate() {
-        if *kind != Kept::Commands {
-            continue;
-        }
-        let actual = &printed[number];
-        number += 1;
-        match blocks.get(ix + 1).filter(|(kind, _)| *kind == Kept::Output) {
-            Some((_, output)) => {
-                if steady(&text[output.clone()]) != *actual {
-                    wrong.push(format!(
-                        "{}\nprints\n{actual}\nand the page says\n{}",
-                        &text[at.clone()],
-                        &text[output.clone()]
-                    ));
-                }
-                updated.push_str(&text[copied..output.start]);
-                updated.push_str(actual);
-                copied = output.end;
-            }
-            None if actual.is_empty() => {}
-            None => wrong.push(format!("{}\nprints, and the page does not show\n{actual}", &text[at.clone()])),
-        }
-    }
-    updated.push_str(&text[copied..]);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(page), updated).unwrap();
-    }
-    assert!(wrong.is_empty(), "{page}:\n{}", wrong.join("\n=====\n"));
+    Walk { page, text: read(page), folder: folder.clone(), script: &script, plain: &plain }.run();
+    assert_eq!(desk.user_names().len(), 3, "{page}");
+}
+
+/// Walks through a page that brings its own rehearsal app, on port 18080.
+fn rehearse(page: &str) {
+    let rosterd = Rosterd::new();
+    let folder = rosterd.path().join("empty");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    // The reader waits a moment between two pasted lines; the script waits until the app answers.
+    let answers =
+        format!("for i in $(seq 200); do (: > /dev/tcp/127.0.0.1/{port}) 2>/dev/null && break; sleep 0.05; done");
+    // The reader types the id that was shown.
+    let shown = "$(rosterd status acme | sed -n 's/.*rosterd approve acme \\([0-9a-f]*\\).*/\\1/p' | head -n 1)";
+    let script = |script: &str| {
+        let script = script.replace("18080", &port).replace("sandbox=$!", &format!("sandbox=$!\n{answers}"));
+        script.replace("approve acme 3fa9c2", &format!("approve acme {shown}"))
+    };
+    let plain = |text: &str| text.replace(&*folder.to_string_lossy(), "/home/you/rosterd").replace(&port, "18080");
+    Walk { page, text: read(page), folder: folder.clone(), script: &script, plain: &plain }.run();
 }
 
 /// The text without what differs between runs and machines: times, durations, ids, sizes.
 fn steady(text: &str) -> String {
     let mut steady = String::new();
     for line in text.lines() {
-        let words: Vec<String> = line.split(' ').map(word).collect();
+        let shown: Vec<&str> = line.split(' ').collect();
+        let mut words: Vec<String> = shown.iter().map(|shown| word(shown)).collect();
+        // A version is no number of seconds.
+        for at in 1..words.len() {
+            if shown[at - 1] == "SCIM" {
+                words[at] = shown[at].to_owned();
+            }
+        }
+        // An id without a letter looks like a number; after these commands it is one all the same.
+        for at in 2..words.len() {
+            let id = words[at].trim_end_matches('`').to_owned();
+            let is_id = id.len() >= 6 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_id && ["approve", "reject"].contains(&words[at - 2].as_str()) {
+                words[at] = words[at].replace(&id, "3fa9c2");
+            }
+        }
         let mut line = words.join(" ");
         for (unit, shown) in [(" GiB free", "24 GiB free"), (" TiB free", "24 GiB free"), (" MiB free", "24 GiB free")]
         {
@@ -164,7 +224,7 @@ fn steady(text: &str) -> String {
 
 /// One word: a time of day, a date, a number of seconds, an id in hexadecimal digits.
 fn word(word: &str) -> String {
-    let core = word.trim_end_matches([',', '.', ':', ';', ')']).trim_start_matches('(');
+    let core = word.trim_end_matches([',', '.', ':', ';', ')', '`']).trim_start_matches('(');
     let rest = |shown: &str| word.replacen(core, shown, 1);
     let digits = |text: &str, separator: char, lengths: &[usize]| {
         let parts: Vec<&str> = text.split(separator).collect();
@@ -182,8 +242,9 @@ fn word(word: &str) -> String {
             && !part.is_empty()
             && (whole.to_owned() + part).bytes().all(|byte| byte.is_ascii_digit())
     });
-    if digits(core, ':', &[2, 2]) || digits(core, ':', &[2, 2, 2]) {
-        return rest("09:30");
+    let time = core.strip_suffix('Z').unwrap_or(core);
+    if digits(time, ':', &[2, 2]) || digits(time, ':', &[2, 2, 2]) {
+        return rest(if time == core { "09:30" } else { "09:30Z" });
     }
     if digits(core, '-', &[4, 2, 2]) {
         return rest("2026-12-01");
@@ -244,6 +305,83 @@ fn o1_onelogins_guide_goes_from_credentials_and_a_token_to_a_service_by_copy_and
             )
         },
     );
+}
+
+/// One test for each page with a rehearsal app, so that they run side by side.
+macro_rules! rehearsed {
+    ($($test:ident: $page:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            rehearse($page);
+        })*
+
+        #[test]
+        fn every_page_with_a_rehearsal_is_rehearsed() {
+            let mut pages = vec!["README.md", "docs/heap.md", "docs/service.md", "docs/jumpcloud.md", "docs/onelogin.md", "docs/openldap.md"];
+            pages.extend([$($page),*]);
+            for page in crate::docs::pages() {
+                let has_blocks = read(&page).contains("```sh tested\n");
+                assert_eq!(has_blocks, pages.contains(&page.as_str()), "{page}: which test runs it?");
+            }
+        }
+    };
+}
+
+rehearsed! {
+    five_minutes_go_by_copy_and_paste: "docs/five-minutes.md",
+    a_hold_is_read_and_decided_by_copy_and_paste: "docs/deciding.md",
+    a_user_comes_back_by_copy_and_paste: "docs/people-come-back.md",
+    two_tenants_share_an_app_by_copy_and_paste: "docs/several-tenants.md",
+    ids_change_by_copy_and_paste: "docs/changing-ids.md",
+    a_run_is_reverted_by_copy_and_paste: "docs/undo.md",
+    changes_by_hand_are_found_by_copy_and_paste: "docs/drift.md",
+    a_backup_is_made_and_restored_by_copy_and_paste: "docs/backup.md",
+    a_profile_is_written_by_copy_and_paste: "docs/profiles.md",
+    json_is_read_by_copy_and_paste: "docs/json.md",
+    a_mapping_is_changed_by_copy_and_paste: "docs/expressions.md",
+}
+
+#[test]
+fn openldaps_guide_goes_from_an_account_and_a_token_to_a_first_sync_by_copy_and_paste() {
+    let Some(rig) = rig::require("slapd") else { return };
+    let mut company = company();
+    for group in &mut company.groups {
+        group.cn = group.cn.replace("Heap", "App");
+    }
+    let slapd = Slapd::start_with(&rig, &company, Options { tls: Tls::Good, ..Options::default() });
+    let desk = Desk::with_app(&[]);
+    let folder = desk.rosterd.path().join("empty");
+    let (ca, ids) = (slapd.ca_file().display().to_string(), slapd.entry_uuids());
+    let own = [
+        ("ldaps://ldap.example.org", slapd.tls_url()),
+        ("/etc/ssl/our-ca.pem", ca.clone()),
+        ("cn=rosterd,dc=example,dc=org", READER_DN.to_owned()),
+        ("your_ldap_password", READER_PASSWORD.to_owned()),
+        ("https://app.example.com/scim/v2", desk.base_url.clone()),
+        ("your_app_token", TOKEN.to_owned()),
+    ];
+    let script = |script: &str| {
+        let script = own.iter().fold(script.to_owned(), |script, (page, own)| script.replace(page, own));
+        // Only a test has the app on this machine.
+        script.replace("\\\"$APP_URL\\\"", "\\\"$APP_URL\\\"\\nallow_http_loopback = true")
+    };
+    let plain = |text: &str| {
+        let text = text.replace(&*folder.to_string_lossy(), "/home/you/rosterd");
+        let text = own.iter().fold(text, |text, (page, own)| text.replace(own, page));
+        let host =
+            |url: &str| url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let text = [&own[0], &own[4]].iter().fold(text, |text, (page, own)| text.replace(&host(own), &host(page)));
+        ids.values().fold(text, |text, id| text.replace(id, "01938d2c-5a7e-7c10-9f3e-3fa9c2d41b07"))
+    };
+    Walk {
+        page: "docs/openldap.md",
+        text: read("docs/openldap.md"),
+        folder: folder.clone(),
+        script: &script,
+        plain: &plain,
+    }
+    .run();
+    assert_eq!(desk.user_names().len(), 3);
 }
 
 #[test]
@@ -339,4 +477,8 @@ fn what_differs_between_runs_is_the_same_before_it_is_compared() {
     assert_eq!(steady("  held 91be07ac  at 2026-11-30 02:15 UTC, in 12.3 s (1,024.5 GiB free)\n"), shown);
     assert_eq!(steady(shown), shown);
     assert_eq!(steady("added 3 accounts of 12 for ann.lee\n"), "added 3 accounts of 12 for ann.lee\n");
+    assert_eq!(
+        steady("SCIM 2.0 at 12:04:09Z, `rosterd approve acme 40718295`"),
+        "SCIM 2.0 at 09:30Z, `rosterd approve acme 3fa9c2`\n"
+    );
 }

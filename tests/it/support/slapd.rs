@@ -23,7 +23,7 @@ pub(crate) const READER_DN: &str = "cn=reader,dc=example,dc=org";
 /// An account that may read everything, but is cut off with result 4 after [`SIZE_LIMIT`] entries, paged or not.
 pub(crate) const LIMITED_DN: &str = "cn=limited,dc=example,dc=org";
 /// The password of both.
-pub(crate) const READER_PASSWORD: &str = "reader-password";
+pub(crate) const READER_PASSWORD: &str = "reader-password-1";
 /// How many entries [`LIMITED_DN`] and anonymous clients get of one search.
 pub(crate) const SIZE_LIMIT: usize = 100;
 
