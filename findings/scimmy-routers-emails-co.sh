@@ -47,7 +47,7 @@ server=$!
 for _ in $(seq 600); do
     [ ! -s port ] || break
     kill -0 "$server" || { cat server.log; exit 1; }
-    read -rt 0.1 <> <(:) || true
+    sleep 0.1
 done
 
 ask() {
