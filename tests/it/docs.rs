@@ -340,19 +340,23 @@ fn no_page_has_a_retired_word() {
     assert!(found.is_empty(), "words that docs/glossary.md has other words for:\n{}", found.join("\n"));
 }
 
+/// The retired words in the help of a command and of those below it.
+fn retired_in_help(command: &mut clap::Command, above: &str) -> Vec<String> {
+    let name = format!("{above} {}", command.get_name());
+    let help = command.render_long_help().to_string();
+    let mut found: Vec<String> =
+        retired(&help).into_iter().map(|word| format!("`{} --help`: {word:?}", name.trim())).collect();
+    found.extend(command.get_subcommands_mut().flat_map(|below| retired_in_help(below, &name)));
+    found
+}
+
 #[test]
 fn no_help_has_a_retired_word() {
-    fn all(command: &mut clap::Command, path: &str, found: &mut Vec<String>) {
-        let path = format!("{path} {}", command.get_name());
-        let help = command.render_long_help().to_string();
-        found.extend(retired(&help).into_iter().map(|word| format!("`{} --help`: {word:?}", path.trim())));
-        for below in command.get_subcommands_mut() {
-            all(below, &path, found);
-        }
-    }
-    let mut found = Vec::new();
-    all(&mut rosterd::cli::command(), "", &mut found);
+    let found = retired_in_help(&mut rosterd::cli::command(), "");
     assert!(found.is_empty(), "words that docs/glossary.md has other words for:\n{}", found.join("\n"));
+    let option = clap::Arg::new("who").long("who").help("Who is told");
+    let planted = clap::Command::new("one").subcommand(clap::Command::new("two").arg(option));
+    assert_eq!(retired_in_help(&mut planted.clone(), ""), ["`one two --help`: \"told\""]);
 }
 
 #[test]

@@ -333,6 +333,7 @@ rehearsed! {
     a_user_comes_back_by_copy_and_paste: "docs/people-come-back.md",
     two_tenants_share_an_app_by_copy_and_paste: "docs/several-tenants.md",
     ids_change_by_copy_and_paste: "docs/changing-ids.md",
+    the_scope_is_changed_by_copy_and_paste: "docs/scope.md",
     a_run_is_reverted_by_copy_and_paste: "docs/undo.md",
     changes_by_hand_are_found_by_copy_and_paste: "docs/drift.md",
     a_backup_is_made_and_restored_by_copy_and_paste: "docs/backup.md",
