@@ -64,7 +64,7 @@ fn secret(path: &Path, text: &str) {
 
 fn engine(config: &Path) -> Engine {
     let loaded = tenancy::load(config, &[]).unwrap();
-    Engine::new(Arc::new(loaded.tenants.into_iter().next().unwrap()), loaded.state_dir, Arc::new(SystemClock))
+    Engine::new(Arc::new(loaded.tenants.into_iter().next().unwrap()), loaded.stores, Arc::new(SystemClock))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,21 +81,21 @@ async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("rosterd.toml");
     let tenant = TenantName::parse("acme").unwrap();
-    let written = init(&config, &InitPlan { tenant, source: "toy".to_owned(), app: "scim".to_owned() }).unwrap();
-    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    let made = init(&config, &InitPlan { tenant, source: "toy".to_owned(), app: "scim".to_owned() }).unwrap();
     secret(&folder.path().join("secrets/toy"), "s3cr3t");
     secret(&folder.path().join("secrets/acme"), "app");
-    assert_eq!(tenancy::check(&config, &[]).diagnostics, [], "`check` accepts what `init` wrote");
-    let text = std::fs::read_to_string(&written[1]).unwrap();
+    let path = made.written.last().unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
     let target = text.lines().find(|line| line.starts_with("base_url") && !line.contains("toy")).unwrap();
     let text = text.replace(target, &format!("base_url = \"{}\"\nallow_http_loopback = true", app.base_url())).replace(
         "base_url = \"https://toy.example.org\"",
         &format!("base_url = \"{}\"\nallow_http_loopback = true", server.uri()),
     );
-    std::fs::write(&written[1], text.replace("[source.toy]", "[source.toy]\napplicaton = 'Heap'")).unwrap();
+    std::fs::write(path, text.replace("[source.toy]", "[source.toy]\napplicaton = 'Heap'")).unwrap();
     let found = format!("{:?}", tenancy::check(&config, &[]).diagnostics);
     assert!(found.contains("applicaton"), "`check` knows its keys: {found}");
-    std::fs::write(&written[1], text).unwrap();
+    std::fs::write(path, text).unwrap();
+    assert_eq!(tenancy::check(&config, &[]).diagnostics, [], "`check` accepts what `init` wrote");
 
     let checkup = engine(&config).source().await.unwrap().examine().await;
     let seen: Vec<(&str, Verdict)> = checkup.iter().map(|one| (one.check.as_str(), one.verdict)).collect();
