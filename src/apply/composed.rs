@@ -128,8 +128,6 @@ impl Worker<'_> {
     }
 
     fn differing(&self, row: &UserRow, sent: &Attributes, made: Made) -> Differing {
-        let fixed: Vec<Path> =
-            self.run.profile.users.immutable.iter().filter_map(|name| Path::parse(name).ok()).collect();
         let may_change = self.run.adoptions.may_be_changed() && row.active != Some(false);
         let mut differing = Differing::default();
         for (path, value) in sent.iter() {
@@ -140,7 +138,7 @@ impl Worker<'_> {
                 Some(shown) if digest::same(Some(shown), Some(value)) => {}
                 Some(shown) if has_same_letters(shown, value) => differing.echo.set(path.clone(), shown.clone()),
                 None if made == Made::New => {}
-                _ if fixed.iter().any(|of| of.covers(path)) || !may_change || !is_due => {}
+                _ if self.run.profile.attributes.is_immutable(path) || !may_change || !is_due => {}
                 _ => differing.due.set(path.clone(), value.clone()),
             }
         }

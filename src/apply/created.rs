@@ -235,10 +235,9 @@ impl Worker<'_> {
         if matches!(was_there, Obstacle::WasThere { is_certain: false, .. }) {
             return self.sent_again(operation, sent, Made::Perhaps).await;
         }
-        let fixed: Vec<Path> =
-            self.run.profile.users.immutable.iter().filter_map(|name| Path::parse(name).ok()).collect();
         let differs = |path: &Path, value: &Value| !digest::same(row.sent.get(path), Some(value));
-        let due = sent.iter().filter(|(path, value)| differs(path, value) && !fixed.iter().any(|of| of.covers(path)));
+        let due =
+            sent.iter().filter(|(path, value)| differs(path, value) && !self.run.profile.attributes.is_immutable(path));
         let set: Attributes = due.map(|(path, value)| (path.clone(), value.clone())).collect();
         if set.is_empty() {
             return Ok(OpOutcome::Done);

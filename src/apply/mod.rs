@@ -231,9 +231,9 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     Ok(Outcome { results, stop, links_differ })
 }
 
-/// The attributes that give access in an app: a name that is no path gives none; the reader of profiles refuses such a name.
+/// The attributes that give access in an app.
 pub fn access(profile: &Profile) -> Vec<Path> {
-    profile.users.access.iter().filter_map(|name| Path::parse(name).ok()).collect()
+    profile.attributes.granting_access().cloned().collect()
 }
 
 /// The stations of a plan, in order, with their operations: each is finished before the next begins.

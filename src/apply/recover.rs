@@ -164,11 +164,10 @@ impl Look<'_> {
 
     /// The attributes that a call was to change and the account is without: what was on record of them is so no more.
     fn not_shown(&self, intent: &Intent, shown: &Attributes) -> Vec<Path> {
-        let lossy = &self.profile.read.lossy;
         let is_asked = |path: &Path| {
             let always = [Path::user_name(), Path::external_id()];
             self.mapped.iter().chain(&always).any(|asked| asked.covers(path))
-                && !lossy.iter().any(|name| name.eq_ignore_ascii_case(path.as_str()))
+                && !self.profile.attributes.is_unreturned(path)
         };
         let changed = intent.changes.iter().filter_map(|change| Path::parse(&change.attribute).ok());
         changed.filter(|path| is_asked(path) && !shown.iter().any(|(shown, _)| path.covers(shown))).collect()

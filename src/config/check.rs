@@ -7,6 +7,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::attributes::path_of;
 use super::blot;
 use super::diagnostic::Diagnostic;
 use super::directory::{CHECKS, Check};
@@ -148,10 +149,35 @@ fn wire(document: &Document<'_>, base: &[&str], found: &mut Vec<Diagnostic>) {
             ));
         }
     }
+    let attributes = path(&["attributes"]);
+    let attributes: Vec<&str> = attributes.iter().map(String::as_str).collect();
+    names_of_attributes(document, &attributes, found);
     let rate = path(&["pace", "rate"]);
     let rate: Vec<&str> = rate.iter().map(String::as_str).collect();
     for bucket in buckets(document, &rate) {
         bucket_match(document, bucket, found);
+    }
+}
+
+/// The names of the tables `[attributes."…"]`.
+fn names_of_attributes(document: &Document<'_>, path: &[&str], found: &mut Vec<Diagnostic>) {
+    let mut seen = Vec::new();
+    for (key, setting) in document.table_at(path).into_iter().flatten() {
+        let is_placed = setting.get_ref().as_table().is_some_and(|setting| setting.contains_key("path"));
+        let fault = match path_of(key.get_ref(), is_placed) {
+            Ok(path) if seen.contains(&path) => Some((
+                format!("`{}` is another spelling of an attribute that has a table already", key.get_ref()),
+                format!("write one table for `{}`", path.short()),
+            )),
+            Ok(path) => {
+                seen.push(path);
+                None
+            }
+            Err(misspelt) => Some((misspelt.message, misspelt.hint)),
+        };
+        if let Some((message, hint)) = fault.filter(|_| !document.is_old(&key.span())) {
+            found.push(document.at(key.span(), super::diagnostic::Level::Error, message, Some(hint)));
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Document<'t> {
     /// What was blotted out, so that no message quotes it.
     quoted: Vec<String>,
     root: Spanned<DeTable<'t>>,
+    /// Where attributes are named by old keys.
+    old: Vec<Range<usize>>,
     syntax: Syntax,
 }
 
@@ -79,7 +81,7 @@ impl<'t> Document<'t> {
                 (Syntax::Unclear, vec![SyntaxError { span: first..first, ..unclosed }])
             }
         };
-        let document = Self { source, shown, quoted, root, syntax };
+        let document = Self { source, shown, quoted, root, old: Vec::new(), syntax };
         for error in errors {
             let (message, hint) = in_words(&error.message);
             let mut one = document.at(error.span, Level::Error, message, Some(hint));
@@ -94,6 +96,21 @@ impl<'t> Document<'t> {
     /// The file's root table.
     pub(super) fn root(&self) -> &DeTable<'t> {
         self.root.get_ref()
+    }
+
+    /// The table at a path of keys, to rewrite old keys in it.
+    pub(super) fn table_mut(&mut self, path: &[&str]) -> Option<&mut DeTable<'t>> {
+        path.iter().try_fold(self.root.get_mut(), |table, name| table_in(table, name))
+    }
+
+    /// Notes where attributes are named by old keys.
+    pub(super) fn note_old(&mut self, spans: impl IntoIterator<Item = Range<usize>>) {
+        self.old.extend(spans);
+    }
+
+    /// Whether an attribute is named there by an old key.
+    pub(super) fn is_old(&self, span: &Range<usize>) -> bool {
+        self.old.contains(span)
     }
 
     pub(super) fn syntax(&self) -> &Syntax {
@@ -220,6 +237,14 @@ impl<'t> Document<'t> {
             return if whole && !value.get_ref().is_table() { value.span() } else { key };
         }
         0..0
+    }
+}
+
+/// The table that a table has under a name.
+pub(super) fn table_in<'a, 't>(table: &'a mut DeTable<'t>, name: &str) -> Option<&'a mut DeTable<'t>> {
+    match table.get_mut(name)?.get_mut() {
+        DeValue::Table(inner) => Some(inner),
+        _ => None,
     }
 }
 

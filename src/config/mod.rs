@@ -4,6 +4,7 @@
 //! (`rosterd schema`) and the documentation of every key come from them.
 
 pub mod addresses;
+pub mod attributes;
 mod blot;
 pub mod ca;
 pub mod canonical;
@@ -19,6 +20,7 @@ pub mod global;
 mod literal;
 pub mod load;
 pub mod notify;
+pub mod old_keys;
 pub mod profile;
 pub mod profiles;
 pub mod reference;

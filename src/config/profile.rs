@@ -11,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attributes::AttributeSettings;
 use super::forms::{Period, Rate};
 
 /// A profile: every knob with its default. Unknown knobs are errors.
@@ -31,6 +32,8 @@ pub struct Profile {
     pub users: UserWire,
     /// How groups and memberships are written.
     pub groups: GroupWire,
+    /// What is particular about single attributes of a user, each in a table of its own: `[attributes."emails"]`.
+    pub attributes: AttributeSettings,
 }
 
 /// A tenant's differences from its profile: the same tables, any subset of the keys.
@@ -271,15 +274,8 @@ pub enum LookUp {
 }
 
 /// Attribute paths, at least one.
-pub(super) fn attribute_list(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let mut list = attributes(generator);
-    list.insert("minItems".to_owned(), 1.into());
-    list
-}
-
-/// Attribute paths.
-fn attributes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "scim-attribute" } })
+pub(super) fn attribute_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": { "type": "string", "format": "scim-attribute" }, "minItems": 1 })
 }
 
 /// Whether an account that was found by name may be taken over.
@@ -333,9 +329,6 @@ pub struct Read {
     /// Whether to read the app's list once in a tenant's first run, after the creates, to see that it kept every account that it answered as
     /// created. It is left out where it would take more than a request for 50 new accounts, and where `look_up = "filter"`.
     pub verify_first_sync: bool,
-    /// Attributes whose value as read back means nothing (masked, dropped or altered by the app).
-    #[schemars(schema_with = "attributes")]
-    pub lossy: Vec<String>,
 }
 
 impl Default for Read {
@@ -355,7 +348,6 @@ impl Default for Read {
             members_readable: true,
             own_account: true,
             verify_first_sync: true,
-            lossy: Vec::new(),
         }
     }
 }
@@ -454,18 +446,6 @@ pub enum DeleteEffect {
     Unsupported,
 }
 
-/// How the `role` attribute looks on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RoleShape {
-    /// A plain value at `role_path`.
-    Scalar,
-    /// `[{"value": …}]`.
-    List,
-    /// `[{"value": …, "type": role_type}]`.
-    TypedList,
-}
-
 /// Writing people.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -484,32 +464,11 @@ pub struct UserWire {
     pub clear: ClearStyle,
     /// Whether the directory's id is sent as `externalId`.
     pub send_external_id: bool,
-    /// Attributes the app accepts only when the account is made; never sent again.
-    #[schemars(schema_with = "attributes")]
-    pub create_only: Vec<String>,
-    /// Attributes the app can't change.
-    #[schemars(schema_with = "attributes")]
-    pub immutable: Vec<String>,
-    /// Attributes without which the app refuses an account.
-    #[schemars(schema_with = "attributes")]
-    pub required: Vec<String>,
-    /// Attributes the app does not know: never sent, whatever the mapping says.
-    #[schemars(schema_with = "attributes")]
-    pub unsupported: Vec<String>,
-    /// Attributes that give access in the app: who loses such a value counts as losing access.
-    #[schemars(schema_with = "attributes")]
-    pub access: Vec<String>,
-    /// Which values of these attributes make an account a privileged one: those that contain one of these words, in any case. The
+    /// Which values of attributes with `grants_access` make an account a privileged one: those that contain one of these words, in any case. The
     /// adoption of a privileged account waits for approval in the first run too.
     pub privileged: Vec<String>,
     /// What a change of an immutable attribute leads to.
     pub on_immutable_change: super::tenant::OnImmutableChange,
-    /// The wire path of the mapping's `role`; empty for `roles`.
-    pub role_path: String,
-    /// The wire shape of the mapping's `role`.
-    pub role_shape: RoleShape,
-    /// The `type` of a typed role.
-    pub role_type: String,
     /// What `active = false` does.
     pub inactive_effect: InactiveEffect,
     /// What DELETE does.
@@ -530,16 +489,8 @@ impl Default for UserWire {
             elements: ElementStyle::Filter,
             clear: ClearStyle::RemoveOp,
             send_external_id: true,
-            create_only: Vec::new(),
-            immutable: Vec::new(),
-            required: vec!["userName".into()],
-            unsupported: Vec::new(),
-            access: vec!["role".into(), "roles".into(), "entitlements".into()],
             privileged: vec!["admin".into(), "owner".into()],
             on_immutable_change: super::tenant::OnImmutableChange::Hold,
-            role_path: String::new(),
-            role_shape: RoleShape::List,
-            role_type: String::new(),
             inactive_effect: InactiveEffect::KeepsResource,
             delete_effect: DeleteEffect::Hard,
             deleted_leave_groups: true,

@@ -8,9 +8,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::attributes::{AttributeSettings, Written, fault_of};
 use super::diagnostic::Diagnostic;
 use super::document::{Document, SourceText};
 use super::load;
+use super::old_keys::{self, Replaced};
 use super::profile::{Profile, ProfileOverrides};
 
 /// The names of the shipped folders, with the texts of their files.
@@ -163,16 +165,37 @@ impl AppFolder {
     }
 }
 
-/// Reads a profile and lays a tenant's overrides over it, key by key; tables are merged, everything else is replaced.
+/// Reads a profile and lays a tenant's overrides over it, key by key; tables are merged, everything else is replaced. `replaced` are the lists of
+/// attributes that the overrides replace as a whole.
 ///
 /// Both must be right by themselves: mistakes of the profile file go to `found`.
-pub fn read(source: &SourceText, overrides: &ProfileOverrides, found: &mut Vec<Diagnostic>) -> Option<Profile> {
-    let document = Document::parse(source, found);
+pub fn read(
+    source: &SourceText,
+    overrides: &ProfileOverrides,
+    replaced: &Replaced,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Profile> {
+    let mut document = Document::parse(source, found);
+    let own = old_keys::rewrite(&mut document, &[], found);
     load::profile(&document, found)?;
     let mut table: toml::Table = document.deserialize().map_err(|error| found.push(*error)).ok()?;
-    lay_over(&mut table, &overrides.0);
-    match table.try_into() {
-        Ok(profile) => Some(profile),
+    let mut over = overrides.0.clone();
+    let written = [table.remove("attributes"), over.remove("attributes")];
+    lay_over(&mut table, &over);
+    let read = || -> Result<Option<Profile>, toml::de::Error> {
+        let [base, over] = written.map(|table| table.map_or(Ok(Written::new()), toml::Value::try_into));
+        let mut attributes = AttributeSettings::default();
+        own.forget_in(&mut attributes);
+        attributes.lay(base?);
+        if attributes_at_odds(&document, &[], &attributes, found) {
+            return Ok(None);
+        }
+        replaced.forget_in(&mut attributes);
+        attributes.lay(over?);
+        Ok(Some(Profile { attributes, ..table.try_into()? }))
+    };
+    match read() {
+        Ok(profile) => profile,
         Err(error) => {
             let hint = "the profile and the tenant's `override_profile` are right by themselves, but not together";
             found.push(Diagnostic::of_file(
@@ -183,6 +206,26 @@ pub fn read(source: &SourceText, overrides: &ProfileOverrides, found: &mut Vec<D
             None
         }
     }
+}
+
+/// Reports the settings of attributes that contradict one another, each at its key below `base`; says whether there are any.
+pub(crate) fn attributes_at_odds(
+    document: &Document<'_>,
+    base: &[&str],
+    attributes: &AttributeSettings,
+    found: &mut Vec<Diagnostic>,
+) -> bool {
+    let tables: Vec<&str> = base.iter().copied().chain(["attributes"]).collect();
+    let written = document.table_at(&tables);
+    let before = found.len();
+    for (path, setting) in attributes.iter() {
+        let Some(fault) = fault_of(path, setting) else { continue };
+        let mut names = written.into_iter().flat_map(|table| table.keys()).map(|key| key.get_ref().as_ref());
+        let name = names.find(|name| crate::model::Path::parse(name).is_ok_and(|named| named == *path));
+        let at: Vec<&str> = tables.iter().copied().chain([name.unwrap_or(path.as_str()), fault.key]).collect();
+        found.push(document.error(&at, fault.message, fault.hint));
+    }
+    found.len() > before
 }
 
 fn lay_over(base: &mut toml::Table, over: &toml::Table) {
@@ -205,7 +248,8 @@ mod tests {
     fn with(profile: &str, overrides: &str) -> (Option<Profile>, Vec<Diagnostic>) {
         let mut found = Vec::new();
         let source = SourceText::new("p.toml", profile);
-        let read = read(&source, &ProfileOverrides(toml::from_str(overrides).unwrap()), &mut found);
+        let read =
+            read(&source, &ProfileOverrides(toml::from_str(overrides).unwrap()), &Replaced::default(), &mut found);
         (read, found)
     }
 
@@ -225,17 +269,23 @@ mod tests {
     #[test]
     fn j16_heap_never_changes_a_name_or_address_without_somebody_deciding() {
         let (heap, _) = with(&shipped("heap").unwrap().profile, "");
-        assert_eq!(heap.unwrap().users.immutable, ["userName", "emails"]);
+        let attributes = heap.unwrap().attributes;
+        let fixed = |name: &str| attributes.is_immutable(&crate::model::Path::parse(name).unwrap());
+        assert_eq!(["userName", "emails.work", "emails", "displayName"].map(fixed), [true, true, true, false]);
     }
 
     #[test]
     fn a_tenants_overrides_replace_single_knobs() {
-        let profile = "[read]\npaging = 'cursor'\npage_size = 50\n[users]\nimmutable = ['userName']";
-        let (read, found) = with(profile, "[read]\npage_size = 10\n[users]\nop_case = 'pascal'\nimmutable = []");
+        let profile = "[read]\npaging = 'cursor'\npage_size = 50\n[attributes.userName]\nmutability = 'immutable'\nreturned = 'never'";
+        let over =
+            "[read]\npage_size = 10\n[users]\nop_case = 'pascal'\n[attributes.userName]\nmutability = 'readWrite'";
+        let (read, found) = with(profile, over);
         assert_eq!(found, []);
         let read = read.unwrap();
         assert_eq!((read.read.paging, read.read.page_size), (Paging::Cursor, 10));
-        assert_eq!((read.users.op_case, read.users.immutable.len()), (OpCase::Pascal, 0));
+        let name = crate::model::Path::user_name();
+        assert_eq!((read.users.op_case, read.attributes.is_immutable(&name)), (OpCase::Pascal, false));
+        assert!(read.attributes.is_unreturned(&name), "a tenant's setting is laid over the profile's, key by key");
     }
 
     #[test]

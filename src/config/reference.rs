@@ -51,9 +51,12 @@ fn table(root: &Json, node: &Json, path: &str, page: &mut String) {
     for (name, property) in properties {
         let target = resolve(root, property);
         if target.get("properties").is_some() && name != "override_profile" && !is_secret(target) {
-            inner.push((name.as_str(), property, target));
+            inner.push((name.clone(), target));
             continue;
         }
+        // Tables by names of the operator's own.
+        let named = target.get("additionalProperties").map(|each| resolve(root, each));
+        inner.extend(named.filter(|each| each.get("properties").is_some()).map(|each| (format!("{name}.\"…\""), each)));
         let needed = if required.contains(&name.as_str()) { "required".to_owned() } else { default(property, target) };
         let _infallible =
             writeln!(rows, "| `{name}` | {} | {needed} | {} |", kind_of(root, target), text(property, target));
@@ -64,8 +67,8 @@ fn table(root: &Json, node: &Json, path: &str, page: &mut String) {
         }
         let _infallible = write!(page, "\n| key | value | if left out | meaning |\n|---|---|---|---|\n{rows}");
     }
-    for (name, _, target) in inner {
-        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    for (name, target) in inner {
+        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
         table(root, target, &path, page);
     }
 }

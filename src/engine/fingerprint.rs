@@ -6,10 +6,11 @@
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::config::attributes::Canonical;
 use crate::config::canonical;
 use crate::config::directory::ldap::LdapPreset;
 use crate::config::forms::AppAddress;
-use crate::config::profile::{Adopt, GroupWire};
+use crate::config::profile::{Adopt, GroupWire, Profile, Read, UserWire};
 use crate::model::Path;
 use crate::store::SettingsMark;
 use crate::tenancy::Tenant;
@@ -56,10 +57,51 @@ impl<'a> Decisive<'a> {
             scope: canonical::text(&file.scope).unwrap_or_default(),
             users: canonical::text_without(&file.users, &["attributes"]).unwrap_or_default(),
             groups: canonical::text(&file.groups).unwrap_or_default(),
-            read: canonical::text(&profile.read).unwrap_or_default(),
-            user_wire: canonical::text(&profile.users).unwrap_or_default(),
+            read: canonical::text(&ReadAsHashed::of(profile)).unwrap_or_default(),
+            user_wire: canonical::text(&UsersAsHashed::of(profile)).unwrap_or_default(),
             group_wire: canonical::text(&AsHashed::of(tenant)).unwrap_or_default(),
         }
+    }
+}
+
+/// How objects are read, with the attributes that are not returned, which stood beside it when it was hashed first.
+#[derive(Serialize)]
+struct ReadAsHashed {
+    #[serde(flatten)]
+    read: Read,
+    lossy: Vec<String>,
+}
+
+impl ReadAsHashed {
+    fn of(profile: &Profile) -> Self {
+        Self { read: profile.read.clone(), lossy: profile.attributes.canonical_unreturned() }
+    }
+}
+
+impl Default for ReadAsHashed {
+    fn default() -> Self {
+        Self::of(&Profile::default())
+    }
+}
+
+/// How users are written, with what is particular about attributes, which stood beside it when it was hashed first.
+#[derive(Serialize)]
+struct UsersAsHashed {
+    #[serde(flatten)]
+    users: UserWire,
+    #[serde(flatten)]
+    attributes: Canonical,
+}
+
+impl UsersAsHashed {
+    fn of(profile: &Profile) -> Self {
+        Self { users: profile.users.clone(), attributes: profile.attributes.canonical() }
+    }
+}
+
+impl Default for UsersAsHashed {
+    fn default() -> Self {
+        Self::of(&Profile::default())
     }
 }
 
@@ -154,5 +196,39 @@ mod tests {
         assert_ne!(marks["plain"][0], marks["edited"][0]);
         assert_ne!(marks["plain"][1], marks["matched"][1]);
         assert_ne!(marks["plain"][2], marks["moved"][2]);
+    }
+
+    /// The texts that were hashed before attributes had tables of their own; an upgrade must not change them.
+    #[test]
+    fn a_profile_in_old_keys_and_in_new_ones_is_hashed_as_the_old_keys_were() {
+        let hashed = |profile: &str| {
+            let (source, mut found) = (crate::config::document::SourceText::new("p.toml", profile), Vec::new());
+            let read = crate::config::profiles::read(&source, &Default::default(), &Default::default(), &mut found);
+            let profile = read.unwrap_or_else(|| panic!("{found:?}"));
+            let texts = [canonical::text(&UsersAsHashed::of(&profile)), canonical::text(&ReadAsHashed::of(&profile))];
+            texts.map(Result::unwrap).concat()
+        };
+        for (old, new, text) in [
+            ("", "[attributes.userName]\nrequired = true\nmutability = 'readWrite'", "{}{}"),
+            (
+                "[users]\nimmutable = ['userName', 'emails']\nrequired = ['userName']",
+                "[attributes]\nemails.mutability = 'immutable'\nuserName.mutability = 'immutable'",
+                r#"{"immutable":["userName","emails",],}{}"#,
+            ),
+            (
+                "[users]\nrequired = []\nunsupported = ['emails.work', 'enterprise.department']\n[read]\nlossy = ['title']",
+                "[attributes]\nuserName.required = false\n\"emails.work\".mutability = 'readOnly'\n\
+                 \"enterprise.department\".supported = false\ntitle.returned = 'never'",
+                r#"{"required":[],"unsupported":["emails.work","enterprise.department",],}{"lossy":["title",],}"#,
+            ),
+            (
+                "[users]\naccess = ['role', 'roles']\nrole_path = 'appRole'\nrole_shape = 'typed_list'\nrole_type = 'base'\ncreate_only = ['title']",
+                "[attributes]\nentitlements.grants_access = false\nrole = { path = 'appRole', shape = 'typed_list', type = 'base' }\n\
+                 title.push = 'on_create'",
+                r#"{"access":["role","roles",],"create_only":["title",],"role_path":"appRole","role_shape":"typed_list","role_type":"base",}{}"#,
+            ),
+        ] {
+            assert_eq!((hashed(old).as_str(), hashed(new).as_str()), (text, text));
+        }
     }
 }

@@ -586,7 +586,7 @@ async fn j17_retiring_switches_everybody_off_but_the_protected_whatever_the_budg
 async fn i9_an_account_that_was_replaced_is_not_given_back_and_that_is_said() {
     let mut world = world(false);
     world.reconfigure(|tenant| {
-        tenant.profile.users.immutable = vec!["userName".into()];
+        tenant.profile.attributes.fix(&["userName"]);
         tenant.on_immutable_change = crate::config::tenant::OnImmutableChange::Recreate;
     });
     world.sync().await;

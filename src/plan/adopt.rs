@@ -19,8 +19,6 @@ use crate::store::StoreError;
 /// agree, and every other attribute by which the profile matches users.
 pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &str) -> Option<Obstacle> {
     let is_id = |name: &str| name.eq_ignore_ascii_case("externalId") || name.eq_ignore_ascii_case("id");
-    let is_lossy =
-        |path: &Path| profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case(path.parts().attribute));
     let listed = profile.read.user_match.iter().map(String::as_str);
     let names = listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name));
     for name in names {
@@ -30,7 +28,7 @@ pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &
         };
         // A character that nobody sees makes it an account that only looks like the user's.
         let looks_like_it = || text::unfit_as_name(theirs).is_some();
-        if !is_lossy(&path) && (fold(ours) != fold(theirs) || looks_like_it()) {
+        if !profile.attributes.is_unreturned(&path) && (fold(ours) != fold(theirs) || looks_like_it()) {
             return Some(Obstacle::Contradicts {
                 account: found.id.clone(),
                 by: by.to_owned(),
@@ -129,8 +127,9 @@ impl Groups<'_> {
         if let Some(why) = answers.groups_linked_elsewhere.get(&found.id) {
             return Ok(Some(Obstacle::LinkedElsewhere(why.clone())));
         }
-        let is_lossy = self.ground.rules.profile.read.lossy.iter().any(|name| name.eq_ignore_ascii_case("displayName"));
-        if by != Path::external_id().as_str() || is_lossy || likeness::is_respelt(&found.display_name, &group.name) {
+        let is_unreturned = self.ground.rules.profile.attributes.is_unreturned(&Path::display_name());
+        if by != Path::external_id().as_str() || is_unreturned || likeness::is_respelt(&found.display_name, &group.name)
+        {
             return Ok(None);
         }
         let baseline = self.ground.baseline;
@@ -149,6 +148,7 @@ impl Groups<'_> {
 mod tests {
     use super::*;
     use crate::model::{AppId, Attributes, SourceId};
+    use crate::schema::Returned;
     use crate::source::UserIx;
 
     fn attributes(pairs: &[(&str, &str)]) -> Attributes {
@@ -196,7 +196,7 @@ mod tests {
             verdict(&profile, &ours, &[("userName", "ann")], "userName"),
             "what the app does not show contradicts nothing"
         );
-        profile.read.lossy = vec!["emails".into()];
+        profile.attributes.set(&["emails"], |one| one.returned = Some(Returned::Never));
         assert!(verdict(&profile, &ours, &[("userName", "ann"), ("emails.work", "***")], "userName"));
     }
 

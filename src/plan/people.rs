@@ -254,7 +254,7 @@ impl Users<'_> {
         }
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
-            None => linked_person(snapshot, user, self.ground.rules, &self.ground.lists, &row),
+            None => linked_person(snapshot, user, self.ground.rules, &row),
         };
         let nothing = Attributes::new();
         let fresh = mapped.as_ref().map_or(&nothing, |person| &person.attributes);

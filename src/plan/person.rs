@@ -1,7 +1,7 @@
 //! One person as the app should hold them. In: a record and the mapping. Out: attributes.
 
 use super::bounds::too_long;
-use super::rules::{Lists, Rules};
+use super::rules::Rules;
 use crate::model::{Attributes, Path, Remark, SourceId, bounds, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
@@ -45,28 +45,26 @@ impl Person {
 /// # Errors
 /// In words: which attribute can't be made, or which one the app requires is missing.
 pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
-    person(snapshot, ix, rules, &Lists::of(rules))
+    person(snapshot, ix, rules)
 }
 
 /// Maps one person.
 ///
 /// # Errors
 /// In words: which attribute can't be made, or which one the app requires is missing.
-pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: &Lists) -> Result<Person, String> {
+pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
     let id = SourceId::new(snapshot.id(ix));
     let mapped = rules
         .mapping
         .apply(&snapshot.record(ix))
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let mut attributes: Attributes = mapped.values.into_iter().filter(|(path, _)| !lists.unsupported(path)).collect();
+    let is_sent = |path: &Path| !rules.profile.attributes.is_never_sent(path);
+    let mut attributes: Attributes = mapped.values.into_iter().filter(|(path, _)| is_sent(path)).collect();
     let external_id = Path::external_id();
-    if rules.profile.users.send_external_id
-        && attributes.get(&external_id).is_none()
-        && !lists.unsupported(&external_id)
-    {
+    if rules.profile.users.send_external_id && attributes.get(&external_id).is_none() && is_sent(&external_id) {
         attributes.set(external_id, id.as_str().into());
     }
-    if let Some(required) = lists.missing(&attributes) {
+    if let Some(required) = rules.missing(&attributes) {
         return Err(format!("the app requires {required}, and the mapping gives no value for it"));
     }
     if let Some(why) = too_long(&attributes, rules) {
@@ -74,7 +72,7 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>, lists: 
     }
     let remark = tidy_names(&mut attributes, &rules.profile.read.user_match)?;
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
-    let manager = mapped.manager.filter(|_| !lists.unsupported(&Path::manager()));
+    let manager = mapped.manager.filter(|_| is_sent(&Path::manager()));
     Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager, remark })
 }
 

@@ -54,7 +54,7 @@ impl Users<'_> {
         }
         let before =
             Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
-        let paths = diff(self.ground.rules, &self.ground.lists, person, &before).immutable;
+        let paths = diff(self.ground.rules, &self.ground.compared, person, &before).immutable;
         if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
             return false;
         }
@@ -77,7 +77,8 @@ impl Users<'_> {
         if name(person.attributes.text(&path)) == name(before.attributes.text(&path)) {
             return Some(Immutable::SameUserName);
         }
-        let fixed = self.ground.lists.is_immutable(&external_id) || self.ground.lists.never_updated(&external_id);
+        let settings = &self.ground.rules.profile.attributes;
+        let fixed = settings.is_immutable(&external_id) || settings.is_sent_once(&external_id);
         if self.ground.rules.profile.users.send_external_id && fixed {
             return Some(Immutable::FixedExternalId);
         }

@@ -80,11 +80,26 @@ impl Rules<'_> {
     /// The attributes that are kept equal to the directory's and can be read back: any other value in the app was put there by
     /// somebody else.
     pub fn kept_equal(&self) -> Vec<Path> {
-        let lists = Lists::of(self);
-        let lossy: Vec<Path> = self.profile.read.lossy.iter().filter_map(|name| Path::parse(name).ok()).collect();
-        let ours =
-            |path: &&Path| self.push(path) == Push::Always && !lists.never_updated(path) && !is_listed(&lossy, path);
-        lists.compared.iter().filter(ours).cloned().collect()
+        let of = &self.profile.attributes;
+        let ours = |path: &Path| self.push(path) == Push::Always && !of.is_sent_once(path) && !of.is_unreturned(path);
+        self.compared().into_iter().filter(ours).collect()
+    }
+
+    /// The attributes to compare, besides the manager: worked out once for a whole plan.
+    pub(super) fn compared(&self) -> Vec<Path> {
+        let external_id = self.profile.users.send_external_id.then(Path::external_id);
+        let all = self.mapping.paths().cloned().chain(external_id);
+        let mut compared: Vec<Path> =
+            all.filter(|path| *path != Path::manager() && !self.profile.attributes.is_never_sent(path)).collect();
+        compared.sort();
+        compared.dedup();
+        compared
+    }
+
+    /// The first attribute that the app requires and that has no value.
+    pub(super) fn missing(&self, attributes: &Attributes) -> Option<&Path> {
+        let has = |required: &Path| attributes.iter().any(|(path, _)| required.covers(path));
+        self.profile.attributes.required().find(|required| !has(required))
     }
 
     /// Whether the manager is mapped: then an account's fate touches the people who report to it.
@@ -95,61 +110,6 @@ impl Rules<'_> {
     pub(super) fn can_clear(&self) -> bool {
         self.profile.users.clear != ClearStyle::Never
     }
-}
-
-/// Attribute lists of profile and mapping, read once for a whole plan.
-#[derive(Debug)]
-pub(super) struct Lists {
-    immutable: Vec<Path>,
-    create_only: Vec<Path>,
-    unsupported: Vec<Path>,
-    required: Vec<Path>,
-    /// The attributes to compare, besides the manager.
-    pub(super) compared: Vec<Path>,
-}
-
-impl Lists {
-    pub(super) fn of(rules: &Rules<'_>) -> Self {
-        // A name that is no path covers nothing; the reader of profiles refuses such a name.
-        let read = |list: &[String]| list.iter().filter_map(|name| Path::parse(name).ok()).collect();
-        let wire = &rules.profile.users;
-        let mut lists = Self {
-            immutable: read(&wire.immutable),
-            create_only: read(&wire.create_only),
-            unsupported: read(&wire.unsupported),
-            required: read(&wire.required),
-            compared: Vec::new(),
-        };
-        let external_id = wire.send_external_id.then(Path::external_id);
-        let compared = rules.mapping.paths().cloned().chain(external_id);
-        lists.compared = compared.filter(|path| *path != Path::manager() && !lists.unsupported(path)).collect();
-        lists.compared.sort();
-        lists.compared.dedup();
-        lists
-    }
-
-    pub(super) fn is_immutable(&self, path: &Path) -> bool {
-        is_listed(&self.immutable, path)
-    }
-
-    /// Whether it is sent only when an account is made.
-    pub(super) fn never_updated(&self, path: &Path) -> bool {
-        is_listed(&self.create_only, path)
-    }
-
-    pub(super) fn unsupported(&self, path: &Path) -> bool {
-        is_listed(&self.unsupported, path)
-    }
-
-    /// The first attribute that the app requires and that has no value.
-    pub(super) fn missing(&self, attributes: &Attributes) -> Option<&Path> {
-        let has = |required: &Path| attributes.iter().any(|(path, _)| required.covers(path));
-        self.required.iter().find(|required| !has(required))
-    }
-}
-
-fn is_listed(list: &[Path], path: &Path) -> bool {
-    list.iter().any(|listed| listed.covers(path))
 }
 
 /// People who are never touched, whatever the directory says: user names, e-mails or directory ids.
@@ -210,15 +170,5 @@ mod tests {
         assert!(protected.covers("x", &[&list]));
         assert!(protected.covers("u-77", &[]));
         assert!(!protected.covers("u-78", &[&Attributes::new()]));
-    }
-
-    #[test]
-    fn a_listed_attribute_covers_its_parts() {
-        let list = ["emails", "name.givenName"].map(|path| Path::parse(path).unwrap());
-        for (path, expected) in
-            [("emails.work", true), ("name.givenName", true), ("name.familyName", false), ("title", false)]
-        {
-            assert_eq!(is_listed(&list, &Path::parse(path).unwrap()), expected, "{path}");
-        }
     }
 }

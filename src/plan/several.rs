@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::person::{Person, person};
-use super::rules::{Lists, Rules};
+use super::rules::Rules;
 use crate::config::tenant::Push;
 use crate::model::{Attributes, Path, digest};
 use crate::source::{Snapshot, UserIx};
@@ -28,10 +28,9 @@ pub(super) fn linked_person(
     snapshot: &Snapshot,
     ix: UserIx,
     rules: &Rules<'_>,
-    lists: &Lists,
     row: &UserRow,
 ) -> Result<Person, String> {
-    let mut person = person(snapshot, ix, rules, lists)?;
+    let mut person = person(snapshot, ix, rules)?;
     keep_last_sent(&mut person, snapshot, rules, &row.sent, &row.source_seen);
     Ok(person)
 }

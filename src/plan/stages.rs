@@ -11,11 +11,11 @@ use super::compare::Seen;
 use super::namesakes::Namesakes;
 use super::operation::Operation;
 use super::replace::{Heard, PutAside};
-use super::rules::{Lists, Rules};
+use super::rules::Rules;
 use super::swap::pass_names_on;
 use super::{Answers, Plan, StillNamed, Survey};
 use crate::desired::Desired;
-use crate::model::{AppId, Bits, ObjectRef, SourceId, UserNumber};
+use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, UserNumber};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
 
@@ -25,7 +25,7 @@ pub(super) struct Ground<'a> {
     pub(super) named: &'a StillNamed,
     pub(super) baseline: &'a dyn Baseline,
     pub(super) rules: &'a Rules<'a>,
-    pub(super) lists: Lists,
+    pub(super) compared: Vec<Path>,
     pub(super) now: Timestamp,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Ground<'a> {
         rules: &'a Rules<'a>,
         now: Timestamp,
     ) -> Self {
-        Self { desired, named, baseline, rules, lists: Lists::of(rules), now }
+        Self { desired, named, baseline, rules, compared: rules.compared(), now }
     }
 
     /// The user, if they are in the reading.

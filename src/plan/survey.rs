@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::links::Links;
 use super::person::{Person, label, person};
 use super::replace::{Aside, Stuck};
-use super::rules::{Lists, Rules};
+use super::rules::Rules;
 use super::several::linked_person;
 use super::still_named::StillNamed;
 use super::update::{Before, diff};
@@ -144,7 +144,7 @@ pub fn survey(
         links,
         baseline,
         rules,
-        lists: Lists::of(rules),
+        compared: rules.compared(),
         adopt_only: manner.adopt_only,
         waiting,
         seen: Bits::new(links.number_range()),
@@ -167,7 +167,7 @@ struct Surveyor<'a> {
     links: &'a Links,
     baseline: &'a dyn Baseline,
     rules: &'a Rules<'a>,
-    lists: Lists,
+    compared: Vec<Path>,
     adopt_only: bool,
     /// Whose next try is later than now.
     waiting: HashSet<ObjectRef>,
@@ -240,10 +240,10 @@ impl Surveyor<'_> {
         }
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
-        let Ok(person) = linked_person(snapshot, user, self.rules, &self.lists, &row) else { return Ok(()) };
+        let Ok(person) = linked_person(snapshot, user, self.rules, &row) else { return Ok(()) };
         let before =
             Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
-        if !diff(self.rules, &self.lists, &person, &before).immutable.is_empty() {
+        if !diff(self.rules, &self.compared, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }
         Ok(())
@@ -294,18 +294,18 @@ impl Surveyor<'_> {
         };
         if !desired.is_assigned(user) {
             if desired.unread().next().is_some() {
-                self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
+                self.found.deferred.extend(person(snapshot, user, self.rules));
             }
             return;
         }
         if desired.frozen(user).is_some() {
-            self.found.deferred.extend(person(snapshot, user, self.rules, &self.lists));
+            self.found.deferred.extend(person(snapshot, user, self.rules));
         }
         let id = SourceId::new(snapshot.id(user));
         let waits = self.waits(ObjectRef::User(id.clone()));
         let mapped = match desired.frozen(user) {
             Some(why) => Err(why.to_owned()),
-            None => person(snapshot, user, self.rules, &self.lists),
+            None => person(snapshot, user, self.rules),
         };
         match mapped {
             mapped if waits => self.found.deferred.extend(mapped),
@@ -422,7 +422,7 @@ impl Surveyor<'_> {
     }
 
     fn person_of(&self, user: UserIx) -> Option<Person> {
-        person(self.desired.snapshot, user, self.rules, &self.lists).ok()
+        person(self.desired.snapshot, user, self.rules).ok()
     }
 
     /// Whether a group would get a member: a user who has or will have an account, and is not protected.

@@ -148,7 +148,7 @@ impl Users<'_> {
         let desired = self.ground.desired;
         let user = self.ground.in_snapshot(id);
         let mapped = match user.filter(|user| desired.frozen(*user).is_none()) {
-            Some(user) => person(desired.snapshot, user, self.ground.rules, &self.ground.lists).ok(),
+            Some(user) => person(desired.snapshot, user, self.ground.rules).ok(),
             None => None,
         };
         let by_directory = mapped.as_ref().and_then(|person| person.attributes.text(path));
@@ -201,7 +201,7 @@ impl Users<'_> {
             }
             let Some(user) = self.ground.in_snapshot(id).filter(|_| !is_said) else { continue };
             let Some(row) = self.ground.baseline.user(id)? else { continue };
-            let Ok(person) = person(self.ground.desired.snapshot, user, self.ground.rules, &self.ground.lists) else {
+            let Ok(person) = person(self.ground.desired.snapshot, user, self.ground.rules) else {
                 continue;
             };
             if self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::operation::{Action, Blocked, user_operation};
 use super::person::Person;
-use super::rules::{Lists, Rules};
+use super::rules::Rules;
 use super::{Account, Users};
 use crate::config::tenant::{OnImmutableChange, Push};
 use crate::model::{AppId, Attributes, Immutable, Lane, ObjectRef, Obstacle, Path, Reason, digest};
@@ -32,15 +32,15 @@ pub(super) struct Diff {
 }
 
 /// What the directory says now against what the app was last given.
-pub(super) fn diff(rules: &Rules<'_>, lists: &Lists, person: &Person, before: &Before<'_>) -> Diff {
+pub(super) fn diff(rules: &Rules<'_>, compared: &[Path], person: &Person, before: &Before<'_>) -> Diff {
     let mut changes = Diff::default();
-    for path in lists.compared.iter().filter(|path| !person.leave.contains(path)) {
-        compare(rules, lists, path, person, before, &mut changes);
+    for path in compared.iter().filter(|path| !person.leave.contains(path)) {
+        compare(rules, path, person, before, &mut changes);
     }
     changes
 }
 
-fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
+fn compare(rules: &Rules<'_>, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
     let owner = rules.push(path);
     let now = person.attributes.get(path).filter(|value| owner != Push::OnSourceChange || !is_blank(value));
     let was = before.attributes.get(path);
@@ -50,11 +50,11 @@ fn compare(rules: &Rules<'_>, lists: &Lists, path: &Path, person: &Person, befor
         (Push::OnSourceChange, Some(seen)) => now != Some(seen),
         (Push::OnSourceChange, None) => now.is_some() && !digest::same(was, now),
     };
-    if !due || lists.never_updated(path) {
+    if !due || rules.profile.attributes.is_sent_once(path) {
         return;
     }
     match now {
-        _ if lists.is_immutable(path) && was.is_some() => {
+        _ if rules.profile.attributes.is_immutable(path) && was.is_some() => {
             changes.immutable.push(path.clone());
             return;
         }
@@ -76,7 +76,7 @@ fn is_blank(value: &serde_json::Value) -> bool {
 impl Users<'_> {
     /// What the directory says now against what the app was last given.
     pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: Reason) {
-        let Diff { was, set, clear, immutable } = diff(self.ground.rules, &self.ground.lists, person, before);
+        let Diff { was, set, clear, immutable } = diff(self.ground.rules, &self.ground.compared, person, before);
         if !set.is_empty() || !clear.is_empty() {
             let by_hand = set.iter().map(|(path, _)| path).chain(&clear).all(|path| before.by_hand.contains(path));
             let reason = match reason {
@@ -120,8 +120,8 @@ impl Users<'_> {
     fn next_manager(&mut self, person: &Person, before: &Before<'_>) {
         let path = Path::manager();
         let owner = self.ground.rules.push(&path);
-        let fixed =
-            owner == Push::OnCreate || self.ground.lists.never_updated(&path) || self.ground.lists.unsupported(&path);
+        let settings = &self.ground.rules.profile.attributes;
+        let fixed = owner == Push::OnCreate || settings.is_sent_once(&path) || settings.is_never_sent(&path);
         if fixed || !self.ground.rules.maps_manager() || person.leave.contains(&path) {
             return;
         }
@@ -157,7 +157,7 @@ impl Users<'_> {
             manager: Some(manager.clone()),
         };
         let mut operation = user_operation(Lane::Additions, person, app_id, action, Reason::Manager);
-        if holds.is_some() && self.ground.lists.is_immutable(&path) {
+        if holds.is_some() && self.ground.rules.profile.attributes.is_immutable(&path) {
             operation.blocked = Some(Blocked::Held(Obstacle::ManagerImmutable));
         }
         self.managers.push((manager, holds, operation));

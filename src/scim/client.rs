@@ -262,7 +262,7 @@ impl App {
             max_body: transport.max_response_bytes,
             ..ClientSettings::new(base_url)
         })?;
-        let wire = Wire::new(&profile).map_err(|why| SetupError::new(format!("the profile's role: {why}")))?;
+        let wire = Wire::new(&profile).map_err(|why| SetupError::new(format!("the profile's attributes: {why}")))?;
         let backoff = Backoff::from(&profile.pace);
         Ok(Self {
             http,

@@ -147,11 +147,12 @@ impl App {
 
     /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
     fn whose_else(&self, made: &Made, sent: &Attributes, external_id: Option<&str>) -> Option<String> {
-        let is_lossy = |name: &str| self.profile.read.lossy.iter().any(|lossy| lossy.eq_ignore_ascii_case(name));
-        let other = |name: &str, sent: Option<&str>, exact: bool| {
+        let other = |path: &Path, sent: Option<&str>, exact: bool| {
+            let name = path.as_str();
             let (shown, sent) = (json::text(&made.shown, name).filter(|shown| !shown.is_empty())?, sent?);
             let is_same = if exact { shown == sent } else { fold(shown.trim()) == fold(sent.trim()) };
-            (!is_same && !is_lossy(name)).then(|| format!("its {name} is {shown:?}, not {sent:?}"))
+            (!is_same && !self.wire.attributes.is_unreturned(path))
+                .then(|| format!("its {name} is {shown:?}, not {sent:?}"))
         };
         let external_id = sent.text(&Path::external_id()).or(external_id);
         let name = sent.text(&Path::user_name());
@@ -162,8 +163,8 @@ impl App {
                 && self.has_id_as_sent(made, external_id)
                 && name.is_some_and(|name| is_written_so(&shown, name))
         };
-        let by_name = other("userName", name, false).filter(|_| !is_rewritten());
-        by_name.or_else(|| other("externalId", external_id, true))
+        let by_name = other(&Path::user_name(), name, false).filter(|_| !is_rewritten());
+        by_name.or_else(|| other(&Path::external_id(), external_id, true))
     }
 
     fn has_id_as_sent(&self, made: &Made, external_id: Option<&str>) -> bool {
@@ -190,16 +191,16 @@ impl App {
             digest::bounded(made.echoed.as_ref().map(|body| self.wire.read_all(body, &paths)).unwrap_or_default());
         let owner = json::text(&made.shown, "externalId").filter(|shown| !shown.is_empty());
         let is_anothers = owner.as_deref().zip(external_id).is_some_and(|(shown, sent)| shown != sent);
-        let is_lossy = |name: &str| self.profile.read.lossy.iter().any(|lossy| lossy.eq_ignore_ascii_case(name));
+        let is_unreturned = |path: &Path| self.wire.attributes.is_unreturned(path);
         let is_ours = || self.has_id_as_sent(&made, external_id);
         let origin = match is_other(&made) {
             _ if self.is_fresh(&made.shown) => self.origin(&made, || None),
-            _ if is_anothers && !is_lossy("externalId") => {
+            _ if is_anothers && !is_unreturned(&Path::external_id()) => {
                 let owner = owner.unwrap_or_default();
                 let ours = external_id.unwrap_or_default();
                 Origin::Another { evidence: format!("its externalId is {owner:?}, not {ours:?}") }
             }
-            Some(other) if !is_respelt(&other, name) && !is_ours() && !is_lossy("displayName") => {
+            Some(other) if !is_respelt(&other, name) && !is_ours() && !is_unreturned(&Path::display_name()) => {
                 Origin::Another { evidence: format!("its displayName is {other:?}, not {name:?}") }
             }
             // The app writes names in its own way. A group that was there has members whom the request did not name.

@@ -10,7 +10,6 @@ use super::client::{App, Call, Endpoint};
 use super::discovery::Capabilities;
 use super::json::{self, Object};
 use super::list::Page;
-use super::resource::names;
 use super::{AppRead as _, CallError, FailureClass};
 use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
 use crate::model::{Finding, Path};
@@ -140,7 +139,6 @@ impl App {
             Ok(_) => return Some(Finding::ok(CHECK, "the app lists none; the profile decides")),
             Err(error) => return Some(not_told(CHECK, &error)),
         };
-        let users = &self.profile.users;
         let mut doubts = Vec::new();
         for path in wanted.mapped {
             let Some(path) = self.wire.path(path) else { continue };
@@ -149,7 +147,8 @@ impl App {
                 Looked::Missing => doubts.push(format!("it does not list {path}")),
                 Looked::Found(found) => {
                     let mutability = json::text(found, "mutability").unwrap_or_default();
-                    let fixed = mutability.eq_ignore_ascii_case("immutable") && !names(&users.immutable, path);
+                    let fixed =
+                        mutability.eq_ignore_ascii_case("immutable") && !self.wire.attributes.is_immutable(path);
                     if mutability.eq_ignore_ascii_case("readOnly") || fixed {
                         doubts.push(format!("it says that {path} is {mutability}"));
                     }
@@ -162,8 +161,8 @@ impl App {
             false => Finding::warning(
                 CHECK,
                 doubts.join("; "),
-                "take them out of [users.attributes], or name them in users.unsupported or users.immutable under \
-                 [target.override_profile]",
+                "take them out of [users.attributes], or give them `supported = false` or `mutability = \"immutable\"` under \
+                 [target.override_profile.attributes.\"…\"]",
             ),
         })
     }

@@ -37,7 +37,7 @@ impl Edit {
 
 /// What a change comes down to on the wire: without what the app does not know, or takes only when an account is made.
 pub(super) fn edits(wire: &Wire, users: &UserWire, set: &Attributes, clear: &[Path]) -> Vec<Edit> {
-    let sendable = |path: &&Path| !resource::names(&users.create_only, path);
+    let sendable = |path: &&Path| !wire.attributes.is_sent_once(path);
     let mut edits = Vec::with_capacity(set.len() + clear.len());
     for (path, value) in set.iter().filter(|(path, _)| sendable(path)) {
         if let Some(on_wire) = wire.path(path) {

@@ -206,11 +206,8 @@ pub async fn clean_up_after(
 /// A profile that keeps nothing back: what the app refuses is what is to be found out.
 fn open(profile: &Profile) -> Profile {
     let mut open = profile.clone();
-    let users = &mut open.users;
-    for list in [&mut users.immutable, &mut users.create_only, &mut users.unsupported, &mut users.required] {
-        list.clear();
-    }
-    users.send_external_id = true;
+    open.attributes = open.attributes.unrestricted();
+    open.users.send_external_id = true;
     open
 }
 

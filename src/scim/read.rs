@@ -212,10 +212,9 @@ impl App {
 
     /// The values of the attributes that give access.
     fn roles_of(&self, resource: &Object) -> Vec<String> {
-        let listed = self.profile.users.access.iter().filter_map(|name| Path::parse(name).ok());
         let mut roles = Vec::new();
-        for path in listed {
-            let value = self.wire.path(&path).and_then(|path| resource::read(resource, path));
+        for path in self.wire.attributes.granting_access() {
+            let value = self.wire.path(path).and_then(|path| resource::read(resource, path));
             value.iter().for_each(|value| texts_of(value, &mut roles));
         }
         roles.sort();

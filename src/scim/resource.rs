@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::json::{self, Object};
-use crate::config::profile::{Profile, RoleShape};
+use crate::config::attributes::{AttributeSettings, ValueShape};
+use crate::config::profile::Profile;
 use crate::model::{Attributes, Path, PathError, PathParts};
 use crate::schema::{self, ResourceType};
 
@@ -13,51 +14,66 @@ pub(super) const USER: &str = schema::USER.urn;
 /// The core group schema (RFC 7643 §4.2).
 pub(super) const GROUP: &str = schema::GROUP.urn;
 
-/// Where the mapping's `role` really goes, and which values mean nothing when read back.
+/// What the profile says of attributes, and where those go that SCIM does not define: the mapping's `role` above all.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
-    role: Path,
-    /// Whether the role is written as `[{"value": …}]`.
-    role_is_list: bool,
-    lossy: Vec<String>,
-    unsupported: Vec<String>,
+    pub(super) attributes: AttributeSettings,
+    placed: Vec<Placed>,
+}
+
+/// An attribute with a place of its own.
+#[derive(Debug, Clone)]
+struct Placed {
+    mapped: Path,
+    on_wire: Path,
+    /// Whether its value is written as `[{"value": …}]`.
+    is_list: bool,
 }
 
 impl Wire {
     /// Works out the paths of a profile.
     ///
     /// # Errors
-    /// When the profile's role path or type can't be one.
+    /// When an attribute's place or type can't be one.
     pub(super) fn new(profile: &Profile) -> Result<Self, PathError> {
-        let users = &profile.users;
-        let base = if users.role_path.is_empty() { "roles" } else { users.role_path.as_str() };
-        let role = match users.role_shape {
-            RoleShape::Scalar | RoleShape::List => Path::parse(base)?,
-            // One typed element is addressed like a work e-mail, and its neighbours stay as they are.
-            RoleShape::TypedList => Path::parse(&format!("{base}[type eq \"{}\"].value", users.role_type))?,
-        };
-        Ok(Self {
-            role,
-            role_is_list: users.role_shape == RoleShape::List,
-            lossy: profile.read.lossy.clone(),
-            unsupported: users.unsupported.clone(),
-        })
+        let mut placed = Vec::new();
+        for (mapped, setting) in profile.attributes.iter() {
+            if setting.path.is_none() && setting.shape.is_none() {
+                continue;
+            }
+            let base = setting.path.as_deref().unwrap_or(mapped.as_str());
+            let on_wire = match setting.shape {
+                // One typed element is addressed like a work e-mail, and its neighbours stay as they are.
+                Some(ValueShape::TypedList) => Path::parse(&format!(
+                    "{base}[type eq \"{}\"].value",
+                    setting.r#type.as_deref().unwrap_or_default()
+                ))?,
+                _ => Path::parse(base)?,
+            };
+            let is_list = setting.shape == Some(ValueShape::List);
+            placed.push(Placed { mapped: mapped.clone(), on_wire, is_list });
+        }
+        Ok(Self { attributes: profile.attributes.clone(), placed })
+    }
+
+    fn placed(&self, path: &Path) -> Option<&Placed> {
+        self.placed.iter().find(|placed| placed.mapped == *path)
     }
 
     /// Where a mapped attribute stands on the wire; `None` for one that the app does not know.
     pub(super) fn path<'a>(&'a self, path: &'a Path) -> Option<&'a Path> {
-        if names(&self.unsupported, path) {
+        if self.attributes.is_never_sent(path) {
             return None;
         }
-        Some(if is_role(path) { &self.role } else { path })
+        Some(self.placed(path).map_or(path, |placed| &placed.on_wire))
     }
 
     /// How a mapped value is written.
     pub(super) fn value(&self, path: &Path, value: &Value) -> Value {
-        if is_role(path) {
+        if let Some(placed) = self.placed(path) {
             return match value {
                 Value::Array(_) | Value::Object(_) => value.clone(),
-                scalar if self.role_is_list => json!([{ "value": scalar }]),
+                scalar if placed.is_list => json!([{ "value": scalar }]),
                 scalar => scalar.clone(),
             };
         }
@@ -75,7 +91,7 @@ impl Wire {
     /// The value of a mapped attribute in a resource.
     pub(super) fn read(&self, resource: &Object, path: &Path) -> Option<Value> {
         let value = read(resource, self.path(path)?)?;
-        if !(is_role(path) && self.role_is_list) {
+        if !self.placed(path).is_some_and(|placed| placed.is_list) {
             return Some(value);
         }
         match value {
@@ -88,7 +104,7 @@ impl Wire {
 
     /// The values at `paths`, without those that mean nothing when read back.
     pub(super) fn read_all<'a>(&self, resource: &Object, paths: impl IntoIterator<Item = &'a Path>) -> Attributes {
-        let meaningful = paths.into_iter().filter(|path| !names(&self.lossy, path));
+        let meaningful = paths.into_iter().filter(|path| !self.attributes.is_unreturned(path));
         meaningful.filter_map(|path| Some((path.clone(), self.read(resource, path)?))).collect()
     }
 
@@ -122,27 +138,12 @@ pub(crate) fn plain_user(id: &str, active: bool, attributes: &Attributes) -> Obj
     resource
 }
 
-/// Whether the mapping's path is the `role` that profiles place.
-fn is_role(path: &Path) -> bool {
-    path.as_str() == "role"
-}
-
 /// What is written by other means, or never: the id is the app's, the password nobody's business, `active` a decision.
 fn is_managed_elsewhere(path: &Path) -> bool {
     let parts = path.parts();
     let known = ResourceType::User.find(parts.urn, parts.attribute).map(|found| found.attribute);
     parts.urn.is_none()
         && known.is_some_and(|known| !known.is_kept_by_clients() || matches!(known.name, "active" | "schemas"))
-}
-
-/// Whether a list of attribute names in a profile means this path: by its full spelling, or by the attribute it is part of.
-pub(super) fn names(list: &[String], path: &Path) -> bool {
-    let parts = path.parts();
-    list.iter().any(|name| {
-        name.eq_ignore_ascii_case(path.as_str())
-            || (parts.urn.is_none() && name.eq_ignore_ascii_case(parts.attribute))
-            || Path::parse(name).is_ok_and(|named| named == *path)
-    })
 }
 
 /// A list for a multi-valued attribute, from whatever the mapping gave: a list, one object, one plain value.

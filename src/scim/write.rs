@@ -10,7 +10,7 @@ use super::client::{App, Call, Endpoint};
 use super::error::clean;
 use super::json::{self, Object};
 use super::patch::{self, Edit};
-use super::resource::{self, GROUP};
+use super::resource::GROUP;
 use super::shown::{is_cut, member_value};
 use super::{AppWrite, CallError, Created, FailureClass, GroupKeys, MemberKeys, Shown, UserKeys};
 use crate::config::profile::{
@@ -40,11 +40,12 @@ impl AppWrite for App {
     async fn update_user(&self, id: &AppId, set: &Attributes, clear: &[Path]) -> Result<Shown, CallError> {
         let users = &self.profile.users;
         if let Some(path) =
-            set.iter().map(|(path, _)| path).chain(clear).find(|path| resource::names(&users.immutable, path))
+            set.iter().map(|(path, _)| path).chain(clear).find(|path| self.wire.attributes.is_immutable(path))
         {
             // The last line of defence: an app may answer such a change with a second account (J6).
-            let message =
-                format!("{path} can't be changed in this app (users.immutable of its profile); nothing was sent");
+            let message = format!(
+                "{path} can't be changed in this app (its profile has `mutability = \"immutable\"`); nothing was sent"
+            );
             return Err(not_sent(Method::Patch, Endpoint::Users, id, FailureClass::Immutable, message));
         }
         let edits = patch::edits(&self.wire, users, set, clear);

@@ -5,6 +5,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::forms::Limit;
 use crate::config::profile::{DeleteEffect, GroupSupport, Profile, UpdateMethod};
+use crate::config::profiles::attributes_at_odds;
 use crate::config::tenant::{Fate, TenantFile};
 use crate::mapping::Mapping;
 use crate::model::Path;
@@ -17,11 +18,15 @@ pub(super) fn check(
     mapping: &Mapping,
     found: &mut Vec<Diagnostic>,
 ) {
+    // What is built on settings that contradict one another would only follow from that.
+    if attributes_at_odds(document, &["target", "override_profile"], &profile.attributes, found) {
+        return;
+    }
     deletions(document, file, profile, found);
     groups(document, file, profile, found);
     required(document, profile, mapping, found);
     never_sent(document, profile, mapping, found);
-    ignored(document, profile, found);
+    groups_by_put(document, profile, found);
     matching(document, file, profile, mapping, found);
     switched_off(document, file, found);
 }
@@ -79,9 +84,10 @@ fn paths(listed: &[String]) -> impl Iterator<Item = (&str, Path)> {
 }
 
 fn required(document: &Document<'_>, profile: &Profile, mapping: &Mapping, found: &mut Vec<Diagnostic>) {
-    for (name, path) in paths(&profile.users.required) {
-        let by_us = path == Path::external_id() && profile.users.send_external_id;
-        if !by_us && !sends(mapping, &path) {
+    for path in profile.attributes.required() {
+        let by_us = *path == Path::external_id() && profile.users.send_external_id;
+        if !by_us && !sends(mapping, path) {
+            let name = path.short();
             found.push(document.error(
                 &["users", "attributes"],
                 format!("{} refuses an account without `{name}`, which is not mapped", app(profile)),
@@ -93,46 +99,24 @@ fn required(document: &Document<'_>, profile: &Profile, mapping: &Mapping, found
 
 fn never_sent(document: &Document<'_>, profile: &Profile, mapping: &Mapping, found: &mut Vec<Diagnostic>) {
     let Some(written) = document.table_at(&["users", "attributes"]) else { return };
-    for (name, path) in paths(&profile.users.unsupported) {
-        if !sends(mapping, &path) {
-            continue;
-        }
+    for path in profile.attributes.never_sent().filter(|path| sends(mapping, path)) {
+        let name = path.short();
         let key = written
             .keys()
             .map(|key| key.get_ref().as_ref())
             .find(|key| Path::parse(key).is_ok_and(|key| key.parts().attribute == path.parts().attribute));
         let message = format!("{} does not know `{name}`, so it is never sent", app(profile));
-        found.push(document.warning(&["users", "attributes", key.unwrap_or(name)], message, "remove the line"));
+        found.push(document.warning(&["users", "attributes", key.unwrap_or(&name)], message, "remove the line"));
     }
 }
 
-/// Names in the profile's lists that would change nothing: `active` and `userName` are sent whatever is listed.
-fn ignored(document: &Document<'_>, profile: &Profile, found: &mut Vec<Diagnostic>) {
+/// A PUT needs all members of a group.
+fn groups_by_put(document: &Document<'_>, profile: &Profile, found: &mut Vec<Diagnostic>) {
     let users = &profile.users;
-    let at = |table: &'static str, key: &'static str| ["target", "override_profile", table, key];
-    let lists =
-        [("unsupported", &users.unsupported), ("create_only", &users.create_only), ("immutable", &users.immutable)];
-    for (key, listed) in lists {
-        if listed.iter().any(|name| name.eq_ignore_ascii_case("active")) {
-            found.push(document.error(
-                &at("users", key),
-                format!("`active` can't be in `users.{key}`: access ends and begins by it"),
-                "take it out of the list; for an app without it, let accounts be deleted: users.on_suspended, on_unassigned and \
-                 on_deleted = \"delete\"",
-            ));
-        }
-    }
-    if users.unsupported.iter().any(|name| name.eq_ignore_ascii_case("userName")) {
-        found.push(document.error(
-            &at("users", "unsupported"),
-            "`userName` can't be in `users.unsupported`: no account is created without it",
-            "take it out of the list; a name that can't be changed later belongs in `users.immutable`",
-        ));
-    }
     let by_put = profile.groups.update_method.unwrap_or(users.update_method) == UpdateMethod::PutMerge;
     if by_put && !profile.read.members_readable && profile.groups.support != GroupSupport::Off {
         found.push(document.warning(
-                &at("groups", "update_method"),
+                &["target", "override_profile", "groups", "update_method"],
                 "groups can't be changed by PUT where the app shows no members (`read.members_readable = false`): PATCH is sent",
                 "write `groups.update_method = \"patch\"` if the app takes PATCH for groups, or `read.members_readable = true`",
             ));

@@ -13,6 +13,7 @@ use super::placeholders;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
+use crate::config::old_keys::{self, Replaced};
 use crate::config::profile::Profile;
 use crate::config::profiles::AppFolder;
 use crate::config::tenant::{GroupPattern, SecretRef, TenantFile};
@@ -84,11 +85,12 @@ pub(super) fn make(
     floor: &Floor,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Tenant> {
-    let document = Document::parse(&source, found);
+    let mut document = Document::parse(&source, found);
+    let replaced = old_keys::rewrite(&mut document, &["target", "override_profile"], found);
     let file = load::tenant(&document, found);
     let known = known(&document, found);
     let expressions = expressions::compile(&document, &known, found);
-    let profile = profile(&document, file.as_ref(), found);
+    let profile = profile(&document, file.as_ref(), &replaced, found);
     let (Some(mut file), Some(expressions), Some(mut profile)) = (file, expressions, profile) else { return None };
     if let Some(listed) = &file.users.r#match {
         profile.read.user_match.clone_from(listed);
@@ -149,7 +151,12 @@ fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
 }
 
 /// Finds the profile and reads it with the tenant's overrides.
-fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<Diagnostic>) -> Option<Profile> {
+fn profile(
+    document: &Document<'_>,
+    file: Option<&TenantFile>,
+    replaced: &Replaced,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Profile> {
     const PATH: [&str; 2] = ["target", "profile"];
     let named = document.text_at(&PATH).unwrap_or("scim");
     let folder = match profiles::shipped(named) {
@@ -183,7 +190,7 @@ fn profile(document: &Document<'_>, file: Option<&TenantFile>, found: &mut Vec<D
         }
     };
     let overrides = file.map(|file| file.target.override_profile.clone()).unwrap_or_default();
-    profiles::read(&folder.profile(), &overrides, found)
+    profiles::read(&folder.profile(), &overrides, replaced, found)
 }
 
 /// Relative paths are relative to the file they stand in.

@@ -210,19 +210,22 @@ fn the_profile_is_found_by_name_or_path_and_overridden() {
 #[test]
 fn what_the_app_can_not_do_is_told_before_it_is_tried() {
     let site = Site::new();
-    let over = |over: &str, more: &str| with_file(&format!("[target.override_profile.users]\n{over}\n{more}"));
+    let over = |over: &str, more: &str| with_file(&format!("[target.override_profile.{over}\n{more}"));
     let attributes = "[users.attributes]\nuserName = 'userName'\ntitle = 'title'\n";
     for (text, part) in [
         (
-            over("delete_effect = 'unsupported'", "[users]\non_deleted = 'delete'"),
+            over("users]\ndelete_effect = 'unsupported'", "[users]\non_deleted = 'delete'"),
             "acme.toml:9:14: error: SCIM 2.0 offers no way to delete",
         ),
         (
-            over("delete_effect = 'irreversible'", "[users]\non_deleted = 'delete'"),
+            over("users]\ndelete_effect = 'irreversible'", "[users]\non_deleted = 'delete'"),
             "acme.toml:9:14: warning: who is deleted",
         ),
-        (over("required = ['displayName']", attributes), "error: SCIM 2.0 refuses an account without `displayName`"),
-        (over("unsupported = ['title']", attributes), "warning: SCIM 2.0 does not know `title`"),
+        (
+            over("attributes.displayName]\nrequired = true", attributes),
+            "error: SCIM 2.0 refuses an account without `displayName`",
+        ),
+        (over("attributes.title]\nsupported = false", attributes), "warning: SCIM 2.0 does not know `title`"),
         (
             with_file(&format!("[users]\nmatch = ['displayName']\n{attributes}")),
             "error: people are matched by `displayName`",
@@ -242,10 +245,13 @@ fn what_the_app_can_not_do_is_told_before_it_is_tried() {
     }
     for good in [
         over(
-            "required = ['emails', 'externalId']",
+            "attributes]\nemails.required = true\nexternalId.required = true",
             "[users.attributes]\nuserName = 'userName'\n'emails.work' = 'email'",
         ),
-        over("required = ['name']", "[users.attributes]\nuserName = 'userName'\n'name.givenName' = 'title'"),
+        over(
+            "attributes.name]\nrequired = true",
+            "[users.attributes]\nuserName = 'userName'\n'name.givenName' = 'title'",
+        ),
     ] {
         assert_eq!(site.said(&good), "");
     }
@@ -540,4 +546,59 @@ fn values_to_be_filled_in_and_files_of_another_format_are_reported() {
     let other = said("v2", "app.acme.test");
     assert!(other.contains("tenants/beta.yaml: warning: this file is ignored: tenant files end in `.toml`"), "{other}");
     assert_eq!(names(&site.config(), &[]).unwrap().len(), 1, "a warning keeps no tenant from its run");
+}
+
+#[test]
+fn old_keys_of_attributes_are_read_from_a_tenants_overrides_and_replace_the_profiles_whole_list() {
+    let site = Site::new();
+    let name = |name: &str| crate::model::Path::parse(name).unwrap();
+    site.write("own.toml", "[users]\nimmutable = ['userName', 'emails']\nunsupported = ['locale']\n");
+    let old = with_file("profile = '../own.toml'\n[target.override_profile.users]\nimmutable = ['title']\n");
+    let shown = site.said(&old);
+    for told in [
+        "acme.toml:8:1: warning: `users.immutable` is an old key, and read for one more release",
+        "write `mutability = \"immutable\"` under `[target.override_profile.attributes.\"title\"]`",
+        "own.toml:2:1: warning: `users.immutable` is an old key",
+        "own.toml:3:1: warning: `users.unsupported` is an old key",
+    ] {
+        assert!(shown.contains(told), "{told}\n->\n{shown}");
+    }
+    let attributes = site.ready(&old).profile.attributes;
+    let fixed = ["userName", "emails", "title"].map(|path| attributes.is_immutable(&name(path)));
+    assert_eq!(fixed, [false, false, true], "the tenant's list is the whole list");
+    assert!(attributes.is_never_sent(&name("locale")), "another list stays");
+
+    let new =
+        with_file("profile = '../own.toml'\n[target.override_profile.attributes.title]\nmutability = 'immutable'\n");
+    let attributes = site.ready(&new).profile.attributes;
+    assert!(["userName", "title"].iter().all(|path| attributes.is_immutable(&name(path))), "a table is laid over");
+}
+
+#[test]
+fn what_a_tenant_and_its_profile_say_of_an_attribute_together_is_checked_where_the_tenant_says_it() {
+    let site = Site::new();
+    site.write("own.toml", "[attributes.title]\nrequired = true\n");
+    let over = |text: &str| with_file(&format!("profile = '../own.toml'\n[target.override_profile.{text}\n"));
+    for (text, told) in [
+        (
+            over("attributes.title]\nsupported = false"),
+            "acme.toml:8:13: error: `title` has `supported = false`, so it is never sent, and `required = true`",
+        ),
+        (
+            over("attributes.dispalyName]\nrequired = true"),
+            "acme.toml:7:37: error: SCIM has no attribute `dispalyName`",
+        ),
+        (
+            over("attributes.emails]\nmutability = 'immutabel'"),
+            "acme.toml:8:14: error: `mutability` can't be \"immutabel\"",
+        ),
+        (
+            over("attributes.emails]\nreturned = 'never'\n[target.override_profile.users]\nimmutable = ['emails']"),
+            "acme.toml:10:14: error: `emails` is set by the old key `users.immutable` and by `[attributes.\"emails\"]`",
+        ),
+    ] {
+        let shown = site.said(&text);
+        assert!(shown.contains(told), "{text}\n->\n{shown}");
+        assert_eq!(shown.matches("error: ").count(), 1, "{shown}");
+    }
 }

@@ -700,7 +700,7 @@ fn schemas_are_json_and_a_wrong_command_line_is_a_configuration_error() {
 #[test]
 fn an_apps_folder_by_its_path_is_all_that_init_check_doctor_and_the_sandbox_need() {
     let rosterd = Rosterd::new();
-    rosterd.file("shop/profile.toml", "name = \"Shop\"\n[users]\nimmutable = [\"userName\"]\n");
+    rosterd.file("shop/profile.toml", "name = \"Shop\"\n[attributes.userName]\nmutability = \"immutable\"\n");
     rosterd.file(
         "shop/tenant.toml",
         "base_url = \"https://shop.example.org/scim\"\nusers = \"[users]\\non_deleted = 'delete'\\n\\n[users.attributes]\\n\"\n\

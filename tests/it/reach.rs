@@ -116,12 +116,14 @@ fn ma6_a_byte_order_mark_before_every_answer_changes_nothing() {
 #[test]
 fn ma6_a_setting_that_would_be_ignored_is_refused() {
     let desk = Desk::new();
-    for name in ["active", "userName"] {
-        desk.tenant(&format!("[target.override_profile.users]\nunsupported = [\"{name}\"]\n"));
+    for (name, text) in
+        [("active", "`supported` of `active`"), ("userName", "`userName` can't have `supported = false`")]
+    {
+        desk.tenant(&format!("[target.override_profile.attributes.{name}]\nsupported = false\n"));
         let check = desk.rosterd.run(&["check", "acme"]);
         let said = format!("{}{}", check.stdout, check.stderr);
         check.expect_code(78);
-        assert!(said.contains(&format!("`{name}` can't be in `users.unsupported`")), "{said}");
+        assert!(said.contains(text), "{said}");
     }
 }
 

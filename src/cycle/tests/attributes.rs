@@ -169,7 +169,7 @@ async fn an_app_that_cannot_clear_keeps_the_value_quietly() {
 #[tokio::test(start_paused = true)]
 async fn j6_a_change_that_would_make_a_second_account_is_held() {
     let mut world = World::new(three());
-    world.reconfigure(|tenant| tenant.profile.users.immutable = vec!["userName".into()]);
+    world.reconfigure(|tenant| tenant.profile.attributes.fix(&["userName"]));
     world.sync().await;
     world.edit(|dir| {
         dir.set("ann", "userName", "annie@x.test");

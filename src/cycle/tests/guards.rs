@@ -188,7 +188,7 @@ async fn mm1_an_edit_of_the_tenant_file_is_judged_by_its_own_limit() {
 #[tokio::test(start_paused = true)]
 async fn mm1_accounts_that_would_be_replaced_count_as_changed_identifiers() {
     let world = synced_as(crowd(40), |tenant| {
-        tenant.profile.users.immutable = vec!["userName".to_owned()];
+        tenant.profile.attributes.fix(&["userName"]);
         tenant.on_immutable_change = crate::config::tenant::OnImmutableChange::Recreate;
     })
     .await;

@@ -200,7 +200,7 @@ async fn j11_on_a_schedule_names_that_wait_come_right_together() {
 
 #[tokio::test(start_paused = true)]
 async fn j6_a_user_name_that_cannot_change_goes_by_no_third_one() {
-    let world = synced_as(three_groups(), |tenant| tenant.profile.users.immutable = vec!["userName".into()]).await;
+    let world = synced_as(three_groups(), |tenant| tenant.profile.attributes.fix(&["userName"])).await;
     user_names(&world, &[("ann", "bo"), ("bo", "ann")]);
     let report = world.sync().await;
     assert_eq!(held(&report).len(), 2, "{report:?}");

@@ -16,7 +16,7 @@ fn company() -> Directory {
 }
 
 fn recreates(tenant: &mut Tenant) {
-    tenant.profile.users.immutable = vec!["userName".into()];
+    tenant.profile.attributes.fix(&["userName"]);
     tenant.on_immutable_change = OnImmutableChange::Recreate;
 }
 
@@ -231,12 +231,12 @@ async fn j6_what_can_not_be_replaced_is_held_with_the_reason() {
         report.holds.iter().map(|hold| hold.detail()).collect::<String>()
     };
     let same_name = held_for(
-        |tenant| tenant.profile.users.immutable = vec!["displayName".into()],
+        |tenant| tenant.profile.attributes.fix(&["displayName"]),
         |dir| dir.set("ann", "displayName", "Annie"),
         |_| {},
     );
     assert!(same_name.await.contains("another user name"));
-    let fixed = held_for(|tenant| tenant.profile.users.immutable.push("externalId".into()), marry, |_| {});
+    let fixed = held_for(|tenant| tenant.profile.attributes.fix(&["externalId"]), marry, |_| {});
     assert!(fixed.await.contains("externalId can't be changed either"));
     let taken = held_for(|_| {}, marry, |world| drop(world.app.has_user("annie@x.test", true)));
     assert!(taken.await.contains("has an account with the new userName already"));

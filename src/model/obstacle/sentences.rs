@@ -142,8 +142,8 @@ impl fmt::Display for Obstacle {
             }
             Self::RefusedForAll { attributes } => write!(
                 f,
-                "{} not sent: the app refused it for every user before; if it never takes it, name it in users.immutable or users.unsupported \
-                 of its profile",
+                "{} not sent: the app refused it for every user before; if it never takes it, give it `supported = false` or `mutability = \"immutable\"` \
+                 in its profile",
                 attributes.join(", ")
             ),
             Self::NotCarriedOut { shows } => list_of_shown(shows, f),

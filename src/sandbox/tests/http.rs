@@ -324,3 +324,30 @@ async fn it_stops_while_a_client_keeps_its_connection() {
     caller.running.stop().await.unwrap();
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
+
+/// What is published is what the schema room has: every attribute with every characteristic, without the password that this server does not keep.
+#[tokio::test]
+async fn the_published_schemas_are_those_of_the_schema_room() {
+    let caller = Caller::plain().await;
+    for schema in [&crate::schema::USER, &crate::schema::ENTERPRISE, &crate::schema::GROUP] {
+        let answer = caller.call(Method::GET, &format!("/Schemas/{}", schema.urn), None).await;
+        let published = answer.body["attributes"].as_array().unwrap();
+        let kept = schema.attributes.iter().filter(|attribute| attribute.name != "password");
+        assert_eq!(published.len(), kept.clone().count(), "{}", schema.urn);
+        for (published, attribute) in published.iter().zip(kept) {
+            let said = |key: &str| published[key].as_str();
+            assert_eq!(said("name"), Some(attribute.name));
+            assert_eq!(published["multiValued"], attribute.multi_valued, "{}", attribute.name);
+            assert_eq!(published["required"], attribute.required, "{}", attribute.name);
+            assert_eq!(published["caseExact"].as_bool(), attribute.case_exact, "{}", attribute.name);
+            assert_eq!(said("type"), Some(attribute.ty.name()), "{}", attribute.name);
+            let parts = published["subAttributes"].as_array().map_or(0, Vec::len);
+            assert_eq!(parts, attribute.sub_attributes.len(), "{}", attribute.name);
+        }
+    }
+    let groups = caller.call(Method::GET, &format!("/Schemas/{USER}"), None).await.body;
+    let groups = groups["attributes"].as_array().unwrap().iter().find(|one| one["name"] == "groups").unwrap().clone();
+    assert_eq!((&groups["mutability"], &groups["returned"]), (&json!("readOnly"), &json!("default")));
+    let kinds = &groups["subAttributes"].as_array().unwrap()[3];
+    assert_eq!((&kinds["name"], &kinds["canonicalValues"]), (&json!("type"), &json!(["direct"])));
+}

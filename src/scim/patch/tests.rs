@@ -2,6 +2,7 @@ use scim_v2::Validate;
 use scim_v2::models::others::{PatchOp, PatchOperation};
 
 use super::*;
+use crate::config::attributes::{PushTime, ValueShape};
 use crate::config::profile::Profile;
 use crate::model::ENTERPRISE;
 
@@ -90,7 +91,7 @@ fn every_knob_of_style_changes_what_it_names() {
     assert_eq!((&sent[0]["value"], &sent[1]["value"]), (&json!("true"), &json!("")));
     profile.users.clear = ClearStyle::Never;
     assert_eq!(operations(&profile, &[("flag", json!(true))], &["title"]).as_array().unwrap().len(), 1);
-    profile.users.create_only = vec!["flag".into()];
+    profile.attributes.set(&["flag"], |one| one.push = Some(PushTime::OnCreate));
     let wire = Wire::new(&profile).unwrap();
     assert!(edits(&wire, &profile.users, &attributes(&[("flag", json!(true))]), &[path("title")]).is_empty());
 }
@@ -119,8 +120,9 @@ fn o6_a_role_is_changed_in_the_shape_of_the_profile() {
     let replaced = |path: &str, value: Value| json!([{ "op": "replace", "path": path, "value": value }]);
     assert_eq!(operations(&profile, &role, &[]), replaced("roles", json!([{ "value": "Admin" }])));
     assert_eq!(operations(&profile, &[], &["role"]), json!([{ "op": "remove", "path": "roles" }]));
-    profile.users.role_shape = crate::config::profile::RoleShape::TypedList;
-    profile.users.role_type = "base".into();
+    profile.attributes.set(&["role"], |role| {
+        (role.shape, role.r#type) = (Some(ValueShape::TypedList), Some("base".into()));
+    });
     assert_eq!(operations(&profile, &role, &[]), replaced("roles[type eq \"base\"].value", json!("Admin")));
     assert_eq!(operations(&profile, &[], &["role"]), json!([{ "op": "remove", "path": "roles[type eq \"base\"]" }]));
 }

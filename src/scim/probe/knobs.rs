@@ -10,8 +10,8 @@ use super::seen::{Evidence, Seen};
 /// One key of a profile that should have another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Knob {
-    /// The table: `users`, `read`.
-    pub table: &'static str,
+    /// The table: `users`, `read`, `attributes.emails`.
+    pub table: String,
     /// The key.
     pub key: &'static str,
     /// Its value; in JSON as TOML.
@@ -21,16 +21,16 @@ pub struct Knob {
 }
 
 impl Knob {
-    pub(super) fn text(table: &'static str, key: &'static str, value: &str, why: Seen) -> Self {
-        Self { table, key, value: KnobValue::Text(value.to_owned()), why: why.into() }
+    pub(super) fn text(table: &str, key: &'static str, value: &str, why: Seen) -> Self {
+        Self { table: table.to_owned(), key, value: KnobValue::Text(value.to_owned()), why: why.into() }
     }
 
-    pub(super) fn flag(table: &'static str, key: &'static str, value: bool, why: Seen) -> Self {
-        Self { table, key, value: KnobValue::Flag(value), why: why.into() }
+    pub(super) fn flag(table: &str, key: &'static str, value: bool, why: Seen) -> Self {
+        Self { table: table.to_owned(), key, value: KnobValue::Flag(value), why: why.into() }
     }
 
-    pub(super) fn list(table: &'static str, key: &'static str, values: &[String], why: Seen) -> Self {
-        Self { table, key, value: KnobValue::List(values.to_vec()), why: why.into() }
+    pub(super) fn list(table: &str, key: &'static str, values: &[String], why: Seen) -> Self {
+        Self { table: table.to_owned(), key, value: KnobValue::List(values.to_vec()), why: why.into() }
     }
 }
 
@@ -69,7 +69,7 @@ pub fn as_toml(knobs: &[Knob]) -> String {
     let mut tables: BTreeMap<&str, BTreeMap<&str, &Knob>> = BTreeMap::new();
     for knob in knobs {
         // What was found out later knows more.
-        tables.entry(knob.table).or_default().insert(knob.key, knob);
+        tables.entry(&knob.table).or_default().insert(knob.key, knob);
     }
     let mut text = String::new();
     for (table, keys) in tables {

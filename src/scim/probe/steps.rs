@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::seen::{FilterFault, Seen};
 use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
-use crate::config::profile::{LookUp, OpCase, Paging, PatchPath, Profile, RoleShape, UpdateMethod};
+use crate::config::attributes::ValueShape;
+use crate::config::profile::{LookUp, OpCase, Paging, PatchPath, Profile, UpdateMethod};
 use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
@@ -195,29 +196,30 @@ impl Probe<'_> {
     /// How a role looks, by the one that the app gives.
     fn role(&mut self, user: &Object) {
         const CHECK: &str = "role";
-        let users = &self.profile.users;
+        const TABLE: &str = "attributes.role";
+        let role = self.profile.attributes.role();
         let first = json::elements(user, "roles").first().cloned();
         let scalar = json::text(user, "role");
         let (shape, path, detail) = match (&first, &scalar) {
-            (Some(Value::Object(role)), _) => {
-                let value = json::text(role, "value").unwrap_or_default();
-                match json::text(role, "type").filter(|kind| !kind.is_empty()) {
+            (Some(Value::Object(given)), _) => {
+                let value = json::text(given, "value").unwrap_or_default();
+                match json::text(given, "type").filter(|kind| !kind.is_empty()) {
                     Some(kind) => {
                         self.knob_unless(
-                            users.role_type == kind,
-                            Knob::text("users", "role_type", &kind, Seen::RoleType),
+                            role.r#type.as_ref() == Some(&kind),
+                            Knob::text(TABLE, "type", &kind, Seen::RoleType),
                         );
                         (
-                            RoleShape::TypedList,
+                            ValueShape::TypedList,
                             "roles",
                             format!("a new account gets the role {value:?}, of the type {kind:?}"),
                         )
                     }
-                    None => (RoleShape::List, "roles", format!("a new account gets the role {value:?}, in a list")),
+                    None => (ValueShape::List, "roles", format!("a new account gets the role {value:?}, in a list")),
                 }
             }
             (None, Some(value)) => {
-                (RoleShape::Scalar, "role", format!("a new account gets the role {value:?}, as plain text"))
+                (ValueShape::Scalar, "role", format!("a new account gets the role {value:?}, as plain text"))
             }
             _ => {
                 self.found(Finding::ok(CHECK, "a new account shows no role; its shape stays unknown"));
@@ -226,13 +228,13 @@ impl Probe<'_> {
         };
         self.found(Finding::ok(CHECK, detail));
         let name = match shape {
-            RoleShape::Scalar => "scalar",
-            RoleShape::List => "list",
-            RoleShape::TypedList => "typed_list",
+            ValueShape::Scalar => "scalar",
+            ValueShape::List => "list",
+            ValueShape::TypedList => "typed_list",
         };
-        self.knob_unless(users.role_shape == shape, Knob::text("users", "role_shape", name, Seen::RoleShape));
-        let is_path = users.role_path == path || (users.role_path.is_empty() && path == "roles");
-        self.knob_unless(is_path, Knob::text("users", "role_path", path, Seen::RoleShape));
+        self.knob_unless(role.shape == Some(shape), Knob::text(TABLE, "shape", name, Seen::RoleShape));
+        let is_path = role.path.as_deref() == Some(path);
+        self.knob_unless(is_path, Knob::text(TABLE, "path", path, Seen::RoleShape));
     }
 
     async fn filters(&mut self, app: &App, id: &AppId) -> Result<(), End> {
@@ -360,7 +362,12 @@ impl Probe<'_> {
             Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
                 let why = Seen::SmallPage { wanted: wanted.into(), came: len, total };
                 self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
-                self.knob(Knob { table: "read", key: "page_size", value: KnobValue::Number(len), why: why.into() });
+                self.knob(Knob {
+                    table: "read".to_owned(),
+                    key: "page_size",
+                    value: KnobValue::Number(len),
+                    why: why.into(),
+                });
             }
             _ => self.found(Finding::ok(CHECK, format!("{len} came where {wanted} were asked for"))),
         }
@@ -503,7 +510,7 @@ impl Probe<'_> {
         for other in others {
             self.made(other);
         }
-        let listed = self.profile.users.immutable.iter().any(|name| name.eq_ignore_ascii_case(attribute));
+        let listed = self.profile.attributes.is_immutable(&path);
         if let Some(other) = &instead {
             let said = format!("account {id} is answered with {other}");
             let why = Seen::AnsweredWithAnother { attribute: spelt(attribute), said, doubled };
@@ -514,8 +521,12 @@ impl Probe<'_> {
             let advice = if listed { "; the profile holds it for fixed" } else { "" };
             self.found(Finding::ok(attribute, format!("can be changed{advice}")));
             if listed {
-                let names = self.still_fixed(attribute);
-                self.knob(Knob::list("users", "immutable", &names, Seen::Taken(spelt(attribute))));
+                self.knob(Knob::text(
+                    &format!("attributes.{attribute}"),
+                    "mutability",
+                    "readWrite",
+                    Seen::Taken(spelt(attribute)),
+                ));
             }
         } else {
             let why = sent.err().map_or(Seen::Ignored, |error| Seen::ChangeRefused(error.message));
@@ -531,29 +542,17 @@ impl Probe<'_> {
                 self.found(Finding::warning(
                     attribute,
                     why.to_string(),
-                    "name it in users.immutable: such a change is held then",
+                    "give it `mutability = \"immutable\"`: such a change is held then",
                 ));
-                let mut names = self.still_fixed("");
-                names.push(attribute.to_owned());
-                self.knob(Knob::list("users", "immutable", &names, why));
+                self.knob(Knob::text(&format!("attributes.{attribute}"), "mutability", "immutable", why));
             }
         }
-    }
-
-    /// What is taken for fixed so far, without one of them.
-    fn still_fixed(&self, without: &str) -> Vec<String> {
-        let found = self.out.knobs.iter().rev().find(|knob| knob.key == "immutable");
-        let listed: Vec<String> = match found.map(|knob| &knob.value) {
-            Some(KnobValue::List(names)) => names.clone(),
-            _ => self.profile.users.immutable.clone(),
-        };
-        listed.into_iter().filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(without)).collect()
     }
 
     /// Notes a knob; of one key the last word counts, with all that was seen.
     fn knob(&mut self, mut knob: Knob) {
         let knobs = &mut self.out.knobs;
-        if let Some(at) = knobs.iter().position(|one| (one.table, one.key) == (knob.table, knob.key)) {
+        if let Some(at) = knobs.iter().position(|one| (&one.table, one.key) == (&knob.table, knob.key)) {
             let earlier = knobs.remove(at);
             knob.why = knob.why.after(earlier.why);
         }

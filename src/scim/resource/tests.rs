@@ -2,7 +2,9 @@ use scim_v2::models::user::User;
 use scim_v2::{CreateRequest, Strict};
 
 use super::*;
+use crate::config::attributes::AttributeSettings;
 use crate::model::ENTERPRISE;
+use crate::schema::Returned;
 
 fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
@@ -85,7 +87,7 @@ fn what_is_the_apps_own_is_never_sent() {
 #[test]
 fn attributes_that_the_app_does_not_know_are_left_out() {
     let mut profile = Profile::default();
-    profile.users.unsupported = vec!["emails".into(), "enterprise.department".into(), "name".into()];
+    profile.attributes.set(&["emails", "enterprise.department", "name"], |one| one.supported = Some(false));
     let wire = wire(&profile);
     let body = wire.new_user(&ann(), None);
     assert!(!body.contains_key("emails") && !body.contains_key("name"));
@@ -96,15 +98,16 @@ fn attributes_that_the_app_does_not_know_are_left_out() {
 #[test]
 fn o6_the_role_goes_where_the_profile_says_and_comes_back_from_there() {
     let cases = [
-        ("", RoleShape::List, "", json!({ "roles": [{ "value": "Analyst" }] })),
-        ("", RoleShape::TypedList, "base", json!({ "roles": [{ "type": "base", "value": "Analyst" }] })),
-        ("sentryOrgRole", RoleShape::Scalar, "", json!({ "sentryOrgRole": "Analyst" })),
-        ("urn:example:2.0:Heap:role", RoleShape::Scalar, "", json!({ "urn:example:2.0:Heap": { "role": "Analyst" } })),
+        ("roles", ValueShape::List, "", json!({ "roles": [{ "value": "Analyst" }] })),
+        ("roles", ValueShape::TypedList, "base", json!({ "roles": [{ "type": "base", "value": "Analyst" }] })),
+        ("sentryOrgRole", ValueShape::Scalar, "", json!({ "sentryOrgRole": "Analyst" })),
+        ("urn:example:2.0:Heap:role", ValueShape::Scalar, "", json!({ "urn:example:2.0:Heap": { "role": "Analyst" } })),
     ];
     for (role_path, role_shape, role_type, expected) in cases {
         let mut profile = Profile::default();
-        (profile.users.role_path, profile.users.role_shape) = (role_path.into(), role_shape);
-        profile.users.role_type = role_type.into();
+        profile.attributes.set(&["role"], |role| {
+            (role.path, role.shape, role.r#type) = (Some(role_path.into()), Some(role_shape), Some(role_type.into()));
+        });
         let wire = wire(&profile);
         let mut body = wire.new_user(&attributes(&[("role", json!("Analyst"))]), None);
         assert_eq!(wire.read(&body, &path("role")), Some(json!("Analyst")), "{role_path}");
@@ -171,7 +174,7 @@ fn resources_are_read_as_apps_really_write_them() {
 #[test]
 fn lossy_attributes_are_not_believed() {
     let mut profile = Profile::default();
-    profile.read.lossy = vec!["name".into()];
+    profile.attributes.set(&["name"], |one| one.returned = Some(Returned::Never));
     let wire = wire(&profile);
     let body = object(json!({ "userName": "ann", "name": { "givenName": "N/A" } }));
     let read = wire.read_all(&body, &[path("userName"), path("name.givenName")]);
@@ -217,8 +220,9 @@ fn a_value_that_was_the_only_one_takes_its_attribute_along() {
 }
 
 #[test]
-fn lists_of_names_mean_a_path_by_its_attribute_or_in_full() {
-    let list = ["emails".to_owned(), "enterprise.department".to_owned(), "USERNAME".to_owned()];
+fn a_setting_means_an_attribute_with_all_its_parts() {
+    let mut attributes = AttributeSettings::default();
+    attributes.fix(&["emails", "enterprise.department", "userName"]);
     for (name, is_meant) in [
         ("emails.work", true),
         ("emails", true),
@@ -228,6 +232,6 @@ fn lists_of_names_mean_a_path_by_its_attribute_or_in_full() {
         ("name.givenName", false),
         ("urn:example:2.0:Thing:emails", false),
     ] {
-        assert_eq!(names(&list, &path(name)), is_meant, "{name}");
+        assert_eq!(attributes.is_immutable(&path(name)), is_meant, "{name}");
     }
 }

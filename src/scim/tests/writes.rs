@@ -1,6 +1,7 @@
 //! Writes: what is sent, that it is sent once, and what an answer means.
 
 use super::*;
+use crate::config::attributes::PushTime;
 use crate::config::profile::{
     ElementStyle, GroupSupport, LookUp, MemberRemove, MemberValue, PatchPath as Style, UpdateMethod,
 };
@@ -345,7 +346,8 @@ async fn an_update_is_one_patch_and_returns_the_echo_if_there_is_one() {
 #[tokio::test]
 async fn nothing_to_write_sends_nothing() {
     let server = always(ResponseTemplate::new(500)).await;
-    let app = app_with(&server, |profile| profile.users.create_only = vec!["title".into()]);
+    let app =
+        app_with(&server, |profile| profile.attributes.set(&["title"], |one| one.push = Some(PushTime::OnCreate)));
     app.update_user(&AppId::from("7"), &attributes(&[("title", json!("x"))]), &[]).await.unwrap();
     app.add_members(&AppId::from("7"), &[]).await.unwrap();
     app.remove_members(&AppId::from("7"), &[]).await.unwrap();
@@ -355,7 +357,7 @@ async fn nothing_to_write_sends_nothing() {
 #[tokio::test]
 async fn j6_an_attribute_that_can_not_change_is_never_sent_in_a_change() {
     let server = always(ResponseTemplate::new(200)).await;
-    let app = app_with(&server, |profile| profile.users.immutable = vec!["userName".into(), "emails".into()]);
+    let app = app_with(&server, |profile| profile.attributes.fix(&["userName", "emails"]));
     for (set, clear) in [
         (attributes(&[("userName", json!("anna"))]), vec![]),
         (attributes(&[("title", json!("x")), ("emails.work", json!("b@example.com"))]), vec![]),

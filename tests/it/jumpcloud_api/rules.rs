@@ -126,7 +126,7 @@ fn j04_an_account_that_can_not_be_taken_is_told_and_everybody_else_goes_on() {
 
 #[test]
 fn j06_a_changed_user_name_or_address_makes_no_second_account() {
-    let immutable = "\n[target.override_profile.users]\nimmutable = [\"userName\", \"emails\"]\n";
+    let immutable = "\n[target.override_profile.attributes]\nuserName.mutability = \"immutable\"\nemails.mutability = \"immutable\"\n";
     let Some(scene) = scene(Kind::BetterAuth, &["sales"], immutable) else { return };
     scene.sync();
     scene.cloud.change(|org| {
