@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::floor::Floor;
 use super::guarded;
+use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
@@ -13,11 +14,6 @@ use crate::model::TenantName;
 
 /// Where `rosterd.toml` is if nobody says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
-
-/// A path of a file, relative to that file.
-pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
-    file.parent().unwrap_or_else(|| Path::new("")).join(path)
-}
 
 /// `rosterd.toml` with its paths made whole.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::differences::{self, Key};
-use super::files::beside;
+use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::tenant::Fate;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expressions::{self, Expressions, Known};
-use super::files::beside;
 use super::fit;
 use super::floor::Floor;
+use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;
 use crate::config::document::{Document, SourceText};
