@@ -6,12 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::Daemon;
-use super::control::{Answer, Caller};
+use super::control::{Answer, Caller, Importing};
 use crate::engine::ImportEnds;
 use crate::identity::Identity;
 use crate::model::TenantName;
@@ -24,15 +23,6 @@ const FAILED: u8 = 1;
 const HELD: u8 = 3;
 const BUSY: u8 = 75;
 const CONFIG: u8 = 78;
-
-/// An import that the daemon has taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Importing {
-    /// Its id.
-    pub id: String,
-    /// The folder in which its report will be.
-    pub reports: std::path::PathBuf,
-}
 
 /// The imports under way.
 #[derive(Default)]

@@ -34,11 +34,10 @@ mod web;
 pub use board::{Board, Line, read_board};
 pub use book::Ended;
 pub use control::{
-    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Order, PROTOCOL, Refusal, Reloaded,
-    Request, Right, Talk, Wanted, reach,
+    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Importing, Order, PROTOCOL, Refusal,
+    Reloaded, Request, Right, Talk, Wanted, reach,
 };
 pub use drift::{Compared, read_compared};
-pub use imports::Importing;
 pub use mistake::Mistake;
 pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};

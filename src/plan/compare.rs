@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::operation::{Action, Blocked, Member, Operation};
 use super::person::row_name;
+use super::stages::Seen;
 use super::{Answers, Groups, Survey};
 use crate::config::profile::MemberValue;
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Reason, SourceId, UserNumber};
@@ -20,17 +21,6 @@ pub enum Compared {
     Gone,
     /// The app did not say; in words.
     Failed(String),
-}
-
-/// A group as the app shows it now.
-pub(super) struct Seen {
-    name: String,
-    /// Members of ours, as far as they are known.
-    held: Vec<UserNumber>,
-    /// Of these, the ones who were not put there by rosterd.
-    joined: HashSet<UserNumber>,
-    /// Whether the app shows no members.
-    unknown: bool,
 }
 
 impl Groups<'_> {

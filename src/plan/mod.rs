@@ -7,6 +7,7 @@
 mod adopt;
 mod bounds;
 mod compare;
+mod differences;
 mod duplicates;
 mod groups;
 mod leavers;
@@ -34,10 +35,9 @@ pub use let_go::released_under;
 pub use links::{FINISHED, IN_STEP, LOOKED_UP, Links};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{Person, label, map_person};
-pub use replace::{Aside, Stuck};
 pub use rules::{Protected, Rules};
 pub use still_named::StillNamed;
-pub use survey::{Manner, Survey, survey, user_fingerprint};
+pub use survey::{Aside, Manner, Stuck, Survey, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 pub use crate::model::Duplicate;

@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::adopt::is_privileged;
+use super::differences::Before;
 use super::operation::{Acquaintance, Action, Blocked, Operation, user_operation};
 use super::person::{Person, label, row_name};
 use super::several::linked_person;
-use super::update::Before;
 use super::{Account, Answers, Users};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, Fate, Push};

@@ -4,42 +4,17 @@
 //! The old account keeps all that is known of it, under an id of its own (`Effect::UserReplaced`), until it is switched off.
 //! So it is never forgotten, whatever comes between, and the person is a newcomer like any other meanwhile.
 
-use std::collections::HashSet;
-
+use super::differences::{Before, diff};
 use super::operation::{Action, Operation, user_operation};
 use super::person::{Person, row_name};
-use super::update::{Before, diff};
+use super::stages::PutAside;
+use super::survey::Aside;
 use super::{Account, Survey, Users};
 use crate::config::tenant::OnImmutableChange;
 use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, Standing, fold};
-use crate::scim::{AppUser, Match};
+use crate::scim::Match;
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
-
-/// Somebody whose account can't take what changed.
-#[derive(Debug, Clone)]
-pub struct Stuck {
-    /// As they should be.
-    pub person: Person,
-    /// The account they have.
-    pub app_id: AppId,
-}
-
-/// An account that was replaced and is not yet switched off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Aside {
-    /// The id under which it is kept.
-    pub id: SourceId,
-    /// Whose it was.
-    pub of: SourceId,
-}
-
-/// An account that this plan puts aside.
-pub(super) struct PutAside {
-    pub(super) id: SourceId,
-    pub(super) of: SourceId,
-    pub(super) row: UserRow,
-}
 
 /// The id under which a replaced account is kept: there is one for each account, whatever happens how often.
 fn aside_id(person: &SourceId, account: &AppId) -> SourceId {
@@ -179,17 +154,6 @@ impl Users<'_> {
     }
 }
 
-/// A replaced account that is off already is let go of once it is in no group any more: a forgotten account stays in it.
-pub(super) fn keep_until_out_of_all_groups(operations: &mut Vec<Operation>) {
-    let mut leaving: HashSet<SourceId> = HashSet::new();
-    for operation in operations.iter() {
-        if let Action::RemoveMembers { users, .. } = &operation.action {
-            leaving.extend(users.iter().map(|user| user.id.clone()));
-        }
-    }
-    operations.retain(|op| !(matches!(op.action, Action::ReleaseUser) && leaving.contains(op.object.id())));
-}
-
 fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: Reason) -> Operation {
     Operation {
         lane,
@@ -201,6 +165,3 @@ fn ending(id: &SourceId, row: &UserRow, lane: Lane, reason: Reason) -> Operation
         blocked: None,
     }
 }
-
-/// What was answered, by person.
-pub(super) type Heard = std::collections::HashMap<SourceId, Match<AppUser>>;

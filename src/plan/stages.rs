@@ -7,17 +7,16 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::compare::Seen;
 use super::namesakes::Namesakes;
-use super::operation::Operation;
-use super::replace::{Heard, PutAside};
+use super::operation::{Action, Operation};
 use super::rules::Rules;
 use super::swap::pass_names_on;
 use super::{Answers, Plan, StillNamed, Survey};
 use crate::desired::Desired;
 use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, UserNumber};
+use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
-use crate::store::{Baseline, StoreError};
+use crate::store::{Baseline, StoreError, UserRow};
 
 /// What every stage looks at and none changes.
 pub(super) struct Ground<'a> {
@@ -54,6 +53,16 @@ pub(super) enum Account {
     Coming,
     Known(AppId),
 }
+
+/// An account that this plan puts aside.
+pub(super) struct PutAside {
+    pub(super) id: SourceId,
+    pub(super) of: SourceId,
+    pub(super) row: UserRow,
+}
+
+/// What was answered, by person.
+pub(super) type Heard = HashMap<SourceId, Match<AppUser>>;
 
 /// What app and directory answered about single users.
 #[derive(Default)]
@@ -208,6 +217,17 @@ impl<'a> Users<'a> {
     }
 }
 
+/// A group as the app shows it now.
+pub(super) struct Seen {
+    pub(super) name: String,
+    /// Members of ours, as far as they are known.
+    pub(super) held: Vec<UserNumber>,
+    /// Of these, the ones who were not put there by rosterd.
+    pub(super) joined: HashSet<UserNumber>,
+    /// Whether the app shows no members.
+    pub(super) unknown: bool,
+}
+
 /// The second stage: groups and memberships, by what was decided about the users.
 pub(super) struct Groups<'a> {
     pub(super) ground: Ground<'a>,
@@ -234,7 +254,18 @@ impl Groups<'_> {
 
     /// The whole plan.
     pub(super) fn into_plan(mut self) -> Plan {
-        super::replace::keep_until_out_of_all_groups(&mut self.out.operations);
+        keep_until_out_of_all_groups(&mut self.out.operations);
         self.out.into_plan()
     }
+}
+
+/// A replaced account that is off already is let go of once it is in no group any more: a forgotten account stays in it.
+fn keep_until_out_of_all_groups(operations: &mut Vec<Operation>) {
+    let mut leaving: HashSet<SourceId> = HashSet::new();
+    for operation in operations.iter() {
+        if let Action::RemoveMembers { users, .. } = &operation.action {
+            leaving.extend(users.iter().map(|user| user.id.clone()));
+        }
+    }
+    operations.retain(|op| !(matches!(op.action, Action::ReleaseUser) && leaving.contains(op.object.id())));
 }

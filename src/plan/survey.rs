@@ -8,17 +8,16 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::differences::{Before, diff};
 use super::links::Links;
 use super::person::{Person, label, person};
-use super::replace::{Aside, Stuck};
 use super::rules::Rules;
 use super::several::linked_person;
 use super::still_named::StillNamed;
-use super::update::{Before, diff};
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{Fate, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{Bits, ObjectRef, Path, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, Standing, UserNumber, fold};
 use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
@@ -110,6 +109,24 @@ const TOGETHER: usize = 64;
 pub fn user_fingerprint(desired: &Desired<'_>, user: UserIx) -> u64 {
     let assigned = u64::from(desired.is_assigned(user));
     xxh3_64_with_seed(&desired.snapshot.fingerprint(user).to_le_bytes(), assigned)
+}
+
+/// Somebody whose account can't take what changed.
+#[derive(Debug, Clone)]
+pub struct Stuck {
+    /// As they should be.
+    pub person: Person,
+    /// The account they have.
+    pub app_id: AppId,
+}
+
+/// An account that was replaced and is not yet switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The id under which it is kept.
+    pub id: SourceId,
+    /// Whose it was.
+    pub of: SourceId,
 }
 
 /// How a survey is to be made.

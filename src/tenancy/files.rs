@@ -1,9 +1,10 @@
 //! Which files there are. In: the path of `rosterd.toml`. Out: the tenants beside it, by name.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::floor::Floor;
 use super::guarded;
+use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::Document;
 use crate::config::global::GlobalFile;
@@ -13,22 +14,6 @@ use crate::model::TenantName;
 
 /// Where `rosterd.toml` is if nobody says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
-
-/// A path that a file names relative to itself. `../x` in `tenants/acme.toml` becomes `x`, so that messages show a path as a user would
-/// type it; below a symbolic link the path keeps its `..`, because there it leads elsewhere.
-pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
-    let mut folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    let mut rest = path;
-    while let Ok(inner) = rest.strip_prefix("..") {
-        let is_plain = matches!(folder.components().next_back(), Some(Component::Normal(_)))
-            && folder.symlink_metadata().is_ok_and(|found| found.is_dir());
-        if !is_plain || !folder.pop() {
-            break;
-        }
-        rest = inner;
-    }
-    folder.join(rest)
-}
 
 /// `rosterd.toml` with its paths made whole.
 #[derive(Debug)]

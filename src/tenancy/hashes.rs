@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::CHECK_LIMIT;
-use super::files::{beside, load_global};
+use super::files::load_global;
+use super::paths::beside;
 use crate::bounded;
 use crate::files;
 

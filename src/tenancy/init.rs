@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::differences::{self, Key};
-use super::files::beside;
+use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::schema;

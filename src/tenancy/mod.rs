@@ -14,6 +14,7 @@ mod guarded;
 mod hashes;
 mod init;
 mod neighbours;
+mod paths;
 mod placeholders;
 mod ready;
 mod report;

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expressions::{self, Expressions, Known};
-use super::files::beside;
 use super::fit;
 use super::floor::Floor;
+use super::paths::beside;
 use super::placeholders;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::directory::SourceTables;

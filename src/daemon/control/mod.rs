@@ -15,7 +15,8 @@ pub(super) use rights::Rights;
 pub(super) use serve::{Asked, Control, answered_by};
 pub use serve::{Caller, Order};
 pub use words::{
-    Answer, BrokenTenant, Decided, Deciding, Going, Hello, PROTOCOL, Refusal, Reloaded, Request, Right, Wanted,
+    Answer, BrokenTenant, Decided, Deciding, Going, Hello, Importing, PROTOCOL, Refusal, Reloaded, Request, Right,
+    Wanted,
 };
 
 use std::fs::File;

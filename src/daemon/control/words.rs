@@ -1,10 +1,11 @@
 //! What is said over the socket. In: nothing. Out: types, one JSON value a line.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Telling;
-use crate::daemon::imports::Importing;
 use crate::daemon::mistake::Mistake;
 use crate::daemon::overview::TenantStatus;
 use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, Mark, Verdict};
@@ -270,4 +271,13 @@ pub struct BrokenTenant {
     pub in_force: bool,
     /// What is wrong.
     pub mistakes: Vec<Mistake>,
+}
+
+/// An import that the daemon has taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Importing {
+    /// Its id.
+    pub id: String,
+    /// The folder in which its report will be.
+    pub reports: PathBuf,
 }
