@@ -75,7 +75,7 @@ pub enum OneLoginGroups {
     #[default]
     Roles,
     /// Security-policy groups. They are never bound to an application.
-    OneLoginGroups,
+    Groups,
 }
 
 /// Where memberships are read.

@@ -57,6 +57,12 @@ pub struct JumpCloud {
 /// v1 wraps its records and counts them in the body; v2 sends them bare and counts them in a header. Some wrap there too.
 const ENVELOPE: Envelope = Envelope { rows: "results", total: ["totalCount", "x-total-count"] };
 
+/// What JumpCloud answers to an address that it blocks for a while.
+const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
+
+/// What JumpCloud answers when the key belongs to several organisations and the header that names one is missing.
+const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
+
 impl JumpCloud {
     fn list(&self, question: Question, paging: Paging) -> List {
         List { born, ..List::new(question, self.page_size, paging, &ENVELOPE) }
@@ -114,8 +120,8 @@ impl HttpDirectory for JumpCloud {
     fn meaning(reply: &Reply) -> Option<Meaning> {
         let said = refusal(reply);
         match reply.status {
-            401 if said.contains("multi-tenant") => Some(Meaning::NoOrganisation),
-            403 if ["blocked", "suspected abuse"].iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
+            401 if said.contains(SEVERAL_ORGANISATIONS) => Some(Meaning::NoOrganisation),
+            403 if BLOCKED.iter().any(|words| said.contains(words)) => Some(Meaning::TooFast),
             _ => None,
         }
     }

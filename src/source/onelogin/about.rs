@@ -61,6 +61,7 @@ application = "Heap"
         "id name",
     ],
     assigns_all: true,
+    minds_case: true,
     // Events may come late, and out of order.
     feed: [SignedDuration::from_secs(60), SignedDuration::from_hours(365 * 24)],
     required: &["email"],

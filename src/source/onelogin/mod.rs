@@ -236,10 +236,6 @@ impl HttpDirectory for OneLogin {
         Some(list("apps", &["apps"], 1000))
     }
 
-    fn application_names(&self, record: &Object) -> Vec<String> {
-        record.get("name").and_then(Value::as_str).map(str::to_owned).into_iter().collect()
-    }
-
     fn is_application_id(&self, text: &str) -> bool {
         text.parse::<u64>().is_ok()
     }

@@ -1,6 +1,6 @@
 //! Which application is meant. What comes in is what the operator calls it; what goes out is who has it.
 
-use super::directory::{Application, Binding, HttpDirectory, Right};
+use super::directory::{About, Application, Binding, HttpDirectory, Right};
 use super::source::Web;
 use crate::model::fold;
 use crate::progress::Progress;
@@ -40,14 +40,14 @@ async fn bound<D: HttpDirectory>(
     let make = |id: &str, record| Ok(Application { id: id.to_owned(), names: directory.application_names(&record) });
     let all = web.api.list(&list, web.at_once, progress, &make).await?;
     let all: Vec<Application> = all.into_iter().map(|(_, application)| application).collect();
-    let meant = choose(&all, wanted, D::ABOUT.product).map_err(SourceError::Settings)?.clone();
+    let meant = choose(&all, wanted, D::ABOUT).map_err(SourceError::Settings)?.clone();
     let shown = meant.shown();
     let binding = directory.binding(web, meant).await?;
     binding.ok_or_else(|| SourceError::Settings(format!("the application {shown} is listed, and then not found")))
 }
 
-/// The one that is meant: by id, else by the name people see, else by its other names; the exact spelling wins over other cases.
-fn choose<'a>(all: &'a [Application], wanted: &str, product: &str) -> Result<&'a Application, String> {
+/// The one that is meant: by id, else by the name people see, else by its other names.
+fn choose<'a>(all: &'a [Application], wanted: &str, about: &About) -> Result<&'a Application, String> {
     if let Some(one) = all.iter().find(|one| one.id == wanted) {
         return Ok(one);
     }
@@ -55,17 +55,18 @@ fn choose<'a>(all: &'a [Application], wanted: &str, product: &str) -> Result<&'a
     let named = |fits: &dyn Fn(&Application) -> bool| all.iter().filter(|one| fits(one)).collect::<Vec<_>>();
     let same = |name: &str| fold(name.trim()) == fold(wanted);
     let tries = [
-        named(&|one| label(one) == wanted),
+        named(&|one| about.minds_case && label(one) == wanted),
         named(&|one| same(&label(one))),
         named(&|one| one.names.iter().any(|name| same(name))),
     ];
     match tries.into_iter().find(|found| !found.is_empty()).unwrap_or_default().as_slice() {
         [one] => Ok(one),
-        [] => Err(not_found(all, wanted, product)),
+        [] => Err(not_found(all, wanted, about.product)),
         several => {
             let ids: Vec<&str> = several.iter().map(|one| one.id.as_str()).collect();
             Err(format!(
-                "{product} has {} applications named {wanted:?}: {}. Write the id of the right one: application = {:?}",
+                "{} has {} applications named {wanted:?}: {}. Write the id of the right one: application = {:?}",
+                about.product,
                 ids.len(),
                 ids.join(" and "),
                 ids.first().unwrap_or(&"")
@@ -103,7 +104,7 @@ mod tests {
     }
 
     fn id(all: &[Application], name: &str) -> Result<String, String> {
-        choose(all, name, "Acme").map(|one| one.id.clone())
+        choose(all, name, &About { minds_case: true, ..About::new("acme", "Acme") }).map(|one| one.id.clone())
     }
 
     fn apps(names: &[&str]) -> Vec<Application> {
@@ -131,6 +132,8 @@ mod tests {
     fn the_exact_spelling_wins_and_other_cases_are_understood() {
         assert_eq!(id(&apps(&["heap", "Heap", "Wiki"]), "Heap").unwrap(), "8");
         assert_eq!(id(&apps(&["Wiki", "HEAP "]), "heap").unwrap(), "8");
+        let twins = choose(&apps(&["heap", "Heap"]), "Heap", &About::new("acme", "Acme")).map(|_| ());
+        assert!(twins.is_err_and(|why| why.contains("7 and 8")), "where case does not count they are twins");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::list::{List, Object};
+use super::list::{List, Object, text};
 use super::source::Web;
 use super::{Login, Meaning, Question};
 use crate::config::directory::{DirectoryTable, SourceTables};
@@ -41,6 +41,8 @@ pub struct About {
     pub forgive_403: bool,
     /// Whether every group counts as assigned where neither an application nor the scope names any.
     pub assigns_all: bool,
+    /// Whether the exact spelling of an application's name wins over other cases.
+    pub minds_case: bool,
     /// What an address that answers 404 to a list should be.
     pub address: &'static str,
     /// How far before the last look the change feed is read again, and how long it keeps events.
@@ -90,6 +92,7 @@ impl About {
             signs: &[],
             forgive_403: false,
             assigns_all: false,
+            minds_case: false,
             address: "is the base URL right",
             feed: [SignedDuration::from_mins(10), SignedDuration::from_hours(365 * 24)],
             required: &[],
@@ -281,8 +284,8 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     }
 
     /// What an application is called, the name people see first.
-    fn application_names(&self, _: &Object) -> Vec<String> {
-        Vec::new()
+    fn application_names(&self, record: &Object) -> Vec<String> {
+        text(record, "name").map(str::to_owned).into_iter().collect()
     }
 
     /// Whether an application can be asked for by a text like this, without a look at the list.

@@ -115,9 +115,10 @@ impl Holder {
         Ok(client)
     }
 
-    /// Throws the token away that was refused. False where there is none to renew.
-    pub(super) async fn forget(&self) -> bool {
-        self.granting.is_some() && self.held.lock().await.take().is_some()
+    /// Throws the token of this client away, which was refused, unless another caller renewed it meanwhile. False where there is none to renew.
+    pub(super) async fn forget(&self, refused: &Arc<Client>) -> bool {
+        self.held.lock().await.take_if(|held| Arc::ptr_eq(&held.client, refused));
+        self.granting.is_some()
     }
 
     pub(super) fn redact(&self, text: String) -> String {

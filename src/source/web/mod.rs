@@ -40,7 +40,7 @@ use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::pace::Pacer;
 use crate::http::retry::{Backoff, Dice, Waited, retry};
 use crate::http::words::{is_html, without_mark};
-use crate::http::{BodyFault, ClientSettings, Method, Reply, Request, SendError, SetupError};
+use crate::http::{BodyFault, Client, ClientSettings, Method, Reply, Request, SendError, SetupError};
 
 /// How questions are put to one directory.
 pub(crate) struct WebSettings {
@@ -258,9 +258,11 @@ impl Api {
 
     /// As [`Api::once`], with another token where the one in use is refused.
     async fn with_good_token(&self, request: Request) -> Result<Reply, Trouble> {
-        match self.once(request.clone()).await {
-            Err(Trouble::Refused(reply)) if reply.status == 401 && self.login.forget().await => {
-                self.once(request).await
+        let client = self.login.client().await.map_err(Trouble::Login)?;
+        match self.once(&client, request.clone()).await {
+            Err(Trouble::Refused(reply)) if reply.status == 401 && self.login.forget(&client).await => {
+                let renewed = self.login.client().await.map_err(Trouble::Login)?;
+                self.once(&renewed, request).await
             }
             ended => ended,
         }
@@ -272,7 +274,8 @@ impl Api {
     /// # Errors
     /// What came instead, and whether it may have been carried out.
     pub(crate) async fn create(&self, request: Request, taken: &[&str]) -> Result<Reply, CreateError> {
-        let trouble = match self.once(request).await {
+        let client = self.login.client().await?;
+        let trouble = match self.once(&client, request).await {
             Ok(reply) => return Ok(reply),
             Err(trouble) => trouble,
         };
@@ -306,10 +309,9 @@ impl Api {
     ///
     /// # Errors
     /// What came instead, and whether it may have been carried out.
-    async fn once(&self, request: Request) -> Result<Reply, Trouble> {
+    async fn once(&self, client: &Client, request: Request) -> Result<Reply, Trouble> {
         let (method, is_write) = (request.method, request.method != Method::Get);
         let resource = request.segments.join("/");
-        let client = self.login.client().await.map_err(Trouble::Login)?;
         let permit = self.pacer.acquire(method.as_str(), &resource).await;
         let begun = Instant::now();
         let sent = client.send(request).await;

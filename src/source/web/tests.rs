@@ -298,7 +298,9 @@ async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been
         body: Some(b"{}".to_vec()),
         ..Request::new(Method::Post, vec!["v1".to_owned(), "users".to_owned()])
     };
-    assert!(matches!(once.once(request()).await.unwrap_err(), Trouble::Refused(reply) if reply.status == 503));
+    assert!(
+        matches!(once.with_good_token(request()).await.unwrap_err(), Trouble::Refused(reply) if reply.status == 503)
+    );
     assert_eq!(calls(&server).await, 1);
     let nobody = ClientSettings { allow_http_loopback: true, ..ClientSettings::new("http://127.0.0.1:9") };
     let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
@@ -313,6 +315,6 @@ async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been
         meaning: |_| None,
         address: "is the base URL right",
     };
-    let trouble = Api::new(settings).unwrap().once(request()).await.unwrap_err();
+    let trouble = Api::new(settings).unwrap().with_good_token(request()).await.unwrap_err();
     assert!(matches!(trouble, Trouble::Silent { maybe_done: false, .. }), "{trouble:?}");
 }
