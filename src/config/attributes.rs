@@ -142,6 +142,9 @@ const UNRETURNED: Question = |one| {
 const REQUIRED: Question = |one| one.required;
 const GRANTS_ACCESS: Question = |one| one.grants_access;
 
+/// Path, shape and type on the wire, as they are set.
+type Place = (Option<String>, Option<ValueShape>, Option<String>);
+
 /// What the settings of attributes come to, for a hash.
 #[derive(Debug, Serialize)]
 pub struct Canonical {
@@ -154,7 +157,7 @@ pub struct Canonical {
     role_shape: Option<ValueShape>,
     role_type: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    placed: Vec<(Path, Option<String>, Option<ValueShape>, Option<String>)>,
+    placed: Vec<(Path, Place)>,
 }
 
 impl AttributeSettings {
@@ -192,8 +195,8 @@ impl AttributeSettings {
 
     fn is(&self, path: &Path, question: Question) -> bool {
         // A whole is in order before its parts. This is asked for every value of every user, and few settings answer.
-        let answers = self.0.iter().filter_map(|(of, setting)| Some((of, question(setting)?)));
-        answers.filter(|(of, _)| of.covers(path)).next_back().is_some_and(|(_, answer)| answer)
+        let mut answers = self.0.iter().filter_map(|(of, setting)| Some((of, question(setting)?)));
+        answers.rfind(|(of, _)| of.covers(path)).is_some_and(|(_, answer)| answer)
     }
 
     /// Whether it can't be changed once the account is there.
@@ -259,7 +262,9 @@ impl AttributeSettings {
             role_path: role.path.filter(|path| path != "roles").unwrap_or_default(),
             role_shape: role.shape,
             role_type: role.r#type.unwrap_or_default(),
-            placed: placed.map(|(path, one)| (path.clone(), one.path.clone(), one.shape, one.r#type.clone())).collect(),
+            placed: placed
+                .map(|(path, one)| (path.clone(), (one.path.clone(), one.shape, one.r#type.clone())))
+                .collect(),
         }
     }
 

@@ -32,7 +32,8 @@ pub struct Profile {
     pub users: UserWire,
     /// How groups and memberships are written.
     pub groups: GroupWire,
-    /// What is particular about single attributes of a user, each in a table of its own: `[attributes."emails"]`.
+    /// What is particular about single attributes of a user, each in a table of its own: `[attributes."emails"]`. Where nothing else is said, `userName`
+    /// is required, `role`, `roles` and `entitlements` grant access, and `role` is written as a list at `roles`.
     pub attributes: AttributeSettings,
 }
 
