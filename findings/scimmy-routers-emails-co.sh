@@ -14,7 +14,7 @@
 set -euo pipefail
 tmp=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$tmp"' EXIT
+trap '[ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true; rm -rf "$tmp"' EXIT
 export npm_config_cache="$tmp/cache" npm_config_update_notifier=false
 
 mkdir "$tmp/app"
