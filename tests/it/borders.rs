@@ -17,7 +17,7 @@ const LIST: &str = "src/directories.rs";
 /// Where the state folder is a path outside `store`: from what an operator wrote to the `Stores` that is made of it, and the question
 /// whose it is.
 const STATE_DIR: [&str; 7] = [
-    "src/cli/args.rs",
+    "src/cli/args/mod.rs",
     "src/cli/check.rs",
     "src/config/global.rs",
     "src/files/trust.rs",
