@@ -71,6 +71,9 @@ pub(crate) enum Paging {
     },
 }
 
+/// The entries of one answer, how many there are in all, and where the next page begins.
+pub(crate) type Entries = (Vec<Object>, Option<u64>, Option<String>);
+
 impl List {
     /// A list whose label is the question's.
     pub(crate) fn new(question: Question, limit: u64, paging: Paging, envelope: &'static Envelope) -> Self {
@@ -98,11 +101,7 @@ impl List {
     ///
     /// # Errors
     /// When it holds no list of objects.
-    pub(crate) fn entries(
-        &self,
-        api: &Api,
-        reply: &Reply,
-    ) -> Result<(Vec<Object>, Option<u64>, Option<String>), SourceError> {
+    pub(crate) fn entries(&self, api: &Api, reply: &Reply) -> Result<Entries, SourceError> {
         let malformed = |why: &str| SourceError::Malformed(format!("{} from {}: {why}", self.label, api.host()));
         let [member, header] = self.envelope.total;
         let mut total = reply.header(header).and_then(|text| text.trim().parse().ok());
