@@ -51,6 +51,19 @@ fn two_thousand_people_are_read_with_the_fewest_calls() {
 }
 
 #[test]
+fn a_scope_that_names_groups_asks_nobody_who_has_the_application_directly() {
+    let Some(rig) = require("scim2-server") else { return };
+    let listing = |scene: &Scene| scene.onelogin.counts().get("GET /api/2/apps/{id}/users").copied();
+    let scene = Scene::new(&rig);
+    scene.run(&["plan", "acme"]).expect_code(0);
+    assert_eq!(listing(&scene), Some(1), "without a scope those count who have it by name");
+    scene.configure("application = \"Heap\"", "[scope]\ngroups = [{ name = \"heap *\" }, { name = \"heap-sales\" }]\n");
+    let report = scene.run(&["plan", "acme", "--format", "json"]).expect_code(0).json();
+    assert_eq!(created(&report), 7, "{}", report["summary"]);
+    assert_eq!(listing(&scene), None, "{:?}", scene.onelogin.counts());
+}
+
+#[test]
 fn nobody_is_lost_or_doubled_when_rows_go_and_come_while_the_list_is_read() {
     let Some(rig) = require("scim2-server") else { return };
     let newcomer = |account: &mut Account, number: usize| {
