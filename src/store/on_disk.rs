@@ -3,10 +3,11 @@
 //!
 //! Of all rooms only this one, `surroundings` and the journal know how files are called there.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::backend::{Area, Backend, Before, Documents, Lease, Lines, Signed};
 use super::disk;
@@ -23,6 +24,9 @@ const IMPORTS: &str = "imports";
 
 /// The file by which tenants of one app lay claim to accounts one at a time.
 const LINKING: &str = ".linking.lock";
+
+/// The longest wait for another process that changes a document.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the names of documents begin with that people decide on.
 const DECIDING: [&str; 2] = ["held.json", "decisions/"];
@@ -131,7 +135,7 @@ impl Documents for OnDisk {
         }
         make_private(folder)?;
         // Between the look and the change nobody else looks.
-        let alone = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+        let alone = File::open(folder).and_then(lock_in_time);
         let _alone = alone.map_err(|source| StoreError::io("lock", folder, source))?;
         if let Before::Is(before) = before
             && self.read(area, name, u64::MAX)?.as_deref() != before
@@ -180,6 +184,23 @@ impl Documents for OnDisk {
         match opened {
             Ok(file) => Ok(Box::new(Growing { file, path, whole })),
             Err(source) => Err(StoreError::io("open", &path, source)),
+        }
+    }
+}
+
+/// Waits for the lock of a folder as long as one change may take. A process that was stopped while it holds the lock must not hold up a
+/// daemon that serves other tenants.
+fn lock_in_time(folder: File) -> io::Result<File> {
+    let end = Instant::now() + LOCK_LIMIT;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
+            Err(TryLockError::WouldBlock) => {
+                let why = "another process has been changing it for a second; nothing was changed, try again";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
@@ -275,4 +296,25 @@ fn believe(path: &Path, owner: u32, most: u64) -> Result<Option<(Vec<u8>, u32)>,
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(|error| format!("it can't be read: {error}"))?;
     Ok(Some((bytes, meta.uid())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i7_a_process_that_keeps_a_document_to_itself_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let states = OnDisk { folder: folder.path().to_owned() };
+        let area = Area::Tenant(TenantName::parse("acme").unwrap());
+        assert!(states.swap(&area, "paused", Before::Is(None), Some(b"first")).unwrap());
+        let held = File::open(states.area(&area)).unwrap();
+        held.lock().unwrap();
+        let refused = states.swap(&area, "paused", Before::Is(Some(b"first")), Some(b"second")).unwrap_err();
+        assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+        assert_eq!(states.read(&area, "paused", u64::MAX).unwrap().as_deref(), Some(&b"first"[..]));
+        drop(held);
+        assert!(states.swap(&area, "paused", Before::Is(Some(b"first")), Some(b"second")).unwrap());
+    }
 }
