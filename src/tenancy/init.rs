@@ -96,10 +96,15 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Writte
         true => beside(config, Path::new("tenants")),
         false => super::load_global(config).map_err(first)?.tenants_dir,
     };
-    // The tenant's file first: if it is there already, nothing at all is written.
+    // If the tenant's file is there already, nothing at all is written. It comes last: a step that fails leaves no tenant behind, and the
+    // same command goes on once the cause is gone.
     let path = tenants.join(format!("{}.toml", plan.tenant));
-    let text = with_choices(template(plan, directory, &app), choices);
-    create(&path, &text)?;
+    if path.symlink_metadata().is_ok() {
+        return Err(refused(&path, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    modes::make_shared_folder(&tenants).map_err(|error| refused(&tenants, &error))?;
+    let secrets = beside(&path, Path::new(SECRETS));
+    let secrets_folder = make_secrets_folder(&secrets)?.then_some(secrets);
     let mut written = Vec::new();
     if first_time {
         create(config, GLOBAL)?;
@@ -110,8 +115,8 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Writte
         create(&schema, &schema::text(schema::Kind::Tenant))?;
         written.push(schema);
     }
-    let secrets = beside(&path, Path::new(SECRETS));
-    let secrets_folder = make_secrets_folder(&secrets)?.then_some(secrets);
+    let text = with_choices(template(plan, directory, &app), choices);
+    create(&path, &text)?;
     written.push(path);
     Ok(Written { written, secrets_folder, to_edit: to_edit(&text) })
 }
@@ -127,7 +132,11 @@ fn make_secrets_folder(path: &Path) -> Result<bool, Box<Diagnostic>> {
         Err(_) if path.is_dir() => Ok(false),
         Err(error) => {
             let message = format!("the folder for secrets can't be made: {error}");
-            Err(Box::new(Diagnostic::of_file(path, message, "make it with mode 700; the tenant file was written")))
+            Err(Box::new(Diagnostic::of_file(
+                path,
+                message,
+                "make it with mode 700, then repeat the command; no tenant file was written",
+            )))
         }
     }
 }
@@ -145,17 +154,20 @@ fn first(found: Vec<Diagnostic>) -> Box<Diagnostic> {
     Box::new(found.into_iter().next().unwrap_or_else(fallback))
 }
 
+/// Why a file or folder was not made.
+fn refused(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
+    let (message, hint) = match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            ("it exists already; nothing was written".to_owned(), "edit it, or choose another name")
+        }
+        _ => (format!("it can't be written: {error}"), "--config names another place"),
+    };
+    Box::new(Diagnostic::of_file(path, message, hint))
+}
+
 /// Writes a new file; one that is there already is never touched.
 fn create(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
-    let failed = |error: std::io::Error| {
-        let (message, hint) = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                ("it exists already; nothing was written".to_owned(), "edit it, or choose another name")
-            }
-            _ => (format!("it can't be written: {error}"), "--config names another place"),
-        };
-        Box::new(Diagnostic::of_file(path, message, hint))
-    };
+    let failed = |error: std::io::Error| refused(path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         modes::make_shared_folder(folder).map_err(failed)?;
     }

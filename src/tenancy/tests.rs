@@ -602,3 +602,17 @@ fn what_a_tenant_and_its_profile_say_of_an_attribute_together_is_checked_where_t
         assert_eq!(shown.matches("error: ").count(), 1, "{shown}");
     }
 }
+
+#[test]
+fn init_that_fails_on_the_way_leaves_no_tenant_and_goes_on_when_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("rosterd.toml");
+    let plan =
+        InitPlan { tenant: TenantName::parse("acme").unwrap(), source: "file".to_owned(), app: "scim".to_owned() };
+    std::fs::write(folder.path().join("secrets"), "a file in the place of the folder").unwrap();
+    let refused = init(&config, &plan).unwrap_err();
+    assert!(refused.message.contains("the folder for secrets can't be made"), "{refused:?}");
+    assert!(!folder.path().join("tenants/acme.toml").exists() && !config.exists());
+    std::fs::remove_file(folder.path().join("secrets")).unwrap();
+    assert!(init(&config, &plan).unwrap().written.last().unwrap().ends_with("tenants/acme.toml"));
+}
