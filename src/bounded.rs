@@ -112,7 +112,7 @@ pub fn each<T: Send + 'static>(
     let mut results: Vec<Option<Result<T, Overdue>>> = work.iter().map(|_| None).collect();
     let subjects: Vec<String> = work.iter().map(|(subject, _)| subject.clone()).collect();
     let mut queue: VecDeque<_> = work.into_iter().enumerate().collect();
-    let mut going: HashMap<usize, (Instant, Job)> = HashMap::new();
+    let mut going: HashMap<usize, (Instant, BoundedJob)> = HashMap::new();
     loop {
         let quick = going.values().filter(|(since, _)| since.elapsed() < SLOW).count();
         if quick < AT_ONCE && going.len() < WAITING {
@@ -194,7 +194,7 @@ struct Ends {
 }
 
 /// The waiting end: dropping it before the work is over abandons the thread.
-struct Job {
+struct BoundedJob {
     ends: Arc<Ends>,
     beats: Arc<AtomicU64>,
 }
@@ -206,7 +206,7 @@ fn begin<T>(
     subject: &str,
     work: impl FnOnce() -> T + Send + 'static,
     deliver: impl FnOnce(Caught<T>) + Send + 'static,
-) -> Result<Job, Overdue> {
+) -> Result<BoundedJob, Overdue> {
     {
         let stuck = stuck();
         if stuck.get(subject).is_some_and(|threads| *threads >= STUCK_PER_SUBJECT) {
@@ -229,12 +229,12 @@ fn begin<T>(
         deliver(result);
     });
     match started {
-        Ok(_) => Ok(Job { ends, beats }),
+        Ok(_) => Ok(BoundedJob { ends, beats }),
         Err(error) => Err(Overdue::NoThread { subject: subject.to_owned(), error: error.to_string() }),
     }
 }
 
-impl Drop for Job {
+impl Drop for BoundedJob {
     fn drop(&mut self) {
         let mut stuck = stuck();
         if !self.ends.is_over.load(Ordering::Relaxed) {

@@ -13,9 +13,9 @@ mod probe;
 mod roll;
 
 pub use doctor::{Checkup, Side, Spot};
-pub use errands::{Retirement, Undone};
+pub use errands::{Retirement, UndoReport};
 pub use explain::{Explained, Nobody};
-pub use import::{ImportEnds, Made, Making, RunTurn, Turn};
+pub use import::{ImportEnds, ImportResult, Making, RunTurn, Turn};
 pub use probe::Probing;
 pub use roll::{AppListing, Drifts};
 
@@ -36,22 +36,22 @@ use crate::config::ca;
 use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, address_changes, cycle, preview};
+use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, Witness, RunWriter, address_changes, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
-use crate::guard::Limits;
+use crate::guard::GuardLimits;
 use crate::guard::settings::{self, Weighing};
 use crate::http::quota::Quotas;
 use crate::http::{Observer, Secret, SetupError, Unobserved};
 use crate::model::{ApprovalKind, Op, RunId, TenantName};
-use crate::plan::{Protected, Rules};
+use crate::plan::{Protected, TenantRules};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppSettings};
 use crate::source::kind::{self, Connect, ConnectError};
-use crate::source::{GroupRow, Source, SourceError};
+use crate::source::{SnapshotGroup, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, Mark, Neighbours, Notice, OnThisMachine, Sign, State as _, StoreError, Stores,
-    TenantStore, Trigger, View, Weighed,
+    ApprovalRule, Approvals, Decision, TenantMark, Neighbours, Notice, OnThisMachine, Sign, State as _, StoreError, Stores,
+    TenantStore, Trigger, StateView, Weighed,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
@@ -100,7 +100,7 @@ pub enum EngineError {
     Overdue(#[from] Overdue),
     /// The token is no token.
     #[error("the token of the app: {0}")]
-    Token(#[from] crate::http::SecretError),
+    Token(#[from] crate::http::InvalidSecret),
     /// The directory can't be used as it is described.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -125,7 +125,7 @@ pub enum EngineError {
         /// The tenant.
         tenant: TenantName,
         /// Who, when, why.
-        mark: Box<Mark>,
+        mark: Box<TenantMark>,
     },
     /// A credential would go to an address that is not the last run's.
     #[error("{}; no request was made and no credential was sent", .change.in_words())]
@@ -141,7 +141,7 @@ pub enum EngineError {
         /// The tenant.
         tenant: TenantName,
         /// Who, when, why.
-        mark: Box<Mark>,
+        mark: Box<TenantMark>,
         /// The file that says so, for people.
         file: String,
     },
@@ -234,7 +234,7 @@ impl Engine {
         wish: &Wish,
         progress: &dyn Progress,
         stop: &CancellationToken,
-    ) -> Result<(Report, Vec<Notice>), EngineError> {
+    ) -> Result<(CycleReport, Vec<Notice>), EngineError> {
         if !wish.dry_run {
             self.may_send()?;
         }
@@ -250,7 +250,7 @@ impl Engine {
         self.expect(&app, &state);
         let (neighbours, addresses) = (self.neighbours(), Addresses::of(&self.tenant.file));
         let job = self.job(scope, source.as_ref(), &app, &state, progress, stop, None, &neighbours, &addresses);
-        let writer = Writer { app: &app, ledger: &state };
+        let writer = RunWriter { app: &app, ledger: &state };
         let report = cycle(&job, writer, &wish.ask()).await?;
         state.note_approvals_of_undo(&report.run).await?;
         notices.extend(state.take_notices());
@@ -303,11 +303,11 @@ impl Engine {
         wish: &Wish,
         source: &dyn Source,
         app: &App,
-        state: &dyn View,
+        state: &dyn StateView,
         progress: &dyn Progress,
         stop: &CancellationToken,
         witness: Option<&dyn Witness>,
-    ) -> Result<Report, CycleError> {
+    ) -> Result<CycleReport, CycleError> {
         let (accepts, group_name) = (self.acceptance(), self.group_naming());
         let scope = self.scope(&accepts, &group_name);
         self.expect(app, state);
@@ -322,16 +322,16 @@ impl Engine {
         scope: Scope<'a>,
         source: &'a dyn Source,
         reader: &'a dyn AppRead,
-        state: &'a dyn View,
+        state: &'a dyn StateView,
         progress: &'a dyn Progress,
         stop: &'a CancellationToken,
         witness: Option<&'a dyn Witness>,
         neighbours: &'a dyn Neighbours,
         addresses: &'a Addresses,
-    ) -> Job<'a> {
+    ) -> CycleJob<'a> {
         let tenant = &*self.tenant;
         let weighing = self.weighing(state);
-        Job {
+        CycleJob {
             tenant: &tenant.name,
             source,
             reader,
@@ -369,7 +369,7 @@ impl Engine {
     }
 
     /// How groups are named in the app.
-    fn group_naming(&self) -> impl Fn(&GroupRow) -> Result<String, String> + '_ {
+    fn group_naming(&self) -> impl Fn(&SnapshotGroup) -> Result<String, String> + '_ {
         |group| {
             let record = serde_json::from_str(&group.record).unwrap_or_default();
             let named = self.tenant.group_name.apply(group.id.as_str(), &group.name, &record);
@@ -464,7 +464,7 @@ impl Engine {
     }
 
     /// How long a reading of the directory may take.
-    fn time_limit(&self, state: &dyn View) -> TimeLimit {
+    fn time_limit(&self, state: &dyn StateView) -> TimeLimit {
         let configured = self.tenant.profile.read.time_limit.map(Period::duration);
         // The time that it took last says most; what it must take at the rate of now says how much that can grow.
         let needed = state.last_counts().map(|counts| {
@@ -485,7 +485,7 @@ impl Engine {
     }
 
     /// Tells the app's client how large the lists are that it will read.
-    fn expect(&self, app: &App, state: &dyn View) {
+    fn expect(&self, app: &App, state: &dyn StateView) {
         let rate = self.tenant.file.target.rate.as_ref().unwrap_or(&self.tenant.profile.pace.rate);
         let between = rate.between_reads().saturating_mul(100) / u32::from(self.share.max(1));
         app.expect(state.last_counts(), between);
@@ -495,10 +495,10 @@ impl Engine {
         self.tenant.file.target.in_flight.unwrap_or(self.tenant.profile.pace.in_flight)
     }
 
-    fn rules(&self) -> Rules<'_> {
+    fn rules(&self) -> TenantRules<'_> {
         let tenant = &*self.tenant;
         let (users, groups) = (&tenant.file.users, &tenant.file.groups);
-        Rules {
+        TenantRules {
             mapping: &tenant.mapping,
             profile: &tenant.profile,
             on_suspended: users.on_suspended,
@@ -519,15 +519,15 @@ impl Engine {
     }
 
     /// Guard and approvals as the tenant file has them, beside those of the last run.
-    fn weighing(&self, state: &dyn View) -> Weighing {
+    fn weighing(&self, state: &dyn StateView) -> Weighing {
         let file = &self.tenant.file;
         let mut weighing = settings::weigh(&file.guard, &file.approval, &file.scope, state.last_guard().as_ref());
         weighing.policy.rule.editors = self.tenant.editors(&self.state());
         weighing
     }
 
-    fn limits(weighing: &Weighing) -> Limits {
-        Limits { adopt: weighing.approval.adopt, ..settings::limits(&weighing.guard, ask_before(weighing.approval)) }
+    fn limits(weighing: &Weighing) -> GuardLimits {
+        GuardLimits { adopt: weighing.approval.adopt, ..settings::limits(&weighing.guard, ask_before(weighing.approval)) }
     }
 
     /// Who has to approve what is held of this tenant, as the next run will ask.

@@ -143,14 +143,14 @@ fn login_uid(process: &str, owner: Option<u32>) -> Option<u32> {
 
 /// A process as a group of this machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
+pub struct PeerProcess {
     /// Who it is.
     pub identity: Identity,
     /// Its groups: the one of the process, and those that `/etc/group` gives to the account.
     pub groups: BTreeSet<u32>,
 }
 
-impl Peer {
+impl PeerProcess {
     /// The other end of a unix socket.
     pub fn new(uid: u32, gid: u32, process: Option<i32>) -> Self {
         let identity = Identity::of_peer(uid, process);

@@ -11,11 +11,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit {
     after: Duration,
-    because: Because,
+    because: LimitCause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Because {
+enum LimitCause {
     Configured,
     LastReading,
     NoReading,
@@ -34,12 +34,12 @@ impl TimeLimit {
     /// The limit that the operator wrote, or else the one for a reading that needs this long, or else the one for the unknown.
     pub fn new(configured: Option<Duration>, needed: Option<Duration>) -> Self {
         match (configured, needed) {
-            (Some(after), _) => Self { after, because: Because::Configured },
+            (Some(after), _) => Self { after, because: LimitCause::Configured },
             (None, Some(needed)) => {
                 let after = needed.saturating_mul(Self::TIMES).max(Self::SHORTEST);
-                Self { after, because: Because::LastReading }
+                Self { after, because: LimitCause::LastReading }
             }
-            (None, None) => Self { after: Self::UNKNOWN, because: Because::NoReading },
+            (None, None) => Self { after: Self::UNKNOWN, because: LimitCause::NoReading },
         }
     }
 
@@ -48,11 +48,11 @@ impl TimeLimit {
     #[must_use]
     pub fn or_for(self, announced: Duration) -> Self {
         match self.because {
-            Because::LastReading => {
+            LimitCause::LastReading => {
                 let after = announced.saturating_mul(Self::TIMES).min(Self::UNKNOWN).max(self.after);
                 Self { after, ..self }
             }
-            Because::Configured | Because::NoReading => self,
+            LimitCause::Configured | LimitCause::NoReading => self,
         }
     }
 
@@ -71,13 +71,13 @@ impl TimeLimit {
         let twice = Span(Duration::from_secs(self.after.as_secs().saturating_mul(2).max(60)));
         let key = format!("read.time_limit = \"{}\" under [target.override_profile]", twice.as_key());
         match self.because {
-            Because::Configured => {
+            LimitCause::Configured => {
                 format!("the limit is the profile's read.time_limit; if so much time is really needed, set {key}")
             }
-            Because::LastReading => format!(
+            LimitCause::LastReading => format!(
                 "the limit is three times what the last accepted reading needs, at least 30m; if more time is really needed, set {key}"
             ),
-            Because::NoReading => {
+            LimitCause::NoReading => {
                 format!("the limit for a first reading is 12h; if more time is really needed, set {key}")
             }
         }

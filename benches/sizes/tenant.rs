@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rosterd::clock::SystemClock;
-use rosterd::cycle::Report;
+use rosterd::cycle::CycleReport;
 use rosterd::engine::{Engine, Wish};
 use rosterd::progress::Silent;
 use rosterd::tenancy::{self, Loaded};
@@ -43,7 +43,7 @@ pub(crate) fn load(folder: &Path) -> Loaded {
 }
 
 /// `rosterd sync`, or `rosterd plan`.
-pub(crate) fn sync(folder: &Path, dry_run: bool) -> Report {
+pub(crate) fn sync(folder: &Path, dry_run: bool) -> CycleReport {
     let mut loaded = load(folder);
     let tenant = loaded.tenants.pop().expect("one tenant");
     let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));

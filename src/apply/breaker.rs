@@ -16,7 +16,7 @@ const ONCE_AFTER: usize = 3;
 
 /// What a failure leads to, beside what it means for its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FailureVerdict {
     /// Go on.
     GoOn,
     /// No object of this kind of change is to be tried any more in this run.
@@ -28,11 +28,11 @@ pub(super) enum Verdict {
 /// How the calls of a run go.
 pub(super) struct Breaker {
     limit: usize,
-    inner: Mutex<Inner>,
+    inner: Mutex<BreakerState>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct BreakerState {
     /// Objects for which the app failed, in a row, by kind of change.
     failing: BTreeMap<Op, HashSet<ObjectRef>>,
     /// Objects of which a call about several members failed, in a row: its parts will tell.
@@ -55,7 +55,7 @@ impl Breaker {
         Self { limit: limit.max(1) as usize, inner: Mutex::default() }
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn inner(&self) -> std::sync::MutexGuard<'_, BreakerState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +75,7 @@ impl Breaker {
     }
 
     /// A try failed. Failures of the app itself count, and refusals that say nothing of the object.
-    pub(super) fn failed(&self, op: Op, object: &ObjectRef, error: &CallError) -> Verdict {
+    pub(super) fn failed(&self, op: Op, object: &ObjectRef, error: &CallError) -> FailureVerdict {
         let mut inner = self.inner();
         if error.class != FailureClass::Unreachable {
             inner.unanswered.clear();
@@ -92,15 +92,15 @@ impl Breaker {
             _ => 0,
         };
         if error.class == FailureClass::Unreachable && inner.is_silent(op, object, self.limit) {
-            return Verdict::Unreachable;
+            return FailureVerdict::Unreachable;
         }
         let is_closed = count >= self.limit && !inner.closed.contains_key(&op) && inner.may_close(op);
         if !is_closed {
-            return Verdict::GoOn;
+            return FailureVerdict::GoOn;
         }
         inner.closed.insert(op, count);
         inner.said = Some(error.to_string());
-        Verdict::KindClosed
+        FailureVerdict::KindClosed
     }
 
     /// How many objects in a row failed, if the app is not asked for this kind of change any more.
@@ -125,7 +125,7 @@ impl Breaker {
     }
 }
 
-impl Inner {
+impl BreakerState {
     /// Notes a refusal; gives how many objects were refused in the same way, where no call of this kind ever went well in this run.
     fn refuse(&mut self, op: Op, object: &ObjectRef, error: &CallError) -> usize {
         if self.went_well.contains(&op) {
@@ -179,7 +179,7 @@ mod tests {
         CallError { class, ..CallError::closed() }
     }
 
-    fn verdicts(breaker: &Breaker, op: Op, ids: std::ops::RangeInclusive<usize>, class: FailureClass) -> Vec<Verdict> {
+    fn verdicts(breaker: &Breaker, op: Op, ids: std::ops::RangeInclusive<usize>, class: FailureClass) -> Vec<FailureVerdict> {
         ids.map(|id| breaker.failed(op, &user(id), &error(class))).collect()
     }
 
@@ -194,7 +194,7 @@ mod tests {
         ] {
             let breaker = Breaker::new(3);
             for _ in 0..100 {
-                assert_eq!(breaker.failed(Op::UpdateUser, &user(1), &error(class)), Verdict::GoOn, "{class:?}");
+                assert_eq!(breaker.failed(Op::UpdateUser, &user(1), &error(class)), FailureVerdict::GoOn, "{class:?}");
             }
             assert_eq!(breaker.closed(Op::UpdateUser), None);
         }
@@ -206,7 +206,7 @@ mod tests {
         breaker.failed(Op::CreateUser, &user(1), &error(FailureClass::Server));
         breaker.well(Op::CreateUser);
         let verdicts = verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Server);
-        assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::KindClosed, Verdict::GoOn]);
+        assert_eq!(verdicts, [FailureVerdict::GoOn, FailureVerdict::GoOn, FailureVerdict::KindClosed, FailureVerdict::GoOn]);
         assert_eq!((breaker.closed(Op::CreateUser), breaker.closed(Op::DeactivateUser)), (Some(3), None));
         assert_eq!(breaker.nothing_went_well(), None, "one went well before");
     }
@@ -216,11 +216,11 @@ mod tests {
         let breaker = Breaker::new(3);
         breaker.well(Op::CreateUser);
         for class in [FailureClass::Server, FailureClass::Forbidden] {
-            assert_eq!(verdicts(&breaker, Op::DeactivateUser, 1..=9, class), vec![Verdict::GoOn; 9]);
+            assert_eq!(verdicts(&breaker, Op::DeactivateUser, 1..=9, class), vec![FailureVerdict::GoOn; 9]);
         }
         let breaker = Breaker::new(3);
         let verdicts = verdicts(&breaker, Op::DeactivateUser, 1..=3, FailureClass::Server);
-        assert_eq!(verdicts.last(), Some(&Verdict::KindClosed), "nothing else went well");
+        assert_eq!(verdicts.last(), Some(&FailureVerdict::KindClosed), "nothing else went well");
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
             FailureClass::TooLarge,
             FailureClass::NotFound,
         ] {
-            assert_eq!(verdicts(&breaker, Op::UpdateUser, 1..=50, class), vec![Verdict::GoOn; 50], "{class:?}");
+            assert_eq!(verdicts(&breaker, Op::UpdateUser, 1..=50, class), vec![FailureVerdict::GoOn; 50], "{class:?}");
         }
     }
 
@@ -242,14 +242,14 @@ mod tests {
         for class in [FailureClass::Forbidden, FailureClass::Unsupported, FailureClass::NotFound] {
             let breaker = Breaker::new(3);
             let verdicts = verdicts(&breaker, Op::CreateUser, 1..=3, class);
-            assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::KindClosed], "{class:?}");
+            assert_eq!(verdicts, [FailureVerdict::GoOn, FailureVerdict::GoOn, FailureVerdict::KindClosed], "{class:?}");
             assert_eq!(breaker.nothing_went_well().map(|(kinds, _)| kinds), Some(vec![Op::CreateUser]));
         }
         let breaker = Breaker::new(3);
         breaker.well(Op::CreateUser);
         assert_eq!(
             verdicts(&breaker, Op::CreateUser, 1..=9, FailureClass::Forbidden),
-            vec![Verdict::GoOn; 9],
+            vec![FailureVerdict::GoOn; 9],
             "not every one"
         );
     }
@@ -258,10 +258,10 @@ mod tests {
     fn t4_an_app_that_answers_no_kind_of_change_ends_the_run() {
         let breaker = Breaker::new(4);
         let first = verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Unreachable);
-        assert_eq!(first.last(), Some(&Verdict::KindClosed), "another kind may be answered");
+        assert_eq!(first.last(), Some(&FailureVerdict::KindClosed), "another kind may be answered");
         assert!(breaker.only_once(Op::DeactivateUser));
         let second = verdicts(&breaker, Op::DeactivateUser, 1..=3, FailureClass::Unreachable);
-        assert_eq!(second, [Verdict::GoOn, Verdict::GoOn, Verdict::Unreachable]);
+        assert_eq!(second, [FailureVerdict::GoOn, FailureVerdict::GoOn, FailureVerdict::Unreachable]);
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         let breaker = Breaker::new(4);
         verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Unreachable);
         breaker.well(Op::DeactivateUser);
-        assert_eq!(breaker.failed(Op::DeactivateUser, &user(1), &error(FailureClass::Unreachable)), Verdict::GoOn);
+        assert_eq!(breaker.failed(Op::DeactivateUser, &user(1), &error(FailureClass::Unreachable)), FailureVerdict::GoOn);
         assert!(!breaker.only_once(Op::DeactivateUser));
     }
 

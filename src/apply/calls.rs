@@ -3,21 +3,21 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::composed::Made;
+use super::composed::CreateOrigin;
 use super::created::{agrees, waits_for_approval};
 use super::effects::{adopted, ids_of};
-use super::reply::{Ended, Reply, Target, outcome_of, shows_members};
-use super::telling::Told;
-use super::{OpResult, Stop, Worker};
+use super::reply::{CallEnd, CallReply, CallTarget, outcome_of, shows_members};
+use super::telling::CallReport;
+use super::{OpResult, RunStop, RunWorker};
 use crate::config::profile::{DeleteEffect, InactiveEffect, UserWire};
 use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, SourceId, StillShown};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, Shown, UserKeys};
-use crate::store::{Effect, Intent, OutcomeResult, StoreError};
+use crate::store::{Effect, CallIntent, OutcomeResult, StoreError};
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
         match self.once(operation).await {
             // The object has another id by now, and that is known: the removal is made there.
@@ -47,7 +47,7 @@ impl Worker<'_> {
         };
         let ended = self.send(operation, &target).await;
         let is_refused =
-            matches!(&ended, Ended::Badly(error) if error.class == FailureClass::Invalid && !error.maybe_done);
+            matches!(&ended, CallEnd::Badly(error) if error.class == FailureClass::Invalid && !error.maybe_done);
         let result = self.conclude(operation, &target, intent, ended).await;
         match (result, &operation.action) {
             (Err(why), Action::CreateUser { .. }) if is_refused => Box::pin(self.create_core(operation, why)).await,
@@ -55,14 +55,14 @@ impl Worker<'_> {
                 Box::pin(self.bring_in_line(operation, attributes, why)).await
             }
             (Ok(OpOutcome::Done), Action::CreateUser { attributes }) => {
-                Box::pin(self.sent_again(operation, attributes, Made::New)).await
+                Box::pin(self.sent_again(operation, attributes, CreateOrigin::New)).await
             }
             (result, _) => result,
         }
     }
 
     pub(super) async fn intent(&self, operation: &Operation, app_id: Option<AppId>) -> Result<u64, StoreError> {
-        let intent = Intent {
+        let intent = CallIntent {
             run: self.run.id.clone(),
             op: operation.op(),
             lane: operation.lane,
@@ -89,7 +89,7 @@ impl Worker<'_> {
     }
 
     /// The app ids an operation needs, resolved now: some were only made by this run.
-    fn target(&self, operation: &Operation) -> Result<Target, Obstacle> {
+    fn target(&self, operation: &Operation) -> Result<CallTarget, Obstacle> {
         let state = self.run.state;
         let unreadable = |error: StoreError| Obstacle::Text(error.to_string());
         let id = operation.object.id();
@@ -112,25 +112,25 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(Target { app_id, manager, members: Vec::new(), refusal: None })
+        Ok(CallTarget { app_id, manager, members: Vec::new(), refusal: None })
     }
 
-    pub(super) async fn send(&self, operation: &Operation, target: &Target) -> Ended {
-        let told = Told { operation, app_id: target.app_id.as_ref() };
+    pub(super) async fn send(&self, operation: &Operation, target: &CallTarget) -> CallEnd {
+        let told = CallReport { operation, app_id: target.app_id.as_ref() };
         self.attempts(told, kind(operation), || self.call(operation, target), || self.look(operation)).await
     }
 
     /// Tries a call until it goes well or nothing more is to be gained.
     pub(super) async fn attempts<F, L>(
         &self,
-        told: Told<'_>,
+        told: CallReport<'_>,
         kind: CallKind,
         call: impl Fn() -> F,
         look: impl Fn() -> L,
-    ) -> Ended
+    ) -> CallEnd
     where
-        F: Future<Output = Result<Reply, CallError>>,
-        L: Future<Output = Result<Option<Reply>, CallError>>,
+        F: Future<Output = Result<CallReply, CallError>>,
+        L: Future<Output = Result<Option<CallReply>, CallError>>,
     {
         let repeat = self.run.repeat;
         // A refusal says nothing of an earlier try that was never answered.
@@ -162,7 +162,7 @@ impl Worker<'_> {
             };
             told.failed(error, attempt, step);
             if step == AfterFailure::StopTenant {
-                self.ending.stop(Stop::of(error));
+                self.ending.stop(RunStop::of(error));
             }
             step
         };
@@ -188,15 +188,15 @@ impl Worker<'_> {
             Waited::Again
         };
         match retry(once, judge, wait).await {
-            Ok(reply) => Ended::Well(reply),
-            Err((error, _)) => Ended::Badly(error),
+            Ok(reply) => CallEnd::Well(reply),
+            Err((error, _)) => CallEnd::Badly(error),
         }
     }
 
     /// One try, when there is a place for it and if the run still goes on then.
-    async fn in_turn<F>(&self, operation: &Operation, call: &impl Fn() -> F) -> Result<Reply, CallError>
+    async fn in_turn<F>(&self, operation: &Operation, call: &impl Fn() -> F) -> Result<CallReply, CallError>
     where
-        F: Future<Output = Result<Reply, CallError>>,
+        F: Future<Output = Result<CallReply, CallError>>,
     {
         // Never closed, so there is always a place.
         let _place = self.places.acquire().await;
@@ -207,7 +207,7 @@ impl Worker<'_> {
         }
     }
 
-    async fn call(&self, operation: &Operation, target: &Target) -> Result<Reply, CallError> {
+    async fn call(&self, operation: &Operation, target: &CallTarget) -> Result<CallReply, CallError> {
         let app = self.run.app;
         let source_id = operation.object.id();
         if let Some(error) = self.no_further_create(operation) {
@@ -216,7 +216,7 @@ impl Worker<'_> {
         let nobody = AppId::new("");
         let id = target.app_id.as_ref().unwrap_or(&nobody);
         match &operation.action {
-            Action::CreateUser { attributes } => app.create_user(source_id, attributes).await.map(Reply::Created),
+            Action::CreateUser { attributes } => app.create_user(source_id, attributes).await.map(CallReply::Created),
             Action::UpdateUser { set, clear, .. } => {
                 let mut set = set.clone();
                 if let Some(manager) = &target.manager {
@@ -224,16 +224,16 @@ impl Worker<'_> {
                 }
                 app.update_user(id, &set, clear).await.map(shown)
             }
-            Action::ReplaceUser { relabel: false, .. } => Ok(Reply::Nothing),
+            Action::ReplaceUser { relabel: false, .. } => Ok(CallReply::Nothing),
             Action::ReplaceUser { aside, relabel: true } => {
                 let label = [(Path::external_id(), aside.as_str().into())].into_iter().collect();
-                app.update_user(id, &label, &[]).await.map(|_| Reply::Nothing)
+                app.update_user(id, &label, &[]).await.map(|_| CallReply::Nothing)
             }
             Action::ActivateUser => app.set_active(id, true).await.map(shown),
             Action::DeactivateUser => app.set_active(id, false).await.map(shown),
             Action::DeleteUser { .. } => app.delete_user(id).await.map(|()| shown(Shown::default())),
             Action::CreateGroup { display_name, .. } => {
-                app.create_group(source_id, display_name, &target.members).await.map(Reply::Created)
+                app.create_group(source_id, display_name, &target.members).await.map(CallReply::Created)
             }
             Action::RenameGroup { to, .. } => app.rename_group(id, to).await.map(shown),
             Action::FreeName { through, .. } => match operation.object {
@@ -252,12 +252,12 @@ impl Worker<'_> {
             | Action::RelinkGroup { .. }
             | Action::CompareGroup { .. }
             | Action::ReleaseGroup
-            | Action::ReleaseUser => Ok(Reply::Nothing),
+            | Action::ReleaseUser => Ok(CallReply::Nothing),
         }
     }
 
     /// Whether a create whose answer was lost was carried out after all.
-    async fn look(&self, operation: &Operation) -> Result<Option<Reply>, CallError> {
+    async fn look(&self, operation: &Operation) -> Result<Option<CallReply>, CallError> {
         let source_id = operation.object.id();
         let found = match &operation.action {
             Action::CreateUser { attributes } => {
@@ -273,7 +273,7 @@ impl Worker<'_> {
             }
             _ => None,
         };
-        Ok(found.map(Reply::Found))
+        Ok(found.map(CallReply::Found))
     }
 
     /// Somebody else's account, or one whose owner can't be read, is not the one that was looked for.
@@ -296,29 +296,29 @@ impl Worker<'_> {
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
-    pub(super) async fn conclude(&self, operation: &Operation, target: &Target, intent: u64, ended: Ended) -> OpResult {
+    pub(super) async fn conclude(&self, operation: &Operation, target: &CallTarget, intent: u64, ended: CallEnd) -> OpResult {
         let hidden = |error: &CallError| error.class == FailureClass::NotFound && self.only_hides(operation);
         let another = match &ended {
-            Ended::Badly(error) => self.under_another_id(operation, target, error).await,
-            Ended::Well(_) => None,
+            CallEnd::Badly(error) => self.under_another_id(operation, target, error).await,
+            CallEnd::Well(_) => None,
         };
         let is_found = another.is_some();
-        let known = is_found || !matches!(&ended, Ended::Badly(error) if error.maybe_done && !hidden(error));
+        let known = is_found || !matches!(&ended, CallEnd::Badly(error) if error.maybe_done && !hidden(error));
         let (result, mut effects, shown) = match ended {
-            Ended::Badly(_) if let Some(found) = another => found,
-            Ended::Well(Reply::Created(created)) => match self.accept(operation, target, created).await {
+            CallEnd::Badly(_) if let Some(found) = another => found,
+            CallEnd::Well(CallReply::Created(created)) => match self.accept(operation, target, created).await {
                 Ok(accepted) => accepted,
                 Err(error) => return self.broke(error),
             },
-            Ended::Well(Reply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
-            Ended::Well(reply) => self.proven(operation, target, reply).await,
+            CallEnd::Well(CallReply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
+            CallEnd::Well(reply) => self.proven(operation, target, reply).await,
             // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
-            Ended::Badly(error) if hidden(&error) => (
+            CallEnd::Badly(error) if hidden(&error) => (
                 OutcomeResult::Done { status: error.status },
-                self.effects(operation, target, Reply::Nothing),
+                self.effects(operation, target, CallReply::Nothing),
                 Ok(OpOutcome::Done),
             ),
-            Ended::Badly(error) => self.failure(operation, target, &error).await,
+            CallEnd::Badly(error) => self.failure(operation, target, &error).await,
         };
         if shown == Ok(OpOutcome::Done) {
             self.settle(&operation.object, &mut effects);
@@ -372,7 +372,7 @@ impl Worker<'_> {
     async fn failure(
         &self,
         operation: &Operation,
-        target: &Target,
+        target: &CallTarget,
         error: &CallError,
     ) -> (OutcomeResult, Vec<Effect>, OpResult) {
         let mut reason = match error.class {
@@ -425,8 +425,8 @@ impl Worker<'_> {
     }
 }
 
-fn shown(shown: Shown) -> Reply {
-    Reply::Shown(Box::new(shown))
+fn shown(shown: Shown) -> CallReply {
+    CallReply::Shown(Box::new(shown))
 }
 
 /// Whether an account that an operation switched off is still there, and only not shown.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{OpResult, Worker};
+use super::{OpResult, RunWorker};
 use crate::model::{Attributes, Obstacle, OpOutcome, Path, Reason, StillShown, digest, fold};
 use crate::plan::{Action, Operation};
 use crate::store::{Effect, UserRow};
@@ -20,7 +20,7 @@ pub(super) struct Composed(Mutex<BTreeMap<Path, bool>>);
 
 /// What an account may be of which the app answered a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Made {
+pub(super) enum CreateOrigin {
     /// It is new.
     New,
     /// It may have been there before: what the answer lacks is missing.
@@ -36,12 +36,12 @@ struct Differing {
     echo: Attributes,
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Sends the values of a create again that the app shows in another way, as far as that helps.
-    pub(super) async fn sent_again(&self, operation: &Operation, sent: &Attributes, made: Made) -> OpResult {
+    pub(super) async fn sent_again(&self, operation: &Operation, sent: &Attributes, made: CreateOrigin) -> OpResult {
         let Some(row) = self.row(operation)? else { return Ok(OpOutcome::Done) };
         let mut differing = self.differing(&row, sent, made);
-        if differing.due.is_empty() && (made == Made::New || differing.echo.is_empty()) {
+        if differing.due.is_empty() && (made == CreateOrigin::New || differing.echo.is_empty()) {
             return Ok(OpOutcome::Done);
         }
         let verdicts = self.composed.0.lock().await;
@@ -81,7 +81,7 @@ impl Worker<'_> {
         operation: &Operation,
         (sent, mut echo): (&Attributes, Attributes),
         before: &UserRow,
-        made: Made,
+        made: CreateOrigin,
         result: OpResult,
     ) -> OpResult {
         let is_ignored = |shows: &[StillShown]| shows.iter().all(|one| matches!(one, StillShown::Value { .. }));
@@ -89,7 +89,7 @@ impl Worker<'_> {
             Ok(_) => false,
             Err(Obstacle::NotCarriedOut { shows }) if is_ignored(shows) => true,
             // The account is there, with the values that it was created with.
-            Err(_) if made == Made::New && self.blames_object() => true,
+            Err(_) if made == CreateOrigin::New && self.blames_object() => true,
             Err(_) => return result,
         };
         if failed && let Some(after) = self.row(operation)? {
@@ -127,17 +127,17 @@ impl Worker<'_> {
         })
     }
 
-    fn differing(&self, row: &UserRow, sent: &Attributes, made: Made) -> Differing {
+    fn differing(&self, row: &UserRow, sent: &Attributes, made: CreateOrigin) -> Differing {
         let may_change = self.run.adoptions.may_be_changed() && row.active != Some(false);
         let mut differing = Differing::default();
         for (path, value) in sent.iter() {
             let shown = shown(row, path);
             let is_text = value.is_string() && shown.is_some_and(Value::is_string);
-            let is_due = made == Made::Perhaps || is_text;
+            let is_due = made == CreateOrigin::Perhaps || is_text;
             match shown {
                 Some(shown) if digest::same(Some(shown), Some(value)) => {}
                 Some(shown) if has_same_letters(shown, value) => differing.echo.set(path.clone(), shown.clone()),
-                None if made == Made::New => {}
+                None if made == CreateOrigin::New => {}
                 _ if self.run.profile.attributes.is_immutable(path) || !may_change || !is_due => {}
                 _ => differing.due.set(path.clone(), value.clone()),
             }

@@ -7,7 +7,7 @@
 use tokio::sync::Mutex;
 
 use super::composed::change;
-use super::{OpResult, Worker};
+use super::{OpResult, RunWorker};
 use crate::model::{Attributes, Obstacle, OpOutcome, Path};
 use crate::plan::{Action, Operation};
 
@@ -35,7 +35,7 @@ impl Default for Helps {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// What a create leaves to an update from the start, since the app took it from nobody in this run; `None` where that is nothing.
     pub(super) fn left_out(&self, operation: &Operation) -> Option<(Operation, Attributes)> {
         let Action::CreateUser { attributes } = &operation.action else { return None };

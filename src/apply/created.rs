@@ -8,20 +8,20 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::composed::{Made, change};
+use super::composed::{CreateOrigin, change};
 use super::effects::adopted;
-use super::reply::{Accepted, Reply, Target};
-use super::{OpResult, Worker};
+use super::reply::{Accepted, CallReply, CallTarget};
+use super::{OpResult, RunWorker};
 use crate::model::{
-    AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, Whose, digest, fold,
+    AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, ObjectOwner, digest, fold,
 };
 use crate::plan::{Action, Operation, is_privileged};
-use crate::scim::{AppUser, CallError, Created, FailureClass, Origin};
+use crate::scim::{AppUser, CallError, Created, FailureClass, ResponseOrigin};
 use crate::store::{Claim, Effect, Neighbours, OutcomeResult, StoreError};
 
 /// What the app answered the creates of a run with.
 #[derive(Debug, Default)]
-pub(super) struct Answered {
+pub(super) struct CreateResponses {
     /// For which record each id was given; links reach the state only later.
     ids: Mutex<HashMap<(&'static str, AppId), SourceId>>,
     /// Kinds of objects of which no more are created, and why.
@@ -33,10 +33,10 @@ pub(super) struct Answered {
 struct MixUp {
     object: ObjectRef,
     name: String,
-    whose: Whose,
+    whose: ObjectOwner,
 }
 
-impl Answered {
+impl CreateResponses {
     /// Notes an id for a record; gives the other record that was given the same id before.
     fn claim(&self, object: &ObjectRef, id: &AppId) -> Option<SourceId> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ impl Answered {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Why a create is not sent any more, if it is one.
     pub(super) fn no_further_create(&self, operation: &Operation) -> Option<CallError> {
         let path = match operation.action {
@@ -85,22 +85,22 @@ impl Worker<'_> {
     pub(super) async fn accept(
         &self,
         operation: &Operation,
-        target: &Target,
+        target: &CallTarget,
         mut created: Created,
     ) -> Result<Accepted, StoreError> {
         if let Some(why) = self.why_another(operation, &created)? {
             return Ok(self.conflict(operation, why));
         }
         match (&operation.action, created.origin.clone()) {
-            (Action::CreateUser { attributes }, Origin::There { evidence, account: Some(account), is_certain }) => {
+            (Action::CreateUser { attributes }, ResponseOrigin::There { evidence, account: Some(account), is_certain }) => {
                 Ok(self.user_was_there(operation, attributes, &evidence, &account, is_certain))
             }
-            (Action::CreateGroup { .. }, Origin::There { evidence, .. }) => {
+            (Action::CreateGroup { .. }, ResponseOrigin::There { evidence, .. }) => {
                 self.group_was_there(operation, target, created, &evidence).await
             }
             _ => {
                 self.taken_in(operation, target, &mut created).await;
-                let effects = self.effects(operation, target, Reply::Created(created));
+                let effects = self.effects(operation, target, CallReply::Created(created));
                 Ok((OutcomeResult::Done { status: None }, effects, Ok(OpOutcome::Done)))
             }
         }
@@ -109,7 +109,7 @@ impl Worker<'_> {
     /// What becomes of a create without an answer whose object was given to another record meanwhile.
     pub(super) fn found_for_another(&self, operation: &Operation, id: &AppId) -> Option<Accepted> {
         let other = self.answered.claim(&operation.object, id)?;
-        Some(self.conflict(operation, Whose::Record { record: operation.object.of_kind(other), name: None }))
+        Some(self.conflict(operation, ObjectOwner::Record { record: operation.object.of_kind(other), name: None }))
     }
 
     /// Lays claim to the accounts that are adopted, and to the groups that are adopted by their `externalId`.
@@ -134,16 +134,16 @@ impl Worker<'_> {
     }
 
     /// Why the object in an answer is that of another record; `None` if it is not.
-    fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<Whose>, StoreError> {
+    fn why_another(&self, operation: &Operation, created: &Created) -> Result<Option<ObjectOwner>, StoreError> {
         let (object, id) = (&operation.object, &created.id);
-        let whose = |other: SourceId| -> Result<Whose, StoreError> {
+        let whose = |other: SourceId| -> Result<ObjectOwner, StoreError> {
             let name = match object {
                 ObjectRef::User(_) => {
                     self.run.state.user(&other)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned))
                 }
                 ObjectRef::Group(_) => self.run.state.group(&other)?.map(|row| row.name),
             };
-            Ok(Whose::Record { record: object.of_kind(other), name })
+            Ok(ObjectOwner::Record { record: object.of_kind(other), name })
         };
         let linked = match object {
             ObjectRef::User(_) => self.run.state.user_by_app_id(id)?,
@@ -153,16 +153,16 @@ impl Worker<'_> {
         if let Some(other) = other {
             return whose(other).map(Some);
         }
-        if let Origin::Another { evidence } = &created.origin {
-            return Ok(Some(Whose::Unknown { evidence: evidence.clone() }));
+        if let ResponseOrigin::Another { evidence } = &created.origin {
+            return Ok(Some(ObjectOwner::Unknown { evidence: evidence.clone() }));
         }
         let linked = match object {
             ObjectRef::User(_) => self.run.neighbours.linked_by(id),
             ObjectRef::Group(_) => self.run.neighbours.group_linked_by(id),
         };
         Ok(match (linked, object) {
-            (Ok(Some((tenant, user))), ObjectRef::User(_)) => Some(Whose::Tenant { tenant, user }),
-            (Ok(Some((tenant, group))), ObjectRef::Group(_)) => Some(Whose::TenantGroup { tenant, group }),
+            (Ok(Some((tenant, user))), ObjectRef::User(_)) => Some(ObjectOwner::Tenant { tenant, user }),
+            (Ok(Some((tenant, group))), ObjectRef::Group(_)) => Some(ObjectOwner::TenantGroup { tenant, group }),
             (Ok(None), _) => None,
             // Another tenant's damage: what the app created is this tenant's all the same.
             (Err(error), _) => {
@@ -173,7 +173,7 @@ impl Worker<'_> {
     }
 
     /// The object belongs to another record: nothing is linked, and nothing more of its kind is created.
-    fn conflict(&self, operation: &Operation, whose: Whose) -> Accepted {
+    fn conflict(&self, operation: &Operation, whose: ObjectOwner) -> Accepted {
         let object = &operation.object;
         let mix_up = MixUp { object: object.clone(), name: operation.name.clone(), whose };
         self.answered.end(mix_up.clone());
@@ -233,7 +233,7 @@ impl Worker<'_> {
             return Err(was_there);
         }
         if matches!(was_there, Obstacle::WasThere { is_certain: false, .. }) {
-            return self.sent_again(operation, sent, Made::Perhaps).await;
+            return self.sent_again(operation, sent, CreateOrigin::Perhaps).await;
         }
         let differs = |path: &Path, value: &Value| !digest::same(row.sent.get(path), Some(value));
         let due =
@@ -250,7 +250,7 @@ impl Worker<'_> {
     async fn group_was_there(
         &self,
         operation: &Operation,
-        target: &Target,
+        target: &CallTarget,
         created: Created,
         evidence: &str,
     ) -> Result<Accepted, StoreError> {
@@ -259,7 +259,7 @@ impl Worker<'_> {
         self.found.note_links_differ();
         // Whom the request named says nothing of a group that was there: it is asked who is in it.
         let created = Created { members: Some(Vec::new()), ..created };
-        let mut effects = self.effects(operation, target, Reply::Created(created));
+        let mut effects = self.effects(operation, target, CallReply::Created(created));
         for effect in &mut effects {
             if let Effect::GroupLinked { provenance, .. } = effect {
                 *provenance = Provenance::Adopted;

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::Worker;
+use super::RunWorker;
 use super::losses::note_losses;
-use super::reply::{Reply, Target};
+use super::reply::{CallReply, CallTarget};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, Lane, ObjectRef, Path, Provenance, Reason, SourceId, fold};
 use crate::plan::{Action, Member, Operation};
 use crate::scim::{AppUser, Created, MemberKeys};
 use crate::store::{Effect, StoreError};
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// What is known after a call that went well.
-    pub(super) fn effects(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
+    pub(super) fn effects(&self, operation: &Operation, target: &CallTarget, reply: CallReply) -> Vec<Effect> {
         let mut effects = self.effects_of(operation, target, reply);
         if matches!(operation.action, Action::DeactivateUser) && self.is_replaced(operation.object.id()) {
             effects.push(Effect::UserUnlinked { id: operation.object.id().clone() });
@@ -44,7 +44,7 @@ impl Worker<'_> {
         (!users.is_empty()).then(|| Effect::AccessReduced { users, at: self.run.clock.now() })
     }
 
-    fn effects_of(&self, operation: &Operation, target: &Target, reply: Reply) -> Vec<Effect> {
+    fn effects_of(&self, operation: &Operation, target: &CallTarget, reply: CallReply) -> Vec<Effect> {
         let id = operation.object.id().clone();
         let now = self.run.clock.now();
         let active = |active| Effect::UserSent {
@@ -57,10 +57,10 @@ impl Worker<'_> {
         let wire = &self.run.profile.users;
         let lost = Effect::AccessLost { user: id.clone(), at: now };
         match (&operation.action, reply) {
-            (Action::CreateUser { attributes }, Reply::Created(Created { id, echo, .. })) => {
+            (Action::CreateUser { attributes }, CallReply::Created(Created { id, echo, .. })) => {
                 self.created(operation, attributes, id, echo)
             }
-            (Action::CreateUser { attributes }, Reply::Found(id)) => {
+            (Action::CreateUser { attributes }, CallReply::Found(id)) => {
                 self.created(operation, attributes, id, Attributes::new())
             }
             (Action::UpdateUser { set, clear, .. }, reply) => {
@@ -68,7 +68,7 @@ impl Worker<'_> {
                 if let Some(manager) = &target.manager {
                     set.set(Path::manager(), manager.as_str().into());
                 }
-                let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+                let echo = if let CallReply::Echo(echo) = reply { echo } else { Attributes::new() };
                 let seen = self.source_seen(&id, &set, clear, operation);
                 let mut effects = vec![sent(&id, set, clear.clone(), None, echo)];
                 effects.extend(seen);
@@ -83,11 +83,11 @@ impl Worker<'_> {
                 vec![lost, Effect::UserUnlinked { id }]
             }
             (Action::DeactivateUser | Action::DeleteUser { .. }, _) => vec![active(false), lost],
-            (Action::CreateGroup { display_name, first }, Reply::Created(created)) => {
+            (Action::CreateGroup { display_name, first }, CallReply::Created(created)) => {
                 created_group(&id, display_name, created, first, target)
             }
             // Whom the app took in with it is not known: adding somebody twice does no harm.
-            (Action::CreateGroup { display_name, first }, Reply::Found(app_id)) => {
+            (Action::CreateGroup { display_name, first }, CallReply::Found(app_id)) => {
                 let doubted = Effect::MembersDoubted { group: id.clone(), users: ids_of(first) };
                 [new_group(id, app_id, display_name)]
                     .into_iter()
@@ -97,7 +97,7 @@ impl Worker<'_> {
             (Action::FreeName { through, .. }, reply) => match operation.object {
                 ObjectRef::User(_) => {
                     let name = [(Path::user_name(), through.as_str().into())].into_iter().collect();
-                    let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+                    let echo = if let CallReply::Echo(echo) = reply { echo } else { Attributes::new() };
                     vec![sent(&id, name, Vec::new(), None, echo)]
                 }
                 ObjectRef::Group(_) => renamed(id, through, reply),
@@ -142,8 +142,8 @@ fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>, 
 }
 
 /// A group has another name, and how the app shows it.
-fn renamed(id: SourceId, name: &str, reply: Reply) -> Vec<Effect> {
-    let echo = if let Reply::Echo(echo) = reply { echo } else { Attributes::new() };
+fn renamed(id: SourceId, name: &str, reply: CallReply) -> Vec<Effect> {
+    let echo = if let CallReply::Echo(echo) = reply { echo } else { Attributes::new() };
     let shown = name_shown(&id, name, &echo);
     [Effect::GroupRenamed { id, name: name.to_owned() }].into_iter().chain(shown).collect()
 }
@@ -245,7 +245,7 @@ pub(super) fn created_group(
     name: &str,
     created: Created,
     first: &[Member],
-    target: &Target,
+    target: &CallTarget,
 ) -> Vec<Effect> {
     let mut effects = vec![new_group(group.clone(), created.id, name)];
     effects.extend(name_shown(group, name, &created.echo));

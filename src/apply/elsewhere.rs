@@ -4,9 +4,9 @@
 //! A 404 alone proves nothing: a wrong address answers so for everybody (T6), and an app may have given the account another id, or a
 //! person may have made it again by hand. Then the user still has access.
 
-use super::Worker;
+use super::RunWorker;
 use super::created::agrees;
-use super::reply::{Accepted, Reply, Target};
+use super::reply::{Accepted, CallReply, CallTarget};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, SourceId, StillShown, Unlinked};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
@@ -21,13 +21,13 @@ pub(super) enum Sought {
     /// The same object under another id: with the effects that link it.
     Moved(AppId, Vec<Effect>),
     /// Something that matches it and may not be taken over without a decision.
-    Foreign(Found),
+    Foreign(UnlinkedMatch),
     /// The app could not be asked.
     Unknown,
 }
 
 /// An object that matches and was not linked.
-pub(super) struct Found {
+pub(super) struct UnlinkedMatch {
     account: Option<AppId>,
     /// Whether exactly one object matches: several, or one of another record, prove nothing of the one that is linked.
     is_one: bool,
@@ -42,7 +42,7 @@ impl Sought {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Looks for an object by the values that the tenant matches by.
     pub(super) async fn sought(&self, object: &ObjectRef, app_id: &AppId) -> Sought {
         match object {
@@ -80,10 +80,10 @@ impl Worker<'_> {
                 },
                 _ => {
                     let unlinked = Unlinked::MatchesBy(by);
-                    Sought::Foreign(Found { account: Some(found.id), is_one: true, active: found.active, unlinked })
+                    Sought::Foreign(UnlinkedMatch { account: Some(found.id), is_one: true, active: found.active, unlinked })
                 }
             },
-            Some(Match::Conflict(conflict)) => Sought::Foreign(Found {
+            Some(Match::Conflict(conflict)) => Sought::Foreign(UnlinkedMatch {
                 is_one: false,
                 active: conflict.another().is_none_or(|another| another.active),
                 account: conflict.another().map(|another| another.id.clone()),
@@ -146,13 +146,13 @@ impl Worker<'_> {
                     },
                     false => {
                         let unlinked = Unlinked::MatchesBy(by);
-                        Sought::Foreign(Found { account: Some(found.id), is_one: true, active: true, unlinked })
+                        Sought::Foreign(UnlinkedMatch { account: Some(found.id), is_one: true, active: true, unlinked })
                     }
                 }
             }
             Some(Match::Conflict(conflict)) => {
                 let account = conflict.another().map(|another| another.id.clone());
-                Sought::Foreign(Found { account, is_one: false, active: true, unlinked: Unlinked::Conflict(conflict) })
+                Sought::Foreign(UnlinkedMatch { account, is_one: false, active: true, unlinked: Unlinked::Conflict(conflict) })
             }
         }
     }
@@ -181,7 +181,7 @@ impl Worker<'_> {
     pub(super) async fn under_another_id(
         &self,
         operation: &Operation,
-        target: &Target,
+        target: &CallTarget,
         error: &CallError,
     ) -> Option<Accepted> {
         let app_id = target.app_id.as_ref().filter(|_| error.class == FailureClass::NotFound)?;
@@ -198,7 +198,7 @@ impl Worker<'_> {
             }
             Sought::Foreign(found) if removes => Some(self.not_removed(operation, app_id, &found)),
             Sought::Gone if matches!(operation.action, Action::DeleteUser { .. } | Action::DeleteGroup { .. }) => {
-                let effects = self.effects(operation, target, Reply::Nothing);
+                let effects = self.effects(operation, target, CallReply::Nothing);
                 Some((OutcomeResult::Done { status: error.status }, effects, Ok(OpOutcome::Done)))
             }
             // Whether the app hides the account, or has it under another id, could not be asked: access may not have ended.
@@ -212,7 +212,7 @@ impl Worker<'_> {
     }
 
     /// Access did not end, or it is not known whose it is: the object stays linked, so that every run tries again and says so.
-    fn not_removed(&self, operation: &Operation, app_id: &AppId, found: &Found) -> Accepted {
+    fn not_removed(&self, operation: &Operation, app_id: &AppId, found: &UnlinkedMatch) -> Accepted {
         if operation.op() == Op::DeactivateUser && !found.active && found.account.is_some() {
             self.found.note_links_differ();
             let lost = Effect::AccessLost { user: operation.object.id().clone(), at: self.run.clock.now() };
@@ -228,7 +228,7 @@ impl Worker<'_> {
     }
 
     /// What is said of a removal that was not made, since the app shows a matching object under another id.
-    pub(super) fn why_not_removed(&self, object: &ObjectRef, name: &str, app_id: &AppId, found: &Found) -> Obstacle {
+    pub(super) fn why_not_removed(&self, object: &ObjectRef, name: &str, app_id: &AppId, found: &UnlinkedMatch) -> Obstacle {
         Obstacle::NotUnderItsId {
             object: object.clone(),
             name: name.to_owned(),

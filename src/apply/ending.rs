@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Stop;
+use super::RunStop;
 use crate::scim::AppWrite;
 use crate::store::StoreError;
 
 /// Whether, and why, a run is over.
-pub(super) struct Ending<'a> {
+pub(super) struct RunEnding<'a> {
     app: &'a dyn AppWrite,
     why: Mutex<Why>,
     /// Cancelled at the end, whatever its reason.
@@ -18,12 +18,12 @@ pub(super) struct Ending<'a> {
 
 #[derive(Default)]
 struct Why {
-    stopped: Option<Stop>,
+    stopped: Option<RunStop>,
     /// The first failure of the state itself.
     broken: Option<StoreError>,
 }
 
-impl<'a> Ending<'a> {
+impl<'a> RunEnding<'a> {
     pub(super) fn new(app: &'a dyn AppWrite, halt: CancellationToken) -> Self {
         Self { app, why: Mutex::default(), halt }
     }
@@ -33,7 +33,7 @@ impl<'a> Ending<'a> {
     }
 
     /// Ends the run.
-    pub(super) fn stop(&self, stop: Stop) {
+    pub(super) fn stop(&self, stop: RunStop) {
         self.why().stopped.get_or_insert(stop);
         self.halt();
     }
@@ -58,7 +58,7 @@ impl<'a> Ending<'a> {
 
     /// Whether the run goes on, or ended only because the app failed too often.
     pub(super) fn is_the_apps(&self) -> bool {
-        matches!(self.why().stopped, None | Some(Stop::Breaker(_)))
+        matches!(self.why().stopped, None | Some(RunStop::Breaker(_)))
     }
 
     /// The failure of the state, if that was it.
@@ -67,7 +67,7 @@ impl<'a> Ending<'a> {
     }
 
     /// Why the run ended early.
-    pub(super) fn into_stop(self) -> Option<Stop> {
+    pub(super) fn into_stop(self) -> Option<RunStop> {
         self.why.into_inner().unwrap_or_else(PoisonError::into_inner).stopped
     }
 }

@@ -8,13 +8,13 @@ use crate::model::{ObjectRef, SourceId};
 
 /// What this run has found out so far.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct RunFindings {
     failed: Mutex<HashSet<ObjectRef>>,
     still_inside: Mutex<HashSet<SourceId>>,
     links_differ: AtomicBool,
 }
 
-impl Found {
+impl RunFindings {
     /// Something about this object failed.
     pub(super) fn note_failed(&self, object: &ObjectRef) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone());

@@ -9,7 +9,7 @@ use crate::plan::{Action, Blocked};
 use crate::store::{FailureNote, StoreError};
 
 /// What is known before the first call.
-pub(super) struct Known {
+pub(super) struct PriorKnowledge {
     /// What earlier runs failed at.
     pub(super) failures: HashMap<ObjectRef, FailureNote>,
     /// Users whose accounts are planned and held: groups wait for them without having failed.
@@ -24,7 +24,7 @@ pub(super) struct Known {
     pub(super) access: Vec<Path>,
 }
 
-impl Known {
+impl PriorKnowledge {
     /// # Errors
     /// When the state cannot be read.
     pub(super) fn of(cleared: &Cleared, run: &Run<'_>) -> Result<Self, StoreError> {

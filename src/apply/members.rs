@@ -6,9 +6,9 @@ use std::collections::HashSet;
 
 use super::chunks::can_be_cut;
 use super::elsewhere::Sought;
-use super::reply::{Ended, Reply, outcome_of};
-use super::telling::Told;
-use super::{OpResult, Worker};
+use super::reply::{CallEnd, CallReply, outcome_of};
+use super::telling::CallReport;
+use super::{OpResult, RunWorker};
 use crate::http::failure::CallKind;
 use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Reason, SourceId, StillShown, UserNumber};
 use crate::plan::{Action, Member, Operation};
@@ -30,7 +30,7 @@ pub(super) struct Unfinished {
     stopped: bool,
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     pub(super) async fn members(&self, operation: &Operation, users: &[Member], add: bool) -> OpResult {
         let group = operation.object.id();
         let app_id = match self.run.state.group(group) {
@@ -257,27 +257,27 @@ impl Worker<'_> {
         let keys: Vec<MemberKeys> = chunk.iter().map(|(_, keys)| keys.clone()).collect();
         let part = part(operation, members, add);
         let intent = self.intent(&part, Some(app_id.clone())).await?;
-        let told = Told { operation: &part, app_id: Some(app_id) };
+        let told = CallReport { operation: &part, app_id: Some(app_id) };
         let (app, keys) = (self.run.app, keys.as_slice());
         let call = || async move {
             match add {
                 true => app.add_members(app_id, keys).await,
                 false => app.remove_members(app_id, keys).await,
             }
-            .map(|shown| Reply::Shown(Box::new(shown)))
+            .map(|shown| CallReply::Shown(Box::new(shown)))
         };
         let is_cut = |error: &CallError| can_be_cut(error, chunk.len());
         let (result, effects, ended) = match self.attempts(told, CallKind::Members, call, || async { Ok(None) }).await {
-            Ended::Well(reply) => {
-                let shown = if let Reply::Shown(shown) = reply { shown.members } else { None };
+            CallEnd::Well(reply) => {
+                let shown = if let CallReply::Shown(shown) = reply { shown.members } else { None };
                 let (result, effects) = self.members_proven(operation, app_id, (chunk, add), shown, unfinished).await?;
                 (result, effects, Ok(()))
             }
             // Its halves will tell.
-            Ended::Badly(error) if !error.maybe_done || is_cut(&error) => {
+            CallEnd::Badly(error) if !error.maybe_done || is_cut(&error) => {
                 (outcome_of(&error, &error.to_string()), Vec::new(), Err(error))
             }
-            Ended::Badly(error) => {
+            CallEnd::Badly(error) => {
                 self.left_open(&part, Vec::new()).await?;
                 return Ok(Err(error));
             }

@@ -50,11 +50,11 @@ use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, FailureClass};
-use crate::store::{AppTakes, Effect, FailureNote, Mark, Neighbours, State, StoreError, UserRow};
-use breaker::{Breaker, Verdict};
-use ending::Ending;
-use found::Found;
-use known::Known;
+use crate::store::{AppTakes, Effect, FailureNote, TenantMark, Neighbours, State, StoreError, UserRow};
+use breaker::{Breaker, FailureVerdict};
+use ending::RunEnding;
+use found::RunFindings;
+use known::PriorKnowledge;
 
 /// Operations that are begun for each call that may be under way: while those wait for their answers, the next ones' intents
 /// reach the disk, several at a time. After a kill each of them has to be looked up, before any leaver: so not more.
@@ -65,7 +65,7 @@ pub type OpResult = Result<OpOutcome, Obstacle>;
 
 /// Why a run ended before its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub enum RunStop {
     /// App or directory no longer takes its credential, or the app's address is wrong: nothing will work.
     Target(String),
     /// The app failed too often in a row.
@@ -80,7 +80,7 @@ pub enum Stop {
     Paused(String),
 }
 
-impl Stop {
+impl RunStop {
     /// The end of a run by a call after which no other will work.
     pub(crate) fn of(error: &CallError) -> Self {
         Self::Target(match error.class {
@@ -92,7 +92,7 @@ impl Stop {
     }
 }
 
-impl Stop {
+impl RunStop {
     /// The end of a run in which the app failed at everything it was asked for.
     fn of_failing(kinds: &[Op], said: &str) -> Self {
         let names: Vec<&str> = kinds.iter().map(|op| op.name()).collect();
@@ -103,7 +103,7 @@ impl Stop {
     }
 }
 
-impl std::fmt::Display for Stop {
+impl std::fmt::Display for RunStop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Target(why) | Self::Breaker(why) | Self::Failing(why) => f.write_str(why),
@@ -116,11 +116,11 @@ impl std::fmt::Display for Stop {
 
 /// What became of a plan.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ApplyOutcome {
     /// For each operation, in the plan's order.
     pub results: Vec<OpResult>,
     /// Why it ended early.
-    pub stop: Option<Stop>,
+    pub stop: Option<RunStop>,
     /// Whether links ended or began that no operation stands for: an object was gone from the app, or there all along.
     pub links_differ: bool,
 }
@@ -159,7 +159,7 @@ pub struct Run<'a> {
     /// Set when no further call may begin.
     pub stop: &'a CancellationToken,
     /// A pause that is known and does not concern this run; any other ends it before its next call.
-    pub known_pause: Option<Mark>,
+    pub known_pause: Option<TenantMark>,
     /// Whose turn it is to call the app.
     pub turns: &'a Turns,
     /// Hears of each operation that ended.
@@ -174,22 +174,22 @@ pub struct Run<'a> {
 ///
 /// # Errors
 /// When the state can't be written: no call is made whose intent is not on the disk.
-pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreError> {
+pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<ApplyOutcome, StoreError> {
     let allowed = run.app.members_per_call();
     let takes = run.state.app_takes()?;
     let takes = takes.and_then(|takes| takes.believed(u32::try_from(allowed).unwrap_or(u32::MAX), run.clock.now()));
     let learned = takes.as_ref().and_then(|takes| takes.members_per_call).map_or(allowed, |most| most as usize);
-    let worker = Worker {
+    let worker = RunWorker {
         run,
-        known: Known::of(cleared, run)?,
-        found: Found::default(),
+        known: PriorKnowledge::of(cleared, run)?,
+        found: RunFindings::default(),
         new_groups: new_groups::NewGroups::of(cleared),
         sizes: chunks::Sizes::new(allowed.min(learned)),
         takes: Mutex::new(takes),
-        ending: Ending::new(run.app, run.stop.child_token()),
+        ending: RunEnding::new(run.app, run.stop.child_token()),
         places: Semaphore::new(run.in_flight.max(1)),
         breaker: Breaker::new(run.repeat.breaker_failures),
-        answered: created::Answered::default(),
+        answered: created::CreateResponses::default(),
         refusals: parts::Refusals::default(),
         proofs: proof::Proofs::default(),
         composed: composed::Composed::default(),
@@ -227,8 +227,8 @@ pub async fn apply(cleared: &Cleared, run: &Run<'_>) -> Result<Outcome, StoreErr
     }
     let failing = worker.breaker.nothing_went_well();
     let links_differ = worker.found.links_differ();
-    let stop = worker.ending.into_stop().or_else(|| failing.map(|(kinds, said)| Stop::of_failing(&kinds, &said)));
-    Ok(Outcome { results, stop, links_differ })
+    let stop = worker.ending.into_stop().or_else(|| failing.map(|(kinds, said)| RunStop::of_failing(&kinds, &said)));
+    Ok(ApplyOutcome { results, stop, links_differ })
 }
 
 /// The attributes that give access in an app.
@@ -252,11 +252,11 @@ fn stations(operations: &[Operation], order: &NameOrder) -> BTreeMap<(Lane, u8, 
 struct Due(Vec<usize>);
 
 /// One run's shared hands.
-struct Worker<'a> {
+struct RunWorker<'a> {
     run: &'a Run<'a>,
-    known: Known,
-    found: Found,
-    ending: Ending<'a>,
+    known: PriorKnowledge,
+    found: RunFindings,
+    ending: RunEnding<'a>,
     /// What becomes of the groups that this run makes.
     new_groups: new_groups::NewGroups<'a>,
     /// How many members go into one call.
@@ -268,7 +268,7 @@ struct Worker<'a> {
     /// Which kinds of change are not tried any more.
     breaker: Breaker,
     /// What the app answered creates with.
-    answered: created::Answered,
+    answered: created::CreateResponses,
     /// Which attributes the app refuses.
     refusals: parts::Refusals,
     /// What the app's answers to changes are worth.
@@ -279,7 +279,7 @@ struct Worker<'a> {
     cores: core_values::Cores,
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// What of a station may be sent now.
     async fn ready(
         &self,
@@ -433,10 +433,10 @@ impl Worker<'_> {
 
     fn is_stopped(&self) -> bool {
         if self.run.stop.is_cancelled() {
-            self.ending.stop(Stop::Asked);
+            self.ending.stop(RunStop::Asked);
         }
         if let Some(mark) = self.run.state.paused().filter(|mark| self.run.known_pause.as_ref() != Some(mark)) {
-            self.ending.stop(Stop::Paused(mark.to_string()));
+            self.ending.stop(RunStop::Paused(mark.to_string()));
         }
         self.ending.is_over()
     }
@@ -499,15 +499,15 @@ impl Worker<'_> {
                 [one] => self.breaker.failed(operation.op(), &ObjectRef::User(one.id.clone()), error),
                 several if chunks::can_be_cut(error, several.len()) => {
                     self.breaker.failed_in_parts(operation.op(), &operation.object);
-                    Verdict::GoOn
+                    FailureVerdict::GoOn
                 }
                 _ => self.breaker.failed(operation.op(), &operation.object, error),
             },
             _ => self.breaker.failed(operation.op(), &operation.object, error),
         };
         match verdict {
-            Verdict::GoOn => {}
-            Verdict::KindClosed => {
+            FailureVerdict::GoOn => {}
+            FailureVerdict::KindClosed => {
                 let (op, failures) = (operation.op().name(), self.run.repeat.breaker_failures);
                 tracing::warn!(
                     op,
@@ -515,7 +515,7 @@ impl Worker<'_> {
                     "the app fails at this kind of change; the rest of it is left for the next run"
                 );
             }
-            Verdict::Unreachable => self.ending.stop(Stop::Breaker(format!(
+            FailureVerdict::Unreachable => self.ending.stop(RunStop::Breaker(format!(
                 "the app did not answer to calls about {} objects in a row, of more than one kind; the rest is left for the next run",
                 self.run.repeat.breaker_failures
             ))),

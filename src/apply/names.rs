@@ -1,12 +1,12 @@
 //! Names that are passed on from one object to another. It takes a plan's operations and what became of them so far, and keeps a change
 //! from being sent whose name is not free, and a third name from staying.
 
-use super::{OpResult, Worker};
+use super::{OpResult, RunWorker};
 use crate::model::{NameEnd, ObjectRef, Obstacle, OpOutcome, Path, Reason};
 use crate::plan::{Action, NameOrder, Operation, is_third_name, name_before};
 use crate::store::StoreError;
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Without those that need a name which was not set free: the app would refuse it.
     pub(super) fn whose_name_is_free(
         &self,

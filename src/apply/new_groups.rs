@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use super::chunks::Chunks;
 use super::effects::taken;
 use super::members::{Resolved, Unfinished};
-use super::reply::{Ended, Target, outcome_of, shows_members};
-use super::{OpResult, Worker};
+use super::reply::{CallEnd, CallTarget, outcome_of, shows_members};
+use super::{OpResult, RunWorker};
 use crate::guard::Cleared;
 use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::model::{GroupRefusal, ObjectRef, Obstacle, Op, OpOutcome, Reason, SourceId};
@@ -118,7 +118,7 @@ impl<'m> Attempt<'m> {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Makes a group, as soon as one of its members has an account.
     pub(super) async fn new_group(&self, operation: &Operation, name: &str, first: &[Member]) -> OpResult {
         let planned = self.new_groups.joining.get(&operation.object).copied().unwrap_or(first);
@@ -161,9 +161,9 @@ impl Worker<'_> {
                 Err(error) => return self.broke(error),
             };
             let error = match self.send(&part, &target).await {
-                Ended::Badly(error) if may_be_a_member(&error) && !self.is_stopped() => error,
+                CallEnd::Badly(error) if may_be_a_member(&error) && !self.is_stopped() => error,
                 ended => {
-                    let is_made = matches!(ended, Ended::Well(_));
+                    let is_made = matches!(ended, CallEnd::Well(_));
                     let result = self.conclude(&part, &target, intent, ended).await;
                     if is_made && let Err(error) = self.note_create(group, chunk.len(), attempt).await {
                         return self.broke(error);
@@ -184,8 +184,8 @@ impl Worker<'_> {
                 }
                 continue;
             }
-            let target = Target { refusal: Some(refusal_of(&error, &attempt)), ..target };
-            return self.conclude(&part, &target, intent, Ended::Badly(error)).await;
+            let target = CallTarget { refusal: Some(refusal_of(&error, &attempt)), ..target };
+            return self.conclude(&part, &target, intent, CallEnd::Badly(error)).await;
         }
     }
 
@@ -227,7 +227,7 @@ impl Worker<'_> {
     }
 
     /// Whom the app took in with a new group: by its answer, or else by the group as it shows it. Of whom neither speaks nobody knows.
-    pub(super) async fn taken_in(&self, operation: &Operation, target: &Target, created: &mut Created) {
+    pub(super) async fn taken_in(&self, operation: &Operation, target: &CallTarget, created: &mut Created) {
         let Action::CreateGroup { first, .. } = &operation.action else { return };
         if first.is_empty() {
             return;
@@ -316,10 +316,10 @@ fn refusal_of(error: &CallError, attempt: &Attempt<'_>) -> Obstacle {
 }
 
 /// One try, with the members it carries.
-fn part(operation: &Operation, name: &str, chunk: &[Resolved]) -> (Operation, Target) {
+fn part(operation: &Operation, name: &str, chunk: &[Resolved]) -> (Operation, CallTarget) {
     let (first, members): (Vec<Member>, Vec<MemberKeys>) = chunk.iter().cloned().unzip();
     let action = Action::CreateGroup { display_name: name.to_owned(), first };
-    (Operation { action, ..operation.clone() }, Target { app_id: None, manager: None, members, refusal: None })
+    (Operation { action, ..operation.clone() }, CallTarget { app_id: None, manager: None, members, refusal: None })
 }
 
 /// Whether a group may have been refused for its members, or the lack of them: surely not made, and not because there is one of its name.

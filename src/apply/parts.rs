@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::proof::without;
-use super::reply::{Ended, Target, outcome_of};
-use super::{OpResult, Worker};
+use super::reply::{CallEnd, CallTarget, outcome_of};
+use super::{OpResult, RunWorker};
 use crate::model::{ObjectRef, Obstacle, OpOutcome, Path, Reason};
 use crate::plan::{Action, Operation};
 use crate::scim::{CallError, FailureClass};
@@ -19,16 +19,16 @@ const ENOUGH: usize = 3;
 
 /// Which attributes the app refuses in this run.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Inner>);
+pub(super) struct Refusals(Mutex<SharedParts>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct SharedParts {
     refused: BTreeMap<Path, HashSet<ObjectRef>>,
     taken: HashSet<Path>,
 }
 
 impl Refusals {
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn inner(&self) -> std::sync::MutexGuard<'_, SharedParts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,9 +55,9 @@ impl Refusals {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Sends an update without what this run found the app to refuse for everybody.
-    pub(super) async fn update(&self, operation: &Operation, target: &Target) -> OpResult {
+    pub(super) async fn update(&self, operation: &Operation, target: &CallTarget) -> OpResult {
         let hopeless = self.refusals.hopeless(&paths_of(operation));
         if hopeless.is_empty() {
             return self.update_whole(operation, target).await;
@@ -71,7 +71,7 @@ impl Worker<'_> {
     }
 
     /// Sends an update; what is refused goes once more in halves.
-    async fn update_whole(&self, operation: &Operation, target: &Target) -> OpResult {
+    async fn update_whole(&self, operation: &Operation, target: &CallTarget) -> OpResult {
         let mut left = vec![operation.clone()];
         let mut refused: Vec<(Path, CallError)> = Vec::new();
         while let Some(part) = left.pop() {
@@ -83,7 +83,7 @@ impl Worker<'_> {
             let ended = self.send(&part, &target).await;
             let (paths, halves) = (paths_of(&part), halves(&part));
             match ended {
-                Ended::Badly(error) if is_refusal(&error) && (halves.is_some() || part != *operation) => {
+                CallEnd::Badly(error) if is_refusal(&error) && (halves.is_some() || part != *operation) => {
                     let result = outcome_of(&error, &error.to_string());
                     if let Err(error) = self.run.state.outcome(intent, result, Vec::new()).await {
                         return self.broke(error);
@@ -94,7 +94,7 @@ impl Worker<'_> {
                     }
                 }
                 ended => {
-                    let is_refused_alone = matches!(&ended, Ended::Badly(error) if is_refusal(error));
+                    let is_refused_alone = matches!(&ended, CallEnd::Badly(error) if is_refusal(error));
                     if is_refused_alone {
                         paths.iter().for_each(|path| self.refusals.refused(path, &operation.object));
                     }
@@ -156,9 +156,9 @@ fn halves(operation: &Operation) -> Option<(Operation, Operation)> {
 }
 
 /// The target of a part: without the manager, if the part is.
-fn part_target(part: &Operation, target: &Target) -> Target {
+fn part_target(part: &Operation, target: &CallTarget) -> CallTarget {
     let has_manager = matches!(&part.action, Action::UpdateUser { manager: Some(_), .. });
-    Target {
+    CallTarget {
         app_id: target.app_id.clone(),
         manager: target.manager.clone().filter(|_| has_manager),
         members: Vec::new(),

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::Worker;
+use super::RunWorker;
 use super::composed::has_same_letters;
 use super::members::Resolved;
-use super::reply::{Accepted, Reply, Target, shows_members};
+use super::reply::{Accepted, CallReply, CallTarget, shows_members};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, SourceId, StillShown, digest};
 use crate::plan::{Action, Operation};
@@ -27,7 +27,7 @@ const PAGE: usize = 50;
 
 /// Whether an app does what it accepts without showing it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Trust {
+enum AnswerTrust {
     /// Not looked at yet.
     #[default]
     Unknown,
@@ -40,10 +40,10 @@ enum Trust {
 /// What a run finds out about the app's answers.
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
-    removals: Mutex<Trust>,
-    deactivations: Mutex<Trust>,
-    deletions: Mutex<Trust>,
-    group_deletions: Mutex<Trust>,
+    removals: Mutex<AnswerTrust>,
+    deactivations: Mutex<AnswerTrust>,
+    deletions: Mutex<AnswerTrust>,
+    group_deletions: Mutex<AnswerTrust>,
     /// Answers that contradicted their call, and were right.
     right: AtomicUsize,
     /// Answers that contradicted their call, and showed what was there before.
@@ -67,14 +67,14 @@ impl Proofs {
     }
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// What is known after a call that was accepted.
-    pub(super) async fn proven(&self, operation: &Operation, target: &Target, reply: Reply) -> Accepted {
+    pub(super) async fn proven(&self, operation: &Operation, target: &CallTarget, reply: CallReply) -> Accepted {
         let shown = match reply {
-            Reply::Shown(shown) => *shown,
+            CallReply::Shown(shown) => *shown,
             other => return self.carried_out(operation, target, other),
         };
-        let Some(app_id) = &target.app_id else { return self.carried_out(operation, target, Reply::Nothing) };
+        let Some(app_id) = &target.app_id else { return self.carried_out(operation, target, CallReply::Nothing) };
         let shows = match &operation.action {
             Action::UpdateUser { set, clear, .. } => {
                 let (set, clear) = (Self::with_manager(set, target), clear.clone());
@@ -95,11 +95,11 @@ impl Worker<'_> {
         };
         match shows {
             Some(shows) => self.not_carried_out(operation, vec![shows], Vec::new()),
-            None => self.carried_out(operation, target, Reply::Nothing),
+            None => self.carried_out(operation, target, CallReply::Nothing),
         }
     }
 
-    fn with_manager(set: &Attributes, target: &Target) -> Attributes {
+    fn with_manager(set: &Attributes, target: &CallTarget) -> Attributes {
         let mut set = set.clone();
         if let Some(manager) = &target.manager {
             set.set(Path::manager(), manager.as_str().into());
@@ -107,7 +107,7 @@ impl Worker<'_> {
         set
     }
 
-    fn carried_out(&self, operation: &Operation, target: &Target, reply: Reply) -> Accepted {
+    fn carried_out(&self, operation: &Operation, target: &CallTarget, reply: CallReply) -> Accepted {
         (OutcomeResult::Done { status: None }, self.effects(operation, target, reply), Ok(OpOutcome::Done))
     }
 
@@ -125,7 +125,7 @@ impl Worker<'_> {
     async fn update_proven(
         &self,
         operation: &Operation,
-        target: &Target,
+        target: &CallTarget,
         (set, clear): (Attributes, Vec<Path>),
         shown: Shown,
     ) -> Accepted {
@@ -140,7 +140,7 @@ impl Worker<'_> {
             .collect();
         if doubtful.is_empty() {
             clear.iter().for_each(|path| drop(echo.clear(path)));
-            return self.carried_out(operation, target, Reply::Echo(echo));
+            return self.carried_out(operation, target, CallReply::Echo(echo));
         }
         let ignored = match &target.app_id {
             Some(app_id) => self.ignored(id, app_id, &doubtful, &set, &mut echo).await,
@@ -149,13 +149,13 @@ impl Worker<'_> {
         let shows: Vec<StillShown> = ignored.iter().filter_map(|path| still_shown(path, echo.get(path)?)).collect();
         ignored.iter().chain(&clear).for_each(|path| drop(echo.clear(path)));
         if ignored.is_empty() {
-            return self.carried_out(operation, target, Reply::Echo(echo));
+            return self.carried_out(operation, target, CallReply::Echo(echo));
         }
         let effects = match without(operation, &ignored) {
             Some(rest) => {
                 let manager = target.manager.clone().filter(|_| !ignored.contains(&Path::manager()));
-                let target = Target { app_id: target.app_id.clone(), manager, members: Vec::new(), refusal: None };
-                self.effects(&rest, &target, Reply::Echo(echo))
+                let target = CallTarget { app_id: target.app_id.clone(), manager, members: Vec::new(), refusal: None };
+                self.effects(&rest, &target, CallReply::Echo(echo))
             }
             None => Vec::new(),
         };
@@ -207,16 +207,16 @@ impl Worker<'_> {
     }
 
     /// What is known after a group's name was changed. The name from before is no way of writing the new one.
-    async fn rename_proven(&self, operation: &Operation, target: &Target, to: &str, shown: Option<String>) -> Accepted {
+    async fn rename_proven(&self, operation: &Operation, target: &CallTarget, to: &str, shown: Option<String>) -> Accepted {
         let row = self.run.state.group(operation.object.id()).ok().flatten();
         let is_old = |name: &str| {
             let was_so = row.as_ref().is_some_and(|row| row.name == name || row.shown.as_deref() == Some(name));
             was_so && !has_same_letters(&name.into(), &to.into())
         };
-        let Some(shown) = shown else { return self.carried_out(operation, target, Reply::Nothing) };
+        let Some(shown) = shown else { return self.carried_out(operation, target, CallReply::Nothing) };
         if !is_old(&shown) {
             let echo = [(Path::display_name(), shown.as_str().into())].into_iter().collect();
-            return self.carried_out(operation, target, Reply::Echo(echo));
+            return self.carried_out(operation, target, CallReply::Echo(echo));
         }
         let look = async {
             let found = self.run.app.get_group(target.app_id.as_ref()?).await.ok()??;
@@ -227,7 +227,7 @@ impl Worker<'_> {
                 let value = StillShown::Value { path: Path::display_name().to_string(), value: format!("{shown:?}") };
                 self.not_carried_out(operation, vec![value], Vec::new())
             }
-            false => self.carried_out(operation, target, Reply::Nothing),
+            false => self.carried_out(operation, target, CallReply::Nothing),
         }
     }
 
@@ -387,24 +387,24 @@ impl Worker<'_> {
     }
 
     /// Whether a change was not carried out of which the answer shows nothing. The first of its kind is looked at.
-    async fn is_broken(&self, trust: &Mutex<Trust>, look: impl Future<Output = Option<bool>>) -> bool {
+    async fn is_broken(&self, trust: &Mutex<AnswerTrust>, look: impl Future<Output = Option<bool>>) -> bool {
         let mut trust = trust.lock().await;
         let known = *trust;
         match known {
-            Trust::Kept => return false,
+            AnswerTrust::Kept => return false,
             // Each is looked at, several at a time.
-            Trust::Broken => {
+            AnswerTrust::Broken => {
                 drop(trust);
                 self.until_shown().await;
                 return look.await.unwrap_or(false);
             }
-            Trust::Unknown => {}
+            AnswerTrust::Unknown => {}
         }
         self.until_shown().await;
         let broken = look.await;
         match broken {
-            Some(true) => *trust = Trust::Broken,
-            Some(false) => *trust = Trust::Kept,
+            Some(true) => *trust = AnswerTrust::Broken,
+            Some(false) => *trust = AnswerTrust::Kept,
             None => {}
         }
         broken.unwrap_or(false)

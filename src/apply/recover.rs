@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::{AppRead, AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
-use crate::store::{Effect, Intent, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
+use crate::store::{Effect, CallIntent, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub async fn recover(
     clock: &dyn Clock,
     neighbours: &dyn Neighbours,
 ) -> Result<usize, RecoverError> {
-    let look = Look { app, state, mapped, profile, clock, neighbours };
+    let look = OutcomeLookup { app, state, mapped, profile, clock, neighbours };
     let (mut resolved, mut silent) = (0, 0);
     for OpenIntent { seq, at, intent } in state.open_intents() {
         look.wait_until_shown(at, intent.op).await;
@@ -76,7 +76,7 @@ pub(crate) fn is_about_one(error: &CallError) -> bool {
     )
 }
 
-struct Look<'a> {
+struct OutcomeLookup<'a> {
     app: &'a dyn AppRead,
     state: &'a dyn State,
     mapped: &'a [Path],
@@ -85,7 +85,7 @@ struct Look<'a> {
     neighbours: &'a dyn Neighbours,
 }
 
-impl Look<'_> {
+impl OutcomeLookup<'_> {
     /// What was just made may not be shown yet: to look too early would be to make it twice.
     async fn wait_until_shown(&self, sent: Timestamp, op: Op) {
         let settles_after = Duration::from_secs(self.profile.read.settles_after_s.into());
@@ -95,7 +95,7 @@ impl Look<'_> {
         }
     }
 
-    async fn at(&self, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+    async fn at(&self, intent: &CallIntent) -> Result<Vec<Effect>, RecoverError> {
         match (&intent.object, intent.op, &intent.app_id) {
             (ObjectRef::User(id), Op::CreateUser, _) => self.created_user(id, intent).await,
             (ObjectRef::User(id), _, Some(app_id)) => self.user(id, intent, app_id).await,
@@ -105,7 +105,7 @@ impl Look<'_> {
         }
     }
 
-    async fn created_user(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+    async fn created_user(&self, id: &SourceId, intent: &CallIntent) -> Result<Vec<Effect>, RecoverError> {
         if self.state.user(id)?.is_some() {
             // It was to replace the account they have: that one is not forgotten before it is put aside, and the plan looks for
             // the new one.
@@ -128,7 +128,7 @@ impl Look<'_> {
         Ok(vec![Effect::UserLinked { id: id.clone(), app_id, provenance }, seen(id, found)])
     }
 
-    async fn user(&self, id: &SourceId, intent: &Intent, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
+    async fn user(&self, id: &SourceId, intent: &CallIntent, app_id: &AppId) -> Result<Vec<Effect>, RecoverError> {
         let op = intent.op;
         let row = self.state.user(id)?;
         let was_active = row.as_ref().is_some_and(|row| row.active != Some(false));
@@ -163,7 +163,7 @@ impl Look<'_> {
     }
 
     /// The attributes that a call was to change and the account is without: what was on record of them is so no more.
-    fn not_shown(&self, intent: &Intent, shown: &Attributes) -> Vec<Path> {
+    fn not_shown(&self, intent: &CallIntent, shown: &Attributes) -> Vec<Path> {
         let is_asked = |path: &Path| {
             let always = [Path::user_name(), Path::external_id()];
             self.mapped.iter().chain(&always).any(|asked| asked.covers(path))
@@ -193,7 +193,7 @@ impl Look<'_> {
         })
     }
 
-    async fn created_group(&self, id: &SourceId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+    async fn created_group(&self, id: &SourceId, intent: &CallIntent) -> Result<Vec<Effect>, RecoverError> {
         let name = intent.changes.first().and_then(|change| change.to.as_str()).unwrap_or_default();
         let keys = GroupKeys { source_id: id.clone(), display_name: name.to_owned(), released: Vec::new() };
         let Some(Match::One { found, .. }) = self.app.look_up_groups(&[keys]).await?.into_iter().next() else {
@@ -215,7 +215,7 @@ impl Look<'_> {
         Ok(effects)
     }
 
-    async fn group(&self, id: &SourceId, app_id: &AppId, intent: &Intent) -> Result<Vec<Effect>, RecoverError> {
+    async fn group(&self, id: &SourceId, app_id: &AppId, intent: &CallIntent) -> Result<Vec<Effect>, RecoverError> {
         let Some(found) = self.app.get_group(app_id).await? else {
             if intent.op == Op::DeleteGroup {
                 let users = self.believed_members(id)?;
@@ -287,7 +287,7 @@ fn seen_without(id: &SourceId, found: AppUser, clear: Vec<Path>) -> Effect {
 }
 
 /// Where nobody can tell, the plan puts in whoever belongs, and takes out whoever does not, once more.
-fn doubted(id: &SourceId, intent: &Intent) -> Effect {
+fn doubted(id: &SourceId, intent: &CallIntent) -> Effect {
     Effect::MembersDoubted { group: id.clone(), users: intent.members.clone() }
 }
 

@@ -8,7 +8,7 @@ use crate::scim::{CallError, Created, MemberKeys, Shown};
 use crate::store::{Effect, OutcomeResult};
 
 /// What a call is made with, beside its operation.
-pub(super) struct Target {
+pub(super) struct CallTarget {
     pub(super) app_id: Option<AppId>,
     pub(super) manager: Option<AppId>,
     /// The members a group is made with.
@@ -18,7 +18,7 @@ pub(super) struct Target {
 }
 
 /// What a call that went well told us.
-pub(super) enum Reply {
+pub(super) enum CallReply {
     Nothing,
     /// What the answer shows, not judged yet.
     Shown(Box<Shown>),
@@ -30,8 +30,8 @@ pub(super) enum Reply {
 }
 
 /// How one call ended, after all its repetitions.
-pub(super) enum Ended {
-    Well(Reply),
+pub(super) enum CallEnd {
+    Well(CallReply),
     Badly(CallError),
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::members::keys_of;
 use super::reply::shows_members;
-use super::{OpResult, Worker};
+use super::{OpResult, RunWorker};
 use crate::guard::Cleared;
 use crate::model::{AppId, Lane, ObjectRef, Reason, SourceId, UserNumber};
 use crate::plan::{Action, Member, Operation};
@@ -16,7 +16,7 @@ use crate::store::{Effect, StoreError};
 /// Who of the users that this run activates is in which group, as far as is believed.
 type InGroups = BTreeMap<SourceId, Vec<Member>>;
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Puts the memberships of all users in doubt whom this run activates. A run that is killed leaves them in doubt, and the next one sends
     /// them again.
     pub(super) async fn doubt_memberships(&self, cleared: &Cleared) -> Result<InGroups, StoreError> {

@@ -10,12 +10,12 @@ use crate::scim::{CallError, FailureClass};
 
 /// Which call of which operation.
 #[derive(Clone, Copy)]
-pub(super) struct Told<'a> {
+pub(super) struct CallReport<'a> {
     pub(super) operation: &'a Operation,
     pub(super) app_id: Option<&'a AppId>,
 }
 
-impl Told<'_> {
+impl CallReport<'_> {
     pub(super) fn done(self, attempt: u32) {
         let Self { operation, app_id } = self;
         let app_id = app_id.map(AppId::as_str);

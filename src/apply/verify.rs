@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use super::{OpResult, Worker};
+use super::{OpResult, RunWorker};
 use crate::model::{AppId, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, StillShown};
 use crate::plan::{Action, Operation};
 use crate::store::StoreError;
@@ -26,7 +26,7 @@ struct New {
     at: Option<usize>,
 }
 
-impl Worker<'_> {
+impl RunWorker<'_> {
     /// Looks whether the app kept what it answered as created, in a tenant's first run.
     pub(super) async fn verify_creates(
         &self,

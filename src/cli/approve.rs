@@ -7,23 +7,23 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::{DecideArgs, Format, Global};
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use super::{check, reload, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::config::forms::Period;
-use crate::daemon::{Answer, Deciding, Request};
+use crate::daemon::{ControlReply, Deciding, ControlRequest};
 use crate::engine::Engine;
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Stores, Verdict};
+use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Stores, DecisionVerdict};
 use crate::tenancy;
 
 /// A plan's id in full: 128 bits in hex.
 const WHOLE: usize = 32;
 
 #[derive(Serialize)]
-struct Decided<'a> {
+struct DecisionOutput<'a> {
     tenant: &'a str,
     #[serde(flatten)]
     decision: &'a Decision,
@@ -34,13 +34,13 @@ struct Decided<'a> {
     approvals: Option<&'a Approvals>,
 }
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: Verdict) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: DecisionVerdict) -> Result<u8, CommandFailure> {
     let tenant = tenant_name(&args.tenant)?;
     let lasts = lasts(args.expires)?;
     let reason = args.reason.clone().unwrap_or_default();
     if reason.chars().count() > LONGEST_REASON {
         let message = format!("the reason is longer than {LONGEST_REASON} characters; nothing was decided");
-        return Err(Failure::usage(message, "a sentence or two, and where to read more"));
+        return Err(CommandFailure::usage(message, "a sentence or two, and where to read more"));
     }
     // A name that no file stands for is a mistake worth telling before anything is decided. Who has a right by `[control]` alone may
     // not be able to read the files; the daemon knows them.
@@ -50,7 +50,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
     let stores = check::stores(screen, global)?;
     let held = held(&stores, &tenant).await?;
     let (plan, matched) = find(&args.tenant, &args.plan, held.as_ref())?;
-    if let Some(held) = matched.filter(|held| verdict == Verdict::Approve && !held.is_genuine()) {
+    if let Some(held) = matched.filter(|held| verdict == DecisionVerdict::Approve && !held.is_genuine()) {
         return Err(not_genuine(&args.tenant, held));
     }
     let deciding = Deciding {
@@ -61,8 +61,8 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
         lasts_secs: lasts.as_secs().unsigned_abs(),
         says: identity::claim(),
     };
-    let (decision, approvals, by_daemon) = match reload::ask(&stores, || Request::Decide(deciding)).await? {
-        Some(Answer::Decided(decided)) => (decided.decision, decided.approvals, true),
+    let (decision, approvals, by_daemon) = match reload::ask(&stores, || ControlRequest::Decide(deciding)).await? {
+        Some(ControlReply::Decided(decided)) => (decided.decision, decided.approvals, true),
         Some(other) => return Err(reload::unexpected(other)),
         None => {
             let identity = Identity::of_this_process();
@@ -76,7 +76,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
     };
     if screen.format == Format::Json {
         let (held, approvals) = (matched.is_some(), approvals.as_ref());
-        screen.json(&Decided { tenant: &args.tenant, decision: &decision, held, approvals })?;
+        screen.json(&DecisionOutput { tenant: &args.tenant, decision: &decision, held, approvals })?;
     } else {
         say(screen, &args.tenant, &decision, matched, approvals.as_ref(), by_daemon);
     }
@@ -84,10 +84,10 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, ver
 }
 
 /// How long the decision counts.
-fn lasts(asked: Period) -> Result<SignedDuration, Failure> {
+fn lasts(asked: Period) -> Result<SignedDuration, CommandFailure> {
     let lasts = SignedDuration::try_from(asked.duration()).unwrap_or(SignedDuration::MAX);
     match lasts > LONGEST_DECISION {
-        true => Err(Failure::usage(
+        true => Err(CommandFailure::usage(
             "an approval counts for 7 days at most; nothing was decided",
             "leave `--expires` out for a day, or write `--expires 7d`",
         )),
@@ -96,21 +96,21 @@ fn lasts(asked: Period) -> Result<SignedDuration, Failure> {
 }
 
 /// What is held, as the daemon shows it or, without one, as the last run left it.
-async fn held(stores: &Stores, tenant: &TenantName) -> Result<Option<HeldPlan>, Failure> {
-    match reload::ask(stores, || Request::Held { tenant: tenant.to_string() }).await? {
-        Some(Answer::Held(held)) => Ok(held.map(|held| *held)),
+async fn held(stores: &Stores, tenant: &TenantName) -> Result<Option<HeldPlan>, CommandFailure> {
+    match reload::ask(stores, || ControlRequest::Held { tenant: tenant.to_string() }).await? {
+        Some(ControlReply::Held(held)) => Ok(held.map(|held| *held)),
         Some(other) => Err(reload::unexpected(other)),
         None => Ok(stores.tenant(tenant).held()?),
     }
 }
 
-fn not_genuine(tenant: &str, held: &HeldPlan) -> Failure {
+fn not_genuine(tenant: &str, held: &HeldPlan) -> CommandFailure {
     let message = format!(
         "what is shown is not what is held: held.json of {tenant} lists changes that do not belong to plan {}. It was edited, or \
          written by another version; nothing was decided",
         held.plan
     );
-    Failure::failed(message)
+    CommandFailure::failed(message)
         .hint(format!("`rosterd sync {tenant}` holds again what is due, and writes the file as it is"))
 }
 
@@ -120,7 +120,7 @@ fn here(
     stores: &Stores,
     tenant: &TenantName,
     decision: &Decision,
-) -> Result<Option<Approvals>, Failure> {
+) -> Result<Option<Approvals>, CommandFailure> {
     let state = stores.tenant(tenant);
     // A file with mistakes runs nothing: the run after they are gone asks who has to approve.
     let loaded = tenancy::load(&global.config, &[tenant.to_string()]).ok().and_then(|mut loaded| loaded.tenants.pop());
@@ -129,10 +129,10 @@ fn here(
         return Ok(None);
     };
     let engine = Engine::new(Arc::new(loaded), stores.clone(), Arc::new(SystemClock));
-    if decision.verdict == Verdict::Approve
+    if decision.verdict == DecisionVerdict::Approve
         && let Some(why) = engine.approval_rule()?.why_not(decision)
     {
-        return Err(Failure::failed(format!("{why}; nothing was decided")).hint(format!(
+        return Err(CommandFailure::failed(format!("{why}; nothing was decided")).hint(format!(
             "`rosterd approve {tenant} PLAN --reason TEXT`, by another person if the tenant file is yours"
         )));
     }
@@ -142,7 +142,7 @@ fn here(
 
 /// The id under which the next run will ask. A prefix is enough for what the last run held; of any other plan the whole id has
 /// to be given, as a preview showed it.
-fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(String, Option<&'h HeldPlan>), Failure> {
+fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(String, Option<&'h HeldPlan>), CommandFailure> {
     let asked = asked.trim().to_ascii_lowercase();
     let long_enough = asked.len() >= 4;
     if let Some(held) =
@@ -160,7 +160,7 @@ fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(St
         }
         None => format!("nothing is held for {tenant}; nothing was decided"),
     };
-    Err(Failure::failed(message).hint(hint))
+    Err(CommandFailure::failed(message).hint(hint))
 }
 
 fn say(
@@ -172,8 +172,8 @@ fn say(
     by_daemon: bool,
 ) {
     let verdict = match decision.verdict {
-        Verdict::Approve => paint(ADD.bold(), "approved"),
-        Verdict::Reject => paint(REMOVE.bold(), "rejected"),
+        DecisionVerdict::Approve => paint(ADD.bold(), "approved"),
+        DecisionVerdict::Reject => paint(REMOVE.bold(), "rejected"),
     };
     let by = safe(&decision.who());
     screen.say(format!("{}  {verdict} plan {} by {by}", paint(STRONG, tenant), decision.plan));
@@ -196,19 +196,19 @@ fn say(
     }
     let short = approvals.filter(|approvals| approvals.given.len() < approvals.people as usize);
     match (decision.verdict, short) {
-        (Verdict::Approve, Some(short)) => screen.say(format!(
+        (DecisionVerdict::Approve, Some(short)) => screen.say(format!(
             "  {}; {}",
             safe(&short.to_string()),
             paint(WAIT, "waiting for another person, with an account of their own")
         )),
-        (Verdict::Approve, None) if by_daemon => {
+        (DecisionVerdict::Approve, None) if by_daemon => {
             screen.say("  the daemon runs it now, and carries it out if nothing has changed; `rosterd status` shows how it ends");
         }
-        (Verdict::Approve, None) => screen.say(format!(
+        (DecisionVerdict::Approve, None) => screen.say(format!(
             "  the next run carries it out if nothing has changed until then, once, before {}; `rosterd sync {tenant}` does it now",
             decision.expires
         )),
-        (Verdict::Reject, _) => screen.say("  it stays held, and is shown as rejected as long as it is due"),
+        (DecisionVerdict::Reject, _) => screen.say("  it stays held, and is shown as rejected as long as it is due"),
     }
 }
 

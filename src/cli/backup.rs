@@ -2,15 +2,15 @@
 
 use super::args::{BackupArgs, Format, Global};
 use super::check;
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, Screen, count, paint, safe};
 use crate::clock::{Clock, SystemClock};
 use crate::tenancy;
 
-pub(super) fn run(screen: &Screen, global: &Global, args: &BackupArgs) -> Result<u8, Failure> {
+pub(super) fn run(screen: &Screen, global: &Global, args: &BackupArgs) -> Result<u8, CommandFailure> {
     let stores = check::stores(screen, global)?;
     let config = tenancy::file_hashes(&global.config).map_err(|error| {
-        Failure::config(format!("the configuration can't be hashed: {error}; nothing was backed up"))
+        CommandFailure::config(format!("the configuration can't be hashed: {error}; nothing was backed up"))
     })?;
     let (folder, made) = stores.backup(&args.dir, SystemClock.now(), config)?;
     let code = if made.failed.is_empty() { code::DONE } else { code::FAILED };

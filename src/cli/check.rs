@@ -1,7 +1,7 @@
 //! `rosterd check`, and how every command reads the configuration.
 
 use super::args::{Format, Global};
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, Screen, count, paint};
 use crate::config::diagnostic::{Diagnostic, render};
 use crate::model::TenantName;
@@ -9,7 +9,7 @@ use crate::store::Stores;
 use crate::tenancy::{self, Loaded, Usable};
 
 /// Everything a command needs of the configuration; or all mistakes, shown.
-pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Loaded, Failure> {
+pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Loaded, CommandFailure> {
     let mut loaded = tenancy::load(&global.config, tenants).map_err(|found| shown(screen, &found))?;
     if screen.verbose > 0 {
         show(screen, &loaded.warnings);
@@ -22,7 +22,7 @@ pub(super) fn load(screen: &Screen, global: &Global, tenants: &[String]) -> Resu
 }
 
 /// The same for work on many tenants: the mistakes of one are shown, and do not keep the others from their turn.
-pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Failure> {
+pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, CommandFailure> {
     let mut usable = tenancy::load_usable(&global.config, &[]).map_err(|found| shown(screen, &found))?;
     for broken in &usable.broken {
         show(screen, &broken.found);
@@ -37,11 +37,11 @@ pub(super) fn load_usable(screen: &Screen, global: &Global) -> Result<Usable, Fa
 }
 
 /// `rosterd check`: every mistake of every file, and whether secrets and files can be used, without network.
-pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), CommandFailure> {
     let report = tenancy::check(&global.config, tenants);
     if screen.format == Format::Json {
         screen.json(&report.json())?;
-        let failed = Failure { code: code::CONFIG, message: String::new(), hint: None };
+        let failed = CommandFailure { code: code::CONFIG, message: String::new(), hint: None };
         return match report.is_good() {
             true if report.tenants.is_empty() => Err(no_tenants(global)),
             true => Ok(()),
@@ -73,7 +73,7 @@ pub(super) fn is_out_of_reach(global: &Global) -> bool {
 }
 
 /// Where state is kept, by the configuration alone.
-pub(super) fn stores(screen: &Screen, global: &Global) -> Result<Stores, Failure> {
+pub(super) fn stores(screen: &Screen, global: &Global) -> Result<Stores, CommandFailure> {
     let folder = match &global.state_dir {
         Some(folder) => folder.clone(),
         None => tenancy::load_global(&global.config).map_err(|found| shown(screen, &found))?.state_dir,
@@ -83,7 +83,7 @@ pub(super) fn stores(screen: &Screen, global: &Global) -> Result<Stores, Failure
 }
 
 /// Refuses a state folder that another user could change: journals and approvals are in it.
-fn trusted(screen: &Screen, folder: &std::path::Path) -> Result<(), Failure> {
+fn trusted(screen: &Screen, folder: &std::path::Path) -> Result<(), CommandFailure> {
     match tenancy::state_distrust(folder) {
         Some(found) if found.is_error() => Err(shown(screen, &[found])),
         _ => Ok(()),
@@ -91,7 +91,7 @@ fn trusted(screen: &Screen, folder: &std::path::Path) -> Result<(), Failure> {
 }
 
 /// The tenants asked for, or all, without reading their files.
-pub(super) fn names(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Vec<TenantName>, Failure> {
+pub(super) fn names(screen: &Screen, global: &Global, tenants: &[String]) -> Result<Vec<TenantName>, CommandFailure> {
     tenancy::names(&global.config, tenants).map_err(|found| shown(screen, &found))
 }
 
@@ -103,18 +103,18 @@ fn show(screen: &Screen, found: &[Diagnostic]) {
 }
 
 /// That there is nothing to check or to sync.
-pub(super) fn no_tenants(global: &Global) -> Failure {
+pub(super) fn no_tenants(global: &Global) -> CommandFailure {
     let message = format!("{} has no tenants; nothing was done", global.config.display());
-    Failure::config(message).hint("`rosterd init TENANT` writes a first tenant file")
+    CommandFailure::config(message).hint("`rosterd init TENANT` writes a first tenant file")
 }
 
 /// Shows all mistakes; what is left to say is how many there were.
-pub(super) fn shown(screen: &Screen, found: &[Diagnostic]) -> Failure {
+pub(super) fn shown(screen: &Screen, found: &[Diagnostic]) -> CommandFailure {
     show(screen, found);
     mistakes(found.iter().filter(|one| one.is_error()).count())
 }
 
-fn mistakes(errors: usize) -> Failure {
+fn mistakes(errors: usize) -> CommandFailure {
     let errors = count(errors as u64, "mistake", "mistakes");
-    Failure::config(format!("{errors} in the configuration; nothing was done"))
+    CommandFailure::config(format!("{errors} in the configuration; nothing was done"))
 }

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::args::{DemoArgs, Format};
 use super::demo_company::Company;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::report_view;
 use super::screen::{ADD, FAINT, STRONG, Screen, paint};
 use crate::clock::SystemClock;
-use crate::cycle::Report;
+use crate::cycle::CycleReport;
 use crate::engine::{Engine, Wish};
 use crate::files::modes;
 use crate::files::replace::replace;
@@ -27,7 +27,7 @@ use crate::tenancy;
 /// The demo's token: it opens an app that lives for a second on this machine.
 const TOKEN: &str = "demo-token";
 
-pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), Failure> {
+pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), CommandFailure> {
     let began = Instant::now();
     let kept = args.keep.is_some();
     let folder = match &args.keep {
@@ -36,16 +36,16 @@ pub(super) async fn run(screen: &Screen, args: &DemoArgs) -> Result<(), Failure>
     };
     if folder.join("rosterd.toml").exists() {
         let message = format!("{} holds a demo already; nothing was changed", folder.display());
-        return Err(Failure::failed(message).hint("name another folder, or delete that one"));
+        return Err(CommandFailure::failed(message).hint("name another folder, or delete that one"));
     }
     let app = start(Options { bearer: Some(TOKEN.to_owned()), ..Options::default() })
         .await
-        .map_err(|error| Failure::failed(format!("the embedded app did not start: {error}")))?;
+        .map_err(|error| CommandFailure::failed(format!("the embedded app did not start: {error}")))?;
     let told = Demo { screen, folder: &folder, app: &app, reports: Vec::new() }.tell().await;
-    app.stop().await.map_err(|error| Failure::failed(format!("stopping the embedded app: {error}")))?;
+    app.stop().await.map_err(|error| CommandFailure::failed(format!("stopping the embedded app: {error}")))?;
     if !kept && folder.exists() {
         std::fs::remove_dir_all(&folder)
-            .map_err(|error| Failure::failed(format!("cleaning up {}: {error}", folder.display())))?;
+            .map_err(|error| CommandFailure::failed(format!("cleaning up {}: {error}", folder.display())))?;
     }
     let reports = told?;
     if screen.format == Format::Json {
@@ -71,11 +71,11 @@ struct Demo<'a> {
     screen: &'a Screen,
     folder: &'a Path,
     app: &'a Running,
-    reports: Vec<Report>,
+    reports: Vec<CycleReport>,
 }
 
 impl Demo<'_> {
-    async fn tell(mut self) -> Result<Vec<Report>, Failure> {
+    async fn tell(mut self) -> Result<Vec<CycleReport>, CommandFailure> {
         let mut company = Company::new();
         self.set_up(&company)?;
         self.scene(1, "What would change? A preview reads both sides and writes nothing.");
@@ -109,7 +109,7 @@ impl Demo<'_> {
         self.scene(6, "The directory suddenly shows nobody, as it does when a token loses its rights.");
         self.write(&company.empty())?;
         match self.engine()?.run(&Wish::default(), &Silent, &CancellationToken::new()).await {
-            Ok(_) => return Err(Failure::failed("an empty directory was believed: this is a bug")),
+            Ok(_) => return Err(CommandFailure::failed("an empty directory was believed: this is a bug")),
             Err(error) => self.screen.say(format!("\n  {}: {error}\n", paint(ADD.bold(), "refused"))),
         }
         Ok(self.reports)
@@ -120,35 +120,35 @@ impl Demo<'_> {
     }
 
     /// The demo checks what it claims.
-    fn must(&self, claim: &str, holds: bool) -> Result<(), Failure> {
+    fn must(&self, claim: &str, holds: bool) -> Result<(), CommandFailure> {
         match holds {
             true => {
                 self.screen.say(format!("  {} {claim}\n", paint(ADD, "✓")));
                 Ok(())
             }
-            false => Err(Failure::failed(format!("the demo expected that {claim}; this is a bug"))),
+            false => Err(CommandFailure::failed(format!("the demo expected that {claim}; this is a bug"))),
         }
     }
 
-    async fn cycle(&mut self, dry_run: bool) -> Result<&Report, Failure> {
+    async fn cycle(&mut self, dry_run: bool) -> Result<&CycleReport, CommandFailure> {
         let wish = Wish { dry_run, ..Wish::default() };
         let (report, _) = self.engine()?.run(&wish, &Silent, &CancellationToken::new()).await?;
         report_view::show(self.screen, &report_view::told(self.screen, &report));
         self.screen.say("");
         self.reports.push(report);
-        self.reports.last().ok_or_else(|| Failure::failed("no report"))
+        self.reports.last().ok_or_else(|| CommandFailure::failed("no report"))
     }
 
     /// The tenant is read from its files each time, as every command does.
-    fn engine(&self) -> Result<Engine, Failure> {
+    fn engine(&self) -> Result<Engine, CommandFailure> {
         let loaded = tenancy::load(&self.folder.join("rosterd.toml"), &[])
-            .map_err(|problems| Failure::config(format!("the demo's own files have mistakes: {problems:?}")))?;
+            .map_err(|problems| CommandFailure::config(format!("the demo's own files have mistakes: {problems:?}")))?;
         let tenant =
-            loaded.tenants.into_iter().next().ok_or_else(|| Failure::failed("the demo's tenant is missing"))?;
+            loaded.tenants.into_iter().next().ok_or_else(|| CommandFailure::failed("the demo's tenant is missing"))?;
         Ok(Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock)))
     }
 
-    fn set_up(&self, company: &Company) -> Result<(), Failure> {
+    fn set_up(&self, company: &Company) -> Result<(), CommandFailure> {
         modes::make_shared_folder(&self.folder.join("tenants"))?;
         self.write(&company.to_json())?;
         let token = self.folder.join("app.token");
@@ -164,16 +164,16 @@ impl Demo<'_> {
     }
 
     /// The new file is renamed into place: a reader sees the old one or the new one, never half of it.
-    fn write(&self, text: &str) -> Result<(), Failure> {
+    fn write(&self, text: &str) -> Result<(), CommandFailure> {
         Ok(replace(&self.folder.join("people.json"), modes::PRIVATE, text.as_bytes())?)
     }
 }
 
 /// A folder that nobody else had before, since everybody may make some there.
-fn new_folder() -> Result<PathBuf, Failure> {
+fn new_folder() -> Result<PathBuf, CommandFailure> {
     let folder = std::env::temp_dir().join(format!("rosterd-demo-{}", Uuid::now_v7().simple()));
     let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-    made.map_err(|error| Failure::failed(format!("making {}: {error}", folder.display())))?;
+    made.map_err(|error| CommandFailure::failed(format!("making {}: {error}", folder.display())))?;
     Ok(folder)
 }
 

@@ -8,28 +8,28 @@ use serde_json::{Value, json};
 
 use super::args::{DoctorArgs, Format, Global};
 use super::check;
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, safe};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::{Checkup, Engine, Side};
-use crate::model::{Finding, Verdict};
+use crate::model::{Finding, CheckVerdict};
 use crate::store::Stores;
 use crate::tenancy::{self, Tenant};
 
 /// How wide the names of the spots are.
 const WIDTH: usize = 21;
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &DoctorArgs) -> Result<u8, CommandFailure> {
     let stores = check::stores(screen, global)?;
     if args.probe && args.tenants.len() != 1 {
-        return Err(Failure::usage("--probe needs one tenant", "`rosterd doctor TENANT --probe`"));
+        return Err(CommandFailure::usage("--probe needs one tenant", "`rosterd doctor TENANT --probe`"));
     }
     let report = tenancy::check(&global.config, &args.tenants);
     if report.tenants.is_empty() {
         check::names(screen, global, &args.tenants)?;
         let hint = "`rosterd init TENANT` writes the first tenant file";
-        return Err(Failure::config("there is no tenant to look at").hint(hint));
+        return Err(CommandFailure::config("there is no tenant to look at").hint(hint));
     }
     let usable = tenancy::load_usable(&global.config, &args.tenants).map_err(|found| check::shown(screen, &found))?;
     let mut tenants = usable.loaded.tenants;
@@ -100,8 +100,8 @@ fn configuration<'a>(own: impl Iterator<Item = &'a Diagnostic>) -> Vec<Finding> 
 
 fn exit_code(checkup: &Checkup) -> u8 {
     match (checkup.worst(Some(Side::Configuration)), checkup.worst(None)) {
-        (Verdict::Wrong, _) => code::CONFIG,
-        (_, Verdict::Wrong) => code::FAILED,
+        (CheckVerdict::Wrong, _) => code::CONFIG,
+        (_, CheckVerdict::Wrong) => code::FAILED,
         _ => code::DONE,
     }
 }
@@ -116,9 +116,9 @@ fn show(screen: &Screen, tenant: &str, checkup: &Checkup) {
 
 pub(super) fn line(screen: &Screen, finding: &Finding) {
     let (style, word) = match finding.verdict {
-        Verdict::Ok => (ADD, "ok"),
-        Verdict::Warning => (CHANGE, "warning"),
-        Verdict::Wrong => (REMOVE, "wrong"),
+        CheckVerdict::Ok => (ADD, "ok"),
+        CheckVerdict::Warning => (CHANGE, "warning"),
+        CheckVerdict::Wrong => (REMOVE, "wrong"),
     };
     let check = format!("{:WIDTH$}", finding.check);
     let remedy = finding.remedy.as_ref().map(|remedy| paint(FAINT, format!("  -> {}", safe(remedy))));
@@ -132,8 +132,8 @@ pub(super) fn line(screen: &Screen, finding: &Finding) {
 
 /// J2: one clear line.
 fn verdict(tenant: &str, checkup: &Checkup) -> String {
-    let wrong = checkup.spots.iter().filter(|spot| spot.finding.verdict == Verdict::Wrong).count() as u64;
-    let warnings = checkup.spots.iter().filter(|spot| spot.finding.verdict == Verdict::Warning).count() as u64;
+    let wrong = checkup.spots.iter().filter(|spot| spot.finding.verdict == CheckVerdict::Wrong).count() as u64;
+    let warnings = checkup.spots.iter().filter(|spot| spot.finding.verdict == CheckVerdict::Warning).count() as u64;
     match (&checkup.directory, &checkup.app) {
         (Some(directory), Some(app)) if wrong == 0 => {
             let but = match warnings {

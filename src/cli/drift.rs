@@ -6,23 +6,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{DriftArgs, Format, Global};
 use super::check;
-use super::ending::Ending;
-use super::failure::{Failure, code};
+use super::ending::SignalListener;
+use super::failure::{CommandFailure, code};
 use super::report_view::change_text;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint};
 use crate::clock::SystemClock;
 use crate::engine::{Drifts, Engine};
-use crate::roll::{Drift, Drifted, Hint};
+use crate::roll::{Drift, Drifted, DriftHint};
 
 /// How many members are named in a line.
 const NAMED: usize = 10;
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &DriftArgs) -> Result<u8, CommandFailure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
-    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
     let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let ending = Ending::watch(&stop, screen);
+    let ending = SignalListener::watch(&stop, screen);
     let drifts = engine.drift(args.note.then_some(&|_: &Drifted| true), args.trust_empty_groups, &bar, &stop).await;
     drop(ending);
     bar.clear();
@@ -97,7 +97,7 @@ fn line(screen: &Screen, one: &Drift) {
     }
 }
 
-fn hint_json(hint: &Hint) -> serde_json::Value {
+fn hint_json(hint: &DriftHint) -> serde_json::Value {
     let (key, value) = hint.setting();
     let mut json = serde_json::json!(hint);
     json["key"] = key.into();
@@ -105,16 +105,16 @@ fn hint_json(hint: &Hint) -> serde_json::Value {
     json
 }
 
-fn hint_text(hint: Hint, tenant: &str) -> String {
+fn hint_text(hint: DriftHint, tenant: &str) -> String {
     let (key, value) = hint.setting();
     match hint {
-        Hint::MembersNotShown { groups, members } => format!(
+        DriftHint::MembersNotShown { groups, members } => format!(
             "no group shows a member, though rosterd put {} into {}: the app may not show members (then set `{key} = {value}` in \
              [target.override_profile]), or all of them were removed by hand (then run `rosterd drift {tenant} --note --trust-empty-groups`)",
             count(members, "member", "members"),
             count(groups, "group", "groups")
         ),
-        Hint::InactiveNotShown { accounts } => format!(
+        DriftHint::InactiveNotShown { accounts } => format!(
             "the app shows none of the {} that rosterd deactivated: it may hide inactive accounts (then set `{key} = {value}` in \
              [target.override_profile]); they stay linked",
             count(accounts, "account", "accounts")

@@ -9,14 +9,14 @@ use super::failure::code;
 use super::screen::Screen;
 
 /// Listens until it is dropped.
-pub(super) struct Ending(JoinHandle<()>);
+pub(super) struct SignalListener(JoinHandle<()>);
 
-impl Ending {
+impl SignalListener {
     /// Sets `stop` at the first signal: calls under way are finished, reading ends at once, nothing new begins.
     pub(super) fn watch(stop: &CancellationToken, screen: &Screen) -> Self {
         let (stop, screen) = (stop.clone(), *screen);
         Self(tokio::spawn(async move {
-            let mut signals = Signals::listen();
+            let mut signals = TerminationSignals::listen();
             signals.next().await;
             screen.note("stopping: the calls under way are finished, nothing new begins; once more ends it at once");
             stop.cancel();
@@ -27,7 +27,7 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
+impl Drop for SignalListener {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -35,13 +35,13 @@ impl Drop for Ending {
 
 /// Returns at the next Ctrl-C or SIGTERM.
 pub(super) async fn interrupted() {
-    Signals::listen().next().await;
+    TerminationSignals::listen().next().await;
 }
 
 /// What can be listened to; a signal that can't, ends the process as it always did.
-struct Signals([Option<Signal>; 2]);
+struct TerminationSignals([Option<Signal>; 2]);
 
-impl Signals {
+impl TerminationSignals {
     fn listen() -> Self {
         Self([SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()))
     }

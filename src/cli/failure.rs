@@ -25,7 +25,7 @@ pub mod code {
 
 /// A command that failed.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CommandFailure {
     /// The exit code.
     pub code: u8,
     /// What happened.
@@ -34,7 +34,7 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
-impl Failure {
+impl CommandFailure {
     /// Something went wrong.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { code: code::FAILED, message: message.into(), hint: None }
@@ -58,7 +58,7 @@ impl Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandFailure {
     fn from(error: std::io::Error) -> Self {
         // A reader that closed the pipe has seen enough.
         let code = if error.kind() == std::io::ErrorKind::BrokenPipe { code::DONE } else { code::FAILED };
@@ -66,7 +66,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandFailure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Busy { .. } | StoreError::LockLost { .. } => code::BUSY,
@@ -77,7 +77,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CommandFailure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Cycle(error) => error.into(),
@@ -114,7 +114,7 @@ impl From<EngineError> for Failure {
     }
 }
 
-impl From<CycleError> for Failure {
+impl From<CycleError> for CommandFailure {
     fn from(error: CycleError) -> Self {
         match error {
             CycleError::Store(error) => error.into(),

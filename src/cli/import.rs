@@ -12,33 +12,33 @@ use tokio_util::sync::CancellationToken;
 use self::files::{write_list, write_report};
 use super::args::{Format, Global, ImportArgs, SortKey};
 use super::check;
-use super::ending::Ending;
-use super::failure::{Failure, code};
+use super::ending::SignalListener;
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named as shown_name, paint, safe};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::reach;
-use crate::engine::{AppListing, Engine, Made, Making};
+use crate::engine::{AppListing, Engine, ImportResult, Making};
 use crate::model::Attributes;
 use crate::progress::Progress as _;
-use crate::roll::{Entry, Order, Standing, Unsaid, choose};
+use crate::roll::{ListedAccount, SortOrder, DirectoryStatus, Unsaid, choose};
 use crate::store::ImportChoice;
 
 /// So many are shown as they happen; more get a progress bar and a report.
 const SHOWN: usize = 100;
 
 /// An account with what it holds.
-type Row<'a> = (&'a Entry, &'a Attributes);
+type AccountRow<'a> = (&'a ListedAccount, &'a Attributes);
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> Result<u8, CommandFailure> {
     if args.stop {
         return background::stop(screen, global, &args.tenant).await;
     }
     if (args.background || args.foreground) && !args.creates() {
         let hint = format!("`rosterd import {} --create-all --background`, or --create WHO…", args.tenant);
-        return Err(Failure::usage("--background and --foreground are about users to create, and none is named", hint));
+        return Err(CommandFailure::usage("--background and --foreground are about users to create, and none is named", hint));
     }
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
-    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
     let (tenant, stores) = (Arc::new(tenant), loaded.stores);
     if args.background {
         let daemon = background::reached(&stores, &args.tenant).await?;
@@ -49,7 +49,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     let listing = engine.list_app(&bar).await;
     bar.clear();
     let listing = listing?;
-    let mut rows: Vec<Row<'_>> = listing.entries.iter().zip(&listing.attributes).collect();
+    let mut rows: Vec<AccountRow<'_>> = listing.entries.iter().zip(&listing.attributes).collect();
     rows.retain(|(entry, _)| args.search.as_ref().is_none_or(|text| entry.contains(text)));
     rows.sort_by(|(a, _), (b, _)| a.compare(b, order(args.sort)));
     if args.creates() {
@@ -63,7 +63,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
         }
         return make(screen, args, &engine, chosen).await;
     }
-    rows.retain(|(entry, _)| !args.new_only || entry.status == Standing::New);
+    rows.retain(|(entry, _)| !args.new_only || entry.status == DirectoryStatus::New);
     if let Some(path) = &args.list {
         let mode = write_list(path, &rows, &engine.way_back())?;
         screen.note(format!(
@@ -79,32 +79,32 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     Ok(code::DONE)
 }
 
-fn order(key: SortKey) -> Order {
+fn order(key: SortKey) -> SortOrder {
     match key {
-        SortKey::Status => Order::Status,
-        SortKey::UserName => Order::UserName,
-        SortKey::Name => Order::Name,
-        SortKey::Email => Order::Email,
+        SortKey::Status => SortOrder::Status,
+        SortKey::UserName => SortOrder::UserName,
+        SortKey::Name => SortOrder::Name,
+        SortKey::Email => SortOrder::Email,
     }
 }
 
-fn tally(listing: &AppListing, standing: Standing) -> u64 {
+fn tally(listing: &AppListing, standing: DirectoryStatus) -> u64 {
     listing.entries.iter().filter(|entry| entry.status == standing).count() as u64
 }
 
-fn document(args: &ImportArgs, listing: &AppListing, rows: &[Row<'_>]) -> serde_json::Value {
+fn document(args: &ImportArgs, listing: &AppListing, rows: &[AccountRow<'_>]) -> serde_json::Value {
     let summary: serde_json::Map<String, serde_json::Value> =
-        Standing::ALL.iter().map(|one| (one.name().to_owned(), tally(listing, *one).into())).collect();
-    let users: Vec<&Entry> = rows.iter().map(|(entry, _)| *entry).collect();
+        DirectoryStatus::ALL.iter().map(|one| (one.name().to_owned(), tally(listing, *one).into())).collect();
+    let users: Vec<&ListedAccount> = rows.iter().map(|(entry, _)| *entry).collect();
     json!({
         "tenant": args.tenant, "accounts": listing.entries.len(), "directory": listing.directory,
         "unmapped": listing.unmapped, "summary": summary, "users": users,
     })
 }
 
-fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_>]) {
+fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[AccountRow<'_>]) {
     let sums: Vec<String> =
-        Standing::ALL.iter().map(|one| format!("{} {}", tally(listing, *one), one.name())).collect();
+        DirectoryStatus::ALL.iter().map(|one| format!("{} {}", tally(listing, *one), one.name())).collect();
     let accounts = count(listing.entries.len() as u64, "account", "accounts");
     screen.say(format!(
         "{}  {accounts} in the app: {}  {}",
@@ -118,14 +118,14 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_
             .say(paint(FAINT, format!("  {many} of the directory can't be mapped, and are matched by their ids only")));
     }
     let width =
-        |of: fn(&Entry) -> &str| rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0);
+        |of: fn(&ListedAccount) -> &str| rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0);
     let (names, people) = (width(|entry| &entry.user_name).min(48), width(|entry| &entry.name).min(32));
     for (entry, _) in rows {
         let style = match entry.status {
-            Standing::New => ADD,
-            Standing::Conflicting => REMOVE,
-            Standing::Imported => CHANGE,
-            Standing::Linked => FAINT,
+            DirectoryStatus::New => ADD,
+            DirectoryStatus::Conflicting => REMOVE,
+            DirectoryStatus::Imported => CHANGE,
+            DirectoryStatus::Linked => FAINT,
         };
         let mut notes = Vec::new();
         if !entry.active {
@@ -145,7 +145,7 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Row<'_
             paint(FAINT, notes.join("; "))
         ));
     }
-    if rows.iter().any(|(entry, _)| entry.status == Standing::New) {
+    if rows.iter().any(|(entry, _)| entry.status == DirectoryStatus::New) {
         let next = format!(
             "`rosterd import {} --create WHO…` makes people in the directory; the app stays as it is",
             args.tenant
@@ -163,7 +163,7 @@ fn choice(args: &ImportArgs) -> ImportChoice {
 }
 
 /// The same, where it is known which accounts these are: names could be other accounts' a moment later.
-fn exactly(args: &ImportArgs, chosen: &[Row<'_>]) -> ImportChoice {
+fn exactly(args: &ImportArgs, chosen: &[AccountRow<'_>]) -> ImportChoice {
     match choice(args) {
         all @ ImportChoice::All { .. } => all,
         ImportChoice::Named(_) => {
@@ -173,9 +173,9 @@ fn exactly(args: &ImportArgs, chosen: &[Row<'_>]) -> ImportChoice {
 }
 
 /// The accounts that the command line asks for. What is left out is said.
-fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Result<Vec<Row<'l>>, Failure> {
+fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Result<Vec<AccountRow<'l>>, CommandFailure> {
     let chosen = choose(&listing.entries, &choice(args))
-        .map_err(|error| Failure::failed(error.to_string()).hint(error.hint(&args.tenant)))?;
+        .map_err(|error| CommandFailure::failed(error.to_string()).hint(error.hint(&args.tenant)))?;
     if chosen.inactive > 0 {
         let left = count(chosen.inactive, "account that is", "accounts that are");
         screen.note(format!("left out: {left} switched off; `--create WHO` makes one of them all the same"));
@@ -184,7 +184,7 @@ fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Re
     for (entry, _) in chosen.special.iter().filter_map(row) {
         screen.note(format!("left out: {}, {}", shown_name(&entry.user_name), safe(&entry.detail)));
     }
-    let mut rows: Vec<Row<'l>> = chosen.places.iter().filter_map(row).collect();
+    let mut rows: Vec<AccountRow<'l>> = chosen.places.iter().filter_map(row).collect();
     if args.create_all {
         rows.sort_by(|(a, _), (b, _)| a.compare(b, order(args.sort)));
     }
@@ -192,11 +192,11 @@ fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Re
 }
 
 /// Makes people in the directory.
-async fn make(screen: &Screen, args: &ImportArgs, engine: &Engine, chosen: Vec<Row<'_>>) -> Result<u8, Failure> {
+async fn make(screen: &Screen, args: &ImportArgs, engine: &Engine, chosen: Vec<AccountRow<'_>>) -> Result<u8, CommandFailure> {
     unsaid(screen, engine.way_back().unsaid());
     let many = chosen.len() > SHOWN;
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let ending = Ending::watch(&stop, screen);
+    let ending = SignalListener::watch(&stop, screen);
     if many {
         bar.stage("making people in the directory", Some(chosen.len() as u64));
     }
@@ -220,7 +220,7 @@ async fn make(screen: &Screen, args: &ImportArgs, engine: &Engine, chosen: Vec<R
     close(screen, args, &results, report.as_deref())
 }
 
-fn report(args: &ImportArgs, results: &[Making]) -> Result<PathBuf, Failure> {
+fn report(args: &ImportArgs, results: &[Making]) -> Result<PathBuf, CommandFailure> {
     let path = args.report.clone().unwrap_or_else(|| {
         let now = SystemClock.now().strftime("%Y%m%dT%H%M%SZ");
         PathBuf::from(format!("rosterd-import-{}-{now}.json", args.tenant))
@@ -242,19 +242,19 @@ fn unsaid(screen: &Screen, rules: &[Unsaid]) {
 
 fn line(screen: &Screen, making: &Making) {
     let (style, word) = match making.result {
-        Made::Created => (ADD, "created"),
-        Made::Found => (FAINT, "found"),
-        Made::Failed => (REMOVE, "failed"),
-        Made::NotTried => (WAIT, "not tried"),
+        ImportResult::Created => (ADD, "created"),
+        ImportResult::Found => (FAINT, "found"),
+        ImportResult::Failed => (REMOVE, "failed"),
+        ImportResult::NotTried => (WAIT, "not tried"),
     };
     let id = making.id.as_ref().map(|id| format!("  {}", safe(id.as_str()))).unwrap_or_default();
     let detail = paint(FAINT, safe(&making.detail));
     screen.say(format!("  {}  {}{id}  {detail}", paint(style, format!("{word:9}")), shown_name(&making.user_name)));
 }
 
-fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<&Path>) -> Result<u8, Failure> {
-    let of = |kind: Made| results.iter().filter(|one| one.result == kind).count();
-    let (created, found, failed, left) = (of(Made::Created), of(Made::Found), of(Made::Failed), of(Made::NotTried));
+fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<&Path>) -> Result<u8, CommandFailure> {
+    let of = |kind: ImportResult| results.iter().filter(|one| one.result == kind).count();
+    let (created, found, failed, left) = (of(ImportResult::Created), of(ImportResult::Found), of(ImportResult::Failed), of(ImportResult::NotTried));
     if screen.format == Format::Json {
         screen.json(&json!({
             "tenant": args.tenant, "planned": results.len(), "created": created, "found": found, "failed": failed,
@@ -262,7 +262,7 @@ fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<
         }))?;
     }
     if let Some(path) = report {
-        for making in results.iter().filter(|one| one.result == Made::Failed).take(SHOWN) {
+        for making in results.iter().filter(|one| one.result == ImportResult::Failed).take(SHOWN) {
             line(screen, making);
         }
         screen.say(format!("  the report is in {}", path.display()));

@@ -5,20 +5,20 @@ use std::path::Path;
 
 use super::args::{AccountAction, Format, Global, InitArgs};
 use super::confirm;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::source::choices::Choice;
 use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, Written, differences, init_with};
 
-pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), CommandFailure> {
     let tenant = tenant_name(&args.tenant)?;
     let plan = InitPlan { tenant, source: args.source.clone(), app: args.app.clone() };
     let differences = differences(&plan.source, &plan.app);
     let choices = InitChoices { on_unassigned: on_unassigned(screen, args, &differences)? };
     let made = init_with(&global.config, &plan, &choices).map_err(|one| {
-        let failure = Failure::config(format!("{}: {}", one.location(), one.message));
+        let failure = CommandFailure::config(format!("{}: {}", one.location(), one.message));
         match one.hint {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -69,7 +69,7 @@ const REVOKED: &str = "users.on_unassigned";
 
 /// What becomes of the account of a user whose access is revoked: as the command line says, or as a person at a terminal says where the
 /// vendor's guide chooses otherwise. `None` keeps the default.
-fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Choice]) -> Result<Option<Fate>, Failure> {
+fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Choice]) -> Result<Option<DeprovisioningAction>, CommandFailure> {
     if let Some(action) = args.on_unassigned {
         return Ok(Some(fate(action)));
     }
@@ -84,7 +84,7 @@ fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Choice]) -> Re
 }
 
 /// Asks until the answer is one of the two; an empty line keeps the default, and so does the end of the input.
-fn ask(screen: &Screen, answers: &mut impl BufRead) -> std::io::Result<Option<Fate>> {
+fn ask(screen: &Screen, answers: &mut impl BufRead) -> std::io::Result<Option<DeprovisioningAction>> {
     loop {
         screen.note(format!(
             "Type {} or {}, or press Enter for deactivate:",
@@ -95,18 +95,18 @@ fn ask(screen: &Screen, answers: &mut impl BufRead) -> std::io::Result<Option<Fa
         let read = answers.read_line(&mut line)?;
         match line.trim() {
             "" if read == 0 => return Ok(None),
-            "" | "deactivate" => return Ok(Some(Fate::Deactivate)),
-            "delete" => return Ok(Some(Fate::Delete)),
+            "" | "deactivate" => return Ok(Some(DeprovisioningAction::Deactivate)),
+            "delete" => return Ok(Some(DeprovisioningAction::Delete)),
             _ => {}
         }
     }
 }
 
-fn fate(action: AccountAction) -> Fate {
+fn fate(action: AccountAction) -> DeprovisioningAction {
     match action {
-        AccountAction::Deactivate => Fate::Deactivate,
-        AccountAction::Delete => Fate::Delete,
-        AccountAction::Nothing => Fate::Nothing,
+        AccountAction::Deactivate => DeprovisioningAction::Deactivate,
+        AccountAction::Delete => DeprovisioningAction::Delete,
+        AccountAction::Nothing => DeprovisioningAction::Nothing,
     }
 }
 
@@ -119,9 +119,9 @@ mod tests {
     fn o2_the_answer_to_what_revoking_does_is_one_of_two_and_the_default_is_safe() {
         let screen = Screen { format: Format::Human, quiet: true, verbose: 0 };
         let said = |text: &str| ask(&screen, &mut text.as_bytes()).unwrap();
-        assert_eq!(said("delete\n"), Some(Fate::Delete));
-        assert_eq!(said("\n"), Some(Fate::Deactivate));
-        assert_eq!(said("yes\nremove\ndeactivate\n"), Some(Fate::Deactivate), "asked again");
+        assert_eq!(said("delete\n"), Some(DeprovisioningAction::Delete));
+        assert_eq!(said("\n"), Some(DeprovisioningAction::Deactivate));
+        assert_eq!(said("yes\nremove\ndeactivate\n"), Some(DeprovisioningAction::Deactivate), "asked again");
         assert_eq!(said(""), None);
     }
 }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use super::args::{Format, JournalCommand};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
-use crate::store::{Effect, Event, GuardSettings, OutcomeResult, Record, Stores, Verdict};
+use crate::store::{Effect, JournalEvent, GuardSettings, OutcomeResult, Record, Stores, DecisionVerdict};
 
-pub(super) fn run(screen: &Screen, stores: &Stores, command: &JournalCommand) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, stores: &Stores, command: &JournalCommand) -> Result<(), CommandFailure> {
     match command {
         JournalCommand::Show { tenant, object, last } => show(screen, stores, tenant, object.as_deref(), *last),
         JournalCommand::Verify { tenant } => prove(screen, stores, tenant),
@@ -23,10 +23,10 @@ fn show(
     tenant: &str,
     object: Option<&str>,
     last: Option<usize>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let mut kept = std::collections::VecDeque::new();
-    let mut names = Names::default();
+    let mut names = LastNames::default();
     for record in stores.tenant(&tenant).records(1)? {
         let record = record?;
         if screen.format == Format::Human {
@@ -50,12 +50,12 @@ fn show(
 
 /// What users and groups were last called, by id: a call's record has the id alone.
 #[derive(Default)]
-struct Names(HashMap<ObjectRef, String>);
+struct LastNames(HashMap<ObjectRef, String>);
 
-impl Names {
+impl LastNames {
     fn learn(&mut self, record: &Record) {
         match &record.event {
-            Event::Intent(intent) => {
+            JournalEvent::Intent(intent) => {
                 let attribute = match &intent.object {
                     ObjectRef::User(_) => "userName",
                     ObjectRef::Group(_) => "displayName",
@@ -65,7 +65,7 @@ impl Names {
                     self.0.insert(intent.object.clone(), name.to_owned());
                 }
             }
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
                 for effect in effects {
                     let (object, name) = match effect {
                         Effect::UserSent { id, set, .. } => {
@@ -94,7 +94,7 @@ impl Names {
     }
 }
 
-fn print(screen: &Screen, record: &Record, names: &Names) -> Result<(), Failure> {
+fn print(screen: &Screen, record: &Record, names: &LastNames) -> Result<(), CommandFailure> {
     match screen.format {
         Format::Json => screen.json_line(record)?,
         Format::Human => {
@@ -118,22 +118,22 @@ fn settings_text(settings: &GuardSettings) -> String {
 }
 
 /// One record in one line.
-fn line(record: &Record, names: &Names) -> String {
+fn line(record: &Record, names: &LastNames) -> String {
     match &record.event {
-        Event::Opened { tenant, why, .. } => {
+        JournalEvent::Opened { tenant, why, .. } => {
             format!("{} {}: {}", paint(STRONG, "journal begins"), safe(tenant), safe(why))
         }
-        Event::RunStarted { run, plan, guard, .. } => {
+        JournalEvent::RunStarted { run, plan, guard, .. } => {
             let settings = guard.as_ref().map(|guard| paint(FAINT, format!("  {}", safe(&settings_text(guard)))));
             format!("{} {run}, plan {plan}{}", paint(STRONG, "run begins"), settings.unwrap_or_default())
         }
-        Event::Intent(intent) => {
+        JournalEvent::Intent(intent) => {
             let changes: Vec<String> = intent.changes.iter().map(|change| change.attribute.clone()).collect();
             let what = safe(&changes.join(", "));
             let why = paint(FAINT, safe(&intent.reason.to_string()));
             format!("{} {}  {what}  {why}", intent.op.name(), names.of(&intent.object))
         }
-        Event::Outcome { intent, result, effects } => {
+        JournalEvent::Outcome { intent, result, effects } => {
             let told = match result {
                 OutcomeResult::Done { .. } => paint(ADD, "done"),
                 OutcomeResult::Failed { detail, .. } => format!("{} {}", paint(REMOVE, "failed"), safe(detail)),
@@ -141,10 +141,10 @@ fn line(record: &Record, names: &Names) -> String {
             };
             format!("  of {intent}: {told}{}", paint(FAINT, effects_text(effects)))
         }
-        Event::Noted { reason, effects, .. } => {
+        JournalEvent::Noted { reason, effects, .. } => {
             format!("{}{}", safe(&reason.to_string()), paint(FAINT, effects_text(effects)))
         }
-        Event::RunEnded(summary) => format!(
+        JournalEvent::RunEnded(summary) => format!(
             "{} {}: {} planned, {} done, {} held, {} failed, {} calls  {}",
             paint(STRONG, "run ended"),
             summary.status.name(),
@@ -155,23 +155,23 @@ fn line(record: &Record, names: &Names) -> String {
             summary.calls,
             safe(&summary.note)
         ),
-        Event::Decided { decision, waits, .. } => {
+        JournalEvent::Decided { decision, waits, .. } => {
             let verdict = match decision.verdict {
-                Verdict::Approve => paint(ADD, "approved"),
-                Verdict::Reject => paint(REMOVE, "rejected"),
+                DecisionVerdict::Approve => paint(ADD, "approved"),
+                DecisionVerdict::Reject => paint(REMOVE, "rejected"),
             };
             let (by, why) = (safe(&decision.who()), safe(&decision.reason));
             let waits = if *waits { ", waiting for another person" } else { "" };
             format!("{verdict} plan {} by {by}{waits}: {}", decision.plan, paint(FAINT, why))
         }
-        Event::Doubted { why, .. } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
-        Event::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string())),
-        Event::Forgot { by, now, texts } => {
+        JournalEvent::Doubted { why, .. } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
+        JournalEvent::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string())),
+        JournalEvent::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
             let now = now.iter().map(|id| safe(id.as_str())).collect::<Vec<_>>().join(", ");
             format!("{} a person, {now} since, in {records}, as {} asked", paint(WAIT, "forgot"), safe(by))
         }
-        Event::Continued(continued) => format!("continues the journal of {}", safe(&continued.tenant)),
+        JournalEvent::Continued(continued) => format!("continues the journal of {}", safe(&continued.tenant)),
     }
 }
 
@@ -217,8 +217,8 @@ fn is_about(record: &Record, id: &str) -> bool {
         Effect::Failed { object, .. } | Effect::Settled { object } | Effect::Missed { object, .. } => is(object, id),
     };
     match &record.event {
-        Event::Intent(intent) => is(&intent.object, id),
-        Event::Outcome { effects, .. } | Event::Noted { effects, .. } => effects.iter().any(names),
+        JournalEvent::Intent(intent) => is(&intent.object, id),
+        JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => effects.iter().any(names),
         _ => false,
     }
 }
@@ -227,14 +227,14 @@ fn is(object: &ObjectRef, id: &str) -> bool {
     object.id().as_str() == id
 }
 
-fn prove(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Failure> {
+fn prove(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let report = stores.tenant(&tenant).verify()?;
     if screen.format == Format::Json {
         screen.json(&report)?;
     }
     if let Some(broken) = &report.broken {
-        return Err(Failure::failed(format!(
+        return Err(CommandFailure::failed(format!(
             "the journal of {tenant} is broken at record {} ({}, byte {}): {}; {} records before it are as they were written",
             broken.seq,
             broken.file.display(),

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{RunStatus, TenantName, TenantState};
 use crate::store::{Sign, Stores};
@@ -26,7 +26,7 @@ impl Meter {
     }
 
     /// A run has ended, or could not begin.
-    pub(super) fn ended(&self, tenant: &TenantName, ended: Result<RunStatus, &Failure>) {
+    pub(super) fn ended(&self, tenant: &TenantName, ended: Result<RunStatus, &CommandFailure>) {
         let state = match ended {
             Ok(status) => status.into(),
             Err(_) if self.stores.tenant(tenant).mark(Sign::Retired).is_some() => TenantState::Retired,

@@ -35,7 +35,7 @@ mod sync;
 mod undo;
 mod why;
 
-pub use failure::{Failure, code};
+pub use failure::{CommandFailure, code};
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,7 +47,7 @@ use screen::Screen;
 
 use crate::files::modes;
 use crate::model::TenantName;
-use crate::store::Verdict;
+use crate::store::DecisionVerdict;
 
 /// Runs a command line to its end.
 pub fn run() -> ExitCode {
@@ -106,7 +106,7 @@ fn be_private() {
     }
 }
 
-async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
+async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, CommandFailure> {
     let global = &cli.global;
     owner::check(screen, global, &cli.command)?;
     match &cli.command {
@@ -120,8 +120,8 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
         Command::Reload => return reload::run(screen, global).await,
         Command::Notify(args) => return notify::run(screen, global, args).await,
         Command::Status(args) => status::run(screen, global, &args.tenants).await?,
-        Command::Approve(args) => return approve::run(screen, global, args, Verdict::Approve).await,
-        Command::Reject(args) => return approve::run(screen, global, args, Verdict::Reject).await,
+        Command::Approve(args) => return approve::run(screen, global, args, DecisionVerdict::Approve).await,
+        Command::Reject(args) => return approve::run(screen, global, args, DecisionVerdict::Reject).await,
         Command::Import(args) => return import::run(screen, global, args).await,
         Command::Drift(args) => return drift::run(screen, global, args).await,
         Command::Why(args) => why::run(screen, global, args).await?,
@@ -141,9 +141,9 @@ async fn dispatch(screen: &Screen, cli: &Cli) -> Result<u8, Failure> {
 }
 
 /// A tenant's name as somebody typed it.
-fn tenant_name(text: &str) -> Result<TenantName, Failure> {
+fn tenant_name(text: &str) -> Result<TenantName, CommandFailure> {
     TenantName::parse(text).ok_or_else(|| {
-        Failure::usage(
+        CommandFailure::usage(
             format!("{text:?} is not a tenant's name"),
             "it is the tenant file's name without .toml: lower-case letters, digits and dashes",
         )

@@ -4,26 +4,26 @@ use serde_json::json;
 
 use super::args::{Format, Global, NotifyArgs};
 use super::check;
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe};
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::text::address;
 use crate::notify::{Delivery, Message, Receivers, deliver, standings};
 use crate::tenancy;
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> Result<u8, CommandFailure> {
     let loaded = tenancy::load_global(&global.config).map_err(|found| check::shown(screen, &found))?;
     let mut receivers = loaded.file.notify;
     if let Some(name) = &args.receiver {
         if !receivers.contains_key(name) {
             let hint = "the receivers are the tables `[notify.NAME]` of rosterd.toml";
-            return Err(Failure::usage(format!("there is no receiver {name:?}"), hint));
+            return Err(CommandFailure::usage(format!("there is no receiver {name:?}"), hint));
         }
         receivers.retain(|other, _| other == name);
     }
     if receivers.is_empty() {
         let hint = "a table `[notify.ops]` in rosterd.toml with `url` and `secret` names one";
-        return Err(Failure::config("nobody is told of anything: there is no receiver").hint(hint));
+        return Err(CommandFailure::config("nobody is told of anything: there is no receiver").hint(hint));
     }
     if args.test {
         return test(screen, &receivers).await;
@@ -54,7 +54,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &NotifyArgs) -> 
 }
 
 /// Sends each a message now, and says what came of it.
-async fn test(screen: &Screen, receivers: &Receivers) -> Result<u8, Failure> {
+async fn test(screen: &Screen, receivers: &Receivers) -> Result<u8, CommandFailure> {
     let (mut lines, mut worst) = (Vec::new(), code::DONE);
     for (name, table) in receivers {
         let now = SystemClock.now();

@@ -5,14 +5,14 @@
 
 use super::args::{Command, Global, StateCommand};
 use super::check;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::Screen;
 use crate::daemon;
 
 /// Root, whom no permissions keep from writing anywhere.
 const ROOT: u32 = 0;
 
-pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Result<(), Failure> {
+pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Result<(), CommandFailure> {
     let through_the_daemon = match command {
         Command::Sync(args) if args.dry_run => return Ok(()),
         Command::Sync(_) | Command::Approve(_) | Command::Reject(_) | Command::Pause(_) | Command::Resume(_) => true,
@@ -34,7 +34,7 @@ pub(super) fn check(screen: &Screen, global: &Global, command: &Command) -> Resu
     let message = format!(
         "{stores} belongs to the user with the number {owner}, who could not read what root writes there; nothing was done"
     );
-    Err(Failure::config(message).hint(format!(
+    Err(CommandFailure::config(message).hint(format!(
         "run it as that user: setpriv --reuid={owner} --clear-groups rosterd …, or `runuser -u NAME -- rosterd …`"
     )))
 }

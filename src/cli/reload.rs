@@ -2,18 +2,18 @@
 
 use super::args::{Format, Global};
 use super::check;
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::{ADD, CHANGE, REMOVE, Screen, count, paint, safe};
-use crate::daemon::{Answer, ControlError, Mistake, Refusal, Reloaded, Request, reach, read_board};
+use crate::daemon::{ControlReply, ControlError, Mistake, ControlRefusal, Reloaded, ControlRequest, reach, read_board};
 use crate::progress::Silent;
 use crate::store::Stores;
 
-pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, CommandFailure> {
     let stores = check::stores(screen, global)?;
     let Some(daemon) = reach(&stores).await? else { return Err(nobody(&stores)) };
     let process = daemon.hello().process;
-    let reloaded = match daemon.ask(Request::Reload, &Silent, |_| ()).await? {
-        Answer::Reloaded(reloaded) => reloaded,
+    let reloaded = match daemon.ask(ControlRequest::Reload, &Silent, |_| ()).await? {
+        ControlReply::Reloaded(reloaded) => reloaded,
         other => return Err(unexpected(other)),
     };
     if screen.format == Format::Json {
@@ -25,10 +25,10 @@ pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, Failure>
 }
 
 /// Asks the daemon, if there is one; `None` if not.
-pub(super) async fn ask(stores: &Stores, request: impl FnOnce() -> Request) -> Result<Option<Answer>, Failure> {
+pub(super) async fn ask(stores: &Stores, request: impl FnOnce() -> ControlRequest) -> Result<Option<ControlReply>, CommandFailure> {
     match reach(stores).await? {
         Some(daemon) => match daemon.ask(request(), &Silent, |_| ()).await? {
-            Answer::Refused(refusal) => Err(refusal.into()),
+            ControlReply::Refused(refusal) => Err(refusal.into()),
             answer => Ok(Some(answer)),
         },
         None => Ok(None),
@@ -36,22 +36,22 @@ pub(super) async fn ask(stores: &Stores, request: impl FnOnce() -> Request) -> R
 }
 
 /// An answer to something else than what was asked.
-pub(super) fn unexpected(answer: Answer) -> Failure {
+pub(super) fn unexpected(answer: ControlReply) -> CommandFailure {
     match answer {
-        Answer::Refused(refusal) => refusal.into(),
-        _ => Failure::failed("the daemon answered something else than what was asked; look at `rosterd status`"),
+        ControlReply::Refused(refusal) => refusal.into(),
+        _ => CommandFailure::failed("the daemon answered something else than what was asked; look at `rosterd status`"),
     }
 }
 
-fn nobody(stores: &Stores) -> Failure {
+fn nobody(stores: &Stores) -> CommandFailure {
     match read_board(stores) {
         // It runs, and could not make its socket.
         Some(board) => {
             let why = board.deaf.unwrap_or_else(|| "it listens nowhere".to_owned());
-            let failure = Failure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
+            let failure = CommandFailure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
             failure.hint(format!("`kill -HUP {}` makes it read its files; its log has the result", board.process))
         }
-        None => Failure::failed(format!("no daemon works on {}; nothing had to be reloaded", stores))
+        None => CommandFailure::failed(format!("no daemon works on {}; nothing had to be reloaded", stores))
             .hint("`systemctl start rosterd`, or `rosterd run`, starts it"),
     }
 }
@@ -89,19 +89,19 @@ fn mistakes(screen: &Screen, found: &[Mistake]) {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(Refusal { code, message, hint }: Refusal) -> Self {
+impl From<ControlRefusal> for CommandFailure {
+    fn from(ControlRefusal { code, message, hint }: ControlRefusal) -> Self {
         Self { code, message, hint }
     }
 }
 
-impl From<Failure> for Refusal {
-    fn from(Failure { code, message, hint }: Failure) -> Self {
+impl From<CommandFailure> for ControlRefusal {
+    fn from(CommandFailure { code, message, hint }: CommandFailure) -> Self {
         Self { code, message, hint }
     }
 }
 
-impl From<ControlError> for Failure {
+impl From<ControlError> for CommandFailure {
     fn from(error: ControlError) -> Self {
         let hint = match &error {
             ControlError::Closed { .. } => {

@@ -6,7 +6,7 @@ use anstyle::Style;
 use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
-use crate::cycle::{Report, Telling, Told};
+use crate::cycle::{CycleReport, Telling, OperationReport};
 use crate::model::{Change, Op, OpOutcome, RunStatus, fold};
 
 /// How many objects of one kind are listed before the rest is only counted. `-v` lists all.
@@ -20,7 +20,7 @@ pub(super) fn listed(screen: &Screen) -> usize {
 }
 
 /// A report of this process, as far as it is shown.
-pub(super) fn told(screen: &Screen, report: &Report) -> Telling {
+pub(super) fn told(screen: &Screen, report: &CycleReport) -> Telling {
     report.told(listed(screen))
 }
 
@@ -89,7 +89,7 @@ fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
     screen.say(format!("  {} {}", paint(style.bold(), words), paint(FAINT, format!("({})", thousands(count)))));
     let of_kind = report.operations.iter().filter(|told| told.op == op);
     // What failed or waits is what a person wants to see first.
-    let (mut odd, mut plain): (Vec<&Told>, Vec<&Told>) =
+    let (mut odd, mut plain): (Vec<&OperationReport>, Vec<&OperationReport>) =
         of_kind.partition(|told| matches!(told.result, OpOutcome::Failed | OpOutcome::Held));
     // In the order of names: that of the directory's ids means nothing to people.
     odd.sort_by_cached_key(|told| fold(&told.name));
@@ -104,7 +104,7 @@ fn section(screen: &Screen, report: &Telling, op: Op, count: u64) {
     }
 }
 
-fn line(screen: &Screen, told: &Told, sign: &str, style: Style) {
+fn line(screen: &Screen, told: &OperationReport, sign: &str, style: Style) {
     let result = match told.result {
         OpOutcome::Held => paint(WAIT, "  held"),
         OpOutcome::Failed => paint(REMOVE, "  failed"),

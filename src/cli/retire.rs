@@ -5,21 +5,21 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, RetireArgs};
-use super::ending::Ending;
-use super::failure::{Failure, code};
+use super::ending::SignalListener;
+use super::failure::{CommandFailure, code};
 use super::screen::{FAINT, REMOVE, STRONG, Screen, count, named, paint};
 use super::sync::exit_code;
 use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
-use crate::errand::retire::Fate;
+use crate::errand::retire::RetirementAction;
 use crate::identity::Identity;
-use crate::store::{Mark, Sign};
+use crate::store::{TenantMark, Sign};
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, CommandFailure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
-    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
-    let fate = if args.deactivate && !args.leave { Fate::Deactivate } else { Fate::Leave };
+    let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
+    let fate = if args.deactivate && !args.leave { RetirementAction::Deactivate } else { RetirementAction::Leave };
     let file = loaded.stores.tenant(&tenant.name).mark_place(Sign::Retired);
     let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let plan = engine.preview_retirement(fate).await?;
@@ -28,9 +28,9 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> 
     }
     confirmed(screen, args)?;
     let how = if args.deactivate { "accounts deactivated" } else { "app left as it is" };
-    let mark = Mark::by(Identity::of_this_process(), SystemClock.now(), how.to_owned());
+    let mark = TenantMark::by(Identity::of_this_process(), SystemClock.now(), how.to_owned());
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let ending = Ending::watch(&stop, screen);
+    let ending = SignalListener::watch(&stop, screen);
     let ended = engine.retire(fate, &mark, &bar, &stop).await;
     drop(ending);
     bar.clear();
@@ -78,7 +78,7 @@ fn tell(screen: &Screen, args: &RetireArgs, plan: &Retirement) {
 }
 
 /// The tenant's name has to be typed, on the command line or now.
-fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), Failure> {
+fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), CommandFailure> {
     let what = match args.deactivate {
         true => "Every account above is switched off and the connection ends.",
         false => "The connection ends.",
@@ -87,12 +87,12 @@ fn confirmed(screen: &Screen, args: &RetireArgs) -> Result<(), Failure> {
         Some(typed) if *typed == args.tenant => return Ok(()),
         Some(typed) => {
             let message = format!("--yes-i-mean says {typed:?}, the tenant is {}; nothing was done", args.tenant);
-            return Err(Failure::usage(message, "type the name of the tenant that you mean"));
+            return Err(CommandFailure::usage(message, "type the name of the tenant that you mean"));
         }
         None if confirm::can_ask() && confirm::typed(screen, &args.tenant, what)? => return Ok(()),
         None => {}
     }
     let flag = if args.deactivate { " --deactivate" } else { "" };
     let hint = format!("`rosterd retire {0}{flag} --yes-i-mean {0}` does it", args.tenant);
-    Err(Failure::failed("not confirmed; nothing was done").hint(hint))
+    Err(CommandFailure::failed("not confirmed; nothing was done").hint(hint))
 }

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, RunArgs};
 use super::check;
-use super::failure::{Failure, code};
+use super::failure::{CommandFailure, code};
 use super::screen::Screen;
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{DaemonError, EngineRunner, Settings, Signals};
+use crate::daemon::{DaemonError, EngineRunner, Settings, DaemonSignals};
 use crate::telemetry::Telemetry;
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Result<(), Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Result<(), CommandFailure> {
     let stores = check::stores(screen, global)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let telemetry = Arc::new(Telemetry::new(stores.clone(), clock.now()));
@@ -27,12 +27,12 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Res
         telemetry: Arc::clone(&telemetry),
     };
     let signals = signals()?;
-    let runner = Arc::new(EngineRunner::new(stores, clock, |error| Failure::from(error).into(), telemetry));
+    let runner = Arc::new(EngineRunner::new(stores, clock, |error| CommandFailure::from(error).into(), telemetry));
     match crate::daemon::run(settings, runner, signals).await {
         Ok(()) => Ok(()),
         Err(DaemonError::Config(found)) => Err(check::shown(screen, &found)),
         Err(DaemonError::State(error)) => Err(error.into()),
-        Err(error @ DaemonError::Ticker(_)) => Err(Failure::failed(error.to_string())),
+        Err(error @ DaemonError::Ticker(_)) => Err(CommandFailure::failed(error.to_string())),
     }
 }
 
@@ -41,11 +41,11 @@ const END_LIMIT: Duration = Duration::from_millis(9500);
 
 /// SIGHUP reads the files again; SIGTERM and SIGINT end it in good order. They are heard on a thread of their own, so that nothing that
 /// hangs elsewhere keeps the process from ending.
-fn signals() -> Result<Signals, Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("signals can't be heard: {error}"));
+fn signals() -> Result<DaemonSignals, CommandFailure> {
+    let failed = |error: std::io::Error| CommandFailure::failed(format!("signals can't be heard: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let entered = runtime.enter();
-    let heard = Heard {
+    let heard = SignalReceived {
         hang_up: signal(SignalKind::hangup()).map_err(failed)?,
         terminate: signal(SignalKind::terminate()).map_err(failed)?,
         interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
@@ -53,19 +53,19 @@ fn signals() -> Result<Signals, Failure> {
     drop(entered);
     let (tell, reload) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let signals = Signals { reload, stop: stop.clone() };
+    let signals = DaemonSignals { reload, stop: stop.clone() };
     let thread = std::thread::Builder::new().name("signals".to_owned());
     thread.spawn(move || runtime.block_on(heard.listen(tell, stop))).map_err(failed)?;
     Ok(signals)
 }
 
-struct Heard {
+struct SignalReceived {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Heard {
+impl SignalReceived {
     async fn listen(mut self, reload: mpsc::Sender<()>, stop: CancellationToken) {
         loop {
             tokio::select! {

@@ -3,18 +3,18 @@
 use std::io::Write;
 
 use super::args::SchemaArgs;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::Screen;
 use crate::config::reference;
-use crate::config::schema::{Kind, text};
+use crate::config::schema::{SchemaKind, text};
 
-pub(super) fn run(_screen: &Screen, args: &SchemaArgs) -> Result<(), Failure> {
+pub(super) fn run(_screen: &Screen, args: &SchemaArgs) -> Result<(), CommandFailure> {
     if args.of == "reference" {
         std::io::stdout().lock().write_all(reference::markdown().as_bytes())?;
         return Ok(());
     }
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == args.of).ok_or_else(|| {
-        Failure::usage(
+    let kind = SchemaKind::ALL.into_iter().find(|kind| kind.name() == args.of).ok_or_else(|| {
+        CommandFailure::usage(
             format!("there is no schema of {:?}", args.of),
             "it is one of tenant, config and profile, or `reference` for all keys as a page",
         )

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{Colour, Format, Global};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::model::text;
 use crate::progress::Progress;
 
@@ -65,7 +65,7 @@ impl Screen {
     }
 
     /// Why a command failed. Scripts get it as JSON too, on standard error: standard output holds results only.
-    pub(super) fn failure(&self, failure: &Failure) {
+    pub(super) fn failure(&self, failure: &CommandFailure) {
         if self.format == Format::Json {
             let document = serde_json::json!({"error": failure.message, "hint": failure.hint, "code": failure.code});
             let _closed_pipe = writeln!(std::io::stderr(), "{document}");

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{Format, Global, StateCommand};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::{ADD, FAINT, REMOVE, Screen, count, paint};
 use super::{check, confirm, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
 use crate::identity::Identity;
-use crate::store::{Baseline, Contents, StoreError, Stores};
+use crate::store::{Baseline, StateFileContents, StoreError, Stores};
 
-pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> Result<(), CommandFailure> {
     let stores = check::stores(screen, global)?;
     match command {
         StateCommand::Rebuild { tenant } => rebuild(screen, &stores, tenant),
@@ -23,11 +23,11 @@ pub(super) fn run(screen: &Screen, global: &Global, command: &StateCommand) -> R
     }
 }
 
-fn rebuild(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Failure> {
+fn rebuild(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let state = stores.tenant(&tenant);
     if !state.exists() {
-        return Err(Failure::failed(format!("there is no state of {tenant} in {stores}")));
+        return Err(CommandFailure::failed(format!("there is no state of {tenant} in {stores}")));
     }
     let (store, notices) = state.open("rosterd state rebuild", Arc::new(SystemClock))?;
     for notice in notices {
@@ -48,7 +48,7 @@ fn rebuild(screen: &Screen, stores: &Stores, tenant: &str) -> Result<(), Failure
 }
 
 /// Without a file the state goes to standard output, and nothing else does.
-fn write_out(screen: &Screen, stores: &Stores, tenant: &str, out: Option<&Path>) -> Result<(), Failure> {
+fn write_out(screen: &Screen, stores: &Stores, tenant: &str, out: Option<&Path>) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let Some(path) = out else {
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
@@ -64,10 +64,10 @@ fn write_out(screen: &Screen, stores: &Stores, tenant: &str, out: Option<&Path>)
     Ok(())
 }
 
-fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace: bool) -> Result<(), Failure> {
+fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace: bool) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let opened = files::open_regular(path)
-        .map_err(|error| Failure::config(format!("reading {}: {error}; nothing was changed", path.display())));
+        .map_err(|error| CommandFailure::config(format!("reading {}: {error}; nothing was changed", path.display())));
     let mut file: Box<dyn BufRead> = match path == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(BufReader::new(opened?)),
@@ -78,7 +78,7 @@ fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace:
             path.display()
         );
         let occupied = matches!(error, StoreError::Occupied(_));
-        let failure = Failure::from(error);
+        let failure = CommandFailure::from(error);
         if occupied { failure.hint(hint) } else { failure }
     })?;
     let contents = &imported.contents;
@@ -101,13 +101,13 @@ fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace:
     Ok(())
 }
 
-fn erase(screen: &Screen, stores: &Stores, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), Failure> {
+fn erase(screen: &Screen, stores: &Stores, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let what = "Everything that state and journal say of this person is erased, for good. The app is not touched.";
     let meant = yes || (confirm::can_ask() && confirm::typed(screen, person, what)?);
     if !meant {
         let hint = format!("`rosterd state forget {tenant} {person} --yes` does it");
-        return Err(Failure::failed("not confirmed; nothing was forgotten").hint(hint));
+        return Err(CommandFailure::failed("not confirmed; nothing was forgotten").hint(hint));
     }
     let by = Identity::of_this_process().to_string();
     let done = stores.tenant(&tenant).forget(person, &by, force, Arc::new(SystemClock))?;
@@ -129,6 +129,6 @@ fn erase(screen: &Screen, stores: &Stores, tenant: &str, person: &str, force: bo
     Ok(())
 }
 
-fn size(contents: &Contents) -> String {
+fn size(contents: &StateFileContents) -> String {
     count(contents.sum.records, "record", "records")
 }

@@ -1,25 +1,25 @@
 //! `rosterd status`: how each tenant stood at the end of its last run.
 
 use super::args::{Format, Global};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::{check, reload};
 use crate::clock::{Clock as _, SystemClock};
-use crate::daemon::{self, Answer, Request, TenantStatus};
+use crate::daemon::{self, ControlReply, ControlRequest, TenantStatus};
 use crate::model::RunStatus;
 use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, Sign, Status};
 
 /// How many failures are listed for people.
 const LISTED: usize = 10;
 
-pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) -> Result<(), CommandFailure> {
     if check::is_out_of_reach(global) {
         // The account may read by `[control]` alone.
         let stores = check::stores(screen, global)?;
-        return match reload::ask(&stores, || Request::Status { tenants: tenants.to_vec() }).await? {
-            Some(Answer::Status(all)) => show_all(screen, &all, None),
+        return match reload::ask(&stores, || ControlRequest::Status { tenants: tenants.to_vec() }).await? {
+            Some(ControlReply::Status(all)) => show_all(screen, &all, None),
             Some(other) => Err(reload::unexpected(other)),
-            None => Err(Failure::failed("no daemon works there, and its files can't be read by this account")),
+            None => Err(CommandFailure::failed("no daemon works there, and its files can't be read by this account")),
         };
     }
     let names = check::names(screen, global, tenants)?;
@@ -32,7 +32,7 @@ pub(super) async fn run(screen: &Screen, global: &Global, tenants: &[String]) ->
 }
 
 /// One JSON object a tenant, with what its last run left among its keys.
-fn document(line: &TenantStatus) -> Result<serde_json::Value, Failure> {
+fn document(line: &TenantStatus) -> Result<serde_json::Value, CommandFailure> {
     let mut value = serde_json::to_value(line).map_err(std::io::Error::from)?;
     if let Some(fields) = value.as_object_mut()
         && let Some(serde_json::Value::Object(status)) = fields.remove("status")
@@ -42,7 +42,7 @@ fn document(line: &TenantStatus) -> Result<serde_json::Value, Failure> {
     Ok(value)
 }
 
-fn show_all(screen: &Screen, all: &[TenantStatus], board: Option<daemon::Board>) -> Result<(), Failure> {
+fn show_all(screen: &Screen, all: &[TenantStatus], board: Option<daemon::Board>) -> Result<(), CommandFailure> {
     if screen.format == Format::Json {
         screen.json(&all.iter().map(document).collect::<Result<Vec<_>, _>>()?)?;
         return Ok(());
@@ -147,7 +147,7 @@ fn waiting(screen: &Screen, tenant: &str, held: &HeldPlan) {
 }
 
 /// What the daemon is doing with it, and when next.
-fn on_schedule(screen: &Screen, line: &daemon::Line) {
+fn on_schedule(screen: &Screen, line: &daemon::BoardRow) {
     match (line.running_since, line.due) {
         (Some(since), _) => screen.say(paint(FAINT, format!("  running since {since}"))),
         (None, Some(due)) => screen.say(paint(FAINT, format!("  next run {due}"))),
@@ -173,7 +173,7 @@ fn on_schedule(screen: &Screen, line: &daemon::Line) {
 }
 
 /// What was changed in the app by hand, when that was last looked at.
-fn compared(screen: &Screen, tenant: &str, drift: &daemon::Compared) {
+fn compared(screen: &Screen, tenant: &str, drift: &daemon::LastComparison) {
     let of_kind = |(kind, number): (&String, &u64)| format!("{number} {}", kind.replace('_', " "));
     let found: Vec<String> = drift.found.iter().map(of_kind).collect();
     match &drift.failed {

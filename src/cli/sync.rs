@@ -9,15 +9,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, PlanArgs, SyncArgs};
-use super::ending::{Ending, interrupted};
-use super::failure::{Failure, code};
+use super::ending::{SignalListener, interrupted};
+use super::failure::{CommandFailure, code};
 use super::meter::Meter;
 use super::screen::{Screen, safe};
 use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
-use crate::cycle::{Report, Telling};
-use crate::daemon::{Answer, Request, Talk, Wanted, reach};
+use crate::cycle::{CycleReport, Telling};
+use crate::daemon::{ControlReply, ControlRequest, Talk, RunOptions, reach};
 use crate::engine::{Engine, Wish};
 use crate::files;
 use crate::model::{HoldReason, RunStatus, TenantName, TenantState};
@@ -25,7 +25,7 @@ use crate::plan::Plan;
 use crate::store::{Sign, Stores};
 use crate::tenancy::{Broken, Loaded, Tenant};
 
-pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
+pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> Result<u8, CommandFailure> {
     let loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let wish = Wish { dry_run: true, only: args.only.clone(), ..Wish::default() };
     let state = loaded.tenants.first().map(|tenant| loaded.stores.tenant(&tenant.name));
@@ -54,7 +54,7 @@ pub(super) async fn plan(screen: &Screen, global: &Global, args: &PlanArgs) -> R
     })
 }
 
-pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, Failure> {
+pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> Result<u8, CommandFailure> {
     if args.all && args.plan.is_none() {
         let mut usable = check::load_usable(screen, global)?;
         if usable.loaded.tenants.is_empty() && usable.broken.is_empty() {
@@ -69,11 +69,11 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
     let loaded = check::load(screen, global, &args.tenants)?;
     if !args.all && args.tenants.is_empty() && loaded.tenants.len() != 1 {
         let hint = "name the tenants, or say --all";
-        return Err(Failure::usage(format!("there are {} tenants", loaded.tenants.len()), hint));
+        return Err(CommandFailure::usage(format!("there are {} tenants", loaded.tenants.len()), hint));
     }
     let expected = args.plan.as_deref().map(read_plan).transpose()?;
     if expected.is_some() && loaded.tenants.len() != 1 {
-        return Err(Failure::usage("a saved plan belongs to one tenant", "name that tenant"));
+        return Err(CommandFailure::usage("a saved plan belongs to one tenant", "name that tenant"));
     }
     let wish = Wish { dry_run: args.dry_run, only: args.only.clone(), expected_plan: expected, trigger: None };
     let meter = Meter::of(args.metrics_file.as_ref(), &loaded.stores);
@@ -85,7 +85,7 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
 }
 
 /// Numbers that could not be written are a failure of the command, told beside what became of the runs.
-fn left_behind(screen: &Screen, meter: Option<&Meter>, ended: Result<u8, Failure>) -> Result<u8, Failure> {
+fn left_behind(screen: &Screen, meter: Option<&Meter>, ended: Result<u8, CommandFailure>) -> Result<u8, CommandFailure> {
     let Some(Err(why)) = meter.map(Meter::write) else { return ended };
     screen.error(why);
     ended.map(|code| worse(code, code::FAILED))
@@ -97,7 +97,7 @@ async fn single(
     wish: &Wish,
     detailed: bool,
     meter: Option<&Meter>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     let name = loaded.tenants.first().map(|tenant| tenant.name.clone());
     let stop = CancellationToken::new();
     let ran = match one(screen, only(loaded.tenants)?, &loaded.stores, wish, meter, &stop).await {
@@ -141,7 +141,7 @@ async fn many(
     wish: &Wish,
     detailed: bool,
     meter: Option<&Meter>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     let mut worst = code::DONE;
     let mut reports = Vec::new();
     for Broken { name, .. } in broken {
@@ -189,14 +189,14 @@ async fn many(
     Ok(worst)
 }
 
-fn only(tenants: Vec<Tenant>) -> Result<Tenant, Failure> {
-    tenants.into_iter().next().ok_or_else(|| Failure::failed("there is no tenant to work on"))
+fn only(tenants: Vec<Tenant>) -> Result<Tenant, CommandFailure> {
+    tenants.into_iter().next().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))
 }
 
 /// A run that came to a report.
 enum Ran {
     /// In this process.
-    Here(Box<Report>),
+    Here(Box<CycleReport>),
     /// In the daemon.
     There(Box<Telling>),
 }
@@ -217,7 +217,7 @@ impl Ran {
         }
     }
 
-    fn json(&self) -> Result<serde_json::Value, Failure> {
+    fn json(&self) -> Result<serde_json::Value, CommandFailure> {
         let value = match self {
             Self::Here(report) => serde_json::to_value(report),
             Self::There(report) => serde_json::to_value(report),
@@ -225,7 +225,7 @@ impl Ran {
         Ok(value.map_err(std::io::Error::from)?)
     }
 
-    fn show(&self, screen: &Screen) -> Result<(), Failure> {
+    fn show(&self, screen: &Screen) -> Result<(), CommandFailure> {
         match (screen.format, self) {
             (Format::Human, ran) => report_view::show(screen, &ran.told(screen)),
             (Format::Json, Self::Here(report)) => screen.json(report)?,
@@ -243,7 +243,7 @@ async fn one(
     wish: &Wish,
     meter: Option<&Meter>,
     stop: &CancellationToken,
-) -> Result<Ran, Failure> {
+) -> Result<Ran, CommandFailure> {
     let name = tenant.name.clone();
     let daemon = if wish.dry_run { None } else { reach(stores).await? };
     let ran = match daemon {
@@ -260,10 +260,10 @@ async fn here(
     stores: &Stores,
     wish: &Wish,
     stop: &CancellationToken,
-) -> Result<Report, Failure> {
+) -> Result<CycleReport, CommandFailure> {
     let bar = Arc::new(screen.bar());
     let engine = Engine::new(Arc::new(tenant), stores.clone(), Arc::new(SystemClock));
-    let ending = Ending::watch(stop, screen);
+    let ending = SignalListener::watch(stop, screen);
     // A task of its own, as in the daemon: on a thread that also drives the connections an answer seldom wakes another one.
     let run = tokio::spawn({
         let (wish, bar, stop) = (wish.clone(), Arc::clone(&bar), stop.clone());
@@ -286,13 +286,13 @@ async fn there(
     daemon: Talk,
     wish: &Wish,
     stop: &CancellationToken,
-) -> Result<Ran, Failure> {
+) -> Result<Ran, CommandFailure> {
     let process = daemon.hello().process;
     let listed = (screen.format == Format::Human).then(|| report_view::listed(screen));
     let (name, file) = (&tenant.name, tenant.fingerprint());
     let Wish { dry_run, only, expected_plan, .. } = wish.clone();
-    let wish = Wanted { dry_run, only, expected_plan };
-    let request = Request::Sync { tenant: name.to_string(), wish, file, listed };
+    let wish = RunOptions { dry_run, only, expected_plan };
+    let request = ControlRequest::Sync { tenant: name.to_string(), wish, file, listed };
     let bar = screen.bar();
     let behind = |since| screen.note(format!("a run of {name} is under way since {since}; this one follows it"));
     let answer = tokio::select! {
@@ -302,12 +302,12 @@ async fn there(
             bar.clear();
             let message = format!("the daemon (process {process}) goes on with {name}; only the waiting has ended");
             let hint = format!("`rosterd status {name}` shows how it ends; `rosterd pause {name}` ends it before its next call");
-            return Err(Failure { code: code::BUSY, message, hint: Some(hint) });
+            return Err(CommandFailure { code: code::BUSY, message, hint: Some(hint) });
         }
     };
     bar.clear();
     match answer? {
-        Answer::Ran { report, notices } => {
+        ControlReply::Ran { report, notices } => {
             notices.iter().for_each(|notice| screen.note(notice));
             Ok(Ran::There(report))
         }
@@ -336,25 +336,25 @@ fn worse(a: u8, b: u8) -> u8 {
 }
 
 /// A plan file holds personal data: only its owner may read it. Written whole or not at all.
-fn save(path: &Path, report: &Report) -> Result<(), Failure> {
+fn save(path: &Path, report: &CycleReport) -> Result<(), CommandFailure> {
     let Some(cleared) = &report.cleared else {
-        return Err(Failure::failed("there is no plan to save: everything is held"));
+        return Err(CommandFailure::failed("there is no plan to save: everything is held"));
     };
-    let failed = |error: std::io::Error| Failure::failed(format!("saving {}: {error}", path.display()));
+    let failed = |error: std::io::Error| CommandFailure::failed(format!("saving {}: {error}", path.display()));
     let mut text = serde_json::to_vec_pretty(cleared.plan()).map_err(|error| failed(error.into()))?;
     text.push(b'\n');
     files::replace::replace(path, files::modes::PRIVATE, &text).map_err(failed)
 }
 
 /// The hash of a saved plan, if the file is as it was saved.
-fn read_plan(path: &Path) -> Result<String, Failure> {
+fn read_plan(path: &Path) -> Result<String, CommandFailure> {
     let text =
-        files::read_whole(path).map_err(|error| Failure::config(format!("reading {}: {error}", path.display())))?;
+        files::read_whole(path).map_err(|error| CommandFailure::config(format!("reading {}: {error}", path.display())))?;
     let plan: Plan = serde_json::from_slice(&text)
-        .map_err(|error| Failure::config(format!("{} is not a saved plan: {error}", path.display())))?;
+        .map_err(|error| CommandFailure::config(format!("{} is not a saved plan: {error}", path.display())))?;
     match plan.is_genuine() {
         true => Ok(plan.hash),
-        false => Err(Failure::config(format!("{} was changed after it was saved; nothing was done", path.display()))
+        false => Err(CommandFailure::config(format!("{} was changed after it was saved; nothing was done", path.display()))
             .hint("make a new plan with `rosterd plan TENANT --out FILE`")),
     }
 }

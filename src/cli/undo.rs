@@ -6,17 +6,17 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, Global, UndoArgs};
-use super::ending::Ending;
-use super::failure::{Failure, code};
+use super::ending::SignalListener;
+use super::failure::{CommandFailure, code};
 use super::screen::{CHANGE, FAINT, REMOVE, STRONG, Screen, count, named, paint, safe};
 use super::sync::exit_code;
 use super::{check, confirm, report_view};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Engine, Undone};
-use crate::errand::{Approval, Left};
+use crate::engine::{Engine, UndoReport};
+use crate::errand::{Approval, LeftAlone};
 use crate::guard::Cleared;
 use crate::identity::Identity;
-use crate::store::{Decision, Verdict, Weighed};
+use crate::store::{Decision, DecisionVerdict, Weighed};
 
 /// How many objects that stay are listed before the rest is only counted. `-v` lists all.
 const LISTED: usize = 12;
@@ -24,9 +24,9 @@ const LISTED: usize = 12;
 /// How long an approval of an undo waits for another person's.
 const COUNTS: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Result<u8, Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Result<u8, CommandFailure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
-    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
     let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let plan = engine.preview_undo(&args.run).await?;
     let nothing = plan.report.operations().is_empty() && plan.open_calls == 0;
@@ -41,11 +41,11 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
     let confirmed =
         args.yes || (confirm::can_ask() && confirm::typed(screen, &args.tenant, "This is sent to the app.")?);
     if !confirmed {
-        return Err(Failure::failed("not confirmed; nothing was sent")
+        return Err(CommandFailure::failed("not confirmed; nothing was sent")
             .hint(format!("`rosterd undo {} {} --yes` does it", args.tenant, plan.reversal.run)));
     }
     let (bar, stop) = (screen.bar(), CancellationToken::new());
-    let ending = Ending::watch(&stop, screen);
+    let ending = SignalListener::watch(&stop, screen);
     // By its id: another run may have become the last one.
     let (run, shown) = (plan.reversal.run.as_str(), &plan.reversal.plan.hash);
     let done = engine.undo(run, shown, approval, &bar, &stop).await;
@@ -61,23 +61,23 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &UndoArgs) -> Re
 
 /// The approval of the account that types, of what the guard holds of this undo and of nothing else. Where that is not enough, it is kept for
 /// another person to add theirs.
-fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval, Failure> {
+fn approval(args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Approval, CommandFailure> {
     let Some(asked) = &args.approve else { return Ok(Approval::None) };
     let again = format!("`rosterd undo {} {} --dry-run` shows it", args.tenant, plan.reversal.run);
     let Some(held) = plan.report.cleared.as_ref().and_then(Cleared::held_plan) else {
         let message = "nothing of it is held that could be approved; nothing was sent";
-        return Err(Failure::failed(message).hint(again));
+        return Err(CommandFailure::failed(message).hint(again));
     };
     let asked = asked.trim().to_ascii_lowercase();
     let whole = &plan.reversal.plan.hash;
     if asked.len() < 4 || !(held.starts_with(&asked) || whole.starts_with(&asked)) {
         let message = format!("{asked:?} is not what is held of it: that is {held}; nothing was sent");
-        return Err(Failure::failed(message).hint(again));
+        return Err(CommandFailure::failed(message).hint(again));
     }
     let (at, identity) = (SystemClock.now(), Identity::of_this_process());
     let decision = Decision {
         plan: held,
-        verdict: Verdict::Approve,
+        verdict: DecisionVerdict::Approve,
         by: identity.name(),
         identity: Some(identity),
         reason: args.reason.clone().unwrap_or_default(),
@@ -86,12 +86,12 @@ fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval,
     };
     let rule = engine.approval_rule()?;
     if let Some(why) = rule.why_not(&decision) {
-        return Err(Failure::failed(format!("{why}; nothing was sent")).hint(again));
+        return Err(CommandFailure::failed(format!("{why}; nothing was sent")).hint(again));
     }
     match engine.weigh_with(decision.clone())? {
         Weighed::Approved(given) => Ok(Approval::Given(given)),
         Weighed::Rejected(no) => {
-            Err(Failure::failed(format!("plan {} was rejected by {}; nothing was sent", no.plan, no.who())).hint(again))
+            Err(CommandFailure::failed(format!("plan {} was rejected by {}; nothing was sent", no.plan, no.who())).hint(again))
         }
         Weighed::Waiting(_) | Weighed::Undecided => {
             engine.keep_approval_of_undo(&decision)?;
@@ -102,13 +102,13 @@ fn approval(args: &UndoArgs, plan: &Undone, engine: &Engine) -> Result<Approval,
                 "they type `rosterd approve {0} {1} --reason …`; then `rosterd undo {0} {2} --approve {1}` within a day",
                 args.tenant, decision.plan, plan.reversal.run
             );
-            Err(Failure { code: code::HELD, message, hint: Some(hint) })
+            Err(CommandFailure { code: code::HELD, message, hint: Some(hint) })
         }
     }
 }
 
 /// Not all of the run was taken back: that is no "done".
-fn ended(undone: &Undone) -> u8 {
+fn ended(undone: &UndoReport) -> u8 {
     let whole = undone.reversal.cannot.is_empty() && undone.reversal.skipped.is_empty();
     match exit_code(&undone.report.told(0), false) {
         code::DONE if !whole => code::PARTIAL,
@@ -116,7 +116,7 @@ fn ended(undone: &Undone) -> u8 {
     }
 }
 
-fn show(screen: &Screen, args: &UndoArgs, undone: &Undone) -> Result<(), Failure> {
+fn show(screen: &Screen, args: &UndoArgs, undone: &UndoReport) -> Result<(), CommandFailure> {
     if screen.format == Format::Human {
         tell(screen, args, undone);
         return Ok(());
@@ -138,7 +138,7 @@ fn show(screen: &Screen, args: &UndoArgs, undone: &Undone) -> Result<(), Failure
     Ok(())
 }
 
-fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
+fn tell(screen: &Screen, args: &UndoArgs, undone: &UndoReport) {
     let reversal = &undone.reversal;
     let began = undone.started.map(|at| format!(" of {}", at.strftime("%Y-%m-%d %H:%M:%SZ"))).unwrap_or_default();
     screen.say(format!("{}  {}", paint(STRONG, &args.tenant), paint(FAINT, format!("run {}{began}", reversal.run))));
@@ -171,7 +171,7 @@ fn tell(screen: &Screen, args: &UndoArgs, undone: &Undone) {
     });
 }
 
-fn list(screen: &Screen, title: &str, left: &[Left]) {
+fn list(screen: &Screen, title: &str, left: &[LeftAlone]) {
     if left.is_empty() {
         return;
     }

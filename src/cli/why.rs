@@ -7,21 +7,21 @@ use serde_json::Value;
 
 use super::args::{Format, Global, WhyArgs};
 use super::check;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::report_view::{change_text, change_text_with};
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, paint, safe};
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Explained, Nobody};
 use crate::explain::{Candidate, Deed, InDirectory, Story};
-use crate::model::{ObjectRef, Op, OpOutcome, Provenance, Standing};
+use crate::model::{ObjectRef, Op, OpOutcome, Provenance, LifecycleStatus};
 use crate::source::Presence;
 
 /// How wide the names of the chapters are.
 const WIDTH: usize = 11;
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &WhyArgs) -> Result<(), Failure> {
+pub(super) async fn run(screen: &Screen, global: &Global, args: &WhyArgs) -> Result<(), CommandFailure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
-    let tenant = loaded.tenants.pop().ok_or_else(|| Failure::failed("there is no tenant to work on"))?;
+    let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
     let engine = Engine::new(Arc::new(tenant), loaded.stores, Arc::new(SystemClock));
     let bar = screen.bar();
     let explained = engine.explain(&args.person, args.offline, &bar).await;
@@ -49,13 +49,13 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &WhyArgs) -> Res
     }
 }
 
-fn several(args: &WhyArgs, all: &[Candidate]) -> Failure {
+fn several(args: &WhyArgs, all: &[Candidate]) -> CommandFailure {
     let lines: Vec<String> = all.iter().map(|one| format!("  {}  {}", one.id, one.name)).collect();
-    Failure::failed(format!("{:?} may be several people:\n{}", args.person, lines.join("\n")))
+    CommandFailure::failed(format!("{:?} may be several people:\n{}", args.person, lines.join("\n")))
         .hint(format!("name one by id: `rosterd why {} ID`", args.tenant))
 }
 
-fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> Failure {
+fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> CommandFailure {
     let mut message = format!("{:?} is nobody in ", args.person);
     message.push_str(match (args.offline, &nobody.unread) {
         (true, _) | (_, Some(_)) => "the state and the journal",
@@ -75,13 +75,13 @@ fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> Failure {
     }
     if !nobody.similar.is_empty() {
         let names: Vec<&str> = nobody.similar.iter().map(|one| one.name.as_str()).collect();
-        return Failure::failed(message).hint(format!(
+        return CommandFailure::failed(message).hint(format!(
             "`rosterd why {} NAME` with one of {}",
             args.tenant,
             names.join(", ")
         ));
     }
-    Failure::failed(message).hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
+    CommandFailure::failed(message).hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
 }
 
 fn tell(screen: &Screen, story: &Story) {
@@ -143,8 +143,8 @@ fn directory(screen: &Screen, story: &Story) {
 
 fn presence(directory: &InDirectory) -> String {
     match (directory.listed, directory.standing, directory.answer) {
-        (true, Some(Standing::Suspended), _) => paint(REMOVE, "suspended"),
-        (true, Some(Standing::Staged), _) => "staged: not to be given an account yet".to_owned(),
+        (true, Some(LifecycleStatus::Suspended), _) => paint(REMOVE, "suspended"),
+        (true, Some(LifecycleStatus::Staged), _) => "staged: not to be given an account yet".to_owned(),
         (true, ..) => "active".to_owned(),
         (false, _, Some(Presence::Gone)) => paint(REMOVE, "gone: the directory says so when asked for the id"),
         (false, _, Some(Presence::Suspended)) => paint(REMOVE, "not listed; asked for the id, it says suspended"),

@@ -59,12 +59,12 @@ fn may_name_a_secret(key: &str) -> bool {
 
 /// The text with secrets blotted out, byte for byte as long as before; and the texts that were, for messages that quote them.
 pub(super) fn blot(text: &str, root: &DeTable<'_>, damaged: bool) -> (String, Vec<String>) {
-    let mut found = Found { text, spans: Vec::new(), quoted: Vec::new() };
+    let mut found = SecretSpans { text, spans: Vec::new(), quoted: Vec::new() };
     found.in_table(root, false);
     if damaged {
         found.in_lines();
     }
-    let Found { spans, quoted, .. } = found;
+    let SecretSpans { spans, quoted, .. } = found;
     let mut bytes = text.as_bytes().to_vec();
     for span in spans {
         for byte in bytes.get_mut(span).into_iter().flatten().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
@@ -81,13 +81,13 @@ pub(super) fn without(message: String, quoted: &[String]) -> String {
 }
 
 /// What is to be blotted out.
-struct Found<'t> {
+struct SecretSpans<'t> {
     text: &'t str,
     spans: Vec<Range<usize>>,
     quoted: Vec<String>,
 }
 
-impl Found<'_> {
+impl SecretSpans<'_> {
     fn in_table(&mut self, table: &DeTable<'_>, secret: bool) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();

@@ -59,7 +59,7 @@ fn write(value: &Value, out: &mut String) {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::config::profile::Read;
+    use crate::config::profile::ReadSettings;
     use crate::config::tenant::UsersTable;
 
     fn users(toml: &str) -> String {
@@ -70,7 +70,7 @@ mod tests {
     fn what_is_written_as_the_default_is_what_is_left_out() {
         assert_eq!(users(""), "{}");
         assert_eq!(users("on_suspended = 'deactivate'"), "{}");
-        assert_eq!(text(&Read::default()).unwrap(), "{}");
+        assert_eq!(text(&ReadSettings::default()).unwrap(), "{}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Level {
 
 /// Where in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct SourceLocation {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
@@ -53,7 +53,7 @@ pub struct Diagnostic {
     pub file: PathBuf,
     /// Where in it; `None` when it is about the file as such.
     #[serde(flatten)]
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
     /// What is wrong: lower case, no full stop.
     pub message: String,
     /// What to write instead, or what to do next.
@@ -120,7 +120,7 @@ impl Diagnostic {
     }
 }
 
-impl Place {
+impl SourceLocation {
     /// Finds line and column of a span, and keeps the lines to be shown. `text` and `shown` have the same length.
     pub(super) fn new(text: &str, shown: &str, span: Range<usize>) -> Self {
         let start = floor(text, span.start);
@@ -137,7 +137,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl SourceLocation {
     /// A place in a text whose lines must not be shown.
     pub(super) fn without_excerpt(text: &str, span: Range<usize>) -> Self {
         Self { excerpt: String::new(), within: 0..0, hidden: true, ..Self::new(text, "", span) }
@@ -223,7 +223,7 @@ mod tests {
         Diagnostic {
             level: Level::Error,
             file: "tenants/acme.toml".into(),
-            place: Some(Place::new(text, text, span)),
+            place: Some(SourceLocation::new(text, text, span)),
             message: "there is no key `shedule`".to_owned(),
             hint: Some("did you mean `schedule`?".to_owned()),
             notes: vec!["a fact".to_owned()],
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn columns_count_characters_and_spans_never_split_one() {
-        let place = Place::new("ä = \"öx\"", "ä = \"öx\"", 8..9);
+        let place = SourceLocation::new("ä = \"öx\"", "ä = \"öx\"", 8..9);
         assert_eq!((place.line, place.column), (1, 7));
         for start in 0..12 {
             for end in 0..12 {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Level, Place};
+use super::diagnostic::{Diagnostic, Level, SourceLocation};
 use super::{blot, literal};
 
 /// A file's text.
@@ -38,7 +38,7 @@ impl SourceText {
 }
 
 /// A value with its place.
-pub(super) type Node<'t> = Spanned<DeValue<'t>>;
+pub(super) type TomlNode<'t> = Spanned<DeValue<'t>>;
 
 /// A parsed file.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl<'t> Document<'t> {
         message: impl Into<String>,
         hint: Option<String>,
     ) -> Diagnostic {
-        let place = Place::new(&self.source.text, &self.shown, span);
+        let place = SourceLocation::new(&self.source.text, &self.shown, span);
         let (file, message) = (self.source.file.clone(), blot::without(message.into(), &self.quoted));
         let hint = hint.map(|hint| blot::without(hint, &self.quoted));
         Diagnostic { level, file, place: Some(place), message, hint, notes: Vec::new() }
@@ -181,7 +181,7 @@ impl<'t> Document<'t> {
     }
 
     /// The value at a path of keys, if it is written in the file.
-    pub(crate) fn get(&self, path: &[&str]) -> Option<&Node<'t>> {
+    pub(crate) fn get(&self, path: &[&str]) -> Option<&TomlNode<'t>> {
         self.entry(path).map(|(_, value)| value)
     }
 
@@ -221,7 +221,7 @@ impl<'t> Document<'t> {
         self.get(path).and_then(|node| node.get_ref().as_bool()) == Some(true)
     }
 
-    fn entry(&self, path: &[&str]) -> Option<(Range<usize>, &Node<'t>)> {
+    fn entry(&self, path: &[&str]) -> Option<(Range<usize>, &TomlNode<'t>)> {
         let (last, tables) = path.split_last()?;
         let mut table = self.root.get_ref();
         for name in tables {

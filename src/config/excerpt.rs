@@ -7,19 +7,19 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::diagnostic::{Diagnostic, Level, Place};
-use super::schema::{self, Kind};
+use super::diagnostic::{Diagnostic, Level, SourceLocation};
+use super::schema::{self, SchemaKind};
 
 /// The person behind this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(super) enum InvokingUser {
     /// A user by number.
     User(u32),
     /// Somebody whose number is not known: no file is theirs.
     Unknown,
 }
 
-impl Caller {
+impl InvokingUser {
     /// The user who called sudo or pkexec, or else the user of this process. doas leaves a name only.
     pub(super) fn of_this_process() -> Self {
         Self::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
@@ -42,8 +42,8 @@ impl Caller {
 ///
 /// # Errors
 /// For any other: the place and the kind of its first mistake.
-pub(super) fn may_be_shown(path: &Path, text: &str, owner: u32, caller: Caller) -> Result<(), Box<Diagnostic>> {
-    if caller == Caller::User(owner) {
+pub(super) fn may_be_shown(path: &Path, text: &str, owner: u32, caller: InvokingUser) -> Result<(), Box<Diagnostic>> {
+    if caller == InvokingUser::User(owner) {
         return Ok(());
     }
     let (root, errors) = DeTable::parse_recoverable(text);
@@ -60,7 +60,7 @@ pub(super) fn may_be_shown(path: &Path, text: &str, owner: u32, caller: Caller) 
         let message = "this is no file of rosterd's: it has none of its tables";
         return Err(Box::new(Diagnostic::of_file(path, message, hint)));
     };
-    let place = Place::without_excerpt(text, error.span().unwrap_or(0..0));
+    let place = SourceLocation::without_excerpt(text, error.span().unwrap_or(0..0));
     let message = "this is not TOML".to_owned();
     let (file, hint) = (path.to_owned(), Some(hint));
     Err(Box::new(Diagnostic { level: Level::Error, file, place: Some(place), message, hint, notes: Vec::new() }))
@@ -69,8 +69,8 @@ pub(super) fn may_be_shown(path: &Path, text: &str, owner: u32, caller: Caller) 
 /// How many of a file's top-level keys are rosterd's, and how many there are.
 fn top_level_keys(root: &DeTable<'_>) -> (usize, usize) {
     let is_known = |key: &str| {
-        let has = |kind: Kind| schema::of(kind).pointer("/properties").and_then(|all| all.get(key)).is_some();
-        Kind::ALL.into_iter().any(has)
+        let has = |kind: SchemaKind| schema::of(kind).pointer("/properties").and_then(|all| all.get(key)).is_some();
+        SchemaKind::ALL.into_iter().any(has)
     };
     let known = root.iter().filter(|(key, _)| is_known(key.get_ref())).count();
     (known, root.iter().count())
@@ -81,9 +81,9 @@ fn top_level_keys(root: &DeTable<'_>) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    const OTHER: Caller = Caller::User(1000);
+    const OTHER: InvokingUser = InvokingUser::User(1000);
 
-    fn said(text: &str, caller: Caller) -> String {
+    fn said(text: &str, caller: InvokingUser) -> String {
         match may_be_shown(Path::new("/etc/x"), text, 0, caller) {
             Ok(()) => String::new(),
             Err(one) => super::super::diagnostic::render(&[*one], false),
@@ -97,14 +97,14 @@ mod tests {
         let runner = "concurrent = 1\n[[runners]]\ntoken = \"s3cr3t\"\n";
         let ini = "[client]\npassword=s3cr3t\n";
         for text in [shadow, env, runner, ini, "s3cr3t", "a = s3cr3t"] {
-            for caller in [OTHER, Caller::Unknown] {
+            for caller in [OTHER, InvokingUser::Unknown] {
                 let said = said(text, caller);
                 assert!(!said.is_empty(), "{text}");
                 for secret in ["s3cr3t", "$6$", "root", "API_KEY", "runners", "client"] {
                     assert!(!said.contains(secret), "{secret}: {said}");
                 }
             }
-            assert_eq!(said(text, Caller::User(0)), "", "one's own file");
+            assert_eq!(said(text, InvokingUser::User(0)), "", "one's own file");
         }
         assert!(said(shadow, OTHER).starts_with("/etc/x:1:"), "the place is told: {}", said(shadow, OTHER));
     }
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn sec29_the_caller_is_who_called_sudo() {
         let of = |set: &[(&str, &str)]| {
-            Caller::of(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+            InvokingUser::of(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
         };
-        assert_eq!(of(&[("SUDO_UID", "1000")]), Caller::User(1000));
-        assert_eq!(of(&[("PKEXEC_UID", "7")]), Caller::User(7));
-        assert_eq!((of(&[("SUDO_UID", "x")]), of(&[("DOAS_USER", "ann")])), (Caller::Unknown, Caller::Unknown));
-        assert_eq!(of(&[]), Caller::User(rustix::process::getuid().as_raw()));
+        assert_eq!(of(&[("SUDO_UID", "1000")]), InvokingUser::User(1000));
+        assert_eq!(of(&[("PKEXEC_UID", "7")]), InvokingUser::User(7));
+        assert_eq!((of(&[("SUDO_UID", "x")]), of(&[("DOAS_USER", "ann")])), (InvokingUser::Unknown, InvokingUser::Unknown));
+        assert_eq!(of(&[]), InvokingUser::User(rustix::process::getuid().as_raw()));
     }
 }

@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 use super::check;
 use super::diagnostic::Diagnostic;
 use super::document::{Document, SourceText};
-use super::excerpt::{self, Caller};
+use super::excerpt::{self, InvokingUser};
 use super::global::GlobalFile;
 use super::profile::Profile;
-use super::schema::{self, Kind};
+use super::schema::{self, SchemaKind};
 use super::shape;
 use super::tenant::TenantFile;
 use crate::files;
-use crate::files::trust::Trust;
+use crate::files::trust::FileTrust;
 
 /// The most a file may have, in bytes. A tenant file of this size would take a day to read.
 const LARGEST: u64 = 1 << 20;
@@ -41,11 +41,11 @@ pub fn read_text(path: &Path) -> Result<SourceText, Box<Diagnostic>> {
         _ => Box::new(Diagnostic::of_file(path, format!("it can't be read: {error}"), "check who may read it")),
     };
     let trusted =
-        Trust::of_this_process().look(path).map_err(|error| Box::new(Diagnostic::distrusted(path, &error)))?;
+        FileTrust::of_this_process().look(path).map_err(|error| Box::new(Diagnostic::distrusted(path, &error)))?;
     let bytes = files::read(&trusted.path, LARGEST).map_err(failed)?;
     match String::from_utf8(bytes) {
         Ok(text) => {
-            excerpt::may_be_shown(path, &text, trusted.metadata.uid(), Caller::of_this_process())?;
+            excerpt::may_be_shown(path, &text, trusted.metadata.uid(), InvokingUser::of_this_process())?;
             Ok(SourceText::new(path, text))
         }
         Err(error) => {
@@ -59,22 +59,22 @@ pub fn read_text(path: &Path) -> Result<SourceText, Box<Diagnostic>> {
 
 /// Checks a tenant file by itself. The value is there if no error was found.
 pub fn tenant(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Option<TenantFile> {
-    value(document, Kind::Tenant, &check::OF_A_TENANT, found)
+    value(document, SchemaKind::Tenant, &check::OF_A_TENANT, found)
 }
 
 /// Checks `rosterd.toml`.
 pub fn global(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Option<GlobalFile> {
-    value(document, Kind::Config, &check::OF_THE_GLOBAL_FILE, found)
+    value(document, SchemaKind::Config, &check::OF_THE_GLOBAL_FILE, found)
 }
 
 /// Checks a profile file by itself.
 pub fn profile(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Option<Profile> {
-    value(document, Kind::Profile, &check::OF_A_PROFILE, found)
+    value(document, SchemaKind::Profile, &check::OF_A_PROFILE, found)
 }
 
 fn value<T: DeserializeOwned>(
     document: &Document<'_>,
-    kind: Kind,
+    kind: SchemaKind,
     checks: &[fn(&Document<'_>, &mut Vec<Diagnostic>)],
     found: &mut Vec<Diagnostic>,
 ) -> Option<T> {

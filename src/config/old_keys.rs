@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::attributes::{AttributeSettings, path_of};
 use super::diagnostic::{Diagnostic, Level};
-use super::document::{Document, Node, table_in};
+use super::document::{Document, TomlNode, table_in};
 use super::words;
 use crate::model::Path;
 use crate::schema::ResourceType;
@@ -125,7 +125,7 @@ pub fn rewrite(document: &mut Document<'_>, base: &[&str], found: &mut Vec<Diagn
 }
 
 /// The attributes that an old key is about, each with its place; `None` if its value is none of the right form.
-fn named<'t>(key: &OldKey, node: &Node<'t>) -> Option<Vec<(Cow<'t, str>, Range<usize>)>> {
+fn named<'t>(key: &OldKey, node: &TomlNode<'t>) -> Option<Vec<(Cow<'t, str>, Range<usize>)>> {
     if key.listed.is_none() {
         return Some(vec![(Cow::Borrowed("role"), node.span())]);
     }

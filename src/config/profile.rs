@@ -27,7 +27,7 @@ pub struct Profile {
     /// How fast, and how failures are repeated.
     pub pace: Pace,
     /// How objects are found and read.
-    pub read: Read,
+    pub read: ReadSettings,
     /// How people are written.
     pub users: UserWire,
     /// How groups and memberships are written.
@@ -127,13 +127,13 @@ impl Default for Transport {
 
 /// `10/s`, or a list of buckets that all apply to a call they match.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RateSetting(pub Vec<Bucket>);
+pub struct RateSetting(pub Vec<BucketConfig>);
 
 impl RateSetting {
     /// A share of each bucket, in percent.
     #[must_use]
     pub fn share(&self, percent: u8) -> Self {
-        Self(self.0.iter().map(|bucket| Bucket { rate: bucket.rate.share(percent), ..bucket.clone() }).collect())
+        Self(self.0.iter().map(|bucket| BucketConfig { rate: bucket.rate.share(percent), ..bucket.clone() }).collect())
     }
 }
 
@@ -141,21 +141,21 @@ impl RateSetting {
     /// The time from one read to the next at this rate, when they are spread evenly.
     pub fn between_reads(&self) -> Duration {
         let of_reads =
-            |bucket: &&Bucket| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
+            |bucket: &&BucketConfig| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
         self.0.iter().filter(of_reads).map(|bucket| bucket.rate.interval()).max().unwrap_or_default()
     }
 }
 
 impl From<Rate> for RateSetting {
     fn from(rate: Rate) -> Self {
-        Self(vec![Bucket { matches: String::new(), rate, burst: 1 }])
+        Self(vec![BucketConfig { matches: String::new(), rate, burst: 1 }])
     }
 }
 
 /// One token bucket.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Bucket {
+pub struct BucketConfig {
     /// Which calls it counts: empty for all, a method (`GET`, `write` for every method that changes something), or a method
     /// and a resource (`POST /Users`).
     #[serde(default, rename = "match")]
@@ -174,8 +174,8 @@ fn one() -> u32 {
 
 impl<'de> Deserialize<'de> for RateSetting {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> serde::de::Visitor<'de> for Either {
+        struct RateOrBuckets;
+        impl<'de> serde::de::Visitor<'de> for RateOrBuckets {
             type Value = RateSetting;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a rate such as \"10/s\", or a list of { match, rate, burst }")
@@ -191,7 +191,7 @@ impl<'de> Deserialize<'de> for RateSetting {
                 Ok(RateSetting(buckets))
             }
         }
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(RateOrBuckets)
     }
 }
 
@@ -201,7 +201,7 @@ impl JsonSchema for RateSetting {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let (rate, bucket) = (generator.subschema_for::<Rate>(), generator.subschema_for::<Bucket>());
+        let (rate, bucket) = (generator.subschema_for::<Rate>(), generator.subschema_for::<BucketConfig>());
         schemars::json_schema!({
             "description": "A rate such as \"10/s\", or a list of buckets.",
             "anyOf": [rate, { "type": "array", "items": bucket, "minItems": 1 }],
@@ -292,7 +292,7 @@ pub enum Adopt {
 /// Finding and reading.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Read {
+pub struct ReadSettings {
     /// By which attributes people are matched, in this order.
     #[schemars(schema_with = "attribute_list")]
     pub user_match: Vec<String>,
@@ -332,7 +332,7 @@ pub struct Read {
     pub verify_first_sync: bool,
 }
 
-impl Default for Read {
+impl Default for ReadSettings {
     fn default() -> Self {
         Self {
             user_match: vec!["externalId".into(), "userName".into()],

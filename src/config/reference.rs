@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 
 use super::profiles;
-use super::schema::{self, Kind};
+use super::schema::{self, SchemaKind};
 
 /// The whole page.
 pub fn markdown() -> String {
@@ -15,14 +15,14 @@ pub fn markdown() -> String {
         "# Every key of every file\n\nMade from the types that read the files (`rosterd schema reference`). Relative paths are relative to the \
          file they stand in. An unknown key is an error that names the nearest known one. Secrets are never written in these files.\n",
     );
-    for kind in Kind::ALL {
+    for kind in SchemaKind::ALL {
         let title = match kind {
-            Kind::Tenant => "A tenant: `tenants/<name>.toml`",
-            Kind::Config => "`rosterd.toml`",
-            Kind::Profile => "A profile: how one app speaks SCIM",
+            SchemaKind::Tenant => "A tenant: `tenants/<name>.toml`",
+            SchemaKind::Config => "`rosterd.toml`",
+            SchemaKind::Profile => "A profile: how one app speaks SCIM",
         };
         let _infallible = write!(page, "\n## {title}\n");
-        if kind == Kind::Profile {
+        if kind == SchemaKind::Profile {
             let shipped: Vec<String> = profiles::names().map(|name| format!("`{name}`")).collect();
             let _infallible = write!(
                 page,

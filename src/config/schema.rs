@@ -12,7 +12,7 @@ use super::tenant::TenantFile;
 
 /// The kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SchemaKind {
     /// `tenants/<name>.toml`.
     Tenant,
     /// `rosterd.toml`.
@@ -21,7 +21,7 @@ pub enum Kind {
     Profile,
 }
 
-impl Kind {
+impl SchemaKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Tenant, Self::Config, Self::Profile];
 
@@ -47,15 +47,15 @@ fn generate<T: schemars::JsonSchema>(title: &str) -> Json {
 }
 
 /// The schema of a kind.
-pub(super) fn of(kind: Kind) -> &'static Json {
+pub(super) fn of(kind: SchemaKind) -> &'static Json {
     match kind {
-        Kind::Tenant => &TENANT,
-        Kind::Config => &CONFIG,
-        Kind::Profile => &PROFILE,
+        SchemaKind::Tenant => &TENANT,
+        SchemaKind::Config => &CONFIG,
+        SchemaKind::Profile => &PROFILE,
     }
 }
 
 /// The schema of a kind as text, for an editor.
-pub fn text(kind: Kind) -> String {
+pub fn text(kind: SchemaKind) -> String {
     format!("{:#}\n", of(kind))
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
 use crate::files;
-use crate::files::trust::{Distrust, Fault, Trust};
+use crate::files::trust::{Distrust, TrustFault, FileTrust};
 use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.
@@ -108,12 +108,12 @@ impl SecretError {
 }
 
 /// Looks an environment variable up.
-type Lookup<'e> = dyn Fn(&str) -> Option<String> + 'e;
+type EnvLookup<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
 /// Where this process finds secrets.
 pub struct Secrets<'e> {
     credentials: Option<PathBuf>,
-    variable: Box<Lookup<'e>>,
+    variable: Box<EnvLookup<'e>>,
 }
 
 impl Secrets<'static> {
@@ -177,7 +177,7 @@ fn open(path: &Path, private: bool, credentials: Option<&Path>) -> Result<(File,
     };
     let unfit =
         |why: &str, remedy: String| Err(SecretError::Unfit { path: shown.clone(), why: why.to_owned(), remedy });
-    let trusted = match Trust::of_this_process().look(path) {
+    let trusted = match FileTrust::of_this_process().look(path) {
         Ok(trusted) => trusted,
         Err(Distrust::Unseen { error, .. }) => return Err(failed(error)),
         Err(refused) => {
@@ -213,7 +213,7 @@ fn open(path: &Path, private: bool, credentials: Option<&Path>) -> Result<(File,
 
 /// Why a secret file is not trusted, if another user could have changed it; `None` also where there is none.
 pub fn refusal(path: &Path) -> Option<SecretError> {
-    match Trust::of_this_process().look(path) {
+    match FileTrust::of_this_process().look(path) {
         Err(refused @ Distrust::Refused { .. }) => Some(unfit_for(path, refused)),
         _ => None,
     }
@@ -222,7 +222,7 @@ pub fn refusal(path: &Path) -> Option<SecretError> {
 fn unfit_for(path: &Path, refused: Distrust) -> SecretError {
     let why = refused.to_string();
     match refused {
-        Distrust::Refused { path: blamed, fault: Fault::WritableFile, .. } => {
+        Distrust::Refused { path: blamed, fault: TrustFault::WritableFile, .. } => {
             let mode = std::fs::metadata(&blamed).map_or(0, |found| found.mode() & 0o777);
             open_to_others(path, mode, &blamed)
         }
@@ -247,7 +247,7 @@ fn is_own_group(group: u32) -> bool {
 /// read-only. Modes there are the supervisor's choice, and a group is the only way to let a user read.
 fn is_kept(file: &File, path: &Path, credentials: Option<&Path>) -> bool {
     let in_credentials = credentials
-        .and_then(|folder| Trust::of_this_process().look(folder).ok())
+        .and_then(|folder| FileTrust::of_this_process().look(folder).ok())
         .is_some_and(|folder| path.starts_with(&folder.path));
     in_credentials || rustix::fs::fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY))
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Level};
-use super::document::{Document, Node, Syntax};
+use super::document::{Document, TomlNode, Syntax};
 use super::forms;
 use super::words;
 
@@ -47,30 +47,30 @@ pub(super) const KEYWORDS: [&str; 28] = [
 
 /// Checks a whole file against a schema.
 pub(super) fn check(document: &Document<'_>, schema: &Json, found: &mut Vec<Diagnostic>) {
-    let walk = Walk { document, schema };
+    let walk = DocumentWalk { document, schema };
     if *document.syntax() == Syntax::Unclear {
         return;
     }
     let mut all = Vec::new();
-    walk.table(&[schema], document.root(), &Place { span: 0..0, path: Vec::new(), entry: false }, &mut all);
+    walk.table(&[schema], document.root(), &ValueLocation { span: 0..0, path: Vec::new(), entry: false }, &mut all);
     found.extend(all.into_iter().filter(|one| !walk.on_damaged_line(one)));
 }
 
-struct Walk<'w, 't> {
+struct DocumentWalk<'w, 't> {
     document: &'w Document<'t>,
     schema: &'w Json,
 }
 
 /// Where a value is: the bytes to point at, and the keys that lead there.
 #[derive(Clone)]
-struct Place {
+struct ValueLocation {
     span: std::ops::Range<usize>,
     path: Vec<String>,
     /// Whether it is an entry of the list that the last key names.
     entry: bool,
 }
 
-impl Place {
+impl ValueLocation {
     fn below(&self, key: &str, span: std::ops::Range<usize>) -> Self {
         let mut path = self.path.clone();
         path.push(key.to_owned());
@@ -91,7 +91,7 @@ impl Place {
     }
 }
 
-impl<'w> Walk<'w, '_> {
+impl<'w> DocumentWalk<'w, '_> {
     /// What a schema says of itself once references and choices are resolved: its alternatives, flat.
     fn alternatives(&self, schema: &'w Json) -> Vec<&'w Json> {
         let mut flat = Vec::new();
@@ -113,7 +113,7 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    fn value(&self, schema: &'w Json, node: &Node<'_>, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn value(&self, schema: &'w Json, node: &TomlNode<'_>, place: &ValueLocation, found: &mut Vec<Diagnostic>) {
         let all = self.alternatives(schema);
         let fitting: Vec<&Json> = all.iter().copied().filter(|one| words::accepts(one, node.get_ref())).collect();
         let hint = all.iter().chain([&schema]).find_map(|one| one.get("x-hint")?.as_str());
@@ -138,14 +138,14 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    fn wrong_type(&self, all: &[&Json], node: &Node<'_>, place: &Place, hint: Option<&str>) -> Diagnostic {
+    fn wrong_type(&self, all: &[&Json], node: &TomlNode<'_>, place: &ValueLocation, hint: Option<&str>) -> Diagnostic {
         let wanted = words::wanted(all);
         let (message, own_hint) = words::wrong_type(&place.name(), &wanted, all, node.get_ref());
         let hint = hint.map(str::to_owned).or(own_hint);
         self.document.at(words::span_to_show(node, &place.span), Level::Error, message, hint)
     }
 
-    fn table(&self, fitting: &[&'w Json], table: &DeTable<'_>, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn table(&self, fitting: &[&'w Json], table: &DeTable<'_>, place: &ValueLocation, found: &mut Vec<Diagnostic>) {
         let Some(schema) = fitting.iter().find(|one| one.get("properties").is_some()).or(fitting.first()) else {
             return;
         };
@@ -172,7 +172,7 @@ impl<'w> Walk<'w, '_> {
         name: &str,
         span: std::ops::Range<usize>,
         known: &Map<String, Json>,
-        place: &Place,
+        place: &ValueLocation,
     ) -> Diagnostic {
         let keys = || known.keys().map(String::as_str);
         let hint = match forms::nearest(name, keys()) {
@@ -190,7 +190,7 @@ impl<'w> Walk<'w, '_> {
         )
     }
 
-    fn missing(&self, schema: &Json, present: &dyn Fn(&str) -> bool, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn missing(&self, schema: &Json, present: &dyn Fn(&str) -> bool, place: &ValueLocation, found: &mut Vec<Diagnostic>) {
         if *self.document.syntax() != Syntax::Clean {
             return; // The missing key may be what could not be read.
         }
@@ -210,7 +210,7 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    fn how_many_keys(&self, schema: &Json, table: &DeTable<'_>, place: &Place, found: &mut Vec<Diagnostic>) {
+    fn how_many_keys(&self, schema: &Json, table: &DeTable<'_>, place: &ValueLocation, found: &mut Vec<Diagnostic>) {
         let bound = |word: &str| schema.get(word).and_then(Json::as_u64);
         // Where some keys exclude each other and others may stand beside them, only the former count.
         let exclusive = schema.get("x-one-of").and_then(Json::as_array);
@@ -242,8 +242,8 @@ impl<'w> Walk<'w, '_> {
         &self,
         fitting: &[&Json],
         text: &str,
-        node: &Node<'_>,
-        place: &Place,
+        node: &TomlNode<'_>,
+        place: &ValueLocation,
         hint: Option<&str>,
         found: &mut Vec<Diagnostic>,
     ) {
@@ -282,7 +282,7 @@ impl<'w> Walk<'w, '_> {
         fitting: &[&Json],
         count: usize,
         of: &str,
-        node: &Node<'_>,
+        node: &TomlNode<'_>,
         hint: Option<&str>,
         found: &mut Vec<Diagnostic>,
     ) -> bool {
@@ -304,7 +304,7 @@ impl<'w> Walk<'w, '_> {
         &self,
         fitting: &[&Json],
         number: &toml::de::DeInteger<'_>,
-        node: &Node<'_>,
+        node: &TomlNode<'_>,
         hint: Option<&str>,
         found: &mut Vec<Diagnostic>,
     ) {

@@ -151,7 +151,7 @@ fn plain_scim() -> String {
 /// What to do with an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum DeprovisioningAction {
     /// Set `active` to false.
     Deactivate,
     /// Delete the account.
@@ -190,11 +190,11 @@ pub struct UsersTable {
     #[schemars(schema_with = "super::profile::attribute_list")]
     pub r#match: Option<Vec<String>>,
     /// What becomes of people whom the directory suspends.
-    pub on_suspended: Fate,
+    pub on_suspended: DeprovisioningAction,
     /// What becomes of people who are no longer assigned.
-    pub on_unassigned: Fate,
+    pub on_unassigned: DeprovisioningAction,
     /// What becomes of people who are gone from the directory.
-    pub on_deleted: Fate,
+    pub on_deleted: DeprovisioningAction,
     /// Whether people whose account was there before rosterd, and who are no longer assigned, are treated like the others.
     pub adopted: Adopted,
     /// Deactivate at once and delete after this time (`30d`, `12h`); only where a fate above is `delete`.
@@ -210,9 +210,9 @@ impl Default for UsersTable {
     fn default() -> Self {
         Self {
             r#match: None,
-            on_suspended: Fate::Deactivate,
-            on_unassigned: Fate::Deactivate,
-            on_deleted: Fate::Deactivate,
+            on_suspended: DeprovisioningAction::Deactivate,
+            on_unassigned: DeprovisioningAction::Deactivate,
+            on_deleted: DeprovisioningAction::Deactivate,
             adopted: Adopted::Manage,
             delete_after: None,
             on_immutable_change: None,

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::diagnostic::{Diagnostic, render};
 use super::document::{Document, SourceText};
-use super::schema::{self, Kind};
+use super::schema::{self, SchemaKind};
 use super::tenant::TenantFile;
 use super::{load, shape};
 
@@ -402,7 +402,7 @@ fn keywords(schema: &Json, names: &mut Vec<String>) {
 
 #[test]
 fn the_checker_understands_every_word_of_the_schemas() {
-    for kind in Kind::ALL {
+    for kind in SchemaKind::ALL {
         let mut names = Vec::new();
         keywords(schema::of(kind), &mut names);
         names.retain(|name| !shape::KEYWORDS.contains(&name.as_str()));
@@ -423,7 +423,7 @@ fn every_form_that_a_schema_names_is_checked() {
         }
     }
     let mut all = Vec::new();
-    Kind::ALL.iter().for_each(|kind| formats(schema::of(*kind), &mut all));
+    SchemaKind::ALL.iter().for_each(|kind| formats(schema::of(*kind), &mut all));
     assert!(all.len() > 10);
     for format in all {
         let of_numbers = format.starts_with("uint") || format.starts_with("int");
@@ -507,7 +507,7 @@ fn in_the_tree(path: &str) -> std::path::PathBuf {
 
 /// The keys of every table that a schema describes, those of a profile apart.
 fn keys(schema: &Json) -> Vec<String> {
-    let of_profiles = schema::of(Kind::Profile)["$defs"].as_object().unwrap();
+    let of_profiles = schema::of(SchemaKind::Profile)["$defs"].as_object().unwrap();
     let own = schema["$defs"].as_object().into_iter().flatten().filter(|(name, _)| {
         !of_profiles.contains_key(*name) && !matches!(name.as_str(), "Profile" | "SecretRef" | "GroupPattern")
     });
@@ -517,12 +517,12 @@ fn keys(schema: &Json) -> Vec<String> {
 
 #[test]
 fn the_sample_files_are_right_and_show_every_key() {
-    for (path, kind) in [("config/rosterd.toml", Kind::Config), ("config/tenants/example.toml", Kind::Tenant)] {
+    for (path, kind) in [("config/rosterd.toml", SchemaKind::Config), ("config/tenants/example.toml", SchemaKind::Tenant)] {
         let source = load::read_text(&in_the_tree(path)).unwrap();
         let mut found = Vec::new();
         let document = Document::parse(&source, &mut found);
         match kind {
-            Kind::Config => drop(load::global(&document, &mut found)),
+            SchemaKind::Config => drop(load::global(&document, &mut found)),
             _ => drop(load::tenant(&document, &mut found)),
         }
         assert_eq!(render(&found, false), "");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json};
 use toml::de::DeValue;
 
-use super::document::Node;
+use super::document::TomlNode;
 
 /// The JSON types that stand for a TOML value.
 fn types_of(value: &DeValue<'_>) -> &'static [&'static str] {
@@ -190,6 +190,6 @@ pub(super) fn first_sentence(description: &str) -> String {
 }
 
 /// What to mark of a value: a table written under its own header is marked by the key, anything else as a whole.
-pub(super) fn span_to_show(node: &Node<'_>, key: &Range<usize>) -> Range<usize> {
+pub(super) fn span_to_show(node: &TomlNode<'_>, key: &Range<usize>) -> Range<usize> {
     if node.get_ref().is_table() { key.clone() } else { node.span() }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Op, SourceId};
-use crate::store::{StoreError, View};
+use crate::store::{StoreError, StateView};
 
 /// An activation gives back what a run took so long ago at most.
 const GIVES_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -28,7 +28,7 @@ pub(super) struct Lately {
 }
 
 impl Lately {
-    pub(super) fn of(state: &dyn View, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn of(state: &dyn StateView, now: Timestamp) -> Result<Self, StoreError> {
         let before = |time: SignedDuration| now.saturating_sub(time).unwrap_or_default();
         let day_ago = before(SignedDuration::from_hours(24));
         let losses = state.lost_since(before(GIVES_BACK + SignedDuration::from_hours(24)))?;

@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::report::DanglingNames;
-use super::{Ask, Job, Report};
+use super::{Ask, CycleJob, CycleReport};
 use crate::desired::Desired;
 use crate::guard::{Cleared, Dangling, Facts, LostSigns, rests_on_absence};
-use crate::model::{Bits, Reason, SourceId, Standing, StatusSign, text};
-use crate::plan::{Action, Links, Operation, Plan, StillNamed};
+use crate::model::{Bits, Reason, SourceId, LifecycleStatus, StatusSign, text};
+use crate::plan::{Action, TenantLinks, Operation, Plan, StillNamed};
 use crate::source::{Presence, Snapshot};
 use crate::store::{Sightings, State, StoreError};
 
@@ -35,7 +35,7 @@ pub(super) fn names(desired: &Desired<'_>) -> DanglingNames {
 }
 
 /// Signs of suspension that were lost since the last accepted reading.
-pub(super) fn lost_signs(job: &Job<'_>, snapshot: &Snapshot) -> LostSigns {
+pub(super) fn lost_signs(job: &CycleJob<'_>, snapshot: &Snapshot) -> LostSigns {
     let before = job.state.last_signs().unwrap_or_default();
     let signs: BTreeSet<StatusSign> =
         before.difference(snapshot.signs()).filter(|sign| !snapshot.kept_signs().contains(sign)).cloned().collect();
@@ -46,7 +46,7 @@ pub(super) fn lost_signs(job: &Job<'_>, snapshot: &Snapshot) -> LostSigns {
 /// What of a plan rests on nothing but names that lead nowhere. `proven` are users of whom the directory itself said, asked by id, that they
 /// are gone.
 pub(super) fn dangling(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     named: &StillNamed,
     proven: &HashSet<SourceId>,
@@ -87,7 +87,7 @@ pub(super) fn dangling(
 /// Groups in scope with a name that is neither a linked user's id nor one under which a member was ever found, nor the id of a user who is
 /// proven gone: the first stage of this run may have deleted their account.
 fn with_strange_names(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     proven: &HashSet<SourceId>,
 ) -> Result<HashSet<SourceId>, StoreError> {
@@ -130,14 +130,14 @@ impl Doubt {
 /// Notes in the report what counts as seen from now on, and keeps what the reading showed of users, unless the reading itself is in doubt.
 #[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it found out")]
 pub(super) fn keep(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     ledger: Option<&dyn State>,
     desired: &Desired<'_>,
-    links: &Links,
+    links: &TenantLinks,
     cleared: &Cleared,
     facts: &Facts,
     ask: &Ask<'_>,
-    report: &mut Report,
+    report: &mut CycleReport,
 ) -> Result<(), StoreError> {
     if ask.only.is_some() || cleared.is_all_held() {
         return Ok(());
@@ -170,12 +170,12 @@ pub(super) fn keep(
 }
 
 fn suspended(snapshot: &Snapshot) -> Vec<u64> {
-    let users = snapshot.users().filter(|user| snapshot.standing(*user) == Standing::Suspended);
+    let users = snapshot.users().filter(|user| snapshot.standing(*user) == LifecycleStatus::Suspended);
     users.map(|user| snapshot.id_hash(user)).collect()
 }
 
 /// Names under which members were found in this reading; and of before those that lead nowhere now, or whose owner is found in no group.
-fn member_names(snapshot: &Snapshot, links: &Links, before: Option<&Sightings>) -> Vec<(u64, u64)> {
+fn member_names(snapshot: &Snapshot, links: &TenantLinks, before: Option<&Sightings>) -> Vec<(u64, u64)> {
     let before = before.map(Sightings::names).unwrap_or_default();
     if snapshot.names().is_empty() && before.is_empty() {
         return Vec::new();
@@ -197,7 +197,7 @@ fn member_names(snapshot: &Snapshot, links: &Links, before: Option<&Sightings>) 
 }
 
 /// Users of whom the directory said, asked by id, that they are gone, where that is a proof.
-pub(super) fn proven_gone(job: &Job<'_>, absent: &[SourceId], answers: &[Presence]) -> HashSet<SourceId> {
+pub(super) fn proven_gone(job: &CycleJob<'_>, absent: &[SourceId], answers: &[Presence]) -> HashSet<SourceId> {
     if !job.source.proves_absence() {
         return HashSet::new();
     }

@@ -1,6 +1,6 @@
 //! Why a cycle came to no plan.
 
-use crate::apply::{RecoverError, Stop};
+use crate::apply::{RecoverError, RunStop};
 use crate::scim::{CallError, FailureClass};
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -44,12 +44,12 @@ impl CycleError {
     }
 
     /// The same as the end of a run that has done something already.
-    pub(super) fn into_stop(self) -> Stop {
+    pub(super) fn into_stop(self) -> RunStop {
         match self {
-            Self::Stopped => Stop::Asked,
-            Self::App(error) if error.class == FailureClass::Unauthorized => Stop::of(&error),
-            Self::Source(error) if error.is_credential() => Stop::Target(format!("{error}; nothing more was sent")),
-            other => Stop::Cut(other.to_string()),
+            Self::Stopped => RunStop::Asked,
+            Self::App(error) if error.class == FailureClass::Unauthorized => RunStop::of(&error),
+            Self::Source(error) if error.is_credential() => RunStop::Target(format!("{error}; nothing more was sent")),
+            other => RunStop::Cut(other.to_string()),
         }
     }
 }

@@ -4,24 +4,24 @@
 
 use std::collections::HashSet;
 
-use super::{Job, done, is_done};
-use crate::apply::Outcome;
+use super::{CycleJob, done, is_done};
+use crate::apply::ApplyOutcome;
 use crate::config::profile::InactiveEffect;
 use crate::desired::Desired;
 use crate::guard::Cleared;
 use crate::model::{Bits, ObjectRef, Op, SourceId, UserNumber};
-use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, Links, Survey, user_fingerprint};
+use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, TenantLinks, Survey, user_fingerprint};
 use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{IndexDraft, IndexEntry, StoreError};
 
 /// `None` when the next cycle has to compare everybody anyway, or when the last index still says it all.
 pub(super) fn draft(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
-    links: &Links,
+    links: &TenantLinks,
     survey: &Survey,
     cleared: &Cleared,
-    outcome: &Outcome,
+    outcome: &ApplyOutcome,
 ) -> Result<Option<IndexDraft>, StoreError> {
     let nothing_new = cleared.plan().operations.is_empty()
         && survey.linked.is_empty()
@@ -29,12 +29,12 @@ pub(super) fn draft(
         && survey.new_groups.is_empty()
         && survey.absent.is_empty()
         && survey.finished.is_empty();
-    if (nothing_new && matches!(links, Links::Index(_))) || must_compare_again(job, cleared, outcome) {
+    if (nothing_new && matches!(links, TenantLinks::Index(_))) || must_compare_again(job, cleared, outcome) {
         return Ok(None);
     }
-    let open = Open::new(survey, cleared, outcome);
+    let open = UnsettledObjects::new(survey, cleared, outcome);
     let finished = finished(job, survey, cleared)?;
-    let fresh = Fresh::new(cleared, outcome);
+    let fresh = NewLinks::new(cleared, outcome);
     let mut draft = IndexDraft {
         settings_hash: job.settings.all,
         counts: desired.snapshot.counts(),
@@ -49,10 +49,10 @@ pub(super) fn draft(
 /// Whether the directory could stay like this for ever without anything being done or asked: nobody waits, nothing is held,
 /// no time has to pass.
 pub(super) fn nothing_is_left(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     survey: &Survey,
-    links: &Links,
+    links: &TenantLinks,
     cleared: &Cleared,
 ) -> Result<bool, StoreError> {
     let plan = cleared.plan();
@@ -64,13 +64,13 @@ pub(super) fn nothing_is_left(
     Ok(nothing_planned
         && survey.is_empty()
         && desired.unread().next().is_none()
-        && matches!(links, Links::Index(_))
+        && matches!(links, TenantLinks::Index(_))
         && job.state.failures()?.is_empty())
 }
 
 /// A link that was lost leaves groups without a member of theirs, and an account that was deleted may be somebody's manager:
 /// both are only found by looking at everybody.
-pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Outcome) -> bool {
+pub(super) fn must_compare_again(job: &CycleJob<'_>, cleared: &Cleared, outcome: &ApplyOutcome) -> bool {
     let deletes = |action: &Action| match action {
         Action::DeleteUser { .. } => true,
         Action::DeactivateUser => job.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource,
@@ -84,10 +84,10 @@ pub(super) fn must_compare_again(job: &Job<'_>, cleared: &Cleared, outcome: &Out
 }
 
 /// Objects for which something is left to do.
-struct Open<'a>(HashSet<&'a ObjectRef>);
+struct UnsettledObjects<'a>(HashSet<&'a ObjectRef>);
 
-impl<'a> Open<'a> {
-    fn new(survey: &'a Survey, cleared: &'a Cleared, outcome: &Outcome) -> Self {
+impl<'a> UnsettledObjects<'a> {
+    fn new(survey: &'a Survey, cleared: &'a Cleared, outcome: &ApplyOutcome) -> Self {
         let plan = cleared.plan();
         let undone = plan.operations.iter().enumerate().filter(|(at, _)| !is_done(outcome, *at));
         let mut open: HashSet<&ObjectRef> = undone.map(|(_, operation)| &operation.object).collect();
@@ -107,13 +107,13 @@ impl<'a> Open<'a> {
 
 /// Links made by this run.
 #[derive(Default)]
-struct Fresh<'a> {
+struct NewLinks<'a> {
     users: HashSet<&'a str>,
     groups: HashSet<&'a str>,
 }
 
-impl<'a> Fresh<'a> {
-    fn new(cleared: &'a Cleared, outcome: &'a Outcome) -> Self {
+impl<'a> NewLinks<'a> {
+    fn new(cleared: &'a Cleared, outcome: &'a ApplyOutcome) -> Self {
         let mut fresh = Self::default();
         for operation in done(cleared, outcome) {
             let id = operation.object.id().as_str();
@@ -128,7 +128,7 @@ impl<'a> Fresh<'a> {
 }
 
 /// Absent people for whom nothing is left to ask or to do, by id hash.
-fn finished(job: &Job<'_>, survey: &Survey, cleared: &Cleared) -> Result<HashSet<u64>, StoreError> {
+fn finished(job: &CycleJob<'_>, survey: &Survey, cleared: &Cleared) -> Result<HashSet<u64>, StoreError> {
     let mut finished: HashSet<u64> = cleared.plan().finished.iter().map(|id| id_hash(id.as_str())).collect();
     for number in &survey.finished {
         finished.extend(job.state.user_by_number(*number)?.map(|id| id_hash(id.as_str())));
@@ -137,12 +137,12 @@ fn finished(job: &Job<'_>, survey: &Survey, cleared: &Cleared) -> Result<HashSet
 }
 
 fn people(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
-    links: &Links,
+    links: &TenantLinks,
     finished: &HashSet<u64>,
-    open: &Open<'_>,
-    fresh: &Fresh<'_>,
+    open: &UnsettledObjects<'_>,
+    fresh: &NewLinks<'_>,
     draft: &mut IndexDraft,
 ) -> Result<(), StoreError> {
     let snapshot = desired.snapshot;
@@ -170,10 +170,10 @@ fn people(
 }
 
 fn number_of(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
-    links: &Links,
-    fresh: &Fresh<'_>,
+    links: &TenantLinks,
+    fresh: &NewLinks<'_>,
     user: UserIx,
     fingerprint: u64,
 ) -> Result<Option<UserNumber>, StoreError> {
@@ -187,12 +187,12 @@ fn number_of(
 }
 
 fn groups(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
-    links: &Links,
+    links: &TenantLinks,
     survey: &Survey,
-    open: &Open<'_>,
-    fresh: &Fresh<'_>,
+    open: &UnsettledObjects<'_>,
+    fresh: &NewLinks<'_>,
     draft: &mut IndexDraft,
 ) -> Result<(), StoreError> {
     let mut in_scope = HashSet::with_capacity(desired.groups.len());

@@ -11,14 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ask, CycleError, Job, Writer, evidence, missing, observe};
-use crate::apply::{Outcome, Turns};
+use super::{Ask, CycleError, CycleJob, RunWriter, evidence, missing, observe};
+use crate::apply::{ApplyOutcome, Turns};
 use crate::desired::{self, Desired};
 use crate::guard::{Cleared, Facts};
-use crate::model::{RunId, SourceId, Standing};
-use crate::plan::{self, Answers, Links, Manner, StillNamed, Survey};
+use crate::model::{RunId, SourceId, LifecycleStatus};
+use crate::plan::{self, Answers, TenantLinks, SurveyOptions, StillNamed, Survey};
 use crate::progress::Silent;
-use crate::source::{Hint, take_snapshot_within};
+use crate::source::{FeedHint, take_snapshot_within};
 use crate::store::StoreError;
 
 /// How often the directory is read again. A run that ends earlier looks for nobody.
@@ -28,18 +28,18 @@ const EVERY: Duration = Duration::from_secs(60);
 const FEED_EVERY: Duration = Duration::from_secs(20);
 
 /// A plan of leavers, and what became of it.
-type Left = (Cleared, Outcome);
+type LeaversRun = (Cleared, ApplyOutcome);
 
 /// Waits for `applying`, and looks for leavers as long as it takes.
 pub(super) async fn look_for_leavers(
-    job: &Job<'_>,
-    writer: Writer<'_>,
+    job: &CycleJob<'_>,
+    writer: RunWriter<'_>,
     planned: &Survey,
     ask: &Ask<'_>,
     run: &RunId,
     turns: &Turns,
-    applying: impl Future<Output = Result<Outcome, StoreError>>,
-) -> Result<(Outcome, Vec<Left>), StoreError> {
+    applying: impl Future<Output = Result<ApplyOutcome, StoreError>>,
+) -> Result<(ApplyOutcome, Vec<LeaversRun>), StoreError> {
     let over = CancellationToken::new();
     let applying = async {
         let outcome = applying.await;
@@ -47,8 +47,8 @@ pub(super) async fn look_for_leavers(
         outcome
     };
     let looking = async {
-        let mut all: Vec<Left> = Vec::new();
-        let mut look = Look { job, planned, turns, feed: Feed::Unknown };
+        let mut all: Vec<LeaversRun> = Vec::new();
+        let mut look = FeedLook { job, planned, turns, feed: FeedWatch::Unknown };
         loop {
             let found = tokio::select! {
                 biased;
@@ -70,20 +70,20 @@ pub(super) async fn look_for_leavers(
 
 /// What is known of the directory's change feed.
 #[derive(Clone, Copy)]
-enum Feed {
+enum FeedWatch {
     Unknown,
     None,
     Since(Timestamp),
 }
 
-struct Look<'a> {
-    job: &'a Job<'a>,
+struct FeedLook<'a> {
+    job: &'a CycleJob<'a>,
     planned: &'a Survey,
     turns: &'a Turns,
-    feed: Feed,
+    feed: FeedWatch,
 }
 
-impl Look<'_> {
+impl FeedLook<'_> {
     /// Waits for its time and looks once. An error is no end: the run goes on, and the next run reads the directory anyway.
     async fn next(&mut self) -> Option<(Cleared, Facts)> {
         self.wait().await;
@@ -105,24 +105,24 @@ impl Look<'_> {
     async fn wait(&mut self) {
         loop {
             match self.feed {
-                Feed::Unknown => {
+                FeedWatch::Unknown => {
                     let now = self.job.clock.now();
                     self.feed = match self.job.source.hint(now).await {
-                        Ok(Hint::NotOffered) => Feed::None,
-                        Ok(Hint::Quiet { seen } | Hint::Changed { seen, .. }) => Feed::Since(seen),
-                        Err(_) => Feed::None,
+                        Ok(FeedHint::NotOffered) => FeedWatch::None,
+                        Ok(FeedHint::Quiet { seen } | FeedHint::Changed { seen, .. }) => FeedWatch::Since(seen),
+                        Err(_) => FeedWatch::None,
                     };
                 }
-                Feed::None => return tokio::time::sleep(EVERY).await,
-                Feed::Since(since) => {
+                FeedWatch::None => return tokio::time::sleep(EVERY).await,
+                FeedWatch::Since(since) => {
                     tokio::time::sleep(FEED_EVERY).await;
                     match self.job.source.hint(since).await {
-                        Ok(Hint::Quiet { seen }) => self.feed = Feed::Since(seen),
-                        Ok(Hint::Changed { seen, .. }) => {
-                            self.feed = Feed::Since(seen);
+                        Ok(FeedHint::Quiet { seen }) => self.feed = FeedWatch::Since(seen),
+                        Ok(FeedHint::Changed { seen, .. }) => {
+                            self.feed = FeedWatch::Since(seen);
                             return;
                         }
-                        Ok(Hint::NotOffered) | Err(_) => self.feed = Feed::None,
+                        Ok(FeedHint::NotOffered) | Err(_) => self.feed = FeedWatch::None,
                     }
                 }
             }
@@ -135,8 +135,8 @@ impl Look<'_> {
         let snapshot = take_snapshot_within(job.time_limit, job.source, job.sentinels, &Silent).await?;
         let desired = desired::derive(&snapshot, &job.scope);
         self.give_nothing_more(&desired);
-        let links = Links::from_rows(job.state)?;
-        let survey = plan::survey(&desired, &links, job.state, &job.rules, Manner::default())?;
+        let links = TenantLinks::from_rows(job.state)?;
+        let survey = plan::survey(&desired, &links, job.state, &job.rules, SurveyOptions::default())?;
         let named = StillNamed::of(&desired, || job.state.sightings());
         let mut answers = Answers::default();
         observe::ask_directory(job, &survey, &mut answers).await?;
@@ -164,7 +164,7 @@ impl Look<'_> {
         }
         let belongs = |id: &SourceId| {
             let user = desired.snapshot.find_user(id.as_str());
-            user.is_some_and(|user| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user))
+            user.is_some_and(|user| desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user))
         };
         let waiting = self.planned.newcomers.iter().map(|person| &person.id);
         self.turns.leave(waiting.filter(|id| !belongs(id)).cloned());

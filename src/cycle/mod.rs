@@ -22,8 +22,8 @@ mod undone;
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
-pub use report::{Budget, DanglingNames, Report, Tally};
-pub use telling::{Calls, Telling, Told, Unresolved};
+pub use report::{Budget, DanglingNames, CycleReport, Tally};
+pub use telling::{CallTotals, Telling, OperationReport, Unresolved};
 pub(crate) use time::refilled_until;
 pub(crate) use undone::put_back;
 
@@ -36,20 +36,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::apply::{self, Outcome, Repeat, Turns};
+use crate::apply::{self, ApplyOutcome, Repeat, Turns};
 use crate::clock::Clock;
 use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
-use crate::guard::{self, Cleared, Edited, Facts, Limits, Policy};
-use crate::model::{Counts, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
-use crate::plan::{self, Answers, Links, Manner, Operation, Plan, Rules, StillNamed, Survey};
+use crate::guard::{self, Cleared, EditImpact, Facts, GuardLimits, Policy};
+use crate::model::{SnapshotCounts, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
+use crate::plan::{self, Answers, TenantLinks, SurveyOptions, Operation, Plan, TenantRules, StillNamed, Survey};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
     Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StoreError, Trigger,
-    View, Weighed,
+    StateView, Weighed,
 };
 use crate::time_limit::TimeLimit;
 
@@ -79,7 +79,7 @@ use crate::time_limit::TimeLimit;
 ///     let _ = cycle(job, writer, ask).await;
 /// }
 /// ```
-pub struct Job<'a> {
+pub struct CycleJob<'a> {
     /// The tenant.
     pub tenant: &'a TenantName,
     /// The directory.
@@ -87,13 +87,13 @@ pub struct Job<'a> {
     /// The app, for reading.
     pub reader: &'a dyn AppRead,
     /// What we know of it.
-    pub state: &'a dyn View,
+    pub state: &'a dyn StateView,
     /// Who belongs.
     pub scope: Scope<'a>,
     /// What follows.
-    pub rules: Rules<'a>,
+    pub rules: TenantRules<'a>,
     /// When to stop and ask.
-    pub limits: Limits,
+    pub limits: GuardLimits,
     /// Who has to approve, and what became looser since the last run.
     pub policy: Policy,
     /// Who must be visible in every reading.
@@ -122,7 +122,7 @@ pub struct Job<'a> {
 
 /// What a run holds beside its [`Job`], and a preview does not: the app and the state, for writing.
 #[derive(Clone, Copy)]
-pub struct Writer<'a> {
+pub struct RunWriter<'a> {
     /// The app whose reader the job has.
     pub app: &'a dyn AppWrite,
     /// The state that the job reads.
@@ -158,7 +158,7 @@ pub struct Ask<'a> {
 /// # Errors
 /// When it could not come to a plan: the directory was not read completely, app or state could not be asked, or somebody asked for
 /// the end before. Nothing was sent then.
-pub async fn cycle(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+pub async fn cycle(job: &CycleJob<'_>, writer: RunWriter<'_>, ask: &Ask<'_>) -> Result<CycleReport, CycleError> {
     observed(job, Some(writer), ask).await
 }
 
@@ -166,11 +166,11 @@ pub async fn cycle(job: &Job<'_>, writer: Writer<'_>, ask: &Ask<'_>) -> Result<R
 ///
 /// # Errors
 /// As [`cycle`].
-pub async fn preview(job: &Job<'_>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+pub async fn preview(job: &CycleJob<'_>, ask: &Ask<'_>) -> Result<CycleReport, CycleError> {
     observed(job, None, ask).await
 }
 
-async fn observed(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>) -> Result<Report, CycleError> {
+async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'_>) -> Result<CycleReport, CycleError> {
     let run = RunId::new(Uuid::now_v7().to_string());
     let span = tracing::error_span!("run", tenant = %job.tenant, %run);
     async {
@@ -186,7 +186,7 @@ async fn observed(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>) -> R
     .await
 }
 
-async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run: RunId) -> Result<Report, CycleError> {
+async fn stations(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'_>, run: RunId) -> Result<CycleReport, CycleError> {
     let started = job.clock.now();
     if let Some(report) = job.held_for_an_address(writer, &run, started).await? {
         return job.close(writer, report, ask, None).await;
@@ -197,19 +197,19 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     let reading = Instant::now();
     let snapshot =
         job.unless_stopped(take_snapshot_within(job.time_limit, job.source, job.sentinels, job.progress)).await?;
-    let Counts { users, groups, memberships } = snapshot.counts();
+    let SnapshotCounts { users, groups, memberships } = snapshot.counts();
     tracing::info!(users, groups, memberships, "directory read");
     let mut report = job.report(run, snapshot.counts(), started);
     report.read = Some(job.clock.now());
     report.reading = Some(reading.elapsed());
-    if let Some(Writer { app, ledger }) = writer {
+    if let Some(RunWriter { app, ledger }) = writer {
         let mapped = job.mapped();
         let recovery = apply::recover(app, ledger, &mapped, job.rules.profile, job.clock, job.neighbours);
         report.recovered = job.unless_stopped(recovery).await?;
         let open = ledger.open_intents().into_iter().map(|open| (open.intent.op, open.intent.object));
         report.open = open.collect();
         report.unresolved = report.open.len();
-        job.unless_stopped(restored::compare(job, Writer { app, ledger }, &report.run)).await?;
+        job.unless_stopped(restored::compare(job, RunWriter { app, ledger }, &report.run)).await?;
         job.unless_stopped(restored::wait_with_a_new_state(job)).await?;
         switches::note_group_management(job, ledger, &report.run).await?;
     }
@@ -227,7 +227,7 @@ async fn stations(job: &Job<'_>, writer: Option<Writer<'_>>, ask: &Ask<'_>, run:
     }
 }
 
-impl Job<'_> {
+impl CycleJob<'_> {
     /// Waits for something that changes nothing in the app, unless somebody asks for the end.
     async fn unless_stopped<T, E>(&self, reading: impl Future<Output = Result<T, E>>) -> Result<T, CycleError>
     where
@@ -241,32 +241,32 @@ impl Job<'_> {
     }
 
     /// The report of a run whose addresses are those on record, or were approved.
-    fn report(&self, run: RunId, counts: Counts, started: Timestamp) -> Report {
+    fn report(&self, run: RunId, counts: SnapshotCounts, started: Timestamp) -> CycleReport {
         let addresses = Some(self.addresses.mark.clone());
-        Report { addresses, ..Report::new(self.tenant, run, counts, started) }
+        CycleReport { addresses, ..CycleReport::new(self.tenant, run, counts, started) }
     }
 
     /// The report of a run that would send a credential to an address other than the last run's, unless that was approved. Decided
     /// before the first request of any kind, without the network (S-9).
     async fn held_for_an_address(
         &self,
-        writer: Option<Writer<'_>>,
+        writer: Option<RunWriter<'_>>,
         run: &RunId,
         started: Timestamp,
-    ) -> Result<Option<Report>, StoreError> {
+    ) -> Result<Option<CycleReport>, StoreError> {
         let changes = address_changes(self.addresses, self.settings, self.state);
         let cleared = guard::check_addresses(&changes);
         let Some(held) = cleared.held_plan().filter(|held| self.state.last_approved().as_ref() != Some(held)) else {
             return Ok(None);
         };
         tracing::warn!(plan = held, "an address changed since the last run: nothing is sent");
-        let mut report = Report::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
+        let mut report = CycleReport::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
         let cleared = self.decide(writer, cleared, &mut report).await?;
         if !cleared.is_all_held() {
             return Ok(None);
         }
         match writer {
-            Some(_) => report.applied(cleared, Outcome { results: Vec::new(), stop: None, links_differ: false }),
+            Some(_) => report.applied(cleared, ApplyOutcome { results: Vec::new(), stop: None, links_differ: false }),
             None => report.preview(cleared, self.reader.stats(), self.clock.now()),
         }
         Ok(Some(report))
@@ -274,7 +274,7 @@ impl Job<'_> {
 
     /// The report of a run that has nothing to look at: the directory's content is the one for which the last run found
     /// nothing to do or to ask, and neither the tenant file nor the state has changed since.
-    async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<Report> {
+    async fn unchanged(&self, ask: &Ask<'_>, run: &RunId, started: Timestamp) -> Option<CycleReport> {
         let wants_to_see = ask.only.is_some() || ask.expected_plan.is_some() || self.witness.is_some();
         let is_noted = self.rules.groups_on() != self.state.groups_were_off();
         let is_quiet = is_noted && !wants_to_see && self.policy.is_as_before(self.state.last_guard().as_ref());
@@ -283,7 +283,7 @@ impl Job<'_> {
         tracing::info!("the directory is the one for which nothing was left to do");
         let mut report = self.report(run.clone(), counts, started);
         let nothing = guard::check(Plan::of(Vec::new()), &Facts::default(), &self.limits);
-        report.applied(nothing, Outcome { results: Vec::new(), stop: None, links_differ: false });
+        report.applied(nothing, ApplyOutcome { results: Vec::new(), stop: None, links_differ: false });
         report.quiet_at = Some(mark);
         report.dangling.count = self.state.last_dangling().unwrap_or_default();
         Some(report)
@@ -294,18 +294,18 @@ impl Job<'_> {
         self.rules.read_paths()
     }
 
-    fn links(&self) -> Result<Links, StoreError> {
+    fn links(&self) -> Result<TenantLinks, StoreError> {
         match self.state.load_index(self.settings.all) {
-            Some(index) => Ok(Links::Index(index)),
-            None => Links::from_rows(self.state),
+            Some(index) => Ok(TenantLinks::Index(index)),
+            None => TenantLinks::from_rows(self.state),
         }
     }
 
-    fn survey(&self, desired: &Desired<'_>, links: &Links, ask: &Ask<'_>) -> Result<Survey, StoreError> {
+    fn survey(&self, desired: &Desired<'_>, links: &TenantLinks, ask: &Ask<'_>) -> Result<Survey, StoreError> {
         // Somebody who types a command wants to see it tried now; the schedule waits as long as it promised.
         let retry_before = (ask.trigger == Trigger::Schedule).then(|| self.clock.now());
         let adopt_only = matches!(self.state.health(), Health::AdoptOnly { .. });
-        let survey = plan::survey(desired, links, self.state, &self.rules, Manner { retry_before, adopt_only })?;
+        let survey = plan::survey(desired, links, self.state, &self.rules, SurveyOptions { retry_before, adopt_only })?;
         Ok(Survey { named: StillNamed::of(desired, || self.state.sightings()), ..survey })
     }
 
@@ -332,7 +332,7 @@ impl Job<'_> {
             unbound,
             edited,
             on_source_change,
-            undone: undone::Notes::of(self.state, desired)?.in_force(),
+            undone: undone::UndoNotes::of(self.state, desired)?.in_force(),
             clock: time::doubt(self.clock, self.reader, self.state),
             delete_waits: self.rules.delete_after.is_some(),
             ..facts_of_state(self.state, profile, refilled_until(self.clock, self.reader, self.state))?
@@ -340,20 +340,20 @@ impl Job<'_> {
     }
 
     /// What the operator changed since the last run that was not held for it.
-    fn edited(&self) -> Edited {
+    fn edited(&self) -> EditImpact {
         let now = self.settings;
         match self.state.last_settings() {
             // Another version of rosterd hashed another form: nothing can be said, and nothing is held for it.
-            Some(before) if before.version != now.version => Edited::Upgraded,
-            Some(before) if before.matching != now.matching => Edited::Matching,
-            Some(before) if before.all != now.all => Edited::Settings,
-            _ => Edited::Nothing,
+            Some(before) if before.version != now.version => EditImpact::Upgraded,
+            Some(before) if before.matching != now.matching => EditImpact::Matching,
+            Some(before) if before.all != now.all => EditImpact::Settings,
+            _ => EditImpact::Nothing,
         }
     }
 
     /// Asks once to whom the token belongs, in a run that asks the app about people anyway.
-    async fn ask_own_account(&self, writer: Option<Writer<'_>>, run: &RunId) -> Result<(), StoreError> {
-        let Some(Writer { ledger, .. }) = writer.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
+    async fn ask_own_account(&self, writer: Option<RunWriter<'_>>, run: &RunId) -> Result<(), StoreError> {
+        let Some(RunWriter { ledger, .. }) = writer.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
         if self.state.own_account()?.is_some() {
             return Ok(());
         }
@@ -370,10 +370,10 @@ impl Job<'_> {
     /// The guard's word on a plan, and somebody's decision if it holds.
     async fn judge(
         &self,
-        writer: Option<Writer<'_>>,
+        writer: Option<RunWriter<'_>>,
         plan: Plan,
         facts: &Facts,
-        report: &mut Report,
+        report: &mut CycleReport,
     ) -> Result<Cleared, StoreError> {
         self.decide(writer, guard::check(plan, facts, &self.limits), report).await
     }
@@ -381,9 +381,9 @@ impl Job<'_> {
     /// The decision on what the guard holds.
     async fn decide(
         &self,
-        writer: Option<Writer<'_>>,
+        writer: Option<RunWriter<'_>>,
         cleared: Cleared,
-        report: &mut Report,
+        report: &mut CycleReport,
     ) -> Result<Cleared, StoreError> {
         let Some(held) = cleared.held_plan() else { return Ok(cleared) };
         let rule = &self.policy.rule;
@@ -421,15 +421,15 @@ impl Job<'_> {
     #[expect(clippy::too_many_arguments, reason = "each is named once more in Run")]
     async fn apply(
         &self,
-        writer: Writer<'_>,
+        writer: RunWriter<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
         trigger: Trigger,
         recheck: &observe::Again<'_>,
         turns: &Turns,
-    ) -> Result<Outcome, StoreError> {
-        let Writer { app, ledger } = writer;
+    ) -> Result<ApplyOutcome, StoreError> {
+        let RunWriter { app, ledger } = writer;
         let plan: &Plan = cleared.plan();
         // The leavers' part does not look at a loosened guard: it is judged by what was in force.
         let accepted = facts.loosened.is_some() && !cleared.holds_guard();
@@ -437,11 +437,11 @@ impl Job<'_> {
         let is_recorded = guard.is_none() || guard == self.state.last_guard().as_ref();
         let nothing = plan.operations.is_empty() && plan.missed.is_empty();
         if nothing && is_recorded {
-            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
+            return Ok(ApplyOutcome { results: Vec::new(), stop: None, links_differ: false });
         }
         ledger.run_started(run, trigger, &plan.hash, guard).await?;
         if nothing {
-            return Ok(Outcome { results: Vec::new(), stop: None, links_differ: false });
+            return Ok(ApplyOutcome { results: Vec::new(), stop: None, links_differ: false });
         }
         if !cleared.is_all_held() {
             self.note_missed(ledger, plan, run).await?;
@@ -492,7 +492,7 @@ impl Job<'_> {
         run: &RunId,
         survey: &Survey,
         cleared: &Cleared,
-        outcome: &Outcome,
+        outcome: &ApplyOutcome,
         early: &Early,
     ) -> Result<(), StoreError> {
         let notes = self.state.failures()?;
@@ -516,14 +516,14 @@ impl Job<'_> {
     /// The run's last words: the summary, the end of adopt-only, the index of the next quiet cycle.
     async fn close(
         &self,
-        writer: Option<Writer<'_>>,
-        mut report: Report,
+        writer: Option<RunWriter<'_>>,
+        mut report: CycleReport,
         ask: &Ask<'_>,
         index: Option<IndexDraft>,
-    ) -> Result<Report, CycleError> {
+    ) -> Result<CycleReport, CycleError> {
         report.calls = self.reader.stats();
         report.ended = self.clock.now();
-        let Some(Writer { ledger, .. }) = writer else {
+        let Some(RunWriter { ledger, .. }) = writer else {
             report.dry_run = true;
             return Ok(report);
         };
@@ -550,7 +550,7 @@ impl Job<'_> {
 }
 
 /// The sides whose address is not the one on record. A state of before knows the app's by a hash alone, and the directory's not.
-pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &dyn View) -> Vec<AddressChange> {
+pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &dyn StateView) -> Vec<AddressChange> {
     if let Some(before) = state.last_addresses() {
         return now.changes(&before);
     }
@@ -560,7 +560,7 @@ pub(crate) fn address_changes(now: &Addresses, settings: SettingsMark, state: &d
 }
 
 /// What the guard has to know that is in the state: of any plan, wherever it comes from.
-pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp) -> Result<Facts, StoreError> {
+pub(crate) fn facts_of_state(state: &dyn StateView, profile: &Profile, now: Timestamp) -> Result<Facts, StoreError> {
     let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or_default();
     let counts = state.counts()?;
     let recent = state.runs(200)?.into_iter().filter(|run| run.ended >= day_ago);
@@ -592,12 +592,12 @@ pub(crate) fn facts_of_state(state: &dyn View, profile: &Profile, now: Timestamp
 
 /// Puts decisions into the journal, unless it is a preview that meets them.
 async fn note_decisions(
-    writer: Option<Writer<'_>>,
+    writer: Option<RunWriter<'_>>,
     given: &[Decision],
     waits: bool,
-    report: &Report,
+    report: &CycleReport,
 ) -> Result<(), StoreError> {
-    let Some(Writer { ledger, .. }) = writer else { return Ok(()) };
+    let Some(RunWriter { ledger, .. }) = writer else { return Ok(()) };
     for decision in given {
         ledger.decided(&report.run, decision, waits).await?;
     }
@@ -619,12 +619,12 @@ struct Early {
 }
 
 /// Whether an operation was carried out.
-fn is_done(outcome: &Outcome, at: usize) -> bool {
+fn is_done(outcome: &ApplyOutcome, at: usize) -> bool {
     outcome.results.get(at) == Some(&Ok(OpOutcome::Done))
 }
 
 /// The operations of a plan that were carried out.
-fn done<'a>(cleared: &'a Cleared, outcome: &'a Outcome) -> impl Iterator<Item = &'a Operation> {
+fn done<'a>(cleared: &'a Cleared, outcome: &'a ApplyOutcome) -> impl Iterator<Item = &'a Operation> {
     cleared.plan().operations.iter().enumerate().filter(|(at, _)| is_done(outcome, *at)).map(|(_, operation)| operation)
 }
 

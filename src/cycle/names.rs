@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::{AppId, Path, SourceId};
 use crate::plan::{self, Action, Plan};
 use crate::source::Snapshot;
-use crate::store::{StoreError, View};
+use crate::store::{StoreError, StateView};
 
 /// The names of managers, and of records that are gone, by the directory's or the app's id.
 ///
@@ -16,10 +16,10 @@ use crate::store::{StoreError, View};
 /// When the state can't be read.
 pub(crate) fn names_in(
     plan: &Plan,
-    state: &dyn View,
+    state: &dyn StateView,
     snapshot: Option<&Snapshot>,
 ) -> Result<BTreeMap<String, String>, StoreError> {
-    let names = Names { state, snapshot };
+    let names = DisplayNames { state, snapshot };
     let mut all = BTreeMap::new();
     let path = Path::manager();
     for operation in &plan.operations {
@@ -42,12 +42,12 @@ pub(crate) fn names_in(
     Ok(all)
 }
 
-struct Names<'a> {
-    state: &'a dyn View,
+struct DisplayNames<'a> {
+    state: &'a dyn StateView,
     snapshot: Option<&'a Snapshot>,
 }
 
-impl Names<'_> {
+impl DisplayNames<'_> {
     /// A user's name: the one last sent, or else the directory's.
     fn user(&self, id: &SourceId) -> Result<Option<String>, StoreError> {
         let sent = self.state.user(id)?.and_then(|row| row.sent.text(&Path::user_name()).map(str::to_owned));

@@ -5,18 +5,18 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::{CycleError, Job};
+use super::{CycleError, CycleJob};
 use crate::apply::{Recheck, is_about_one};
 use crate::desired::Desired;
-use crate::guard::Edited;
+use crate::guard::EditImpact;
 use crate::model::{AppId, Attributes, Conflict, Elsewhere, ObjectRef, Path, SourceId, fold};
-use crate::plan::{Answers, Compared, Person, Stuck, Survey, names_of_newcomers, released_under};
-use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, Search, UserKeys};
+use crate::plan::{Answers, GroupComparison, PlannedUser, Stuck, Survey, names_of_newcomers, released_under};
+use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, LookalikeScope, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{GroupRow, Health, StoreError, View};
+use crate::store::{GroupRow, Health, StoreError, StateView};
 
 /// Asks the directory about everybody, and every group, that is not in its reading.
-pub(super) async fn ask_directory(job: &Job<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
+pub(super) async fn ask_directory(job: &CycleJob<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
     if !survey.absent.is_empty() {
         job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
         answers.absent = job.source.ask_users(&survey.as_the_directory_knows(&survey.absent)).await?;
@@ -38,13 +38,13 @@ pub(super) async fn ask_directory(job: &Job<'_>, survey: &Survey, answers: &mut 
 
 /// Looks up in the app whom and what the state does not know. No leaver waits for this.
 pub(super) async fn ask_app(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     survey: &Survey,
     answers: &mut Answers,
 ) -> Result<(), CycleError> {
     if !survey.newcomers.is_empty() {
-        let keys: Vec<UserKeys> = survey.newcomers.iter().map(Person::keys).collect();
+        let keys: Vec<UserKeys> = survey.newcomers.iter().map(PlannedUser::keys).collect();
         job.progress.stage("looking people up in the app", Some(keys.len() as u64));
         (answers.users, answers.alike) = newcomers(job, desired, survey, &keys).await?;
         known_from_refusals(job, &survey.newcomers, &mut answers.users).await?;
@@ -63,7 +63,7 @@ pub(super) async fn ask_app(
 
 /// Looks newcomers up, and accounts that share a name with one of them unless the tenant file says not to compare.
 async fn newcomers(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     survey: &Survey,
     keys: &[UserKeys],
@@ -71,7 +71,7 @@ async fn newcomers(
     if job.limits.duplicate_names.is_none() {
         return Ok((job.reader.look_up_users(keys, &job.mapped()).await?, Vec::new()));
     }
-    let search = search(job.state, job.edited() == Edited::Matching)?;
+    let search = search(job.state, job.edited() == EditImpact::Matching)?;
     let names = names_of_newcomers(desired.snapshot, &survey.newcomers);
     Ok(job.reader.look_up_newcomers(keys, names, &job.mapped(), search).await?)
 }
@@ -81,19 +81,19 @@ const RECENT_RUNS: usize = 50;
 
 /// How far to look for accounts that share a name with new users: thoroughly on a first sync, after users are recognised by other values,
 /// and as long as a recent run held something, so that what was held stays held.
-pub(crate) fn search(state: &dyn View, other_matching: bool) -> Result<Search, StoreError> {
+pub(crate) fn search(state: &dyn StateView, other_matching: bool) -> Result<LookalikeScope, StoreError> {
     let is_first = matches!(state.health(), Health::AdoptOnly { .. }) || other_matching;
     let runs = state.runs(RECENT_RUNS)?;
     Ok(match is_first || runs.is_empty() || runs.iter().any(|run| run.held > 0) {
-        true => Search::Thorough,
-        false => Search::Cheap,
+        true => LookalikeScope::Thorough,
+        false => LookalikeScope::Cheap,
     })
 }
 
 /// Accounts that no look-up finds, and that an earlier, refused create brought to light: those are read by their ids.
 async fn known_from_refusals(
-    job: &Job<'_>,
-    newcomers: &[Person],
+    job: &CycleJob<'_>,
+    newcomers: &[PlannedUser],
     answers: &mut [Match<AppUser>],
 ) -> Result<(), CycleError> {
     let found = job.state.failures()?.into_iter().filter_map(|(object, note)| match object {
@@ -117,7 +117,7 @@ async fn known_from_refusals(
 }
 
 /// What other tenants and imports know of the accounts that were found.
-fn beside_the_state(job: &Job<'_>, answers: &mut Answers) -> Result<(), CycleError> {
+fn beside_the_state(job: &CycleJob<'_>, answers: &mut Answers) -> Result<(), CycleError> {
     for answer in &answers.users {
         let Match::One { found, .. } = answer else { continue };
         let id = &found.id;
@@ -138,7 +138,7 @@ fn beside_the_state(job: &Job<'_>, answers: &mut Answers) -> Result<(), CycleErr
 }
 
 /// What other tenants know of the groups that were found by `externalId`. A group that both find by its name they may share, as before.
-fn groups_elsewhere(job: &Job<'_>, answers: &mut Answers) {
+fn groups_elsewhere(job: &CycleJob<'_>, answers: &mut Answers) {
     for answer in answers.groups.iter().flatten() {
         let Match::One { found, by } = answer else { continue };
         if by != Path::external_id().as_str() {
@@ -156,7 +156,7 @@ fn groups_elsewhere(job: &Job<'_>, answers: &mut Answers) {
 }
 
 async fn groups(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     desired: &Desired<'_>,
     survey: &Survey,
 ) -> Result<Vec<Option<Match<AppGroup>>>, CycleError> {
@@ -194,7 +194,7 @@ async fn groups(
 }
 
 /// How the app shows the groups whose management was off.
-async fn compared(job: &Job<'_>, survey: &Survey) -> Result<Vec<Compared>, CallError> {
+async fn compared(job: &CycleJob<'_>, survey: &Survey) -> Result<Vec<GroupComparison>, CallError> {
     if survey.compared.is_empty() {
         return Ok(Vec::new());
     }
@@ -202,34 +202,34 @@ async fn compared(job: &Job<'_>, survey: &Survey) -> Result<Vec<Compared>, CallE
     let read = survey.compared.clone().into_iter().map(|(id, link)| async move {
         match as_shown(job, id, link).await {
             // One group must not stop the others; an app that is not there, or takes no token, does.
-            Err(error) if is_about_one(&error) => Ok(Compared::Failed(error.to_string())),
+            Err(error) if is_about_one(&error) => Ok(GroupComparison::Failed(error.to_string())),
             shown => shown,
         }
     });
     futures_util::stream::iter(read).buffered(job.in_flight.max(1)).try_collect().await
 }
 
-async fn as_shown(job: &Job<'_>, id: SourceId, link: GroupRow) -> Result<Compared, CallError> {
+async fn as_shown(job: &CycleJob<'_>, id: SourceId, link: GroupRow) -> Result<GroupComparison, CallError> {
     if let Some(mut found) = job.reader.get_group(&link.app_id).await? {
         if !job.rules.profile.read.members_readable {
             found.members = None;
         }
-        return Ok(Compared::Shown(found));
+        return Ok(GroupComparison::Shown(found));
     }
     // A 404 alone is no proof: asked in another way, the app has to answer too (T6).
     let keys = GroupKeys { source_id: id, display_name: link.name, released: Vec::new() };
     let again = job.reader.look_up_groups(&[keys]).await?.into_iter().next();
     Ok(match again {
         Some(Match::One { found, .. }) if found.id == link.app_id => {
-            Compared::Failed(format!("the app lists the group {} but does not show it", found.id))
+            GroupComparison::Failed(format!("the app lists the group {} but does not show it", found.id))
         }
-        Some(Match::Conflict(conflict)) => Compared::Failed(conflict.to_string()),
-        Some(Match::One { .. } | Match::Nobody) | None => Compared::Gone,
+        Some(Match::Conflict(conflict)) => GroupComparison::Failed(conflict.to_string()),
+        Some(Match::One { .. } | Match::Nobody) | None => GroupComparison::Gone,
     })
 }
 
 /// A group that is to be taken over is read with its members: nobody is added twice.
-async fn with_members(job: &Job<'_>, found: AppGroup, by: String) -> Result<Match<AppGroup>, CallError> {
+async fn with_members(job: &CycleJob<'_>, found: AppGroup, by: String) -> Result<Match<AppGroup>, CallError> {
     if !job.rules.profile.read.members_readable {
         return Ok(Match::One { found, by });
     }

@@ -7,28 +7,28 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::budget::Lately;
-use crate::apply::{OpResult, Outcome, Stop};
+use crate::apply::{OpResult, ApplyOutcome, RunStop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
-    Access, AddressMark, ContentMark, Counts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
+    Access, AddressMark, ContentMark, SnapshotCounts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
     RunStatus, StatusSign, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
 use crate::store::{
-    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, View,
+    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, StateView,
 };
 
 /// A cycle, for people and scripts. `planned = done + held + failed` holds for a run (I11).
 #[derive(Debug)]
-pub struct Report {
+pub struct CycleReport {
     /// The tenant.
     pub tenant: TenantName,
     /// The run.
     pub run: RunId,
     /// What the directory held.
-    pub snapshot: Counts,
+    pub snapshot: SnapshotCounts,
     /// The plan with the guard's word; `None` when everything was held before there was one.
     pub cleared: Option<Cleared>,
     /// For each operation; empty for a preview.
@@ -38,7 +38,7 @@ pub struct Report {
     /// Everything that was held, and why.
     pub holds: Vec<HoldReason>,
     /// Why it ended early.
-    pub stop: Option<Stop>,
+    pub stop: Option<RunStop>,
     /// Interrupted calls of an earlier run whose outcome was found out.
     pub recovered: usize,
     /// Calls of an earlier run of which nobody knows yet what became of them: the app does not say.
@@ -102,7 +102,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    pub(super) fn of(state: &dyn View, limit: Limit, now: Timestamp) -> Result<Option<Self>, StoreError> {
+    pub(super) fn of(state: &dyn StateView, limit: Limit, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let lately = Lately::of(state, now)?;
         let absent = (lately.lost.len() as u64).saturating_sub(lately.lost_but_active);
         let mut lost: Vec<Timestamp> = lately.lost.into_values().collect();
@@ -113,8 +113,8 @@ impl Budget {
     }
 }
 
-impl Report {
-    pub(crate) fn new(tenant: &TenantName, run: RunId, snapshot: Counts, started: Timestamp) -> Self {
+impl CycleReport {
+    pub(crate) fn new(tenant: &TenantName, run: RunId, snapshot: SnapshotCounts, started: Timestamp) -> Self {
         Self {
             tenant: tenant.clone(),
             run,
@@ -157,11 +157,11 @@ impl Report {
     }
 
     /// Takes in what was carried out; a run may do it in two parts.
-    pub(crate) fn applied(&mut self, cleared: Cleared, outcome: Outcome) {
+    pub(crate) fn applied(&mut self, cleared: Cleared, outcome: ApplyOutcome) {
         self.take_holds(&cleared);
         // Each part has a breaker of its own. Where an earlier part was carried out, the app does answer: one kind of change fails.
         let went_well = self.results.contains(&Ok(OpOutcome::Done));
-        let stop = outcome.stop.filter(|stop| !(went_well && matches!(stop, Stop::Failing(_))));
+        let stop = outcome.stop.filter(|stop| !(went_well && matches!(stop, RunStop::Failing(_))));
         self.results.extend(outcome.results);
         self.stop = self.stop.take().or(stop);
         self.cleared = Some(match self.cleared.take() {
@@ -265,8 +265,8 @@ impl Report {
     /// How it ended.
     pub fn status(&self) -> RunStatus {
         match self.stop {
-            Some(Stop::Target(_) | Stop::Breaker(_) | Stop::Failing(_) | Stop::Cut(_)) => return RunStatus::Failed,
-            Some(Stop::Asked | Stop::Paused(_)) => return RunStatus::Partial,
+            Some(RunStop::Target(_) | RunStop::Breaker(_) | RunStop::Failing(_) | RunStop::Cut(_)) => return RunStatus::Failed,
+            Some(RunStop::Asked | RunStop::Paused(_)) => return RunStatus::Partial,
             None => {}
         }
         let tally = self.tally();

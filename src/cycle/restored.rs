@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{CycleError, Job, Writer};
+use super::{CycleError, CycleJob, RunWriter};
 use crate::config::profile::{InactiveEffect, MemberValue};
 use crate::model::{AppId, Attributes, Path, Reason, RunId, SourceId, digest, fold};
 use crate::schema::is_folded_name;
 use crate::scim::{AppGroup, AppUser, Match, UserKeys};
-use crate::store::{Effect, GroupRow, Health, StoreError, UserRow, View};
+use crate::store::{Effect, GroupRow, Health, StoreError, UserRow, StateView};
 
 /// So few objects may all be gone from the app; of more, at least one has to be there before the links of others end.
 const FEW: usize = 3;
 
 /// Compares everything linked with the app, if the state may be older than the app: one look-up for all accounts, which lists them where
 /// that takes fewer calls, and one read of each group. A new state has no links, and asks nothing.
-pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, run: &RunId) -> Result<(), CycleError> {
+pub(super) async fn compare(job: &CycleJob<'_>, RunWriter { ledger, .. }: RunWriter<'_>, run: &RunId) -> Result<(), CycleError> {
     if !matches!(ledger.health(), Health::AdoptOnly { .. }) {
         return Ok(());
     }
@@ -32,7 +32,7 @@ pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, ru
     }
     job.progress.stage("comparing restored links with the app", Some(users.len() as u64));
     let shown = accounts(job, &users).await?;
-    let shows_accounts = users.len() <= FEW || shown.iter().any(|seen| matches!(seen, Seen::Account(_)));
+    let shows_accounts = users.len() <= FEW || shown.iter().any(|seen| matches!(seen, ShownAccount::Account(_)));
     let effects = of_users(job, &users, &shown, shows_accounts)?;
     if !effects.is_empty() {
         ledger.noted(run, Reason::ComparedAfterRestore, effects).await?;
@@ -48,7 +48,7 @@ pub(super) async fn compare(job: &Job<'_>, Writer { ledger, .. }: Writer<'_>, ru
 }
 
 /// What the app shows of a linked account.
-enum Seen {
+enum ShownAccount {
     Account(AppUser),
     /// The same account under another id.
     Moved(AppUser),
@@ -58,7 +58,7 @@ enum Seen {
 }
 
 /// Each account as the app shows it.
-async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Seen>, CycleError> {
+async fn accounts(job: &CycleJob<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<ShownAccount>, CycleError> {
     let keys = |(id, row): &(SourceId, UserRow)| {
         let (source_id, attributes) = (id.clone(), row.sent.clone());
         UserKeys { source_id, attributes, except: None }
@@ -69,18 +69,18 @@ async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Se
     let mut shown = Vec::with_capacity(users.len());
     for ((id, row), answer) in users.iter().zip(answers) {
         shown.push(match answer {
-            Match::One { found, .. } if found.id == row.app_id => Seen::Account(found),
+            Match::One { found, .. } if found.id == row.app_id => ShownAccount::Account(found),
             // Its names are other ones by now, or are another's.
             answer => match job.reader.get_user(&row.app_id, &mapped).await? {
-                Some(found) => Seen::Account(found),
+                Some(found) => ShownAccount::Account(found),
                 None => elsewhere(job, id, row, answer)?,
             },
         });
     }
-    if shown.iter().any(|seen| matches!(seen, Seen::Nothing)) && waited(job).await {
-        for ((_, row), seen) in users.iter().zip(&mut shown).filter(|(_, seen)| matches!(seen, Seen::Nothing)) {
+    if shown.iter().any(|seen| matches!(seen, ShownAccount::Nothing)) && waited(job).await {
+        for ((_, row), seen) in users.iter().zip(&mut shown).filter(|(_, seen)| matches!(seen, ShownAccount::Nothing)) {
             if let Some(found) = job.reader.get_user(&row.app_id, &mapped).await? {
-                *seen = Seen::Account(found);
+                *seen = ShownAccount::Account(found);
             }
         }
     }
@@ -89,7 +89,7 @@ async fn accounts(job: &Job<'_>, users: &[(SourceId, UserRow)]) -> Result<Vec<Se
 
 /// Waits with a state that knows of no earlier run: the state of one may have been lost a moment after it created accounts, and an app that
 /// shows them late must not be given them twice.
-pub(super) async fn wait_with_a_new_state(job: &Job<'_>) -> Result<(), CycleError> {
+pub(super) async fn wait_with_a_new_state(job: &CycleJob<'_>) -> Result<(), CycleError> {
     if matches!(job.state.health(), Health::AdoptOnly { .. }) {
         waited(job).await;
     }
@@ -98,30 +98,30 @@ pub(super) async fn wait_with_a_new_state(job: &Job<'_>) -> Result<(), CycleErro
 
 /// Waits as long as the app may not show what it just made: the run before may have been interrupted a moment ago. `false` where no app
 /// of this kind needs that.
-async fn waited(job: &Job<'_>) -> bool {
+async fn waited(job: &CycleJob<'_>) -> bool {
     let settles_after = Duration::from_secs(job.rules.profile.read.settles_after_s.into());
     tokio::time::sleep(settles_after).await;
     !settles_after.is_zero()
 }
 
 /// An account that the app does not know under its id may be there under another one: then access has not ended.
-fn elsewhere(job: &Job<'_>, id: &SourceId, row: &UserRow, answer: Match<AppUser>) -> Result<Seen, StoreError> {
+fn elsewhere(job: &CycleJob<'_>, id: &SourceId, row: &UserRow, answer: Match<AppUser>) -> Result<ShownAccount, StoreError> {
     let (account, active) = match &answer {
-        Match::Nobody => return Ok(Seen::Nothing),
+        Match::Nobody => return Ok(ShownAccount::Nothing),
         Match::One { found, .. } => (&found.id, found.active),
         Match::Conflict(conflict) => match conflict.another() {
             Some(another) => (&another.id, another.active),
-            None => return Ok(Seen::Elsewhere(None)),
+            None => return Ok(ShownAccount::Elsewhere(None)),
         },
     };
     if job.state.user_by_app_id(account)?.is_some_and(|owner| owner != *id) {
-        return Ok(Seen::Nothing);
+        return Ok(ShownAccount::Nothing);
     }
     let is_free = job.state.own_account()?.flatten().as_ref() != Some(account)
         && matches!(job.neighbours.linked_by(account), Ok(None));
     Ok(match answer {
-        Match::One { found, .. } if is_free && is_theirs(row, &found) => Seen::Moved(found),
-        _ => Seen::Elsewhere(Some(active)),
+        Match::One { found, .. } if is_free && is_theirs(row, &found) => ShownAccount::Moved(found),
+        _ => ShownAccount::Elsewhere(Some(active)),
     })
 }
 
@@ -134,9 +134,9 @@ fn is_theirs(row: &UserRow, found: &AppUser) -> bool {
 }
 
 fn of_users(
-    job: &Job<'_>,
+    job: &CycleJob<'_>,
     users: &[(SourceId, UserRow)],
-    shown: &[Seen],
+    shown: &[ShownAccount],
     shows_accounts: bool,
 ) -> Result<Vec<Effect>, StoreError> {
     let mut kept = job.rules.kept_equal();
@@ -146,8 +146,8 @@ fn of_users(
     // An attribute that the app shows for no account at all is not kept or not shown: that is no change.
     let accounts = || {
         shown.iter().filter_map(|seen| match seen {
-            Seen::Account(found) | Seen::Moved(found) => Some(found),
-            Seen::Elsewhere(_) | Seen::Nothing => None,
+            ShownAccount::Account(found) | ShownAccount::Moved(found) => Some(found),
+            ShownAccount::Elsewhere(_) | ShownAccount::Nothing => None,
         })
     };
     kept.retain(|path| accounts().any(|found| found.attributes.get(path).is_some()));
@@ -155,24 +155,24 @@ fn of_users(
     let mut effects = Vec::new();
     for ((id, row), found) in users.iter().zip(shown) {
         match found {
-            Seen::Account(found) => effects.extend(difference(&kept, id, row, found)),
-            Seen::Moved(found) => effects.extend(moved(job, id, row, found)?),
+            ShownAccount::Account(found) => effects.extend(difference(&kept, id, row, found)),
+            ShownAccount::Moved(found) => effects.extend(moved(job, id, row, found)?),
             // The link is kept, and the next change looks into it: what counts until then is what the app shows.
-            Seen::Elsewhere(Some(active)) if row.active != Some(*active) => {
+            ShownAccount::Elsewhere(Some(active)) if row.active != Some(*active) => {
                 effects.push(sent(id, Attributes::new(), Vec::new(), Some(*active)));
             }
-            Seen::Elsewhere(_) => {}
-            Seen::Nothing if hides && row.active == Some(false) => {}
-            Seen::Nothing if !shows_accounts => {}
-            Seen::Nothing if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
-            Seen::Nothing => effects.push(Effect::UserUnlinked { id: id.clone() }),
+            ShownAccount::Elsewhere(_) => {}
+            ShownAccount::Nothing if hides && row.active == Some(false) => {}
+            ShownAccount::Nothing if !shows_accounts => {}
+            ShownAccount::Nothing if hides => effects.push(sent(id, Attributes::new(), Vec::new(), Some(false))),
+            ShownAccount::Nothing => effects.push(Effect::UserUnlinked { id: id.clone() }),
         }
     }
     Ok(effects)
 }
 
 /// The link of a user whose account has another id by now. It may have kept its memberships: they count until the groups are compared.
-fn moved(job: &Job<'_>, id: &SourceId, row: &UserRow, found: &AppUser) -> Result<Vec<Effect>, StoreError> {
+fn moved(job: &CycleJob<'_>, id: &SourceId, row: &UserRow, found: &AppUser) -> Result<Vec<Effect>, StoreError> {
     let link = Effect::UserLinked { id: id.clone(), app_id: found.id.clone(), provenance: row.provenance };
     let mut effects = vec![link, sent(id, found.attributes.clone(), Vec::new(), Some(found.active))];
     for (group, _) in job.state.groups()? {
@@ -210,7 +210,7 @@ fn sent(id: &SourceId, set: Attributes, clear: Vec<Path>, active: Option<bool>) 
 }
 
 /// An app that shows none of the accounts is no proof that a group is gone either: a group made again without them would end their links.
-async fn groups(job: &Job<'_>, shows_accounts: bool) -> Result<Vec<Effect>, CycleError> {
+async fn groups(job: &CycleJob<'_>, shows_accounts: bool) -> Result<Vec<Effect>, CycleError> {
     let linked = job.state.groups()?;
     let mut shown = Vec::with_capacity(linked.len());
     for (_, row) in &linked {
@@ -233,8 +233,8 @@ async fn groups(job: &Job<'_>, shows_accounts: bool) -> Result<Vec<Effect>, Cycl
     Ok(effects)
 }
 
-fn of_group(job: &Job<'_>, id: &SourceId, row: &GroupRow, found: AppGroup) -> Result<Vec<Effect>, StoreError> {
-    let state: &dyn View = job.state;
+fn of_group(job: &CycleJob<'_>, id: &SourceId, row: &GroupRow, found: AppGroup) -> Result<Vec<Effect>, StoreError> {
+    let state: &dyn StateView = job.state;
     let mut effects = Vec::new();
     if row.name_of(&found.display_name) != row.name {
         effects.push(Effect::GroupRenamed { id: id.clone(), name: found.display_name });

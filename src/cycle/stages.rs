@@ -2,26 +2,26 @@
 //! state knows, and returns the index for the next quiet cycle.
 
 use super::{
-    Ask, CycleError, Early, Job, Report, Sight, Writer, evidence, index, is_done, meanwhile, missing, names_in,
+    Ask, CycleError, Early, CycleJob, CycleReport, Sight, RunWriter, evidence, index, is_done, meanwhile, missing, names_in,
     observe, time, undone,
 };
 use crate::apply::Turns;
 use crate::desired::Desired;
 use crate::guard::{self, Cleared, Facts};
 use crate::model::{Lane, Op};
-use crate::plan::{self, Answers, Links, Operation, Plan, Survey};
+use crate::plan::{self, Answers, TenantLinks, Operation, Plan, Survey};
 use crate::store::{IndexDraft, StoreError};
 
-impl Job<'_> {
+impl CycleJob<'_> {
     /// The stages of a run, in the order of design decision 5: the leavers, then everything. Gives the index for the next quiet cycle.
     pub(super) async fn stages(
         &self,
-        writer: Option<Writer<'_>>,
+        writer: Option<RunWriter<'_>>,
         desired: &Desired<'_>,
-        links: &Links,
+        links: &TenantLinks,
         survey: &Survey,
         ask: &Ask<'_>,
-        report: &mut Report,
+        report: &mut CycleReport,
     ) -> Result<Option<IndexDraft>, CycleError> {
         let mut early = Early::default();
         let leavers_first = self.may_go_in_stages(writer, ask)?;
@@ -58,9 +58,9 @@ impl Job<'_> {
     /// What can write, if this run may send its leavers before the rest is planned: a plan that was shown or approved runs as one.
     fn may_go_in_stages<'w>(
         &self,
-        writer: Option<Writer<'w>>,
+        writer: Option<RunWriter<'w>>,
         ask: &Ask<'_>,
-    ) -> Result<Option<Writer<'w>>, StoreError> {
+    ) -> Result<Option<RunWriter<'w>>, StoreError> {
         let waits = self.policy.loosened.as_ref().is_some_and(|loosened| loosened.holds_all);
         let whole = ask.only.is_some() || ask.expected_plan.is_some() || waits || self.state.is_approval_waiting()?;
         Ok(writer.filter(|_| !whole))
@@ -70,14 +70,14 @@ impl Job<'_> {
     #[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it found out")]
     async fn the_whole_plan(
         &self,
-        writer: Option<Writer<'_>>,
+        writer: Option<RunWriter<'_>>,
         desired: &Desired<'_>,
-        links: &Links,
+        links: &TenantLinks,
         survey: &Survey,
         mut answers: Answers,
         ask: &Ask<'_>,
         early: &Early,
-        report: &mut Report,
+        report: &mut CycleReport,
     ) -> Result<Option<IndexDraft>, CycleError> {
         self.unless_stopped(observe::ask_app(self, desired, survey, &mut answers)).await?;
         if !survey.newcomers.is_empty() {
@@ -88,7 +88,7 @@ impl Job<'_> {
         }
         let (state, rules) = (self.state, &self.rules);
         let plan = plan::plan(desired, survey, &answers, links, state, rules, &early.failed, report.started)?;
-        let notes = undone::Notes::of(self.state, desired)?;
+        let notes = undone::UndoNotes::of(self.state, desired)?;
         let plan = notes.set_apart(plan);
         let plan = match ask.only {
             Some(person) => plan.only(person),
@@ -166,13 +166,13 @@ impl Job<'_> {
     #[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it found out")]
     async fn leavers(
         &self,
-        writer: Writer<'_>,
+        writer: RunWriter<'_>,
         plan: Plan,
         facts: &Facts,
         again: &observe::Again<'_>,
         ask: &Ask<'_>,
         early: &mut Early,
-        report: &mut Report,
+        report: &mut CycleReport,
     ) -> Result<(), StoreError> {
         let Some(cleared) = self.cleared_leavers(plan, facts) else { return Ok(()) };
         let turns = Turns::default();

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::report::{DanglingNames, Report, Tally};
+use super::report::{DanglingNames, CycleReport, Tally};
 use crate::guard::Cleared;
-use crate::model::{Access, Change, Counts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
+use crate::model::{Access, Change, SnapshotCounts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
 use crate::store::{Approvals, Decision};
 
 /// One operation as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct OperationReport {
     /// What kind of change.
     pub op: Op,
     /// Its lane.
@@ -50,7 +50,7 @@ pub struct Told {
 
 /// Calls made to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Calls {
+pub struct CallTotals {
     /// All of them.
     pub total: u64,
     /// By method.
@@ -60,7 +60,7 @@ pub struct Calls {
 
 /// The JSON of the command line's contract. `O` is a list of operations that holds them, or one that only names them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Telling<O = Vec<Told>> {
+pub struct Telling<O = Vec<OperationReport>> {
     /// The tenant.
     pub tenant: String,
     /// The run.
@@ -72,7 +72,7 @@ pub struct Telling<O = Vec<Told>> {
     /// Whether it was only a preview.
     pub dry_run: bool,
     /// What the directory held.
-    pub snapshot: Counts,
+    pub snapshot: SnapshotCounts,
     /// The operations, or the first of each kind.
     pub operations: O,
     /// How many there are of each kind.
@@ -97,7 +97,7 @@ pub struct Telling<O = Vec<Told>> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<Unresolved>,
     /// Calls made to the app.
-    pub calls: Calls,
+    pub calls: CallTotals,
     /// Everything that was held, and why.
     pub holds: Vec<HoldReason>,
     /// Who has access now and afterwards, where something is held.
@@ -147,7 +147,7 @@ impl Unresolved {
     }
 }
 
-impl Report {
+impl CycleReport {
     /// What people and scripts read, with at most so many operations of each kind: what failed or waits goes first.
     pub fn told(&self, most: usize) -> Telling {
         let mut places: BTreeMap<Op, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
@@ -197,7 +197,7 @@ impl Report {
             dangling: self.dangling.clone(),
             recovered: self.recovered as u64,
             unresolved: self.open.iter().map(Unresolved::of).collect(),
-            calls: Calls { total: self.calls.total, by_method: self.calls.by_method.clone() },
+            calls: CallTotals { total: self.calls.total, by_method: self.calls.by_method.clone() },
             holds: self.holds.clone(),
             access: self.access(),
             all_held: self.cleared.as_ref().is_some_and(Cleared::is_all_held),
@@ -211,14 +211,14 @@ impl Report {
     }
 }
 
-fn told(report: &Report, at: usize) -> Option<Told> {
+fn told(report: &CycleReport, at: usize) -> Option<OperationReport> {
     let operation = report.operations().get(at)?;
     let kind = match operation.object {
         ObjectRef::User(_) => "user",
         ObjectRef::Group(_) => "group",
     };
     let changes = operation.changes();
-    Some(Told {
+    Some(OperationReport {
         op: operation.op(),
         lane: operation.lane,
         source_id: operation.object.id().to_string(),
@@ -236,7 +236,7 @@ fn told(report: &Report, at: usize) -> Option<Told> {
 }
 
 /// All operations, one at a time: a plan of a million is not copied to be printed.
-struct Lines<'a>(&'a Report);
+struct Lines<'a>(&'a CycleReport);
 
 impl Serialize for Lines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -249,7 +249,7 @@ impl Serialize for Lines<'_> {
     }
 }
 
-impl Serialize for Report {
+impl Serialize for CycleReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.telling(Lines(self)).serialize(serializer)
     }

@@ -3,18 +3,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Job;
+use super::CycleJob;
 use crate::clock::Clock;
 use crate::model::{ClockDoubt, Op};
 use crate::plan::Plan;
 use crate::scim::AppRead;
-use crate::store::{ClockMark, View};
+use crate::store::{ClockMark, StateView};
 
 /// Two clocks that differ by no more say the same.
 const AGREE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What speaks against the clock now, if anything does.
-pub(crate) fn doubt(clock: &dyn Clock, reader: &dyn AppRead, state: &dyn View) -> Option<ClockDoubt> {
+pub(crate) fn doubt(clock: &dyn Clock, reader: &dyn AppRead, state: &dyn StateView) -> Option<ClockDoubt> {
     let now = clock.now();
     let theirs = reader.time();
     if let Some(theirs) = theirs {
@@ -44,7 +44,7 @@ fn jump(clock: &dyn Clock, before: Option<&ClockMark>) -> Option<SignedDuration>
 }
 
 /// The time by which the rolling limits are counted: of a clock in doubt no more than the last time that could be trusted.
-pub(crate) fn refilled_until(clock: &dyn Clock, reader: &dyn AppRead, state: &dyn View) -> Timestamp {
+pub(crate) fn refilled_until(clock: &dyn Clock, reader: &dyn AppRead, state: &dyn StateView) -> Timestamp {
     let now = clock.now();
     match (doubt(clock, reader, state), state.last_clock()) {
         (None, _) => now,
@@ -55,7 +55,7 @@ pub(crate) fn refilled_until(clock: &dyn Clock, reader: &dyn AppRead, state: &dy
 
 /// What a run writes down of the clocks. After a jump the clock is trusted again as soon as the app's agrees with it, or somebody approved
 /// what was held for it: by the run after this one.
-pub(super) fn mark(job: &Job<'_>, approved: bool) -> (Option<ClockMark>, bool) {
+pub(super) fn mark(job: &CycleJob<'_>, approved: bool) -> (Option<ClockMark>, bool) {
     let doubt = doubt(job.clock, job.reader, job.state);
     let trusted = match doubt {
         None => true,
@@ -71,7 +71,7 @@ pub(super) fn mark(job: &Job<'_>, approved: bool) -> (Option<ClockMark>, bool) {
 }
 
 /// Whether it makes a difference for the rolling limits that the clock is in doubt: some removal is older than a day by this clock alone.
-fn counts_otherwise(job: &Job<'_>) -> bool {
+fn counts_otherwise(job: &CycleJob<'_>) -> bool {
     let day_before = |time: Timestamp| time.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
     let (here, doubted) = (day_before(job.clock.now()), day_before(refilled_until(job.clock, job.reader, job.state)));
     let lost = |since| job.state.lost_since(since).map(|lost| lost.len());
@@ -87,7 +87,7 @@ fn counts_otherwise(job: &Job<'_>) -> bool {
 
 /// Asks the app for one account, for the `Date` of its answer, where a plan deletes what waited for a time, or takes access while the
 /// limits depend on a clock that nothing else shows to be right. One read a run at most, and none in a quiet one.
-pub(super) async fn ask(job: &Job<'_>, plan: &Plan) {
+pub(super) async fn ask(job: &CycleJob<'_>, plan: &Plan) {
     if job.reader.time().is_some() {
         return;
     }

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Job;
+use super::CycleJob;
 use crate::desired::Desired;
 use crate::guard;
 use crate::model::{ObjectRef, Reason, RunId, SourceId};
 use crate::plan::{Action, Member, Operation, Plan, Survey, user_fingerprint};
-use crate::store::{Effect, State, StoreError, TakenBack, Undone, View};
+use crate::store::{Effect, State, StoreError, TakenBack, UndoneEffect, StateView};
 
 /// So many are named in one effect.
 const TOGETHER: usize = 100;
@@ -30,11 +30,11 @@ impl Note {
 
 /// Everything that an undo put back.
 #[derive(Default)]
-pub(super) struct Notes(Vec<Note>);
+pub(super) struct UndoNotes(Vec<Note>);
 
-impl Notes {
+impl UndoNotes {
     /// Reads what the state knows. Without any undo the rows are left alone.
-    pub(super) fn of(state: &dyn View, desired: &Desired<'_>) -> Result<Self, StoreError> {
+    pub(super) fn of(state: &dyn StateView, desired: &Desired<'_>) -> Result<Self, StoreError> {
         if !state.is_any_taken_back() {
             return Ok(Self::default());
         }
@@ -43,13 +43,13 @@ impl Notes {
     }
 
     /// What the guard holds of it.
-    pub(super) fn in_force(&self) -> guard::Undone {
-        let mut undone = guard::Undone::default();
+    pub(super) fn in_force(&self) -> guard::UndoneRecord {
+        let mut undone = guard::UndoneRecord::default();
         for Note { taken_back, .. } in self.0.iter().filter(|note| note.is_in_force()) {
             undone.runs.insert(taken_back.run.to_string());
             match &taken_back.what {
-                Undone::Object(object) => drop(undone.objects.insert(object.clone())),
-                Undone::Member { group, user } => drop(undone.members.insert((group.clone(), user.clone()))),
+                UndoneEffect::Object(object) => drop(undone.objects.insert(object.clone())),
+                UndoneEffect::Member { group, user } => drop(undone.members.insert((group.clone(), user.clone()))),
             }
         }
         undone
@@ -70,7 +70,7 @@ impl Notes {
     /// Writes down what the directory said when it was looked at first, and forgets what is over.
     pub(super) async fn settle(
         &self,
-        job: &Job<'_>,
+        job: &CycleJob<'_>,
         ledger: &dyn State,
         run: &RunId,
         plan: &Plan,
@@ -83,7 +83,7 @@ impl Notes {
         let (mut seen, mut over) = (Vec::new(), Vec::new());
         for note in &self.0 {
             let what = &note.taken_back.what;
-            let is_member = matches!(what, Undone::Member { .. });
+            let is_member = matches!(what, UndoneEffect::Member { .. });
             let waits =
                 what.ids().into_iter().any(|id| undecided.contains(id)) || (is_member && !job.rules.groups_on());
             let is_due = plan.operations.iter().any(|operation| is_about(operation, what));
@@ -115,21 +115,21 @@ fn undecided<'a>(plan: &'a Plan, survey: &'a Survey) -> HashSet<&'a SourceId> {
 }
 
 /// Whether an operation changes what was taken back.
-fn is_about(operation: &Operation, what: &Undone) -> bool {
+fn is_about(operation: &Operation, what: &UndoneEffect) -> bool {
     let among = |users: &[Member], user: &SourceId| users.iter().any(|one| one.id == *user);
     match (what, &operation.action) {
         (_, Action::CompareGroup { .. }) => false,
-        (Undone::Member { group, user }, Action::AddMembers { users } | Action::RemoveMembers { users, .. }) => {
+        (UndoneEffect::Member { group, user }, Action::AddMembers { users } | Action::RemoveMembers { users, .. }) => {
             operation.object.id() == group && among(users, user)
         }
-        (Undone::Member { .. }, _) | (Undone::Object(_), Action::AddMembers { .. } | Action::RemoveMembers { .. }) => {
+        (UndoneEffect::Member { .. }, _) | (UndoneEffect::Object(_), Action::AddMembers { .. } | Action::RemoveMembers { .. }) => {
             false
         }
-        (Undone::Object(object), _) => operation.object == *object,
+        (UndoneEffect::Object(object), _) => operation.object == *object,
     }
 }
 
-fn cut(operation: Operation, undone: &guard::Undone) -> Vec<Operation> {
+fn cut(operation: Operation, undone: &guard::UndoneRecord) -> Vec<Operation> {
     let group = operation.object.id().clone();
     let is_undone = |user: &Member| undone.has_member(&group, &user.id);
     let (rest, part) = match &operation.action {
@@ -160,17 +160,17 @@ fn cut(operation: Operation, undone: &guard::Undone) -> Vec<Operation> {
 }
 
 /// The fingerprint of what the directory says.
-fn record_of(desired: &Desired<'_>, what: &Undone) -> u64 {
+fn record_of(desired: &Desired<'_>, what: &UndoneEffect) -> u64 {
     let snapshot = desired.snapshot;
     match what {
-        Undone::Object(ObjectRef::User(id)) => {
+        UndoneEffect::Object(ObjectRef::User(id)) => {
             snapshot.find_user(id.as_str()).map_or(0, |user| user_fingerprint(desired, user))
         }
-        Undone::Object(ObjectRef::Group(id)) => {
+        UndoneEffect::Object(ObjectRef::Group(id)) => {
             let group = snapshot.find_group(id.as_str()).and_then(|ix| desired.group(ix));
             group.map_or(0, |group| xxh3_64(group.name.as_bytes()))
         }
-        Undone::Member { group, user } => {
+        UndoneEffect::Member { group, user } => {
             let group = snapshot.find_group(group.as_str()).and_then(|ix| desired.group(ix));
             let user = snapshot.find_user(user.as_str());
             let is_member = group.zip(user).is_some_and(|(group, user)| desired.members(group).contains(&user));
@@ -180,15 +180,15 @@ fn record_of(desired: &Desired<'_>, what: &Undone) -> u64 {
 }
 
 /// What an undo's plan puts back.
-pub(crate) fn put_back(plan: &Plan) -> Vec<Undone> {
+pub(crate) fn put_back(plan: &Plan) -> Vec<UndoneEffect> {
     let mut all = Vec::new();
     for operation in &plan.operations {
         match (&operation.object, &operation.action) {
             (ObjectRef::Group(group), Action::AddMembers { users } | Action::RemoveMembers { users, .. }) => {
-                let member = |user: &Member| Undone::Member { group: group.clone(), user: user.id.clone() };
+                let member = |user: &Member| UndoneEffect::Member { group: group.clone(), user: user.id.clone() };
                 all.extend(users.iter().map(member));
             }
-            (object, _) => all.push(Undone::Object(object.clone())),
+            (object, _) => all.push(UndoneEffect::Object(object.clone())),
         }
     }
     all.sort();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::mistake::Mistake;
-use super::trouble::{Cause, Trouble};
+use super::trouble::{Cause, FailureHistory};
 use crate::config::expiry::Expiry;
 use crate::model::{TenantName, TenantState};
 use crate::store::{Leased, StoreError, Stores};
@@ -36,12 +36,12 @@ pub struct Board {
     #[serde(default)]
     pub without_file: Vec<String>,
     /// The tenants.
-    pub tenants: Vec<Line>,
+    pub tenants: Vec<BoardRow>,
 }
 
 /// How one tenant stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct BoardRow {
     /// Its name.
     pub tenant: String,
     /// How the last run of this daemon ended.
@@ -69,7 +69,7 @@ pub struct Line {
 
 impl Board {
     pub(super) fn of(book: &Book, mistake: Option<&Mistake>, started: Timestamp, at: Timestamp) -> Self {
-        let right = book.entries.iter().map(|(name, entry)| Line {
+        let right = book.entries.iter().map(|(name, entry)| BoardRow {
             tenant: name.to_string(),
             standing: Some(entry.standing),
             note: entry.note.clone(),
@@ -81,7 +81,7 @@ impl Board {
             expiries: entry.expiries.clone(),
             mistake: entry.mistake.as_ref().map(Mistake::summary),
         });
-        let never_right = book.never_right.iter().map(|(name, mistake)| Line {
+        let never_right = book.never_right.iter().map(|(name, mistake)| BoardRow {
             tenant: name.to_string(),
             standing: None,
             note: String::new(),
@@ -93,7 +93,7 @@ impl Board {
             expiries: Vec::new(),
             mistake: Some(mistake.summary()),
         });
-        let mut tenants: Vec<Line> = right.chain(never_right).collect();
+        let mut tenants: Vec<BoardRow> = right.chain(never_right).collect();
         tenants.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let without_file = Vec::new();
@@ -128,13 +128,13 @@ pub(super) fn clear(daemon: &Leased, board: &Board) {
 }
 
 /// Who failed when the daemon before this one ended, in whatever way.
-pub(super) fn failing_before(daemon: &Leased) -> Vec<(TenantName, Trouble)> {
+pub(super) fn failing_before(daemon: &Leased) -> Vec<(TenantName, FailureHistory)> {
     // One that was killed left its board; what can't be read is as good as none.
     let board = [BOARD, LAST].iter().find_map(|name| daemon.get::<Board>(name).ok().flatten());
     let lines = board.into_iter().flat_map(|board| board.tenants).filter(|line| line.failures > 0);
     lines
         .filter_map(|line| {
-            Some((TenantName::parse(&line.tenant)?, Trouble::recalled(line.failures, line.failing_since)))
+            Some((TenantName::parse(&line.tenant)?, FailureHistory::recalled(line.failures, line.failing_since)))
         })
         .collect()
 }

@@ -10,27 +10,27 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::mistake::Mistake;
 use super::timetable::Timetable;
-use super::trouble::{About, Trouble};
+use super::trouble::{RunContext, FailureHistory};
 use crate::config::expiry::Expiry;
 use crate::model::{TenantName, TenantState};
-use crate::source::Hint;
+use crate::source::FeedHint;
 use crate::tenancy::{SecretsMark, Tenant};
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct RunEnd {
     /// How the tenant stands.
     pub standing: TenantState,
     /// One line about it; empty if there is nothing to say.
     pub note: String,
     /// What else it tells.
-    pub about: About,
+    pub about: RunContext,
 }
 
-impl Ended {
+impl RunEnd {
     /// An end of which there is nothing else to tell.
     pub fn new(standing: TenantState, note: impl Into<String>) -> Self {
-        Self { standing, note: note.into(), about: About::default() }
+        Self { standing, note: note.into(), about: RunContext::default() }
     }
 }
 
@@ -51,14 +51,14 @@ pub(super) struct Roll {
     pub(super) is_partial: bool,
 }
 
-pub(super) struct Entry {
+pub(super) struct ScheduledTenant {
     pub(super) tenant: Arc<Tenant>,
     timetable: Timetable,
     pub(super) due: Timestamp,
     pub(super) running_since: Option<Timestamp>,
     pub(super) standing: TenantState,
     pub(super) note: String,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: FailureHistory,
     /// When its secrets expire, as the last run saw them.
     pub(super) expiries: Vec<Expiry>,
     pub(super) last_ended: Option<Timestamp>,
@@ -68,10 +68,10 @@ pub(super) struct Entry {
     leaving: bool,
     /// Something happened during the run that only another one takes notice of.
     again: bool,
-    feed: Feed,
+    feed: FeedStatus,
 }
 
-impl Entry {
+impl ScheduledTenant {
     /// Whether its file was taken away, and only a run under way keeps it here.
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving
@@ -80,7 +80,7 @@ impl Entry {
 
 /// What is known of a directory's change feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Feed {
+enum FeedStatus {
     /// There is none: it is not asked again.
     None,
     /// To be asked at `next` what happened since `seen`.
@@ -98,7 +98,7 @@ const LONG: SignedDuration = SignedDuration::from_mins(10);
 /// All tenants of this process.
 #[derive(Default)]
 pub(super) struct Book {
-    pub(super) entries: BTreeMap<TenantName, Entry>,
+    pub(super) entries: BTreeMap<TenantName, ScheduledTenant>,
     /// Tenants that never had a file without mistakes.
     pub(super) never_right: BTreeMap<TenantName, Mistake>,
 }
@@ -187,8 +187,8 @@ impl Book {
                 entry.mistake = None;
                 entry.leaving = false;
                 // Another table may have another feed.
-                if entry.feed == Feed::None {
-                    entry.feed = Feed::Idle { seen: now, next: now };
+                if entry.feed == FeedStatus::None {
+                    entry.feed = FeedStatus::Idle { seen: now, next: now };
                 }
                 if entry.timetable != timetable {
                     entry.due = timetable.first(entry.last_ended.or(last), now);
@@ -201,21 +201,21 @@ impl Book {
                 if same { Put::Same } else { Put::Changed }
             }
             None => {
-                let entry = Entry {
+                let entry = ScheduledTenant {
                     due: timetable.first(last, now),
                     tenant: Arc::new(tenant),
                     timetable,
                     running_since: None,
                     standing: TenantState::New,
                     note: String::new(),
-                    trouble: Trouble::default(),
+                    trouble: FailureHistory::default(),
                     expiries: Vec::new(),
                     last_ended: last,
                     mistake: None,
                     leaving: false,
                     again: false,
                     // What happened while no process was there counts too, and what happened while the last run read.
-                    feed: Feed::Idle { seen: last_run.map_or(now, |run| run.started.min(now)), next: now },
+                    feed: FeedStatus::Idle { seen: last_run.map_or(now, |run| run.started.min(now)), next: now },
                 };
                 self.entries.insert(name, entry);
                 Put::New
@@ -270,7 +270,7 @@ impl Book {
     }
 
     /// Notes the end of a run.
-    pub(super) fn ended(&mut self, name: &TenantName, ended: Ended, now: Timestamp) {
+    pub(super) fn ended(&mut self, name: &TenantName, ended: RunEnd, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.running_since = None;
         if entry.leaving {
@@ -285,7 +285,7 @@ impl Book {
             }
             entry.timetable.after_failure(now, entry.trouble.pause(quarantined))
         } else {
-            entry.trouble = Trouble::default();
+            entry.trouble = FailureHistory::default();
             entry.timetable.after(now)
         };
         if std::mem::take(&mut entry.again) {
@@ -297,7 +297,7 @@ impl Book {
     }
 
     /// Takes over what an earlier process knew of failures.
-    pub(super) fn recall(&mut self, name: &TenantName, trouble: Trouble) {
+    pub(super) fn recall(&mut self, name: &TenantName, trouble: FailureHistory) {
         if let Some(entry) = self.entries.get_mut(name) {
             entry.trouble = trouble;
         }
@@ -328,8 +328,8 @@ impl Book {
                 TenantState::New | TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly
             );
             match entry.feed {
-                Feed::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
-                    entry.feed = Feed::Asked { seen };
+                FeedStatus::Idle { seen, next } if waits && calm && next <= now && asked.len() < room => {
+                    entry.feed = FeedStatus::Asked { seen };
                     asked.push((Arc::clone(&entry.tenant), seen));
                 }
                 _ => {}
@@ -339,17 +339,17 @@ impl Book {
     }
 
     /// Notes what a feed told; one that tells of changes makes its tenant due. Says whether it did.
-    pub(super) fn hinted(&mut self, name: &TenantName, hint: Option<Hint>, now: Timestamp) -> bool {
+    pub(super) fn hinted(&mut self, name: &TenantName, hint: Option<FeedHint>, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get_mut(name) else { return false };
-        let Feed::Asked { seen: before } = entry.feed else { return false };
+        let FeedStatus::Asked { seen: before } = entry.feed else { return false };
         let next = now.checked_add(FEED_EVERY).unwrap_or(Timestamp::MAX);
         entry.feed = match hint {
-            Some(Hint::NotOffered) => Feed::None,
-            Some(Hint::Quiet { seen } | Hint::Changed { seen, .. }) => Feed::Idle { seen, next },
+            Some(FeedHint::NotOffered) => FeedStatus::None,
+            Some(FeedHint::Quiet { seen } | FeedHint::Changed { seen, .. }) => FeedStatus::Idle { seen, next },
             // The schedule stands; the feed is asked again from where it was.
-            None => Feed::Idle { seen: before, next },
+            None => FeedStatus::Idle { seen: before, next },
         };
-        let wakes = matches!(hint, Some(Hint::Changed { .. })) && entry.running_since.is_none() && entry.due > now;
+        let wakes = matches!(hint, Some(FeedHint::Changed { .. })) && entry.running_since.is_none() && entry.due > now;
         if wakes {
             entry.due = now;
         }

@@ -22,7 +22,7 @@ const NOTE: &str = "drift";
 
 /// What the last comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct LastComparison {
     /// When it ended.
     pub at: Timestamp,
     /// How many accounts the app has.
@@ -44,7 +44,7 @@ pub struct Compared {
 ///
 /// # Errors
 /// When the note is there and can't be read.
-pub fn read_compared(state: &TenantStore) -> Result<Option<Compared>, StoreError> {
+pub fn read_compared(state: &TenantStore) -> Result<Option<LastComparison>, StoreError> {
     state.notes().get(NOTE)
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn compare(
         () = stop.cancelled() => return false,
         result = engine.drift(Some(&wanted), false, &Silent, stop) => result,
     };
-    let compared = Compared::of(&result, wanted, now());
+    let compared = LastComparison::of(&result, wanted, now());
     match &compared.failed {
         None => {
             tracing::info!(tenant = %tenant.name, differences = compared.found.values().sum::<u64>(), "compared the app with what was known of it")
@@ -105,7 +105,7 @@ pub(super) async fn compare(
     compared.repaired > 0
 }
 
-impl Compared {
+impl LastComparison {
     fn of(result: &Result<Drifts, EngineError>, wanted: impl Fn(&Drifted) -> bool, at: Timestamp) -> Self {
         let mut compared =
             Self { at, accounts: 0, groups: 0, calls: 0, found: BTreeMap::new(), repaired: 0, failed: None };

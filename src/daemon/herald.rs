@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Daemon;
-use super::book::Entry;
+use super::book::ScheduledTenant;
 use super::mistake::Mistake;
 use super::trouble::Cause;
 use crate::model::{TenantName, TenantState};
-use crate::notify::{Failing, FileMistake, Held, Herald, Message, Receivers, Situation, Word};
+use crate::notify::{Failing, FileMistake, HeldPlanNotice, Herald, Message, Receivers, Situation, ConditionStatus};
 
 /// What changes without a run (a secret grows old) is looked at this often.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -64,7 +64,7 @@ impl Daemon {
             .book
             .never_right
             .iter()
-            .map(|(name, mistake)| Situation { mistake: Word::Yes(told(mistake)), ..unknown(name.as_str()) });
+            .map(|(name, mistake)| Situation { mistake: ConditionStatus::Yes(told(mistake)), ..unknown(name.as_str()) });
         let own = Situation { mistake: word(self.mistake.as_ref()), ..unknown("") };
         let all: Vec<Situation> = right.chain(never_right).chain([own]).collect();
         herald.look(&all);
@@ -79,53 +79,53 @@ impl Daemon {
         }
     }
 
-    fn held(&self, name: &TenantName, standing: TenantState) -> Word<Held> {
+    fn held(&self, name: &TenantName, standing: TenantState) -> ConditionStatus<HeldPlanNotice> {
         match standing {
             // It goes on by itself with the next run.
-            TenantState::AdoptOnly => Word::No,
+            TenantState::AdoptOnly => ConditionStatus::No,
             TenantState::Ok | TenantState::Partial | TenantState::Held => match self.state_of(name).held() {
-                Ok(Some(held)) => Word::Yes(Held { plan: held.plan, count: held.count, holds: held.holds }),
-                Ok(None) if standing == TenantState::Held => Word::Unknown,
-                Ok(None) => Word::No,
+                Ok(Some(held)) => ConditionStatus::Yes(HeldPlanNotice { plan: held.plan, count: held.count, holds: held.holds }),
+                Ok(None) if standing == TenantState::Held => ConditionStatus::Unknown,
+                Ok(None) => ConditionStatus::No,
                 Err(error) => {
                     tracing::warn!(tenant = %name, %error, "what is held can't be read");
-                    Word::Unknown
+                    ConditionStatus::Unknown
                 }
             },
-            _ => Word::Unknown,
+            _ => ConditionStatus::Unknown,
         }
     }
 }
 
-fn failing(entry: &Entry) -> Word<Failing> {
+fn failing(entry: &ScheduledTenant) -> ConditionStatus<Failing> {
     match entry.standing {
-        TenantState::Failing | TenantState::Quarantined => Word::Yes(Failing {
+        TenantState::Failing | TenantState::Quarantined => ConditionStatus::Yes(Failing {
             times: entry.trouble.failures,
             since: entry.trouble.since,
             refused: entry.trouble.cause == Some(Cause::Credential),
             quarantined: entry.standing == TenantState::Quarantined,
             why: entry.note.clone(),
         }),
-        TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly => Word::No,
+        TenantState::Ok | TenantState::Partial | TenantState::Held | TenantState::AdoptOnly => ConditionStatus::No,
         TenantState::New
         | TenantState::FileMistake
         | TenantState::Paused
         | TenantState::Retired
-        | TenantState::Busy => Word::Unknown,
+        | TenantState::Busy => ConditionStatus::Unknown,
     }
 }
 
 /// What is known of a tenant between runs.
-fn resting(name: &str, entry: &Entry) -> Situation {
+fn resting(name: &str, entry: &ScheduledTenant) -> Situation {
     Situation { mistake: word(entry.mistake.as_ref()), expiries: entry.expiries.clone(), ..unknown(name) }
 }
 
 fn unknown(name: &str) -> Situation {
     Situation {
         tenant: name.to_owned(),
-        held: Word::Unknown,
-        failing: Word::Unknown,
-        mistake: Word::Unknown,
+        held: ConditionStatus::Unknown,
+        failing: ConditionStatus::Unknown,
+        mistake: ConditionStatus::Unknown,
         expiries: Vec::new(),
     }
 }
@@ -134,6 +134,6 @@ fn told(mistake: &Mistake) -> FileMistake {
     FileMistake { place: mistake.place.clone(), message: mistake.message.clone() }
 }
 
-fn word(mistake: Option<&Mistake>) -> Word<FileMistake> {
-    mistake.map_or(Word::No, |mistake| Word::Yes(told(mistake)))
+fn word(mistake: Option<&Mistake>) -> ConditionStatus<FileMistake> {
+    mistake.map_or(ConditionStatus::No, |mistake| ConditionStatus::Yes(told(mistake)))
 }

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::Daemon;
-use super::control::{Answer, Caller, Importing};
+use super::control::{ControlReply, ReplyHandle, Importing};
 use crate::engine::ImportEnds;
 use crate::identity::Identity;
 use crate::model::TenantName;
@@ -28,10 +28,10 @@ const CONFIG: u8 = 78;
 #[derive(Default)]
 pub(super) struct Imports {
     pub(super) tasks: JoinSet<(TenantName, ImportNote)>,
-    under_way: HashMap<TenantName, UnderWay>,
+    under_way: HashMap<TenantName, RunningImport>,
 }
 
-struct UnderWay {
+struct RunningImport {
     task: tokio::task::Id,
     ends: Arc<ImportEnds>,
     /// What its tenant file said.
@@ -47,7 +47,7 @@ impl Imports {
 
 impl Daemon {
     /// Takes over an import that an account asks for.
-    pub(super) fn import(&mut self, tenant: &str, file: u64, choice: ImportChoice, from: &Identity, caller: Caller) {
+    pub(super) fn import(&mut self, tenant: &str, file: u64, choice: ImportChoice, from: &Identity, caller: ReplyHandle) {
         let (name, tenant) = match self.tenant_as_read(tenant, file, "nobody was made") {
             Ok(known) => known,
             Err((message, hint)) => return caller.refuse(CONFIG, message, hint),
@@ -81,11 +81,11 @@ impl Daemon {
         tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, import = order.id, "import begins");
         let importing = Importing { id: order.id.clone(), reports: state.import_reports() };
         self.begin_import(tenant, order);
-        caller.answer(Answer::Importing(importing));
+        caller.answer(ControlReply::Importing(importing));
     }
 
     /// Ends an import before all users were tried. What was created stays.
-    pub(super) fn stop_import(&mut self, tenant: &str, from: &Identity, caller: Caller) {
+    pub(super) fn stop_import(&mut self, tenant: &str, from: &Identity, caller: ReplyHandle) {
         let under_way = TenantName::parse(tenant).and_then(|name| self.imports.under_way.get(&name));
         let Some(under_way) = under_way else {
             let message = format!("no import of {tenant} is under way in the daemon; nothing was stopped");
@@ -93,7 +93,7 @@ impl Daemon {
         };
         tracing::info!(tenant, uid = from.uid, login_uid = from.login_uid, "import ended by an operator");
         under_way.ends.end(ImportEnd::Operator);
-        caller.answer(Answer::ImportStopping);
+        caller.answer(ControlReply::ImportStopping);
     }
 
     fn begin_import(&mut self, tenant: Arc<Tenant>, order: ImportOrder) {
@@ -105,7 +105,7 @@ impl Daemon {
             let note = runner.import(tenant, order, &of_task).await;
             (of_tenant, note)
         });
-        self.imports.under_way.insert(name, UnderWay { task: task.id(), ends, file });
+        self.imports.under_way.insert(name, RunningImport { task: task.id(), ends, file });
     }
 
     /// Notes the end of an import.

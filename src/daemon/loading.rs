@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Changes, LastRun, Roll};
-use super::control::{Answer, BrokenTenant, Caller, Reloaded};
+use super::control::{ControlReply, BrokenTenant, ReplyHandle, Reloaded};
 use super::mistake::Mistake;
 use super::watch::Marks;
 use super::{Daemon, DaemonError, systemd};
@@ -30,7 +30,7 @@ const HUNG_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 const BUSY: u8 = 75;
 
 /// What the files say, or what is wrong with `rosterd.toml`.
-pub(super) struct Read {
+pub(super) struct LoadedFiles {
     usable: Result<Usable, Vec<Diagnostic>>,
     marks: Option<Marks>,
     /// Whether only some tenants were read.
@@ -40,11 +40,11 @@ pub(super) struct Read {
 /// Readings of the files, under way and asked for.
 #[derive(Default)]
 pub(super) struct Loading {
-    pub(super) reads: JoinSet<Read>,
+    pub(super) reads: JoinSet<LoadedFiles>,
     /// Who waits for the reading under way.
-    waiting: Vec<(Identity, Caller)>,
+    waiting: Vec<(Identity, ReplyHandle)>,
     /// Who asked after it had begun: the files may have changed since.
-    next: Vec<(Identity, Caller)>,
+    next: Vec<(Identity, ReplyHandle)>,
     /// Whether another reading follows.
     again: bool,
     /// Tenants whose files did not answer, and when they were tried last.
@@ -64,7 +64,7 @@ impl Loading {
     }
 }
 
-impl Read {
+impl LoadedFiles {
     fn failed(why: &str) -> Self {
         let found = vec![Diagnostic::of_file(Path::new("rosterd.toml"), why, "`rosterd check` reads the same files")];
         Self { usable: Err(found), marks: None, is_partial: false }
@@ -91,14 +91,14 @@ impl Daemon {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(None),
-                Some(read) = self.loading.reads.join_next() => return self.take_read(Read::of(read)).map(Some).map_err(DaemonError::Config),
+                Some(read) = self.loading.reads.join_next() => return self.take_read(LoadedFiles::of(read)).map(Some).map_err(DaemonError::Config),
                 () = tokio::time::sleep(Duration::from_secs(1)) => systemd::alive("reading the files"),
             }
         }
     }
 
     /// Has the files read again. The account that asked gets an answer when that is done, and counts as an editor of what is new.
-    pub(super) fn reload(&mut self, caller: Option<(Identity, Caller)>) {
+    pub(super) fn reload(&mut self, caller: Option<(Identity, ReplyHandle)>) {
         if self.loading.reads.is_empty() {
             self.begin_reload(caller.into_iter().collect());
         } else {
@@ -107,7 +107,7 @@ impl Daemon {
         }
     }
 
-    fn begin_reload(&mut self, callers: Vec<(Identity, Caller)>) {
+    fn begin_reload(&mut self, callers: Vec<(Identity, ReplyHandle)>) {
         systemd::reloading();
         tracing::info!("reading the files again");
         self.loading.waiting = callers;
@@ -121,20 +121,20 @@ impl Daemon {
             // Before they are read: what changes meanwhile is seen afterwards.
             let marks = (was_watched || is_watched(&config)).then(|| marks(&config)).flatten();
             let usable = load_usable(&config, &only);
-            Read { usable, marks, is_partial: !only.is_empty() }
+            LoadedFiles { usable, marks, is_partial: !only.is_empty() }
         });
     }
 
     /// Takes over what was read.
-    pub(super) fn read(&mut self, read: Result<Read, JoinError>) {
-        let read = Read::of(read);
+    pub(super) fn read(&mut self, read: Result<LoadedFiles, JoinError>) {
+        let read = LoadedFiles::of(read);
         if read.is_partial {
             self.take_hung(read);
         } else {
             let reloaded = self.take_read(read).unwrap_or_else(|found| self.not_reloaded(&found));
             systemd::ready(&self.book.line());
             for (_, caller) in std::mem::take(&mut self.loading.waiting) {
-                caller.answer(Answer::Reloaded(reloaded.clone()));
+                caller.answer(ControlReply::Reloaded(reloaded.clone()));
             }
         }
         if std::mem::take(&mut self.loading.again) {
@@ -154,8 +154,8 @@ impl Daemon {
         Reloaded { unchanged: self.book.entries.len() as u64, mistakes, ..Reloaded::default() }
     }
 
-    fn take_read(&mut self, read: Read) -> Result<Reloaded, Vec<Diagnostic>> {
-        let Read { usable, marks, .. } = read;
+    fn take_read(&mut self, read: LoadedFiles) -> Result<Reloaded, Vec<Diagnostic>> {
+        let LoadedFiles { usable, marks, .. } = read;
         self.watch.took(usable.as_ref().ok().map(|usable| usable.loaded.global.run.watch), marks);
         let Usable { loaded, broken } = usable?;
         for warning in &loaded.warnings {
@@ -233,7 +233,7 @@ impl Daemon {
     }
 
     /// Takes over tenants whose files did not answer before.
-    fn take_hung(&mut self, read: Read) {
+    fn take_hung(&mut self, read: LoadedFiles) {
         let Ok(Usable { loaded, broken }) = read.usable else {
             // One of them was taken away, or `rosterd.toml` is just being edited: the next reload takes notice.
             self.loading.hung.clear();

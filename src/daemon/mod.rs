@@ -31,17 +31,17 @@ mod trouble;
 mod watch;
 mod web;
 
-pub use board::{Board, Line, read_board};
-pub use book::Ended;
+pub use board::{Board, BoardRow, read_board};
+pub use book::RunEnd;
 pub use control::{
-    Answer, BrokenTenant, Caller, ControlError, Decided, Deciding, Going, Hello, Importing, Order, PROTOCOL, Refusal,
-    Reloaded, Request, Right, Talk, Wanted, reach,
+    ControlReply, BrokenTenant, ReplyHandle, ControlError, RecordedDecision, Deciding, Going, Hello, Importing, RunOrder, PROTOCOL, ControlRefusal,
+    Reloaded, ControlRequest, Right, Talk, RunOptions, reach,
 };
-pub use drift::{Compared, read_compared};
+pub use drift::{LastComparison, read_compared};
 pub use mistake::Mistake;
 pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
-pub use trouble::{About, Cause};
+pub use trouble::{RunContext, Cause};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -62,12 +62,12 @@ use self::loading::Loading;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
 use self::ticker::Ticker;
-use self::watch::Watch;
-use self::web::{View, Web};
+use self::watch::FileWatch;
+use self::web::{PageView, Web};
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
 use crate::model::{TenantName, TenantState};
-use crate::source::Hint;
+use crate::source::FeedHint;
 use crate::store::{Leased, StoreError, Stores};
 use crate::telemetry::Telemetry;
 use crate::tenancy::Tenant;
@@ -97,7 +97,7 @@ pub struct Settings {
 }
 
 /// What reaches the daemon from outside.
-pub struct Signals {
+pub struct DaemonSignals {
     /// Read the files again.
     pub reload: mpsc::Receiver<()>,
     /// Begin no run, finish the calls under way, and end.
@@ -122,7 +122,7 @@ pub enum DaemonError {
 ///
 /// # Errors
 /// When it could not start. Once it runs, nothing that happens to a tenant ends it.
-pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signals) -> Result<(), DaemonError> {
+pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: DaemonSignals) -> Result<(), DaemonError> {
     let leased = settings.stores.daemon().lease("rosterd run")?;
     // Whoever answers has lost its lock file, and works on all the same.
     if let Some(process) = control::answered_by(&settings.stores) {
@@ -130,7 +130,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         return Err(leased.taken_by(holder).into());
     }
     let pane = Arc::new(Pane::new());
-    let view = View {
+    let view = PageView {
         pane: Arc::clone(&pane),
         telemetry: Arc::clone(&settings.telemetry),
         stores: settings.stores.clone(),
@@ -152,7 +152,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Signa
         deaf: None,
         heralds: Heralds::default(),
         without_file: Vec::new(),
-        watch: Watch::default(),
+        watch: FileWatch::default(),
         loading: Loading::default(),
         secrets: JoinSet::new(),
         hints: JoinSet::new(),
@@ -230,7 +230,7 @@ struct Daemon {
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
     mistake: Option<Mistake>,
     started: Timestamp,
-    runs: JoinSet<Ended>,
+    runs: JoinSet<RunEnd>,
     /// Whose they are, and whether they are about the whole tenant.
     names: HashMap<tokio::task::Id, (TenantName, bool)>,
     /// Runs that somebody asked for.
@@ -244,13 +244,13 @@ struct Daemon {
     /// Tenants whose file is gone.
     without_file: Vec<String>,
     /// Whether the files have changed without a word.
-    watch: Watch,
+    watch: FileWatch,
     /// Readings of the files.
     loading: Loading,
     /// A look at secrets that were refused.
     secrets: JoinSet<Vec<TenantName>>,
     /// Change feeds being asked.
-    hints: JoinSet<(TenantName, Option<Hint>)>,
+    hints: JoinSet<(TenantName, Option<FeedHint>)>,
     halt: CancellationToken,
     /// Who may ask for what.
     rights: Rights,
@@ -280,7 +280,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
-        let mut started: Vec<(Arc<Tenant>, Option<Order>)> =
+        let mut started: Vec<(Arc<Tenant>, Option<RunOrder>)> =
             self.ordered().into_iter().map(|(tenant, order)| (tenant, Some(order))).collect();
         let now = self.settings.clock.now();
         let room = self.book.room(self.settings.workers.max(1), now);
@@ -310,7 +310,7 @@ impl Daemon {
         }
     }
 
-    fn hinted(&mut self, hinted: Result<(TenantName, Option<Hint>), tokio::task::JoinError>) {
+    fn hinted(&mut self, hinted: Result<(TenantName, Option<FeedHint>), tokio::task::JoinError>) {
         match hinted {
             Ok((name, hint)) => {
                 if self.book.hinted(&name, hint, self.settings.clock.now()) {
@@ -321,12 +321,12 @@ impl Daemon {
         }
     }
 
-    fn ended(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(tokio::task::Id, RunEnd), tokio::task::JoinError>) {
         let (id, ended) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 let note = "the run panicked; its state is as after a crash and mends itself".to_owned();
-                (error.id(), Ended::new(TenantState::Failing, note))
+                (error.id(), RunEnd::new(TenantState::Failing, note))
             }
         };
         let Some((name, whole)) = self.names.remove(&id) else { return };

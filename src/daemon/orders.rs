@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Daemon;
 use super::book::Begun;
-use super::control::{Answer, Asked, Caller, Decided, Deciding, Order, Request, Wanted};
+use super::control::{ControlReply, Asked, ReplyHandle, RecordedDecision, Deciding, RunOrder, ControlRequest, RunOptions};
 use super::overview::overview;
 use crate::engine::{Engine, Wish};
 use crate::identity::Identity;
 use crate::model::TenantName;
-use crate::store::{Decision, LONGEST_DECISION, LONGEST_REASON, Mark, Sign, StoreError, TenantStore, Trigger, Verdict};
+use crate::store::{Decision, LONGEST_DECISION, LONGEST_REASON, TenantMark, Sign, StoreError, TenantStore, Trigger, DecisionVerdict};
 use crate::tenancy::Tenant;
 
 /// So many runs of one tenant may wait to be begun.
@@ -33,47 +33,47 @@ const CONFIG: u8 = 78;
 
 /// Runs that were asked for and have not begun, oldest first.
 #[derive(Default)]
-pub(super) struct Orders(HashMap<TenantName, VecDeque<Order>>);
+pub(super) struct Orders(HashMap<TenantName, VecDeque<RunOrder>>);
 
 impl Daemon {
     /// Does what is asked, or puts it where it is done soon.
     pub(super) fn asked(&mut self, asked: Asked) {
         let Asked { request, from, caller } = asked;
         match request {
-            Request::Reload => {
+            ControlRequest::Reload => {
                 self.reload(Some((from, caller)));
             }
-            Request::Sync { tenant, wish, file, listed } => {
-                let Wanted { dry_run, only, expected_plan } = wish;
+            ControlRequest::Sync { tenant, wish, file, listed } => {
+                let RunOptions { dry_run, only, expected_plan } = wish;
                 // A person asked: what a request says of that is not heard.
                 let wish = Wish { dry_run, only, expected_plan, trigger: Some(Trigger::Command) };
-                let order = Order { wish, listed: listed.unwrap_or(usize::MAX), caller };
+                let order = RunOrder { wish, listed: listed.unwrap_or(usize::MAX), caller };
                 self.order(&tenant, file, order);
             }
-            Request::Import { tenant, file, choice } => self.import(&tenant, file, choice, &from, caller),
-            Request::StopImport { tenant } => self.stop_import(&tenant, &from, caller),
-            Request::Decide(deciding) => self.decide(deciding, from, caller),
-            Request::Pause { tenant, reason, says } => {
-                let mark = Mark::by(from.claiming(says.as_deref()), self.settings.clock.now(), brief(&reason));
-                self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| Answer::Paused(mark)));
+            ControlRequest::Import { tenant, file, choice } => self.import(&tenant, file, choice, &from, caller),
+            ControlRequest::StopImport { tenant } => self.stop_import(&tenant, &from, caller),
+            ControlRequest::Decide(deciding) => self.decide(deciding, from, caller),
+            ControlRequest::Pause { tenant, reason, says } => {
+                let mark = TenantMark::by(from.claiming(says.as_deref()), self.settings.clock.now(), brief(&reason));
+                self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| ControlReply::Paused(mark)));
             }
-            Request::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
+            ControlRequest::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
                 let was = daemon.state_of(name).clear_mark(Sign::Paused)?;
                 if was.is_some() {
                     tracing::info!(tenant = %name, uid = from.uid, login_uid = from.login_uid, "resumed");
                     daemon.wake(name);
                 }
-                Ok(Answer::Resumed(was))
+                Ok(ControlReply::Resumed(was))
             }),
-            Request::Held { tenant } => {
-                self.word(&tenant, caller, |daemon, name| Ok(Answer::Held(daemon.state_of(name).held()?.map(Box::new))))
+            ControlRequest::Held { tenant } => {
+                self.word(&tenant, caller, |daemon, name| Ok(ControlReply::Held(daemon.state_of(name).held()?.map(Box::new))))
             }
-            Request::Status { tenants } => self.tell_status(&tenants, caller),
+            ControlRequest::Status { tenants } => self.tell_status(&tenants, caller),
         }
     }
 
     /// Writes a decision down: who it is from, when it was made and until when it counts is what the daemon knows of that.
-    fn decide(&mut self, deciding: Deciding, from: Identity, caller: Caller) {
+    fn decide(&mut self, deciding: Deciding, from: Identity, caller: ReplyHandle) {
         let Deciding { tenant, plan, verdict, reason, lasts_secs, says } = deciding;
         let lasts = i64::try_from(lasts_secs).map_or(SignedDuration::MAX, SignedDuration::from_secs);
         let what = match () {
@@ -95,7 +95,7 @@ impl Daemon {
         let by = identity.name();
         let decision = Decision { plan, verdict, by, identity: Some(identity), reason, at, expires };
         let why_not = TenantName::parse(&tenant).and_then(|name| self.engine_of(&name)).and_then(|engine| {
-            let rule = engine.approval_rule().ok().filter(|_| verdict == Verdict::Approve)?;
+            let rule = engine.approval_rule().ok().filter(|_| verdict == DecisionVerdict::Approve)?;
             rule.why_not(&decision)
         });
         if let Some(why) = why_not {
@@ -107,12 +107,12 @@ impl Daemon {
             tracing::info!(tenant = %name, plan, uid, ?verdict, "decided");
             if daemon.state_of(name).is_plan_of_undo(plan)? {
                 daemon.note_approvals_of_undo(name);
-            } else if verdict == Verdict::Approve {
+            } else if verdict == DecisionVerdict::Approve {
                 daemon.wake(name);
             }
             // What can't be said now, `status` says after the next run.
             let approvals = daemon.engine_of(name).and_then(|engine| engine.approvals(&decision.plan).ok().flatten());
-            Ok(Answer::Decided(Box::new(Decided { decision, approvals })))
+            Ok(ControlReply::Decided(Box::new(RecordedDecision { decision, approvals })))
         });
     }
 
@@ -135,7 +135,7 @@ impl Daemon {
         Some(Engine::new(tenant, self.settings.stores.clone(), Arc::clone(&self.settings.clock)))
     }
 
-    fn tell_status(&self, tenants: &[String], caller: Caller) {
+    fn tell_status(&self, tenants: &[String], caller: ReplyHandle) {
         let board = self.board();
         let mut names: Vec<TenantName> =
             board.tenants.iter().filter_map(|line| TenantName::parse(&line.tenant)).collect();
@@ -151,12 +151,12 @@ impl Daemon {
             gone.clear();
         }
         match overview(&self.settings.stores, &names, &gone, Some(&board), self.settings.clock.now()) {
-            Ok(all) => caller.answer(Answer::Status(all)),
+            Ok(all) => caller.answer(ControlReply::Status(all)),
             Err(error) => caller.refuse(FAILED, error.to_string(), None),
         }
     }
 
-    fn pause(&mut self, name: &TenantName, mark: &Mark) -> Result<(), StoreError> {
+    fn pause(&mut self, name: &TenantName, mark: &TenantMark) -> Result<(), StoreError> {
         self.state_of(name).set_mark(Sign::Paused, mark)?;
         // Its next run finds the pause; the board shows it as soon as that.
         self.wake(name);
@@ -175,8 +175,8 @@ impl Daemon {
     fn word(
         &mut self,
         tenant: &str,
-        caller: Caller,
-        write: impl FnOnce(&mut Self, &TenantName) -> Result<Answer, StoreError>,
+        caller: ReplyHandle,
+        write: impl FnOnce(&mut Self, &TenantName) -> Result<ControlReply, StoreError>,
     ) {
         let Some(name) = TenantName::parse(tenant) else {
             return caller.refuse(CONFIG, format!("{tenant:?} is not a tenant's name; nothing was done"), None);
@@ -188,7 +188,7 @@ impl Daemon {
     }
 
     /// Takes up a run, if it is about the same file.
-    fn order(&mut self, tenant: &str, file: u64, order: Order) {
+    fn order(&mut self, tenant: &str, file: u64, order: RunOrder) {
         let reload = || Some("`rosterd reload` makes the daemon read it; then try again".to_owned());
         let known = TenantName::parse(tenant).filter(|name| self.book.entries.contains_key(name));
         let Some((name, entry)) = known.and_then(|name| self.book.entries.get(&name).map(|entry| (name, entry))) else {
@@ -216,7 +216,7 @@ impl Daemon {
     }
 
     /// The runs that were asked for and can begin now.
-    pub(super) fn ordered(&mut self) -> Vec<(Arc<Tenant>, Order)> {
+    pub(super) fn ordered(&mut self) -> Vec<(Arc<Tenant>, RunOrder)> {
         let now = self.settings.clock.now();
         let mut begun = Vec::new();
         let book = &mut self.book;

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::board::{Board, Line};
-use super::drift::{Compared, read_compared};
+use super::board::{Board, BoardRow};
+use super::drift::{LastComparison, read_compared};
 use crate::model::TenantName;
-use crate::store::{HeldPlan, ImportNote, ImportState, Mark, Sign, Status, StoreError, Stores};
+use crate::store::{HeldPlan, ImportNote, ImportState, TenantMark, Sign, Status, StoreError, Stores};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,13 +27,13 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_decisions: Vec<String>,
     /// Who asked that nothing be sent.
-    pub paused: Option<Mark>,
+    pub paused: Option<TenantMark>,
     /// Who ended the connection.
-    pub retired: Option<Mark>,
+    pub retired: Option<TenantMark>,
     /// What the daemon does with it; nothing if none runs.
-    pub daemon: Option<Line>,
+    pub daemon: Option<BoardRow>,
     /// What the last comparison with the app by its own schedule found.
-    pub drift: Option<Compared>,
+    pub drift: Option<LastComparison>,
     /// How far the import in the background is, or how the last one ended.
     #[serde(default)]
     pub import: Option<ImportNote>,
@@ -53,7 +53,7 @@ pub fn overview(
     board: Option<&Board>,
     now: Timestamp,
 ) -> Result<Vec<TenantStatus>, StoreError> {
-    let mut lines: HashMap<&str, &Line> = HashMap::new();
+    let mut lines: HashMap<&str, &BoardRow> = HashMap::new();
     lines.extend(board.iter().flat_map(|board| &board.tenants).map(|line| (line.tenant.as_str(), line)));
     let look = |tenant: &TenantName| {
         let state = stores.tenant(tenant);

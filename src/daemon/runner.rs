@@ -11,20 +11,20 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::book::Ended;
-use super::control::{Answer, Order, Refusal};
+use super::book::RunEnd;
+use super::control::{ControlReply, RunOrder, ControlRefusal};
 use super::drift;
-use super::trouble::{About, Cause};
-use crate::apply::Stop;
+use super::trouble::{RunContext, Cause};
+use crate::apply::RunStop;
 use crate::bounded;
 use crate::clock::Clock;
 use crate::config::secret::Secrets;
-use crate::cycle::Report;
+use crate::cycle::CycleReport;
 use crate::engine::{Engine, EngineError, ImportEnds, Turn, Wish};
 use crate::http::quota::Quotas;
 use crate::model::{HoldCode, RunStatus, TenantName, TenantState};
 use crate::progress::{Progress, Silent};
-use crate::source::{Hint, Source};
+use crate::source::{FeedHint, Source};
 use crate::store::{ImportNote, ImportOrder, Notice, Stores, Trigger};
 use crate::telemetry::Telemetry;
 use crate::tenancy::{Credentials, SecretsMark, Tenant};
@@ -39,10 +39,10 @@ const IMPORTS_AT_ONCE: usize = 4;
 #[async_trait]
 pub trait Runner: Send + Sync {
     /// Runs a tenant to its end, by its schedule or because somebody ordered it; `stop` asks for an early end.
-    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended;
+    async fn run(&self, tenant: Arc<Tenant>, order: Option<RunOrder>, stop: &CancellationToken) -> RunEnd;
 
     /// What the directory's change feed tells since then; `None` if it could not be asked. Reads only.
-    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint>;
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<FeedHint>;
 
     /// Carries an import to its end, or until `ends` says so. Returns how it ended.
     async fn import(&self, tenant: Arc<Tenant>, order: ImportOrder, ends: &ImportEnds) -> ImportNote;
@@ -61,7 +61,7 @@ pub struct EngineRunner {
     stores: Stores,
     clock: Arc<dyn Clock>,
     /// How a failure is told to a person: the command line's business.
-    words: fn(EngineError) -> Refusal,
+    words: fn(EngineError) -> ControlRefusal,
     /// Directories whose feeds are asked, each as long as its tenant's file stays the same: a feed repeats itself, and only
     /// who asked before knows what is news.
     feeds: Mutex<HashMap<TenantName, Connected>>,
@@ -79,7 +79,7 @@ impl EngineRunner {
     pub fn new(
         stores: Stores,
         clock: Arc<dyn Clock>,
-        words: fn(EngineError) -> Refusal,
+        words: fn(EngineError) -> ControlRefusal,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
@@ -135,8 +135,8 @@ impl EngineRunner {
     }
 }
 
-impl Ended {
-    fn of_run(result: &Result<(Report, Vec<Notice>), EngineError>) -> Self {
+impl RunEnd {
+    fn of_run(result: &Result<(CycleReport, Vec<Notice>), EngineError>) -> Self {
         match result {
             Ok((report, notices)) => {
                 notices.iter().for_each(|notice| tracing::warn!(%notice, "the state was mended"));
@@ -146,15 +146,15 @@ impl Ended {
         }
     }
 
-    fn of(report: &Report) -> Self {
+    fn of(report: &CycleReport) -> Self {
         let standing = match report.status() {
             RunStatus::Held if only_adopts(report) => TenantState::AdoptOnly,
             status => status.into(),
         };
         let held = report.holds.first().map(|hold| format!("{}: {hold}", hold.code()));
         let note = report.stop.as_ref().map(ToString::to_string).or(held).unwrap_or_default();
-        let cause = matches!(report.stop, Some(Stop::Target(_))).then_some(Cause::Credential);
-        Self { standing, note, about: About { cause, ..About::default() } }
+        let cause = matches!(report.stop, Some(RunStop::Target(_))).then_some(Cause::Credential);
+        Self { standing, note, about: RunContext { cause, ..RunContext::default() } }
     }
 
     fn without_report(error: &EngineError) -> Self {
@@ -166,13 +166,13 @@ impl Ended {
             _ => TenantState::Failing,
         };
         let cause = error.is_credential().then_some(Cause::Credential);
-        Self { standing, note: error.to_string(), about: About { cause, ..About::default() } }
+        Self { standing, note: error.to_string(), about: RunContext { cause, ..RunContext::default() } }
     }
 }
 
 #[async_trait]
 impl Runner for EngineRunner {
-    async fn run(&self, tenant: Arc<Tenant>, order: Option<Order>, stop: &CancellationToken) -> Ended {
+    async fn run(&self, tenant: Arc<Tenant>, order: Option<RunOrder>, stop: &CancellationToken) -> RunEnd {
         // Before the run: a secret that is exchanged meanwhile shall be seen to have changed.
         let files = tenant.files();
         let credentials = bounded::run(&files, SECRETS_LIMIT, {
@@ -195,32 +195,32 @@ impl Runner for EngineRunner {
         };
         let result = engine.run(wish, &watch.beside(progress), stop).await;
         watch.ended(result.as_ref().map(|(report, _)| report));
-        let mut ended = Ended::of_run(&result);
+        let mut ended = RunEnd::of_run(&result);
         if order.is_none() && ended.standing == TenantState::Ok && self.has_to_repair(&tenant, stop).await {
             let watch = self.telemetry.run(tenant.name.as_str());
             let repaired = engine.run(wish, &watch, stop).await;
             watch.ended(repaired.as_ref().map(|(report, _)| report));
-            ended = Ended::of_run(&repaired);
+            ended = RunEnd::of_run(&repaired);
         }
         let about = match credentials {
-            Some(Credentials { mark, expiries }) => About { mark: Some(mark), expiries, ..ended.about },
+            Some(Credentials { mark, expiries }) => RunContext { mark: Some(mark), expiries, ..ended.about },
             // They did not answer, as the run has said, which needs them too.
             None => ended.about,
         };
-        let ended = Ended { about, ..ended };
-        if let Some(Order { listed, caller, .. }) = order {
+        let ended = RunEnd { about, ..ended };
+        if let Some(RunOrder { listed, caller, .. }) = order {
             caller.answer(match result {
-                Ok((report, notices)) => Answer::Ran {
+                Ok((report, notices)) => ControlReply::Ran {
                     report: Box::new(report.told(listed)),
                     notices: notices.iter().map(ToString::to_string).collect(),
                 },
-                Err(error) => Answer::Refused((self.words)(error)),
+                Err(error) => ControlReply::Refused((self.words)(error)),
             });
         }
         ended
     }
 
-    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<FeedHint> {
         let hint = match self.feed(&tenant).await {
             Ok(source) => source.hint(since).await.ok(),
             Err(_) => None,
@@ -258,6 +258,6 @@ impl Runner for EngineRunner {
 }
 
 /// Whether what is held is held for nothing but that the state is new or in doubt: the next run goes on by itself.
-fn only_adopts(report: &Report) -> bool {
+fn only_adopts(report: &CycleReport) -> bool {
     !report.holds.is_empty() && report.holds.iter().all(|hold| hold.code() == HoldCode::AdoptOnly)
 }

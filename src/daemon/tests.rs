@@ -59,7 +59,7 @@ impl Scripted {
 
 #[async_trait]
 impl Runner for Scripted {
-    async fn run(&self, tenant: Arc<Tenant>, _: Option<Order>, stop: &CancellationToken) -> Ended {
+    async fn run(&self, tenant: Arc<Tenant>, _: Option<RunOrder>, stop: &CancellationToken) -> RunEnd {
         self.ran.lock().unwrap().push(tenant.name.to_string());
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
@@ -73,7 +73,7 @@ impl Runner for Scripted {
             _ => tokio::task::yield_now().await,
         }
         self.at_once.fetch_sub(1, Ordering::SeqCst);
-        Ended::new(Standing::Ok, "")
+        RunEnd::new(Standing::Ok, "")
     }
 
     async fn import(&self, _: Arc<Tenant>, order: ImportOrder, ends: &ImportEnds) -> ImportNote {
@@ -81,10 +81,10 @@ impl Runner for Scripted {
         ImportNote::of(&order)
     }
 
-    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<Hint> {
+    async fn hint(&self, tenant: Arc<Tenant>, since: Timestamp) -> Option<FeedHint> {
         match tenant.name.as_str() {
-            "tells" => Some(Hint::Changed { seen: since, events: 1 }),
-            _ => Some(Hint::NotOffered),
+            "tells" => Some(FeedHint::Changed { seen: since, events: 1 }),
+            _ => Some(FeedHint::NotOffered),
         }
     }
 }
@@ -111,7 +111,7 @@ fn start(site: &Site, workers: usize) -> Running {
     let runner = Arc::new(Scripted::default());
     let (reload, requests) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    let signals = Signals { reload: requests, stop: stop.clone() };
+    let signals = DaemonSignals { reload: requests, stop: stop.clone() };
     let daemon = tokio::spawn(run(site.settings(workers), Arc::clone(&runner) as Arc<dyn Runner>, signals));
     Running { runner, reload, stop, daemon }
 }

@@ -32,7 +32,7 @@ pub enum Cause {
 
 /// What a run tells beside how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct About {
+pub struct RunContext {
     /// Why it failed, if that is known.
     pub cause: Option<Cause>,
     /// The secrets with which it ran.
@@ -43,7 +43,7 @@ pub struct About {
 
 /// What is known of a tenant's failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct FailureHistory {
     /// Failures in a row.
     pub(super) failures: u32,
     /// Since when.
@@ -54,14 +54,14 @@ pub(super) struct Trouble {
     looked: Option<Timestamp>,
 }
 
-impl Trouble {
+impl FailureHistory {
     /// As an earlier process left it.
     pub(super) fn recalled(failures: u32, since: Option<Timestamp>) -> Self {
         Self { failures, since, ..Self::default() }
     }
 
     /// A run came to nothing. Says whether that has lasted too long.
-    pub(super) fn failed(&mut self, about: &About, now: Timestamp) -> bool {
+    pub(super) fn failed(&mut self, about: &RunContext, now: Timestamp) -> bool {
         self.failures = self.failures.saturating_add(1);
         let since = *self.since.get_or_insert(now);
         self.cause = about.cause;

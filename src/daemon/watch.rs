@@ -23,14 +23,14 @@ pub(super) type Marks = BTreeMap<PathBuf, String>;
 
 /// What was read last, and what may come.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct FileWatch {
     on: bool,
     taken: Option<Marks>,
     moving: Option<(Marks, Timestamp)>,
     looked: Option<Timestamp>,
 }
 
-impl Watch {
+impl FileWatch {
     /// The files were read as they were at these marks; `None` if they could not all be looked at.
     pub(super) fn took(&mut self, on: Option<bool>, marks: Option<Marks>) {
         self.on = on.unwrap_or(self.on);
@@ -95,20 +95,20 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    impl Watch {
+    impl FileWatch {
         fn look(&mut self, now: Timestamp, marks: impl FnOnce() -> Option<Marks>) -> bool {
             self.is_due(now) && self.saw(now, marks())
         }
     }
 
-    fn watching() -> Watch {
-        let mut watch = Watch::default();
+    fn watching() -> FileWatch {
+        let mut watch = FileWatch::default();
         watch.took(Some(true), marks(&[("a", "1"), ("b", "1")]));
         watch
     }
 
     /// The first second in which the files are to be read again, when they look like this in each.
-    fn reads(watch: &mut Watch, seconds: std::ops::Range<i64>, looks: impl Fn(i64) -> Option<Marks>) -> Option<i64> {
+    fn reads(watch: &mut FileWatch, seconds: std::ops::Range<i64>, looks: impl Fn(i64) -> Option<Marks>) -> Option<i64> {
         seconds.into_iter().find(|second| watch.look(at(*second), || looks(*second)))
     }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn nobody_watches_who_was_not_asked_to() {
-        let mut watch = Watch::default();
+        let mut watch = FileWatch::default();
         watch.took(Some(false), marks(&[]));
         assert_eq!(reads(&mut watch, 0..100, |_| marks(&[("a", "1")])), None);
         watch.took(Some(true), marks(&[]));

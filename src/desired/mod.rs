@@ -11,14 +11,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{Because, Bits, ObjectRef, Remark, fold, text};
-use crate::source::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx};
+use crate::model::{MembershipCause, Bits, ObjectRef, Remark, fold, text};
+use crate::source::{DanglingMember, GroupIx, SnapshotGroup, Snapshot, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
 pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + Sync + 'a;
 
 /// The name a group shall have in the app.
-pub type GroupNamer<'a> = dyn Fn(&GroupRow) -> Result<String, String> + Sync + 'a;
+pub type GroupNamer<'a> = dyn Fn(&SnapshotGroup) -> Result<String, String> + Sync + 'a;
 
 /// Who belongs, as the operator wrote it.
 pub struct Scope<'a> {
@@ -168,7 +168,7 @@ pub fn derive<'s>(snapshot: &'s Snapshot, scope: &Scope<'_>) -> Desired<'s> {
     desired
 }
 
-fn is_in_scope(group: &GroupRow, scope: &Scope<'_>) -> bool {
+fn is_in_scope(group: &SnapshotGroup, scope: &Scope<'_>) -> bool {
     match scope.groups {
         // Nobody can say what a pattern would say of the name that is not shown.
         Some(_) if group.name.trim().is_empty() => group.assigned || !scope.narrows,
@@ -187,7 +187,7 @@ fn mark(snapshot: &Snapshot, member: UserIx) -> u64 {
 impl Desired<'_> {
     /// A group whose name the directory does not show: whether it is in scope, and what it is called in the app, cannot be said. It keeps whom it
     /// has, nobody belongs by it, and nobody loses access for being in no other group.
-    fn nameless(&mut self, ix: GroupIx, group: &GroupRow) {
+    fn nameless(&mut self, ix: GroupIx, group: &SnapshotGroup) {
         let why = "the directory shows no name of it";
         self.in_scope.insert(ix, self.groups.len());
         self.groups.push(DesiredGroup {
@@ -329,12 +329,12 @@ impl Desired<'_> {
     }
 
     /// By what the person belongs: a group, or the direct assignment.
-    pub fn because(&self, user: UserIx) -> Because {
+    pub fn because(&self, user: UserIx) -> MembershipCause {
         let via = self.via.get(user.0 as usize).copied().unwrap_or(BY_NONE);
         match self.groups.get(via as usize) {
-            Some(group) => Because::MemberOf(group.name.clone()),
-            None if self.snapshot.direct(user) => Because::Direct,
-            None => Because::Everybody,
+            Some(group) => MembershipCause::MemberOf(group.name.clone()),
+            None if self.snapshot.direct(user) => MembershipCause::Direct,
+            None => MembershipCause::Everybody,
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 use crate::source::{GroupEntry, Reading, UserEntry};
 
-fn named(group: &GroupRow) -> Result<String, String> {
+fn named(group: &SnapshotGroup) -> Result<String, String> {
     Ok(group.name.to_string())
 }
 
@@ -16,7 +16,7 @@ fn world() -> Snapshot {
     for at in 0..5 {
         let id = format!("u{at}");
         let record = format!("{{\"id\":\"u{at}\",\"age\":{at}}}");
-        reading.user(UserEntry { id: &id, record: &record, standing: Standing::Active, direct: at == 4 });
+        reading.user(UserEntry { id: &id, record: &record, standing: LifecycleStatus::Active, direct: at == 4 });
     }
     for (id, name, assigned, members) in [
         ("g1", "Staff", true, vec!["u0", "u1"]),
@@ -84,7 +84,7 @@ fn a_filter_narrows_people_and_members_and_an_error_freezes() {
 #[test]
 fn i3_two_groups_with_one_name_are_both_set_aside() {
     let mut reading = Reading::new();
-    reading.user(UserEntry { id: "u", record: "{}", standing: Standing::Active, direct: false });
+    reading.user(UserEntry { id: "u", record: "{}", standing: LifecycleStatus::Active, direct: false });
     reading.group(GroupEntry { id: "a", name: "Staff", record: "{}", assigned: true });
     reading.group(GroupEntry { id: "b", name: "STAFF", record: "{}", assigned: true });
     let snapshot = reading.finish(&[]).unwrap();
@@ -94,7 +94,7 @@ fn i3_two_groups_with_one_name_are_both_set_aside() {
 
 #[test]
 fn a_groups_fingerprint_follows_name_members_and_standing_but_not_order() {
-    let print = |name: &str, members: &[&str], standing: Standing| {
+    let print = |name: &str, members: &[&str], standing: LifecycleStatus| {
         let mut reading = Reading::new();
         for id in ["u0", "u1"] {
             reading.user(UserEntry { id, record: "{}", standing, direct: false });
@@ -105,17 +105,17 @@ fn a_groups_fingerprint_follows_name_members_and_standing_but_not_order() {
         }
         derive(&reading.finish(&[]).unwrap(), &scope(None, None)).groups[0].fingerprint
     };
-    let base = print("G", &["u0", "u1"], Standing::Active);
-    assert_eq!(base, print("G", &["u1", "u0", "u1"], Standing::Active));
-    assert_ne!(base, print("H", &["u0", "u1"], Standing::Active));
-    assert_ne!(base, print("G", &["u0"], Standing::Active));
-    assert_ne!(base, print("G", &["u0", "u1"], Standing::Suspended));
+    let base = print("G", &["u0", "u1"], LifecycleStatus::Active);
+    assert_eq!(base, print("G", &["u1", "u0", "u1"], LifecycleStatus::Active));
+    assert_ne!(base, print("H", &["u0", "u1"], LifecycleStatus::Active));
+    assert_ne!(base, print("G", &["u0"], LifecycleStatus::Active));
+    assert_ne!(base, print("G", &["u0", "u1"], LifecycleStatus::Suspended));
 }
 
 #[test]
 fn patterns_stand_instead_of_the_directorys_binding_or_narrow_it() {
     let mut reading = Reading::new();
-    reading.user(UserEntry { id: "u0", record: "{}", standing: Standing::Active, direct: false });
+    reading.user(UserEntry { id: "u0", record: "{}", standing: LifecycleStatus::Active, direct: false });
     for (id, assigned) in [("bound", true), ("loose", false)] {
         reading.group(GroupEntry { id, name: id, record: "{}", assigned });
     }

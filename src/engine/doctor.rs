@@ -10,7 +10,7 @@ use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
 use crate::desired::{Desired, GroupMatch};
 use crate::http::{LONG_ENOUGH, Secret};
-use crate::model::{Finding, Verdict, fold};
+use crate::model::{Finding, CheckVerdict, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
 use crate::source::{Incomplete, Snapshot, SourceError, take_snapshot_within};
@@ -63,9 +63,9 @@ impl Checkup {
     }
 
     /// The worst of all findings, of one side or of all.
-    pub fn worst(&self, side: Option<Side>) -> Verdict {
+    pub fn worst(&self, side: Option<Side>) -> CheckVerdict {
         let spots = self.spots.iter().filter(|spot| side.is_none_or(|side| spot.side == side));
-        spots.map(|spot| spot.finding.verdict).max().unwrap_or(Verdict::Ok)
+        spots.map(|spot| spot.finding.verdict).max().unwrap_or(CheckVerdict::Ok)
     }
 }
 
@@ -146,7 +146,7 @@ impl Engine {
         checkup.add(Side::Directory, self.short_secrets("source"));
         progress.stage("looking at the directory", None);
         let found = source.examine().await;
-        let refused = found.iter().any(|finding| finding.verdict == Verdict::Wrong);
+        let refused = found.iter().any(|finding| finding.verdict == CheckVerdict::Wrong);
         checkup.add(Side::Directory, found);
         if refused {
             // Reading it would say the same once more.
@@ -259,7 +259,7 @@ impl Engine {
         let mapped = rules.read_paths();
         let wanted = Use { mapped: &mapped, groups: rules.groups_on(), now: self.clock.now() };
         let found = app.examine(&wanted).await;
-        if !found.iter().any(|finding| finding.verdict == Verdict::Wrong) {
+        if !found.iter().any(|finding| finding.verdict == CheckVerdict::Wrong) {
             checkup.app = Some(format!("{} at {}", self.tenant.profile.name, self.tenant.file.target.shown_address()));
         }
         let works = checkup.app.is_some();

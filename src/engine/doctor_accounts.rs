@@ -8,7 +8,7 @@ use super::doctor::{counted, state_error};
 use super::{Engine, EngineError};
 use crate::model::{AppId, Finding, Path};
 use crate::plan::is_privileged;
-use crate::scim::{App, AppUser, WithRoles};
+use crate::scim::{App, AppUser, PrivilegedAccounts};
 
 /// So many accounts of the app are looked at: a page or two in most, and never minutes.
 const LOOKED_AT: u64 = 2000;
@@ -44,7 +44,7 @@ impl Engine {
         found
     }
 
-    fn unmanaged(&self, seen: WithRoles) -> Result<Finding, EngineError> {
+    fn unmanaged(&self, seen: PrivilegedAccounts) -> Result<Finding, EngineError> {
         let (state, rules) = (self.view()?, self.rules());
         let own = state.own_account()?.flatten();
         let mut unmanaged: Vec<(bool, AppUser)> = Vec::new();

@@ -4,8 +4,8 @@
 use super::{Engine, EngineError};
 use crate::cycle::{self, CycleError};
 use crate::model::{Duplicate, Duplicates, Finding};
-use crate::plan::{self, Answers, Links, Manner, Person};
-use crate::scim::{App, AppRead as _, Match, Search, UserKeys};
+use crate::plan::{self, Answers, TenantLinks, SurveyOptions, PlannedUser};
+use crate::scim::{App, AppRead as _, Match, LookalikeScope, UserKeys};
 use crate::source::Snapshot;
 use crate::store::Health;
 
@@ -33,18 +33,18 @@ impl Engine {
         let state = self.view()?;
         let limit = Self::limits(&self.weighing(state.as_ref())).duplicate_names;
         let search = cycle::search(state.as_ref(), false)?;
-        if limit.is_none() || search == Search::Cheap {
+        if limit.is_none() || search == LookalikeScope::Cheap {
             return Ok(None);
         }
         let (desired, rules) = (self.derived(snapshot), self.rules());
-        let links = Links::from_rows(state.as_ref())?;
+        let links = TenantLinks::from_rows(state.as_ref())?;
         let adopt_only = matches!(state.health(), Health::AdoptOnly { .. });
-        let manner = Manner { retry_before: None, adopt_only };
+        let manner = SurveyOptions { retry_before: None, adopt_only };
         let newcomers = plan::survey(&desired, &links, state.as_ref(), &rules, manner)?.newcomers;
         if newcomers.is_empty() {
             return Ok(None);
         }
-        let keys: Vec<UserKeys> = newcomers.iter().map(Person::keys).collect();
+        let keys: Vec<UserKeys> = newcomers.iter().map(PlannedUser::keys).collect();
         let names = plan::names_of_newcomers(snapshot, &newcomers);
         self.expect(app, state.as_ref());
         let looked_up = app.look_up_newcomers(&keys, names, &rules.read_paths(), search).await;

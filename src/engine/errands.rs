@@ -7,24 +7,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
 use crate::apply::Repeat;
-use crate::cycle::{Report, Writer};
+use crate::cycle::{CycleReport, RunWriter};
 use crate::errand::history::History;
-use crate::errand::retire::{self, Fate};
+use crate::errand::retire::{self, RetirementAction};
 use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
-use crate::errand::{Approval, Errand, Left, Task, put_on_record};
+use crate::errand::{Approval, Errand, LeftAlone, Task, put_on_record};
 use crate::progress::{Progress, Silent};
 use crate::scim::AppRead;
-use crate::store::{Baseline, Mark, Notice, Sign, State, Trigger, View};
+use crate::store::{Baseline, TenantMark, Notice, Sign, State, Trigger, StateView};
 
 /// A run taken back, or what that would come to.
 #[derive(Debug)]
-pub struct Undone {
+pub struct UndoReport {
     /// What it comes to.
     pub reversal: Reversal,
     /// When the run that is taken back began.
     pub started: Option<Timestamp>,
     /// The plan with the guard's word on it, or how it went.
-    pub report: Report,
+    pub report: CycleReport,
     /// Calls of an interrupted run whose outcome is still to be found out: the plan may change by that.
     pub open_calls: usize,
     /// Whether the tenant is paused.
@@ -35,9 +35,9 @@ pub struct Undone {
 #[derive(Debug)]
 pub struct Retirement {
     /// The deactivations, or how they went; `None` if the app is left as it is.
-    pub report: Option<Report>,
+    pub report: Option<CycleReport>,
     /// Who is left alone.
-    pub kept: Vec<Left>,
+    pub kept: Vec<LeftAlone>,
     /// How many people are linked.
     pub linked: u64,
 }
@@ -47,7 +47,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such run, or the state can't be read.
-    pub async fn preview_undo(&self, name: &str) -> Result<Undone, EngineError> {
+    pub async fn preview_undo(&self, name: &str) -> Result<UndoReport, EngineError> {
         self.must_not_be_retired()?;
         self.must_know_addresses()?;
         let (app, stop) = (self.app().await?, CancellationToken::new());
@@ -57,7 +57,7 @@ impl Engine {
         let (reversal, started) = self.reversal(name, &state)?;
         let report = self.errand(&app, &state, &Silent, &stop).preview(&state, reversal.task())?;
         let open_calls = state.open_intents().len();
-        Ok(Undone { reversal, started, report, open_calls, paused: state.paused().is_some() })
+        Ok(UndoReport { reversal, started, report, open_calls, paused: state.paused().is_some() })
     }
 
     /// Takes a run back, if that still comes to the plan that was shown. `approval` is somebody's word on what the guard holds of it.
@@ -71,14 +71,14 @@ impl Engine {
         approval: Approval,
         progress: &dyn Progress,
         stop: &CancellationToken,
-    ) -> Result<(Undone, Vec<Notice>), EngineError> {
+    ) -> Result<(UndoReport, Vec<Notice>), EngineError> {
         self.must_not_be_retired()?;
         self.must_know_addresses()?;
         let app = self.app().await?;
         let (state, mut notices) = self.state().open("rosterd undo", Arc::clone(&self.clock))?;
         self.expect(&app, &state);
         let errand = self.errand(&app, &state, progress, stop);
-        let writer = Writer { app: &app, ledger: &state };
+        let writer = RunWriter { app: &app, ledger: &state };
         let open_calls = errand.recover(writer, &self.neighbours()).await?;
         let (reversal, started) = self.reversal(name, &state)?;
         if reversal.plan.hash != shown {
@@ -88,10 +88,10 @@ impl Engine {
         let report = errand.run(writer, Task { approval, ..reversal.task() }).await?;
         notices.extend(state.take_notices());
         let paused = state.paused().is_some();
-        Ok((Undone { reversal, started, report, open_calls, paused }, notices))
+        Ok((UndoReport { reversal, started, report, open_calls, paused }, notices))
     }
 
-    fn reversal(&self, name: &str, state: &dyn View) -> Result<(Reversal, Option<Timestamp>), EngineError> {
+    fn reversal(&self, name: &str, state: &dyn StateView) -> Result<(Reversal, Option<Timestamp>), EngineError> {
         let journal = || self.state().records(1);
         let run = find_run(journal()?, name)?;
         let mut history = History::read(journal()?, &run)?;
@@ -105,12 +105,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub async fn preview_retirement(&self, fate: Fate) -> Result<Retirement, EngineError> {
+    pub async fn preview_retirement(&self, fate: RetirementAction) -> Result<Retirement, EngineError> {
         let Some(state) = self.state().read()? else {
             return Ok(Retirement { report: None, kept: Vec::new(), linked: 0 });
         };
         let linked = state.counts()?.users;
-        if fate == Fate::Leave {
+        if fate == RetirementAction::Leave {
             return Ok(Retirement { report: None, kept: Vec::new(), linked });
         }
         self.must_know_addresses()?;
@@ -127,18 +127,18 @@ impl Engine {
     /// When the app can't be reached at all, or the state can't be written.
     pub async fn retire(
         &self,
-        fate: Fate,
-        mark: &Mark,
+        fate: RetirementAction,
+        mark: &TenantMark,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<(Retirement, Vec<Notice>), EngineError> {
         // The app is left as it is: its token may be gone already.
         let app = match fate {
-            Fate::Deactivate => {
+            RetirementAction::Deactivate => {
                 self.must_know_addresses()?;
                 Some(self.app().await?)
             }
-            Fate::Leave => None,
+            RetirementAction::Leave => None,
         };
         let (state, mut notices) = self.state().open("rosterd retire", Arc::clone(&self.clock))?;
         let linked = state.counts()?.users;
@@ -152,7 +152,7 @@ impl Engine {
         };
         self.expect(&app, &state);
         let errand = self.errand(&app, &state, progress, stop);
-        let writer = Writer { app: &app, ledger: &state };
+        let writer = RunWriter { app: &app, ledger: &state };
         errand.recover(writer, &self.neighbours()).await?;
         // First the mark: a crash in what follows must not let the next sync switch everybody on again.
         self.state().set_mark(Sign::Retired, mark)?;
@@ -165,7 +165,7 @@ impl Engine {
     pub(super) fn errand<'a>(
         &'a self,
         reader: &'a dyn AppRead,
-        state: &dyn View,
+        state: &dyn StateView,
         progress: &'a dyn Progress,
         stop: &'a CancellationToken,
     ) -> Errand<'a> {

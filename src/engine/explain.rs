@@ -5,15 +5,15 @@ use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError, Wish};
-use crate::cycle::{Report, Witness};
+use crate::cycle::{CycleReport, Witness};
 use crate::explain::{
-    Candidate, InDirectory, Listed, Past, Sources, Story, Teller, linked_by_name, search_journal, tell,
+    Candidate, InDirectory, ListedCandidate, Past, ExplainSources, Story, Teller, linked_by_name, search_journal, tell,
 };
 use crate::model::{Attributes, Path, SourceId, fold};
 use crate::progress::Progress;
 use crate::scim::{App, AppRead, AppUser, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{Sign, View};
+use crate::store::{Sign, StateView};
 
 /// What asking about somebody came to.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Engine {
     /// # Errors
     /// When the state can't be read, or a connection can't even be prepared.
     pub async fn explain(&self, typed: &str, offline: bool, progress: &dyn Progress) -> Result<Explained, EngineError> {
-        let state: &dyn View = &self.state().read_or_new()?;
+        let state: &dyn StateView = &self.state().read_or_new()?;
         let linked = linked_by_name(state, typed)?;
         let sides = match offline {
             true => None,
@@ -56,18 +56,18 @@ impl Engine {
         };
         let seen = match &sides {
             Some((source, app)) => self.watched_preview(state, typed, &linked, source.as_ref(), app, progress).await,
-            None => Seen::default(),
+            None => PreviewState::default(),
         };
         let (candidate, directory) = match choose(linked, &seen.listed) {
-            Chosen::One(candidate, directory) => (candidate, directory),
-            Chosen::Many(all) => return Ok(Explained::Ambiguous(all)),
-            Chosen::None => match self.in_the_journal(typed)?.as_slice() {
+            ChosenUser::One(candidate, directory) => (candidate, directory),
+            ChosenUser::Many(all) => return Ok(Explained::Ambiguous(all)),
+            ChosenUser::None => match self.in_the_journal(typed)?.as_slice() {
                 [one] => (one.clone(), None),
                 [] => return Ok(Explained::Nobody(self.nobody(typed, sides.as_ref(), seen).await)),
                 many => return Ok(Explained::Ambiguous(many.to_vec())),
             },
         };
-        let Seen { report, mut unread, .. } = seen;
+        let PreviewState { report, mut unread, .. } = seen;
         let read = sides.is_some() && (report.is_some() || directory.is_some());
         let mut directory = directory.or_else(|| read.then(InDirectory::default));
         if let (Some(about), Some((source, _))) = (&mut directory, &sides)
@@ -91,7 +91,7 @@ impl Engine {
         };
         let past = Past::read(self.state().records(1)?, &candidate)?;
         let rules = self.rules();
-        let story = tell(Sources {
+        let story = tell(ExplainSources {
             tenant: &self.tenant.name,
             candidate,
             state,
@@ -109,13 +109,13 @@ impl Engine {
     /// The same preview as `rosterd plan`, watched.
     async fn watched_preview(
         &self,
-        state: &dyn View,
+        state: &dyn StateView,
         typed: &str,
         linked: &[Candidate],
         source: &dyn Source,
         app: &App,
         progress: &dyn Progress,
-    ) -> Seen {
+    ) -> PreviewState {
         let scope = &self.tenant.file.scope;
         let teller = Teller {
             typed,
@@ -135,7 +135,7 @@ impl Engine {
         };
         let listed = teller.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let similar = teller.similar.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Seen { listed, similar, report, unread }
+        PreviewState { listed, similar, report, unread }
     }
 
     fn in_the_journal(&self, typed: &str) -> Result<Vec<Candidate>, EngineError> {
@@ -147,7 +147,7 @@ impl Engine {
     async fn shown(
         &self,
         app: &App,
-        state: &dyn View,
+        state: &dyn StateView,
         candidate: &Candidate,
         directory: Option<&InDirectory>,
     ) -> Result<Result<Option<AppUser>, String>, EngineError> {
@@ -164,8 +164,8 @@ impl Engine {
         Ok(look_up(app, candidate.id.clone(), attributes, &mapped).await)
     }
 
-    async fn nobody(&self, typed: &str, sides: Option<&(Box<dyn Source>, App)>, seen: Seen) -> Nobody {
-        let Seen { unread, similar, .. } = seen;
+    async fn nobody(&self, typed: &str, sides: Option<&(Box<dyn Source>, App)>, seen: PreviewState) -> Nobody {
+        let PreviewState { unread, similar, .. } = seen;
         let Some((source, app)) = sides else { return Nobody { unread, similar, ..Nobody::default() } };
         let id = SourceId::new(typed);
         let attributes = [(Path::user_name(), typed.into())].into_iter().collect();
@@ -183,31 +183,31 @@ impl Engine {
 
 /// What a preview saw.
 #[derive(Default)]
-struct Seen {
-    listed: Vec<Listed>,
+struct PreviewState {
+    listed: Vec<ListedCandidate>,
     similar: Vec<Candidate>,
-    report: Option<Report>,
+    report: Option<CycleReport>,
     unread: Option<String>,
 }
 
-enum Chosen {
+enum ChosenUser {
     None,
     One(Candidate, Option<InDirectory>),
     Many(Vec<Candidate>),
 }
 
 /// Directory and state may both know somebody by the name: the same person counts once.
-fn choose(linked: Vec<Candidate>, listed: &[Listed]) -> Chosen {
+fn choose(linked: Vec<Candidate>, listed: &[ListedCandidate]) -> ChosenUser {
     let mut all: Vec<Candidate> = listed.iter().map(|listed| listed.candidate.clone()).collect();
     all.extend(linked.into_iter().filter(|one| !listed.iter().any(|listed| listed.candidate.id == one.id)));
     all.sort();
     match all.as_slice() {
-        [] => Chosen::None,
+        [] => ChosenUser::None,
         [one] => {
             let directory = listed.iter().find(|listed| listed.candidate.id == one.id);
-            Chosen::One(one.clone(), directory.map(|listed| listed.directory.clone()))
+            ChosenUser::One(one.clone(), directory.map(|listed| listed.directory.clone()))
         }
-        _ => Chosen::Many(all),
+        _ => ChosenUser::Many(all),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::attributes::Canonical;
 use crate::config::canonical;
 use crate::config::directory::ldap::LdapPreset;
 use crate::config::forms::AppAddress;
-use crate::config::profile::{Adopt, GroupWire, Profile, Read, UserWire};
+use crate::config::profile::{Adopt, GroupWire, Profile, ReadSettings, UserWire};
 use crate::model::Path;
 use crate::store::SettingsMark;
 use crate::tenancy::Tenant;
@@ -68,7 +68,7 @@ impl<'a> Decisive<'a> {
 #[derive(Serialize)]
 struct ReadAsHashed {
     #[serde(flatten)]
-    read: Read,
+    read: ReadSettings,
     lossy: Vec<String>,
 }
 

@@ -13,11 +13,11 @@ pub use self::background::ImportEnds;
 pub use self::turn::{RunTurn, Turn};
 use super::{Engine, EngineError};
 use crate::model::{AppId, Attributes, SourceId};
-use crate::roll::{Entry, WayBack};
+use crate::roll::{ListedAccount, WayBack};
 use crate::source::SourceError;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
 use crate::store::StoreError;
-pub use crate::store::{Made, Making};
+pub use crate::store::{ImportResult, Making};
 
 /// How often a user is looked for whom a process that died may have created.
 const LOOKS: u32 = 3;
@@ -33,7 +33,7 @@ impl Engine {
     /// When nobody can be made in this directory at all.
     pub async fn make_people(
         &self,
-        chosen: &[(&Entry, &Attributes)],
+        chosen: &[(&ListedAccount, &Attributes)],
         stop: &CancellationToken,
         tell: &mut dyn FnMut(Making),
     ) -> Result<(), EngineError> {
@@ -52,8 +52,8 @@ impl Engine {
                 over.get_or_insert_with(|| "stopped before".to_owned());
             }
             let made = match &over {
-                Some(why) => Err((Made::NotTried, why.clone())),
-                None => maker.make(attributes, Before::Nothing, &mut || Ok(())).await.map_err(|error| {
+                Some(why) => Err((ImportResult::NotTried, why.clone())),
+                None => maker.make(attributes, EarlierCreate::Nothing, &mut || Ok(())).await.map_err(|error| {
                     let (why, ends) = match error {
                         Unmade::Person(why) => (why, false),
                         Unmade::Everybody(error) => (error.to_string(), true),
@@ -63,7 +63,7 @@ impl Engine {
                     if ends {
                         over = Some(format!("not tried: {why}"));
                     }
-                    (Made::Failed, why)
+                    (ImportResult::Failed, why)
                 }),
             };
             let (result, id, detail) = match made {
@@ -72,7 +72,7 @@ impl Engine {
             };
             let detail = match (result, &id) {
                 // The next run adopts the account for this user without asking: whoever typed this has decided it.
-                (Made::Created, Some(id)) => self.on_record(&entry.app_id, id, detail),
+                (ImportResult::Created, Some(id)) => self.on_record(&entry.app_id, id, detail),
                 _ => detail,
             };
             tell(Making { result, app_id: entry.app_id.clone(), user_name: entry.user_name.clone(), id, detail });
@@ -103,7 +103,7 @@ enum Unmade {
 
 /// What is known of an earlier create of the same user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
+enum EarlierCreate {
     /// There was none.
     Nothing,
     /// A process that died may have sent one.
@@ -111,7 +111,7 @@ enum Before {
 }
 
 /// Puts on record that a create is about to be sent.
-type Intent<'i> = dyn FnMut() -> Result<(), StoreError> + Send + 'i;
+type RecordIntent<'i> = dyn FnMut() -> Result<(), StoreError> + Send + 'i;
 
 /// Creates users, one after the other.
 struct Maker<'m> {
@@ -126,9 +126,9 @@ impl Maker<'_> {
     async fn make(
         &self,
         attributes: &Attributes,
-        before: Before,
-        intent: &mut Intent<'_>,
-    ) -> Result<(Made, SourceId, String), Unmade> {
+        before: EarlierCreate,
+        intent: &mut RecordIntent<'_>,
+    ) -> Result<(ImportResult, SourceId, String), Unmade> {
         let person = NewPerson { attributes: self.back.record(attributes) };
         let missing: Vec<&str> =
             self.people.required().iter().copied().filter(|name| !person.attributes.contains_key(*name)).collect();
@@ -136,16 +136,16 @@ impl Maker<'_> {
             let missing = missing.join(", ");
             return Err(Unmade::Person(format!("the directory needs {missing}, and the account has no value for it")));
         }
-        if before == Before::MaybeSent {
+        if before == EarlierCreate::MaybeSent {
             if let Some(id) = self.look_again(&person).await? {
-                return Ok((Made::Created, id, "created before an interruption; looked up".to_owned()));
+                return Ok((ImportResult::Created, id, "created before an interruption; looked up".to_owned()));
             }
         } else if let Some(id) = self.find(&person).await? {
-            return Ok((Made::Found, id, "was there already".to_owned()));
+            return Ok((ImportResult::Found, id, "was there already".to_owned()));
         }
         for tried in 1.. {
             match self.create(&person, intent).await? {
-                Ok(id) => return Ok((Made::Created, id, String::new())),
+                Ok(id) => return Ok((ImportResult::Created, id, String::new())),
                 Err(CreateError::Refused(why)) => return Err(Unmade::Person(why)),
                 Err(CreateError::Exists(why)) => return self.exists(&person, &why).await,
                 Err(CreateError::Unclear(why)) => return self.lost(&person, &why).await,
@@ -176,7 +176,7 @@ impl Maker<'_> {
     async fn create(
         &self,
         person: &NewPerson,
-        intent: &mut Intent<'_>,
+        intent: &mut RecordIntent<'_>,
     ) -> Result<Result<SourceId, CreateError>, Unmade> {
         let _call = self.turn().await?;
         intent().map_err(Unmade::Unlogged)?;
@@ -197,19 +197,19 @@ impl Maker<'_> {
     }
 
     /// The directory says that a user has the name: which one?
-    async fn exists(&self, person: &NewPerson, why: &str) -> Result<(Made, SourceId, String), Unmade> {
+    async fn exists(&self, person: &NewPerson, why: &str) -> Result<(ImportResult, SourceId, String), Unmade> {
         match self.find(person).await? {
-            Some(id) => Ok((Made::Found, id, "was there already".to_owned())),
+            Some(id) => Ok((ImportResult::Found, id, "was there already".to_owned())),
             None => Err(Unmade::Person(format!("it exists already, and can't be seen: {why}"))),
         }
     }
 
     /// It is not known whether the create was carried out: the user is looked up, some times, since directories show what is new late.
     /// Never created again here.
-    async fn lost(&self, person: &NewPerson, why: &str) -> Result<(Made, SourceId, String), Unmade> {
+    async fn lost(&self, person: &NewPerson, why: &str) -> Result<(ImportResult, SourceId, String), Unmade> {
         for tried in 1..PATIENCE {
             if let Some(id) = self.find(person).await? {
-                return Ok((Made::Created, id, "the answer was lost; looked up".to_owned()));
+                return Ok((ImportResult::Created, id, "the answer was lost; looked up".to_owned()));
             }
             if !pause(tried, self.stop).await {
                 match self.turn {
@@ -248,21 +248,21 @@ mod tests {
     use crate::model::Path;
 
     /// A directory that answers creates from a script.
-    struct Scripted {
+    struct ScriptedDirectory {
         answers: Mutex<Vec<Result<SourceId, CreateError>>>,
         /// How many look-ups find nobody before one finds somebody; `None` for never.
         hidden: Mutex<Option<u32>>,
         creates: Mutex<u32>,
     }
 
-    impl Scripted {
+    impl ScriptedDirectory {
         fn new(answers: Vec<Result<SourceId, CreateError>>, hidden: Option<u32>) -> Self {
             Self { answers: Mutex::new(answers), hidden: Mutex::new(hidden), creates: Mutex::new(0) }
         }
     }
 
     #[async_trait]
-    impl NewPeople for Scripted {
+    impl NewPeople for ScriptedDirectory {
         fn required(&self) -> &'static [&'static str] {
             &["email"]
         }
@@ -292,11 +292,11 @@ mod tests {
         WayBack::new(&Mapping::compile(&rules, &known, &serde_json::Map::new()).unwrap(), "")
     }
 
-    async fn made(people: &Scripted, name: Option<&str>) -> Result<(Made, String), String> {
-        made_after(people, name, Before::Nothing).await
+    async fn made(people: &ScriptedDirectory, name: Option<&str>) -> Result<(ImportResult, String), String> {
+        made_after(people, name, EarlierCreate::Nothing).await
     }
 
-    async fn made_after(people: &Scripted, name: Option<&str>, before: Before) -> Result<(Made, String), String> {
+    async fn made_after(people: &ScriptedDirectory, name: Option<&str>, before: EarlierCreate) -> Result<(ImportResult, String), String> {
         let attributes: Attributes = name.map(|name| (Path::user_name(), name.into())).into_iter().collect();
         let (back, stop) = (back(), CancellationToken::new());
         let maker = Maker { people, back: &back, stop: &stop, turn: None };
@@ -323,51 +323,51 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn j16_a_lost_answer_is_looked_up_and_nobody_is_made_twice() {
         // The directory shows the new person late.
-        let late = Scripted::new(vec![unclear()], Some(3));
-        assert_eq!(made(&late, Some("a@x.test")).await.unwrap().0, Made::Created);
-        let never = Scripted::new(vec![unclear()], None);
+        let late = ScriptedDirectory::new(vec![unclear()], Some(3));
+        assert_eq!(made(&late, Some("a@x.test")).await.unwrap().0, ImportResult::Created);
+        let never = ScriptedDirectory::new(vec![unclear()], None);
         assert!(made(&never, Some("a@x.test")).await.unwrap_err().contains("the same command looks again"));
         assert_eq!((*late.creates.lock().unwrap(), *never.creates.lock().unwrap()), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn j16_who_is_there_is_found_and_who_was_told_to_wait_waits() {
-        let there = Scripted::new(vec![], Some(0));
-        assert_eq!(made(&there, Some("a@x.test")).await.unwrap().0, Made::Found);
-        let racing = Scripted::new(vec![Err(CreateError::Exists("taken".to_owned()))], Some(1));
-        assert_eq!(made(&racing, Some("a@x.test")).await.unwrap().0, Made::Found);
-        let busy = Scripted::new(vec![throttled(), throttled(), Ok(SourceId::from("d1"))], None);
-        assert_eq!(made(&busy, Some("a@x.test")).await.unwrap().0, Made::Created);
-        let shut = Scripted::new((0..5).map(|_| throttled()).collect(), None);
+        let there = ScriptedDirectory::new(vec![], Some(0));
+        assert_eq!(made(&there, Some("a@x.test")).await.unwrap().0, ImportResult::Found);
+        let racing = ScriptedDirectory::new(vec![Err(CreateError::Exists("taken".to_owned()))], Some(1));
+        assert_eq!(made(&racing, Some("a@x.test")).await.unwrap().0, ImportResult::Found);
+        let busy = ScriptedDirectory::new(vec![throttled(), throttled(), Ok(SourceId::from("d1"))], None);
+        assert_eq!(made(&busy, Some("a@x.test")).await.unwrap().0, ImportResult::Created);
+        let shut = ScriptedDirectory::new((0..5).map(|_| throttled()).collect(), None);
         assert!(made(&shut, Some("a@x.test")).await.unwrap_err().starts_with("everybody: "));
     }
 
     #[tokio::test(start_paused = true)]
     async fn j16_what_a_process_that_died_may_have_created_is_looked_for_before_it_is_created() {
         // The directory shows the new user late.
-        let late = Scripted::new(vec![], Some(2));
-        assert_eq!(made_after(&late, Some("a@x.test"), Before::MaybeSent).await.unwrap().0, Made::Created);
+        let late = ScriptedDirectory::new(vec![], Some(2));
+        assert_eq!(made_after(&late, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0, ImportResult::Created);
         assert_eq!(*late.creates.lock().unwrap(), 0);
-        let never = Scripted::new(vec![Ok(SourceId::from("d1"))], None);
-        assert_eq!(made_after(&never, Some("a@x.test"), Before::MaybeSent).await.unwrap().0, Made::Created);
+        let never = ScriptedDirectory::new(vec![Ok(SourceId::from("d1"))], None);
+        assert_eq!(made_after(&never, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0, ImportResult::Created);
         assert_eq!(*never.creates.lock().unwrap(), 1);
     }
 
     #[tokio::test]
     async fn j16_a_create_that_can_not_be_put_on_record_is_not_sent() {
-        let people = Scripted::new(vec![Ok(SourceId::from("d1"))], None);
+        let people = ScriptedDirectory::new(vec![Ok(SourceId::from("d1"))], None);
         let (back, stop) = (back(), CancellationToken::new());
         let maker = Maker { people: &people, back: &back, stop: &stop, turn: None };
         let attributes: Attributes = [(Path::user_name(), "a@x.test".into())].into_iter().collect();
         let full = &mut || Err(StoreError::Refused("full".to_owned()));
-        let made = maker.make(&attributes, Before::Nothing, full).await;
+        let made = maker.make(&attributes, EarlierCreate::Nothing, full).await;
         assert!(matches!(made, Err(Unmade::Unlogged(_))));
         assert_eq!(*people.creates.lock().unwrap(), 0);
     }
 
     #[tokio::test]
     async fn j16_who_lacks_what_the_directory_needs_is_not_sent() {
-        let people = Scripted::new(vec![], None);
+        let people = ScriptedDirectory::new(vec![], None);
         assert_eq!(
             made(&people, None).await.unwrap_err(),
             "the directory needs email, and the account has no value for it"

@@ -8,16 +8,16 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
-use crate::cycle::{CycleError, Writer};
+use crate::cycle::{CycleError, RunWriter};
 use crate::desired::{self, Desired};
 use crate::errand::note_seen;
 use crate::model::{AppId, Attributes, Path, Reason};
-use crate::plan::{Person, map_person};
+use crate::plan::{PlannedUser, map_person};
 use crate::progress::Progress;
-use crate::roll::{Drift, Drifted, Entry, Expected, Hint, Sources, WayBack, deletions, drift, listing};
+use crate::roll::{Drift, Drifted, ListedAccount, ExpectedState, DriftHint, ListingSources, WayBack, deletions, drift, listing};
 use crate::scim::{App, AppRead as _, AppUser, CallError, UserKeys};
 use crate::source::{Snapshot, take_snapshot_within};
-use crate::store::{Effect, StoreError, View};
+use crate::store::{Effect, StoreError, StateView};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
 const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "emails.work", "emails"];
@@ -26,7 +26,7 @@ const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "e
 #[derive(Debug)]
 pub struct AppListing {
     /// One entry an account, in the app's order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ListedAccount>,
     /// What each account holds, in the same order.
     pub attributes: Vec<Attributes>,
     /// How many people the directory has.
@@ -47,7 +47,7 @@ pub struct Drifts {
     /// How many groups were compared.
     pub groups: u64,
     /// What settings of the profile would explain.
-    pub hints: Vec<Hint>,
+    pub hints: Vec<DriftHint>,
     /// How many calls to the app it took.
     pub calls: u64,
     /// Whether the state was told, so that the next sync brings the app back.
@@ -68,12 +68,12 @@ impl Engine {
         let limit = self.time_limit(state.as_ref());
         let snapshot = take_snapshot_within(limit, source.as_ref(), sentinels, progress).await?;
         let (people, unmapped) = self.people(&snapshot);
-        let keys: Vec<UserKeys> = people.iter().map(Person::keys).collect();
+        let keys: Vec<UserKeys> = people.iter().map(PlannedUser::keys).collect();
         let census = app.census(&keys, &self.paths_of_names(), progress).await.map_err(CycleError::from)?;
         drop(keys);
         let own = self.own_account(&app, state.as_ref()).await?;
         let rules = self.rules();
-        let entries = listing(&Sources {
+        let entries = listing(&ListingSources {
             census: &census,
             people: &people,
             desired: &self.derived(&snapshot),
@@ -101,12 +101,12 @@ impl Engine {
     }
 
     /// Everybody in the directory with what they are looked up by; and how many the mapping can't make.
-    fn people(&self, snapshot: &Snapshot) -> (Vec<Person>, u64) {
+    fn people(&self, snapshot: &Snapshot) -> (Vec<PlannedUser>, u64) {
         let (rules, mut unmapped) = (self.rules(), 0);
         let people = snapshot.users().map(|ix| {
             map_person(snapshot, ix, &rules).unwrap_or_else(|_why| {
                 unmapped += 1;
-                Person::by_id_only(snapshot, ix)
+                PlannedUser::by_id_only(snapshot, ix)
             })
         });
         let people = people.collect();
@@ -119,11 +119,11 @@ impl Engine {
     }
 
     /// The state as of now; of a tenant that never ran, one with nothing in it.
-    pub(super) fn view(&self) -> Result<Box<dyn View>, EngineError> {
+    pub(super) fn view(&self) -> Result<Box<dyn StateView>, EngineError> {
         Ok(Box::new(self.state().read_or_new()?))
     }
 
-    async fn own_account(&self, app: &App, state: &dyn View) -> Result<Option<AppId>, EngineError> {
+    async fn own_account(&self, app: &App, state: &dyn StateView) -> Result<Option<AppId>, EngineError> {
         match state.own_account()? {
             Some(known) => Ok(known),
             None if !self.tenant.profile.read.own_account => Ok(None),
@@ -152,7 +152,7 @@ impl Engine {
         let (state, _notices) = self.state().open("rosterd drift", Arc::clone(&self.clock))?;
         // Calls of an interrupted run first: what became of them is no drift.
         let errand = self.errand(&app, &state, progress, stop);
-        errand.recover(Writer { app: &app, ledger: &state }, &self.neighbours()).await?;
+        errand.recover(RunWriter { app: &app, ledger: &state }, &self.neighbours()).await?;
         let mut drifts = self.compare(&app, &state, trusts_empty_groups, progress, stop).await?;
         let effects: Vec<Effect> =
             drifts.found.iter().filter(|one| wanted(&one.what)).flat_map(|one| one.effects.iter().cloned()).collect();
@@ -167,7 +167,7 @@ impl Engine {
     async fn compare(
         &self,
         app: &App,
-        state: &dyn View,
+        state: &dyn StateView,
         trusts_empty_groups: bool,
         progress: &dyn Progress,
         stop: &CancellationToken,
@@ -194,7 +194,7 @@ impl Engine {
             progress.advance(1);
         }
         drop(reading);
-        let (mut found, hints) = drift(&Expected {
+        let (mut found, hints) = drift(&ExpectedState {
             baseline: state,
             rules: &self.rules(),
             users: &census.users,
@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// When rosterd deleted accounts that the app still lists. The journal is read only if any of them was linked before.
-    fn deleted_among(&self, users: &[AppUser], state: &dyn View) -> Result<HashMap<AppId, Timestamp>, StoreError> {
+    fn deleted_among(&self, users: &[AppUser], state: &dyn StateView) -> Result<HashMap<AppId, Timestamp>, StoreError> {
         let mut before = HashSet::new();
         for user in users {
             if state.linked_before(&user.id)?.is_some() && state.user_by_app_id(&user.id)?.is_none() {

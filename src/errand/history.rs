@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::{AppId, ObjectRef, Op, Path, Provenance, Reason, RunId, SourceId};
-use crate::store::{Baseline, Effect, Event, Intent, OutcomeResult, Record, StoreError};
+use crate::store::{Baseline, Effect, JournalEvent, CallIntent, OutcomeResult, Record, StoreError};
 
 /// One thing that can be put back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,15 +74,15 @@ impl History {
     /// When the journal can't be read to its end.
     pub fn read(records: impl Iterator<Item = Result<Record, StoreError>>, run: &RunId) -> Result<Self, StoreError> {
         let mut history = Self::default();
-        let mut open: HashMap<u64, Intent> = HashMap::new();
+        let mut open: HashMap<u64, CallIntent> = HashMap::new();
         for record in records {
             let record = record?;
             match record.event {
-                Event::RunStarted { run: of, .. } if of == *run => {
+                JournalEvent::RunStarted { run: of, .. } if of == *run => {
                     history.started = history.started.or(Some(record.at));
                 }
-                Event::Intent(intent) => drop(open.insert(record.seq, *intent)),
-                Event::Outcome { intent, result, effects } => match open.remove(&intent) {
+                JournalEvent::Intent(intent) => drop(open.insert(record.seq, *intent)),
+                JournalEvent::Outcome { intent, result, effects } => match open.remove(&intent) {
                     Some(intent) if intent.run == *run => match result {
                         OutcomeResult::Failed { .. } => {}
                         OutcomeResult::Done { .. } => history.deed(&intent, &effects),
@@ -96,8 +96,8 @@ impl History {
                     Some(intent) => history.later(&intent.run, &effects),
                     None => {}
                 },
-                Event::Noted { run: of, reason, effects } if of == *run => history.note(&reason, &effects),
-                Event::Noted { run: of, effects, .. } => history.later(&of, &effects),
+                JournalEvent::Noted { run: of, reason, effects } if of == *run => history.note(&reason, &effects),
+                JournalEvent::Noted { run: of, effects, .. } => history.later(&of, &effects),
                 _ => {}
             }
         }
@@ -148,7 +148,7 @@ impl History {
         records: impl Iterator<Item = Result<Record, StoreError>>,
     ) -> Result<(), StoreError> {
         for record in records {
-            let (Event::Outcome { effects, .. } | Event::Noted { effects, .. }) = record?.event else { continue };
+            let (JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. }) = record?.event else { continue };
             for effect in effects {
                 let (object, name) = match effect {
                     Effect::UserSent { id, set, .. } => {
@@ -169,7 +169,7 @@ impl History {
     }
 
     /// A call of the run that was carried out, or may have been: what it left is in the state, what was before is in here.
-    fn deed(&mut self, intent: &Intent, effects: &[Effect]) {
+    fn deed(&mut self, intent: &CallIntent, effects: &[Effect]) {
         let ended =
             effects.iter().any(|effect| matches!(effect, Effect::UserUnlinked { .. } | Effect::GroupUnlinked { .. }));
         match (&intent.object, intent.op) {
@@ -242,7 +242,7 @@ impl History {
     }
 
     /// A call that was never answered. Where somebody has looked since, the effects say what came of it.
-    fn doubt(&mut self, intent: &Intent, effects: &[Effect]) {
+    fn doubt(&mut self, intent: &CallIntent, effects: &[Effect]) {
         use Effect::{AccessLost, Failed, GroupUnlinked, MembersAdded, MembersDoubted, MembersRemoved, Settled};
         let is_of_members = matches!(intent.op, Op::AddMembers | Op::RemoveMembers);
         let is_word = |effect: &Effect| match effect {

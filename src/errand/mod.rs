@@ -22,17 +22,17 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::apply::{self, Outcome, Recheck, Repeat};
+use crate::apply::{self, ApplyOutcome, Recheck, Repeat};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
-use crate::cycle::{CycleError, Report, Writer, facts_of_state, names_in, put_back, refilled_until};
-use crate::guard::{self, Cleared, Facts, Limits, Policy};
-use crate::model::{Counts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
-use crate::plan::{Action, Operation, Plan, Rules};
+use crate::cycle::{CycleError, CycleReport, RunWriter, facts_of_state, names_in, put_back, refilled_until};
+use crate::guard::{self, Cleared, Facts, GuardLimits, Policy};
+use crate::model::{SnapshotCounts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
+use crate::plan::{Action, Operation, Plan, TenantRules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
 use crate::store::{
-    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StoreError, Trigger, Undone, View,
+    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StoreError, Trigger, UndoneEffect, StateView,
 };
 
 /// So many are named in one effect.
@@ -45,9 +45,9 @@ pub struct Errand<'a> {
     /// The app, for reading.
     pub reader: &'a dyn AppRead,
     /// What the operator decided; only who is protected and what the app is like count here.
-    pub rules: Rules<'a>,
+    pub rules: TenantRules<'a>,
     /// When to stop and ask.
-    pub limits: Limits,
+    pub limits: GuardLimits,
     /// Who has to approve, and by what guard this is judged.
     pub policy: Policy,
     /// Calls at once.
@@ -64,7 +64,7 @@ pub struct Errand<'a> {
 
 /// Somebody or something that an errand leaves as it is, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Left {
+pub struct LeftAlone {
     /// Whom or what.
     pub object: ObjectRef,
     /// The user name or group name, for people.
@@ -112,7 +112,7 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn preview(&self, state: &dyn View, task: Task) -> Result<Report, StoreError> {
+    pub fn preview(&self, state: &dyn StateView, task: Task) -> Result<CycleReport, StoreError> {
         let mut report = blank(self.tenant, self.clock);
         report.names = names_in(&task.plan, state, None)?;
         let mut cleared = self.judge(task.plan, &self.facts(state)?, &task.approval);
@@ -126,7 +126,7 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the app can't be asked or the state can't be written.
-    pub async fn recover(&self, writer: Writer<'_>, neighbours: &dyn Neighbours) -> Result<usize, CycleError> {
+    pub async fn recover(&self, writer: RunWriter<'_>, neighbours: &dyn Neighbours) -> Result<usize, CycleError> {
         let mapped = self.rules.read_paths();
         let profile = self.rules.profile;
         Ok(apply::recover(writer.app, writer.ledger, &mapped, profile, self.clock, neighbours).await?)
@@ -136,7 +136,7 @@ impl Errand<'_> {
     ///
     /// # Errors
     /// When the state can't be written: no call is made whose intent is not on the disk.
-    pub async fn run(&self, writer: Writer<'_>, task: Task) -> Result<Report, StoreError> {
+    pub async fn run(&self, writer: RunWriter<'_>, task: Task) -> Result<CycleReport, StoreError> {
         let ledger = writer.ledger;
         let Task { plan, trigger, note, approval } = task;
         let mut report = blank(self.tenant, self.clock);
@@ -182,7 +182,7 @@ impl Errand<'_> {
             _ => None,
         });
         let Some(reverted) = reverts.filter(|_| trigger == Trigger::Undo) else { return Ok(()) };
-        let taken_back = |what: &[Undone]| Effect::TakenBack { run: reverted.clone(), what: what.to_vec() };
+        let taken_back = |what: &[UndoneEffect]| Effect::TakenBack { run: reverted.clone(), what: what.to_vec() };
         let effects = put_back(plan).chunks(PUT_BACK_TOGETHER).map(taken_back).collect();
         ledger.noted(run, Reason::TakenBack, effects).await
     }
@@ -190,11 +190,11 @@ impl Errand<'_> {
     /// First everything but the last lane, then that, where everything else of an object went well.
     async fn in_two_goes(
         &self,
-        writer: Writer<'_>,
+        writer: RunWriter<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<ApplyOutcome, StoreError> {
         let mut first = cleared.clone();
         first.restrict(|operation| operation.lane != Lane::Absences);
         let outcome = self.apply(writer, &first, facts, run).await?;
@@ -209,12 +209,12 @@ impl Errand<'_> {
     }
 
     /// Attributes that disappear, or change for many, say something of a directory's reading; here nothing was read.
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> GuardLimits {
         let (attribute_loss, value_changes, identifier_changes) = (Limit::NONE, Limit::NONE, Limit::NONE);
-        Limits { attribute_loss, value_changes, identifier_changes, ..self.limits.clone() }
+        GuardLimits { attribute_loss, value_changes, identifier_changes, ..self.limits.clone() }
     }
 
-    fn facts(&self, state: &dyn View) -> Result<Facts, StoreError> {
+    fn facts(&self, state: &dyn StateView) -> Result<Facts, StoreError> {
         let now = refilled_until(self.clock, self.reader, state);
         facts_of_state(state, self.rules.profile, now)
     }
@@ -226,11 +226,11 @@ impl Errand<'_> {
 
     async fn apply(
         &self,
-        writer: Writer<'_>,
+        writer: RunWriter<'_>,
         cleared: &Cleared,
         facts: &Facts,
         run: &RunId,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<ApplyOutcome, StoreError> {
         let gate = cleared.gate(&self.rules.protected, facts.own_account.clone());
         let on_source_change = self.rules.pushed_on_change();
         let hands = apply::Run {
@@ -290,20 +290,20 @@ fn involved(cleared: &Cleared, which: impl Fn(usize) -> bool) -> HashSet<ObjectR
 }
 
 /// The results of two goes at one plan: what the second was to do is as the second says.
-fn joined(first: Outcome, last: &Cleared, rest: Outcome) -> Outcome {
+fn joined(first: ApplyOutcome, last: &Cleared, rest: ApplyOutcome) -> ApplyOutcome {
     let second = |at: usize| last.plan().operations.get(at).is_some_and(|operation| operation.lane == Lane::Absences);
     let pairs = first.results.into_iter().zip(rest.results).enumerate();
     let results = pairs.map(|(at, (first, rest))| if second(at) { rest } else { first }).collect();
-    Outcome { results, stop: first.stop.or(rest.stop), links_differ: first.links_differ || rest.links_differ }
+    ApplyOutcome { results, stop: first.stop.or(rest.stop), links_differ: first.links_differ || rest.links_differ }
 }
 
-fn not_tried(cleared: &Cleared) -> Outcome {
+fn not_tried(cleared: &Cleared) -> ApplyOutcome {
     let failed = |at| match cleared.allows(at) {
         true => Err(Obstacle::Stopped),
         false => Ok(OpOutcome::Held),
     };
     let results = (0..cleared.plan().operations.len()).map(failed).collect();
-    Outcome { results, stop: None, links_differ: false }
+    ApplyOutcome { results, stop: None, links_differ: false }
 }
 
 /// Puts a decision on record that sends nothing.
@@ -342,8 +342,8 @@ pub async fn note_seen(
     ledger.run_ended(RunSummary { note, ..report.to_summary(None) }).await
 }
 
-fn blank(tenant: &TenantName, clock: &dyn Clock) -> Report {
-    let mut report = Report::new(tenant, RunId::new(Uuid::now_v7().to_string()), Counts::default(), clock.now());
+fn blank(tenant: &TenantName, clock: &dyn Clock) -> CycleReport {
+    let mut report = CycleReport::new(tenant, RunId::new(Uuid::now_v7().to_string()), SnapshotCounts::default(), clock.now());
     // No directory was read: the next reading is measured by the last one that was.
     report.counts_accepted = false;
     report

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::History;
 use super::undo::{NoSuchRun, Reversal, find_run, reverse};
-use super::{Approval, Left, Task, retire};
+use super::{Approval, LeftAlone, Task, retire};
 use crate::clock::Clock;
 use crate::config::forms::Limit;
 use crate::config::profile::InactiveEffect;
-use crate::config::tenant::{Adopted, Fate, GroupFate};
-use crate::cycle::Report;
+use crate::config::tenant::{Adopted, DeprovisioningAction, GroupFate};
+use crate::cycle::CycleReport;
 use crate::model::RunStatus as Status;
-use crate::model::{ObjectRef, Op, Standing};
+use crate::model::{ObjectRef, Op, LifecycleStatus};
 use crate::sim::{Directory, Fault, World, command};
-use crate::store::{Baseline, Decision, Event, StoreError, Trigger, Verdict};
+use crate::store::{Baseline, Decision, JournalEvent, StoreError, Trigger, DecisionVerdict};
 
 /// SplitMix64: enough chance for a test, and the same everywhere.
 struct Dice(u64);
@@ -42,8 +42,8 @@ fn edit(dir: &mut Directory, dice: &mut Dice) {
     match dice.roll(10) {
         0 if !dir.users.contains_key(who) => dir.add_user(who),
         1 if dir.users.contains_key(who) => dir.delete_user(who),
-        2 if dir.users.contains_key(who) => dir.stand(who, Standing::Suspended),
-        3 if dir.users.contains_key(who) => dir.stand(who, Standing::Active),
+        2 if dir.users.contains_key(who) => dir.stand(who, LifecycleStatus::Suspended),
+        3 if dir.users.contains_key(who) => dir.stand(who, LifecycleStatus::Active),
         4 if dir.users.contains_key(who) => dir.set(who, "displayName", format!("name {number}")),
         5 if dir.groups.contains_key(group) => dir.group(group).name = format!("{group} {number}"),
         6 if !dir.groups.contains_key(group) => dir.add_group(group, &[]),
@@ -66,7 +66,7 @@ fn world(deletes: bool) -> World {
     let mut world = World::new(dir);
     world.reconfigure(|tenant| {
         if deletes {
-            (tenant.on_deleted, tenant.on_suspended) = (Fate::Delete, Fate::Delete);
+            (tenant.on_deleted, tenant.on_suspended) = (DeprovisioningAction::Delete, DeprovisioningAction::Delete);
         } else {
             tenant.on_group_deleted = GroupFate::Leave;
         }
@@ -109,7 +109,7 @@ fn reversal(world: &World, name: &str) -> Reversal {
 }
 
 /// Takes a run back, as `rosterd undo` does.
-async fn undo(world: &World, name: &str) -> (Reversal, Report) {
+async fn undo(world: &World, name: &str) -> (Reversal, CycleReport) {
     let errand = world.errand();
     errand.recover(world.writer(), &crate::store::Alone).await.unwrap();
     let reversal = reversal(world, name);
@@ -126,7 +126,7 @@ async fn undo(world: &World, name: &str) -> (Reversal, Report) {
 /// Asserts that memberships, active flags and values are those of before, but for what the run made and what is said.
 fn assert_restored(before: &Held, world: &World, reversal: &Reversal, seed: u64) {
     let now = held(world);
-    let said: Vec<&Left> = reversal.cannot.iter().chain(&reversal.skipped).collect();
+    let said: Vec<&LeftAlone> = reversal.cannot.iter().chain(&reversal.skipped).collect();
     for (id, account) in &before.accounts {
         match now.accounts.get(id) {
             Some(found) => assert_eq!(found, account, "i9: seed {seed}, account {id}"),
@@ -216,7 +216,7 @@ async fn i9_an_undo_is_a_run_that_can_be_undone_itself() {
         assert_eq!(held(&world), after, "seed {seed}");
         runs += 1;
         let undone = world.store.records().into_iter().filter_map(|record| match record.event {
-            Event::RunStarted { trigger, .. } => Some(trigger),
+            JournalEvent::RunStarted { trigger, .. } => Some(trigger),
             _ => None,
         });
         assert_eq!(undone.filter(|trigger| *trigger == Trigger::Undo).count(), 2, "each is a run of its own");
@@ -236,7 +236,7 @@ async fn i9_a_run_that_was_killed_at_any_call_is_taken_back_all_the_same() {
                 dir.join("red", "new");
                 dir.part("red", "ann");
                 dir.set("bob", "displayName", "Robert");
-                dir.stand("dee", Standing::Suspended);
+                dir.stand("dee", LifecycleStatus::Suspended);
                 dir.group("green").name = "lime".into();
             });
             world.app.fail_nth_write(n, fault.clone());
@@ -322,7 +322,7 @@ async fn i2_an_undo_is_held_by_the_same_guard_and_spares_the_protected() {
     assert!(report.tally().done > 0, "{report:?}");
     assert!(world.app.account("fay@x.test").unwrap().1.active, "i2: protected people never, approved or not");
     assert!(!world.app.account("gus@x.test").unwrap().1.active);
-    let decided = records(&world).filter(|record| matches!(record.as_ref().unwrap().event, Event::Decided { .. }));
+    let decided = records(&world).filter(|record| matches!(record.as_ref().unwrap().event, JournalEvent::Decided { .. }));
     assert_eq!(decided.count(), 1, "i10: only what counted is on record");
 }
 
@@ -332,10 +332,10 @@ fn held_of_undo(world: &World) -> String {
     report.cleared.unwrap().held_plan().unwrap()
 }
 
-async fn undo_approved(world: &World, plan: &str) -> Report {
+async fn undo_approved(world: &World, plan: &str) -> CycleReport {
     let (at, by, reason) = (world.clock.now(), "ann".to_owned(), "agreed".to_owned());
     let decision =
-        Decision { plan: plan.to_owned(), verdict: Verdict::Approve, by, identity: None, reason, at, expires: at };
+        Decision { plan: plan.to_owned(), verdict: DecisionVerdict::Approve, by, identity: None, reason, at, expires: at };
     let task = Task { approval: Approval::Given(vec![decision]), ..reversal(world, "last").task() };
     world.app.forget_calls();
     world.errand().run(world.writer(), task).await.unwrap()
@@ -411,7 +411,7 @@ async fn i9_calls_that_were_never_answered_are_taken_back_too() {
     world.sync().await;
     let before = held(&world);
     world.edit(|dir| {
-        dir.stand("dee", Standing::Suspended);
+        dir.stand("dee", LifecycleStatus::Suspended);
         dir.set("ann", "displayName", "new");
         dir.group("green").name = "lime".into();
         dir.part("red", "bob");
@@ -488,7 +488,7 @@ async fn a_paused_tenant_can_be_put_in_order_and_paused_again_in_the_middle() {
     world.edit(|dir| PEOPLE.iter().take(8).for_each(|id| dir.set(id, "displayName", "new")));
     world.sync().await;
     let mark =
-        |by: &str| Some(crate::store::Mark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
+        |by: &str| Some(crate::store::TenantMark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
     let pause = world.store.pause();
     *pause.lock().unwrap() = mark("ann");
     let other = std::sync::Arc::clone(&pause);

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::history::{Facet, History};
-use super::{Approval, Left, Task, operation};
+use super::{Approval, LeftAlone, Task, operation};
 use crate::config::profile::{ClearStyle, InactiveEffect};
 use crate::model::{Attributes, Lane, ObjectRef, Path, Reason, RunId, SourceId, digest};
-use crate::plan::{Action, Member, Operation, Plan, Rules, pass_names_on};
+use crate::plan::{Action, Member, Operation, Plan, TenantRules, pass_names_on};
 use crate::store::{Baseline, Effect, GroupRow, OutcomeResult, Record, StoreError, Trigger, UserRow};
 
 /// What taking a run back comes to.
@@ -23,11 +23,11 @@ pub struct Reversal {
     /// The opposite of what it did, as far as that can be.
     pub plan: Plan,
     /// What can't be brought back.
-    pub cannot: Vec<Left>,
+    pub cannot: Vec<LeftAlone>,
     /// What somebody touched since, and who is protected.
-    pub skipped: Vec<Left>,
+    pub skipped: Vec<LeftAlone>,
     /// What stays although it was part of the run: said, but nothing to worry about.
-    pub stays: Vec<Left>,
+    pub stays: Vec<LeftAlone>,
 }
 
 impl Reversal {
@@ -62,7 +62,7 @@ pub enum NoSuchRun {
 /// # Errors
 /// When there is none, or more than one.
 pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name: &str) -> Result<RunId, NoSuchRun> {
-    use crate::store::Event;
+    use crate::store::JournalEvent;
     // The last record by which something changed, and its run.
     let mut last: Option<(u64, RunId)> = None;
     let mut intents: HashMap<u64, RunId> = HashMap::new();
@@ -70,21 +70,21 @@ pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name:
     for record in records {
         let Record { seq, event, .. } = record?;
         let run = match event {
-            Event::Intent(intent) => {
+            JournalEvent::Intent(intent) => {
                 intents.insert(seq, intent.run.clone());
                 intent.run
             }
-            Event::Outcome { intent, result, .. } => {
+            JournalEvent::Outcome { intent, result, .. } => {
                 // Nobody knows that a call without an answer changed nothing.
                 let run = intents.remove(&intent).filter(|_| !matches!(result, OutcomeResult::Failed { .. }));
                 last = last.max(run.map(|run| (intent, run)));
                 continue;
             }
             // What was found when a state was restored, or noted of an undo, is nothing that a run did.
-            Event::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
+            JournalEvent::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
                 continue;
             }
-            Event::Noted { run, effects, .. } if !effects.is_empty() => {
+            JournalEvent::Noted { run, effects, .. } if !effects.is_empty() => {
                 if effects.iter().any(Effect::is_a_change) {
                     last = last.max(Some((seq, run.clone())));
                 }
@@ -122,10 +122,10 @@ pub fn reverse(
     history: &mut History,
     run: &RunId,
     state: &dyn Baseline,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
 ) -> Result<Reversal, StoreError> {
     history.resolve(state)?;
-    let mut draft = Draft {
+    let mut draft = UndoDraft {
         history,
         state,
         rules,
@@ -141,11 +141,11 @@ pub fn reverse(
     for (object, name) in &history.unanswered {
         let why =
             "the app never answered a call of that run: look at it in the app; the next sync looks too".to_owned();
-        draft.skipped.push(Draft::left(object.clone(), name, why));
+        draft.skipped.push(UndoDraft::left(object.clone(), name, why));
     }
     for (group, name, _) in &history.unanswered_members {
         let why = "the app never answered whether they became a member of a group, or no longer are one: look there";
-        draft.skipped.push(Draft::left(ObjectRef::Group(group.clone()), name, why.to_owned()));
+        draft.skipped.push(UndoDraft::left(ObjectRef::Group(group.clone()), name, why.to_owned()));
     }
     for id in history.people() {
         draft.person(id)?;
@@ -154,32 +154,32 @@ pub fn reverse(
         draft.group(id)?;
     }
     draft.note_last_groups()?;
-    let Draft { operations, cannot, skipped, stays, .. } = draft;
+    let UndoDraft { operations, cannot, skipped, stays, .. } = draft;
     let mut operations = operations;
     pass_names_on(&mut operations);
     Ok(Reversal { run: run.clone(), plan: Plan::of(operations), cannot, skipped, stays })
 }
 
-struct Draft<'a> {
+struct UndoDraft<'a> {
     history: &'a History,
     state: &'a dyn Baseline,
-    rules: &'a Rules<'a>,
+    rules: &'a TenantRules<'a>,
     reason: Reason,
     operations: Vec<Operation>,
-    cannot: Vec<Left>,
-    skipped: Vec<Left>,
-    stays: Vec<Left>,
+    cannot: Vec<LeftAlone>,
+    skipped: Vec<LeftAlone>,
+    stays: Vec<LeftAlone>,
 }
 
-impl Draft<'_> {
-    fn push(&mut self, lane: Lane, object: ObjectRef, row: &Row<'_>, action: Action) {
+impl UndoDraft<'_> {
+    fn push(&mut self, lane: Lane, object: ObjectRef, row: &UndoRow<'_>, action: Action) {
         let mut operation = operation(lane, object, row.name, action, self.reason.clone());
         operation.app_id = Some(row.app_id.clone());
         self.operations.push(operation);
     }
 
-    fn left(object: ObjectRef, name: &str, why: String) -> Left {
-        Left { object, name: name.to_owned(), why }
+    fn left(object: ObjectRef, name: &str, why: String) -> LeftAlone {
+        LeftAlone { object, name: name.to_owned(), why }
     }
 
     fn touched(&self, facet: &Facet) -> Option<String> {
@@ -234,7 +234,7 @@ impl Draft<'_> {
             self.skipped.push(Self::left(object, &name, format!("has another account: {why}")));
             return Ok(());
         }
-        let known = Row { name: &name, app_id: &row.app_id };
+        let known = UndoRow { name: &name, app_id: &row.app_id };
         let was_active = match self.history.created.get(id) {
             Some(_) => Some(false),
             None => {
@@ -255,7 +255,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn active(&mut self, id: &SourceId, row: &Row<'_>, was: bool) {
+    fn active(&mut self, id: &SourceId, row: &UndoRow<'_>, was: bool) {
         let object = ObjectRef::User(id.clone());
         if let Some(why) = self.touched(&Facet::Active(id.clone())) {
             self.skipped.push(Self::left(object, row.name, format!("stays {}: {why}", active_word(!was))));
@@ -272,7 +272,7 @@ impl Draft<'_> {
         self.push(lane, object, row, action);
     }
 
-    fn attributes(&mut self, id: &SourceId, row: &UserRow, known: &Row<'_>) {
+    fn attributes(&mut self, id: &SourceId, row: &UserRow, known: &UndoRow<'_>) {
         let Some(before) = self.history.attributes.get(id) else { return };
         let object = ObjectRef::User(id.clone());
         let can_clear = self.rules.profile.users.clear != ClearStyle::Never;
@@ -317,7 +317,7 @@ impl Draft<'_> {
             }
             return Ok(());
         };
-        let known = Row { name: &row.name, app_id: &row.app_id };
+        let known = UndoRow { name: &row.name, app_id: &row.app_id };
         let relinked = self.touched(&Facet::Link(object.clone()));
         if let Some(why) = relinked.as_ref().filter(|_| !self.history.adopted_groups.contains(id)) {
             self.skipped.push(Self::left(object, &row.name, format!("is another group in the app: {why}")));
@@ -377,7 +377,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn name(&mut self, id: &SourceId, row: &GroupRow, known: &Row<'_>) {
+    fn name(&mut self, id: &SourceId, row: &GroupRow, known: &UndoRow<'_>) {
         let doubtful = self.is_doubtful(&Facet::Name(id.clone()));
         let before = self.history.names.get(id).filter(|before| doubtful || **before != row.name);
         let Some(before) = before else { return };
@@ -390,7 +390,7 @@ impl Draft<'_> {
         self.push(Lane::Additions, object, known, action);
     }
 
-    fn members(&mut self, id: &SourceId, known: &Row<'_>) -> Result<(), StoreError> {
+    fn members(&mut self, id: &SourceId, known: &UndoRow<'_>) -> Result<(), StoreError> {
         let nobody = BTreeMap::new();
         let before = self.history.members.get(id).unwrap_or(&nobody);
         let held = self.state.members(id)?;
@@ -440,7 +440,7 @@ impl Draft<'_> {
 }
 
 /// What of a row every operation carries.
-struct Row<'a> {
+struct UndoRow<'a> {
     name: &'a str,
     app_id: &'a crate::model::AppId,
 }

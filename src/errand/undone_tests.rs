@@ -3,9 +3,9 @@
 use super::Task;
 use super::history::History;
 use super::undo::{find_run, reverse};
-use crate::cycle::Report;
+use crate::cycle::CycleReport;
 use crate::model::RunStatus as Status;
-use crate::model::{HoldCode, Standing};
+use crate::model::{HoldCode, LifecycleStatus};
 use crate::sim::{Directory, Fault, World};
 use crate::store::Baseline as _;
 
@@ -22,7 +22,7 @@ async fn synced() -> World {
     world
 }
 
-async fn undo(world: &World, name: &str) -> Report {
+async fn undo(world: &World, name: &str) -> CycleReport {
     let records = || world.store.records().into_iter().map(Ok);
     let errand = world.errand();
     errand.recover(world.writer(), &crate::store::Alone).await.unwrap();
@@ -33,12 +33,12 @@ async fn undo(world: &World, name: &str) -> Report {
     errand.run(world.writer(), task).await.unwrap()
 }
 
-fn holds(report: &Report) -> Vec<HoldCode> {
+fn holds(report: &CycleReport) -> Vec<HoldCode> {
     report.holds.iter().map(|hold| hold.code()).collect()
 }
 
 fn suspend(world: &World, ids: &[&str]) {
-    world.edit(|dir| ids.iter().for_each(|id| dir.stand(id, Standing::Suspended)));
+    world.edit(|dir| ids.iter().for_each(|id| dir.stand(id, LifecycleStatus::Suspended)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,7 +79,7 @@ async fn mp12_the_hold_ends_with_the_directorys_record() {
     undo(&world, "last").await;
     world.sync().await;
     world.edit(|dir| {
-        dir.stand("u03", Standing::Active);
+        dir.stand("u03", LifecycleStatus::Active);
         dir.join("admins", "u02");
     });
     assert_eq!(holds(&world.sync().await), [HoldCode::Undone], "u04 is still held");
@@ -99,7 +99,7 @@ async fn mp12_a_directory_that_was_corrected_before_the_undo_holds_nothing() {
     let world = synced().await;
     suspend(&world, &["u03"]);
     world.sync().await;
-    world.edit(|dir| dir.stand("u03", Standing::Active));
+    world.edit(|dir| dir.stand("u03", LifecycleStatus::Active));
     undo(&world, "last").await;
     assert_eq!(world.sync().await.status(), Status::Ok);
     suspend(&world, &["u03"]);

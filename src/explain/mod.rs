@@ -10,7 +10,7 @@ mod tests;
 mod verdict;
 
 pub use past::{Deed, Past, search_journal};
-pub use person::{Candidate, Listed, Teller, linked_by_name};
+pub use person::{Candidate, ListedCandidate, Teller, linked_by_name};
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cycle::Report;
+use crate::cycle::CycleReport;
 use crate::model::{
-    AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, Standing, TenantName,
+    AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, LifecycleStatus, TenantName,
     digest,
 };
 use crate::plan::{Action, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
-use crate::store::{Baseline, FailureNote, Mark, StoreError, View};
+use crate::store::{Baseline, FailureNote, TenantMark, StoreError, StateView};
 
 /// Everything there is to say of one person, in the order in which it follows from one another.
 #[derive(Debug, Serialize)]
@@ -54,13 +54,13 @@ pub struct Story {
     /// Why they are set aside, and when they are tried again.
     pub set_aside: Option<FailureNote>,
     /// What the next sync would do.
-    pub next: Vec<Step>,
+    pub next: Vec<NextStep>,
     /// What holds it.
     pub holds: Vec<HoldReason>,
     /// Who asked that nothing be sent.
-    pub paused: Option<Mark>,
+    pub paused: Option<TenantMark>,
     /// Who ended the connection.
-    pub retired: Option<Mark>,
+    pub retired: Option<TenantMark>,
     /// All of it in one sentence.
     pub verdict: String,
 }
@@ -73,7 +73,7 @@ pub struct InDirectory {
     /// What it answered when asked for the id of somebody who is not.
     pub answer: Option<Presence>,
     /// Their standing.
-    pub standing: Option<Standing>,
+    pub standing: Option<LifecycleStatus>,
     /// Whether they belong to the app.
     pub belongs: bool,
     /// By what.
@@ -137,7 +137,7 @@ pub struct InApp {
 
 /// One thing that the next sync would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
+pub struct NextStep {
     /// What.
     pub op: Op,
     /// When.
@@ -158,19 +158,19 @@ pub struct Step {
 }
 
 /// What a story is made of.
-pub struct Sources<'a> {
+pub struct ExplainSources<'a> {
     /// The tenant.
     pub tenant: &'a TenantName,
     /// Whom it is about.
     pub candidate: Candidate,
     /// What the state holds.
-    pub state: &'a dyn View,
+    pub state: &'a dyn StateView,
     /// Who is never touched.
     pub protected: &'a Protected,
     /// What the directory says; `None` if it was not asked.
     pub directory: Option<InDirectory>,
     /// The preview.
-    pub report: Option<&'a Report>,
+    pub report: Option<&'a CycleReport>,
     /// Why directory or app could not be asked.
     pub unread: Option<String>,
     /// What the app shows: `None` if it was not asked, `Some(None)` if it shows nobody.
@@ -178,15 +178,15 @@ pub struct Sources<'a> {
     /// What the journal says.
     pub past: Past,
     /// Who ended the connection.
-    pub retired: Option<Mark>,
+    pub retired: Option<TenantMark>,
 }
 
 /// Tells the story.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn tell(sources: Sources<'_>) -> Result<Story, StoreError> {
-    let Sources { tenant, candidate, state, protected, directory, report, unread, shown, past, retired } = sources;
+pub fn tell(sources: ExplainSources<'_>) -> Result<Story, StoreError> {
+    let ExplainSources { tenant, candidate, state, protected, directory, report, unread, shown, past, retired } = sources;
     let Candidate { id, name } = candidate;
     let row = state.user(&id)?;
     let object = ObjectRef::User(id.clone());
@@ -287,7 +287,7 @@ fn name_groups(story: &mut Story, told: &BTreeMap<SourceId, String>, state: &dyn
 }
 
 /// The part of a preview that concerns one person, with the guard's word of the whole plan.
-fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
+fn steps(report: &CycleReport, id: &SourceId) -> Vec<NextStep> {
     let operations = report.operations().iter().enumerate();
     let about = operations.filter(|(_, operation)| is_about(operation, id));
     let step = |(at, operation): (usize, &Operation)| {
@@ -295,7 +295,7 @@ fn steps(report: &Report, id: &SourceId) -> Vec<Step> {
             ObjectRef::User(_) => operation.changes(),
             ObjectRef::Group(_) => Vec::new(),
         };
-        Step {
+        NextStep {
             op: operation.op(),
             lane: operation.lane,
             name: operation.name.clone(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Candidate;
 use crate::model::{Change, ObjectRef, Op, OpOutcome, RunId, SourceId, fold};
-use crate::store::{Effect, Event, Intent, OutcomeResult, Record, StoreError};
+use crate::store::{Effect, JournalEvent, CallIntent, OutcomeResult, Record, StoreError};
 
 /// How many are kept: the last ones.
 const KEPT: usize = 20;
@@ -59,24 +59,24 @@ impl Past {
         who: &Candidate,
     ) -> Result<Self, StoreError> {
         let mut past = Self::default();
-        let mut open: BTreeMap<u64, (Timestamp, Intent)> = BTreeMap::new();
+        let mut open: BTreeMap<u64, (Timestamp, CallIntent)> = BTreeMap::new();
         for record in records {
             let Record { seq, at, event, .. } = record?;
             past.name_groups(&event);
             match event {
-                Event::Intent(intent)
+                JournalEvent::Intent(intent)
                     if matches!(&intent.object, ObjectRef::Group(_)) || is(&intent.object, &who.id) =>
                 {
                     open.insert(seq, (at, *intent));
                 }
-                Event::Outcome { intent, result, effects } => {
+                JournalEvent::Outcome { intent, result, effects } => {
                     let Some((began, intent)) = open.remove(&intent) else { continue };
                     past.link(&effects, &who.id, at, &intent.run);
                     if concerns(&intent, &effects, who) {
                         past.keep(call(began, intent, Some(result)));
                     }
                 }
-                Event::Noted { run, reason, effects } => {
+                JournalEvent::Noted { run, reason, effects } => {
                     past.link(&effects, &who.id, at, &run);
                     for effect in &effects {
                         if let Some(deed) = noted(effect, &who.id, at, &run, &reason.to_string()) {
@@ -94,15 +94,15 @@ impl Past {
     }
 
     /// Notes what a record calls a group.
-    fn name_groups(&mut self, event: &Event) {
+    fn name_groups(&mut self, event: &JournalEvent) {
         match event {
-            Event::Intent(intent) if matches!(intent.op, Op::CreateGroup | Op::RenameGroup) => {
+            JournalEvent::Intent(intent) if matches!(intent.op, Op::CreateGroup | Op::RenameGroup) => {
                 let named = intent.changes.iter().find(|change| change.attribute == "displayName");
                 if let Some(name) = named.and_then(|change| change.to.as_str()) {
                     self.groups.entry(intent.object.id().clone()).or_insert_with(|| name.to_owned());
                 }
             }
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
                 for effect in effects {
                     if let Effect::GroupLinked { id, name, .. } | Effect::GroupRenamed { id, name } = effect {
                         self.groups.insert(id.clone(), name.clone());
@@ -137,7 +137,7 @@ fn is(object: &ObjectRef, id: &SourceId) -> bool {
 }
 
 /// Whether a call was about this user. Of a membership call that failed, an earlier version wrote only names.
-fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
+fn concerns(intent: &CallIntent, effects: &[Effect], who: &Candidate) -> bool {
     if is(&intent.object, &who.id) {
         return true;
     }
@@ -159,7 +159,7 @@ fn concerns(intent: &Intent, effects: &[Effect], who: &Candidate) -> bool {
     by_id || (effects.is_empty() && meant)
 }
 
-fn call(at: Timestamp, intent: Intent, result: Option<OutcomeResult>) -> Deed {
+fn call(at: Timestamp, intent: CallIntent, result: Option<OutcomeResult>) -> Deed {
     let answer = result.as_ref().and_then(OutcomeResult::detail).map(str::to_owned);
     let result = result.as_ref().map_or(OpOutcome::Unanswered, OutcomeResult::outcome);
     let changes = match intent.object {
@@ -208,7 +208,7 @@ pub fn search_journal(
     let mut found: HashMap<SourceId, String> = HashMap::new();
     for record in records {
         let effects = match record?.event {
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => effects,
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => effects,
             _ => continue,
         };
         for effect in effects {

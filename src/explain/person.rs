@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::{GroupWord, InDirectory};
 use crate::cycle::{Sight, Witness};
 use crate::desired::Desired;
-use crate::model::{Attributes, SourceId, Standing, fold};
-use crate::plan::{Rules, map_person};
+use crate::model::{Attributes, SourceId, LifecycleStatus, fold};
+use crate::plan::{TenantRules, map_person};
 use crate::schema::names_of_users;
 use crate::scim::Match;
-use crate::source::{GroupIx, GroupRow, Snapshot, UserIx};
-use crate::store::{StoreError, View};
+use crate::source::{GroupIx, SnapshotGroup, Snapshot, UserIx};
+use crate::store::{StoreError, StateView};
 
 /// Somebody who may be meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,7 +29,7 @@ pub struct Candidate {
 
 /// A candidate with the directory's word.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
+pub struct ListedCandidate {
     /// Who.
     pub candidate: Candidate,
     /// What the directory says.
@@ -46,7 +46,7 @@ const MOST: usize = 20;
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn linked_by_name(state: &dyn View, typed: &str) -> Result<Vec<Candidate>, StoreError> {
+pub fn linked_by_name(state: &dyn StateView, typed: &str) -> Result<Vec<Candidate>, StoreError> {
     let name_of = |id: &SourceId, sent: &Attributes| {
         sent.text(&crate::model::Path::user_name()).unwrap_or(id.as_str()).to_owned()
     };
@@ -90,13 +90,13 @@ pub struct Teller<'a> {
     /// People who are linked under that name: looked for by id.
     pub linked: &'a [Candidate],
     /// The rules, for the mapping.
-    pub rules: Rules<'a>,
+    pub rules: TenantRules<'a>,
     /// Whether members of inner groups count.
     pub nested: bool,
     /// Whether groups are named in the tenant file, or the directory assigns them.
     pub groups_named: bool,
     /// Everybody who fits.
-    pub found: Mutex<Vec<Listed>>,
+    pub found: Mutex<Vec<ListedCandidate>>,
     /// Where nobody does: some whose names begin like this, before an `@`.
     pub similar: Mutex<Vec<Candidate>>,
 }
@@ -104,7 +104,7 @@ pub struct Teller<'a> {
 impl Witness for Teller<'_> {
     fn see(&self, sight: &Sight<'_>) {
         let snapshot = sight.desired.snapshot;
-        let mut all: Vec<Listed> = Vec::new();
+        let mut all: Vec<ListedCandidate> = Vec::new();
         for user in self.who(snapshot) {
             all.push(self.listed(user, sight));
         }
@@ -115,7 +115,7 @@ impl Witness for Teller<'_> {
                     answers.absent.get(at).copied()
                 });
                 let directory = InDirectory { answer, ..InDirectory::default() };
-                all.push(Listed { candidate: candidate.clone(), directory });
+                all.push(ListedCandidate { candidate: candidate.clone(), directory });
             }
         }
         if all.is_empty() {
@@ -165,7 +165,7 @@ impl Teller<'_> {
         found
     }
 
-    fn listed(&self, user: UserIx, sight: &Sight<'_>) -> Listed {
+    fn listed(&self, user: UserIx, sight: &Sight<'_>) -> ListedCandidate {
         let (desired, snapshot) = (sight.desired, sight.desired.snapshot);
         let id = SourceId::new(snapshot.id(user));
         let mapped = map_person(snapshot, user, &self.rules);
@@ -201,14 +201,14 @@ impl Teller<'_> {
             answer: None,
             standing: Some(standing),
             belongs,
-            because: (belongs && standing != Standing::Staged).then(|| desired.because(user).to_string()),
+            because: (belongs && standing != LifecycleStatus::Staged).then(|| desired.because(user).to_string()),
             filter,
             groups,
             mapped: values,
             problem,
             looked_up,
         };
-        Listed { candidate: Candidate { id, name }, directory }
+        ListedCandidate { candidate: Candidate { id, name }, directory }
     }
 
     /// Every group that has the person, directly or around a group that has them.
@@ -238,7 +238,7 @@ impl Teller<'_> {
         words
     }
 
-    fn word(&self, desired: &Desired<'_>, ix: GroupIx, row: &GroupRow, through: Option<&str>) -> GroupWord {
+    fn word(&self, desired: &Desired<'_>, ix: GroupIx, row: &SnapshotGroup, through: Option<&str>) -> GroupWord {
         let around = through.map(|name| format!("around {name}, ")).unwrap_or_default();
         let in_scope = desired.group(ix);
         let (counts, why) = match in_scope {

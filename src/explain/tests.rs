@@ -13,7 +13,7 @@ fn records(world: &World) -> impl Iterator<Item = Result<crate::store::Record, S
 }
 
 /// Everybody who goes by a name, and the preview.
-async fn look(world: &World, typed: &str) -> (Vec<Listed>, Vec<Candidate>, Report) {
+async fn look(world: &World, typed: &str) -> (Vec<ListedCandidate>, Vec<Candidate>, CycleReport) {
     let linked = linked_by_name(&world.store, typed).unwrap();
     let teller = Teller {
         typed,
@@ -35,10 +35,10 @@ async fn story(world: &World, typed: &str) -> Story {
 async fn story_of(world: &World, typed: &str, shown: Option<Option<AppUser>>) -> Story {
     let (listed, _, report) = look(world, typed).await;
     assert_eq!(listed.len(), 1, "{listed:?}");
-    let Listed { candidate, directory } = listed.into_iter().next().unwrap();
+    let ListedCandidate { candidate, directory } = listed.into_iter().next().unwrap();
     let past = Past::read(records(world), &candidate).unwrap();
     let rules = world.errand().rules;
-    tell(Sources {
+    tell(ExplainSources {
         tenant: &TenantName::parse("acme").unwrap(),
         candidate,
         state: &world.store,
@@ -94,8 +94,8 @@ async fn standings_protection_and_absence_are_told_as_they_are_decided() {
     assert_eq!(story(&world, "eve").await.verdict, "has no account by our doing: they are in no group");
 
     world.edit(|dir| {
-        dir.stand("ann", Standing::Suspended);
-        dir.stand("cid", Standing::Staged);
+        dir.stand("ann", LifecycleStatus::Suspended);
+        dir.stand("cid", LifecycleStatus::Staged);
         dir.hide("dee");
         dir.mute = true;
     });
@@ -154,7 +154,7 @@ async fn the_guards_word_is_that_of_the_whole_plan() {
     let ids: Vec<String> = (0..20).map(|at| format!("u{at:02}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let world = synced(Directory::of(&ids).with_group("all", &ids), |_| {}).await;
-    world.edit(|dir| ids.iter().take(9).for_each(|id| dir.stand(id, Standing::Suspended)));
+    world.edit(|dir| ids.iter().take(9).for_each(|id| dir.stand(id, LifecycleStatus::Suspended)));
     let one = story(&world, "u03").await;
     assert_eq!((one.next[0].result.name(), one.holds[0].code().name()), ("held", "removals_per_day"));
     world.edit(|dir| ids.iter().skip(5).for_each(|id| dir.delete_user(id)));
@@ -163,7 +163,7 @@ async fn the_guards_word_is_that_of_the_whole_plan() {
     assert!(held.next.iter().all(|step| step.result.name() == "held"), "{:?}", held.next);
     assert_eq!(
         held.directory.unwrap().standing,
-        Some(Standing::Suspended),
+        Some(LifecycleStatus::Suspended),
         "the directory's word is told all the same"
     );
     assert!(world.app.writes().is_empty());
@@ -172,7 +172,7 @@ async fn the_guards_word_is_that_of_the_whole_plan() {
 #[tokio::test(start_paused = true)]
 async fn somebody_is_found_by_every_name_and_in_the_journal_when_nowhere_else() {
     let dir = Directory::of(&["Ann", "bob", "cid"]).with_group("all", &["Ann", "bob", "cid"]);
-    let world = synced(dir, |tenant| tenant.on_deleted = crate::config::tenant::Fate::Delete).await;
+    let world = synced(dir, |tenant| tenant.on_deleted = crate::config::tenant::DeprovisioningAction::Delete).await;
     let account = world.app.account("bob@x.test").unwrap().0;
     for typed in ["bob", "BOB", "Bob@X.test", &account, &account.to_uppercase()] {
         assert_eq!(story(&world, typed).await.id.as_str(), "bob", "{typed}");
@@ -232,7 +232,7 @@ async fn the_last_deeds_are_kept_and_the_others_counted() {
 /// When the account was made.
 fn ann_linked(world: &World) -> Timestamp {
     let made = world.store.records().into_iter().find(|record| match &record.event {
-        crate::store::Event::Outcome { effects, .. } => !effects.is_empty(),
+        crate::store::JournalEvent::Outcome { effects, .. } => !effects.is_empty(),
         _ => false,
     });
     made.unwrap().at

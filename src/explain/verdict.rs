@@ -1,13 +1,13 @@
 //! The whole story in one sentence.
 
 use super::Story;
-use crate::cycle::Report;
+use crate::cycle::CycleReport;
 use crate::guard::Cleared;
-use crate::model::{OpOutcome, Standing};
+use crate::model::{OpOutcome, LifecycleStatus};
 use crate::source::Presence;
 
 /// What it comes to. The first thing that settles the matter is the one that is said.
-pub(super) fn of(story: &Story, report: Option<&Report>) -> String {
+pub(super) fn of(story: &Story, report: Option<&CycleReport>) -> String {
     if story.protected {
         return "protected by scope.protect: never touched, whatever the directory says".to_owned();
     }
@@ -83,8 +83,8 @@ fn standing(story: &Story) -> String {
         };
     }
     match directory.standing {
-        Some(Standing::Suspended) => "suspended in the directory".to_owned(),
-        Some(Standing::Staged) => "staged in the directory: nothing is created, nothing is taken".to_owned(),
+        Some(LifecycleStatus::Suspended) => "suspended in the directory".to_owned(),
+        Some(LifecycleStatus::Staged) => "staged in the directory: nothing is created, nothing is taken".to_owned(),
         _ => match (&directory.filter, &directory.because) {
             (Some(why), _) => why.clone(),
             (None, Some(because)) => because.clone(),

@@ -28,7 +28,7 @@ const TRIES: u32 = 8;
 /// # Errors
 /// When it could not be written; what was there before is still there.
 pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let mut fresh = Fresh::beside(path, mode)?;
+    let mut fresh = PendingFile::beside(path, mode)?;
     fresh.write_all(bytes)?;
     fresh.sync()?;
     fresh.take_name()?.sync_folder().map(drop)
@@ -36,7 +36,7 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
 
 /// A file on its way to a name. Dropping it before it has the name removes it.
 #[derive(Debug)]
-pub struct Fresh {
+pub struct PendingFile {
     path: PathBuf,
     name: OsString,
     folder: OwnedFd,
@@ -51,7 +51,7 @@ pub struct Placed {
     folder: OwnedFd,
 }
 
-impl Fresh {
+impl PendingFile {
     /// Makes an empty file with this mode in the folder of `path`.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Placed {
     }
 }
 
-impl Write for Fresh {
+impl Write for PendingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file()?.write(bytes)
     }
@@ -129,7 +129,7 @@ impl Write for Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for PendingFile {
     fn drop(&mut self) {
         if self.file.is_some()
             && let Err(error) = rustix::fs::unlinkat(&self.folder, self.temporary.as_str(), AtFlags::empty())

@@ -72,7 +72,7 @@ fn sec4_devices_and_folders_are_not_replaced() {
 fn sec4_a_file_that_was_exchanged_under_way_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("export");
-    let mut fresh = Fresh::beside(&path, 0o600).unwrap();
+    let mut fresh = PendingFile::beside(&path, 0o600).unwrap();
     fresh.write_all(b"people").unwrap();
     fs::remove_file(dir.path().join(&fresh.temporary)).unwrap();
     fs::write(dir.path().join(&fresh.temporary), "theirs").unwrap();
@@ -90,7 +90,7 @@ fn sec4_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not() {
     fs::create_dir(left(3)).unwrap();
     fs::write(dir.path().join(".rosterd-x.new"), "not ours").unwrap();
     fs::write(dir.path().join("status.json"), "{}").unwrap();
-    let mut fresh = Fresh::beside(&dir.path().join("index"), 0o600).unwrap();
+    let mut fresh = PendingFile::beside(&dir.path().join("index"), 0o600).unwrap();
     assert_eq!(sweep(dir.path()).unwrap(), 1);
     assert!(!left(1).exists() && dir.path().join(&fresh.temporary).exists());
     fresh.write_all(b"whole").unwrap();

@@ -28,7 +28,7 @@ static SERVICE: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// What is wrong with a file, link or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum TrustFault {
     /// It belongs to another user.
     Owner,
     /// Others may write: to a file.
@@ -48,7 +48,7 @@ pub enum Distrust {
         /// The file, link or folder that is to blame.
         path: String,
         /// What is wrong with it.
-        fault: Fault,
+        fault: TrustFault,
         /// The same in words, with owner and mode.
         why: String,
         /// The command that changes it.
@@ -98,7 +98,7 @@ pub struct Trusted {
 
 /// Whom this process trusts with its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
+pub struct FileTrust {
     /// Owners.
     owners: Vec<u32>,
     /// Groups that may write.
@@ -107,7 +107,7 @@ pub struct Trust {
     user: u32,
 }
 
-impl Trust {
+impl FileTrust {
     /// Root and the user of this process; for root also the user whose state it looks at ([`accept_owner_of`]).
     pub fn of_this_process() -> Self {
         let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
@@ -203,7 +203,7 @@ impl Trust {
             ROOT => format!("chown {no_link}root {shown}"),
             user => format!("chown {no_link}{user} {shown}"),
         };
-        Err(Distrust::Refused { path: shown.to_string(), fault: Fault::Owner, why, remedy })
+        Err(Distrust::Refused { path: shown.to_string(), fault: TrustFault::Owner, why, remedy })
     }
 
     fn writers(
@@ -220,7 +220,7 @@ impl Trust {
         let (kind, shown, owner, group) = (kind(found), path.display(), found.uid(), found.gid());
         let refused = |who: String, remedy: &str| {
             let why = format!("({kind}, mode {mode:03o}, owner {owner}, group {group}) can be changed by {who}");
-            let fault = if found.is_dir() { Fault::WritableFolder } else { Fault::WritableFile };
+            let fault = if found.is_dir() { TrustFault::WritableFolder } else { TrustFault::WritableFile };
             Err(Distrust::Refused { path: shown.to_string(), fault, why, remedy: format!("{remedy} {shown}") })
         };
         if mode & OTHERS_WRITE != 0 {
@@ -256,7 +256,7 @@ fn single_name(path: &Path, found: &Metadata, folder: &Metadata) -> Result<(), D
         found.nlink()
     );
     let remedy = format!("move a copy of {shown} to a folder in which only its owner may write");
-    Err(Distrust::Refused { path: shown.to_string(), fault: Fault::Name, why, remedy })
+    Err(Distrust::Refused { path: shown.to_string(), fault: TrustFault::Name, why, remedy })
 }
 
 /// For root: also trusts the owner of a state folder, which is the service's user, from now on. Only if the way to that folder can be
@@ -266,7 +266,7 @@ pub fn accept_owner_of(state_dir: &Path) {
         return;
     }
     let above = state_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let way = Trust::of(ROOT, ROOT).pass(above);
+    let way = FileTrust::of(ROOT, ROOT).pass(above);
     if let (Ok(_), Ok(found)) = (way, std::fs::symlink_metadata(state_dir))
         && found.is_dir()
     {
@@ -279,7 +279,7 @@ pub fn accept_owner_of(state_dir: &Path) {
 /// # Errors
 /// As for [`read`](super::read), and when another user could have changed it: the error names the file and the command that ends that.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let trusted = Trust::of_this_process().look(path)?;
+    let trusted = FileTrust::of_this_process().look(path)?;
     super::read(&trusted.path, most)
 }
 

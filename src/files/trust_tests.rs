@@ -21,7 +21,7 @@ fn write(path: &Path, mode: u32) -> PathBuf {
 }
 
 fn look(path: &Path) -> Result<Trusted, Distrust> {
-    Trust::of_this_process().look(path)
+    FileTrust::of_this_process().look(path)
 }
 
 #[track_caller]
@@ -147,14 +147,14 @@ fn sec18_the_write_access_of_a_group_is_that_of_others_but_for_ones_own() {
     let found = fs::metadata(&path).unwrap();
     let ours = found.gid();
     if ours != ROOT {
-        assert!(Trust::of(user, ours.wrapping_add(1)).look(&path).is_err());
+        assert!(FileTrust::of(user, ours.wrapping_add(1)).look(&path).is_err());
     }
     if give(&path, ANOTHER) {
         // Owner and group of one number: a user with a group of their own.
-        assert_eq!(Trust::of(ANOTHER, ANOTHER).look(&path).unwrap().shared, None);
+        assert_eq!(FileTrust::of(ANOTHER, ANOTHER).look(&path).unwrap().shared, None);
         std::os::unix::fs::chown(&path, Some(ROOT), Some(4242)).unwrap();
         refused(&path, &["group 4242", "chmod g-w"]);
-        let shared = Trust::of(ANOTHER, 4242).look(&path).unwrap().shared.unwrap();
+        let shared = FileTrust::of(ANOTHER, 4242).look(&path).unwrap().shared.unwrap();
         assert!(shared.contains("mode 664") && shared.contains("group 4242"), "{shared}");
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Cleared, Facts, Limits};
-use crate::model::{HoldReason, Names, ObjectRef, Op, SourceId};
+use super::{Cleared, Facts, GuardLimits};
+use crate::model::{HoldReason, NamedUsers, ObjectRef, Op, SourceId};
 use crate::plan::{Action, Operation};
 
 impl Cleared {
     /// A sign of suspension that can't be read looks like many users who are active again.
-    pub(super) fn check_activations(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_activations(&mut self, facts: &Facts, limits: &GuardLimits) {
         // Under its new record a user is the one who lost access under the old.
         let records: HashMap<&SourceId, &SourceId> = self.plan.operations.iter().filter_map(relinked).collect();
         let gives_back = |id: &SourceId| {
@@ -30,7 +30,7 @@ impl Cleared {
         if now == 0 || limits.activations_per_day.allowed(managed).is_none_or(|allowed| now + before <= allowed) {
             return;
         }
-        let who = Names::of(fresh.values().copied());
+        let who = NamedUsers::of(fresh.values().copied());
         let users: HashSet<ObjectRef> = fresh.into_keys().map(|id| ObjectRef::User(id.clone())).collect();
         let limit = limits.activations_per_day.to_string();
         let hold = HoldReason::ActivationsPerDay { now, activated: before, managed, limit, who };

@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cleared, Edited, Facts, Limits};
+use super::{Cleared, EditImpact, Facts, GuardLimits};
 use crate::config::forms::Limit;
-use crate::model::{HoldReason, Names, Path, Reason, SourceId};
+use crate::model::{HoldReason, NamedUsers, Path, Reason, SourceId};
 use crate::plan::{Action, Operation};
 
 /// What is said of accounts that get another one, because the app can't change an attribute.
@@ -21,8 +21,8 @@ type Changed<'a> = BTreeMap<&'a str, BTreeMap<&'a SourceId, &'a str>>;
 
 impl Cleared {
     /// Two swapped columns, or a faulty rule of the directory, change the same value of many users.
-    pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &Limits) {
-        if matches!(facts.edited, Edited::Settings | Edited::Matching) {
+    pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &GuardLimits) {
+        if matches!(facts.edited, EditImpact::Settings | EditImpact::Matching) {
             return;
         }
         let (mut identifiers, mut values) = (Changed::new(), Changed::new());
@@ -50,7 +50,7 @@ impl Cleared {
             .or_else(|| worst(&values, limits.value_changes, facts.managed).map(|found| (false, found)));
         let Some((is_identifier, (attribute, users))) = found else { return };
         let (attribute, count, managed) = (attribute.to_owned(), users.len() as u64, facts.managed);
-        let who = Names::of(users.values().copied());
+        let who = NamedUsers::of(users.values().copied());
         self.hold_all(match is_identifier {
             true => {
                 let limit = limits.identifier_changes.to_string();

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Cleared, Edited, Facts, Limits, Loosened};
+use super::{Cleared, EditImpact, Facts, GuardLimits, Loosened};
 use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms::Limit;
-use crate::model::{HoldReason, Names, ObjectRef, Op, RekeyOutcome, SourceId, SourcePart};
+use crate::model::{HoldReason, NamedUsers, ObjectRef, Op, RekeyOutcome, SourceId, SourcePart};
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 
 /// So many fewer people, groups or values are everyday in a tenant of any size, whatever share of a small one they are. The
@@ -89,7 +89,7 @@ impl Cleared {
     }
 
     /// A directory that shows much less than before is believed only by somebody who looked.
-    pub(super) fn check_reading(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_reading(&mut self, facts: &Facts, limits: &GuardLimits) {
         let Some(before) = facts.before.filter(|_| !limits.source_shrink.is_none()) else { return };
         let shrank = |was: u64, is: u64| {
             let fewer = was.saturating_sub(is);
@@ -111,7 +111,7 @@ impl Cleared {
     }
 
     /// Many gone and as many new: the directory gave everybody another id, and each would be removed and made anew.
-    pub(super) fn check_rekey(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_rekey(&mut self, facts: &Facts, limits: &GuardLimits) {
         let both = facts.strangers.min(facts.missing);
         if both > EVERYDAY && exceeds(limits.rekey, both, facts.managed) {
             let (missing, strangers, managed) = (facts.missing, facts.strangers, facts.managed);
@@ -137,7 +137,7 @@ impl Cleared {
         }
     }
 
-    pub(super) fn check_attribute_loss(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_attribute_loss(&mut self, facts: &Facts, limits: &GuardLimits) {
         let mut losing: BTreeMap<&SourceId, &str> = BTreeMap::new();
         for operation in &self.plan.operations {
             let loses = match (&operation.action, &operation.blocked) {
@@ -152,13 +152,13 @@ impl Cleared {
         let count = losing.len() as u64;
         if count > EVERYDAY && exceeds(limits.attribute_loss, count, facts.managed) {
             let (managed, limit) = (facts.managed, limits.attribute_loss.to_string());
-            let who = Names::of(losing.into_values());
+            let who = NamedUsers::of(losing.into_values());
             self.hold_all(HoldReason::AttributeLoss { count, managed, limit, who });
         }
     }
 
     /// An edit of the tenant file is shown before it hits many; one that changes by what people are recognised, always.
-    pub(super) fn check_settings(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_settings(&mut self, facts: &Facts, limits: &GuardLimits) {
         let hits = |operation: &&Operation| {
             operation.app_id.is_some()
                 && (operation.op().takes_access() || matches!(operation.action, Action::UpdateUser { .. }))
@@ -172,10 +172,10 @@ impl Cleared {
                 _ => drop(hit.insert(operation.object.id(), &operation.name)),
             }
         }
-        let (count, who) = (hit.len() as u64, Names::of(hit.into_values()));
+        let (count, who) = (hit.len() as u64, NamedUsers::of(hit.into_values()));
         let hold = match facts.edited {
-            Edited::Matching if !self.plan.operations.is_empty() => HoldReason::MatchingChange { count, who },
-            Edited::Settings | Edited::Matching if exceeds(limits.settings_change, count, facts.managed) => {
+            EditImpact::Matching if !self.plan.operations.is_empty() => HoldReason::MatchingChange { count, who },
+            EditImpact::Settings | EditImpact::Matching if exceeds(limits.settings_change, count, facts.managed) => {
                 let (managed, limit) = (facts.managed, limits.settings_change.to_string());
                 HoldReason::SettingsChange { count, managed, limit, who }
             }
@@ -190,8 +190,8 @@ impl Cleared {
             Action::UpdateUser { clear, .. } => clear.iter().any(|path| facts.on_source_change.contains(path)),
             _ => false,
         };
-        let who = Names::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
-        if facts.edited == Edited::Upgraded && !who.is_empty() {
+        let who = NamedUsers::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
+        if facts.edited == EditImpact::Upgraded && !who.is_empty() {
             self.hold(HoldReason::Upgrade { who }, loses);
         }
     }
@@ -210,14 +210,14 @@ impl Cleared {
     }
 
     /// Kinds of change that the operator always wants to see first.
-    pub(super) fn check_asked_before(&mut self, limits: &Limits) {
+    pub(super) fn check_asked_before(&mut self, limits: &GuardLimits) {
         let asked = |operation: &Operation| limits.ask_before.contains(&operation.op());
         let waiting: Vec<&Operation> = self.going().filter(|operation| asked(operation)).collect();
         if waiting.is_empty() {
             return;
         }
         let ops: BTreeSet<Op> = waiting.iter().map(|operation| operation.op()).collect();
-        let who = Names::of(waiting.iter().map(|operation| operation.name.as_str()));
+        let who = NamedUsers::of(waiting.iter().map(|operation| operation.name.as_str()));
         let people: HashSet<ObjectRef> = waiting
             .iter()
             .filter(|operation| matches!(operation.op(), Op::CreateUser | Op::AdoptUser | Op::CreateGroup))
@@ -241,7 +241,7 @@ impl Cleared {
             return;
         }
         let who: Vec<String> = waiting.iter().map(|operation| account_named(operation)).collect();
-        let who = Names::of(who.iter().map(String::as_str));
+        let who = NamedUsers::of(who.iter().map(String::as_str));
         let objects: HashSet<ObjectRef> = waiting.iter().map(|operation| operation.object.clone()).collect();
         let people: HashSet<SourceId> = objects.iter().map(|object| object.id().clone()).collect();
         self.hold(HoldReason::Adoption { who }, |operation| {
@@ -260,7 +260,7 @@ impl Cleared {
         if relinked.is_empty() {
             return;
         }
-        let who = Names::of(relinked.iter().map(|operation| operation.name.as_str()));
+        let who = NamedUsers::of(relinked.iter().map(|operation| operation.name.as_str()));
         let objects: HashSet<ObjectRef> = relinked.iter().map(|operation| operation.object.clone()).collect();
         self.hold(HoldReason::Relink { who }, |operation| objects.contains(&operation.object));
     }
@@ -269,7 +269,7 @@ impl Cleared {
     pub(super) fn check_clock(&mut self, facts: &Facts) {
         let Some(doubt) = facts.clock.filter(|_| facts.delete_waits) else { return };
         let waits = |operation: &Operation| operation.op() == Op::DeleteUser;
-        let who = Names::of(self.going().filter(|operation| waits(operation)).map(|operation| operation.name.as_str()));
+        let who = NamedUsers::of(self.going().filter(|operation| waits(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
             self.hold(HoldReason::Clock { doubt, who }, waits);
         }
@@ -279,13 +279,13 @@ impl Cleared {
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
         let who =
-            Names::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
+            NamedUsers::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
             self.hold(HoldReason::FinalDelete { who }, is_final);
         }
     }
 
-    pub(super) fn check_groups(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_groups(&mut self, facts: &Facts, limits: &GuardLimits) {
         // Whoever only gets another account is not lost to the group.
         let put_aside: HashSet<&SourceId> = self.going().filter_map(put_aside).collect();
         let mut over = Vec::new();
@@ -301,7 +301,7 @@ impl Cleared {
                     of: *of,
                     lost: before,
                     limit: limits.group_removals.to_string(),
-                    who: Names::of(users.iter().map(|user| user.name.as_str())),
+                    who: NamedUsers::of(users.iter().map(|user| user.name.as_str())),
                 };
                 over.push((at, hold));
             }
@@ -314,7 +314,7 @@ impl Cleared {
 
     /// The rolling budget, in users: one who loses an account, a role, a deleted group or the last group counts once a day; and once more
     /// if the account was activated again in between.
-    pub(super) fn check_removals(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_removals(&mut self, facts: &Facts, limits: &GuardLimits) {
         let mut losing: BTreeMap<&SourceId, &str> = BTreeMap::new();
         let mut accounts_end: BTreeSet<&SourceId> = BTreeSet::new();
         let mut somebody_comes = false;
@@ -344,7 +344,7 @@ impl Cleared {
                 limit: limits.removals_per_day.to_string(),
                 none_left,
                 unknown,
-                who: Names::of(losing.into_values()),
+                who: NamedUsers::of(losing.into_values()),
                 unbound: facts.unbound.clone(),
             };
             self.hold(hold, |operation| {
@@ -353,7 +353,7 @@ impl Cleared {
         }
     }
 
-    pub(super) fn check_creates(&mut self, facts: &Facts, limits: &Limits) {
+    pub(super) fn check_creates(&mut self, facts: &Facts, limits: &GuardLimits) {
         let planned = self.going().filter(|operation| operation.op() == Op::CreateUser).count() as u64;
         if planned > 0 && exceeds(limits.creates_per_day, planned + facts.created, facts.managed) {
             let limit = limits.creates_per_day.to_string();

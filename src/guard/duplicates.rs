@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::{Cleared, Limits};
+use super::{Cleared, GuardLimits};
 use crate::model::{Duplicate, Duplicates, HoldReason, Op, SourceId};
 use crate::plan::{Action, Operation};
 
 impl Cleared {
     /// A user who has a name of an account that no user matches waits alone; where many only look alike, every new account waits.
-    pub(super) fn check_duplicates(&mut self, limits: &Limits) {
+    pub(super) fn check_duplicates(&mut self, limits: &GuardLimits) {
         if limits.duplicate_names.is_none() || self.plan.duplicates.is_empty() {
             return;
         }

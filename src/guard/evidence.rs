@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Cleared, Facts};
-use crate::model::{HoldReason, Names, ObjectRef, Op, Reason, SourceId, StatusSign};
+use crate::model::{HoldReason, NamedUsers, ObjectRef, Op, Reason, SourceId, StatusSign};
 use crate::plan::{Action, Operation};
 use crate::source::id_hash;
 use crate::store::Sightings;
@@ -85,7 +85,7 @@ impl Cleared {
             signs: lost.signs.clone(),
             activations,
             creations: doubted.len() as u64 - activations,
-            who: Names::of(doubted.iter().map(|operation| operation.name.as_str())),
+            who: NamedUsers::of(doubted.iter().map(|operation| operation.name.as_str())),
         };
         let objects: HashSet<ObjectRef> = doubted.iter().map(|operation| operation.object.clone()).collect();
         // What needs the account that waits, waits with it.
@@ -110,7 +110,7 @@ impl Cleared {
             count: dangling.count,
             before: dangling.before,
             names: dangling.examples.clone(),
-            who: Names::of(who),
+            who: NamedUsers::of(who),
         };
         self.hold(hold, |operation| dangling.doubts(operation));
     }

@@ -25,13 +25,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, ClockDoubt, Counts, HoldReason, HoldScope, ObjectRef, Op, Path, SourceId, Unbound};
+use crate::model::{AppId, Bits, ClockDoubt, SnapshotCounts, HoldReason, HoldScope, ObjectRef, Op, Path, SourceId, Unbound};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 
 /// The tenant's limits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
+pub struct GuardLimits {
     /// How many managed people may lose access in any 24 hours.
     pub removals_per_day: Limit,
     /// How much of one group's membership may be removed in any 24 hours.
@@ -61,7 +61,7 @@ pub struct Limits {
 }
 
 /// What `[guard]` says, and `[approval]` if it is left out.
-impl From<&GuardTable> for Limits {
+impl From<&GuardTable> for GuardLimits {
     fn from(table: &GuardTable) -> Self {
         Self {
             removals_per_day: table.removals_per_day,
@@ -99,7 +99,7 @@ pub struct Facts {
     /// Whether accounts are deleted only when a time has passed.
     pub delete_waits: bool,
     /// What an undo put back, and the directory still says.
-    pub undone: Undone,
+    pub undone: UndoneRecord,
     /// How many losses hit a user who had got access back since an earlier one.
     pub lost_again: u64,
     /// People who lost access in the last seven days: an activation gives back what a run took.
@@ -121,13 +121,13 @@ pub struct Facts {
     /// People whom the state knows and who are not in the reading.
     pub missing: u64,
     /// What the last accepted reading held.
-    pub before: Option<Counts>,
+    pub before: Option<SnapshotCounts>,
     /// What this one holds.
-    pub now: Counts,
+    pub now: SnapshotCounts,
     /// The evidence that the directory binds nothing to the app, where that decides who belongs.
     pub unbound: Option<Unbound>,
     /// What the tenant file says differently since the last run that was not held for it.
-    pub edited: Edited,
+    pub edited: EditImpact,
     /// What became looser in guard and approvals since the last run.
     pub loosened: Option<Loosened>,
     /// Signs of suspension that were lost since the last accepted reading.
@@ -148,7 +148,7 @@ pub struct Facts {
 
 /// What an undo put back, as long as the directory's record of it is the same.
 #[derive(Debug, Clone, Default)]
-pub struct Undone {
+pub struct UndoneRecord {
     /// The runs that were taken back.
     pub runs: BTreeSet<String>,
     /// Accounts and groups.
@@ -159,7 +159,7 @@ pub struct Undone {
 
 /// What an edit of the tenant file touches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Edited {
+pub enum EditImpact {
     /// Nothing that decides over people.
     #[default]
     Nothing,
@@ -181,7 +181,7 @@ pub struct Adoptions {
 }
 
 impl Adoptions {
-    fn new(facts: &Facts, limits: &Limits) -> Self {
+    fn new(facts: &Facts, limits: &GuardLimits) -> Self {
         // A state that was just begun has not completed a run yet.
         let changes = !limits.ask_before.contains(&Op::UpdateUser);
         Self { approval: limits.adopt, after_first: facts.adopt_only.is_none(), changes }
@@ -215,7 +215,7 @@ pub struct Cleared {
 }
 
 /// Passes a plan, or holds part of it, or all.
-pub fn check(plan: Plan, facts: &Facts, limits: &Limits) -> Cleared {
+pub fn check(plan: Plan, facts: &Facts, limits: &GuardLimits) -> Cleared {
     let count = plan.operations.len();
     let mut cleared = Cleared {
         plan,

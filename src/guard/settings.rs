@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Limits;
+use super::GuardLimits;
 use crate::config::forms::Limit;
 use crate::config::tenant::{ApprovalTable, GuardTable, ReasonRule, ScopeTable};
 use crate::model::{Loosening, fold};
@@ -103,8 +103,8 @@ pub fn weigh(
 }
 
 /// The limits of a table, with the kinds of change that always wait.
-pub fn limits(guard: &GuardTable, ask_before: BTreeSet<crate::model::Op>) -> Limits {
-    Limits { ask_before, ..Limits::from(guard) }
+pub fn limits(guard: &GuardTable, ask_before: BTreeSet<crate::model::Op>) -> GuardLimits {
+    GuardLimits { ask_before, ..GuardLimits::from(guard) }
 }
 
 /// Which keys became looser; each of them stays what it was.

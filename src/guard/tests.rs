@@ -5,8 +5,8 @@ use crate::config::tenant::GuardTable;
 use crate::model::{Attributes, Lane, ObjectRef, Reason};
 use crate::plan::{Action, Blocked, Member};
 
-fn limits() -> Limits {
-    Limits::from(&GuardTable::default())
+fn limits() -> GuardLimits {
+    GuardLimits::from(&GuardTable::default())
 }
 
 fn on(object: ObjectRef, action: Action) -> Operation {
@@ -157,7 +157,7 @@ fn w5_the_sentences_of_an_older_plan_are_read_into_codes() {
 
 #[test]
 fn w1_what_is_held_for_its_numbers_is_named_by_them_and_not_by_the_sentence() {
-    let counts = |users| crate::model::Counts { users, groups: 1, memberships: users };
+    let counts = |users| crate::model::SnapshotCounts { users, groups: 1, memberships: users };
     let shrunk = |now| {
         let facts = Facts { before: Some(counts(20)), now: counts(now), ..Facts::default() };
         check(Plan::of(Vec::new()), &facts, &limits())

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Cleared, Facts, Undone};
-use crate::model::{HoldReason, Names, ObjectRef, Op};
+use super::{Cleared, Facts, UndoneRecord};
+use crate::model::{HoldReason, NamedUsers, ObjectRef, Op};
 use crate::plan::{Action, Operation};
 
 impl Cleared {
@@ -26,7 +26,7 @@ impl Cleared {
         let operations = || held.iter().filter_map(|at| self.plan.operations.get(*at));
         let names: Vec<String> = operations().flat_map(names_of).collect();
         let (runs, count) = (undone.runs.clone(), held.len() as u64);
-        let who = Names::of(names.iter().map(String::as_str));
+        let who = NamedUsers::of(names.iter().map(String::as_str));
         // What needs the link that is not made waits with it.
         self.hold(HoldReason::Undone { runs, count, who }, |operation| {
             undone.covers(operation) || without_link.contains(&operation.object)
@@ -43,7 +43,7 @@ fn names_of(operation: &Operation) -> Vec<String> {
     }
 }
 
-impl Undone {
+impl UndoneRecord {
     /// Whether an operation does nothing but what was taken back.
     pub fn covers(&self, operation: &Operation) -> bool {
         match (&operation.object, &operation.action) {

@@ -126,7 +126,7 @@ impl ClientSettings {
 
 /// One request below the base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// The path below the base URL, segment by segment, not yet encoded.
@@ -143,7 +143,7 @@ pub struct Request {
     pub max_body: Option<usize>,
 }
 
-impl Request {
+impl HttpRequest {
     /// A request without query and body.
     pub fn new(method: Method, segments: Vec<String>) -> Self {
         Self {
@@ -160,7 +160,7 @@ impl Request {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct HttpResponse {
     /// The status.
     pub status: u16,
     /// `Content-Type`.
@@ -179,7 +179,7 @@ pub struct Reply {
     pub fault: Option<BodyFault>,
 }
 
-impl Reply {
+impl HttpResponse {
     /// A header by its name, whatever the case; `None` where it is missing or no text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -302,7 +302,7 @@ impl Client {
     /// # Errors
     /// When there is no answer at all. An answer that is cut off or too large is a [`Reply`] with a fault, since its status
     /// says whether the request was carried out.
-    pub async fn send(&self, request: Request) -> Result<Reply, SendError> {
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
         let mut text = self.url(&request.segments)?;
         if request.trailing_slash {
             text.push('/');
@@ -344,14 +344,14 @@ impl Client {
                 .is_some_and(|rest| rest.starts_with(['/', '?']) || rest.is_empty())
     }
 
-    async fn read(&self, mut response: reqwest::Response, max_body: usize) -> Reply {
+    async fn read(&self, mut response: reqwest::Response, max_body: usize) -> HttpResponse {
         self.note_date(response.headers());
         let status = response.status();
         let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let location = text(header::LOCATION);
         let echoes = location.as_ref().is_some_and(|location| self.spellings.are_told_in(location.as_bytes()));
         let location = location.map(|location| self.spellings.redact(location));
-        let mut reply = Reply {
+        let mut reply = HttpResponse {
             status: status.as_u16(),
             content_type: text(header::CONTENT_TYPE),
             location_host: location.as_deref().and_then(|location| self.host_of(location)),
@@ -386,7 +386,7 @@ impl Client {
 
     /// The answer as it may leave this file: a refusal without the credential, whose words are shown and kept; and of a good answer that
     /// repeats it nothing at all, since its values and ids go everywhere.
-    fn without_secrets(&self, mut reply: Reply, echoes: bool) -> Reply {
+    fn without_secrets(&self, mut reply: HttpResponse, echoes: bool) -> HttpResponse {
         let good = (200..300).contains(&reply.status) && reply.fault.is_none();
         if !good {
             self.spellings.redact_bytes(&mut reply.body);

@@ -74,7 +74,7 @@ pub struct BucketSpec {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Tick>>;
 
-struct Bucket {
+struct TokenBucket {
     matches: Matches,
     limiter: Limiter,
     /// What one call takes out of the limiter, which counts in smaller steps than calls; see [`Bucket::new`].
@@ -83,7 +83,7 @@ struct Bucket {
     line: tokio::sync::Mutex<()>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// The limiter counts in steps of at most [`TIMER_SLACK`]: its tolerance is then the burst plus one such step, and a
     /// timer that rings late loses nothing. With whole calls as steps the choice would be to lose a call's time at every
     /// late ring, or to allow one call more.
@@ -121,14 +121,14 @@ impl Bucket {
 }
 
 /// Buckets and the instant before which nobody may call: what all tenants on one quota share.
-struct Shared {
+struct SharedPace {
     /// The slowest first: a call holds the slow bucket's line while it waits for the wide one, and goes out right after
     /// the last, so that what was taken early is never much older than what was taken last.
-    buckets: Vec<Bucket>,
+    buckets: Vec<TokenBucket>,
     not_before: Mutex<Instant>,
 }
 
-impl Shared {
+impl SharedPace {
     fn not_before(&self) -> Instant {
         // The value is a plain instant: a panic elsewhere can't leave it half written.
         *self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,7 +148,7 @@ impl Shared {
 /// The pace of one tenant. Clones share everything; [`Pacer::sharing_quota`] makes one for another tenant on the same quota.
 #[derive(Clone)]
 pub struct Pacer {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPace>,
     slots: Arc<Semaphore>,
     observer: Arc<dyn Observer>,
 }
@@ -165,8 +165,8 @@ impl Pacer {
     pub fn new(buckets: &[BucketSpec], in_flight: u32) -> Self {
         let mut specs: Vec<&BucketSpec> = buckets.iter().collect();
         specs.sort_by_key(|spec| std::cmp::Reverse(spec.rate.interval()));
-        let buckets = specs.into_iter().map(Bucket::new).collect();
-        let shared = Shared { buckets, not_before: Mutex::new(Instant::now()) };
+        let buckets = specs.into_iter().map(TokenBucket::new).collect();
+        let shared = SharedPace { buckets, not_before: Mutex::new(Instant::now()) };
         Self { shared: Arc::new(shared), slots: slots(in_flight), observer: Arc::new(Unobserved) }
     }
 

@@ -20,12 +20,12 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The quotas of this process.
 #[derive(Default)]
-pub struct Quotas(Mutex<HashMap<Key, Kept>>);
+pub struct Quotas(Mutex<HashMap<QuotaKey, SharedQuota>>);
 
 /// A digest of address, credential and rate: the credential itself is not kept.
-type Key = [u8; 32];
+type QuotaKey = [u8; 32];
 
-struct Kept {
+struct SharedQuota {
     pacer: Pacer,
     asked: Instant,
 }
@@ -36,7 +36,7 @@ impl Quotas {
         let now = Instant::now();
         let mut quotas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         quotas.retain(|_, kept| kept.pacer.has_sharers() || now.duration_since(kept.asked) < FORGOTTEN_AFTER);
-        let new = || Kept { pacer: pacer(rate, in_flight), asked: now };
+        let new = || SharedQuota { pacer: pacer(rate, in_flight), asked: now };
         let kept = quotas.entry(key(address, secret, rate)).or_insert_with(new);
         kept.asked = now;
         kept.pacer.sharing_quota(in_flight)
@@ -45,7 +45,7 @@ impl Quotas {
 
 /// The pace that a rate setting describes, shared with nobody.
 pub fn pacer(rate: &RateSetting, in_flight: u32) -> Pacer {
-    let spec = |bucket: &crate::config::profile::Bucket| BucketSpec {
+    let spec = |bucket: &crate::config::profile::BucketConfig| BucketSpec {
         matches: bucket.matches.clone(),
         rate: bucket.rate,
         burst: bucket.burst,
@@ -53,7 +53,7 @@ pub fn pacer(rate: &RateSetting, in_flight: u32) -> Pacer {
     Pacer::new(&rate.0.iter().map(spec).collect::<Vec<_>>(), in_flight)
 }
 
-fn key(address: &str, secret: Option<&Secret>, rate: &RateSetting) -> Key {
+fn key(address: &str, secret: Option<&Secret>, rate: &RateSetting) -> QuotaKey {
     let mut digest = Sha256::new();
     let mut part = |text: &str| {
         digest.update((text.len() as u64).to_be_bytes());

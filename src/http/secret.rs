@@ -16,7 +16,7 @@ pub const LONG_ENOUGH: usize = 16;
 
 /// Why a text is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
+pub enum InvalidSecret {
     /// Nothing is in it, or only a line end.
     #[error("the secret is empty")]
     Empty,
@@ -30,7 +30,7 @@ impl Secret {
     ///
     /// # Errors
     /// When the text is empty or has control characters.
-    pub fn new(text: impl Into<String>) -> Result<Self, SecretError> {
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidSecret> {
         let mut text = Zeroizing::new(text.into());
         if text.ends_with('\n') {
             text.pop();
@@ -39,10 +39,10 @@ impl Secret {
             }
         }
         if text.is_empty() {
-            return Err(SecretError::Empty);
+            return Err(InvalidSecret::Empty);
         }
         if text.chars().any(char::is_control) {
-            return Err(SecretError::ControlCharacter);
+            return Err(InvalidSecret::ControlCharacter);
         }
         Ok(Self { text, inside: None })
     }
@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn i6_what_no_header_can_carry_is_refused() {
         for empty in ["", "\n", "\r\n"] {
-            assert_eq!(Secret::new(empty).map(|_| ()), Err(SecretError::Empty));
+            assert_eq!(Secret::new(empty).map(|_| ()), Err(InvalidSecret::Empty));
         }
         for text in ["a\n\n", "a\nb", "a\tb", "a\u{0}", "a\u{7f}"] {
-            assert_eq!(Secret::new(text).map(|_| ()), Err(SecretError::ControlCharacter), "{text:?}");
+            assert_eq!(Secret::new(text).map(|_| ()), Err(InvalidSecret::ControlCharacter), "{text:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ const INSTEAD: &str = "[token]";
 /// The spellings of one or more secrets.
 #[derive(Clone, Default)]
 pub(crate) struct Spellings {
-    forms: Vec<Form>,
+    forms: Vec<TokenSpelling>,
     /// Which forms begin with a byte, by the byte: most of a text begins none.
     first: Vec<bool>,
 }
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Spellings {
 }
 
 #[derive(Clone)]
-struct Form {
+struct TokenSpelling {
     text: Zeroizing<Vec<u8>>,
     /// Found in an answer it makes the answer unusable; a short one may be there by chance.
     telling: bool,
@@ -87,7 +87,7 @@ impl Spellings {
 
     fn form(&mut self, text: Zeroizing<Vec<u8>>, telling: bool, base64: bool) {
         if !self.forms.iter().any(|form| *form.text == *text) {
-            self.forms.push(Form { text, telling, base64 });
+            self.forms.push(TokenSpelling { text, telling, base64 });
         }
     }
 
@@ -138,8 +138,8 @@ impl Spellings {
     fn escaped<'a>(
         &'a self,
         text: &'a [u8],
-        wanted: impl Fn(&Form) -> bool + 'a,
-    ) -> impl Iterator<Item = (&'a Form, Range<usize>)> + 'a {
+        wanted: impl Fn(&TokenSpelling) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a TokenSpelling, Range<usize>)> + 'a {
         let has_escapes = !self.forms.is_empty() && memchr::memchr3(b'%', b'\\', b'&', text).is_some();
         let places = if has_escapes { 0..text.len() } else { 0..0 };
         places.filter_map(move |at| {
@@ -147,7 +147,7 @@ impl Spellings {
             if !self.begins(usize::from(byte)) {
                 return None;
             }
-            let fits = |form: &&Form| wanted(form) && ends_at(text, at, &form.text).is_some();
+            let fits = |form: &&TokenSpelling| wanted(form) && ends_at(text, at, &form.text).is_some();
             let form = self.forms.iter().find(fits)?;
             Some((form, at..ends_at(text, at, &form.text)?))
         })

@@ -1,13 +1,13 @@
 //! What the other side wrote, made fit for one line of a log or a terminal. In: answers. Out: short plain text.
 
-use super::Reply;
+use super::HttpResponse;
 use crate::model::text::is_unseen;
 
 /// The longest message kept, in characters.
 const LONGEST: usize = 300;
 
 /// Whether an answer is a page for people: a proxy, a sign-in, a wrong address.
-pub(crate) fn is_html(reply: &Reply) -> bool {
+pub(crate) fn is_html(reply: &HttpResponse) -> bool {
     let named = reply.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
     named || reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use minijinja::value::{Object, Value};
 use serde_json::{Map, Value as Json};
 
-use super::direct::{self, Name};
-use super::lint::Read;
+use super::direct::{self, SourceAttribute};
+use super::lint::ReadAttribute;
 use super::values::{self, Fields};
 use crate::model::unread;
 
 /// Which names a set of programs reads, in order.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct RecordLayout {
     names: Arc<[Box<str>]>,
     roots: Vec<Root>,
     exact: Vec<String>,
@@ -31,8 +31,8 @@ struct Root {
     whole: bool,
 }
 
-impl Layout {
-    pub(super) fn new<'r>(reads: impl IntoIterator<Item = &'r Read>) -> Self {
+impl RecordLayout {
+    pub(super) fn new<'r>(reads: impl IntoIterator<Item = &'r ReadAttribute>) -> Self {
         let mut roots: BTreeMap<Box<str>, Root> = BTreeMap::new();
         let mut exact = BTreeSet::new();
         for read in reads {
@@ -59,7 +59,7 @@ impl Layout {
             let fields = self.exact.iter().map(|name| (name.clone(), bound.exact(name).and_then(values::to_engine)));
             Value::from_object(fields.collect::<Fields>())
         });
-        Value::from_object(Person { names: Arc::clone(&self.names), values, record })
+        Value::from_object(ExpressionInput { names: Arc::clone(&self.names), values, record })
     }
 }
 
@@ -87,7 +87,7 @@ impl Root {
 /// One record, and the engine's view of it once it was needed.
 #[derive(Debug)]
 pub(super) struct Bound<'r> {
-    layout: &'r Layout,
+    layout: &'r RecordLayout,
     record: &'r Map<String, Json>,
     given: &'r [(&'r str, &'r str)],
     engine: Option<Value>,
@@ -97,13 +97,13 @@ pub(super) struct Bound<'r> {
 
 impl<'r> Bound<'r> {
     /// `given` are names that stand before those of the record.
-    pub(super) fn new(layout: &'r Layout, record: &'r Map<String, Json>, given: &'r [(&'r str, &'r str)]) -> Self {
+    pub(super) fn new(layout: &'r RecordLayout, record: &'r Map<String, Json>, given: &'r [(&'r str, &'r str)]) -> Self {
         let holds_unread = record.values().any(|value| unread::why(value).is_some());
         Self { layout, record, given, engine: None, holds_unread }
     }
 
     /// A value by its plain name.
-    pub(super) fn look_up(&self, name: &Name) -> Option<Cow<'r, Json>> {
+    pub(super) fn look_up(&self, name: &SourceAttribute) -> Option<Cow<'r, Json>> {
         match self.given(name.as_str()) {
             Some(given) => Some(Cow::Owned(Json::from(given))),
             None => name.find(self.record).map(Cow::Borrowed),
@@ -146,13 +146,13 @@ impl<'r> Bound<'r> {
 
 /// What the engine is given.
 #[derive(Debug)]
-struct Person {
+struct ExpressionInput {
     names: Arc<[Box<str>]>,
     values: Vec<Option<Value>>,
     record: Option<Value>,
 }
 
-impl Object for Person {
+impl Object for ExpressionInput {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
     }

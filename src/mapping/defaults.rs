@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::direct::Direct;
 use super::engine::STRICT;
 use super::expression::Program;
-use super::known::{KnownAttributes, Verdict};
+use super::known::{KnownAttributes, NameVerdict};
 use crate::config::tenant::{AttributeRule, Push};
 use crate::model::Path;
 
@@ -32,5 +32,5 @@ pub fn default_rules(usual: &[(&str, &str)], known: &KnownAttributes) -> BTreeMa
 
 fn reads_any(from: &str, known: &KnownAttributes) -> bool {
     Program::compile(from, &STRICT, &KnownAttributes::open(Vec::<String>::new()))
-        .is_ok_and(|compiled| compiled.program.reads().any(|name| known.judge(name) == Verdict::Fine))
+        .is_ok_and(|compiled| compiled.program.reads().any(|name| known.judge(name) == NameVerdict::Fine))
 }

@@ -7,37 +7,37 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use super::lint::Read;
-use super::values::{self, Outcome};
-use super::words::{RESERVED, Word, words};
+use super::lint::ReadAttribute;
+use super::values::{self, MappedValue};
+use super::words::{RESERVED, ExpressionToken, words};
 
 /// A name and what is done with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Direct {
-    name: Name,
-    steps: Vec<Step>,
+    name: SourceAttribute,
+    steps: Vec<PathStep>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+enum PathStep {
     /// `| one`
     One,
     /// `| all`
     All,
     /// `| default(other)`
-    Or(Name),
+    Or(SourceAttribute),
     /// `| default(leave)`
     OrLeave,
 }
 
 /// An attribute's name, `title`, `extension-attr`, or a place in an object, `attributes.heapRole`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct SourceAttribute {
     whole: Box<str>,
     dotted: bool,
 }
 
-impl Name {
+impl SourceAttribute {
     /// Letters, digits, `_`, and the `-` and `;` of LDAP, in pieces joined by dots; no word of the language.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let piece = |piece: &str| {
@@ -79,7 +79,7 @@ impl Direct {
     /// Reads a text of the short form; `None` if it is any other expression.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (head, tail) = text.split_once('|').map_or((text, None), |(head, tail)| (head, Some(tail)));
-        let name = Name::parse(head.trim())?;
+        let name = SourceAttribute::parse(head.trim())?;
         let steps = tail.map_or(Some(Vec::new()), steps)?;
         Some(Self { name, steps })
     }
@@ -94,39 +94,39 @@ impl Direct {
     }
 
     /// The attributes it reads, with their places in the text it was read from.
-    pub(super) fn reads(&self, text: &str) -> Vec<Read> {
+    pub(super) fn reads(&self, text: &str) -> Vec<ReadAttribute> {
         let others = self.steps.iter().filter_map(|step| match step {
-            Step::Or(name) => Some(name),
-            Step::One | Step::All | Step::OrLeave => None,
+            PathStep::Or(name) => Some(name),
+            PathStep::One | PathStep::All | PathStep::OrLeave => None,
         });
         let mut from = 0;
-        let mut reads: Vec<Read> = Vec::new();
+        let mut reads: Vec<ReadAttribute> = Vec::new();
         for name in std::iter::once(&self.name).chain(others) {
             let at = text.get(from..).and_then(|rest| rest.find(&*name.whole)).map(|at| from + at);
             let at = at.map(|at| at..at + name.whole.len());
             from = at.as_ref().map_or(from, |at| at.end);
             if reads.iter().all(|read| *read.name != *name.whole) {
-                reads.push(Read { name: name.whole.to_string(), at, exact: false });
+                reads.push(ReadAttribute { name: name.whole.to_string(), at, exact: false });
             }
         }
         reads
     }
 
     /// The outcome for one record, whose values `look_up` knows.
-    pub(super) fn run<'r>(&self, look_up: impl Fn(&Name) -> Option<Cow<'r, Json>>) -> Outcome {
+    pub(super) fn run<'r>(&self, look_up: impl Fn(&SourceAttribute) -> Option<Cow<'r, Json>>) -> MappedValue {
         let mut value = look_up(&self.name);
         for step in &self.steps {
             value = match (step, value) {
-                (Step::OrLeave, None) => return Outcome::Leave,
-                (Step::Or(other), None) => look_up(other),
-                (Step::One, Some(value)) => Some(first(value)),
-                (Step::All, Some(value)) if !value.is_array() => {
+                (PathStep::OrLeave, None) => return MappedValue::Leave,
+                (PathStep::Or(other), None) => look_up(other),
+                (PathStep::One, Some(value)) => Some(first(value)),
+                (PathStep::All, Some(value)) if !value.is_array() => {
                     Some(Cow::Owned(Json::Array(vec![value.into_owned()])))
                 }
                 (_, value) => value,
             };
         }
-        value.map_or(Outcome::Unset, |value| values::from_record(&value))
+        value.map_or(MappedValue::Unset, |value| values::from_record(&value))
     }
 }
 
@@ -137,15 +137,15 @@ fn first(value: Cow<'_, Json>) -> Cow<'_, Json> {
 }
 
 /// Reads `one | all | default(name)`, the part after the first bar.
-fn steps(tail: &str) -> Option<Vec<Step>> {
+fn steps(tail: &str) -> Option<Vec<PathStep>> {
     tail.split('|').map(step).collect()
 }
 
-fn step(text: &str) -> Option<Step> {
+fn step(text: &str) -> Option<PathStep> {
     let text = text.trim();
     match text {
-        "one" => return Some(Step::One),
-        "all" => return Some(Step::All),
+        "one" => return Some(PathStep::One),
+        "all" => return Some(PathStep::All),
         _ => {}
     }
     let call = words(text);
@@ -155,9 +155,9 @@ fn step(text: &str) -> Option<Step> {
         return None;
     }
     let argument = inside(text, open, close)?.trim();
-    if argument == "leave" { Some(Step::OrLeave) } else { Name::parse(argument).map(Step::Or) }
+    if argument == "leave" { Some(PathStep::OrLeave) } else { SourceAttribute::parse(argument).map(PathStep::Or) }
 }
 
-fn inside<'t>(text: &'t str, open: &Word<'_>, close: &Word<'_>) -> Option<&'t str> {
+fn inside<'t>(text: &'t str, open: &ExpressionToken<'_>, close: &ExpressionToken<'_>) -> Option<&'t str> {
     text.get(open.at.end..close.at.start)
 }

@@ -9,19 +9,19 @@ use std::ops::Range;
 use minijinja::{Environment, Error, ErrorKind, Expression};
 use serde_json::{Map, Value as Json};
 
-use super::binding::{Bound, Layout};
+use super::binding::{Bound, RecordLayout};
 use super::direct::Direct;
-use super::known::{KnownAttributes, Verdict};
-use super::lint::{self, Flaw, Read};
+use super::known::{KnownAttributes, NameVerdict};
+use super::lint::{self, Flaw, ReadAttribute};
 use super::rewrite::{Rewritten, rewrite};
-use super::values::{self, Outcome};
+use super::values::{self, MappedValue};
 
 /// The longest text of an expression, in bytes.
 const MAX_EXPRESSION: usize = 4096;
 
 /// Why an expression gave nothing for one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ExpressionFailure {
     /// The attribute it computes with and the record does not have, if that is why.
     pub(super) missing: Option<String>,
     pub(super) at: Option<Range<usize>>,
@@ -32,8 +32,8 @@ pub(super) struct Failure {
 #[derive(Debug)]
 pub(super) struct Program {
     source: Box<str>,
-    reads: Vec<Read>,
-    body: Body,
+    reads: Vec<ReadAttribute>,
+    body: CompiledExpression,
 }
 
 /// A program, and what may be a mistake in it but need not be.
@@ -44,7 +44,7 @@ pub(super) struct Compiled {
 }
 
 #[derive(Debug)]
-enum Body {
+enum CompiledExpression {
     Direct(Direct),
     /// As the engine runs it; and, where that is another text, how its places lead back.
     Jinja(Expression<'static, 'static>, Option<Rewritten>),
@@ -63,7 +63,7 @@ impl Program {
         match Direct::parse(text) {
             Some(direct) => {
                 let reads = direct.reads(text);
-                Self { source: text.into(), reads, body: Body::Direct(direct) }.judged(known, Vec::new())
+                Self { source: text.into(), reads, body: CompiledExpression::Direct(direct) }.judged(known, Vec::new())
             }
             None => Self::compile_jinja(text, engine, known),
         }
@@ -72,8 +72,8 @@ impl Program {
     /// The one attribute whose value this is, if it is no more than that.
     pub(super) fn copies(&self) -> Option<&str> {
         match &self.body {
-            Body::Direct(direct) => Some(direct.name()),
-            Body::Jinja(..) => None,
+            CompiledExpression::Direct(direct) => Some(direct.name()),
+            CompiledExpression::Jinja(..) => None,
         }
     }
 
@@ -96,8 +96,8 @@ impl Program {
         let rewritten = rewrite(text);
         let run = rewritten.as_ref().and_then(|rewritten| engine.compile_expression_owned(rewritten.text.clone()).ok());
         let body = match run {
-            Some(run) => Body::Jinja(run, rewritten),
-            None => Body::Jinja(expression, None),
+            Some(run) => CompiledExpression::Jinja(run, rewritten),
+            None => CompiledExpression::Jinja(expression, None),
         };
         Self { source: text.into(), reads, body }.judged(known, flaws)
     }
@@ -119,14 +119,14 @@ impl Program {
             let fixed = || self.is_plain_name().then(|| format!("for a fixed text write '\"{name}\"'"));
             let hint = known.nearest(name).map(|near| format!("did you mean `{near}`?")).or_else(fixed);
             match known.judge(name) {
-                Verdict::Unseen => {
+                NameVerdict::Unseen => {
                     let message = format!("no record seen so far has an attribute `{name}`");
                     doubts.push(Flaw::new(read.at.clone(), message, hint));
                 }
-                Verdict::Unknown if !explained(&read.at, &flaws) => {
+                NameVerdict::Unknown if !explained(&read.at, &flaws) => {
                     flaws.push(Flaw::new(read.at.clone(), format!("the directory has no attribute `{name}`"), hint));
                 }
-                Verdict::Unknown | Verdict::Fine => {}
+                NameVerdict::Unknown | NameVerdict::Fine => {}
             }
         }
         flaws.sort_by_key(|flaw| flaw.at.as_ref().map_or(0, |at| at.start));
@@ -144,10 +144,10 @@ impl Program {
     }
 
     /// What the engine needs of a record; `None` for a plain name, which needs no engine.
-    pub(super) fn engine_reads(&self) -> Option<&[Read]> {
+    pub(super) fn engine_reads(&self) -> Option<&[ReadAttribute]> {
         match &self.body {
-            Body::Direct(_) => None,
-            Body::Jinja(..) => Some(&self.reads),
+            CompiledExpression::Direct(_) => None,
+            CompiledExpression::Jinja(..) => Some(&self.reads),
         }
     }
 
@@ -158,7 +158,7 @@ impl Program {
 
     /// Whether it is nothing but an attribute's name.
     pub(super) fn is_plain_name(&self) -> bool {
-        matches!(&self.body, Body::Direct(direct) if direct.is_plain_name())
+        matches!(&self.body, CompiledExpression::Direct(direct) if direct.is_plain_name())
     }
 
     /// An attribute that it reads and that could not be read for this person, and why.
@@ -168,29 +168,29 @@ impl Program {
 
     /// Runs it for one record. `bound` holds the record for the engine and is made at most once a person. What depends on a value that could
     /// not be read is left as it is.
-    pub(super) fn run(&self, bound: &mut Bound<'_>) -> Result<Outcome, Failure> {
+    pub(super) fn run(&self, bound: &mut Bound<'_>) -> Result<MappedValue, ExpressionFailure> {
         if self.unread(bound).is_some() {
-            return Ok(Outcome::Leave);
+            return Ok(MappedValue::Leave);
         }
         match &self.body {
-            Body::Direct(direct) => Ok(direct.run(|name| bound.look_up(name))),
-            Body::Jinja(expression, rewritten) => {
+            CompiledExpression::Direct(direct) => Ok(direct.run(|name| bound.look_up(name))),
+            CompiledExpression::Jinja(expression, rewritten) => {
                 let result = expression
                     .eval(bound.engine_value())
                     .map_err(|error| self.explain(&error, rewritten.as_ref(), bound))?;
-                values::from_engine(&result).map_err(|message| Failure { missing: None, at: None, message })
+                values::from_engine(&result).map_err(|message| ExpressionFailure { missing: None, at: None, message })
             }
         }
     }
 
     /// Whether the record has everything that is read; if not, a failure may be due to that alone.
     pub(super) fn is_complete_in(&self, record: &Map<String, Json>) -> bool {
-        let layout = Layout::default();
+        let layout = RecordLayout::default();
         let bound = Bound::new(&layout, record, &[]);
         self.reads().all(|name| bound.has(name))
     }
 
-    fn explain(&self, error: &Error, rewritten: Option<&Rewritten>, bound: &Bound<'_>) -> Failure {
+    fn explain(&self, error: &Error, rewritten: Option<&Rewritten>, bound: &Bound<'_>) -> ExpressionFailure {
         let at = error
             .range()
             .map(|at| rewritten.map_or(at.clone(), |rewritten| rewritten.original(&at)))
@@ -208,7 +208,7 @@ impl Program {
             _ if place == "it" => detail,
             _ => format!("in {}: {detail}", quoted(place)),
         };
-        Failure { missing, at, message }
+        ExpressionFailure { missing, at, message }
     }
 
     /// Which attribute was missing: the one the engine names, or the only one that is.
@@ -238,17 +238,17 @@ fn quoted(place: &str) -> String {
 }
 
 /// A layout for several programs that are run for the same person.
-pub(super) fn layout<'p>(programs: impl IntoIterator<Item = &'p Program>) -> Layout {
-    Layout::new(programs.into_iter().filter_map(Program::engine_reads).flatten())
+pub(super) fn layout<'p>(programs: impl IntoIterator<Item = &'p Program>) -> RecordLayout {
+    RecordLayout::new(programs.into_iter().filter_map(Program::engine_reads).flatten())
 }
 
 /// Runs one program alone, with names that stand before those of the record.
 pub(super) fn run_alone(
     program: &Program,
-    layout: &Layout,
+    layout: &RecordLayout,
     record: &Map<String, Json>,
     given: &[(&str, &str)],
-) -> Result<Outcome, Failure> {
+) -> Result<MappedValue, ExpressionFailure> {
     program.run(&mut Bound::new(layout, record, given))
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::binding::{Bound, Layout};
+use super::binding::{Bound, RecordLayout};
 use super::engine::{LENIENT, STRICT};
-use super::expression::{self, Compiled, Failure, Program};
+use super::expression::{self, Compiled, ExpressionFailure, Program};
 use super::known::KnownAttributes;
 use super::lint::{self, Flaw};
-use super::values::Outcome;
+use super::values::MappedValue;
 use super::{MapError, RuleProblem, Where};
 
 const FILTER_KEY: &str = "scope.users";
@@ -22,7 +22,7 @@ const GROUP_KEY: &str = "groups.displayName";
 #[derive(Debug)]
 pub struct Filter {
     program: Program,
-    layout: Layout,
+    layout: RecordLayout,
     warnings: Vec<RuleProblem>,
 }
 
@@ -65,17 +65,17 @@ impl Filter {
         self.program.source()
     }
 
-    fn run(&self, record: &Map<String, Json>) -> Result<bool, Failure> {
-        let fail = |message: &str| Err(Failure { missing: None, at: None, message: message.to_owned() });
+    fn run(&self, record: &Map<String, Json>) -> Result<bool, ExpressionFailure> {
+        let fail = |message: &str| Err(ExpressionFailure { missing: None, at: None, message: message.to_owned() });
         // Neither true nor false: the person is left as they are.
         if let Some((name, why)) = self.program.unread(&Bound::new(&self.layout, record, &[])) {
             return fail(&format!("`{name}` could not be read: {why}"));
         }
         match expression::run_alone(&self.program, &self.layout, record, &[])? {
-            Outcome::Set(Json::Bool(yes)) => Ok(yes),
-            Outcome::Unset => Ok(false),
-            Outcome::Leave => fail("`leave` is for attributes; a filter is true or false"),
-            Outcome::Set(_) => {
+            MappedValue::Set(Json::Bool(yes)) => Ok(yes),
+            MappedValue::Unset => Ok(false),
+            MappedValue::Leave => fail("`leave` is for attributes; a filter is true or false"),
+            MappedValue::Set(_) => {
                 fail("it gives a value instead of true or false; compare it with `==`, or ask `is defined`")
             }
         }
@@ -86,7 +86,7 @@ impl Filter {
 #[derive(Debug)]
 pub struct GroupName {
     program: Program,
-    layout: Layout,
+    layout: RecordLayout,
     warnings: Vec<RuleProblem>,
 }
 
@@ -136,18 +136,18 @@ impl GroupName {
         self.program.source()
     }
 
-    fn run(&self, id: &str, name: &str, record: &Map<String, Json>) -> Result<String, Failure> {
+    fn run(&self, id: &str, name: &str, record: &Map<String, Json>) -> Result<String, ExpressionFailure> {
         let given = [("id", id), ("name", name)];
         match expression::run_alone(&self.program, &self.layout, record, &given)? {
-            Outcome::Set(Json::String(name)) => Ok(name),
-            Outcome::Set(Json::Number(number)) => Ok(number.to_string()),
-            Outcome::Set(_) => Err(Failure { missing: None, at: None, message: "it gives no text".to_owned() }),
-            Outcome::Leave => Err(Failure {
+            MappedValue::Set(Json::String(name)) => Ok(name),
+            MappedValue::Set(Json::Number(number)) => Ok(number.to_string()),
+            MappedValue::Set(_) => Err(ExpressionFailure { missing: None, at: None, message: "it gives no text".to_owned() }),
+            MappedValue::Leave => Err(ExpressionFailure {
                 missing: None,
                 at: None,
                 message: "a group's name can't be left: every group has one".to_owned(),
             }),
-            Outcome::Unset => Err(Failure {
+            MappedValue::Unset => Err(ExpressionFailure {
                 missing: self.program.reads().next().map(str::to_owned),
                 at: None,
                 message: "the group would have no name".to_owned(),
@@ -168,7 +168,7 @@ fn compile(
     Ok((program, problems(doubts)))
 }
 
-fn on_sample(key: &str, failure: Failure) -> RuleProblem {
+fn on_sample(key: &str, failure: ExpressionFailure) -> RuleProblem {
     RuleProblem {
         key: key.to_owned(),
         what: Where::Value,

@@ -23,7 +23,7 @@ const REFUSED: [(&str, &str); 6] = [
 
 /// What a value has to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum ValueShape {
     /// One text.
     Text,
     /// One text, of an attribute that could also hold many: `emails.work`.
@@ -38,9 +38,9 @@ pub(super) enum Shape {
 
 /// A left-hand side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct AttributeKey {
     pub(super) path: Path,
-    pub(super) shape: Shape,
+    pub(super) shape: ValueShape,
 }
 
 /// Why a left-hand side can't be mapped.
@@ -63,9 +63,9 @@ impl From<schema::Misspelt> for KeyFlaw {
 /// Reads a key. `list` says whether the right-hand side gives a list: then `emails` is the whole attribute, otherwise it is
 /// the work e-mail. That is settled once for all people; an attribute that changed its path from one person or day to the
 /// next could not be compared.
-pub(super) fn read(written: &str, list: bool) -> Result<Key, KeyFlaw> {
+pub(super) fn read(written: &str, list: bool) -> Result<AttributeKey, KeyFlaw> {
     if written == "manager" {
-        return Ok(Key { path: Path::manager(), shape: Shape::Text });
+        return Ok(AttributeKey { path: Path::manager(), shape: ValueShape::Text });
     }
     let written_short = match written {
         "emails" | "phoneNumbers" if !list => format!("{written}.work"),
@@ -73,10 +73,10 @@ pub(super) fn read(written: &str, list: bool) -> Result<Key, KeyFlaw> {
     };
     let path = Path::parse(&written_short).or_else(|error| flaw(error.to_string(), None))?;
     let shape = shape_of(&path, written)?;
-    Ok(Key { path, shape })
+    Ok(AttributeKey { path, shape })
 }
 
-fn shape_of(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
+fn shape_of(path: &Path, written: &str) -> Result<ValueShape, KeyFlaw> {
     let parts = path.parts();
     let is_core = parts.urn.is_none_or(|urn| urn == USER.urn);
     if is_core && let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.attribute)) {
@@ -84,20 +84,20 @@ fn shape_of(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
     }
     let parted = parts.sub.is_some() || parts.element_type.is_some();
     let found = schema::in_user(parts.urn, parts.attribute, parted)?;
-    let Some(attribute) = found.map(|found| found.attribute) else { return Ok(Shape::Any) };
+    let Some(attribute) = found.map(|found| found.attribute) else { return Ok(ValueShape::Any) };
     match (attribute.multi_valued, attribute.sub_attributes) {
         (true, _) => plural_shape(path, attribute, written),
-        (false, []) => Ok(Shape::Text),
+        (false, []) => Ok(ValueShape::Text),
         (false, subs) if parts.urn.is_none() => match parts.sub {
             Some(sub) => match subs.iter().find(|known| known.name.eq_ignore_ascii_case(sub)) {
                 Some(known) if known.name != sub => {
                     flaw(format!("`{sub}` is spelt `{}`", known.name), Some(format!("write `{}`", known.name)))
                 }
-                _ => Ok(Shape::Text),
+                _ => Ok(ValueShape::Text),
             },
             None => flaw("`name` has parts, and each is mapped by itself", Some("write `name.givenName`".to_owned())),
         },
-        (false, _) if parts.sub == Some("value") => Ok(Shape::Text),
+        (false, _) if parts.sub == Some("value") => Ok(ValueShape::Text),
         (false, _) => flaw(
             "of the manager only the id is mapped; the app fills in the rest",
             Some("write `enterprise.manager`".to_owned()),
@@ -105,7 +105,7 @@ fn shape_of(path: &Path, written: &str) -> Result<Shape, KeyFlaw> {
     }
 }
 
-fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<Shape, KeyFlaw> {
+fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<ValueShape, KeyFlaw> {
     let (parts, name) = (path.parts(), attribute.name);
     let has_work = attribute.element_types().contains(&"work");
     match (parts.element_type, parts.sub) {
@@ -116,12 +116,12 @@ fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<Sha
         (_, Some("primary")) => {
             flaw(format!("`primary` of `{name}` is not mapped: the profile says which element is primary"), None)
         }
-        (Some(_), _) => Ok(Shape::Element),
-        (None, Some(_)) => Ok(Shape::Any),
-        (None, None) if has_work && attribute.sub("value").is_some() => Ok(Shape::TypedElements),
+        (Some(_), _) => Ok(ValueShape::Element),
+        (None, Some(_)) => Ok(ValueShape::Any),
+        (None, None) if has_work && attribute.sub("value").is_some() => Ok(ValueShape::TypedElements),
         // Apps differ in what a role is; an address has no value of its own.
-        (None, None) if has_work || name == "roles" => Ok(Shape::Any),
-        (None, None) => Ok(Shape::Elements),
+        (None, None) if has_work || name == "roles" => Ok(ValueShape::Any),
+        (None, None) => Ok(ValueShape::Elements),
     }
 }
 
@@ -136,13 +136,13 @@ pub(super) fn overlap(a: &Path, b: &Path) -> bool {
 ///
 /// # Errors
 /// Says why the attribute can't hold the value.
-pub(super) fn shape(value: Json, shape: Shape) -> Result<Option<Json>, String> {
+pub(super) fn shape(value: Json, shape: ValueShape) -> Result<Option<Json>, String> {
     match shape {
-        Shape::Any => Ok(Some(value)),
-        Shape::Text => one_text(value, "").map(Some),
-        Shape::Element => one_text(value, ", or map the whole attribute with `| all`").map(Some),
-        Shape::Elements => Ok(Some(Json::Array(elements(value, |_, value| json!({ "value": value }))))),
-        Shape::TypedElements => Ok(Some(Json::Array(elements(value, |ix, value| match ix {
+        ValueShape::Any => Ok(Some(value)),
+        ValueShape::Text => one_text(value, "").map(Some),
+        ValueShape::Element => one_text(value, ", or map the whole attribute with `| all`").map(Some),
+        ValueShape::Elements => Ok(Some(Json::Array(elements(value, |_, value| json!({ "value": value }))))),
+        ValueShape::TypedElements => Ok(Some(Json::Array(elements(value, |ix, value| match ix {
             0 => json!({ "value": value, "type": "work", "primary": true }),
             _ => json!({ "value": value, "type": "other" }),
         })))),

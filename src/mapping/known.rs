@@ -20,7 +20,7 @@ pub enum KnownAttributes {
 
 /// What is known of one name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum NameVerdict {
     /// It is there, or nothing speaks against it.
     Fine,
     /// It was not seen, but may exist.
@@ -49,15 +49,15 @@ impl KnownAttributes {
     }
 
     /// Judges a name as a rule reads it: `title`, or `attributes.heapRole`, for which `attributes` is enough.
-    pub(super) fn judge(&self, name: &str) -> Verdict {
+    pub(super) fn judge(&self, name: &str) -> NameVerdict {
         let names = self.names();
         let mut prefixes = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
         let there = names.contains(name) || prefixes.any(|prefix| names.contains(prefix));
         match self {
-            _ if there => Verdict::Fine,
-            Self::Open { examples } if examples.is_empty() => Verdict::Fine,
-            Self::Open { .. } => Verdict::Unseen,
-            Self::Closed(_) => Verdict::Unknown,
+            _ if there => NameVerdict::Fine,
+            Self::Open { examples } if examples.is_empty() => NameVerdict::Fine,
+            Self::Open { .. } => NameVerdict::Unseen,
+            Self::Closed(_) => NameVerdict::Unknown,
         }
     }
 
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn a_part_of_a_known_attribute_is_known() {
         let known = KnownAttributes::closed(["attributes", "title"]);
-        assert_eq!(known.judge("attributes.heapRole"), Verdict::Fine);
-        assert_eq!(known.judge("title"), Verdict::Fine);
-        assert_eq!(known.judge("attribute.heapRole"), Verdict::Unknown);
-        assert_eq!(KnownAttributes::open(["title"]).judge("titel"), Verdict::Unseen);
-        assert_eq!(KnownAttributes::open(Vec::<String>::new()).judge("titel"), Verdict::Fine);
+        assert_eq!(known.judge("attributes.heapRole"), NameVerdict::Fine);
+        assert_eq!(known.judge("title"), NameVerdict::Fine);
+        assert_eq!(known.judge("attribute.heapRole"), NameVerdict::Unknown);
+        assert_eq!(KnownAttributes::open(["title"]).judge("titel"), NameVerdict::Unseen);
+        assert_eq!(KnownAttributes::open(Vec::<String>::new()).judge("titel"), NameVerdict::Fine);
     }
 }

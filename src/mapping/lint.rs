@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::engine::{FILTERS, LIST_FILTERS, TESTS};
-use super::words::{Kind, RESERVED, Word, words};
+use super::words::{TokenKind, RESERVED, ExpressionToken, words};
 use crate::config::forms::nearest;
 
 /// An attribute that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct ReadAttribute {
     /// `title`, `attributes.heapRole`, or whatever stands in `record["…"]`.
     pub(super) name: String,
     /// Where it is read first.
@@ -37,7 +37,7 @@ impl Flaw {
 }
 
 /// The reads and flaws of a text; `undeclared` is minijinja's own list of the names in it.
-pub(super) fn inspect(text: &str, undeclared: HashSet<String>) -> (Vec<Read>, Vec<Flaw>) {
+pub(super) fn inspect(text: &str, undeclared: HashSet<String>) -> (Vec<ReadAttribute>, Vec<Flaw>) {
     let words = words(text);
     let mut flaws = Vec::new();
     let mut places: BTreeMap<String, Range<usize>> = BTreeMap::new();
@@ -60,8 +60,8 @@ pub(super) fn inspect(text: &str, undeclared: HashSet<String>) -> (Vec<Read>, Ve
     flaws.extend(keywords.map(|name| Flaw::new(None, format!("`{name}` stands where a value belongs"), None)));
     let mut names: Vec<String> = undeclared.into_iter().filter(|name| !is_reserved(name)).collect();
     names.sort();
-    let mut reads: Vec<Read> =
-        names.into_iter().map(|name| Read { at: places.get(&name).cloned(), name, exact: false }).collect();
+    let mut reads: Vec<ReadAttribute> =
+        names.into_iter().map(|name| ReadAttribute { at: places.get(&name).cloned(), name, exact: false }).collect();
     reads.extend(exact);
     (reads, flaws)
 }
@@ -84,12 +84,12 @@ fn is_reserved(name: &str) -> bool {
 
 /// One word among its neighbours.
 struct Here<'w, 't> {
-    words: &'w [Word<'t>],
+    words: &'w [ExpressionToken<'t>],
     ix: usize,
 }
 
 impl<'w, 't> Here<'w, 't> {
-    fn word(&self, offset: isize) -> Option<&'w Word<'t>> {
+    fn word(&self, offset: isize) -> Option<&'w ExpressionToken<'t>> {
         self.words.get(self.ix.checked_add_signed(offset)?)
     }
 
@@ -105,7 +105,7 @@ impl<'w, 't> Here<'w, 't> {
     fn is_variable(&self) -> bool {
         let Some(word) = self.word(0) else { return false };
         let argument = self.sign(1, "=") && (self.sign(-1, "(") || self.sign(-1, ","));
-        word.kind == Kind::Name
+        word.kind == TokenKind::Name
             && !RESERVED.contains(&word.text)
             && !self.after_dot()
             && !self.is_filter()
@@ -131,7 +131,7 @@ impl<'w, 't> Here<'w, 't> {
         let (mut name, mut at) = (first.text.to_owned(), first.at.clone());
         let mut ix = self.ix;
         while let (Some(dot), Some(part)) = (self.words.get(ix + 1), self.words.get(ix + 2)) {
-            if !dot.is_sign(".") || part.kind != Kind::Name {
+            if !dot.is_sign(".") || part.kind != TokenKind::Name {
                 break;
             }
             name = format!("{name}.{}", part.text);
@@ -142,31 +142,31 @@ impl<'w, 't> Here<'w, 't> {
     }
 
     /// `record["First Name"]`, the way to a name that is no identifier.
-    fn exact_read(&self) -> Option<Read> {
+    fn exact_read(&self) -> Option<ReadAttribute> {
         let subject = self.name(0, "record") && !self.after_dot() && self.sign(1, "[") && self.sign(3, "]");
         let word = self.word(2).filter(|_| subject)?;
-        Some(Read { name: word.unquoted()?.to_owned(), at: Some(word.at.clone()), exact: true })
+        Some(ReadAttribute { name: word.unquoted()?.to_owned(), at: Some(word.at.clone()), exact: true })
     }
 
     fn flaw(&self) -> Option<Flaw> {
         let word = self.word(0)?;
         let at = || Some(word.at.clone());
         match word.kind {
-            Kind::Sign if word.text.starts_with('*') => {
+            TokenKind::Sign if word.text.starts_with('*') => {
                 Some(Flaw::new(at(), "there is no multiplication in mappings", None))
             }
-            Kind::Sign if word.text == "-" => self.dashed_name(),
-            Kind::Name if word.text == "record" && !self.after_dot() && self.exact_read().is_none() => Some(Flaw::new(
+            TokenKind::Sign if word.text == "-" => self.dashed_name(),
+            TokenKind::Name if word.text == "record" && !self.after_dot() && self.exact_read().is_none() => Some(Flaw::new(
                 at(),
                 "`record` is read one attribute at a time",
                 Some("write record[\"the attribute's name\"]".to_owned()),
             )),
-            Kind::Name => self.flaw_of_name(word),
-            Kind::Sign | Kind::Text | Kind::Number => None,
+            TokenKind::Name => self.flaw_of_name(word),
+            TokenKind::Sign | TokenKind::Text | TokenKind::Number => None,
         }
     }
 
-    fn flaw_of_name(&self, word: &Word<'_>) -> Option<Flaw> {
+    fn flaw_of_name(&self, word: &ExpressionToken<'_>) -> Option<Flaw> {
         let name = word.text;
         let at = Some(word.at.clone());
         if self.is_filter() {
@@ -186,7 +186,7 @@ impl<'w, 't> Here<'w, 't> {
     fn dashed_name(&self) -> Option<Flaw> {
         let (before, dash, after) = (self.word(-1)?, self.word(0)?, self.word(1)?);
         let joined = before.at.end == dash.at.start && dash.at.end == after.at.start;
-        if !joined || before.kind != Kind::Name || after.kind != Kind::Name {
+        if !joined || before.kind != TokenKind::Name || after.kind != TokenKind::Name {
             return None;
         }
         let name = format!("{}-{}", before.text, after.text);
@@ -208,10 +208,10 @@ fn unknown(at: Option<Range<usize>>, what: &str, name: &str, there_are: &'static
 
 /// `text[:3]`: the engine makes an empty list of a missing attribute there, and its list of what is read leaves the sliced
 /// value out.
-fn slices(words: &[Word<'_>]) -> Vec<Flaw> {
+fn slices(words: &[ExpressionToken<'_>]) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     let mut open: Vec<&str> = Vec::new();
-    for word in words.iter().filter(|word| word.kind == Kind::Sign) {
+    for word in words.iter().filter(|word| word.kind == TokenKind::Sign) {
         match word.text {
             "[" | "(" | "{" => open.push(word.text),
             "]" | ")" | "}" => {
@@ -237,8 +237,8 @@ pub(super) fn gives_list(text: &str) -> bool {
     let mut last_filter = None;
     for (ix, word) in words.iter().enumerate() {
         match word.text {
-            "[" | "(" | "{" if word.kind == Kind::Sign => depth += 1,
-            "]" | ")" | "}" if word.kind == Kind::Sign => depth = depth.saturating_sub(1),
+            "[" | "(" | "{" if word.kind == TokenKind::Sign => depth += 1,
+            "]" | ")" | "}" if word.kind == TokenKind::Sign => depth = depth.saturating_sub(1),
             name if depth == 0 && (Here { words: &words, ix }).is_filter() => last_filter = Some(name),
             _ => {}
         }
@@ -252,8 +252,8 @@ pub(super) fn measures(text: &str) -> bool {
     const FILTERS: [&str; 6] = ["bool", "count", "int", "length", "max", "min"];
     let words = words(text);
     words.iter().enumerate().any(|(ix, word)| match word.kind {
-        Kind::Sign => SIGNS.contains(&word.text),
-        Kind::Name => FILTERS.contains(&word.text) && (Here { words: &words, ix }).is_filter(),
-        Kind::Text | Kind::Number => false,
+        TokenKind::Sign => SIGNS.contains(&word.text),
+        TokenKind::Name => FILTERS.contains(&word.text) && (Here { words: &words, ix }).is_filter(),
+        TokenKind::Text | TokenKind::Number => false,
     })
 }

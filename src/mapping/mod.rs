@@ -47,7 +47,7 @@ pub use known::KnownAttributes;
 pub use rules::Mapping;
 
 use crate::model::{Attributes, Path, SourceId};
-use expression::{Failure, Program};
+use expression::{ExpressionFailure, Program};
 use lint::Flaw;
 
 /// On which side of a rule a problem is.
@@ -120,7 +120,7 @@ pub struct MapError {
 }
 
 impl MapError {
-    fn new(attribute: impl fmt::Display, program: &Program, failure: Failure) -> Self {
+    fn new(attribute: impl fmt::Display, program: &Program, failure: ExpressionFailure) -> Self {
         Self {
             attribute: attribute.to_string(),
             rule: program.source().to_owned(),

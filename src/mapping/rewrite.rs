@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::words::{Kind, Word, words};
+use super::words::{TokenKind, ExpressionToken, words};
 
 /// Looks at both sides of a comparison by order.
 pub(super) const BESIDE: &str = "__beside";
@@ -38,30 +38,30 @@ impl Rewritten {
 /// Rewrites an expression; `None` where there is nothing to look at.
 pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
     let words = words(text);
-    let looked_at = |word: &Word<'_>| word.is_sign("~") || is_order(word);
+    let looked_at = |word: &ExpressionToken<'_>| word.is_sign("~") || is_order(word);
     if !words.iter().any(looked_at) || !is_balanced(&words) {
         return None;
     }
-    let mut writer = Writer { text, words: &words, out: Rewritten::default() };
-    writer.level(Part { words: 0..words.len(), bytes: 0..text.len() });
+    let mut writer = ExpressionWriter { text, words: &words, out: Rewritten::default() };
+    writer.level(TokenRange { words: 0..words.len(), bytes: 0..text.len() });
     Some(writer.out)
 }
 
 /// Some words with everything between and around them.
 #[derive(Debug, Clone)]
-struct Part {
+struct TokenRange {
     words: Range<usize>,
     bytes: Range<usize>,
 }
 
-struct Writer<'w, 't> {
+struct ExpressionWriter<'w, 't> {
     text: &'t str,
-    words: &'w [Word<'t>],
+    words: &'w [ExpressionToken<'t>],
     out: Rewritten,
 }
 
-impl<'t> Writer<'_, 't> {
-    fn word(&self, at: usize) -> Option<&Word<'t>> {
+impl<'t> ExpressionWriter<'_, 't> {
+    fn word(&self, at: usize) -> Option<&ExpressionToken<'t>> {
         self.words.get(at)
     }
 
@@ -76,7 +76,7 @@ impl<'t> Writer<'_, 't> {
     }
 
     /// The part cut at words outside of brackets; the words that cut it come back too.
-    fn cut(&self, part: &Part, cuts: impl Fn(usize) -> bool) -> (Vec<Part>, Vec<Range<usize>>) {
+    fn cut(&self, part: &TokenRange, cuts: impl Fn(usize) -> bool) -> (Vec<TokenRange>, Vec<Range<usize>>) {
         let (mut parts, mut between) = (Vec::new(), Vec::new());
         let (mut depth, mut first, mut from) = (0_usize, part.words.start, part.bytes.start);
         for at in part.words.clone() {
@@ -87,25 +87,25 @@ impl<'t> Writer<'_, 't> {
                 None => depth,
             };
             if depth == 0 && bracket(word).is_none() && cuts(at) {
-                parts.push(Part { words: first..at, bytes: from..word.at.start });
+                parts.push(TokenRange { words: first..at, bytes: from..word.at.start });
                 between.push(word.at.clone());
                 (first, from) = (at + 1, word.at.end);
             }
         }
-        parts.push(Part { words: first..part.words.end, bytes: from..part.bytes.end });
+        parts.push(TokenRange { words: first..part.words.end, bytes: from..part.bytes.end });
         (parts, between)
     }
 
     /// What stands between brackets, or the whole: comparisons with `and`, `if`, commas between them.
-    fn level(&mut self, part: Part) {
+    fn level(&mut self, part: TokenRange) {
         let after_is = |at: usize| at > 0 && self.word(at - 1).is_some_and(|word| word.is_name("is"));
         let cuts = |at: usize| {
             self.word(at).is_some_and(|word| match word.kind {
-                Kind::Sign => matches!(word.text, "," | ":" | "="),
-                Kind::Name => {
+                TokenKind::Sign => matches!(word.text, "," | ":" | "="),
+                TokenKind::Name => {
                     matches!(word.text, "and" | "or" | "if" | "else") || (word.text == "not" && !after_is(at))
                 }
-                Kind::Text | Kind::Number => false,
+                TokenKind::Text | TokenKind::Number => false,
             })
         };
         let (parts, between) = self.cut(&part, cuts);
@@ -118,7 +118,7 @@ impl<'t> Writer<'_, 't> {
         }
     }
 
-    fn comparison(&mut self, part: &Part) {
+    fn comparison(&mut self, part: &TokenRange) {
         let names =
             |at: Option<usize>, name: &str| at.and_then(|at| self.word(at)).is_some_and(|word| word.is_name(name));
         let is_test = |at: usize| {
@@ -151,11 +151,11 @@ impl<'t> Writer<'_, 't> {
     }
 
     /// `+` and `-` hold less tightly than `~`.
-    fn sum(&mut self, part: &Part) {
+    fn sum(&mut self, part: &TokenRange) {
         let is_binary = |at: usize| {
             let before =
                 at.checked_sub(1).filter(|before| part.words.contains(before)).and_then(|before| self.word(before));
-            before.is_some_and(|word| word.kind != Kind::Sign || matches!(word.text, ")" | "]" | "}"))
+            before.is_some_and(|word| word.kind != TokenKind::Sign || matches!(word.text, ")" | "]" | "}"))
         };
         let adds =
             |at: usize| self.word(at).is_some_and(|word| word.is_sign("+") || word.is_sign("-")) && is_binary(at);
@@ -168,7 +168,7 @@ impl<'t> Writer<'_, 't> {
         }
     }
 
-    fn joined(&mut self, part: &Part) {
+    fn joined(&mut self, part: &TokenRange) {
         let (pieces, between) = self.cut(part, |at| self.word(at).is_some_and(|word| word.is_sign("~")));
         let several = pieces.len() > 1;
         for (at, piece) in pieces.iter().enumerate() {
@@ -186,7 +186,7 @@ impl<'t> Writer<'_, 't> {
     }
 
     /// Copies, with what stands between brackets rewritten.
-    fn inside(&mut self, part: &Part) {
+    fn inside(&mut self, part: &TokenRange) {
         let (mut from, mut depth, mut opened) = (part.bytes.start, 0_usize, 0);
         for at in part.words.clone() {
             let Some((word, open)) = self.word(at).and_then(|word| Some((word.at.clone(), bracket(word)?))) else {
@@ -203,7 +203,7 @@ impl<'t> Writer<'_, 't> {
                 false => {
                     depth = depth.saturating_sub(1);
                     if depth == 0 {
-                        self.level(Part { words: opened..at, bytes: from..word.start });
+                        self.level(TokenRange { words: opened..at, bytes: from..word.start });
                         from = word.start;
                     }
                 }
@@ -213,20 +213,20 @@ impl<'t> Writer<'_, 't> {
     }
 }
 
-fn is_order(word: &Word<'_>) -> bool {
-    word.kind == Kind::Sign && matches!(word.text, "<" | ">" | "<=" | ">=")
+fn is_order(word: &ExpressionToken<'_>) -> bool {
+    word.kind == TokenKind::Sign && matches!(word.text, "<" | ">" | "<=" | ">=")
 }
 
 /// Whether a word opens a bracket (or closes one).
-fn bracket(word: &Word<'_>) -> Option<bool> {
+fn bracket(word: &ExpressionToken<'_>) -> Option<bool> {
     match word.text {
-        "(" | "[" | "{" if word.kind == Kind::Sign => Some(true),
-        ")" | "]" | "}" if word.kind == Kind::Sign => Some(false),
+        "(" | "[" | "{" if word.kind == TokenKind::Sign => Some(true),
+        ")" | "]" | "}" if word.kind == TokenKind::Sign => Some(false),
         _ => None,
     }
 }
 
-fn is_balanced(words: &[Word<'_>]) -> bool {
+fn is_balanced(words: &[ExpressionToken<'_>]) -> bool {
     let mut depth = 0_i64;
     for word in words {
         depth += bracket(word).map_or(0, |open| if open { 1 } else { -1 });

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::binding::{Bound, Layout};
+use super::binding::{Bound, RecordLayout};
 use super::engine::STRICT;
-use super::expression::{self, Compiled, Failure, Program};
-use super::keys::{self, Key, Shape};
+use super::expression::{self, Compiled, ExpressionFailure, Program};
+use super::keys::{self, AttributeKey, ValueShape};
 use super::known::KnownAttributes;
-use super::values::Outcome;
+use super::values::MappedValue;
 use super::{MapError, Mapped, RuleProblem, Where};
 use crate::config::tenant::{AttributeRule, Push};
 use crate::model::{Path, SourceId};
@@ -21,24 +21,24 @@ const LANGUAGE: u64 = 1;
 /// Compiled rules: directory record in, SCIM attributes out.
 #[derive(Debug)]
 pub struct Mapping {
-    rules: Vec<Rule>,
-    layout: Layout,
+    rules: Vec<MappingRule>,
+    layout: RecordLayout,
     reads: BTreeSet<String>,
     warnings: Vec<RuleProblem>,
     fingerprint: u64,
 }
 
 #[derive(Debug)]
-struct Rule {
-    key: Key,
+struct MappingRule {
+    key: AttributeKey,
     program: Program,
     push: Push,
-    part: Part,
+    part: AttributeRole,
 }
 
 /// What an attribute is to rosterd itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum AttributeRole {
     /// Everybody needs one.
     UserName,
     /// A reference to another person, resolved when everybody is in the app.
@@ -47,7 +47,7 @@ enum Part {
     Value,
 }
 
-impl Part {
+impl AttributeRole {
     fn of(path: &Path) -> Self {
         if *path == Path::user_name() {
             Self::UserName
@@ -71,7 +71,7 @@ impl Mapping {
         known: &KnownAttributes,
         sample: &Map<String, Json>,
     ) -> Result<Self, Vec<RuleProblem>> {
-        let (mut compiled, mut problems, mut warnings) = (Vec::<(&str, Rule)>::new(), Vec::new(), Vec::new());
+        let (mut compiled, mut problems, mut warnings) = (Vec::<(&str, MappingRule)>::new(), Vec::new(), Vec::new());
         for (written, rule) in rules {
             match compile_rule(written, rule, known, &mut warnings) {
                 Ok(rule) => compiled.push((written, rule)),
@@ -87,7 +87,7 @@ impl Mapping {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut rules: Vec<Rule> = compiled.into_iter().map(|(_, rule)| rule).collect();
+        let mut rules: Vec<MappingRule> = compiled.into_iter().map(|(_, rule)| rule).collect();
         rules.sort_by(|a, b| a.key.path.cmp(&b.key.path));
         let reads = rules.iter().flat_map(|rule| rule.program.reads()).map(str::to_owned).collect();
         let fingerprint = fingerprint(&rules);
@@ -131,7 +131,7 @@ impl Mapping {
     /// Where each path's value comes from, to go the way back: the attribute that a rule copies, `None` for one that computes.
     /// The user name comes first, since by it people are found again.
     pub fn copied_from(&self) -> impl Iterator<Item = (&Path, Option<&str>)> {
-        let (first, rest): (Vec<&Rule>, Vec<&Rule>) = self.rules.iter().partition(|rule| rule.part == Part::UserName);
+        let (first, rest): (Vec<&MappingRule>, Vec<&MappingRule>) = self.rules.iter().partition(|rule| rule.part == AttributeRole::UserName);
         first.into_iter().chain(rest).map(|rule| (&rule.key.path, rule.program.copies()))
     }
 
@@ -151,19 +151,19 @@ impl Mapping {
     }
 }
 
-impl Rule {
-    fn outcome(&self, bound: &mut Bound<'_>) -> Result<Outcome, Failure> {
-        let fail = |message: String| Failure { missing: None, at: None, message };
+impl MappingRule {
+    fn outcome(&self, bound: &mut Bound<'_>) -> Result<MappedValue, ExpressionFailure> {
+        let fail = |message: String| ExpressionFailure { missing: None, at: None, message };
         let outcome = match self.program.run(bound)? {
-            Outcome::Set(value) => {
-                keys::shape(value, self.key.shape).map_err(fail)?.map_or(Outcome::Unset, Outcome::Set)
+            MappedValue::Set(value) => {
+                keys::shape(value, self.key.shape).map_err(fail)?.map_or(MappedValue::Unset, MappedValue::Set)
             }
             other => other,
         };
         match outcome {
-            Outcome::Set(_) => Ok(outcome),
-            _ if self.part != Part::UserName => Ok(outcome),
-            _ => Err(Failure {
+            MappedValue::Set(_) => Ok(outcome),
+            _ if self.part != AttributeRole::UserName => Ok(outcome),
+            _ => Err(ExpressionFailure {
                 missing: self.program.reads().next().map(str::to_owned),
                 at: None,
                 message: "the person has no user name, and SCIM asks for one".to_owned(),
@@ -173,14 +173,14 @@ impl Rule {
 }
 
 impl Mapped {
-    fn take(&mut self, rule: &Rule, outcome: Outcome) {
+    fn take(&mut self, rule: &MappingRule, outcome: MappedValue) {
         match outcome {
-            Outcome::Set(Json::String(id)) if rule.key.path == Path::manager() => {
+            MappedValue::Set(Json::String(id)) if rule.key.path == Path::manager() => {
                 self.manager = Some(SourceId::new(id))
             }
-            Outcome::Set(value) => self.values.set(rule.key.path.clone(), value),
-            Outcome::Unset => {}
-            Outcome::Leave => self.leave.push(rule.key.path.clone()),
+            MappedValue::Set(value) => self.values.set(rule.key.path.clone(), value),
+            MappedValue::Unset => {}
+            MappedValue::Leave => self.leave.push(rule.key.path.clone()),
         }
     }
 }
@@ -190,7 +190,7 @@ fn compile_rule(
     rule: &AttributeRule,
     known: &KnownAttributes,
     warnings: &mut Vec<RuleProblem>,
-) -> Result<Rule, Vec<RuleProblem>> {
+) -> Result<MappingRule, Vec<RuleProblem>> {
     let at_value = |flaw| RuleProblem::of_value(written, flaw);
     let (program, mut problems) = match Program::compile(&rule.from, &STRICT, known) {
         Ok(Compiled { program, doubts }) => {
@@ -200,7 +200,7 @@ fn compile_rule(
         Err(flaws) => (None, flaws.into_iter().map(at_value).collect()),
     };
     match (keys::read(written, program.as_ref().is_some_and(Program::gives_list)), program) {
-        (Ok(key), Some(program)) => Ok(Rule { part: Part::of(&key.path), key, program, push: rule.push }),
+        (Ok(key), Some(program)) => Ok(MappingRule { part: AttributeRole::of(&key.path), key, program, push: rule.push }),
         (Ok(_), None) => Err(problems),
         (Err(flaw), _) => {
             problems.insert(0, RuleProblem::of_key(written, flaw.message, flaw.hint));
@@ -210,7 +210,7 @@ fn compile_rule(
 }
 
 /// Two rules for one attribute, or for a whole and its part.
-fn clashes(rules: &[(&str, Rule)]) -> Vec<RuleProblem> {
+fn clashes(rules: &[(&str, MappingRule)]) -> Vec<RuleProblem> {
     let mut found = Vec::new();
     for (ix, (written, rule)) in rules.iter().enumerate() {
         for (other_written, other) in rules.iter().take(ix) {
@@ -228,7 +228,7 @@ fn clashes(rules: &[(&str, Rule)]) -> Vec<RuleProblem> {
     found
 }
 
-fn try_on(sample: &Map<String, Json>, written: &str, rule: &Rule, layout: &Layout) -> Option<RuleProblem> {
+fn try_on(sample: &Map<String, Json>, written: &str, rule: &MappingRule, layout: &RecordLayout) -> Option<RuleProblem> {
     let failure = rule.outcome(&mut Bound::new(layout, sample, &[])).err()?;
     // That this one person lacks an attribute says nothing about the rule.
     rule.program.is_complete_in(sample).then(|| RuleProblem {
@@ -246,7 +246,7 @@ fn no_user_name() -> RuleProblem {
 }
 
 /// Not over the text of the file but over what it means: order and spacing of rules do not matter.
-fn fingerprint(rules: &[Rule]) -> u64 {
+fn fingerprint(rules: &[MappingRule]) -> u64 {
     let mut hasher = Xxh3::with_seed(LANGUAGE);
     for rule in rules {
         let push: &[u8] = match rule.push {
@@ -255,10 +255,10 @@ fn fingerprint(rules: &[Rule]) -> u64 {
             Push::OnCreate => b"on_create",
         };
         let shape: &[u8] = match rule.key.shape {
-            Shape::Text | Shape::Element => b"text",
-            Shape::Elements => b"elements",
-            Shape::TypedElements => b"typed",
-            Shape::Any => b"any",
+            ValueShape::Text | ValueShape::Element => b"text",
+            ValueShape::Elements => b"elements",
+            ValueShape::TypedElements => b"typed",
+            ValueShape::Any => b"any",
         };
         for part in [rule.key.path.as_str().as_bytes(), rule.program.source().as_bytes(), push, shape] {
             hasher.update(part);

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 /// What a rule says of one attribute of one person.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum MappedValue {
     /// It shall have this value.
     Set(Json),
     /// It shall have none.
@@ -61,7 +61,7 @@ pub(super) fn to_engine(value: &Json) -> Option<Value> {
             if items.is_empty() {
                 return None;
             }
-            Value::from_object(List(items))
+            Value::from_object(RecordList(items))
         }
         Json::Object(fields) => Value::from_object(Fields::new(fields)),
     })
@@ -69,9 +69,9 @@ pub(super) fn to_engine(value: &Json) -> Option<Value> {
 
 /// A list of a record.
 #[derive(Debug)]
-struct List(Vec<Value>);
+struct RecordList(Vec<Value>);
 
-impl Object for List {
+impl Object for RecordList {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Seq
     }
@@ -141,11 +141,11 @@ impl Object for Leave {
 ///
 /// # Errors
 /// Says why a result can't be the value of an attribute.
-pub(super) fn from_engine(result: &Value) -> Result<Outcome, String> {
+pub(super) fn from_engine(result: &Value) -> Result<MappedValue, String> {
     if result.downcast_object_ref::<Leave>().is_some() {
-        return Ok(Outcome::Leave);
+        return Ok(MappedValue::Leave);
     }
-    Ok(to_json(result, 0)?.map_or(Outcome::Unset, Outcome::Set))
+    Ok(to_json(result, 0)?.map_or(MappedValue::Unset, MappedValue::Set))
 }
 
 fn to_json(value: &Value, depth: usize) -> Result<Option<Json>, String> {
@@ -225,13 +225,13 @@ fn fields(value: &Value, depth: usize) -> Result<Option<Json>, String> {
 }
 
 /// A value of a record as an outcome, without the engine: the way of plain names.
-pub(super) fn from_record(value: &Json) -> Outcome {
+pub(super) fn from_record(value: &Json) -> MappedValue {
     match value {
         Json::Array(items) => {
             let items: Vec<Json> = items.iter().filter_map(without_empty).collect();
-            if items.is_empty() { Outcome::Unset } else { Outcome::Set(Json::Array(items)) }
+            if items.is_empty() { MappedValue::Unset } else { MappedValue::Set(Json::Array(items)) }
         }
-        value => without_empty(value).map_or(Outcome::Unset, Outcome::Set),
+        value => without_empty(value).map_or(MappedValue::Unset, MappedValue::Set),
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What kind of word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// An identifier or keyword.
     Name,
     /// A text in quotes.
@@ -20,25 +20,25 @@ pub(super) enum Kind {
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word<'t> {
-    pub(super) kind: Kind,
+pub(super) struct ExpressionToken<'t> {
+    pub(super) kind: TokenKind,
     pub(super) text: &'t str,
     pub(super) at: Range<usize>,
 }
 
-impl Word<'_> {
+impl ExpressionToken<'_> {
     pub(super) fn is_sign(&self, sign: &str) -> bool {
-        self.kind == Kind::Sign && self.text == sign
+        self.kind == TokenKind::Sign && self.text == sign
     }
 
     pub(super) fn is_name(&self, name: &str) -> bool {
-        self.kind == Kind::Name && self.text == name
+        self.kind == TokenKind::Name && self.text == name
     }
 
     /// What stands between the quotes; `None` for other words and for texts with escapes.
     pub(super) fn unquoted(&self) -> Option<&str> {
         let inner = self.text.get(1..self.text.len().checked_sub(1)?)?;
-        (self.kind == Kind::Text && !inner.contains('\\')).then_some(inner)
+        (self.kind == TokenKind::Text && !inner.contains('\\')).then_some(inner)
     }
 }
 
@@ -47,13 +47,13 @@ pub(super) const RESERVED: [&str; 15] =
     ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None", "leave", "record"];
 
 /// Takes an expression apart. Never fails: text that is no expression gives words that mean nothing.
-pub(super) fn words(text: &str) -> Vec<Word<'_>> {
+pub(super) fn words(text: &str) -> Vec<ExpressionToken<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let (kind, len) = next(rest);
         if let (Some(kind), Some(word)) = (kind, text.get(at..at + len)) {
-            found.push(Word { kind, text: word, at: at..at + len });
+            found.push(ExpressionToken { kind, text: word, at: at..at + len });
         }
         at += len;
     }
@@ -61,17 +61,17 @@ pub(super) fn words(text: &str) -> Vec<Word<'_>> {
 }
 
 /// The kind and length of the first word; no kind for white space.
-fn next(rest: &str) -> (Option<Kind>, usize) {
+fn next(rest: &str) -> (Option<TokenKind>, usize) {
     let first = rest.chars().next().unwrap_or(' ');
     let run = |member: fn(char) -> bool| rest.find(|c| !member(c)).unwrap_or(rest.len());
     match first {
         c if c.is_whitespace() => (None, c.len_utf8()),
-        '"' | '\'' => (Some(Kind::Text), quoted(rest, first)),
-        c if c.is_ascii_digit() => (Some(Kind::Number), run(|c| c.is_ascii_alphanumeric() || c == '_')),
-        c if c == '_' || c.is_alphabetic() => (Some(Kind::Name), run(|c| c.is_alphanumeric() || c == '_')),
+        '"' | '\'' => (Some(TokenKind::Text), quoted(rest, first)),
+        c if c.is_ascii_digit() => (Some(TokenKind::Number), run(|c| c.is_ascii_alphanumeric() || c == '_')),
+        c if c == '_' || c.is_alphabetic() => (Some(TokenKind::Name), run(|c| c.is_alphanumeric() || c == '_')),
         c => {
             let pair = ["==", "!=", "<=", ">=", "//", "**"].iter().any(|pair| rest.starts_with(pair));
-            (Some(Kind::Sign), if pair { 2 } else { c.len_utf8() })
+            (Some(TokenKind::Sign), if pair { 2 } else { c.len_utf8() })
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a spot looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// As it should be.
     Ok,
     /// It works, and somebody should know.
@@ -20,7 +20,7 @@ pub struct Finding {
     /// What was looked at, in a word or two: `api key`, `application`, `discovery`.
     pub check: String,
     /// How it looks.
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
     /// What was seen. Never a secret; a user's name only where somebody has to look at that account.
     pub detail: String,
     /// What to do about it.
@@ -31,16 +31,16 @@ pub struct Finding {
 impl Finding {
     /// As it should be.
     pub fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Ok, detail: detail.into(), remedy: None }
+        Self { check: check.into(), verdict: CheckVerdict::Ok, detail: detail.into(), remedy: None }
     }
 
     /// It works, and somebody should know.
     pub fn warning(check: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
+        Self { check: check.into(), verdict: CheckVerdict::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
     }
 
     /// A sync would fail, or do less than it should.
     pub fn wrong(check: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
+        Self { check: check.into(), verdict: CheckVerdict::Wrong, detail: detail.into(), remedy: Some(remedy.into()) }
     }
 }

@@ -24,14 +24,14 @@ const NAMED: usize = 5;
 
 /// The names of people as the directory has them, of which a sentence shows the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Names {
+pub struct NamedUsers {
     /// The first ones, in order.
     pub first: Vec<String>,
     /// How many more there are.
     pub more: u64,
 }
 
-impl Names {
+impl NamedUsers {
     /// Distinct names, sorted.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = names.into_iter().collect();
@@ -51,7 +51,7 @@ impl Names {
 }
 
 /// `ann, bo and 3 more`; names with invisible characters or mixed scripts are marked.
-impl fmt::Display for Names {
+impl fmt::Display for NamedUsers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first: Vec<_> = self.first.iter().map(|name| text::named(name)).collect();
         f.write_str(&first.join(", "))?;
@@ -180,7 +180,7 @@ pub enum HoldReason {
         /// Whether others may have lost access, which is not on record.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
-        who: Names,
+        who: NamedUsers,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unbound: Option<Unbound>,
     },
@@ -190,7 +190,7 @@ pub enum HoldReason {
         of: u64,
         lost: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     SourceShrink {
         what: SourcePart,
@@ -204,7 +204,7 @@ pub enum HoldReason {
         count: u64,
         managed: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     Rekey {
         missing: u64,
@@ -219,17 +219,17 @@ pub enum HoldReason {
         count: u64,
         managed: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     Upgrade {
-        who: Names,
+        who: NamedUsers,
     },
     GuardChange {
         changes: Vec<Loosening>,
         holds_all: bool,
     },
     Adoption {
-        who: Names,
+        who: NamedUsers,
     },
     Conflict {
         object: ObjectRef,
@@ -253,37 +253,37 @@ pub enum HoldReason {
     },
     Clock {
         doubt: ClockDoubt,
-        who: Names,
+        who: NamedUsers,
     },
     Undone {
         runs: BTreeSet<String>,
         count: u64,
-        who: Names,
+        who: NamedUsers,
     },
     ActivationsPerDay {
         now: u64,
         activated: u64,
         managed: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     ValueChanges {
         attribute: String,
         count: u64,
         managed: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     IdentifierChanges {
         attribute: String,
         count: u64,
         managed: u64,
         limit: String,
-        who: Names,
+        who: NamedUsers,
     },
     MatchingChange {
         count: u64,
-        who: Names,
+        who: NamedUsers,
     },
     TargetChange {
         from: Vec<String>,
@@ -295,13 +295,13 @@ pub enum HoldReason {
     },
     Approval {
         ops: BTreeSet<Op>,
-        who: Names,
+        who: NamedUsers,
     },
     Relink {
-        who: Names,
+        who: NamedUsers,
     },
     FinalDelete {
-        who: Names,
+        who: NamedUsers,
     },
     NeedsDecision {
         object: ObjectRef,
@@ -316,14 +316,14 @@ pub enum HoldReason {
         signs: BTreeSet<StatusSign>,
         activations: u64,
         creations: u64,
-        who: Names,
+        who: NamedUsers,
     },
     DanglingMember {
         count: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<u64>,
         names: Vec<String>,
-        who: Names,
+        who: NamedUsers,
     },
     AdoptOnly {
         why: String,
@@ -455,7 +455,7 @@ impl Serialize for HoldReason {
 /// The forms in which holds are written: in lists, in reports, and by earlier versions without a payload.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum WrittenHold {
     Pair(String, String),
     Listed(String, String, Map<String, Value>),
     Named {
@@ -468,9 +468,9 @@ enum Written {
 
 impl<'de> Deserialize<'de> for HoldReason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (code, detail, mut payload) = match Written::deserialize(deserializer)? {
-            Written::Pair(code, detail) => (code, detail, Map::new()),
-            Written::Listed(code, detail, payload) | Written::Named { reason: code, detail, payload } => {
+        let (code, detail, mut payload) = match WrittenHold::deserialize(deserializer)? {
+            WrittenHold::Pair(code, detail) => (code, detail, Map::new()),
+            WrittenHold::Listed(code, detail, payload) | WrittenHold::Named { reason: code, detail, payload } => {
                 (code, detail, payload)
             }
         };
@@ -577,7 +577,7 @@ mod tests {
 
     #[test]
     fn w1_names_are_kept_as_they_are_and_marked_where_they_are_shown() {
-        let names = Names::of(["a\u{202e}nn", "bo"]);
+        let names = NamedUsers::of(["a\u{202e}nn", "bo"]);
         assert_eq!(names.first, ["a\u{202e}nn", "bo"]);
         assert!(!names.to_string().contains('\u{202e}'), "{names}");
         assert!(names.to_string().ends_with(", bo"), "{names}");

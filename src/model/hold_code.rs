@@ -54,7 +54,7 @@ pub enum HoldCode {
 }
 
 /// What is fixed about a code.
-struct Row {
+struct HoldCodeRow {
     name: &'static str,
     scope: HoldScope,
     approvable: bool,
@@ -170,10 +170,10 @@ impl HoldCode {
         Self::ALL.into_iter().find(|code| code.name() == name).unwrap_or(Self::Other)
     }
 
-    fn row(self) -> Row {
+    fn row(self) -> HoldCodeRow {
         use HoldScope::{All, Kind, Objects};
-        let approvable = |name, scope, summary| Row { name, scope, approvable: true, summary };
-        let never = |name, scope, summary| Row { name, scope, approvable: false, summary };
+        let approvable = |name, scope, summary| HoldCodeRow { name, scope, approvable: true, summary };
+        let never = |name, scope, summary| HoldCodeRow { name, scope, approvable: false, summary };
         match self {
             Self::RemovalsPerDay => approvable(
                 "removals_per_day",

@@ -34,17 +34,17 @@ pub use bits::Bits;
 pub use clock_doubt::ClockDoubt;
 pub use conflict::{Another, Conflict, Some10, Unlinked, WayOut};
 pub use duplicate::{Duplicate, Duplicates};
-pub use finding::{Finding, Verdict};
-pub use hold::{HoldReason, Loosening, Names, RekeyOutcome, SourcePart, Unbound};
+pub use finding::{Finding, CheckVerdict};
+pub use hold::{HoldReason, Loosening, NamedUsers, RekeyOutcome, SourcePart, Unbound};
 pub use hold_code::{HoldCode, HoldScope};
 pub use ids::{AppId, ContentMark, GroupKey, ObjectRef, RunId, SourceId, TenantName, UserNumber};
 pub use likeness::{KnownNames, Likeness};
-pub use obstacle::{Elsewhere, GroupRefusal, Immutable, NameEnd, Obstacle, StillShown, Whose};
+pub use obstacle::{Elsewhere, GroupRefusal, Immutable, NameEnd, Obstacle, StillShown, ObjectOwner};
 pub use operation::{ApprovalKind, Change, Lane, Op};
 pub use outcome::{OpOutcome, RunStatus, TenantState};
 pub use path::{ENTERPRISE, Path, PathError, PathParts};
 pub use pattern::GroupMatch;
-pub use reason::{Because, Reason, Remark};
+pub use reason::{MembershipCause, Reason, Remark};
 pub use status_sign::StatusSign;
 
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ use serde::{Deserialize, Serialize};
 /// Directories have many words for it; every source maps them onto these three (`facts` of each source's module doc).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum LifecycleStatus {
     /// May be given an account.
     Active,
     /// The directory names the account as disabled, suspended or locked for good: access ends at once.
@@ -75,7 +75,7 @@ pub enum Provenance {
 
 /// How much a snapshot holds. The journal keeps the last accepted one's, to notice a directory that shrank.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct SnapshotCounts {
     /// People.
     pub users: u64,
     /// Groups.

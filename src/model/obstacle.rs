@@ -186,7 +186,7 @@ pub enum Obstacle {
     AnsweredWithAnother {
         object: ObjectRef,
         name: String,
-        whose: Whose,
+        whose: ObjectOwner,
     },
     /// Of an update, the app refused these attributes and took the others.
     RefusedAttributes {
@@ -205,7 +205,7 @@ pub enum Obstacle {
     NoFurtherCreates {
         object: ObjectRef,
         name: String,
-        whose: Whose,
+        whose: ObjectOwner,
     },
     /// The app refused a new group with, and perhaps without, members.
     GroupRefused {
@@ -443,7 +443,7 @@ impl fmt::Display for Elsewhere {
 /// Whose object an app put into its answer to a create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Whose {
+pub enum ObjectOwner {
     /// Another record of the same directory.
     Record {
         /// The record.
@@ -473,7 +473,7 @@ pub enum Whose {
     },
 }
 
-impl fmt::Display for Whose {
+impl fmt::Display for ObjectOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record { record, name: None } => {

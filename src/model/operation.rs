@@ -18,7 +18,7 @@ pub enum ApprovalKind {
 }
 
 /// What is fixed about a kind of change.
-struct Row {
+struct OpRow {
     name: &'static str,
     sign: &'static str,
     title: &'static str,
@@ -42,9 +42,9 @@ macro_rules! ops {
             /// Every kind, in the order in which summaries list them.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$op),*];
 
-            fn row(self) -> Row {
+            fn row(self) -> OpRow {
                 match self {
-                    $(Self::$op => Row {
+                    $(Self::$op => OpRow {
                         name: $name,
                         sign: $sign,
                         title: $title,

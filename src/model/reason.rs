@@ -11,7 +11,7 @@ use super::{AppId, RunId, SourceId};
 /// By what a person belongs to the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Because {
+pub enum MembershipCause {
     /// A group in scope holds them.
     MemberOf(String),
     /// The application is assigned to them.
@@ -20,7 +20,7 @@ pub enum Because {
     Everybody,
 }
 
-impl fmt::Display for Because {
+impl fmt::Display for MembershipCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MemberOf(group) => write!(f, "member of {group}"),
@@ -50,9 +50,9 @@ impl fmt::Display for Remark {
 }
 
 /// `; roles: admin, billing`, or nothing.
-pub(super) struct WithRoles<'a>(pub(super) &'a [String]);
+pub(super) struct RolesSuffix<'a>(pub(super) &'a [String]);
 
-impl fmt::Display for WithRoles<'_> {
+impl fmt::Display for RolesSuffix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             [] => Ok(()),
@@ -67,10 +67,10 @@ impl fmt::Display for WithRoles<'_> {
 #[expect(missing_docs, reason = "the sentences say it")]
 pub enum Reason {
     // Accounts.
-    Belongs(Because),
-    BelongsAgain(Because),
+    Belongs(MembershipCause),
+    BelongsAgain(MembershipCause),
     Adopted {
-        because: Because,
+        because: MembershipCause,
         by: String,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<String>,
@@ -82,7 +82,7 @@ pub enum Reason {
     },
     AdoptedDiffers,
     Relinked {
-        because: Because,
+        because: MembershipCause,
         from: SourceId,
     },
     RelinkedDiffers,
@@ -261,8 +261,8 @@ impl Reason {
             return Self::Reverts { run: RunId::new(run) };
         }
         let known = [
-            Self::Belongs(Because::Direct),
-            Self::Belongs(Because::Everybody),
+            Self::Belongs(MembershipCause::Direct),
+            Self::Belongs(MembershipCause::Everybody),
             Self::GroupGone { stays: false },
             Self::GroupGone { stays: true },
             Self::GroupLeftScope { stays: false },
@@ -273,7 +273,7 @@ impl Reason {
         }
         let is_more = |group: &String| EARLIER_ADDITIONS.iter().any(|more| group.contains(more));
         match rest(EARLIER_MEMBER).filter(|group| !is_more(group)) {
-            Some(group) => Self::Belongs(Because::MemberOf(group)),
+            Some(group) => Self::Belongs(MembershipCause::MemberOf(group)),
             None => Self::Text(text.to_owned()),
         }
     }
@@ -291,7 +291,7 @@ impl fmt::Display for Reason {
             Self::Belongs(because) => write!(f, "{because}"),
             Self::BelongsAgain(because) => write!(f, "{because} (again)"),
             Self::Adopted { because, by, roles } => {
-                write!(f, "{because}; the app has this account already, matched by {by}{}", WithRoles(roles))
+                write!(f, "{because}; the app has this account already, matched by {by}{}", RolesSuffix(roles))
             }
             Self::Remarked { why, remark } => write!(f, "{why}; {remark}"),
             Self::Relinked { because, from } => {
@@ -365,8 +365,8 @@ mod tests {
         let of = SourceId::new("u1");
         for (reason, text) in [
             (Reason::RecordChanged, "record_changed"),
-            (Reason::Belongs(Because::Direct), "belongs \"direct\""),
-            (Reason::Belongs(Because::MemberOf("Staff \"a\"".into())), r#"belongs {"member_of":"Staff \"a\""}"#),
+            (Reason::Belongs(MembershipCause::Direct), "belongs \"direct\""),
+            (Reason::Belongs(MembershipCause::MemberOf("Staff \"a\"".into())), r#"belongs {"member_of":"Staff \"a\""}"#),
             (Reason::HasAnotherAccount { of }, r#"has_another_account {"of":"u1"}"#),
             (Reason::Text("as we said".into()), "as we said"),
         ] {
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(of("bo.private", "u9").names_beside(&theirs), ["bo.private"]);
         assert_eq!(of("bo.private", "u8").names_beside(&theirs), [""; 0]);
         let record = crate::model::ObjectRef::User(SourceId::new("u9"));
-        let whose = crate::model::Whose::Record { record: record.clone(), name: Some("bo".into()) };
+        let whose = crate::model::ObjectOwner::Record { record: record.clone(), name: Some("bo".into()) };
         let object = crate::model::ObjectRef::User(SourceId::new("u1"));
         let another = Obstacle::AnsweredWithAnother { object, name: "ann".into(), whose };
         assert_eq!(another.names_beside(&theirs), ["bo"]);
@@ -417,14 +417,14 @@ mod tests {
 
     #[test]
     fn w1_what_an_app_refused_is_a_code_with_its_words_beside_it() {
-        use crate::model::{GroupRefusal, ObjectRef, Whose};
+        use crate::model::{GroupRefusal, ObjectRef, ObjectOwner};
         let refused = |answer: &str| Obstacle::MembersRefused { answer: answer.into(), names: vec!["ann".into()] };
         let more = Obstacle::AndMore { first: Box::new(refused("PATCH /Groups/7: 400")), more: 2 };
         assert_eq!(more.code(), "members_refused", "the code is that of the first one");
         let why = GroupRefusal::WithoutMembersToo { said: "403".into() };
         let group = Obstacle::GroupRefused { answer: "POST /Groups: 400".into(), why };
         let record = ObjectRef::User(SourceId::new("u9"));
-        let (object, whose) = (ObjectRef::User(SourceId::new("u1")), Whose::Record { record, name: Some("bo".into()) });
+        let (object, whose) = (ObjectRef::User(SourceId::new("u1")), ObjectOwner::Record { record, name: Some("bo".into()) });
         let over = Obstacle::NoFurtherCreates { object, name: "ann".into(), whose };
         assert_eq!(over.names_beside(&|id| id == "u9"), ["bo"]);
         for (obstacle, sentence) in [
@@ -453,8 +453,8 @@ mod tests {
             Reason::RecordChanged,
             Reason::Members,
             Reason::GroupGone { stays: true },
-            Reason::Belongs(Because::MemberOf("Staff of A".into())),
-            Reason::Belongs(Because::Everybody),
+            Reason::Belongs(MembershipCause::MemberOf("Staff of A".into())),
+            Reason::Belongs(MembershipCause::Everybody),
             Reason::Reverts { run: RunId::new("01a2") },
         ] {
             assert_eq!(Reason::decode(&reason.to_string()), reason, "{reason}");
@@ -470,8 +470,8 @@ mod tests {
     #[test]
     fn w1_a_word_is_put_out_of_a_payload_and_not_out_of_a_code() {
         let put_out = |text: &mut String| *text = text.replace("member", "*");
-        let reason = Reason::Belongs(Because::MemberOf("members".into()));
-        assert_eq!(reason.with_texts(put_out), Some(Reason::Belongs(Because::MemberOf("*s".into()))));
+        let reason = Reason::Belongs(MembershipCause::MemberOf("members".into()));
+        assert_eq!(reason.with_texts(put_out), Some(Reason::Belongs(MembershipCause::MemberOf("*s".into()))));
         assert_eq!(Reason::Members.with_texts(put_out), None);
     }
 }

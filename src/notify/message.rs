@@ -61,7 +61,7 @@ impl Message {
     }
 
     /// What is sent.
-    pub fn to_body(&self, details: bool) -> Body {
+    pub fn to_body(&self, details: bool) -> MessageBody {
         let mut text = self.text.clone();
         let mut document = json!({
             "id": self.id,
@@ -77,13 +77,13 @@ impl Message {
             document["details"] = json!(self.details);
         }
         document["text"] = json!(text);
-        Body { id: self.id.clone(), json: document.to_string() }
+        MessageBody { id: self.id.clone(), json: document.to_string() }
     }
 }
 
 /// A message as one receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Body {
+pub struct MessageBody {
     /// The message's id.
     pub id: String,
     /// The whole body.

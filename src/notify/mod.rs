@@ -17,16 +17,16 @@ mod watch;
 pub use imported::import_finished;
 pub use message::Message;
 pub use post::{Delivery, deliver};
-pub use watch::{Failing, FileMistake, Held, Situation, Word};
+pub use watch::{Failing, FileMistake, HeldPlanNotice, Situation, ConditionStatus};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::post::Worker;
+use self::post::ReceiverTask;
 use self::spool::Spool;
-use self::watch::Told;
+use self::watch::SentNotice;
 use crate::clock::Clock;
 use crate::config::notify::NotifyTable;
 use crate::store::Notes;
@@ -36,7 +36,7 @@ pub type Receivers = BTreeMap<String, NotifyTable>;
 
 /// How a receiver takes its messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct ReceiverStatus {
     /// Messages that wait.
     #[serde(default)]
     pub waiting: usize,
@@ -50,8 +50,8 @@ pub struct Standing {
 pub struct Herald {
     notes: Notes,
     clock: Arc<dyn Clock>,
-    told: Told,
-    workers: BTreeMap<String, (NotifyTable, Worker)>,
+    told: SentNotice,
+    workers: BTreeMap<String, (NotifyTable, ReceiverTask)>,
 }
 
 /// The note of what was told.
@@ -74,7 +74,7 @@ impl Herald {
                 continue;
             }
             let spool = Spool::of(&self.notes, name);
-            let worker = Worker::start(name.clone(), table.clone(), spool, Arc::clone(&self.clock));
+            let worker = ReceiverTask::start(name.clone(), table.clone(), spool, Arc::clone(&self.clock));
             self.workers.insert(name.clone(), (table.clone(), worker));
         }
     }
@@ -116,10 +116,10 @@ impl Herald {
 }
 
 /// How the receivers take their messages, for people.
-pub fn standings(notes: &Notes, receivers: &Receivers) -> Vec<(String, Standing)> {
+pub fn standings(notes: &Notes, receivers: &Receivers) -> Vec<(String, ReceiverStatus)> {
     let of = |name: &String| {
-        let standing: Standing = notes.get(&post::note_of(name)).ok().flatten().unwrap_or_default();
-        Standing { waiting: Spool::of(notes, name).count(), ..standing }
+        let standing: ReceiverStatus = notes.get(&post::note_of(name)).ok().flatten().unwrap_or_default();
+        ReceiverStatus { waiting: Spool::of(notes, name).count(), ..standing }
     };
     receivers.keys().map(|name| (name.clone(), of(name))).collect()
 }

@@ -11,16 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::message::Body;
+use super::message::MessageBody;
 use super::spool::{Spool, Waiting};
-use super::{Standing, sign};
+use super::{ReceiverStatus, sign};
 use crate::clock::Clock;
 use crate::config::ca;
 use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientSettings, Method, Request};
+use crate::http::{Client, ClientSettings, Method, HttpRequest};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
@@ -40,14 +40,14 @@ pub enum Delivery {
 }
 
 /// Sends one body, once.
-pub async fn deliver(table: &NotifyTable, body: &Body, now: Timestamp) -> Delivery {
+pub async fn deliver(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Delivery {
     match send(table, body, now).await {
         Ok(delivery) => delivery,
         Err(why) => Delivery::Not(why, None),
     }
 }
 
-async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delivery, String> {
+async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result<Delivery, String> {
     let secret = Secrets::of_this_process().fetch(&table.secret).map_err(|error| error.to_string())?;
     let key = signing_key(&secret).map_err(|why| format!("the key of the signature: {why}"))?;
     let ca_pem = match &table.ca_file {
@@ -68,7 +68,7 @@ async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delive
         ..ClientSettings::new(&table.url)
     })
     .map_err(|error| error.to_string())?;
-    let request = Request { body: Some(body.json.clone().into_bytes()), ..Request::new(Method::Post, Vec::new()) };
+    let request = HttpRequest { body: Some(body.json.clone().into_bytes()), ..HttpRequest::new(Method::Post, Vec::new()) };
     let reply = client.send(request).await.map_err(|error| error.to_string())?;
     let host = client.host();
     Ok(match FailureClass::of(reply.status) {
@@ -83,14 +83,14 @@ async fn send(table: &NotifyTable, body: &Body, now: Timestamp) -> Result<Delive
 }
 
 /// A receiver's task. Dropping it ends the task; what waits stays on the disk.
-pub(super) struct Worker {
+pub(super) struct ReceiverTask {
     name: String,
     spool: Spool,
     wake: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
-impl Worker {
+impl ReceiverTask {
     pub(super) fn start(name: String, table: NotifyTable, spool: Spool, clock: Arc<dyn Clock>) -> Self {
         let wake = Arc::new(Notify::new());
         let post = Post { name: name.clone(), table, spool: spool.clone(), clock };
@@ -99,7 +99,7 @@ impl Worker {
     }
 
     /// Keeps a message and wakes the task.
-    pub(super) fn send(&self, body: Body, now: Timestamp) {
+    pub(super) fn send(&self, body: MessageBody, now: Timestamp) {
         match self.spool.put(body, now) {
             Ok(0) => {}
             Ok(gone) => {
@@ -111,7 +111,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for ReceiverTask {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -160,7 +160,7 @@ impl Post {
         }
     }
 
-    fn done(&self, body: &Body, trouble: Option<String>) {
+    fn done(&self, body: &MessageBody, trouble: Option<String>) {
         if let Err(error) = self.spool.drop(&body.id) {
             tracing::error!(receiver = self.name, %error, "a message that was sent can't be taken away: it is sent again");
         }
@@ -170,9 +170,9 @@ impl Post {
     /// Notes how it went, for `rosterd notify`.
     fn note(&self, trouble: Option<String>) {
         let (notes, name) = (&self.spool.notes, note_of(&self.name));
-        let before: Standing = notes.get(&name).ok().flatten().unwrap_or_default();
+        let before: ReceiverStatus = notes.get(&name).ok().flatten().unwrap_or_default();
         let delivered = if trouble.is_none() { Some(self.clock.now()) } else { before.delivered };
-        if let Err(error) = notes.set(&name, &Standing { waiting: 0, delivered, trouble }) {
+        if let Err(error) = notes.set(&name, &ReceiverStatus { waiting: 0, delivered, trouble }) {
             tracing::warn!(receiver = self.name, %error, "how messages are taken could not be noted");
         }
     }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::message::Body;
+use super::message::MessageBody;
 use crate::store::{Notes, StoreError};
 
 /// So many wait for one receiver.
@@ -17,7 +17,7 @@ pub(super) struct Waiting {
     /// Since when.
     pub(super) since: Timestamp,
     /// What is sent.
-    pub(super) body: Body,
+    pub(super) body: MessageBody,
 }
 
 /// The messages of one receiver.
@@ -37,7 +37,7 @@ impl Spool {
     }
 
     /// Keeps a message; it is on the disk when this returns. Says how many had to give way.
-    pub(super) fn put(&self, body: Body, now: Timestamp) -> Result<usize, StoreError> {
+    pub(super) fn put(&self, body: MessageBody, now: Timestamp) -> Result<usize, StoreError> {
         let waiting = self.names();
         let surplus = (waiting.len() + 1).saturating_sub(MOST);
         waiting.iter().take(surplus).try_for_each(|name| self.drop(name))?;

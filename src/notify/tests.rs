@@ -20,23 +20,23 @@ fn now() -> Timestamp {
 }
 
 fn quiet(tenant: &str) -> Situation {
-    Situation { tenant: tenant.to_owned(), held: Word::No, failing: Word::No, mistake: Word::No, expiries: Vec::new() }
+    Situation { tenant: tenant.to_owned(), held: ConditionStatus::No, failing: ConditionStatus::No, mistake: ConditionStatus::No, expiries: Vec::new() }
 }
 
 fn held(plan: &str, reason: &str) -> Situation {
     let (code, detail) = (HoldCode::parse(reason), "ann@acme.test and others would go".to_owned());
     let holds = vec![HoldReason::Recorded { code, detail }];
-    Situation { held: Word::Yes(Held { plan: plan.to_owned(), count: 12, holds }), ..quiet("acme") }
+    Situation { held: ConditionStatus::Yes(HeldPlanNotice { plan: plan.to_owned(), count: 12, holds }), ..quiet("acme") }
 }
 
-fn wrong(place: &str, message: &str) -> Word<FileMistake> {
-    Word::Yes(FileMistake { place: place.to_owned(), message: message.to_owned() })
+fn wrong(place: &str, message: &str) -> ConditionStatus<FileMistake> {
+    ConditionStatus::Yes(FileMistake { place: place.to_owned(), message: message.to_owned() })
 }
 
 fn failing(times: u32, refused: bool, quarantined: bool) -> Situation {
     let why = "ann@acme.test: no".to_owned();
-    let failing = Word::Yes(Failing { times, since: Some(now()), refused, quarantined, why });
-    Situation { failing, held: Word::Unknown, ..quiet("acme") }
+    let failing = ConditionStatus::Yes(Failing { times, since: Some(now()), refused, quarantined, why });
+    Situation { failing, held: ConditionStatus::Unknown, ..quiet("acme") }
 }
 
 fn names(messages: &[Message]) -> Vec<&'static str> {
@@ -45,7 +45,7 @@ fn names(messages: &[Message]) -> Vec<&'static str> {
 
 #[test]
 fn each_event_is_told_once_however_many_runs_see_it() {
-    let mut told = Told::default();
+    let mut told = SentNotice::default();
     let mut see = |situation: &Situation, hours: i64| {
         let messages = told.news(situation, now() + SignedDuration::from_hours(hours));
         // A restart in between.
@@ -59,7 +59,7 @@ fn each_event_is_told_once_however_many_runs_see_it() {
     assert_eq!(see(&held("p2", "removals_per_day"), 25), ["hold"], "but a day later somebody may have forgotten");
     assert_eq!(see(&held("p3", "source_shrink"), 25), ["hold"], "another reason");
     assert_eq!(
-        see(&Situation { held: Word::Unknown, ..quiet("acme") }, 26),
+        see(&Situation { held: ConditionStatus::Unknown, ..quiet("acme") }, 26),
         [""; 0],
         "a failing run says nothing of it"
     );
@@ -86,7 +86,7 @@ fn each_event_is_told_once_however_many_runs_see_it() {
 
 #[test]
 fn an_expiry_is_told_thirty_seven_and_one_day_before_and_when_it_has_come() {
-    let mut told = Told::default();
+    let mut told = SentNotice::default();
     let at = now() + SignedDuration::from_hours(40 * 24);
     let expiries = |at| vec![Expiry { secret: "target.token".to_owned(), at }];
     let mut days = Vec::new();
@@ -105,7 +105,7 @@ fn an_expiry_is_told_thirty_seven_and_one_day_before_and_when_it_has_come() {
 
 #[test]
 fn i6_a_message_names_nobody_unless_the_receiver_asks_for_it() {
-    let mut told = Told::default();
+    let mut told = SentNotice::default();
     let mistake = Situation { mistake: wrong("acme.toml:3:1", "ann@acme.test is nobody"), ..quiet("b") };
     let mut messages = told.news(&held("p1abcdefgh", "removals_per_day"), now());
     messages.extend(told.news(&failing(3, true, false), now()));

@@ -22,7 +22,7 @@ const OFTEN: u32 = 3;
 
 /// What is known of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word<T> {
+pub enum ConditionStatus<T> {
     /// Nothing: it may be as it was.
     Unknown,
     /// It is not so.
@@ -37,11 +37,11 @@ pub struct Situation {
     /// Its name; empty for `rosterd.toml`.
     pub tenant: String,
     /// What waits for a decision.
-    pub held: Word<Held>,
+    pub held: ConditionStatus<HeldPlanNotice>,
     /// What goes wrong.
-    pub failing: Word<Failing>,
+    pub failing: ConditionStatus<Failing>,
     /// What is wrong with its file as it is now.
-    pub mistake: Word<FileMistake>,
+    pub mistake: ConditionStatus<FileMistake>,
     /// When its secrets expire.
     pub expiries: Vec<Expiry>,
 }
@@ -57,7 +57,7 @@ pub struct FileMistake {
 
 /// A plan that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldPlanNotice {
     /// Its id.
     pub plan: String,
     /// How many changes.
@@ -83,13 +83,13 @@ pub struct Failing {
 
 /// What was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Told(BTreeMap<String, OfTenant>);
+pub(super) struct SentNotice(BTreeMap<String, OfTenant>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct OfTenant {
     hold: Option<ToldHold>,
-    trouble: Option<Trouble>,
+    trouble: Option<Severity>,
     mistake: Option<String>,
     expiries: BTreeMap<String, (Timestamp, Nearness)>,
 }
@@ -104,13 +104,13 @@ struct ToldHold {
 /// How bad it is; what is worse is told anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Trouble {
+enum Severity {
     Failing,
     Refused,
     Quarantined,
 }
 
-impl Told {
+impl SentNotice {
     /// What is new of a tenant, and remembers it.
     pub(super) fn news(&mut self, situation: &Situation, now: Timestamp) -> Vec<Message> {
         let told = self.0.entry(situation.tenant.clone()).or_default();
@@ -144,15 +144,15 @@ impl News<'_> {
         Message::new(event, self.tenant, self.now, subject, text)
     }
 
-    fn of_hold(&self, told: &mut Option<ToldHold>, held: &Word<Held>) -> Option<Message> {
+    fn of_hold(&self, told: &mut Option<ToldHold>, held: &ConditionStatus<HeldPlanNotice>) -> Option<Message> {
         match held {
-            Word::Unknown => None,
-            Word::No => told.take().map(|told| {
+            ConditionStatus::Unknown => None,
+            ConditionStatus::No => told.take().map(|told| {
                 let text = "Nothing waits for a decision any more: it was approved, or it is no longer due.".to_owned();
                 let message = self.message(NotifyEvent::HoldResolved, "nothing waits any more".to_owned(), text);
                 message.with(json!({ "plan": told.plan }), Vec::new())
             }),
-            Word::Yes(held) => {
+            ConditionStatus::Yes(held) => {
                 let mut reasons: Vec<String> = held.holds.iter().map(|hold| hold.code().name().to_owned()).collect();
                 reasons.sort();
                 reasons.dedup();
@@ -168,7 +168,7 @@ impl News<'_> {
         }
     }
 
-    fn hold(&self, held: &Held, reasons: &[String]) -> Message {
+    fn hold(&self, held: &HeldPlanNotice, reasons: &[String]) -> Message {
         let (tenant, listed) = (self.tenant, reasons.join(", "));
         let changes =
             if held.count == 1 { "1 change waits".to_owned() } else { format!("{} changes wait", held.count) };
@@ -183,19 +183,19 @@ impl News<'_> {
         self.message(NotifyEvent::Hold, format!("{changes} for a decision ({listed})"), text).with(facts, details)
     }
 
-    fn of_trouble(&self, told: &mut Option<Trouble>, failing: &Word<Failing>) -> Option<Message> {
+    fn of_trouble(&self, told: &mut Option<Severity>, failing: &ConditionStatus<Failing>) -> Option<Message> {
         let failing = match failing {
-            Word::Unknown => return None,
-            Word::No => {
+            ConditionStatus::Unknown => return None,
+            ConditionStatus::No => {
                 let text = "The last run went well; what had waited meanwhile is done.".to_owned();
                 return told.take().map(|_| self.message(NotifyEvent::Recovered, "well again".to_owned(), text));
             }
-            Word::Yes(failing) => failing,
+            ConditionStatus::Yes(failing) => failing,
         };
         let level = match failing {
-            Failing { quarantined: true, .. } => Trouble::Quarantined,
-            Failing { refused: true, .. } => Trouble::Refused,
-            Failing { times, .. } if *times >= OFTEN => Trouble::Failing,
+            Failing { quarantined: true, .. } => Severity::Quarantined,
+            Failing { refused: true, .. } => Severity::Refused,
+            Failing { times, .. } if *times >= OFTEN => Severity::Failing,
             _ => return None,
         };
         if told.is_some_and(|told| told >= level) {
@@ -204,17 +204,17 @@ impl News<'_> {
         *told = Some(level);
         let (tenant, times) = (self.tenant, failing.times);
         let (event, subject, what) = match level {
-            Trouble::Failing => (
+            Severity::Failing => (
                 NotifyEvent::Failing,
                 format!("failed {times} times in a row"),
                 "It is tried again, less and less often.",
             ),
-            Trouble::Refused => (
+            Severity::Refused => (
                 NotifyEvent::CredentialRefused,
                 "a credential is refused or missing".to_owned(),
                 "Nothing more is asked of either side until the secret is another one. Put the new one where the tenant file says.",
             ),
-            Trouble::Quarantined => (
+            Severity::Quarantined => (
                 NotifyEvent::Quarantined,
                 "in quarantine: nothing has come of it for a day".to_owned(),
                 "It is tried every six hours only, until it succeeds.",
@@ -231,16 +231,16 @@ impl News<'_> {
         Some(self.message(event, subject, text).with(facts, vec![failing.why.clone()]))
     }
 
-    fn of_mistake(&self, told: &mut Option<String>, mistake: &Word<FileMistake>) -> Option<Message> {
+    fn of_mistake(&self, told: &mut Option<String>, mistake: &ConditionStatus<FileMistake>) -> Option<Message> {
         match mistake {
-            Word::Unknown => None,
-            Word::No => {
+            ConditionStatus::Unknown => None,
+            ConditionStatus::No => {
                 let place = told.take()?;
                 let text = "The file has no mistakes any more, and is in force.".to_owned();
                 let message = self.message(NotifyEvent::FileMended, "the file is mended".to_owned(), text);
                 Some(message.with(json!({ "place": place }), Vec::new()))
             }
-            Word::Yes(mistake) => {
+            ConditionStatus::Yes(mistake) => {
                 // The place only: what is wrong may quote what somebody wrote.
                 let place = mistake.place.clone();
                 if told.as_ref() == Some(&place) {

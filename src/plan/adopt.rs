@@ -5,8 +5,8 @@
 //! contradict it. Whether a right one waits for approval is decided by the guard.
 
 use super::operation::{Acquaintance, Action, Blocked, user_operation};
-use super::person::Person;
-use super::{Answers, Groups, Users};
+use super::person::PlannedUser;
+use super::{Answers, GroupStage, Users};
 use crate::config::profile::Profile;
 use crate::desired::DesiredGroup;
 use crate::model::{Lane, Obstacle, Path, Reason, SourceId, fold, likeness, text};
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 ///
 /// An id that matches proves little by itself: other tools write `externalId` too, and small numbers repeat. So the user name has to
 /// agree, and every other attribute by which the profile matches users.
-pub fn why_not_theirs(profile: &Profile, person: &Person, found: &AppUser, by: &str) -> Option<Obstacle> {
+pub fn why_not_theirs(profile: &Profile, person: &PlannedUser, found: &AppUser, by: &str) -> Option<Obstacle> {
     let is_id = |name: &str| name.eq_ignore_ascii_case("externalId") || name.eq_ignore_ascii_case("id");
     let listed = profile.read.user_match.iter().map(String::as_str);
     let names = listed.chain(is_id(by).then_some("userName")).filter(|name| !is_id(name));
@@ -52,7 +52,7 @@ impl Users<'_> {
     /// Adopts the account that was found for a user without one, unless something contradicts that it is theirs.
     pub(super) fn adopt_unless_contradicted(
         &mut self,
-        person: &Person,
+        person: &PlannedUser,
         found: &AppUser,
         by: &str,
         answers: &Answers,
@@ -68,7 +68,7 @@ impl Users<'_> {
     /// Why an account can't be adopted for a user.
     pub(super) fn contradiction(
         &self,
-        person: &Person,
+        person: &PlannedUser,
         found: &AppUser,
         by: &str,
         known: Option<Acquaintance>,
@@ -87,7 +87,7 @@ impl Users<'_> {
     /// How an account without a link is known to be the user's.
     pub(super) fn acquaintance(
         &self,
-        person: &Person,
+        person: &PlannedUser,
         found: &AppUser,
         answers: &Answers,
     ) -> Result<Option<Acquaintance>, StoreError> {
@@ -98,7 +98,7 @@ impl Users<'_> {
         Ok(imported.then_some(Acquaintance::Imported))
     }
 
-    fn conflict(&mut self, person: &Person, found: &AppUser, by: &str, why: Obstacle) {
+    fn conflict(&mut self, person: &PlannedUser, found: &AppUser, by: &str, why: Obstacle) {
         let action = Action::AdoptUser {
             found: found.clone(),
             by: by.to_owned(),
@@ -113,7 +113,7 @@ impl Users<'_> {
     }
 }
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     /// Why a group that was found by its `externalId` is not the directory's group: another tenant has linked it, or it has another name
     /// and rosterd never knew it. A mere id proves little: small numbers repeat, and other tools write them too.
     pub(super) fn group_contradiction(
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn verdict(profile: &Profile, ours: &[(&str, &str)], theirs: &[(&str, &str)], by: &str) -> bool {
-        let person = Person {
+        let person = PlannedUser {
             ix: UserIx(0),
             id: SourceId::new("u00001"),
             name: "ann".to_owned(),

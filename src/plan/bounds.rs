@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::rules::Rules;
+use super::rules::TenantRules;
 use crate::model::bounds::{LONGEST_NAME, LONGEST_VALUE};
 use crate::model::{Attributes, Path};
 
 /// Which value is too long, in words.
-pub(super) fn too_long(attributes: &Attributes, rules: &Rules<'_>) -> Option<String> {
+pub(super) fn too_long(attributes: &Attributes, rules: &TenantRules<'_>) -> Option<String> {
     attributes.iter().find_map(|(path, value)| {
         let most = if is_name(path, rules) { LONGEST_NAME } else { LONGEST_VALUE };
         let bytes = size(value);
@@ -16,7 +16,7 @@ pub(super) fn too_long(attributes: &Attributes, rules: &Rules<'_>) -> Option<Str
     })
 }
 
-fn is_name(path: &Path, rules: &Rules<'_>) -> bool {
+fn is_name(path: &Path, rules: &TenantRules<'_>) -> bool {
     let matched = || rules.profile.read.user_match.iter().any(|name| Path::parse(name).is_ok_and(|by| by == *path));
     *path == Path::user_name() || *path == Path::external_id() || matched()
 }

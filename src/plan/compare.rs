@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::operation::{Action, Blocked, Member, Operation};
 use super::person::row_name;
 use super::stages::Seen;
-use super::{Answers, Groups, Survey};
+use super::{Answers, GroupStage, Survey};
 use crate::config::profile::MemberValue;
 use crate::model::{AppId, Lane, ObjectRef, Obstacle, Reason, SourceId, UserNumber};
 use crate::scim::AppGroup;
@@ -14,7 +14,7 @@ use crate::store::{GroupRow, StoreError};
 
 /// How the app shows a group that is compared.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Compared {
+pub enum GroupComparison {
     /// With its members, where the app shows them.
     Shown(AppGroup),
     /// It is no longer there.
@@ -23,18 +23,18 @@ pub enum Compared {
     Failed(String),
 }
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     /// Groups whose management was off: what the app shows of them, or why nothing can be done for them.
     pub(super) fn compare_groups(&mut self, survey: &Survey, answers: &Answers) -> Result<(), StoreError> {
         for ((id, link), answer) in survey.compared.iter().zip(&answers.compared) {
             let seen = match answer {
-                Compared::Shown(found) => Some(self.compare_group(id, link, found)?),
-                Compared::Gone => {
+                GroupComparison::Shown(found) => Some(self.compare_group(id, link, found)?),
+                GroupComparison::Gone => {
                     self.push(compared(id, link, nothing_known(link, true), Reason::GroupsWereOffAndGone));
                     self.out.unsettled.insert(ObjectRef::Group(id.clone()));
                     None
                 }
-                Compared::Failed(why) => {
+                GroupComparison::Failed(why) => {
                     let mut operation = compared(id, link, nothing_known(link, false), Reason::GroupsWereOff);
                     operation.blocked = Some(Blocked::Failed(Obstacle::GroupUnreadable { why: why.clone() }));
                     self.push(operation);

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::person::Person;
-use super::rules::Rules;
+use super::person::PlannedUser;
+use super::rules::TenantRules;
 use crate::config::tenant::Push;
 use crate::model::{AppId, Attributes, Path, digest};
 
 /// What is known of the account before the update.
-pub(super) struct Before<'a> {
+pub(super) struct AccountBefore<'a> {
     /// What it holds.
     pub(super) attributes: &'a Attributes,
     /// The directory's values at which attributes were last pushed that are pushed only on a change.
@@ -30,7 +30,7 @@ pub(super) struct Diff {
 }
 
 /// What the directory says now against what the app was last given.
-pub(super) fn diff(rules: &Rules<'_>, compared: &[Path], person: &Person, before: &Before<'_>) -> Diff {
+pub(super) fn diff(rules: &TenantRules<'_>, compared: &[Path], person: &PlannedUser, before: &AccountBefore<'_>) -> Diff {
     let mut changes = Diff::default();
     for path in compared.iter().filter(|path| !person.leave.contains(path)) {
         compare(rules, path, person, before, &mut changes);
@@ -38,7 +38,7 @@ pub(super) fn diff(rules: &Rules<'_>, compared: &[Path], person: &Person, before
     changes
 }
 
-fn compare(rules: &Rules<'_>, path: &Path, person: &Person, before: &Before<'_>, changes: &mut Diff) {
+fn compare(rules: &TenantRules<'_>, path: &Path, person: &PlannedUser, before: &AccountBefore<'_>, changes: &mut Diff) {
     let owner = rules.push(path);
     let now = person.attributes.get(path).filter(|value| owner != Push::OnSourceChange || !is_blank(value));
     let was = before.attributes.get(path);

@@ -6,19 +6,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Answers, Person};
-use crate::model::{AppId, Duplicate, KnownNames, Likeness, Standing};
+use super::{Answers, PlannedUser};
+use crate::model::{AppId, Duplicate, KnownNames, Likeness, LifecycleStatus};
 use crate::scim::{Lookalike, Match};
 use crate::source::{Snapshot, UserIx};
 use crate::store::{Baseline, StoreError};
 
 /// What a user of the directory is called: by what the account shall hold and by what the directory's record says.
-fn known_names(snapshot: &Snapshot, person: &Person) -> KnownNames {
+fn known_names(snapshot: &Snapshot, person: &PlannedUser) -> KnownNames {
     KnownNames::of_attributes(&person.attributes).and(KnownNames::of_record(&snapshot.record(person.ix)))
 }
 
 /// The names by which the accounts of new users are looked for. Suspended users get no account: nothing is looked for.
-pub fn names_of_newcomers(snapshot: &Snapshot, newcomers: &[Person]) -> Vec<KnownNames> {
+pub fn names_of_newcomers(snapshot: &Snapshot, newcomers: &[PlannedUser]) -> Vec<KnownNames> {
     let names = newcomers.iter().map(|person| match gets_one(snapshot, person.ix) {
         true => known_names(snapshot, person),
         false => KnownNames::default(),
@@ -27,7 +27,7 @@ pub fn names_of_newcomers(snapshot: &Snapshot, newcomers: &[Person]) -> Vec<Know
 }
 
 fn gets_one(snapshot: &Snapshot, user: UserIx) -> bool {
-    snapshot.standing(user) != Standing::Suspended
+    snapshot.standing(user) != LifecycleStatus::Suspended
 }
 
 /// The users whose new account would be a second one, in the order of their ids.
@@ -36,7 +36,7 @@ fn gets_one(snapshot: &Snapshot, user: UserIx) -> bool {
 /// When the state can't be read.
 pub fn duplicates(
     snapshot: &Snapshot,
-    newcomers: &[Person],
+    newcomers: &[PlannedUser],
     answers: &Answers,
     baseline: &dyn Baseline,
 ) -> Result<Vec<Duplicate>, StoreError> {

@@ -5,19 +5,19 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::links::Links;
+use super::links::TenantLinks;
 use super::operation::{Action, Blocked, Member, Operation};
 use super::person::row_name;
-use super::{Account, Answers, Groups, Survey};
+use super::{Account, Answers, GroupStage, Survey};
 use crate::config::profile::{GroupRename, MemberValue};
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, LifecycleStatus, UserNumber, fold};
 use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     /// Groups in scope that have no link yet.
     pub(super) fn new_groups(
         &mut self,
@@ -275,7 +275,7 @@ impl Groups<'_> {
     }
 
     /// Linked groups in scope whose name or members may have changed.
-    pub(super) fn changed_groups(&mut self, groups: &[GroupIx], links: &Links) -> Result<(), StoreError> {
+    pub(super) fn changed_groups(&mut self, groups: &[GroupIx], links: &TenantLinks) -> Result<(), StoreError> {
         for ix in groups {
             let (Some(group), Some(row)) = (self.ground.desired.group(*ix), self.ground.desired.snapshot.group(*ix))
             else {
@@ -301,7 +301,7 @@ impl Groups<'_> {
         object: &ObjectRef,
         link: &GroupRow,
         group: &DesiredGroup,
-        links: &Links,
+        links: &TenantLinks,
     ) -> Result<(), StoreError> {
         let held = self.members_as_compared(object.id())?;
         let members = self.ground.desired.members(group);
@@ -564,11 +564,11 @@ impl Groups<'_> {
         Ok(all)
     }
 
-    fn linked_number(&mut self, user: UserIx, links: &Links) -> Result<Option<UserNumber>, StoreError> {
+    fn linked_number(&mut self, user: UserIx, links: &TenantLinks) -> Result<Option<UserNumber>, StoreError> {
         let snapshot = self.ground.desired.snapshot;
         match links.user(snapshot.id_hash(user)) {
             // An index is only written when all hashes differ; rows may share one, so they are asked, once for each person.
-            Some(link) if matches!(links, Links::Index(_)) => Ok(Some(link.number)),
+            Some(link) if matches!(links, TenantLinks::Index(_)) => Ok(Some(link.number)),
             Some(_) => match self.numbers.entry(user) {
                 Entry::Occupied(known) => Ok(*known.get()),
                 Entry::Vacant(unknown) => {
@@ -588,7 +588,7 @@ impl Groups<'_> {
         }
         let Some(row) = self.ground.baseline.user(&id)? else {
             // The group is looked at again until this member has an account, if they are ever to have one.
-            if self.ground.desired.snapshot.standing(user) == Standing::Active && !self.users.untouched.contains(&user)
+            if self.ground.desired.snapshot.standing(user) == LifecycleStatus::Active && !self.users.untouched.contains(&user)
             {
                 self.out.unsettled.insert(ObjectRef::Group(group.clone()));
             }

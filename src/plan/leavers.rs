@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Ground, Plan, Rules, Survey, Users};
+use super::{Ground, Plan, TenantRules, Survey, Users};
 use crate::desired::Desired;
-use crate::model::{SourceId, Standing};
+use crate::model::{SourceId, LifecycleStatus};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
 
@@ -22,11 +22,11 @@ pub fn suspended(
     desired: &Desired<'_>,
     survey: &Survey,
     baseline: &dyn Baseline,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
     let mut users = Users::new(Ground::new(desired, &survey.named, baseline, rules, now), survey, &[]);
-    for &user in survey.linked.iter().filter(|user| desired.snapshot.standing(**user) == Standing::Suspended) {
+    for &user in survey.linked.iter().filter(|user| desired.snapshot.standing(**user) == LifecycleStatus::Suspended) {
         users.linked(user)?;
     }
     Ok(users.into_plan())
@@ -42,11 +42,11 @@ pub fn newly_left(
     survey: &Survey,
     absent: &[Presence],
     baseline: &dyn Baseline,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {
     let mut users = Users::new(Ground::new(desired, &survey.named, baseline, rules, now), survey, absent);
-    let stays = |user: UserIx| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user);
+    let stays = |user: UserIx| desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user);
     for &user in survey.linked.iter().filter(|user| !stays(**user)) {
         users.linked(user)?;
     }
@@ -65,7 +65,7 @@ pub fn confirmed(
     survey: &Survey,
     absent: &[Presence],
     baseline: &dyn Baseline,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {

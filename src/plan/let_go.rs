@@ -4,7 +4,7 @@
 //! A name alone proves nothing (J9); here the app's id is known, too: rosterd had this very group, and left it as it is (J12).
 
 use super::operation::{Action, Blocked};
-use super::{Groups, Users};
+use super::{GroupStage, Users};
 use crate::config::tenant::GroupFate;
 use crate::desired::DesiredGroup;
 use crate::model::{Another, AppId, Conflict, ObjectRef, Obstacle, Path, SourceId, fold};
@@ -13,9 +13,9 @@ use crate::source::GroupIx;
 use crate::store::{Baseline, GroupRow, StoreError};
 
 /// A linked group that is not in scope, with its number if the reading shows it.
-type Lost = (SourceId, GroupRow, Option<GroupIx>);
+type OutOfScopeGroup = (SourceId, GroupRow, Option<GroupIx>);
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     /// Whether a group of the app is one that rosterd released, under the name that it has now.
     pub(super) fn was_ours(&self, found: &AppGroup) -> Result<bool, StoreError> {
         let let_go = self.ground.baseline.group_let_go(&found.id)?;
@@ -29,7 +29,7 @@ impl Groups<'_> {
         id: &SourceId,
         found: &AppGroup,
         by: &str,
-        lost: &[Lost],
+        lost: &[OutOfScopeGroup],
     ) -> Result<bool, StoreError> {
         if by != Path::external_id().as_str() {
             return Ok(false);
@@ -42,13 +42,13 @@ impl Groups<'_> {
     }
 
     /// Whether this plan releases a linked group: then its group in the app is free.
-    pub(super) fn is_released_now(&self, id: &SourceId, lost: &[Lost]) -> bool {
+    pub(super) fn is_released_now(&self, id: &SourceId, lost: &[OutOfScopeGroup]) -> bool {
         let stays = self.ground.rules.on_group_unassigned == GroupFate::Leave || !self.ground.rules.groups_full();
         stays && lost.iter().any(|(lost, _, ix)| lost == id && ix.is_some())
     }
 
     /// Whether a group of the app is linked to one that this plan releases.
-    pub(super) fn is_lost(&self, found: &AppGroup, lost: &[Lost]) -> bool {
+    pub(super) fn is_lost(&self, found: &AppGroup, lost: &[OutOfScopeGroup]) -> bool {
         lost.iter().any(|(id, link, _)| link.app_id == found.id && self.is_released_now(id, lost))
     }
 
@@ -80,7 +80,7 @@ impl Groups<'_> {
     }
 }
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     /// Whether the group that carries another record's id is one whose name this plan changes.
     pub(super) fn is_given_up(&self, another: Option<&Another>) -> Result<bool, StoreError> {
         let Some(Another { id, by, .. }) = another.filter(|another| another.by == Path::display_name().as_str()) else {
@@ -115,7 +115,7 @@ impl Users<'_> {
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn released_under(baseline: &dyn Baseline, lost: &[Lost], name: &str) -> Result<Vec<AppId>, StoreError> {
+pub fn released_under(baseline: &dyn Baseline, lost: &[OutOfScopeGroup], name: &str) -> Result<Vec<AppId>, StoreError> {
     let name = fold(name);
     let before = baseline.groups_let_go()?.into_iter().filter(|(_, let_go)| fold(&let_go.name) == name);
     let now = lost.iter().filter(|(_, link, ix)| ix.is_some() && fold(&link.name) == name);

@@ -5,25 +5,25 @@ use std::ops::ControlFlow;
 
 use crate::model::{Bits, UserNumber};
 use crate::source::id_hash;
-use crate::store::{Baseline, Index, IndexEntry, StoreError};
+use crate::store::{Baseline, SyncIndex, IndexEntry, StoreError};
 
 /// A link, as the survey needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkedUser {
     /// The person's number in membership sets.
     pub number: UserNumber,
-    seen: Option<Seen>,
+    seen: Option<LastRecord>,
 }
 
 /// A group's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkedGroup {
-    seen: Option<Seen>,
+    seen: Option<LastRecord>,
 }
 
 /// What the directory said when it was last looked at closely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+struct LastRecord {
     fingerprint: u64,
     in_step: bool,
 }
@@ -62,9 +62,9 @@ pub const FINISHED: u8 = 2;
 pub const LOOKED_UP: u8 = 4;
 
 /// All links of a tenant.
-pub enum Links {
+pub enum TenantLinks {
     /// From the last cycle: nothing else has to be read.
-    Index(Index),
+    Index(SyncIndex),
     /// From the rows: every object is looked at closely.
     Rows {
         /// People by id hash.
@@ -76,7 +76,7 @@ pub enum Links {
     },
 }
 
-impl Links {
+impl TenantLinks {
     /// Reads the rows.
     ///
     /// # Errors
@@ -176,6 +176,6 @@ impl Links {
     }
 }
 
-fn seen(entry: &IndexEntry) -> Seen {
-    Seen { fingerprint: entry.fingerprint, in_step: entry.flags & IN_STEP != 0 }
+fn seen(entry: &IndexEntry) -> LastRecord {
+    LastRecord { fingerprint: entry.fingerprint, in_step: entry.flags & IN_STEP != 0 }
 }

@@ -28,16 +28,16 @@ mod taken;
 mod update;
 
 pub use adopt::{is_privileged, why_not_theirs};
-pub use compare::Compared;
+pub use compare::GroupComparison;
 pub use duplicates::{duplicates, names_of_newcomers};
 pub use leavers::{confirmed, newly_left, suspended};
 pub use let_go::released_under;
-pub use links::{FINISHED, IN_STEP, LOOKED_UP, Links};
+pub use links::{FINISHED, IN_STEP, LOOKED_UP, TenantLinks};
 pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
-pub use person::{Person, label, map_person};
-pub use rules::{Protected, Rules};
+pub use person::{PlannedUser, label, map_person};
+pub use rules::{Protected, TenantRules};
 pub use still_named::StillNamed;
-pub use survey::{Aside, Manner, Stuck, Survey, survey, user_fingerprint};
+pub use survey::{Aside, SurveyOptions, Stuck, Survey, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 pub use crate::model::Duplicate;
@@ -52,7 +52,7 @@ use crate::model::{AppId, Elsewhere, ObjectRef, Op, SourceId, fold};
 use crate::scim::{AppGroup, AppUser, Lookalike, Match};
 use crate::source::Presence;
 use crate::store::{Baseline, PlanId, StoreError};
-use stages::{Account, Ground, Groups, Users};
+use stages::{Account, Ground, GroupStage, Users};
 
 /// What app and directory answered to a survey's questions, in the survey's order.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ pub struct Answers {
     /// For each lost group.
     pub lost_groups: Vec<Presence>,
     /// For each group that is compared with the app: how the app shows it.
-    pub compared: Vec<Compared>,
+    pub compared: Vec<GroupComparison>,
     /// Absent people of whom the directory said, asked by id, that they are gone, where that is a proof.
     pub proven_gone: HashSet<SourceId>,
 }
@@ -192,9 +192,9 @@ pub fn plan(
     desired: &Desired<'_>,
     survey: &Survey,
     answers: &Answers,
-    links: &Links,
+    links: &TenantLinks,
     baseline: &dyn Baseline,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     attempted: &HashSet<SourceId>,
     now: Timestamp,
 ) -> Result<Plan, StoreError> {

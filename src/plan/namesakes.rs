@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Rules, Survey};
+use super::{TenantRules, Survey};
 use crate::model::{Path, fold};
 use crate::store::UserRow;
 
@@ -17,7 +17,7 @@ pub(super) struct Namesakes {
 }
 
 impl Namesakes {
-    pub(super) fn of(survey: &Survey, rules: &Rules<'_>) -> Self {
+    pub(super) fn of(survey: &Survey, rules: &TenantRules<'_>) -> Self {
         let users = || survey.newcomers.iter().chain(&survey.deferred);
         if survey.absent.is_empty() || users().next().is_none() {
             return Self::default();

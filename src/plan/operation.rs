@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::person::Person;
+use super::person::PlannedUser;
 use crate::model::{AppId, Attributes, Change, Lane, ObjectRef, Obstacle, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::AppUser;
 use crate::store::digest_of;
@@ -333,7 +333,7 @@ impl Operation {
 /// An operation on a user's account that nothing blocks. What there is to remark about the user name becomes part of its reason.
 pub(super) fn user_operation(
     lane: Lane,
-    person: &Person,
+    person: &PlannedUser,
     app_id: Option<&AppId>,
     action: Action,
     reason: Reason,

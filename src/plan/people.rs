@@ -6,16 +6,16 @@ use jiff::SignedDuration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::adopt::is_privileged;
-use super::differences::Before;
+use super::differences::AccountBefore;
 use super::operation::{Acquaintance, Action, Blocked, Operation, user_operation};
-use super::person::{Person, label, row_name};
+use super::person::{PlannedUser, label, row_name};
 use super::several::linked_person;
 use super::{Account, Answers, Users};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::{Adopted, Fate, Push};
+use crate::config::tenant::{Adopted, DeprovisioningAction, Push};
 use crate::desired::Desired;
 use crate::model::{
-    Another, AppId, Attributes, Because, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, Standing,
+    Another, AppId, Attributes, MembershipCause, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, LifecycleStatus,
     digest, fold,
 };
 use crate::scim::{AppUser, Match};
@@ -34,12 +34,12 @@ enum Leaving {
 
 impl Users<'_> {
     /// People who belong and have no link yet.
-    pub(super) fn newcomers(&mut self, newcomers: &[Person], answers: &Answers) -> Result<(), StoreError> {
+    pub(super) fn newcomers(&mut self, newcomers: &[PlannedUser], answers: &Answers) -> Result<(), StoreError> {
         let snapshot = self.ground.desired.snapshot;
         let (active, suspended): (Vec<_>, Vec<_>) = newcomers
             .iter()
             .zip(&answers.users)
-            .partition(|(person, _)| snapshot.standing(person.ix) != Standing::Suspended);
+            .partition(|(person, _)| snapshot.standing(person.ix) != LifecycleStatus::Suspended);
         let owners = owners(&active);
         for (person, answer) in &active {
             self.claim_name(person);
@@ -69,7 +69,7 @@ impl Users<'_> {
     }
 
     /// Decides on a user whose account was found and belongs, or may belong, to another record.
-    fn of_another(&mut self, person: &Person, owner: &SourceId, another: &Another) -> Result<(), StoreError> {
+    fn of_another(&mut self, person: &PlannedUser, owner: &SourceId, another: &Another) -> Result<(), StoreError> {
         if self.gives_up_user_name(owner, &another.by) || self.sets_name_free(owner, &another.by, person)? {
             self.create(person);
         } else if self.can_relink(owner, &another.id)? {
@@ -85,7 +85,7 @@ impl Users<'_> {
     /// Accounts of suspended people, from before the state was lost. With the link the next run can end their access.
     fn suspended_newcomers(
         &mut self,
-        suspended: &[(&Person, &Match<AppUser>)],
+        suspended: &[(&PlannedUser, &Match<AppUser>)],
         owners: &HashMap<&AppId, Suitors<'_>>,
         answers: &Answers,
     ) -> Result<(), StoreError> {
@@ -107,7 +107,7 @@ impl Users<'_> {
     /// Somebody else to whom the account that was found belongs, or may belong.
     fn owner(
         &self,
-        person: &Person,
+        person: &PlannedUser,
         account: &AppId,
         owners: &HashMap<&AppId, Suitors<'_>>,
     ) -> Result<Option<SourceId>, StoreError> {
@@ -129,7 +129,7 @@ impl Users<'_> {
     }
 
     /// Notes whose user name this shall be: two people never get one, whichever comes first (I3).
-    fn claim_name(&mut self, person: &Person) {
+    fn claim_name(&mut self, person: &PlannedUser) {
         let Some(name) = person.attributes.text(&Path::user_name()) else { return };
         let first = *self.names.claims.entry(xxh3_64(fold(name).as_bytes())).or_insert(person.ix);
         if first != person.ix {
@@ -162,7 +162,7 @@ impl Users<'_> {
         }
     }
 
-    pub(super) fn create(&mut self, person: &Person) {
+    pub(super) fn create(&mut self, person: &PlannedUser) {
         self.decided.accounts.insert(person.id.clone(), Account::Coming);
         let action = Action::CreateUser { attributes: person.attributes.clone() };
         let reason = Reason::Belongs(self.ground.desired.because(person.ix));
@@ -170,7 +170,7 @@ impl Users<'_> {
         self.first_manager(person);
     }
 
-    fn blocked_create(&mut self, person: &Person, blocked: Blocked) {
+    fn blocked_create(&mut self, person: &PlannedUser, blocked: Blocked) {
         let action = Action::CreateUser { attributes: person.attributes.clone() };
         let reason = Reason::Belongs(self.ground.desired.because(person.ix));
         let mut operation = user_operation(Lane::Additions, person, None, action, reason);
@@ -178,13 +178,13 @@ impl Users<'_> {
         self.push(operation);
     }
 
-    pub(super) fn adopt(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
+    pub(super) fn adopt(&mut self, person: &PlannedUser, found: &AppUser, by: &str, known: Option<Acquaintance>) {
         self.adopt_only(person, found, by, known);
         if !found.active {
             self.activate(person, &found.id, Reason::Belongs(self.ground.desired.because(person.ix)));
         }
         let nothing = Attributes::new();
-        let before = Before {
+        let before = AccountBefore {
             attributes: &found.attributes,
             source_seen: &nothing,
             app_id: &found.id,
@@ -203,7 +203,7 @@ impl Users<'_> {
     }
 
     /// Proposes that the account goes over to the new record; nothing is taken from anybody for it.
-    fn relink(&mut self, person: &Person, owner: &SourceId, found: &Another) -> Result<(), StoreError> {
+    fn relink(&mut self, person: &PlannedUser, owner: &SourceId, found: &Another) -> Result<(), StoreError> {
         let Some(row) = self.ground.baseline.user(owner)? else { return Ok(()) };
         if self.ground.rules.protected.covers(owner.as_str(), &[&row.sent, &row.echo]) {
             return Ok(());
@@ -219,12 +219,12 @@ impl Users<'_> {
             self.activate(person, &found.id, Reason::Belongs(because));
         }
         let before =
-            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id, by_hand: &row.by_hand };
+            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id, by_hand: &row.by_hand };
         self.update(person, &before, Reason::RelinkedDiffers);
         Ok(())
     }
 
-    fn adopt_only(&mut self, person: &Person, found: &AppUser, by: &str, known: Option<Acquaintance>) {
+    fn adopt_only(&mut self, person: &PlannedUser, found: &AppUser, by: &str, known: Option<Acquaintance>) {
         self.decided.accounts.insert(person.id.clone(), Account::Known(found.id.clone()));
         let mapping = self.ground.rules.mapping;
         // Where the app differs, the value counts as seen only when it has been pushed.
@@ -234,12 +234,12 @@ impl Users<'_> {
         let source = seen.map(|(path, value)| (path.clone(), value.clone())).collect();
         let privileged = is_privileged(self.ground.rules.profile, &found.roles);
         let action = Action::AdoptUser { found: found.clone(), by: by.to_owned(), source, known, privileged };
-        let because: Because = self.ground.desired.because(person.ix);
+        let because: MembershipCause = self.ground.desired.because(person.ix);
         let reason = Reason::Adopted { because, by: by.to_owned(), roles: found.roles.clone() };
         self.push(user_operation(Lane::Additions, person, Some(&found.id), action, reason));
     }
 
-    fn activate(&mut self, person: &Person, app_id: &AppId, reason: Reason) {
+    fn activate(&mut self, person: &PlannedUser, app_id: &AppId, reason: Reason) {
         self.push(user_operation(Lane::Additions, person, Some(app_id), Action::ActivateUser, reason));
     }
 
@@ -262,16 +262,16 @@ impl Users<'_> {
             return Ok(());
         }
         match snapshot.standing(user) {
-            Standing::Staged => {}
-            Standing::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended)),
-            Standing::Active if desired.frozen(user).is_none() && !desired.is_assigned(user) => {
+            LifecycleStatus::Staged => {}
+            LifecycleStatus::Suspended => drop(self.leave(&id, &row, &Leaving::Suspended)),
+            LifecycleStatus::Active if desired.frozen(user).is_none() && !desired.is_assigned(user) => {
                 if desired.unread().next().is_some() {
                     self.out.unsettled.insert(ObjectRef::User(id));
                 } else {
                     self.leave(&id, &row, &Leaving::Unassigned(Reason::Unassigned));
                 }
             }
-            Standing::Active => match mapped {
+            LifecycleStatus::Active => match mapped {
                 Ok(person) => {
                     self.claim_name(&person);
                     if self.replace(&person, &row) {
@@ -280,7 +280,7 @@ impl Users<'_> {
                     if row.active == Some(false) {
                         self.activate(&person, &row.app_id, Reason::BelongsAgain(desired.because(user)));
                     }
-                    let before = Before {
+                    let before = AccountBefore {
                         attributes: &row.sent,
                         source_seen: &row.source_seen,
                         app_id: &row.app_id,
@@ -322,7 +322,7 @@ impl Users<'_> {
         }
         match answer {
             Presence::Gone => {
-                if self.leave(id, &row, &Leaving::Deleted) == Left::Nothing {
+                if self.leave(id, &row, &Leaving::Deleted) == LeaverState::Nothing {
                     self.out.finished.push(id.clone());
                 }
             }
@@ -342,7 +342,7 @@ impl Users<'_> {
     }
 
     /// Ends a person's access as the operator said, and tells what is left to do.
-    fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving) -> Left {
+    fn leave(&mut self, id: &SourceId, row: &UserRow, why: &Leaving) -> LeaverState {
         let (fate, reason) = match why {
             Leaving::Suspended => (self.ground.rules.on_suspended, Reason::Suspended),
             Leaving::Unassigned(why) => (self.ground.rules.on_unassigned, why.clone()),
@@ -350,11 +350,11 @@ impl Users<'_> {
         };
         let unassigned = matches!(why, Leaving::Unassigned(_));
         if unassigned && row.provenance == Provenance::Adopted && self.ground.rules.adopted == Adopted::Keep {
-            return Left::Nothing;
+            return LeaverState::Nothing;
         }
         let active = row.active != Some(false);
         let effect = self.ground.rules.profile.users.delete_effect;
-        let deletes = fate == Fate::Delete
+        let deletes = fate == DeprovisioningAction::Delete
             && match effect {
                 DeleteEffect::Unsupported => false,
                 DeleteEffect::Deactivates => active,
@@ -389,9 +389,9 @@ impl Users<'_> {
             } else {
                 self.push(operation(Lane::Leavers, Action::DeleteUser { active }));
             }
-            return Left::Something;
+            return LeaverState::Something;
         }
-        if active && fate != Fate::Nothing {
+        if active && fate != DeprovisioningAction::Nothing {
             let gone = self.ground.rules.profile.users.inactive_effect == InactiveEffect::DeletesResource;
             self.leaves_groups(row, gone);
             self.push(operation(Lane::Leavers, Action::DeactivateUser));
@@ -399,9 +399,9 @@ impl Users<'_> {
         if deletes && ripe {
             self.push(operation(Lane::Leavers, Action::DeleteUser { active: false }));
         }
-        match deletes || (active && fate != Fate::Nothing) {
-            true => Left::Something,
-            false => Left::Nothing,
+        match deletes || (active && fate != DeprovisioningAction::Nothing) {
+            true => LeaverState::Something,
+            false => LeaverState::Nothing,
         }
     }
 
@@ -439,7 +439,7 @@ impl Users<'_> {
 
 /// Whether a leaver's account is as it shall stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
+enum LeaverState {
     Nothing,
     Something,
 }
@@ -457,7 +457,7 @@ impl Suitors<'_> {
     }
 }
 
-fn owners<'a>(newcomers: &[(&'a Person, &'a Match<AppUser>)]) -> HashMap<&'a AppId, Suitors<'a>> {
+fn owners<'a>(newcomers: &[(&'a PlannedUser, &'a Match<AppUser>)]) -> HashMap<&'a AppId, Suitors<'a>> {
     let mut suitors: HashMap<&AppId, Suitors<'_>> = HashMap::new();
     for (person, answer) in newcomers {
         let (account, by) = match answer {

@@ -1,7 +1,7 @@
 //! One person as the app should hold them. In: a record and the mapping. Out: attributes.
 
 use super::bounds::too_long;
-use super::rules::Rules;
+use super::rules::TenantRules;
 use crate::model::{Attributes, Path, Remark, SourceId, bounds, text};
 use crate::scim::UserKeys;
 use crate::source::{Snapshot, UserIx};
@@ -9,7 +9,7 @@ use crate::store::UserRow;
 
 /// A person with the attributes they shall have in the app.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Person {
+pub struct PlannedUser {
     /// The number in the snapshot.
     pub ix: UserIx,
     /// The directory's id.
@@ -26,7 +26,7 @@ pub struct Person {
     pub remark: Option<Remark>,
 }
 
-impl Person {
+impl PlannedUser {
     /// Under what names they may be in the app already.
     pub fn keys(&self) -> UserKeys {
         UserKeys { source_id: self.id.clone(), attributes: self.attributes.clone(), except: None }
@@ -44,7 +44,7 @@ impl Person {
 ///
 /// # Errors
 /// In words: which attribute can't be made, or which one the app requires is missing.
-pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
+pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &TenantRules<'_>) -> Result<PlannedUser, String> {
     person(snapshot, ix, rules)
 }
 
@@ -52,7 +52,7 @@ pub fn map_person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<
 ///
 /// # Errors
 /// In words: which attribute can't be made, or which one the app requires is missing.
-pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Result<Person, String> {
+pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &TenantRules<'_>) -> Result<PlannedUser, String> {
     let id = SourceId::new(snapshot.id(ix));
     let mapped = rules
         .mapping
@@ -73,7 +73,7 @@ pub(super) fn person(snapshot: &Snapshot, ix: UserIx, rules: &Rules<'_>) -> Resu
     let remark = tidy_names(&mut attributes, &rules.profile.read.user_match)?;
     let name = attributes.text(&Path::user_name()).unwrap_or(id.as_str()).to_owned();
     let manager = mapped.manager.filter(|_| is_sent(&Path::manager()));
-    Ok(Person { ix, id, name, attributes, leave: mapped.leave, manager, remark })
+    Ok(PlannedUser { ix, id, name, attributes, leave: mapped.leave, manager, remark })
 }
 
 /// Takes blanks off the ends of the user name and of what users are matched by.

@@ -4,14 +4,14 @@
 //! The old account keeps all that is known of it, under an id of its own (`Effect::UserReplaced`), until it is switched off.
 //! So it is never forgotten, whatever comes between, and the person is a newcomer like any other meanwhile.
 
-use super::differences::{Before, diff};
+use super::differences::{AccountBefore, diff};
 use super::operation::{Action, Operation, user_operation};
-use super::person::{Person, row_name};
+use super::person::{PlannedUser, row_name};
 use super::stages::PutAside;
 use super::survey::Aside;
 use super::{Account, Survey, Users};
 use crate::config::tenant::OnImmutableChange;
-use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, Standing, fold};
+use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, LifecycleStatus, fold};
 use crate::scim::Match;
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -23,12 +23,12 @@ fn aside_id(person: &SourceId, account: &AppId) -> SourceId {
 
 impl Users<'_> {
     /// Plans another account for somebody, if what changed can't be changed and nothing stands in the way.
-    pub(super) fn replace(&mut self, person: &Person, row: &UserRow) -> bool {
+    pub(super) fn replace(&mut self, person: &PlannedUser, row: &UserRow) -> bool {
         if self.ground.rules.on_immutable_change != OnImmutableChange::Recreate {
             return false;
         }
         let before =
-            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
+            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         let paths = diff(self.ground.rules, &self.ground.compared, person, &before).immutable;
         if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
             return false;
@@ -45,7 +45,7 @@ impl Users<'_> {
     }
 
     /// What keeps somebody from getting another account.
-    pub(super) fn why_not_replaced(&self, person: &Person, before: &Before<'_>) -> Option<Immutable> {
+    pub(super) fn why_not_replaced(&self, person: &PlannedUser, before: &AccountBefore<'_>) -> Option<Immutable> {
         let name = |of: Option<&str>| fold(of.unwrap_or_default());
         let path = Path::user_name();
         let external_id = Path::external_id();
@@ -104,10 +104,10 @@ impl Users<'_> {
         let desired = self.ground.desired;
         let undecided = desired.frozen(user).is_some() || desired.unread().next().is_some();
         match desired.snapshot.standing(user) {
-            Standing::Suspended => {
+            LifecycleStatus::Suspended => {
                 self.end(id, row, Lane::Leavers, Reason::OldOfSuspended { of: of.clone() });
             }
-            Standing::Active if desired.is_assigned(user) => match self.account_of(of)? {
+            LifecycleStatus::Active if desired.is_assigned(user) => match self.account_of(of)? {
                 // They go on with the old one until they have another.
                 Account::None => {
                     self.decided.unconfirmed.insert(row.number);
@@ -117,10 +117,10 @@ impl Users<'_> {
                     self.end(id, row, Lane::Removals, Reason::HasAnotherAccount { of: of.clone() });
                 }
             },
-            Standing::Active if !undecided => {
+            LifecycleStatus::Active if !undecided => {
                 self.end(id, row, Lane::Leavers, Reason::OldOfUnassigned { of: of.clone() });
             }
-            Standing::Active | Standing::Staged => {
+            LifecycleStatus::Active | LifecycleStatus::Staged => {
                 self.decided.unconfirmed.insert(row.number);
                 self.out.unsettled.insert(ObjectRef::User(of.clone()));
             }

@@ -5,23 +5,23 @@ use std::collections::HashSet;
 use jiff::SignedDuration;
 
 use crate::config::profile::{ClearStyle, GroupSupport, Profile};
-use crate::config::tenant::{AdoptGroups, Adopted, Fate, GroupFate, OnImmutableChange, Push};
+use crate::config::tenant::{AdoptGroups, Adopted, DeprovisioningAction, GroupFate, OnImmutableChange, Push};
 use crate::mapping::Mapping;
 use crate::model::{Attributes, Path, fold};
 use crate::schema::names_of_users;
 
 /// The rules of one tenant.
-pub struct Rules<'a> {
+pub struct TenantRules<'a> {
     /// Directory attributes → SCIM attributes.
     pub mapping: &'a Mapping,
     /// How the app differs from the standard.
     pub profile: &'a Profile,
     /// People whom the directory suspends.
-    pub on_suspended: Fate,
+    pub on_suspended: DeprovisioningAction,
     /// People no longer assigned.
-    pub on_unassigned: Fate,
+    pub on_unassigned: DeprovisioningAction,
     /// People gone from the directory.
-    pub on_deleted: Fate,
+    pub on_deleted: DeprovisioningAction,
     /// Deactivate first, delete after this.
     pub delete_after: Option<SignedDuration>,
     /// What a change of an immutable attribute leads to.
@@ -42,7 +42,7 @@ pub struct Rules<'a> {
     pub protected: Protected,
 }
 
-impl Rules<'_> {
+impl TenantRules<'_> {
     /// Whether groups are written at all.
     pub fn groups_on(&self) -> bool {
         self.manage_groups && self.profile.groups.support != GroupSupport::Off

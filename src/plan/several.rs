@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::person::{Person, person};
-use super::rules::Rules;
+use super::person::{PlannedUser, person};
+use super::rules::TenantRules;
 use crate::config::tenant::Push;
 use crate::model::{Attributes, Path, digest};
 use crate::source::{Snapshot, UserIx};
@@ -27,9 +27,9 @@ const ALL: &str = "_all";
 pub(super) fn linked_person(
     snapshot: &Snapshot,
     ix: UserIx,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     row: &UserRow,
-) -> Result<Person, String> {
+) -> Result<PlannedUser, String> {
     let mut person = person(snapshot, ix, rules)?;
     keep_last_sent(&mut person, snapshot, rules, &row.sent, &row.source_seen);
     Ok(person)
@@ -37,9 +37,9 @@ pub(super) fn linked_person(
 
 /// Gives a user back the values that were last sent, where they are still among those that the directory holds.
 fn keep_last_sent(
-    person: &mut Person,
+    person: &mut PlannedUser,
     snapshot: &Snapshot,
-    rules: &Rules<'_>,
+    rules: &TenantRules<'_>,
     sent: &Attributes,
     source_seen: &Attributes,
 ) {

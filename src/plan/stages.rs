@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::namesakes::Namesakes;
 use super::operation::{Action, Operation};
-use super::rules::Rules;
+use super::rules::TenantRules;
 use super::swap::pass_names_on;
 use super::{Answers, Plan, StillNamed, Survey};
 use crate::desired::Desired;
@@ -23,7 +23,7 @@ pub(super) struct Ground<'a> {
     pub(super) desired: &'a Desired<'a>,
     pub(super) named: &'a StillNamed,
     pub(super) baseline: &'a dyn Baseline,
-    pub(super) rules: &'a Rules<'a>,
+    pub(super) rules: &'a TenantRules<'a>,
     pub(super) compared: Vec<Path>,
     pub(super) now: Timestamp,
 }
@@ -33,7 +33,7 @@ impl<'a> Ground<'a> {
         desired: &'a Desired<'a>,
         named: &'a StillNamed,
         baseline: &'a dyn Baseline,
-        rules: &'a Rules<'a>,
+        rules: &'a TenantRules<'a>,
         now: Timestamp,
     ) -> Self {
         Self { desired, named, baseline, rules, compared: rules.compared(), now }
@@ -62,13 +62,13 @@ pub(super) struct PutAside {
 }
 
 /// What was answered, by person.
-pub(super) type Heard = HashMap<SourceId, Match<AppUser>>;
+pub(super) type AbsenceAnswers = HashMap<SourceId, Match<AppUser>>;
 
 /// What app and directory answered about single users.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct ConfirmedStates {
     /// What the app answered about those who may need another account.
-    pub(super) stuck: Heard,
+    pub(super) stuck: AbsenceAnswers,
     /// Users who are not in the reading, and who by the directory's answer exist all the same.
     pub(super) still_there: HashSet<SourceId>,
     /// By what the users without an account would be found in the app.
@@ -86,7 +86,7 @@ pub(super) struct UserNames {
 
 /// What was decided about accounts.
 #[derive(Default)]
-pub(super) struct Decided {
+pub(super) struct AccountDecisions {
     /// Accounts decided on by this plan.
     pub(super) accounts: HashMap<SourceId, Account>,
     /// User names decided on by this plan.
@@ -107,7 +107,7 @@ pub(super) struct Decided {
     pub(super) proven_gone: HashSet<SourceId>,
 }
 
-impl Decided {
+impl AccountDecisions {
     pub(super) fn account_of(&self, id: &SourceId, baseline: &dyn Baseline) -> Result<Account, StoreError> {
         if let Some(account) = self.accounts.get(id) {
             return Ok(account.clone());
@@ -141,9 +141,9 @@ impl Out {
 /// The first stage: users and their accounts.
 pub(super) struct Users<'a> {
     pub(super) ground: Ground<'a>,
-    pub(super) heard: Told,
+    pub(super) heard: ConfirmedStates,
     pub(super) names: UserNames,
-    pub(super) decided: Decided,
+    pub(super) decided: AccountDecisions,
     /// Manager changes that wait until all accounts are known: manager, what the app holds, operation.
     pub(super) managers: Vec<(SourceId, Option<String>, Operation)>,
     pub(super) out: Out,
@@ -161,9 +161,9 @@ impl<'a> Users<'a> {
         let namesakes = Namesakes::of(survey, ground.rules);
         Self {
             ground,
-            heard: Told { still_there, namesakes, ..Told::default() },
+            heard: ConfirmedStates { still_there, namesakes, ..ConfirmedStates::default() },
             names: UserNames::default(),
-            decided: Decided::default(),
+            decided: AccountDecisions::default(),
             managers: Vec::new(),
             out: Out::default(),
         }
@@ -196,14 +196,14 @@ impl<'a> Users<'a> {
     }
 
     /// Ends the stage: what depends on several users is decided, and from here on no account changes.
-    pub(super) fn settled(mut self, survey: &Survey) -> Result<Groups<'a>, StoreError> {
+    pub(super) fn settled(mut self, survey: &Survey) -> Result<GroupStage<'a>, StoreError> {
         self.problems(&survey.problems);
         self.set_rivals_aside();
         self.end_of_the_replaced();
         self.asides(survey)?;
         self.managers()?;
         let Self { ground, decided, out, .. } = self;
-        Ok(Groups {
+        Ok(GroupStage {
             ground,
             users: decided,
             out,
@@ -229,9 +229,9 @@ pub(super) struct Seen {
 }
 
 /// The second stage: groups and memberships, by what was decided about the users.
-pub(super) struct Groups<'a> {
+pub(super) struct GroupStage<'a> {
     pub(super) ground: Ground<'a>,
-    pub(super) users: Decided,
+    pub(super) users: AccountDecisions,
     pub(super) out: Out,
     /// Members of a group in scope; made at the first question.
     pub(super) in_groups: Option<Bits>,
@@ -247,7 +247,7 @@ pub(super) struct Groups<'a> {
     pub(super) compared: HashMap<SourceId, Option<Seen>>,
 }
 
-impl Groups<'_> {
+impl GroupStage<'_> {
     pub(super) fn push(&mut self, operation: Operation) {
         self.out.operations.push(operation);
     }

@@ -8,16 +8,16 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::differences::{Before, diff};
-use super::links::Links;
-use super::person::{Person, label, person};
-use super::rules::Rules;
+use super::differences::{AccountBefore, diff};
+use super::links::TenantLinks;
+use super::person::{PlannedUser, label, person};
+use super::rules::TenantRules;
 use super::several::linked_person;
 use super::still_named::StillNamed;
 use crate::config::profile::DeleteEffect;
-use crate::config::tenant::{Fate, OnImmutableChange};
+use crate::config::tenant::{DeprovisioningAction, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, Standing, UserNumber, fold};
+use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, LifecycleStatus, UserNumber, fold};
 use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
@@ -25,7 +25,7 @@ use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 #[derive(Debug, Default)]
 pub struct Survey {
     /// People who belong and have no link: to be looked up in the app.
-    pub newcomers: Vec<Person>,
+    pub newcomers: Vec<PlannedUser>,
     /// People with a link whose record, standing or assignment may have changed.
     pub linked: Vec<UserIx>,
     /// Of these, the ones whose account can't take what changed: the new values are to be looked up in the app.
@@ -56,7 +56,7 @@ pub struct Survey {
     pub named: StillNamed,
     /// Users without an account who are not planned for in this run: they wait for their next try, are frozen, or may be members of a group
     /// that could not be read.
-    pub deferred: Vec<Person>,
+    pub deferred: Vec<PlannedUser>,
 }
 
 impl Survey {
@@ -115,7 +115,7 @@ pub fn user_fingerprint(desired: &Desired<'_>, user: UserIx) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Stuck {
     /// As they should be.
-    pub person: Person,
+    pub person: PlannedUser,
     /// The account they have.
     pub app_id: AppId,
 }
@@ -131,7 +131,7 @@ pub struct Aside {
 
 /// How a survey is to be made.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Manner {
+pub struct SurveyOptions {
     /// Objects set aside until later than this are left waiting.
     pub retry_before: Option<Timestamp>,
     /// The state does not know whom it once gave an account: suspended people may have one, and are looked up too.
@@ -144,10 +144,10 @@ pub struct Manner {
 /// When the state can't be read.
 pub fn survey(
     desired: &Desired<'_>,
-    links: &Links,
+    links: &TenantLinks,
     baseline: &dyn Baseline,
-    rules: &Rules<'_>,
-    manner: Manner,
+    rules: &TenantRules<'_>,
+    manner: SurveyOptions,
 ) -> Result<Survey, StoreError> {
     let waiting = match manner.retry_before {
         Some(now) => {
@@ -181,9 +181,9 @@ pub fn survey(
 
 struct Surveyor<'a> {
     desired: &'a Desired<'a>,
-    links: &'a Links,
+    links: &'a TenantLinks,
     baseline: &'a dyn Baseline,
-    rules: &'a Rules<'a>,
+    rules: &'a TenantRules<'a>,
     compared: Vec<Path>,
     adopt_only: bool,
     /// Whose next try is later than now.
@@ -259,7 +259,7 @@ impl Surveyor<'_> {
         // What can't be mapped is told when it is planned.
         let Ok(person) = linked_person(snapshot, user, self.rules, &row) else { return Ok(()) };
         let before =
-            Before { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
+            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
         if !diff(self.rules, &self.compared, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }
@@ -283,7 +283,7 @@ impl Surveyor<'_> {
             return Ok(());
         }
         // A failure delays neither what the directory says anew nor the end of somebody's access.
-        let stays = self.desired.snapshot.standing(user) == Standing::Active && self.desired.is_assigned(user);
+        let stays = self.desired.snapshot.standing(user) == LifecycleStatus::Active && self.desired.is_assigned(user);
         if !(unchanged && stays && self.waits(ObjectRef::User(id.clone()))) {
             self.found.linked.push(user);
             if stays {
@@ -305,9 +305,9 @@ impl Surveyor<'_> {
     fn newcomer(&mut self, user: UserIx) {
         let (desired, snapshot) = (self.desired, self.desired.snapshot);
         let suspended = match snapshot.standing(user) {
-            Standing::Active => false,
-            Standing::Suspended if self.adopt_only => true,
-            Standing::Suspended | Standing::Staged => return,
+            LifecycleStatus::Active => false,
+            LifecycleStatus::Suspended if self.adopt_only => true,
+            LifecycleStatus::Suspended | LifecycleStatus::Staged => return,
         };
         if !desired.is_assigned(user) {
             if desired.unread().next().is_some() {
@@ -438,7 +438,7 @@ impl Surveyor<'_> {
         }
     }
 
-    fn person_of(&self, user: UserIx) -> Option<Person> {
+    fn person_of(&self, user: UserIx) -> Option<PlannedUser> {
         person(self.desired.snapshot, user, self.rules).ok()
     }
 
@@ -463,13 +463,13 @@ impl Surveyor<'_> {
 }
 
 /// The user name that a person is to have.
-fn name_of(person: &Person) -> Option<(bool, String)> {
+fn name_of(person: &PlannedUser) -> Option<(bool, String)> {
     person.attributes.text(&Path::user_name()).map(|name| (true, fold(name)))
 }
 
 /// Whether an absent person's account is as it shall stay, whatever the directory answers.
-fn is_finished(row: &UserRow, rules: &Rules<'_>) -> bool {
-    let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&Fate::Delete)
+fn is_finished(row: &UserRow, rules: &TenantRules<'_>) -> bool {
+    let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&DeprovisioningAction::Delete)
         && !matches!(rules.profile.users.delete_effect, DeleteEffect::Unsupported | DeleteEffect::Deactivates);
     row.active == Some(false) && !may_be_deleted
 }

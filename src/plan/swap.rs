@@ -23,13 +23,13 @@ enum Of {
 }
 
 /// A name as apps compare it.
-type Name = (Of, String);
+type ComparedName = (Of, String);
 
 /// The names that an operation takes and sets free.
 #[derive(Default)]
-struct Names {
-    takes: Option<Name>,
-    frees: Option<Name>,
+struct NameChanges {
+    takes: Option<ComparedName>,
+    frees: Option<ComparedName>,
 }
 
 /// When each operation of a plan is sent.
@@ -182,14 +182,14 @@ pub(super) fn blocked_alone(operation: Operation, holder: &str) -> Operation {
 
 /// For each operation the one that sets free the name that it takes.
 fn predecessors(operations: &[Operation]) -> Vec<Option<usize>> {
-    let names: Vec<Names> = operations.iter().map(names_of).collect();
-    let mut freed: HashMap<&Name, usize> = HashMap::new();
+    let names: Vec<NameChanges> = operations.iter().map(names_of).collect();
+    let mut freed: HashMap<&ComparedName, usize> = HashMap::new();
     for (at, names) in names.iter().enumerate() {
         if let Some(name) = &names.frees {
             freed.entry(name).or_insert(at);
         }
     }
-    let before = |at: usize, names: &Names| {
+    let before = |at: usize, names: &NameChanges| {
         let place = *freed.get(names.takes.as_ref()?)?;
         let (operation, other) = (operations.get(at)?, operations.get(place)?);
         (operation.object != other.object).then_some(place)
@@ -197,7 +197,7 @@ fn predecessors(operations: &[Operation]) -> Vec<Option<usize>> {
     names.iter().enumerate().map(|(at, names)| before(at, names)).collect()
 }
 
-fn names_of(operation: &Operation) -> Names {
+fn names_of(operation: &Operation) -> NameChanges {
     let user = |name: &str| Some((Of::Users, fold(name)));
     let group = |name: &str| Some((Of::Groups, fold(name)));
     let (takes, frees) = match &operation.action {
@@ -217,8 +217,8 @@ fn names_of(operation: &Operation) -> Names {
         _ => (None, None),
     };
     match takes == frees {
-        true => Names::default(),
-        false => Names { takes, frees },
+        true => NameChanges::default(),
+        false => NameChanges { takes, frees },
     }
 }
 

@@ -12,21 +12,21 @@ use super::operation::{Action, Blocked, Operation, user_operation};
 use super::person::{label, person, row_name};
 use super::swap::third_name;
 use crate::config::profile::InactiveEffect;
-use crate::model::{Attributes, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, Standing, fold};
+use crate::model::{Attributes, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, LifecycleStatus, fold};
 use crate::store::{StoreError, UserRow};
 
 /// A value that one user of the directory may have at most: its attribute, and what it is compared by.
-type Value = (Path, String);
+type UniqueValue = (Path, String);
 
 /// An account that has a value which another user is to get.
-struct Holder {
+struct ValueHolder {
     id: SourceId,
     row: UserRow,
-    value: Value,
+    value: UniqueValue,
 }
 
 /// What becomes of a value that an account has.
-enum Verdict {
+enum ValueVerdict {
     /// The account gets another value by this plan, or the app decides.
     Leaves,
     /// The user keeps it, by the directory.
@@ -43,7 +43,7 @@ impl Users<'_> {
             return Ok(());
         }
         let alike = wanted.iter().filter(|(_, users)| users.len() > 1);
-        let alike: Vec<(Value, Vec<SourceId>)> = alike.map(|(value, users)| (value.clone(), users.clone())).collect();
+        let alike: Vec<(UniqueValue, Vec<SourceId>)> = alike.map(|(value, users)| (value.clone(), users.clone())).collect();
         let holders = self.holders(&wanted)?;
         for (value, users) in alike {
             for pair in users.windows(2) {
@@ -53,13 +53,13 @@ impl Users<'_> {
         }
         for holder in holders {
             match self.verdict(&holder)? {
-                Verdict::Leaves => {}
-                Verdict::Keeps => {
+                ValueVerdict::Leaves => {}
+                ValueVerdict::Keeps => {
                     for user in wanted.get(&holder.value).into_iter().flatten() {
                         self.neither_gets(&holder.value, user, &holder.id)?;
                     }
                 }
-                Verdict::SetFree(step) => self.push(*step),
+                ValueVerdict::SetFree(step) => self.push(*step),
             }
         }
         Ok(())
@@ -70,7 +70,7 @@ impl Users<'_> {
         &mut self,
         owner: &SourceId,
         by: &str,
-        person: &super::Person,
+        person: &super::PlannedUser,
     ) -> Result<bool, StoreError> {
         let path = Path::user_name();
         if by != path.as_str() || self.ground.in_snapshot(owner).is_none() {
@@ -78,23 +78,23 @@ impl Users<'_> {
         }
         let Some(row) = self.ground.baseline.user(owner)? else { return Ok(false) };
         let Some(name) = person.attributes.text(&path).map(key_of) else { return Ok(false) };
-        match self.verdict(&Holder { id: owner.clone(), row, value: (path, name) })? {
-            Verdict::SetFree(step) => {
+        match self.verdict(&ValueHolder { id: owner.clone(), row, value: (path, name) })? {
+            ValueVerdict::SetFree(step) => {
                 self.push(*step);
                 Ok(true)
             }
-            Verdict::Leaves | Verdict::Keeps => Ok(false),
+            ValueVerdict::Leaves | ValueVerdict::Keeps => Ok(false),
         }
     }
 
     /// The values by which users are told apart and that this plan changes, each with the users who are to get it.
-    fn values_that_change(&self) -> HashMap<Value, Vec<SourceId>> {
+    fn values_that_change(&self) -> HashMap<UniqueValue, Vec<SourceId>> {
         let matched = self.ground.rules.profile.read.user_match.iter().filter_map(|name| Path::parse(name).ok());
         let mut paths: Vec<Path> =
             matched.chain([Path::user_name()]).filter(|path| *path != Path::external_id()).collect();
         paths.sort();
         paths.dedup();
-        let mut wanted: HashMap<Value, Vec<SourceId>> = HashMap::new();
+        let mut wanted: HashMap<UniqueValue, Vec<SourceId>> = HashMap::new();
         for operation in self.out.operations.iter().filter(|operation| operation.blocked.is_none()) {
             let Action::UpdateUser { before, set, .. } = &operation.action else { continue };
             for path in &paths {
@@ -107,7 +107,7 @@ impl Users<'_> {
         wanted
     }
 
-    fn holders(&self, wanted: &HashMap<Value, Vec<SourceId>>) -> Result<Vec<Holder>, StoreError> {
+    fn holders(&self, wanted: &HashMap<UniqueValue, Vec<SourceId>>) -> Result<Vec<ValueHolder>, StoreError> {
         let mut holders = Vec::new();
         let mut paths: Vec<Path> = wanted.keys().map(|(path, _)| path.clone()).collect();
         paths.sort();
@@ -119,7 +119,7 @@ impl Users<'_> {
                 has.dedup();
                 for value in has.into_iter().map(|has| (path.clone(), has)) {
                     if wanted.get(&value).is_some_and(|users| users.iter().any(|user| *user != id)) {
-                        holders.push(Holder { id: id.clone(), row: row.clone(), value });
+                        holders.push(ValueHolder { id: id.clone(), row: row.clone(), value });
                     }
                 }
             }
@@ -129,8 +129,8 @@ impl Users<'_> {
         Ok(holders)
     }
 
-    fn verdict(&self, holder: &Holder) -> Result<Verdict, StoreError> {
-        let Holder { id, row, value: (path, value) } = holder;
+    fn verdict(&self, holder: &ValueHolder) -> Result<ValueVerdict, StoreError> {
+        let ValueHolder { id, row, value: (path, value) } = holder;
         let mine = || {
             self.out.operations.iter().filter(|operation| operation.object.id() == id && operation.blocked.is_none())
         };
@@ -143,7 +143,7 @@ impl Users<'_> {
         });
         let protected = self.ground.rules.protected.covers(id.as_str(), &[&row.sent, &row.echo]);
         if gives_it_up || row.replaced.is_some() || self.decided.replaced.contains(id) {
-            return Ok(Verdict::Leaves);
+            return Ok(ValueVerdict::Leaves);
         }
         let desired = self.ground.desired;
         let user = self.ground.in_snapshot(id);
@@ -153,23 +153,23 @@ impl Users<'_> {
         };
         let by_directory = mapped.as_ref().and_then(|person| person.attributes.text(path));
         if by_directory.is_some_and(|now| key_of(now) == *value) {
-            return Ok(Verdict::Keeps);
+            return Ok(ValueVerdict::Keeps);
         }
         let belongs =
-            user.is_some_and(|user| desired.snapshot.standing(user) == Standing::Active && desired.is_assigned(user));
+            user.is_some_and(|user| desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user));
         let is_off =
             row.active == Some(false) || mine().any(|operation| matches!(operation.action, Action::DeactivateUser));
         let shows = self.ground.rules.profile.users.inactive_effect == InactiveEffect::KeepsResource;
         if belongs || protected || !is_off || !shows || *path != Path::user_name() {
-            return Ok(Verdict::Leaves);
+            return Ok(ValueVerdict::Leaves);
         }
-        let Some(old) = row.sent.text(path) else { return Ok(Verdict::Leaves) };
+        let Some(old) = row.sent.text(path) else { return Ok(ValueVerdict::Leaves) };
         let object = ObjectRef::User(id.clone());
         let new = by_directory.map_or_else(|| third_name(&object, old), str::to_owned);
         let one = |name: &str| -> Attributes { [(path.clone(), name.into())].into_iter().collect() };
         let action = Action::UpdateUser { before: one(old), set: one(&new), clear: Vec::new(), manager: None };
         let reason = Reason::NameNeeded { by_directory: by_directory.is_some() };
-        Ok(Verdict::SetFree(Box::new(Operation {
+        Ok(ValueVerdict::SetFree(Box::new(Operation {
             lane: Lane::Additions,
             object,
             app_id: Some(row.app_id.clone()),
@@ -181,7 +181,7 @@ impl Users<'_> {
     }
 
     /// Two users of the directory have one value: neither is changed, and both are named.
-    fn neither_gets(&mut self, value: &Value, one: &SourceId, other: &SourceId) -> Result<(), StoreError> {
+    fn neither_gets(&mut self, value: &UniqueValue, one: &SourceId, other: &SourceId) -> Result<(), StoreError> {
         for (id, by) in [(one, other), (other, one)] {
             let name = self.name_in_directory(by);
             let why = Obstacle::ValueTaken {

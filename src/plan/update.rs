@@ -1,8 +1,8 @@
 //! Changes of attributes. In: what the directory says now, what the app was last given, who owns each value. Out: operations.
 
-use super::differences::{Before, Diff, diff};
+use super::differences::{AccountBefore, Diff, diff};
 use super::operation::{Action, Blocked, user_operation};
-use super::person::Person;
+use super::person::PlannedUser;
 use super::{Account, Users};
 use crate::config::tenant::{OnImmutableChange, Push};
 use crate::model::{AppId, Attributes, Immutable, Lane, ObjectRef, Obstacle, Path, Reason};
@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 impl Users<'_> {
     /// What the directory says now against what the app was last given.
-    pub(super) fn update(&mut self, person: &Person, before: &Before<'_>, reason: Reason) {
+    pub(super) fn update(&mut self, person: &PlannedUser, before: &AccountBefore<'_>, reason: Reason) {
         let Diff { was, set, clear, immutable } = diff(self.ground.rules, &self.ground.compared, person, before);
         if !set.is_empty() || !clear.is_empty() {
             let by_hand = set.iter().map(|(path, _)| path).chain(&clear).all(|path| before.by_hand.contains(path));
@@ -27,7 +27,7 @@ impl Users<'_> {
         self.next_manager(person, before);
     }
 
-    fn immutable_change(&mut self, person: &Person, before: &Before<'_>, paths: &[Path]) {
+    fn immutable_change(&mut self, person: &PlannedUser, before: &AccountBefore<'_>, paths: &[Path]) {
         if self.ground.rules.on_immutable_change == OnImmutableChange::Ignore {
             return;
         }
@@ -48,11 +48,11 @@ impl Users<'_> {
     }
 
     /// The manager of a new account: set when it is known who will have an account.
-    pub(super) fn first_manager(&mut self, person: &Person) {
+    pub(super) fn first_manager(&mut self, person: &PlannedUser) {
         self.note_manager(person, None, &Attributes::new());
     }
 
-    fn next_manager(&mut self, person: &Person, before: &Before<'_>) {
+    fn next_manager(&mut self, person: &PlannedUser, before: &AccountBefore<'_>) {
         let path = Path::manager();
         let owner = self.ground.rules.push(&path);
         let settings = &self.ground.rules.profile.attributes;
@@ -69,7 +69,7 @@ impl Users<'_> {
         }
     }
 
-    fn clear_manager(&mut self, person: &Person, before: &Before<'_>) {
+    fn clear_manager(&mut self, person: &PlannedUser, before: &AccountBefore<'_>) {
         let path = Path::manager();
         let Some(was) = before.attributes.get(&path) else { return };
         let action = Action::UpdateUser {
@@ -81,7 +81,7 @@ impl Users<'_> {
         self.push(user_operation(Lane::Additions, person, Some(before.app_id), action, Reason::NoManager));
     }
 
-    fn note_manager(&mut self, person: &Person, app_id: Option<&AppId>, before: &Attributes) {
+    fn note_manager(&mut self, person: &PlannedUser, app_id: Option<&AppId>, before: &Attributes) {
         let Some(manager) = person.manager.clone() else { return };
         let path = Path::manager();
         let holds = before.text(&path).map(str::to_owned);

@@ -1,11 +1,11 @@
 //! Which accounts an import creates in the directory. In: a listing, a choice. Out: their places in the listing, and what was left out.
 
-use super::{Entry, Standing};
+use super::{ListedAccount, DirectoryStatus};
 use crate::store::ImportChoice;
 
 /// The accounts that were chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub struct ChosenAccounts {
     /// Where they are in the listing.
     pub places: Vec<usize>,
     /// How many new accounts were left out because they are inactive.
@@ -58,16 +58,16 @@ impl ChoiceError {
 ///
 /// # Errors
 /// When a name is not that of exactly one account without a conflict: then none is chosen.
-pub fn choose(entries: &[Entry], choice: &ImportChoice) -> Result<Chosen, ChoiceError> {
+pub fn choose(entries: &[ListedAccount], choice: &ImportChoice) -> Result<ChosenAccounts, ChoiceError> {
     match choice {
         ImportChoice::All { search } => Ok(all_new(entries, search.as_deref())),
         ImportChoice::Named(names) => named(entries, names),
     }
 }
 
-fn all_new(entries: &[Entry], search: Option<&str>) -> Chosen {
-    let mut chosen = Chosen::default();
-    let listed = entries.iter().enumerate().filter(|(_, entry)| entry.status == Standing::New);
+fn all_new(entries: &[ListedAccount], search: Option<&str>) -> ChosenAccounts {
+    let mut chosen = ChosenAccounts::default();
+    let listed = entries.iter().enumerate().filter(|(_, entry)| entry.status == DirectoryStatus::New);
     for (at, entry) in listed.filter(|(_, entry)| search.is_none_or(|text| entry.contains(text))) {
         if !entry.active {
             chosen.inactive += 1;
@@ -82,7 +82,7 @@ fn all_new(entries: &[Entry], search: Option<&str>) -> Chosen {
     chosen
 }
 
-fn named(entries: &[Entry], names: &[String]) -> Result<Chosen, ChoiceError> {
+fn named(entries: &[ListedAccount], names: &[String]) -> Result<ChosenAccounts, ChoiceError> {
     let mut places: Vec<usize> = Vec::new();
     for typed in names {
         let typed = typed.clone();
@@ -99,12 +99,12 @@ fn named(entries: &[Entry], names: &[String]) -> Result<Chosen, ChoiceError> {
                 return Err(ChoiceError::Several { typed, ids });
             }
         };
-        if entry.status == Standing::Conflicting {
+        if entry.status == DirectoryStatus::Conflicting {
             return Err(ChoiceError::Conflicting { typed, detail: entry.detail.clone() });
         }
         if !places.contains(&at) {
             places.push(at);
         }
     }
-    Ok(Chosen { places, ..Chosen::default() })
+    Ok(ChosenAccounts { places, ..ChosenAccounts::default() })
 }

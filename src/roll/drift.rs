@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::hint::Hint;
+use super::hint::DriftHint;
 use super::listing::names_of;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::likeness::is_respelt;
 use crate::model::{AppId, Attributes, Change, Path, Provenance, SourceId, UserNumber, digest, fold};
-use crate::plan::Rules;
+use crate::plan::TenantRules;
 use crate::schema::is_folded_name;
 use crate::scim::{AppGroup, AppUser};
 use crate::store::{Baseline, Effect, GroupRow, StoreError, UserRow};
@@ -103,11 +103,11 @@ pub struct Drift {
 }
 
 /// What is compared.
-pub struct Expected<'a> {
+pub struct ExpectedState<'a> {
     /// What we last knew.
     pub baseline: &'a dyn Baseline,
     /// Whose values are whose.
-    pub rules: &'a Rules<'a>,
+    pub rules: &'a TenantRules<'a>,
     /// Everybody in the app.
     pub users: &'a [AppUser],
     /// Linked groups, each as the app shows it; `None` for one that is gone.
@@ -124,11 +124,11 @@ pub struct Expected<'a> {
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn drift(expected: &Expected<'_>) -> Result<(Vec<Drift>, Vec<Hint>), StoreError> {
+pub fn drift(expected: &ExpectedState<'_>) -> Result<(Vec<Drift>, Vec<DriftHint>), StoreError> {
     let (mut found, mut hints) = (Vec::new(), Vec::new());
     let hides = expected.rules.profile.users.inactive_effect == InactiveEffect::HidesResource;
     let shown: HashMap<&AppId, &AppUser> = expected.users.iter().map(|user| (&user.id, user)).collect();
-    let mut people = People::new(expected.users);
+    let mut people = AccountDirectory::new(expected.users);
     // What the app shows of nobody it does not keep, or not show: that is no change.
     let is_shown = |path: &Path| expected.users.iter().any(|user| user.attributes.get(path).is_some());
     let kept: Vec<Path> = expected.rules.kept_equal().into_iter().filter(is_shown).collect();
@@ -157,7 +157,7 @@ pub fn drift(expected: &Expected<'_>) -> Result<(Vec<Drift>, Vec<Hint>), StoreEr
     };
     for (id, row, group) in expected.groups {
         let group = group.as_ref().map(|group| match hint {
-            Some(Hint::MembersNotShown { .. }) => AppGroup { members: None, ..group.clone() },
+            Some(DriftHint::MembersNotShown { .. }) => AppGroup { members: None, ..group.clone() },
             _ => group.clone(),
         });
         of_group(expected.baseline, (id, row, group.as_ref()), &people, &mut found)?;
@@ -167,7 +167,7 @@ pub fn drift(expected: &Expected<'_>) -> Result<(Vec<Drift>, Vec<Hint>), StoreEr
 }
 
 /// Whether the app seems to show no members at all: we know of some, in several groups or of several users, and no group shows any.
-fn members_not_shown(expected: &Expected<'_>) -> Result<Option<Hint>, StoreError> {
+fn members_not_shown(expected: &ExpectedState<'_>) -> Result<Option<DriftHint>, StoreError> {
     let (mut groups, mut members) = (0, 0);
     for (id, _, group) in expected.groups {
         match group.as_ref().and_then(|group| group.members.as_ref()) {
@@ -179,11 +179,11 @@ fn members_not_shown(expected: &Expected<'_>) -> Result<Option<Hint>, StoreError
         groups += u64::from(known > 0);
         members += known;
     }
-    Ok((groups > 1 || members > 2).then_some(Hint::MembersNotShown { groups, members }))
+    Ok((groups > 1 || members > 2).then_some(DriftHint::MembersNotShown { groups, members }))
 }
 
 /// An account that is not linked: it may have been ours.
-fn of_stranger(expected: &Expected<'_>, user: &AppUser) -> Result<Option<Drift>, StoreError> {
+fn of_stranger(expected: &ExpectedState<'_>, user: &AppUser) -> Result<Option<Drift>, StoreError> {
     let name = names_of(&user.attributes).user_name;
     let one = |what, id, effects| Some(Drift { what, name, app_id: user.id.clone(), id, effects });
     let Some(id) = expected.baseline.linked_before(&user.id)? else {
@@ -208,7 +208,7 @@ fn removed(id: &SourceId, app_id: &AppId, name: &str) -> Drift {
 }
 
 /// Who is who in the app.
-struct People<'a> {
+struct AccountDirectory<'a> {
     user_names: HashMap<&'a AppId, String>,
     /// Some apps name members by their user names.
     by_user_name: HashMap<String, &'a AppId>,
@@ -220,7 +220,7 @@ struct People<'a> {
     shows_inactive: bool,
 }
 
-impl<'a> People<'a> {
+impl<'a> AccountDirectory<'a> {
     fn new(users: &'a [AppUser]) -> Self {
         let user_names: HashMap<&AppId, String> =
             users.iter().map(|user| (&user.id, names_of(&user.attributes).user_name)).collect();
@@ -230,7 +230,7 @@ impl<'a> People<'a> {
     }
 
     /// Inactive accounts that are not listed: gone where the app lists others, and else perhaps only hidden.
-    fn of_unshown(&self, found: &mut Vec<Drift>, hints: &mut Vec<Hint>) {
+    fn of_unshown(&self, found: &mut Vec<Drift>, hints: &mut Vec<DriftHint>) {
         for (id, app_id, name) in &self.unshown {
             let mut one = removed(id, app_id, name);
             if !self.shows_inactive {
@@ -239,7 +239,7 @@ impl<'a> People<'a> {
             found.push(one);
         }
         if !self.unshown.is_empty() && !self.shows_inactive {
-            hints.push(Hint::InactiveNotShown { accounts: self.unshown.len() as u64 });
+            hints.push(DriftHint::InactiveNotShown { accounts: self.unshown.len() as u64 });
         }
     }
 
@@ -309,7 +309,7 @@ fn same(path: &Path, known: Option<&Value>, now: Option<&Value>) -> bool {
 fn of_group(
     baseline: &dyn Baseline,
     (id, row, group): (&SourceId, &GroupRow, Option<&AppGroup>),
-    people: &People<'_>,
+    people: &AccountDirectory<'_>,
     found: &mut Vec<Drift>,
 ) -> Result<(), StoreError> {
     let one = |what, effects| Drift {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use crate::model::{AppId, Op};
-use crate::store::{Effect, Event, OutcomeResult, Record, StoreError};
+use crate::store::{Effect, JournalEvent, OutcomeResult, Record, StoreError};
 
 /// Reads when accounts were deleted by a call that the app answered well. An account that was linked again since is left out.
 ///
@@ -19,18 +19,18 @@ pub fn deletions(
     for record in records {
         let Record { seq, at, event, .. } = record?;
         match event {
-            Event::Intent(intent) if intent.op == Op::DeleteUser => {
+            JournalEvent::Intent(intent) if intent.op == Op::DeleteUser => {
                 if let Some(id) = intent.app_id.filter(|id| of.contains(id)) {
                     open.insert(seq, id);
                 }
             }
-            Event::Outcome { intent, result, effects } => {
+            JournalEvent::Outcome { intent, result, effects } => {
                 if let (Some(id), OutcomeResult::Done { .. }) = (open.remove(&intent), &result) {
                     deleted.insert(id, at);
                 }
                 linked_again(&effects, &mut deleted);
             }
-            Event::Noted { effects, .. } => linked_again(&effects, &mut deleted),
+            JournalEvent::Noted { effects, .. } => linked_again(&effects, &mut deleted),
             _ => {}
         }
     }

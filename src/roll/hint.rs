@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Something that looks like changes by hand, and is more likely the app's way of showing things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "code")]
-pub enum Hint {
+pub enum DriftHint {
     /// No group shows a member, though members were put into them.
     MembersNotShown {
         /// How many groups should have members.
@@ -20,7 +20,7 @@ pub enum Hint {
     },
 }
 
-impl Hint {
+impl DriftHint {
     /// The key of the profile, and the value that explains it.
     pub fn setting(self) -> (&'static str, &'static str) {
         match self {

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::config::profile::Profile;
 use crate::desired::Desired;
-use crate::model::{AppId, Attributes, Because, Path, SourceId, fold};
-use crate::plan::{Person, Protected, why_not_theirs};
+use crate::model::{AppId, Attributes, MembershipCause, Path, SourceId, fold};
+use crate::plan::{PlannedUser, Protected, why_not_theirs};
 use crate::scim::{AppUser, Census, Match};
 use crate::source::UserIx;
 use crate::store::{Baseline, StoreError};
@@ -17,7 +17,7 @@ use crate::store::{Baseline, StoreError};
 /// How the directory stands to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum DirectoryStatus {
     /// The directory does not know this person.
     New,
     /// Something has to be decided by a person first.
@@ -28,7 +28,7 @@ pub enum Standing {
     Linked,
 }
 
-impl Standing {
+impl DirectoryStatus {
     /// All, in the order in which they are shown.
     pub const ALL: [Self; 4] = [Self::New, Self::Conflicting, Self::Imported, Self::Linked];
 
@@ -45,9 +45,9 @@ impl Standing {
 
 /// One account of the app.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Entry {
+pub struct ListedAccount {
     /// How the directory stands to it.
-    pub status: Standing,
+    pub status: DirectoryStatus,
     /// The app's id.
     pub app_id: AppId,
     /// The sign-in name.
@@ -71,7 +71,7 @@ pub struct Entry {
 
 /// What entries can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// New ones first, then by user name.
     Status,
     /// By user name.
@@ -82,7 +82,7 @@ pub enum Order {
     Email,
 }
 
-impl Entry {
+impl ListedAccount {
     /// Whether somebody who types this means the entry: app id, user name or e-mail address.
     pub fn is_called(&self, typed: &str) -> bool {
         let folded = fold(typed);
@@ -97,24 +97,24 @@ impl Entry {
     }
 
     /// Compares two entries.
-    pub fn compare(&self, other: &Self, order: Order) -> std::cmp::Ordering {
+    pub fn compare(&self, other: &Self, order: SortOrder) -> std::cmp::Ordering {
         let names = |a: &str, b: &str| fold(a).cmp(&fold(b));
         let first = match order {
-            Order::Status => self.status.cmp(&other.status),
-            Order::UserName => std::cmp::Ordering::Equal,
-            Order::Name => names(&self.name, &other.name),
-            Order::Email => names(&self.email, &other.email),
+            SortOrder::Status => self.status.cmp(&other.status),
+            SortOrder::UserName => std::cmp::Ordering::Equal,
+            SortOrder::Name => names(&self.name, &other.name),
+            SortOrder::Email => names(&self.email, &other.email),
         };
         first.then_with(|| names(&self.user_name, &other.user_name)).then_with(|| self.app_id.cmp(&other.app_id))
     }
 }
 
 /// What the listing is made of.
-pub struct Sources<'a> {
+pub struct ListingSources<'a> {
     /// Everybody in the app, looked up with `people` as keys.
     pub census: &'a Census,
     /// The directory's people, in the order of the census's keys.
-    pub people: &'a [Person],
+    pub people: &'a [PlannedUser],
     /// Who belongs.
     pub desired: &'a Desired<'a>,
     /// Which accounts are linked.
@@ -131,7 +131,7 @@ pub struct Sources<'a> {
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn listing(from: &Sources<'_>) -> Result<Vec<Entry>, StoreError> {
+pub fn listing(from: &ListingSources<'_>) -> Result<Vec<ListedAccount>, StoreError> {
     let mut found: HashMap<usize, Vec<usize>> = HashMap::new();
     for (key, hits) in from.census.hits.iter().enumerate() {
         for hit in hits {
@@ -142,12 +142,12 @@ pub fn listing(from: &Sources<'_>) -> Result<Vec<Entry>, StoreError> {
     from.census.users.iter().enumerate().map(|(at, user)| entry(from, user, keys_of(at))).collect()
 }
 
-fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, StoreError> {
+fn entry(from: &ListingSources<'_>, user: &AppUser, keys: &[usize]) -> Result<ListedAccount, StoreError> {
     let names = names_of(&user.attributes);
     let own = from.own == Some(&user.id);
     let protected = from.protected.covers(user.id.as_str(), &[&user.attributes]);
-    let mut entry = Entry {
-        status: Standing::New,
+    let mut entry = ListedAccount {
+        status: DirectoryStatus::New,
         app_id: user.id.clone(),
         user_name: names.user_name,
         name: names.name,
@@ -163,7 +163,7 @@ fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, St
         },
     };
     if let Some(owner) = from.baseline.user_by_app_id(&user.id)? {
-        entry.status = Standing::Linked;
+        entry.status = DirectoryStatus::Linked;
         let ix = from.desired.snapshot.find_user(owner.as_str());
         entry.belongs = ix.is_some_and(|ix| from.desired.is_assigned(ix));
         if ix.is_none() {
@@ -193,19 +193,19 @@ fn entry(from: &Sources<'_>, user: &AppUser, keys: &[usize]) -> Result<Entry, St
     Ok(entry)
 }
 
-fn conflict(entry: &mut Entry, why: &str) {
-    entry.status = Standing::Conflicting;
+fn conflict(entry: &mut ListedAccount, why: &str) {
+    entry.status = DirectoryStatus::Conflicting;
     why.clone_into(&mut entry.detail);
 }
 
 /// An account that one person of the directory matches.
 fn known(
-    from: &Sources<'_>,
-    mut entry: Entry,
-    person: &Person,
+    from: &ListingSources<'_>,
+    mut entry: ListedAccount,
+    person: &PlannedUser,
     found: &AppUser,
     by: &str,
-) -> Result<Entry, StoreError> {
+) -> Result<ListedAccount, StoreError> {
     entry.person = Some(person.id.clone());
     if let Some(row) = from.baseline.user(&person.id)? {
         let other = row.app_id;
@@ -223,7 +223,7 @@ fn known(
         conflict(&mut entry, &why.to_string());
         return Ok(entry);
     }
-    entry.status = Standing::Imported;
+    entry.status = DirectoryStatus::Imported;
     entry.belongs = from.desired.is_assigned(person.ix);
     entry.detail = match belongs_by(from.desired, person.ix) {
         Some(because) => format!("{because}: the next sync links it"),
@@ -232,13 +232,13 @@ fn known(
     Ok(entry)
 }
 
-fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<Because> {
+fn belongs_by(desired: &Desired<'_>, ix: UserIx) -> Option<MembershipCause> {
     desired.is_assigned(ix).then(|| desired.because(ix))
 }
 
 /// What an account is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct AccountNames {
     /// The sign-in name.
     pub user_name: String,
     /// What people call them.
@@ -248,13 +248,13 @@ pub struct Names {
 }
 
 /// The names in an account's attributes.
-pub fn names_of(attributes: &Attributes) -> Names {
+pub fn names_of(attributes: &Attributes) -> AccountNames {
     let text = |path: &str| {
         let path = Path::parse(path).ok()?;
         attributes.text(&path).map(str::to_owned)
     };
     let parts = [text("name.givenName"), text("name.familyName")].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Names {
+    AccountNames {
         user_name: text("userName").unwrap_or_default(),
         name: text("displayName").unwrap_or(parts),
         email: email_of(attributes).unwrap_or_default(),

@@ -10,9 +10,9 @@ mod hint;
 mod listing;
 mod record;
 
-pub use choice::{ChoiceError, Chosen, choose};
-pub use drift::{Drift, Drifted, Expected, drift};
+pub use choice::{ChoiceError, ChosenAccounts, choose};
+pub use drift::{Drift, Drifted, ExpectedState, drift};
 pub use ends::deletions;
-pub use hint::Hint;
-pub use listing::{Entry, Names, Order, Sources, Standing, listing, names_of};
+pub use hint::DriftHint;
+pub use listing::{ListedAccount, AccountNames, SortOrder, ListingSources, DirectoryStatus, listing, names_of};
 pub use record::{Unsaid, WayBack};

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::misbehave::{Misbehave, Mischief};
-use super::store::{Draft, Id, Resource};
+use super::store::{ResourceDraft, Id, Resource};
 use crate::schema::ResourceType;
 
 /// The most members that an app shows which cuts its lists.
@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 
 impl Mischief {
     /// Leaves out of a change what the app accepts and does not carry out.
-    pub(super) fn ignore(&self, old: &Resource, draft: &mut Draft, members: &BTreeSet<Id>) {
+    pub(super) fn ignore(&self, old: &Resource, draft: &mut ResourceDraft, members: &BTreeSet<Id>) {
         if self.has(Misbehave::IgnoresChanges) {
             let active = draft.attrs.get("active").cloned();
             draft.attrs.clone_from(&old.attrs);
@@ -42,18 +42,18 @@ impl Mischief {
     }
 
     /// Whether a change of a user is one that the app takes.
-    pub(super) fn takes(&self, old: &Resource, draft: &Draft) -> Result<(), Fault> {
+    pub(super) fn takes(&self, old: &Resource, draft: &ResourceDraft) -> Result<(), ScimFault> {
         let refuses = self.has(Misbehave::RefusesTitle) || self.has(Misbehave::NoTitle);
         match refuses && old.attrs.get("title") != draft.attrs.get("title") {
-            true => Err(Fault::value("a title can't be changed here")),
+            true => Err(ScimFault::value("a title can't be changed here")),
             false => Ok(()),
         }
     }
 
     /// Whether a new user is one that the app takes.
-    pub(super) fn takes_new(&self, draft: &Draft) -> Result<(), Fault> {
+    pub(super) fn takes_new(&self, draft: &ResourceDraft) -> Result<(), ScimFault> {
         match self.has(Misbehave::NoTitle) && draft.attrs.contains_key("title") {
-            true => Err(Fault::value("a user has no title here")),
+            true => Err(ScimFault::value("a user has no title here")),
             false => Ok(()),
         }
     }

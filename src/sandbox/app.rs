@@ -8,12 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::filter;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
-use super::render::{Projection, View};
-use super::store::{Draft, Resource, State, fold};
+use super::render::{Projection, ResourceView};
+use super::store::{ResourceDraft, Resource, SandboxState, fold};
 use super::{admit, patch};
 use crate::clock::Clock;
 use crate::schema::ResourceType;
@@ -44,10 +44,10 @@ pub(super) struct Personality {
 
 impl Personality {
     /// What this app refuses beyond the schema.
-    fn admits(&self, draft: &Draft) -> Result<(), Fault> {
+    fn admits(&self, draft: &ResourceDraft) -> Result<(), ScimFault> {
         let name = draft.text("userName").unwrap_or_default();
         if self.foreign.contains(&fold(name)) {
-            return Err(Fault::unique(format!(
+            return Err(ScimFault::unique(format!(
                 "an account {name:?} exists outside of your organisation; its owner has to delete it there first"
             )));
         }
@@ -56,7 +56,7 @@ impl Personality {
         match given.find(|role| !self.roles.is_empty() && !self.roles.iter().any(|known| known == role)) {
             Some(unknown) => {
                 let known = self.roles.join(", ");
-                Err(Fault::value(format!("there is no role {unknown:?}; there are {known}")))
+                Err(ScimFault::value(format!("there is no role {unknown:?}; there are {known}")))
             }
             None => Ok(()),
         }
@@ -64,21 +64,21 @@ impl Personality {
 }
 
 /// The app: its state, its character, its clock.
-pub(super) struct App {
+pub(super) struct SandboxApp {
     pub(super) base: String,
     pub(super) personality: Personality,
     pub(super) mischief: Mischief,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) state: RwLock<State>,
+    pub(super) state: RwLock<SandboxState>,
 }
 
-impl App {
+impl SandboxApp {
     /// A panic elsewhere cannot leave the state half changed, so a poisoned lock is taken as it is.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, SandboxState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, SandboxState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,8 +86,8 @@ impl App {
         self.clock.now()
     }
 
-    fn render(&self, state: &State, resource: &Resource, projection: &Projection) -> Value {
-        let mut value = View { state, resource, base: &self.base }.render(projection);
+    fn render(&self, state: &SandboxState, resource: &Resource, projection: &Projection) -> Value {
+        let mut value = ResourceView { state, resource, base: &self.base }.render(projection);
         if self.mischief.has(Misbehave::HiddenMembers)
             && let Some(map) = value.as_object_mut()
         {
@@ -109,19 +109,19 @@ impl App {
     }
 
     /// One resource.
-    pub(super) fn get(&self, kind: ResourceType, id: &str, query: &Query) -> Result<Value, Fault> {
+    pub(super) fn get(&self, kind: ResourceType, id: &str, query: &Query) -> Result<Value, ScimFault> {
         let projection = query.projection(kind)?;
         let state = self.read();
         let resource = state.named(kind, id)?;
         if self.hides(resource) {
-            return Err(Fault::not_found("there is no such resource"));
+            return Err(ScimFault::not_found("there is no such resource"));
         }
         Ok(self.render(&state, resource, &projection))
     }
 
     /// A page of the resources of some kinds that meet the filter (RFC 7644 §3.4.2). A filter over several kinds is one that
     /// makes sense of each of them.
-    pub(super) fn list(&self, kinds: &[ResourceType], query: &Query) -> Result<Value, Fault> {
+    pub(super) fn list(&self, kinds: &[ResourceType], query: &Query) -> Result<Value, ScimFault> {
         let state = self.read();
         let mut found: Vec<(&Resource, &Projection)> = Vec::new();
         let projections = kinds.iter().map(|kind| query.projection(*kind)).collect::<Result<Vec<_>, _>>()?;
@@ -150,12 +150,12 @@ impl App {
     }
 
     /// The resources of a kind that meet the filter, oldest first.
-    fn find<'a>(&self, state: &'a State, kind: ResourceType, query: &Query) -> Result<Vec<&'a Resource>, Fault> {
+    fn find<'a>(&self, state: &'a SandboxState, kind: ResourceType, query: &Query) -> Result<Vec<&'a Resource>, ScimFault> {
         let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
         let Some(filter) = filter.map(|filter| filter::compile(kind, filter)).transpose()? else {
             return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
         };
-        let meets = |row: &&'a Resource| filter.matches(&View { state, resource: row, base: &self.base });
+        let meets = |row: &&'a Resource| filter.matches(&ResourceView { state, resource: row, base: &self.base });
         let found: Vec<&'a Resource> = match filter.lookup(kind) {
             Some(lookup) => state.look_up(kind, &lookup).into_iter().map(Arc::as_ref).filter(meets).collect(),
             None => state.all(kind).iter().map(Arc::as_ref).filter(meets).collect(),
@@ -165,13 +165,13 @@ impl App {
     }
 
     /// Makes a resource (RFC 7644 §3.3). Answers it and its address.
-    pub(super) fn create(&self, kind: ResourceType, query: &Query, body: &Value) -> Result<(Value, String), Fault> {
+    pub(super) fn create(&self, kind: ResourceType, query: &Query, body: &Value) -> Result<(Value, String), ScimFault> {
         let projection = query.projection(kind)?;
         let body = if kind == ResourceType::Group { self.mischief.new_group(body)? } else { Cow::Borrowed(body) };
         let mut state = self.write();
         let mut draft = admit::resource(kind, &state, &body)?;
         if let Some(given) = self.mischief.given(state.all(kind), &draft) {
-            let location = View::location(&self.base, kind, given.id);
+            let location = ResourceView::location(&self.base, kind, given.id);
             return Ok((self.render(&state, given, &projection), location));
         }
         self.mischief.bend(&mut draft);
@@ -184,7 +184,7 @@ impl App {
         }
         let resource = state.create(kind, draft, self.now())?;
         let mut shown = self.render(&state, &resource, &projection);
-        let mut location = View::location(&self.base, kind, resource.id);
+        let mut location = ResourceView::location(&self.base, kind, resource.id);
         self.mischief.unnamed(&mut shown, &mut location);
         if self.mischief.forgets(kind) {
             state.delete(&resource, self.now());
@@ -193,7 +193,7 @@ impl App {
     }
 
     /// What the app gives a new user who came without.
-    fn defaults(&self, draft: &mut Draft) {
+    fn defaults(&self, draft: &mut ResourceDraft) {
         draft.attrs.entry("active").or_insert(Value::Bool(true));
         if let Some(role) = &self.personality.default_role {
             draft.attrs.entry("roles").or_insert_with(|| json!([{ "value": role }]));
@@ -201,7 +201,7 @@ impl App {
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1).
-    pub(super) fn replace(&self, kind: ResourceType, id: &str, query: &Query, body: &Value) -> Result<Value, Fault> {
+    pub(super) fn replace(&self, kind: ResourceType, id: &str, query: &Query, body: &Value) -> Result<Value, ScimFault> {
         let projection = query.projection(kind)?;
         self.fits(kind, body)?;
         let mut state = self.write();
@@ -227,7 +227,7 @@ impl App {
         id: &str,
         query: &Query,
         body: &Value,
-    ) -> Result<Option<Value>, Fault> {
+    ) -> Result<Option<Value>, ScimFault> {
         let projection = query.projection(kind)?;
         self.fits(kind, body)?;
         let mut state = self.write();
@@ -244,7 +244,7 @@ impl App {
     }
 
     /// Whether a change has no more members than this app takes in one call.
-    fn fits(&self, kind: ResourceType, body: &Value) -> Result<(), Fault> {
+    fn fits(&self, kind: ResourceType, body: &Value) -> Result<(), ScimFault> {
         if kind == ResourceType::Group { self.mischief.changed_group(body) } else { Ok(()) }
     }
 
@@ -253,7 +253,7 @@ impl App {
     }
 
     /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
-    fn commit(&self, state: &mut State, old: &Arc<Resource>, mut draft: Draft) -> Result<Arc<Resource>, Fault> {
+    fn commit(&self, state: &mut SandboxState, old: &Arc<Resource>, mut draft: ResourceDraft) -> Result<Arc<Resource>, ScimFault> {
         self.mischief.is_stuck(old)?;
         self.mischief.bend(&mut draft);
         self.mischief.takes(old, &draft)?;
@@ -262,7 +262,7 @@ impl App {
         for name in self.immutable(old.kind) {
             let before = old.attrs.get(*name);
             if before.is_some() && before != draft.attrs.get(*name) {
-                return Err(Fault::mutability(format!("{name:?} cannot be changed here once it is set")));
+                return Err(ScimFault::mutability(format!("{name:?} cannot be changed here once it is set")));
             }
         }
         if old.kind == ResourceType::User {
@@ -275,7 +275,7 @@ impl App {
     }
 
     /// What follows from a change once it is answered.
-    fn settle(&self, state: &mut State, new: &Arc<Resource>) {
+    fn settle(&self, state: &mut SandboxState, new: &Arc<Resource>) {
         let inactive = new.attrs.get("active") == Some(&Value::Bool(false));
         if self.personality.inactive_deletes && new.kind == ResourceType::User && inactive {
             state.delete(new, self.now());
@@ -285,14 +285,14 @@ impl App {
     }
 
     /// Removes a resource (RFC 7644 §3.6), or, where the app is like that, only switches a user off.
-    pub(super) fn delete(&self, kind: ResourceType, id: &str) -> Result<(), Fault> {
+    pub(super) fn delete(&self, kind: ResourceType, id: &str) -> Result<(), ScimFault> {
         let mut state = self.write();
         let old = Arc::clone(state.named(kind, id)?);
         if self.mischief.has(Misbehave::KeepsDeleted) {
             return Ok(());
         }
         if kind == ResourceType::User && self.personality.delete_deactivates {
-            let mut draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
+            let mut draft = ResourceDraft { attrs: old.attrs.clone(), ..ResourceDraft::default() };
             draft.attrs.insert("active".to_owned(), Value::Bool(false));
             return state.update(&old, draft, self.now()).map(|_| ());
         }

@@ -27,7 +27,7 @@ pub struct Logged {
 
 /// How many calls of each method there were since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct MethodCounts {
     /// GET.
     pub get: u64,
     /// POST to `/.search`, which is a read.
@@ -44,7 +44,7 @@ pub struct Counts {
     pub other: u64,
 }
 
-impl Counts {
+impl MethodCounts {
     /// Calls that are made to change something.
     pub fn writes(&self) -> u64 {
         self.post + self.put + self.patch + self.delete
@@ -55,15 +55,15 @@ impl Counts {
         self.get + self.search + self.other + self.writes()
     }
 
-    fn add(&mut self, call: Call) {
+    fn add(&mut self, call: CallMethod) {
         let counter = match call {
-            Call::Get => &mut self.get,
-            Call::Search => &mut self.search,
-            Call::Post => &mut self.post,
-            Call::Put => &mut self.put,
-            Call::Patch => &mut self.patch,
-            Call::Delete => &mut self.delete,
-            Call::Other => &mut self.other,
+            CallMethod::Get => &mut self.get,
+            CallMethod::Search => &mut self.search,
+            CallMethod::Post => &mut self.post,
+            CallMethod::Put => &mut self.put,
+            CallMethod::Patch => &mut self.patch,
+            CallMethod::Delete => &mut self.delete,
+            CallMethod::Other => &mut self.other,
         };
         *counter += 1;
     }
@@ -71,7 +71,7 @@ impl Counts {
 
 /// What kind of call one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum CallMethod {
     Get,
     Search,
     Post,
@@ -81,7 +81,7 @@ pub(super) enum Call {
     Other,
 }
 
-impl Call {
+impl CallMethod {
     pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         match *method {
             Method::GET => Self::Get,
@@ -102,10 +102,10 @@ impl Call {
 
 /// The log of a running server.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<(Counts, VecDeque<Logged>)>);
+pub(super) struct CallLog(Mutex<(MethodCounts, VecDeque<Logged>)>);
 
-impl Calls {
-    fn lock(&self) -> MutexGuard<'_, (Counts, VecDeque<Logged>)> {
+impl CallLog {
+    fn lock(&self) -> MutexGuard<'_, (MethodCounts, VecDeque<Logged>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,14 +117,14 @@ impl Calls {
             status: status.as_u16(),
         };
         let (counts, calls) = &mut *self.lock();
-        counts.add(Call::of(method, uri));
+        counts.add(CallMethod::of(method, uri));
         if calls.len() == KEPT {
             calls.pop_front();
         }
         calls.push_back(logged);
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> MethodCounts {
         self.lock().0
     }
 

@@ -14,13 +14,13 @@ const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
 /// A refused request: status, `scimType` where the RFC has one, and a sentence for the person reading the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ScimFault {
     pub(super) status: StatusCode,
     pub(super) scim_type: Option<&'static str>,
     pub(super) detail: String,
 }
 
-impl Fault {
+impl ScimFault {
     /// An error without a `scimType`.
     pub(super) fn plain(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, scim_type: None, detail: detail.into() }
@@ -83,7 +83,7 @@ impl Fault {
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for ScimFault {
     fn into_response(self) -> Response {
         let mut response = scim(self.status, &self.body());
         if self.status == StatusCode::UNAUTHORIZED {

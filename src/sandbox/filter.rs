@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use scim_v2::filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter};
 use serde_json::{Map, Value};
 
-use super::fault::Fault;
-use super::store::{Lookup, fold};
+use super::fault::ScimFault;
+use super::store::{IndexLookup, fold};
 use crate::schema::{Attribute, ResourceType, Type};
 
 /// What a filter looks at: a resource, or one value of a multi-valued attribute.
@@ -35,20 +35,20 @@ impl Subject for Map<String, Value> {
 
 /// A filter that has been checked.
 #[derive(Debug)]
-pub(super) enum Node {
-    All(Vec<Node>),
-    Any(Vec<Node>),
-    Not(Box<Node>),
-    Test(Place, Test),
+pub(super) enum FilterNode {
+    All(Vec<FilterNode>),
+    Any(Vec<FilterNode>),
+    Not(Box<FilterNode>),
+    Test(FilterAttribute, Test),
     /// Some one value of a multi-valued attribute meets the inner filter.
-    Within(Place, Box<Node>),
+    Within(FilterAttribute, Box<FilterNode>),
     /// `members.value eq "id"`, in either of its two spellings.
     Member(String),
 }
 
 /// The attribute a test is about.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct FilterAttribute {
     extension: Option<&'static str>,
     attr: &'static Attribute,
     sub: Option<&'static Attribute>,
@@ -75,76 +75,76 @@ pub(super) enum Test {
 }
 
 /// Checks the filter of a query.
-pub(super) fn compile(kind: ResourceType, filter: &Filter) -> Result<Node, Fault> {
+pub(super) fn compile(kind: ResourceType, filter: &Filter) -> Result<FilterNode, ScimFault> {
     let each = |items: &[Filter]| items.iter().map(|item| compile(kind, item)).collect::<Result<Vec<_>, _>>();
     match filter {
-        Filter::And(items) => Ok(Node::All(each(items)?)),
-        Filter::Or(items) => Ok(Node::Any(each(items)?)),
-        Filter::Not(inner) => Ok(Node::Not(Box::new(compile(kind, inner)?))),
+        Filter::And(items) => Ok(FilterNode::All(each(items)?)),
+        Filter::Or(items) => Ok(FilterNode::Any(each(items)?)),
+        Filter::Not(inner) => Ok(FilterNode::Not(Box::new(compile(kind, inner)?))),
         Filter::Attr(exp) => Ok(match expression(exp, |path| locate(kind, path))? {
-            Node::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) if place.is("members", Some("value")) => {
-                Node::Member(operand)
+            FilterNode::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) if place.is("members", Some("value")) => {
+                FilterNode::Member(operand)
             }
             node => node,
         }),
         Filter::ValuePath(path) => {
             let place = locate(kind, &path.attr)?;
             if place.sub.is_some() {
-                return Err(Fault::filter(format!(
+                return Err(ScimFault::filter(format!(
                     "{}[…] filters a sub-attribute, which has no values of its own",
                     path.attr
                 )));
             }
             Ok(match compile_values(place.attr, &path.filter)? {
-                Node::Test(value, Test::Text { op: CompareOp::Eq, operand, .. })
+                FilterNode::Test(value, Test::Text { op: CompareOp::Eq, operand, .. })
                     if place.is("members", None) && value.is("value", None) =>
                 {
-                    Node::Member(operand)
+                    FilterNode::Member(operand)
                 }
-                inner => Node::Within(place, Box::new(inner)),
+                inner => FilterNode::Within(place, Box::new(inner)),
             })
         }
     }
 }
 
 /// Checks the filter that stands in brackets behind a multi-valued attribute; its names are sub-attributes.
-pub(super) fn compile_values(attr: &'static Attribute, filter: &ValFilter) -> Result<Node, Fault> {
+pub(super) fn compile_values(attr: &'static Attribute, filter: &ValFilter) -> Result<FilterNode, ScimFault> {
     let each = |items: &[ValFilter]| items.iter().map(|i| compile_values(attr, i)).collect::<Result<Vec<_>, _>>();
     if !attr.multi_valued || attr.sub_attributes.is_empty() {
-        return Err(Fault::filter(format!("{:?} is not a multi-valued complex attribute", attr.name)));
+        return Err(ScimFault::filter(format!("{:?} is not a multi-valued complex attribute", attr.name)));
     }
     match filter {
-        ValFilter::And(items) => Ok(Node::All(each(items)?)),
-        ValFilter::Or(items) => Ok(Node::Any(each(items)?)),
-        ValFilter::Not(inner) => Ok(Node::Not(Box::new(compile_values(attr, inner)?))),
+        ValFilter::And(items) => Ok(FilterNode::All(each(items)?)),
+        ValFilter::Or(items) => Ok(FilterNode::Any(each(items)?)),
+        ValFilter::Not(inner) => Ok(FilterNode::Not(Box::new(compile_values(attr, inner)?))),
         ValFilter::Attr(exp) => expression(exp, |path| match (&path.uri, &path.sub_attr, attr.sub(&path.name)) {
-            (None, None, Some(sub)) => Ok(Place { extension: None, attr: sub, sub: None }),
-            _ => Err(Fault::filter(format!("{:?} has no sub-attribute {path}", attr.name))),
+            (None, None, Some(sub)) => Ok(FilterAttribute { extension: None, attr: sub, sub: None }),
+            _ => Err(ScimFault::filter(format!("{:?} has no sub-attribute {path}", attr.name))),
         }),
     }
 }
 
-fn locate(kind: ResourceType, path: &AttrPath) -> Result<Place, Fault> {
-    let unknown = || Fault::filter(format!("a {} has no attribute {path}", kind.name()));
+fn locate(kind: ResourceType, path: &AttrPath) -> Result<FilterAttribute, ScimFault> {
+    let unknown = || ScimFault::filter(format!("a {} has no attribute {path}", kind.name()));
     let found = super::find(kind, path.uri.as_deref(), &path.name).ok_or_else(unknown)?;
     let sub = match &path.sub_attr {
         Some(name) => Some(found.attribute.sub(name).ok_or_else(unknown)?),
         None => None,
     };
-    Ok(Place { extension: found.extension.map(|schema| schema.urn), attr: found.attribute, sub })
+    Ok(FilterAttribute { extension: found.extension.map(|schema| schema.urn), attr: found.attribute, sub })
 }
 
-fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<Place, Fault>) -> Result<Node, Fault> {
+fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<FilterAttribute, ScimFault>) -> Result<FilterNode, ScimFault> {
     match exp {
-        AttrExp::Present(path) => Ok(Node::Test(place(path)?, Test::Present)),
+        AttrExp::Present(path) => Ok(FilterNode::Test(place(path)?, Test::Present)),
         AttrExp::Comparison(path, op, operand) => {
             let mut place = place(path)?;
             // `emails co "x"` speaks of the values (RFC 7644 §3.4.2.2, last paragraph)
             if place.sub.is_none() && place.attr.multi_valued {
                 place.sub = place.attr.sub("value");
             }
-            let test = comparison(place.leaf(), op, operand).map_err(|why| Fault::filter(format!("{exp}: {why}")))?;
-            Ok(Node::Test(place, test))
+            let test = comparison(place.leaf(), op, operand).map_err(|why| ScimFault::filter(format!("{exp}: {why}")))?;
+            Ok(FilterNode::Test(place, test))
         }
     }
 }
@@ -182,7 +182,7 @@ fn comparison(attr: &Attribute, op: &CompareOp, operand: &CompValue) -> Result<T
     }
 }
 
-impl Place {
+impl FilterAttribute {
     fn leaf(&self) -> &'static Attribute {
         self.sub.unwrap_or(self.attr)
     }
@@ -206,7 +206,7 @@ impl Place {
     }
 }
 
-impl Node {
+impl FilterNode {
     /// Whether the subject meets the filter.
     pub(super) fn matches(&self, subject: &dyn Subject) -> bool {
         match self {
@@ -222,17 +222,17 @@ impl Node {
     }
 
     /// An index question whose answer contains every resource of the kind that meets the filter.
-    pub(super) fn lookup(&self, kind: ResourceType) -> Option<Lookup> {
+    pub(super) fn lookup(&self, kind: ResourceType) -> Option<IndexLookup> {
         match self {
             Self::All(items) => items.iter().find_map(|item| item.lookup(kind)),
-            Self::Member(id) => Some(Lookup::Member(id.clone())),
+            Self::Member(id) => Some(IndexLookup::Member(id.clone())),
             Self::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) => {
                 if place.is("id", None) {
-                    Some(Lookup::Id(operand.clone()))
+                    Some(IndexLookup::Id(operand.clone()))
                 } else if place.is("externalId", None) {
-                    Some(Lookup::ExternalId(operand.clone()))
+                    Some(IndexLookup::ExternalId(operand.clone()))
                 } else if place.is(kind.naming(), None) {
-                    Some(Lookup::Name(operand.clone()))
+                    Some(IndexLookup::Name(operand.clone()))
                 } else {
                     None
                 }
@@ -254,7 +254,7 @@ impl Node {
 }
 
 impl Test {
-    fn holds(&self, place: &Place, subject: &dyn Subject) -> bool {
+    fn holds(&self, place: &FilterAttribute, subject: &dyn Subject) -> bool {
         match self {
             Self::Present => place.any(subject, assigned),
             Self::Absent => !place.any(subject, assigned),

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::admit::key;
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::misbehave::{Misbehave, Mischief};
 
 /// The most members in one call of an app that takes few.
@@ -16,13 +16,13 @@ pub(super) const FEW: usize = 20;
 
 impl Mischief {
     /// A new group, as the app takes it.
-    pub(super) fn new_group<'b>(&self, body: &'b Value) -> Result<Cow<'b, Value>, Fault> {
+    pub(super) fn new_group<'b>(&self, body: &'b Value) -> Result<Cow<'b, Value>, ScimFault> {
         let members = body.as_object().map_or(0, members_in);
         if members == 0 && self.has(Misbehave::NoEmptyGroups) {
-            return Err(Fault::value("a group needs a member"));
+            return Err(ScimFault::value("a group needs a member"));
         }
         if members > 0 && self.has(Misbehave::NoFirstMembers) {
-            return Err(Fault::value("a new group can't have members; add them afterwards"));
+            return Err(ScimFault::value("a new group can't have members; add them afterwards"));
         }
         self.are_few(members)?;
         let mut body = Cow::Borrowed(body);
@@ -35,7 +35,7 @@ impl Mischief {
     }
 
     /// Whether a PUT or PATCH of a group has no more members than the app takes.
-    pub(super) fn changed_group(&self, body: &Value) -> Result<(), Fault> {
+    pub(super) fn changed_group(&self, body: &Value) -> Result<(), ScimFault> {
         let Some(body) = body.as_object() else { return Ok(()) };
         let operations = key(body, "Operations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let in_operation = |operation: &Value| {
@@ -50,11 +50,11 @@ impl Mischief {
         self.are_few(members_in(body) + operations.iter().map(in_operation).sum::<usize>())
     }
 
-    fn are_few(&self, members: usize) -> Result<(), Fault> {
+    fn are_few(&self, members: usize) -> Result<(), ScimFault> {
         let detail = format!("{members} members in one call; at most {FEW} are taken here");
         match members > FEW {
-            true if self.has(Misbehave::FewMembers) => Err(Fault::value(detail)),
-            true if self.has(Misbehave::SmallBodies) => Err(Fault::plain(StatusCode::PAYLOAD_TOO_LARGE, detail)),
+            true if self.has(Misbehave::FewMembers) => Err(ScimFault::value(detail)),
+            true if self.has(Misbehave::SmallBodies) => Err(ScimFault::plain(StatusCode::PAYLOAD_TOO_LARGE, detail)),
             _ => Ok(()),
         }
     }

@@ -15,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::calls::{Call, Calls};
+use super::app::SandboxApp;
+use super::calls::{CallMethod, CallLog};
 use super::discovery;
-use super::fault::{Fault, SCIM_JSON, scim};
+use super::fault::{ScimFault, SCIM_JSON, scim};
 use super::query::Query;
 use super::token::Token;
 use crate::schema::ResourceType;
@@ -28,28 +28,28 @@ pub(super) const BODY_LIMIT: usize = 1 << 20;
 
 /// What every handler sees.
 pub(super) struct Server {
-    pub(super) app: App,
+    pub(super) app: SandboxApp,
     pub(super) token: Option<Token>,
-    pub(super) calls: Calls,
+    pub(super) calls: CallLog,
 }
 
-type Shared = State<Arc<Server>>;
-type Answer = Result<Response, Fault>;
-type Body = Result<Bytes, BytesRejection>;
+type SharedApp = State<Arc<Server>>;
+type HandlerResult = Result<Response, ScimFault>;
+type JsonBody = Result<Bytes, BytesRejection>;
 type Segment = Result<Path<String>, PathRejection>;
 
 /// The whole server under the path prefix of the base URL.
 pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
     let discovery = Router::new()
         .route("/ServiceProviderConfig", get(service_provider_config))
-        .route("/ResourceTypes", get(|s: Shared, q: RawQuery| directory(s, q, discovery::resource_types)))
-        .route("/ResourceTypes/{name}", get(|s: Shared, n: Segment| entry(s, n, discovery::resource_types)))
-        .route("/Schemas", get(|s: Shared, q: RawQuery| directory(s, q, discovery::schemas)))
-        .route("/Schemas/{urn}", get(|s: Shared, n: Segment| entry(s, n, discovery::schemas)));
+        .route("/ResourceTypes", get(|s: SharedApp, q: RawQuery| directory(s, q, discovery::resource_types)))
+        .route("/ResourceTypes/{name}", get(|s: SharedApp, n: Segment| entry(s, n, discovery::resource_types)))
+        .route("/Schemas", get(|s: SharedApp, q: RawQuery| directory(s, q, discovery::schemas)))
+        .route("/Schemas/{urn}", get(|s: SharedApp, n: Segment| entry(s, n, discovery::schemas)));
     let others = Router::new()
         .route(
             "/.search",
-            post(async |State(s): Shared, headers: HeaderMap, body: Body| {
+            post(async |State(s): SharedApp, headers: HeaderMap, body: JsonBody| {
                 search(&s, &ResourceType::ALL, &headers, body)
             }),
         )
@@ -58,9 +58,9 @@ pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
     let scim = ResourceType::ALL.into_iter().map(resources).fold(discovery.merge(others), Router::merge);
     Router::new()
         .nest(prefix, scim)
-        .fallback(async || Fault::not_found("there is no such endpoint"))
+        .fallback(async || ScimFault::not_found("there is no such endpoint"))
         .method_not_allowed_fallback(async || {
-            Fault::plain(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not take that method")
+            ScimFault::plain(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not take that method")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn_with_state(Arc::clone(&server), around))
@@ -68,22 +68,22 @@ pub(super) fn router(server: Arc<Server>, prefix: &str) -> Router {
 }
 
 fn resources(kind: ResourceType) -> Router<Arc<Server>> {
-    let all = get(move |State(s): Shared, RawQuery(q)| async move { list(&s, kind, q.as_deref()) }).post(
-        move |State(s): Shared, RawQuery(q), headers: HeaderMap, body: Body| async move {
+    let all = get(move |State(s): SharedApp, RawQuery(q)| async move { list(&s, kind, q.as_deref()) }).post(
+        move |State(s): SharedApp, RawQuery(q), headers: HeaderMap, body: JsonBody| async move {
             create(&s, kind, q.as_deref(), &headers, body)
         },
     );
-    let one = get(move |State(s): Shared, RawQuery(q), id: Segment| async move { read(&s, kind, id, q.as_deref()) })
-        .put(move |State(s): Shared, RawQuery(q), id: Segment, headers: HeaderMap, body: Body| async move {
+    let one = get(move |State(s): SharedApp, RawQuery(q), id: Segment| async move { read(&s, kind, id, q.as_deref()) })
+        .put(move |State(s): SharedApp, RawQuery(q), id: Segment, headers: HeaderMap, body: JsonBody| async move {
             replace(&s, kind, id, q.as_deref(), &headers, body)
         })
-        .patch(move |State(s): Shared, RawQuery(q), id: Segment, headers: HeaderMap, body: Body| async move {
+        .patch(move |State(s): SharedApp, RawQuery(q), id: Segment, headers: HeaderMap, body: JsonBody| async move {
             patch(&s, kind, id, q.as_deref(), &headers, body)
         })
-        .delete(move |State(s): Shared, id: Segment| async move { delete(&s, kind, id) });
+        .delete(move |State(s): SharedApp, id: Segment| async move { delete(&s, kind, id) });
     let searched =
         post(
-            move |State(s): Shared, headers: HeaderMap, body: Body| async move { search(&s, &[kind], &headers, body) },
+            move |State(s): SharedApp, headers: HeaderMap, body: JsonBody| async move { search(&s, &[kind], &headers, body) },
         );
     let endpoint = kind.endpoint();
     Router::new()
@@ -93,16 +93,16 @@ fn resources(kind: ResourceType) -> Router<Arc<Server>> {
 }
 
 /// Authorizes, misbehaves and logs around every call, unknown endpoints included.
-async fn around(State(server): Shared, request: Request, next: Next) -> Response {
+async fn around(State(server): SharedApp, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mischief = &server.app.mischief;
     let authorization = request.headers().get(header::AUTHORIZATION);
     let allowed = server.token.as_ref().is_none_or(|token| token.admits(authorization));
     let response = if !allowed {
-        Fault::plain(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong").into_response()
+        ScimFault::plain(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong").into_response()
     } else if let Some(refusal) = mischief.refuses_patch(&method, uri.path()) {
         refusal
-    } else if let Some(refusal) = mischief.before(Call::of(&method, &uri), || server.app.now()) {
+    } else if let Some(refusal) = mischief.before(CallMethod::of(&method, &uri), || server.app.now()) {
         refusal
     } else {
         mischief.after(&method, next.run(request).await)
@@ -112,19 +112,19 @@ async fn around(State(server): Shared, request: Request, next: Next) -> Response
     response
 }
 
-fn list(server: &Server, kind: ResourceType, query: Option<&str>) -> Answer {
+fn list(server: &Server, kind: ResourceType, query: Option<&str>) -> HandlerResult {
     server.app.list(&[kind], &Query::parse(query)?).map(ok)
 }
 
-fn search(server: &Server, kinds: &[ResourceType], headers: &HeaderMap, body: Body) -> Answer {
+fn search(server: &Server, kinds: &[ResourceType], headers: &HeaderMap, body: JsonBody) -> HandlerResult {
     server.app.list(kinds, &Query::search(&json_body(headers, body)?)?).map(ok)
 }
 
-fn read(server: &Server, kind: ResourceType, id: Segment, query: Option<&str>) -> Answer {
+fn read(server: &Server, kind: ResourceType, id: Segment, query: Option<&str>) -> HandlerResult {
     server.app.get(kind, &segment(id)?, &Query::parse(query)?).map(ok)
 }
 
-fn create(server: &Server, kind: ResourceType, query: Option<&str>, headers: &HeaderMap, body: Body) -> Answer {
+fn create(server: &Server, kind: ResourceType, query: Option<&str>, headers: &HeaderMap, body: JsonBody) -> HandlerResult {
     let (value, location) = server.app.create(kind, &Query::parse(query)?, &json_body(headers, body)?)?;
     let mut response = scim(StatusCode::CREATED, &value);
     // an address of this server is plain ASCII; were it not, the body's `meta.location` still has it
@@ -140,8 +140,8 @@ fn replace(
     id: Segment,
     query: Option<&str>,
     headers: &HeaderMap,
-    body: Body,
-) -> Answer {
+    body: JsonBody,
+) -> HandlerResult {
     server.app.replace(kind, &segment(id)?, &Query::parse(query)?, &json_body(headers, body)?).map(ok)
 }
 
@@ -151,13 +151,13 @@ fn patch(
     id: Segment,
     query: Option<&str>,
     headers: &HeaderMap,
-    body: Body,
-) -> Answer {
+    body: JsonBody,
+) -> HandlerResult {
     let changed = server.app.patch(kind, &segment(id)?, &Query::parse(query)?, &json_body(headers, body)?)?;
     Ok(changed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), ok))
 }
 
-fn delete(server: &Server, kind: ResourceType, id: Segment) -> Answer {
+fn delete(server: &Server, kind: ResourceType, id: Segment) -> HandlerResult {
     server.app.delete(kind, &segment(id)?).map(|()| StatusCode::NO_CONTENT.into_response())
 }
 
@@ -166,43 +166,43 @@ fn ok(value: Value) -> Response {
 }
 
 /// An id that is not even UTF-8 is the id of nothing.
-fn segment(segment: Segment) -> Result<String, Fault> {
-    segment.map(|Path(text)| text).map_err(|_| Fault::not_found("there is no such resource"))
+fn segment(segment: Segment) -> Result<String, ScimFault> {
+    segment.map(|Path(text)| text).map_err(|_| ScimFault::not_found("there is no such resource"))
 }
 
 /// The body of a write: JSON by its label (RFC 7644 §3.8), within the limit, and JSON in truth.
-fn json_body(headers: &HeaderMap, body: Body) -> Result<Value, Fault> {
+fn json_body(headers: &HeaderMap, body: JsonBody) -> Result<Value, ScimFault> {
     let label = headers.get(header::CONTENT_TYPE).and_then(|label| label.to_str().ok()).unwrap_or_default();
     let media = label.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case(SCIM_JSON) && !media.eq_ignore_ascii_case("application/json") {
         let detail = format!("the Content-Type is {media:?}; it is {SCIM_JSON} here");
-        return Err(Fault::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(ScimFault::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            Fault::plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_LIMIT} bytes"))
+            ScimFault::plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_LIMIT} bytes"))
         }
-        _ => Fault::syntax("the body ended early"),
+        _ => ScimFault::syntax("the body ended early"),
     })?;
-    serde_json::from_slice(&body).map_err(|e| Fault::syntax(format!("the body is not JSON: {e}")))
+    serde_json::from_slice(&body).map_err(|e| ScimFault::syntax(format!("the body is not JSON: {e}")))
 }
 
-async fn not_implemented() -> Fault {
-    Fault::plain(StatusCode::NOT_IMPLEMENTED, "this server does not offer that")
+async fn not_implemented() -> ScimFault {
+    ScimFault::plain(StatusCode::NOT_IMPLEMENTED, "this server does not offer that")
 }
 
-async fn service_provider_config(State(server): Shared) -> Response {
+async fn service_provider_config(State(server): SharedApp) -> Response {
     let app = &server.app;
     ok(discovery::service_provider_config(&app.base, app.personality.page_size_max, server.token.is_some()))
 }
 
 /// Builds a discovery listing: the name of each entry and the entry.
-type Entries = fn(&str) -> Vec<(&'static str, Value)>;
+type DiscoveryEntries = fn(&str) -> Vec<(&'static str, Value)>;
 
-async fn directory(State(server): Shared, RawQuery(query): RawQuery, entries: Entries) -> Answer {
+async fn directory(State(server): SharedApp, RawQuery(query): RawQuery, entries: DiscoveryEntries) -> HandlerResult {
     // a filter here would pretend that what it leaves out is not offered: 403 (RFC 7644 §4)
     if url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(name, _)| name == "filter") {
-        return Err(Fault::plain(StatusCode::FORBIDDEN, "discovery does not filter"));
+        return Err(ScimFault::plain(StatusCode::FORBIDDEN, "discovery does not filter"));
     }
     let entries: Vec<Value> = entries(&server.app.base).into_iter().map(|(_, entry)| entry).collect();
     Ok(ok(json!({
@@ -214,8 +214,8 @@ async fn directory(State(server): Shared, RawQuery(query): RawQuery, entries: En
     })))
 }
 
-async fn entry(State(server): Shared, name: Segment, entries: Entries) -> Answer {
+async fn entry(State(server): SharedApp, name: Segment, entries: DiscoveryEntries) -> HandlerResult {
     let name = segment(name)?;
     let found = entries(&server.app.base).into_iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
-    found.map(|(_, entry)| ok(entry)).ok_or_else(|| Fault::not_found(format!("there is no {name:?} here")))
+    found.map(|(_, entry)| ok(entry)).ok_or_else(|| ScimFault::not_found(format!("there is no {name:?} here")))
 }

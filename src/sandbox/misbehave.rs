@@ -16,9 +16,9 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::calls::Call;
-use super::fault::Fault;
-use super::store::{Draft, Resource, fold};
+use super::calls::CallMethod;
+use super::fault::ScimFault;
+use super::store::{ResourceDraft, Resource, fold};
 use crate::schema::ResourceType;
 
 /// One way to misbehave.
@@ -265,12 +265,12 @@ impl Mischief {
     }
 
     /// Refuses a call before it does anything.
-    pub(super) fn before(&self, call: Call, now: impl FnOnce() -> Timestamp) -> Option<Response> {
+    pub(super) fn before(&self, call: CallMethod, now: impl FnOnce() -> Timestamp) -> Option<Response> {
         if !call.writes() {
             return None;
         }
         if self.has(Misbehave::ReadOnly) {
-            return Some(Fault::plain(StatusCode::FORBIDDEN, "this token may read only").into_response());
+            return Some(ScimFault::plain(StatusCode::FORBIDDEN, "this token may read only").into_response());
         }
         let nth = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         if nth.is_multiple_of(5) && self.has(Misbehave::Throttle) {
@@ -280,13 +280,13 @@ impl Mischief {
             return Some(throttled(in_two_seconds(now())));
         }
         if nth.is_multiple_of(7) && self.has(Misbehave::Flaky) {
-            return Some(Fault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
+            return Some(ScimFault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
         }
         None
     }
 
     /// Makes a new user's display name from the user name.
-    pub(super) fn compose(&self, kind: ResourceType, draft: &mut Draft) {
+    pub(super) fn compose(&self, kind: ResourceType, draft: &mut ResourceDraft) {
         let name = draft.text("userName").filter(|_| kind == ResourceType::User && self.has(Misbehave::ComposesNames));
         if let Some(composed) = name.map(|name| format!("User of {name}")) {
             draft.attrs.insert("displayName".to_owned(), composed.into());
@@ -313,13 +313,13 @@ impl Mischief {
         if !nth.is_multiple_of(9) {
             return response;
         }
-        Fault::plain(StatusCode::GATEWAY_TIMEOUT, "the answer to every 9th create is lost here").into_response()
+        ScimFault::plain(StatusCode::GATEWAY_TIMEOUT, "the answer to every 9th create is lost here").into_response()
     }
 
     /// Refuses a PATCH of a group where groups go by PUT alone.
     pub(super) fn refuses_patch(&self, method: &Method, path: &str) -> Option<Response> {
         let refused = *method == Method::PATCH && path.contains("/Groups/") && self.has(Misbehave::NoGroupPatch);
-        refused.then(|| Fault::plain(StatusCode::METHOD_NOT_ALLOWED, "groups are changed by PUT here").into_response())
+        refused.then(|| ScimFault::plain(StatusCode::METHOD_NOT_ALLOWED, "groups are changed by PUT here").into_response())
     }
 
     /// Puts a byte order mark before an answer's JSON.
@@ -353,7 +353,7 @@ impl Mischief {
     }
 
     /// Bends what a client wrote.
-    pub(super) fn bend(&self, draft: &mut Draft) {
+    pub(super) fn bend(&self, draft: &mut ResourceDraft) {
         if self.has(Misbehave::Amnesia) {
             draft.attrs.remove("externalId");
         }
@@ -373,7 +373,7 @@ impl Mischief {
     }
 
     /// The resource with which a create is answered instead of making one.
-    pub(super) fn given<'a>(&self, rows: &'a [Arc<Resource>], draft: &Draft) -> Option<&'a Arc<Resource>> {
+    pub(super) fn given<'a>(&self, rows: &'a [Arc<Resource>], draft: &ResourceDraft) -> Option<&'a Arc<Resource>> {
         let kind = rows.first()?.kind;
         if self.has(Misbehave::MixesUp) && (self.asked.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(4) {
             return rows.first();
@@ -406,28 +406,28 @@ impl Mischief {
     }
 
     /// Refuses a filter, or an answer that shows nothing.
-    pub(super) fn filtered(&self, shows_nothing: bool) -> Result<(), Fault> {
+    pub(super) fn filtered(&self, shows_nothing: bool) -> Result<(), ScimFault> {
         match () {
             () if self.has(Misbehave::BrokenFilters) => {
-                Err(Fault::plain(StatusCode::INTERNAL_SERVER_ERROR, "no filter works here"))
+                Err(ScimFault::plain(StatusCode::INTERNAL_SERVER_ERROR, "no filter works here"))
             }
-            () if shows_nothing && self.has(Misbehave::NoMatch404) => Err(Fault::not_found("nothing matches")),
+            () if shows_nothing && self.has(Misbehave::NoMatch404) => Err(ScimFault::not_found("nothing matches")),
             () => Ok(()),
         }
     }
 
     /// Refuses a change of an account that this app can't change any more.
-    pub(super) fn is_stuck(&self, old: &Resource) -> Result<(), Fault> {
+    pub(super) fn is_stuck(&self, old: &Resource) -> Result<(), ScimFault> {
         let name = old.text("userName").unwrap_or_default();
         let is_stuck = old.kind == ResourceType::User && Misbehave::is_stuck(name) && self.has(Misbehave::StuckObjects);
         match is_stuck {
-            true => Err(Fault::plain(StatusCode::INTERNAL_SERVER_ERROR, "this account can't be changed")),
+            true => Err(ScimFault::plain(StatusCode::INTERNAL_SERVER_ERROR, "this account can't be changed")),
             false => Ok(()),
         }
     }
 
     /// Whether this change of a user is to make a second account. A new e-mail address is its name, if it has no other.
-    pub(super) fn splits(&self, old: &Resource, draft: &mut Draft) -> bool {
+    pub(super) fn splits(&self, old: &Resource, draft: &mut ResourceDraft) -> bool {
         if !self.has(Misbehave::RenameDuplicates) || old.kind != ResourceType::User {
             return false;
         }
@@ -464,7 +464,7 @@ fn lower(value: &mut Value) {
 }
 
 fn throttled(retry_after: HeaderValue) -> Response {
-    let mut response = Fault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
+    let mut response = ScimFault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
     response.headers_mut().insert(header::RETRY_AFTER, retry_after);
     response
 }

@@ -42,13 +42,13 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, SystemClock};
 use crate::schema::{Attribute, Located, Mutability, ResourceType};
 
-use self::app::{App, Personality};
-pub use self::calls::{Counts, Logged};
+use self::app::{SandboxApp, Personality};
+pub use self::calls::{MethodCounts, Logged};
 use self::handlers::Server;
 use self::misbehave::Mischief;
 pub use self::misbehave::{Misbehave, UnknownMisbehave};
 
-use self::store::{Resource, State};
+use self::store::{Resource, SandboxState};
 use self::token::Token;
 
 /// The path of the base URL.
@@ -107,7 +107,7 @@ impl Default for Options {
 /// How an app behaves as a sandbox: `habits.toml` of its folder. What is left out is the strict standard.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Habits {
+pub struct AppHabits {
     /// Names of [`Misbehave`].
     pub misbehave: Vec<String>,
     /// See [`Options::page_size_max`].
@@ -131,7 +131,7 @@ impl Options {
     ///
     /// # Errors
     /// When one of `misbehave` is not known.
-    pub fn of(habits: Habits) -> Result<Self, UnknownMisbehave> {
+    pub fn of(habits: AppHabits) -> Result<Self, UnknownMisbehave> {
         let plain = Self::default();
         Ok(Self {
             misbehave: habits.misbehave.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
@@ -215,15 +215,15 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let listener = TcpListener::bind(options.listen).await?;
     let addr = listener.local_addr()?;
     let unique = !options.misbehave.contains(&Misbehave::Duplicates);
-    let app = App {
+    let app = SandboxApp {
         base: format!("http://{addr}{PREFIX}"),
         personality,
         mischief: Mischief::new(options.misbehave),
         clock: options.clock,
-        state: RwLock::new(State::new(unique, unique && options.group_unique_names)),
+        state: RwLock::new(SandboxState::new(unique, unique && options.group_unique_names)),
     };
     let token = options.bearer.as_deref().map(Token::new);
-    let server = Arc::new(Server { app, token, calls: calls::Calls::default() });
+    let server = Arc::new(Server { app, token, calls: calls::CallLog::default() });
     let router = handlers::router(Arc::clone(&server), PREFIX);
     let (stop, stopped) = oneshot::channel::<()>();
     // small answers must not wait for a client's delayed acknowledgement; a socket that cannot be told so still works
@@ -289,7 +289,7 @@ impl Running {
     }
 
     /// How many calls there were since the start.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> MethodCounts {
         self.server.calls.counts()
     }
 
@@ -331,7 +331,7 @@ fn user_view(user: &Resource) -> UserView {
     }
 }
 
-fn group_view(state: &State, group: &Resource) -> GroupView {
+fn group_view(state: &SandboxState, group: &Resource) -> GroupView {
     GroupView {
         id: group.id.to_string(),
         external_id: group.text("externalId").map(str::to_owned),

@@ -9,107 +9,107 @@ use scim_v2::filter::PatchPath;
 use serde_json::{Map, Value};
 
 use super::admit;
-use super::fault::Fault;
-use super::filter::{self, Node};
+use super::fault::ScimFault;
+use super::filter::{self, FilterNode};
 use super::patch_values::{self, Verb};
-use super::render::View;
-use super::store::{Draft, Id, Resource, State};
+use super::render::ResourceView;
+use super::store::{ResourceDraft, Id, Resource, SandboxState};
 use crate::schema::{Attribute, Mutability, ResourceType, Schema};
 
 const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// What a resource would hold after the operations of a PATCH body.
-pub(super) fn apply(state: &State, old: &Resource, body: &Value) -> Result<Draft, Fault> {
-    let draft = Draft { attrs: old.attrs.clone(), ..Draft::default() };
+pub(super) fn apply(state: &SandboxState, old: &Resource, body: &Value) -> Result<ResourceDraft, ScimFault> {
+    let draft = ResourceDraft { attrs: old.attrs.clone(), ..ResourceDraft::default() };
     let mut patch = Patch { kind: old.kind, state, members: state.members_of(old.id), draft };
     for (n, operation) in operations(body)?.iter().enumerate() {
-        let located = |fault: Fault| Fault { detail: format!("operation {}: {}", n + 1, fault.detail), ..fault };
+        let located = |fault: ScimFault| ScimFault { detail: format!("operation {}: {}", n + 1, fault.detail), ..fault };
         patch.operation(operation).map_err(located)?;
     }
     Ok(patch.draft)
 }
 
-fn operations(body: &Value) -> Result<&[Value], Fault> {
+fn operations(body: &Value) -> Result<&[Value], ScimFault> {
     let body = admit::object(body)?;
     admit::message(body, PATCH_URN)?;
     match admit::key(body, "Operations").and_then(Value::as_array).map(Vec::as_slice) {
-        None | Some([]) => Err(Fault::syntax("`Operations` is not an array of at least one operation")),
+        None | Some([]) => Err(ScimFault::syntax("`Operations` is not an array of at least one operation")),
         Some(operations) => Ok(operations),
     }
 }
 
 struct Patch<'a> {
     kind: ResourceType,
-    state: &'a State,
+    state: &'a SandboxState,
     /// The members before the PATCH.
     members: &'a BTreeSet<Id>,
-    draft: Draft,
+    draft: ResourceDraft,
 }
 
 /// What a path points to.
-enum Target {
+enum PatchTarget {
     Extension(&'static Schema),
     Attribute {
         extension: Option<&'static Schema>,
         attr: &'static Attribute,
-        filter: Option<Node>,
+        filter: Option<FilterNode>,
         sub: Option<&'static Attribute>,
     },
 }
 
 impl Patch<'_> {
-    fn operation(&mut self, operation: &Value) -> Result<(), Fault> {
+    fn operation(&mut self, operation: &Value) -> Result<(), ScimFault> {
         let operation = admit::object(operation)?;
         let verb = admit::key(operation, "op").and_then(Value::as_str).unwrap_or_default();
         let verb = Verb::parse(verb)
-            .ok_or_else(|| Fault::syntax(format!("`op` is {verb:?}; it is one of add, remove, replace")))?;
+            .ok_or_else(|| ScimFault::syntax(format!("`op` is {verb:?}; it is one of add, remove, replace")))?;
         let path = match admit::key(operation, "path") {
             None | Some(Value::Null) => None,
             Some(Value::String(path)) => Some(path.as_str()),
-            Some(_) => return Err(Fault::path("`path` is not a string")),
+            Some(_) => return Err(ScimFault::path("`path` is not a string")),
         };
         let value = admit::key(operation, "value");
         match (verb, path, value) {
             // a value on a remove has no meaning in the RFC, and guessing one has emptied groups
             (Verb::Remove, Some(_), Some(given)) if !given.is_null() => {
-                Err(Fault::value("a remove takes no `value`; name what goes in `path`, as in members[value eq \"id\"]"))
+                Err(ScimFault::value("a remove takes no `value`; name what goes in `path`, as in members[value eq \"id\"]"))
             }
             (Verb::Remove, Some(path), _) => self.at(path, verb, &Value::Null),
-            (Verb::Remove, None, _) => Err(Fault::no_target("a remove needs a `path`")),
-            (_, _, None) => Err(Fault::value("the operation has no `value`")),
+            (Verb::Remove, None, _) => Err(ScimFault::no_target("a remove needs a `path`")),
+            (_, _, None) => Err(ScimFault::value("the operation has no `value`")),
             (_, Some(path), Some(value)) => self.at(path, verb, value),
             (_, None, Some(Value::Object(attributes))) => self.each(attributes, verb),
-            (_, None, Some(_)) => Err(Fault::value("without a `path`, the `value` is an object of attributes")),
+            (_, None, Some(_)) => Err(ScimFault::value("without a `path`, the `value` is an object of attributes")),
         }
     }
 
     /// An operation without a path: its value is a part of the resource (RFC 7644 §3.5.2.1, §3.5.2.3).
-    fn each(&mut self, attributes: &Map<String, Value>, verb: Verb) -> Result<(), Fault> {
+    fn each(&mut self, attributes: &Map<String, Value>, verb: Verb) -> Result<(), ScimFault> {
         for (name, value) in attributes {
             let target = match (self.kind.extension(name), super::find(self.kind, None, name)) {
-                (Some(extension), _) => Target::Extension(extension),
+                (Some(extension), _) => PatchTarget::Extension(extension),
                 (None, Some(found)) => {
-                    Target::Attribute { extension: None, attr: found.attribute, filter: None, sub: None }
+                    PatchTarget::Attribute { extension: None, attr: found.attribute, filter: None, sub: None }
                 }
-                (None, None) => return Err(Fault::path(format!("a {} has no attribute {name:?}", self.kind.name()))),
+                (None, None) => return Err(ScimFault::path(format!("a {} has no attribute {name:?}", self.kind.name()))),
             };
             self.on(&target, verb, value)?;
         }
         Ok(())
     }
 
-    fn at(&mut self, path: &str, verb: Verb, value: &Value) -> Result<(), Fault> {
-        let target = Target::parse(self.kind, path)?;
+    fn at(&mut self, path: &str, verb: Verb, value: &Value) -> Result<(), ScimFault> {
+        let target = PatchTarget::parse(self.kind, path)?;
         self.on(&target, verb, value)
     }
 
-    fn on(&mut self, target: &Target, verb: Verb, value: &Value) -> Result<(), Fault> {
+    fn on(&mut self, target: &PatchTarget, verb: Verb, value: &Value) -> Result<(), ScimFault> {
         match target {
-            Target::Extension(extension) => self.on_extension(extension, verb, value),
-            Target::Attribute { extension, attr, filter, sub } => {
+            PatchTarget::Extension(extension) => self.on_extension(extension, verb, value),
+            PatchTarget::Attribute { extension, attr, filter, sub } => {
                 for part in std::iter::once(attr).chain(sub) {
                     if part.mutability == Mutability::ReadOnly || part.name == "schemas" {
-                        return Err(Fault::mutability(format!("{:?} is not a client's to change", part.name)));
+                        return Err(ScimFault::mutability(format!("{:?} is not a client's to change", part.name)));
                     }
                 }
                 if admit::is_members(self.kind, attr) {
@@ -117,7 +117,7 @@ impl Patch<'_> {
                 }
                 let required = attr.required && sub.is_none();
                 if required && verb == Verb::Remove {
-                    return Err(Fault::mutability(format!("{:?} is required and cannot be removed", attr.name)));
+                    return Err(ScimFault::mutability(format!("{:?} is required and cannot be removed", attr.name)));
                 }
                 self.within(*extension, |map| patch_values::edit(map, attr, filter.as_ref(), *sub, verb, value))
             }
@@ -128,8 +128,8 @@ impl Patch<'_> {
     fn within<T>(
         &mut self,
         extension: Option<&'static Schema>,
-        edit: impl FnOnce(&mut Map<String, Value>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        edit: impl FnOnce(&mut Map<String, Value>) -> Result<T, ScimFault>,
+    ) -> Result<T, ScimFault> {
         let Some(extension) = extension else { return edit(&mut self.draft.attrs) };
         let mut part = match self.draft.attrs.remove(extension.urn) {
             Some(Value::Object(part)) => part,
@@ -142,20 +142,20 @@ impl Patch<'_> {
         Ok(done)
     }
 
-    fn on_extension(&mut self, extension: &'static Schema, verb: Verb, value: &Value) -> Result<(), Fault> {
+    fn on_extension(&mut self, extension: &'static Schema, verb: Verb, value: &Value) -> Result<(), ScimFault> {
         if verb == Verb::Remove || value.is_null() {
             self.draft.attrs.remove(extension.urn);
             return Ok(());
         }
         let given = value
             .as_object()
-            .ok_or_else(|| Fault::value(format!("the value of {:?} is not an object", extension.urn)))?;
+            .ok_or_else(|| ScimFault::value(format!("the value of {:?} is not an object", extension.urn)))?;
         // some clients repeat `schemas` inside the extension, where it says nothing new
         for (name, value) in given.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("schemas")) {
             let found = super::find(self.kind, Some(extension.urn), name);
-            let found = found.ok_or_else(|| Fault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
+            let found = found.ok_or_else(|| ScimFault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
             let target =
-                Target::Attribute { extension: Some(extension), attr: found.attribute, filter: None, sub: None };
+                PatchTarget::Attribute { extension: Some(extension), attr: found.attribute, filter: None, sub: None };
             self.on(&target, verb, value)?;
         }
         Ok(())
@@ -165,13 +165,13 @@ impl Patch<'_> {
     fn on_members(
         &mut self,
         attr: &'static Attribute,
-        filter: Option<&Node>,
+        filter: Option<&FilterNode>,
         sub: Option<&'static Attribute>,
         verb: Verb,
         value: &Value,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScimFault> {
         if sub.is_some() || (filter.is_some() && verb != Verb::Remove) {
-            return Err(Fault::mutability("a member is added or removed as a whole; its parts do not change"));
+            return Err(ScimFault::mutability("a member is added or removed as a whole; its parts do not change"));
         }
         match (verb, filter) {
             (Verb::Remove, None) => self.draft.members.clear(),
@@ -192,10 +192,10 @@ impl Patch<'_> {
         Ok(())
     }
 
-    fn selected_members(&self, filter: &Node) -> Vec<Id> {
+    fn selected_members(&self, filter: &FilterNode) -> Vec<Id> {
         let matches = |id: &Id| {
             let Some(resource) = self.state.any(*id) else { return false };
-            let view = View { state: self.state, resource, base: "" };
+            let view = ResourceView { state: self.state, resource, base: "" };
             view.member(*id).as_ref().and_then(Value::as_object).is_some_and(|member| filter.matches(member))
         };
         match filter.value_equals() {
@@ -206,22 +206,22 @@ impl Patch<'_> {
     }
 }
 
-impl Target {
-    fn parse(kind: ResourceType, path: &str) -> Result<Self, Fault> {
+impl PatchTarget {
+    fn parse(kind: ResourceType, path: &str) -> Result<Self, ScimFault> {
         // a bare extension URN would parse as an attribute of a shorter URN
         if let Some(extension) = kind.extension(path.trim()) {
             return Ok(Self::Extension(extension));
         }
         let parsed: PatchPath =
-            path.parse().map_err(|e| Fault::path(format!("the path {path:?} does not parse: {e}")))?;
+            path.parse().map_err(|e| ScimFault::path(format!("the path {path:?} does not parse: {e}")))?;
         let (at, values, below) = match &parsed {
             PatchPath::Attr(at) => (at, None, at.sub_attr.as_deref()),
             PatchPath::Value(value) if value.attr.sub_attr.is_some() => {
-                return Err(Fault::path(format!("{path:?} filters a sub-attribute, which has no values of its own")));
+                return Err(ScimFault::path(format!("{path:?} filters a sub-attribute, which has no values of its own")));
             }
             PatchPath::Value(value) => (&value.attr, Some(&value.filter), value.sub_attr.as_deref()),
         };
-        let unknown = || Fault::path(format!("a {} has no attribute {path:?}", kind.name()));
+        let unknown = || ScimFault::path(format!("a {} has no attribute {path:?}", kind.name()));
         let found = super::find(kind, at.uri.as_deref(), &at.name).ok_or_else(unknown)?;
         let filter = values.map(|filter| filter::compile_values(found.attribute, filter)).transpose()?;
         let sub = match below {

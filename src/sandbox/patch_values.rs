@@ -6,8 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::admit;
-use super::fault::Fault;
-use super::filter::Node;
+use super::fault::ScimFault;
+use super::filter::FilterNode;
 use crate::schema::Attribute;
 
 /// What an operation does.
@@ -38,13 +38,13 @@ pub(super) fn as_list(value: &Value) -> Value {
 pub(super) fn edit(
     map: &mut Map<String, Value>,
     attr: &'static Attribute,
-    filter: Option<&Node>,
+    filter: Option<&FilterNode>,
     sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
-) -> Result<(), Fault> {
+) -> Result<(), ScimFault> {
     if verb == Verb::Add && value.is_null() {
-        return Err(Fault::value("an add needs a value; null is none"));
+        return Err(ScimFault::value("an add needs a value; null is none"));
     }
     let old = map.remove(attr.name);
     let new = match (attr.multi_valued, filter, sub) {
@@ -60,7 +60,7 @@ pub(super) fn edit(
 }
 
 /// A single-valued attribute: a new value takes the old one's place. Into a complex one it is merged, where a null clears.
-fn one(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
+fn one(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, ScimFault> {
     if verb == Verb::Remove {
         return Ok(None);
     }
@@ -80,17 +80,17 @@ fn part(
     sub: &'static Attribute,
     verb: Verb,
     value: &Value,
-) -> Result<Option<Value>, Fault> {
+) -> Result<Option<Value>, ScimFault> {
     let mut object = match old {
         Some(Value::Object(object)) => object,
         None => Map::new(),
-        Some(_) => return Err(Fault::path(format!("{:?} has no sub-attributes", attr.name))),
+        Some(_) => return Err(ScimFault::path(format!("{:?} has no sub-attributes", attr.name))),
     };
     set(&mut object, sub, verb, value)?;
     Ok((!object.is_empty()).then_some(Value::Object(object)))
 }
 
-fn set(object: &mut Map<String, Value>, sub: &'static Attribute, verb: Verb, value: &Value) -> Result<(), Fault> {
+fn set(object: &mut Map<String, Value>, sub: &'static Attribute, verb: Verb, value: &Value) -> Result<(), ScimFault> {
     object.remove(sub.name);
     if verb != Verb::Remove
         && let Some(value) = admit::attribute(sub, value)?
@@ -101,7 +101,7 @@ fn set(object: &mut Map<String, Value>, sub: &'static Attribute, verb: Verb, val
 }
 
 /// All values of a multi-valued attribute: an add appends what is not there yet, a replace takes their place.
-fn many(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, Fault> {
+fn many(attr: &'static Attribute, old: Option<Value>, verb: Verb, value: &Value) -> Result<Option<Value>, ScimFault> {
     let given = match verb {
         Verb::Remove => Vec::new(),
         Verb::Add | Verb::Replace => admit::list(attr, &as_list(value))?,
@@ -133,11 +133,11 @@ fn yield_primary(value: &mut Value) {
 fn selected(
     attr: &'static Attribute,
     old: Option<Value>,
-    filter: Option<&Node>,
+    filter: Option<&FilterNode>,
     sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
-) -> Result<Option<Value>, Fault> {
+) -> Result<Option<Value>, ScimFault> {
     let old = match old {
         Some(Value::Array(old)) => old,
         _ => Vec::new(),
@@ -151,7 +151,7 @@ fn selected(
         .collect();
     if verb != Verb::Remove && !marked.iter().any(|(_, hit)| *hit) {
         if filter.is_some() {
-            return Err(Fault::no_target(format!("no value of {:?} meets the filter of the path", attr.name)));
+            return Err(ScimFault::no_target(format!("no value of {:?} meets the filter of the path", attr.name)));
         }
         // without a filter, a target that does not exist is added (RFC 7644 §3.5.2.3)
         marked.push((Value::Object(Map::new()), true));
@@ -176,7 +176,7 @@ fn changed(
     sub: Option<&'static Attribute>,
     verb: Verb,
     value: &Value,
-) -> Result<Value, Fault> {
+) -> Result<Value, ScimFault> {
     let gone = || Value::Object(Map::new());
     match sub {
         Some(sub) => Ok(part(attr, Some(old.clone()), sub, verb, value)?.unwrap_or_else(gone)),

@@ -6,7 +6,7 @@ use scim_v2::filter::Filter;
 use serde_json::Value;
 
 use super::admit;
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::render::Projection;
 use crate::schema::ResourceType;
 
@@ -31,7 +31,7 @@ impl Default for Query {
 
 impl Query {
     /// Reads a query string.
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, Fault> {
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, ScimFault> {
         let mut parsed = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match name.as_ref() {
@@ -47,13 +47,13 @@ impl Query {
     }
 
     /// Reads the body of a `/.search` (RFC 7644 §3.4.3).
-    pub(super) fn search(body: &Value) -> Result<Self, Fault> {
+    pub(super) fn search(body: &Value) -> Result<Self, ScimFault> {
         let body = admit::object(body)?;
         admit::message(body, SEARCH_URN)?;
         let given = |name| admit::key(body, name).filter(|value| !value.is_null());
         let mut parsed = Self::default();
         if let Some(value) = given("filter") {
-            parsed.filter = Some(filter(value.as_str().ok_or_else(|| Fault::syntax("`filter` is not a string"))?)?);
+            parsed.filter = Some(filter(value.as_str().ok_or_else(|| ScimFault::syntax("`filter` is not a string"))?)?);
         }
         if let Some(value) = given("startIndex") {
             parsed.start_index = start_index(value.as_i64())?;
@@ -64,32 +64,32 @@ impl Query {
         Ok(parsed)
     }
 
-    pub(super) fn projection(&self, kind: ResourceType) -> Result<Projection, Fault> {
+    pub(super) fn projection(&self, kind: ResourceType) -> Result<Projection, ScimFault> {
         Projection::parse(kind, self.attributes.as_deref(), self.excluded_attributes.as_deref())
     }
 }
 
-fn filter(text: &str) -> Result<Filter, Fault> {
-    text.parse().map_err(|e| Fault::filter(format!("the filter does not parse: {e}")))
+fn filter(text: &str) -> Result<Filter, ScimFault> {
+    text.parse().map_err(|e| ScimFault::filter(format!("the filter does not parse: {e}")))
 }
 
 /// Less than 1 is read as 1 (RFC 7644 §3.4.2.4).
-fn start_index(number: Option<i64>) -> Result<usize, Fault> {
+fn start_index(number: Option<i64>) -> Result<usize, ScimFault> {
     natural("startIndex", number).map(|number| number.max(1))
 }
 
 /// A negative count is read as 0 (RFC 7644 §3.4.2.4).
-fn count(number: Option<i64>) -> Result<usize, Fault> {
+fn count(number: Option<i64>) -> Result<usize, ScimFault> {
     natural("count", number)
 }
 
-fn natural(name: &str, number: Option<i64>) -> Result<usize, Fault> {
-    let number = number.ok_or_else(|| Fault::value(format!("`{name}` is not an integer")))?;
+fn natural(name: &str, number: Option<i64>) -> Result<usize, ScimFault> {
+    let number = number.ok_or_else(|| ScimFault::value(format!("`{name}` is not an integer")))?;
     Ok(usize::try_from(number.max(0)).unwrap_or(usize::MAX))
 }
 
 /// A list of attribute names, as a query string has them.
-fn names(value: &Value) -> Result<String, Fault> {
+fn names(value: &Value) -> Result<String, ScimFault> {
     let names: Option<Vec<&str>> = value.as_array().and_then(|names| names.iter().map(Value::as_str).collect());
-    names.map(|names| names.join(",")).ok_or_else(|| Fault::syntax("a list of attributes is an array of strings"))
+    names.map(|names| names.join(",")).ok_or_else(|| ScimFault::syntax("a list of attributes is an array of strings"))
 }

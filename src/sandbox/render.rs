@@ -6,20 +6,20 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::filter::Subject;
-use super::store::{Id, Resource, State};
+use super::store::{Id, Resource, SandboxState};
 use crate::schema::ResourceType;
 
 /// A resource together with what its representation depends on.
-pub(super) struct View<'a> {
-    pub(super) state: &'a State,
+pub(super) struct ResourceView<'a> {
+    pub(super) state: &'a SandboxState,
     pub(super) resource: &'a Resource,
     /// The base URL, for `meta.location` and `$ref`.
     pub(super) base: &'a str,
 }
 
-impl View<'_> {
+impl ResourceView<'_> {
     /// The address of a resource.
     pub(super) fn location(base: &str, kind: ResourceType, id: Id) -> String {
         format!("{base}/{}/{id}", kind.endpoint())
@@ -97,7 +97,7 @@ fn non_empty(values: Vec<Value>) -> Option<Value> {
     (!values.is_empty()).then_some(Value::Array(values))
 }
 
-impl Subject for View<'_> {
+impl Subject for ResourceView<'_> {
     fn get(&self, extension: Option<&str>, name: &str) -> Option<Cow<'_, Value>> {
         match self.computed(name) {
             Some(value) if extension.is_none() => Some(Cow::Owned(value)),
@@ -130,10 +130,10 @@ pub(super) struct Selection {
 
 impl Projection {
     /// Reads the two query parameters, which exclude each other. A name the schema does not have selects nothing.
-    pub(super) fn parse(kind: ResourceType, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, Fault> {
+    pub(super) fn parse(kind: ResourceType, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimFault> {
         let read = |names: &str| names.split(',').filter_map(|name| Selection::parse(kind, name.trim())).collect();
         match (attributes, excluded) {
-            (Some(_), Some(_)) => Err(Fault::value("`attributes` and `excludedAttributes` exclude each other")),
+            (Some(_), Some(_)) => Err(ScimFault::value("`attributes` and `excludedAttributes` exclude each other")),
             (Some(names), None) => Ok(Self::Only(read(names))),
             (None, Some(names)) => Ok(Self::Without(read(names))),
             (None, None) => Ok(Self::All),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::fault::Fault;
+use super::fault::ScimFault;
 use super::members::{MemberEdit, Memberships};
 use crate::schema::ResourceType;
 
@@ -53,13 +53,13 @@ impl Id {
 
 /// What a client may decide of a resource: attributes by their canonical names (an extension's under its URN), and members.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Draft {
+pub(super) struct ResourceDraft {
     pub(super) attrs: Map<String, Value>,
     /// Only a group has any.
     pub(super) members: MemberEdit,
 }
 
-impl Draft {
+impl ResourceDraft {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.attrs.get(name).and_then(Value::as_str)
     }
@@ -91,13 +91,13 @@ pub(super) fn fold(text: &str) -> String {
 
 /// The resources of one kind, ascending by id, which is the order of creation, with an index for each way clients look up.
 #[derive(Debug, Default)]
-struct Table {
+struct ResourceTable {
     rows: Vec<Arc<Resource>>,
     by_name: HashMap<String, Vec<Id>>,
     by_external_id: HashMap<String, Vec<Id>>,
 }
 
-impl Table {
+impl ResourceTable {
     fn position(&self, id: Id) -> Option<usize> {
         self.rows.binary_search_by_key(&id, |row| row.id).ok()
     }
@@ -141,7 +141,7 @@ fn forget(index: &mut HashMap<String, Vec<Id>>, key: &str, id: Id) {
 
 /// What an index can answer without looking at every resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(super) enum IndexLookup {
     Id(String),
     /// `userName` or `displayName`, in any case.
     Name(String),
@@ -152,20 +152,20 @@ pub(super) enum Lookup {
 
 /// Everything the app holds.
 #[derive(Debug)]
-pub(super) struct State {
-    users: Table,
-    groups: Table,
+pub(super) struct SandboxState {
+    users: ResourceTable,
+    groups: ResourceTable,
     memberships: Memberships,
     last_id: u64,
     unique_users: bool,
     unique_groups: bool,
 }
 
-impl State {
+impl SandboxState {
     pub(super) fn new(unique_users: bool, unique_groups: bool) -> Self {
         Self {
-            users: Table::default(),
-            groups: Table::default(),
+            users: ResourceTable::default(),
+            groups: ResourceTable::default(),
             memberships: Memberships::default(),
             last_id: 0,
             unique_users,
@@ -173,14 +173,14 @@ impl State {
         }
     }
 
-    fn table(&self, kind: ResourceType) -> &Table {
+    fn table(&self, kind: ResourceType) -> &ResourceTable {
         match kind {
             ResourceType::User => &self.users,
             ResourceType::Group => &self.groups,
         }
     }
 
-    fn table_mut(&mut self, kind: ResourceType) -> &mut Table {
+    fn table_mut(&mut self, kind: ResourceType) -> &mut ResourceTable {
         match kind {
             ResourceType::User => &mut self.users,
             ResourceType::Group => &mut self.groups,
@@ -197,10 +197,10 @@ impl State {
     }
 
     /// The resource a client named in a path.
-    pub(super) fn named(&self, kind: ResourceType, id: &str) -> Result<&Arc<Resource>, Fault> {
+    pub(super) fn named(&self, kind: ResourceType, id: &str) -> Result<&Arc<Resource>, ScimFault> {
         Id::parse(id)
             .and_then(|id| self.get(kind, id))
-            .ok_or_else(|| Fault::not_found(format!("there is no {} with the id {id:?}", kind.name())))
+            .ok_or_else(|| ScimFault::not_found(format!("there is no {} with the id {id:?}", kind.name())))
     }
 
     /// The resource of either kind with this id.
@@ -219,13 +219,13 @@ impl State {
     }
 
     /// The resources that an index finds, oldest first.
-    pub(super) fn look_up(&self, kind: ResourceType, lookup: &Lookup) -> Vec<&Arc<Resource>> {
+    pub(super) fn look_up(&self, kind: ResourceType, lookup: &IndexLookup) -> Vec<&Arc<Resource>> {
         let table = self.table(kind);
         let mut ids: Vec<Id> = match lookup {
-            Lookup::Id(id) => Id::parse(id).into_iter().collect(),
-            Lookup::Name(name) => table.by_name.get(&fold(name)).cloned().unwrap_or_default(),
-            Lookup::ExternalId(id) => table.by_external_id.get(id).cloned().unwrap_or_default(),
-            Lookup::Member(id) => match Id::parse(id) {
+            IndexLookup::Id(id) => Id::parse(id).into_iter().collect(),
+            IndexLookup::Name(name) => table.by_name.get(&fold(name)).cloned().unwrap_or_default(),
+            IndexLookup::ExternalId(id) => table.by_external_id.get(id).cloned().unwrap_or_default(),
+            IndexLookup::Member(id) => match Id::parse(id) {
                 Some(id) if kind == ResourceType::Group => self.memberships.groups_of(id).iter().copied().collect(),
                 _ => Vec::new(),
             },
@@ -235,7 +235,7 @@ impl State {
     }
 
     /// Refuses a name that another resource of the kind has.
-    fn check_unique(&self, kind: ResourceType, draft: &Draft, own: Option<Id>) -> Result<(), Fault> {
+    fn check_unique(&self, kind: ResourceType, draft: &ResourceDraft, own: Option<Id>) -> Result<(), ScimFault> {
         let enforced = match kind {
             ResourceType::User => self.unique_users,
             ResourceType::Group => self.unique_groups,
@@ -244,13 +244,13 @@ impl State {
         let taken = self.table(kind).by_name.get(&fold(name)).is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
         if taken {
             let detail = format!("another {} has the {} {name:?}", kind.name(), kind.naming());
-            return Err(Fault::unique(detail));
+            return Err(ScimFault::unique(detail));
         }
         Ok(())
     }
 
     /// Makes a resource of an admitted draft.
-    pub(super) fn create(&mut self, kind: ResourceType, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
+    pub(super) fn create(&mut self, kind: ResourceType, draft: ResourceDraft, now: Timestamp) -> Result<Arc<Resource>, ScimFault> {
         self.check_unique(kind, &draft, None)?;
         self.last_id += 1;
         let id = Id(self.last_id);
@@ -263,7 +263,7 @@ impl State {
     }
 
     /// Puts a draft in the place of what the resource held. A draft that changes nothing leaves `lastModified` as it was.
-    pub(super) fn update(&mut self, old: &Arc<Resource>, draft: Draft, now: Timestamp) -> Result<Arc<Resource>, Fault> {
+    pub(super) fn update(&mut self, old: &Arc<Resource>, draft: ResourceDraft, now: Timestamp) -> Result<Arc<Resource>, ScimFault> {
         if old.attrs == draft.attrs && !self.memberships.changes(old.id, &draft.members) {
             return Ok(Arc::clone(old));
         }
@@ -301,12 +301,12 @@ impl State {
 }
 
 #[cfg(test)]
-impl State {
+impl SandboxState {
     /// Recomputes every index from the rows and compares: what must hold after any sequence of changes.
     pub(super) fn assert_consistent(&self) {
         for kind in ResourceType::ALL {
             let table = self.table(kind);
-            let mut fresh = Table { rows: table.rows.clone(), ..Table::default() };
+            let mut fresh = ResourceTable { rows: table.rows.clone(), ..ResourceTable::default() };
             assert!(table.rows.is_sorted_by(|a, b| a.id < b.id), "rows ascend by id");
             for row in &table.rows {
                 fresh.index(row);

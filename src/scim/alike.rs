@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::error::clean;
 use super::filter;
-use super::json::{self, Object};
-use super::{Lookalike, Search};
+use super::json::{self, JsonObject};
+use super::{Lookalike, LookalikeScope};
 use crate::model::likeness::local_part;
 use crate::model::{AppId, KnownNames, fold};
 
@@ -20,11 +20,11 @@ pub(super) struct Alike {
     pub(super) names: Vec<KnownNames>,
     /// Everything by which an account can be like one of them.
     keys: HashSet<u64>,
-    pub(super) search: Search,
+    pub(super) search: LookalikeScope,
 }
 
 impl Alike {
-    pub(super) fn new(names: Vec<KnownNames>, search: Search) -> Self {
+    pub(super) fn new(names: Vec<KnownNames>, search: LookalikeScope) -> Self {
         let mut keys = HashSet::new();
         for one in &names {
             keys.extend(one.of_user().keys());
@@ -34,7 +34,7 @@ impl Alike {
 
     /// About how many questions it takes to ask by filter.
     pub(super) fn questions(&self) -> u64 {
-        let thorough = usize::from(self.search == Search::Thorough);
+        let thorough = usize::from(self.search == LookalikeScope::Thorough);
         let of_one = |names: &KnownNames| {
             let addresses = names.identifiers.iter().filter(|name| local_part(name).is_some()).count();
             names.identifiers.len() + addresses + thorough * (addresses + names.display.len())
@@ -43,7 +43,7 @@ impl Alike {
     }
 
     /// The accounts among these that share a name with anybody.
-    pub(super) fn among<'r>(&'r self, resources: &'r [Object]) -> impl Iterator<Item = Lookalike> + 'r {
+    pub(super) fn among<'r>(&'r self, resources: &'r [JsonObject]) -> impl Iterator<Item = Lookalike> + 'r {
         resources.iter().filter_map(|resource| {
             let names = KnownNames::of_resource(resource).of_account();
             if !names.keys().any(|key| self.keys.contains(&key)) {
@@ -68,7 +68,7 @@ impl Alike {
                 questions.push((EMAIL, name.clone()));
             }
         }
-        if self.search == Search::Thorough {
+        if self.search == LookalikeScope::Thorough {
             questions
                 .extend(names.identifiers.iter().filter_map(|name| Some((USER_NAME, local_part(name)?.to_owned()))));
             questions.extend(names.display.iter().map(|name| (DISPLAY_NAME, name.clone())));

@@ -144,7 +144,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             };
             self.charge(name.len() + TEXT + nodes * NODE)?;
             let value = match self.members_as_values && name.eq_ignore_ascii_case("members") {
-                true => map.next_value_seed(Members(self))?,
+                true => map.next_value_seed(MemberValues(self))?,
                 false => map.next_value_seed(self)?,
             };
             object.insert(name, value);
@@ -155,9 +155,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
 /// The members of a group, each as what its `value` is.
 #[derive(Clone, Copy)]
-struct Members<'b>(Reader<'b>);
+struct MemberValues<'b>(Reader<'b>);
 
-impl<'de> DeserializeSeed<'de> for Members<'_> {
+impl<'de> DeserializeSeed<'de> for MemberValues<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
@@ -165,7 +165,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
+impl<'de> Visitor<'de> for MemberValues<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,8 +9,8 @@ use super::client::{App, Endpoint};
 use super::error::is_shaken;
 use super::json;
 use super::judge::judge;
-use super::list::Walk;
-use super::matching::{Found, Index, Wanted};
+use super::list::ListWalk;
+use super::matching::{LookupResult, LookupIndex, LookupKeys};
 use super::read::turned;
 use super::{AppUser, CallError, Match, UserKeys};
 use crate::model::{AppId, Path};
@@ -29,7 +29,7 @@ pub struct Census {
 
 /// Accounts with roles or entitlements.
 #[derive(Debug, Default)]
-pub struct WithRoles {
+pub struct PrivilegedAccounts {
     /// The accounts, in the app's order.
     pub accounts: Vec<AppUser>,
     /// How many accounts were looked at.
@@ -43,9 +43,9 @@ impl App {
     ///
     /// # Errors
     /// When the list can't be read.
-    pub async fn with_roles(&self, most: u64) -> Result<WithRoles, CallError> {
-        let mut found = WithRoles::default();
-        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+    pub async fn with_roles(&self, most: u64) -> Result<PrivilegedAccounts, CallError> {
+        let mut found = PrivilegedAccounts::default();
+        let mut walk = ListWalk::new(self, Endpoint::Users, Vec::new()).await;
         while found.looked_at < most {
             let Some(resources) = walk.next().await? else {
                 found.all = true;
@@ -69,7 +69,7 @@ impl App {
         most: u64,
     ) -> Result<Option<Vec<AppId>>, CallError> {
         let mut missing = accounts.clone();
-        let mut walk = Walk::new(self, Endpoint::Users, Vec::new()).await;
+        let mut walk = ListWalk::new(self, Endpoint::Users, Vec::new()).await;
         let mut requests = 0;
         while let Some(resources) = walk.next().await? {
             requests += 1;
@@ -96,7 +96,7 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<Census, CallError> {
         let wanted = self.wanted_users(keys);
-        let index = Index::new(&wanted);
+        let index = LookupIndex::new(&wanted);
         let begun = Instant::now();
         match self.count(begun, &wanted, &index, mapped, progress).await {
             // Something changed while we read: once more.
@@ -108,15 +108,15 @@ impl App {
     async fn count(
         &self,
         begun: Instant,
-        wanted: &Wanted,
-        index: &Index,
+        wanted: &LookupKeys,
+        index: &LookupIndex,
         mapped: &[Path],
         progress: &dyn Progress,
     ) -> Result<Census, CallError> {
         progress.stage("listing the people in the app", None);
         let mut users = Vec::new();
-        let mut found = Found::new(wanted.values.len());
-        let mut walk = Walk::since(begun, self, Endpoint::Users, Vec::new()).await;
+        let mut found = LookupResult::new(wanted.values.len());
+        let mut walk = ListWalk::since(begun, self, Endpoint::Users, Vec::new()).await;
         while let Some(resources) = walk.next().await? {
             index.match_all(wanted, &resources, &mut found);
             progress.advance(resources.len() as u64);

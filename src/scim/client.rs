@@ -14,8 +14,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::body::Room;
 use super::discovery::Capabilities;
-use super::error::{Asked, clean};
-use super::json::{self, Object};
+use super::error::{RequestKind, clean};
+use super::json::{self, JsonObject};
 use super::resource::Wire;
 use super::{CallError, CallStats};
 use crate::config::forms::Period;
@@ -23,8 +23,8 @@ use crate::config::profile::Profile;
 use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
 use crate::http::retry::{Backoff, Dice, Waited, retry};
-use crate::http::{Auth, Client, ClientSettings, Method, Observer, Reply, Request, Secret, SetupError, http_date};
-use crate::model::{AppId, Counts};
+use crate::http::{Auth, Client, ClientSettings, Method, Observer, HttpResponse, HttpRequest, Secret, SetupError, http_date};
+use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
 
 /// What an [`App`] is made of.
@@ -57,7 +57,7 @@ pub struct App {
     backoff: Backoff,
     dice: Mutex<Dice>,
     throttled_in_a_row: AtomicU32,
-    calls: Calls,
+    calls: CallCounters,
     /// What the last accepted reading was like, once that is known.
     last_reading: OnceLock<LastReading>,
     /// Set when no write may leave any more.
@@ -114,7 +114,7 @@ impl Learned {
     }
 
     /// Notes what a look-up showed, whomever it was for.
-    pub(super) fn shows(&self, endpoint: Endpoint, resources: &[Object]) {
+    pub(super) fn shows(&self, endpoint: Endpoint, resources: &[JsonObject]) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let ids = resources.iter().filter_map(|resource| json::text(resource, "id"));
         shown.extend(ids.map(|id| hash_of_id(endpoint, &id)));
@@ -201,7 +201,7 @@ fn hash_of_id(endpoint: Endpoint, id: &str) -> u64 {
 
 /// One request, in SCIM's terms.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct ScimRequest {
     pub(super) method: Method,
     pub(super) endpoint: Endpoint,
     pub(super) id: Option<String>,
@@ -211,7 +211,7 @@ pub(super) struct Call {
     pub(super) members_as_values: bool,
 }
 
-impl Call {
+impl ScimRequest {
     pub(super) fn get(endpoint: Endpoint) -> Self {
         Self { method: Method::Get, endpoint, id: None, query: Vec::new(), body: None, members_as_values: false }
     }
@@ -231,10 +231,10 @@ impl Call {
 
 /// A success.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ScimResponse {
     pub(super) status: u16,
     pub(super) location: Option<String>,
-    pub(super) body: Option<Object>,
+    pub(super) body: Option<JsonObject>,
 }
 
 impl App {
@@ -274,7 +274,7 @@ impl App {
             backoff,
             dice: Mutex::new(Dice::new(seed)),
             throttled_in_a_row: AtomicU32::new(0),
-            calls: Calls::default(),
+            calls: CallCounters::default(),
             last_reading: OnceLock::new(),
             closed: CancellationToken::new(),
         })
@@ -287,7 +287,7 @@ impl App {
 
     /// Says what the last accepted reading held, and how much time lies between two reads at the configured rate: from that the time
     /// limit of lists is worked out. Counts once.
-    pub fn expect(&self, last: Option<Counts>, between: Duration) {
+    pub fn expect(&self, last: Option<SnapshotCounts>, between: Duration) {
         if let Some(counts) = last {
             let _said_already = self.last_reading.set(LastReading { rows: counts.users.max(counts.groups), between });
         }
@@ -343,14 +343,14 @@ impl App {
                 if !self.profile.transport.discovery {
                     return Capabilities::default();
                 }
-                let config = self.once(&Call::get(Endpoint::ServiceProviderConfig)).await;
+                let config = self.once(&ScimRequest::get(Endpoint::ServiceProviderConfig)).await;
                 config.ok().and_then(|answer| answer.body).map(|body| Capabilities::read(&body)).unwrap_or_default()
             })
             .await
     }
 
     /// A read, repeated where that may help, at most `attempts` times in all.
-    pub(super) async fn read(&self, call: &Call, attempts: u32) -> Result<Answer, CallError> {
+    pub(super) async fn read(&self, call: &ScimRequest, attempts: u32) -> Result<ScimResponse, CallError> {
         let judge = |error: &CallError, tried| after_try(error.class, CallKind::Read, tried, attempts);
         let wait = |_, error: CallError, tried| async move {
             self.observer().repeated(error.class.name());
@@ -364,21 +364,21 @@ impl App {
     }
 
     /// One request, once.
-    pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallError> {
+    pub(super) async fn once(&self, call: &ScimRequest) -> Result<ScimResponse, CallError> {
         let root = self.endpoint_path(call.endpoint);
         let mut segments: Vec<String> = root.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
         segments.extend(call.id.clone());
         let path = format!("/{}", clean(&segments.join("/")));
-        let asked = Asked { method: call.method, path: &path };
+        let asked = RequestKind { method: call.method, path: &path };
         // An id that no URL can carry is found before a place in line is taken.
         self.http.url(&segments).map_err(|error| asked.no_answer(error))?;
         let room = self.room(call);
-        let request = Request {
+        let request = HttpRequest {
             trailing_slash: self.profile.transport.trailing_slash && call.id.is_none(),
             query: call.query.clone(),
             body: call.body.as_ref().map(|body| body.to_string().into_bytes()),
             max_body: Some(room.bytes),
-            ..Request::new(call.method, segments)
+            ..HttpRequest::new(call.method, segments)
         };
 
         let permit = self.turn(call.method, root).await.ok_or_else(|| asked.closed())?;
@@ -391,7 +391,7 @@ impl App {
         let result = match sent {
             Ok(reply) => {
                 self.heed(&reply);
-                asked.answer(&reply, room).map(|body| Answer { status: reply.status, location: reply.location, body })
+                asked.answer(&reply, room).map(|body| ScimResponse { status: reply.status, location: reply.location, body })
             }
             Err(error) => Err(asked.no_answer(error)),
         };
@@ -401,7 +401,7 @@ impl App {
     }
 
     /// How large the answer to a call may be.
-    fn room(&self, call: &Call) -> Room {
+    fn room(&self, call: &ScimRequest) -> Room {
         let transport = &self.profile.transport;
         let is_list = call.method == Method::Get && call.id.is_none() && call.endpoint == Endpoint::Users;
         let of_one_user = matches!(call.endpoint, Endpoint::Users | Endpoint::Me) && !is_list;
@@ -445,7 +445,7 @@ impl App {
     }
 
     /// Slows everybody down when the app says so, not only the call it said it to.
-    fn heed(&self, reply: &Reply) {
+    fn heed(&self, reply: &HttpResponse) {
         if let Some(date) = reply.header("date").and_then(http_date) {
             *self.learned.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
             self.learned.first_date.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(date);
@@ -479,9 +479,9 @@ impl App {
 
 /// Counters, one per method.
 #[derive(Debug, Default)]
-struct Calls([AtomicU64; 5]);
+struct CallCounters([AtomicU64; 5]);
 
-impl Calls {
+impl CallCounters {
     const METHODS: [Method; 5] = [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete];
 
     fn count(&self, method: Method) {

@@ -79,10 +79,10 @@ impl Expectation {
 }
 
 /// Why an expectation is not met.
-pub type Evidence = String;
+pub type UnmetReason = String;
 
 /// Tries every expectation. Names of what is created begin with `word`.
-pub async fn examine(app: &dyn AppWrite, word: &str) -> Vec<(Expectation, Result<(), Evidence>)> {
+pub async fn examine(app: &dyn AppWrite, word: &str) -> Vec<(Expectation, Result<(), UnmetReason>)> {
     let mut results = Vec::new();
     for (n, expectation) in Expectation::ALL.into_iter().enumerate() {
         let stand = Stand { app, word: format!("{word}{n}") };
@@ -98,13 +98,13 @@ struct Stand<'a> {
 }
 
 /// A user of the test, with their account.
-struct Made {
+struct TestUser {
     source_id: SourceId,
     attributes: Attributes,
     id: AppId,
 }
 
-impl Made {
+impl TestUser {
     fn user_name(&self) -> &str {
         self.attributes.text(&Path::user_name()).unwrap_or_default()
     }
@@ -114,20 +114,20 @@ impl Made {
     }
 }
 
-fn failed(call: &str) -> impl Fn(CallError) -> Evidence + '_ {
+fn failed(call: &str) -> impl Fn(CallError) -> UnmetReason + '_ {
     move |error| format!("{call}: {error}")
 }
 
-fn expect(kept: bool, evidence: impl Debug) -> Result<(), Evidence> {
+fn expect(kept: bool, evidence: impl Debug) -> Result<(), UnmetReason> {
     if kept { Ok(()) } else { Err(format!("{evidence:?}")) }
 }
 
-fn path(text: &str) -> Result<Path, Evidence> {
+fn path(text: &str) -> Result<Path, UnmetReason> {
     Path::parse(text).map_err(|error| error.to_string())
 }
 
 impl Stand<'_> {
-    async fn try_one(&self, expectation: Expectation) -> Result<(), Evidence> {
+    async fn try_one(&self, expectation: Expectation) -> Result<(), UnmetReason> {
         match expectation {
             Expectation::FoundByExternalId => self.found_by_external_id().await,
             Expectation::FoundByUserName => self.found_by_user_name().await,
@@ -151,7 +151,7 @@ impl Stand<'_> {
         }
     }
 
-    fn attributes(&self, name: &str) -> Result<Attributes, Evidence> {
+    fn attributes(&self, name: &str) -> Result<Attributes, UnmetReason> {
         let (address, external) = (format!("{name}@example.com"), format!("record-{name}"));
         let values = [
             ("userName", address.as_str()),
@@ -163,38 +163,38 @@ impl Stand<'_> {
         values.into_iter().map(|(name, value)| Ok((path(name)?, value.into()))).collect()
     }
 
-    async fn user(&self, name: &str) -> Result<Made, Evidence> {
+    async fn user(&self, name: &str) -> Result<TestUser, UnmetReason> {
         let attributes = self.attributes(&format!("{}{name}", self.word))?;
         let source_id = SourceId::new(attributes.text(&Path::external_id()).unwrap_or_default());
         let created = self.app.create_user(&source_id, &attributes).await.map_err(failed("create"))?;
-        Ok(Made { source_id, attributes, id: created.id })
+        Ok(TestUser { source_id, attributes, id: created.id })
     }
 
-    async fn look_up(&self, source_id: &SourceId, attributes: Attributes) -> Result<Match<super::AppUser>, Evidence> {
+    async fn look_up(&self, source_id: &SourceId, attributes: Attributes) -> Result<Match<super::AppUser>, UnmetReason> {
         let keys = UserKeys { source_id: source_id.clone(), attributes, except: None };
         let found = self.app.look_up_users(&[keys], &[]).await.map_err(failed("look-up"))?;
         found.into_iter().next().ok_or_else(|| "the look-up has no answer".to_owned())
     }
 
-    async fn shown(&self, id: &AppId) -> Result<Option<super::AppUser>, Evidence> {
+    async fn shown(&self, id: &AppId) -> Result<Option<super::AppUser>, UnmetReason> {
         let paths = [path("name.familyName")?, path("title")?];
         self.app.get_user(id, &paths).await.map_err(failed("read"))
     }
 
-    async fn group(&self, members: &[MemberKeys]) -> Result<(SourceId, AppId), Evidence> {
+    async fn group(&self, members: &[MemberKeys]) -> Result<(SourceId, AppId), UnmetReason> {
         let source_id = SourceId::new(format!("group-{}", self.word));
         let created = self.app.create_group(&source_id, &self.word, members).await.map_err(failed("create group"))?;
         Ok((source_id, created.id))
     }
 
-    async fn members(&self, id: &AppId) -> Result<Vec<String>, Evidence> {
+    async fn members(&self, id: &AppId) -> Result<Vec<String>, UnmetReason> {
         let group = self.app.get_group(id).await.map_err(failed("read group"))?;
         let mut members = group.and_then(|group| group.members).ok_or("the group shows no members")?;
         members.sort();
         Ok(members)
     }
 
-    async fn found_by_external_id(&self) -> Result<(), Evidence> {
+    async fn found_by_external_id(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let external = made.attributes.get(&Path::external_id()).cloned().unwrap_or_default();
         let only = [(Path::external_id(), external)].into_iter().collect();
@@ -202,20 +202,20 @@ impl Stand<'_> {
         expect(matches!(&found, Match::One { found, .. } if found.id == made.id), found)
     }
 
-    async fn found_by_user_name(&self) -> Result<(), Evidence> {
+    async fn found_by_user_name(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let only = [(Path::user_name(), made.user_name().to_uppercase().into())].into_iter().collect();
         let found = self.look_up(&made.source_id, only).await?;
         expect(matches!(&found, Match::One { found, .. } if found.id == made.id), found)
     }
 
-    async fn unknown_is_free(&self) -> Result<(), Evidence> {
+    async fn unknown_is_free(&self) -> Result<(), UnmetReason> {
         let unknown = self.attributes(&format!("{}nobody", self.word))?;
         let found = self.look_up(&SourceId::new("nobody"), unknown).await?;
         expect(matches!(found, Match::Nobody), found)
     }
 
-    async fn taken_is_not_free(&self) -> Result<(), Evidence> {
+    async fn taken_is_not_free(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let mut other = made.attributes.clone();
         other.set(Path::external_id(), format!("other-{}", self.word).into());
@@ -223,7 +223,7 @@ impl Stand<'_> {
         expect(!matches!(found, Match::Nobody), found)
     }
 
-    async fn user_names_are_unique(&self) -> Result<(), Evidence> {
+    async fn user_names_are_unique(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let mut again = made.attributes.clone();
         again.set(Path::external_id(), format!("again-{}", self.word).into());
@@ -231,7 +231,7 @@ impl Stand<'_> {
         expect(matches!(&refused, Err(error) if error.class == FailureClass::Conflict), refused)
     }
 
-    async fn changes_are_kept(&self) -> Result<(), Evidence> {
+    async fn changes_are_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let family = path("name.familyName")?;
         let set = [(family.clone(), "Changed".into())].into_iter().collect();
@@ -240,7 +240,7 @@ impl Stand<'_> {
         expect(shown.attributes.text(&family) == Some("Changed"), shown)
     }
 
-    async fn removals_are_kept(&self) -> Result<(), Evidence> {
+    async fn removals_are_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let title = path("title")?;
         let set = [(title.clone(), "Lead".into())].into_iter().collect();
@@ -253,7 +253,7 @@ impl Stand<'_> {
         expect(after.attributes.get(&title).is_none(), after)
     }
 
-    async fn renames_are_kept(&self) -> Result<(), Evidence> {
+    async fn renames_are_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let new = format!("{}new@example.com", self.word);
         let set = [(Path::user_name(), new.as_str().into())].into_iter().collect();
@@ -266,7 +266,7 @@ impl Stand<'_> {
         expect(matches!(found, Match::Nobody), found)
     }
 
-    async fn inactive_is_shown(&self) -> Result<(), Evidence> {
+    async fn inactive_is_shown(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         self.app.set_active(&made.id, false).await.map_err(failed("deactivation"))?;
         let shown = self.shown(&made.id).await?.ok_or("the account is not shown any more")?;
@@ -275,7 +275,7 @@ impl Stand<'_> {
         expect(matches!(&found, Match::One { found, .. } if found.id == made.id && !found.active), found)
     }
 
-    async fn activation_is_kept(&self) -> Result<(), Evidence> {
+    async fn activation_is_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         self.app.set_active(&made.id, false).await.map_err(failed("deactivation"))?;
         self.app.set_active(&made.id, true).await.map_err(failed("activation"))?;
@@ -283,7 +283,7 @@ impl Stand<'_> {
         expect(shown.active, shown)
     }
 
-    async fn inactive_stays_in_groups(&self) -> Result<(), Evidence> {
+    async fn inactive_stays_in_groups(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let (_, group) = self.group(&[]).await?;
         self.app.add_members(&group, &[made.member()]).await.map_err(failed("add"))?;
@@ -292,7 +292,7 @@ impl Stand<'_> {
         expect(members == [made.id.as_str()], members)
     }
 
-    async fn deletion_is_kept(&self) -> Result<(), Evidence> {
+    async fn deletion_is_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         self.app.delete_user(&made.id).await.map_err(failed("deletion"))?;
         let shown = self.shown(&made.id).await?;
@@ -305,7 +305,7 @@ impl Stand<'_> {
         }
     }
 
-    async fn deleted_leaves_groups(&self) -> Result<(), Evidence> {
+    async fn deleted_leaves_groups(&self) -> Result<(), UnmetReason> {
         let (made, other) = (self.user("a").await?, self.user("b").await?);
         let (_, group) = self.group(&[]).await?;
         self.app.add_members(&group, &[made.member(), other.member()]).await.map_err(failed("add"))?;
@@ -314,21 +314,21 @@ impl Stand<'_> {
         expect(members == [other.id.as_str()], members)
     }
 
-    async fn first_members_are_kept(&self) -> Result<(), Evidence> {
+    async fn first_members_are_kept(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let (_, group) = self.group(&[made.member()]).await?;
         let members = self.members(&group).await?;
         expect(members == [made.id.as_str()], members)
     }
 
-    async fn group_names_are_unique(&self) -> Result<(), Evidence> {
+    async fn group_names_are_unique(&self) -> Result<(), UnmetReason> {
         self.group(&[]).await?;
         let again = SourceId::new(format!("again-{}", self.word));
         let refused = self.app.create_group(&again, &self.word, &[]).await;
         expect(matches!(&refused, Err(error) if error.class == FailureClass::Conflict), refused)
     }
 
-    async fn adding_twice_is_once(&self) -> Result<(), Evidence> {
+    async fn adding_twice_is_once(&self) -> Result<(), UnmetReason> {
         let made = self.user("a").await?;
         let (_, group) = self.group(&[]).await?;
         for call in ["add", "add again"] {
@@ -338,7 +338,7 @@ impl Stand<'_> {
         expect(members == [made.id.as_str()], members)
     }
 
-    async fn removal_is_exact(&self) -> Result<(), Evidence> {
+    async fn removal_is_exact(&self) -> Result<(), UnmetReason> {
         let (made, other) = (self.user("a").await?, self.user("b").await?);
         let (_, group) = self.group(&[]).await?;
         self.app.add_members(&group, &[made.member(), other.member()]).await.map_err(failed("add"))?;
@@ -349,7 +349,7 @@ impl Stand<'_> {
         expect(members == [other.id.as_str()], members)
     }
 
-    async fn group_renames_are_kept(&self) -> Result<(), Evidence> {
+    async fn group_renames_are_kept(&self) -> Result<(), UnmetReason> {
         let (source_id, group) = self.group(&[]).await?;
         let display_name = format!("{} renamed", self.word);
         self.app.rename_group(&group, &display_name).await.map_err(failed("rename"))?;
@@ -360,7 +360,7 @@ impl Stand<'_> {
         expect(matches!(found.first(), Some(Match::One { found, .. }) if found.id == group), found)
     }
 
-    async fn group_deletion_is_kept(&self) -> Result<(), Evidence> {
+    async fn group_deletion_is_kept(&self) -> Result<(), UnmetReason> {
         let (_, group) = self.group(&[]).await?;
         self.app.delete_group(&group).await.map_err(failed("deletion"))?;
         let shown = self.app.get_group(&group).await.map_err(failed("read group"))?;

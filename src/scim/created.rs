@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::client::{Answer, App, Endpoint};
-use super::json::{self, Object};
-use super::matching::Wanted;
+use super::client::{ScimResponse, App, Endpoint};
+use super::json::{self, JsonObject};
+use super::matching::LookupKeys;
 use super::shown::member_values;
 use super::write::not_sent;
-use super::{CallError, Created, FailureClass, Match, MemberKeys, Origin};
+use super::{CallError, Created, FailureClass, Match, MemberKeys, ResponseOrigin};
 use crate::http::Method;
 use crate::model::likeness::{is_respelt, local_part};
 use crate::model::{AppId, Attributes, Path, digest, fold};
@@ -24,25 +24,25 @@ use crate::model::{AppId, Attributes, Path, digest, fold};
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
 /// An object that a create was answered with.
-pub(super) struct Made {
+pub(super) struct CreatedObject {
     endpoint: Endpoint,
     id: AppId,
     status: u16,
     /// As the answer shows it, or else as it was found.
-    shown: Object,
+    shown: JsonObject,
     /// What the answer itself shows.
-    echoed: Option<Object>,
+    echoed: Option<JsonObject>,
     was_shown_before: bool,
 }
 
 impl App {
     /// The object that a create made. What the answer lacks is looked up. `wanted` is for what it would be found; `name` is its
     /// unique name.
-    pub(super) async fn made(&self, wanted: Wanted, answer: Answer, name: &str) -> Result<Made, CallError> {
+    pub(super) async fn made(&self, wanted: LookupKeys, answer: ScimResponse, name: &str) -> Result<CreatedObject, CallError> {
         let (endpoint, status) = (wanted.endpoint, answer.status);
         // What programs write where they have no id counts as none: the object is looked up.
         let id = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !is_no_id(id));
-        let made = |id: String, shown: Object, echoed: Option<Object>| Made {
+        let made = |id: String, shown: JsonObject, echoed: Option<JsonObject>| CreatedObject {
             was_shown_before: self.learned.has_shown(endpoint, &id),
             id: AppId::new(id),
             endpoint,
@@ -75,7 +75,7 @@ impl App {
     }
 
     /// The object as a reading shows it: under the id in `Location`, if that has its name, or else where a look-up finds it.
-    async fn proven(&self, wanted: Wanted, location: Option<&str>, name: &str) -> Option<(String, Object)> {
+    async fn proven(&self, wanted: LookupKeys, location: Option<&str>, name: &str) -> Option<(String, JsonObject)> {
         let unique = wanted.unique;
         if let Some(id) = location.and_then(id_in_location).filter(|id| self.can_address(id))
             && let Ok(shown) = self.resource(wanted.endpoint, &AppId::new(id.as_str())).await
@@ -83,7 +83,7 @@ impl App {
         {
             return Some((id, shown));
         }
-        let wanted = Wanted { after_create: true, ..wanted };
+        let wanted = LookupKeys { after_create: true, ..wanted };
         match self.look_up(&wanted).await.ok()?.into_iter().next()? {
             Match::One { found, .. } => Some((json::text(&found, "id")?, found)),
             Match::Nobody | Match::Conflict(_) => None,
@@ -91,19 +91,19 @@ impl App {
     }
 
     /// A new account, or what shows that it is none.
-    pub(super) async fn created_user(&self, mut made: Made, sent: &Attributes, external_id: Option<&str>) -> Created {
+    pub(super) async fn created_user(&self, mut made: CreatedObject, sent: &Attributes, external_id: Option<&str>) -> Created {
         let echo = self.echo(made.echoed.as_ref(), sent);
         if self.is_in_doubt(&made, self.differing(&made, sent).is_some()) {
             self.look_once(&mut made).await;
         }
         let origin = match self.whose_else(&made, sent, external_id).filter(|_| !self.is_fresh(&made.shown)) {
-            Some(evidence) => Origin::Another { evidence },
+            Some(evidence) => ResponseOrigin::Another { evidence },
             None => self.origin(&made, || self.differing(&made, sent)),
         };
         let origin = match origin {
-            Origin::There { evidence, is_certain, .. } => {
+            ResponseOrigin::There { evidence, is_certain, .. } => {
                 let paths: Vec<Path> = sent.iter().map(|(path, _)| path.clone()).collect();
-                Origin::There { evidence, account: self.user(&made.shown, &paths).ok(), is_certain }
+                ResponseOrigin::There { evidence, account: self.user(&made.shown, &paths).ok(), is_certain }
             }
             other => other,
         };
@@ -111,7 +111,7 @@ impl App {
     }
 
     /// An attribute that an account shows with another value than was sent, and not only written in another way.
-    fn differing(&self, made: &Made, sent: &Attributes) -> Option<String> {
+    fn differing(&self, made: &CreatedObject, sent: &Attributes) -> Option<String> {
         let shown = self.wire.read_all(&made.shown, sent.iter().map(|(path, _)| path));
         let is_own_way = |path: &Path, shown: &Value, sent: &Value| {
             is_same(shown, sent)
@@ -124,13 +124,13 @@ impl App {
     }
 
     /// Whether an answer leaves open if the object is new: it does not say when that was made, and other things speak against it.
-    fn is_in_doubt(&self, made: &Made, differs: bool) -> bool {
+    fn is_in_doubt(&self, made: &CreatedObject, differs: bool) -> bool {
         created_at(&made.shown).is_none() && !made.was_shown_before && (made.status == 200 || differs)
     }
 
     /// Asks once for an object about whose origin its answer leaves a doubt: many apps show `meta.created` only then. An app that shows no
     /// dates at all is asked for one object of a run.
-    async fn look_once(&self, made: &mut Made) {
+    async fn look_once(&self, made: &mut CreatedObject) {
         if self.learned.is_undated() {
             return;
         }
@@ -146,7 +146,7 @@ impl App {
     }
 
     /// By what an account is seen to be another user's: it has another name, or the id of another directory record.
-    fn whose_else(&self, made: &Made, sent: &Attributes, external_id: Option<&str>) -> Option<String> {
+    fn whose_else(&self, made: &CreatedObject, sent: &Attributes, external_id: Option<&str>) -> Option<String> {
         let other = |path: &Path, sent: Option<&str>, exact: bool| {
             let name = path.as_str();
             let (shown, sent) = (json::text(&made.shown, name).filter(|shown| !shown.is_empty())?, sent?);
@@ -167,19 +167,19 @@ impl App {
         by_name.or_else(|| other(&Path::external_id(), external_id, true))
     }
 
-    fn has_id_as_sent(&self, made: &Made, external_id: Option<&str>) -> bool {
+    fn has_id_as_sent(&self, made: &CreatedObject, external_id: Option<&str>) -> bool {
         external_id.is_some() && json::text(&made.shown, "externalId").as_deref() == external_id
     }
 
     /// A new group, or what shows that it is none.
     pub(super) async fn created_group(
         &self,
-        mut made: Made,
+        mut made: CreatedObject,
         name: &str,
         external_id: Option<&str>,
         members: &[MemberKeys],
     ) -> Created {
-        let is_other = |made: &Made| {
+        let is_other = |made: &CreatedObject| {
             let shown = json::text(&made.shown, "displayName");
             shown.filter(|shown| fold(shown) != fold(name))
         };
@@ -198,10 +198,10 @@ impl App {
             _ if is_anothers && !is_unreturned(&Path::external_id()) => {
                 let owner = owner.unwrap_or_default();
                 let ours = external_id.unwrap_or_default();
-                Origin::Another { evidence: format!("its externalId is {owner:?}, not {ours:?}") }
+                ResponseOrigin::Another { evidence: format!("its externalId is {owner:?}, not {ours:?}") }
             }
             Some(other) if !is_respelt(&other, name) && !is_ours() && !is_unreturned(&Path::display_name()) => {
-                Origin::Another { evidence: format!("its displayName is {other:?}, not {name:?}") }
+                ResponseOrigin::Another { evidence: format!("its displayName is {other:?}, not {name:?}") }
             }
             // The app writes names in its own way. A group that was there has members whom the request did not name.
             Some(other) => self.origin(&made, || {
@@ -219,19 +219,19 @@ impl App {
     }
 
     /// Where an object comes from. `differs` names an attribute with another value than was sent.
-    fn origin(&self, made: &Made, differs: impl FnOnce() -> Option<String>) -> Origin {
-        let there = |evidence: String| Origin::There { evidence, account: None, is_certain: false };
+    fn origin(&self, made: &CreatedObject, differs: impl FnOnce() -> Option<String>) -> ResponseOrigin {
+        let there = |evidence: String| ResponseOrigin::There { evidence, account: None, is_certain: false };
         if made.was_shown_before {
             let names = ["userName", "displayName"];
             let name = names.iter().find_map(|name| json::text(&made.shown, name)).unwrap_or_default();
-            return Origin::Another { evidence: format!("a look-up of this run had shown it before ({name:?})") };
+            return ResponseOrigin::Another { evidence: format!("a look-up of this run had shown it before ({name:?})") };
         }
         match created_at(&made.shown) {
             Some(at) if !self.is_fresh(&made.shown) && self.first_date().is_some() => {
                 let evidence = format!("the app says that it was made at {at}");
-                return Origin::There { evidence, account: None, is_certain: true };
+                return ResponseOrigin::There { evidence, account: None, is_certain: true };
             }
-            Some(_) if self.is_fresh(&made.shown) => return Origin::New,
+            Some(_) if self.is_fresh(&made.shown) => return ResponseOrigin::New,
             _ => {}
         }
         if made.status == 200 {
@@ -240,19 +240,19 @@ impl App {
         }
         match differs() {
             Some(attribute) => there(format!("it has another {attribute} than was sent")),
-            None => Origin::New,
+            None => ResponseOrigin::New,
         }
     }
 
     /// Whether an object was made since this connection began, by the app's own clock.
-    fn is_fresh(&self, shown: &Object) -> bool {
+    fn is_fresh(&self, shown: &JsonObject) -> bool {
         let (Some(at), Some(began)) = (created_at(shown), self.first_date()) else { return false };
         began.checked_sub(TOLERANCE).is_ok_and(|began| at >= began)
     }
 }
 
 /// `meta.created` (RFC 7643 §3.1). Some apps leave the offset out: then it is UTC.
-fn created_at(resource: &Object) -> Option<Timestamp> {
+fn created_at(resource: &JsonObject) -> Option<Timestamp> {
     let meta = json::get(resource, "meta")?.as_object()?;
     let text = json::text(meta, "created")?;
     let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());

@@ -2,7 +2,7 @@
 //!
 //! Hints only: apps promise too much and too little. A profile's knobs and what an app was seen to do come first.
 
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 
 /// The hints that are used. Everything is "unknown" for an app that says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Capabilities {
 
 impl Capabilities {
     /// Reads what is there and skips what is not.
-    pub(super) fn read(config: &Object) -> Self {
+    pub(super) fn read(config: &JsonObject) -> Self {
         let part = |name: &str| json::get(config, name).and_then(serde_json::Value::as_object);
         let limit = |name: &str, key: &str| part(name).and_then(|object| json::count(object, key)).filter(|&n| n > 0);
         let pages = [limit("filter", "maxResults"), limit("pagination", "maxPageSize")];

@@ -4,22 +4,22 @@
 use serde_json::Value;
 
 use super::body::{self, Room, Unread};
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use super::{CallError, FailureClass};
 use crate::http::failure::reason;
 pub(super) use crate::http::words::clean;
 use crate::http::words::{html, is_html, without_mark};
-use crate::http::{BodyFault, Method, Reply, SendError};
+use crate::http::{BodyFault, Method, HttpResponse, SendError};
 
 /// Which request an answer belongs to, as far as errors need to know.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestKind<'a> {
     pub(super) method: Method,
     /// Below the base URL, without query.
     pub(super) path: &'a str,
 }
 
-impl Asked<'_> {
+impl RequestKind<'_> {
     fn is_write(self) -> bool {
         self.method != Method::Get
     }
@@ -66,7 +66,7 @@ impl Asked<'_> {
     }
 
     /// A reply, sorted: the body of a success, or an error.
-    pub(super) fn answer(self, reply: &Reply, room: Room) -> Result<Option<Object>, CallError> {
+    pub(super) fn answer(self, reply: &HttpResponse, room: Room) -> Result<Option<JsonObject>, CallError> {
         match reply.status {
             200..=299 => self.success(reply, room),
             300..=399 => {
@@ -82,7 +82,7 @@ impl Asked<'_> {
         }
     }
 
-    fn success(self, reply: &Reply, room: Room) -> Result<Option<Object>, CallError> {
+    fn success(self, reply: &HttpResponse, room: Room) -> Result<Option<JsonObject>, CallError> {
         match &reply.fault {
             // What is said of a deletion beside its status means nothing.
             Some(_) if self.method == Method::Delete => return Ok(None),
@@ -108,7 +108,7 @@ impl Asked<'_> {
         }
         match body::read(&reply.body, room) {
             Ok(Value::Object(body)) if is_error(&body) => {
-                Err(self.failure(&Reply { status: stated_status(&body).unwrap_or(500), ..reply.clone() }))
+                Err(self.failure(&HttpResponse { status: stated_status(&body).unwrap_or(500), ..reply.clone() }))
             }
             Ok(Value::Object(body)) => Ok(Some(body)),
             Ok(Value::Null) => Ok(None),
@@ -126,7 +126,7 @@ impl Asked<'_> {
         }
     }
 
-    fn failure(self, reply: &Reply) -> CallError {
+    fn failure(self, reply: &HttpResponse) -> CallError {
         let body = match serde_json::from_slice::<Value>(without_mark(&reply.body)) {
             Ok(Value::Object(body)) => Some(body),
             _ => None,
@@ -165,14 +165,14 @@ impl Asked<'_> {
 }
 
 /// Whether a body is a SCIM error, whatever the HTTP status says.
-fn is_error(body: &Object) -> bool {
+fn is_error(body: &JsonObject) -> bool {
     json::elements(body, "schemas").iter().any(|schema| {
         schema.as_str().is_some_and(|schema| schema.eq_ignore_ascii_case("urn:ietf:params:scim:api:messages:2.0:Error"))
     })
 }
 
 /// The `status` of a SCIM error: text by the RFC, a number in some apps.
-fn stated_status(body: &Object) -> Option<u16> {
+fn stated_status(body: &JsonObject) -> Option<u16> {
     let status = u16::try_from(json::count(body, "status")?).ok()?;
     (400..600).contains(&status).then_some(status)
 }
@@ -188,7 +188,7 @@ const OF_A_DUPLICATE: [&str; 6] =
     ["already exist", "already in use", "already taken", "already been taken", "duplicate", "must be unique"];
 
 /// What the app said, in one clean line; empty if it said nothing.
-fn said(reply: &Reply, body: Option<&Object>) -> String {
+fn said(reply: &HttpResponse, body: Option<&JsonObject>) -> String {
     let text = match body {
         Some(body) => in_json(body).unwrap_or_else(|| Value::Object(body.clone()).to_string()),
         None if is_html(reply) => html(&reply.body),
@@ -198,7 +198,7 @@ fn said(reply: &Reply, body: Option<&Object>) -> String {
 }
 
 /// The message in an error body: SCIM 2.0, SCIM 1.1 (`Errors`), RFC 9457, OAuth, and the usual ways of frameworks.
-fn in_json(body: &Object) -> Option<String> {
+fn in_json(body: &JsonObject) -> Option<String> {
     const NAMES: [&str; 8] =
         ["detail", "Errors", "errors", "message", "error_description", "title", "error", "description"];
     // Where the reason is not beside the status, it is one level down.
@@ -217,7 +217,7 @@ fn in_json(body: &Object) -> Option<String> {
 }
 
 /// What the extensions of an error say (RFC 7644 §3.12: its `schemas` may name further ones): often the only reason there is.
-fn extensions(body: &Object) -> impl Iterator<Item = String> {
+fn extensions(body: &JsonObject) -> impl Iterator<Item = String> {
     let extensions = body
         .iter()
         .filter(|(name, _)| name.len() > 4 && name.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")));

@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::client::{App, Call, Endpoint};
+use super::client::{App, ScimRequest, Endpoint};
 use super::discovery::Capabilities;
-use super::json::{self, Object};
-use super::list::Page;
+use super::json::{self, JsonObject};
+use super::list::ListPage;
 use super::{AppRead as _, CallError, FailureClass};
 use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
 use crate::model::{Finding, Path};
@@ -80,7 +80,7 @@ impl App {
     /// What the app says it can do, against what the profile uses.
     async fn config(&self) -> Finding {
         const CHECK: &str = "ServiceProviderConfig";
-        let body = match self.once(&Call::get(Endpoint::ServiceProviderConfig)).await {
+        let body = match self.once(&ScimRequest::get(Endpoint::ServiceProviderConfig)).await {
             Ok(answer) => answer.body.unwrap_or_default(),
             Err(error) => return not_told(CHECK, &error),
         };
@@ -170,7 +170,7 @@ impl App {
     /// One account of the list, since not all look-ups are filters; and its user name.
     async fn short_list(&self) -> (Finding, Option<String>) {
         const CHECK: &str = "people";
-        let mut call = Call::get(Endpoint::Users);
+        let mut call = ScimRequest::get(Endpoint::Users);
         if self.profile.read.paging != Paging::None {
             call.query.push(("startIndex", "1".to_owned()));
             call.query.push(("count", "1".to_owned()));
@@ -178,11 +178,11 @@ impl App {
         let mut answer = self.once(&call).await;
         if answer.as_ref().is_err_and(|error| matches!(error.class, FailureClass::Server | FailureClass::Invalid)) {
             // Some apps break on paging; the walk through the list finds that out too.
-            answer = self.once(&Call::get(Endpoint::Users)).await;
+            answer = self.once(&ScimRequest::get(Endpoint::Users)).await;
         }
         let page = answer.map_err(|error| error.to_string()).and_then(|answer| {
             let mut body = answer.body.ok_or("the list is empty text")?;
-            Page::read(&mut body)
+            ListPage::read(&mut body)
         });
         match page {
             Ok(page) => {
@@ -215,10 +215,10 @@ impl App {
     }
 
     /// A discovery list; an app that has none says so in many ways.
-    async fn directory(&self, endpoint: Endpoint) -> Result<Vec<Object>, CallError> {
-        let answer = self.once(&Call::get(endpoint)).await?;
+    async fn directory(&self, endpoint: Endpoint) -> Result<Vec<JsonObject>, CallError> {
+        let answer = self.once(&ScimRequest::get(endpoint)).await?;
         let mut body = answer.body.unwrap_or_default();
-        Ok(Page::read(&mut body).map(|page| page.resources).unwrap_or_default())
+        Ok(ListPage::read(&mut body).map(|page| page.resources).unwrap_or_default())
     }
 }
 
@@ -252,18 +252,18 @@ enum Looked<'a> {
     /// The schema itself is not listed: nothing can be said.
     Unknown,
     Missing,
-    Found(&'a Object),
+    Found(&'a JsonObject),
 }
 
 /// An attribute in the listed schemas.
-fn attribute<'a>(schemas: &'a [Object], path: &Path) -> Looked<'a> {
+fn attribute<'a>(schemas: &'a [JsonObject], path: &Path) -> Looked<'a> {
     let parts = path.parts();
     if parts.urn.is_none() && COMMON.iter().any(|common| common.name == parts.attribute) {
         // Common attributes of every resource (RFC 7643 §3.1); schemas need not list them.
         return Looked::Unknown;
     }
     let wanted = parts.urn.unwrap_or(super::resource::USER);
-    let is_wanted = |schema: &&Object| json::text(schema, "id").is_some_and(|id| id.eq_ignore_ascii_case(wanted));
+    let is_wanted = |schema: &&JsonObject| json::text(schema, "id").is_some_and(|id| id.eq_ignore_ascii_case(wanted));
     let Some(schema) = schemas.iter().find(is_wanted) else { return Looked::Unknown };
     let Some(found) = named(schema, "attributes", parts.attribute) else { return Looked::Missing };
     let subs = !json::elements(found, "subAttributes").is_empty();
@@ -273,7 +273,7 @@ fn attribute<'a>(schemas: &'a [Object], path: &Path) -> Looked<'a> {
     }
 }
 
-fn named<'a>(object: &'a Object, list: &str, name: &str) -> Option<&'a Object> {
+fn named<'a>(object: &'a JsonObject, list: &str, name: &str) -> Option<&'a JsonObject> {
     let mut all = json::elements(object, list).iter().filter_map(Value::as_object);
     all.find(|one| json::text(one, "name").is_some_and(|found| found.eq_ignore_ascii_case(name)))
 }

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 /// A JSON object.
-pub(super) type Object = Map<String, Value>;
+pub(super) type JsonObject = Map<String, Value>;
 
 /// The value under a name: spelt as asked if there is one, else in any case. `null` counts as absent.
-pub(super) fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
+pub(super) fn get<'a>(object: &'a JsonObject, name: &str) -> Option<&'a Value> {
     let found = object.get(name).or_else(|| {
         let mut others = object.iter();
         others.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -15,7 +15,7 @@ pub(super) fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
 }
 
 /// The spelling under which the object has a name, or the name itself.
-pub(super) fn key_of(object: &Object, name: &str) -> String {
+pub(super) fn key_of(object: &JsonObject, name: &str) -> String {
     if object.contains_key(name) {
         return name.to_owned();
     }
@@ -23,21 +23,21 @@ pub(super) fn key_of(object: &Object, name: &str) -> String {
 }
 
 /// The slot under a name, in the spelling that the object has.
-pub(super) fn slot<'a>(object: &'a mut Object, name: &str) -> &'a mut Value {
+pub(super) fn slot<'a>(object: &'a mut JsonObject, name: &str) -> &'a mut Value {
     let key = key_of(object, name);
     object.entry(key).or_insert(Value::Null)
 }
 
 /// Takes a name away, in whatever case.
-pub(super) fn remove(object: &mut Object, name: &str) {
+pub(super) fn remove(object: &mut JsonObject, name: &str) {
     let key = key_of(object, name);
     object.remove(&key);
 }
 
 /// The object in a slot; anything else that stands there is replaced by an empty one.
-pub(super) fn object_in(slot: &mut Value) -> &mut Object {
+pub(super) fn object_in(slot: &mut Value) -> &mut JsonObject {
     if !slot.is_object() {
-        *slot = Value::Object(Object::new());
+        *slot = Value::Object(JsonObject::new());
     }
     match slot {
         Value::Object(object) => object,
@@ -46,7 +46,7 @@ pub(super) fn object_in(slot: &mut Value) -> &mut Object {
 }
 
 /// Text under a name; numbers are written out, since some apps give ids as numbers.
-pub(super) fn text(object: &Object, name: &str) -> Option<String> {
+pub(super) fn text(object: &JsonObject, name: &str) -> Option<String> {
     as_text(get(object, name)?)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
 }
 
 /// A count under a name: a number, or text that is one.
-pub(super) fn count(object: &Object, name: &str) -> Option<u64> {
+pub(super) fn count(object: &JsonObject, name: &str) -> Option<u64> {
     match get(object, name)? {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
         Value::String(text) => text.trim().parse().ok(),
@@ -69,7 +69,7 @@ pub(super) fn count(object: &Object, name: &str) -> Option<u64> {
 }
 
 /// A yes or no under a name: a boolean, or text that is one.
-pub(super) fn flag(object: &Object, name: &str) -> Option<bool> {
+pub(super) fn flag(object: &JsonObject, name: &str) -> Option<bool> {
     match get(object, name)? {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
@@ -79,7 +79,7 @@ pub(super) fn flag(object: &Object, name: &str) -> Option<bool> {
 }
 
 /// The elements under a name. One object in place of a list counts as a list of one: some apps write that.
-pub(super) fn elements<'a>(object: &'a Object, name: &str) -> &'a [Value] {
+pub(super) fn elements<'a>(object: &'a JsonObject, name: &str) -> &'a [Value] {
     match get(object, name) {
         Some(Value::Array(elements)) => elements,
         Some(one @ Value::Object(_)) => std::slice::from_ref(one),
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn values_as_apps_really_write_them() {
-        let object: Object = serde_json::from_str(
+        let object: JsonObject = serde_json::from_str(
             r#"{"Active":"False","TOTALRESULTS":"12","id":7,"emails":{"value":"a"},"none":null,"members":null,"f":2.0,"b":1}"#,
         )
         .unwrap();

@@ -8,17 +8,17 @@ use std::collections::HashMap;
 
 use super::Match;
 use super::error::clean;
-use super::json::{self, Object};
-use super::matching::{Found, Wanted};
+use super::json::{self, JsonObject};
+use super::matching::{LookupResult, LookupKeys};
 #[cfg(test)]
-use super::{GroupKeys, UserKeys, matching::Index};
+use super::{GroupKeys, UserKeys, matching::LookupIndex};
 use crate::config::profile::Adopt;
 #[cfg(test)]
 use crate::config::profile::Profile;
 use crate::model::{Another, AppId, Conflict, Some10, SourceId};
 
 /// Turns hits into answers.
-pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Object>> {
+pub(super) fn judge(wanted: &LookupKeys, found: LookupResult, adopt: Adopt) -> Vec<Match<JsonObject>> {
     let doubled = doubled_values(wanted);
     let mut answers: Vec<Match<usize>> = found
         .hits
@@ -43,7 +43,7 @@ pub(super) fn judge(wanted: &Wanted, found: Found, adopt: Adopt) -> Vec<Match<Ob
         .collect()
 }
 
-fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[Object], adopt: Adopt) -> Match<usize> {
+fn judge_one(wanted: &LookupKeys, key: usize, hits: &[(usize, usize)], resources: &[JsonObject], adopt: Adopt) -> Match<usize> {
     let Some(best) = hits.iter().map(|(attribute, _)| *attribute).min() else { return Match::Nobody };
     let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
     let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {
@@ -67,7 +67,7 @@ fn judge_one(wanted: &Wanted, key: usize, hits: &[(usize, usize)], resources: &[
 }
 
 /// What is said of an object that was found by `by` and carries the `externalId` of another record than the key's.
-fn of_another(wanted: &Wanted, key: usize, resource: Option<&Object>, by: &str, owner: &str) -> Conflict {
+fn of_another(wanted: &LookupKeys, key: usize, resource: Option<&JsonObject>, by: &str, owner: &str) -> Conflict {
     let id = resource.and_then(|resource| json::text(resource, "id")).unwrap_or_default();
     let active = resource.and_then(|resource| json::flag(resource, "active")).unwrap_or(true);
     let another = Another { id: AppId::new(id.as_str()), by: by.to_owned(), active };
@@ -81,7 +81,7 @@ fn listed(ids: impl Iterator<Item = String>) -> Some10 {
 }
 
 /// Keys that want the same unique name: neither can have it.
-fn doubled_values(wanted: &Wanted) -> HashMap<usize, Conflict> {
+fn doubled_values(wanted: &LookupKeys) -> HashMap<usize, Conflict> {
     let mut conflicts = HashMap::new();
     let Some((at, by)) = wanted.by.iter().enumerate().find(|(_, by)| by.name.eq_ignore_ascii_case(wanted.unique))
     else {
@@ -106,7 +106,7 @@ fn doubled_values(wanted: &Wanted) -> HashMap<usize, Conflict> {
 
 /// Keys that found one and the same object: it can be only one's. A released group carries the id of the record that it was made for, and
 /// may have got the name of another: there the id says whose it is.
-fn part_shared(wanted: &Wanted, resources: &[Object], adopt: Adopt, answers: &mut [Match<usize>]) {
+fn part_shared(wanted: &LookupKeys, resources: &[JsonObject], adopt: Adopt, answers: &mut [Match<usize>]) {
     let mut keys_of: HashMap<usize, Vec<(usize, String)>> = HashMap::new();
     for (key, answer) in answers.iter().enumerate() {
         if let Match::One { found, by } = answer {
@@ -136,21 +136,21 @@ fn part_shared(wanted: &Wanted, resources: &[Object], adopt: Adopt, answers: &mu
 
 /// What look-ups of users come to in an app that shows exactly these objects: what the simulated app answers.
 #[cfg(test)]
-pub(crate) fn users_among(profile: &Profile, keys: &[UserKeys], shown: &[Object]) -> Vec<Match<AppId>> {
-    among(&Wanted::of_users(profile, keys), shown, profile.read.adopt)
+pub(crate) fn users_among(profile: &Profile, keys: &[UserKeys], shown: &[JsonObject]) -> Vec<Match<AppId>> {
+    among(&LookupKeys::of_users(profile, keys), shown, profile.read.adopt)
 }
 
 /// The same for groups.
 #[cfg(test)]
-pub(crate) fn groups_among(profile: &Profile, keys: &[GroupKeys], shown: &[Object]) -> Vec<Match<AppId>> {
-    among(&Wanted::of_groups(profile, keys), shown, profile.read.adopt)
+pub(crate) fn groups_among(profile: &Profile, keys: &[GroupKeys], shown: &[JsonObject]) -> Vec<Match<AppId>> {
+    among(&LookupKeys::of_groups(profile, keys), shown, profile.read.adopt)
 }
 
 #[cfg(test)]
-fn among(wanted: &Wanted, shown: &[Object], adopt: Adopt) -> Vec<Match<AppId>> {
-    let mut found = Found::new(wanted.values.len());
-    Index::new(wanted).match_all(wanted, shown, &mut found);
-    let id = |object: Object| AppId::new(json::text(&object, "id").unwrap_or_default());
+fn among(wanted: &LookupKeys, shown: &[JsonObject], adopt: Adopt) -> Vec<Match<AppId>> {
+    let mut found = LookupResult::new(wanted.values.len());
+    LookupIndex::new(wanted).match_all(wanted, shown, &mut found);
+    let id = |object: JsonObject| AppId::new(json::text(&object, "id").unwrap_or_default());
     judge(wanted, found, adopt)
         .into_iter()
         .map(|answer| match answer {

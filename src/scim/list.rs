@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::client::{Answer, App, Call, Endpoint};
-use super::error::Asked;
-use super::json::{self, Object};
+use super::client::{ScimResponse, App, ScimRequest, Endpoint};
+use super::error::RequestKind;
+use super::json::{self, JsonObject};
 use super::{CallError, FailureClass};
 use crate::config::profile::Paging;
 use crate::http::Method;
@@ -25,20 +25,20 @@ const EMPTY_PAGES: u32 = 1000;
 
 /// One page of a ListResponse.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) resources: Vec<Object>,
+pub(super) struct ListPage {
+    pub(super) resources: Vec<JsonObject>,
     pub(super) total: Option<u64>,
     pub(super) next_cursor: Option<String>,
 }
 
-impl Page {
+impl ListPage {
     /// Whether it shows nothing and leads nowhere.
     pub(super) fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.next_cursor.is_none()
     }
 
     /// Reads a ListResponse leniently: no `Resources` or `null` is an empty page, numbers may be text.
-    pub(super) fn read(body: &mut Object) -> Result<Self, String> {
+    pub(super) fn read(body: &mut JsonObject) -> Result<Self, String> {
         let total = json::count(body, "totalResults");
         let next_cursor = json::text(body, "nextCursor").filter(|cursor| !cursor.is_empty());
         let has_list = json::get(body, "Resources").is_some();
@@ -47,7 +47,7 @@ impl Page {
         }
         let list = if has_list { json::slot(body, "Resources").take() } else { Value::Array(Vec::new()) };
         let Value::Array(values) = list else { return Err("Resources is not a list".to_owned()) };
-        let resources: Option<Vec<Object>> = values
+        let resources: Option<Vec<JsonObject>> = values
             .into_iter()
             .map(|value| match value {
                 Value::Object(resource) => Some(resource),
@@ -73,7 +73,7 @@ enum Position {
 }
 
 /// A walk through a collection.
-pub(super) struct Walk<'a> {
+pub(super) struct ListWalk<'a> {
     app: &'a App,
     endpoint: Endpoint,
     query: Vec<(&'static str, String)>,
@@ -96,7 +96,7 @@ pub(super) struct Walk<'a> {
     begun: Instant,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ListWalk<'a> {
     pub(super) async fn new(app: &'a App, endpoint: Endpoint, query: Vec<(&'static str, String)>) -> Self {
         Self::since(Instant::now(), app, endpoint, query).await
     }
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
     }
 
     fn out_of_time(&self, limit: TimeLimit) -> CallError {
-        Asked { method: Method::Get, path: self.path() }.given_up(format!(
+        RequestKind { method: Method::Get, path: self.path() }.given_up(format!(
             "the list was given up at its time limit of {limit}: {} pages with {} rows had come and there was no end; no account is taken \
              for absent, and nothing is planned from it; {}",
             self.pages,
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next resources that were not seen before; `None` when the walk has ended.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Object>>, CallError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<JsonObject>>, CallError> {
         if self.position == Position::End {
             return Ok(None);
         }
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
     }
 
     fn broken(&self, what: &str) -> CallError {
-        Asked { method: Method::Get, path: self.path() }.not_scim(200, what)
+        RequestKind { method: Method::Get, path: self.path() }.not_scim(200, what)
     }
 
     fn path(&self) -> &'static str {
@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
         self.pages > 0 && self.total.is_some_and(|total| self.received >= total)
     }
 
-    async fn fetch(&mut self) -> Result<Page, CallError> {
+    async fn fetch(&mut self) -> Result<ListPage, CallError> {
         let attempts = self.app.profile.pace.attempts;
         let call = self.call();
         if self.is_probe() {
@@ -244,8 +244,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Some apps break on `count`. If the same request without paging shows everything, that is how this app is read.
-    async fn without_paging(&mut self) -> Option<Page> {
-        let call = Call { query: self.query.clone(), members_as_values: true, ..Call::get(self.endpoint) };
+    async fn without_paging(&mut self) -> Option<ListPage> {
+        let call = ScimRequest { query: self.query.clone(), members_as_values: true, ..ScimRequest::get(self.endpoint) };
         let page = self.page(self.app.once(&call).await.ok()?).ok()?;
         if page.next_cursor.is_some() || page.total != Some(page.resources.len() as u64) {
             return None;
@@ -255,7 +255,7 @@ impl<'a> Walk<'a> {
         Some(page)
     }
 
-    fn call(&self) -> Call {
+    fn call(&self) -> ScimRequest {
         let mut query = self.query.clone();
         match &self.position {
             Position::Index(start) => {
@@ -268,17 +268,17 @@ impl<'a> Walk<'a> {
             }
             Position::Whole | Position::End => {}
         }
-        Call { query, members_as_values: true, ..Call::get(self.endpoint) }
+        ScimRequest { query, members_as_values: true, ..ScimRequest::get(self.endpoint) }
     }
 
-    fn page(&self, answer: Answer) -> Result<Page, CallError> {
-        let asked = Asked { method: Method::Get, path: self.path() };
+    fn page(&self, answer: ScimResponse) -> Result<ListPage, CallError> {
+        let asked = RequestKind { method: Method::Get, path: self.path() };
         let mut body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
-        Page::read(&mut body).map_err(|what| asked.not_scim(answer.status, &what))
+        ListPage::read(&mut body).map_err(|what| asked.not_scim(answer.status, &what))
     }
 
     /// Notes what a page says, decides where to go on, and returns what is new on it.
-    fn take(&mut self, page: Page) -> Result<Vec<Object>, CallError> {
+    fn take(&mut self, page: ListPage) -> Result<Vec<JsonObject>, CallError> {
         let was_probe = self.pages > 1 && self.total.is_some_and(|total| self.received >= total);
         let len = page.resources.len();
         self.empty = if len == 0 { self.empty + 1 } else { 0 };
@@ -353,8 +353,8 @@ fn says_nothing_is_left(class: FailureClass) -> bool {
 mod tests {
     use super::*;
 
-    fn page(text: &str) -> Result<Page, String> {
-        Page::read(&mut serde_json::from_str(text).unwrap())
+    fn page(text: &str) -> Result<ListPage, String> {
+        ListPage::read(&mut serde_json::from_str(text).unwrap())
     }
 
     #[test]

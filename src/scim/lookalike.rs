@@ -7,13 +7,13 @@
 use futures_util::stream::{self, StreamExt as _};
 
 use super::alike::{Alike, DISPLAY_NAME, EMAIL};
-use super::client::{App, Call, Endpoint};
-use super::error::{Asked, is_refused_filter};
+use super::client::{App, ScimRequest, Endpoint};
+use super::error::{RequestKind, is_refused_filter};
 use super::filter;
-use super::json::Object;
-use super::list::Page;
-use super::matching::{Found, Wanted};
-use super::{CallError, FailureClass, Lookalike, Search};
+use super::json::JsonObject;
+use super::list::ListPage;
+use super::matching::{LookupResult, LookupKeys};
+use super::{CallError, FailureClass, Lookalike, LookalikeScope};
 use crate::config::profile::LookUp;
 use crate::http::Method;
 use crate::model::{KnownNames, fold};
@@ -22,7 +22,7 @@ use crate::model::{KnownNames, fold};
 const ATTEMPTS: u32 = 2;
 
 /// What one question brought.
-enum Heard {
+enum LookalikeAnswer {
     /// What it showed that really shares a name.
     Answered(Vec<Lookalike>),
     /// The app does not answer this kind of filter. What it showed all the same is true.
@@ -33,9 +33,9 @@ impl App {
     /// Asks for the namesakes of every user whom the look-up did not find.
     pub(super) async fn alike_by_filter(
         &self,
-        wanted: &Wanted,
+        wanted: &LookupKeys,
         alike: &Alike,
-        found: &Found,
+        found: &LookupResult,
     ) -> Result<Vec<Lookalike>, CallError> {
         let keys = found.hits.iter().enumerate();
         let not_found: Vec<usize> = keys
@@ -48,11 +48,11 @@ impl App {
         let (mut seen, mut unanswered) = (Vec::new(), false);
         while let Some(answer) = answers.next().await {
             match answer? {
-                Heard::Answered(accounts) => seen.extend(accounts),
-                Heard::Unanswered(accounts) => {
+                LookalikeAnswer::Answered(accounts) => seen.extend(accounts),
+                LookalikeAnswer::Unanswered(accounts) => {
                     seen.extend(accounts);
                     unanswered = true;
-                    if alike.search == Search::Thorough && self.profile.read.look_up != LookUp::Filter {
+                    if alike.search == LookalikeScope::Thorough && self.profile.read.look_up != LookUp::Filter {
                         break;
                     }
                 }
@@ -66,8 +66,8 @@ impl App {
     }
 
     /// The accounts are listed where filters do not tell; an app that does not list them either is used as it is, and that is said.
-    async fn alike_by_list(&self, wanted: &Wanted, alike: &Alike) -> Result<Vec<Lookalike>, CallError> {
-        if alike.search == Search::Cheap {
+    async fn alike_by_list(&self, wanted: &LookupKeys, alike: &Alike) -> Result<Vec<Lookalike>, CallError> {
+        if alike.search == LookalikeScope::Cheap {
             return Ok(Vec::new());
         }
         let unseen = "accounts that share an e-mail address with new users can't be found: the app does not answer filters by it";
@@ -85,7 +85,7 @@ impl App {
         }
     }
 
-    async fn alike_to_one(&self, wanted: &Wanted, alike: &Alike, key: usize) -> Result<Heard, CallError> {
+    async fn alike_to_one(&self, wanted: &LookupKeys, alike: &Alike, key: usize) -> Result<LookalikeAnswer, CallError> {
         let (mut seen, mut unanswered) = (Vec::new(), false);
         let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
         let asked = wanted.by.iter().zip(values);
@@ -97,8 +97,8 @@ impl App {
                 continue;
             }
             match self.alike_by_value(wanted, alike, attribute, &value).await? {
-                Heard::Answered(accounts) => seen.extend(accounts),
-                Heard::Unanswered(accounts) => {
+                LookalikeAnswer::Answered(accounts) => seen.extend(accounts),
+                LookalikeAnswer::Unanswered(accounts) => {
                     self.learned.cannot_filter_by(attribute);
                     tracing::debug!(attribute, "the app does not answer filters by this attribute");
                     seen.extend(accounts);
@@ -106,41 +106,41 @@ impl App {
                 }
             }
         }
-        Ok(if unanswered { Heard::Unanswered(seen) } else { Heard::Answered(seen) })
+        Ok(if unanswered { LookalikeAnswer::Unanswered(seen) } else { LookalikeAnswer::Answered(seen) })
     }
 
     /// One question. One page is enough: what it shows is evidence, and a value belongs to one account where all is well.
     async fn alike_by_value(
         &self,
-        wanted: &Wanted,
+        wanted: &LookupKeys,
         alike: &Alike,
         attribute: &str,
         value: &str,
-    ) -> Result<Heard, CallError> {
-        let mut call = Call { query: wanted.query.clone(), ..Call::get(Endpoint::Users) };
+    ) -> Result<LookalikeAnswer, CallError> {
+        let mut call = ScimRequest { query: wanted.query.clone(), ..ScimRequest::get(Endpoint::Users) };
         call.query.push(("filter", filter::equals(attribute, value)));
         let answer = match self.read(&call, self.profile.pace.attempts.min(ATTEMPTS)).await {
             Ok(answer) => answer,
             Err(error) if error.class == FailureClass::NotFound && self.a_404_is_no_match() => {
-                return Ok(Heard::Answered(Vec::new()));
+                return Ok(LookalikeAnswer::Answered(Vec::new()));
             }
-            Err(error) if is_unanswered(&error) => return Ok(Heard::Unanswered(Vec::new())),
+            Err(error) if is_unanswered(&error) => return Ok(LookalikeAnswer::Unanswered(Vec::new())),
             Err(error) => return Err(error),
         };
-        let asked = Asked { method: Method::Get, path: "/Users" };
+        let asked = RequestKind { method: Method::Get, path: "/Users" };
         let mut body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
-        let Ok(page) = Page::read(&mut body) else { return Ok(Heard::Unanswered(Vec::new())) };
+        let Ok(page) = ListPage::read(&mut body) else { return Ok(LookalikeAnswer::Unanswered(Vec::new())) };
         self.note_shown(wanted, &page.resources);
         let seen: Vec<Lookalike> = alike.among(&page.resources).collect();
-        let has_it = |resource: &Object| {
+        let has_it = |resource: &JsonObject| {
             let names = KnownNames::of_resource(resource);
             let all = if attribute == DISPLAY_NAME { &names.display } else { &names.identifiers };
             all.iter().any(|name| fold(name) == fold(value))
         };
         let is_cut = page.resources.is_empty() && (page.next_cursor.is_some() || page.total.unwrap_or(0) > 0);
         Ok(match is_cut || !page.resources.iter().all(has_it) {
-            true => Heard::Unanswered(seen),
-            false => Heard::Answered(seen),
+            true => LookalikeAnswer::Unanswered(seen),
+            false => LookalikeAnswer::Answered(seen),
         })
     }
 }

@@ -10,13 +10,13 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::alike::Alike;
-use super::client::{App, Call, Endpoint};
+use super::client::{App, ScimRequest, Endpoint};
 use super::error::{is_refused_filter, is_shaken};
 use super::filter;
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use super::judge::judge;
-use super::list::{Page, Walk};
-use super::matching::{Found, Index, MatchBy, Wanted};
+use super::list::{ListPage, ListWalk};
+use super::matching::{LookupResult, LookupIndex, MatchBy, LookupKeys};
 use super::unanswered::{Round, leave_aside};
 use super::{CallError, FailureClass, Lookalike, Match};
 use crate::config::profile::{LookUp, Paging};
@@ -24,9 +24,9 @@ use crate::http::Method;
 use crate::model::{Conflict, fold};
 
 /// What a filter was answered with.
-pub(super) enum Asked {
+pub(super) enum FilterAnswer {
     /// What really matches; empty where no account does.
-    Answered(Vec<Object>),
+    Answered(Vec<JsonObject>),
     /// Something else than what it asks for, or less than it announces.
     FilterIgnored,
 }
@@ -55,7 +55,7 @@ enum Further {
 
 impl Rest {
     /// Notes a page, and says what comes after it.
-    fn after(&mut self, page: &Page, by_index: bool, page_size: u32) -> Further {
+    fn after(&mut self, page: &ListPage, by_index: bool, page_size: u32) -> Further {
         self.pages += 1;
         self.received += page.resources.len() as u64;
         let known = self.ids.len();
@@ -75,26 +75,26 @@ impl Rest {
     }
 
     /// An answer whose rest can't be had: what it showed is there, and what it did not show proves nothing.
-    fn cut_off(&self, matching: Vec<Object>) -> Asked {
+    fn cut_off(&self, matching: Vec<JsonObject>) -> FilterAnswer {
         tracing::debug!(pages = self.pages, found = matching.len(), "a filter's answer is not whole");
         match matching.is_empty() {
-            true => Asked::FilterIgnored,
-            false => Asked::Answered(matching),
+            true => FilterAnswer::FilterIgnored,
+            false => FilterAnswer::Answered(matching),
         }
     }
 }
 
 impl App {
     /// Looks for every key, by the way that takes fewer calls.
-    pub(super) async fn look_up(&self, wanted: &Wanted) -> Result<Vec<Match<Object>>, CallError> {
+    pub(super) async fn look_up(&self, wanted: &LookupKeys) -> Result<Vec<Match<JsonObject>>, CallError> {
         Ok(self.look_up_alike(wanted).await?.0)
     }
 
     /// As [`App::look_up`], with the accounts that share a name with a key.
     pub(super) async fn look_up_alike(
         &self,
-        wanted: &Wanted,
-    ) -> Result<(Vec<Match<Object>>, Vec<Lookalike>), CallError> {
+        wanted: &LookupKeys,
+    ) -> Result<(Vec<Match<JsonObject>>, Vec<Lookalike>), CallError> {
         if wanted.values.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
@@ -116,7 +116,7 @@ impl App {
     }
 
     /// An object whose id no request can carry can't be kept in sync.
-    pub(super) fn set_unaddressable_aside(&self, answers: &mut [Match<Object>]) {
+    pub(super) fn set_unaddressable_aside(&self, answers: &mut [Match<JsonObject>]) {
         for answer in answers {
             let Match::One { found, by } = answer else { continue };
             let id = json::text(found, "id").unwrap_or_default();
@@ -127,7 +127,7 @@ impl App {
         }
     }
 
-    async fn way(&self, wanted: &Wanted) -> Way {
+    async fn way(&self, wanted: &LookupKeys) -> Way {
         let needs_list = || wanted.values.iter().flatten().flatten().any(|value| !filter::is_plain(value));
         match self.profile.read.look_up {
             LookUp::List => Way::List,
@@ -141,13 +141,13 @@ impl App {
     }
 
     /// Walks through the whole collection. If `may_filter`, the first page decides whether that is worth it.
-    pub(super) async fn by_list(&self, wanted: &Wanted, may_filter: bool) -> Result<Found, CallError> {
-        let index = Index::new(wanted);
+    pub(super) async fn by_list(&self, wanted: &LookupKeys, may_filter: bool) -> Result<LookupResult, CallError> {
+        let index = LookupIndex::new(wanted);
         let mut is_second_reading = false;
         let begun = Instant::now();
         loop {
-            let mut walk = Walk::since(begun, self, wanted.endpoint, wanted.query.clone()).await;
-            let mut found = Found::new(wanted.values.len());
+            let mut walk = ListWalk::since(begun, self, wanted.endpoint, wanted.query.clone()).await;
+            let mut found = LookupResult::new(wanted.values.len());
             found.alike = Some(Vec::new());
             let outcome = loop {
                 match walk.next().await {
@@ -177,15 +177,15 @@ impl App {
         }
     }
 
-    pub(super) fn note_shown(&self, wanted: &Wanted, resources: &[Object]) {
+    pub(super) fn note_shown(&self, wanted: &LookupKeys, resources: &[JsonObject]) {
         if !wanted.after_create {
             self.learned.shows(wanted.endpoint, resources);
         }
     }
 
     /// Asks for each key by filter; falls back to the list when the app does not understand or ignores filters.
-    async fn by_filter(&self, wanted: &Wanted) -> Result<Found, CallError> {
-        let mut found = Found::new(wanted.values.len());
+    async fn by_filter(&self, wanted: &LookupKeys) -> Result<LookupResult, CallError> {
+        let mut found = LookupResult::new(wanted.values.len());
         let mut round = Round::new(wanted.values.len());
         let mut answers = stream::iter(0..wanted.values.len())
             .map(|key| async move { (key, self.filter_key(wanted, key).await) })
@@ -227,15 +227,15 @@ impl App {
     }
 
     /// The first attribute that finds something, and what; an empty list when none does. `None` when filters are no use here.
-    async fn filter_key(&self, wanted: &Wanted, key: usize) -> Result<Option<(usize, Vec<Object>)>, CallError> {
+    async fn filter_key(&self, wanted: &LookupKeys, key: usize) -> Result<Option<(usize, Vec<JsonObject>)>, CallError> {
         let values = wanted.values.get(key).map(Vec::as_slice).unwrap_or_default();
         for (attribute, (by, value)) in wanted.by.iter().zip(values).enumerate() {
             let Some(value) = value else { continue };
             match self.ask(wanted.endpoint, &wanted.query, by, value).await? {
-                Asked::FilterIgnored => return Ok(None),
-                Asked::Answered(mut resources) => {
+                FilterAnswer::FilterIgnored => return Ok(None),
+                FilterAnswer::Answered(mut resources) => {
                     let is_excepted =
-                        |resource: &Object| json::text(resource, "id").is_some_and(|id| wanted.excepts(key, &id));
+                        |resource: &JsonObject| json::text(resource, "id").is_some_and(|id| wanted.excepts(key, &id));
                     resources.retain(|resource| !is_excepted(resource));
                     if !resources.is_empty() {
                         return Ok(Some((attribute, resources)));
@@ -254,25 +254,25 @@ impl App {
         query: &[(&'static str, String)],
         by: &MatchBy,
         value: &str,
-    ) -> Result<Asked, CallError> {
-        let mut call = Call { query: query.to_vec(), members_as_values: true, ..Call::get(endpoint) };
+    ) -> Result<FilterAnswer, CallError> {
+        let mut call = ScimRequest { query: query.to_vec(), members_as_values: true, ..ScimRequest::get(endpoint) };
         call.query.push(("filter", filter::equals(&by.in_filter(), value)));
-        let asked = super::error::Asked { method: Method::Get, path: path_of(endpoint) };
+        let asked = super::error::RequestKind { method: Method::Get, path: path_of(endpoint) };
         let (plain, wanted) = (call.query.clone(), by.comparable(value));
-        let mut matching: Vec<Object> = Vec::new();
+        let mut matching: Vec<JsonObject> = Vec::new();
         let mut rest = Rest::default();
         loop {
             let page = match self.read(&call, self.profile.pace.attempts).await {
                 Ok(answer) => {
                     let not_scim = |what: &str| asked.not_scim(answer.status, what);
                     let mut body = answer.body.ok_or_else(|| not_scim("the answer is empty"))?;
-                    Page::read(&mut body).map_err(|what| not_scim(&what))?
+                    ListPage::read(&mut body).map_err(|what| not_scim(&what))?
                 }
                 // What it announces on the first page can't be had: the list decides.
                 Err(error) if rest.pages > 0 && is_refused_page(&error) => return Ok(rest.cut_off(matching)),
-                Err(error) if is_refused_filter(&error) => return Ok(Asked::FilterIgnored),
+                Err(error) if is_refused_filter(&error) => return Ok(FilterAnswer::FilterIgnored),
                 Err(error) if error.class == FailureClass::NotFound && self.a_404_is_no_match() => {
-                    return Ok(Asked::Answered(matching));
+                    return Ok(FilterAnswer::Answered(matching));
                 }
                 Err(error) => return Err(error),
             };
@@ -285,7 +285,7 @@ impl App {
                 if given.as_ref() != Some(&wanted) {
                     if by.is_plain() && given.is_none_or(|given| fold(&given) != fold(&wanted)) {
                         // Not even nearly what was asked for: the filter was ignored, and silence would prove nothing either.
-                        return Ok(Asked::FilterIgnored);
+                        return Ok(FilterAnswer::FilterIgnored);
                     }
                     continue;
                 }
@@ -298,7 +298,7 @@ impl App {
                 }
             }
             match further {
-                Further::None => return Ok(Asked::Answered(matching)),
+                Further::None => return Ok(FilterAnswer::Answered(matching)),
                 Further::Unknown => return Ok(rest.cut_off(matching)),
                 Further::At(place) => {
                     call.query.clone_from(&plain);
@@ -319,7 +319,7 @@ impl App {
 
     /// The app refused to create somebody as existing, and its filter finds nobody of that name: it compares with case where
     /// it should not, or hides something. The list shows the truth.
-    fn is_disbelieved(&self, wanted: &Wanted, found: &Found) -> bool {
+    fn is_disbelieved(&self, wanted: &LookupKeys, found: &LookupResult) -> bool {
         let taken = self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.is_empty() || wanted.endpoint != Endpoint::Users {
             return false;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Lookalike;
 use super::alike::Alike;
 use super::client::Endpoint;
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use super::resource;
 use crate::model::{Conflict, Path, digest, fold_seen};
 use crate::schema::{Attribute, ResourceType};
@@ -42,7 +42,7 @@ impl MatchBy {
     }
 
     /// The value of a resource, made comparable.
-    pub(super) fn of(&self, resource: &Object) -> Option<String> {
+    pub(super) fn of(&self, resource: &JsonObject) -> Option<String> {
         let text = match &self.path {
             Some(path) => resource::read(resource, path).as_ref().and_then(json::as_text),
             None => json::text(resource, "id"),
@@ -67,7 +67,7 @@ impl MatchBy {
 }
 
 /// What is looked for: for every key and every attribute the value, if there is one.
-pub(super) struct Wanted {
+pub(super) struct LookupKeys {
     pub(super) endpoint: Endpoint,
     pub(super) by: Vec<MatchBy>,
     /// `values[key][attribute]`.
@@ -90,8 +90,8 @@ pub(super) struct Wanted {
     pub(super) alike: Option<Alike>,
 }
 
-impl Wanted {
-    pub(super) fn is_released(&self, key: usize, resource: Option<&Object>) -> bool {
+impl LookupKeys {
+    pub(super) fn is_released(&self, key: usize, resource: Option<&JsonObject>) -> bool {
         let id = resource.and_then(|resource| json::text(resource, "id"));
         id.is_some_and(|id| self.released.get(key).is_some_and(|released| released.contains(&id)))
     }
@@ -103,8 +103,8 @@ impl Wanted {
 
 /// What was found so far: resources that match some key, and for each key which of them, by which attribute.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) resources: Vec<Object>,
+pub(super) struct LookupResult {
+    pub(super) resources: Vec<JsonObject>,
     by_id: HashMap<String, usize>,
     /// `hits[key]`: (attribute, resource).
     pub(super) hits: Vec<Vec<(usize, usize)>>,
@@ -114,12 +114,12 @@ pub(super) struct Found {
     pub(super) unknown: BTreeMap<usize, Conflict>,
 }
 
-impl Found {
+impl LookupResult {
     pub(super) fn new(keys: usize) -> Self {
         Self { hits: vec![Vec::new(); keys], ..Self::default() }
     }
 
-    pub(super) fn note(&mut self, key: usize, attribute: usize, id: &str, resource: &Object) {
+    pub(super) fn note(&mut self, key: usize, attribute: usize, id: &str, resource: &JsonObject) {
         let at = *self.by_id.entry(id.to_owned()).or_insert_with(|| {
             let mut resource = resource.clone();
             // A list may have many rows, each as large as a page.
@@ -136,10 +136,10 @@ impl Found {
 }
 
 /// The keys by what they look for.
-pub(super) struct Index(Vec<HashMap<String, Vec<usize>>>);
+pub(super) struct LookupIndex(Vec<HashMap<String, Vec<usize>>>);
 
-impl Index {
-    pub(super) fn new(wanted: &Wanted) -> Self {
+impl LookupIndex {
+    pub(super) fn new(wanted: &LookupKeys) -> Self {
         let mut maps: Vec<HashMap<String, Vec<usize>>> = vec![HashMap::new(); wanted.by.len()];
         for (key, values) in wanted.values.iter().enumerate() {
             for ((by, value), map) in wanted.by.iter().zip(values).zip(&mut maps) {
@@ -151,7 +151,7 @@ impl Index {
         Self(maps)
     }
 
-    pub(super) fn match_all(&self, wanted: &Wanted, resources: &[Object], found: &mut Found) {
+    pub(super) fn match_all(&self, wanted: &LookupKeys, resources: &[JsonObject], found: &mut LookupResult) {
         for resource in resources {
             let Some(id) = json::text(resource, "id") else { continue };
             for (attribute, (by, map)) in wanted.by.iter().zip(&self.0).enumerate() {

@@ -37,13 +37,13 @@ mod wire;
 mod write;
 
 pub use crate::http::failure::FailureClass;
-pub use census::{Census, WithRoles};
+pub use census::{Census, PrivilegedAccounts};
 pub use client::{App, AppSettings};
 pub use examine::Use;
 pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, GroupKeys, Lookalike, Match, MemberKeys,
-    Origin, Search, Shown, ShownMembers, UserKeys,
+    ResponseOrigin, LookalikeScope, Shown, ShownMembers, UserKeys,
 };
 
 #[cfg(test)]

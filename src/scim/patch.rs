@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::filter;
-use super::json::Object;
+use super::json::JsonObject;
 use super::resource::{self, Wire};
 use crate::config::profile::{BoolStyle, ClearStyle, GroupWire, MemberRemove, OpCase, PatchPath, UserWire};
 use crate::model::{Attributes, Path};
@@ -62,7 +62,7 @@ pub(super) fn user_body(users: &UserWire, edits: &[Edit]) -> Value {
 
 /// The edits that are left when the resource is looked at: what is to be cleared and is not there is dropped, and elements that
 /// are not there yet are added. For apps that refuse a path that finds nothing (`noTarget`).
-pub(super) fn fitted(edits: Vec<Edit>, resource: &Object) -> Vec<Edit> {
+pub(super) fn fitted(edits: Vec<Edit>, resource: &JsonObject) -> Vec<Edit> {
     let is_there = |path: &Path| resource::read(resource, path).is_some();
     let fit = |edit: Edit| match edit {
         Edit::Clear(path) if !is_there(&path) => None,
@@ -75,7 +75,7 @@ pub(super) fn fitted(edits: Vec<Edit>, resource: &Object) -> Vec<Edit> {
 }
 
 /// The edits of single elements turned into edits of their whole lists, which keep the elements that are not ours.
-pub(super) fn as_whole_lists(edits: Vec<Edit>, resource: &Object) -> Vec<Edit> {
+pub(super) fn as_whole_lists(edits: Vec<Edit>, resource: &JsonObject) -> Vec<Edit> {
     let (of_elements, mut rest): (Vec<Edit>, Vec<Edit>) = edits.into_iter().partition(Edit::is_element);
     let mut merged = resource.clone();
     apply(&mut merged, &of_elements);
@@ -90,7 +90,7 @@ pub(super) fn as_whole_lists(edits: Vec<Edit>, resource: &Object) -> Vec<Edit> {
 }
 
 /// Makes the edits in a whole resource, for a PUT.
-pub(super) fn apply(resource: &mut Object, edits: &[Edit]) {
+pub(super) fn apply(resource: &mut JsonObject, edits: &[Edit]) {
     for edit in edits {
         match edit {
             Edit::Set(path, value) | Edit::Add(path, value) => resource::set(resource, path, value.clone()),
@@ -116,7 +116,7 @@ fn operation(users: &UserWire, edit: &Edit) -> Value {
     match edit {
         Edit::Add(path, value) => {
             let parts = path.parts();
-            let mut element = Object::new();
+            let mut element = JsonObject::new();
             element.insert("type".to_owned(), parts.element_type.into());
             element.insert(parts.sub.unwrap_or("value").to_owned(), styled(users.bool_style, value));
             let list = json!([element]);
@@ -165,7 +165,7 @@ fn list_path(path: &Path) -> String {
 }
 
 fn pathless(users: &UserWire, edits: &[Edit], dotted: bool) -> Value {
-    let mut value = Object::new();
+    let mut value = JsonObject::new();
     for edit in edits {
         let (path, new) = match edit {
             Edit::Set(path, new) | Edit::Add(path, new) => (path, styled(users.bool_style, new)),

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::knobs::KnobValue;
 pub use self::knobs::{Knob, as_toml};
-use super::client::{App, Call, Endpoint};
+use super::client::{App, ScimRequest, Endpoint};
 use super::filter;
-use super::json::{self, Object};
-use super::list::{Page, Walk};
+use super::json::{self, JsonObject};
+use super::list::{ListPage, ListWalk};
 use super::{AppWrite as _, CallError, FailureClass};
 use crate::config::profile::Profile;
 use crate::http::SetupError;
@@ -58,7 +58,7 @@ impl ProbeNames {
     }
 
     /// Whether an account has one of these names as its user name, or as its e-mail address where it has no other.
-    fn is_ours(&self, user: &Object) -> bool {
+    fn is_ours(&self, user: &JsonObject) -> bool {
         let name = json::text(user, "userName").map(|name| fold(&name));
         name.is_some_and(|name| self.all().iter().any(|ours| fold(ours) == name))
     }
@@ -125,11 +125,11 @@ impl std::fmt::Display for End {
 /// An account that an answer showed instead of the one that was asked for.
 struct Instead {
     id: AppId,
-    whose: Whose,
+    whose: AccountOwner,
 }
 
 /// What such an account is.
-enum Whose {
+enum AccountOwner {
     /// The probe's: it has one of its names.
     Ours,
     /// The app shows nothing under this id.
@@ -144,10 +144,10 @@ impl std::fmt::Display for Instead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let id = &self.id;
         match &self.whose {
-            Whose::Ours => write!(f, "account {id}, which has the probe's name: a second account was made"),
-            Whose::Nobodys => write!(f, "account {id}, which the app does not show"),
-            Whose::Other(name) => write!(f, "account {id}, whose user name is {name:?}; it was left alone"),
-            Whose::Unknown(why) => write!(f, "account {id}, which can't be read ({why}); it was left alone"),
+            AccountOwner::Ours => write!(f, "account {id}, which has the probe's name: a second account was made"),
+            AccountOwner::Nobodys => write!(f, "account {id}, which the app does not show"),
+            AccountOwner::Other(name) => write!(f, "account {id}, whose user name is {name:?}; it was left alone"),
+            AccountOwner::Unknown(why) => write!(f, "account {id}, which can't be read ({why}); it was left alone"),
         }
     }
 }
@@ -233,13 +233,13 @@ impl Probe<'_> {
     async fn answered_with(&mut self, app: &App, asked: &AppId) -> Result<Option<Instead>, CallError> {
         let Some(id) = app.learned.shown_instead_of(asked) else { return Ok(None) };
         let whose = match self.shown(app, &id).await {
-            Ok(None) => Whose::Nobodys,
-            Ok(Some(user)) if self.names.is_ours(&user) => Whose::Ours,
-            Ok(Some(user)) => Whose::Other(json::text(&user, "userName").unwrap_or_default()),
-            Err(error) if error.class == FailureClass::NotScim => Whose::Unknown(error.message),
+            Ok(None) => AccountOwner::Nobodys,
+            Ok(Some(user)) if self.names.is_ours(&user) => AccountOwner::Ours,
+            Ok(Some(user)) => AccountOwner::Other(json::text(&user, "userName").unwrap_or_default()),
+            Err(error) if error.class == FailureClass::NotScim => AccountOwner::Unknown(error.message),
             Err(error) => return Err(error),
         };
-        if matches!(whose, Whose::Ours) {
+        if matches!(whose, AccountOwner::Ours) {
             self.note_made(id.clone());
         }
         Ok(Some(Instead { id, whose }))
@@ -252,7 +252,7 @@ impl Probe<'_> {
     }
 
     /// An account as it is; `None` if it is not there.
-    async fn shown(&self, app: &App, id: &AppId) -> Result<Option<Object>, CallError> {
+    async fn shown(&self, app: &App, id: &AppId) -> Result<Option<JsonObject>, CallError> {
         match app.resource(Endpoint::Users, id).await {
             Ok(user) => Ok(Some(user)),
             Err(error) if error.class == FailureClass::NotFound => Ok(None),
@@ -264,19 +264,19 @@ impl Probe<'_> {
     async fn named(&self, app: &App, name: &str) -> Result<Vec<AppId>, CallError> {
         let mut found = Vec::new();
         if self.filters_work {
-            let mut call = Call::get(Endpoint::Users);
+            let mut call = ScimRequest::get(Endpoint::Users);
             call.query.push(("filter", filter::equals("userName", name)));
             let answer = match app.read(&call, self.profile.pace.attempts).await {
                 Err(error) if error.class == FailureClass::NotFound => return Ok(found),
                 other => other?,
             };
-            let page = answer.body.and_then(|mut body| Page::read(&mut body).ok());
+            let page = answer.body.and_then(|mut body| ListPage::read(&mut body).ok());
             for user in page.map(|page| page.resources).unwrap_or_default() {
                 found.extend(has_name(&user, name));
             }
             return Ok(found);
         }
-        let mut walk = Walk::new(app, Endpoint::Users, Vec::new()).await;
+        let mut walk = ListWalk::new(app, Endpoint::Users, Vec::new()).await;
         while let Some(users) = walk.next().await? {
             found.extend(users.iter().filter_map(|user| has_name(user, name)));
         }
@@ -359,7 +359,7 @@ impl Probe<'_> {
             ));
         }
         let deleted = app.delete_user(id).await;
-        let inactive = |user: &Object| json::flag(user, "active") == Some(false);
+        let inactive = |user: &JsonObject| json::flag(user, "active") == Some(false);
         match self.shown(app, id).await {
             Ok(None) => Ok(()),
             Ok(Some(user)) if deleted.is_ok() && inactive(&user) => {
@@ -377,7 +377,7 @@ impl Probe<'_> {
     }
 }
 
-fn has_name(user: &Object, name: &str) -> Option<AppId> {
+fn has_name(user: &JsonObject, name: &str) -> Option<AppId> {
     let same = json::text(user, "userName").is_some_and(|given| fold(&given) == fold(name));
     json::text(user, "id").filter(|_| same).map(AppId::new)
 }

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::alike::Alike;
-use super::client::{Answer, App, Call, Endpoint};
-use super::error::{Asked, clean};
+use super::client::{ScimResponse, App, ScimRequest, Endpoint};
+use super::error::{RequestKind, clean};
 use super::error::{is_refused_filter, is_shaken};
 use super::filter;
-use super::json::{self, Object};
-use super::list::{Page, Walk};
-use super::matching::{MatchBy, Wanted};
+use super::json::{self, JsonObject};
+use super::list::{ListPage, ListWalk};
+use super::matching::{MatchBy, LookupKeys};
 use super::resource;
 use super::shown::{is_cut, member_values};
 use super::{
-    AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, Match, Search, UserKeys,
+    AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, Match, LookalikeScope, UserKeys,
 };
 use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;
@@ -42,10 +42,10 @@ impl AppRead for App {
         keys: &[UserKeys],
         names: Vec<KnownNames>,
         mapped: &[Path],
-        search: Search,
+        search: LookalikeScope,
     ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
         let wanted = self.wanted_users(keys);
-        let wanted = Wanted { alike: Some(Alike::new(names, search)), ..wanted };
+        let wanted = LookupKeys { alike: Some(Alike::new(names, search)), ..wanted };
         let (matches, alike) = self.look_up_alike(&wanted).await?;
         let matches = matches.into_iter().map(|found| turned(found, |resource| self.user(&resource, mapped)));
         Ok((matches.collect::<Result<_, _>>()?, alike))
@@ -54,7 +54,7 @@ impl AppRead for App {
     async fn look_up_groups(&self, keys: &[GroupKeys]) -> Result<Vec<Match<AppGroup>>, CallError> {
         let wanted = self.wanted_groups(keys);
         let matches = self.look_up(&wanted).await?;
-        let group = |resource: Object| self.group(&resource).map(|group| AppGroup { members: None, ..group });
+        let group = |resource: JsonObject| self.group(&resource).map(|group| AppGroup { members: None, ..group });
         matches.into_iter().map(|found| turned(found, group)).collect()
     }
 
@@ -78,7 +78,7 @@ impl AppRead for App {
     }
 
     async fn own_account(&self) -> Result<Option<AppId>, CallError> {
-        match self.read(&Call::get(Endpoint::Me), 1).await {
+        match self.read(&ScimRequest::get(Endpoint::Me), 1).await {
             Ok(answer) => Ok(answer.body.and_then(|body| AppId::from_app(&json::text(&body, "id")?).ok())),
             Err(error) => match error.class {
                 // An app without this address says so in many ways; any of them is an answer.
@@ -108,7 +108,7 @@ impl App {
             return self.check_by_list().await;
         }
         let nobody = format!("rosterd-check-{}", uuid::Uuid::now_v7().simple());
-        let mut call = Call::get(Endpoint::Users);
+        let mut call = ScimRequest::get(Endpoint::Users);
         call.query.push(("filter", filter::equals("userName", &nobody)));
         match self.read(&call, CHECK_ATTEMPTS).await {
             Ok(answer) => {
@@ -134,13 +134,13 @@ impl App {
     }
 
     pub(super) async fn check_by_list(&self) -> Result<(), CallError> {
-        Walk::new(self, Endpoint::Users, Vec::new()).await.next().await.map(|_| ())
+        ListWalk::new(self, Endpoint::Users, Vec::new()).await.next().await.map(|_| ())
     }
 
-    fn page(&self, answer: Answer) -> Result<Page, CallError> {
-        let asked = Asked { method: Method::Get, path: "/Users" };
+    fn page(&self, answer: ScimResponse) -> Result<ListPage, CallError> {
+        let asked = RequestKind { method: Method::Get, path: "/Users" };
         let mut body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
-        Page::read(&mut body).map_err(|what| asked.not_scim(answer.status, &what))
+        ListPage::read(&mut body).map_err(|what| asked.not_scim(answer.status, &what))
     }
 
     /// What a failed check means for the person who set the connection up.
@@ -161,18 +161,18 @@ impl App {
     }
 
     /// By what each of these people would be found.
-    pub(super) fn wanted_users(&self, keys: &[UserKeys]) -> Wanted {
-        Wanted::of_users(&self.profile, keys)
+    pub(super) fn wanted_users(&self, keys: &[UserKeys]) -> LookupKeys {
+        LookupKeys::of_users(&self.profile, keys)
     }
 
     /// By what each of these groups would be found.
-    pub(super) fn wanted_groups(&self, keys: &[GroupKeys]) -> Wanted {
-        Wanted::of_groups(&self.profile, keys)
+    pub(super) fn wanted_groups(&self, keys: &[GroupKeys]) -> LookupKeys {
+        LookupKeys::of_groups(&self.profile, keys)
     }
 
     /// One object by id; `None` for 404.
-    async fn one(&self, endpoint: Endpoint, id: &AppId) -> Result<Option<Object>, CallError> {
-        let call = Call { members_as_values: true, ..Call::get_one(endpoint, id.as_str()) };
+    async fn one(&self, endpoint: Endpoint, id: &AppId) -> Result<Option<JsonObject>, CallError> {
+        let call = ScimRequest { members_as_values: true, ..ScimRequest::get_one(endpoint, id.as_str()) };
         match self.resource_by(&call, id).await {
             Ok(resource) => Ok(Some(resource)),
             Err(error) if error.class == FailureClass::NotFound => Ok(None),
@@ -181,13 +181,13 @@ impl App {
     }
 
     /// One object by id, as it is.
-    pub(super) async fn resource(&self, endpoint: Endpoint, id: &AppId) -> Result<Object, CallError> {
-        self.resource_by(&Call::get_one(endpoint, id.as_str()), id).await
+    pub(super) async fn resource(&self, endpoint: Endpoint, id: &AppId) -> Result<JsonObject, CallError> {
+        self.resource_by(&ScimRequest::get_one(endpoint, id.as_str()), id).await
     }
 
-    async fn resource_by(&self, call: &Call, id: &AppId) -> Result<Object, CallError> {
+    async fn resource_by(&self, call: &ScimRequest, id: &AppId) -> Result<JsonObject, CallError> {
         let answer = self.read(call, self.profile.pace.attempts).await?;
-        let asked = Asked { method: Method::Get, path: &format!("/{}", clean(id.as_str())) };
+        let asked = RequestKind { method: Method::Get, path: &format!("/{}", clean(id.as_str())) };
         let body = answer.body.ok_or_else(|| asked.not_scim(answer.status, "the answer is empty"))?;
         match json::text(&body, "id") {
             Some(given) if given == id.as_str() => Ok(body),
@@ -200,7 +200,7 @@ impl App {
         }
     }
 
-    pub(super) fn user(&self, resource: &Object, mapped: &[Path]) -> Result<AppUser, CallError> {
+    pub(super) fn user(&self, resource: &JsonObject, mapped: &[Path]) -> Result<AppUser, CallError> {
         let always = [Path::user_name(), Path::external_id()];
         Ok(AppUser {
             id: self.id_of(resource)?,
@@ -211,7 +211,7 @@ impl App {
     }
 
     /// The values of the attributes that give access.
-    fn roles_of(&self, resource: &Object) -> Vec<String> {
+    fn roles_of(&self, resource: &JsonObject) -> Vec<String> {
         let mut roles = Vec::new();
         for path in self.wire.attributes.granting_access() {
             let value = self.wire.path(path).and_then(|path| resource::read(resource, path));
@@ -222,7 +222,7 @@ impl App {
         roles
     }
 
-    fn group(&self, resource: &Object) -> Result<AppGroup, CallError> {
+    fn group(&self, resource: &JsonObject) -> Result<AppGroup, CallError> {
         Ok(AppGroup {
             id: self.id_of(resource)?,
             display_name: json::text(resource, "displayName").map(a_name).unwrap_or_default(),
@@ -232,14 +232,14 @@ impl App {
         })
     }
 
-    fn id_of(&self, resource: &Object) -> Result<AppId, CallError> {
-        let asked = Asked { method: Method::Get, path: "/" };
+    fn id_of(&self, resource: &JsonObject) -> Result<AppId, CallError> {
+        let asked = RequestKind { method: Method::Get, path: "/" };
         let id = json::text(resource, "id").ok_or_else(|| asked.not_scim(200, "a resource has no id"))?;
         AppId::from_app(&id).map_err(|why| asked.not_scim(200, &format!("a resource has {why}")))
     }
 }
 
-impl Wanted {
+impl LookupKeys {
     /// By what each of these users would be found in an app with this profile.
     pub(super) fn of_users(profile: &Profile, keys: &[UserKeys]) -> Self {
         let by = match_by(&profile.read.user_match, profile.users.send_external_id);
@@ -337,8 +337,8 @@ fn group_value(by: &MatchBy, key: &GroupKeys) -> Option<String> {
 }
 
 pub(super) fn turned<T>(
-    found: Match<Object>,
-    turn: impl FnOnce(Object) -> Result<T, CallError>,
+    found: Match<JsonObject>,
+    turn: impl FnOnce(JsonObject) -> Result<T, CallError>,
 ) -> Result<Match<T>, CallError> {
     Ok(match found {
         Match::Nobody => Match::Nobody,

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use crate::config::attributes::{AttributeSettings, ValueShape};
 use crate::config::profile::Profile;
 use crate::model::{Attributes, Path, PathError, PathParts};
@@ -89,7 +89,7 @@ impl Wire {
     }
 
     /// The value of a mapped attribute in a resource.
-    pub(super) fn read(&self, resource: &Object, path: &Path) -> Option<Value> {
+    pub(super) fn read(&self, resource: &JsonObject, path: &Path) -> Option<Value> {
         let value = read(resource, self.path(path)?)?;
         if !self.placed(path).is_some_and(|placed| placed.is_list) {
             return Some(value);
@@ -103,14 +103,14 @@ impl Wire {
     }
 
     /// The values at `paths`, without those that mean nothing when read back.
-    pub(super) fn read_all<'a>(&self, resource: &Object, paths: impl IntoIterator<Item = &'a Path>) -> Attributes {
+    pub(super) fn read_all<'a>(&self, resource: &JsonObject, paths: impl IntoIterator<Item = &'a Path>) -> Attributes {
         let meaningful = paths.into_iter().filter(|path| !self.attributes.is_unreturned(path));
         meaningful.filter_map(|path| Some((path.clone(), self.read(resource, path)?))).collect()
     }
 
     /// The body of a POST: nested objects, extensions under their URNs, `schemas` with exactly those used.
-    pub(super) fn new_user(&self, attributes: &Attributes, external_id: Option<&str>) -> Object {
-        let mut body = Object::new();
+    pub(super) fn new_user(&self, attributes: &Attributes, external_id: Option<&str>) -> JsonObject {
+        let mut body = JsonObject::new();
         body.insert("schemas".into(), json!([USER]));
         if let Some(id) = external_id {
             body.insert("externalId".into(), id.into());
@@ -128,8 +128,8 @@ impl Wire {
 
 /// A user's resource with these values as they are: what the simulated app shows.
 #[cfg(test)]
-pub(crate) fn plain_user(id: &str, active: bool, attributes: &Attributes) -> Object {
-    let mut resource = Object::new();
+pub(crate) fn plain_user(id: &str, active: bool, attributes: &Attributes) -> JsonObject {
+    let mut resource = JsonObject::new();
     for (path, value) in attributes.iter() {
         set(&mut resource, path, value.clone());
     }
@@ -161,10 +161,10 @@ fn whole_list(attribute: &str, value: &Value) -> Value {
 }
 
 /// Makes exactly one element the primary one (RFC 7643 §2.4): the one that says so, else the work one, else the first.
-pub(super) fn one_primary(body: &mut Object, attribute: &str) {
+pub(super) fn one_primary(body: &mut JsonObject, attribute: &str) {
     let key = json::key_of(body, attribute);
     let Some(Value::Array(elements)) = body.get_mut(&key) else { return };
-    let is = |test: fn(&Object) -> bool| move |element: &Value| element.as_object().is_some_and(test);
+    let is = |test: fn(&JsonObject) -> bool| move |element: &Value| element.as_object().is_some_and(test);
     let says_so = elements.iter().position(is(|e| json::flag(e, "primary") == Some(true)));
     let work =
         || elements.iter().position(is(|e| json::text(e, "type").is_some_and(|t| t.eq_ignore_ascii_case("work"))));
@@ -179,7 +179,7 @@ pub(super) fn one_primary(body: &mut Object, attribute: &str) {
 }
 
 /// Sets a value at a path, making what is missing on the way. Existing spellings of names are kept.
-pub(super) fn set(body: &mut Object, path: &Path, value: Value) {
+pub(super) fn set(body: &mut JsonObject, path: &Path, value: Value) {
     let PathParts { urn, attribute, element_type, sub } = path.parts();
     let root = match urn {
         Some(urn) => {
@@ -199,7 +199,7 @@ pub(super) fn set(body: &mut Object, path: &Path, value: Value) {
 }
 
 /// Takes the value at a path away: for one element's `value`, the whole element, since what is left of it means nothing.
-pub(super) fn clear(body: &mut Object, path: &Path) {
+pub(super) fn clear(body: &mut JsonObject, path: &Path) {
     let PathParts { urn, attribute, element_type, sub } = path.parts();
     let root = match urn {
         Some(urn) => match json::slot(body, urn) {
@@ -229,7 +229,7 @@ pub(super) fn clear(body: &mut Object, path: &Path) {
     }
 }
 
-fn add_schema(body: &mut Object, urn: &str) {
+fn add_schema(body: &mut JsonObject, urn: &str) {
     let schemas = json::slot(body, "schemas");
     if let Value::Array(known) = schemas {
         if !known.iter().any(|known| known.as_str().is_some_and(|known| known.eq_ignore_ascii_case(urn))) {
@@ -246,7 +246,7 @@ fn is_of_type(element: &Value, kind: &str) -> bool {
 }
 
 /// The element of a type in a multi-valued attribute, made if there is none.
-fn element_of_type<'a>(place: &'a mut Value, kind: &str) -> &'a mut Object {
+fn element_of_type<'a>(place: &'a mut Value, kind: &str) -> &'a mut JsonObject {
     if place.is_object() {
         // One object where a list belongs.
         *place = Value::Array(vec![place.take()]);
@@ -263,7 +263,7 @@ fn element_of_type<'a>(place: &'a mut Value, kind: &str) -> &'a mut Object {
 }
 
 /// The value at a path of a resource.
-pub(super) fn read(resource: &Object, path: &Path) -> Option<Value> {
+pub(super) fn read(resource: &JsonObject, path: &Path) -> Option<Value> {
     let PathParts { urn, attribute, element_type, sub } = path.parts();
     let root = match urn {
         Some(urn) => match json::get(resource, urn) {

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::client::App;
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use super::{Shown, ShownMembers};
 use crate::model::{AppId, Attributes, Path, digest};
 
@@ -14,7 +14,7 @@ const COUNTS: [&str; 5] = ["totalResults", "totalMembers", "memberCount", "membe
 
 impl App {
     /// What an answer shows of an account, at the paths that were changed.
-    pub(super) fn shown_user(&self, body: Option<&Object>, set: &Attributes, clear: &[Path]) -> Shown {
+    pub(super) fn shown_user(&self, body: Option<&JsonObject>, set: &Attributes, clear: &[Path]) -> Shown {
         let Some(body) = body else { return Shown::default() };
         let left = digest::bounded(self.wire.read_all(body, clear));
         let attributes = self.echo(Some(body), set).into_iter().chain(left).collect();
@@ -22,8 +22,8 @@ impl App {
     }
 
     /// What an answer shows of a group; nothing if it is about another one.
-    pub(super) fn shown_group(&self, body: Option<&Object>, id: &AppId) -> Shown {
-        let is_other = |body: &&Object| json::text(body, "id").is_some_and(|given| given != id.as_str());
+    pub(super) fn shown_group(&self, body: Option<&JsonObject>, id: &AppId) -> Shown {
+        let is_other = |body: &&JsonObject| json::text(body, "id").is_some_and(|given| given != id.as_str());
         let Some(body) = body.filter(|body| !is_other(body)) else { return Shown::default() };
         let speaks = self.profile.read.members_readable && json::get(body, "members").is_some();
         let members = speaks.then(|| ShownMembers { values: member_values(body), is_cut: is_cut(body) });
@@ -32,7 +32,7 @@ impl App {
 }
 
 /// Whether a group says that it has more members than it shows.
-pub(super) fn is_cut(group: &Object) -> bool {
+pub(super) fn is_cut(group: &JsonObject) -> bool {
     let shown = json::elements(group, "members").len() as u64;
     let more = |name: &&str| json::count(group, name).is_some_and(|count| count > shown);
     let goes_on = |(name, value): (&String, &Value)| {
@@ -43,7 +43,7 @@ pub(super) fn is_cut(group: &Object) -> bool {
 }
 
 /// The id at the end of a member's `$ref`.
-pub(super) fn id_in_ref(member: &Object) -> Option<String> {
+pub(super) fn id_in_ref(member: &JsonObject) -> Option<String> {
     let target = json::text(member, "$ref")?;
     let path = target.split(['?', '#']).next()?.trim_end_matches('/');
     let last = path.rsplit('/').next().filter(|last| !last.is_empty())?;
@@ -51,12 +51,12 @@ pub(super) fn id_in_ref(member: &Object) -> Option<String> {
 }
 
 /// The values of a group's members, in every form in which apps write them.
-pub(super) fn member_values(group: &Object) -> Vec<String> {
+pub(super) fn member_values(group: &JsonObject) -> Vec<String> {
     json::elements(group, "members").iter().filter_map(member_value).collect()
 }
 
 /// What identifies a member: its `value`, or the id at the end of its `$ref`.
 pub(super) fn member_value(member: &Value) -> Option<String> {
-    let of_object = |member: &Object| json::text(member, "value").or_else(|| id_in_ref(member));
+    let of_object = |member: &JsonObject| json::text(member, "value").or_else(|| id_in_ref(member));
     member.as_object().map_or_else(|| json::as_text(member), of_object)
 }

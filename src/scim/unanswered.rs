@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::client::App;
-use super::json::Object;
-use super::matching::{Found, Wanted};
+use super::json::JsonObject;
+use super::matching::{LookupResult, LookupKeys};
 use super::{CallError, FailureClass, Match};
 use crate::config::profile::LookUp;
 use crate::model::{Conflict, WayOut};
@@ -57,10 +57,10 @@ impl App {
     /// Where one filter is answered with 404 and another with 200, a 404 may mean "no match": only the list can tell.
     pub(super) async fn without_filters(
         &self,
-        wanted: &Wanted,
-        mut found: Found,
+        wanted: &LookupKeys,
+        mut found: LookupResult,
         round: Round,
-    ) -> Result<Found, CallError> {
+    ) -> Result<LookupResult, CallError> {
         let Some((_, first)) = round.failed.first() else { return Ok(found) };
         let is_404 = round.failed.iter().any(|(_, error)| error.class == FailureClass::NotFound);
         let may_list = self.profile.read.look_up != LookUp::Filter;
@@ -93,7 +93,7 @@ impl App {
 }
 
 /// Puts the keys of which nothing is known in the place of what was found.
-pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<Object>]) {
+pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<JsonObject>]) {
     for (key, why) in unknown {
         if let Some(answer) = answers.get_mut(key) {
             *answer = Match::Conflict(why);

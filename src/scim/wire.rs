@@ -102,7 +102,7 @@ pub struct Lookalike {
 
 /// How far to look for accounts that share a name with new users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Search {
+pub enum LookalikeScope {
     /// As on a first sync: where filters can't answer, the accounts are listed, and names for people to read are compared too.
     Thorough,
     /// What filters, or a list that is read anyway, show.
@@ -136,7 +136,7 @@ pub struct Created {
     /// The values of the members that the answer shows a new group to have; `None` where it does not speak of members.
     pub members: Option<Vec<String>>,
     /// Whether the object is new at all.
-    pub origin: Origin,
+    pub origin: ResponseOrigin,
 }
 
 /// What the answer to a change shows of the object. An answer without a body shows nothing; what one leaves out is no proof of anything.
@@ -163,7 +163,7 @@ pub struct ShownMembers {
 
 /// Where the object comes from that an app answered a create with.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
+pub enum ResponseOrigin {
     /// Nothing speaks against it: the create made it.
     New,
     /// It was there before, and the app gave it back.
@@ -247,7 +247,7 @@ pub trait AppRead: Send + Sync {
         keys: &[UserKeys],
         names: Vec<KnownNames>,
         mapped: &[Path],
-        search: Search,
+        search: LookalikeScope,
     ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError>;
 
     /// Looks groups up, in the order given. Members are not read.

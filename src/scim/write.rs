@@ -6,9 +6,9 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::client::{App, Call, Endpoint};
+use super::client::{App, ScimRequest, Endpoint};
 use super::error::clean;
-use super::json::{self, Object};
+use super::json::{self, JsonObject};
 use super::patch::{self, Edit};
 use super::resource::GROUP;
 use super::shown::{is_cut, member_value};
@@ -26,7 +26,7 @@ impl AppWrite for App {
         let external_id = self.profile.users.send_external_id.then(|| source_id.as_str());
         let body = self.wire.new_user(attributes, external_id);
         let name = attributes.text(&Path::user_name()).unwrap_or_default();
-        let sent = self.once(&Call::post(Endpoint::Users, Value::Object(body))).await;
+        let sent = self.once(&ScimRequest::post(Endpoint::Users, Value::Object(body))).await;
         let answer = sent.inspect_err(|error| {
             if error.class == FailureClass::Conflict {
                 self.learned.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(fold(name));
@@ -87,7 +87,7 @@ impl AppWrite for App {
         if !members.is_empty() {
             object.insert("members".into(), Value::Array(self.member_elements(members)));
         }
-        let answer = self.once(&Call::post(Endpoint::Groups, body)).await?;
+        let answer = self.once(&ScimRequest::post(Endpoint::Groups, body)).await?;
         let keys =
             GroupKeys { source_id: source_id.clone(), display_name: display_name.to_owned(), released: Vec::new() };
         let made = self.made(self.wanted_groups(&[keys]), answer, display_name).await?;
@@ -148,7 +148,7 @@ impl AppWrite for App {
 impl App {
     /// What the answer shows at the paths that were sent; nothing if it has no body.
     /// What comes back as it was sent is given as it is; of anything else the app adds no more than [`digest::KEPT`] bytes.
-    pub(super) fn echo(&self, body: Option<&Object>, sent: &Attributes) -> Attributes {
+    pub(super) fn echo(&self, body: Option<&JsonObject>, sent: &Attributes) -> Attributes {
         let Some(body) = body else { return Attributes::new() };
         let shown = self.wire.read_all(body, sent.iter().map(|(path, _)| path));
         let (same, other): (Vec<_>, Vec<_>) =
@@ -156,7 +156,7 @@ impl App {
         digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
     }
 
-    async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<Object>, CallError> {
+    async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<JsonObject>, CallError> {
         let users = &self.profile.users;
         let by_list = users.elements == ElementStyle::WholeList || users.patch_path == PatchPath::Pathless;
         if by_list && edits.iter().any(Edit::is_element) {
@@ -192,7 +192,7 @@ impl App {
         id: &AppId,
         attribute: &str,
         value: Value,
-    ) -> Result<Option<Object>, CallError> {
+    ) -> Result<Option<JsonObject>, CallError> {
         let by_put = match endpoint {
             Endpoint::Users => self.profile.users.update_method == UpdateMethod::PutMerge,
             _ => self.groups_go_by_put(),
@@ -212,8 +212,8 @@ impl App {
         endpoint: Endpoint,
         id: &AppId,
         body: Value,
-    ) -> Result<Option<Object>, CallError> {
-        let call = Call::change(method, endpoint, id.as_str(), Some(body));
+    ) -> Result<Option<JsonObject>, CallError> {
+        let call = ScimRequest::change(method, endpoint, id.as_str(), Some(body));
         let answer = self.once(&call).await?;
         let other = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|given| given != id.as_str());
         let Some(other) = other.filter(|given| !given.is_empty()) else { return Ok(answer.body) };
@@ -234,8 +234,8 @@ impl App {
         &self,
         endpoint: Endpoint,
         id: &AppId,
-        change: impl FnOnce(&mut Object) + Send,
-    ) -> Result<Option<Object>, CallError> {
+        change: impl FnOnce(&mut JsonObject) + Send,
+    ) -> Result<Option<JsonObject>, CallError> {
         let mut body = self.resource(endpoint, id).await?;
         let not_ours =
             COMMON.iter().chain(USER.attributes).filter(|known| !known.is_kept_by_clients() && known.name != "id");
@@ -268,7 +268,7 @@ impl App {
     }
 
     /// A group with all its members: what a PUT leaves out is removed.
-    async fn whole_group(&self, id: &AppId) -> Result<Object, CallError> {
+    async fn whole_group(&self, id: &AppId) -> Result<JsonObject, CallError> {
         let body = self.resource(Endpoint::Groups, id).await?;
         if is_cut(&body) {
             let message = "the app shows only a part of the group's members, and a PUT of these would remove the others; nothing was sent. \
@@ -295,13 +295,13 @@ impl App {
 
     /// Sends a change of a group's members. Of who is in it then, only what identifies them is kept.
     async fn of_members(&self, method: Method, id: &AppId, body: Value) -> Result<Shown, CallError> {
-        let call = Call::change(method, Endpoint::Groups, id.as_str(), Some(body));
-        let answer = self.once(&Call { members_as_values: true, ..call }).await?;
+        let call = ScimRequest::change(method, Endpoint::Groups, id.as_str(), Some(body));
+        let answer = self.once(&ScimRequest { members_as_values: true, ..call }).await?;
         Ok(self.shown_group(answer.body.as_ref(), id))
     }
 
     async fn delete(&self, endpoint: Endpoint, id: &AppId) -> Result<(), CallError> {
-        let deleted = self.once(&Call::change(Method::Delete, endpoint, id.as_str(), None)).await;
+        let deleted = self.once(&ScimRequest::change(Method::Delete, endpoint, id.as_str(), None)).await;
         if deleted.as_ref().err().is_none_or(|error| error.class == FailureClass::NotFound) {
             self.learned.is_deleted(endpoint, id.as_str());
         }

@@ -26,7 +26,7 @@ use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
     AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, FailureClass, GroupKeys, Lookalike, Match,
-    MemberKeys, Origin, Search, Shown, UserKeys, groups_among, plain_user, users_among,
+    MemberKeys, ResponseOrigin, LookalikeScope, Shown, UserKeys, groups_among, plain_user, users_among,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.

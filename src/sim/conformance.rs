@@ -8,12 +8,12 @@ use crate::config::profile::Profile;
 use crate::http::Secret;
 use crate::http::pace::Pacer;
 use crate::sandbox::{Misbehave, Options, start};
-use crate::scim::conformance::{Evidence, Expectation, examine};
+use crate::scim::conformance::{UnmetReason, Expectation, examine};
 use crate::scim::{App, AppSettings};
 
 const TOKEN: &str = "a-token-of-the-conformance-suite";
 
-async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), Evidence>)> {
+async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), UnmetReason>)> {
     let options = Options { bearer: Some(TOKEN.to_owned()), misbehave, ..Options::default() };
     let running = start(options).await.unwrap();
     let mut profile = Profile::default();
@@ -32,7 +32,7 @@ async fn sandboxed(misbehave: Vec<Misbehave>) -> Vec<(Expectation, Result<(), Ev
     examine(&app, "c").await
 }
 
-async fn simulated(misbehave: &[Misbehave]) -> Vec<(Expectation, Result<(), Evidence>)> {
+async fn simulated(misbehave: &[Misbehave]) -> Vec<(Expectation, Result<(), UnmetReason>)> {
     let app = Arc::new(SimApp::default());
     app.behave(|manners| manners.habits.extend(misbehave));
     examine(&*app, "c").await

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::model::{ContentMark, SourceId, Standing, StatusSign};
+use crate::model::{ContentMark, SourceId, LifecycleStatus, StatusSign};
 use crate::progress::Progress;
 use crate::source::{GroupEntry, Incomplete, Presence, Reading, Source, SourceError, UserEntry};
 
@@ -15,7 +15,7 @@ use crate::source::{GroupEntry, Incomplete, Presence, Reading, Source, SourceErr
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DirUser {
     pub(crate) record: Map<String, Value>,
-    pub(crate) standing: Standing,
+    pub(crate) standing: LifecycleStatus,
     pub(crate) direct: bool,
 }
 
@@ -69,7 +69,7 @@ impl Directory {
     pub(crate) fn add_user(&mut self, id: &str) {
         let record = json!({ "id": id, "userName": format!("{id}@x.test"), "displayName": id });
         let record = record.as_object().unwrap().clone();
-        self.users.insert(id.to_owned(), DirUser { record, standing: Standing::Active, direct: false });
+        self.users.insert(id.to_owned(), DirUser { record, standing: LifecycleStatus::Active, direct: false });
     }
 
     /// Adds an assigned group named like its id.
@@ -94,7 +94,7 @@ impl Directory {
     }
 
     /// Changes a person's standing.
-    pub(crate) fn stand(&mut self, id: &str, standing: Standing) {
+    pub(crate) fn stand(&mut self, id: &str, standing: LifecycleStatus) {
         self.users.get_mut(id).unwrap().standing = standing;
     }
 
@@ -134,7 +134,7 @@ impl Directory {
     fn presence(&self, id: &str, there: bool) -> Presence {
         match self.users.get(id).map(|user| user.standing) {
             _ if self.mute => Presence::Unknown,
-            Some(Standing::Suspended) => Presence::Suspended,
+            Some(LifecycleStatus::Suspended) => Presence::Suspended,
             _ if there || self.hidden.contains(id) => Presence::Present,
             _ => Presence::Gone,
         }

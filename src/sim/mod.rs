@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::Repeat;
 use crate::clock::{Clock, Steady};
-use crate::cycle::{Ask, CycleError, Job, Report, Witness, Writer, cycle, preview};
+use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, Witness, RunWriter, cycle, preview};
 use crate::errand::Errand;
-use crate::guard::Limits;
+use crate::guard::GuardLimits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Alone, Baseline, Decision, MemoryStore, Trigger, Verdict};
+use crate::store::{Alone, Baseline, Decision, MemoryStore, Trigger, DecisionVerdict};
 use crate::time_limit::TimeLimit;
 
 /// A clock that moves only when told to, or also while somebody waits.
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Changes the guard's limits, which decide over no person: whoever is in step stays so.
-    pub(crate) fn reconfigure_limits(&self, change: impl FnOnce(&mut Limits)) {
+    pub(crate) fn reconfigure_limits(&self, change: impl FnOnce(&mut GuardLimits)) {
         change(&mut self.tenant.limits.lock().unwrap());
     }
 
@@ -160,7 +160,7 @@ impl World {
 
     /// Somebody approves what is held now.
     pub(crate) fn approve(&self) {
-        self.decide(Verdict::Approve);
+        self.decide(DecisionVerdict::Approve);
     }
 
     /// Somebody approves what is held now, if anything is.
@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Somebody decides on what is held now; the word counts for a day.
-    pub(crate) fn decide(&self, verdict: Verdict) {
+    pub(crate) fn decide(&self, verdict: DecisionVerdict) {
         let plan = self.store.held().unwrap().plan;
         let (at, by) = (self.clock.now(), "ann".to_owned());
         let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
@@ -185,7 +185,7 @@ impl World {
     }
 
     /// Runs a cycle as `ask` says; a preview, unless it may write.
-    pub(crate) async fn ask(&self, ask: &Ask<'_>, may_write: bool) -> Result<Report, CycleError> {
+    pub(crate) async fn ask(&self, ask: &Ask<'_>, may_write: bool) -> Result<CycleReport, CycleError> {
         self.ask_watched(ask, may_write, None).await
     }
 
@@ -195,10 +195,10 @@ impl World {
         ask: &Ask<'_>,
         may_write: bool,
         witness: Option<&dyn Witness>,
-    ) -> Result<Report, CycleError> {
+    ) -> Result<CycleReport, CycleError> {
         let progress = Silent;
         self.app.is_asked_by(&self.tenant.profile);
-        let job = Job {
+        let job = CycleJob {
             tenant: &self.name,
             source: &self.source,
             reader: &self.app,
@@ -226,7 +226,7 @@ impl World {
     }
 
     /// Runs a cycle, as a person who types `rosterd sync`, and lets ten minutes pass.
-    pub(crate) async fn try_sync(&self) -> Result<Report, CycleError> {
+    pub(crate) async fn try_sync(&self) -> Result<CycleReport, CycleError> {
         self.app.forget_calls();
         let report = self.ask(&command(), true).await;
         self.clock.pass(SignedDuration::from_mins(10));
@@ -234,7 +234,7 @@ impl World {
     }
 
     /// As [`World::try_sync`], for a cycle that comes to a plan.
-    pub(crate) async fn sync(&self) -> Report {
+    pub(crate) async fn sync(&self) -> CycleReport {
         let report = self.try_sync().await.unwrap();
         let tally = report.tally();
         assert_eq!(tally.planned, tally.done + tally.held + tally.failed, "I11: {report:?}");
@@ -242,7 +242,7 @@ impl World {
     }
 
     /// A cycle of the daemon's schedule.
-    pub(crate) async fn scheduled(&self) -> Report {
+    pub(crate) async fn scheduled(&self) -> CycleReport {
         self.app.forget_calls();
         let report = self.ask(&Ask { trigger: Trigger::Schedule, ..command() }, true).await.unwrap();
         self.clock.pass(SignedDuration::from_mins(10));
@@ -267,8 +267,8 @@ impl World {
     }
 
     /// What a run may write with.
-    pub(crate) fn writer(&self) -> Writer<'_> {
-        Writer { app: &self.app, ledger: &self.store }
+    pub(crate) fn writer(&self) -> RunWriter<'_> {
+        RunWriter { app: &self.app, ledger: &self.store }
     }
 
     fn time_limit(&self) -> TimeLimit {
@@ -286,7 +286,7 @@ impl World {
     }
 
     /// A preview.
-    pub(crate) async fn plan(&self) -> Report {
+    pub(crate) async fn plan(&self) -> CycleReport {
         self.app.forget_calls();
         self.ask(&command(), false).await.unwrap()
     }

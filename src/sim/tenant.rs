@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use crate::config::addresses::Addresses;
 use crate::config::profile::Profile;
 use crate::config::tenant::{
-    AdoptGroups, Adopted, AttributeRule, Fate, GroupFate, GuardTable, OnImmutableChange, Push,
+    AdoptGroups, Adopted, AttributeRule, DeprovisioningAction, GroupFate, GuardTable, OnImmutableChange, Push,
 };
 use crate::desired::Scope;
-use crate::guard::{Limits, Policy};
+use crate::guard::{GuardLimits, Policy};
 use crate::mapping::{KnownAttributes, Mapping};
 use crate::model::{AddressMark, GroupMatch};
-use crate::plan::{Protected, Rules};
-use crate::source::GroupRow;
+use crate::plan::{Protected, TenantRules};
+use crate::source::SnapshotGroup;
 use crate::store::SettingsMark;
 
 /// Decides over a person by their record.
@@ -31,9 +31,9 @@ pub(crate) struct Tenant {
     pub(crate) nested: bool,
     pub(crate) sentinels: Vec<String>,
     pub(crate) protect: Vec<&'static str>,
-    pub(crate) on_suspended: Fate,
-    pub(crate) on_unassigned: Fate,
-    pub(crate) on_deleted: Fate,
+    pub(crate) on_suspended: DeprovisioningAction,
+    pub(crate) on_unassigned: DeprovisioningAction,
+    pub(crate) on_deleted: DeprovisioningAction,
     pub(crate) delete_after: Option<SignedDuration>,
     pub(crate) on_immutable_change: OnImmutableChange,
     pub(crate) manage_groups: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Tenant {
     pub(crate) adopt_groups: AdoptGroups,
     pub(crate) on_group_unassigned: GroupFate,
     pub(crate) on_group_deleted: GroupFate,
-    pub(crate) limits: Mutex<Limits>,
+    pub(crate) limits: Mutex<GuardLimits>,
     pub(crate) policy: Policy,
     pub(crate) breaker_failures: u32,
     pub(crate) settings: SettingsMark,
@@ -59,9 +59,9 @@ impl Default for Tenant {
             nested: false,
             sentinels: Vec::new(),
             protect: Vec::new(),
-            on_suspended: Fate::Deactivate,
-            on_unassigned: Fate::Deactivate,
-            on_deleted: Fate::Deactivate,
+            on_suspended: DeprovisioningAction::Deactivate,
+            on_unassigned: DeprovisioningAction::Deactivate,
+            on_deleted: DeprovisioningAction::Deactivate,
             delete_after: None,
             on_immutable_change: OnImmutableChange::Hold,
             manage_groups: true,
@@ -96,8 +96,8 @@ impl Tenant {
         self.mapping = compile(rules.iter().copied());
     }
 
-    pub(crate) fn rules(&self) -> Rules<'_> {
-        Rules {
+    pub(crate) fn rules(&self) -> TenantRules<'_> {
+        TenantRules {
             mapping: &self.mapping,
             profile: &self.profile,
             on_suspended: self.on_suspended,
@@ -128,7 +128,7 @@ impl Tenant {
     }
 }
 
-fn group_name(group: &GroupRow) -> Result<String, String> {
+fn group_name(group: &SnapshotGroup) -> Result<String, String> {
     match group.name.starts_with('!') {
         true => Err("this name can't be made".to_owned()),
         false => Ok(group.name.to_string()),
@@ -136,8 +136,8 @@ fn group_name(group: &GroupRow) -> Result<String, String> {
 }
 
 /// The limits that a tenant has who writes none.
-pub(crate) fn limits() -> Limits {
-    Limits::from(&GuardTable::default())
+pub(crate) fn limits() -> GuardLimits {
+    GuardLimits::from(&GuardTable::default())
 }
 
 fn mapping(rules: &[(&str, &str)]) -> Mapping {

@@ -1,7 +1,7 @@
 //! The entries that a source adds to a [`Reading`](super::Reading): a user or a group, in the directory's own words. The module holds plain
 //! values that borrow their texts, and must not depend on where they come from or on how they are kept.
 
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 
 /// One person, as a source hands them over.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub struct UserEntry<'a> {
     /// The directory's record as a JSON object: the attributes that mappings and filters see.
     pub record: &'a str,
     /// Whether the directory lets this person have accounts.
-    pub standing: Standing,
+    pub standing: LifecycleStatus,
     /// Whether the directory assigns the person to the app directly, not through a group.
     pub direct: bool,
 }

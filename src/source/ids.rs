@@ -19,22 +19,22 @@ const FEWEST: usize = 64;
 
 /// Ids numbered from 0 in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(super) struct IdTable {
     texts: String,
     /// Where each text ends; it begins where the one before it ends.
     ends: Vec<u32>,
-    table: Table,
+    table: ProbeTable,
     /// Ids that are not in the table yet: they are put in together too.
-    late: Vec<(Key, u32)>,
+    late: Vec<(IdKey, u32)>,
     /// Whether two of the ids have one key: then only the texts tell them apart.
     alike: bool,
     seed: u64,
 }
 
-impl Default for Ids {
+impl Default for IdTable {
     fn default() -> Self {
         let seed = RandomState::new().hash_one(0);
-        Self { texts: String::new(), ends: Vec::new(), table: Table::default(), late: Vec::new(), alike: false, seed }
+        Self { texts: String::new(), ends: Vec::new(), table: ProbeTable::default(), late: Vec::new(), alike: false, seed }
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) enum NotNew {
     Full,
 }
 
-impl Ids {
+impl IdTable {
     /// The text of a number; empty for a number that was never given.
     pub(super) fn text(&self, ix: u32) -> &str {
         let at = ix as usize;
@@ -61,7 +61,7 @@ impl Ids {
         self.insert_as(self.key(id), id)
     }
 
-    fn insert_as(&mut self, key: Key, id: &str) -> Result<u32, NotNew> {
+    fn insert_as(&mut self, key: IdKey, id: &str) -> Result<u32, NotNew> {
         // Of a new id the filter says so nearly always, without a look into the table.
         if self.table.may_have(key) {
             self.settle();
@@ -97,15 +97,15 @@ impl Ids {
         self.find_as(self.key(id), id)
     }
 
-    fn find_as(&self, key: Key, id: &str) -> Option<u32> {
+    fn find_as(&self, key: IdKey, id: &str) -> Option<u32> {
         let late = || self.late.iter().find(|(late, ix)| *late == key && self.text(*ix) == id).map(|(_, ix)| *ix);
         self.table.find(key, |ix| self.text(ix) == id).or_else(late)
     }
 
     /// The numbers of many ids, in their order.
     pub(super) fn find_all<T: AsRef<str>>(&self, ids: &[T], mut each: impl FnMut(&str, Option<u32>)) {
-        let mut keys = [Key::default(); TOGETHER];
-        let mut slots = [Slot::default(); TOGETHER];
+        let mut keys = [IdKey::default(); TOGETHER];
+        let mut slots = [IdSlot::default(); TOGETHER];
         for ids in ids.chunks(TOGETHER) {
             for (key, id) in keys.iter_mut().zip(ids) {
                 *key = self.key(id.as_ref());
@@ -126,15 +126,15 @@ impl Ids {
         }
     }
 
-    fn key(&self, id: &str) -> Key {
+    fn key(&self, id: &str) -> IdKey {
         let hash = xxh3_128_with_seed(id.as_bytes(), self.seed);
-        Key { high: (hash >> 64) as u64, low: hash as u32 }
+        IdKey { high: (hash >> 64) as u64, low: hash as u32 }
     }
 }
 
 /// What stands for an id in the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Key {
+struct IdKey {
     /// Its highest bits say where the id is looked for.
     high: u64,
     low: u32,
@@ -145,36 +145,36 @@ const FREE: u32 = u32::MAX;
 
 /// A key and a number, in 16 bytes.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+struct IdSlot {
     high: u64,
     low: u32,
     ix: u32,
 }
 
-impl Default for Slot {
+impl Default for IdSlot {
     fn default() -> Self {
         Self { high: 0, low: 0, ix: FREE }
     }
 }
 
-impl Slot {
-    fn key(self) -> Key {
-        Key { high: self.high, low: self.low }
+impl IdSlot {
+    fn key(self) -> IdKey {
+        IdKey { high: self.high, low: self.low }
     }
 }
 
 /// Numbers by key: open addressing with linear probing, because the next slot is in memory that has come already.
 #[derive(Debug, Default)]
-struct Table {
+struct ProbeTable {
     /// A power of two of them, or none.
-    slots: Vec<Slot>,
+    slots: Vec<IdSlot>,
     /// For every slot eight bits: a key of which the bit is not set is not in the table, nor on its way there.
     filter: Vec<u64>,
 }
 
-impl Table {
+impl ProbeTable {
     /// The number of a key; of those with this key the first that `is_it` accepts.
-    fn find(&self, key: Key, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    fn find(&self, key: IdKey, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = self.home(key);
         // A quarter of the slots is free, so this ends.
@@ -191,7 +191,7 @@ impl Table {
     }
 
     /// The slot where a key is looked for first.
-    fn first(&self, key: Key) -> Slot {
+    fn first(&self, key: IdKey) -> IdSlot {
         self.slots.get(self.home(key)).copied().unwrap_or_default()
     }
 
@@ -202,7 +202,7 @@ impl Table {
     /// Doubles the slots.
     fn grow(&mut self) {
         let len = (self.slots.len() * 2).max(FEWEST);
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); len]);
+        let old = std::mem::replace(&mut self.slots, vec![IdSlot::default(); len]);
         self.filter = vec![0; len / 8];
         for slot in old.into_iter().filter(|slot| slot.ix != FREE) {
             self.announce(slot.key());
@@ -211,16 +211,16 @@ impl Table {
     }
 
     /// The word and the bit of a key in the filter.
-    fn bit(&self, key: Key) -> (usize, u64) {
+    fn bit(&self, key: IdKey) -> (usize, u64) {
         (key.low as usize & self.filter.len().wrapping_sub(1), 1 << (key.low >> 26))
     }
 
-    fn may_have(&self, key: Key) -> bool {
+    fn may_have(&self, key: IdKey) -> bool {
         let (word, bit) = self.bit(key);
         self.filter.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    fn announce(&mut self, key: Key) {
+    fn announce(&mut self, key: IdKey) {
         let (word, bit) = self.bit(key);
         if let Some(word) = self.filter.get_mut(word) {
             *word |= bit;
@@ -228,15 +228,15 @@ impl Table {
     }
 
     /// Puts in keys that are not there yet, for which there is room.
-    fn place_all(&mut self, keys: &[(Key, u32)]) {
+    fn place_all(&mut self, keys: &[(IdKey, u32)]) {
         // The same as in `find_all`: first all places are asked for, then the waiting begins.
         std::hint::black_box(keys.iter().fold(0, |sum: u32, (key, _)| sum.wrapping_add(self.first(*key).ix)));
-        for &(Key { high, low }, ix) in keys {
-            self.place(Slot { high, low, ix });
+        for &(IdKey { high, low }, ix) in keys {
+            self.place(IdSlot { high, low, ix });
         }
     }
 
-    fn place(&mut self, slot: Slot) {
+    fn place(&mut self, slot: IdSlot) {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = self.home(slot.key());
         while let Some(there) = self.slots.get_mut(at & mask) {
@@ -249,7 +249,7 @@ impl Table {
     }
 
     /// Where a key is looked for first.
-    fn home(&self, key: Key) -> usize {
+    fn home(&self, key: IdKey) -> usize {
         // For no slots at all the place does not matter.
         key.high.checked_shr(64 - self.slots.len().trailing_zeros()).unwrap_or(0) as usize
     }
@@ -272,9 +272,9 @@ mod tests {
             some_alike: bool,
             settled: bool,
         ) {
-            let (mut ids, mut plain) = (Ids::default(), HashMap::new());
+            let (mut ids, mut plain) = (IdTable::default(), HashMap::new());
             // An id of four letters has the key of its first three.
-            let key = |ids: &Ids, text: &str| ids.key(if some_alike { text.get(..3).unwrap_or(text) } else { text });
+            let key = |ids: &IdTable, text: &str| ids.key(if some_alike { text.get(..3).unwrap_or(text) } else { text });
             for text in &texts {
                 let next = plain.len() as u32;
                 let taken = ids.insert_as(key(&ids, text), text);
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_table_of_any_size_finds_all_and_nothing_else() {
-        let mut ids = Ids::default();
+        let mut ids = IdTable::default();
         assert_eq!(ids.find("0"), None);
         for n in 0..5_000u32 {
             assert_eq!(ids.insert(&n.to_string()), Ok(n));
@@ -326,8 +326,8 @@ mod tests {
 
     #[test]
     fn i3_keys_that_begin_alike_stay_apart() {
-        let mut table = Table::default();
-        let key = |n: u32| Key { high: u64::MAX - u64::from(n % 2), low: n };
+        let mut table = ProbeTable::default();
+        let key = |n: u32| IdKey { high: u64::MAX - u64::from(n % 2), low: n };
         for n in 0..500 {
             if !table.has_room_for(n as usize + 1) {
                 table.grow();
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn i3_two_ids_with_one_key_stay_two() {
-        let mut ids = Ids::default();
+        let mut ids = IdTable::default();
         let shared = ids.key("ann");
         assert_eq!(ids.insert("ann"), Ok(0));
         assert_eq!(ids.insert_as(shared, "bob"), Ok(1));

@@ -29,7 +29,7 @@ macro_rules! kinds {
 directories!(kinds);
 
 /// A rule of a mapping: the SCIM attribute and the right-hand side.
-pub type Rule = (&'static str, &'static str);
+pub type DefaultMapping = (&'static str, &'static str);
 
 /// One kind of directory, before a tenant is connected to it.
 pub trait DirectoryKind: Sync {
@@ -46,7 +46,7 @@ pub trait DirectoryKind: Sync {
     fn template(&self, product: &str) -> &'static str;
 
     /// The usual mapping.
-    fn default_mapping(&self, product: &str) -> &'static [Rule];
+    fn default_mapping(&self, product: &str) -> &'static [DefaultMapping];
 
     /// What `init` writes at the beginning of the mapping.
     fn before_mapping(&self) -> &'static str {
@@ -135,7 +135,7 @@ pub enum ConnectError {
     Secret(#[from] SecretError),
     /// A secret is none.
     #[error("the secret of the directory: {0}")]
-    Token(#[from] crate::http::SecretError),
+    Token(#[from] crate::http::InvalidSecret),
     /// A file can't be read.
     #[error("reading {path}: {error}")]
     File {
@@ -168,6 +168,6 @@ pub fn products() -> impl Iterator<Item = &'static str> {
 }
 
 /// The usual mapping of a product; nothing for one that is not known.
-pub fn default_mapping(product: &str) -> &'static [Rule] {
+pub fn default_mapping(product: &str) -> &'static [DefaultMapping] {
     of_product(product).map(|kind| kind.default_mapping(product)).unwrap_or_default()
 }

@@ -30,7 +30,7 @@ directories!(folders);
 
 pub use entry::{GroupEntry, UserEntry};
 pub use reading::{Incomplete, ListId, Reading};
-pub use snapshot::{DanglingMember, GroupIx, GroupRow, Snapshot, UserIx, id_hash};
+pub use snapshot::{DanglingMember, GroupIx, SnapshotGroup, Snapshot, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +38,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-pub use crate::model::Counts;
+pub use crate::model::SnapshotCounts;
 use crate::model::{ContentMark, Finding, SourceId};
 use crate::progress::Progress;
 use crate::time_limit::TimeLimit;
@@ -99,9 +99,9 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// When the feed can't be read; the next reading comes on its schedule all the same.
-    async fn hint(&self, since: Timestamp) -> Result<Hint, SourceError> {
+    async fn hint(&self, since: Timestamp) -> Result<FeedHint, SourceError> {
         let _not_offered = since;
-        Ok(Hint::NotOffered)
+        Ok(FeedHint::NotOffered)
     }
 
     /// Looks at the connection for `rosterd doctor`: credential, rights, application, address. Writes nothing. What fails is
@@ -118,7 +118,7 @@ pub trait Source: Send + Sync {
 
 /// What a change feed tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hint {
+pub enum FeedHint {
     /// There is no feed, or it is switched off.
     NotOffered,
     /// Nothing of interest happened until `seen`, up to where the feed was read.
@@ -158,7 +158,7 @@ pub async fn take_snapshot_within(
     progress: &dyn Progress,
 ) -> Result<Snapshot, SourceError> {
     let mut reading = Reading::new();
-    let counted = Counted::beside(progress);
+    let counted = ReadProgress::beside(progress);
     match tokio::time::timeout(limit.after(), source.read(&mut reading, &counted)).await {
         Ok(read) => read?,
         Err(_) => return Err(counted.given_up(limit)),
@@ -167,13 +167,13 @@ pub async fn take_snapshot_within(
 }
 
 /// Counts what a reading brings, for the sentence about one that does not end.
-struct Counted<'p> {
+struct ReadProgress<'p> {
     progress: &'p dyn Progress,
     rows: AtomicU64,
     stage: Mutex<String>,
 }
 
-impl<'p> Counted<'p> {
+impl<'p> ReadProgress<'p> {
     fn beside(progress: &'p dyn Progress) -> Self {
         Self { progress, rows: AtomicU64::new(0), stage: Mutex::new("connecting".to_owned()) }
     }
@@ -185,7 +185,7 @@ impl<'p> Counted<'p> {
     }
 }
 
-impl Progress for Counted<'_> {
+impl Progress for ReadProgress<'_> {
     fn stage(&self, what: &str, total: Option<u64>) {
         what.clone_into(&mut self.stage.lock().unwrap_or_else(PoisonError::into_inner));
         self.progress.stage(what, total);
@@ -303,7 +303,7 @@ mod tests {
                 reading.user(UserEntry {
                     id: &id,
                     record: "{}",
-                    standing: crate::model::Standing::Active,
+                    standing: crate::model::LifecycleStatus::Active,
                     direct: false,
                 });
                 progress.advance(1);

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use super::Snapshot;
 use super::entry::{GroupEntry, UserEntry};
 use super::ids::NotNew;
-use super::snapshot::{DanglingMember, GroupIx, GroupRow, Store, UserIx, id_hash};
+use super::snapshot::{DanglingMember, GroupIx, SnapshotGroup, SnapshotBuilder, UserIx, id_hash};
 use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{ContentMark, SourceId, Standing, StatusSign};
+use crate::model::{ContentMark, SourceId, LifecycleStatus, StatusSign};
 
 /// So many odd entries may be single mistakes, or a tenth of all if that is more.
 const A_FEW_ODD: usize = 3;
@@ -18,7 +18,7 @@ const A_FEW_ODD: usize = 3;
 pub struct ListId(usize);
 
 #[derive(Debug)]
-struct List {
+struct OpenList {
     what: String,
     received: u64,
     announced: Option<u64>,
@@ -127,8 +127,8 @@ pub enum Incomplete {
 /// Collects what a source reads. Only [`Reading::finish`] makes a [`Snapshot`] of it, and only from a complete one.
 #[derive(Debug, Default)]
 pub struct Reading {
-    store: Store,
-    lists: Vec<List>,
+    store: SnapshotBuilder,
+    lists: Vec<OpenList>,
     /// Members that were no person when they came: groups, or ids that lead nowhere. Sorted out at the end.
     unresolved: Vec<(GroupIx, Box<str>)>,
     /// Members of whom the reader itself knows that their names lead nowhere.
@@ -166,7 +166,7 @@ impl Reading {
 
     /// Opens a list that is read page by page. `what` names it in messages: `users`, `members of group 5f2b…`.
     pub fn open_list(&mut self, what: impl Into<String>) -> ListId {
-        self.lists.push(List { what: what.into(), received: 0, announced: None, closed: false });
+        self.lists.push(OpenList { what: what.into(), received: 0, announced: None, closed: false });
         ListId(self.lists.len() - 1)
     }
 
@@ -223,7 +223,7 @@ impl Reading {
     }
 
     /// What was read of a person's account.
-    pub fn standing(&self, user: UserIx) -> Standing {
+    pub fn standing(&self, user: UserIx) -> LifecycleStatus {
         self.store.standing(user)
     }
 
@@ -232,7 +232,7 @@ impl Reading {
         self.judge_id(entry.id);
         self.look_for_credential(entry.id, entry.name);
         self.look_for_credential(entry.id, entry.record);
-        let row = GroupRow {
+        let row = SnapshotGroup {
             id: SourceId::new(entry.id),
             name: entry.name.into(),
             record: entry.record.into(),

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::entry::UserEntry;
-use super::ids::{Ids, NotNew};
-use crate::model::{ContentMark, Counts, SourceId, Standing, StatusSign, Unbound, bounds, fold};
+use super::ids::{IdTable, NotNew};
+use crate::model::{ContentMark, SnapshotCounts, SourceId, LifecycleStatus, StatusSign, Unbound, bounds, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,13 +32,13 @@ const EXAMPLES: usize = 5;
 const BLOCK_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Clone, Copy)]
-struct UserRow {
+struct SnapshotUser {
     fingerprint: u64,
     /// Where the record lies.
     block: u32,
     start: u32,
     len: u32,
-    standing: Standing,
+    standing: LifecycleStatus,
     direct: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct DanglingMember {
 
 /// One group with its direct members.
 #[derive(Debug, Clone)]
-pub struct GroupRow {
+pub struct SnapshotGroup {
     /// The immutable id.
     pub id: SourceId,
     /// The name people know it by.
@@ -76,24 +76,24 @@ pub struct GroupRow {
 
 /// The growing contents of a reading.
 #[derive(Debug, Default)]
-pub(super) struct Store {
+pub(super) struct SnapshotBuilder {
     /// The records' texts, many to a block. A block is never moved once it is begun.
     blocks: Vec<String>,
-    pub(super) user_ids: Ids,
-    users: Vec<UserRow>,
-    pub(super) group_ids: Ids,
-    pub(super) groups: Vec<GroupRow>,
+    pub(super) user_ids: IdTable,
+    users: Vec<SnapshotUser>,
+    pub(super) group_ids: IdTable,
+    pub(super) groups: Vec<SnapshotGroup>,
     /// Names of users that are not their ids, by their hashes.
     pub(super) names: Vec<(UserIx, u64)>,
 }
 
-impl Store {
+impl SnapshotBuilder {
     /// Takes a new person in. After [`NotNew::Full`] the reading is lost.
     pub(super) fn add_user(&mut self, entry: UserEntry<'_>) -> Result<UserIx, NotNew> {
         let ix = self.user_ids.insert(entry.id)?;
         let (block, start, len) = self.write(entry.record).ok_or(NotNew::Full)?;
         let fingerprint = xxh3_64(entry.record.as_bytes());
-        self.users.push(UserRow { fingerprint, block, start, len, standing: entry.standing, direct: entry.direct });
+        self.users.push(SnapshotUser { fingerprint, block, start, len, standing: entry.standing, direct: entry.direct });
         Ok(UserIx(ix))
     }
 
@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// Takes a new group in.
-    pub(super) fn add_group(&mut self, row: GroupRow) -> Result<GroupIx, NotNew> {
+    pub(super) fn add_group(&mut self, row: SnapshotGroup) -> Result<GroupIx, NotNew> {
         let ix = self.group_ids.insert(row.id.as_str())?;
         self.groups.push(row);
         Ok(GroupIx(ix))
@@ -128,8 +128,8 @@ impl Store {
         self.users.len()
     }
 
-    pub(super) fn standing(&self, ix: UserIx) -> Standing {
-        self.users.get(ix.0 as usize).map_or(Standing::Staged, |row| row.standing)
+    pub(super) fn standing(&self, ix: UserIx) -> LifecycleStatus {
+        self.users.get(ix.0 as usize).map_or(LifecycleStatus::Staged, |row| row.standing)
     }
 
     pub(super) fn record(&self, ix: UserIx) -> &str {
@@ -144,8 +144,8 @@ impl Store {
 /// A complete, accepted reading. There is no way to make one but [`Reading::finish`](super::Reading::finish).
 #[derive(Debug)]
 pub struct Snapshot {
-    store: Store,
-    counts: Counts,
+    store: SnapshotBuilder,
+    counts: SnapshotCounts,
     dangling: Vec<DanglingMember>,
     dangling_examples: Vec<Box<str>>,
     mark: Option<ContentMark>,
@@ -156,10 +156,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(store: Store, dangling: Vec<DanglingMember>, mark: Option<ContentMark>) -> Self {
+    pub(super) fn new(store: SnapshotBuilder, dangling: Vec<DanglingMember>, mark: Option<ContentMark>) -> Self {
         let examples = dangling.iter().take(EXAMPLES);
         let dangling_examples = examples.map(|one| bounds::shown(&one.name).into_boxed_str()).collect();
-        let counts = Counts {
+        let counts = SnapshotCounts {
             users: store.users.len() as u64,
             groups: store.groups.len() as u64,
             memberships: store.groups.iter().map(|group| group.members.len() as u64).sum(),
@@ -222,7 +222,7 @@ impl Snapshot {
     }
 
     /// How much there is.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> SnapshotCounts {
         self.counts
     }
 
@@ -270,7 +270,7 @@ impl Snapshot {
     }
 
     /// What the directory says of the person's account.
-    pub fn standing(&self, user: UserIx) -> Standing {
+    pub fn standing(&self, user: UserIx) -> LifecycleStatus {
         self.store.standing(user)
     }
 
@@ -300,7 +300,7 @@ impl Snapshot {
     }
 
     /// A group with its direct members.
-    pub fn group(&self, group: GroupIx) -> Option<&GroupRow> {
+    pub fn group(&self, group: GroupIx) -> Option<&SnapshotGroup> {
         self.store.groups.get(group.0 as usize)
     }
 

@@ -9,7 +9,7 @@ use super::FORMAT;
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Entry, ReadError, Reader, Segment, format_of, line_hash, segments};
-use super::record::{Event, Record};
+use super::record::{JournalEvent, Record};
 
 /// What a full check of a journal found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,7 +66,7 @@ impl TenantStore {
                     if record.was.is_some() {
                         changed.insert(record.seq, (line_hash(reader.text()), reader.place()));
                     }
-                    if let Event::Forgot { texts, .. } = record.event {
+                    if let JournalEvent::Forgot { texts, .. } = record.event {
                         vouched.extend(texts);
                     }
                 }

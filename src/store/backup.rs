@@ -29,14 +29,14 @@ pub struct Backup {
     /// The operator's files, each with its SHA-256: a restored state belongs to these.
     pub config: Vec<(PathBuf, String)>,
     /// What was copied.
-    pub tenants: Vec<Kept>,
+    pub tenants: Vec<BackedUpTenant>,
     /// What could not be copied, and why.
     pub failed: Vec<(TenantName, String)>,
 }
 
 /// One tenant's state in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct BackedUpTenant {
     /// The tenant.
     pub tenant: TenantName,
     /// Its file in the backup.
@@ -73,7 +73,7 @@ impl Stores {
         for tenant in self.tenants()? {
             let file = format!("{tenant}.state");
             match copy(&self.tenant(&tenant), at, &partial.join(&file)) {
-                Ok(sum) => backup.tenants.push(Kept { tenant, file, sum }),
+                Ok(sum) => backup.tenants.push(BackedUpTenant { tenant, file, sum }),
                 Err(error) => backup.failed.push((tenant, error.to_string())),
             }
         }

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, Undone};
+use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, UndoneEffect};
 use crate::model::{
-    AddressMark, AppId, Attributes, Counts, ObjectRef, Path, Provenance, RunId, SourceId, StatusSign, UserNumber,
+    AddressMark, AppId, Attributes, SnapshotCounts, ObjectRef, Path, Provenance, RunId, SourceId, StatusSign, UserNumber,
 };
 
 /// A linked person.
@@ -123,7 +123,7 @@ pub struct LinkCounts {
 
 /// One end of access, for the rolling budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct AccessLoss {
     /// When.
     pub at: Timestamp,
     /// Whose.
@@ -143,7 +143,7 @@ pub struct Activated {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenBack {
     /// What.
-    pub what: Undone,
+    pub what: UndoneEffect,
     /// The run that was taken back.
     pub run: RunId,
     /// The fingerprint of what the directory said of it after the undo; `None` until a run has seen it.
@@ -226,7 +226,7 @@ pub trait Baseline: Send + Sync {
 
     /// Ends of access at or after an instant, oldest first. Kept for eight days.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
-    fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError>;
+    fn lost_since(&self, since: Timestamp) -> Result<Vec<AccessLoss>, StoreError>;
 
     /// Accounts activated again at or after an instant, oldest first. Kept for eight days.
     #[expect(clippy::missing_errors_doc, reason = "see Baseline::user")]
@@ -253,7 +253,7 @@ pub trait Baseline: Send + Sync {
     fn runs(&self, limit: usize) -> Result<Vec<RunSummary>, StoreError>;
 
     /// What the last accepted snapshot held; `None` before the first.
-    fn last_counts(&self) -> Option<Counts>;
+    fn last_counts(&self) -> Option<SnapshotCounts>;
 
     /// How long the last accepted reading of the directory took; `None` before the first.
     fn last_reading(&self) -> Option<Duration>;

@@ -11,7 +11,7 @@ use super::disk;
 use super::error::{Notice, StoreError};
 use super::fold::{Fold, Meta};
 use super::journal::{Entry, ReadError, Reader, segments};
-use super::record::Event;
+use super::record::JournalEvent;
 use super::rows::{LateRows, MemoryRows, Rows, RowsError, SledRows};
 
 /// Written beside the journal when it was found broken while being read: the next opening moves everything aside.
@@ -19,7 +19,7 @@ pub(super) const BROKEN_MARK: &str = "journal-broken";
 
 /// Where rows lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RowSpace {
     /// In this folder, and in no other process.
     Folder(PathBuf),
     /// In memory, by a reader beside the process that writes.
@@ -27,27 +27,27 @@ pub(super) enum Place {
 }
 
 pub(super) struct Cache {
-    place: Place,
+    place: RowSpace,
     /// The tenant's state folder.
     folder: PathBuf,
     /// Up to here the journal's files can be read.
     written: AtomicU64,
     /// Whether the journal had effects when it was opened: then a cache that is not there was lost.
     expected: bool,
-    open: Mutex<Slot>,
+    open: Mutex<CacheSlot>,
     notices: Mutex<Vec<Notice>>,
 }
 
-enum Slot {
+enum CacheSlot {
     /// Nobody asked yet.
     Closed,
     /// Rows that follow the journal.
-    Open(Box<Open>),
+    Open(Box<OpenCache>),
     /// They could not follow. The next reader tries again and is told why not; appending does not.
     Stuck,
 }
 
-struct Open {
+struct OpenCache {
     rows: Arc<dyn Rows>,
     fold: Fold,
 }
@@ -80,13 +80,13 @@ impl From<RowsError> for OpenError {
 }
 
 impl Cache {
-    pub(super) fn new(place: Place, folder: &Path, written: u64, expected: bool) -> Self {
+    pub(super) fn new(place: RowSpace, folder: &Path, written: u64, expected: bool) -> Self {
         Self {
             place,
             folder: folder.to_owned(),
             written: AtomicU64::new(written),
             expected,
-            open: Mutex::new(Slot::Closed),
+            open: Mutex::new(CacheSlot::Closed),
             notices: Mutex::new(Vec::new()),
         }
     }
@@ -100,14 +100,14 @@ impl Cache {
         let mut guard = self.lock();
         self.written.store(last.record.seq, Ordering::Release);
         let followed = match &mut *guard {
-            Slot::Open(open) => open.follow(entries).map_err(OpenError::from),
-            Slot::Closed if entries.iter().any(|entry| has_effects(&entry.record.event)) => {
-                self.open_rows().map(|open| *guard = Slot::Open(Box::new(open))).map_err(OpenError::Other)
+            CacheSlot::Open(open) => open.follow(entries).map_err(OpenError::from),
+            CacheSlot::Closed if entries.iter().any(|entry| has_effects(&entry.record.event)) => {
+                self.open_rows().map(|open| *guard = CacheSlot::Open(Box::new(open))).map_err(OpenError::Other)
             }
-            Slot::Closed | Slot::Stuck => Ok(()),
+            CacheSlot::Closed | CacheSlot::Stuck => Ok(()),
         };
         let Err(error) = followed else { return };
-        *guard = Slot::Stuck;
+        *guard = CacheSlot::Stuck;
         let why = match error {
             OpenError::Other(error) => error.to_string(),
             OpenError::OfBefore => "an earlier version wrote it".to_owned(),
@@ -134,7 +134,7 @@ impl Cache {
     /// Returns when everything followed is on the disk. Nothing to do while closed.
     pub(super) fn flush(&self) {
         let guard = self.lock();
-        if let Slot::Open(open) = &*guard
+        if let CacheSlot::Open(open) = &*guard
             && let Err(error) = open.rows.flush()
         {
             self.notify(Notice::CacheBehind { why: StoreError::from(error).to_string() });
@@ -143,16 +143,16 @@ impl Cache {
 
     /// Whether rows are open: a quiet cycle leaves them closed.
     pub(super) fn is_open(&self) -> bool {
-        matches!(&*self.lock(), Slot::Open(_))
+        matches!(&*self.lock(), CacheSlot::Open(_))
     }
 
     /// Moves the cache aside and folds it anew.
     pub(super) fn rebuild(&self, why: &str) -> Result<(), StoreError> {
         let mut guard = self.lock();
         // Closed before it is moved.
-        *guard = Slot::Stuck;
+        *guard = CacheSlot::Stuck;
         self.set_aside()?;
-        *guard = Slot::Open(Box::new(self.fold_anew(why)?));
+        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 
@@ -160,11 +160,11 @@ impl Cache {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slot> {
+    fn lock(&self) -> MutexGuard<'_, CacheSlot> {
         // A panic while folding leaves pending rows behind: they are dropped, the stored ones are whole.
         self.open.lock().unwrap_or_else(|poisoned| {
             let mut guard = poisoned.into_inner();
-            *guard = Slot::Stuck;
+            *guard = CacheSlot::Stuck;
             self.open.clear_poison();
             guard
         })
@@ -176,31 +176,31 @@ impl Cache {
 
     fn rows(&self) -> Result<Arc<dyn Rows>, StoreError> {
         let mut guard = self.lock();
-        if let Slot::Open(open) = &*guard {
+        if let CacheSlot::Open(open) = &*guard {
             return Ok(Arc::clone(&open.rows));
         }
         let open = self.open_rows()?;
         let rows = Arc::clone(&open.rows);
-        *guard = Slot::Open(Box::new(open));
+        *guard = CacheSlot::Open(Box::new(open));
         Ok(rows)
     }
 
     /// Closes and moves aside rows that a reader found damaged, unless somebody else did so already.
     fn give_up(&self, found: &Arc<dyn Rows>, why: &str) -> Result<(), StoreError> {
         let mut guard = self.lock();
-        if matches!(&*guard, Slot::Open(open) if !Arc::ptr_eq(&open.rows, found)) {
+        if matches!(&*guard, CacheSlot::Open(open) if !Arc::ptr_eq(&open.rows, found)) {
             return Ok(());
         }
         // Closed before it is moved.
-        *guard = Slot::Stuck;
+        *guard = CacheSlot::Stuck;
         self.set_aside()?;
-        *guard = Slot::Open(Box::new(self.fold_anew(why)?));
+        *guard = CacheSlot::Open(Box::new(self.fold_anew(why)?));
         Ok(())
     }
 
     /// Opens what is there and lets it catch up; folds anew if it can't be believed.
-    fn open_rows(&self) -> Result<Open, StoreError> {
-        let Place::Folder(path) = &self.place else { return self.fold_anew("") };
+    fn open_rows(&self) -> Result<OpenCache, StoreError> {
+        let RowSpace::Folder(path) = &self.place else { return self.fold_anew("") };
         if !path.exists() {
             return self.fold_anew(if self.expected { "it was missing" } else { "" });
         }
@@ -230,7 +230,7 @@ impl Cache {
     }
 
     /// Folds the whole journal into new rows. `why` is told to the operator, if there is anything to tell.
-    fn fold_anew(&self, why: &str) -> Result<Open, StoreError> {
+    fn fold_anew(&self, why: &str) -> Result<OpenCache, StoreError> {
         match self.open_place().and_then(|rows| self.catch_up(rows)) {
             Ok((open, folded)) => {
                 if !why.is_empty() {
@@ -246,8 +246,8 @@ impl Cache {
 
     fn open_place(&self) -> Result<Arc<dyn Rows>, OpenError> {
         match &self.place {
-            Place::Memory => Ok(Arc::new(MemoryRows::default())),
-            Place::Folder(path) => {
+            RowSpace::Memory => Ok(Arc::new(MemoryRows::default())),
+            RowSpace::Folder(path) => {
                 disk::private_folder(path).map_err(|error| OpenError::Other(StoreError::io("make", path, error)))?;
                 Ok(Arc::new(LateRows::before(SledRows::open(path)?)))
             }
@@ -255,7 +255,7 @@ impl Cache {
     }
 
     /// Folds what the journal has and the rows do not.
-    fn catch_up(&self, rows: Arc<dyn Rows>) -> Result<(Open, Folded), OpenError> {
+    fn catch_up(&self, rows: Arc<dyn Rows>) -> Result<(OpenCache, Folded), OpenError> {
         if Meta::read(&*rows)?.is_of_before() {
             return Err(OpenError::OfBefore);
         }
@@ -290,12 +290,12 @@ impl Cache {
             return Err(OpenError::Other(self.mark_broken(&why)));
         }
         fold.commit(&*rows)?;
-        Ok((Open { rows, fold }, Folded { from, records: written - from }))
+        Ok((OpenCache { rows, fold }, Folded { from, records: written - from }))
     }
 
     /// Leaves word that the journal is broken where nobody had looked yet.
     fn mark_broken(&self, why: &str) -> StoreError {
-        if self.place != Place::Memory {
+        if self.place != RowSpace::Memory {
             let path = self.folder.join(BROKEN_MARK);
             if let Err(source) = disk::replace(&path, &mut |out| out.write_all(why.as_bytes())) {
                 return StoreError::io("write", &path, source);
@@ -306,7 +306,7 @@ impl Cache {
 
     /// Moves the folder aside, for whoever wants to know why; only the last one is kept.
     fn set_aside(&self) -> Result<(), StoreError> {
-        let Place::Folder(path) = &self.place else { return Ok(()) };
+        let RowSpace::Folder(path) = &self.place else { return Ok(()) };
         let aside = self.folder.join("cache-broken");
         let failed = |source| StoreError::io("move aside", path, source);
         match fs::remove_dir_all(&aside) {
@@ -320,7 +320,7 @@ impl Cache {
     }
 }
 
-impl Open {
+impl OpenCache {
     fn follow(&mut self, entries: &[Entry]) -> Result<(), RowsError> {
         for Entry { record, hash } in entries {
             // Rows that were opened after these records were written have them already.
@@ -332,9 +332,9 @@ impl Open {
     }
 }
 
-fn has_effects(event: &Event) -> bool {
+fn has_effects(event: &JournalEvent) -> bool {
     match event {
-        Event::Outcome { effects, .. } | Event::Noted { effects, .. } => !effects.is_empty(),
+        JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => !effects.is_empty(),
         _ => false,
     }
 }

@@ -35,7 +35,7 @@ pub const LONGEST_REASON: usize = 1000;
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum DecisionVerdict {
     /// The next run carries the plan out, if it is still exactly this one.
     Approve,
     /// It stays held; somebody has seen it.
@@ -44,12 +44,12 @@ pub enum Verdict {
 
 /// What somebody decided about a held plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "WrittenDecision")]
 pub struct Decision {
     /// The plan's id.
     pub plan: String,
     /// Yes or no.
-    pub verdict: Verdict,
+    pub verdict: DecisionVerdict,
     /// Who: the account's name.
     pub by: String,
     /// What is known of who that is; `None` in records of the first versions.
@@ -66,9 +66,9 @@ pub struct Decision {
 /// A decision as it is written in a record or a file, of this version or the first.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenDecision {
     plan: String,
-    verdict: Verdict,
+    verdict: DecisionVerdict,
     by: String,
     #[serde(default)]
     identity: Option<Identity>,
@@ -86,9 +86,9 @@ struct Written {
     undo: bool,
 }
 
-impl From<Written> for Decision {
-    fn from(written: Written) -> Self {
-        let Written { plan, verdict, by, identity, reason, at, expires, .. } = written;
+impl From<WrittenDecision> for Decision {
+    fn from(written: WrittenDecision) -> Self {
+        let WrittenDecision { plan, verdict, by, identity, reason, at, expires, .. } = written;
         Self { plan, verdict, by, identity, reason, at, expires }
     }
 }
@@ -140,7 +140,7 @@ impl std::fmt::Display for RefusedDecision {
 
 /// What is in `decisions/`.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct DecisionFiles {
     pub(super) decisions: Vec<Filed>,
     pub(super) refused: Vec<RefusedDecision>,
 }
@@ -207,19 +207,19 @@ fn put(notes: &Notes, decision: &Decision, undo: bool) -> Result<(), StoreError>
 
 fn is_plan_of_undo(notes: &Notes, plan: &str) -> Result<bool, StoreError> {
     let is =
-        |file: &String| understood(notes, file).ok().flatten().is_some_and(|one: Written| one.undo && one.plan == plan);
+        |file: &String| understood(notes, file).ok().flatten().is_some_and(|one: WrittenDecision| one.undo && one.plan == plan);
     Ok(all(notes)?.iter().any(is))
 }
 
 /// Approvals of an undo that the journal does not have yet: the process that carries it out believes only the journal.
-pub(super) fn unknown_of_undo(found: Found, known: &[Noted], now: Timestamp) -> Vec<Decision> {
+pub(super) fn unknown_of_undo(found: DecisionFiles, known: &[Noted], now: Timestamp) -> Vec<Decision> {
     let undo = found.decisions.into_iter().filter(|filed| filed.undo).map(|filed| filed.decision);
     undo.filter(|one| one.still_counts(now) && !known.iter().any(|noted| noted.is(one))).collect()
 }
 
 /// Everything in `decisions/`, with what may not be believed apart. `known` is what the journal has.
-pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<Found, StoreError> {
-    let mut found = Found::default();
+pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<DecisionFiles, StoreError> {
+    let mut found = DecisionFiles::default();
     for Signed { name, found: signed } in notes.documents().signed(&notes.area, PLACE, LARGEST)? {
         match signed.and_then(|(text, uid)| believe(name.clone(), text, uid, known, now)) {
             Ok(filed) => found.decisions.push(filed),
@@ -232,7 +232,7 @@ pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<Fou
 
 /// Reads a decision, written by the account `uid`, as far as it can be believed.
 fn believe(file: String, text: Vec<u8>, uid: u32, known: &[Noted], now: Timestamp) -> Result<Filed, String> {
-    let written: Written = serde_json::from_slice(&text).map_err(|error| format!("it is no decision ({error})"))?;
+    let written: WrittenDecision = serde_json::from_slice(&text).map_err(|error| format!("it is no decision ({error})"))?;
     let (seal, undo) = (written.seal.clone(), written.undo);
     let decision: Decision = written.into();
     counts(&decision, now)?;
@@ -315,10 +315,10 @@ impl ApprovalRule {
     /// What decisions about one plan, oldest first, come to.
     pub fn weigh(&self, decisions: &[Decision]) -> Weighed {
         let Some(last) = decisions.last() else { return Weighed::Undecided };
-        if last.verdict == Verdict::Reject {
+        if last.verdict == DecisionVerdict::Reject {
             return Weighed::Rejected(last.clone());
         }
-        let since = decisions.iter().rposition(|one| one.verdict == Verdict::Reject).map_or(0, |at| at + 1);
+        let since = decisions.iter().rposition(|one| one.verdict == DecisionVerdict::Reject).map_or(0, |at| at + 1);
         let mut approvals = decisions.iter().skip(since).filter(|one| self.why_not(one).is_none());
         if self.people() == 1 {
             return approvals.next_back().map_or(Weighed::Undecided, |one| Weighed::Approved(vec![one.clone()]));
@@ -356,21 +356,21 @@ fn are_different(one: &Option<Identity>, other: &Option<Identity>) -> bool {
 }
 
 /// The decisions about a plan that count at `now`, oldest first. One that the journal says was used does not.
-pub(super) fn about(found: Found, plan: &str, known: &[Noted], now: Timestamp) -> Vec<Decision> {
+pub(super) fn about(found: DecisionFiles, plan: &str, known: &[Noted], now: Timestamp) -> Vec<Decision> {
     let decisions = found.decisions.into_iter().map(|filed| filed.decision);
     decisions.filter(|one| one.plan == plan && one.still_counts(now) && !is_used(one, known)).collect()
 }
 
 /// Whether there is an approval that counts at `now`.
-pub(super) fn is_approval_waiting(found: &Found, known: &[Noted], now: Timestamp) -> bool {
+pub(super) fn is_approval_waiting(found: &DecisionFiles, known: &[Noted], now: Timestamp) -> bool {
     // No sync comes to the plan of an undo.
     let mut decisions = found.decisions.iter().filter(|filed| !filed.undo).map(|filed| &filed.decision);
-    decisions.any(|one| one.verdict == Verdict::Approve && one.still_counts(now) && !is_used(one, known))
+    decisions.any(|one| one.verdict == DecisionVerdict::Approve && one.still_counts(now) && !is_used(one, known))
 }
 
 /// Whether a run has used an approval already: then it is good for no other.
 fn is_used(decision: &Decision, known: &[Noted]) -> bool {
-    decision.verdict == Verdict::Approve && known.iter().any(|noted| !noted.waits && noted.is(decision))
+    decision.verdict == DecisionVerdict::Approve && known.iter().any(|noted| !noted.waits && noted.is(decision))
 }
 
 /// Whether the journal has it as it is.
@@ -381,7 +381,7 @@ pub(super) fn is_known(decision: &Decision, waits: bool, known: &[Noted]) -> boo
 /// After this the approvals of a plan can't be used again, crash or not.
 pub(super) fn use_up(notes: &Notes, plan: &str) -> Result<(), StoreError> {
     for file in all(notes)? {
-        let written: Option<Written> = understood(notes, &file)?;
+        let written: Option<WrittenDecision> = understood(notes, &file)?;
         if written.is_some_and(|written| written.plan == plan) {
             notes.swap(&file, Before::Anything, None)?;
         }

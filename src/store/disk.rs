@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::fail;
-use crate::files::replace::{Fresh, sweep as sweep_folder};
-use crate::files::trust::Trust;
+use crate::files::replace::{PendingFile, sweep as sweep_folder};
+use crate::files::trust::FileTrust;
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -28,7 +28,7 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
         }
         found => found?,
     };
-    let trust = Trust::of_this_process();
+    let trust = FileTrust::of_this_process();
     let real = if found.is_symlink() { trust.look(path)?.path } else { path.to_owned() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = File::from(rustix::fs::openat(CWD, &real, flags, Mode::empty())?);
@@ -88,7 +88,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 /// Returns the file, open for more.
 pub(super) fn replace(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
     fail::point("file.write")?;
-    let mut fresh = Fresh::beside(path, FILE_MODE)?;
+    let mut fresh = PendingFile::beside(path, FILE_MODE)?;
     write(&mut fresh)?;
     fresh.sync()?;
     fail::point("file.rename")?;

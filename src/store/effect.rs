@@ -202,19 +202,19 @@ pub enum Effect {
         /// The run.
         run: RunId,
         /// What it had changed.
-        what: Vec<Undone>,
+        what: Vec<UndoneEffect>,
     },
     /// The directory still says what was taken back; this is the fingerprint of what it says.
     TakenBackSeen {
         /// Of what.
-        what: Undone,
+        what: UndoneEffect,
         /// The fingerprint.
         record: u64,
     },
     /// Nothing is to be done for these any more, or their record changed: they are no longer held.
     TakenBackOver {
         /// What.
-        what: Vec<Undone>,
+        what: Vec<UndoneEffect>,
         /// How many others are left.
         left: u64,
     },
@@ -230,7 +230,7 @@ pub enum Effect {
 /// One thing that an undo put back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Undone {
+pub enum UndoneEffect {
     /// An account, or a group's name or link.
     Object(ObjectRef),
     /// A membership.
@@ -242,7 +242,7 @@ pub enum Undone {
     },
 }
 
-impl Undone {
+impl UndoneEffect {
     /// The directory ids that it names.
     pub fn ids(&self) -> Vec<&SourceId> {
         match self {

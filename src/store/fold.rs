@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
 use super::keys;
 use super::numbers::{NumberBlock, split};
-use super::record::{Effect, Event, Record, RunSummary};
+use super::record::{Effect, JournalEvent, Record, RunSummary};
 use super::rows::{Batch, Rows, RowsError};
 use crate::model::{AppId, Attributes, ObjectRef, Path, Provenance, Reason, SourceId, UserNumber};
 
@@ -196,15 +196,15 @@ impl Fold {
     /// Folds one record; `hash` is the hash of its text. Its rows may stay pending until [`Fold::commit`].
     pub(super) fn record(&mut self, rows: &dyn Rows, record: &Record, hash: &str) -> Result<(), RowsError> {
         match &record.event {
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
-                let releases = matches!(&record.event, Event::Noted { reason: Reason::AdoptedOrReleased, .. });
-                let by_hand = matches!(&record.event, Event::Noted { reason: Reason::ChangedByHand, .. });
-                let calls = matches!(&record.event, Event::Outcome { .. });
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
+                let releases = matches!(&record.event, JournalEvent::Noted { reason: Reason::AdoptedOrReleased, .. });
+                let by_hand = matches!(&record.event, JournalEvent::Noted { reason: Reason::ChangedByHand, .. });
+                let calls = matches!(&record.event, JournalEvent::Outcome { .. });
                 for effect in effects {
-                    Step { fold: self, rows, at: record.at, effects, releases, by_hand, calls }.effect(effect)?;
+                    FoldStep { fold: self, rows, at: record.at, effects, releases, by_hand, calls }.effect(effect)?;
                 }
             }
-            Event::RunEnded(summary) => {
+            JournalEvent::RunEnded(summary) => {
                 // Forgetting old rows looks at what is stored, so everything before must be.
                 self.write_pending(rows)?;
                 self.run_ended(rows, summary)?;
@@ -287,7 +287,7 @@ impl Fold {
 }
 
 /// One effect being folded: rows are read through what is pending.
-struct Step<'a> {
+struct FoldStep<'a> {
     fold: &'a mut Fold,
     rows: &'a dyn Rows,
     /// When it was written.
@@ -302,7 +302,7 @@ struct Step<'a> {
     calls: bool,
 }
 
-impl Step<'_> {
+impl FoldStep<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
         match self.fold.pending.get(key) {
             Some(pending) => Ok(pending.clone()),

@@ -15,8 +15,8 @@ use super::baseline::Baseline;
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Copy, ReadError, Reader, line_hash, segments};
-use super::ledger::View as _;
-use super::record::{Effect, Event, Record};
+use super::ledger::StateView as _;
+use super::record::{Effect, JournalEvent, Record};
 use super::redact::Somebody;
 use super::state::Store;
 use super::status::Status;
@@ -84,10 +84,10 @@ struct Linked {
     active: u64,
 }
 
-type Read = Result<(Record, Vec<u8>), StoreError>;
+type ReadResult = Result<(Record, Vec<u8>), StoreError>;
 
 /// All records with their texts.
-fn records(folder: &Path) -> Result<impl Iterator<Item = Read>, StoreError> {
+fn records(folder: &Path) -> Result<impl Iterator<Item = ReadResult>, StoreError> {
     let journal = folder.join("journal");
     let files = segments(&journal).map_err(|source| StoreError::io("read", &journal, source))?;
     let mut reader = Reader::from_first(files);
@@ -119,7 +119,7 @@ fn find(folder: &Path, person: &str) -> Result<BTreeSet<SourceId>, StoreError> {
                 }
             };
         match &record.event {
-            Event::Intent(intent) => {
+            JournalEvent::Intent(intent) => {
                 if let ObjectRef::User(id) = &intent.object {
                     see(
                         id,
@@ -128,7 +128,7 @@ fn find(folder: &Path, person: &str) -> Result<BTreeSet<SourceId>, StoreError> {
                     );
                 }
             }
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
                 for effect in effects {
                     match effect {
                         Effect::UserLinked { id, app_id, .. } => see(id, Some(app_id), Box::new(std::iter::empty())),
@@ -234,9 +234,9 @@ fn rewrite(folder: &Path, somebody: &Somebody, by: &str, now: jiff::Timestamp) -
         [Effect::Settled { object: ObjectRef::User(id.clone()) }, Effect::UserUnlinked { id: id.clone() }]
     });
     let run = RunId::new(Uuid::now_v7().to_string());
-    copy.append(now, Event::Noted { run, reason: Reason::Forgotten, effects: effects.collect() })?;
+    copy.append(now, JournalEvent::Noted { run, reason: Reason::Forgotten, effects: effects.collect() })?;
     let stand_ins = somebody.stand_ins().cloned().collect();
-    copy.append(now, Event::Forgot { by: by.to_owned(), now: stand_ins, texts: texts.into_iter().collect() })?;
+    copy.append(now, JournalEvent::Forgot { by: by.to_owned(), now: stand_ins, texts: texts.into_iter().collect() })?;
     let (last, _) = copy.head();
     copy.finish()?;
     Ok((changed, last))

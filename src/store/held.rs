@@ -120,7 +120,7 @@ impl From<HeldOperation> for WrittenOperation {
 
 /// What is hashed of an operation: the fields of [`HeldOperation`], in its order.
 #[derive(Serialize)]
-struct Line<'a> {
+struct HashedOperation<'a> {
     op: Op,
     object: &'a ObjectRef,
     name: &'a str,
@@ -158,7 +158,7 @@ impl PlanId {
     pub fn add(&mut self, op: Op, object: &ObjectRef, name: &str, reason: &Reason, digest: &str) {
         // Plain data whose maps have text keys: writing it as JSON can't fail.
         let line =
-            serde_json::to_vec(&Line { op, object, name, reason: &reason.encoded(), digest }).unwrap_or_default();
+            serde_json::to_vec(&HashedOperation { op, object, name, reason: &reason.encoded(), digest }).unwrap_or_default();
         let into = if self.count < HELD_LISTED { &mut self.listed } else { &mut self.rest };
         into.update(line);
         into.update(b"\n");

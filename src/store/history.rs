@@ -9,7 +9,7 @@ use std::path::Path;
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{good_lines, segments};
-use super::record::{Event, Record, RunSummary};
+use super::record::{JournalEvent, Record, RunSummary};
 use crate::files;
 
 /// How much of the journal's end is read.
@@ -31,7 +31,7 @@ impl TenantStore {
             let ended = good_lines(&end).filter_map(|json| serde_json::from_slice::<Record>(json).ok());
             let mut earlier: Vec<RunSummary> = ended
                 .filter_map(|record| match record.event {
-                    Event::RunEnded(summary) => Some(*summary),
+                    JournalEvent::RunEnded(summary) => Some(*summary),
                     _ => None,
                 })
                 .collect();

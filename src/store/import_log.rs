@@ -17,7 +17,7 @@ pub(super) const LOG: &str = "log";
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum ImportLogLine {
     /// The accounts, with their user names.
     Chosen(Vec<(AppId, String)>),
     /// A create is about to be sent.
@@ -26,7 +26,7 @@ enum Line {
     Made(Making),
 }
 
-impl Line {
+impl ImportLogLine {
     fn write(&self, out: &mut Vec<u8>) -> Result<(), StoreError> {
         serde_json::to_writer(&mut *out, self).map_err(|error| StoreError::Refused(error.to_string()))?;
         out.push(b'\n');
@@ -35,7 +35,7 @@ impl Line {
 }
 
 /// The whole lines of a log, and how many bytes they are. What a crash left behind the last of them does not count.
-fn lines_of(imports: &Leased) -> Result<(Vec<Line>, u64), StoreError> {
+fn lines_of(imports: &Leased) -> Result<(Vec<ImportLogLine>, u64), StoreError> {
     let bytes = imports.read(LOG)?.unwrap_or_default();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -69,9 +69,9 @@ impl ImportLog {
         let mut past = ImportPast::default();
         for line in lines {
             match line {
-                Line::Chosen(all) => past.chosen = Some(all),
-                Line::Intent(account) => drop(past.open.insert(account)),
-                Line::Made(making) => {
+                ImportLogLine::Chosen(all) => past.chosen = Some(all),
+                ImportLogLine::Intent(account) => drop(past.open.insert(account)),
+                ImportLogLine::Made(making) => {
                     past.open.remove(&making.app_id);
                     past.made.insert(making.app_id.clone(), making);
                 }
@@ -85,7 +85,7 @@ impl ImportLog {
     /// # Errors
     /// When it could not be written.
     pub fn chosen(&mut self, accounts: &[(AppId, String)]) -> Result<(), StoreError> {
-        self.append(&Line::Chosen(accounts.to_vec()))
+        self.append(&ImportLogLine::Chosen(accounts.to_vec()))
     }
 
     /// Keeps that a create is about to be sent. It is on the disk when this returns.
@@ -93,7 +93,7 @@ impl ImportLog {
     /// # Errors
     /// When it could not be written; nothing may be sent then.
     pub fn intent(&mut self, account: &AppId) -> Result<(), StoreError> {
-        self.append(&Line::Intent(account.clone()))
+        self.append(&ImportLogLine::Intent(account.clone()))
     }
 
     /// Keeps what became of a user.
@@ -101,10 +101,10 @@ impl ImportLog {
     /// # Errors
     /// When it could not be written.
     pub fn made(&mut self, making: &Making) -> Result<(), StoreError> {
-        self.append(&Line::Made(making.clone()))
+        self.append(&ImportLogLine::Made(making.clone()))
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), StoreError> {
+    fn append(&mut self, line: &ImportLogLine) -> Result<(), StoreError> {
         let mut text = Vec::new();
         line.write(&mut text)?;
         self.0.append(&text)
@@ -117,7 +117,7 @@ pub(super) fn forget_in_log(imports: &Leased, users: &[SourceId]) -> Result<(), 
     let theirs: BTreeSet<AppId> = lines
         .iter()
         .filter_map(|line| match line {
-            Line::Made(making) if making.id.as_ref().is_some_and(|id| users.contains(id)) => {
+            ImportLogLine::Made(making) if making.id.as_ref().is_some_and(|id| users.contains(id)) => {
                 Some(making.app_id.clone())
             }
             _ => None,
@@ -129,12 +129,12 @@ pub(super) fn forget_in_log(imports: &Leased, users: &[SourceId]) -> Result<(), 
     let mut text = Vec::new();
     for line in lines {
         let kept = match line {
-            Line::Chosen(mut all) => {
+            ImportLogLine::Chosen(mut all) => {
                 all.retain(|(account, _)| !theirs.contains(account));
-                Some(Line::Chosen(all))
+                Some(ImportLogLine::Chosen(all))
             }
-            Line::Intent(account) => (!theirs.contains(&account)).then_some(Line::Intent(account)),
-            Line::Made(making) => (!theirs.contains(&making.app_id)).then_some(Line::Made(making)),
+            ImportLogLine::Intent(account) => (!theirs.contains(&account)).then_some(ImportLogLine::Intent(account)),
+            ImportLogLine::Made(making) => (!theirs.contains(&making.app_id)).then_some(ImportLogLine::Made(making)),
         };
         if let Some(line) = kept {
             line.write(&mut text)?;

@@ -28,7 +28,7 @@ const REPORT: &str = "import-";
 /// What became of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Made {
+pub enum ImportResult {
     /// Created in the directory.
     Created,
     /// Was there already.
@@ -43,7 +43,7 @@ pub enum Made {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Making {
     /// What became of them.
-    pub result: Made,
+    pub result: ImportResult,
     /// The app's id.
     pub app_id: AppId,
     /// The sign-in name in the app.
@@ -240,12 +240,12 @@ impl ImportNote {
     }
 
     /// Counts a result.
-    pub fn count(&mut self, result: Made) {
+    pub fn count(&mut self, result: ImportResult) {
         let of_kind = match result {
-            Made::Created => &mut self.created,
-            Made::Found => &mut self.found,
-            Made::Failed => &mut self.failed,
-            Made::NotTried => {
+            ImportResult::Created => &mut self.created,
+            ImportResult::Found => &mut self.found,
+            ImportResult::Failed => &mut self.failed,
+            ImportResult::NotTried => {
                 self.not_tried += 1;
                 return;
             }
@@ -391,8 +391,8 @@ mod tests {
         Stores::on_disk(dir.path()).tenant(&crate::model::TenantName::parse("acme").unwrap())
     }
 
-    fn making(account: &str, result: Made) -> Making {
-        let id = (result == Made::Created).then(|| SourceId::from(format!("d-{account}").as_str()));
+    fn making(account: &str, result: ImportResult) -> Making {
+        let id = (result == ImportResult::Created).then(|| SourceId::from(format!("d-{account}").as_str()));
         Making { result, app_id: AppId::from(account), user_name: account.to_owned(), id, detail: String::new() }
     }
 
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(past, ImportPast::default());
         log.chosen(&chosen).unwrap();
         log.intent(&AppId::from("a")).unwrap();
-        log.made(&making("a", Made::Created)).unwrap();
+        log.made(&making("a", ImportResult::Created)).unwrap();
         log.intent(&AppId::from("b")).unwrap();
         let path = dir.path().join("acme/imports").join(LOG);
         let whole = std::fs::read(&path).unwrap();
@@ -424,8 +424,8 @@ mod tests {
             assert_eq!(past.made.len(), usize::from(lines >= 3), "{cut}");
             assert_eq!(past.open.contains("a"), lines == 2, "{cut}");
             assert_eq!(past.open.contains("b"), lines == 4, "{cut}");
-            log.made(&making("b", Made::Found)).unwrap();
-            assert_eq!(ImportLog::open(&imports).unwrap().1.made[&AppId::from("b")].result, Made::Found, "{cut}");
+            log.made(&making("b", ImportResult::Found)).unwrap();
+            assert_eq!(ImportLog::open(&imports).unwrap().1.made[&AppId::from("b")].result, ImportResult::Found, "{cut}");
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -442,7 +442,7 @@ mod tests {
         let note = ImportNote { state: ImportState::Stopped, ..ImportNote::of(&order()) };
         assert!(state(&dir).report_import(&note, &[]).is_err());
         crate::fail::power::fill(false);
-        log.made(&making("a", Made::Created)).unwrap();
+        log.made(&making("a", ImportResult::Created)).unwrap();
         let past = ImportLog::open(&imports).unwrap().1;
         assert_eq!((past.open.len(), past.made.len()), (0, 1));
     }
@@ -454,7 +454,7 @@ mod tests {
         for at in 0..i64::try_from(REPORTS).unwrap() + 3 {
             let ended = Timestamp::from_second(1_800_000_000 + at).unwrap();
             let note = ImportNote { ended: Some(ended), state: ImportState::Finished, ..ImportNote::of(&order()) };
-            let results = [making("a", Made::Created), making("b", Made::Created)];
+            let results = [making("a", ImportResult::Created), making("b", ImportResult::Created)];
             let path = state(&dir).report_import(&note, &results).unwrap();
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
@@ -462,7 +462,7 @@ mod tests {
         assert_eq!(all.len(), REPORTS);
         let (mut log, _) = ImportLog::open(&imports).unwrap();
         log.chosen(&[(AppId::from("a"), "a".to_owned()), (AppId::from("b"), "b".to_owned())]).unwrap();
-        log.made(&making("a", Made::Created)).unwrap();
+        log.made(&making("a", ImportResult::Created)).unwrap();
         state(&dir).forget_imports(&imports, &[SourceId::from("d-a")]).unwrap();
         for name in &all {
             let text = std::fs::read_to_string(dir.path().join(format!("acme/imports/{name}.json"))).unwrap();

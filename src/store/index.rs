@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::{Bits, Counts};
+use crate::model::{Bits, SnapshotCounts};
 
 const MAGIC: &[u8; 8] = b"rostidx1";
 const HEADER_BYTES: usize = 8 * 8;
@@ -37,7 +37,7 @@ pub struct IndexDraft {
     /// A hash of everything that turns a record into what the app should hold: mapping, scope, profile, program version.
     pub settings_hash: u64,
     /// What the snapshot held.
-    pub counts: Counts,
+    pub counts: SnapshotCounts,
     /// People, in any order.
     pub users: Vec<IndexEntry>,
     /// Groups, in any order.
@@ -46,7 +46,7 @@ pub struct IndexDraft {
 
 /// The state of the journal that an index belongs to: equal marks mean that nothing was learned in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct JournalPosition {
     /// `seq` of the last record with effects.
     pub(super) seq: u64,
     /// The beginning of that record's hash.
@@ -124,16 +124,16 @@ impl IndexTable {
 
 /// Everybody who was in step at the end of the last cycle.
 #[derive(Debug, Clone, Default)]
-pub struct Index {
+pub struct SyncIndex {
     /// What the snapshot held.
-    pub counts: Counts,
+    pub counts: SnapshotCounts,
     /// People.
     pub users: IndexTable,
     /// Groups.
     pub groups: IndexTable,
 }
 
-impl Index {
+impl SyncIndex {
     /// The person with this hash, and the entry's place.
     pub fn user(&self, id_hash: u64) -> Option<(usize, &IndexEntry)> {
         self.users.find(id_hash)
@@ -147,19 +147,19 @@ impl Index {
 
 impl IndexDraft {
     /// Sorts the entries and proves their hashes distinct; `None` where two ids share one.
-    pub(super) fn into_index(mut self) -> Option<Index> {
+    pub(super) fn into_index(mut self) -> Option<SyncIndex> {
         for entries in [&mut self.users, &mut self.groups] {
             entries.sort_unstable_by_key(|entry| entry.id_hash);
         }
-        Some(Index { counts: self.counts, users: IndexTable::new(self.users)?, groups: IndexTable::new(self.groups)? })
+        Some(SyncIndex { counts: self.counts, users: IndexTable::new(self.users)?, groups: IndexTable::new(self.groups)? })
     }
 }
 
 /// Writes an index, all but durably (the caller renames and syncs).
-pub(super) fn write(index: &Index, settings_hash: u64, mark: Mark, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(index: &SyncIndex, settings_hash: u64, mark: JournalPosition, out: &mut dyn Write) -> io::Result<()> {
     let mut out = Hashing { inner: io::BufWriter::with_capacity(1 << 16, out), hash: Xxh3::new() };
     out.write_all(MAGIC)?;
-    let Counts { users, groups, memberships } = index.counts;
+    let SnapshotCounts { users, groups, memberships } = index.counts;
     let lens = [index.users.len() as u64, index.groups.len() as u64];
     for number in [mark.seq, mark.hash, settings_hash, users, groups, memberships, lens[0], lens[1]] {
         out.write_all(&number.to_le_bytes())?;
@@ -173,18 +173,18 @@ pub(super) fn write(index: &Index, settings_hash: u64, mark: Mark, out: &mut dyn
 }
 
 /// Reads an index; `None` when it is not whole, or belongs to other settings or another state.
-pub(super) fn read(input: impl Read, settings_hash: u64, mark: Mark) -> io::Result<Option<Index>> {
+pub(super) fn read(input: impl Read, settings_hash: u64, mark: JournalPosition) -> io::Result<Option<SyncIndex>> {
     let mut input = Hashing { inner: io::BufReader::with_capacity(1 << 16, input), hash: Xxh3::new() };
     let mut header = [0; 8 + HEADER_BYTES];
     input.read_exact(&mut header)?;
     let (magic, numbers) = header.split_at(8);
     let mut numbers = numbers.chunks_exact(8).map(le_u64);
     let mut next = || numbers.next().unwrap_or_default();
-    let found = Mark { seq: next(), hash: next() };
+    let found = JournalPosition { seq: next(), hash: next() };
     if magic != MAGIC || found != mark || next() != settings_hash {
         return Ok(None);
     }
-    let counts = Counts { users: next(), groups: next(), memberships: next() };
+    let counts = SnapshotCounts { users: next(), groups: next(), memberships: next() };
     let (users, groups) = (next(), next());
     if users.saturating_add(groups) > MAX_ENTRIES {
         return Ok(None);
@@ -197,7 +197,7 @@ pub(super) fn read(input: impl Read, settings_hash: u64, mark: Mark) -> io::Resu
     if u64::from_le_bytes(sum) != expected || input.inner.read(&mut [0])? != 0 {
         return Ok(None);
     }
-    Ok(IndexTable::new(users).zip(IndexTable::new(groups)).map(|(users, groups)| Index { counts, users, groups }))
+    Ok(IndexTable::new(users).zip(IndexTable::new(groups)).map(|(users, groups)| SyncIndex { counts, users, groups }))
 }
 
 fn encode(entry: &IndexEntry) -> [u8; ENTRY_BYTES] {
@@ -268,7 +268,7 @@ impl<T: Read> Read for Hashing<T> {
 mod tests {
     use super::*;
 
-    const MARK: Mark = Mark { seq: 7, hash: 11 };
+    const MARK: JournalPosition = JournalPosition { seq: 7, hash: 11 };
 
     fn entry(n: u64) -> IndexEntry {
         // An odd factor permutes the 64-bit numbers, so hashes are spread and distinct.
@@ -283,7 +283,7 @@ mod tests {
     fn draft(users: u64, groups: u64) -> IndexDraft {
         IndexDraft {
             settings_hash: 5,
-            counts: Counts { users, groups, memberships: 9 },
+            counts: SnapshotCounts { users, groups, memberships: 9 },
             users: (0..users).map(entry).collect(),
             groups: (0..groups).map(entry).collect(),
         }
@@ -305,7 +305,7 @@ mod tests {
                 assert_eq!(index.user(entry(n).id_hash).unwrap().1, &entry(n));
             }
             assert!(index.user(entry(users).id_hash).is_none());
-            assert_eq!(index.counts, Counts { users, groups: 3, memberships: 9 });
+            assert_eq!(index.counts, SnapshotCounts { users, groups: 3, memberships: 9 });
         }
     }
 
@@ -344,7 +344,7 @@ mod tests {
     fn other_settings_or_another_state_have_no_index() {
         let good = bytes_of(draft(4, 0));
         assert!(read(good.as_slice(), 6, MARK).unwrap().is_none());
-        assert!(read(good.as_slice(), 5, Mark { seq: 8, ..MARK }).unwrap().is_none());
-        assert!(read(good.as_slice(), 5, Mark { hash: 8, ..MARK }).unwrap().is_none());
+        assert!(read(good.as_slice(), 5, JournalPosition { seq: 8, ..MARK }).unwrap().is_none());
+        assert!(read(good.as_slice(), 5, JournalPosition { hash: 8, ..MARK }).unwrap().is_none());
     }
 }

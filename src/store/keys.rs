@@ -23,7 +23,7 @@
 
 use jiff::Timestamp;
 
-use super::record::Undone;
+use super::record::UndoneEffect;
 use crate::model::{AppId, ObjectRef, RunId, SourceId, UserNumber};
 
 pub(super) const META: &[u8] = b"meta";
@@ -168,16 +168,16 @@ pub(super) fn parse_reduced(key: &[u8]) -> Option<SourceId> {
 }
 
 /// Something that an undo put back. Lengths keep two ids apart from one.
-pub(super) fn taken_back(what: &Undone) -> Vec<u8> {
+pub(super) fn taken_back(what: &UndoneEffect) -> Vec<u8> {
     match what {
-        Undone::Object(object) => {
+        UndoneEffect::Object(object) => {
             let kind: &[u8] = match object {
                 ObjectRef::User(_) => b"u/",
                 ObjectRef::Group(_) => b"g/",
             };
             join(&[TAKEN_BACK, kind, object.id().as_str().as_bytes()])
         }
-        Undone::Member { group, user } => {
+        UndoneEffect::Member { group, user } => {
             let group = group.as_str().as_bytes();
             join(&[TAKEN_BACK, b"m/", &(group.len() as u64).to_be_bytes(), group, user.as_str().as_bytes()])
         }

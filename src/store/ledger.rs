@@ -7,11 +7,11 @@ use super::baseline::Baseline;
 use super::decisions::Decision;
 use super::error::{Notice, StoreError};
 use super::held::HeldPlan;
-use super::index::{Index, IndexDraft};
-use super::mark::Mark;
-use super::record::{Effect, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::index::{SyncIndex, IndexDraft};
+use super::mark::TenantMark;
+use super::record::{Effect, GuardSettings, CallIntent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::sightings::Sightings;
-use crate::model::{ContentMark, Counts, Reason, RunId};
+use crate::model::{ContentMark, SnapshotCounts, Reason, RunId};
 
 /// Whether the state may be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct OpenIntent {
     /// When it was written.
     pub at: Timestamp,
     /// What was about to be done.
-    pub intent: Intent,
+    pub intent: CallIntent,
 }
 
 /// The write side of the state. Records lie in the journal in the order of the calls.
@@ -57,7 +57,7 @@ pub trait Ledger: Send + Sync {
 
     /// A call is about to be made. Returns the intent's number once it is on the disk (`fdatasync`, shared by all intents that
     /// wait at that moment).
-    async fn intent(&self, intent: Intent) -> Result<u64, StoreError>;
+    async fn intent(&self, intent: CallIntent) -> Result<u64, StoreError>;
 
     /// What became of an intent. Written in order and visible to every later read; on the disk with the next intent, at the
     /// latest by [`Ledger::run_ended`]. One that a crash swallows leaves its intent open, and open intents are looked up.
@@ -78,12 +78,12 @@ pub trait Ledger: Send + Sync {
 }
 
 /// The state of one tenant for somebody who only looks: a preview can't write because it holds nothing that could.
-pub trait View: Baseline {
+pub trait StateView: Baseline {
     /// Whether it may be believed.
     fn health(&self) -> Health;
 
     /// Who asked that nothing be sent, if somebody did. Looked up anew each time: another process may say it during a run.
-    fn paused(&self) -> Option<Mark>;
+    fn paused(&self) -> Option<TenantMark>;
 
     /// Intents without an outcome, oldest first.
     fn open_intents(&self) -> Vec<OpenIntent>;
@@ -102,18 +102,18 @@ pub trait View: Baseline {
 
     /// The directory's content, and how much it was, for which the last run found nothing to do or to ask; `None` as soon as
     /// anything happened since, or the tenant file says something else.
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)>;
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)>;
 
     /// The index of the last cycle, if the state is still exactly what it was then, trusted, and without open intents;
     /// `None` means "compare everything with the rows".
-    fn load_index(&self, settings_hash: u64) -> Option<Index>;
+    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex>;
 
     /// What the last accepted reading showed of users beside their records; `None` if that was never kept, or is lost.
     fn sightings(&self) -> Option<Sightings>;
 }
 
 /// The whole state of one tenant, as a cycle that applies uses it.
-pub trait State: View + Ledger {
+pub trait State: StateView + Ledger {
     /// Keeps an index for the next quiet cycle. Says `false` when two ids share a hash: then there is no index.
     ///
     /// # Errors

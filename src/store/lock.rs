@@ -14,7 +14,7 @@ use super::backend::Hold;
 use super::disk;
 use super::error::StoreError;
 use crate::files::network;
-use crate::files::trust::Trust;
+use crate::files::trust::FileTrust;
 
 /// How often a lock is taken of a file that then has another name.
 const TRIES: u32 = 16;
@@ -117,7 +117,7 @@ fn fit(found: &Metadata) -> io::Result<()> {
     if !found.is_file() {
         return Err(refused("it is not a regular file; delete it"));
     }
-    if !Trust::of_this_process().accepts_owner(found.uid()) {
+    if !FileTrust::of_this_process().accepts_owner(found.uid()) {
         return Err(refused(&format!("it belongs to user {}; find out who made it, then delete it", found.uid())));
     }
     // None: it was deleted a moment ago, and is opened again.

@@ -33,7 +33,7 @@ impl Sign {
 
 /// Who said it, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct TenantMark {
     /// When; `None` for a file that was not written by rosterd.
     pub at: Option<Timestamp>,
     /// Who: the account's name.
@@ -45,7 +45,7 @@ pub struct Mark {
     pub reason: String,
 }
 
-impl Mark {
+impl TenantMark {
     /// A mark by an account.
     pub fn by(identity: Identity, at: Timestamp, reason: String) -> Self {
         Self { at: Some(at), by: identity.name(), identity: Some(identity), reason }
@@ -57,7 +57,7 @@ impl Mark {
     }
 }
 
-impl std::fmt::Display for Mark {
+impl std::fmt::Display for TenantMark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(at) = self.at {
             write!(f, "since {} ", at.strftime("%Y-%m-%d %H:%M:%SZ"))?;
@@ -72,7 +72,7 @@ impl std::fmt::Display for Mark {
 
 impl TenantStore {
     /// The mark, if there is one. Costs one look where there is none, so it may be asked before every call.
-    pub fn mark(&self, sign: Sign) -> Option<Mark> {
+    pub fn mark(&self, sign: Sign) -> Option<TenantMark> {
         self.notes.mark(sign)
     }
 
@@ -80,7 +80,7 @@ impl TenantStore {
     ///
     /// # Errors
     /// When it could not be written; then it is as it was before.
-    pub fn set_mark(&self, sign: Sign, mark: &Mark) -> Result<(), StoreError> {
+    pub fn set_mark(&self, sign: Sign, mark: &TenantMark) -> Result<(), StoreError> {
         let text = serde_json::to_vec(mark).map_err(|error| self.notes.unwritable(sign.file(), error))?;
         self.notes.swap(sign.file(), Before::Anything, Some(&text)).map(drop)
     }
@@ -89,7 +89,7 @@ impl TenantStore {
     ///
     /// # Errors
     /// When it could not be taken away.
-    pub fn clear_mark(&self, sign: Sign) -> Result<Option<Mark>, StoreError> {
+    pub fn clear_mark(&self, sign: Sign) -> Result<Option<TenantMark>, StoreError> {
         let mark = self.mark(sign);
         if mark.is_some() {
             self.notes.swap(sign.file(), Before::Anything, None)?;
@@ -104,8 +104,8 @@ impl TenantStore {
 }
 
 impl Notes {
-    pub(super) fn mark(&self, sign: Sign) -> Option<Mark> {
-        let unreadable = |why: String| Mark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
+    pub(super) fn mark(&self, sign: Sign) -> Option<TenantMark> {
+        let unreadable = |why: String| TenantMark { at: None, by: "somebody".to_owned(), identity: None, reason: why };
         match self.documents().read(&self.area, sign.file(), files::SMALL) {
             Ok(None) => None,
             Err(StoreError::Io { source, .. }) => {
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(state.mark(Sign::Paused), None);
         assert_eq!(state.clear_mark(Sign::Paused).unwrap(), None);
         let mark =
-            Mark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
+            TenantMark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
         state.set_mark(Sign::Paused, &mark).unwrap();
         assert_eq!(state.mark(Sign::Paused), Some(mark.clone()));
         assert_eq!(state.mark(Sign::Retired), None);

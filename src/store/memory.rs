@@ -5,34 +5,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::decisions::{Decision, Verdict, is_known};
+use super::decisions::{Decision, DecisionVerdict, is_known};
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::held::HeldPlan;
-use super::index::{Index, IndexDraft, Mark};
-use super::ledger::{Health, Ledger, OpenIntent, State, View};
+use super::index::{SyncIndex, IndexDraft, JournalPosition};
+use super::ledger::{Health, Ledger, OpenIntent, State, StateView};
 use super::mark;
-use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
+use super::record::{Effect, JournalEvent, GuardSettings, CallIntent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::sightings::Sightings;
 use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
 use crate::clock::Clock;
-use crate::model::{ContentMark, Counts, Reason, RunId, TenantName};
+use crate::model::{ContentMark, SnapshotCounts, Reason, RunId, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
 pub(crate) struct MemoryStore {
     rows: MemoryRows,
     clock: Arc<dyn Clock>,
-    inner: Mutex<Inner>,
+    inner: Mutex<MemoryState>,
 }
 
-struct Inner {
+struct MemoryState {
     fold: Fold,
     tail: Tail,
     records: Vec<Record>,
-    index: Option<(Mark, u64, Index)>,
+    index: Option<(JournalPosition, u64, SyncIndex)>,
     sightings: Option<Sightings>,
     held: Option<HeldPlan>,
     decisions: Vec<Decision>,
@@ -40,7 +40,7 @@ struct Inner {
 }
 
 /// Whether somebody paused the tenant: what is a file on disk.
-pub(crate) type Pause = Arc<Mutex<Option<mark::Mark>>>;
+pub(crate) type Pause = Arc<Mutex<Option<mark::TenantMark>>>;
 
 impl MemoryStore {
     /// A new tenant's state: adopt-only, as on disk.
@@ -50,7 +50,7 @@ impl MemoryStore {
     pub(crate) fn new(tenant: &TenantName, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let rows = MemoryRows::default();
         let fold = Fold::resume(&rows)?;
-        let inner = Mutex::new(Inner {
+        let inner = Mutex::new(MemoryState {
             fold,
             tail: Tail::default(),
             records: Vec::new(),
@@ -61,7 +61,7 @@ impl MemoryStore {
             paused: Pause::default(),
         });
         let store = Self { rows, clock, inner };
-        store.append(Event::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
+        store.append(JournalEvent::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
         Ok(store)
     }
 
@@ -80,7 +80,7 @@ impl MemoryStore {
         let fold = Fold::resume(&rows)?;
         let paused = Pause::default();
         let (tail, records, index, held, decisions) = Default::default();
-        let inner = Mutex::new(Inner { fold, tail, records, index, held, decisions, paused, sightings: None });
+        let inner = Mutex::new(MemoryState { fold, tail, records, index, held, decisions, paused, sightings: None });
         let store = Self { rows, clock: Arc::clone(&self.clock), inner };
         for record in self.records().into_iter().filter(|record| record.seq <= upto) {
             let mut guard = store.inner();
@@ -91,7 +91,7 @@ impl MemoryStore {
             inner.fold.commit(&store.rows)?;
             inner.records.push(record);
         }
-        store.append(Event::Doubted { why: "the state was imported".to_owned(), losses_unknown })?;
+        store.append(JournalEvent::Doubted { why: "the state was imported".to_owned(), losses_unknown })?;
         Ok(store)
     }
 
@@ -113,11 +113,11 @@ impl MemoryStore {
         Arc::clone(&self.inner().paused)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, MemoryState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, event: Event) -> Result<u64, StoreError> {
+    fn append(&self, event: JournalEvent) -> Result<u64, StoreError> {
         let mut guard = self.inner();
         let inner = &mut *guard;
         let record =
@@ -152,50 +152,50 @@ impl Ledger for MemoryStore {
         guard: Option<&GuardSettings>,
     ) -> Result<(), StoreError> {
         let guard = guard.cloned().map(Box::new);
-        self.append(Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard }).map(drop)
+        self.append(JournalEvent::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard }).map(drop)
     }
 
-    async fn intent(&self, intent: Intent) -> Result<u64, StoreError> {
-        self.append(Event::Intent(Box::new(intent)))
+    async fn intent(&self, intent: CallIntent) -> Result<u64, StoreError> {
+        self.append(JournalEvent::Intent(Box::new(intent)))
     }
 
     async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError> {
-        self.append(Event::Outcome { intent, result, effects }).map(drop)
+        self.append(JournalEvent::Outcome { intent, result, effects }).map(drop)
     }
 
     async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError> {
         for effects in chunks(effects) {
-            self.append(Event::Noted { run: run.clone(), reason: reason.clone(), effects })?;
+            self.append(JournalEvent::Noted { run: run.clone(), reason: reason.clone(), effects })?;
         }
         Ok(())
     }
 
     async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError> {
-        self.append(Event::Trusted { run: run.clone(), reason }).map(drop)
+        self.append(JournalEvent::Trusted { run: run.clone(), reason }).map(drop)
     }
 
     async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {
         let known = is_known(decision, waits, &self.inner().tail.decided);
         if !known {
-            self.append(Event::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits })?;
+            self.append(JournalEvent::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits })?;
         }
-        if decision.verdict == Verdict::Approve && !waits {
+        if decision.verdict == DecisionVerdict::Approve && !waits {
             self.inner().decisions.retain(|one| one.plan != decision.plan);
         }
         Ok(())
     }
 
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
-        self.append(Event::RunEnded(Box::new(summary))).map(drop)
+        self.append(JournalEvent::RunEnded(Box::new(summary))).map(drop)
     }
 }
 
-impl View for MemoryStore {
+impl StateView for MemoryStore {
     fn health(&self) -> Health {
         self.inner().tail.health()
     }
 
-    fn paused(&self) -> Option<mark::Mark> {
+    fn paused(&self) -> Option<mark::TenantMark> {
         self.pause().lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -207,10 +207,10 @@ impl View for MemoryStore {
         let now = self.clock.now();
         let inner = self.inner();
         let mut decisions = inner.decisions.iter();
-        Ok(decisions.any(|decision| decision.verdict == Verdict::Approve && decision.expires > now))
+        Ok(decisions.any(|decision| decision.verdict == DecisionVerdict::Approve && decision.expires > now))
     }
 
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
         self.inner().tail.quiet_at(settings)
     }
 
@@ -222,7 +222,7 @@ impl View for MemoryStore {
         Ok(found)
     }
 
-    fn load_index(&self, settings_hash: u64) -> Option<Index> {
+    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
         let inner = self.inner();
         let now = inner.tail.mark()?;
         inner

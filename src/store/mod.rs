@@ -60,31 +60,31 @@ mod view;
 mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport};
-pub use backup::{Backup, Kept};
-pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, TakenBack, UserRow};
+pub use backup::{Backup, BackedUpTenant};
+pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, AccessLoss, TakenBack, UserRow};
 pub use decisions::{
-    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Verdict, Weighed,
+    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, DecisionVerdict, Weighed,
 };
 pub use error::{Notice, StoreError};
 pub use forget::Forgotten;
 pub use handle::{Stores, TenantStore};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
 pub use import_log::{ImportLog, ImportPast};
-pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Imports, Made, Making};
-pub use index::{Index, IndexDraft, IndexEntry, IndexTable};
-pub use ledger::{Health, Ledger, OpenIntent, State, View};
-pub use mark::{Mark, Sign};
+pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Imports, ImportResult, Making};
+pub use index::{SyncIndex, IndexDraft, IndexEntry, IndexTable};
+pub use ledger::{Health, Ledger, OpenIntent, State, StateView};
+pub use mark::{TenantMark, Sign};
 pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine};
 pub use notes::{Leased, Notes};
 pub use record::{
-    ClockMark, Continued, Effect, Event, FailureNote, GuardSettings, Intent, OutcomeResult, Record, RunSummary,
-    SettingsMark, Trigger, Undone,
+    ClockMark, Continued, Effect, JournalEvent, FailureNote, GuardSettings, CallIntent, OutcomeResult, Record, RunSummary,
+    SettingsMark, Trigger, UndoneEffect,
 };
 pub use sightings::Sightings;
 pub use state::{ReadStore, Store};
 pub use status::Status;
 pub use surroundings::Surroundings;
-pub use transfer::{Contents, Imported, Origin, Sum, check_export};
+pub use transfer::{StateFileContents, Imported, StateFileHeader, Sum, check_export};
 
 #[cfg(test)]
 pub(crate) use memory::MemoryStore;

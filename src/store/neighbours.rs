@@ -81,7 +81,7 @@ impl Neighbours for Alone {
 
 /// The links of the other tenants: what is linked, the tenant, and its user or group.
 #[derive(Debug, Default)]
-struct Links {
+struct NeighbourLinks {
     users: HashMap<AppId, (TenantName, SourceId)>,
     groups: HashMap<AppId, (TenantName, SourceId)>,
 }
@@ -92,7 +92,7 @@ pub struct OnThisMachine {
     tenant: TenantName,
     others: Vec<TenantName>,
     /// Read at the first question.
-    links: Mutex<Option<Links>>,
+    links: Mutex<Option<NeighbourLinks>>,
     /// Read at the first question.
     imported: Mutex<Option<BTreeMap<String, SourceId>>>,
 }
@@ -104,7 +104,7 @@ impl OnThisMachine {
     }
 
     /// Asks the links as they were at the first question.
-    fn known<T>(&self, ask: impl FnOnce(&Links) -> Option<T>) -> Result<Option<T>, StoreError> {
+    fn known<T>(&self, ask: impl FnOnce(&NeighbourLinks) -> Option<T>) -> Result<Option<T>, StoreError> {
         if self.others.is_empty() {
             return Ok(None);
         }
@@ -116,8 +116,8 @@ impl OnThisMachine {
         Ok(ask(links))
     }
 
-    fn read(&self) -> Result<Links, StoreError> {
-        let mut links = Links::default();
+    fn read(&self) -> Result<NeighbourLinks, StoreError> {
+        let mut links = NeighbourLinks::default();
         for other in self.others.iter().filter(|other| **other != self.tenant) {
             let store = self.stores.tenant(other);
             // A connection that has ended lays claim to no account.

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
-use super::cache::{BROKEN_MARK, Cache, Place};
+use super::cache::{BROKEN_MARK, Cache, RowSpace};
 use super::error::{Notice, StoreError};
 use super::handle::TenantStore;
 use super::journal::{Appender, Cut, Disk, Look, RealDisk, SEGMENT_BYTES, Segment, cut_off, look};
 use super::notes::Leased;
-use super::record::{Event, Record};
+use super::record::{JournalEvent, Record};
 use super::state::{INDEX, ReadStore, Store};
 use super::tail::Tail;
-use super::writer::{Work, Writer};
+use super::writer::{WriterWork, JournalWriter};
 use super::{FORMAT, disk};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
@@ -61,18 +61,18 @@ impl Store {
         }
         let opening =
             Opening { folder: &folder, leased: &leased, tenant: &tenant, now: clock.now(), notices: Vec::new() };
-        let place = Place::Folder(cache);
+        let place = RowSpace::Folder(cache);
         #[cfg(test)]
-        let (place, simulated) = if machine.simulated { (Place::Memory, true) } else { (place, false) };
+        let (place, simulated) = if machine.simulated { (RowSpace::Memory, true) } else { (place, false) };
         let (found, notices) = opening.open(machine)?;
-        let Found { appender, tail } = found;
+        let OpenedJournal { appender, tail } = found;
         let expected = tail.last_effects() > 0;
         let cache = Arc::new(Cache::new(place, &folder, tail.seq, expected));
         let tail = Arc::new(Mutex::new(tail));
-        let work = Work { appender, tail: Arc::clone(&tail), cache: Arc::clone(&cache) };
-        let start = Writer::start;
+        let work = WriterWork { appender, tail: Arc::clone(&tail), cache: Arc::clone(&cache) };
+        let start = JournalWriter::start;
         #[cfg(test)]
-        let start = if simulated { |work| Ok(Writer::inline(work)) } else { start };
+        let start = if simulated { |work| Ok(JournalWriter::inline(work)) } else { start };
         let writer = start(work).map_err(|source| StoreError::io("start the journal's thread for", &folder, source))?;
         let last_ok = leased.status()?.and_then(|status| status.last_ok);
         Ok((Self::new(writer, cache, tail, clock, tenant, last_ok, leased), notices))
@@ -88,11 +88,11 @@ impl TenantStore {
         if let Some(state) = self.read()? {
             return Ok(state);
         }
-        let event = Event::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
+        let event = JournalEvent::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
         let record = Record { seq: 1, prev: String::new(), at: SystemClock.now(), event, was: None };
         let mut tail = Tail::default();
         tail.record(&record, "");
-        Ok(ReadStore::new(Cache::new(Place::Memory, &self.folder(), 0, false), tail, self.notes.clone()))
+        Ok(ReadStore::new(Cache::new(RowSpace::Memory, &self.folder(), 0, false), tail, self.notes.clone()))
     }
 }
 
@@ -105,7 +105,7 @@ impl ReadStore {
             Look::Newer(found) => Err(StoreError::Newer { folder, found, known: FORMAT }),
             Look::Damaged(why) => Err(StoreError::Damaged(why)),
             Look::Whole { tail, .. } => {
-                let cache = Cache::new(Place::Memory, &folder, tail.seq, tail.last_effects() > 0);
+                let cache = Cache::new(RowSpace::Memory, &folder, tail.seq, tail.last_effects() > 0);
                 Ok(Some(Self::new(cache, *tail, state.notes.clone())))
             }
         }
@@ -113,7 +113,7 @@ impl ReadStore {
 }
 
 /// A journal that can be gone on with.
-struct Found {
+struct OpenedJournal {
     appender: Appender,
     tail: Tail,
 }
@@ -127,7 +127,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn open(mut self, machine: Machine) -> Result<(Found, Vec<Notice>), StoreError> {
+    fn open(mut self, machine: Machine) -> Result<(OpenedJournal, Vec<Notice>), StoreError> {
         let journal = self.folder.join("journal");
         let found = look(&journal, self.tenant)?;
         let marked = files::read_to_string(&self.folder.join(BROKEN_MARK), files::SMALL).ok();
@@ -154,14 +154,14 @@ impl Opening<'_> {
         STATE.iter().any(|name| *name != "journal" && self.folder.join(name).exists())
     }
 
-    fn begin(&self, machine: Machine, why: &str) -> Result<Found, StoreError> {
+    fn begin(&self, machine: Machine, why: &str) -> Result<OpenedJournal, StoreError> {
         let journal = self.folder.join("journal");
         disk::private_folder(&journal).map_err(|source| StoreError::io("make", &journal, source))?;
         let Machine { disk, segment_bytes, .. } = machine;
         let (appender, first) = Appender::begin(disk, &journal, self.tenant, why, self.now, segment_bytes)?;
         let mut tail = Tail::default();
         tail.record(&first.record, &first.hash);
-        Ok(Found { appender, tail })
+        Ok(OpenedJournal { appender, tail })
     }
 
     /// Goes on with a journal, after cutting off what a crash left behind.
@@ -171,7 +171,7 @@ impl Opening<'_> {
         mut tail: Tail,
         last: &Segment,
         cut: Option<Cut>,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<OpenedJournal, StoreError> {
         if let Some(cut) = cut {
             let journal = self.folder.join("journal");
             let (kept, bytes) =
@@ -183,7 +183,7 @@ impl Opening<'_> {
         if known > tail.seq {
             let why = format!("the journal ends at record {}, the last run had written {known}", tail.seq);
             self.notices.push(Notice::Behind { why: why.clone() });
-            for entry in appender.append(vec![(self.now, Event::Doubted { why, losses_unknown: true })])? {
+            for entry in appender.append(vec![(self.now, JournalEvent::Doubted { why, losses_unknown: true })])? {
                 let entry = entry?;
                 tail.record(&entry.record, &entry.hash);
             }
@@ -192,11 +192,11 @@ impl Opening<'_> {
             self.leased.forget_status()?;
             self.leased.put_file(INDEX, None)?;
         }
-        Ok(Found { appender, tail })
+        Ok(OpenedJournal { appender, tail })
     }
 
     /// Moves all state aside and begins a new journal, in which nothing is trusted yet.
-    fn start_over(&mut self, machine: Machine, why: String) -> Result<Found, StoreError> {
+    fn start_over(&mut self, machine: Machine, why: String) -> Result<OpenedJournal, StoreError> {
         let to = self
             .move_aside()
             .map_err(|source| StoreError::io("move aside the damaged state in", self.folder, source))?;

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::{Decision, Noted};
-pub use super::effect::{Effect, Undone};
+pub use super::effect::{Effect, UndoneEffect};
 use crate::model::{
-    AddressMark, AppId, Change, ContentMark, Counts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Reason, RunId,
+    AddressMark, AppId, Change, ContentMark, SnapshotCounts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Reason, RunId,
     RunStatus, SourceId, StatusSign,
 };
 
@@ -23,7 +23,7 @@ pub struct Record {
     /// When it was written.
     pub at: Timestamp,
     /// What happened.
-    pub event: Event,
+    pub event: JournalEvent,
     /// The record's hash before a person was forgotten in it: what the next record names as its predecessor. A later
     /// [`Event::Forgot`] vouches for the text as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub struct Record {
 /// What can happen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum JournalEvent {
     /// The first record of a journal.
     Opened {
         /// The tenant, so that a journal in the wrong folder is noticed.
@@ -56,7 +56,7 @@ pub enum Event {
         guard: Option<Box<GuardSettings>>,
     },
     /// A call is about to be made. Durable before the first byte is sent.
-    Intent(Box<Intent>),
+    Intent(Box<CallIntent>),
     /// What became of an intent.
     Outcome {
         /// The intent's `seq`.
@@ -119,7 +119,7 @@ pub enum Event {
 /// A call that is about to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Intent {
+pub struct CallIntent {
     /// The run.
     pub run: RunId,
     /// What kind of change.
@@ -156,7 +156,7 @@ pub struct Continued {
     /// Intents without an outcome.
     pub open: Vec<u64>,
     /// What the last accepted snapshot held.
-    pub counts: Option<Counts>,
+    pub counts: Option<SnapshotCounts>,
     /// How many seconds the last accepted reading took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading_s: Option<u64>,
@@ -387,7 +387,7 @@ pub struct RunSummary {
     pub note: String,
     /// What the accepted snapshot held; `None` if none was accepted.
     #[serde(default)]
-    pub counts: Option<Counts>,
+    pub counts: Option<SnapshotCounts>,
     /// What the tenant file said, unless the run was held for that.
     #[serde(default)]
     pub settings: Option<SettingsMark>,

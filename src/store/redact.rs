@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::record::{Continued, Effect, Event, FailureNote, Intent, OutcomeResult, Record, Undone};
+use super::record::{Continued, Effect, JournalEvent, FailureNote, CallIntent, OutcomeResult, Record, UndoneEffect};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Path, Reason, SourceId, casefold, fold};
 
 /// What stands where a text was.
@@ -47,7 +47,7 @@ impl Somebody {
         let mut accounts = Vec::new();
         self.names_in_reasons(record);
         match &record.event {
-            Event::Intent(intent) if self.is(&intent.object) => {
+            JournalEvent::Intent(intent) if self.is(&intent.object) => {
                 self.intents.insert(record.seq);
                 accounts.extend(intent.app_id.clone());
                 let values = intent
@@ -56,7 +56,7 @@ impl Somebody {
                     .flat_map(|change| [&change.from, &change.to].map(|value| (change.attribute.as_str(), value)));
                 attributes.extend(values);
             }
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
                 for effect in effects {
                     match effect {
                         Effect::UserLinked { id, app_id, .. } if self.ids.contains_key(id) => {
@@ -95,17 +95,17 @@ impl Somebody {
             names.extend(note.reason.names_beside(&is_theirs));
         };
         match &record.event {
-            Event::Outcome { effects, .. } | Event::Noted { effects, .. } => {
+            JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. } => {
                 for effect in effects {
                     if let Effect::Failed { object, note: failure } = effect {
                         note(object, failure);
                     }
                 }
             }
-            Event::Continued(before) => {
+            JournalEvent::Continued(before) => {
                 before.failed.iter().flatten().for_each(|(object, failure)| note(object, failure));
             }
-            Event::Intent(intent) => names.extend(intent.reason.names_beside(&is_theirs)),
+            JournalEvent::Intent(intent) => names.extend(intent.reason.names_beside(&is_theirs)),
             _ => {}
         }
         self.words.extend(names.iter().map(|name| fold(name)));
@@ -115,21 +115,21 @@ impl Somebody {
     pub(super) fn redact(&self, record: &Record) -> Option<Record> {
         let mut changed = record.clone();
         match &mut changed.event {
-            Event::Intent(intent) => self.intent(intent),
-            Event::Outcome { intent, result, effects } => {
+            JournalEvent::Intent(intent) => self.intent(intent),
+            JournalEvent::Outcome { intent, result, effects } => {
                 self.result(result, self.intents.contains(intent));
                 effects.iter_mut().for_each(|effect| self.effect(effect));
             }
-            Event::Noted { reason, effects, .. } => {
+            JournalEvent::Noted { reason, effects, .. } => {
                 self.reason(reason);
                 effects.iter_mut().for_each(|effect| self.effect(effect));
             }
-            Event::RunEnded(summary) => self.text(&mut summary.note),
-            Event::Doubted { why, .. } | Event::Opened { why, .. } => self.text(why),
-            Event::Trusted { reason, .. } => self.reason(reason),
-            Event::Decided { decision, .. } => self.text(&mut decision.reason),
-            Event::Continued(before) => self.continued(before),
-            Event::RunStarted { .. } | Event::Forgot { .. } => {}
+            JournalEvent::RunEnded(summary) => self.text(&mut summary.note),
+            JournalEvent::Doubted { why, .. } | JournalEvent::Opened { why, .. } => self.text(why),
+            JournalEvent::Trusted { reason, .. } => self.reason(reason),
+            JournalEvent::Decided { decision, .. } => self.text(&mut decision.reason),
+            JournalEvent::Continued(before) => self.continued(before),
+            JournalEvent::RunStarted { .. } | JournalEvent::Forgot { .. } => {}
         }
         (changed != *record).then_some(changed)
     }
@@ -189,7 +189,7 @@ impl Somebody {
         }
     }
 
-    fn intent(&self, intent: &mut Intent) {
+    fn intent(&self, intent: &mut CallIntent) {
         if self.is(&intent.object) {
             intent.changes.clear();
             intent.members.clear();
@@ -271,10 +271,10 @@ impl Somebody {
         }
     }
 
-    fn undone(&self, what: &mut Undone) {
+    fn undone(&self, what: &mut UndoneEffect) {
         match what {
-            Undone::Object(object) => self.object(object),
-            Undone::Member { user, .. } => self.id(user),
+            UndoneEffect::Object(object) => self.object(object),
+            UndoneEffect::Member { user, .. } => self.id(user),
         }
     }
 

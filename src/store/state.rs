@@ -7,28 +7,28 @@ use jiff::Timestamp;
 
 use super::baseline::Baseline;
 use super::cache::Cache;
-use super::decisions::{self, Decision, Noted, Verdict};
+use super::decisions::{self, Decision, Noted, DecisionVerdict};
 use super::error::{Notice, StoreError};
 use super::held::HeldPlan;
-use super::index::{self, Index, IndexDraft};
-use super::ledger::{Health, Ledger, OpenIntent, State, View};
-use super::mark::{Mark, Sign};
+use super::index::{self, SyncIndex, IndexDraft};
+use super::ledger::{Health, Ledger, OpenIntent, State, StateView};
+use super::mark::{TenantMark, Sign};
 use super::notes::{Leased, Notes};
-use super::record::{Effect, Event, GuardSettings, Intent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::record::{Effect, JournalEvent, GuardSettings, CallIntent, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::rows::{Rows, RowsError};
 use super::sightings::Sightings;
 use super::status::{FAILURES_LISTED, Status};
 use super::tail::Tail;
 use super::view::HasRows;
-use super::writer::{Until, Writer};
+use super::writer::{Until, JournalWriter};
 use super::{FORMAT, chunks};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{ContentMark, Counts, Reason, RunId, RunStatus};
+use crate::model::{ContentMark, SnapshotCounts, Reason, RunId, RunStatus};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {
     // The order matters when it is dropped: the thread ends, the cache closes, and only then another process may come.
-    writer: Writer,
+    writer: JournalWriter,
     cache: Arc<Cache>,
     tail: Arc<Mutex<Tail>>,
     clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ pub struct ReadStore {
 
 impl Store {
     pub(super) fn new(
-        writer: Writer,
+        writer: JournalWriter,
         cache: Arc<Cache>,
         tail: Arc<Mutex<Tail>>,
         clock: Arc<dyn Clock>,
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// Nothing is appended, and so no call is made, once another process could hold the lock.
-    async fn append(&self, event: Event, until: Until) -> Result<u64, StoreError> {
+    async fn append(&self, event: JournalEvent, until: Until) -> Result<u64, StoreError> {
         self.leased.still_held()?;
         self.writer.append(self.clock.now(), event, until).await
     }
@@ -187,56 +187,56 @@ impl Ledger for Store {
         guard: Option<&GuardSettings>,
     ) -> Result<(), StoreError> {
         let guard = guard.cloned().map(Box::new);
-        let event = Event::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard };
+        let event = JournalEvent::RunStarted { run: run.clone(), trigger, plan: plan.to_owned(), guard };
         self.append(event, Until::Written).await.map(drop)
     }
 
-    async fn intent(&self, intent: Intent) -> Result<u64, StoreError> {
-        self.append(Event::Intent(Box::new(intent)), Until::OnDisk).await
+    async fn intent(&self, intent: CallIntent) -> Result<u64, StoreError> {
+        self.append(JournalEvent::Intent(Box::new(intent)), Until::OnDisk).await
     }
 
     async fn outcome(&self, intent: u64, result: OutcomeResult, effects: Vec<Effect>) -> Result<(), StoreError> {
-        self.append(Event::Outcome { intent, result, effects }, Until::Written).await.map(drop)
+        self.append(JournalEvent::Outcome { intent, result, effects }, Until::Written).await.map(drop)
     }
 
     async fn noted(&self, run: &RunId, reason: Reason, effects: Vec<Effect>) -> Result<(), StoreError> {
         for effects in chunks(effects) {
-            let event = Event::Noted { run: run.clone(), reason: reason.clone(), effects };
+            let event = JournalEvent::Noted { run: run.clone(), reason: reason.clone(), effects };
             self.append(event, Until::Written).await?;
         }
         Ok(())
     }
 
     async fn trusted(&self, run: &RunId, reason: Reason) -> Result<(), StoreError> {
-        let event = Event::Trusted { run: run.clone(), reason };
+        let event = JournalEvent::Trusted { run: run.clone(), reason };
         self.append(event, Until::OnDisk).await.map(drop)
     }
 
     async fn decided(&self, run: &RunId, decision: &Decision, waits: bool) -> Result<(), StoreError> {
         if !decisions::is_known(decision, waits, &self.known()) {
-            let event = Event::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits };
+            let event = JournalEvent::Decided { run: run.clone(), decision: Box::new(decision.clone()), waits };
             self.append(event, Until::OnDisk).await?;
         }
         match decision.verdict {
-            Verdict::Approve if !waits => decisions::use_up(&self.leased, &decision.plan),
+            DecisionVerdict::Approve if !waits => decisions::use_up(&self.leased, &decision.plan),
             // It stays where it is as long as the plan is held.
-            Verdict::Approve | Verdict::Reject => Ok(()),
+            DecisionVerdict::Approve | DecisionVerdict::Reject => Ok(()),
         }
     }
 
     async fn run_ended(&self, summary: RunSummary) -> Result<(), StoreError> {
-        self.append(Event::RunEnded(Box::new(summary.clone())), Until::OnDisk).await?;
+        self.append(JournalEvent::RunEnded(Box::new(summary.clone())), Until::OnDisk).await?;
         self.cache.flush();
         self.write_status(summary)
     }
 }
 
-impl View for Store {
+impl StateView for Store {
     fn health(&self) -> Health {
         self.tail().health()
     }
 
-    fn paused(&self) -> Option<Mark> {
+    fn paused(&self) -> Option<TenantMark> {
         self.leased.mark(Sign::Paused)
     }
 
@@ -254,11 +254,11 @@ impl View for Store {
         Ok(decisions::about(decisions::look(&self.leased, &known, now)?, plan, &known, now))
     }
 
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
         self.tail().quiet_at(settings)
     }
 
-    fn load_index(&self, settings_hash: u64) -> Option<Index> {
+    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
         let mark = self.tail().mark();
         load_index(&self.leased, mark?, settings_hash)
     }
@@ -307,12 +307,12 @@ impl ReadStore {
     }
 }
 
-impl View for ReadStore {
+impl StateView for ReadStore {
     fn health(&self) -> Health {
         self.tail.health()
     }
 
-    fn paused(&self) -> Option<Mark> {
+    fn paused(&self) -> Option<TenantMark> {
         self.notes.mark(Sign::Paused)
     }
 
@@ -331,11 +331,11 @@ impl View for ReadStore {
         Ok(decisions::about(decisions::look(&self.notes, known, now)?, plan, known, now))
     }
 
-    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+    fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
         self.tail.quiet_at(settings)
     }
 
-    fn load_index(&self, settings_hash: u64) -> Option<Index> {
+    fn load_index(&self, settings_hash: u64) -> Option<SyncIndex> {
         load_index(&self.notes, self.tail.mark()?, settings_hash)
     }
 
@@ -361,7 +361,7 @@ fn load_sightings(notes: &Notes) -> Option<Sightings> {
 }
 
 /// Every reason why there is no index is the same to the caller: everything is compared.
-fn load_index(notes: &Notes, mark: index::Mark, settings_hash: u64) -> Option<Index> {
+fn load_index(notes: &Notes, mark: index::JournalPosition, settings_hash: u64) -> Option<SyncIndex> {
     let bytes = notes.read(INDEX).ok()??;
     index::read(bytes.as_slice(), settings_hash, mark).ok().flatten()
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::backend::{Area, Backend, Before};
 use super::*;
 use crate::model::{
-    AppId, Attributes, Change, Counts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId,
+    AppId, Attributes, Change, SnapshotCounts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId,
     UserNumber,
 };
 
@@ -50,8 +50,8 @@ pub(super) fn members_removed(group: &str, users: &[&str]) -> Effect {
     Effect::MembersRemoved { group: id(group), users: users.iter().map(|user| id(user)).collect() }
 }
 
-pub(super) fn intent(user: &str) -> Intent {
-    Intent {
+pub(super) fn intent(user: &str) -> CallIntent {
+    CallIntent {
         run: run(),
         op: Op::CreateUser,
         lane: Lane::Additions,
@@ -83,7 +83,7 @@ pub(super) fn summary(run: &str, ended: i64) -> RunSummary {
         quiet_at: None,
         clock: None,
         clock_doubted: false,
-        counts: Some(Counts { users: 5, groups: 2, memberships: 7 }),
+        counts: Some(SnapshotCounts { users: 5, groups: 2, memberships: 7 }),
         started: at(ended - 1),
         ended: at(ended),
     }
@@ -304,7 +304,7 @@ async fn budget_and_runs(state: &dyn State) {
     let runs = state.runs(3).unwrap();
     assert_eq!(runs.iter().map(|run| run.run.as_str()).collect::<Vec<_>>(), ["run-204", "run-203", "run-202"]);
     assert_eq!(state.runs(1000).unwrap().len(), 200);
-    assert_eq!(state.last_counts(), Some(Counts { users: 5, groups: 2, memberships: 7 }));
+    assert_eq!(state.last_counts(), Some(SnapshotCounts { users: 5, groups: 2, memberships: 7 }));
     assert_eq!(state.lost_since(at(-1_700_001_000)).unwrap().len(), 3, "what is older than any window is forgotten");
     state.run_ended(RunSummary { counts: None, ..summary("run-later", 8 * 86_400 + 15) }).await.unwrap();
     assert_eq!(since(0), ["a@20", "b@20"]);
@@ -327,7 +327,7 @@ async fn intents(state: &dyn State) {
 async fn trust_and_index(state: &dyn State) {
     let draft = |settings_hash| IndexDraft {
         settings_hash,
-        counts: Counts { users: 1, groups: 0, memberships: 0 },
+        counts: SnapshotCounts { users: 1, groups: 0, memberships: 0 },
         users: vec![IndexEntry { id_hash: 3, fingerprint: 4, number: 5, flags: 6 }],
         groups: vec![],
     };

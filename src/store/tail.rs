@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::decisions::{Noted, Verdict};
-use super::index::Mark;
+use super::decisions::{Noted, DecisionVerdict};
+use super::index::JournalPosition;
 use super::ledger::{Health, OpenIntent};
-use super::record::{ClockMark, Continued, Effect, Event, FailureNote, GuardSettings, Record, SettingsMark};
-use crate::model::{AddressMark, ContentMark, Counts, ObjectRef, StatusSign};
+use super::record::{ClockMark, Continued, Effect, JournalEvent, FailureNote, GuardSettings, Record, SettingsMark};
+use crate::model::{AddressMark, ContentMark, SnapshotCounts, ObjectRef, StatusSign};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -30,7 +30,7 @@ pub(super) struct Tail {
     /// Intents without an outcome. `None` for one that stands in an earlier file and was not fetched yet.
     pub(super) open: BTreeMap<u64, Option<OpenIntent>>,
     /// What the last accepted snapshot held.
-    pub(super) counts: Option<Counts>,
+    pub(super) counts: Option<SnapshotCounts>,
     /// How many seconds it took to read that.
     pub(super) reading_s: Option<u64>,
     /// The signs of suspension that it showed.
@@ -98,29 +98,29 @@ impl Tail {
         self.at = record.at;
         hash.clone_into(&mut self.hash);
         match &record.event {
-            Event::RunEnded(summary) => self.quiet_at.clone_from(&summary.quiet_at),
-            Event::RunStarted { .. } | Event::Continued(_) => {}
+            JournalEvent::RunEnded(summary) => self.quiet_at.clone_from(&summary.quiet_at),
+            JournalEvent::RunStarted { .. } | JournalEvent::Continued(_) => {}
             _ => self.quiet_at = None,
         }
         match &record.event {
-            Event::Opened { why, .. } => self.adopt_only = Some(why.clone()),
-            Event::Doubted { why, losses_unknown } => {
+            JournalEvent::Opened { why, .. } => self.adopt_only = Some(why.clone()),
+            JournalEvent::Doubted { why, losses_unknown } => {
                 self.adopt_only = Some(why.clone());
                 if *losses_unknown {
                     self.losses_unknown_at = Some(record.at);
                 }
             }
-            Event::Trusted { .. } => self.adopt_only = None,
-            Event::Intent(intent) => {
+            JournalEvent::Trusted { .. } => self.adopt_only = None,
+            JournalEvent::Intent(intent) => {
                 let open = OpenIntent { seq: record.seq, at: record.at, intent: (**intent).clone() };
                 self.open.insert(record.seq, Some(open));
             }
-            Event::Outcome { intent, effects, .. } => {
+            JournalEvent::Outcome { intent, effects, .. } => {
                 self.open.remove(intent);
                 self.mutate(effects);
             }
-            Event::Noted { effects, .. } => self.mutate(effects),
-            Event::RunEnded(summary) => {
+            JournalEvent::Noted { effects, .. } => self.mutate(effects),
+            JournalEvent::RunEnded(summary) => {
                 self.counts = summary.counts.or(self.counts);
                 self.reading_s = summary.reading_s.or(self.reading_s);
                 self.dangling = summary.dangling.or(self.dangling);
@@ -136,17 +136,17 @@ impl Tail {
                     self.approved = None;
                 }
             }
-            Event::Continued(before) => self.continue_from(before),
-            Event::RunStarted { guard, .. } => {
+            JournalEvent::Continued(before) => self.continue_from(before),
+            JournalEvent::RunStarted { guard, .. } => {
                 if guard.is_some() {
                     self.guard.clone_from(guard);
                 }
             }
-            Event::Decided { decision, waits, .. } => {
-                self.approved = (decision.verdict == Verdict::Approve && !*waits).then(|| decision.plan.clone());
+            JournalEvent::Decided { decision, waits, .. } => {
+                self.approved = (decision.verdict == DecisionVerdict::Approve && !*waits).then(|| decision.plan.clone());
                 self.decided(Noted { decision: (**decision).clone(), waits: *waits })
             }
-            Event::Forgot { .. } => {}
+            JournalEvent::Forgot { .. } => {}
         }
     }
 
@@ -250,15 +250,15 @@ impl Tail {
     }
 
     /// The directory's content, and how much it was, for which there is nothing to do as long as the tenant file says the same.
-    pub(super) fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, Counts)> {
+    pub(super) fn quiet_at(&self, settings: SettingsMark) -> Option<(ContentMark, SnapshotCounts)> {
         let settled = self.mark().is_some() && self.failed.as_ref().is_some_and(BTreeMap::is_empty);
         let same = settled && self.settings == Some(settings);
         self.quiet_at.clone().filter(|_| same).zip(self.counts)
     }
 
     /// Names the state for an index. `None` while the state is not to be trusted, or something is unresolved.
-    pub(super) fn mark(&self) -> Option<Mark> {
+    pub(super) fn mark(&self) -> Option<JournalPosition> {
         let quiet = self.adopt_only.is_none() && self.open.is_empty();
-        quiet.then(|| Mark { seq: self.mutated.0, hash: xxhash_rust::xxh3::xxh3_64(self.mutated.1.as_bytes()) })
+        quiet.then(|| JournalPosition { seq: self.mutated.0, hash: xxhash_rust::xxh3::xxh3_64(self.mutated.1.as_bytes()) })
     }
 }

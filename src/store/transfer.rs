@@ -15,12 +15,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::audit::readable_files;
-use super::baseline::{Activated, Baseline as _, Lost};
+use super::baseline::{Activated, Baseline as _, AccessLoss};
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Copy, Look, ReadError, Reader, look};
 use super::mark::Sign;
-use super::record::{Effect, Event, RunSummary};
+use super::record::{Effect, JournalEvent, RunSummary};
 use super::state::ReadStore;
 use super::swap;
 use super::{FORMAT, chunks, disk};
@@ -44,7 +44,7 @@ const NOTES: [&str; 3] = ["paused", "retired", "probe.json"];
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct StateFileHeader {
     /// The layout of this file.
     pub layout: u32,
     /// The format of the records.
@@ -70,8 +70,8 @@ pub struct Sum {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line<'a> {
-    RosterdState(Origin),
+enum StateFileLine<'a> {
+    RosterdState(StateFileHeader),
     Note {
         name: String,
         text: String,
@@ -83,9 +83,9 @@ enum Line<'a> {
 
 /// What a state file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Contents {
+pub struct StateFileContents {
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: StateFileHeader,
     /// What it adds up to.
     pub sum: Sum,
 }
@@ -94,7 +94,7 @@ pub struct Contents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
     /// What was taken in.
-    pub contents: Contents,
+    pub contents: StateFileContents,
     /// Where the state is that was there before.
     pub aside: Option<PathBuf>,
 }
@@ -104,28 +104,28 @@ impl TenantStore {
     ///
     /// # Errors
     /// When there is no state, it is damaged or newer, or can't be written.
-    pub fn export(&self, at: Timestamp, out: &mut dyn Write) -> Result<Contents, StoreError> {
+    pub fn export(&self, at: Timestamp, out: &mut dyn Write) -> Result<StateFileContents, StoreError> {
         let (tenant, (journal, files)) = (&self.name, readable_files(&self.folder())?);
         if files.is_empty() {
             return Err(self.is_empty());
         }
         let mut out = Summing { out, sum: Sha256::new() };
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let origin = Origin { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
-        out.line(&Line::RosterdState(origin.clone()))?;
+        let origin = StateFileHeader { layout: LAYOUT, format: FORMAT, tenant: tenant.to_string(), version, at };
+        out.line(&StateFileLine::RosterdState(origin.clone()))?;
         for name in NOTES {
             let Some(text) = self.notes.read(name)? else { continue };
             let text = String::from_utf8(text);
             let text =
                 text.map_err(|error| self.notes.unreadable(name, io::Error::new(io::ErrorKind::InvalidData, error)))?;
-            out.line(&Line::Note { name: name.to_owned(), text })?;
+            out.line(&StateFileLine::Note { name: name.to_owned(), text })?;
         }
         let (mut records, mut head) = (0, String::new());
         let mut reader = Reader::from_first(files.clone());
         while let Some(entry) = reader.next() {
             match entry {
                 Ok(entry) => {
-                    if let Event::Opened { tenant: found, .. } = &entry.record.event
+                    if let JournalEvent::Opened { tenant: found, .. } = &entry.record.event
                         && found != tenant.as_str()
                     {
                         return Err(StoreError::Damaged(format!("it is the journal of tenant {found}")));
@@ -133,7 +133,7 @@ impl TenantStore {
                     (records, head) = (entry.record.seq, entry.hash);
                     let text = std::str::from_utf8(reader.text()).unwrap_or_default();
                     let raw = serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))?;
-                    out.line(&Line::Record(raw))?;
+                    out.line(&StateFileLine::Record(raw))?;
                 }
                 Err(ReadError::Disk(error)) => return Err(error),
                 Err(ReadError::Broken(broken)) => match broken.is_torn_end(&files) {
@@ -145,16 +145,16 @@ impl TenantStore {
             }
         }
         let sum = Sum { records, head, sha256: out.hex() };
-        out.line(&Line::End(sum.clone()))?;
+        out.line(&StateFileLine::End(sum.clone()))?;
         out.out.flush().map_err(unwritten)?;
-        Ok(Contents { origin, sum })
+        Ok(StateFileContents { origin, sum })
     }
 
     /// Writes it to a file, whole or not at all, for the owner only.
     ///
     /// # Errors
     /// As [`TenantStore::export`].
-    pub fn export_to(&self, at: Timestamp, path: &Path) -> Result<Contents, StoreError> {
+    pub fn export_to(&self, at: Timestamp, path: &Path) -> Result<StateFileContents, StoreError> {
         let mut result = None;
         let written = disk::replace(path, &mut |out| {
             let mut out = io::BufWriter::new(out);
@@ -204,10 +204,10 @@ impl TenantStore {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_export(file: &mut dyn BufRead) -> Result<Contents, StoreError> {
+pub fn check_export(file: &mut dyn BufRead) -> Result<StateFileContents, StoreError> {
     let (mut seq, mut head) = (0, String::new());
     read_export(file, None, &mut |line| {
-        if let Part::Record(json) = line {
+        if let StateFilePart::Record(json) = line {
             let (record, hash) = super::journal::prove(json, seq + 1, &head)?;
             (seq, head) = (record.seq, hash);
         }
@@ -215,7 +215,7 @@ pub fn check_export(file: &mut dyn BufRead) -> Result<Contents, StoreError> {
     })
 }
 
-type Notes = Vec<(String, String)>;
+type StateNotes = Vec<(String, String)>;
 
 /// Writes the journal of a state file beside the one in use, and proves it as an opening would.
 fn make_ready(
@@ -223,18 +223,18 @@ fn make_ready(
     file: &mut dyn BufRead,
     replaced: Option<&ReadStore>,
     now: Timestamp,
-) -> Result<(Contents, Notes), StoreError> {
+) -> Result<(StateFileContents, StateNotes), StoreError> {
     let tenant = &state.name;
     let journal = swap::make_room(&state.folder())?;
     let is_paused = state.mark(Sign::Paused).is_some();
     let mut copy = Copy::begin(&journal)?;
-    let mut notes = Notes::new();
+    let mut notes = StateNotes::new();
     let contents = read_export(file, Some(tenant), &mut |part| {
         match part {
-            Part::Record(json) => copy.take(json).map(drop)?,
+            StateFilePart::Record(json) => copy.take(json).map(drop)?,
             // A pause that is there stays: nobody has ended it.
-            Part::Note(name, _) if name == Sign::Paused.file() && is_paused => {}
-            Part::Note(name, text) => notes.push((name.to_owned(), text.to_owned())),
+            StateFilePart::Note(name, _) if name == Sign::Paused.file() && is_paused => {}
+            StateFilePart::Note(name, text) => notes.push((name.to_owned(), text.to_owned())),
         }
         let (seq, head) = copy.head();
         Ok((seq, head.to_owned()))
@@ -251,7 +251,7 @@ fn make_ready(
         copy.append(now, event)?;
     }
     let why = format!("the state was imported; it was exported at {exported}");
-    copy.append(now, Event::Doubted { why, losses_unknown })?;
+    copy.append(now, JournalEvent::Doubted { why, losses_unknown })?;
     copy.finish()?;
     match look(&journal, tenant.as_str())? {
         Look::Whole { cut: None, .. } => Ok((contents, notes)),
@@ -270,10 +270,10 @@ fn replaced(state: &TenantStore) -> Option<ReadStore> {
 
 /// What the rolling limits count of the state that is replaced, as records of the one that takes its place: a restored backup
 /// begins no new day's budget.
-fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<Vec<Event>, StoreError> {
+fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<Vec<JournalEvent>, StoreError> {
     let since = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
     let mut effects = Vec::new();
-    for Lost { at, user } in state.lost_since(since)? {
+    for AccessLoss { at, user } in state.lost_since(since)? {
         effects.push(Effect::AccessReduced { users: vec![user], at });
     }
     for Activated { at, user } in state.activated_since(since)? {
@@ -285,14 +285,14 @@ fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<
         effects.push(Effect::GroupReduced { group, members, at: now });
     }
     let run = RunId::new(Uuid::now_v7().to_string());
-    let noted = |effects| Event::Noted { run: run.clone(), reason: Reason::CarriedOver, effects };
-    let mut events: Vec<Event> = chunks(effects).map(noted).collect();
+    let noted = |effects| JournalEvent::Noted { run: run.clone(), reason: Reason::CarriedOver, effects };
+    let mut events: Vec<JournalEvent> = chunks(effects).map(noted).collect();
     let later = |run: &RunSummary| run.created > 0 && run.ended > exported && run.ended >= day_ago;
     for run in state.runs(usize::MAX)?.into_iter().filter(later) {
         // Only what it created counts: what it saw of directory and file is not what this state knows.
         let (counts, settings, reading_s, addresses, quiet_at) = Default::default();
         let run = RunSummary { counts, settings, reading_s, addresses, quiet_at, clock: None, ..run };
-        events.push(Event::RunEnded(Box::new(run)));
+        events.push(JournalEvent::RunEnded(Box::new(run)));
     }
     Ok(events)
 }
@@ -301,7 +301,7 @@ fn carry_over(state: &ReadStore, exported: Timestamp, now: Timestamp) -> Result<
 type Reached = (u64, String);
 
 /// A line of a state file between the first and the last.
-enum Part<'a> {
+enum StateFilePart<'a> {
     Note(&'a str, &'a str),
     Record(&'a [u8]),
 }
@@ -310,10 +310,10 @@ enum Part<'a> {
 fn read_export(
     file: &mut dyn BufRead,
     tenant: Option<&TenantName>,
-    each: &mut dyn FnMut(Part<'_>) -> Result<Reached, StoreError>,
-) -> Result<Contents, StoreError> {
+    each: &mut dyn FnMut(StateFilePart<'_>) -> Result<Reached, StoreError>,
+) -> Result<StateFileContents, StoreError> {
     let mut sum = Sha256::new();
-    let mut origin: Option<Origin> = None;
+    let mut origin: Option<StateFileHeader> = None;
     let mut reached = (0, String::new());
     let mut text = Vec::new();
     for number in 1_u64.. {
@@ -327,32 +327,32 @@ fn read_export(
             // Before anything else is expected of it.
             check_layout(&text)?;
         }
-        let line: Line<'_> = serde_json::from_slice(&text).map_err(|error| {
+        let line: StateFileLine<'_> = serde_json::from_slice(&text).map_err(|error| {
             bad(format!(
                 "line {number}: {}",
                 if whole { error.to_string() } else { "it ends in the middle".to_owned() }
             ))
         })?;
         match (line, &origin) {
-            (Line::RosterdState(found), None) => {
+            (StateFileLine::RosterdState(found), None) => {
                 if let Some(tenant) = tenant.filter(|tenant| tenant.as_str() != found.tenant) {
                     return Err(bad(format!("it is the state of tenant {}, not of {tenant}", found.tenant)));
                 }
                 origin = Some(found);
             }
-            (_, None) | (Line::RosterdState(_), Some(_)) => {
+            (_, None) | (StateFileLine::RosterdState(_), Some(_)) => {
                 return Err(bad("it does not begin as a state file does".to_owned()));
             }
-            (Line::Note { name, text }, Some(_)) if NOTES.contains(&name.as_str()) => {
-                reached = each(Part::Note(&name, &text))?;
+            (StateFileLine::Note { name, text }, Some(_)) if NOTES.contains(&name.as_str()) => {
+                reached = each(StateFilePart::Note(&name, &text))?;
             }
-            (Line::Note { name, .. }, Some(_)) => return Err(bad(format!("line {number}: there is no note {name:?}"))),
-            (Line::Record(raw), Some(_)) => reached = each(Part::Record(raw.get().as_bytes()))?,
-            (Line::End(end), Some(origin)) => {
+            (StateFileLine::Note { name, .. }, Some(_)) => return Err(bad(format!("line {number}: there is no note {name:?}"))),
+            (StateFileLine::Record(raw), Some(_)) => reached = each(StateFilePart::Record(raw.get().as_bytes()))?,
+            (StateFileLine::End(end), Some(origin)) => {
                 let found = Sum { records: reached.0, head: reached.1, sha256: hex(&sum.finalize()) };
                 let rest = file.fill_buf().map_err(|error| bad(error.to_string()))?;
                 return match found == end && rest.is_empty() {
-                    true => Ok(Contents { origin: origin.clone(), sum: end }),
+                    true => Ok(StateFileContents { origin: origin.clone(), sum: end }),
                     false => Err(bad("its checksum does not fit: it is not as it was written".to_owned())),
                 };
             }
@@ -390,7 +390,7 @@ struct Summing<'a> {
 }
 
 impl Summing<'_> {
-    fn line(&mut self, line: &Line<'_>) -> Result<(), StoreError> {
+    fn line(&mut self, line: &StateFileLine<'_>) -> Result<(), StoreError> {
         let mut text = serde_json::to_vec(line).map_err(|error| unwritten(error.into()))?;
         text.push(b'\n');
         self.sum.update(&text);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, Lost, TakenBack, UserRow};
+use super::baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, AccessLoss, TakenBack, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
@@ -14,7 +14,7 @@ use super::numbers::BLOCK_SIZE;
 use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
-use crate::model::{AddressMark, AppId, Counts, ObjectRef, SourceId, StatusSign, UserNumber};
+use crate::model::{AddressMark, AppId, SnapshotCounts, ObjectRef, SourceId, StatusSign, UserNumber};
 
 /// How many rows are fetched at once: enough to make a scan fast, few enough that memory stays flat.
 const PAGE: usize = 512;
@@ -183,12 +183,12 @@ impl<S: HasRows> Baseline for S {
         Ok(all)
     }
 
-    fn lost_since(&self, since: Timestamp) -> Result<Vec<Lost>, StoreError> {
+    fn lost_since(&self, since: Timestamp) -> Result<Vec<AccessLoss>, StoreError> {
         // An id follows the time in every key, so none is equal to this one and "after" leaves nobody out.
         let after = keys::lost_from(since);
         collect(self, keys::LOST, Some(after), |key, _| {
             let (at, user) = keys::parse_lost(key).ok_or_else(|| damaged(key))?;
-            Ok(Lost { at, user })
+            Ok(AccessLoss { at, user })
         })
     }
 
@@ -234,7 +234,7 @@ impl<S: HasRows> Baseline for S {
         Ok(all)
     }
 
-    fn last_counts(&self) -> Option<Counts> {
+    fn last_counts(&self) -> Option<SnapshotCounts> {
         self.with_tail(|tail| tail.counts)
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cache::Cache;
 use super::error::StoreError;
 use super::journal::{Appender, Entry};
-use super::record::Event;
+use super::record::JournalEvent;
 use super::tail::Tail;
 
 /// Events that may wait before `append` itself waits.
@@ -37,30 +37,30 @@ pub(super) enum Until {
     OnDisk,
 }
 
-struct Command {
-    event: Option<(Timestamp, Event)>,
+struct WriterCommand {
+    event: Option<(Timestamp, JournalEvent)>,
     until: Until,
     reply: oneshot::Sender<Result<u64, StoreError>>,
 }
 
 /// The way to the thread. Dropping it waits until everything is on the disk.
-pub(super) struct Writer {
-    commands: Option<mpsc::Sender<Command>>,
+pub(super) struct JournalWriter {
+    commands: Option<mpsc::Sender<WriterCommand>>,
     thread: Option<JoinHandle<()>>,
     /// In a simulated world the caller does the work: no thread, one order, one seed.
     #[cfg(test)]
-    inline: Option<Mutex<(Work, Option<String>)>>,
+    inline: Option<Mutex<(WriterWork, Option<String>)>>,
 }
 
 /// What the thread works on.
-pub(super) struct Work {
+pub(super) struct WriterWork {
     pub(super) appender: Appender,
     pub(super) tail: Arc<Mutex<Tail>>,
     pub(super) cache: Arc<Cache>,
 }
 
-impl Writer {
-    pub(super) fn start(work: Work) -> std::io::Result<Self> {
+impl JournalWriter {
+    pub(super) fn start(work: WriterWork) -> std::io::Result<Self> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || work.run(queue))?;
         Ok(Self {
@@ -73,12 +73,12 @@ impl Writer {
 
     /// A writer without a thread.
     #[cfg(test)]
-    pub(super) fn inline(work: Work) -> Self {
+    pub(super) fn inline(work: WriterWork) -> Self {
         Self { commands: None, thread: None, inline: Some(Mutex::new((work, None))) }
     }
 
     /// Appends an event and returns its number.
-    pub(super) async fn append(&self, at: Timestamp, event: Event, until: Until) -> Result<u64, StoreError> {
+    pub(super) async fn append(&self, at: Timestamp, event: JournalEvent, until: Until) -> Result<u64, StoreError> {
         self.send(Some((at, event)), until).await
     }
 
@@ -87,28 +87,28 @@ impl Writer {
         self.send(None, Until::OnDisk).await.map(drop)
     }
 
-    async fn send(&self, event: Option<(Timestamp, Event)>, until: Until) -> Result<u64, StoreError> {
+    async fn send(&self, event: Option<(Timestamp, JournalEvent)>, until: Until) -> Result<u64, StoreError> {
         let gone = || StoreError::Stopped("its thread ended".to_owned());
         let (reply, answer) = oneshot::channel();
         #[cfg(test)]
         if let Some(inline) = &self.inline {
-            do_now(inline, Command { event, until, reply });
+            do_now(inline, WriterCommand { event, until, reply });
             return answer.await.map_err(|_| gone())?;
         }
         let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(Command { event, until, reply }).await.map_err(|_| gone())?;
+        commands.send(WriterCommand { event, until, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
 
 #[cfg(test)]
-fn do_now(inline: &Mutex<(Work, Option<String>)>, command: Command) {
+fn do_now(inline: &Mutex<(WriterWork, Option<String>)>, command: WriterCommand) {
     let mut guard = inline.lock().unwrap_or_else(PoisonError::into_inner);
     let (work, stopped) = &mut *guard;
     work.next(vec![command], stopped);
 }
 
-impl Drop for Writer {
+impl Drop for JournalWriter {
     fn drop(&mut self) {
         self.commands = None;
         if let Some(thread) = self.thread.take()
@@ -119,8 +119,8 @@ impl Drop for Writer {
     }
 }
 
-impl Work {
-    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+impl WriterWork {
+    fn run(mut self, mut queue: mpsc::Receiver<WriterCommand>) {
         let mut stopped: Option<String> = None;
         let mut together = false;
         while let Some(first) = queue.blocking_recv() {
@@ -145,7 +145,7 @@ impl Work {
     }
 
     /// Writes a group; after an error none is written any more.
-    fn next(&mut self, group: Vec<Command>, stopped: &mut Option<String>) {
+    fn next(&mut self, group: Vec<WriterCommand>, stopped: &mut Option<String>) {
         if let Some(why) = stopped {
             refuse(group.into_iter().map(|command| command.reply), why);
         } else if let Err(why) = self.group(group) {
@@ -155,7 +155,7 @@ impl Work {
     }
 
     /// Writes a group, lets the cache follow, and answers. The error has been given to everybody waiting.
-    fn group(&mut self, group: Vec<Command>) -> Result<(), String> {
+    fn group(&mut self, group: Vec<WriterCommand>) -> Result<(), String> {
         let mut events = Vec::with_capacity(group.len());
         let mut waiting = Vec::with_capacity(group.len());
         for command in group {
@@ -195,7 +195,7 @@ impl Work {
     }
 
     /// Writes events and lets tail and cache follow. Returns their numbers.
-    fn write(&mut self, events: Vec<(Timestamp, Event)>) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
+    fn write(&mut self, events: Vec<(Timestamp, JournalEvent)>) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
         let Some((at, _)) = events.first() else { return Ok(Vec::new()) };
         if self.appender.is_full() {
             let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -227,7 +227,7 @@ impl Work {
 }
 
 /// Waits while events keep coming. Whoever they belong to may all be waiting here by then: silence ends it.
-fn gather(queue: &mpsc::Receiver<Command>) {
+fn gather(queue: &mpsc::Receiver<WriterCommand>) {
     let mut waiting = queue.len();
     for _ in 0..GATHERED {
         std::thread::sleep(GATHER);

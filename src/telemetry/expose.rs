@@ -15,8 +15,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::catalog::{self, Kind, Metric};
-use super::tenant::{Counted, Numbers, Peer};
+use super::catalog::{self, MetricKind, Metric};
+use super::tenant::{TenantCounters, Numbers, PeerSide};
 use crate::cycle::Budget;
 use crate::model::TenantState;
 
@@ -28,7 +28,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What there is to tell at one moment.
 pub(super) struct Moment {
-    pub(super) tenants: Vec<(String, Arc<Counted>)>,
+    pub(super) tenants: Vec<(String, Arc<TenantCounters>)>,
     pub(super) now: Timestamp,
     /// Of the daemon; a single run has no start, no schedule and nothing that grows.
     pub(super) daemon: Option<House>,
@@ -45,7 +45,7 @@ pub(super) struct House {
 /// The text.
 pub(super) fn write(moment: &Moment) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Rows::of(moment)));
+    registry.register_collector(Box::new(MetricRows::of(moment)));
     let mut open = String::new();
     text::encode(&mut open, &registry)?;
     Ok(classic(&open))
@@ -53,7 +53,7 @@ pub(super) fn write(moment: &Moment) -> Result<String, fmt::Error> {
 
 /// OpenMetrics as text format 0.0.4: headers name counters as samples do, who has no labels has no braces, and nothing marks the end.
 fn classic(open: &str) -> String {
-    let counters = catalog::ALL.iter().filter(|metric| metric.kind == Kind::Counter);
+    let counters = catalog::ALL.iter().filter(|metric| metric.kind == MetricKind::Counter);
     let whole: HashMap<&str, &str> =
         counters.filter_map(|metric| Some((metric.name.strip_suffix("_total")?, metric.name))).collect();
     let mut out = String::with_capacity(open.len() + 512);
@@ -76,7 +76,7 @@ fn classic(open: &str) -> String {
 }
 
 #[derive(Debug)]
-enum Value {
+enum MetricValue {
     Count(u64),
     /// A counter of seconds.
     Time(f64),
@@ -88,17 +88,17 @@ enum Value {
 type Labels = Vec<Cow<'static, str>>;
 
 #[derive(Debug, Default)]
-struct Rows(HashMap<&'static str, Vec<(Labels, Value)>>);
+struct MetricRows(HashMap<&'static str, Vec<(Labels, MetricValue)>>);
 
-impl Collector for Rows {
+impl Collector for MetricRows {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for metric in catalog::ALL {
             let Some(rows) = self.0.get(metric.name) else { continue };
             let (name, kind) = match metric.kind {
                 // The library puts it there again.
-                Kind::Counter => (metric.name.strip_suffix("_total").unwrap_or(metric.name), MetricType::Counter),
-                Kind::Gauge => (metric.name, MetricType::Gauge),
-                Kind::Histogram => (metric.name, MetricType::Histogram),
+                MetricKind::Counter => (metric.name.strip_suffix("_total").unwrap_or(metric.name), MetricType::Counter),
+                MetricKind::Gauge => (metric.name, MetricType::Gauge),
+                MetricKind::Histogram => (metric.name, MetricType::Histogram),
             };
             let mut encoder = encoder.encode_descriptor(name, metric.help, None, kind)?;
             for (values, value) in rows {
@@ -111,7 +111,7 @@ impl Collector for Rows {
     }
 }
 
-impl Value {
+impl MetricValue {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         match self {
             Self::Count(n) => encoder.encode_counter::<NoLabelSet, _, f64>(n, None),
@@ -122,16 +122,16 @@ impl Value {
     }
 }
 
-impl Rows {
+impl MetricRows {
     fn of(moment: &Moment) -> Self {
         let mut rows = Self::default();
-        rows.put(&catalog::BUILD_INFO, vec![env!("CARGO_PKG_VERSION").into()], Value::Number(1.0));
+        rows.put(&catalog::BUILD_INFO, vec![env!("CARGO_PKG_VERSION").into()], MetricValue::Number(1.0));
         if let Some(free) = moment.free {
-            rows.put(&catalog::STORE_FREE, Vec::new(), Value::Number(free as f64));
+            rows.put(&catalog::STORE_FREE, Vec::new(), MetricValue::Number(free as f64));
         }
         if let Some(house) = moment.daemon {
-            rows.put(&catalog::START, Vec::new(), Value::Number(seconds(house.started)));
-            rows.put(&catalog::CONFIG_VALID, Vec::new(), Value::Number(bit(house.config_valid)));
+            rows.put(&catalog::START, Vec::new(), MetricValue::Number(seconds(house.started)));
+            rows.put(&catalog::CONFIG_VALID, Vec::new(), MetricValue::Number(bit(house.config_valid)));
         }
         for (name, counted) in &moment.tenants {
             let numbers = counted.numbers();
@@ -147,7 +147,7 @@ impl Rows {
         rows
     }
 
-    fn put(&mut self, metric: &Metric, labels: Labels, value: Value) {
+    fn put(&mut self, metric: &Metric, labels: Labels, value: MetricValue) {
         debug_assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
         self.0.entry(metric.name).or_default().push((labels, value));
     }
@@ -155,22 +155,22 @@ impl Rows {
 
 /// The rows of one tenant: each has its name first.
 struct One<'a> {
-    rows: &'a mut Rows,
+    rows: &'a mut MetricRows,
     tenant: String,
 }
 
 impl One<'_> {
-    fn put<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: Value) {
+    fn put<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: MetricValue) {
         let labels = std::iter::once(self.tenant.clone().into()).chain(more).collect();
         self.rows.put(metric, labels, value);
     }
 
     fn number<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: f64) {
-        self.put(metric, more, Value::Number(value));
+        self.put(metric, more, MetricValue::Number(value));
     }
 
     fn count<const N: usize>(&mut self, metric: &Metric, more: [Cow<'static, str>; N], value: u64) {
-        self.put(metric, more, Value::Count(value));
+        self.put(metric, more, MetricValue::Count(value));
     }
 
     fn standing(&mut self, numbers: &Numbers, on_schedule: bool) {
@@ -248,7 +248,7 @@ impl One<'_> {
         }
         for (phase, durations) in &numbers.phases {
             let labels = [(*phase).into()];
-            self.put(&catalog::CYCLE, labels, Value::Durations(durations.clone()));
+            self.put(&catalog::CYCLE, labels, MetricValue::Durations(durations.clone()));
         }
         for ((op, result), n) in &numbers.operations {
             self.count(&catalog::OPERATIONS, [(*op).into(), (*result).into()], *n);
@@ -260,17 +260,17 @@ impl One<'_> {
 
     fn calls(&mut self, numbers: &Numbers) {
         for (peer, calls) in &numbers.calls {
-            let peer: Cow<'static, str> = Peer::name(*peer).into();
+            let peer: Cow<'static, str> = PeerSide::name(*peer).into();
             for ((method, status), n) in &calls.by_answer {
                 let code: Cow<'static, str> = if *status == 0 { "none".into() } else { status.to_string().into() };
                 self.count(&catalog::REQUESTS, [peer.clone(), (*method).into(), code], *n);
             }
-            let durations = Value::Durations(calls.seconds.clone());
+            let durations = MetricValue::Durations(calls.seconds.clone());
             self.put(&catalog::REQUEST_SECONDS, [peer.clone()], durations);
             for (reason, n) in &calls.repeated {
                 self.count(&catalog::RETRIES, [peer.clone(), (*reason).into()], *n);
             }
-            self.put(&catalog::WAITED, [peer], Value::Time(calls.waited.as_secs_f64()));
+            self.put(&catalog::WAITED, [peer], MetricValue::Time(calls.waited.as_secs_f64()));
         }
     }
 }

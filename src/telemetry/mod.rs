@@ -10,7 +10,7 @@ mod expose;
 mod tenant;
 
 pub use expose::CONTENT_TYPE;
-pub use tenant::{Stands, UnderWay};
+pub use tenant::{Stands, RunProgress};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,8 +21,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use self::expose::{House, Moment};
-use self::tenant::{Counted, Ear, Live, Peer};
-use crate::cycle::Report;
+use self::tenant::{TenantCounters, Ear, Live, PeerSide};
+use crate::cycle::CycleReport;
 use crate::engine::{EngineError, Observers};
 use crate::model::TenantName;
 use crate::progress::Progress;
@@ -34,7 +34,7 @@ const PUBLIC: u32 = 0o644;
 /// All numbers of this process.
 pub struct Telemetry {
     stores: Stores,
-    tenants: Mutex<BTreeMap<String, Arc<Counted>>>,
+    tenants: Mutex<BTreeMap<String, Arc<TenantCounters>>>,
     started: Timestamp,
     config_valid: AtomicBool,
 }
@@ -45,21 +45,21 @@ impl Telemetry {
         Self { stores, tenants: Mutex::default(), started, config_valid: AtomicBool::new(true) }
     }
 
-    fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counted>>> {
+    fn tenants(&self) -> MutexGuard<'_, BTreeMap<String, Arc<TenantCounters>>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tenant's numbers; those of a tenant seen for the first time begin with what its last run left on the disk.
-    fn counted(&self, tenant: &str) -> Arc<Counted> {
+    fn counted(&self, tenant: &str) -> Arc<TenantCounters> {
         if let Some(counted) = self.tenants().get(tenant) {
             return Arc::clone(counted);
         }
-        let counted = Arc::new(Counted::default());
+        let counted = Arc::new(TenantCounters::default());
         self.look(&counted, tenant);
         Arc::clone(self.tenants().entry(tenant.to_owned()).or_insert(counted))
     }
 
-    fn look(&self, counted: &Counted, tenant: &str) {
+    fn look(&self, counted: &TenantCounters, tenant: &str) {
         let Some(name) = TenantName::parse(tenant) else { return };
         if let Err(error) = counted.look(&self.stores.tenant(&name)) {
             tracing::warn!(tenant, %error, "what the last run left could not be read; the numbers are those from before");
@@ -67,11 +67,11 @@ impl Telemetry {
     }
 
     /// Somebody who counts a run that is about to begin.
-    pub fn run(self: &Arc<Self>, tenant: &str) -> Watch {
+    pub fn run(self: &Arc<Self>, tenant: &str) -> RunMetrics {
         let counted = self.counted(tenant);
         let (stage, total) = ("starting".to_owned(), None);
         counted.numbers().live = Some(Live { since: Instant::now(), stage, total, done: 0, calls: 0 });
-        Watch { telemetry: Arc::clone(self), counted, tenant: tenant.to_owned() }
+        RunMetrics { telemetry: Arc::clone(self), counted, tenant: tenant.to_owned() }
     }
 
     /// Who hears of a tenant's calls, in a run or beside it.
@@ -94,11 +94,11 @@ impl Telemetry {
     }
 
     /// What a run of this tenant is doing, if one is under way.
-    pub fn under_way(&self, tenant: &str) -> Option<UnderWay> {
+    pub fn under_way(&self, tenant: &str) -> Option<RunProgress> {
         let counted = Arc::clone(self.tenants().get(tenant)?);
         let live = counted.numbers().live.clone()?;
         let Live { since, stage, total, done, calls } = live;
-        Some(UnderWay { stage, done, total, calls, running: since.elapsed() })
+        Some(RunProgress { stage, done, total, calls, running: since.elapsed() })
     }
 
     /// How many people lost access in the last 24 hours, and how many may; `None` while that is not known, or unlimited.
@@ -133,13 +133,13 @@ impl Telemetry {
 }
 
 /// Counts one run.
-pub struct Watch {
+pub struct RunMetrics {
     telemetry: Arc<Telemetry>,
-    counted: Arc<Counted>,
+    counted: Arc<TenantCounters>,
     tenant: String,
 }
 
-impl Watch {
+impl RunMetrics {
     /// Who hears of the run's calls.
     pub fn observers(&self) -> Observers {
         observers(&self.counted)
@@ -151,18 +151,18 @@ impl Watch {
     }
 
     /// The run has ended.
-    pub fn ended(&self, ended: Result<&Report, &EngineError>) {
+    pub fn ended(&self, ended: Result<&CycleReport, &EngineError>) {
         self.counted.ended(ended);
         self.telemetry.look(&self.counted, &self.tenant);
     }
 }
 
-fn observers(counted: &Arc<Counted>) -> Observers {
+fn observers(counted: &Arc<TenantCounters>) -> Observers {
     let ear = |peer| Arc::new(Ear { counted: Arc::clone(counted), peer });
-    Observers { directory: ear(Peer::Directory), app: ear(Peer::App) }
+    Observers { directory: ear(PeerSide::Directory), app: ear(PeerSide::App) }
 }
 
-impl Drop for Watch {
+impl Drop for RunMetrics {
     fn drop(&mut self) {
         // A run that panicked has ended too.
         self.counted.numbers().live = None;
@@ -171,7 +171,7 @@ impl Drop for Watch {
 
 /// The progress of a run, told to two.
 pub struct Beside<'a> {
-    watch: &'a Watch,
+    watch: &'a RunMetrics,
     other: &'a dyn Progress,
 }
 
@@ -187,7 +187,7 @@ impl Progress for Beside<'_> {
     }
 }
 
-impl Progress for Watch {
+impl Progress for RunMetrics {
     fn stage(&self, what: &str, total: Option<u64>) {
         if let Some(live) = &mut self.counted.numbers().live {
             (live.stage, live.total, live.done) = (what.to_owned(), total, 0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::cycle::{Budget, CycleError, Report};
+use crate::cycle::{Budget, CycleError, CycleReport};
 use crate::engine::EngineError;
 use crate::http::{Method, Observer};
 use crate::model::{HoldCode, OpOutcome, TenantState};
@@ -22,12 +22,12 @@ const PHASE_BUCKETS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Peer {
+pub(super) enum PeerSide {
     App,
     Directory,
 }
 
-impl Peer {
+impl PeerSide {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -38,7 +38,7 @@ impl Peer {
 
 /// The calls to one peer.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(super) struct PeerCalls {
     /// By method and status; 0 where no answer came.
     pub(super) by_answer: BTreeMap<(&'static str, u16), u64>,
     pub(super) seconds: Histogram,
@@ -46,7 +46,7 @@ pub(super) struct Calls {
     pub(super) repeated: BTreeMap<&'static str, u64>,
 }
 
-impl Default for Calls {
+impl Default for PeerCalls {
     fn default() -> Self {
         let (by_answer, repeated) = (BTreeMap::new(), BTreeMap::new());
         Self { by_answer, seconds: Histogram::new(REQUEST_BUCKETS), waited: Duration::ZERO, repeated }
@@ -72,7 +72,7 @@ pub struct Stands {
 
 /// A run that is under way, for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnderWay {
+pub struct RunProgress {
     /// What it is doing.
     pub stage: String,
     /// Steps done of that.
@@ -98,7 +98,7 @@ pub(super) struct Live {
 pub(super) struct Numbers {
     pub(super) stands: Option<Stands>,
     pub(super) live: Option<Live>,
-    pub(super) calls: BTreeMap<Peer, Calls>,
+    pub(super) calls: BTreeMap<PeerSide, PeerCalls>,
     pub(super) phases: BTreeMap<&'static str, Histogram>,
     pub(super) runs: BTreeMap<&'static str, u64>,
     pub(super) operations: BTreeMap<(&'static str, &'static str), u64>,
@@ -113,9 +113,9 @@ pub(super) struct Numbers {
 
 /// The numbers of one tenant, shared with the runs that feed them.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Mutex<Numbers>);
+pub(super) struct TenantCounters(Mutex<Numbers>);
 
-impl Counted {
+impl TenantCounters {
     pub(super) fn numbers(&self) -> MutexGuard<'_, Numbers> {
         // Numbers only: a panic elsewhere leaves none of them half written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,7 +148,7 @@ impl Counted {
     }
 
     /// Counts a run that has ended.
-    pub(super) fn ended(&self, ended: Result<&Report, &EngineError>) {
+    pub(super) fn ended(&self, ended: Result<&CycleReport, &EngineError>) {
         let mut numbers = self.numbers();
         numbers.live = None;
         match ended {
@@ -167,7 +167,7 @@ impl Counted {
 }
 
 impl Numbers {
-    fn reported(&mut self, report: &Report) {
+    fn reported(&mut self, report: &CycleReport) {
         *self.runs.entry(report.status().name()).or_default() += 1;
         for (phase, took) in report.phases() {
             let histogram = self.phases.entry(phase).or_insert_with(|| Histogram::new(PHASE_BUCKETS));
@@ -214,8 +214,8 @@ fn rejection(error: &EngineError) -> Option<&'static str> {
 
 /// Hears of the calls to one peer of one tenant.
 pub(super) struct Ear {
-    pub(super) counted: Arc<Counted>,
-    pub(super) peer: Peer,
+    pub(super) counted: Arc<TenantCounters>,
+    pub(super) peer: PeerSide,
 }
 
 impl Observer for Ear {
@@ -226,7 +226,7 @@ impl Observer for Ear {
 
     fn called(&self, method: Method, status: Option<u16>, took: Duration) {
         let mut numbers = self.counted.numbers();
-        if let Some(live) = numbers.live.as_mut().filter(|_| self.peer == Peer::App) {
+        if let Some(live) = numbers.live.as_mut().filter(|_| self.peer == PeerSide::App) {
             live.calls += 1;
         }
         let calls = numbers.calls.entry(self.peer).or_default();

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::catalog::{ALL, Kind};
+use super::catalog::{ALL, MetricKind};
 use super::*;
 use crate::cycle::Budget;
 use crate::http::Method;
-use crate::model::{Counts, TenantState};
+use crate::model::{SnapshotCounts, TenantState};
 use crate::store::{LinkCounts, RunSummary, Status};
 
 const NOW: &str = "2026-01-05T12:00:00Z";
@@ -43,7 +43,7 @@ fn status() -> Status {
         "started": "2026-01-05T11:59:00Z", "ended": NOW,
     });
     let last_run: RunSummary = serde_json::from_value(summary).unwrap();
-    let last_run = RunSummary { counts: Some(Counts { users: 40, groups: 2, memberships: 50 }), ..last_run };
+    let last_run = RunSummary { counts: Some(SnapshotCounts { users: 40, groups: 2, memberships: 50 }), ..last_run };
     Status {
         format: 1,
         tenant: "acme".to_owned(),
@@ -98,7 +98,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 /// The metric that a series belongs to.
 fn metric(series: &str) -> String {
     let name = series.split('{').next().unwrap_or_default();
-    let histogram = ALL.iter().filter(|metric| metric.kind == Kind::Histogram);
+    let histogram = ALL.iter().filter(|metric| metric.kind == MetricKind::Histogram);
     let mut of = histogram
         .filter(|metric| ["_sum", "_count", "_bucket"].iter().any(|end| name.strip_suffix(end) == Some(metric.name)));
     of.next().map_or(name, |metric| metric.name).to_owned()
@@ -114,13 +114,13 @@ fn every_metric_of_the_catalog_is_told_once_and_no_other() {
     assert_eq!(told, known);
     for metric in ALL {
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         assert_eq!(text.matches(&format!("# TYPE {} {kind}\n", metric.name)).count(), 1, "{}", metric.name);
         assert_eq!(text.matches(&format!("# HELP {} {}\n", metric.name, metric.help)).count(), 1, "{}", metric.name);
-        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert_eq!(metric.kind == MetricKind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
     }
     assert_eq!(text.lines().filter(|line| line.starts_with("# ")).count(), 2 * ALL.len());
 }

@@ -5,14 +5,14 @@ use crate::source::choices::{self, Choice};
 
 /// A key about which there is something to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum SettingKey {
     /// `users.on_unassigned`
     OnUnassigned,
     /// `groups.manage`
     ManageGroups,
 }
 
-impl Key {
+impl SettingKey {
     fn name(self) -> &'static str {
         match self {
             Self::OnUnassigned => "users.on_unassigned",
@@ -23,15 +23,15 @@ impl Key {
 
 /// All choices about a directory and an app, in the order of the file.
 pub fn differences(source: &str, app: &str) -> Vec<Choice> {
-    [Key::OnUnassigned, Key::ManageGroups].into_iter().filter_map(|key| of(source, app, key)).collect()
+    [SettingKey::OnUnassigned, SettingKey::ManageGroups].into_iter().filter_map(|key| of(source, app, key)).collect()
 }
 
-fn of(source: &str, app: &str, key: Key) -> Option<Choice> {
+fn of(source: &str, app: &str, key: SettingKey) -> Option<Choice> {
     choices::of(source, app).find(|choice| choice.key == key.name())
 }
 
 /// The comment above the key in the file; empty where there is nothing to say.
-pub(super) fn comment(source: &str, app: &str, key: Key) -> String {
+pub(super) fn comment(source: &str, app: &str, key: SettingKey) -> String {
     const WIDTH: usize = 130;
     let Some(difference) = of(source, app, key) else { return String::new() };
     let mut text = String::from("#");

@@ -18,7 +18,7 @@ const NOTE: &str = "edited";
 
 /// Who had the daemon take over a tenant file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Edited {
+struct TenantFileEditor {
     by: Identity,
     at: Timestamp,
     /// Which content it was ([`Tenant::fingerprint`]).
@@ -29,7 +29,7 @@ impl Tenant {
     /// Who owns or last edited its file.
     pub fn editors(&self, state: &TenantStore) -> Vec<Identity> {
         let owner = std::fs::metadata(&self.path).ok().map(|file| file.uid()).filter(|uid| *uid != ROOT);
-        let edited: Option<Edited> = state.notes().get(NOTE).unwrap_or_else(|error| {
+        let edited: Option<TenantFileEditor> = state.notes().get(NOTE).unwrap_or_else(|error| {
             tracing::warn!(tenant = %self.name, %error, "who had its file read is not known");
             None
         });
@@ -42,7 +42,7 @@ impl Tenant {
     /// # Errors
     /// When it can't be written down.
     pub fn edited_by(&self, state: &TenantStore, by: &Identity, at: Timestamp) -> Result<(), StoreError> {
-        let edited = Edited { by: by.clone(), at, file: self.fingerprint() };
+        let edited = TenantFileEditor { by: by.clone(), at, file: self.fingerprint() };
         state.notes().set(NOTE, &edited)
     }
 }

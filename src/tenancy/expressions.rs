@@ -22,7 +22,7 @@ use crate::source::kind::{self, DirectoryKind};
 const NOTHING: [&str; 0] = [];
 
 /// What is known of a directory before it is read. Any directory may hold more.
-pub(super) struct Known {
+pub(super) struct SourceAttributes {
     /// The product, which has its usual mapping; empty where it is not known.
     pub(super) product: &'static str,
     people: KnownAttributes,
@@ -30,7 +30,7 @@ pub(super) struct Known {
     sample: Map<String, Json>,
 }
 
-impl Known {
+impl SourceAttributes {
     /// Of a tenant's directory.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ pub(super) struct Expressions {
 const ATTRIBUTES: [&str; 2] = ["users", "attributes"];
 
 /// Compiles all expressions of a file; `None` if there are problems, each of which is in `found`.
-pub(super) fn compile(document: &Document<'_>, known: &Known, found: &mut Vec<Diagnostic>) -> Option<Expressions> {
+pub(super) fn compile(document: &Document<'_>, known: &SourceAttributes, found: &mut Vec<Diagnostic>) -> Option<Expressions> {
     let rules = match document.table_at(&ATTRIBUTES) {
         Some(table) => {
             table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), rule(value.get_ref())?))).collect()
@@ -103,7 +103,7 @@ pub(super) fn compile(document: &Document<'_>, known: &Known, found: &mut Vec<Di
 
 fn compile_mapping(
     document: &Document<'_>,
-    known: &Known,
+    known: &SourceAttributes,
     rules: &BTreeMap<String, AttributeRule>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Mapping> {

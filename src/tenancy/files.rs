@@ -17,7 +17,7 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/rosterd.toml";
 
 /// `rosterd.toml` with its paths made whole.
 #[derive(Debug)]
-pub struct Global {
+pub struct GlobalConfig {
     /// The file.
     pub file: GlobalFile,
     /// Where state is kept.
@@ -32,7 +32,7 @@ pub struct Global {
 ///
 /// # Errors
 /// Every mistake in it.
-pub(super) fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
+pub(super) fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> {
     if !path.exists() {
         let hint = "`rosterd init TENANT` makes one with a first tenant; `--config FILE` names another place";
         return Err(vec![Diagnostic::of_file(path, "there is no configuration here", hint)]);
@@ -56,21 +56,21 @@ pub(super) fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
             if !refused.is_empty() {
                 return Err(refused);
             }
-            Ok(Global { file, state_dir, tenants_dir, floor })
+            Ok(GlobalConfig { file, state_dir, tenants_dir, floor })
         }
         None => Err(found),
     }
 }
 
 /// Tenants by name and file.
-type Listed = Vec<(TenantName, PathBuf)>;
+type ListedTenants = Vec<(TenantName, PathBuf)>;
 
 /// The tenant files, and the files whose names can't be a tenant's.
-pub(super) type Found = (Listed, Vec<Diagnostic>);
+pub(super) type TenantFiles = (ListedTenants, Vec<Diagnostic>);
 
 /// Lists the tenant files: all, or those named. Beside them the files whose names can't be a tenant's; who names a tenant has
 /// nothing to do with those.
-pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<Found, Vec<Diagnostic>> {
+pub(super) fn tenants(folder: &Path, only: &[String]) -> Result<TenantFiles, Vec<Diagnostic>> {
     guarded::folder(folder).map_err(|error| vec![*error])?;
     let (mut listed, mut misnamed) = (Vec::new(), Vec::new());
     let (files, others) = list(folder).map_err(|error| vec![*error])?;
@@ -134,7 +134,7 @@ fn bad_name(path: &Path) -> Diagnostic {
     Diagnostic::of_file(path, "this file's name can't be a tenant's name", hint)
 }
 
-fn unknown(name: &str, folder: &Path, listed: &Listed) -> Diagnostic {
+fn unknown(name: &str, folder: &Path, listed: &ListedTenants) -> Diagnostic {
     let names = || listed.iter().map(|(name, _)| name.as_str());
     let hint = match forms::nearest(name, names()) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -6,7 +6,7 @@ use crate::config::document::Document;
 use crate::config::forms::Limit;
 use crate::config::profile::{DeleteEffect, GroupSupport, Profile, UpdateMethod};
 use crate::config::profiles::attributes_at_odds;
-use crate::config::tenant::{Fate, TenantFile};
+use crate::config::tenant::{DeprovisioningAction, TenantFile};
 use crate::mapping::Mapping;
 use crate::model::Path;
 
@@ -41,7 +41,7 @@ fn deletions(document: &Document<'_>, file: &TenantFile, profile: &Profile, foun
         ("on_unassigned", file.users.on_unassigned),
         ("on_deleted", file.users.on_deleted),
     ];
-    for (key, _) in fates.into_iter().filter(|(_, fate)| *fate == Fate::Delete) {
+    for (key, _) in fates.into_iter().filter(|(_, fate)| *fate == DeprovisioningAction::Delete) {
         let path = ["users", key];
         match profile.users.delete_effect {
             DeleteEffect::Unsupported => found.push(document.error(

@@ -22,7 +22,7 @@ pub struct Floor {
 }
 
 /// The rules of one table.
-struct Rules<'a> {
+struct TableRules<'a> {
     name: &'static str,
     floors: &'a BTreeMap<String, Value>,
     is_looser: fn(&str, &Value, &Value) -> bool,
@@ -43,8 +43,8 @@ impl Floor {
 
     /// Raises what a tenant file leaves out, and tells what it loosens.
     pub(super) fn apply(&self, document: &Document<'_>, file: &mut TenantFile, found: &mut Vec<Diagnostic>) {
-        let guard = Rules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
-        let approval = Rules {
+        let guard = TableRules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
+        let approval = TableRules {
             name: "approval",
             floors: &self.approval,
             is_looser: |_, one, other| asks_for_less(one, other),
@@ -58,7 +58,7 @@ impl Floor {
 
     fn raise(
         &self,
-        rules: &Rules<'_>,
+        rules: &TableRules<'_>,
         document: &Document<'_>,
         mut values: BTreeMap<String, Value>,
         found: &mut Vec<Diagnostic>,

@@ -13,11 +13,11 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{Document, SourceText};
 use crate::config::global::GlobalFile;
 use crate::config::secret::{self, SecretError};
-use crate::files::trust::{self, Distrust, Trust};
+use crate::files::trust::{self, Distrust, FileTrust};
 
 /// The folder with the tenant files.
 pub(super) fn folder(path: &Path) -> Result<(), Box<Diagnostic>> {
-    match Trust::of_this_process().look(path) {
+    match FileTrust::of_this_process().look(path) {
         // What it says of a folder that is not there is said where it is read.
         Err(error @ Distrust::Refused { .. }) => Err(Box::new(Diagnostic::distrusted(path, &error))),
         _ => Ok(()),
@@ -29,7 +29,7 @@ pub(super) fn folder(path: &Path) -> Result<(), Box<Diagnostic>> {
 /// A process that may not write there at all, such as a check by another user, is only warned.
 pub fn state(state_dir: &Path) -> Option<Diagnostic> {
     trust::accept_owner_of(state_dir);
-    match Trust::of_this_process().look(state_dir) {
+    match FileTrust::of_this_process().look(state_dir) {
         Err(error @ Distrust::Refused { .. }) => {
             let found = Diagnostic::distrusted(state_dir, &error);
             let is_ours = access(state_dir, Access::WRITE_OK).is_ok();
@@ -69,7 +69,7 @@ struct Named<'a> {
 
 impl<'a> Named<'a> {
     fn authorities(key: Vec<&'a str>, path: &Path) -> Option<Self> {
-        match Trust::of_this_process().look(path) {
+        match FileTrust::of_this_process().look(path) {
             Err(error @ Distrust::Refused { .. }) if is_read_here(path) => {
                 let message = format!("{error}; it is not used");
                 let Distrust::Refused { remedy, .. } = error else { return None };
@@ -105,7 +105,7 @@ fn at_their_keys(source: &SourceText, named: Vec<Named<'_>>) -> Vec<Diagnostic> 
 
 /// Warns of files that a group may change which is accepted because it is the group of this process.
 pub(super) fn shared(paths: impl Iterator<Item = PathBuf>) -> Vec<Diagnostic> {
-    let trust = Trust::of_this_process();
+    let trust = FileTrust::of_this_process();
     let mut told = Vec::new();
     let found = paths.filter_map(|path| {
         let shared = trust.look(&path).ok()?.shared.filter(|shared| !told.contains(shared))?;

@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::differences::{self, Key};
+use super::differences::{self, SettingKey};
 use super::paths::beside;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::profiles::{self, AppFolder, TenantTemplate};
 use crate::config::schema;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::files::modes;
 use crate::model::TenantName;
-use crate::source::kind::{self, DirectoryKind, Rule};
+use crate::source::kind::{self, DirectoryKind, DefaultMapping};
 
 /// What is to be written.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct InitPlan {
     /// The tenant.
     pub tenant: TenantName,
     /// One of [`kind::products`].
@@ -32,7 +32,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choices {
     /// What becomes of the account of a user whose access is revoked; `None` for the default, deactivation.
-    pub on_unassigned: Option<Fate>,
+    pub on_unassigned: Option<DeprovisioningAction>,
 }
 
 /// What was made.
@@ -50,7 +50,7 @@ pub struct Written {
 ///
 /// # Errors
 /// As there.
-pub fn init(config: &Path, plan: &Plan) -> Result<Written, Box<Diagnostic>> {
+pub fn init(config: &Path, plan: &InitPlan) -> Result<Written, Box<Diagnostic>> {
     init_with(config, plan, &Choices::default())
 }
 
@@ -58,9 +58,9 @@ pub fn init(config: &Path, plan: &Plan) -> Result<Written, Box<Diagnostic>> {
 ///
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
-pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Written, Box<Diagnostic>> {
+pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<Written, Box<Diagnostic>> {
     // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
-    let plan = &Plan {
+    let plan = &InitPlan {
         source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
         // The tenant file names it from where it stands.
         app: match profiles::is_path(&plan.app) {
@@ -112,7 +112,7 @@ pub fn init_with(config: &Path, plan: &Plan, choices: &Choices) -> Result<Writte
     }
     let schema = beside(&path, Path::new(SCHEMA));
     if !schema.exists() {
-        create(&schema, &schema::text(schema::Kind::Tenant))?;
+        create(&schema, &schema::text(schema::SchemaKind::Tenant))?;
         written.push(schema);
     }
     let text = with_choices(template(plan, directory, &app), choices);
@@ -190,14 +190,14 @@ state_dir = "state"
 fn with_choices(text: String, choices: &Choices) -> String {
     const SHIPPED: &str = "\non_unassigned = \"deactivate\"\n";
     match choices.on_unassigned {
-        None | Some(Fate::Deactivate) => text,
-        Some(Fate::Delete) => text.replacen(SHIPPED, "\non_unassigned = \"delete\"\n", 1),
-        Some(Fate::Nothing) => text.replacen(SHIPPED, "\non_unassigned = \"nothing\"\n", 1),
+        None | Some(DeprovisioningAction::Deactivate) => text,
+        Some(DeprovisioningAction::Delete) => text.replacen(SHIPPED, "\non_unassigned = \"delete\"\n", 1),
+        Some(DeprovisioningAction::Nothing) => text.replacen(SHIPPED, "\non_unassigned = \"nothing\"\n", 1),
     }
 }
 
 /// The tenant file.
-pub(super) fn template(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> String {
+pub(super) fn template(plan: &InitPlan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> String {
     let mut text = format!(
         "#:schema {SCHEMA}\n\
          # The tenant {}: one directory, one app. `rosterd check {0}` validates this file, `rosterd plan {0}` shows the changes\n\
@@ -225,7 +225,7 @@ pub(super) fn template(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantT
 }
 
 /// The usual rules of the directory; where the app wants it, with the e-mail address as user name.
-fn attributes(plan: &Plan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> Vec<Rule> {
+fn attributes(plan: &InitPlan, directory: &dyn DirectoryKind, app: &TenantTemplate) -> Vec<DefaultMapping> {
     let mut rules = directory.default_mapping(&plan.source).to_vec();
     let email = rules.iter().find(|(attribute, _)| *attribute == "emails.work").map(|(_, from)| *from);
     let email = email.map(|from| from.split(" |").next().unwrap_or(from));
@@ -248,7 +248,7 @@ const SCOPE: &str = r#"
 
 "#;
 
-fn target(plan: &Plan, app: &TenantTemplate, text: &mut String) {
+fn target(plan: &InitPlan, app: &TenantTemplate, text: &mut String) {
     let base_url = &app.base_url;
     let _infallible = write!(
         text,
@@ -261,18 +261,18 @@ fn target(plan: &Plan, app: &TenantTemplate, text: &mut String) {
 }
 
 /// What becomes of accounts. The comment on the choice that a vendor's guide makes differently comes from [`super::differences`].
-fn users(plan: &Plan, app: &TenantTemplate) -> String {
+fn users(plan: &InitPlan, app: &TenantTemplate) -> String {
     format!("\n{}", app.users.trim_start()).replacen(
         "# on_unassigned:\n",
-        &differences::comment(&plan.source, &plan.app, Key::OnUnassigned),
+        &differences::comment(&plan.source, &plan.app, SettingKey::OnUnassigned),
         1,
     )
 }
 
-fn groups(plan: &Plan, app: &TenantTemplate) -> String {
+fn groups(plan: &InitPlan, app: &TenantTemplate) -> String {
     format!("\n{}", app.groups.trim_start()).replacen(
         "# manage:\n",
-        &differences::comment(&plan.source, &plan.app, Key::ManageGroups),
+        &differences::comment(&plan.source, &plan.app, SettingKey::ManageGroups),
         1,
     )
 }

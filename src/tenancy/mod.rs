@@ -26,13 +26,13 @@ mod tests;
 
 pub use credentials::{Credentials, SecretsMark};
 pub use differences::differences;
-pub use files::{DEFAULT_CONFIG, Global};
+pub use files::{DEFAULT_CONFIG, GlobalConfig};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Choices as InitChoices, Plan as InitPlan, Written, init, init_with};
+pub use init::{Choices as InitChoices, InitPlan as InitPlan, Written, init, init_with};
 pub use ready::Tenant;
-pub use report::{Checked, Report};
+pub use report::{Checked, CheckReport};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ pub fn load(path: &Path, only: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// When nothing can be used: `rosterd.toml` is wrong or missing, or a tenant asked for does not exist.
 pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnostic>> {
-    let (Global { file, state_dir, tenants_dir, floor }, (listed, mut misnamed)) = list_in_time(path, only)?;
+    let (GlobalConfig { file, state_dir, tenants_dir, floor }, (listed, mut misnamed)) = list_in_time(path, only)?;
     match guarded::state(&state_dir) {
         Some(found) if found.is_error() => return Err(vec![found]),
         found => misnamed.extend(found),
@@ -149,7 +149,7 @@ pub fn load_usable(path: &Path, only: &[String]) -> Result<Usable, Vec<Diagnosti
 }
 
 /// `rosterd.toml` and the list of tenants, or the mistake that they do not answer.
-fn list_in_time(path: &Path, only: &[String]) -> Result<(Global, files::Found), Vec<Diagnostic>> {
+fn list_in_time(path: &Path, only: &[String]) -> Result<(GlobalConfig, files::TenantFiles), Vec<Diagnostic>> {
     let (config, only) = (path.to_owned(), only.to_vec());
     let list = move || {
         let global = files::load_global(&config)?;
@@ -169,7 +169,7 @@ pub fn is_watched(path: &Path) -> bool {
 ///
 /// # Errors
 /// Every mistake in it, and that it does not answer in time.
-pub fn load_global(path: &Path) -> Result<Global, Vec<Diagnostic>> {
+pub fn load_global(path: &Path) -> Result<GlobalConfig, Vec<Diagnostic>> {
     let config = path.to_owned();
     let load = move || files::load_global(&config);
     let loaded = bounded::wait(&format!("reading {}", path.display()), CHECK_LIMIT, load);
@@ -205,10 +205,10 @@ pub fn names(path: &Path, only: &[String]) -> Result<Vec<TenantName>, Vec<Diagno
 
 /// Checks everything that can be checked without a network: what [`load()`] checks, and whether the secrets and files that
 /// tenants name are there and fit to be used.
-pub fn check(path: &Path, only: &[String]) -> Report {
+pub fn check(path: &Path, only: &[String]) -> CheckReport {
     let Usable { loaded, broken } = match load_usable(path, only) {
         Ok(usable) => usable,
-        Err(found) => return Report::new(found, Vec::new()),
+        Err(found) => return CheckReport::new(found, Vec::new()),
     };
     let (mut found, mut checked) = (loaded.warnings, Vec::new());
     let files = loaded.tenants.iter().map(|tenant| tenant.path.clone());
@@ -228,7 +228,7 @@ pub fn check(path: &Path, only: &[String]) -> Report {
     }
     checked.sort_by(|a, b| a.name.cmp(&b.name));
     load::sort(&mut found);
-    Report::new(found, checked)
+    CheckReport::new(found, checked)
 }
 
 /// Reads one tenant file; `None` if it has an error.

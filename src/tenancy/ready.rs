@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::expressions::{self, Expressions, Known};
+use super::expressions::{self, Expressions, SourceAttributes};
 use super::fit;
 use super::floor::Floor;
 use super::paths::beside;
@@ -131,13 +131,13 @@ fn group_match(listed: &GroupPattern) -> Option<GroupMatch> {
 }
 
 /// What is known of the directory, as far as its table can be read.
-fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
+fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> SourceAttributes {
     let Some(mut tables) = document.read_at::<SourceTables>(&["source"]) else {
         let kind = kind::KINDS.iter().copied().find(|kind| document.table_at(&["source", kind.table()]).is_some());
-        return kind.map_or_else(Known::nothing, Known::of_kind);
+        return kind.map_or_else(SourceAttributes::nothing, SourceAttributes::of_kind);
     };
     tables.make_paths_whole(|path| *path = beside(document.source().file(), path));
-    Known::of(&tables).unwrap_or_else(|error| {
+    SourceAttributes::of(&tables).unwrap_or_else(|error| {
         // A mistake that the file's shape shows is told there, at its own place.
         if !found.iter().any(Diagnostic::is_error) {
             found.push(document.error(
@@ -146,7 +146,7 @@ fn known(document: &Document<'_>, found: &mut Vec<Diagnostic>) -> Known {
                 "see the keys of its table in docs/configuration.md",
             ));
         }
-        Known::nothing()
+        SourceAttributes::nothing()
     })
 }
 

@@ -34,14 +34,14 @@ impl Checked {
 
 /// Everything that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// What was found, tenant by tenant, each from top to bottom.
     pub diagnostics: Vec<Diagnostic>,
     /// The tenants that were looked at.
     pub tenants: Vec<Checked>,
 }
 
-impl Report {
+impl CheckReport {
     pub(super) fn new(diagnostics: Vec<Diagnostic>, tenants: Vec<Checked>) -> Self {
         Self { diagnostics, tenants }
     }

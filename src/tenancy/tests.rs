@@ -436,7 +436,7 @@ fn init_writes_nothing_at_all_where_a_tenant_file_is() {
 
 #[test]
 fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
-    let write = |source: &str, on_unassigned: Option<crate::config::tenant::Fate>| {
+    let write = |source: &str, on_unassigned: Option<crate::config::tenant::DeprovisioningAction>| {
         let folder = tempfile::tempdir().unwrap();
         let plan =
             InitPlan { tenant: TenantName::parse("acme").unwrap(), source: source.to_owned(), app: "heap".to_owned() };
@@ -451,7 +451,7 @@ fn o2_o3_j7_the_file_shows_what_the_vendors_choose_otherwise() {
     for said in ["write on_unassigned = \"delete\"", "write manage = false", "Heap's guide recommends delete"] {
         assert!(onelogin.lines().any(|line| line.starts_with('#') && line.contains(said)), "{said}: {onelogin}");
     }
-    let (deletes, _) = write("onelogin", Some(crate::config::tenant::Fate::Delete));
+    let (deletes, _) = write("onelogin", Some(crate::config::tenant::DeprovisioningAction::Delete));
     assert!(deletes.contains("\non_unassigned = \"delete\"\n"), "{deletes}");
     assert!(
         deletes.contains("[groups]") && deletes.contains("\non_unassigned = \"leave\"\n"),

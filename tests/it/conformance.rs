@@ -4,13 +4,13 @@
 use rosterd::config::profile::Profile;
 use rosterd::http::Secret;
 use rosterd::http::pace::Pacer;
-use rosterd::scim::conformance::{Evidence, Expectation, examine};
+use rosterd::scim::conformance::{UnmetReason, Expectation, examine};
 use rosterd::scim::{App, AppSettings};
 
 use crate::support::rig;
 use crate::support::servers::{Kind, ScimServer};
 
-fn tried(kind: Kind) -> Option<Vec<(Expectation, Result<(), Evidence>)>> {
+fn tried(kind: Kind) -> Option<Vec<(Expectation, Result<(), UnmetReason>)>> {
     let rig = rig::require(kind.name())?;
     let server = ScimServer::start(&rig, kind);
     let mut profile = Profile::default();

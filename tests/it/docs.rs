@@ -394,7 +394,7 @@ fn every_key_of_the_files_is_documented() {
 fn the_editor_schema_in_the_tree_is_fresh() {
     let kept = read("config/schema.json");
     assert!(
-        kept == rosterd::config::schema::text(rosterd::config::schema::Kind::Tenant),
+        kept == rosterd::config::schema::text(rosterd::config::schema::SchemaKind::Tenant),
         "the schema is stale; run: cargo run -- schema tenant > config/schema.json"
     );
 }

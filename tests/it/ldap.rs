@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rosterd::clock::SystemClock;
 use rosterd::config::directory::ldap::LdapTable;
 use rosterd::mapping::{KnownAttributes, Mapping, default_rules};
-use rosterd::model::{SourceId, Standing};
+use rosterd::model::{SourceId, LifecycleStatus};
 use rosterd::progress::{Progress, Silent};
 use rosterd::source::ldap::{LdapSource, record_names};
 use rosterd::source::{Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
@@ -50,7 +50,7 @@ fn members(snapshot: &Snapshot, name: &str) -> BTreeSet<String> {
     group(snapshot, name).members.iter().map(|user| text(snapshot, *user, "uid")).collect()
 }
 
-fn group<'a>(snapshot: &'a Snapshot, name: &str) -> &'a rosterd::source::GroupRow {
+fn group<'a>(snapshot: &'a Snapshot, name: &str) -> &'a rosterd::source::SnapshotGroup {
     let groups = || snapshot.groups().filter_map(|ix| snapshot.group(ix));
     groups().find(|row| row.name.as_ref() == name).unwrap_or_else(|| panic!("no group {name}"))
 }
@@ -246,7 +246,7 @@ fn people_locked_for_good_are_suspended_and_so_is_whom_the_filter_names() {
             |number: usize| snapshot.standing(snapshot.find_user(&slapd.entry_uuids()[&uid(number)]).unwrap());
         (0..4).map(standing).collect::<Vec<_>>()
     };
-    use Standing::{Active, Suspended};
+    use LifecycleStatus::{Active, Suspended};
     assert_eq!(standings(""), [Active, Suspended, Active, Active]);
     assert_eq!(standings("suspended_filter = '(title=left)'"), [Active, Suspended, Suspended, Active]);
 

@@ -9,7 +9,7 @@ use rosterd::config::directory::ldap::LdapTable;
 use rosterd::model::SourceId;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;
-use rosterd::source::{GroupRow, Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
+use rosterd::source::{SnapshotGroup, Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
 
 use crate::support::scripted_ldap::{Request, Say, Search, done, entry, serve};
 
@@ -239,7 +239,7 @@ fn ad_group(cn: &str, relative_id: u32, more: Vec<(String, Vec<Vec<u8>>)>) -> Sa
     Say::Entry(format!("CN={cn},DC=x"), [own, more].concat())
 }
 
-fn group<'a>(snapshot: &'a Snapshot, name: &str) -> &'a GroupRow {
+fn group<'a>(snapshot: &'a Snapshot, name: &str) -> &'a SnapshotGroup {
     let mut groups = snapshot.groups().filter_map(|ix| snapshot.group(ix));
     groups.find(|row| row.name.as_ref() == name).unwrap_or_else(|| panic!("no group {name}"))
 }

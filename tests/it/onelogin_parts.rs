@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rosterd::config::directory::onelogin::OneLoginTable;
 use rosterd::http::Secret;
 use rosterd::http::quota::pacer;
-use rosterd::model::{Finding, SourceId, Verdict};
+use rosterd::model::{Finding, SourceId, CheckVerdict};
 use rosterd::source::onelogin::{OneLoginSource, Parts};
 use rosterd::source::write::{CreateError, NewPerson};
-use rosterd::source::{Hint, Presence, Source, SourceError};
+use rosterd::source::{FeedHint, Presence, Source, SourceError};
 use serde_json::{Value, json};
 
 use crate::support::directory::{Directory, Person, uid};
@@ -38,7 +38,7 @@ fn source(onelogin: &OneLogin, more: &str, reads: &[&str]) -> Arc<OneLoginSource
     Arc::new(OneLoginSource::new(&table, parts).unwrap())
 }
 
-fn hint(source: &Arc<OneLoginSource>, since: jiff::Timestamp) -> Result<Hint, SourceError> {
+fn hint(source: &Arc<OneLoginSource>, since: jiff::Timestamp) -> Result<FeedHint, SourceError> {
     let source = Arc::clone(source);
     http::block_on(async move { source.hint(since).await })
 }
@@ -55,20 +55,20 @@ fn events_tell_of_changes_once_and_nothing_of_daily_life() {
     let onelogin = OneLogin::start(account());
     let source = source(&onelogin, "application = 'Heap'", &[]);
     let begin: jiff::Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
-    assert_eq!(hint(&source, begin).unwrap(), Hint::Quiet { seen: begin });
+    assert_eq!(hint(&source, begin).unwrap(), FeedHint::Quiet { seen: begin });
     onelogin.change(|account| account.log_in(&uid(1)));
-    assert_eq!(hint(&source, begin).unwrap(), Hint::Quiet { seen: begin });
+    assert_eq!(hint(&source, begin).unwrap(), FeedHint::Quiet { seen: begin });
 
     onelogin.change(|account| {
         account.assign(&uid(59), "group-0000");
         account.edit(&uid(3), |user| user.status = 2);
     });
-    let Hint::Changed { seen, events: 2 } = hint(&source, begin).unwrap() else { panic!("two events") };
+    let FeedHint::Changed { seen, events: 2 } = hint(&source, begin).unwrap() else { panic!("two events") };
     assert!(seen > begin);
     // Asked again with some overlap: the same events are shown, and are no news.
-    assert_eq!(hint(&source, seen).unwrap(), Hint::Quiet { seen });
+    assert_eq!(hint(&source, seen).unwrap(), FeedHint::Quiet { seen });
     onelogin.change(|account| account.delete_user(&uid(4)));
-    assert!(matches!(hint(&source, seen).unwrap(), Hint::Changed { events: 1, .. }));
+    assert!(matches!(hint(&source, seen).unwrap(), FeedHint::Changed { events: 1, .. }));
 
     let calls = onelogin.counts();
     assert_eq!(calls["GET /api/1/events/types"], 1, "the kinds are kept");
@@ -88,17 +88,17 @@ fn a_flood_of_events_is_a_hint_all_the_same_and_a_switched_off_feed_is_silent() 
     });
     let begin = "2026-09-01T00:00:00Z".parse().unwrap();
     let flooded = hint(&source(&onelogin, "application = 'Heap'", &[]), begin).unwrap();
-    assert!(matches!(flooded, Hint::Changed { events: 200, .. }), "{flooded:?}");
+    assert!(matches!(flooded, FeedHint::Changed { events: 200, .. }), "{flooded:?}");
     assert_eq!(onelogin.counts()["GET /api/1/events"], 4, "nobody reads on for a hint");
     onelogin.forget();
     let off = source(&onelogin, "application = 'Heap'\nevents = false", &[]);
-    assert_eq!(hint(&off, begin).unwrap(), Hint::NotOffered);
+    assert_eq!(hint(&off, begin).unwrap(), FeedHint::NotOffered);
     assert_eq!(onelogin.calls().len(), 0);
 }
 
 // ---- findings ----------------------------------------------------------------------------------------------------------
 
-fn one(findings: &[Finding], verdict: Verdict) -> &Finding {
+fn one(findings: &[Finding], verdict: CheckVerdict) -> &Finding {
     let mut found = findings.iter().filter(|finding| finding.verdict == verdict);
     found.next().unwrap_or_else(|| panic!("no {verdict:?} in {findings:#?}"))
 }
@@ -109,7 +109,7 @@ fn o1_a_good_connection_has_a_line_for_each_spot() {
     let findings = examined(&source(&onelogin, "application = 'Heap'", &["custom_attributes.heap_role"]));
     let checks: Vec<&str> = findings.iter().map(|finding| finding.check.as_str()).collect();
     assert_eq!(checks, ["API credentials", "users", "roles", "application", "own provisioning"], "{findings:#?}");
-    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
+    assert!(findings.iter().all(|finding| finding.verdict == CheckVerdict::Ok), "{findings:#?}");
     assert!(findings[3].detail.contains("\"Heap\" (775664) is given to 2 roles"), "{findings:#?}");
     assert!(
         onelogin.calls().len() <= 6
@@ -127,19 +127,19 @@ fn each_thing_that_is_wrong_is_found_with_its_remedy() {
     let findings = examine(heap);
     let warned: Vec<&str> = findings
         .iter()
-        .filter(|finding| finding.verdict == Verdict::Warning)
+        .filter(|finding| finding.verdict == CheckVerdict::Warning)
         .map(|finding| finding.check.as_str())
         .collect();
     assert_eq!(warned, ["memberships", "custom attributes"], "{findings:#?}");
     onelogin.behave(|habits| habits.withheld_fields.clear());
 
     let findings = examine("application = 'Heep'");
-    let wrong = one(&findings, Verdict::Wrong);
+    let wrong = one(&findings, CheckVerdict::Wrong);
     assert!(wrong.check == "application" && wrong.detail.contains("\"Heap\" (775664)"), "{wrong:#?}");
 
     onelogin.behave(|habits| (habits.scope, habits.scope_refusal) = (Scope::ReadUsers, 401));
     let findings = examine(heap);
-    let wrong = one(&findings, Verdict::Wrong);
+    let wrong = one(&findings, CheckVerdict::Wrong);
     assert!(
         wrong.check == "application" && wrong.remedy.as_ref().is_some_and(|remedy| remedy.contains("Read All")),
         "{wrong:#?}"

@@ -319,13 +319,13 @@ fn a_single_run_leaves_the_numbers_of_its_report_behind() {
 #[test]
 fn the_page_about_monitoring_has_everything_there_is() {
     use rosterd::model::TenantState as State;
-    use rosterd::telemetry::catalog::{ALL, Kind};
+    use rosterd::telemetry::catalog::{ALL, MetricKind};
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring.md")).unwrap();
     for metric in ALL {
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let line = format!("| `{}` | {kind} | {} | {} |\n", metric.name, labels.join(", "), metric.help);
@@ -354,10 +354,10 @@ const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/grafana/ros
 #[test]
 fn rules_and_dashboard_speak_of_metrics_and_labels_that_exist() {
     use rosterd::model::TenantState as State;
-    use rosterd::telemetry::catalog::{ALL, Kind, Metric};
+    use rosterd::telemetry::catalog::{ALL, MetricKind, Metric};
     let find = |name: &str| -> Option<&Metric> {
         ALL.into_iter().find(|metric| {
-            let suffixes: &[&str] = if metric.kind == Kind::Histogram { &["_sum", "_count", "_bucket"] } else { &[""] };
+            let suffixes: &[&str] = if metric.kind == MetricKind::Histogram { &["_sum", "_count", "_bucket"] } else { &[""] };
             suffixes.iter().any(|suffix| name.strip_suffix(suffix) == Some(metric.name))
         })
     };

@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 use super::line;
 use crate::cli::args::{DoctorArgs, Format};
 use crate::cli::confirm;
-use crate::cli::ending::Ending;
-use crate::cli::failure::{Failure, code};
+use crate::cli::ending::SignalListener;
+use crate::cli::failure::{CommandFailure, code};
 use crate::cli::screen::{ADD, FAINT, REMOVE, STRONG, Screen, paint, safe};
 use crate::engine::{Checkup, Engine, Probing};
-use crate::model::Verdict;
+use crate::model::CheckVerdict;
 use crate::scim::{Leftover, Probed, as_toml};
 
 /// Probes, if everything is in order and somebody means it.
@@ -19,14 +19,14 @@ pub(super) async fn run(
     args: &DoctorArgs,
     engine: &Engine,
     checkup: &Checkup,
-) -> Result<(Value, u8), Failure> {
-    if checkup.worst(None) == Verdict::Wrong {
+) -> Result<(Value, u8), CommandFailure> {
+    if checkup.worst(None) == CheckVerdict::Wrong {
         let hint = "mend what is wrong first; nothing was tried";
-        return Err(Failure::failed("the app is not probed while something is wrong").hint(hint));
+        return Err(CommandFailure::failed("the app is not probed while something is wrong").hint(hint));
     }
     confirmed(screen, args)?;
     let stop = CancellationToken::new();
-    let ending = Ending::watch(&stop, screen);
+    let ending = SignalListener::watch(&stop, screen);
     let probing = engine.probe(&args.probe_domain, args.new_address, &stop).await;
     drop(ending);
     let probing = probing?;
@@ -43,7 +43,7 @@ pub(super) async fn run(
     Ok((document, if whole { code::DONE } else { code::FAILED }))
 }
 
-fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), Failure> {
+fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), CommandFailure> {
     let tenant = args.tenants.first().map(String::as_str).unwrap_or_default();
     let what = format!(
         "One throw-away account (Rosterd-Probe-…@{}) and one group are made in the app, changed, and taken away again. No other is touched.",
@@ -53,12 +53,12 @@ fn confirmed(screen: &Screen, args: &DoctorArgs) -> Result<(), Failure> {
         Some(typed) if typed == tenant => return Ok(()),
         Some(typed) => {
             let message = format!("--yes-i-mean says {typed:?}, the tenant is {tenant}; nothing was tried");
-            return Err(Failure::usage(message, "type the name of the tenant that you mean"));
+            return Err(CommandFailure::usage(message, "type the name of the tenant that you mean"));
         }
         None if confirm::can_ask() && confirm::typed(screen, tenant, &what)? => return Ok(()),
         None => {}
     }
-    Err(Failure::failed("not confirmed; nothing was tried")
+    Err(CommandFailure::failed("not confirmed; nothing was tried")
         .hint(format!("`rosterd doctor {tenant} --probe --yes-i-mean {tenant}` does it")))
 }
 
@@ -101,7 +101,7 @@ fn show(screen: &Screen, probing: &Probing, toml: &str) {
 
 /// Whether something was found that no profile can settle.
 fn is_wrong(probed: &Probed) -> bool {
-    probed.findings.iter().any(|finding| finding.verdict == Verdict::Wrong)
+    probed.findings.iter().any(|finding| finding.verdict == CheckVerdict::Wrong)
 }
 
 fn left(screen: &Screen, one: &Leftover) {

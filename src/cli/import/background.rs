@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::cli::args::{Format, Global};
-use crate::cli::failure::{Failure, code};
+use crate::cli::failure::{CommandFailure, code};
 use crate::cli::screen::{FAINT, STRONG, Screen, count, paint, safe};
 use crate::cli::{check, reload};
-use crate::daemon::{Answer, Request, Talk, reach};
+use crate::daemon::{ControlReply, ControlRequest, Talk, reach};
 use crate::progress::Silent;
 use crate::store::{ImportChoice, Stores};
 use crate::tenancy::Tenant;
@@ -15,13 +15,13 @@ use crate::tenancy::Tenant;
 const LONGEST: usize = 1_000_000;
 
 /// The daemon of a state folder, without which nothing goes on in the background.
-pub(super) async fn reached(stores: &Stores, tenant: &str) -> Result<Talk, Failure> {
+pub(super) async fn reached(stores: &Stores, tenant: &str) -> Result<Talk, CommandFailure> {
     reach(stores).await?.ok_or_else(|| {
         let message = format!("no daemon works on {}: nothing goes on in the background; nobody was made", stores);
         let hint = format!(
             "start it (`systemctl start rosterd`, or `rosterd run`); or leave out --background: `rosterd import {tenant} …` imports here"
         );
-        Failure::failed(message).hint(hint)
+        CommandFailure::failed(message).hint(hint)
     })
 }
 
@@ -32,18 +32,18 @@ pub(super) async fn hand_over(
     daemon: Talk,
     choice: ImportChoice,
     chosen: Option<u64>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     let (name, process) = (&tenant.name, daemon.hello().process);
     if let ImportChoice::Named(names) = &choice
         && names.iter().map(|name| name.len() + 3).sum::<usize>() > LONGEST
     {
         let message = format!("{} names are more than the daemon takes at a time; nobody was made", names.len());
         let hint = "--create-all with --search names them in a word; --foreground imports here";
-        return Err(Failure::failed(message).hint(hint));
+        return Err(CommandFailure::failed(message).hint(hint));
     }
-    let request = Request::Import { tenant: name.to_string(), file: tenant.fingerprint(), choice };
+    let request = ControlRequest::Import { tenant: name.to_string(), file: tenant.fingerprint(), choice };
     let importing = match daemon.ask(request, &Silent, |_| ()).await? {
-        Answer::Importing(importing) => importing,
+        ControlReply::Importing(importing) => importing,
         other => return Err(reload::unexpected(other)),
     };
     let follow = format!("rosterd status {name}");
@@ -66,10 +66,10 @@ pub(super) async fn hand_over(
 }
 
 /// Ends an import in the background.
-pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Result<u8, Failure> {
+pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Result<u8, CommandFailure> {
     let stores = check::stores(screen, global)?;
-    match reload::ask(&stores, || Request::StopImport { tenant: tenant.to_owned() }).await? {
-        Some(Answer::ImportStopping) => {
+    match reload::ask(&stores, || ControlRequest::StopImport { tenant: tenant.to_owned() }).await? {
+        Some(ControlReply::ImportStopping) => {
             if screen.format == Format::Json {
                 screen.json(&json!({ "tenant": tenant, "stopping": true }))?;
             } else {
@@ -84,7 +84,7 @@ pub(super) async fn stop(screen: &Screen, global: &Global, tenant: &str) -> Resu
         Some(other) => Err(reload::unexpected(other)),
         None => {
             let message = format!("no daemon works on {}: no import goes on; nothing was stopped", stores);
-            Err(Failure::failed(message)
+            Err(CommandFailure::failed(message)
                 .hint(format!("`rosterd status {tenant}` shows an import that was interrupted")))
         }
     }

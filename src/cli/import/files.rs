@@ -5,15 +5,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::Row;
-use crate::cli::failure::Failure;
+use super::AccountRow;
+use crate::cli::failure::CommandFailure;
 use crate::engine::Making;
 use crate::files::modes;
 use crate::files::replace::replace;
 use crate::roll::WayBack;
 
 /// Writes accounts as the directory would keep them. Returns in which form.
-pub(super) fn write_list(path: &Path, rows: &[Row<'_>], back: &WayBack) -> Result<&'static str, Failure> {
+pub(super) fn write_list(path: &Path, rows: &[AccountRow<'_>], back: &WayBack) -> Result<&'static str, CommandFailure> {
     let records: Vec<Map<String, Value>> = rows.iter().map(|(_, attributes)| back.record(attributes)).collect();
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let (text, form) = match is_json {
@@ -25,28 +25,28 @@ pub(super) fn write_list(path: &Path, rows: &[Row<'_>], back: &WayBack) -> Resul
 }
 
 /// Writes what became of everybody.
-pub(super) fn write_report(path: &Path, tenant: &str, results: &[Making]) -> Result<(), Failure> {
+pub(super) fn write_report(path: &Path, tenant: &str, results: &[Making]) -> Result<(), CommandFailure> {
     let text = serde_json::to_vec_pretty(&json!({ "tenant": tenant, "results": results }))
         .map_err(|error| failed(path, &error.to_string()))?;
     write(path, &text)
 }
 
-fn failed(path: &Path, why: &str) -> Failure {
-    Failure::failed(format!("writing {}: {why}", path.display()))
+fn failed(path: &Path, why: &str) -> CommandFailure {
+    CommandFailure::failed(format!("writing {}: {why}", path.display()))
 }
 
-fn write(path: &Path, text: &[u8]) -> Result<(), Failure> {
+fn write(path: &Path, text: &[u8]) -> Result<(), CommandFailure> {
     replace(path, modes::PRIVATE, text).map_err(|error| failed(path, &error.to_string()))
 }
 
-fn as_json(rows: &[Row<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, Failure> {
+fn as_json(rows: &[AccountRow<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, CommandFailure> {
     let users: Vec<Value> =
         rows.iter().zip(records).map(|((entry, _), record)| json!({ "account": entry, "record": record })).collect();
-    serde_json::to_vec_pretty(&users).map_err(|error| Failure::failed(format!("writing the list: {error}")))
+    serde_json::to_vec_pretty(&users).map_err(|error| CommandFailure::failed(format!("writing the list: {error}")))
 }
 
 /// One column an attribute of the directory, after the ones that say who it is.
-fn as_csv(rows: &[Row<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, csv::Error> {
+fn as_csv(rows: &[AccountRow<'_>], records: &[Map<String, Value>]) -> Result<Vec<u8>, csv::Error> {
     const FIRST: [&str; 5] = ["status", "app_id", "active", "directory_id", "detail"];
     let mut names: Vec<&str> = records.iter().flat_map(Map::keys).map(String::as_str).collect();
     names.sort_unstable();

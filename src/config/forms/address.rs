@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::{Misfit, TextForm};
+use super::{InvalidForm, TextForm};
 
 /// The app's SCIM base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,13 @@ impl TextForm for AppAddress {
     const DESCRIPTION: &'static str = "An https URL.";
     const EXAMPLES: &'static [&'static str] = &["https://app.example.com/scim/v2"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         const HINT: &str =
             "write the app's SCIM base URL up to but without `/Users`, such as `https://app.example.com/scim/v2`";
         let mut url = parse(text, &["https", "http"], HINT)?;
         let path = url.path().trim_end_matches('/').to_owned();
         if let Some(end) = ["/Users", "/Groups"].iter().find(|end| path.ends_with(**end)) {
-            return Err(Misfit::new(format!("the base URL ends in {end}, which is added by rosterd"), HINT));
+            return Err(InvalidForm::new(format!("the base URL ends in {end}, which is added by rosterd"), HINT));
         }
         url.set_path(&path);
         Ok(Self(url))
@@ -46,9 +46,9 @@ impl TextForm for AppAddress {
 }
 
 impl std::str::FromStr for AppAddress {
-    type Err = Misfit;
+    type Err = InvalidForm;
 
-    fn from_str(text: &str) -> Result<Self, Misfit> {
+    fn from_str(text: &str) -> Result<Self, InvalidForm> {
         Self::read(text)
     }
 }
@@ -79,21 +79,21 @@ impl TextForm for LdapAddress {
     const DESCRIPTION: &'static str = "An ldaps URL, or an ldap URL with StartTLS.";
     const EXAMPLES: &'static [&'static str] = &["ldaps://dc1.example.com", "ldap://dc1.example.com:389"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         const HINT: &str =
             "write `ldaps://dc1.example.com`, or `ldap://dc1.example.com` together with `start_tls = true`";
         let url = parse(text, &["ldaps", "ldap"], HINT)?;
         if !matches!(url.path(), "" | "/") {
-            return Err(Misfit::new("an LDAP address has no path", "the base goes into the key `base`"));
+            return Err(InvalidForm::new("an LDAP address has no path", "the base goes into the key `base`"));
         }
         Ok(Self(url))
     }
 }
 
 impl std::str::FromStr for LdapAddress {
-    type Err = Misfit;
+    type Err = InvalidForm;
 
-    fn from_str(text: &str) -> Result<Self, Misfit> {
+    fn from_str(text: &str) -> Result<Self, InvalidForm> {
         Self::read(text)
     }
 }
@@ -119,15 +119,15 @@ impl TextForm for WebAddress {
     const DESCRIPTION: &'static str = "An https URL.";
     const EXAMPLES: &'static [&'static str] = &["https://api.example.com/v1"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         parse(text, &["https", "http"], "write an https URL, such as `https://api.example.com/v1`").map(Self)
     }
 }
 
 impl std::str::FromStr for WebAddress {
-    type Err = Misfit;
+    type Err = InvalidForm;
 
-    fn from_str(text: &str) -> Result<Self, Misfit> {
+    fn from_str(text: &str) -> Result<Self, InvalidForm> {
         Self::read(text)
     }
 }
@@ -167,14 +167,14 @@ pub fn is_loopback_address(text: &str) -> bool {
 }
 
 /// An address and port to listen on.
-pub(super) fn listen(text: &str) -> Result<(), Misfit> {
+pub(super) fn listen(text: &str) -> Result<(), InvalidForm> {
     text.parse::<std::net::SocketAddr>().map(drop).map_err(|_| {
-        Misfit::new(format!("{text:?} is not an address and port"), "such as `127.0.0.1:9464` or `[::1]:9464`")
+        InvalidForm::new(format!("{text:?} is not an address and port"), "such as `127.0.0.1:9464` or `[::1]:9464`")
     })
 }
 
-fn parse(text: &str, schemes: &[&str], hint: &str) -> Result<Url, Misfit> {
-    let wrong = |message: &str| Misfit::new(message, hint);
+fn parse(text: &str, schemes: &[&str], hint: &str) -> Result<Url, InvalidForm> {
+    let wrong = |message: &str| InvalidForm::new(message, hint);
     // The parser trims and drops such characters in silence; an address is to be what is written.
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(wrong("an address has no spaces or control characters"));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Misfit, TextForm, text_form};
+use super::{InvalidForm, TextForm, text_form};
 
 /// A day, `2026-12-01`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,12 @@ impl TextForm for Day {
     const DESCRIPTION: &'static str = "A day: year, month, day.";
     const EXAMPLES: &'static [&'static str] = &["2026-12-01"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         let date = text.trim().parse::<Date>();
         // jiff takes a whole point in time for its day; whoever writes an hour means something by it.
         match date {
             Ok(date) if date.to_string() == text.trim() => Ok(Self(date)),
-            _ => Err(Misfit::new(format!("{text:?} is not a day"), "write it as \"2026-12-01\"")),
+            _ => Err(InvalidForm::new(format!("{text:?} is not a day"), "write it as \"2026-12-01\"")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Misfit, Schedule, TextForm, text_form};
+use super::{InvalidForm, Schedule, TextForm, text_form};
 
 /// When the daemon compares the app with what was last known of it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +31,7 @@ impl TextForm for DriftSchedule {
     const DESCRIPTION: &'static str = "`weekly`, `never`, or a schedule.";
     const EXAMPLES: &'static [&'static str] = &["weekly", "never", "0 4 * * 0", "every 7d"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         Ok(match text.trim() {
             "weekly" => Self::Weekly,
             "never" => Self::Never,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Misfit, TextForm, text_form};
+use super::{InvalidForm, TextForm, text_form};
 
 /// A limit: a share of the whole between two fixed numbers, a fixed number, or none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl TextForm for Limit {
     const EXAMPLES: &'static [&'static str] = &["10%, at least 3, at most 200", "20%", "500", "none"];
     const NUMBER_TOO: bool = true;
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         if text.trim() == "none" {
             return Ok(Self::NONE);
         }
@@ -158,7 +158,7 @@ impl TextForm for Limit {
         for part in text.split(',') {
             limit.take(part.trim()).map_err(|message| {
                 let from = start + (part.len() - part.trim_start().len());
-                Misfit { at: Some(from..from + part.trim().len()), ..Misfit::new(message, HINT) }
+                InvalidForm { at: Some(from..from + part.trim().len()), ..InvalidForm::new(message, HINT) }
             })?;
             start += part.len() + 1;
         }
@@ -187,12 +187,12 @@ impl Limit {
         Ok(())
     }
 
-    fn fits_together(self) -> Result<Self, Misfit> {
+    fn fits_together(self) -> Result<Self, InvalidForm> {
         if self.percent.is_none() && self.at_least.is_some() {
-            return Err(Misfit::new("`at least` needs a share that it lifts", HINT));
+            return Err(InvalidForm::new("`at least` needs a share that it lifts", HINT));
         }
         match (self.at_least, self.at_most) {
-            (Some(least), Some(most)) if least > most => Err(Misfit::new(
+            (Some(least), Some(most)) if least > most => Err(InvalidForm::new(
                 format!("`at least {least}` is more than `at most {most}`"),
                 "the first must not be above the second",
             )),

@@ -27,7 +27,7 @@ use std::ops::Range;
 /// Why a text is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
-pub struct Misfit {
+pub struct InvalidForm {
     /// What is wrong, without a full stop.
     pub message: String,
     /// What to write instead.
@@ -36,7 +36,7 @@ pub struct Misfit {
     pub at: Option<Range<usize>>,
 }
 
-impl Misfit {
+impl InvalidForm {
     /// About the whole text.
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), at: None }
@@ -55,14 +55,14 @@ pub(super) trait TextForm: Sized {
     const NUMBER_TOO: bool = false;
 
     /// Reads the text.
-    fn read(text: &str) -> Result<Self, Misfit>;
+    fn read(text: &str) -> Result<Self, InvalidForm>;
 }
 
 /// Makes a [`TextForm`] readable from a file and describable to an editor.
 macro_rules! text_form {
     ($form:ty) => {
         impl std::str::FromStr for $form {
-            type Err = $crate::config::forms::Misfit;
+            type Err = $crate::config::forms::InvalidForm;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 <Self as $crate::config::forms::TextForm>::read(text)
@@ -124,8 +124,8 @@ fn describe<T: TextForm>() -> schemars::Schema {
 }
 
 /// Checks a text against the form that a schema names; `None` for a format that is not one of ours.
-pub(super) fn check(format: &str, text: &str) -> Option<Result<(), Misfit>> {
-    fn fits<T: TextForm>(text: &str) -> Result<(), Misfit> {
+pub(super) fn check(format: &str, text: &str) -> Option<Result<(), InvalidForm>> {
+    fn fits<T: TextForm>(text: &str) -> Result<(), InvalidForm> {
         T::read(text).map(drop)
     }
     Some(match format {

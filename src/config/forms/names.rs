@@ -1,12 +1,12 @@
 //! Texts that other systems give meaning to: SCIM and LDAP attributes, LDAP filters, environment variables, credentials.
 
-use super::Misfit;
+use super::InvalidForm;
 use crate::model::Path;
 
 /// An attribute path of RFC 7644 §3.10.
-pub(super) fn scim_attribute(text: &str) -> Result<(), Misfit> {
+pub(super) fn scim_attribute(text: &str) -> Result<(), InvalidForm> {
     Path::parse(text).map(drop).map_err(|error| {
-        Misfit::new(
+        InvalidForm::new(
             format!("{text:?} is not a SCIM attribute: {}", error.why),
             "such as `userName`, `name.givenName`, `emails.work`",
         )
@@ -14,61 +14,61 @@ pub(super) fn scim_attribute(text: &str) -> Result<(), Misfit> {
 }
 
 /// The name of an environment variable. What does not fit is not repeated: somebody may have put the secret itself here.
-pub(super) fn environment_variable(text: &str) -> Result<(), Misfit> {
+pub(super) fn environment_variable(text: &str) -> Result<(), InvalidForm> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let fits = text.chars().all(legal) && text.starts_with(|c: char| !c.is_ascii_digit()) && text.len() <= 255;
     if fits {
         return Ok(());
     }
-    Err(Misfit::new(
+    Err(InvalidForm::new(
         "this is not the name of an environment variable",
         "write the variable's name, not the secret: letters, digits and `_`",
     ))
 }
 
 /// The name of a systemd credential: it becomes a file name in `$CREDENTIALS_DIRECTORY`, and must not lead out of it.
-pub(super) fn credential_name(text: &str) -> Result<(), Misfit> {
+pub(super) fn credential_name(text: &str) -> Result<(), InvalidForm> {
     let legal = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
     let fits = !text.is_empty() && text.len() <= 255 && text.chars().all(legal) && !matches!(text, "." | "..");
     if fits {
         return Ok(());
     }
-    Err(Misfit::new(
+    Err(InvalidForm::new(
         "this is not the name of a credential",
         "write the name given in `LoadCredential=NAME:PATH`, not the secret and not the path",
     ))
 }
 
 /// An attribute description of RFC 4512 §2.5: a name or a number, with options if need be.
-pub(super) fn ldap_attribute(text: &str) -> Result<(), Misfit> {
+pub(super) fn ldap_attribute(text: &str) -> Result<(), InvalidForm> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';' | '=');
     if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(legal) {
         return Ok(());
     }
-    Err(Misfit::new(format!("{text:?} is not an LDAP attribute"), "such as `mail` or `departmentNumber`"))
+    Err(InvalidForm::new(format!("{text:?} is not an LDAP attribute"), "such as `mail` or `departmentNumber`"))
 }
 
 /// The most levels of parentheses in an LDAP filter: the library reads a filter by recursion.
 const FILTER_LEVELS: usize = 32;
 
 /// A search filter of RFC 4515; the outer parentheses may be left out.
-pub(super) fn ldap_filter(text: &str) -> Result<(), Misfit> {
+pub(super) fn ldap_filter(text: &str) -> Result<(), InvalidForm> {
     parenthesised_filter(text).map(drop)
 }
 
 /// A search filter of RFC 4515 in parentheses, so that it can be part of another one.
-pub(crate) fn parenthesised_filter(text: &str) -> Result<String, Misfit> {
+pub(crate) fn parenthesised_filter(text: &str) -> Result<String, InvalidForm> {
     let text = text.trim();
     let whole = if text.starts_with('(') { text.to_owned() } else { format!("({text})") };
     if levels_of(&whole) > FILTER_LEVELS {
         let fault = format!("this LDAP filter has more than {FILTER_LEVELS} levels of parentheses");
-        return Err(Misfit::new(fault, "`&` and `|` take any number of filters side by side"));
+        return Err(InvalidForm::new(fault, "`&` and `|` take any number of filters side by side"));
     }
     match ldap3::parse_filter(&whole) {
         Ok(_) => Ok(whole),
         Err(()) => {
             let hint = "such as `(&(objectClass=inetOrgPerson)(mail=*))`; of a value, ( ) * and \\ are written \\28 \\29 \\2a \\5c";
-            Err(Misfit::new(format!("{text:?} is not an LDAP filter"), hint))
+            Err(InvalidForm::new(format!("{text:?} is not an LDAP filter"), hint))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Misfit, TextForm, number_and_unit, text_form};
+use super::{InvalidForm, TextForm, number_and_unit, text_form};
 
 /// A span of time, longer than nothing and not longer than ten years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,16 +41,16 @@ impl TextForm for Period {
     const DESCRIPTION: &'static str = "A span of time: seconds, minutes, hours, days or weeks.";
     const EXAMPLES: &'static [&'static str] = &["30d", "12h", "10m", "45s", "2w"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         const HINT: &str = "write a whole number and a unit: `45s`, `10m`, `12h`, `30d` or `2w`";
-        let wrong = || Misfit::new(format!("{text:?} is not a span of time"), HINT);
+        let wrong = || InvalidForm::new(format!("{text:?} is not a span of time"), HINT);
         let (number, unit) = number_and_unit(text.trim());
         let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
         let number: u64 = number.parse().map_err(|_| wrong())?;
         match number.checked_mul(*length) {
-            Some(0) => Err(Misfit::new("the span of time is nothing", HINT)),
+            Some(0) => Err(InvalidForm::new("the span of time is nothing", HINT)),
             Some(seconds) if seconds <= LONGEST => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err(Misfit::new("the span of time is longer than ten years", HINT)),
+            _ => Err(InvalidForm::new("the span of time is longer than ten years", HINT)),
         }
     }
 }

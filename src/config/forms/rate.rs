@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Misfit, TextForm, text_form};
+use super::{InvalidForm, TextForm, text_form};
 
 /// How many in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +71,9 @@ impl TextForm for Rate {
     const DESCRIPTION: &'static str = "How many in which time: per second, minute or hour.";
     const EXAMPLES: &'static [&'static str] = &["10/s", "600/m", "1000/h"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         const HINT: &str = "write a whole number and a unit of time: `10/s`, `600/m` or `1000/h`";
-        let wrong = |message: String| Misfit::new(message, HINT);
+        let wrong = |message: String| InvalidForm::new(message, HINT);
         let (count, unit) = text.split_once('/').ok_or_else(|| wrong(format!("{text:?} is not a rate")))?;
         let unit = match unit.trim() {
             "s" | "sec" | "second" => Unit::Second,
@@ -87,7 +87,7 @@ impl TextForm for Rate {
         }
         let count: u32 = number.parse().map_err(|_| wrong(format!("{number} is more than any app takes")))?;
         let count = NonZeroU32::new(count).ok_or_else(|| {
-            Misfit::new("a rate of 0 would never send anything", "to stop a tenant use `rosterd pause`")
+            InvalidForm::new("a rate of 0 would never send anything", "to stop a tenant use `rosterd pause`")
         })?;
         if count.get() > 100_000 {
             return Err(wrong(format!("{count} is more than any app takes")));

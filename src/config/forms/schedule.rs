@@ -7,7 +7,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
-use super::{Misfit, Period, TextForm, nearest, text_form};
+use super::{InvalidForm, Period, TextForm, nearest, text_form};
 
 /// When a tenant runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,10 +58,10 @@ impl TextForm for Schedule {
     const DESCRIPTION: &'static str = "A cron expression of five fields, or `every` and a span of time.";
     const EXAMPLES: &'static [&'static str] = &["*/10 * * * *", "every 10m", "30 6 * * 1-5", "@hourly"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         let trimmed = text.trim();
         let rhythm = match trimmed.strip_prefix(EVERY) {
-            Some(period) => Rhythm::Every(Period::read(period).map_err(|misfit| Misfit {
+            Some(period) => Rhythm::Every(Period::read(period).map_err(|misfit| InvalidForm {
                 hint: Some(HINT.to_owned()),
                 at: None,
                 ..misfit
@@ -72,21 +72,21 @@ impl TextForm for Schedule {
     }
 }
 
-fn cron(text: &str) -> Result<Cron, Misfit> {
+fn cron(text: &str) -> Result<Cron, InvalidForm> {
     if text.len() > 256 || !text.is_ascii() {
-        return Err(Misfit::new("this is not a schedule", HINT));
+        return Err(InvalidForm::new("this is not a schedule", HINT));
     }
     let fields = text.split_ascii_whitespace().count();
     if fields != 5 && !text.starts_with('@') {
-        return Err(Misfit::new(format!("a schedule has five fields, this has {fields}"), HINT));
+        return Err(InvalidForm::new(format!("a schedule has five fields, this has {fields}"), HINT));
     }
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(text).map_err(|error| Misfit::new(plain(&error), HINT))?;
+    let cron = parser.parse(text).map_err(|error| InvalidForm::new(plain(&error), HINT))?;
     // A leap year starts the search, so that 29 February counts as a day that comes.
     let start = jiff::civil::date(2023, 12, 31).at(0, 0, 0, 0);
     match cron.find_next_occurrence(&start, false) {
         Ok(_) => Ok(cron),
-        Err(_) => Err(Misfit::new(format!("{text:?} never comes: no such day exists"), HINT)),
+        Err(_) => Err(InvalidForm::new(format!("{text:?} never comes: no such day exists"), HINT)),
     }
 }
 
@@ -130,14 +130,14 @@ impl TextForm for Zone {
     const DESCRIPTION: &'static str = "An IANA time zone.";
     const EXAMPLES: &'static [&'static str] = &["UTC", "Europe/Paris", "America/New_York"];
 
-    fn read(text: &str) -> Result<Self, Misfit> {
+    fn read(text: &str) -> Result<Self, InvalidForm> {
         TimeZone::get(text).map(Self).map_err(|_| {
             let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
             let hint = match nearest(text, names.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "write an IANA name such as `Europe/Paris`, or leave the key out for UTC".to_owned(),
             };
-            Misfit::new(format!("there is no time zone {text:?}"), hint)
+            InvalidForm::new(format!("there is no time zone {text:?}"), hint)
         })
     }
 }

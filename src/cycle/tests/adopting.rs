@@ -128,7 +128,7 @@ async fn i2_protected_people_are_never_touched() {
     world.reconfigure(|tenant| tenant.protect = vec!["Root@x.test"]);
     world.sync().await;
     world.edit(|dir| {
-        dir.stand("root", Standing::Suspended);
+        dir.stand("root", LifecycleStatus::Suspended);
         dir.set("root", "displayName", "somebody else");
         dir.part("staff", "root");
         dir.add_group("night", &["root", "ann"]);
@@ -159,14 +159,14 @@ async fn p4_lost_state_adopts_everything_again_and_removes_nothing_at_first() {
     let mut world = synced(three()).await;
     let before = world.app.holdings();
     world.lose_state();
-    world.edit(|dir| dir.stand("bo", Standing::Suspended));
+    world.edit(|dir| dir.stand("bo", LifecycleStatus::Suspended));
     let report = world.sync().await;
     assert_eq!(world.app.writes(), [""; 0], "{report:?}");
     assert_eq!(world.app.holdings(), before);
     world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate bo@x.test"], "who left while nobody knew is found again, and goes");
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("bo", Standing::Active));
+    world.edit(|dir| dir.stand("bo", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["activate bo@x.test"]);
     world.assert_quiet().await;
@@ -175,7 +175,7 @@ async fn p4_lost_state_adopts_everything_again_and_removes_nothing_at_first() {
 #[tokio::test(start_paused = true)]
 async fn a_suspended_person_without_an_account_gets_none_and_is_asked_about_once() {
     let mut dir = three();
-    dir.stand("bo", Standing::Suspended);
+    dir.stand("bo", LifecycleStatus::Suspended);
     let world = World::new(dir);
     assert_eq!(world.sync().await.status(), Status::Ok);
     assert_eq!(world.app.active(), ["ann@x.test", "cy@x.test"]);

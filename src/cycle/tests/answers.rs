@@ -115,7 +115,7 @@ async fn ma1_a_deactivation_that_the_app_accepts_and_does_not_make_fails_until_i
     for habits in [&[KeepsActive][..], &[KeepsActive, NoContent]] {
         let world = synced(crowd(4)).await;
         like(&world, habits);
-        world.edit(|dir| dir.stand("u03", Standing::Suspended));
+        world.edit(|dir| dir.stand("u03", LifecycleStatus::Suspended));
         for _ in 0..2 {
             let report = world.sync().await;
             assert_eq!(report.status(), Status::Partial, "{habits:?}: {report:?}");
@@ -131,7 +131,7 @@ async fn ma1_a_deactivation_that_the_app_accepts_and_does_not_make_fails_until_i
 
 #[tokio::test(start_paused = true)]
 async fn ma11_a_deletion_that_the_app_accepts_and_does_not_make_fails_until_it_is_made() {
-    let world = synced_as(crowd(4), |tenant| tenant.on_deleted = crate::config::tenant::Fate::Delete).await;
+    let world = synced_as(crowd(4), |tenant| tenant.on_deleted = crate::config::tenant::DeprovisioningAction::Delete).await;
     like(&world, &[KeepsDeleted]);
     world.edit(|dir| dir.delete_user("u03"));
     for _ in 0..2 {
@@ -238,10 +238,10 @@ async fn ma3_memberships_that_a_deactivation_ended_come_back_with_the_activation
         }
         let world = synced_as(dir, |tenant| tenant.profile.users.inactive_leave_groups = says_so).await;
         like(&world, &[Misbehave::InactiveLeaves]);
-        world.edit(|dir| dir.stand("u03", Standing::Suspended));
+        world.edit(|dir| dir.stand("u03", LifecycleStatus::Suspended));
         assert_eq!(world.sync().await.status(), Status::Ok);
         assert_eq!(world.app.members("g1").unwrap(), ["u02@x.test"]);
-        world.edit(|dir| dir.stand("u03", Standing::Active));
+        world.edit(|dir| dir.stand("u03", LifecycleStatus::Active));
         assert_eq!(world.sync().await.status(), Status::Ok);
         for group in ["all", "g1", "g2"] {
             assert!(world.app.members(group).unwrap().contains(&"u03@x.test".to_owned()), "{group}");
@@ -255,9 +255,9 @@ async fn ma3_memberships_that_a_deactivation_ended_come_back_with_the_activation
 #[tokio::test(start_paused = true)]
 async fn ma3_an_app_that_keeps_memberships_is_looked_at_once_and_sent_none() {
     let world = synced(crowd(4).with_group("g1", &["u02", "u03"])).await;
-    world.edit(|dir| ["u02", "u03"].iter().for_each(|who| dir.stand(who, Standing::Suspended)));
+    world.edit(|dir| ["u02", "u03"].iter().for_each(|who| dir.stand(who, LifecycleStatus::Suspended)));
     world.sync().await;
-    world.edit(|dir| ["u02", "u03"].iter().for_each(|who| dir.stand(who, Standing::Active)));
+    world.edit(|dir| ["u02", "u03"].iter().for_each(|who| dir.stand(who, LifecycleStatus::Active)));
     assert_eq!(world.sync().await.status(), Status::Ok);
     assert_eq!(reads(&world), 1, "{:?}", world.app.in_words());
     assert!(!world.app.writes().iter().any(|write| write.starts_with("add_members")));
@@ -268,9 +268,9 @@ async fn ma3_an_app_that_keeps_memberships_is_looked_at_once_and_sent_none() {
 async fn ma3_a_membership_that_could_not_be_sent_again_is_sent_by_the_next_run() {
     let world = synced(crowd(3)).await;
     like(&world, &[Misbehave::InactiveLeaves]);
-    world.edit(|dir| dir.stand("u02", Standing::Suspended));
+    world.edit(|dir| dir.stand("u02", LifecycleStatus::Suspended));
     world.sync().await;
-    world.edit(|dir| dir.stand("u02", Standing::Active));
+    world.edit(|dir| dir.stand("u02", LifecycleStatus::Active));
     world.app.fail("add_members", "all", 1, Fault::refused(crate::scim::FailureClass::Forbidden, 403));
     assert_eq!(world.sync().await.status(), Status::Partial);
     assert_eq!(world.sync().await.status(), Status::Ok);

@@ -61,7 +61,7 @@ impl Cause {
 
     fn happens(self, dir: &mut Directory) {
         match self {
-            Self::Suspended => dir.stand("u00", Standing::Suspended),
+            Self::Suspended => dir.stand("u00", LifecycleStatus::Suspended),
             Self::Deleted => dir.delete_user("u00"),
             Self::LeftTheGroup => dir.part("all", "u00"),
             Self::DirectBindingRemoved => dir.users.get_mut("u00").unwrap().direct = false,

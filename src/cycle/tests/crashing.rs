@@ -1,7 +1,7 @@
 //! The process is killed during a call, at every call there is, with and without the call's effect (P1).
 
 use super::*;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 
 /// Runs a cycle until it ends or its n-th writing call never returns; says whether it ended.
 async fn until_crash(world: &World, n: u32, fault: Fault) -> bool {
@@ -22,7 +22,7 @@ fn edit(dir: &mut Directory) {
     dir.add_user("new");
     dir.join("night", "new");
     dir.set("u01", "displayName", "one");
-    dir.stand("u02", Standing::Suspended);
+    dir.stand("u02", LifecycleStatus::Suspended);
     dir.delete_user("u03");
     dir.part("night", "u00");
     dir.join("day", "u00");
@@ -34,7 +34,7 @@ fn edit(dir: &mut Directory) {
 async fn p1_killed_at_every_call_the_app_still_ends_as_it_should() {
     for deletes in [false, true] {
         let tenant = |tenant: &mut crate::sim::Tenant| {
-            let fate = if deletes { Fate::Delete } else { Fate::Deactivate };
+            let fate = if deletes { DeprovisioningAction::Delete } else { DeprovisioningAction::Deactivate };
             (tenant.on_suspended, tenant.on_deleted) = (fate, fate);
         };
         let calm = synced_as(before(), tenant).await;

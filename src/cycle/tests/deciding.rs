@@ -1,14 +1,14 @@
 //! Holds that wait for somebody: approvals, edits of the tenant file, identities made anew, the account of the token.
 
 use super::*;
-use crate::config::tenant::{Adopted, Fate};
+use crate::config::tenant::{Adopted, DeprovisioningAction};
 use crate::model::{AppId, Op};
-use crate::store::{Baseline as _, Verdict};
+use crate::store::{Baseline as _, DecisionVerdict};
 use jiff::SignedDuration;
 use serde_json::Value;
 
 fn suspend(world: &World, range: std::ops::Range<usize>) {
-    world.edit(|dir| range.for_each(|at| dir.stand(&format!("u{at:02}"), Standing::Suspended)));
+    world.edit(|dir| range.for_each(|at| dir.stand(&format!("u{at:02}"), LifecycleStatus::Suspended)));
 }
 
 /// Forty people of whom ten are suspended: held.
@@ -34,7 +34,7 @@ async fn i2_an_approval_lets_exactly_the_held_plan_pass_once() {
     assert_eq!(world.store.held(), None);
     world.assert_quiet().await;
     // The same people, the same plan, another day: the approval was for the first time.
-    world.edit(|dir| (0..10).for_each(|at| dir.stand(&format!("u{at:02}"), Standing::Active)));
+    world.edit(|dir| (0..10).for_each(|at| dir.stand(&format!("u{at:02}"), LifecycleStatus::Active)));
     world.clock.pass(SignedDuration::from_hours(25));
     world.sync().await;
     assert_eq!(world.app.active().len(), 40);
@@ -53,7 +53,7 @@ async fn i10_an_approval_is_void_when_the_world_has_changed() {
     assert_eq!(report.status(), Status::Held);
     assert_eq!(world.app.writes(), [""; 0]);
     assert_eq!(world.store.held().unwrap().count, 11, "the new plan is shown");
-    world.edit(|dir| dir.stand("u10", Standing::Active));
+    world.edit(|dir| dir.stand("u10", LifecycleStatus::Active));
     assert_eq!(world.sync().await.status(), Status::Held, "and the old approval does not come back to life");
 }
 
@@ -76,7 +76,7 @@ async fn i10_a_whole_plan_may_be_approved_from_a_preview() {
     let (at, plan) = (crate::clock::Clock::now(&*world.clock), preview.plan_hash().to_owned());
     let expires = at.checked_add(SignedDuration::from_hours(1)).unwrap();
     let (by, reason) = ("ann".to_owned(), String::new());
-    let verdict = Verdict::Approve;
+    let verdict = DecisionVerdict::Approve;
     world.store.decide(crate::store::Decision { plan, verdict, by, identity: None, reason, at, expires });
     assert_eq!(world.plan().await.status(), Status::Ok, "the preview knows it");
     let report = world.sync().await;
@@ -88,13 +88,13 @@ async fn i10_a_whole_plan_may_be_approved_from_a_preview() {
 #[tokio::test(start_paused = true)]
 async fn i8_a_rejection_is_kept_and_told_once() {
     let world = held_world().await;
-    world.decide(Verdict::Reject);
+    world.decide(DecisionVerdict::Reject);
     for _ in 0..2 {
         let report = world.sync().await;
         assert_eq!(report.status(), Status::Held);
         assert_eq!(world.store.held().unwrap().rejected.unwrap().reason, "as discussed");
     }
-    let decided = |record: &crate::store::Record| matches!(record.event, crate::store::Event::Decided { .. });
+    let decided = |record: &crate::store::Record| matches!(record.event, crate::store::JournalEvent::Decided { .. });
     assert_eq!(world.store.records().iter().filter(|record| decided(record)).count(), 1);
     suspend(&world, 10..11);
     world.sync().await;
@@ -299,7 +299,7 @@ async fn i3_a_person_made_anew_is_proposed_and_not_doubled() {
     assert_eq!(world.app.value("u00@x.test", "externalId").as_deref(), Some("again"));
     world.sync().await;
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("again", Standing::Suspended));
+    world.edit(|dir| dir.stand("again", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
 }
@@ -399,7 +399,7 @@ async fn j12_adopted_people_are_kept_where_the_operator_says_so() {
         assert_eq!(world.app.active().contains(&"u00@x.test".to_owned()), active, "{adopted:?}");
         assert!(!world.app.active().contains(&"u01@x.test".to_owned()), "a created one goes");
         world.assert_quiet().await;
-        world.edit(|dir| dir.stand("u00", Standing::Suspended));
+        world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
         world.sync().await;
         assert!(!world.app.active().contains(&"u00@x.test".to_owned()), "who is suspended goes, adopted or not");
     }
@@ -409,7 +409,7 @@ async fn j12_adopted_people_are_kept_where_the_operator_says_so() {
 async fn i9_a_deletion_for_ever_waits_for_somebody_and_access_ends_before() {
     let world = synced_as(crowd(5), |tenant| {
         tenant.profile.users.delete_effect = crate::config::profile::DeleteEffect::Irreversible;
-        tenant.on_deleted = Fate::Delete;
+        tenant.on_deleted = DeprovisioningAction::Delete;
     })
     .await;
     world.edit(|dir| dir.delete_user("u00"));
@@ -454,7 +454,7 @@ async fn i7_no_record_grows_with_a_group_and_everybody_in_it_is_counted() {
     assert!(world.app.members("all").is_none());
     assert_eq!(world.spent_budget().len(), 1000);
     for record in world.store.records().iter().skip(before) {
-        let is_noted = matches!(record.event, crate::store::Event::Noted { .. });
+        let is_noted = matches!(record.event, crate::store::JournalEvent::Noted { .. });
         let length = serde_json::to_string(record).unwrap().len();
         assert!(is_noted || length < 1000, "{length} bytes");
     }

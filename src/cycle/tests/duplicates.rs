@@ -187,7 +187,7 @@ async fn j6_leavers_and_updates_go_on_while_all_creations_wait() {
         }
         dir.add_user("unlike");
         dir.join("all", "unlike");
-        dir.stand("u03", Standing::Suspended);
+        dir.stand("u03", LifecycleStatus::Suspended);
         dir.set("u01", "displayName", "Una");
     });
     let report = world.sync().await;
@@ -223,7 +223,7 @@ async fn j6_what_is_asked_for_anyway_says_what_is_alike_too() {
 #[tokio::test(start_paused = true)]
 async fn j6_a_suspended_user_gets_no_account_and_no_hold() {
     let world = World::new(crowd(3));
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     account(&world, "user0", &[("emails.work", "u00@x.test")], true);
     let report = world.sync().await;
     assert_eq!(report.status(), Status::Ok, "{:?}", report.holds);

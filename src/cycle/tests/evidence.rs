@@ -125,7 +125,7 @@ async fn mp4_a_suspension_waits_for_no_name() {
     let world = synced(crowd(10)).await;
     world.edit(|directory| {
         directory.join("all", "stranger");
-        directory.stand("u04", Standing::Suspended);
+        directory.stand("u04", LifecycleStatus::Suspended);
     });
     let report = world.sync().await;
     assert_eq!((report.status(), active(&world)), (Status::Ok, 9), "{:?}", report.holds);
@@ -135,10 +135,10 @@ async fn mp4_a_suspension_waits_for_no_name() {
 async fn with_suspended() -> World {
     let mut directory = crowd(15);
     directory.sign = Some("nsAccountLock");
-    (10..15).for_each(|at| directory.stand(&format!("u{at:02}"), Standing::Suspended));
+    (10..15).for_each(|at| directory.stand(&format!("u{at:02}"), LifecycleStatus::Suspended));
     let world = synced(directory).await;
     assert_eq!(active(&world), 10);
-    world.edit(|directory| directory.stand("u00", Standing::Suspended));
+    world.edit(|directory| directory.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(active(&world), 9);
     world
@@ -146,7 +146,7 @@ async fn with_suspended() -> World {
 
 fn lose_the_sign(directory: &mut Directory) {
     directory.sign = None;
-    directory.users.values_mut().for_each(|user| user.standing = Standing::Active);
+    directory.users.values_mut().for_each(|user| user.standing = LifecycleStatus::Active);
 }
 
 #[tokio::test]
@@ -169,8 +169,8 @@ async fn mp3_a_sign_that_is_gone_activates_nobody_and_gives_leavers_no_accounts(
     assert_eq!(active(&world), 10, "somebody new gets an account all the same");
     world.edit(|directory| {
         directory.sign = Some("nsAccountLock");
-        directory.stand("u00", Standing::Suspended);
-        (10..15).for_each(|at| directory.stand(&format!("u{at:02}"), Standing::Suspended));
+        directory.stand("u00", LifecycleStatus::Suspended);
+        (10..15).for_each(|at| directory.stand(&format!("u{at:02}"), LifecycleStatus::Suspended));
     });
     assert_eq!(world.sync().await.status(), Status::Ok);
 }
@@ -183,9 +183,9 @@ async fn mp3_an_approval_settles_that_the_sign_is_gone_for_good() {
     world.approve();
     let report = world.sync().await;
     assert_eq!((report.status(), active(&world)), (Status::Ok, 15), "{:?}", report.holds);
-    world.edit(|directory| directory.stand("u01", Standing::Suspended));
+    world.edit(|directory| directory.stand("u01", LifecycleStatus::Suspended));
     world.sync().await;
-    world.edit(|directory| directory.stand("u01", Standing::Active));
+    world.edit(|directory| directory.stand("u01", LifecycleStatus::Active));
     assert_eq!(world.sync().await.status(), Status::Ok, "it is not on record any more");
 }
 

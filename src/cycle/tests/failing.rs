@@ -233,7 +233,7 @@ async fn o4_creations_that_fail_for_ever_stop_no_removal() {
             dir.add_user(&format!("new{id}"));
             dir.join("all", &format!("new{id}"));
         }
-        dir.stand("u00", Standing::Suspended);
+        dir.stand("u00", LifecycleStatus::Suspended);
         dir.delete_user("u01");
         dir.part("all", "u02");
         dir.part("night", "u03");
@@ -328,7 +328,7 @@ async fn t6_accounts_that_match_twice_are_no_proof_that_the_linked_one_is_gone()
     assert_eq!(world.linked_count(), 5, "no link was dropped");
     // A user who leaves then is not left inside.
     world.app.heal();
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.holdings().users.values().filter(|user| !user.active).count(), 1);
 }
@@ -429,7 +429,7 @@ async fn i11_what_was_sent_before_the_plan_is_told_when_there_comes_no_plan() {
         let world = World::new(crowd(12));
         world.sync().await;
         world.edit(|dir| {
-            dir.stand("u00", Standing::Suspended);
+            dir.stand("u00", LifecycleStatus::Suspended);
             dir.add_user("zoe");
             dir.join("all", "zoe");
         });
@@ -451,7 +451,7 @@ async fn i11_a_credential_that_died_after_the_first_leavers_is_told_as_one_which
         let world = World::new(crowd(12));
         world.sync().await;
         world.edit(|dir| {
-            dir.stand("u00", Standing::Suspended);
+            dir.stand("u00", LifecycleStatus::Suspended);
             dir.delete_user("u01");
             dir.add_user("zoe");
             dir.join("all", "zoe");
@@ -464,7 +464,7 @@ async fn i11_a_credential_that_died_after_the_first_leavers_is_told_as_one_which
         // Where the directory answers, users who are gone lose access too before any account is looked up.
         let out = if directory { 1 } else { 2 };
         assert_eq!((report.status(), report.tally().done), (Status::Failed, out), "{report:?}");
-        let Some(crate::apply::Stop::Target(why)) = &report.stop else { panic!("{report:?}") };
+        let Some(crate::apply::RunStop::Target(why)) = &report.stop else { panic!("{report:?}") };
         let side =
             if directory { "the directory refused the credential" } else { "the app no longer accepts the token" };
         assert!(why.starts_with(side) && why.ends_with("nothing more was sent"), "{why}");

@@ -71,11 +71,11 @@ async fn i1_a_directory_that_is_what_it_was_is_read_while_anything_waits() {
         assert!(reads(&failing).await, "a failure is tried again");
     }
     let graced = synced_as(story(), |tenant| {
-        tenant.on_suspended = crate::config::tenant::Fate::Delete;
+        tenant.on_suspended = crate::config::tenant::DeprovisioningAction::Delete;
         tenant.delete_after = Some(jiff::SignedDuration::from_hours(720));
     })
     .await;
-    graced.edit(|dir| dir.stand("ann", Standing::Suspended));
+    graced.edit(|dir| dir.stand("ann", LifecycleStatus::Suspended));
     for _ in 0..3 {
         assert!(reads(&graced).await, "a deletion waits for its time");
     }
@@ -83,7 +83,7 @@ async fn i1_a_directory_that_is_what_it_was_is_read_while_anything_waits() {
     graced.sync().await;
     assert!(graced.app.account("ann@x.test").is_none());
     let held = synced(crowd(12)).await;
-    held.edit(|dir| (0..6).for_each(|n| dir.stand(&format!("u{n:02}"), Standing::Suspended)));
+    held.edit(|dir| (0..6).for_each(|n| dir.stand(&format!("u{n:02}"), LifecycleStatus::Suspended)));
     for _ in 0..3 {
         assert!(reads(&held).await, "a held plan stays visible");
     }
@@ -136,11 +136,11 @@ async fn i2_whoever_moves_is_added_before_they_are_removed() {
 async fn o4_a_suspended_person_is_deactivated_and_keeps_their_memberships() {
     let world = World::new(story());
     world.sync().await;
-    world.edit(|dir| dir.stand("bo", Standing::Suspended));
+    world.edit(|dir| dir.stand("bo", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate bo@x.test"]);
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("bo", Standing::Active));
+    world.edit(|dir| dir.stand("bo", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["activate bo@x.test"], "the same account comes back");
     world.assert_quiet().await;

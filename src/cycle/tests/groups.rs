@@ -204,11 +204,11 @@ async fn j8_an_empty_group_is_made_where_the_operator_wants_it() {
 async fn i12_a_group_whose_members_have_no_account_is_not_looked_up_for_ever() {
     let mut dir = two_groups();
     dir.add_user("sue");
-    dir.stand("sue", Standing::Suspended);
+    dir.stand("sue", LifecycleStatus::Suspended);
     dir.add_group("alumni", &["sue"]);
     let world = synced(dir).await;
     assert_eq!(world.app.members("alumni"), None);
-    world.edit(|dir| dir.stand("sue", Standing::Active));
+    world.edit(|dir| dir.stand("sue", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.members("alumni").unwrap(), ["sue@x.test"]);
 }
@@ -217,10 +217,10 @@ async fn i12_a_group_whose_members_have_no_account_is_not_looked_up_for_ever() {
 async fn i12_a_suspended_member_without_an_account_keeps_no_group_busy() {
     let mut dir = two_groups();
     dir.add_user("sue");
-    dir.stand("sue", Standing::Suspended);
+    dir.stand("sue", LifecycleStatus::Suspended);
     dir.join("north", "sue");
     let world = synced(dir).await;
-    world.edit(|dir| dir.stand("sue", Standing::Active));
+    world.edit(|dir| dir.stand("sue", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.members("north").unwrap(), ["ann@x.test", "bo@x.test", "sue@x.test"]);
     world.assert_quiet().await;

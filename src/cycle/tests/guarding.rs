@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::config::forms::Limit;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use jiff::SignedDuration;
 use serde_json::Value;
 
 fn suspend(world: &World, range: std::ops::Range<usize>) {
-    world.edit(|dir| range.for_each(|at| dir.stand(&format!("u{at:02}"), Standing::Suspended)));
+    world.edit(|dir| range.for_each(|at| dir.stand(&format!("u{at:02}"), LifecycleStatus::Suspended)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ async fn i2_never_down_to_zero() {
 #[tokio::test(start_paused = true)]
 async fn deleting_the_long_inactive_is_not_the_end_of_the_active() {
     let world = synced_as(crowd(4), |tenant| {
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
         tenant.delete_after = Some(SignedDuration::from_hours(48));
     })
     .await;
@@ -287,7 +287,7 @@ async fn only_one_person_is_one_persons_account_and_memberships() {
             dir.join("all", id);
         }
         dir.set("u00", "displayName", "new");
-        dir.stand("u01", Standing::Suspended);
+        dir.stand("u01", LifecycleStatus::Suspended);
     });
     let ask = crate::cycle::Ask { only: Some("NEW1@x.test"), ..command() };
     world.ask(&ask, true).await.unwrap();

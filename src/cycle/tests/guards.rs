@@ -8,14 +8,14 @@ use crate::model::HoldReason;
 use crate::store::Baseline as _;
 use jiff::SignedDuration;
 
-fn stand(world: &World, range: std::ops::Range<usize>, standing: Standing) {
+fn stand(world: &World, range: std::ops::Range<usize>, standing: LifecycleStatus) {
     world.edit(|dir| range.for_each(|at| dir.stand(&format!("u{at:02}"), standing)));
 }
 
 /// Forty users of whom twelve were suspended eight days ago, by a run that was approved.
 async fn with_long_suspended() -> World {
     let world = synced(crowd(40)).await;
-    stand(&world, 0..12, Standing::Suspended);
+    stand(&world, 0..12, LifecycleStatus::Suspended);
     world.sync().await;
     world.approve_if_held();
     world.sync().await;
@@ -28,7 +28,7 @@ async fn with_long_suspended() -> World {
 #[tokio::test(start_paused = true)]
 async fn mp3_a_sign_of_suspension_that_vanishes_activates_no_account() {
     let world = with_long_suspended().await;
-    stand(&world, 0..12, Standing::Active);
+    stand(&world, 0..12, LifecycleStatus::Active);
     world.edit(|dir| dir.set("u20", "displayName", "new"));
     let report = world.sync().await;
     assert_eq!(holds(&report), ["activations_per_day"]);
@@ -40,7 +40,7 @@ async fn mp3_a_sign_of_suspension_that_vanishes_activates_no_account() {
         panic!("{:?}", report.holds)
     };
     assert_eq!((limit.as_str(), who.count()), ("10%, at least 3", 12));
-    stand(&world, 0..12, Standing::Suspended);
+    stand(&world, 0..12, LifecycleStatus::Suspended);
     assert_eq!(world.sync().await.status(), Status::Ok, "the directory shows it again");
     world.assert_quiet().await;
 }
@@ -48,7 +48,7 @@ async fn mp3_a_sign_of_suspension_that_vanishes_activates_no_account() {
 #[tokio::test(start_paused = true)]
 async fn mp3_an_approval_lets_the_activations_pass() {
     let world = with_long_suspended().await;
-    stand(&world, 0..12, Standing::Active);
+    stand(&world, 0..12, LifecycleStatus::Active);
     world.sync().await;
     world.approve();
     assert_eq!(world.sync().await.status(), Status::Ok);
@@ -61,7 +61,7 @@ async fn mp3_activations_drip_no_faster_than_the_limit_and_kills_do_not_refill_i
     for lost in [false, true] {
         let world = with_long_suspended().await;
         for at in 0..6 {
-            stand(&world, at..at + 1, Standing::Active);
+            stand(&world, at..at + 1, LifecycleStatus::Active);
             if lost {
                 // The app does it, and the answer never comes.
                 world.app.fail("activate", &format!("u{at:02}"), 9, Fault::lost().but_done());
@@ -79,12 +79,12 @@ async fn mp3_activations_drip_no_faster_than_the_limit_and_kills_do_not_refill_i
 #[tokio::test(start_paused = true)]
 async fn mp3_what_a_run_took_lately_is_given_back_without_a_limit() {
     let world = synced(crowd(40)).await;
-    stand(&world, 0..12, Standing::Suspended);
+    stand(&world, 0..12, LifecycleStatus::Suspended);
     world.sync().await;
     world.approve_if_held();
     world.sync().await;
     world.clock.pass(SignedDuration::from_hours(6 * 24));
-    stand(&world, 0..12, Standing::Active);
+    stand(&world, 0..12, LifecycleStatus::Active);
     assert_eq!(world.sync().await.status(), Status::Ok);
     assert_eq!(world.app.active().len(), 40);
     world.assert_quiet().await;
@@ -216,12 +216,12 @@ async fn mm1_adopted_accounts_may_differ_in_every_value() {
 async fn mb2_a_user_who_lost_access_and_has_it_again_is_one_user_of_the_base() {
     // 45 are managed: the limit is four. With four counted twice it would be 49 and still four; with five and more, it would grow.
     let world = synced(crowd(46)).await;
-    stand(&world, 0..4, Standing::Suspended);
+    stand(&world, 0..4, LifecycleStatus::Suspended);
     world.sync().await;
-    stand(&world, 0..4, Standing::Active);
+    stand(&world, 0..4, LifecycleStatus::Active);
     world.sync().await;
     assert_eq!(world.app.active().len(), 46);
-    stand(&world, 10..11, Standing::Suspended);
+    stand(&world, 10..11, LifecycleStatus::Suspended);
     let report = world.sync().await;
     assert_eq!(holds(&report), ["removals_per_day"], "the fifth of 46");
     assert_eq!(world.app.active().len(), 46);
@@ -256,7 +256,7 @@ async fn mb1_a_membership_that_a_restored_state_does_not_know_ends_in_the_second
 async fn mb1_what_changed_since_the_backup_and_changed_back_is_found_in_the_app() {
     let (mut world, end) = backed_up().await;
     world.edit(|dir| {
-        dir.stand("u03", Standing::Suspended);
+        dir.stand("u03", LifecycleStatus::Suspended);
         dir.set("u04", "displayName", "other");
         dir.group("admins").name = "root".into();
         dir.part("admins", "u00");
@@ -265,7 +265,7 @@ async fn mb1_what_changed_since_the_backup_and_changed_back_is_found_in_the_app(
     world.sync().await;
     restore(&mut world, end, false);
     world.edit(|dir| {
-        dir.stand("u03", Standing::Active);
+        dir.stand("u03", LifecycleStatus::Active);
         dir.set("u04", "displayName", "u04");
         dir.group("admins").name = "admins".into();
         dir.join("admins", "u00");
@@ -282,7 +282,7 @@ async fn mb1_what_changed_since_the_backup_and_changed_back_is_found_in_the_app(
 #[tokio::test(start_paused = true)]
 async fn mb1_a_suspended_user_whom_the_backup_knows_as_active_is_not_counted_as_managed() {
     let (mut world, end) = backed_up().await;
-    stand(&world, 0..2, Standing::Suspended);
+    stand(&world, 0..2, LifecycleStatus::Suspended);
     world.sync().await;
     restore(&mut world, end, false);
     world.sync().await;
@@ -328,7 +328,7 @@ async fn mb1_an_account_that_has_another_id_since_the_backup_is_the_same_users()
                 group.members.insert("moved".to_owned());
             }
         });
-        stand(&world, 0..1, Standing::Suspended);
+        stand(&world, 0..1, LifecycleStatus::Suspended);
         world.sync().await;
         world.sync().await;
         assert_eq!(world.app.holdings().users.len(), 40, "hides: {hides}: no second account");
@@ -350,11 +350,11 @@ async fn mb1_the_comparison_is_bounded_and_is_made_once() {
 #[tokio::test(start_paused = true)]
 async fn mb2_after_an_older_state_came_back_the_days_budget_counts_as_used_up() {
     let (mut world, end) = backed_up().await;
-    stand(&world, 0..4, Standing::Suspended);
+    stand(&world, 0..4, LifecycleStatus::Suspended);
     world.sync().await;
     assert_eq!(world.app.active().len(), 36);
     restore(&mut world, end, true);
-    stand(&world, 4..6, Standing::Suspended);
+    stand(&world, 4..6, LifecycleStatus::Suspended);
     world.sync().await;
     let report = world.sync().await;
     assert_eq!((holds(&report), world.app.active().len()), (vec!["removals_per_day"], 36));
@@ -367,11 +367,11 @@ async fn mb2_after_an_older_state_came_back_the_days_budget_counts_as_used_up() 
 /// A tenant that deletes thirty days after the deactivation, with one user who was deactivated ten days ago.
 async fn with_a_waiting_deletion() -> World {
     let world = synced_as(crowd(40), |tenant| {
-        tenant.on_suspended = crate::config::tenant::Fate::Delete;
+        tenant.on_suspended = crate::config::tenant::DeprovisioningAction::Delete;
         tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
     })
     .await;
-    stand(&world, 0..1, Standing::Suspended);
+    stand(&world, 0..1, LifecycleStatus::Suspended);
     world.sync().await;
     world.clock.pass(SignedDuration::from_hours(10 * 24));
     world.sync().await;
@@ -389,10 +389,10 @@ async fn mp10_a_clock_that_is_set_ahead_deletes_no_account_and_refills_no_limit(
         if let Some(off) = says {
             world.app.say_time(&world.clock, off);
         }
-        stand(&world, 10..13, Standing::Suspended);
+        stand(&world, 10..13, LifecycleStatus::Suspended);
         world.sync().await;
         world.clock.set_ahead(days(31));
-        stand(&world, 20..22, Standing::Suspended);
+        stand(&world, 20..22, LifecycleStatus::Suspended);
         for _ in 0..2 {
             let report = world.sync().await;
             assert!(holds(&report).contains(&"clock") && holds(&report).contains(&"removals_per_day"), "{report:?}");
@@ -411,7 +411,7 @@ async fn mp10_a_clock_that_is_set_ahead_deletes_no_account_and_refills_no_limit(
 async fn mp10_deactivations_go_on_by_a_clock_in_doubt() {
     let world = with_a_waiting_deletion().await;
     world.clock.set_ahead(days(40));
-    stand(&world, 5..6, Standing::Suspended);
+    stand(&world, 5..6, LifecycleStatus::Suspended);
     let report = world.sync().await;
     assert_eq!((holds(&report), world.app.writes()), (vec!["clock"], vec!["deactivate u05@x.test".to_owned()]));
     world.approve();
@@ -422,10 +422,10 @@ async fn mp10_deactivations_go_on_by_a_clock_in_doubt() {
 #[tokio::test(start_paused = true)]
 async fn mp10_a_clock_that_is_set_back_refills_nothing_either() {
     let world = with_a_waiting_deletion().await;
-    stand(&world, 10..13, Standing::Suspended);
+    stand(&world, 10..13, LifecycleStatus::Suspended);
     world.sync().await;
     world.clock.set_ahead(days(-400));
-    stand(&world, 20..22, Standing::Suspended);
+    stand(&world, 20..22, LifecycleStatus::Suspended);
     assert_eq!(holds(&world.sync().await), ["removals_per_day"]);
     assert_eq!(world.app.active().len(), 36);
 }

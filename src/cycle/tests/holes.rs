@@ -25,7 +25,7 @@ async fn mp5_people_behind_a_reference_are_neither_absent_nor_gone() {
 #[tokio::test(start_paused = true)]
 async fn mp5_a_leaver_is_taken_off_once_the_reading_is_whole() {
     let world = synced(crowd(6)).await;
-    world.edit(|dir| dir.stand("u01", Standing::Suspended));
+    world.edit(|dir| dir.stand("u01", LifecycleStatus::Suspended));
     world.source.spoil(Some(Quirk::Elsewhere(2)));
     assert!(world.try_sync().await.is_err());
     assert_eq!(world.app.active().len(), 6);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use jiff::SignedDuration;
 
 /// How somebody leaves.
@@ -15,7 +15,7 @@ enum Cause {
 
 fn leave(dir: &mut Directory, cause: Cause) {
     match cause {
-        Cause::Suspended => dir.stand("u00", Standing::Suspended),
+        Cause::Suspended => dir.stand("u00", LifecycleStatus::Suspended),
         Cause::Unassigned => dir.part("all", "u00"),
         Cause::Deleted => dir.delete_user("u00"),
     }
@@ -24,7 +24,7 @@ fn leave(dir: &mut Directory, cause: Cause) {
 #[tokio::test(start_paused = true)]
 async fn o3_the_fate_of_each_cause_is_the_operators_choice() {
     for cause in [Cause::Suspended, Cause::Unassigned, Cause::Deleted] {
-        for fate in [Fate::Deactivate, Fate::Delete, Fate::Nothing] {
+        for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete, DeprovisioningAction::Nothing] {
             let world = synced_as(crowd(5), |tenant| match cause {
                 Cause::Suspended => tenant.on_suspended = fate,
                 Cause::Unassigned => tenant.on_unassigned = fate,
@@ -35,9 +35,9 @@ async fn o3_the_fate_of_each_cause_is_the_operators_choice() {
             world.sync().await;
             let account = world.app.account("u00@x.test");
             match fate {
-                Fate::Deactivate => assert!(!account.unwrap().1.active, "{cause:?}"),
-                Fate::Delete => assert_eq!(account, None, "{cause:?}"),
-                Fate::Nothing => assert!(account.unwrap().1.active, "{cause:?}"),
+                DeprovisioningAction::Deactivate => assert!(!account.unwrap().1.active, "{cause:?}"),
+                DeprovisioningAction::Delete => assert_eq!(account, None, "{cause:?}"),
+                DeprovisioningAction::Nothing => assert!(account.unwrap().1.active, "{cause:?}"),
             }
             world.assert_quiet().await;
             world.assert_quiet().await;
@@ -49,9 +49,9 @@ async fn o3_the_fate_of_each_cause_is_the_operators_choice() {
 async fn delete_after_deactivates_now_and_deletes_then() {
     for cause in [Cause::Suspended, Cause::Unassigned, Cause::Deleted] {
         let world = synced_as(crowd(5), |tenant| {
-            tenant.on_suspended = Fate::Delete;
-            tenant.on_unassigned = Fate::Delete;
-            tenant.on_deleted = Fate::Delete;
+            tenant.on_suspended = DeprovisioningAction::Delete;
+            tenant.on_unassigned = DeprovisioningAction::Delete;
+            tenant.on_deleted = DeprovisioningAction::Delete;
             tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
         })
         .await;
@@ -71,31 +71,31 @@ async fn delete_after_deactivates_now_and_deletes_then() {
 #[tokio::test(start_paused = true)]
 async fn delete_after_is_cancelled_by_a_return() {
     let world = synced_as(crowd(5), |tenant| {
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
         tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
     })
     .await;
     let account = world.app.account("u00@x.test").unwrap().0;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     world.clock.pass(SignedDuration::from_hours(29 * 24));
-    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["activate u00@x.test"]);
     world.clock.pass(SignedDuration::from_hours(2 * 24));
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.account("u00@x.test").map(|(id, user)| (id, user.active)), Some((account, false)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_account_comes_back_as_a_new_one_with_its_groups() {
-    let world = synced_as(crowd(5), |tenant| tenant.on_suspended = Fate::Delete).await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    let world = synced_as(crowd(5), |tenant| tenant.on_suspended = DeprovisioningAction::Delete).await;
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["delete_user u00@x.test"]);
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["create_user u00@x.test", "add_members all"]);
     world.assert_quiet().await;
@@ -107,11 +107,11 @@ async fn class_1_an_app_that_deletes_on_deactivation_gets_a_new_account_on_retur
     world.reconfigure(|tenant| tenant.profile.users.inactive_effect = InactiveEffect::DeletesResource);
     world.app.behave(|app| app.inactive_effect = InactiveEffect::DeletesResource);
     world.sync().await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.account("u00@x.test"), None);
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["create_user u00@x.test", "add_members all"]);
     world.assert_quiet().await;
@@ -123,10 +123,10 @@ async fn class_1_an_app_that_hides_the_inactive_gets_the_same_account_back() {
     world.reconfigure(|tenant| tenant.profile.users.inactive_effect = InactiveEffect::HidesResource);
     world.app.behave(|app| app.inactive_effect = InactiveEffect::HidesResource);
     world.sync().await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["activate u00@x.test"]);
 }
@@ -136,15 +136,15 @@ async fn class_2_an_app_whose_delete_only_deactivates_is_deleted_from_once() {
     let mut world = World::new(crowd(5));
     world.reconfigure(|tenant| {
         tenant.profile.users.delete_effect = DeleteEffect::Deactivates;
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
     });
     world.app.behave(|app| app.delete_effect = DeleteEffect::Deactivates);
     world.sync().await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["delete_user u00@x.test"]);
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("u00", Standing::Active));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.writes(), ["activate u00@x.test"], "the same account");
     world.assert_quiet().await;
@@ -154,10 +154,10 @@ async fn class_2_an_app_whose_delete_only_deactivates_is_deleted_from_once() {
 async fn class_3_an_irreversible_delete_waits_for_a_decision_and_access_ends_at_once() {
     let world = synced_as(crowd(5), |tenant| {
         tenant.profile.users.delete_effect = DeleteEffect::Irreversible;
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
     })
     .await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     let report = world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
     assert_eq!(held(&report), ["delete_user u00@x.test"]);
@@ -167,10 +167,10 @@ async fn class_3_an_irreversible_delete_waits_for_a_decision_and_access_ends_at_
 async fn an_app_without_delete_is_deactivated_in() {
     let world = synced_as(crowd(5), |tenant| {
         tenant.profile.users.delete_effect = DeleteEffect::Unsupported;
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
     })
     .await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
     world.assert_quiet().await;
@@ -218,14 +218,14 @@ async fn a_leaver_is_not_kept_waiting_by_an_older_failure() {
     world.app.fail("update_user", "u00", 1, Fault::refused(crate::scim::FailureClass::Invalid, 400));
     assert_eq!(world.scheduled().await.status(), Status::Partial);
     world.clock.pass(SignedDuration::from_mins(-9));
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     world.scheduled().await;
     assert_eq!(world.app.writes(), ["deactivate u00@x.test"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn departed_people_are_not_asked_about_for_ever() {
-    for fate in [Fate::Nothing, Fate::Deactivate] {
+    for fate in [DeprovisioningAction::Nothing, DeprovisioningAction::Deactivate] {
         let world = synced_as(crowd(5), |tenant| tenant.on_deleted = fate).await;
         world.edit(|dir| dir.delete_user("u00"));
         world.sync().await;
@@ -253,13 +253,13 @@ async fn someone_who_shows_up_again_just_before_the_call_keeps_their_account() {
 async fn staged_people_get_nothing_and_lose_nothing() {
     let mut dir = crowd(5);
     dir.add_user("new");
-    dir.stand("new", Standing::Staged);
+    dir.stand("new", LifecycleStatus::Staged);
     dir.join("all", "new");
     let world = synced(dir).await;
     assert_eq!(world.app.active().len(), 5);
-    world.edit(|dir| dir.stand("u00", Standing::Staged));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Staged));
     world.assert_quiet().await;
-    world.edit(|dir| dir.stand("new", Standing::Active));
+    world.edit(|dir| dir.stand("new", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.members("all").unwrap().len(), 6);
 }
@@ -270,7 +270,7 @@ async fn o4_lanes_leavers_first_then_additions_then_removals() {
     dir.add_group("night", &["u01"]);
     let world = synced(dir).await;
     world.edit(|dir| {
-        dir.stand("u00", Standing::Suspended);
+        dir.stand("u00", LifecycleStatus::Suspended);
         dir.delete_user("u01");
         dir.add_user("new");
         dir.join("night", "new");
@@ -310,7 +310,7 @@ async fn o4_every_cause_ends_access_before_the_app_is_asked_about_anybody() {
             dir.add_user(&format!("new{id}"));
             dir.join("all", &format!("new{id}"));
         }
-        dir.stand("u00", Standing::Suspended);
+        dir.stand("u00", LifecycleStatus::Suspended);
         dir.delete_user("u01");
         dir.part("all", "u02");
         dir.group("left").assigned = false;
@@ -363,11 +363,11 @@ async fn o4_who_leaves_during_a_long_run_is_out_within_a_minute() {
     let leaving = async {
         tokio::time::sleep(std::time::Duration::from_secs(20)).await;
         world.edit(|dir| {
-            dir.stand("u00", Standing::Suspended);
+            dir.stand("u00", LifecycleStatus::Suspended);
             dir.delete_user("u01");
             dir.part("all", "u02");
             // Waits for an account.
-            dir.stand("new299", Standing::Suspended);
+            dir.stand("new299", LifecycleStatus::Suspended);
         });
         tokio::time::sleep(std::time::Duration::from_secs(61)).await;
         world.app.active()

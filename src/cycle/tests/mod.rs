@@ -40,8 +40,8 @@ mod switched_on;
 mod taken_values;
 mod takeover;
 
-use crate::cycle::Report;
-use crate::model::{OpOutcome, RunStatus as Status, Standing};
+use crate::cycle::CycleReport;
+use crate::model::{OpOutcome, RunStatus as Status, LifecycleStatus};
 use crate::sim::{Directory, Fault, World, command};
 
 /// People `u00`, `u01`, … who are all members of the group `all`.
@@ -71,12 +71,12 @@ async fn synced_as(directory: Directory, change: impl FnOnce(&mut crate::sim::Te
 }
 
 /// The names of the holds.
-fn holds(report: &Report) -> Vec<&str> {
+fn holds(report: &CycleReport) -> Vec<&str> {
     report.holds.iter().map(|hold| hold.code().name()).collect()
 }
 
 /// `op name` of the operations that failed, with the reason.
-fn failures(report: &Report) -> Vec<(String, String)> {
+fn failures(report: &CycleReport) -> Vec<(String, String)> {
     let failed = report.operations().iter().enumerate().filter(|(at, _)| report.result(*at) == OpOutcome::Failed);
     let shown = failed.filter_map(|(at, operation)| {
         Some((format!("{} {}", operation.op().name(), operation.name), report.obstacle(at)?.to_string()))
@@ -85,7 +85,7 @@ fn failures(report: &Report) -> Vec<(String, String)> {
 }
 
 /// `op name` of the operations that were held.
-fn held(report: &Report) -> Vec<String> {
+fn held(report: &CycleReport) -> Vec<String> {
     let operations = report.operations().iter().enumerate();
     let held = operations.filter(|(at, _)| report.result(*at) == OpOutcome::Held);
     held.map(|(_, operation)| format!("{} {}", operation.op().name(), operation.name)).collect()

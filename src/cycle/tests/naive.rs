@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::tenant::Fate;
-use crate::model::Standing;
+use crate::config::tenant::DeprovisioningAction;
+use crate::model::LifecycleStatus;
 use crate::sim::Directory;
 
 /// A person who is missing needs a second look, so many minutes after the first.
@@ -13,9 +13,9 @@ const SECOND_LOOK: i64 = 10;
 /// What the operator wrote.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
-    pub(super) on_suspended: Fate,
-    pub(super) on_unassigned: Fate,
-    pub(super) on_deleted: Fate,
+    pub(super) on_suspended: DeprovisioningAction,
+    pub(super) on_unassigned: DeprovisioningAction,
+    pub(super) on_deleted: DeprovisioningAction,
     /// Minutes between deactivation and deletion.
     pub(super) delete_after: Option<i64>,
     pub(super) groups_managed: bool,
@@ -84,7 +84,7 @@ impl<'a> Reading<'a> {
     }
 
     /// How a listed person stands.
-    fn standing(&self, person: &str) -> Option<Standing> {
+    fn standing(&self, person: &str) -> Option<LifecycleStatus> {
         self.dir.users.get(person).filter(|_| self.lists(person)).map(|user| user.standing)
     }
 
@@ -144,7 +144,7 @@ impl<'a> Reading<'a> {
 
     /// Whether the person may use the app.
     pub(super) fn lets_in(&self, person: &str) -> bool {
-        self.standing(person) == Some(Standing::Active) && self.holds(person)
+        self.standing(person) == Some(LifecycleStatus::Active) && self.holds(person)
     }
 }
 
@@ -192,25 +192,25 @@ impl App {
         Verdict::Decided
     }
 
-    fn listed(&mut self, person: &str, standing: Standing, reading: &Reading<'_>, now: i64) {
+    fn listed(&mut self, person: &str, standing: LifecycleStatus, reading: &Reading<'_>, now: i64) {
         let (rules, holds) = (reading.rules, reading.holds(person));
         match standing {
-            Standing::Suspended if self.has(person) => self.leaves(person, rules.on_suspended, rules, now),
+            LifecycleStatus::Suspended if self.has(person) => self.leaves(person, rules.on_suspended, rules, now),
             // A first cycle only looks who of the suspended has an account; the next one acts.
-            Standing::Suspended if !self.begun && holds => {
+            LifecycleStatus::Suspended if !self.begun && holds => {
                 if let Some(account) = self.accounts.get_mut(person) {
                     account.ours = true;
                     account.inactive_since = (!account.active).then_some(now);
                 }
             }
-            Standing::Active if holds => {
+            LifecycleStatus::Active if holds => {
                 let account = Account { active: true, ours: true, missing_since: None, inactive_since: None };
                 self.accounts.insert(person.to_owned(), account);
             }
-            Standing::Active if self.has(person) && !reading.in_doubt() => {
+            LifecycleStatus::Active if self.has(person) && !reading.in_doubt() => {
                 self.leaves(person, rules.on_unassigned, rules, now);
             }
-            Standing::Suspended | Standing::Active | Standing::Staged => {}
+            LifecycleStatus::Suspended | LifecycleStatus::Active | LifecycleStatus::Staged => {}
         }
     }
 
@@ -222,7 +222,7 @@ impl App {
         }
         match dir.users.get(person).map(|user| user.standing) {
             None if !dir.mute => self.leaves(person, rules.on_deleted, rules, now),
-            Some(Standing::Suspended) if !dir.mute => self.leaves(person, rules.on_suspended, rules, now),
+            Some(LifecycleStatus::Suspended) if !dir.mute => self.leaves(person, rules.on_suspended, rules, now),
             _ => {
                 let account = self.accounts.get_mut(person).unwrap();
                 let since = *account.missing_since.get_or_insert(now);
@@ -237,24 +237,24 @@ impl App {
 
     /// Nobody looks for somebody whose account is off for good and who is in no group that is followed.
     fn is_looked_for(&self, person: &str, rules: &Rules) -> bool {
-        let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&Fate::Delete);
+        let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&DeprovisioningAction::Delete);
         let followed = self.groups.iter().filter(|group| rules.groups_managed && group.follows.is_some());
         self.accounts[person].active || may_be_deleted || followed.into_iter().any(|group| group.ours.contains(person))
     }
 
-    fn leaves(&mut self, person: &str, fate: Fate, rules: &Rules, now: i64) {
+    fn leaves(&mut self, person: &str, fate: DeprovisioningAction, rules: &Rules, now: i64) {
         let account = self.accounts.get_mut(person).unwrap();
         let ripe = match rules.delete_after {
             Some(after) => account.inactive_since.is_some_and(|since| now - since >= after),
             None => true,
         };
-        if fate == Fate::Delete && ripe {
+        if fate == DeprovisioningAction::Delete && ripe {
             self.accounts.remove(person);
             for group in &mut self.groups {
                 group.members.remove(person);
                 group.ours.remove(person);
             }
-        } else if fate != Fate::Nothing && account.active {
+        } else if fate != DeprovisioningAction::Nothing && account.active {
             account.active = false;
             account.inactive_since = Some(now);
         }

@@ -26,7 +26,7 @@ fn name_of(world: &World, person: &str) -> String {
     account.attributes.text(&crate::model::Path::user_name()).unwrap().to_owned()
 }
 
-fn ops(report: &Report) -> Vec<String> {
+fn ops(report: &CycleReport) -> Vec<String> {
     report.operations().iter().map(|operation| format!("{} {}", operation.op().name(), operation.object.id())).collect()
 }
 

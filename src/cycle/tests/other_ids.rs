@@ -1,7 +1,7 @@
 //! MP2: removals whose object the app has under another id by now, or was made again there by hand.
 
 use super::*;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::model::Path;
 
 /// The app gives an account another id; with its memberships, as an app that re-keyed its table.
@@ -42,14 +42,14 @@ fn rekey_group(world: &World, name: &str, keeps_id: bool) {
 type Leave = fn(&mut Directory);
 
 const LEAVES: [(&str, Leave); 3] = [
-    ("suspended", |dir| dir.stand("u00", Standing::Suspended)),
+    ("suspended", |dir| dir.stand("u00", LifecycleStatus::Suspended)),
     ("gone", |dir| dir.delete_user("u00")),
     ("unassigned", |dir| dir.part("all", "u00")),
 ];
 
 #[tokio::test(start_paused = true)]
 async fn mp2_a_leaver_whose_account_has_another_id_loses_it_in_the_same_run() {
-    for fate in [Fate::Deactivate, Fate::Delete] {
+    for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete] {
         for (how, leave) in LEAVES {
             let world = synced_as(crowd(5), |tenant| {
                 (tenant.on_suspended, tenant.on_unassigned, tenant.on_deleted) = (fate, fate, fate);
@@ -60,7 +60,7 @@ async fn mp2_a_leaver_whose_account_has_another_id_loses_it_in_the_same_run() {
             let report = world.sync().await;
             assert!(!world.app.active().contains(&"u00@x.test".to_owned()), "{how}, {fate:?}: {report:?}");
             assert_eq!(report.status(), Status::Ok, "{how}, {fate:?}: {report:?}");
-            assert_eq!(world.app.account("u00@x.test").is_some(), fate == Fate::Deactivate, "{how}");
+            assert_eq!(world.app.account("u00@x.test").is_some(), fate == DeprovisioningAction::Deactivate, "{how}");
             assert!(world.set_aside().is_empty(), "{how}");
             world.sync().await;
             world.sync().await;
@@ -71,7 +71,7 @@ async fn mp2_a_leaver_whose_account_has_another_id_loses_it_in_the_same_run() {
 
 #[tokio::test(start_paused = true)]
 async fn mp2_an_account_made_again_by_hand_is_named_until_access_ends() {
-    for fate in [Fate::Deactivate, Fate::Delete] {
+    for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete] {
         for (how, leave) in LEAVES {
             let world = synced_as(crowd(5), |tenant| {
                 (tenant.on_suspended, tenant.on_unassigned, tenant.on_deleted) = (fate, fate, fate);
@@ -103,7 +103,7 @@ async fn mp2_an_account_made_again_by_hand_is_named_until_access_ends() {
 async fn mp2_ending_access_in_the_app_by_hand_settles_it() {
     let world = synced(crowd(5)).await;
     let account = made_again_by_hand(&world, "u00@x.test");
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     assert_eq!(world.sync().await.status(), Status::Partial);
     world.app.by_hand(|app| app.users.get_mut(&account).unwrap().active = false);
     assert_eq!(world.sync().await.status(), Status::Ok);
@@ -114,13 +114,13 @@ async fn mp2_ending_access_in_the_app_by_hand_settles_it() {
 
 #[tokio::test(start_paused = true)]
 async fn mp2_a_404_ends_a_removal_where_nothing_matches() {
-    for fate in [Fate::Deactivate, Fate::Delete] {
+    for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete] {
         let world = synced_as(crowd(5), |tenant| tenant.on_suspended = fate).await;
         let (account, _) = world.app.account("u00@x.test").unwrap();
         world.app.by_hand(|app| {
             app.users.remove(&account);
         });
-        world.edit(|dir| dir.stand("u00", Standing::Suspended));
+        world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
         world.sync().await;
         world.sync().await;
         assert!(world.set_aside().is_empty(), "{fate:?}");
@@ -149,7 +149,7 @@ async fn mp2_a_member_whose_account_has_another_id_leaves_the_group() {
     let world = synced(dir).await;
     rekey_group(&world, "admins", true);
     rekey_account(&world, "ann@x.test");
-    world.edit(|dir| dir.stand("ann", Standing::Suspended));
+    world.edit(|dir| dir.stand("ann", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.active(), ["bo@x.test"]);
 }

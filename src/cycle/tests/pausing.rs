@@ -1,14 +1,14 @@
 //! A pause that comes while a run is under way, and one that is there before.
 
 use super::*;
-use crate::apply::Stop;
-use crate::store::Mark;
+use crate::apply::RunStop;
+use crate::store::TenantMark;
 
-fn pause() -> Mark {
-    Mark { at: None, by: "ann".into(), identity: None, reason: "maintenance".into() }
+fn pause() -> TenantMark {
+    TenantMark { at: None, by: "ann".into(), identity: None, reason: "maintenance".into() }
 }
 
-fn set_paused(world: &World, mark: Option<Mark>) {
+fn set_paused(world: &World, mark: Option<TenantMark>) {
     *world.store.pause().lock().unwrap() = mark;
 }
 
@@ -22,7 +22,7 @@ async fn a_pause_ends_a_run_before_its_next_call_and_leaves_nothing_half_done() 
         let sent = world.app.writes().len();
         assert!(sent < after + 4, "only the calls under way were finished: {sent} after {after}");
         assert_eq!(report.status(), Status::Partial, "{report:?}");
-        assert!(matches!(&report.stop, Some(Stop::Paused(why)) if why == "by ann (maintenance)"), "{report:?}");
+        assert!(matches!(&report.stop, Some(RunStop::Paused(why)) if why == "by ann (maintenance)"), "{report:?}");
         assert_eq!(world.set_aside(), [""; 0], "nobody is to blame");
         let report = world.sync().await;
         assert_eq!(report.tally().done, 0, "nothing is sent while it is paused");
@@ -37,7 +37,7 @@ async fn a_pause_ends_a_run_before_its_next_call_and_leaves_nothing_half_done() 
 #[tokio::test(start_paused = true)]
 async fn a_leaver_waits_for_the_end_of_a_pause_too() {
     let world = synced(crowd(5)).await;
-    world.edit(|dir| dir.stand("u00", Standing::Suspended));
+    world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
     set_paused(&world, Some(pause()));
     world.sync().await;
     assert!(world.app.account("u00@x.test").unwrap().1.active);

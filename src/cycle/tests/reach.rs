@@ -6,7 +6,7 @@ use crate::scim::FailureClass;
 /// Everybody's causes to lose access, beside what the app fails at.
 fn with_leavers(world: &World) {
     world.edit(|dir| {
-        dir.stand("u00", Standing::Suspended);
+        dir.stand("u00", LifecycleStatus::Suspended);
         dir.delete_user("u01");
         dir.part("all", "u02");
         dir.part("night", "u03");
@@ -148,7 +148,7 @@ async fn ma5_leavers_whom_the_app_refuses_do_not_use_up_the_turns_of_others() {
     world.reconfigure_limits(|limits| limits.removals_per_day = crate::config::forms::Limit::NONE);
     world.edit(|dir| {
         for user in 5..16 {
-            dir.stand(&format!("u{user:02}"), Standing::Suspended);
+            dir.stand(&format!("u{user:02}"), LifecycleStatus::Suspended);
         }
     });
     world.sync().await;

@@ -25,7 +25,7 @@ fn marry(dir: &mut Directory) {
     dir.set("ann", "displayName", "Annie");
 }
 
-fn ops(report: &Report) -> Vec<String> {
+fn ops(report: &CycleReport) -> Vec<String> {
     report.operations().iter().map(|op| format!("{} {}", op.op().name(), op.name)).collect()
 }
 
@@ -165,7 +165,7 @@ async fn half_done() -> World {
 async fn i2_a_leaver_between_two_accounts_loses_the_old_one_all_the_same() {
     type Leave = fn(&mut Directory);
     let leave: [(&str, Leave); 3] = [
-        ("suspended", |dir| dir.stand("ann", Standing::Suspended)),
+        ("suspended", |dir| dir.stand("ann", LifecycleStatus::Suspended)),
         ("gone", |dir| dir.delete_user("ann")),
         ("unassigned", |dir| {
             dir.part("all", "ann");

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::scim::FailureClass;
 use crate::sim::Quirk;
 
@@ -45,10 +45,10 @@ async fn s06_a_reading_that_breaks_off_makes_no_plan() {
 #[tokio::test(start_paused = true)]
 async fn s13_everybody_disabled_is_held_and_a_few_are_not() {
     let world = synced(crowd(30)).await;
-    world.edit(|dir| (0..3).for_each(|at| dir.stand(&format!("u{at:02}"), Standing::Suspended)));
+    world.edit(|dir| (0..3).for_each(|at| dir.stand(&format!("u{at:02}"), LifecycleStatus::Suspended)));
     world.sync().await;
     assert_eq!(world.app.active().len(), 27);
-    world.edit(|dir| (3..30).for_each(|at| dir.stand(&format!("u{at:02}"), Standing::Suspended)));
+    world.edit(|dir| (3..30).for_each(|at| dir.stand(&format!("u{at:02}"), LifecycleStatus::Suspended)));
     assert_eq!(holds(&world.sync().await), ["removals_per_day"]);
     assert_eq!(world.app.active().len(), 27);
 }
@@ -90,7 +90,7 @@ async fn c04_a_rule_that_lets_nobody_in_is_held() {
 #[tokio::test(start_paused = true)]
 async fn c05_a_clock_that_jumps_makes_nothing_happen_early() {
     let tenant = |tenant: &mut crate::sim::Tenant| {
-        tenant.on_deleted = Fate::Delete;
+        tenant.on_deleted = DeprovisioningAction::Delete;
         tenant.delete_after = Some(SignedDuration::from_hours(30 * 24));
     };
     let world = synced_as(crowd(4), tenant).await;
@@ -113,12 +113,12 @@ async fn c05_a_clock_that_jumps_makes_nothing_happen_early() {
 #[tokio::test(start_paused = true)]
 async fn t10_a_change_whose_answer_was_lost_is_found_out() {
     let world = synced(crowd(4)).await;
-    world.edit(|dir| dir.stand("u01", Standing::Suspended));
+    world.edit(|dir| dir.stand("u01", LifecycleStatus::Suspended));
     world.app.fail("deactivate", "u01", 3, Fault::lost().but_done());
     world.sync().await;
     assert_eq!(world.spent_budget().len(), 1, "nobody knows, so it counts");
     // She is back before the next run: what is known of the account must be true all the same.
-    world.edit(|dir| dir.stand("u01", Standing::Active));
+    world.edit(|dir| dir.stand("u01", LifecycleStatus::Active));
     world.sync().await;
     assert_eq!(world.app.active().len(), 4);
     world.sync().await;
@@ -193,7 +193,7 @@ async fn t12_an_app_that_writes_values_its_own_way_is_in_step_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn i1_a_group_waits_for_a_deletion_that_is_held() {
-    let tenant = |tenant: &mut crate::sim::Tenant| tenant.on_unassigned = Fate::Delete;
+    let tenant = |tenant: &mut crate::sim::Tenant| tenant.on_unassigned = DeprovisioningAction::Delete;
     let world = synced_as(crowd(5).with_group("team", &["u00", "u01"]), tenant).await;
     world.reconfigure_limits(|limits| limits.removals_per_day = crate::config::forms::Limit::of_percent(0));
     world.edit(|dir| {
@@ -212,7 +212,7 @@ async fn i1_a_group_waits_for_a_deletion_that_is_held() {
 #[tokio::test(start_paused = true)]
 async fn i1_an_app_that_hides_who_is_off_does_not_lose_the_account() {
     use crate::config::profile::{DeleteEffect, InactiveEffect};
-    for fate in [Fate::Deactivate, Fate::Delete] {
+    for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete] {
         let tenant = |tenant: &mut crate::sim::Tenant| {
             tenant.on_suspended = fate;
             tenant.profile.users.inactive_effect = InactiveEffect::HidesResource;
@@ -222,14 +222,14 @@ async fn i1_an_app_that_hides_who_is_off_does_not_lose_the_account() {
         world.app.behave(|app| {
             (app.inactive_effect, app.delete_effect) = (InactiveEffect::HidesResource, DeleteEffect::Deactivates);
         });
-        world.edit(|dir| dir.stand("u01", Standing::Suspended));
+        world.edit(|dir| dir.stand("u01", LifecycleStatus::Suspended));
         for name in ["deactivate", "delete_user"] {
             world.app.fail(name, "u01", 1, Fault::server(504).but_done());
             world.app.fail(name, "", 2, Fault::refused(FailureClass::NotFound, 404));
         }
         world.sync().await;
         world.app.heal();
-        world.edit(|dir| dir.stand("u01", Standing::Active));
+        world.edit(|dir| dir.stand("u01", LifecycleStatus::Active));
         world.sync().await;
         world.sync().await;
         assert_eq!((world.app.active().len(), world.app.holdings().users.len()), (4, 4), "{fate:?}");

@@ -1,7 +1,7 @@
 //! MP1: records that the directory deletes and makes again, one or all of them, in an app that shows whose every object is.
 
 use super::*;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::model::{Op, SourceId};
 use crate::sim::Tenant;
 use crate::store::Baseline as _;
@@ -58,7 +58,7 @@ async fn mp1_a_user_made_again_keeps_the_account_whatever_identifies_it() {
             },
             |dir| dir.set("again", "userName", "zero@x.test"),
         ),
-        ("deleted accounts are deleted", |tenant| tenant.on_deleted = Fate::Delete, |_| {}),
+        ("deleted accounts are deleted", |tenant| tenant.on_deleted = DeprovisioningAction::Delete, |_| {}),
     ];
     for (kind, change, edit) in kinds {
         let mut dir = crowd(5);
@@ -89,7 +89,7 @@ async fn mp1_a_user_made_again_keeps_the_account_whatever_identifies_it() {
 async fn mp1_a_suspended_user_made_again_gets_the_old_account_back() {
     for days in [0, 400] {
         let world = synced(crowd(5)).await;
-        world.edit(|dir| dir.stand("u00", Standing::Suspended));
+        world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
         world.sync().await;
         if days > 0 {
             world.edit(|dir| dir.delete_user("u00"));
@@ -104,7 +104,7 @@ async fn mp1_a_suspended_user_made_again_gets_the_old_account_back() {
         } else {
             world.edit(|dir| {
                 remake(dir, "u00", "again");
-                dir.stand("again", Standing::Active);
+                dir.stand("again", LifecycleStatus::Active);
             });
         }
         assert_eq!(holds(&world.sync().await), ["relink"], "after {days} days");

@@ -78,7 +78,7 @@ impl Drill {
                 Self::NoGroups => dir.groups.clear(),
                 Self::NoMembers => dir.groups.values_mut().for_each(|group| group.members.clear()),
                 Self::AllGroupsUnbound => dir.groups.values_mut().for_each(|group| group.assigned = false),
-                Self::AllDisabled => dir.users.values_mut().for_each(|user| user.standing = Standing::Suspended),
+                Self::AllDisabled => dir.users.values_mut().for_each(|user| user.standing = LifecycleStatus::Suspended),
                 Self::NoMailAnywhere => without(dir, "mail"),
                 Self::NoRequiredAttributeAnywhere => without(dir, "displayName"),
                 Self::ReKeyed => (0..PEOPLE).for_each(|at| rekey(dir, at)),
@@ -174,7 +174,7 @@ impl Drip {
     fn drop(self, dir: &mut Directory, at: usize) {
         let id = format!("u{at:02}");
         match self {
-            Self::Suspended => dir.stand(&id, Standing::Suspended),
+            Self::Suspended => dir.stand(&id, LifecycleStatus::Suspended),
             Self::Deleted => dir.delete_user(&id),
             Self::Unlisted => dir.hide(&id),
             Self::OutOfAllGroups => ["all", "night"].into_iter().for_each(|group| dir.part(group, &id)),

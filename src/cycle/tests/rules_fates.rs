@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::rules_table::without_limits;
 use super::*;
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 
 const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -45,7 +45,7 @@ enum Return {
 #[derive(Debug, Clone, Copy)]
 struct Case {
     cause: Cause,
-    fate: Fate,
+    fate: DeprovisioningAction,
     grace: bool,
     app: AppKind,
 }
@@ -71,16 +71,16 @@ impl Case {
             AppKind::DeleteDeactivates | AppKind::DeleteIsForEver | AppKind::NoDelete => Account::Inactive,
         };
         match (self.fate, self.grace) {
-            (Fate::Nothing, _) => (Account::Active, Account::Active),
-            (Fate::Deactivate, _) => (switched_off, switched_off),
-            (Fate::Delete, false) => (deleted, deleted),
-            (Fate::Delete, true) => (switched_off, deleted),
+            (DeprovisioningAction::Nothing, _) => (Account::Active, Account::Active),
+            (DeprovisioningAction::Deactivate, _) => (switched_off, switched_off),
+            (DeprovisioningAction::Delete, false) => (deleted, deleted),
+            (DeprovisioningAction::Delete, true) => (switched_off, deleted),
         }
     }
 
     /// Whether a deletion waits for a decision, now and after the grace.
     fn waits(self) -> (bool, bool) {
-        let ever = self.fate == Fate::Delete && self.app == AppKind::DeleteIsForEver;
+        let ever = self.fate == DeprovisioningAction::Delete && self.app == AppKind::DeleteIsForEver;
         (ever && !self.grace, ever)
     }
 
@@ -91,10 +91,10 @@ impl Case {
         without_limits(&world);
         world.reconfigure(|tenant| {
             // Only the cause at hand may do anything.
-            tenant.on_suspended = if self.cause == Cause::Suspended { self.fate } else { Fate::Nothing };
-            tenant.on_deleted = if self.cause == Cause::Deleted { self.fate } else { Fate::Nothing };
+            tenant.on_suspended = if self.cause == Cause::Suspended { self.fate } else { DeprovisioningAction::Nothing };
+            tenant.on_deleted = if self.cause == Cause::Deleted { self.fate } else { DeprovisioningAction::Nothing };
             let unassigned = matches!(self.cause, Cause::Unassigned | Cause::Unlisted);
-            tenant.on_unassigned = if unassigned { self.fate } else { Fate::Nothing };
+            tenant.on_unassigned = if unassigned { self.fate } else { DeprovisioningAction::Nothing };
             tenant.delete_after = self.grace.then_some(GRACE);
             (tenant.profile.users.inactive_effect, tenant.profile.users.delete_effect) = effects(self.app);
         });
@@ -104,9 +104,9 @@ impl Case {
         world
     }
 
-    async fn leaves(self, world: &World) -> Report {
+    async fn leaves(self, world: &World) -> CycleReport {
         world.edit(|dir| match self.cause {
-            Cause::Suspended => dir.stand("u00", Standing::Suspended),
+            Cause::Suspended => dir.stand("u00", LifecycleStatus::Suspended),
             Cause::Unassigned => {
                 dir.part("all", "u00");
                 dir.part("night", "u00");
@@ -123,7 +123,7 @@ impl Case {
 
     fn returns(self, world: &World) {
         world.edit(|dir| match self.cause {
-            Cause::Suspended => dir.stand("u00", Standing::Active),
+            Cause::Suspended => dir.stand("u00", LifecycleStatus::Active),
             Cause::Unlisted => dir.show("u00"),
             Cause::Unassigned | Cause::Deleted => {
                 if self.cause == Cause::Deleted {
@@ -141,7 +141,7 @@ impl Case {
         let report = self.leaves(&world).await;
         let (at_once, after) = self.expected();
         assert_eq!(account(&world), at_once, "at once: {self:?}\n{report:?}");
-        let waits = |report: &Report| held(report) == ["delete_user u00@x.test"];
+        let waits = |report: &CycleReport| held(report) == ["delete_user u00@x.test"];
         assert_eq!(waits(&report), self.waits().0, "{self:?}");
         world.sync().await;
         assert_eq!(world.app.writes(), [""; 0], "nothing is said twice: {self:?}");
@@ -200,7 +200,7 @@ fn account(world: &World) -> Account {
 }
 
 async fn every_case(cause: Cause) {
-    for fate in [Fate::Deactivate, Fate::Delete, Fate::Nothing] {
+    for fate in [DeprovisioningAction::Deactivate, DeprovisioningAction::Delete, DeprovisioningAction::Nothing] {
         for grace in [false, true] {
             for app in [
                 AppKind::Standard,
@@ -242,19 +242,19 @@ async fn i2_every_fate_of_the_unlisted_in_every_app() {
 #[tokio::test(start_paused = true)]
 async fn a_second_cause_takes_what_the_first_has_left() {
     for (first, then, expected) in [
-        (Fate::Deactivate, Fate::Delete, Account::Gone),
-        (Fate::Deactivate, Fate::Nothing, Account::Inactive),
-        (Fate::Deactivate, Fate::Deactivate, Account::Inactive),
-        (Fate::Nothing, Fate::Deactivate, Account::Inactive),
-        (Fate::Nothing, Fate::Delete, Account::Gone),
-        (Fate::Delete, Fate::Nothing, Account::Gone),
+        (DeprovisioningAction::Deactivate, DeprovisioningAction::Delete, Account::Gone),
+        (DeprovisioningAction::Deactivate, DeprovisioningAction::Nothing, Account::Inactive),
+        (DeprovisioningAction::Deactivate, DeprovisioningAction::Deactivate, Account::Inactive),
+        (DeprovisioningAction::Nothing, DeprovisioningAction::Deactivate, Account::Inactive),
+        (DeprovisioningAction::Nothing, DeprovisioningAction::Delete, Account::Gone),
+        (DeprovisioningAction::Delete, DeprovisioningAction::Nothing, Account::Gone),
     ] {
         let world = synced_as(crowd(5), |tenant| {
             tenant.on_suspended = first;
             tenant.on_deleted = then;
         })
         .await;
-        world.edit(|dir| dir.stand("u00", Standing::Suspended));
+        world.edit(|dir| dir.stand("u00", LifecycleStatus::Suspended));
         world.sync().await;
         world.edit(|dir| dir.delete_user("u00"));
         world.sync().await;
@@ -267,10 +267,10 @@ async fn a_second_cause_takes_what_the_first_has_left() {
 #[tokio::test(start_paused = true)]
 async fn delete_after_counts_for_an_account_that_was_found_inactive() {
     let mut dir = crowd(5);
-    dir.stand("u00", Standing::Suspended);
+    dir.stand("u00", LifecycleStatus::Suspended);
     let mut world = World::new(dir);
     world.reconfigure(|tenant| {
-        tenant.on_suspended = Fate::Delete;
+        tenant.on_suspended = DeprovisioningAction::Delete;
         tenant.delete_after = Some(GRACE);
     });
     world.app.has_user("u00@x.test", false);

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::naive::{Account, App, Group, Reading, Rules};
 use super::rules_table::without_limits;
 use super::*;
-use crate::config::tenant::{Fate, GroupFate};
+use crate::config::tenant::{DeprovisioningAction, GroupFate};
 use crate::model::GroupMatch;
 
 const PEOPLE: [&str; 4] = ["ann", "bo", "cy", "di"];
@@ -42,8 +42,8 @@ impl Chance {
         all.iter().copied().filter(|_| self.one_in(2)).collect()
     }
 
-    fn fate(&mut self) -> Fate {
-        self.of(&[Fate::Deactivate, Fate::Deactivate, Fate::Delete, Fate::Nothing])
+    fn fate(&mut self) -> DeprovisioningAction {
+        self.of(&[DeprovisioningAction::Deactivate, DeprovisioningAction::Deactivate, DeprovisioningAction::Delete, DeprovisioningAction::Nothing])
     }
 }
 
@@ -203,7 +203,7 @@ impl Life {
     fn edit(&mut self) {
         let (person, group, other) = (self.chance.of(&PEOPLE), self.chance.of(&GROUPS), self.chance.of(&GROUPS));
         let dice = self.chance.below(20);
-        let standing = self.chance.of(&[Standing::Active, Standing::Suspended, Standing::Staged]);
+        let standing = self.chance.of(&[LifecycleStatus::Active, LifecycleStatus::Suspended, LifecycleStatus::Staged]);
         self.names += 1;
         let name = format!("{group} v{}", self.names);
         self.story.push(format!("  edit {dice}: {person} {group} {other} {standing:?} {name}"));

@@ -51,8 +51,8 @@ async fn first_member(first: First, create_empty: bool) {
     let mut dir = Directory::of(&["ann", "bo", "cy"]).with_group("staff", &["ann", "bo"]).with_group("late", &[]);
     match first {
         First::SuspendedWithAnAccount => dir.join("staff", "cy"),
-        First::SuspendedWithoutAnAccount => dir.stand("cy", Standing::Suspended),
-        First::Staged => dir.stand("cy", Standing::Staged),
+        First::SuspendedWithoutAnAccount => dir.stand("cy", LifecycleStatus::Suspended),
+        First::Staged => dir.stand("cy", LifecycleStatus::Staged),
         First::FilteredOut => dir.set("cy", "out", true),
         First::Inside => {
             dir.add_group("inner", &["cy"]);
@@ -72,7 +72,7 @@ async fn first_member(first: First, create_empty: bool) {
         First::Inside => dir.join("late", "inner"),
         First::NobodyKnown => dir.join("late", "somebody-elsewhere"),
         First::SuspendedWithAnAccount => {
-            dir.stand("cy", Standing::Suspended);
+            dir.stand("cy", LifecycleStatus::Suspended);
             dir.join("late", "cy");
         }
         _ => dir.join("late", "cy"),
@@ -254,7 +254,7 @@ fn edit(dir: &mut Directory, meanwhile: Meanwhile) {
         Meanwhile::Nothing => {}
         Meanwhile::SomebodyJoins => dir.join("north", "bo"),
         Meanwhile::SomebodyLeaves => dir.part("north", "di"),
-        Meanwhile::SomebodyIsSuspended => dir.stand("di", Standing::Suspended),
+        Meanwhile::SomebodyIsSuspended => dir.stand("di", LifecycleStatus::Suspended),
         Meanwhile::SomebodyIsDeleted => dir.delete_user("ann"),
         Meanwhile::SomebodyIsNew => {
             dir.add_user("new");

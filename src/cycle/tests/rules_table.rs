@@ -201,7 +201,7 @@ impl Case {
         });
         match self.kind {
             Kind::Protected => world.reconfigure(|tenant| tenant.protect = vec!["pat@x.test"]),
-            Kind::Suspended => world.edit(|dir| dir.stand("pat", Standing::Suspended)),
+            Kind::Suspended => world.edit(|dir| dir.stand("pat", LifecycleStatus::Suspended)),
             Kind::Created | Kind::Adopted | Kind::AdoptedAndKept | Kind::SuspendedInTheSameCycle => {}
         }
         if self.when == When::Before {
@@ -224,7 +224,7 @@ impl Case {
                 self.befall_the_other(dir);
             }
             if self.kind == Kind::SuspendedInTheSameCycle {
-                dir.stand("pat", Standing::Suspended);
+                dir.stand("pat", LifecycleStatus::Suspended);
             }
         });
         let mut report = world.sync().await;
@@ -260,7 +260,7 @@ impl Case {
     }
 
     /// What was not done is said (I1).
-    fn check_report(self, report: &Report) {
+    fn check_report(self, report: &CycleReport) {
         let waits = |group: &str| held(report).contains(&format!("delete_group {group}"));
         let protected = self.kind == Kind::Protected;
         let north_is_gone = self.event == Event::Deleted && self.place != Place::Inside;

@@ -38,7 +38,7 @@ fn is_as_in_the_directory(world: &World) {
     assert_eq!(world.app.members("south").unwrap(), ["cy@x.test", "di@x.test"]);
 }
 
-fn compared(report: &Report) -> usize {
+fn compared(report: &CycleReport) -> usize {
     report.operations().iter().filter(|operation| operation.op().name() == "compare_group").count()
 }
 

@@ -1,7 +1,7 @@
 //! MB6 and MP11: values that a user is to get and that another account has: a deactivated one sets its name free, a user who is there keeps it.
 
 use super::*;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 
 /// `u1` and `u2`, in an app that refuses a second account of one name.
 fn two() -> Directory {
@@ -14,12 +14,12 @@ async fn mb6_a_suspended_users_old_name_goes_to_the_user_who_needs_it() {
     for (earlier, newcomer) in [(false, false), (true, false), (false, true), (true, true)] {
         let world = synced(two()).await;
         if earlier {
-            world.edit(|dir| dir.stand("u1", Standing::Suspended));
+            world.edit(|dir| dir.stand("u1", LifecycleStatus::Suspended));
             assert_eq!(world.sync().await.status(), Status::Ok);
         }
         let (old, _) = world.app.account("u1@x.test").unwrap();
         world.edit(|dir| {
-            dir.stand("u1", Standing::Suspended);
+            dir.stand("u1", LifecycleStatus::Suspended);
             dir.set("u1", "userName", "u1.old@x.test");
             if newcomer {
                 dir.add_user("u4");
@@ -36,7 +36,7 @@ async fn mb6_a_suspended_users_old_name_goes_to_the_user_who_needs_it() {
         world.sync().await;
         world.assert_quiet().await;
         // The user comes back under the new name.
-        world.edit(|dir| dir.stand("u1", Standing::Active));
+        world.edit(|dir| dir.stand("u1", LifecycleStatus::Active));
         assert_eq!(world.sync().await.status(), Status::Ok);
         assert!(world.app.holdings().users[&old].active);
     }
@@ -75,9 +75,9 @@ async fn mb6_the_name_of_a_user_who_is_gone_or_unassigned_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn mb6_an_account_that_is_deleted_sets_its_name_free_by_that() {
-    let world = synced_as(two(), |tenant| tenant.on_suspended = Fate::Delete).await;
+    let world = synced_as(two(), |tenant| tenant.on_suspended = DeprovisioningAction::Delete).await;
     world.edit(|dir| {
-        dir.stand("u1", Standing::Suspended);
+        dir.stand("u1", LifecycleStatus::Suspended);
         dir.set("u1", "userName", "u1.old@x.test");
         dir.set("u2", "userName", "u1@x.test");
     });

@@ -75,7 +75,7 @@ async fn sec8_suspending_a_user_whose_adoption_waits_does_not_switch_the_account
     local_account(&world, "breakglass@x.test", &["admin"]);
     comes(&world, "breakglass");
     world.sync().await;
-    world.edit(|dir| dir.stand("breakglass", Standing::Suspended));
+    world.edit(|dir| dir.stand("breakglass", LifecycleStatus::Suspended));
     world.sync().await;
     assert!(world.app.active().contains(&"breakglass@x.test".to_owned()));
     assert_eq!(world.app.writes(), [""; 0]);
@@ -237,7 +237,7 @@ async fn mp8_an_id_that_is_linked_already_is_no_new_account() {
     // The app mends its ways, and suspending a newcomer concerns the newcomer.
     world.app.behave(|app| app.mixes_up = None);
     assert_eq!(world.sync().await.status(), Status::Ok);
-    world.edit(|dir| dir.stand("n1", Standing::Suspended));
+    world.edit(|dir| dir.stand("n1", LifecycleStatus::Suspended));
     world.sync().await;
     assert_eq!(world.app.writes(), ["deactivate n1@x.test"]);
 }

@@ -39,8 +39,8 @@ fn started(book: &mut Book, at: Timestamp, room: usize) -> Vec<String> {
     book.start(at, room).iter().map(|tenant| tenant.name.to_string()).collect()
 }
 
-fn ended(standing: Standing) -> Ended {
-    Ended::new(standing, "")
+fn ended(standing: Standing) -> RunEnd {
+    RunEnd::new(standing, "")
 }
 
 fn book(tenants: &[(&str, &str)]) -> Book {
@@ -160,8 +160,8 @@ fn feeds_are_asked_now_and_then_and_never_instead_of_a_run() {
     };
     assert_eq!(asked(&mut book, later(1)), ["a", "b"], "the third runs in a minute anyway");
     assert_eq!(asked(&mut book, later(5)), [""; 0], "no answer yet");
-    assert!(book.hinted(&name("a"), Some(Hint::Changed { seen: later(5), events: 3 }), later(5)));
-    assert!(!book.hinted(&name("b"), Some(Hint::NotOffered), later(5)));
+    assert!(book.hinted(&name("a"), Some(FeedHint::Changed { seen: later(5), events: 3 }), later(5)));
+    assert!(!book.hinted(&name("b"), Some(FeedHint::NotOffered), later(5)));
     assert_eq!(started(&mut book, later(5), 9).iter().filter(|ran| *ran == "a").count(), 1, "it runs now");
     book.ended(&name("a"), ended(Standing::Ok), later(6));
     let again = book.ask_feeds(later(6), 9);
@@ -181,7 +181,7 @@ fn o4_after_a_restart_the_feed_is_asked_at_once_and_from_the_last_run_on() {
     book.take(roll(&[("a", "every 2h")]), |_| Some(run), now());
     let asked: Vec<Timestamp> = book.ask_feeds(now(), 9).into_iter().map(|(_, since)| since).collect();
     assert_eq!(asked, [run.started]);
-    assert!(book.hinted(&name("a"), Some(Hint::Changed { seen: now(), events: 1 }), now()));
+    assert!(book.hinted(&name("a"), Some(FeedHint::Changed { seen: now(), events: 1 }), now()));
     assert_eq!(started(&mut book, now(), 9), ["a"]);
 }
 
@@ -222,9 +222,9 @@ fn a_reload_tries_a_failing_tenant_at_once() {
     assert_eq!(started(&mut book, later(12), 9), ["a"], "and nobody else is disturbed");
 }
 
-fn refused(mark: SecretsMark) -> Ended {
-    let about = About { cause: Some(Cause::Credential), mark: Some(mark), ..About::default() };
-    Ended { about, ..ended(Standing::Failing) }
+fn refused(mark: SecretsMark) -> RunEnd {
+    let about = RunContext { cause: Some(Cause::Credential), mark: Some(mark), ..RunContext::default() };
+    RunEnd { about, ..ended(Standing::Failing) }
 }
 
 fn mark_of(token: &str) -> SecretsMark {
@@ -297,7 +297,7 @@ fn i7_a_refused_credential_is_tried_rarely_until_it_is_another_one_or_somebody_r
 #[test]
 fn a_restart_forgets_no_failures() {
     let mut book = book(&[("acme", "every 1m")]);
-    book.recall(&name("acme"), Trouble::recalled(7, Some(now() - SignedDuration::from_hours(30))));
+    book.recall(&name("acme"), FailureHistory::recalled(7, Some(now() - SignedDuration::from_hours(30))));
     assert_eq!(started(&mut book, later(1), 1), ["acme"], "it is tried");
     book.ended(&name("acme"), ended(Standing::Failing), later(1));
     assert_eq!(book.entries[&name("acme")].standing, Standing::Quarantined);

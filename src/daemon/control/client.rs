@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::Short;
-use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Request, Word};
+use super::words::{ControlReply, Asking, Going, Hello, PROTOCOL, ControlRequest, ControlMessage};
 use crate::progress::Progress;
 use crate::store::Stores;
 
@@ -93,8 +93,8 @@ pub async fn reach(stores: &Stores) -> Result<Option<Talk>, ControlError> {
     let mut stream = BufReader::new(stream);
     match timeout(GREETING, line(&mut stream, GREETING_BYTES)).await {
         Err(_) => Err(ControlError::Hangs { socket }),
-        Ok(Ok(Some(Word::Hello(hello)))) if hello.protocol == PROTOCOL => Ok(Some(Talk { stream, hello })),
-        Ok(Ok(Some(Word::Hello(theirs)))) => Err(ControlError::OtherProtocol { theirs }),
+        Ok(Ok(Some(ControlMessage::Hello(hello)))) if hello.protocol == PROTOCOL => Ok(Some(Talk { stream, hello })),
+        Ok(Ok(Some(ControlMessage::Hello(theirs)))) => Err(ControlError::OtherProtocol { theirs }),
         // It ended in this moment.
         Ok(Ok(None)) => Ok(None),
         Ok(Err(source)) if source.kind() != io::ErrorKind::InvalidData => Err(ControlError::Closed { socket, source }),
@@ -115,10 +115,10 @@ impl Talk {
     /// When there was no answer.
     pub async fn ask(
         mut self,
-        request: Request,
+        request: ControlRequest,
         progress: &dyn Progress,
         mut behind: impl FnMut(Timestamp),
-    ) -> Result<Answer, ControlError> {
+    ) -> Result<ControlReply, ControlError> {
         let process = self.hello.process;
         let lost = |what: String| ControlError::Lost { process, what };
         let asking = Asking { protocol: PROTOCOL, request };
@@ -131,9 +131,9 @@ impl Talk {
                 Err(_) => return Err(lost(format!("said nothing for {} seconds", SILENCE.as_secs()))),
                 Ok(Err(error)) => return Err(lost(error.to_string())),
                 Ok(Ok(None)) => return Err(lost("went away".to_owned())),
-                Ok(Ok(Some(Word::Hello(_)))) => return Err(lost("greeted once more".to_owned())),
-                Ok(Ok(Some(Word::Ended(answer)))) => return Ok(*answer),
-                Ok(Ok(Some(Word::Going(now)))) => {
+                Ok(Ok(Some(ControlMessage::Hello(_)))) => return Err(lost("greeted once more".to_owned())),
+                Ok(Ok(Some(ControlMessage::Ended(answer)))) => return Ok(*answer),
+                Ok(Ok(Some(ControlMessage::Going(now)))) => {
                     if let Some(since) = now.behind.filter(|_| seen.behind.is_none()) {
                         behind(since);
                     }
@@ -156,7 +156,7 @@ fn step(seen: &Going, now: &Going, progress: &dyn Progress) {
 }
 
 /// The next line; `None` if there is none. One that is no word of ours is `InvalidData`.
-async fn line(stream: &mut BufReader<UnixStream>, longest: u64) -> io::Result<Option<Word>> {
+async fn line(stream: &mut BufReader<UnixStream>, longest: u64) -> io::Result<Option<ControlMessage>> {
     let mut text = Vec::new();
     match stream.take(longest).read_until(b'\n', &mut text).await? {
         0 => Ok(None),

@@ -13,10 +13,10 @@ mod words;
 pub use client::{ControlError, Talk, reach};
 pub(super) use rights::Rights;
 pub(super) use serve::{Asked, Control, answered_by};
-pub use serve::{Caller, Order};
+pub use serve::{ReplyHandle, RunOrder};
 pub use words::{
-    Answer, BrokenTenant, Decided, Deciding, Going, Hello, Importing, PROTOCOL, Refusal, Reloaded, Request, Right,
-    Wanted,
+    ControlReply, BrokenTenant, RecordedDecision, Deciding, Going, Hello, Importing, PROTOCOL, ControlRefusal, Reloaded, ControlRequest, Right,
+    RunOptions,
 };
 
 use std::fs::File;

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::words::Right;
 use crate::config::global::ControlTable;
-use crate::identity::{Peer, ROOT, gid_of, uid_of};
+use crate::identity::{PeerProcess, ROOT, gid_of, uid_of};
 
 /// The rights, as the loop sets them and each connection reads them.
 #[derive(Debug, Clone, Default)]
@@ -25,12 +25,12 @@ impl Rights {
     }
 
     /// Whether this account may ask for anything at all.
-    pub(super) fn admits(&self, peer: &Peer) -> bool {
+    pub(super) fn admits(&self, peer: &PeerProcess) -> bool {
         [Right::Read, Right::Approve, Right::Operate].iter().any(|right| self.check(peer, *right).is_ok())
     }
 
     /// Whether an account has a right.
-    pub(super) fn check(&self, peer: &Peer, right: Right) -> Result<(), String> {
+    pub(super) fn check(&self, peer: &PeerProcess, right: Right) -> Result<(), String> {
         let own = rustix::process::geteuid().as_raw();
         if peer.identity.uid == own || peer.identity.uid == ROOT {
             return Ok(());
@@ -81,7 +81,7 @@ impl Rights {
 }
 
 /// Whether an entry of a list means this account.
-fn names(entry: &str, peer: &Peer) -> bool {
+fn names(entry: &str, peer: &PeerProcess) -> bool {
     let number = |text: &str, by_name: fn(&str) -> Option<u32>| text.parse().ok().or_else(|| by_name(text));
     let is_user = |text: &str, number: Option<u32>| {
         number == Some(peer.identity.uid) || peer.identity.user.as_deref() == Some(text)
@@ -103,8 +103,8 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
 
-    fn peer(uid: u32, groups: &[u32]) -> Peer {
-        Peer { identity: Identity::of_uid(uid), groups: groups.iter().copied().collect::<BTreeSet<u32>>() }
+    fn peer(uid: u32, groups: &[u32]) -> PeerProcess {
+        PeerProcess { identity: Identity::of_uid(uid), groups: groups.iter().copied().collect::<BTreeSet<u32>>() }
     }
 
     #[test]

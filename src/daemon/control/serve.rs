@@ -20,9 +20,9 @@ use tokio_util::task::TaskTracker;
 
 use super::Short;
 use super::rights::Rights;
-use super::words::{Answer, Asking, Going, Hello, PROTOCOL, Refusal, Request, Word};
+use super::words::{ControlReply, Asking, Going, Hello, PROTOCOL, ControlRefusal, ControlRequest, ControlMessage};
 use crate::engine::Wish;
-use crate::identity::{Identity, Peer};
+use crate::identity::{Identity, PeerProcess};
 use crate::progress::Progress;
 use crate::store::Stores;
 
@@ -45,38 +45,38 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A request, who it is from, and the way to answer it.
 pub(in crate::daemon) struct Asked {
-    pub(in crate::daemon) request: Request,
+    pub(in crate::daemon) request: ControlRequest,
     pub(in crate::daemon) from: Identity,
-    pub(in crate::daemon) caller: Caller,
+    pub(in crate::daemon) caller: ReplyHandle,
 }
 
 /// Whoever waits for an answer. Dropping it without one tells them that there will be none.
 #[derive(Debug)]
-pub struct Caller {
+pub struct ReplyHandle {
     going: Arc<Mutex<Going>>,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<ControlReply>,
 }
 
 /// A run that somebody asked for.
 #[derive(Debug)]
-pub struct Order {
+pub struct RunOrder {
     /// What is wanted of it.
     pub wish: Wish,
     /// How many operations of each kind are told.
     pub listed: usize,
     /// Who waits.
-    pub caller: Caller,
+    pub caller: ReplyHandle,
 }
 
-impl Caller {
+impl ReplyHandle {
     /// Gives the answer. Who has gone away meanwhile does not get it.
-    pub fn answer(self, answer: Answer) {
+    pub fn answer(self, answer: ControlReply) {
         let _gone = self.answer.send(answer);
     }
 
     /// Says no.
     pub(in crate::daemon) fn refuse(self, code: u8, message: String, hint: Option<String>) {
-        self.answer(Answer::Refused(Refusal { code, message, hint }));
+        self.answer(ControlReply::Refused(ControlRefusal { code, message, hint }));
     }
 
     /// Says that it waits for a run that began then.
@@ -89,7 +89,7 @@ impl Caller {
     }
 }
 
-impl Progress for Caller {
+impl Progress for ReplyHandle {
     fn stage(&self, what: &str, total: Option<u64>) {
         self.change(|going| *going = Going { behind: None, stage: Some(what.to_owned()), total, at: 0 });
     }
@@ -187,8 +187,8 @@ pub(in crate::daemon) fn answered_by(stores: &Stores) -> Option<String> {
     }
     let mut line = String::new();
     let read = io::BufReader::new(stream.take(LONGEST_REQUEST)).read_line(&mut line);
-    match read.ok().and_then(|_| serde_json::from_str::<Word>(&line).ok()) {
-        Some(Word::Hello(hello)) => Some(format!("process {}", hello.process)),
+    match read.ok().and_then(|_| serde_json::from_str::<ControlMessage>(&line).ok()) {
+        Some(ControlMessage::Hello(hello)) => Some(format!("process {}", hello.process)),
         _ => unnamed,
     }
 }
@@ -254,16 +254,16 @@ async fn accept(listener: UnixListener, tell: mpsc::Sender<Asked>, talks: TaskTr
 }
 
 /// Which account is at the other end, by what the kernel says.
-fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
+fn peer_of(stream: &UnixStream) -> io::Result<PeerProcess> {
     let credentials = stream.peer_cred()?;
-    Ok(Peer::new(credentials.uid(), credentials.gid(), credentials.pid()))
+    Ok(PeerProcess::new(credentials.uid(), credentials.gid(), credentials.pid()))
 }
 
-async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: Peer, rights: &Rights) -> io::Result<()> {
+async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: PeerProcess, rights: &Rights) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let hello =
         Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
-    say(&mut output, &Word::Hello(hello)).await?;
+    say(&mut output, &ControlMessage::Hello(hello)).await?;
     let mut line = String::new();
     let mut input = BufReader::new(input.take(LONGEST_REQUEST));
     let read = timeout(REQUEST_LIMIT, input.read_line(&mut line)).await??;
@@ -290,20 +290,20 @@ async fn talk(stream: UnixStream, tell: mpsc::Sender<Asked>, peer: Peer, rights:
     }
     let going = Arc::new(Mutex::new(Going::default()));
     let (answer, answered) = oneshot::channel();
-    let asked = Asked { request, from: peer.identity, caller: Caller { going: Arc::clone(&going), answer } };
+    let asked = Asked { request, from: peer.identity, caller: ReplyHandle { going: Arc::clone(&going), answer } };
     if tell.send(asked).await.is_err() {
         return refuse(&mut output, "the daemon is stopping; nothing was done".to_owned()).await;
     }
     let answer = follow(&mut output, &going, answered).await?;
-    say(&mut output, &Word::Ended(Box::new(answer))).await
+    say(&mut output, &ControlMessage::Ended(Box::new(answer))).await
 }
 
 /// Tells how it goes until there is an answer.
 async fn follow(
     output: &mut (impl tokio::io::AsyncWrite + Unpin),
     going: &Mutex<Going>,
-    mut answered: oneshot::Receiver<Answer>,
-) -> io::Result<Answer> {
+    mut answered: oneshot::Receiver<ControlReply>,
+) -> io::Result<ControlReply> {
     let (mut told, mut at) = (Going::default(), Instant::now());
     loop {
         tokio::select! {
@@ -311,24 +311,24 @@ async fn follow(
             answer = &mut answered => {
                 let message = "the daemon stopped, or the run broke off, before there was an answer; what was begun is on record";
                 return Ok(answer.unwrap_or_else(|_| {
-                    Answer::Refused(Refusal { code: 75, message: message.to_owned(), hint: None })
+                    ControlReply::Refused(ControlRefusal { code: 75, message: message.to_owned(), hint: None })
                 }));
             }
             () = tokio::time::sleep(TELL_EVERY) => {}
         }
         let now = going.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if now != told || at.elapsed() >= ALIVE_EVERY {
-            say(output, &Word::Going(now.clone())).await?;
+            say(output, &ControlMessage::Going(now.clone())).await?;
             (told, at) = (now, Instant::now());
         }
     }
 }
 
 async fn refuse(output: &mut (impl tokio::io::AsyncWrite + Unpin), message: String) -> io::Result<()> {
-    say(output, &Word::Ended(Box::new(Answer::Refused(Refusal { code: 1, message, hint: None })))).await
+    say(output, &ControlMessage::Ended(Box::new(ControlReply::Refused(ControlRefusal { code: 1, message, hint: None })))).await
 }
 
-async fn say(output: &mut (impl tokio::io::AsyncWrite + Unpin), word: &Word) -> io::Result<()> {
+async fn say(output: &mut (impl tokio::io::AsyncWrite + Unpin), word: &ControlMessage) -> io::Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     timeout(WRITE_LIMIT, output.write_all(&line)).await?

@@ -36,14 +36,14 @@ async fn a_request_reaches_the_daemon_and_its_answer_the_client() {
     let client = tokio::spawn(async move {
         let talk = reach(&state).await.unwrap().unwrap();
         assert_eq!((talk.hello().process, talk.hello().protocol), (std::process::id(), PROTOCOL));
-        talk.ask(Request::Resume { tenant: "acme".into() }, &crate::progress::Silent, |_| ()).await
+        talk.ask(ControlRequest::Resume { tenant: "acme".into() }, &crate::progress::Silent, |_| ()).await
     });
     let Asked { request, from, caller } = control.next().await.unwrap();
-    assert_eq!(request, Request::Resume { tenant: "acme".into() });
+    assert_eq!(request, ControlRequest::Resume { tenant: "acme".into() });
     let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
     assert_eq!((from.uid, from.process), (own, Some(std::process::id())), "s6: the kernel says who asks");
-    caller.answer(Answer::Resumed(None));
-    assert_eq!(client.await.unwrap().unwrap(), Answer::Resumed(None));
+    caller.answer(ControlReply::Resumed(None));
+    assert_eq!(client.await.unwrap().unwrap(), ControlReply::Resumed(None));
     control.close().await;
 }
 
@@ -55,10 +55,10 @@ async fn a_request_that_nobody_will_answer_is_told_so() {
     let asked = state.clone();
     let client = tokio::spawn(async move {
         let talk = reach(&asked).await.unwrap().unwrap();
-        talk.ask(Request::Reload, &crate::progress::Silent, |_| ()).await.unwrap()
+        talk.ask(ControlRequest::Reload, &crate::progress::Silent, |_| ()).await.unwrap()
     });
     drop(control.next().await.unwrap());
-    let Answer::Refused(refusal) = client.await.unwrap() else { panic!("it was answered") };
+    let ControlReply::Refused(refusal) = client.await.unwrap() else { panic!("it was answered") };
     assert!(refusal.code == 75 && refusal.message.contains("before there was an answer"), "{refusal:?}");
     control.close().await;
     assert!(!state.socket().exists() && reach(&state).await.unwrap().is_none(), "an orderly end leaves nothing");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::Telling;
 use crate::daemon::mistake::Mistake;
 use crate::daemon::overview::TenantStatus;
-use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, Mark, Verdict};
+use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, TenantMark, DecisionVerdict};
 
 /// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
 pub const PROTOCOL: u32 = 2;
@@ -32,13 +32,13 @@ pub(super) struct Asking {
     /// Which protocol it speaks.
     pub(super) protocol: u32,
     /// What it wants.
-    pub(super) request: Request,
+    pub(super) request: ControlRequest,
 }
 
 /// What can be asked of a daemon. Nothing in it says who asks, or when: the daemon knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub enum ControlRequest {
     /// Read the files again.
     Reload,
     /// Run a tenant now.
@@ -46,7 +46,7 @@ pub enum Request {
         /// The tenant.
         tenant: String,
         /// What is wanted of the run.
-        wish: Wanted,
+        wish: RunOptions,
         /// What the asker's tenant file says ([`crate::tenancy::Tenant::fingerprint`]).
         file: u64,
         /// How many operations of each kind are told; all if left out.
@@ -97,7 +97,7 @@ pub enum Request {
 /// What is wanted of a run, in a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub struct RunOptions {
     /// Stop before anything is sent.
     pub dry_run: bool,
     /// Only this person, by directory id or user name.
@@ -115,7 +115,7 @@ pub struct Deciding {
     /// The plan's id, whole.
     pub plan: String,
     /// Yes or no.
-    pub verdict: Verdict,
+    pub verdict: DecisionVerdict,
     /// Why.
     pub reason: String,
     /// How many seconds it shall count.
@@ -146,7 +146,7 @@ impl Right {
     }
 }
 
-impl Request {
+impl ControlRequest {
     /// The right that it needs.
     pub fn needs(&self) -> Right {
         match self {
@@ -165,13 +165,13 @@ impl Request {
 /// A line of the daemon's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Word {
+pub(super) enum ControlMessage {
     /// The first.
     Hello(Hello),
     /// It goes on; at least every few seconds.
     Going(Going),
     /// The last.
-    Ended(Box<Answer>),
+    Ended(Box<ControlReply>),
 }
 
 /// How far a request is.
@@ -190,7 +190,7 @@ pub struct Going {
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum ControlReply {
     /// The files were read.
     Reloaded(Reloaded),
     /// The run ended.
@@ -205,22 +205,22 @@ pub enum Answer {
     /// The import ends after the call under way.
     ImportStopping,
     /// The decision as it was written down.
-    Decided(Box<Decided>),
+    Decided(Box<RecordedDecision>),
     /// The pause as it was written down.
-    Paused(Mark),
+    Paused(TenantMark),
     /// What is held.
     Held(Option<Box<HeldPlan>>),
     /// What tenants are doing.
     Status(Vec<TenantStatus>),
     /// The pause that has ended, if there was one.
-    Resumed(Option<Mark>),
+    Resumed(Option<TenantMark>),
     /// It was not done.
-    Refused(Refusal),
+    Refused(ControlRefusal),
 }
 
 /// A decision that was written down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decided {
+pub struct RecordedDecision {
     /// The decision.
     pub decision: Decision,
     /// How far approvals are, where more than one person has to approve.
@@ -229,7 +229,7 @@ pub struct Decided {
 
 /// Why something was not done, as the command shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct ControlRefusal {
     /// The command's exit code.
     pub code: u8,
     /// What happened, and what was not done.

@@ -7,26 +7,26 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::View;
-use crate::daemon::board::{Board, Line};
-use crate::daemon::drift::{Compared, read_compared};
+use super::PageView;
+use crate::daemon::board::{Board, BoardRow};
+use crate::daemon::drift::{LastComparison, read_compared};
 use crate::model::{TenantName, TenantState};
-use crate::store::{HeldPlan, ImportNote, Mark, Sign, Status, TenantStore};
-use crate::telemetry::{Stands, UnderWay};
+use crate::store::{HeldPlan, ImportNote, TenantMark, Sign, Status, TenantStore};
+use crate::telemetry::{Stands, RunProgress};
 
 /// One tenant.
-pub(super) struct Seen {
-    pub(super) line: Line,
+pub(super) struct TenantView {
+    pub(super) line: BoardRow,
     /// What is kept of it.
     pub(super) store: TenantStore,
     pub(super) state: TenantState,
     pub(super) status: Option<Status>,
     pub(super) held: Option<HeldPlan>,
-    pub(super) paused: Option<Mark>,
-    pub(super) retired: Option<Mark>,
-    pub(super) under_way: Option<UnderWay>,
+    pub(super) paused: Option<TenantMark>,
+    pub(super) retired: Option<TenantMark>,
+    pub(super) under_way: Option<RunProgress>,
     /// What the last comparison with the app found.
-    pub(super) drift: Option<Compared>,
+    pub(super) drift: Option<LastComparison>,
     /// How far the import in the background is, or how the last one ended.
     pub(super) import: Option<ImportNote>,
     /// Why what the runs left could not be read.
@@ -34,13 +34,13 @@ pub(super) struct Seen {
 }
 
 /// The state of a line on the board: a tenant without a standing never had a file without mistakes.
-fn state_of(line: &Line) -> TenantState {
+fn state_of(line: &BoardRow) -> TenantState {
     line.standing.unwrap_or(TenantState::FileMistake)
 }
 
 /// How everybody stands, as it is counted.
 pub(in crate::daemon) fn standing(board: &Board) -> Vec<(String, Stands)> {
-    let stands = |line: &Line| Stands {
+    let stands = |line: &BoardRow| Stands {
         state: state_of(line),
         failures: line.failures,
         due: line.due,
@@ -52,21 +52,21 @@ pub(in crate::daemon) fn standing(board: &Board) -> Vec<(String, Stands)> {
 }
 
 /// The board, and everybody on it, whoever needs somebody first.
-pub(super) fn all(view: &View) -> (Option<Arc<Board>>, Vec<Seen>) {
+pub(super) fn all(view: &PageView) -> (Option<Arc<Board>>, Vec<TenantView>) {
     let board = view.pane.board();
     let lines = board.as_ref().map(|board| board.tenants.clone()).unwrap_or_default();
-    let mut seen: Vec<Seen> = lines.into_iter().filter_map(|line| look(view, line)).collect();
+    let mut seen: Vec<TenantView> = lines.into_iter().filter_map(|line| look(view, line)).collect();
     seen.sort_by(|a, b| (a.state, &a.line.tenant).cmp(&(b.state, &b.line.tenant)));
     (board, seen)
 }
 
 /// One tenant on the board. A name that is not there leads to no file.
-pub(super) fn one(view: &View, tenant: &str) -> Option<Seen> {
+pub(super) fn one(view: &PageView, tenant: &str) -> Option<TenantView> {
     let line = view.pane.board()?.tenants.iter().find(|line| line.tenant == tenant).cloned()?;
     look(view, line)
 }
 
-fn look(view: &View, line: Line) -> Option<Seen> {
+fn look(view: &PageView, line: BoardRow) -> Option<TenantView> {
     let store = view.stores.tenant(&TenantName::parse(&line.tenant)?);
     let (status, held) = (store.status(), store.held());
     let drift = read_compared(&store);
@@ -74,7 +74,7 @@ fn look(view: &View, line: Line) -> Option<Seen> {
     let errors = [status.as_ref().err(), held.as_ref().err(), drift.as_ref().err(), import.as_ref().err()];
     let unreadable = errors.into_iter().flatten().next().map(ToString::to_string);
     let (status, held, drift) = (status.ok().flatten(), held.ok().flatten(), drift.ok().flatten());
-    Some(Seen {
+    Some(TenantView {
         state: state_of(&line),
         status,
         held,
@@ -91,39 +91,39 @@ fn look(view: &View, line: Line) -> Option<Seen> {
 
 /// The body of `/status`.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct StatusReport {
     process: u32,
     version: String,
     started: Timestamp,
     at: Timestamp,
     stopping: bool,
     mistake: Option<String>,
-    tenants: Vec<Tenant>,
+    tenants: Vec<TenantPage>,
 }
 
 #[derive(Serialize)]
-struct Tenant {
+struct TenantPage {
     state: &'static str,
     #[serde(flatten)]
-    line: Line,
+    line: BoardRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    held_plan: Option<Held>,
+    held_plan: Option<HeldPlanView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paused: Option<Mark>,
+    paused: Option<TenantMark>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retired: Option<Mark>,
+    retired: Option<TenantMark>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    under_way: Option<Work>,
+    under_way: Option<RunView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    drift: Option<Compared>,
+    drift: Option<LastComparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
     import: Option<ImportNote>,
 }
 
 #[derive(Serialize)]
-struct Held {
+struct HeldPlanView {
     plan: String,
     at: Timestamp,
     count: u64,
@@ -132,7 +132,7 @@ struct Held {
 }
 
 #[derive(Serialize)]
-struct Work {
+struct RunView {
     stage: String,
     done: u64,
     total: Option<u64>,
@@ -141,14 +141,14 @@ struct Work {
 }
 
 /// Everything for scripts. Who is held is on the page and in `rosterd status`; here it is counted.
-pub(super) fn report(view: &View) -> Option<Report> {
+pub(super) fn report(view: &PageView) -> Option<StatusReport> {
     let (board, seen) = all(view);
     let board = board?;
-    let tenant = |seen: Seen| Tenant {
+    let tenant = |seen: TenantView| TenantPage {
         state: seen.state.name(),
         line: seen.line,
         status: seen.status,
-        held_plan: seen.held.map(|held| Held {
+        held_plan: seen.held.map(|held| HeldPlanView {
             plan: held.plan,
             at: held.at,
             count: held.count,
@@ -159,7 +159,7 @@ pub(super) fn report(view: &View) -> Option<Report> {
         retired: seen.retired,
         drift: seen.drift,
         import: seen.import,
-        under_way: seen.under_way.map(|work| Work {
+        under_way: seen.under_way.map(|work| RunView {
             stage: work.stage,
             done: work.done,
             total: work.total,
@@ -167,7 +167,7 @@ pub(super) fn report(view: &View) -> Option<Report> {
             seconds: work.running.as_secs_f64(),
         }),
     };
-    Some(Report {
+    Some(StatusReport {
         process: board.process,
         version: board.version.clone(),
         started: board.started,

@@ -59,7 +59,7 @@ const REQUEST_BYTES: usize = 16 << 10;
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// What the pages are made of.
-pub(super) struct View {
+pub(super) struct PageView {
     pub(super) pane: Arc<Pane>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) stores: Stores,
@@ -69,12 +69,12 @@ pub(super) struct View {
 
 /// The page, if there is to be one.
 pub(super) struct Web {
-    view: Arc<View>,
-    open: Option<Open>,
+    view: Arc<PageView>,
+    open: Option<OpenPage>,
     refused: Option<Refused>,
 }
 
-struct Open {
+struct OpenPage {
     listen: SocketAddr,
     /// Where that is: with port 0 the system chose one.
     address: SocketAddr,
@@ -89,7 +89,7 @@ struct Refused {
 }
 
 impl Web {
-    pub(super) fn new(view: View) -> Self {
+    pub(super) fn new(view: PageView) -> Self {
         Self { view: Arc::new(view), open: None, refused: None }
     }
 
@@ -138,7 +138,7 @@ impl Web {
     }
 }
 
-fn open(listen: SocketAddr, view: Arc<View>) -> std::io::Result<Open> {
+fn open(listen: SocketAddr, view: Arc<PageView>) -> std::io::Result<OpenPage> {
     if !listen.ip().is_loopback() {
         // The file's check says so with the place; this holds for whoever calls.
         return Err(std::io::Error::other(
@@ -156,7 +156,7 @@ fn open(listen: SocketAddr, view: Arc<View>) -> std::io::Result<Open> {
         // A page that is being made is not waited for.
         runtime.shutdown_background();
     })?;
-    Ok(Open { listen, address, _stop: stop })
+    Ok(OpenPage { listen, address, _stop: stop })
 }
 
 async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Receiver<()>) {
@@ -191,10 +191,10 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Rec
 struct Places {
     tasks: JoinSet<()>,
     /// In the order in which they came.
-    open: VecDeque<Place>,
+    open: VecDeque<PageLocation>,
 }
 
-struct Place {
+struct PageLocation {
     task: AbortHandle,
     /// Whether a whole request has come.
     has_asked: Arc<AtomicBool>,
@@ -202,7 +202,7 @@ struct Place {
 
 impl Places {
     fn take(&mut self, stream: TcpStream, router: Router) {
-        let silent = |place: &Place| !place.has_asked.load(Ordering::Relaxed);
+        let silent = |place: &PageLocation| !place.has_asked.load(Ordering::Relaxed);
         if self.open.iter().filter(|place| silent(place)).count() >= SILENT {
             self.let_go(self.open.iter().position(silent));
         }
@@ -211,7 +211,7 @@ impl Places {
         }
         let has_asked = Arc::new(AtomicBool::new(false));
         let task = self.tasks.spawn(connection(stream, router, Arc::clone(&has_asked)));
-        self.open.push_back(Place { task, has_asked });
+        self.open.push_back(PageLocation { task, has_asked });
     }
 
     fn let_go(&mut self, at: Option<usize>) {

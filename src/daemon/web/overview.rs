@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::View;
-use super::gather::{self, Seen};
+use super::PageView;
+use super::gather::{self, TenantView};
 use super::page::{Frame, document, pill, prose, tone, when};
 use super::plot;
 use super::words::{count, figure, length};
@@ -16,7 +16,7 @@ const PICTURES: usize = 50;
 /// So many runs stand in a small picture.
 const RUNS: usize = 30;
 
-pub(super) fn page(view: &View) -> Markup {
+pub(super) fn page(view: &PageView) -> Markup {
     let (board, seen) = gather::all(view);
     let now = view.clock.now();
     let body = html! {
@@ -39,7 +39,7 @@ pub(super) fn page(view: &View) -> Markup {
 }
 
 /// The one line that says whether somebody is needed.
-fn headline(seen: &[Seen]) -> String {
+fn headline(seen: &[TenantView]) -> String {
     let needed = seen
         .iter()
         .filter(|one| matches!(tone(one.state), "bad") || one.state == TenantState::Held || one.line.mistake.is_some())
@@ -53,7 +53,7 @@ fn headline(seen: &[Seen]) -> String {
 }
 
 /// How many are in which state.
-fn tally(seen: &[Seen]) -> Markup {
+fn tally(seen: &[TenantView]) -> Markup {
     let of = |state: TenantState| seen.iter().filter(|one| one.state == state).count();
     let running = seen.iter().filter(|one| one.line.running_since.is_some()).count();
     html! {
@@ -67,7 +67,7 @@ fn tally(seen: &[Seen]) -> Markup {
     }
 }
 
-fn row(one: &Seen, now: Timestamp, with_picture: bool) -> Markup {
+fn row(one: &TenantView, now: Timestamp, with_picture: bool) -> Markup {
     let line = &one.line;
     let runs = match with_picture {
         // Without a picture the row is as good.
@@ -113,7 +113,7 @@ fn did(planned: u64, done: u64, held: u64, failed: u64) -> String {
     }
 }
 
-fn next(one: &Seen, now: Timestamp) -> Markup {
+fn next(one: &TenantView, now: Timestamp) -> Markup {
     html! {
         @match (&one.under_way, one.line.running_since, one.line.due) {
             (Some(work), _, _) => {
@@ -128,7 +128,7 @@ fn next(one: &Seen, now: Timestamp) -> Markup {
 }
 
 /// One line about what is wrong, where something is.
-fn trouble(one: &Seen) -> Option<String> {
+fn trouble(one: &TenantView) -> Option<String> {
     let said = match one.state {
         TenantState::FileMistake => one.line.mistake.clone(),
         TenantState::Held

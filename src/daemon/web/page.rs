@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
-use super::View;
+use super::PageView;
 use super::words::{distance, exactly, named};
 use crate::model::TenantState;
 
@@ -19,7 +19,7 @@ pub(super) struct Frame<'a> {
     pub(super) refreshes: bool,
 }
 
-pub(super) fn document(view: &View, frame: &Frame<'_>, body: &Markup) -> Markup {
+pub(super) fn document(view: &PageView, frame: &Frame<'_>, body: &Markup) -> Markup {
     let board = view.pane.board();
     let now = view.clock.now();
     html! {
@@ -55,7 +55,7 @@ fn seconds_since(then: Timestamp, now: Timestamp) -> u64 {
     now.duration_since(then).as_secs().try_into().unwrap_or(0)
 }
 
-pub(super) fn no_such_tenant(view: &View) -> Markup {
+pub(super) fn no_such_tenant(view: &PageView) -> Markup {
     let body = html! {
         h1 { "No such tenant" }
         p { "No tenant file of that name has been read. " a href="/" { "All tenants" } }

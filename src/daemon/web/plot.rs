@@ -10,7 +10,7 @@ use super::words::{exactly, figure};
 use crate::model::RunStatus;
 use crate::store::RunSummary;
 
-struct Shape {
+struct PlotShape {
     width: f64,
     height: f64,
     /// The most bars that fit.
@@ -20,13 +20,13 @@ struct Shape {
 
 /// For a row.
 pub(super) fn small(runs: &[RunSummary]) -> Markup {
-    let shape = Shape { width: 150.0, height: 28.0, bars: 30, gap: 1.5 };
+    let shape = PlotShape { width: 150.0, height: 28.0, bars: 30, gap: 1.5 };
     drawn(runs, &shape, "spark")
 }
 
 /// For a page of its own.
 pub(super) fn large(runs: &[RunSummary]) -> Markup {
-    let shape = Shape { width: 720.0, height: 120.0, bars: 60, gap: 3.0 };
+    let shape = PlotShape { width: 720.0, height: 120.0, bars: 60, gap: 3.0 };
     drawn(runs, &shape, "plot")
 }
 
@@ -40,13 +40,13 @@ fn operations(run: &RunSummary) -> u64 {
 }
 
 /// A part of a bar: its class, its upper and lower end.
-struct Part {
+struct BarPart {
     class: &'static str,
     top: f64,
     height: f64,
 }
 
-fn drawn(runs: &[RunSummary], shape: &Shape, class: &str) -> Markup {
+fn drawn(runs: &[RunSummary], shape: &PlotShape, class: &str) -> Markup {
     let runs = runs.get(runs.len().saturating_sub(shape.bars)..).unwrap_or_default();
     let step = shape.width / shape.bars as f64;
     // The newest stands at the right edge.
@@ -68,7 +68,7 @@ fn drawn(runs: &[RunSummary], shape: &Shape, class: &str) -> Markup {
     }
 }
 
-fn bar(run: &RunSummary, most: u64, height: f64) -> Vec<Part> {
+fn bar(run: &RunSummary, most: u64, height: f64) -> Vec<BarPart> {
     const TICK: f64 = 3.0;
     let all = operations(run);
     if all == 0 || most == 0 {
@@ -77,7 +77,7 @@ fn bar(run: &RunSummary, most: u64, height: f64) -> Vec<Part> {
             RunStatus::Held | RunStatus::Partial => "held",
             RunStatus::Failed => "failed",
         };
-        return vec![Part { class, top: height - TICK, height: TICK }];
+        return vec![BarPart { class, top: height - TICK, height: TICK }];
     }
     let whole = ((all as f64 / most as f64).sqrt() * (height - 2.0)).max(TICK + 1.0);
     let mut bottom = height;
@@ -87,7 +87,7 @@ fn bar(run: &RunSummary, most: u64, height: f64) -> Vec<Part> {
             // One failure among thousands is to be seen, too.
             let part = (whole * n as f64 / all as f64).max(2.0);
             bottom = (bottom - part).max(0.0);
-            parts.push(Part { class, top: bottom, height: part });
+            parts.push(BarPart { class, top: bottom, height: part });
         }
     }
     parts

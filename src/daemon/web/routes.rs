@@ -14,7 +14,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
 
-use super::{PAGES, View, gather, overview, page, tenant};
+use super::{PAGES, PageView, gather, overview, page, tenant};
 use crate::telemetry::CONTENT_TYPE;
 
 const STYLE: &str = include_str!("style.css");
@@ -37,15 +37,15 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// What all endpoints share.
 #[derive(Clone)]
 struct Served {
-    view: Arc<View>,
+    view: Arc<PageView>,
     /// Places for pages, and one for the numbers: neither waits for the other.
     pages: Arc<Semaphore>,
     numbers: Arc<Semaphore>,
 }
 
-type Shared = State<Served>;
+type SharedPane = State<Served>;
 
-pub(super) fn router(view: Arc<View>) -> Router {
+pub(super) fn router(view: Arc<PageView>) -> Router {
     Router::new()
         .route("/", get(overview_page))
         .route("/tenants/{tenant}", get(tenant_page))
@@ -98,7 +98,7 @@ fn is_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the daemon's loop goes round.
-async fn livez(State(Served { view, .. }): Shared) -> Response {
+async fn livez(State(Served { view, .. }): SharedPane) -> Response {
     match view.pane.hanging() {
         None => "ok\n".into_response(),
         Some(silent) => {
@@ -109,7 +109,7 @@ async fn livez(State(Served { view, .. }): Shared) -> Response {
 }
 
 /// Whether tenants are run. One tenant's trouble is no reason to say no.
-async fn readyz(State(Served { view, .. }): Shared) -> Response {
+async fn readyz(State(Served { view, .. }): SharedPane) -> Response {
     let why = match (view.pane.board(), view.pane.hanging()) {
         _ if view.pane.is_stopping() => "stopping\n",
         (None, _) => "the files are being read\n",
@@ -119,7 +119,7 @@ async fn readyz(State(Served { view, .. }): Shared) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
-async fn metrics(State(shared): Shared) -> Response {
+async fn metrics(State(shared): SharedPane) -> Response {
     made(shared.view, &shared.numbers, |view| match view.telemetry.text(view.clock.now()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => broken(&error.to_string()),
@@ -127,7 +127,7 @@ async fn metrics(State(shared): Shared) -> Response {
     .await
 }
 
-async fn status(State(shared): Shared) -> Response {
+async fn status(State(shared): SharedPane) -> Response {
     made(shared.view, &shared.pages, |view| match serde_json::to_string_pretty(&gather::report(view)) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => broken(&error.to_string()),
@@ -135,11 +135,11 @@ async fn status(State(shared): Shared) -> Response {
     .await
 }
 
-async fn overview_page(State(shared): Shared) -> Response {
+async fn overview_page(State(shared): SharedPane) -> Response {
     made(shared.view, &shared.pages, |view| Html(overview::page(view).into_string()).into_response()).await
 }
 
-async fn tenant_page(State(shared): Shared, Path(name): Path<String>) -> Response {
+async fn tenant_page(State(shared): SharedPane, Path(name): Path<String>) -> Response {
     made(shared.view, &shared.pages, move |view| match gather::one(view, &name) {
         Some(seen) => Html(tenant::page(view, &seen).into_string()).into_response(),
         None => (StatusCode::NOT_FOUND, Html(page::no_such_tenant(view).into_string())).into_response(),
@@ -148,7 +148,7 @@ async fn tenant_page(State(shared): Shared, Path(name): Path<String>) -> Respons
 }
 
 /// Pages read the disk: off the thread that answers `/livez`, a few at a time.
-async fn made(view: Arc<View>, places: &Semaphore, make: impl FnOnce(&View) -> Response + Send + 'static) -> Response {
+async fn made(view: Arc<PageView>, places: &Semaphore, make: impl FnOnce(&PageView) -> Response + Send + 'static) -> Response {
     // Never closed, so there always is a place in the end.
     let _place = places.acquire().await.ok();
     match tokio::task::spawn_blocking(move || make(&view)).await {

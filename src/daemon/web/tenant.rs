@@ -4,16 +4,16 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::View;
-use super::gather::Seen;
+use super::PageView;
+use super::gather::TenantView;
 use super::page::{Frame, document, name, pill, prose, when};
 use super::plot;
 use super::words::{at_most, count, distance, exactly, figure, length, quoted, shown};
-use crate::daemon::drift::Compared;
+use crate::daemon::drift::LastComparison;
 use crate::daemon::trouble::Cause;
 use crate::model::{RunStatus, TenantState};
 use crate::store::{HeldPlan, ImportNote, ImportState, ImportWait, RunSummary, Status};
-use crate::telemetry::UnderWay;
+use crate::telemetry::RunProgress;
 use crate::tenancy::DEFAULT_CONFIG;
 
 /// So many runs stand in the picture, and so many in the table.
@@ -24,7 +24,7 @@ const LISTED: usize = 12;
 const PEOPLE: usize = 200;
 const FAILURES: usize = 50;
 
-pub(super) fn page(view: &View, seen: &Seen) -> Markup {
+pub(super) fn page(view: &PageView, seen: &TenantView) -> Markup {
     let now = view.clock.now();
     let tenant = &seen.line.tenant;
     let runs = seen.store.recent_runs(DRAWN);
@@ -60,7 +60,7 @@ struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    fn of(view: &View, tenant: &'a str) -> Self {
+    fn of(view: &PageView, tenant: &'a str) -> Self {
         // To be typed wherever somebody stands.
         let config = std::path::absolute(&view.config).unwrap_or_else(|_| view.config.clone());
         let config = config.to_string_lossy();
@@ -77,7 +77,7 @@ impl<'a> Typed<'a> {
     }
 }
 
-fn facts(view: &View, seen: &Seen, now: Timestamp) -> Markup {
+fn facts(view: &PageView, seen: &TenantView, now: Timestamp) -> Markup {
     let status = seen.status.as_ref();
     html! {
         dl.facts {
@@ -115,13 +115,13 @@ fn facts(view: &View, seen: &Seen, now: Timestamp) -> Markup {
 }
 
 /// `2 attributes changed, 1 repaired, `.
-fn by_kind(drift: &Compared) -> String {
+fn by_kind(drift: &LastComparison) -> String {
     let found = drift.found.iter().map(|(kind, number)| format!("{number} {}", kind.replace('_', " ")));
     let repaired = (drift.repaired > 0).then(|| format!("{} repaired", drift.repaired));
     found.chain(repaired).map(|part| part + ", ").collect()
 }
 
-fn under_way(work: &UnderWay) -> Markup {
+fn under_way(work: &RunProgress) -> Markup {
     let seconds = work.running.as_secs_f64();
     html! {
         section.card.busy {
@@ -181,7 +181,7 @@ fn awaited(wait: ImportWait) -> &'static str {
     }
 }
 
-fn marks(seen: &Seen, typed: &Typed<'_>) -> Markup {
+fn marks(seen: &TenantView, typed: &Typed<'_>) -> Markup {
     html! {
         @if let Some(mark) = &seen.paused {
             section.card.wait { h2 { "Paused" } p { (prose(&mark.to_string())) ". Nothing is sent until somebody lets it go on:" } (typed.line("resume", "")) }
@@ -192,7 +192,7 @@ fn marks(seen: &Seen, typed: &Typed<'_>) -> Markup {
     }
 }
 
-fn mistake_in_file(mistake: &str, seen: &Seen, typed: &Typed<'_>) -> Markup {
+fn mistake_in_file(mistake: &str, seen: &TenantView, typed: &Typed<'_>) -> Markup {
     html! {
         section.card.bad {
             h2 { "Mistake in the tenant file" }
@@ -206,7 +206,7 @@ fn mistake_in_file(mistake: &str, seen: &Seen, typed: &Typed<'_>) -> Markup {
     }
 }
 
-fn failing(seen: &Seen, typed: &Typed<'_>) -> Markup {
+fn failing(seen: &TenantView, typed: &Typed<'_>) -> Markup {
     html! {
         section.card.bad {
             h2 { "Failing, " (count(u64::from(seen.line.failures), "run", "runs")) " in a row" }
@@ -223,7 +223,7 @@ fn failing(seen: &Seen, typed: &Typed<'_>) -> Markup {
 }
 
 /// Secrets whose end is near.
-fn expiries(seen: &Seen, now: Timestamp) -> Markup {
+fn expiries(seen: &TenantView, now: Timestamp) -> Markup {
     html! {
         @for expiry in seen.line.expiries.iter().filter(|expiry| expiry.nearness(now).is_some()) {
             p.notice.wait { (prose(&expiry.words(now))) }

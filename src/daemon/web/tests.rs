@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::daemon::board::{Board, Line};
+use crate::daemon::board::{Board, BoardRow};
 use crate::model::{HoldCode, HoldReason, ObjectRef, Op, Reason, RunId, SourceId, TenantName, TenantState as Standing};
 use crate::store::{HeldOperation, HeldPlan, Stores, TenantStore};
 
@@ -28,7 +28,7 @@ impl Site {
         let stores = Stores::on_disk(folder.path());
         let telemetry = Arc::new(Telemetry::new(stores.clone(), clock.now()));
         let config = folder.path().join("rosterd.toml");
-        let view = View { pane: Arc::clone(&pane), telemetry, stores, config, clock };
+        let view = PageView { pane: Arc::clone(&pane), telemetry, stores, config, clock };
         let mut web = Web::new(view);
         web.serve(Some("127.0.0.1:0".parse().unwrap()));
         Self { folder, pane, web }
@@ -42,7 +42,7 @@ impl Site {
         self.web.open.as_ref().unwrap().address
     }
 
-    fn show(&self, lines: Vec<Line>) {
+    fn show(&self, lines: Vec<BoardRow>) {
         let now = Timestamp::UNIX_EPOCH;
         let (mistake, page, deaf) = (None, None, None);
         let board = Board {
@@ -80,9 +80,9 @@ fn code(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-fn line(tenant: &str, standing: Option<Standing>) -> Line {
+fn line(tenant: &str, standing: Option<Standing>) -> BoardRow {
     let (note, mistake, expiries) = (String::new(), None, Vec::new());
-    Line {
+    BoardRow {
         tenant: tenant.to_owned(),
         standing,
         note,
@@ -117,7 +117,7 @@ fn what_was_changed_by_hand_is_shown_by_kind() {
     site.show(vec![line("acme", Some(Standing::Ok))]);
     let found = [("attributes_changed".to_owned(), 2), ("members_removed".to_owned(), 1)].into();
     let at = Timestamp::UNIX_EPOCH;
-    let compared = crate::daemon::Compared { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
+    let compared = crate::daemon::LastComparison { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
     site.state().notes().set("drift", &compared).unwrap();
     let page = site.get("/tenants/acme");
     assert!(page.contains("2 attributes changed, 1 members removed, 1 repaired, as of"), "{page}");
@@ -301,7 +301,7 @@ fn sec22_half_sent_requests_delay_no_question_about_health() {
 fn sec22_clients_that_ask_and_never_read_delay_no_question_about_health() {
     let site = Site::new();
     let note = "x".repeat(1 << 10);
-    let lines = (0..500).map(|n| Line { note: note.clone(), ..line(&format!("t{n}"), Some(Standing::Failing)) });
+    let lines = (0..500).map(|n| BoardRow { note: note.clone(), ..line(&format!("t{n}"), Some(Standing::Failing)) });
     site.show(lines.collect());
     let ask = |_| {
         let mut stream = TcpStream::connect(site.address()).unwrap();

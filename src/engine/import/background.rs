@@ -10,16 +10,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Before, Maker, Unmade};
+use super::{EarlierCreate, Maker, Unmade};
 use crate::cycle::CycleError;
 use crate::engine::{AppListing, Engine, EngineError, Turn};
 use crate::model::{AppId, Attributes};
 use crate::progress::Silent;
-use crate::roll::{Entry, Standing, WayBack, choose};
+use crate::roll::{ListedAccount, DirectoryStatus, WayBack, choose};
 use crate::scim::FailureClass;
 use crate::source::{Source, SourceError};
 use crate::store::{
-    ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Imports, Made, Making, Sign,
+    ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Imports, ImportResult, Making, Sign,
     StoreError, TenantStore,
 };
 
@@ -95,7 +95,7 @@ impl From<StoreError> for Halt {
 }
 
 /// One user to be created.
-struct Row {
+struct ImportRow {
     app_id: AppId,
     user_name: String,
     /// What the account holds; or why it is not created.
@@ -127,7 +127,7 @@ impl Engine {
             resumed: before.as_ref().map_or(0, |note| note.resumed),
             ..ImportNote::of(order)
         };
-        let mut work = Work {
+        let mut work = ImportWork {
             engine: self,
             state,
             turn,
@@ -144,7 +144,7 @@ impl Engine {
     }
 }
 
-struct Work<'w> {
+struct ImportWork<'w> {
     engine: &'w Engine,
     state: TenantStore,
     turn: &'w Turn,
@@ -160,7 +160,7 @@ struct Work<'w> {
     since: Option<(Instant, u64)>,
 }
 
-impl Work<'_> {
+impl ImportWork<'_> {
     async fn go(&mut self, order: &ImportOrder) -> Result<(), Halt> {
         let (log, past) = ImportLog::open(&self.lock().await?)?;
         (self.log, self.past) = (Some(log), past);
@@ -219,7 +219,7 @@ impl Work<'_> {
     }
 
     /// The users to create: as they were chosen before an interruption, or now.
-    fn rows(&mut self, order: &ImportOrder, listing: AppListing) -> Result<Vec<Row>, Halt> {
+    fn rows(&mut self, order: &ImportOrder, listing: AppListing) -> Result<Vec<ImportRow>, Halt> {
         let AppListing { entries, attributes, .. } = listing;
         if self.past.chosen.is_none() {
             let chosen =
@@ -229,23 +229,23 @@ impl Work<'_> {
             self.log()?.chosen(&chosen)?;
             self.past.chosen = Some(chosen);
         }
-        let mut accounts: HashMap<AppId, (Entry, Attributes)> =
+        let mut accounts: HashMap<AppId, (ListedAccount, Attributes)> =
             entries.into_iter().zip(attributes).map(|(entry, held)| (entry.app_id.clone(), (entry, held))).collect();
         let chosen = self.past.chosen.iter().flatten();
         let rows = chosen.map(|(app_id, user_name)| {
             let attributes = match accounts.remove(app_id) {
                 None => Err("the account is no longer in the app".to_owned()),
-                Some((entry, _)) if entry.status == Standing::Conflicting => {
+                Some((entry, _)) if entry.status == DirectoryStatus::Conflicting => {
                     Err(format!("conflicts: {}", entry.detail))
                 }
                 Some((_, attributes)) => Ok(attributes),
             };
-            Row { app_id: app_id.clone(), user_name: user_name.clone(), attributes }
+            ImportRow { app_id: app_id.clone(), user_name: user_name.clone(), attributes }
         });
         Ok(rows.collect())
     }
 
-    async fn create_all(&mut self, rows: Vec<Row>) -> Result<(), Halt> {
+    async fn create_all(&mut self, rows: Vec<ImportRow>) -> Result<(), Halt> {
         let mut source = self.connect().await?;
         let back = self.engine.way_back();
         for row in rows {
@@ -263,12 +263,12 @@ impl Work<'_> {
 
     /// Creates one user. A directory that does not answer is asked again for a while; a secret that it refuses is read once more, since
     /// it may have been exchanged.
-    async fn create(&mut self, source: &mut Box<dyn Source>, back: &WayBack, row: &Row) -> Result<(), Halt> {
+    async fn create(&mut self, source: &mut Box<dyn Source>, back: &WayBack, row: &ImportRow) -> Result<(), Halt> {
         let attributes = match &row.attributes {
             Ok(attributes) => attributes,
-            Err(why) => return self.made(row, Made::Failed, None, why.clone()),
+            Err(why) => return self.made(row, ImportResult::Failed, None, why.clone()),
         };
-        let before = if self.past.open.remove(&row.app_id) { Before::MaybeSent } else { Before::Nothing };
+        let before = if self.past.open.remove(&row.app_id) { EarlierCreate::MaybeSent } else { EarlierCreate::Nothing };
         let (mut patience, mut connected_again) = (Patience::default(), false);
         loop {
             let Some(people) = source.new_people() else {
@@ -280,12 +280,12 @@ impl Work<'_> {
             let error = match maker.make(attributes, before, &mut || log.intent(&row.app_id)).await {
                 Ok((result, id, detail)) => {
                     let detail = match result {
-                        Made::Created => self.engine.on_record(&row.app_id, &id, detail),
+                        ImportResult::Created => self.engine.on_record(&row.app_id, &id, detail),
                         _ => detail,
                     };
                     return self.made(row, result, Some(id), detail);
                 }
-                Err(Unmade::Person(why)) => return self.made(row, Made::Failed, None, why),
+                Err(Unmade::Person(why)) => return self.made(row, ImportResult::Failed, None, why),
                 Err(Unmade::Unlogged(error)) => return Err(error.into()),
                 Err(Unmade::Stopped) => return Err(self.ends.halt()),
                 Err(Unmade::Everybody(error)) => error,
@@ -303,7 +303,7 @@ impl Work<'_> {
                 self.ask_again(&mut patience).await?;
                 continue;
             }
-            self.made(row, Made::Failed, None, error.to_string())?;
+            self.made(row, ImportResult::Failed, None, error.to_string())?;
             return Err(Halt::Stopped(end_of(&error), error.to_string()));
         }
     }
@@ -319,8 +319,8 @@ impl Work<'_> {
 
     fn made(
         &mut self,
-        row: &Row,
-        result: Made,
+        row: &ImportRow,
+        result: ImportResult,
         id: Option<crate::model::SourceId>,
         detail: String,
     ) -> Result<(), Halt> {
@@ -435,7 +435,7 @@ impl Work<'_> {
         };
         self.measure();
         let results = self.results();
-        let not_tried = results.iter().filter(|making| making.result == Made::NotTried).count() as u64;
+        let not_tried = results.iter().filter(|making| making.result == ImportResult::NotTried).count() as u64;
         let ended = Some(self.engine.clock.now());
         self.note = ImportNote { state, reason, error, ended, not_tried, seconds_left: None, ..self.note };
         match self.state.report_import(&self.note, &results) {
@@ -460,7 +460,7 @@ impl Work<'_> {
         let result = |(app_id, user_name): (AppId, String)| {
             self.past.made.remove(&app_id).unwrap_or_else(|| {
                 let detail = "the import ended before".to_owned();
-                Making { result: Made::NotTried, app_id, user_name, id: None, detail }
+                Making { result: ImportResult::NotTried, app_id, user_name, id: None, detail }
             })
         };
         chosen.into_iter().map(result).collect()

@@ -26,8 +26,8 @@ fn client(base: impl Into<String>) -> Client {
     Client::new(&settings(base)).unwrap_or_else(|why| panic!("{why}"))
 }
 
-fn get(segments: &[&str]) -> Request {
-    Request::new(Method::Get, segments.iter().map(|&s| s.to_owned()).collect())
+fn get(segments: &[&str]) -> HttpRequest {
+    HttpRequest::new(Method::Get, segments.iter().map(|&s| s.to_owned()).collect())
 }
 
 fn refusal(settings: &ClientSettings) -> String {
@@ -168,10 +168,10 @@ async fn i6_a_request_carries_what_it_should_and_nothing_else() {
     let mut request = get(&["Users"]);
     request.query = vec![("filter", r#"userName eq "a+b&c""#.to_owned()), ("count", "1".to_owned())];
     client.send(request).await.unwrap();
-    let request = Request {
+    let request = HttpRequest {
         body: Some(b"{}".to_vec()),
         trailing_slash: true,
-        ..Request::new(Method::Post, vec!["Users".into()])
+        ..HttpRequest::new(Method::Post, vec!["Users".into()])
     };
     client.send(request).await.unwrap();
     let seen = server.received_requests().await.unwrap();
@@ -194,9 +194,9 @@ async fn t7_no_redirect_is_followed_and_no_byte_reaches_the_other_side() {
             let server = MockServer::start().await;
             let moved = ResponseTemplate::new(status).insert_header("Location", format!("{other}/Users").as_str());
             Mock::given(any()).respond_with(moved).mount(&server).await;
-            let request = Request {
+            let request = HttpRequest {
                 body: Some(b"{\"userName\":\"ann\"}".to_vec()),
-                ..Request::new(method, vec!["Users".into()])
+                ..HttpRequest::new(method, vec!["Users".into()])
             };
             let reply = client(server.uri()).send(request).await.unwrap();
             assert_eq!(reply.status, status);

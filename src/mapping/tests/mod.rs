@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::binding::Bound;
 use super::engine::STRICT;
 use super::expression::{self, Program};
-use super::values::Outcome;
+use super::values::MappedValue;
 use super::*;
 use crate::config::tenant::{AttributeRule, Push};
 
@@ -46,7 +46,7 @@ fn shown(problems: &[RuleProblem]) -> String {
 }
 
 /// One rule's result for one record.
-fn outcome(from: &str, person: &Json) -> Result<Outcome, String> {
+fn outcome(from: &str, person: &Json) -> Result<MappedValue, String> {
     let program = compiled(from);
     let layout = expression::layout([&program]);
     program.run(&mut Bound::new(&layout, &record(person.clone()), &[])).map_err(|failure| failure.message)

@@ -60,18 +60,18 @@ fn j15_expressions_give_what_they_say() {
         "attributes": {"heapRole": "Admin", "gone": null}, "flat.column": "F",
         "phones": [{"type": "home", "number": "1"}, {"type": "work", "number": "2"}],
     });
-    let set = |value: Json| Ok(Outcome::Set(value));
+    let set = |value: Json| Ok(MappedValue::Set(value));
     for (from, want) in [
         ("firstname", set(json!("Ann"))),
         (" firstname ", set(json!("Ann"))),
-        ("gone", Ok(Outcome::Unset)),
-        ("empty", Ok(Outcome::Unset)),
-        ("null", Ok(Outcome::Unset)),
-        ("none_of", Ok(Outcome::Unset)),
+        ("gone", Ok(MappedValue::Unset)),
+        ("empty", Ok(MappedValue::Unset)),
+        ("null", Ok(MappedValue::Unset)),
+        ("none_of", Ok(MappedValue::Unset)),
         ("attributes.heapRole", set(json!("Admin"))),
-        ("attributes.gone", Ok(Outcome::Unset)),
-        ("attributes.gone | default(leave)", Ok(Outcome::Leave)),
-        ("nothing.at.all | default(leave)", Ok(Outcome::Leave)),
+        ("attributes.gone", Ok(MappedValue::Unset)),
+        ("attributes.gone | default(leave)", Ok(MappedValue::Leave)),
+        ("nothing.at.all | default(leave)", Ok(MappedValue::Leave)),
         ("(nothing.here | default('x')) ~ ''", set(json!("x"))),
         ("flat.column", set(json!("F"))),
         ("flat.column | lower", set(json!("f"))),
@@ -91,19 +91,19 @@ fn j15_expressions_give_what_they_say() {
         ("record['First Name'] | ascii", set(json!("Annchen"))),
         ("email | replace('X.test', 'example.org')", set(json!("Ann.Lee@example.org"))),
         ("'Employee'", set(json!("Employee"))),
-        ("\"\"", Ok(Outcome::Unset)),
-        ("none", Ok(Outcome::Unset)),
-        ("leave", Ok(Outcome::Leave)),
-        ("title if title else leave", Ok(Outcome::Leave)),
+        ("\"\"", Ok(MappedValue::Unset)),
+        ("none", Ok(MappedValue::Unset)),
+        ("leave", Ok(MappedValue::Leave)),
+        ("title if title else leave", Ok(MappedValue::Leave)),
         ("firstname if firstname else leave", set(json!("Ann"))),
-        ("'x' if firstname == 'Bob'", Ok(Outcome::Unset)),
+        ("'x' if firstname == 'Bob'", Ok(MappedValue::Unset)),
         ("title | default(firstname)", set(json!("Ann"))),
         ("empty | default(null) | default(firstname)", set(json!("Ann"))),
         ("mails", set(json!(["a@x", "b@x"]))),
         ("mails | one", set(json!("a@x"))),
         ("firstname | one", set(json!("Ann"))),
         ("firstname | all", set(json!(["Ann"]))),
-        ("gone | all", Ok(Outcome::Unset)),
+        ("gone | all", Ok(MappedValue::Unset)),
         ("mails | join(', ')", set(json!("a@x, b@x"))),
         ("phones | selectattr('type', 'eq', 'work') | map(attribute='number') | first", set(json!("2"))),
         (
@@ -125,7 +125,7 @@ fn a_missing_attribute_never_becomes_part_of_a_text() {
         for from in ["a ~ b", "b ~ a", "a ~ ' ' ~ b | lower", "(a if a else '') + b", "'none' ~ b", "[a, a ~ b]"] {
             assert_eq!(outcome(from, &person), Err("the person has no attribute `b`".to_owned()), "{from}");
         }
-        assert_eq!(outcome("a ~ (b | default(''))", &person), Ok(Outcome::Set(json!("x"))));
+        assert_eq!(outcome("a ~ (b | default(''))", &person), Ok(MappedValue::Set(json!("x"))));
     }
 }
 
@@ -284,9 +284,9 @@ fn o6_what_could_not_be_read_is_left_as_it_is_and_never_cleared_or_taken_for_ano
         "record['app_parameters']",
         "'x' if app_parameters else 'y'",
     ] {
-        assert_eq!(outcome(from, &person), Ok(Outcome::Leave), "{from}");
+        assert_eq!(outcome(from, &person), Ok(MappedValue::Leave), "{from}");
     }
-    assert_eq!(outcome("app_parameters.team", &person), Ok(Outcome::Set(json!("Red"))));
+    assert_eq!(outcome("app_parameters.team", &person), Ok(MappedValue::Set(json!("Red"))));
     let mapped = mapping(&[("userName", "email"), ("role", "app_parameters.role")]).apply(&record(person)).unwrap();
     assert_eq!(mapped.leave, [path("role")]);
     assert!(

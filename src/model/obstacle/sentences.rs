@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Immutable, Obstacle, WithId, list_of_shown};
 use crate::model::ObjectRef;
-use crate::model::reason::WithRoles;
+use crate::model::reason::RolesSuffix;
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,19 +47,19 @@ impl fmt::Display for Obstacle {
                 "{answer}{}the app has this account already ({account}{}), and rosterd did not create it: nothing was linked, and \
                  the next run asks for approval",
                 if answer.is_empty() { "" } else { "; " },
-                WithRoles(roles)
+                RolesSuffix(roles)
             ),
             Self::WasThereWaits { evidence, account, roles } => write!(
                 f,
                 "the app answered with an account that was there before ({evidence}); the app has this account already ({account}{}), \
                  and rosterd did not create it: nothing was linked, and the next run asks for approval",
-                WithRoles(roles)
+                RolesSuffix(roles)
             ),
             Self::WasThere { evidence, account, roles, .. } => write!(
                 f,
                 "the app answered with an account that was there before ({account}{}; {evidence}): it is linked as adopted, and the \
                  next run brings its values in line",
-                WithRoles(roles)
+                RolesSuffix(roles)
             ),
             Self::AnsweredWithAnother { object, name, whose } => write!(
                 f,

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Three people: Ann with everything, Bob switched off, Carl with nothing but a name; and two groups.
-fn world() -> App {
+fn world() -> SandboxApp {
     let app = app();
     let ann = made(
         &app,
@@ -28,7 +28,7 @@ fn world() -> App {
     app
 }
 
-fn found(app: &App, kind: ResourceType, filter: &str) -> Vec<String> {
+fn found(app: &SandboxApp, kind: ResourceType, filter: &str) -> Vec<String> {
     let page = app.list(&[kind], &by_filter(filter).unwrap()).unwrap();
     let names = page["Resources"].as_array().unwrap().iter();
     let names: Vec<String> = names.map(|r| r[kind.naming()].as_str().unwrap().to_owned()).collect();

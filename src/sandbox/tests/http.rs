@@ -4,7 +4,7 @@ use reqwest::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, W
 use reqwest::{Client, Method};
 
 use super::*;
-use crate::sandbox::{Counts, Options, Running, start};
+use crate::sandbox::{MethodCounts, Options, Running, start};
 
 const SCIM: &str = "application/scim+json";
 
@@ -257,7 +257,7 @@ async fn calls_are_counted_and_the_last_ones_kept() {
     caller.call(Method::POST, "/Users", Some(&user("ann", json!({})))).await;
     caller.call(Method::DELETE, "/Users/nobody", None).await;
     let counts = caller.running.counts();
-    assert_eq!(counts, Counts { get: 1, post: 1, delete: 1, ..Counts::default() });
+    assert_eq!(counts, MethodCounts { get: 1, post: 1, delete: 1, ..MethodCounts::default() });
     assert_eq!((counts.writes(), counts.total()), (2, 3));
     let calls = caller.running.requests();
     let seen: Vec<(&str, &str, u16)> = calls.iter().map(|c| (c.method.as_str(), c.path.as_str(), c.status)).collect();

@@ -2,9 +2,9 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::IntoResponse as _;
 
 use super::*;
-use crate::sandbox::calls::Call;
+use crate::sandbox::calls::CallMethod;
 
-fn names(app: &App, kind: ResourceType) -> Vec<String> {
+fn names(app: &SandboxApp, kind: ResourceType) -> Vec<String> {
     app.read().all(kind).iter().map(|row| row.text(kind.naming()).unwrap().to_owned()).collect()
 }
 
@@ -21,10 +21,10 @@ fn every_preset_can_be_typed_and_is_explained() {
 /// The statuses that a number of writes get before they are carried out; `None` is let through.
 fn refusals(preset: Misbehave, calls: usize) -> Vec<Option<u16>> {
     let mischief = Mischief::new(vec![preset]);
-    for read in [Call::Get, Call::Search, Call::Other] {
+    for read in [CallMethod::Get, CallMethod::Search, CallMethod::Other] {
         assert!(mischief.before(read, || Timestamp::UNIX_EPOCH).is_none(), "reads do not count");
     }
-    let writes = [Call::Post, Call::Put, Call::Patch, Call::Delete].into_iter().cycle().take(calls);
+    let writes = [CallMethod::Post, CallMethod::Put, CallMethod::Patch, CallMethod::Delete].into_iter().cycle().take(calls);
     writes.map(|write| mischief.before(write, || Timestamp::UNIX_EPOCH).map(|r| r.status().as_u16())).collect()
 }
 
@@ -41,7 +41,7 @@ fn throttled_and_flaky_apps_refuse_every_nth_write() {
 fn retry_after_comes_in_both_forms() {
     let header_of = |preset| {
         let mischief = Mischief::new(vec![preset]);
-        let refused = (0..5).find_map(|_| mischief.before(Call::Post, || Timestamp::UNIX_EPOCH)).unwrap();
+        let refused = (0..5).find_map(|_| mischief.before(CallMethod::Post, || Timestamp::UNIX_EPOCH)).unwrap();
         refused.headers()[header::RETRY_AFTER].to_str().unwrap().to_owned()
     };
     assert_eq!(header_of(Misbehave::Throttle), "1");

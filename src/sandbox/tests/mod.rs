@@ -14,11 +14,11 @@ use std::sync::{Arc, RwLock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::{App, Personality};
-use super::fault::Fault;
+use super::app::{SandboxApp, Personality};
+use super::fault::ScimFault;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
-use super::store::State;
+use super::store::SandboxState;
 use crate::clock::Clock;
 use crate::schema::ResourceType;
 
@@ -38,7 +38,7 @@ impl Clock for Ticking {
 }
 
 /// An app without a server around it.
-fn app_with(misbehave: Vec<Misbehave>, change: impl FnOnce(&mut Personality)) -> App {
+fn app_with(misbehave: Vec<Misbehave>, change: impl FnOnce(&mut Personality)) -> SandboxApp {
     let unique = !misbehave.contains(&Misbehave::Duplicates);
     let mut personality = Personality {
         page_size_max: 200,
@@ -50,16 +50,16 @@ fn app_with(misbehave: Vec<Misbehave>, change: impl FnOnce(&mut Personality)) ->
         foreign: Vec::new(),
     };
     change(&mut personality);
-    App {
+    SandboxApp {
         base: "http://127.0.0.1:1/scim/v2".to_owned(),
         personality,
         mischief: Mischief::new(misbehave),
         clock: Arc::new(Ticking::default()),
-        state: RwLock::new(State::new(unique, unique)),
+        state: RwLock::new(SandboxState::new(unique, unique)),
     }
 }
 
-fn app() -> App {
+fn app() -> SandboxApp {
     app_with(Vec::new(), |_| {})
 }
 
@@ -68,7 +68,7 @@ fn query(text: &str) -> Query {
 }
 
 /// Percent-encodes a filter into a query.
-fn by_filter(filter: &str) -> Result<Query, Fault> {
+fn by_filter(filter: &str) -> Result<Query, ScimFault> {
     let encoded: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
     Query::parse(Some(&format!("filter={encoded}")))
 }
@@ -89,16 +89,16 @@ fn id_of(value: &Value) -> String {
     value["id"].as_str().unwrap().to_owned()
 }
 
-fn create(app: &App, kind: ResourceType, body: &Value) -> Result<Value, Fault> {
+fn create(app: &SandboxApp, kind: ResourceType, body: &Value) -> Result<Value, ScimFault> {
     app.create(kind, &query(""), body).map(|(value, _)| value)
 }
 
 /// Makes a resource that must be accepted and answers its id.
-fn made(app: &App, kind: ResourceType, body: &Value) -> String {
+fn made(app: &SandboxApp, kind: ResourceType, body: &Value) -> String {
     id_of(&create(app, kind, body).unwrap())
 }
 
-fn get(app: &App, kind: ResourceType, id: &str) -> Value {
+fn get(app: &SandboxApp, kind: ResourceType, id: &str) -> Value {
     app.get(kind, id, &query("")).unwrap()
 }
 
@@ -107,13 +107,13 @@ fn ops(operations: Value) -> Value {
     json!({ "schemas": [PATCH], "Operations": operations })
 }
 
-fn patch(app: &App, kind: ResourceType, id: &str, operations: Value) -> Result<Value, Fault> {
+fn patch(app: &SandboxApp, kind: ResourceType, id: &str, operations: Value) -> Result<Value, ScimFault> {
     app.patch(kind, id, &query(""), &ops(operations))?;
     Ok(get(app, kind, id))
 }
 
 /// The `scimType` of a refusal, or its status where it has none.
-fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> String {
+fn refusal<T: std::fmt::Debug>(result: Result<T, ScimFault>) -> String {
     let fault = result.expect_err("this is refused");
     fault.scim_type.map_or_else(|| fault.status.as_u16().to_string(), str::to_owned)
 }

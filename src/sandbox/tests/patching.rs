@@ -217,7 +217,7 @@ fn members_are_added_and_removed_by_id() {
     let ids = ["a", "b", "c"].map(|name| made(&app, ResourceType::User, &user(name, json!({}))));
     let [a, b, c] = ids.each_ref().map(String::as_str);
     let team = made(&app, ResourceType::Group, &group("team", &[a]));
-    let members = |operations: Value| -> Result<Vec<String>, Fault> {
+    let members = |operations: Value| -> Result<Vec<String>, ScimFault> {
         let team = patch(&app, ResourceType::Group, &team, operations)?;
         app.read().assert_consistent();
         let members = team["members"].as_array().cloned().unwrap_or_default();

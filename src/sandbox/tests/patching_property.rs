@@ -5,7 +5,7 @@ use crate::sandbox::admit;
 use crate::sandbox::members::MemberEdit;
 
 /// Ids of the world below: two users and one group, known because ids are the same in every run.
-fn world() -> (App, Vec<String>, String) {
+fn world() -> (SandboxApp, Vec<String>, String) {
     let app = app();
     let users: Vec<String> = ["ann", "bob"]
         .iter()

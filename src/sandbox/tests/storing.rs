@@ -55,7 +55,7 @@ fn group_names_are_unique_only_where_the_app_is_like_that() {
     made(&strict, ResourceType::Group, &group("Admins", &[]));
     assert_eq!(refusal(create(&strict, ResourceType::Group, &group("ADMINS", &[]))), "uniqueness");
     let mut loose = app();
-    loose.state = RwLock::new(State::new(true, false));
+    loose.state = RwLock::new(SandboxState::new(true, false));
     made(&loose, ResourceType::Group, &group("Admins", &[]));
     made(&loose, ResourceType::Group, &group("Admins", &[]));
     let both = loose.list(&[ResourceType::Group], &by_filter(r#"displayName eq "admins""#).unwrap()).unwrap();

@@ -4,8 +4,8 @@ use super::*;
 
 const ROOM: Room = Room { bytes: 8 << 20, key: "transport.max_response_bytes", members_as_values: false };
 
-fn reply(status: u16, content_type: &str, body: impl ToString) -> Reply {
-    Reply {
+fn reply(status: u16, content_type: &str, body: impl ToString) -> HttpResponse {
+    HttpResponse {
         status,
         content_type: Some(content_type.to_owned()).filter(|kind| !kind.is_empty()),
         location: None,
@@ -17,15 +17,15 @@ fn reply(status: u16, content_type: &str, body: impl ToString) -> Reply {
     }
 }
 
-const GET: Asked<'static> = Asked { method: Method::Get, path: "/Users" };
-const POST: Asked<'static> = Asked { method: Method::Post, path: "/Users" };
-const PATCH: Asked<'static> = Asked { method: Method::Patch, path: "/Users/7" };
+const GET: RequestKind<'static> = RequestKind { method: Method::Get, path: "/Users" };
+const POST: RequestKind<'static> = RequestKind { method: Method::Post, path: "/Users" };
+const PATCH: RequestKind<'static> = RequestKind { method: Method::Patch, path: "/Users/7" };
 
-fn error(asked: Asked<'_>, reply: &Reply) -> CallError {
+fn error(asked: RequestKind<'_>, reply: &HttpResponse) -> CallError {
     asked.answer(reply, ROOM).unwrap_err()
 }
 
-fn scim(status: u16, scim_type: &str, detail: &str) -> Reply {
+fn scim(status: u16, scim_type: &str, detail: &str) -> HttpResponse {
     let mut body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": status.to_string() });
     if !scim_type.is_empty() {
         body["scimType"] = scim_type.into();
@@ -118,7 +118,7 @@ fn t2_an_app_that_says_400_for_a_duplicate_is_understood() {
 
 #[test]
 fn t7_a_redirect_names_only_the_host() {
-    let moved = Reply {
+    let moved = HttpResponse {
         location: Some("https://evil.example/login?user=ann".into()),
         location_host: Some("evil.example".into()),
         ..reply(302, "", "")
@@ -145,10 +145,10 @@ fn s8_a_success_that_can_not_be_read_is_no_success() {
         let found = error(POST, &reply(201, "application/json", body));
         assert_eq!((found.class, found.maybe_done), (FailureClass::NotScim, true), "{}", found.message);
     }
-    let cut = Reply { fault: Some(BodyFault::Cut("reset".into())), ..reply(201, "", "{\"id\":") };
+    let cut = HttpResponse { fault: Some(BodyFault::Cut("reset".into())), ..reply(201, "", "{\"id\":") };
     assert_eq!((error(POST, &cut).class, error(POST, &cut).maybe_done), (FailureClass::Unknown, true));
     assert_eq!(error(GET, &cut).class, FailureClass::Unknown, "worth another try");
-    let large = Reply { fault: Some(BodyFault::TooLarge(8)), ..reply(200, "", "{\"id\":") };
+    let large = HttpResponse { fault: Some(BodyFault::TooLarge(8)), ..reply(200, "", "{\"id\":") };
     assert_eq!(error(GET, &large).class, FailureClass::NotScim, "not worth another try");
     assert!(error(GET, &large).message.contains("larger than 8 bytes"));
 }

@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::config::profile::Adopt;
 
-fn wanted(keys: &[(&str, &str)]) -> Wanted {
-    Wanted {
+fn wanted(keys: &[(&str, &str)]) -> LookupKeys {
+    LookupKeys {
         endpoint: Endpoint::Users,
         by: vec![MatchBy::new("externalId").unwrap(), MatchBy::new("userName").unwrap()],
         values: keys.iter().map(|(id, name)| vec![Some((*id).to_owned()), Some((*name).to_owned())]).collect(),
@@ -22,13 +22,13 @@ fn wanted(keys: &[(&str, &str)]) -> Wanted {
 /// What a listing of these accounts (id, externalId, userName) leads to.
 fn answers(keys: &[(&str, &str)], accounts: &[(&str, &str, &str)], adopt: Adopt) -> Vec<String> {
     let wanted = wanted(keys);
-    let resources: Vec<Object> = accounts
+    let resources: Vec<JsonObject> = accounts
         .iter()
         .map(|(id, external, name)| json!({ "id": id, "externalId": external, "userName": name }))
         .map(|value| value.as_object().cloned().unwrap())
         .collect();
-    let mut found = Found::new(keys.len());
-    Index::new(&wanted).match_all(&wanted, &resources, &mut found);
+    let mut found = LookupResult::new(keys.len());
+    LookupIndex::new(&wanted).match_all(&wanted, &resources, &mut found);
     judge(&wanted, found, adopt)
         .into_iter()
         .map(|answer| match answer {

@@ -1,6 +1,6 @@
 //! How the probe's account ends: deactivated, deleted, and created again under the same name.
 
-use super::seen::Seen;
+use super::seen::ProbeObservation;
 use super::{End, Knob, Probe};
 use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::model::{AppId, Finding, SourceId};
@@ -29,7 +29,7 @@ impl Probe<'_> {
         match self.shown(app, id).await? {
             Some(user) if json::flag(&user, "active") == Some(false) => {
                 self.found(Finding::ok(CHECK, "the account stays, switched off"));
-                self.knob_unless(kept, Knob::text("users", "inactive_effect", "keeps_resource", Seen::Stays));
+                self.knob_unless(kept, Knob::text("users", "inactive_effect", "keeps_resource", ProbeObservation::Stays));
             }
             Some(_) => self.found(Finding::warning(
                 CHECK,
@@ -41,8 +41,8 @@ impl Probe<'_> {
                 let back = self.write(async || app.set_active(id, true).await).await.is_ok()
                     && self.shown(app, id).await?.is_some();
                 let (effect, why) = match back {
-                    true => ("hides_resource", Seen::Hidden),
-                    false => ("deletes_resource", Seen::Deleted),
+                    true => ("hides_resource", ProbeObservation::Hidden),
+                    false => ("deletes_resource", ProbeObservation::Deleted),
                 };
                 self.found(Finding::warning(CHECK, why.to_string(), "users.inactive_effect in the profile says so"));
                 let known = match back {
@@ -82,12 +82,12 @@ impl Probe<'_> {
                 self.found(Finding::warning(CHECK, format!("refused: {error}"), "users.on_deleted = \"deactivate\""));
                 self.knob_unless(
                     effect == DeleteEffect::Unsupported,
-                    Knob::text("users", "delete_effect", "unsupported", Seen::DeletionRefused(error.message)),
+                    Knob::text("users", "delete_effect", "unsupported", ProbeObservation::DeletionRefused(error.message)),
                 );
                 Ok(())
             }
             (Ok(()), Some(_)) => {
-                let why = Seen::Stays;
+                let why = ProbeObservation::Stays;
                 self.found(Finding::warning(CHECK, why.to_string(), "users.delete_effect in the profile says so"));
                 self.knob_unless(
                     effect == DeleteEffect::Deactivates,
@@ -112,7 +112,7 @@ impl Probe<'_> {
                 self.found(Finding::ok(CHECK, "the account is gone, and the name can have one again"));
                 self.knob_unless(
                     effect == DeleteEffect::Hard,
-                    Knob::text("users", "delete_effect", "hard", Seen::MadeAgain),
+                    Knob::text("users", "delete_effect", "hard", ProbeObservation::MadeAgain),
                 );
             }
             Err(error) if error.class == FailureClass::Conflict && self.is_name_taken(app).await? => {
@@ -126,7 +126,7 @@ impl Probe<'_> {
                 ));
             }
             Err(error) if error.class == FailureClass::Conflict => {
-                let why = Seen::NameKept(error.message);
+                let why = ProbeObservation::NameKept(error.message);
                 self.found(Finding::warning(
                     CHECK,
                     why.to_string(),

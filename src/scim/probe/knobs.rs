@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
-use super::seen::{Evidence, Seen};
+use super::seen::{ProbeEvidence, ProbeObservation};
 
 /// One key of a profile that should have another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,19 +17,19 @@ pub struct Knob {
     /// Its value; in JSON as TOML.
     pub value: KnobValue,
     /// What was seen.
-    pub why: Evidence,
+    pub why: ProbeEvidence,
 }
 
 impl Knob {
-    pub(super) fn text(table: &str, key: &'static str, value: &str, why: Seen) -> Self {
+    pub(super) fn text(table: &str, key: &'static str, value: &str, why: ProbeObservation) -> Self {
         Self { table: table.to_owned(), key, value: KnobValue::Text(value.to_owned()), why: why.into() }
     }
 
-    pub(super) fn flag(table: &str, key: &'static str, value: bool, why: Seen) -> Self {
+    pub(super) fn flag(table: &str, key: &'static str, value: bool, why: ProbeObservation) -> Self {
         Self { table: table.to_owned(), key, value: KnobValue::Flag(value), why: why.into() }
     }
 
-    pub(super) fn list(table: &str, key: &'static str, values: &[String], why: Seen) -> Self {
+    pub(super) fn list(table: &str, key: &'static str, values: &[String], why: ProbeObservation) -> Self {
         Self { table: table.to_owned(), key, value: KnobValue::List(values.to_vec()), why: why.into() }
     }
 }
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn knobs_are_a_part_of_a_tenant_file() {
-        let updates = |refusals: &str| Seen::Updates { refusals: refusals.to_owned() };
+        let updates = |refusals: &str| ProbeObservation::Updates { refusals: refusals.to_owned() };
         let knobs = [
             Knob::text("users", "update_method", "put_merge", updates("PATCH answers 501")),
-            Knob::flag("users", "send_external_id", false, Seen::ExternalIdNotKept),
-            Knob::list("read", "user_match", &["userName".to_owned()], Seen::ExternalIdNotKept),
+            Knob::flag("users", "send_external_id", false, ProbeObservation::ExternalIdNotKept),
+            Knob::list("read", "user_match", &["userName".to_owned()], ProbeObservation::ExternalIdNotKept),
             Knob::text("users", "update_method", "patch", updates("seen later")),
         ];
         let text = as_toml(&knobs);

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// What was seen. Its `Display` is the sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum ProbeObservation {
     /// An attribute was refused in a create; the app's words.
     RefusedAtCreate(String),
     /// `externalId` was refused in a create.
@@ -99,7 +99,7 @@ impl fmt::Display for FilterFault {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for ProbeObservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RefusedAtCreate(said) => write!(f, "refused when an account is made: {said}"),
@@ -142,9 +142,9 @@ impl fmt::Display for Seen {
 
 /// All that was seen for one value, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence(Vec<Seen>);
+pub struct ProbeEvidence(Vec<ProbeObservation>);
 
-impl Evidence {
+impl ProbeEvidence {
     /// With what was seen before it, each once.
     pub(super) fn after(self, Self(mut earlier): Self) -> Self {
         for seen in self.0 {
@@ -156,13 +156,13 @@ impl Evidence {
     }
 }
 
-impl From<Seen> for Evidence {
-    fn from(seen: Seen) -> Self {
+impl From<ProbeObservation> for ProbeEvidence {
+    fn from(seen: ProbeObservation) -> Self {
         Self(vec![seen])
     }
 }
 
-impl fmt::Display for Evidence {
+impl fmt::Display for ProbeEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, seen) in self.0.iter().enumerate() {
             if at > 0 {
@@ -174,7 +174,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-impl Serialize for Evidence {
+impl Serialize for ProbeEvidence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn what_was_seen_twice_is_told_once() {
-        let refused = || Evidence::from(Seen::ChangeRefused("400: no".to_owned()));
-        let all = refused().after(Seen::Ignored.into()).after(refused());
+        let refused = || ProbeEvidence::from(ProbeObservation::ChangeRefused("400: no".to_owned()));
+        let all = refused().after(ProbeObservation::Ignored.into()).after(refused());
         assert_eq!(all.to_string(), "a change is refused: 400: no; a change is accepted and ignored");
     }
 }

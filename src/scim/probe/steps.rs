@@ -3,17 +3,17 @@
 
 use serde_json::Value;
 
-use super::seen::{FilterFault, Seen};
+use super::seen::{FilterFault, ProbeObservation};
 use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
 use crate::config::attributes::ValueShape;
 use crate::config::profile::{LookUp, OpCase, Paging, PatchPath, Profile, UpdateMethod};
 use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
-use crate::scim::client::{App, Call, Endpoint};
+use crate::scim::client::{App, ScimRequest, Endpoint};
 use crate::scim::error::is_refused_filter;
-use crate::scim::json::{self, Object};
-use crate::scim::list::Page;
+use crate::scim::json::{self, JsonObject};
+use crate::scim::list::ListPage;
 use crate::scim::{AppWrite as _, CallError, FailureClass, filter, resource};
 
 /// What the throw-away person is given besides names.
@@ -142,23 +142,23 @@ impl Probe<'_> {
                 format!("refused with {}: {why}", names.join(", ")),
                 "take them out of the mapping",
             ));
-            self.knob(Knob::list("users", "unsupported", &names, Seen::RefusedAtCreate(why.clone())));
+            self.knob(Knob::list("users", "unsupported", &names, ProbeObservation::RefusedAtCreate(why.clone())));
         }
         if !sends_id {
             self.found(Finding::warning("externalId", format!("refused: {why}"), "set users.send_external_id = false"));
-            self.knob(Knob::flag("users", "send_external_id", false, Seen::ExternalIdRefused));
+            self.knob(Knob::flag("users", "send_external_id", false, ProbeObservation::ExternalIdRefused));
         }
     }
 
     /// What is kept of what was sent.
-    fn read_back(&mut self, user: &Object) {
+    fn read_back(&mut self, user: &JsonObject) {
         let kept = json::text(user, "externalId").is_some_and(|id| id == self.names.external_id);
         if kept {
             self.found(Finding::ok("externalId", "kept: accounts are found again by the directory's id"));
         } else if !self.out.knobs.iter().any(|knob| knob.key == "send_external_id") {
             self.found(Finding::warning("externalId", "not kept", "accounts are matched by user name"));
-            self.knob(Knob::flag("users", "send_external_id", false, Seen::ExternalIdDropped));
-            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], Seen::ExternalIdNotKept));
+            self.knob(Knob::flag("users", "send_external_id", false, ProbeObservation::ExternalIdDropped));
+            self.knob(Knob::list("read", "user_match", &["userName".to_owned()], ProbeObservation::ExternalIdNotKept));
         }
         let given = json::text(user, "userName").unwrap_or_default();
         self.found(match given == self.names.user_name {
@@ -187,14 +187,14 @@ impl Probe<'_> {
                 format!("not shown again: {all}"),
                 "map them only if the app keeps them unseen",
             ));
-            self.knob(Knob::list("read", "lossy", &lost, Seen::NotShownAgain));
+            self.knob(Knob::list("read", "lossy", &lost, ProbeObservation::NotShownAgain));
         } else {
             self.found(Finding::ok("attributes", "what is sent is shown again"));
         }
     }
 
     /// How a role looks, by the one that the app gives.
-    fn role(&mut self, user: &Object) {
+    fn role(&mut self, user: &JsonObject) {
         const CHECK: &str = "role";
         const TABLE: &str = "attributes.role";
         let role = self.profile.attributes.role();
@@ -207,7 +207,7 @@ impl Probe<'_> {
                     Some(kind) => {
                         self.knob_unless(
                             role.r#type.as_ref() == Some(&kind),
-                            Knob::text(TABLE, "type", &kind, Seen::RoleType),
+                            Knob::text(TABLE, "type", &kind, ProbeObservation::RoleType),
                         );
                         (
                             ValueShape::TypedList,
@@ -232,9 +232,9 @@ impl Probe<'_> {
             ValueShape::List => "list",
             ValueShape::TypedList => "typed_list",
         };
-        self.knob_unless(role.shape == Some(shape), Knob::text(TABLE, "shape", name, Seen::RoleShape));
+        self.knob_unless(role.shape == Some(shape), Knob::text(TABLE, "shape", name, ProbeObservation::RoleShape));
         let is_path = role.path.as_deref() == Some(path);
-        self.knob_unless(is_path, Knob::text(TABLE, "path", path, Seen::RoleShape));
+        self.knob_unless(is_path, Knob::text(TABLE, "path", path, ProbeObservation::RoleShape));
     }
 
     async fn filters(&mut self, app: &App, id: &AppId) -> Result<(), End> {
@@ -254,14 +254,14 @@ impl Probe<'_> {
             self.found(Finding::warning(CHECK, fault.to_string(), "people are looked up through the whole list"));
             self.knob_unless(
                 self.profile.read.look_up == LookUp::List,
-                Knob::text("read", "look_up", "list", Seen::Filters(fault)),
+                Knob::text("read", "look_up", "list", ProbeObservation::Filters(fault)),
             );
             return Ok(());
         }
         if matches!(none, Filtered::NoMatch404) {
             self.knob_unless(
                 self.profile.read.no_match_404,
-                Knob::flag("read", "no_match_404", true, Seen::NoMatch404),
+                Knob::flag("read", "no_match_404", true, ProbeObservation::NoMatch404),
             );
         }
         let other_case = self.filtered(app, "userName", &self.names.user_name.to_uppercase()).await?;
@@ -284,7 +284,7 @@ impl Probe<'_> {
             Filtered::Refused => false,
         };
         if !says_nobody {
-            let why = Seen::FilterForAbsentExternalId;
+            let why = ProbeObservation::FilterForAbsentExternalId;
             self.found(Finding::warning(CHECK, why.to_string(), "accounts are matched by user name"));
             self.knob(Knob::list("read", "user_match", &["userName".to_owned()], why));
             return Ok(());
@@ -293,7 +293,7 @@ impl Probe<'_> {
         if matches!(&by_id, Filtered::Found(ids) if ids.contains(id)) {
             self.found(Finding::ok(CHECK, "finds an externalId"));
         } else {
-            let why = Seen::NoFilterByExternalId;
+            let why = ProbeObservation::NoFilterByExternalId;
             self.found(Finding::warning(CHECK, why.to_string(), "accounts are matched by user name"));
             self.knob(Knob::list("read", "user_match", &["userName".to_owned()], why));
         }
@@ -303,11 +303,11 @@ impl Probe<'_> {
     /// Whom a filter shows. Others than the probe's are only counted.
     async fn filtered(&self, app: &App, attribute: &str, value: &str) -> Result<Filtered, End> {
         self.go_on()?;
-        let mut call = Call::get(Endpoint::Users);
+        let mut call = ScimRequest::get(Endpoint::Users);
         call.query.push(("filter", filter::equals(attribute, value)));
         match app.read(&call, self.profile.pace.attempts).await {
             Ok(answer) => {
-                let page = answer.body.and_then(|mut body| Page::read(&mut body).ok());
+                let page = answer.body.and_then(|mut body| ListPage::read(&mut body).ok());
                 let users = page.map(|page| page.resources).unwrap_or_default();
                 Ok(Filtered::Found(users.iter().filter_map(|user| json::text(user, "id")).map(AppId::new).collect()))
             }
@@ -322,14 +322,14 @@ impl Probe<'_> {
         self.go_on()?;
         let wanted = self.profile.read.page_size;
         let asked = |count: u32| {
-            let mut call = Call::get(Endpoint::Users);
+            let mut call = ScimRequest::get(Endpoint::Users);
             call.query.push(("startIndex", "1".to_owned()));
             call.query.push(("count", count.to_string()));
             call
         };
         let page = async |count: u32| {
             let answer = app.read(&asked(count), 1).await?;
-            Ok::<_, CallError>(answer.body.and_then(|mut body| Page::read(&mut body).ok()))
+            Ok::<_, CallError>(answer.body.and_then(|mut body| ListPage::read(&mut body).ok()))
         };
         match page(1).await {
             Ok(Some(short)) if short.resources.len() <= 1 => {}
@@ -341,7 +341,7 @@ impl Probe<'_> {
                 ));
                 self.knob_unless(
                     self.profile.read.paging == Paging::None,
-                    Knob::text("read", "paging", "none", Seen::CountIgnored),
+                    Knob::text("read", "paging", "none", ProbeObservation::CountIgnored),
                 );
                 return Ok(());
             }
@@ -349,7 +349,7 @@ impl Probe<'_> {
                 self.found(Finding::warning(CHECK, format!("count is refused: {error}"), "read.paging = \"none\""));
                 self.knob_unless(
                     self.profile.read.paging == Paging::None,
-                    Knob::text("read", "paging", "none", Seen::CountRefused),
+                    Knob::text("read", "paging", "none", ProbeObservation::CountRefused),
                 );
                 return Ok(());
             }
@@ -360,7 +360,7 @@ impl Probe<'_> {
         let (len, total) = full.map_or((0, None), |page| (page.resources.len() as u64, page.total));
         match total {
             Some(total) if total > len && len < u64::from(wanted) && len > 0 => {
-                let why = Seen::SmallPage { wanted: wanted.into(), came: len, total };
+                let why = ProbeObservation::SmallPage { wanted: wanted.into(), came: len, total };
                 self.found(Finding::ok(CHECK, format!("of at most {len}: {why}")));
                 self.knob(Knob {
                     table: "read".to_owned(),
@@ -375,7 +375,7 @@ impl Probe<'_> {
     }
 
     /// The first style of update that changes a name.
-    async fn updates(&mut self, plain: &App, id: &AppId, user: &Object) -> Result<Option<(App, &'static str)>, End> {
+    async fn updates(&mut self, plain: &App, id: &AppId, user: &JsonObject) -> Result<Option<(App, &'static str)>, End> {
         let tried =
             ["name.givenName", "displayName", "name.familyName"].iter().filter_map(|name| Path::parse(name).ok());
         let Some(path) = tried.into_iter().find(|path| resource::read(user, path).is_some()) else {
@@ -459,7 +459,7 @@ impl Probe<'_> {
 
     fn style_knobs(&mut self, works: &Profile, refusals: &str) {
         let (ours, theirs) = (&self.profile.users, &works.users);
-        let why = Seen::Updates { refusals: refusals.to_owned() };
+        let why = ProbeObservation::Updates { refusals: refusals.to_owned() };
         let method = if theirs.update_method == UpdateMethod::PutMerge { "put_merge" } else { "patch" };
         self.knob_unless(
             ours.update_method == theirs.update_method,
@@ -485,7 +485,7 @@ impl Probe<'_> {
     }
 
     /// Whether a name can be changed, or whether trying makes a second account (J6).
-    async fn immutable(&mut self, app: &App, id: &AppId, attribute: &'static str, user: &Object) -> Result<(), End> {
+    async fn immutable(&mut self, app: &App, id: &AppId, attribute: &'static str, user: &JsonObject) -> Result<(), End> {
         let (path, to) = match attribute {
             "emails" => ("emails.work", self.names.mailed.clone()),
             _ => ("userName", self.names.renamed.clone()),
@@ -513,10 +513,10 @@ impl Probe<'_> {
         let listed = self.profile.attributes.is_immutable(&path);
         if let Some(other) = &instead {
             let said = format!("account {id} is answered with {other}");
-            let why = Seen::AnsweredWithAnother { attribute: spelt(attribute), said, doubled };
+            let why = ProbeObservation::AnsweredWithAnother { attribute: spelt(attribute), said, doubled };
             self.fixed(attribute, why, listed);
         } else if doubled {
-            self.fixed(attribute, Seen::SecondAccount(spelt(attribute)), listed);
+            self.fixed(attribute, ProbeObservation::SecondAccount(spelt(attribute)), listed);
         } else if changed {
             let advice = if listed { "; the profile holds it for fixed" } else { "" };
             self.found(Finding::ok(attribute, format!("can be changed{advice}")));
@@ -525,17 +525,17 @@ impl Probe<'_> {
                     &format!("attributes.{attribute}"),
                     "mutability",
                     "readWrite",
-                    Seen::Taken(spelt(attribute)),
+                    ProbeObservation::Taken(spelt(attribute)),
                 ));
             }
         } else {
-            let why = sent.err().map_or(Seen::Ignored, |error| Seen::ChangeRefused(error.message));
+            let why = sent.err().map_or(ProbeObservation::Ignored, |error| ProbeObservation::ChangeRefused(error.message));
             self.fixed(attribute, why, listed);
         }
         Ok(())
     }
 
-    fn fixed(&mut self, attribute: &str, why: Seen, listed: bool) {
+    fn fixed(&mut self, attribute: &str, why: ProbeObservation, listed: bool) {
         match listed {
             true => self.found(Finding::ok(attribute, format!("{why}; the profile knows"))),
             false => {

@@ -18,7 +18,7 @@ fn wire(profile: &Profile) -> Wire {
     Wire::new(profile).unwrap()
 }
 
-fn object(value: Value) -> Object {
+fn object(value: Value) -> JsonObject {
     value.as_object().cloned().unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::profile::{LookUp, Paging};
-use crate::model::{Counts, digest};
+use crate::model::{SnapshotCounts, digest};
 use crate::progress::Silent;
 
 fn by_list(profile: &mut Profile) {
@@ -62,14 +62,14 @@ fn ma7_the_limit_grows_with_what_was_read_last_and_with_what_is_announced() {
     let hours = |app: &App, announced| app.time_limit(100, announced).after().as_secs_f64() / 3600.0;
     assert_eq!(hours(&fresh(), Some(1_000_000)), 12.0, "a first reading");
     let known = fresh();
-    known.expect(Some(Counts { users: 500, groups: 9, memberships: 4000 }), Duration::from_millis(100));
+    known.expect(Some(SnapshotCounts { users: 500, groups: 9, memberships: 4000 }), Duration::from_millis(100));
     assert_eq!(hours(&known, None), 0.5);
     assert_eq!(hours(&known, Some(5)), 0.5);
     // Two thousand pages of a second each, three times.
     assert!((hours(&known, Some(2_000)) - 1.67).abs() < 0.01, "{}", hours(&known, Some(2_000)));
     assert_eq!(hours(&known, Some(u64::MAX)), 12.0, "what an app announces is believed up to a point");
     let large = fresh();
-    large.expect(Some(Counts { users: 1_000_000, groups: 9, memberships: 0 }), Duration::from_secs(2));
+    large.expect(Some(SnapshotCounts { users: 1_000_000, groups: 9, memberships: 0 }), Duration::from_secs(2));
     assert!((hours(&large, None) - 16.67).abs() < 0.01, "{}", hours(&large, None));
 }
 

@@ -61,7 +61,7 @@ fn names(numbers: impl IntoIterator<Item = usize>) -> Vec<KnownNames> {
     numbers.into_iter().map(one).collect()
 }
 
-async fn alike(app: &App, numbers: &[usize], search: Search) -> Vec<String> {
+async fn alike(app: &App, numbers: &[usize], search: LookalikeScope) -> Vec<String> {
     let (keys, names) = (keys(numbers.iter().copied()), names(numbers.iter().copied()));
     let (matches, found) = app.look_up_newcomers(&keys, names, &[], search).await.unwrap();
     assert!(matches.iter().all(|found| *found == Match::Nobody));
@@ -82,26 +82,26 @@ async fn counted(server: &MockServer) -> (usize, usize) {
 async fn j6_a_list_that_is_read_anyway_shows_them_for_no_further_call() {
     let server = answering(filled(250, Filters::All, true)).await;
     let all: Vec<usize> = (1..=200).collect();
-    let found = alike(&app(&server), &all, Search::Thorough).await;
+    let found = alike(&app(&server), &all, LookalikeScope::Thorough).await;
     assert_eq!(found.len(), 200, "and only those who are asked for");
     assert_eq!(counted(&server).await, (3, 0), "200 new users and 250 accounts: three pages");
     let empty = answering(filled(0, Filters::All, true)).await;
-    assert_eq!(alike(&app(&empty), &all, Search::Thorough).await, [""; 0]);
+    assert_eq!(alike(&app(&empty), &all, LookalikeScope::Thorough).await, [""; 0]);
     assert_eq!(counted(&empty).await, (1, 0), "an empty app: one page, as before");
 }
 
 #[tokio::test]
 async fn j6_few_users_in_a_large_app_cost_a_few_filters_each() {
     let server = answering(filled(5_000, Filters::All, true)).await;
-    assert_eq!(alike(&app(&server), &[7], Search::Cheap).await, ["id-7 login7"]);
+    assert_eq!(alike(&app(&server), &[7], LookalikeScope::Cheap).await, ["id-7 login7"]);
     // `externalId` and `userName` of the look-up; one more user name, two addresses.
     assert_eq!(counted(&server).await, (0, 5));
     let server = answering(filled(5_000, Filters::All, true)).await;
-    assert_eq!(alike(&app(&server), &[4_000, 9_000], Search::Thorough).await, ["id-4000 login4000"]);
+    assert_eq!(alike(&app(&server), &[4_000, 9_000], LookalikeScope::Thorough).await, ["id-4000 login4000"]);
     // The names before the `@` and the display name besides.
     assert_eq!(counted(&server).await, (0, 16));
     let server = answering(filled(5_000, Filters::All, true)).await;
-    assert_eq!(alike(&app(&server), &[1, 2, 3, 4, 5], Search::Thorough).await.len(), 5);
+    assert_eq!(alike(&app(&server), &[1, 2, 3, 4, 5], LookalikeScope::Thorough).await.len(), 5);
     let (lists, filters) = counted(&server).await;
     assert!(lists == 1 && filters <= 40, "the first page tells that filters are cheaper: {lists}, {filters}");
 }
@@ -111,12 +111,12 @@ async fn j6_a_filter_by_address_that_is_refused_fails_or_is_ignored_leads_to_the
     for filters in [Filters::UserNameOnly, Filters::ErrorOnEmail, Filters::IgnoresEmail] {
         let server = answering(filled(270, filters, true)).await;
         let app = app(&server);
-        assert_eq!(alike(&app, &[250], Search::Thorough).await, ["id-250 login250"]);
+        assert_eq!(alike(&app, &[250], LookalikeScope::Thorough).await, ["id-250 login250"]);
         let (lists, _) = counted(&server).await;
         assert_eq!(lists, 3);
         // In later runs no list is read for it, and the question is not asked again.
         let before = requests(&server).await.len();
-        alike(&app, &[260], Search::Cheap).await;
+        alike(&app, &[260], LookalikeScope::Cheap).await;
         assert_eq!(requests(&server).await.len() - before, 3, "externalId and two user names");
     }
 }
@@ -124,12 +124,12 @@ async fn j6_a_filter_by_address_that_is_refused_fails_or_is_ignored_leads_to_the
 #[tokio::test]
 async fn j6_an_app_that_does_neither_is_used_as_it_is() {
     let server = answering(filled(300, Filters::UserNameOnly, false)).await;
-    assert_eq!(alike(&app(&server), &[7], Search::Thorough).await, [""; 0], "no evidence, and no failure");
+    assert_eq!(alike(&app(&server), &[7], LookalikeScope::Thorough).await, [""; 0], "no evidence, and no failure");
     let by_filter = |profile: &mut Profile| profile.read.look_up = LookUp::Filter;
     let server = answering(filled(300, Filters::UserNameOnly, true)).await;
-    assert_eq!(alike(&app_with(&server, by_filter), &[7], Search::Thorough).await, [""; 0]);
+    assert_eq!(alike(&app_with(&server, by_filter), &[7], LookalikeScope::Thorough).await, [""; 0]);
     assert_eq!(counted(&server).await.0, 0, "`read.look_up = \"filter\"` is obeyed");
     let server = always(json_reply(401, &json!({"detail": "no"}))).await;
-    let refused = app(&server).look_up_newcomers(&keys([7]), names([7]), &[], Search::Thorough).await;
+    let refused = app(&server).look_up_newcomers(&keys([7]), names([7]), &[], LookalikeScope::Thorough).await;
     assert_eq!(refused.unwrap_err().class, FailureClass::Unauthorized);
 }

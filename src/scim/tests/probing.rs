@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::model::Verdict;
+use crate::model::CheckVerdict;
 
 /// What the app does with a change.
 #[derive(Clone, Copy, PartialEq)]
@@ -119,7 +119,7 @@ async fn probed(server: &MockServer) -> super::super::Probed {
     probe(&make, &profile, &names, &CancellationToken::new()).await.unwrap_or_else(|why| panic!("{why}"))
 }
 
-fn told(probed: &super::super::Probed, check: &str) -> Vec<(Verdict, String)> {
+fn told(probed: &super::super::Probed, check: &str) -> Vec<(CheckVerdict, String)> {
     let about = probed.findings.iter().filter(|one| one.check == check);
     about.map(|one| (one.verdict, one.detail.clone())).collect()
 }
@@ -134,13 +134,13 @@ async fn j6_a_change_that_is_answered_with_another_account_is_a_verdict_of_its_o
     let (server, accounts) = doubling(Habit::Doubles).await;
     let probed = probed(&server).await;
     let update = told(&probed, "update");
-    assert_eq!(update[0].0, Verdict::Wrong, "{update:?}");
+    assert_eq!(update[0].0, CheckVerdict::Wrong, "{update:?}");
     let evidence = "of account 2 was answered with account 3, which has the probe's name: a second account was made";
     assert!(update[0].1.contains(evidence), "{update:?}");
     assert!(update.iter().all(|(_, detail)| !detail.contains("ignored")), "{update:?}");
     assert_eq!(
         told(&probed, "DELETE"),
-        [(Verdict::Ok, "the account is gone, and the name can have one again".to_owned())]
+        [(CheckVerdict::Ok, "the account is gone, and the name can have one again".to_owned())]
     );
     assert!(
         probed.knobs.iter().all(|knob| knob.key != "delete_effect"),
@@ -179,7 +179,7 @@ async fn j6_where_an_id_leads_to_another_account_nothing_is_deleted_by_it_and_wh
     let (server, accounts) = doubling(Habit::ReadsTheNewest).await;
     let probed = probed(&server).await;
     let update = told(&probed, "update");
-    assert_eq!(update[0].0, Verdict::Wrong, "{update:?}");
+    assert_eq!(update[0].0, CheckVerdict::Wrong, "{update:?}");
     // The newest one is what its id shows; when it is gone, the next one is.
     assert_eq!(
         (names(&accounts), probed.left.len()),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::profile::LookUp;
-use crate::model::Verdict;
+use crate::model::CheckVerdict;
 
 /// Each filter is answered by `filtered`; the list holds users 1 to 3.
 async fn app_whose_filters(filtered: impl Fn(&str) -> Option<ResponseTemplate> + Send + Sync + 'static) -> MockServer {
@@ -97,9 +97,9 @@ async fn ma5_an_app_that_answers_nothing_is_an_error_and_names_the_key() {
 #[tokio::test]
 async fn ma5_doctor_asks_a_filter_that_matches_and_one_that_does_not() {
     for (status, verdict, part) in [
-        (None, Verdict::Ok, "one that matches shows its account"),
-        (Some(500), Verdict::Warning, "one for a user name from the list fails"),
-        (Some(404), Verdict::Warning, "a filter that matches no account is answered with 404"),
+        (None, CheckVerdict::Ok, "one that matches shows its account"),
+        (Some(500), CheckVerdict::Warning, "one for a user name from the list fails"),
+        (Some(404), CheckVerdict::Warning, "a filter that matches no account is answered with 404"),
     ] {
         let server = app_whose_filters(move |_| status.map(ResponseTemplate::new)).await;
         let wanted = Use { mapped: &[], groups: false, now: jiff::Timestamp::UNIX_EPOCH };

@@ -103,8 +103,8 @@ async fn s34_an_id_that_no_request_can_carry_is_no_account() {
 /// The evidence in an answer to a create, if it is none of a new account.
 fn there(created: &Created) -> Option<&str> {
     match &created.origin {
-        Origin::New => None,
-        Origin::There { evidence, .. } | Origin::Another { evidence } => Some(evidence),
+        ResponseOrigin::New => None,
+        ResponseOrigin::There { evidence, .. } | ResponseOrigin::Another { evidence } => Some(evidence),
     }
 }
 
@@ -139,7 +139,7 @@ async fn mp9_an_account_that_was_there_is_known_by_the_answer() {
     let body = with(json!({ "meta": { "created": "2019-01-01T00:00:00Z" }, "active": false, "roles": ["admin"] }));
     let server = always(json_reply(201, &body).insert_header("Date", began)).await;
     let created = create(&server).await.unwrap();
-    let Origin::There { account: Some(account), .. } = created.origin else { panic!("{created:?}") };
+    let ResponseOrigin::There { account: Some(account), .. } = created.origin else { panic!("{created:?}") };
     assert_eq!((account.active, account.roles), (false, vec!["admin".to_owned()]));
     assert_eq!(account.attributes.text(&Path::user_name()), Some("ANN"));
 }
@@ -174,7 +174,7 @@ async fn mp9_a_doubt_means_one_look() {
     let app = app(&server);
     for _ in 0..3 {
         let created = app.create_user(&SourceId::from("s-1"), &ann()).await.unwrap();
-        assert!(matches!(created.origin, Origin::There { is_certain: false, .. }), "{created:?}");
+        assert!(matches!(created.origin, ResponseOrigin::There { is_certain: false, .. }), "{created:?}");
     }
     assert_eq!(methods(&requests(&server).await), ["POST", "GET", "POST", "POST"]);
 }
@@ -222,7 +222,7 @@ async fn mp9_a_group_that_an_app_names_in_its_own_way_is_no_mix_up() {
         let server = always(json_reply(status, &body)).await;
         let app = app_with(&server, |profile| profile.groups.send_external_id = true);
         let created = app.create_group(&SourceId::from("g"), "Sales & Ops", &[member("a")]).await.unwrap();
-        let is = (there(&created).is_none(), matches!(created.origin, Origin::Another { .. }));
+        let is = (there(&created).is_none(), matches!(created.origin, ResponseOrigin::Another { .. }));
         assert_eq!(is, (is_new, is_another), "{status} {shown}: {:?}", created.origin);
     }
 }
@@ -253,11 +253,11 @@ async fn mp8_what_a_look_up_has_shown_is_no_new_object() {
     let keys = UserKeys { source_id: SourceId::from("s-1"), attributes: ann(), except: None };
     assert_eq!(app.look_up_users(&[keys], &[]).await.unwrap(), [Match::Nobody]);
     let created = app.create_user(&SourceId::from("s-1"), &ann()).await.unwrap();
-    assert!(matches!(created.origin, Origin::Another { .. }), "{created:?}");
+    assert!(matches!(created.origin, ResponseOrigin::Another { .. }), "{created:?}");
 
     let server = always(json_reply(201, &json!({ "id": "g7", "displayName": "Everybody" }))).await;
     let created = crate::scim::tests::app(&server).create_group(&SourceId::from("g"), "Staff", &[]).await.unwrap();
-    assert!(matches!(created.origin, Origin::Another { .. }), "{created:?}");
+    assert!(matches!(created.origin, ResponseOrigin::Another { .. }), "{created:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Inner, error, shown};
 use crate::model::{AppId, Attributes, Path, fold};
 use crate::sandbox::Misbehave;
-use crate::scim::{AppUser, CallError, Created, FailureClass, Origin};
+use crate::scim::{AppUser, CallError, Created, FailureClass, ResponseOrigin};
 
 /// Every how many creates an app with the habit answers one with the first object that it has, or without an id.
 const EVERY: u64 = 4;
@@ -25,7 +25,7 @@ impl Inner {
             && let Some((id, other)) = self.holdings.users.iter().next()
         {
             // The answer shows the other account.
-            let origin = Origin::Another { evidence: format!("its userName is {:?}", other.name()) };
+            let origin = ResponseOrigin::Another { evidence: format!("its userName is {:?}", other.name()) };
             return Some(Created { id: AppId::new(id.as_str()), echo: attributes.clone(), members: None, origin });
         }
         if !self.manners.gives_back && !self.has(Misbehave::GivesBack) {
@@ -37,12 +37,12 @@ impl Inner {
         if let (Some(theirs), Some(ours)) = (id_of(&account.attributes), id_of(attributes))
             && theirs != ours
         {
-            let origin = Origin::Another { evidence: format!("its externalId is {theirs:?}, not {ours:?}") };
+            let origin = ResponseOrigin::Another { evidence: format!("its externalId is {theirs:?}, not {ours:?}") };
             return Some(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin });
         }
         let paths: Vec<Path> = attributes.iter().map(|(path, _)| path.clone()).collect();
         let account = Some(shown(&id, &account, &paths));
-        let origin = Origin::There { evidence: "it was there before".to_owned(), account, is_certain: true };
+        let origin = ResponseOrigin::There { evidence: "it was there before".to_owned(), account, is_certain: true };
         Some(Created { id: AppId::new(id), echo: Attributes::new(), members: None, origin })
     }
 
@@ -52,23 +52,23 @@ impl Inner {
         if self.mixes_up_now()
             && let Some((id, other)) = self.holdings.groups.iter().next()
         {
-            return Some(made(id, Origin::Another { evidence: format!("its displayName is {:?}", other.name) }));
+            return Some(made(id, ResponseOrigin::Another { evidence: format!("its displayName is {:?}", other.name) }));
         }
         let gives_back = self.has(Misbehave::GivesBack);
         let mut groups = self.holdings.groups.iter().filter(|_| gives_back);
         let (id, _) = groups.find(|(_, group)| fold(&group.name) == fold(name))?;
-        let origin = Origin::There { evidence: "it was there before".to_owned(), account: None, is_certain: true };
+        let origin = ResponseOrigin::There { evidence: "it was there before".to_owned(), account: None, is_certain: true };
         Some(made(id, origin))
     }
 
     /// What is known of an account that was just made: an app that says nothing of when, and writes values in its own way, leaves a doubt.
-    pub(super) fn user_made(&self, id: &str, attributes: &Attributes) -> Origin {
+    pub(super) fn user_made(&self, id: &str, attributes: &Attributes) -> ResponseOrigin {
         if !self.has(Misbehave::Tidies) {
-            return Origin::New;
+            return ResponseOrigin::New;
         }
         let account = AppUser { id: AppId::from(id), active: true, attributes: attributes.clone(), roles: Vec::new() };
         let evidence = "POST /Users was answered 200 instead of 201".to_owned();
-        Origin::There { evidence, account: Some(account), is_certain: false }
+        ResponseOrigin::There { evidence, account: Some(account), is_certain: false }
     }
 
     /// Whether the answer to this create shows no id, and no look-up shows the object at once.

@@ -19,7 +19,7 @@ impl AppRead for SimApp {
         keys: &[UserKeys],
         names: Vec<KnownNames>,
         paths: &[Path],
-        _search: Search,
+        _search: LookalikeScope,
     ) -> Result<(Vec<Match<AppUser>>, Vec<Lookalike>), CallError> {
         let carries = keys.iter().map(|key| key.source_id.to_string()).collect();
         let found = |inner: &mut Inner| Ok((inner.look_up_users(keys, paths), inner.alike(&names)));
@@ -223,7 +223,7 @@ impl AppWrite for SimApp {
             let group = Group { name, external_id, members, shown_from };
             inner.holdings.groups.insert(id.clone(), group);
             inner.without_id()?;
-            Ok(Created { id: AppId::new(id), echo, members: shown, origin: Origin::New })
+            Ok(Created { id: AppId::new(id), echo, members: shown, origin: ResponseOrigin::New })
         })
         .await
     }

@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::kinds::Kind;
 use super::life::Life;
 use crate::clock::Clock;
-use crate::cycle::{CycleError, Report};
+use crate::cycle::{CycleError, CycleReport};
 use crate::model::likeness::is_respelt;
-use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, Standing, fold};
+use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, LifecycleStatus, fold};
 use crate::sandbox::Misbehave;
 use crate::sim::{Account, Directory, Holdings, Quirk, SimApp};
-use crate::store::{Baseline, Event, Health, View as _};
+use crate::store::{Baseline, JournalEvent, Health, StateView as _};
 
 /// What the world was like before a cycle.
 pub(super) struct Before {
@@ -59,7 +59,7 @@ fn strangers(life: &Life) -> BTreeSet<String> {
 fn belongs(dir: &Directory, id: &str) -> bool {
     dir.users.get(id).is_some_and(|user| {
         let grouped = || dir.groups.values().any(|group| group.assigned && group.members.contains(id));
-        user.standing == Standing::Active && (user.direct || grouped())
+        user.standing == LifecycleStatus::Active && (user.direct || grouped())
     })
 }
 
@@ -99,7 +99,7 @@ impl Before {
     }
 
     /// Compares what is now with what was.
-    pub(super) fn compare(&self, life: &mut Life, ended: Option<&Result<Report, CycleError>>) -> Result<(), String> {
+    pub(super) fn compare(&self, life: &mut Life, ended: Option<&Result<CycleReport, CycleError>>) -> Result<(), String> {
         let now = life.app.holdings();
         if life.kinds.app == Kind::Blind {
             let linked = life.linked_groups();
@@ -124,7 +124,7 @@ impl Before {
     }
 
     /// O4: however creates fail, every removal that may go is carried out in the same run, and the run is no failed one.
-    fn leavers_went(&self, life: &Life, report: &Report, now: &Holdings) -> Result<(), String> {
+    fn leavers_went(&self, life: &Life, report: &CycleReport, now: &Holdings) -> Result<(), String> {
         if !life.refuses_creates() || !life.is_calm || !self.is_fresh || self.is_broken {
             return Ok(());
         }
@@ -151,7 +151,7 @@ impl Before {
         }
     }
 
-    fn only_complete_readings(&self, life: &Life, ended: Option<&Result<Report, CycleError>>) -> Result<(), String> {
+    fn only_complete_readings(&self, life: &Life, ended: Option<&Result<CycleReport, CycleError>>) -> Result<(), String> {
         match ended {
             Some(Ok(_)) if self.is_broken => fail("I2", "a reading that does not prove complete made a plan"),
             _ if self.is_broken && !life.app.writes().is_empty() => fail("I2", "an incomplete reading changed the app"),
@@ -290,7 +290,7 @@ impl Before {
         }
         // Whoever was let go, by an approval or within the limit, may be let go again where the first call had no answer.
         for record in life.state().records(self.records + 1).map_err(|error| error.to_string())? {
-            if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event
+            if let JournalEvent::Intent(intent) = record.map_err(|error| error.to_string())?.event
                 && matches!(intent.op, Op::DeactivateUser | Op::DeleteUser)
             {
                 life.touched.insert(intent.object.id().to_string(), self.at);
@@ -314,7 +314,7 @@ impl Before {
     fn written_before_sent(&self, life: &Life) -> Result<(), String> {
         let mut announced: BTreeMap<&str, usize> = BTreeMap::new();
         for record in life.state().records(self.records + 1).map_err(|error| error.to_string())? {
-            if let Event::Intent(intent) = record.map_err(|error| error.to_string())?.event {
+            if let JournalEvent::Intent(intent) = record.map_err(|error| error.to_string())?.event {
                 *announced.entry(intent.op.name()).or_default() += 1;
             }
         }
@@ -355,7 +355,7 @@ fn operation(call: &str) -> &str {
 }
 
 /// I10, I11: the numbers agree, and nothing was sent that is not part of what may go.
-fn honest(report: &Report, app: &SimApp) -> Result<(), String> {
+fn honest(report: &CycleReport, app: &SimApp) -> Result<(), String> {
     let (calls, habits) = (&app.calls(), app.manners().habits);
     let tally = report.tally();
     if tally.planned != tally.done + tally.held + tally.failed {
@@ -445,8 +445,8 @@ impl Life {
     }
 
     /// Whether somebody who does not belong is rosterd's to switch off.
-    fn is_to_go(&self, id: &str, standing: Standing) -> bool {
-        standing != Standing::Staged && self.store().user(&SourceId::new(id)).ok().flatten().is_some()
+    fn is_to_go(&self, id: &str, standing: LifecycleStatus) -> bool {
+        standing != LifecycleStatus::Staged && self.store().user(&SourceId::new(id)).ok().flatten().is_some()
     }
 
     fn end_state_of_groups(&self, dir: &Directory, app: &Holdings) -> Result<(), String> {

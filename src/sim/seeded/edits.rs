@@ -1,6 +1,6 @@
 //! What people do to a directory and to an app. In: chance. Out: one edit, and how it is told.
 
-use crate::model::{Path, Standing};
+use crate::model::{Path, LifecycleStatus};
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
 
@@ -67,11 +67,11 @@ pub(super) fn directory(dir: &mut Directory, dice: &mut Dice, fresh: &mut Fresh)
             format!("{person} is deleted")
         }
         (5..=6, _) => {
-            dir.stand(&person, Standing::Suspended);
+            dir.stand(&person, LifecycleStatus::Suspended);
             format!("{person} is suspended")
         }
         (7..=8, _) => {
-            dir.stand(&person, Standing::Active);
+            dir.stand(&person, LifecycleStatus::Active);
             format!("{person} is active")
         }
         (9..=10, _) => {
@@ -164,7 +164,7 @@ fn odd(dir: &mut Directory, dice: &mut Dice, person: &str) -> String {
         }
         _ => {
             let everybody: Vec<String> = dir.users.keys().filter(|id| *id != "p0").cloned().collect();
-            everybody.iter().for_each(|id| dir.stand(id, Standing::Suspended));
+            everybody.iter().for_each(|id| dir.stand(id, LifecycleStatus::Suspended));
             "everybody is suspended".to_owned()
         }
     }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::config::profile::{DeleteEffect, InactiveEffect};
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Reach, SimApp, Tenant};
@@ -67,7 +67,7 @@ impl GroupHabit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kinds {
     pub(super) app: Kind,
-    pub(super) fate: Fate,
+    pub(super) fate: DeprovisioningAction,
     pub(super) external_id: bool,
     pub(super) protects: bool,
     pub(super) create_empty: bool,
@@ -81,7 +81,7 @@ impl Kinds {
     pub(super) fn plain() -> Self {
         Self {
             app: Kind::Strict,
-            fate: Fate::Deactivate,
+            fate: DeprovisioningAction::Deactivate,
             external_id: true,
             protects: false,
             create_empty: false,
@@ -95,7 +95,7 @@ impl Kinds {
         let all = [Strict, Folding, Hiding, Blind, Careless, Forgetful, Hostile];
         let drawn = Self {
             app: *dice.pick(&all).unwrap(),
-            fate: if dice.chance(30) { Fate::Delete } else { Fate::Deactivate },
+            fate: if dice.chance(30) { DeprovisioningAction::Delete } else { DeprovisioningAction::Deactivate },
             external_id: dice.chance(60),
             protects: dice.chance(50),
             create_empty: dice.chance(30),

@@ -14,7 +14,7 @@ use super::kinds::{Kind, Kinds};
 use super::unkind::Unkind;
 use crate::apply::Repeat;
 use crate::clock::Clock;
-use crate::cycle::{Ask, CycleError, Job, Report, Writer, cycle};
+use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, RunWriter, cycle};
 use crate::fail::power;
 use crate::http::retry::Backoff;
 use crate::model::{AppId, Obstacle, Op, OpOutcome, Path, RunStatus as Status, TenantName, fold};
@@ -24,7 +24,7 @@ use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Fault, Group, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{
-    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Stores, TenantStore, Trigger, Verdict, View as _,
+    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Stores, TenantStore, Trigger, DecisionVerdict, StateView as _,
 };
 use crate::time_limit::TimeLimit;
 
@@ -311,28 +311,28 @@ impl Life {
 
     fn decide(&mut self) {
         let Ok(Some(held)) = self.state().held() else { return };
-        let verdict = if self.dice.chance(80) { Verdict::Approve } else { Verdict::Reject };
+        let verdict = if self.dice.chance(80) { DecisionVerdict::Approve } else { DecisionVerdict::Reject };
         self.tell(format!("held is {:?}", held.holds));
         self.decide_on(held.plan, verdict);
     }
 
-    fn decide_on(&mut self, plan: String, verdict: Verdict) {
+    fn decide_on(&mut self, plan: String, verdict: DecisionVerdict) {
         self.tell(format!("{verdict:?} {plan}"));
         let (at, by, reason) = (self.clock.now(), "ann".to_owned(), "as discussed".to_owned());
         let expires = at.checked_add(SignedDuration::from_hours(24)).unwrap();
         self.state().decide(&Decision { plan, verdict, by, identity: None, reason, at, expires }).unwrap();
-        self.approved |= verdict == Verdict::Approve;
+        self.approved |= verdict == DecisionVerdict::Approve;
     }
 
     /// A cycle; `None` if the process was killed in it.
-    async fn cycle(&mut self, trigger: Trigger) -> Option<Result<Report, CycleError>> {
+    async fn cycle(&mut self, trigger: Trigger) -> Option<Result<CycleReport, CycleError>> {
         self.app.forget_calls();
         self.app.is_asked_by(&self.tenant.profile);
         self.source.spoil(self.quirk.take());
         let stop = CancellationToken::new();
         let ask = Ask { trigger, ..command() };
         let store = self.store.as_ref().expect("the state is open between steps");
-        let job = Job {
+        let job = CycleJob {
             tenant: &self.name,
             source: &self.source,
             reader: &self.app,
@@ -358,12 +358,12 @@ impl Life {
             neighbours: &Alone,
             witness: None,
         };
-        let ended = until_killed(cycle(&job, Writer { app: &self.app, ledger: store }, &ask)).await;
+        let ended = until_killed(cycle(&job, RunWriter { app: &self.app, ledger: store }, &ask)).await;
         self.approved &= self.store().is_approval_waiting().unwrap_or(true);
         ended
     }
 
-    fn tell_cycle(&mut self, ended: Option<&Result<Report, CycleError>>) {
+    fn tell_cycle(&mut self, ended: Option<&Result<CycleReport, CycleError>>) {
         let how = match ended {
             None => "killed".to_owned(),
             Some(Err(error)) => error.to_string(),
@@ -523,7 +523,7 @@ impl Life {
             match held.filter(|_| approvals < 5) {
                 Some(held) => {
                     approvals += 1;
-                    self.decide_on(held.plan, Verdict::Approve);
+                    self.decide_on(held.plan, DecisionVerdict::Approve);
                 }
                 None if left == 0 => return Err(format!("I12: not quiet after two cycles: {}", brief(&report))),
                 None => left -= 1,
@@ -541,7 +541,7 @@ impl Life {
     }
 
     /// The operator renames in the app what is nobody's there and has the name that a group is to have.
-    fn free_taken_names(&mut self, report: &Report) -> bool {
+    fn free_taken_names(&mut self, report: &CycleReport) -> bool {
         let is_wanted = |at: usize, operation: &Operation| {
             let gives_name = matches!(operation.op(), Op::RenameGroup | Op::CreateGroup | Op::FreeName);
             gives_name && report.result(at) == OpOutcome::Failed
@@ -584,7 +584,7 @@ impl Life {
 
     /// The operator corrects in the app what kept an account from being adopted: the name of one that is the user's, the id in one that
     /// is not.
-    fn correct_contradictions(&mut self, report: &Report) -> bool {
+    fn correct_contradictions(&mut self, report: &CycleReport) -> bool {
         let mut any = false;
         for operation in report.operations() {
             if let Some(Blocked::Conflict(Obstacle::GroupContradicts { group, .. })) = &operation.blocked {
@@ -623,7 +623,7 @@ async fn until_killed<T>(cycle: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-fn brief(report: &Report) -> String {
+fn brief(report: &CycleReport) -> String {
     let holds: Vec<&str> = report.holds.iter().map(|hold| hold.code().name()).collect();
     let shown = report.operations().iter().enumerate().map(|(at, operation)| {
         let how = match report.result(at) {

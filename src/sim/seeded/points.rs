@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::kinds::{Kind, Kinds};
 use super::life::Life;
-use crate::config::tenant::Fate;
+use crate::config::tenant::DeprovisioningAction;
 use crate::fail::power;
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 use crate::sim::Directory;
 
 /// More points than a cycle of this size passes.
@@ -26,7 +26,7 @@ fn edit(dir: &mut Directory) {
     dir.add_user("p5");
     dir.join("g1", "p5");
     dir.set("p1", "displayName", "One");
-    dir.stand("p2", Standing::Suspended);
+    dir.stand("p2", LifecycleStatus::Suspended);
     dir.delete_user("p3");
     dir.part("g2", "p1");
     dir.join("g3", "p1");
@@ -48,7 +48,7 @@ async fn killed_at(kinds: Kinds, first: bool, n: u64, power_cut: bool) -> Result
     Ok(cut)
 }
 
-fn enumerate(app: Kind, fate: Fate, first: bool) {
+fn enumerate(app: Kind, fate: DeprovisioningAction, first: bool) {
     let kinds = Kinds { app, fate, ..Kinds::plain() };
     let mut names = BTreeSet::new();
     for power_cut in [false, true] {
@@ -77,20 +77,20 @@ fn enumerate(app: Kind, fate: Fate, first: bool) {
 
 #[test]
 fn p1_killed_at_every_point_of_a_first_sync() {
-    enumerate(Kind::Careless, Fate::Deactivate, true);
+    enumerate(Kind::Careless, DeprovisioningAction::Deactivate, true);
 }
 
 #[test]
 fn p1_killed_at_every_point_of_a_day_of_changes() {
-    enumerate(Kind::Careless, Fate::Deactivate, false);
+    enumerate(Kind::Careless, DeprovisioningAction::Deactivate, false);
 }
 
 #[test]
 fn p1_killed_at_every_point_where_accounts_are_deleted() {
-    enumerate(Kind::Strict, Fate::Delete, false);
+    enumerate(Kind::Strict, DeprovisioningAction::Delete, false);
 }
 
 #[test]
 fn p1_killed_at_every_point_where_the_app_hides_who_is_switched_off() {
-    enumerate(Kind::Hiding, Fate::Deactivate, false);
+    enumerate(Kind::Hiding, DeprovisioningAction::Deactivate, false);
 }

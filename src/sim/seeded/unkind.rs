@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::edits::Fresh;
 use crate::config::profile::InactiveEffect;
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 use crate::sandbox::Misbehave;
 use crate::sim::dice::Dice;
 use crate::sim::{Account, Directory, SimApp};
@@ -56,8 +56,8 @@ fn account_gets_another_id(_: &mut Directory, app: &SimApp, dice: &mut Dice, fre
 
 /// The directory shows no user as suspended any more.
 fn signs_vanish(directory: &mut Directory, _: &SimApp, _: &mut Dice, _: &Fresh) -> Option<String> {
-    let suspended = directory.users.values_mut().filter(|user| user.standing == Standing::Suspended);
-    let count = suspended.map(|user| user.standing = Standing::Active).count();
+    let suspended = directory.users.values_mut().filter(|user| user.standing == LifecycleStatus::Suspended);
+    let count = suspended.map(|user| user.standing = LifecycleStatus::Active).count();
     (count > 0).then(|| format!("the sign of suspension of {count} users vanishes"))
 }
 

@@ -15,10 +15,10 @@ use super::strict::{self, Strict};
 use super::unchanged;
 use crate::bounded;
 use crate::files;
-use crate::model::{Standing, StatusSign};
+use crate::model::{LifecycleStatus, StatusSign};
 
 /// One CSV file with its header.
-struct Table {
+struct CsvTable {
     path: PathBuf,
     before: Metadata,
     header: Vec<String>,
@@ -29,7 +29,7 @@ struct Table {
     last_decides: Option<&'static str>,
 }
 
-impl Table {
+impl CsvTable {
     /// Opens a file whose header has the `needed` columns; `known` are those that decide over users.
     fn open(
         path: PathBuf,
@@ -87,12 +87,12 @@ impl Table {
         self.header.iter().any(|name| name == column)
     }
 
-    fn each(mut self, mut row: impl FnMut(&Row<'_>) -> Result<(), String>) -> Result<u64, SourceError> {
+    fn each(mut self, mut row: impl FnMut(&CsvRow<'_>) -> Result<(), String>) -> Result<u64, SourceError> {
         let mut record = StringRecord::new();
         let mut count = 0;
         while self.rows.read_record(&mut record).map_err(|error| fault(&self.path, &error))? {
             let line = record.position().map_or(0, csv::Position::line);
-            row(&Row { header: &self.header, aliases: &self.aliases, cells: &record, line })
+            row(&CsvRow { header: &self.header, aliases: &self.aliases, cells: &record, line })
                 .map_err(|message| SourceError::Malformed(format!("{}:{line}: {message}", self.path.display())))?;
             count += 1;
             bounded::beat();
@@ -131,7 +131,7 @@ fn fault(path: &Path, error: &csv::Error) -> SourceError {
 }
 
 /// One row with what its columns are.
-struct Row<'r> {
+struct CsvRow<'r> {
     header: &'r [String],
     aliases: &'r [(usize, &'static str)],
     cells: &'r StringRecord,
@@ -139,7 +139,7 @@ struct Row<'r> {
     line: u64,
 }
 
-impl<'r> Row<'r> {
+impl<'r> CsvRow<'r> {
     /// The text in a column; an empty one is none.
     fn cell(&self, name: &str) -> Option<&'r str> {
         let at = self.header.iter().position(|column| column == name)?;
@@ -184,7 +184,7 @@ const PLACES: u64 = 20;
 
 pub(super) fn read(folder: &Path, delimiter: u8, reading: &mut Reading) -> Result<(), SourceError> {
     let open = |name: &str, needed: &[&str], known: &'static [&'static str]| {
-        Table::open(folder.join(name), delimiter, needed, known)
+        CsvTable::open(folder.join(name), delimiter, needed, known)
     };
     let users = reading.open_list("users");
     let table = open("users.csv", &[ID], &deciding::OF_USERS)?;
@@ -217,16 +217,16 @@ pub(super) fn read(folder: &Path, delimiter: u8, reading: &mut Reading) -> Resul
     Ok(())
 }
 
-fn user(reading: &mut Reading, row: &Row<'_>) -> Result<(), String> {
+fn user(reading: &mut Reading, row: &CsvRow<'_>) -> Result<(), String> {
     let id = row.id(ID).ok_or("the id is empty")?;
-    let standing = if row.flag(ACTIVE.as_str(), true)? { Standing::Active } else { Standing::Suspended };
+    let standing = if row.flag(ACTIVE.as_str(), true)? { LifecycleStatus::Active } else { LifecycleStatus::Suspended };
     let direct = row.flag("assigned", false)?;
     let record = row.record(id);
     let entry = UserEntry { id, record: &record, standing, direct };
     reading.new_user(entry).map(drop).ok_or_else(|| format!("the id {id:?} appears twice in this file"))
 }
 
-fn group(reading: &mut Reading, row: &Row<'_>) -> Result<(), String> {
+fn group(reading: &mut Reading, row: &CsvRow<'_>) -> Result<(), String> {
     let id = row.id(ID).ok_or("the id is empty")?;
     if reading.find_group(id).is_some() {
         return Err(format!("the id {id:?} appears twice in this file"));

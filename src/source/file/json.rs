@@ -13,11 +13,11 @@ use serde_json::{Map, Value};
 use super::super::unique::Unique;
 use super::super::{GroupEntry, GroupIx, Reading, SourceError, UserEntry};
 use super::deciding::{self, Meant, may_decide, meant};
-use super::mark::{Entries, Mark};
+use super::mark::{EntryHashes, DocumentHash};
 use super::plain::Plain;
 use super::unchanged;
-use super::window::{Fault, Stop, Window, first, hash_of_bytes};
-use crate::model::{ContentMark, Standing, StatusSign};
+use super::window::{FileFault, ReadStop, Window, first, hash_of_bytes};
+use crate::model::{ContentMark, LifecycleStatus, StatusSign};
 use crate::{bounded, files};
 
 /// Reads everybody and every group, and marks the reading with what the document says.
@@ -26,11 +26,11 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
     let mut window = Window::open(path)
         .map_err(|error| SourceError::Settings(format!("no directory file at {}: {error}", path.display())))?;
     let before = window.metadata().map_err(failed)?;
-    let mut taken = Taken { reading, entries: Entries::default(), unknown: Vec::new() };
+    let mut taken = Taken { reading, entries: EntryHashes::default(), unknown: Vec::new() };
     match document(&mut window, &mut taken) {
         Ok(()) => {}
-        Err(Fault::Io(error)) => return Err(failed(error)),
-        Err(Fault::At(place, message)) => {
+        Err(FileFault::Io(error)) => return Err(failed(error)),
+        Err(FileFault::At(place, message)) => {
             let (line, column) = window.line_and_column(place).map_err(failed)?;
             return Err(SourceError::Malformed(format!("{}:{line}:{column}: {message}", path.display())));
         }
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path, reading: &mut Reading) -> Result<(), SourceError
             reading.written_at(group, &id, format!("{name}:{line}"));
         }
     }
-    reading.mark(Mark::new(before.len(), window.hash(), entries).to_content());
+    reading.mark(DocumentHash::new(before.len(), window.hash(), entries).to_content());
     Ok(())
 }
 
@@ -79,28 +79,28 @@ fn count_of_lines(bytes: &[u8]) -> usize {
 ///
 /// The very same bytes need no parser to know what they say; other bytes are looked through for the same entries.
 pub(super) fn still(path: &Path, mark: &ContentMark) -> Option<ContentMark> {
-    let mark = Mark::of_content(mark)?;
+    let mark = DocumentHash::of_content(mark)?;
     let mut window = Window::open(path).ok()?;
     let before = window.metadata().ok()?;
     if before.len() == mark.len && hash_of_bytes(path).ok()? == mark.bytes {
         return Some(mark.to_content());
     }
-    let mut compared = Compared { mark: &mark, entries: Entries::default() };
+    let mut compared = EntryComparison { mark: &mark, entries: EntryHashes::default() };
     document(&mut window, &mut compared).ok()?;
     unchanged(path, &before, &window.metadata().ok()?).ok()?;
     compared.entries.are(&mark).then(|| mark.in_bytes(before.len(), window.hash()).to_content())
 }
 
 /// Who goes through the two lists of a document, people first.
-trait Lists {
-    fn users(&mut self, window: &mut Window) -> Result<(), Fault>;
-    fn groups(&mut self, window: &mut Window) -> Result<(), Fault>;
+trait DocumentVisitor {
+    fn users(&mut self, window: &mut Window) -> Result<(), FileFault>;
+    fn groups(&mut self, window: &mut Window) -> Result<(), FileFault>;
 }
 
 /// Takes everything into a reading.
 struct Taken<'r> {
     reading: &'r mut Reading,
-    entries: Entries,
+    entries: EntryHashes,
     /// The first members that are no people.
     unknown: Vec<(GroupIx, String)>,
 }
@@ -115,37 +115,37 @@ const PLACES: usize = 20;
 const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// Only looks whether the entries are the ones of a mark.
-struct Compared<'m> {
-    mark: &'m Mark,
-    entries: Entries,
+struct EntryComparison<'m> {
+    mark: &'m DocumentHash,
+    entries: EntryHashes,
 }
 
-impl Compared<'_> {
-    fn list(&mut self, window: &mut Window, name: &str) -> Result<(), Fault> {
+impl EntryComparison<'_> {
+    fn list(&mut self, window: &mut Window, name: &str) -> Result<(), FileFault> {
         self.entries.list(name);
         window.list(name, |text| {
             let raw = any_object(text)?;
             self.entries.entry(raw);
             match self.entries.may_be(self.mark) {
                 true => Ok(raw.len()),
-                false => Err(Stop::Here("it says something else".to_owned())),
+                false => Err(ReadStop::Here("it says something else".to_owned())),
             }
         })
     }
 }
 
-impl Lists for Compared<'_> {
-    fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
+impl DocumentVisitor for EntryComparison<'_> {
+    fn users(&mut self, window: &mut Window) -> Result<(), FileFault> {
         self.list(window, "users")
     }
 
-    fn groups(&mut self, window: &mut Window) -> Result<(), Fault> {
+    fn groups(&mut self, window: &mut Window) -> Result<(), FileFault> {
         self.list(window, "groups")
     }
 }
 
 /// The object that a text begins with, whatever is in it.
-fn any_object(text: &str) -> Result<&str, Stop> {
+fn any_object(text: &str) -> Result<&str, ReadStop> {
     let mut plain = Plain::new(text);
     match plain.object(|plain, _| plain.skip()) {
         Some(()) => Ok(plain.passed()),
@@ -154,7 +154,7 @@ fn any_object(text: &str) -> Result<&str, Stop> {
 }
 
 /// `{"users": […], "groups": […]}` in either order; other keys mean nothing here.
-fn document(window: &mut Window, lists: &mut impl Lists) -> Result<(), Fault> {
+fn document(window: &mut Window, lists: &mut impl DocumentVisitor) -> Result<(), FileFault> {
     let (mut users_seen, mut groups_at) = (false, None);
     let mut groups_read = false;
     window.expect(b"{", "a document {\"users\": […], \"groups\": […]}")?;
@@ -243,7 +243,7 @@ struct User<'t> {
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-struct Group<'t> {
+struct JsonGroup<'t> {
     #[serde(borrow)]
     id: Text<'t>,
     #[serde(borrow, default)]
@@ -258,7 +258,7 @@ struct Group<'t> {
 
 impl<'t> User<'t> {
     /// The person that a text begins with, and their own text.
-    fn first(text: &'t str) -> Result<(Self, &'t str, Option<String>), Stop> {
+    fn first(text: &'t str) -> Result<(Self, &'t str, Option<String>), ReadStop> {
         match Self::quick(text) {
             Some((user, raw)) => Ok((user, raw, None)),
             None => strictly(text, &deciding::OF_USERS),
@@ -285,9 +285,9 @@ impl<'t> User<'t> {
     }
 }
 
-impl<'t> Group<'t> {
+impl<'t> JsonGroup<'t> {
     /// The group that a text begins with, and its own text.
-    fn first(text: &'t str) -> Result<(Self, &'t str), Stop> {
+    fn first(text: &'t str) -> Result<(Self, &'t str), ReadStop> {
         match Self::quick(text) {
             Some(group) => Ok(group),
             None => strictly(text, &deciding::OF_GROUPS).map(|(group, raw, _)| (group, raw)),
@@ -319,7 +319,7 @@ impl<'t> Group<'t> {
 fn strictly<'t, T: Deserialize<'t>>(
     text: &'t str,
     known: &[&'static str],
-) -> Result<(T, &'t str, Option<String>), Stop> {
+) -> Result<(T, &'t str, Option<String>), ReadStop> {
     let Ok((fields, raw)) = first::<Map<String, Value>>(text) else {
         return first(text).map(|(value, raw)| (value, raw, None));
     };
@@ -327,12 +327,12 @@ fn strictly<'t, T: Deserialize<'t>>(
     for (key, value) in &fields {
         let name = match meant(key, known) {
             Meant::Is(name) => name,
-            Meant::Nearly(near) if !has(&fields, near) => return Err(Stop::Here(deciding::nearly("key", key, near))),
+            Meant::Nearly(near) if !has(&fields, near) => return Err(ReadStop::Here(deciding::nearly("key", key, near))),
             Meant::Nearly(_) | Meant::Attribute => key.as_str(),
         };
         renamed |= name != key;
         if meant_so.insert(name.to_owned(), value.clone()).is_some() {
-            return Err(Stop::Here(format!("the key {name:?} appears twice in one object, in other letters")));
+            return Err(ReadStop::Here(format!("the key {name:?} appears twice in one object, in other letters")));
         }
     }
     if !renamed {
@@ -343,7 +343,7 @@ fn strictly<'t, T: Deserialize<'t>>(
     first::<Unique>(text)?;
     let meant_so = Value::Object(meant_so);
     let record = meant_so.to_string();
-    let value = T::deserialize(meant_so).map_err(|error| Stop::Here(error.to_string()))?;
+    let value = T::deserialize(meant_so).map_err(|error| ReadStop::Here(error.to_string()))?;
     Ok((value, raw, Some(record)))
 }
 
@@ -366,8 +366,8 @@ fn yes() -> bool {
     true
 }
 
-impl Lists for Taken<'_> {
-    fn users(&mut self, window: &mut Window) -> Result<(), Fault> {
+impl DocumentVisitor for Taken<'_> {
+    fn users(&mut self, window: &mut Window) -> Result<(), FileFault> {
         let Self { reading, entries, .. } = self;
         let list = reading.open_list("users");
         let (mut count, mut shows_active, mut shows_suspended) = (0, false, false);
@@ -377,14 +377,14 @@ impl Lists for Taken<'_> {
             let record = meant_so.as_deref().unwrap_or(raw);
             let id = user.id.as_ref();
             if id.is_empty() {
-                return Err(Stop::Here("this person's id is empty".to_owned()));
+                return Err(ReadStop::Here("this person's id is empty".to_owned()));
             }
-            let standing = if user.active == Some(Some(false)) { Standing::Suspended } else { Standing::Active };
+            let standing = if user.active == Some(Some(false)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active };
             shows_active |= user.active == Some(Some(true));
             shows_suspended |= user.active == Some(Some(false));
             let entry = UserEntry { id, record, standing, direct: user.assigned };
             let Some(ix) = reading.new_user(entry) else {
-                return Err(Stop::Here(format!("the id {id:?} appears twice in this file")));
+                return Err(ReadStop::Here(format!("the id {id:?} appears twice in this file")));
             };
             if user.active == Some(None) {
                 reading.odd_user(ix, "the file says `\"active\": null`");
@@ -404,16 +404,16 @@ impl Lists for Taken<'_> {
         Ok(())
     }
 
-    fn groups(&mut self, window: &mut Window) -> Result<(), Fault> {
+    fn groups(&mut self, window: &mut Window) -> Result<(), FileFault> {
         let Self { reading, entries, unknown } = self;
         let list = reading.open_list("groups");
         let mut count = 0;
         entries.list("groups");
         window.list("groups", |text| {
-            let (group, raw) = Group::first(text)?;
+            let (group, raw) = JsonGroup::first(text)?;
             let id = group.id.as_ref();
             if id.is_empty() || reading.find_group(id).is_some() {
-                return Err(Stop::Here(format!("the group id {id:?} is empty or appears twice in this file")));
+                return Err(ReadStop::Here(format!("the group id {id:?} is empty or appears twice in this file")));
             }
             let entry = GroupEntry {
                 id,
@@ -490,8 +490,8 @@ mod tests {
                     let strict = strictly::<User<'_>>(&text, &deciding::OF_USERS).ok();
                     prop_assert_eq!(strict.map(|(user, raw, _)| (user, raw)), Some(quick));
                 }
-                if let Some(quick) = Group::quick(&text) {
-                    let strict = strictly::<Group<'_>>(&text, &deciding::OF_GROUPS).ok();
+                if let Some(quick) = JsonGroup::quick(&text) {
+                    let strict = strictly::<JsonGroup<'_>>(&text, &deciding::OF_GROUPS).ok();
                     prop_assert_eq!(strict.map(|(group, raw, _)| (group, raw)), Some(quick));
                 }
             }
@@ -505,7 +505,7 @@ mod tests {
             "{\n  \"name\": \"G\",\n  \"mail\": \"g@x.test\",\n  \"id\": \"g\",\n  \"assigned\": false,\n  \"members\": [\n ]\n}",
             r#"{"id":"g","name":"G","active":true,"emails":["a@x.test"]}"#,
         ] {
-            assert_eq!(Group::quick(text).unwrap(), first::<Group<'_>>(text).ok().unwrap());
+            assert_eq!(JsonGroup::quick(text).unwrap(), first::<JsonGroup<'_>>(text).ok().unwrap());
             assert_eq!(User::quick(text).unwrap(), first::<User<'_>>(text).ok().unwrap());
         }
     }

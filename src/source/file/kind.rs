@@ -2,7 +2,7 @@
 
 use super::{FileSource, sample};
 use crate::config::directory::SourceTables;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
 use crate::source::{Source, SourceError};
 
 /// A JSON document or a folder of CSV files.
@@ -28,7 +28,7 @@ path = "../people.json"
 "#
     }
 
-    fn default_mapping(&self, _: &str) -> &'static [Rule] {
+    fn default_mapping(&self, _: &str) -> &'static [DefaultMapping] {
         // Some files have user names, some only e-mail addresses.
         &[
             ("userName", "userName | default(email)"),

@@ -13,14 +13,14 @@ const FIRST_STEP: u64 = 1024;
 
 /// The entries of a document so far.
 #[derive(Default)]
-pub(super) struct Entries {
+pub(super) struct EntryHashes {
     hash: Xxh3,
     in_list: u64,
     /// Parts of the hash on the way, to notice another document early. They prove nothing.
     steps: Vec<u32>,
 }
 
-impl Entries {
+impl EntryHashes {
     /// A list begins.
     pub(super) fn list(&mut self, name: &str) {
         self.hash.update(name.as_bytes());
@@ -38,19 +38,19 @@ impl Entries {
     }
 
     /// Whether they may still be the ones of this mark.
-    pub(super) fn may_be(&self, mark: &Mark) -> bool {
+    pub(super) fn may_be(&self, mark: &DocumentHash) -> bool {
         mark.steps.starts_with(&self.steps)
     }
 
     /// Whether they are the ones of this mark, and there are no more.
-    pub(super) fn are(&self, mark: &Mark) -> bool {
+    pub(super) fn are(&self, mark: &DocumentHash) -> bool {
         mark.entries == self.hash.digest128()
     }
 }
 
 /// What is known of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct DocumentHash {
     /// Its length in bytes.
     pub(super) len: u64,
     /// The hash of all its bytes.
@@ -59,8 +59,8 @@ pub(super) struct Mark {
     steps: Vec<u32>,
 }
 
-impl Mark {
-    pub(super) fn new(len: u64, bytes: u128, entries: Entries) -> Self {
+impl DocumentHash {
+    pub(super) fn new(len: u64, bytes: u128, entries: EntryHashes) -> Self {
         Self { len, bytes, entries: entries.hash.digest128(), steps: entries.steps }
     }
 
@@ -93,8 +93,8 @@ impl Mark {
 mod tests {
     use super::*;
 
-    fn entries(lists: &[(&str, Vec<String>)]) -> Entries {
-        let mut entries = Entries::default();
+    fn entries(lists: &[(&str, Vec<String>)]) -> EntryHashes {
+        let mut entries = EntryHashes::default();
         for (name, list) in lists {
             entries.list(name);
             list.iter().for_each(|entry| entries.entry(entry));
@@ -109,18 +109,18 @@ mod tests {
     #[test]
     fn i12_a_mark_is_read_as_it_was_written() {
         for n in [0, 1, 1023, 1024, 5000] {
-            let mark = Mark::new(u64::MAX, u128::MAX - 1, entries(&[("users", people(n)), ("groups", people(2048))]));
-            assert_eq!(Mark::of_content(&mark.to_content()).as_ref(), Some(&mark));
+            let mark = DocumentHash::new(u64::MAX, u128::MAX - 1, entries(&[("users", people(n)), ("groups", people(2048))]));
+            assert_eq!(DocumentHash::of_content(&mark.to_content()).as_ref(), Some(&mark));
             let text = mark.to_content().as_str().to_owned();
-            assert!(Mark::of_content(&ContentMark::new(format!("{text}0"))).is_none(), "half a step");
-            assert!(Mark::of_content(&ContentMark::new(format!("{text}.0"))).is_none());
+            assert!(DocumentHash::of_content(&ContentMark::new(format!("{text}0"))).is_none(), "half a step");
+            assert!(DocumentHash::of_content(&ContentMark::new(format!("{text}.0"))).is_none());
         }
-        assert!(Mark::of_content(&ContentMark::new("0123456789abcdef".to_owned())).is_none(), "an earlier version's");
+        assert!(DocumentHash::of_content(&ContentMark::new("0123456789abcdef".to_owned())).is_none(), "an earlier version's");
     }
 
     #[test]
     fn i12_entries_are_known_by_what_they_say_where_they_stand() {
-        let mark = Mark::new(1, 1, entries(&[("users", people(3)), ("groups", people(2))]));
+        let mark = DocumentHash::new(1, 1, entries(&[("users", people(3)), ("groups", people(2))]));
         let is = |lists: &[(&str, Vec<String>)]| entries(lists).are(&mark);
         assert!(is(&[("users", people(3)), ("groups", people(2))]));
         assert!(!is(&[("users", people(2)), ("groups", people(3))]), "between the lists");
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn another_document_is_noticed_soon() {
-        let mark = Mark::new(1, 1, entries(&[("users", people(100_000))]));
+        let mark = DocumentHash::new(1, 1, entries(&[("users", people(100_000))]));
         let mut others = people(100_000);
         others[3000] += "!";
-        let mut read = Entries::default();
+        let mut read = EntryHashes::default();
         read.list("users");
         let noticed = others.iter().position(|entry| {
             read.entry(entry);

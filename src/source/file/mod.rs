@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use super::{Presence, Reading, Source, SourceError};
 use crate::bounded;
 use crate::files;
-use crate::model::{ContentMark, Finding, SourceId, Standing};
+use crate::model::{ContentMark, Finding, SourceId, LifecycleStatus};
 use crate::progress::Progress;
 
 /// The kind of directory, for the list.
@@ -97,7 +97,7 @@ impl Source for FileSource {
     async fn ask_users(&self, ids: &[SourceId]) -> Result<Vec<Presence>, SourceError> {
         self.ask(ids, |reading, id| match reading.find_user(id).map(|user| reading.standing(user)) {
             None => Presence::Gone,
-            Some(Standing::Suspended) => Presence::Suspended,
+            Some(LifecycleStatus::Suspended) => Presence::Suspended,
             Some(_) => Presence::Present,
         })
         .await

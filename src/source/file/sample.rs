@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::window::{Fault, Stop, Window, first};
+use super::window::{FileFault, ReadStop, Window, first};
 use crate::files;
 
 /// So many people are looked at.
@@ -44,7 +44,7 @@ pub fn sample(path: &Path, delimiter: u8) -> Sample {
     sample
 }
 
-fn of_document(path: &Path, sample: &mut Sample) -> Result<(), Fault> {
+fn of_document(path: &Path, sample: &mut Sample) -> Result<(), FileFault> {
     let mut window = Window::open(path)?;
     window.expect(b"{", "a document")?;
     while window.key()? != "users" {
@@ -54,7 +54,7 @@ fn of_document(path: &Path, sample: &mut Sample) -> Result<(), Fault> {
     let mut seen = 0;
     window.list("people", |text| {
         if seen == ENOUGH {
-            return Err(Stop::Here("seen enough".to_owned()));
+            return Err(ReadStop::Here("seen enough".to_owned()));
         }
         let (person, raw) = first(text)?;
         sample.take(person);

@@ -27,7 +27,7 @@ impl std::error::Error for Deviation {}
 
 /// Where in a row the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CsvPosition {
     RowStart,
     FieldStart,
     Unquoted,
@@ -44,7 +44,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 #[derive(Debug)]
 pub(super) struct Grammar {
     delimiter: u8,
-    place: Place,
+    place: CsvPosition,
     line: u64,
     /// The line in which the last quote opened.
     opened: u64,
@@ -56,7 +56,7 @@ pub(super) struct Grammar {
 
 impl Grammar {
     pub(super) fn new(delimiter: u8) -> Self {
-        Self { delimiter, place: Place::RowStart, line: 1, opened: 0, begun: 0, empty: None }
+        Self { delimiter, place: CsvPosition::RowStart, line: 1, opened: 0, begun: 0, empty: None }
     }
 
     fn wrong<T>(&self, message: &'static str) -> Result<T, Deviation> {
@@ -78,8 +78,8 @@ impl Grammar {
         Ok(())
     }
 
-    fn next(&mut self, byte: u8) -> Result<Place, Deviation> {
-        use Place::{FieldStart, Quote, Quoted, Return, RowStart, Unquoted};
+    fn next(&mut self, byte: u8) -> Result<CsvPosition, Deviation> {
+        use CsvPosition::{FieldStart, Quote, Quoted, Return, RowStart, Unquoted};
         if byte == 0 {
             return self.wrong("this line has a NUL character");
         }
@@ -120,11 +120,11 @@ impl Grammar {
     /// Whether the file may end here.
     pub(super) fn end(&self) -> Result<(), Deviation> {
         match self.place {
-            Place::Quoted => {
+            CsvPosition::Quoted => {
                 Err(Deviation { line: self.opened, message: "the quote that opens in this line is never closed" })
             }
             // Whether the last row is whole is for the number of its fields to say.
-            Place::RowStart | Place::FieldStart | Place::Unquoted | Place::Quote | Place::Return => Ok(()),
+            CsvPosition::RowStart | CsvPosition::FieldStart | CsvPosition::Unquoted | CsvPosition::Quote | CsvPosition::Return => Ok(()),
         }
     }
 }
@@ -147,7 +147,7 @@ impl Strict {
 
     /// The line that what was read so far ends in, if it ends right behind a delimiter: the last field is empty, or was cut off.
     pub(super) fn ends_behind_delimiter(&self) -> Option<u64> {
-        (self.grammar.place == Place::FieldStart).then_some(self.grammar.line)
+        (self.grammar.place == CsvPosition::FieldStart).then_some(self.grammar.line)
     }
 }
 

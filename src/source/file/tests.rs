@@ -26,7 +26,7 @@ async fn reads_people_groups_nested_groups_and_dangling_members() {
     let snapshot = read_text(TWO).await.unwrap();
     assert_eq!((snapshot.counts().users, snapshot.counts().groups, snapshot.counts().memberships), (2, 2, 2));
     let bob = snapshot.find_user("u2").unwrap();
-    assert_eq!(snapshot.standing(bob), Standing::Suspended);
+    assert_eq!(snapshot.standing(bob), LifecycleStatus::Suspended);
     assert_eq!(snapshot.record(snapshot.find_user("u1").unwrap())["email"], "ann@example.com");
     let staff = snapshot.group(snapshot.find_group("g1").unwrap()).unwrap();
     assert_eq!(staff.subgroups, [snapshot.find_group("g2").unwrap()]);
@@ -172,7 +172,7 @@ async fn a_csv_folder_reads_like_the_document() {
     let ann = snapshot.find_user("u1").unwrap();
     assert_eq!(snapshot.record(ann)["title"], "Head, of all");
     let bob = snapshot.find_user("u2").unwrap();
-    assert_eq!(snapshot.standing(bob), Standing::Suspended);
+    assert_eq!(snapshot.standing(bob), LifecycleStatus::Suspended);
     assert!(snapshot.record(bob).get("title").is_none(), "an empty cell is no value");
     assert!(!snapshot.group(snapshot.find_group("g2").unwrap()).unwrap().assigned);
 }
@@ -255,7 +255,7 @@ async fn mp3_columns_and_keys_that_decide_are_known_in_any_case() {
     );
     let snapshot = read(folder.path()).await.unwrap();
     let bob = snapshot.find_user("u2").unwrap();
-    assert_eq!(snapshot.standing(bob), Standing::Suspended);
+    assert_eq!(snapshot.standing(bob), LifecycleStatus::Suspended);
     assert_eq!(snapshot.record(bob)["userName"], "bob");
     assert!(!snapshot.group(snapshot.find_group("g1").unwrap()).unwrap().assigned);
     assert_eq!(snapshot.signs().iter().map(ToString::to_string).collect::<Vec<_>>(), ["active"]);
@@ -265,7 +265,7 @@ async fn mp3_columns_and_keys_that_decide_are_known_in_any_case() {
     )
     .await
     .unwrap();
-    assert_eq!(snapshot.standing(snapshot.find_user("u2").unwrap()), Standing::Suspended);
+    assert_eq!(snapshot.standing(snapshot.find_user("u2").unwrap()), LifecycleStatus::Suspended);
     assert_eq!(snapshot.record(snapshot.find_user("u2").unwrap())["active"], false);
     let group = snapshot.group(snapshot.find_group("g").unwrap()).unwrap();
     assert_eq!((&*group.name, group.members.len(), group.assigned), ("G", 1, false));

@@ -21,14 +21,14 @@ const LONGEST: usize = 1 << 30;
 
 /// The first thing wrong with a file.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum FileFault {
     /// It is not what it should be, at this place (in bytes).
     At(u64, String),
     /// It can't be read.
     Io(std::io::Error),
 }
 
-impl From<std::io::Error> for Fault {
+impl From<std::io::Error> for FileFault {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
     }
@@ -85,7 +85,7 @@ impl Window {
     }
 
     /// Goes to a place that [`Window::place`] named.
-    pub(super) fn jump(&mut self, place: u64) -> Result<(), Fault> {
+    pub(super) fn jump(&mut self, place: u64) -> Result<(), FileFault> {
         self.in_order = false;
         self.file.seek(SeekFrom::Start(place))?;
         (self.text, self.at, self.before, self.half, self.ended) = (String::new(), 0, place, Vec::new(), false);
@@ -93,7 +93,7 @@ impl Window {
     }
 
     /// The next byte that is no white space; `None` at the end of the file.
-    pub(super) fn peek(&mut self) -> Result<Option<u8>, Fault> {
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, FileFault> {
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
             match rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
@@ -111,7 +111,7 @@ impl Window {
     }
 
     /// Passes over one of these bytes, or says what was expected.
-    pub(super) fn expect(&mut self, wanted: &[u8], what: &str) -> Result<u8, Fault> {
+    pub(super) fn expect(&mut self, wanted: &[u8], what: &str) -> Result<u8, FileFault> {
         match self.peek()? {
             Some(byte) if wanted.contains(&byte) => {
                 self.at += 1;
@@ -122,13 +122,13 @@ impl Window {
         }
     }
 
-    pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault::At(self.place(), message.into())
+    pub(super) fn fault(&self, message: impl Into<String>) -> FileFault {
+        FileFault::At(self.place(), message.into())
     }
 
     /// Hands the text that begins with the next value to `take`, which parses the value and says how long it is. Where the
     /// window cuts the value off, `take` is called again with more: nothing may have happened before it is parsed whole.
-    pub(super) fn value(&mut self, mut take: impl FnMut(&str) -> Result<usize, Stop>) -> Result<(), Fault> {
+    pub(super) fn value(&mut self, mut take: impl FnMut(&str) -> Result<usize, ReadStop>) -> Result<(), FileFault> {
         self.peek()?;
         loop {
             if self.text.len() - self.at < self.size / 16 && !self.ended {
@@ -140,23 +140,23 @@ impl Window {
                     self.at += len;
                     return Ok(());
                 }
-                Err(Stop::Json(error)) if error.is_eof() && !self.ended => {
+                Err(ReadStop::Json(error)) if error.is_eof() && !self.ended => {
                     if text.len() > LONGEST {
                         return Err(self.fault("this entry has no end within a gigabyte"));
                     }
                     self.read_on()?;
                 }
-                Err(Stop::Json(error)) => {
+                Err(ReadStop::Json(error)) => {
                     let (at, message) = (self.place() + place_in(text, &error) as u64, plain(&error));
-                    return Err(Fault::At(at, message));
+                    return Err(FileFault::At(at, message));
                 }
-                Err(Stop::Here(message)) => return Err(self.fault(message)),
+                Err(ReadStop::Here(message)) => return Err(self.fault(message)),
             }
         }
     }
 
     /// Passes over the next key of an object and its colon.
-    pub(super) fn key(&mut self) -> Result<String, Fault> {
+    pub(super) fn key(&mut self) -> Result<String, FileFault> {
         let mut key = String::new();
         self.value(|text| {
             let (name, raw) = first(text)?;
@@ -168,7 +168,7 @@ impl Window {
     }
 
     /// Goes through a list, value by value; as [`Window::value`].
-    pub(super) fn list(&mut self, what: &str, mut take: impl FnMut(&str) -> Result<usize, Stop>) -> Result<(), Fault> {
+    pub(super) fn list(&mut self, what: &str, mut take: impl FnMut(&str) -> Result<usize, ReadStop>) -> Result<(), FileFault> {
         self.expect(b"[", &format!("a list of {what}"))?;
         if self.peek()? == Some(b']') {
             self.at += 1;
@@ -183,7 +183,7 @@ impl Window {
     }
 
     /// Passes over the next value, whatever it is; a long list entry by entry.
-    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self) -> Result<(), FileFault> {
         let skip = |text: &str| first::<serde::de::IgnoredAny>(text).map(|(_, raw)| raw.len());
         match self.peek()? {
             Some(b'[') => self.list("anything", skip),
@@ -192,7 +192,7 @@ impl Window {
     }
 
     /// Drops what is behind and reads on: at least four times what is at hand, so that a long value is parsed few times.
-    fn read_on(&mut self) -> Result<(), Fault> {
+    fn read_on(&mut self) -> Result<(), FileFault> {
         let mut bytes = std::mem::take(&mut self.text).into_bytes();
         bytes.drain(..self.at);
         self.before += std::mem::take(&mut self.at) as u64;
@@ -211,7 +211,7 @@ impl Window {
             Err(error) => {
                 let (valid, cut_off) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len().is_none());
                 if !cut_off || self.ended {
-                    return Err(Fault::At(self.before + valid as u64, "this is not UTF-8 text".to_owned()));
+                    return Err(FileFault::At(self.before + valid as u64, "this is not UTF-8 text".to_owned()));
                 }
                 let mut bytes = error.into_bytes();
                 self.half = bytes.split_off(valid);
@@ -256,28 +256,28 @@ pub(super) fn hash_of_bytes(path: &Path) -> Result<u128, std::io::Error> {
 }
 
 /// Why a value was not taken.
-pub(super) enum Stop {
+pub(super) enum ReadStop {
     /// It is not what it should be, or cut off.
     Json(serde_json::Error),
     /// It is well-formed and yet wrong.
     Here(String),
 }
 
-impl From<serde_json::Error> for Stop {
+impl From<serde_json::Error> for ReadStop {
     fn from(error: serde_json::Error) -> Self {
         Self::Json(error)
     }
 }
 
 /// The value that a text begins with, and its own text.
-pub(super) fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, &'t str), Stop> {
+pub(super) fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Result<(T, &'t str), ReadStop> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     match values.next() {
         Some(value) => {
             let value = value?;
             Ok((value, text.get(..values.byte_offset()).unwrap_or(text)))
         }
-        None => Err(Stop::Here("the file ends where a value was expected".to_owned())),
+        None => Err(ReadStop::Here("the file ends where a value was expected".to_owned())),
     }
 }
 
@@ -325,8 +325,8 @@ mod tests {
                 assert_eq!(rest, None);
                 Ok(all)
             }
-            Err(Fault::At(place, message)) => Err((place, message)),
-            Err(Fault::Io(error)) => panic!("{error}"),
+            Err(FileFault::At(place, message)) => Err((place, message)),
+            Err(FileFault::Io(error)) => panic!("{error}"),
         }
     }
 

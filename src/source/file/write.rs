@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::super::write::{CreateError, NewPeople, NewPerson};
 use super::{FileSource, SourceError, unchanged};
-use crate::files::{self, replace::Fresh};
+use crate::files::{self, replace::PendingFile};
 use crate::model::{SourceId, fold};
 
 /// The attributes by which a person in a file is known.
@@ -35,7 +35,7 @@ impl NewPeople for FileSource {
 
     async fn find(&self, person: &NewPerson) -> Result<Option<SourceId>, SourceError> {
         let person = person.clone();
-        self.aside(move |source| Contents::read(source)?.find(&person)).await?
+        self.aside(move |source| FileContents::read(source)?.find(&person)).await?
     }
 
     async fn create(&self, person: &NewPerson) -> Result<SourceId, CreateError> {
@@ -47,7 +47,7 @@ impl NewPeople for FileSource {
 }
 
 fn create(source: &FileSource, person: &NewPerson) -> Result<SourceId, CreateError> {
-    let contents = Contents::read(source)?;
+    let contents = FileContents::read(source)?;
     if names(&person.attributes).is_empty() {
         let known_by = KNOWN_BY.join(", ");
         return Err(CreateError::Refused(format!("nothing to know the person by: none of {known_by} has a value")));
@@ -69,14 +69,14 @@ fn create(source: &FileSource, person: &NewPerson) -> Result<SourceId, CreateErr
 }
 
 /// The file with the people, as it was read.
-struct Contents {
+struct FileContents {
     path: PathBuf,
     before: Metadata,
     text: String,
     people: Vec<Map<String, Value>>,
 }
 
-impl Contents {
+impl FileContents {
     fn read(source: &FileSource) -> Result<Self, SourceError> {
         let is_folder = source.path.is_dir();
         let path = if is_folder { source.path.join("users.csv") } else { source.path.clone() };
@@ -89,7 +89,7 @@ impl Contents {
         let people = match is_folder {
             true => rows(&text, source.delimiter).map_err(|error| malformed(error.to_string()))?,
             false => {
-                let document: People = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+                let document: PeopleFile = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
                 document.users
             }
         };
@@ -176,7 +176,7 @@ impl Contents {
     /// Puts a text in the file's place: a crash leaves the old one or the new one.
     fn replace(&self, text: &str) -> Result<(), CreateError> {
         let failed = |error: std::io::Error| CreateError::Refused(format!("writing {}: {error}", self.path.display()));
-        let mut fresh = Fresh::beside(&self.path, self.before.mode() & 0o777).map_err(failed)?;
+        let mut fresh = PendingFile::beside(&self.path, self.before.mode() & 0o777).map_err(failed)?;
         fresh.write_all(text.as_bytes()).and_then(|()| fresh.sync()).map_err(failed)?;
         let now = std::fs::metadata(&self.path).map_err(failed)?;
         unchanged(&self.path, &self.before, &now)?;
@@ -186,7 +186,7 @@ impl Contents {
 }
 
 #[derive(Deserialize)]
-struct People {
+struct PeopleFile {
     users: Vec<Map<String, Value>>,
 }
 

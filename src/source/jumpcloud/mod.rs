@@ -34,8 +34,8 @@ use super::web::{
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::jumpcloud::JumpCloudTable;
-use crate::http::{Auth, ClientSettings, Reply, Secret, SetupError};
-use crate::model::{Finding, Standing};
+use crate::http::{Auth, ClientSettings, HttpResponse, Secret, SetupError};
+use crate::model::{Finding, LifecycleStatus};
 use crate::progress::Silent;
 
 pub use super::web::Parts;
@@ -117,7 +117,7 @@ impl HttpDirectory for JumpCloud {
     }
 
     /// A block of this address comes as a 403, and even the first answer may be one.
-    fn meaning(reply: &Reply) -> Option<Meaning> {
+    fn meaning(reply: &HttpResponse) -> Option<Meaning> {
         let said = refusal(reply);
         match reply.status {
             401 if said.contains(SEVERAL_ORGANISATIONS) => Some(Meaning::NoOrganisation),
@@ -146,7 +146,7 @@ impl HttpDirectory for JumpCloud {
         in_small_letters(&mut record);
         let odd = odd(&record);
         // Nothing is given to an odd one and nothing taken, whatever it is; and it is named.
-        let standing = if odd.is_some() { Standing::Active } else { standing(&record, self.staged) };
+        let standing = if odd.is_some() { LifecycleStatus::Active } else { standing(&record, self.staged) };
         let is_shown = |name: &str| record.get(name).is_some_and(|value| !value.is_null());
         let signs = u8::from(is_shown("state")) | u8::from(is_shown("suspended")) << 1;
         LEFT_OUT.split_whitespace().for_each(|name| drop(record.remove(name)));
@@ -157,7 +157,7 @@ impl HttpDirectory for JumpCloud {
         Ok(User { odd, signs, ..User::new(record, standing) })
     }
 
-    fn standing(&self, record: &Object) -> Standing {
+    fn standing(&self, record: &Object) -> LifecycleStatus {
         standing(record, self.staged)
     }
 
@@ -305,7 +305,7 @@ mod tests {
     fn a_block_of_the_address_is_never_taken_for_a_missing_right() {
         let said = |status: u16, message: &str| {
             let body = serde_json::json!({ "message": message }).to_string().into_bytes();
-            JumpCloud::meaning(&Reply {
+            JumpCloud::meaning(&HttpResponse {
                 status,
                 content_type: Some("application/json".to_owned()),
                 location: None,

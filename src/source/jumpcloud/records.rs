@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::web::{Object, text};
-use crate::model::{Standing, StatusSign};
+use crate::model::{LifecycleStatus, StatusSign};
 
 /// What says whether a user is suspended.
 pub(super) const SIGNS: [StatusSign; 2] = [StatusSign::of("state"), StatusSign::of("suspended")];
@@ -18,15 +18,15 @@ const CUSTOM: &str = "attributes.";
 
 /// What the directory says of an account. An account that is locked after wrong passwords opens by itself; one whose password
 /// was never set is an account all the same.
-pub(super) fn standing(record: &Object, staged_is_active: bool) -> Standing {
+pub(super) fn standing(record: &Object, staged_is_active: bool) -> LifecycleStatus {
     let state = text(record, "state").unwrap_or("ACTIVATED");
     if record.get("suspended") == Some(&Value::Bool(true)) || state.eq_ignore_ascii_case("SUSPENDED") {
-        Standing::Suspended
+        LifecycleStatus::Suspended
     } else if state.eq_ignore_ascii_case("ACTIVATED") || (staged_is_active && state.eq_ignore_ascii_case("STAGED")) {
-        Standing::Active
+        LifecycleStatus::Active
     } else {
         // One that nobody knows yet is treated like the harmless one.
-        Standing::Staged
+        LifecycleStatus::Staged
     }
 }
 
@@ -119,25 +119,25 @@ mod tests {
 
     use super::*;
 
-    fn says(record: Value) -> Standing {
+    fn says(record: Value) -> LifecycleStatus {
         standing(record.as_object().unwrap(), false)
     }
 
     #[test]
     fn three_states_become_three_standings() {
-        assert_eq!(says(json!({"state": "ACTIVATED", "suspended": false})), Standing::Active);
-        assert_eq!(says(json!({"state": "ACTIVATED", "activated": false, "account_locked": true})), Standing::Active);
-        assert_eq!(says(json!({"suspended": false})), Standing::Active);
-        assert_eq!(says(json!({"state": "SUSPENDED"})), Standing::Suspended);
-        assert_eq!(says(json!({"state": "ACTIVATED", "suspended": true})), Standing::Suspended);
-        assert_eq!(says(json!({"state": "STAGED", "suspended": true})), Standing::Suspended);
-        assert_eq!(says(json!({"state": "STAGED"})), Standing::Staged);
+        assert_eq!(says(json!({"state": "ACTIVATED", "suspended": false})), LifecycleStatus::Active);
+        assert_eq!(says(json!({"state": "ACTIVATED", "activated": false, "account_locked": true})), LifecycleStatus::Active);
+        assert_eq!(says(json!({"suspended": false})), LifecycleStatus::Active);
+        assert_eq!(says(json!({"state": "SUSPENDED"})), LifecycleStatus::Suspended);
+        assert_eq!(says(json!({"state": "ACTIVATED", "suspended": true})), LifecycleStatus::Suspended);
+        assert_eq!(says(json!({"state": "STAGED", "suspended": true})), LifecycleStatus::Suspended);
+        assert_eq!(says(json!({"state": "STAGED"})), LifecycleStatus::Staged);
         assert_eq!(
             says(json!({"state": "HIBERNATING"})),
-            Standing::Staged,
+            LifecycleStatus::Staged,
             "what is not known gives and takes nothing"
         );
-        assert_eq!(standing(json!({"state": "STAGED"}).as_object().unwrap(), true), Standing::Active);
+        assert_eq!(standing(json!({"state": "STAGED"}).as_object().unwrap(), true), LifecycleStatus::Active);
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::connection::Connection;
-use super::entry::Entry;
-use super::layout::Layout;
-use super::outcome::Found;
+use super::entry::LdapEntry;
+use super::layout::LdapLayout;
+use super::outcome::SearchResult;
 use super::people::{id_of, search};
 use super::standing::{self, standing};
-use crate::model::{SourceId, Standing, fold};
+use crate::model::{SourceId, LifecycleStatus, fold};
 use crate::source::{Presence, SourceError};
 
 /// Ids in one search.
@@ -23,13 +23,13 @@ const CHUNK: usize = 50;
 /// Asks about people.
 pub(super) async fn users(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     now: Timestamp,
     ids: &[SourceId],
 ) -> Vec<Presence> {
     let mut attributes = vec![layout.id.clone()];
     attributes.extend(standing::attributes(layout.preset).iter().map(|name| (*name).to_owned()));
-    let judge = |entry: &Entry| Ok(presence(standing(layout.preset, entry, now)?));
+    let judge = |entry: &LdapEntry| Ok(presence(standing(layout.preset, entry, now)?));
     let mut answers = ask(connection, layout, ids, "", &attributes, judge).await;
     if let Some(filter) = &layout.suspended_filter {
         let suspended = ask(connection, layout, ids, filter, &attributes, |_| Ok(Presence::Suspended)).await;
@@ -45,26 +45,26 @@ pub(super) async fn users(
 }
 
 /// Asks about groups.
-pub(super) async fn groups(connection: &mut Connection, layout: &Layout, ids: &[SourceId]) -> Vec<Presence> {
+pub(super) async fn groups(connection: &mut Connection, layout: &LdapLayout, ids: &[SourceId]) -> Vec<Presence> {
     let attributes = [layout.id.clone()];
     ask(connection, layout, ids, "", &attributes, |_| Ok(Presence::Present)).await
 }
 
-fn presence(standing: Standing) -> Presence {
+fn presence(standing: LifecycleStatus) -> Presence {
     match standing {
-        Standing::Suspended => Presence::Suspended,
-        Standing::Active | Standing::Staged => Presence::Present,
+        LifecycleStatus::Suspended => Presence::Suspended,
+        LifecycleStatus::Active | LifecycleStatus::Staged => Presence::Present,
     }
 }
 
 /// Looks for `ids` that also match `filter` (empty: any). What a search can't say for certain stays unknown.
 async fn ask(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     ids: &[SourceId],
     filter: &str,
     attributes: &[String],
-    judge: impl Fn(&Entry) -> Result<Presence, SourceError>,
+    judge: impl Fn(&LdapEntry) -> Result<Presence, SourceError>,
 ) -> Vec<Presence> {
     let mut answers = Vec::with_capacity(ids.len());
     let trusted = sees_ids(connection, layout).await;
@@ -94,19 +94,19 @@ async fn ask(
 /// One search; what it says of each id, by the folded id: servers compare most attributes without case.
 async fn ask_chunk(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     ids: &[SourceId],
     filter: &str,
     attributes: &[String],
-    judge: impl Fn(&Entry) -> Result<Presence, SourceError>,
-) -> Result<(Found, HashMap<String, Presence>), SourceError> {
+    judge: impl Fn(&LdapEntry) -> Result<Presence, SourceError>,
+) -> Result<(SearchResult, HashMap<String, Presence>), SourceError> {
     let mut said = HashMap::new();
     let any: String = ids.iter().filter_map(|id| layout.by_id(id.as_str())).collect();
     if any.is_empty() {
-        return Ok((Found::default(), said));
+        return Ok((SearchResult::default(), said));
     }
     let any = format!("(&(|{any}){filter})");
-    let visit = |entry: Entry| {
+    let visit = |entry: LdapEntry| {
         said.insert(fold(&id_of(&entry, layout)?), judge(&entry)?);
         Ok(())
     };
@@ -115,7 +115,7 @@ async fn ask_chunk(
 }
 
 /// Whether this credential sees the id of anybody at all. If not, silence about one id means nothing.
-async fn sees_ids(connection: &mut Connection, layout: &Layout) -> bool {
+async fn sees_ids(connection: &mut Connection, layout: &LdapLayout) -> bool {
     let filter = format!("(&{}({}=*))", layout.user_filter, layout.id);
     let attributes = [layout.id.clone()];
     let seen = connection.glimpse(search("ids", &layout.user_base, &filter, &attributes)).await;

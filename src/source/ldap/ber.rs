@@ -20,14 +20,14 @@ const FEWEST_PARTS: u64 = 4096;
 
 /// How large one message may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct BerLimits {
     /// The largest size in bytes, header included.
     pub(super) bytes: u64,
     /// The largest number of elements, the message itself included.
     pub(super) parts: u64,
 }
 
-impl Limits {
+impl BerLimits {
     /// The limits that go with a size limit in bytes.
     pub(super) fn of_bytes(bytes: u64) -> Self {
         Self { bytes, parts: (bytes / BYTES_PER_PART).max(FEWEST_PARTS) }
@@ -77,7 +77,7 @@ impl Header {
 
 /// What a step saw in the bytes it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum BerEvent {
     /// Part of a header: more bytes are needed.
     Hungry,
     /// A header, whole.
@@ -89,7 +89,7 @@ pub(super) enum Seen {
 /// Reads the headers of one message.
 #[derive(Debug, Clone)]
 pub(super) struct Walker {
-    limits: Limits,
+    limits: BerLimits,
     /// Elements at this level and below are not opened.
     closed_from: usize,
     header: [u8; LONGEST_HEADER],
@@ -105,7 +105,7 @@ pub(super) struct Walker {
 
 impl Walker {
     /// A walker for one message. The size limit is the caller's to compare with [`Walker::size`] once the first header is known.
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: BerLimits) -> Self {
         Self {
             limits,
             closed_from: usize::MAX,
@@ -121,7 +121,7 @@ impl Walker {
 
     /// A walker that sees the first two levels only: for requests of our own, whose filters may be nested as they like.
     pub(super) fn outline() -> Self {
-        Self { closed_from: 2, ..Self::new(Limits { bytes: u64::MAX, parts: u64::MAX }) }
+        Self { closed_from: 2, ..Self::new(BerLimits { bytes: u64::MAX, parts: u64::MAX }) }
     }
 
     /// The size of the message with its header; 0 until that is known.
@@ -150,23 +150,23 @@ impl Walker {
     ///
     /// # Errors
     /// Every breach but that of the size limit.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<(usize, Seen), Breach> {
+    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<(usize, BerEvent), Breach> {
         if self.contents > 0 {
             let taken = bytes.len().min(self.contents as usize);
             // `taken` is no more than `contents`, which is a u32.
             self.contents -= u32::try_from(taken).unwrap_or(self.contents);
             self.close();
-            return Ok((taken, Seen::Contents));
+            return Ok((taken, BerEvent::Contents));
         }
         if self.is_whole() {
-            return Ok((0, Seen::Hungry));
+            return Ok((0, BerEvent::Hungry));
         }
         for (at, byte) in bytes.iter().enumerate() {
             if let Some(header) = self.push(*byte)? {
-                return Ok((at + 1, Seen::Header(header)));
+                return Ok((at + 1, BerEvent::Header(header)));
             }
         }
-        Ok((bytes.len(), Seen::Hungry))
+        Ok((bytes.len(), BerEvent::Hungry))
     }
 
     /// Takes one byte of a header; the header, if that was its last.
@@ -242,7 +242,7 @@ impl Walker {
 
 /// Whether a value that holds one element may be handed to the decoder: it is there as a whole, and within `parts` elements.
 pub(super) fn is_sound(value: &[u8], parts: u64) -> bool {
-    let mut walker = Walker::new(Limits { bytes: value.len() as u64, parts });
+    let mut walker = Walker::new(BerLimits { bytes: value.len() as u64, parts });
     let mut rest = value;
     while !walker.is_whole() && !rest.is_empty() {
         match walker.step(rest) {
@@ -278,7 +278,7 @@ pub(super) mod tests {
     }
 
     /// Walks in pieces of `piece` bytes: the breach, or whether it is whole, and how much was taken.
-    fn walk(bytes: &[u8], limits: Limits, piece: usize) -> Result<(bool, usize), Breach> {
+    fn walk(bytes: &[u8], limits: BerLimits, piece: usize) -> Result<(bool, usize), Breach> {
         let mut walker = Walker::new(limits);
         let mut at = 0;
         for part in bytes.chunks(piece) {
@@ -297,7 +297,7 @@ pub(super) mod tests {
 
     fn verdict(bytes: &[u8]) -> Result<bool, Breach> {
         let verdicts: Vec<_> = (1..=bytes.len().max(1))
-            .map(|piece| walk(bytes, Limits::of_bytes(1 << 20), piece).map(|(whole, _)| whole))
+            .map(|piece| walk(bytes, BerLimits::of_bytes(1 << 20), piece).map(|(whole, _)| whole))
             .collect();
         assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{bytes:?}: {verdicts:?}");
         verdicts[0]
@@ -318,7 +318,7 @@ pub(super) mod tests {
 
     #[test]
     fn l2_a_message_of_the_limits_size_passes_and_one_byte_more_is_refused_by_its_header() {
-        let limits = Limits::of_bytes(70_000);
+        let limits = BerLimits::of_bytes(70_000);
         let at_the_limit = element(0x30, &element(0x04, &vec![0; 70_000 - 12]));
         assert_eq!(walk(&at_the_limit, limits, 1000), Ok((true, 70_000)));
         let above = element(0x30, &element(0x04, &vec![0; 70_001 - 12]));
@@ -333,12 +333,12 @@ pub(super) mod tests {
 
     #[test]
     fn l2_elements_are_counted_because_each_costs_memory() {
-        let limits = Limits::of_bytes(70_000);
+        let limits = BerLimits::of_bytes(70_000);
         assert_eq!(limits.parts, FEWEST_PARTS);
         let of = |parts: u64| element(0x30, &[0x04, 0x00].repeat(usize::try_from(parts - 1).unwrap()));
         assert_eq!(walk(&of(FEWEST_PARTS), limits, 999).map(|(whole, _)| whole), Ok(true));
         assert_eq!(walk(&of(FEWEST_PARTS + 1), limits, 999), Err(Breach::Parts { limit: FEWEST_PARTS }));
-        assert_eq!(Limits::of_bytes(64 << 20).parts, 1 << 20);
+        assert_eq!(BerLimits::of_bytes(64 << 20).parts, 1 << 20);
     }
 
     #[test]
@@ -364,11 +364,11 @@ pub(super) mod tests {
     fn a_message_that_is_cut_is_waited_for() {
         let whole = element(0x30, &[element(0x02, &[7]), element(0x30, &element(0x04, &[1; 200]))].concat());
         for length in 0..whole.len() {
-            assert_eq!(walk(&whole[..length], Limits::of_bytes(1 << 20), 3), Ok((false, length)));
+            assert_eq!(walk(&whole[..length], BerLimits::of_bytes(1 << 20), 3), Ok((false, length)));
         }
         assert_eq!(verdict(&whole), Ok(true));
         assert_eq!(
-            walk(&[whole.clone(), whole.clone()].concat(), Limits::of_bytes(1 << 20), 7),
+            walk(&[whole.clone(), whole.clone()].concat(), BerLimits::of_bytes(1 << 20), 7),
             Ok((true, whole.len()))
         );
     }
@@ -388,7 +388,7 @@ pub(super) mod tests {
         while !walker.is_whole() {
             let (taken, seen) = walker.step(rest).unwrap();
             rest = &rest[taken..];
-            if let Seen::Header(header) = seen {
+            if let BerEvent::Header(header) = seen {
                 tags.push(header.tag);
             }
         }
@@ -416,13 +416,13 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn every_sound_tree_passes_whole_in_pieces_of_any_size(tree in tree(), piece in 1_usize..300) {
-            prop_assert_eq!(walk(&tree, Limits::of_bytes(1 << 20), piece), Ok((true, tree.len())));
+            prop_assert_eq!(walk(&tree, BerLimits::of_bytes(1 << 20), piece), Ok((true, tree.len())));
         }
 
         /// What the walker lets pass, the decoder takes, and takes to the same byte.
         #[test]
         fn the_decoder_takes_what_passes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            if let Ok((true, taken)) = walk(&bytes, Limits::of_bytes(1 << 20), 7) {
+            if let Ok((true, taken)) = walk(&bytes, BerLimits::of_bytes(1 << 20), 7) {
                 let (rest, _) = parse_tag(&bytes).unwrap();
                 prop_assert_eq!(bytes.len() - rest.len(), taken);
             }
@@ -430,7 +430,7 @@ pub(super) mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), piece in 1_usize..20) {
-            let _ = walk(&bytes, Limits::of_bytes(100), piece);
+            let _ = walk(&bytes, BerLimits::of_bytes(100), piece);
             let _ = is_sound(&bytes, 8);
         }
     }

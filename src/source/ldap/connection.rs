@@ -23,14 +23,14 @@ use tokio::task::JoinHandle;
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::entry::Entry;
-use super::outcome::{self, About, Found};
-use super::reference::{self, Expected};
-use super::relay::{self, BEFORE_BIND, Duplex, Watch};
+use super::entry::LdapEntry;
+use super::outcome::{self, SearchContext, SearchResult};
+use super::reference::{self, ExpectedReferrals};
+use super::relay::{self, BEFORE_BIND, Duplex, RelayWatch};
 use super::{ber, dial};
 use crate::config::ca;
 use crate::config::directory::ldap::LdapTable;
-use crate::config::forms::{LdapAddress, Misfit};
+use crate::config::forms::{LdapAddress, InvalidForm};
 
 use crate::source::SourceError;
 
@@ -70,7 +70,7 @@ impl Address {
     /// Judges the address without touching the network; the CA file is read.
     pub(super) fn new(table: &LdapTable, timeout: Duration) -> Result<Self, SourceError> {
         let wrong = |why: &str| SourceError::Settings(format!("url {:?}: {why}", table.url));
-        let address: LdapAddress = table.url.parse().map_err(|misfit: Misfit| wrong(&misfit.to_string()))?;
+        let address: LdapAddress = table.url.parse().map_err(|misfit: InvalidForm| wrong(&misfit.to_string()))?;
         let tls = address.is_ldaps() || table.start_tls;
         if address.is_ldaps() && table.start_tls {
             return Err(wrong("ldaps:// is TLS from the start: drop start_tls"));
@@ -92,7 +92,7 @@ impl Address {
         &self,
         bind_dn: &str,
         password: &str,
-        expected: &Expected,
+        expected: &ExpectedReferrals,
     ) -> Result<Connection, SourceError> {
         let opening = dial::open(&self.url, self.start_tls, self.tls.as_ref(), self.max_message.min(BEFORE_BIND));
         let server = tokio::time::timeout(self.timeout, opening).await.map_err(|_| outcome::no_answer())??;
@@ -111,14 +111,14 @@ impl Address {
         &self,
         server: Box<dyn Duplex>,
         bind_dn: &str,
-        expected: Expected,
+        expected: ExpectedReferrals,
     ) -> Result<Connection, SourceError> {
         let (near, far) = UnixStream::pair().map_err(|error| outcome::of_io(&error))?;
         let far = far.into_std().map_err(|error| outcome::of_io(&error))?;
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (library, ldap) =
             LdapConnAsync::with_settings(settings, "ldapi:///").await.map_err(|error| outcome::of_error(&error))?;
-        let watch = Arc::new(Watch::new(self.max_message));
+        let watch = Arc::new(RelayWatch::new(self.max_message));
         Ok(Connection {
             ldap,
             driver: Some(tokio::spawn(library.drive())),
@@ -174,7 +174,7 @@ fn malformed(what: impl Into<String>) -> SourceError {
 
 /// One search.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Search<'a> {
+pub(super) struct LdapSearch<'a> {
     /// What it looks for, for messages.
     pub(super) what: &'a str,
     pub(super) base: &'a str,
@@ -188,10 +188,10 @@ pub(super) struct Connection {
     ldap: Ldap,
     driver: Option<JoinHandle<Result<(), LdapError>>>,
     relay: Option<JoinHandle<std::io::Result<()>>>,
-    watch: Arc<Watch>,
+    watch: Arc<RelayWatch>,
     bind_dn: Box<str>,
     /// Where nobody is missed.
-    expected: Expected,
+    expected: ExpectedReferrals,
     timeout: Duration,
     largest_answer: u64,
 }
@@ -250,12 +250,12 @@ impl Connection {
     /// What the server refuses, every end but result 0, pages that lead nowhere, and parts of the tree that were not searched.
     pub(super) async fn pages(
         &mut self,
-        search: Search<'_>,
+        search: LdapSearch<'_>,
         page_size: i32,
-        mut visit: impl FnMut(Entry) -> Result<bool, SourceError>,
+        mut visit: impl FnMut(LdapEntry) -> Result<bool, SourceError>,
         mut page: impl FnMut(u64),
-    ) -> Result<Found, SourceError> {
-        let mut found = Found::default();
+    ) -> Result<SearchResult, SourceError> {
+        let mut found = SearchResult::default();
         let mut cookie = Vec::new();
         let (mut empty, mut repeated) = (0, 0);
         // Hashes of the cookies since a page last brought something new: never more than there may be such pages.
@@ -296,11 +296,11 @@ impl Connection {
     /// As [`Connection::pages`].
     pub(super) async fn unpaged(
         &mut self,
-        search: Search<'_>,
+        search: LdapSearch<'_>,
         asked: usize,
-        mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
-    ) -> Result<Found, SourceError> {
-        let mut found = Found::default();
+        mut visit: impl FnMut(LdapEntry) -> Result<(), SourceError>,
+    ) -> Result<SearchResult, SourceError> {
+        let mut found = SearchResult::default();
         self.one_search(search, asked as u64, None, &mut found, &mut visit).await?;
         Ok(found)
     }
@@ -309,10 +309,10 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::pages`], but for the size limit that was asked for.
-    pub(super) async fn glimpse(&mut self, search: Search<'_>) -> Result<Option<Entry>, SourceError> {
+    pub(super) async fn glimpse(&mut self, search: LdapSearch<'_>) -> Result<Option<LdapEntry>, SourceError> {
         let control = PagedResults { size: 1, cookie: Vec::new() }.critical().into();
         let mut seen = None;
-        let mut found = Found::default();
+        let mut found = SearchResult::default();
         let visit = |entry| {
             seen.get_or_insert(entry);
             Ok(())
@@ -332,13 +332,13 @@ impl Connection {
 
     async fn one_search(
         &mut self,
-        search: Search<'_>,
+        search: LdapSearch<'_>,
         asked: u64,
         control: Option<RawControl>,
-        found: &mut Found,
-        mut visit: impl FnMut(Entry) -> Result<(), SourceError>,
+        found: &mut SearchResult,
+        mut visit: impl FnMut(LdapEntry) -> Result<(), SourceError>,
     ) -> Result<LdapResult, SourceError> {
-        let Search { what, base, scope, filter, attributes } = search;
+        let LdapSearch { what, base, scope, filter, attributes } = search;
         let ldap = self.ldap.with_timeout(self.timeout);
         ldap.controls = control.map(|control| vec![control]);
         let answer = format!("an answer to the search for {what} below {base:?}");
@@ -367,7 +367,7 @@ impl Connection {
                 Ok(Some(item)) => {
                     found.entries += 1;
                     let size = self.watch.take();
-                    let entry = Entry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
+                    let entry = LdapEntry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
                     bounds.entry(found.entries - before, size).map_err(|why| too_much(&entry.dn, why))?;
                     if let Some(target) = entry.text(ALIAS_TARGET) {
                         if self.expected.leads_out(&entry.dn, target, base) {
@@ -381,7 +381,7 @@ impl Connection {
             }
         }
         let result = stream.finish().await;
-        let about = About { what, base, bind_dn: &self.bind_dn, received: found.entries };
+        let about = SearchContext { what, base, bind_dn: &self.bind_dn, received: found.entries };
         outcome::of_search(&result, about)?;
         if !result.refs.is_empty() && !self.expected.covers(&result.refs) {
             found.holes.note(result.refs.first().map_or("", String::as_str));

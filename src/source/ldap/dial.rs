@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::ber::{Breach, Limits, Walker};
-use super::envelope::{EXTENDED_RESPONSE, Refusal};
+use super::ber::{Breach, BerLimits, Walker};
+use super::envelope::{EXTENDED_RESPONSE, RefusedMessage};
 use super::outcome;
 use super::relay::Duplex;
 use crate::source::SourceError;
@@ -37,14 +37,14 @@ pub(super) async fn open(
     let Some(config) = tls else { return Ok(Box::new(stream)) };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| outcome::no_server_name())?;
     if start_tls {
-        ask_for_tls(&mut stream, Limits::of_bytes(largest)).await?;
+        ask_for_tls(&mut stream, BerLimits::of_bytes(largest)).await?;
     }
     let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
     Ok(Box::new(stream.map_err(|error| outcome::of_io(&error))?))
 }
 
 /// Asks for TLS. When this returns, the next byte belongs to the handshake.
-async fn ask_for_tls(stream: &mut TcpStream, limits: Limits) -> Result<(), SourceError> {
+async fn ask_for_tls(stream: &mut TcpStream, limits: BerLimits) -> Result<(), SourceError> {
     stream.write_all(START_TLS).await.map_err(|error| outcome::of_io(&error))?;
     let answer = read_answer(stream, limits).await?;
     let Some(result) = result_of(&answer) else {
@@ -54,7 +54,7 @@ async fn ask_for_tls(stream: &mut TcpStream, limits: Limits) -> Result<(), Sourc
 }
 
 /// One message, whole and checked.
-async fn read_answer(stream: &mut TcpStream, limits: Limits) -> Result<Vec<u8>, SourceError> {
+async fn read_answer(stream: &mut TcpStream, limits: BerLimits) -> Result<Vec<u8>, SourceError> {
     let mut walker = Walker::new(limits);
     let mut answer = Vec::new();
     let mut chunk = [0; 1024];
@@ -86,7 +86,7 @@ async fn read_answer(stream: &mut TcpStream, limits: Limits) -> Result<Vec<u8>, 
 }
 
 fn refused(breach: Breach) -> SourceError {
-    let refusal = Refusal { breach, entry: None, after: None, bound: false };
+    let refusal = RefusedMessage { breach, entry: None, after: None, bound: false };
     SourceError::Malformed(format!("{} (the password was not sent)", refusal.explain("the answer to StartTLS")))
 }
 
@@ -138,7 +138,7 @@ mod tests {
             let _ = server.write_all(&answer).await;
             request
         });
-        let asked = ask_for_tls(&mut stream, Limits::of_bytes(BEFORE_BIND)).await;
+        let asked = ask_for_tls(&mut stream, BerLimits::of_bytes(BEFORE_BIND)).await;
         drop(stream);
         assert_eq!(server.await.unwrap(), START_TLS);
         asked

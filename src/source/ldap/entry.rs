@@ -15,7 +15,7 @@ use super::{binary, dn};
 
 /// How the values of an attribute are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ValueEncoding {
     /// As they are if they are UTF-8, else in base64.
     Text,
     /// Always in base64: bytes that may look like text by chance.
@@ -26,21 +26,21 @@ pub(super) enum Form {
     Sid,
 }
 
-impl Form {
+impl ValueEncoding {
     /// The form of an attribute, by its name.
     pub(super) fn of(attribute: &str) -> Self {
-        const KNOWN: [(&str, Form); 8] = [
-            ("objectGUID", Form::Guid),
-            ("mS-DS-ConsistencyGuid", Form::Guid),
-            ("objectSid", Form::Sid),
-            ("jpegPhoto", Form::Bytes),
-            ("thumbnailPhoto", Form::Bytes),
-            ("photo", Form::Bytes),
-            ("userCertificate", Form::Bytes),
-            ("userSMIMECertificate", Form::Bytes),
+        const KNOWN: [(&str, ValueEncoding); 8] = [
+            ("objectGUID", ValueEncoding::Guid),
+            ("mS-DS-ConsistencyGuid", ValueEncoding::Guid),
+            ("objectSid", ValueEncoding::Sid),
+            ("jpegPhoto", ValueEncoding::Bytes),
+            ("thumbnailPhoto", ValueEncoding::Bytes),
+            ("photo", ValueEncoding::Bytes),
+            ("userCertificate", ValueEncoding::Bytes),
+            ("userSMIMECertificate", ValueEncoding::Bytes),
         ];
         let name = attribute.split(';').next().unwrap_or(attribute);
-        KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Form::Text, |(_, form)| *form)
+        KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(ValueEncoding::Text, |(_, form)| *form)
     }
 
     /// The text of one value.
@@ -57,28 +57,28 @@ impl Form {
 
 /// An attribute that goes into the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct WantedAttribute {
     /// The name to ask for and to write down.
     pub(super) name: String,
-    pub(super) form: Form,
+    pub(super) form: ValueEncoding,
     /// Whether all values are written even when there is only one.
     pub(super) all: bool,
 }
 
-impl Wanted {
+impl WantedAttribute {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), form: Form::of(name), all: false }
+        Self { name: name.to_owned(), form: ValueEncoding::of(name), all: false }
     }
 }
 
 /// One entry.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct LdapEntry {
     pub(super) dn: String,
     attributes: Vec<(String, Vec<Vec<u8>>)>,
 }
 
-impl Entry {
+impl LdapEntry {
     /// Takes a search result entry (RFC 4511 §4.5.2) apart; `None` if it is not one.
     pub(super) fn parse(tag: StructureTag) -> Option<Self> {
         let mut parts = tag.match_id(4)?.expect_constructed()?.into_iter();
@@ -114,11 +114,11 @@ impl Entry {
     }
 
     /// Appends the record to `out`.
-    pub(super) fn write_record(&self, id: &str, wanted: &[Wanted], out: &mut String) {
+    pub(super) fn write_record(&self, id: &str, wanted: &[WantedAttribute], out: &mut String) {
         out.push_str("{\"id\":");
         push_json(id, out);
         push_member("dn", &self.dn, out);
-        for Wanted { name, form, all } in wanted {
+        for WantedAttribute { name, form, all } in wanted {
             let Some(first) = self.leading(name) else { continue };
             let key = if name.eq_ignore_ascii_case(MANAGER) { MANAGER_DN } else { name };
             push_member(key, &form.write(first), out);
@@ -192,7 +192,7 @@ fn text(tag: StructureTag) -> Option<String> {
 }
 
 #[cfg(test)]
-impl Entry {
+impl LdapEntry {
     /// An entry made by hand; an attribute given twice has two values.
     pub(super) fn of(dn: &str, attributes: &[(&str, &str)]) -> Self {
         let mut entry = Self { dn: dn.to_owned(), attributes: Vec::new() };
@@ -215,8 +215,8 @@ mod tests {
 
     use super::*;
 
-    fn record(entry: &Entry, wanted: &[&str]) -> Value {
-        let wanted: Vec<_> = wanted.iter().map(|name| Wanted::new(name)).collect();
+    fn record(entry: &LdapEntry, wanted: &[&str]) -> Value {
+        let wanted: Vec<_> = wanted.iter().map(|name| WantedAttribute::new(name)).collect();
         let mut out = String::new();
         entry.write_record("1", &wanted, &mut out);
         serde_json::from_str(&out).unwrap()
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_record_has_the_attributes_asked_for_under_the_names_asked_for() {
-        let entry = Entry::of("uid=ann,dc=x", &[("SN", "Lee"), ("mail", "ann@x"), ("secret", "s")]);
+        let entry = LdapEntry::of("uid=ann,dc=x", &[("SN", "Lee"), ("mail", "ann@x"), ("secret", "s")]);
         assert_eq!(
             record(&entry, &["sn", "mail", "title"]),
             json!({"id": "1", "dn": "uid=ann,dc=x", "sn": "Lee", "mail": "ann@x"})
@@ -233,16 +233,16 @@ mod tests {
 
     #[test]
     fn several_values_are_the_first_and_all() {
-        let entry = Entry::of("uid=ann,dc=x", &[("mail", "a@x"), ("mail", "b@x")]);
+        let entry = LdapEntry::of("uid=ann,dc=x", &[("mail", "a@x"), ("mail", "b@x")]);
         let record = record(&entry, &["mail"]);
         assert_eq!((&record["mail"], &record["mail_all"]), (&json!("a@x"), &json!(["a@x", "b@x"])));
     }
 
     #[test]
     fn all_values_are_there_for_one_value_when_a_mapping_reads_them() {
-        let entry = Entry::of("uid=ann,dc=x", &[("mail", "a@x")]);
+        let entry = LdapEntry::of("uid=ann,dc=x", &[("mail", "a@x")]);
         let mut out = String::new();
-        entry.write_record("1", &[Wanted { all: true, ..Wanted::new("mail") }], &mut out);
+        entry.write_record("1", &[WantedAttribute { all: true, ..WantedAttribute::new("mail") }], &mut out);
         assert!(out.contains(r#""mail":"a@x","mail_all":["a@x"]"#), "{out}");
     }
 
@@ -254,7 +254,7 @@ mod tests {
                 if turned {
                     values.reverse();
                 }
-                let record = record(&Entry::of(dn, &values), &["uid", "mail"]);
+                let record = record(&LdapEntry::of(dn, &values), &["uid", "mail"]);
                 assert_eq!((&record["uid"], &record["mail"]), (&json!("ann"), &json!("a@x")), "{dn}");
             }
         }
@@ -262,9 +262,9 @@ mod tests {
 
     #[test]
     fn the_manager_is_an_id_and_keeps_the_name() {
-        let entry = Entry::of("uid=ann,dc=x", &[("manager", "uid=bo,dc=x")]);
+        let entry = LdapEntry::of("uid=ann,dc=x", &[("manager", "uid=bo,dc=x")]);
         let (mut plain, mut managed) = (String::new(), String::new());
-        entry.write_record("1", &[Wanted::new("manager")], &mut plain);
+        entry.write_record("1", &[WantedAttribute::new("manager")], &mut plain);
         with_member(&plain, MANAGER, "2", &mut managed);
         let managed: Value = serde_json::from_str(&managed).unwrap();
         assert_eq!(managed, json!({"id": "1", "dn": "uid=ann,dc=x", "manager_dn": "uid=bo,dc=x", "manager": "2"}));
@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn what_is_no_text_comes_in_base64() {
-        assert_eq!(Form::of("JPEGPhoto"), Form::Bytes);
-        assert_eq!(Form::of("userCertificate;binary"), Form::Bytes);
-        assert_eq!(Form::Bytes.write(b"abc"), "YWJj");
-        assert_eq!(Form::Text.write(&[0xff]), "/w==");
-        assert_eq!(Form::Guid.write(&[0; 16]), "00000000-0000-0000-0000-000000000000");
-        assert_eq!(Form::Guid.write(&[0; 3]), "AAAA");
+        assert_eq!(ValueEncoding::of("JPEGPhoto"), ValueEncoding::Bytes);
+        assert_eq!(ValueEncoding::of("userCertificate;binary"), ValueEncoding::Bytes);
+        assert_eq!(ValueEncoding::Bytes.write(b"abc"), "YWJj");
+        assert_eq!(ValueEncoding::Text.write(&[0xff]), "/w==");
+        assert_eq!(ValueEncoding::Guid.write(&[0; 16]), "00000000-0000-0000-0000-000000000000");
+        assert_eq!(ValueEncoding::Guid.write(&[0; 3]), "AAAA");
     }
 
     #[test]
@@ -285,11 +285,11 @@ mod tests {
         let primitive =
             |bytes: &[u8]| StructureTag { class: TagClass::Universal, id: 4, payload: PL::P(bytes.to_vec()) };
         let list = |id, inner| StructureTag { class: TagClass::Universal, id, payload: PL::C(inner) };
-        assert!(Entry::parse(primitive(b"x")).is_none());
-        assert!(Entry::parse(list(4, vec![])).is_none());
-        assert!(Entry::parse(list(4, vec![primitive(&[0xff]), list(16, vec![])])).is_none());
-        assert!(Entry::parse(list(4, vec![primitive(b"dc=x"), list(16, vec![primitive(b"mail")])])).is_none());
-        assert!(Entry::parse(list(4, vec![primitive(b"dc=x"), list(16, vec![])])).is_some());
+        assert!(LdapEntry::parse(primitive(b"x")).is_none());
+        assert!(LdapEntry::parse(list(4, vec![])).is_none());
+        assert!(LdapEntry::parse(list(4, vec![primitive(&[0xff]), list(16, vec![])])).is_none());
+        assert!(LdapEntry::parse(list(4, vec![primitive(b"dc=x"), list(16, vec![primitive(b"mail")])])).is_none());
+        assert!(LdapEntry::parse(list(4, vec![primitive(b"dc=x"), list(16, vec![])])).is_some());
     }
 
     proptest! {

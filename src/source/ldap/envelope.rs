@@ -4,7 +4,7 @@
 //! Nothing is passed on before the operation of a message is known, and no byte before its header was checked. Of contents only
 //! the message id and the name of an entry are kept. This file does not decide for whom a message is.
 
-use super::ber::{Breach, Header, Limits, Seen, Walker};
+use super::ber::{Breach, Header, BerLimits, BerEvent, Walker};
 
 /// The tags of operations (RFC 4511 §4.2 to §4.13).
 pub(super) const BIND_REQUEST: u8 = 0x60;
@@ -26,7 +26,7 @@ const NAME_BYTES: usize = 300;
 
 /// A message that is not handed on, and where it stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct RefusedMessage {
     pub(super) breach: Breach,
     /// The entry it is, if it is one and its name had come.
     pub(super) entry: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Refusal {
     pub(super) bound: bool,
 }
 
-impl Refusal {
+impl RefusedMessage {
     /// The whole sentence. `answer` is what was being read: `an answer to the search for people`.
     pub(super) fn explain(&self, answer: &str) -> String {
         let place = match (&self.entry, &self.after) {
@@ -69,7 +69,7 @@ pub(super) struct Envelope {
 
 /// How far the reading of a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum EnvelopeProgress {
     /// More bytes are needed.
     Hungry,
     /// Its envelope is known: [`Inspector::pass`] or [`Inspector::swallow`] has to be called before it is read on.
@@ -80,7 +80,7 @@ pub(super) enum Event {
 
 /// What the contents under way are kept for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum KeptContents {
     Nothing,
     Id,
     Name,
@@ -99,7 +99,7 @@ pub(super) struct Inspector {
     elements: usize,
     id: u32,
     operation: u8,
-    kept: Kept,
+    kept: KeptContents,
     name: Vec<u8>,
     name_bytes: Option<usize>,
 }
@@ -107,14 +107,14 @@ pub(super) struct Inspector {
 impl Inspector {
     pub(super) fn new() -> Self {
         Self {
-            walker: Walker::new(Limits::of_bytes(0)),
+            walker: Walker::new(BerLimits::of_bytes(0)),
             held: Vec::new(),
             passes: None,
             doomed: None,
             elements: 0,
             id: 0,
             operation: 0,
-            kept: Kept::Nothing,
+            kept: KeptContents::Nothing,
             name: Vec::new(),
             name_bytes: None,
         }
@@ -149,7 +149,7 @@ impl Inspector {
     ///
     /// # Errors
     /// The first breach of a limit. After it nothing may be read.
-    pub(super) fn scan(&mut self, bytes: &[u8], limits: Limits, out: &mut Vec<u8>) -> Result<(usize, Event), Breach> {
+    pub(super) fn scan(&mut self, bytes: &[u8], limits: BerLimits, out: &mut Vec<u8>) -> Result<(usize, EnvelopeProgress), Breach> {
         let mut at = 0;
         if self.walker.is_whole() || self.walker.is_fresh() {
             *self = Self { walker: Walker::new(limits), held: std::mem::take(&mut self.held), ..Self::new() };
@@ -164,11 +164,11 @@ impl Inspector {
                 Some(false) => {}
             }
             match seen {
-                Seen::Hungry => {}
-                Seen::Contents => self.contents(piece)?,
-                Seen::Header(header) => {
+                BerEvent::Hungry => {}
+                BerEvent::Contents => self.contents(piece)?,
+                BerEvent::Header(header) => {
                     if let Some(envelope) = self.header(header)? {
-                        return Ok((at, Event::Addressed(envelope)));
+                        return Ok((at, EnvelopeProgress::Addressed(envelope)));
                     }
                 }
             }
@@ -176,15 +176,15 @@ impl Inspector {
                 return self.end().map(|event| (at, event));
             }
         }
-        Ok((at, Event::Hungry))
+        Ok((at, EnvelopeProgress::Hungry))
     }
 
     /// What the end of a message means that was not addressed before.
-    fn end(&self) -> Result<Event, Breach> {
+    fn end(&self) -> Result<EnvelopeProgress, Breach> {
         match (self.doomed, self.passes) {
             (Some(breach), _) => Err(breach),
             (None, None) => Err(Breach::NoMessage),
-            (None, Some(_)) => Ok(Event::Whole),
+            (None, Some(_)) => Ok(EnvelopeProgress::Whole),
         }
     }
 
@@ -194,7 +194,7 @@ impl Inspector {
     }
 
     fn header(&mut self, header: Header) -> Result<Option<Envelope>, Breach> {
-        self.kept = Kept::Nothing;
+        self.kept = KeptContents::Nothing;
         match header.level {
             1 if header.tag != SEQUENCE => Err(Breach::NoMessage),
             1 => {
@@ -210,7 +210,7 @@ impl Inspector {
             }
             3 if self.operation == SEARCH_ENTRY && self.elements == 2 && self.name_bytes.is_none() => {
                 let length = if header.tag == OCTET_STRING { header.length as usize } else { 0 };
-                self.kept = Kept::Name;
+                self.kept = KeptContents::Name;
                 self.name_bytes = Some(NAME_BYTES.min(length));
                 self.contents(&[]).map(|()| None)
             }
@@ -222,7 +222,7 @@ impl Inspector {
     fn element(&mut self, header: Header) -> Result<Option<Envelope>, Breach> {
         match (self.elements, header.tag) {
             (1, INTEGER) if (1..=4).contains(&header.length) => {
-                self.kept = Kept::Id;
+                self.kept = KeptContents::Id;
                 Ok(None)
             }
             // Application, constructed: every operation that a server may send.
@@ -243,9 +243,9 @@ impl Inspector {
 
     fn contents(&mut self, piece: &[u8]) -> Result<(), Breach> {
         match self.kept {
-            Kept::Nothing => {}
-            Kept::Id => self.id = piece.iter().fold(self.id, |id, byte| id << 8 | u32::from(*byte)),
-            Kept::Name => {
+            KeptContents::Nothing => {}
+            KeptContents::Id => self.id = piece.iter().fold(self.id, |id, byte| id << 8 | u32::from(*byte)),
+            KeptContents::Name => {
                 let wanted = self.name_bytes.unwrap_or(0);
                 self.name.extend(piece.iter().take(wanted.saturating_sub(self.name.len())));
                 if let Some(breach) = self.doomed
@@ -286,14 +286,14 @@ mod tests {
             let mut rest = part;
             while !rest.is_empty() {
                 let (taken, event) = inspector
-                    .scan(rest, Limits::of_bytes(limit), &mut out)
+                    .scan(rest, BerLimits::of_bytes(limit), &mut out)
                     .map_err(|breach| (breach, inspector.entry()))?;
                 rest = &rest[taken..];
-                if let Event::Addressed(envelope) = event {
+                if let EnvelopeProgress::Addressed(envelope) = event {
                     inspector.pass(&mut out);
                     envelopes.push(envelope);
                 }
-                if event != Event::Hungry && inspector.is_whole() {
+                if event != EnvelopeProgress::Hungry && inspector.is_whole() {
                     names.extend(inspector.entry());
                 }
             }
@@ -349,7 +349,7 @@ mod tests {
                 let mut out = Vec::new();
                 let mut inspector = Inspector::new();
                 let found =
-                    bytes.chunks(piece).find_map(|part| inspector.scan(part, Limits::of_bytes(1000), &mut out).err());
+                    bytes.chunks(piece).find_map(|part| inspector.scan(part, BerLimits::of_bytes(1000), &mut out).err());
                 assert_eq!((found, out.len()), (Some(breach), 0), "{bytes:?}");
             }
         }
@@ -370,15 +370,15 @@ mod tests {
         let notice = message(&[0], &element(EXTENDED_RESPONSE, &[]), &element(0x8a, b"1.3.6.1.4.1.1466.20036"));
         let next = message(&[1], &element(BIND_RESPONSE, &[]), &[]);
         let (mut inspector, mut out) = (Inspector::new(), Vec::new());
-        let (taken, event) = inspector.scan(&notice, Limits::of_bytes(100), &mut out).unwrap();
-        assert!(matches!(event, Event::Addressed(Envelope { id: 0, .. })), "{event:?}");
+        let (taken, event) = inspector.scan(&notice, BerLimits::of_bytes(100), &mut out).unwrap();
+        assert!(matches!(event, EnvelopeProgress::Addressed(Envelope { id: 0, .. })), "{event:?}");
         inspector.swallow();
         assert_eq!(
-            inspector.scan(&notice[taken..], Limits::of_bytes(100), &mut out),
-            Ok((notice.len() - taken, Event::Whole))
+            inspector.scan(&notice[taken..], BerLimits::of_bytes(100), &mut out),
+            Ok((notice.len() - taken, EnvelopeProgress::Whole))
         );
-        let (_, event) = inspector.scan(&next, Limits::of_bytes(100), &mut out).unwrap();
-        assert!(matches!(event, Event::Addressed(Envelope { id: 1, .. })) && inspector.is_whole());
+        let (_, event) = inspector.scan(&next, BerLimits::of_bytes(100), &mut out).unwrap();
+        assert!(matches!(event, EnvelopeProgress::Addressed(Envelope { id: 1, .. })) && inspector.is_whole());
         inspector.pass(&mut out);
         assert_eq!(out, next);
     }
@@ -386,14 +386,14 @@ mod tests {
     #[test]
     fn a_refusal_says_what_where_what_not_and_what_to_do() {
         let size = Breach::Size { size: 70_001, limit: 70_000 };
-        let refusal = Refusal { breach: size, entry: Some("uid=a".into()), after: None, bound: true };
+        let refusal = RefusedMessage { breach: size, entry: Some("uid=a".into()), after: None, bound: true };
         assert_eq!(
             refusal.explain("an answer to the search for people"),
             "an answer to the search for people, the entry \"uid=a\", is 70001 bytes long; the limit is 70000 bytes; it was not \
              decoded, and nothing of this reading is used; if the directory has entries that large, raise `max_message_bytes` in \
              [source.ldap]"
         );
-        let levels = Refusal { breach: Breach::Levels, entry: None, after: Some("uid=b".into()), bound: false };
+        let levels = RefusedMessage { breach: Breach::Levels, entry: None, after: Some("uid=b".into()), bound: false };
         let said = levels.explain("the answer to the bind");
         assert!(
             said.contains("after the entry \"uid=b\"") && said.contains("32 levels") && said.contains("`url`"),

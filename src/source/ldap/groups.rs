@@ -8,10 +8,10 @@
 use std::collections::HashMap;
 
 use super::connection::Connection;
-use super::entry::Entry;
-use super::layout::{Layout, is_by_uid};
+use super::entry::LdapEntry;
+use super::layout::{LdapLayout, is_by_uid};
 use super::people::{self, Owner, Roster};
-use super::range::{self, Pieces, Step};
+use super::range::{self, Pieces, RangeStep};
 use super::{dn, people::search};
 use crate::config::directory::ldap::LdapPreset;
 use crate::progress::Progress;
@@ -27,14 +27,14 @@ const NEVER_EMPTY: [(&str, &str); 2] = [("groupOfNames", "member"), ("groupOfUni
 /// Reads every group into `reading`.
 pub(super) async fn read(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     roster: &Roster,
     reading: &mut Reading,
     progress: &dyn Progress,
 ) -> Result<(), SourceError> {
     progress.stage("reading groups", None);
     let list = reading.open_list("groups");
-    let mut groups = Groups { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
+    let mut groups = GroupReader { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
     let filter = layout.with_aliases(&layout.group_filter);
     let search = search("groups", &layout.group_base, &filter, &layout.group_attributes);
     let found =
@@ -75,8 +75,8 @@ struct Long {
     attribute: String,
 }
 
-struct Groups<'a> {
-    layout: &'a Layout,
+struct GroupReader<'a> {
+    layout: &'a LdapLayout,
     roster: &'a Roster,
     reading: &'a mut Reading,
     by_dn: HashMap<Box<str>, GroupIx>,
@@ -85,9 +85,9 @@ struct Groups<'a> {
     long: Vec<Long>,
 }
 
-impl Groups<'_> {
+impl GroupReader<'_> {
     /// Takes one entry; whether its name is new.
-    fn take(&mut self, entry: Entry) -> Result<bool, SourceError> {
+    fn take(&mut self, entry: LdapEntry) -> Result<bool, SourceError> {
         let group = self.add(&entry)?;
         let mut key = String::new();
         people::key_of(&entry, &mut key)?;
@@ -116,7 +116,7 @@ impl Groups<'_> {
         Ok(true)
     }
 
-    fn add(&mut self, entry: &Entry) -> Result<GroupIx, SourceError> {
+    fn add(&mut self, entry: &LdapEntry) -> Result<GroupIx, SourceError> {
         let id = people::id_of(entry, self.layout)?;
         let name = entry.leading(&self.layout.group_name).and_then(|name| std::str::from_utf8(name).ok());
         // One group without a name stops nobody: it keeps whom it had. Many are a failed reading.
@@ -126,7 +126,7 @@ impl Groups<'_> {
         Ok(self.reading.group(GroupEntry { id: &id, name, record: &record, assigned: true }))
     }
 
-    fn primary_members(&mut self, group: GroupIx, entry: &Entry) {
+    fn primary_members(&mut self, group: GroupIx, entry: &LdapEntry) {
         for sid in entry.values("objectSid") {
             for person in self.roster.of_primary_group(sid) {
                 self.reading.member_user(group, person);
@@ -208,8 +208,8 @@ impl Groups<'_> {
                 })
                 .await?;
             match step {
-                Some(Ok(Step::More)) => connection.bounds_list(&long.dn, pieces.bytes())?,
-                Some(Ok(Step::Whole)) => return Ok(Some(pieces.into_values())),
+                Some(Ok(RangeStep::More)) => connection.bounds_list(&long.dn, pieces.bytes())?,
+                Some(Ok(RangeStep::Whole)) => return Ok(Some(pieces.into_values())),
                 Some(Err(range::Shifted)) | None => return Ok(None),
             }
         }
@@ -219,7 +219,7 @@ impl Groups<'_> {
 /// The class that needs a member the entry does not show: the credential may not read it.
 ///
 /// Only OpenLDAP insists on a member; the others let such a group be empty.
-fn hidden_members(layout: &Layout, entry: &Entry) -> Option<(&'static str, &'static str)> {
+fn hidden_members(layout: &LdapLayout, entry: &LdapEntry) -> Option<(&'static str, &'static str)> {
     if layout.preset != LdapPreset::OpenLdap {
         return None;
     }

@@ -6,13 +6,13 @@ use super::{LdapSource, record_names};
 use crate::config::directory::SourceTables;
 use crate::config::directory::ldap::LdapPreset;
 use crate::config::secret::Secrets;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
 use crate::source::{Source, SourceError};
 
 /// OpenLDAP, 389 Directory Server, Active Directory.
 pub(crate) struct Ldap;
 
-const INET_ORG_PERSON: &[Rule] = &[
+const INET_ORG_PERSON: &[DefaultMapping] = &[
     ("userName", "uid"),
     ("name.givenName", "givenName | one"),
     ("name.familyName", "sn | one"),
@@ -20,7 +20,7 @@ const INET_ORG_PERSON: &[Rule] = &[
     ("emails.work", "mail | one"),
 ];
 
-const ACTIVE_DIRECTORY: &[Rule] = &[
+const ACTIVE_DIRECTORY: &[DefaultMapping] = &[
     ("userName", "userPrincipalName"),
     ("name.givenName", "givenName"),
     ("name.familyName", "sn"),
@@ -80,7 +80,7 @@ base = "dc=example,dc=org"
         }
     }
 
-    fn default_mapping(&self, product: &str) -> &'static [Rule] {
+    fn default_mapping(&self, product: &str) -> &'static [DefaultMapping] {
         if product == "ad" { ACTIVE_DIRECTORY } else { INET_ORG_PERSON }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::binary;
 use super::connection::ALIAS_TARGET;
-use super::entry::{Form, MANAGER, MANAGER_DN, Wanted};
-use super::reference::Expected;
+use super::entry::{ValueEncoding, MANAGER, MANAGER_DN, WantedAttribute};
+use super::reference::ExpectedReferrals;
 use super::standing;
 use crate::config::directory::ldap::{LdapPreset, LdapTable};
 use crate::config::forms::parenthesised_filter;
@@ -20,7 +20,7 @@ const NEVER: [&str; 6] =
 const OWN_KEYS: [&str; 2] = ["id", "dn"];
 
 /// The habits of one product.
-struct Habits {
+struct ProductHabits {
     user_filter: &'static str,
     group_filter: &'static str,
     id: &'static str,
@@ -70,16 +70,16 @@ const AD_ATTRIBUTES: &[&str] = &[
     "preferredLanguage",
 ];
 
-fn habits(preset: LdapPreset) -> Habits {
+fn habits(preset: LdapPreset) -> ProductHabits {
     match preset {
-        LdapPreset::OpenLdap => Habits {
+        LdapPreset::OpenLdap => ProductHabits {
             user_filter: "(objectClass=inetOrgPerson)",
             group_filter: GROUP_CLASSES,
             id: "entryUUID",
             members: &["member", "uniqueMember", "memberUid"],
             attributes: PERSON_ATTRIBUTES,
         },
-        LdapPreset::Ds389 => Habits {
+        LdapPreset::Ds389 => ProductHabits {
             // nsPerson is what the product's own tool gives a person; inetOrgPerson what everybody else does.
             user_filter: "(|(objectClass=inetOrgPerson)(objectClass=nsPerson))",
             group_filter: GROUP_CLASSES,
@@ -87,7 +87,7 @@ fn habits(preset: LdapPreset) -> Habits {
             members: &["member", "uniqueMember", "memberUid"],
             attributes: PERSON_ATTRIBUTES,
         },
-        LdapPreset::ActiveDirectory => Habits {
+        LdapPreset::ActiveDirectory => ProductHabits {
             // objectClass=user alone would find computers too.
             user_filter: "(&(objectCategory=person)(objectClass=user))",
             group_filter: "(objectClass=group)",
@@ -100,7 +100,7 @@ fn habits(preset: LdapPreset) -> Habits {
 
 /// Everything that one directory is asked for.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct LdapLayout {
     pub(super) preset: LdapPreset,
     /// Where an id is looked for when it is asked about.
     pub(super) base: String,
@@ -110,22 +110,22 @@ pub(super) struct Layout {
     pub(super) group_base: String,
     pub(super) group_filter: String,
     pub(super) id: String,
-    pub(super) id_form: Form,
+    pub(super) id_form: ValueEncoding,
     pub(super) group_name: String,
     pub(super) members: Vec<String>,
     /// What goes into the record of a person, and of a group.
-    pub(super) user_wanted: Vec<Wanted>,
-    pub(super) group_wanted: Vec<Wanted>,
+    pub(super) user_wanted: Vec<WantedAttribute>,
+    pub(super) group_wanted: Vec<WantedAttribute>,
     /// What is asked for besides: ids, members and account states.
     pub(super) user_attributes: Vec<String>,
     pub(super) group_attributes: Vec<String>,
     /// Parts of the tree that a reading may leave out.
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedReferrals,
     pub(super) page_size: i32,
     pub(super) timeout: Duration,
 }
 
-impl Layout {
+impl LdapLayout {
     /// Fills in the product's habits.
     ///
     /// `read_by_mappings` are names that mappings and filters read of a record; what is no attribute name among them is
@@ -153,7 +153,7 @@ impl Layout {
             .flatten()
             .map(String::as_str)
             .collect();
-        let expected = Expected::new(table.preset, &bases, &table.expected_references).map_err(|name| {
+        let expected = ExpectedReferrals::new(table.preset, &bases, &table.expected_references).map_err(|name| {
             SourceError::Settings(format!("expected_references: {name:?} is no distinguished name (RFC 4514)"))
         })?;
         Ok(Self {
@@ -167,7 +167,7 @@ impl Layout {
             suspended_filter: table.suspended_filter.as_deref().map(filter).transpose()?,
             group_base: table.group_base.clone().unwrap_or_else(|| table.base.clone()),
             group_filter: filter(table.group_filter.as_deref().unwrap_or(habits.group_filter))?,
-            id_form: Form::of(&id),
+            id_form: ValueEncoding::of(&id),
             id,
             group_name,
             members,
@@ -181,7 +181,7 @@ impl Layout {
     /// The filter that finds one id; `None` for what can't be an id of this directory.
     pub(super) fn by_id(&self, id: &str) -> Option<String> {
         let value = match self.id_form {
-            Form::Guid => binary::escape_filter(&binary::guid_from_text(id)?),
+            ValueEncoding::Guid => binary::escape_filter(&binary::guid_from_text(id)?),
             _ if id.is_empty() => return None,
             _ => binary::escape_filter(id.as_bytes()),
         };
@@ -203,7 +203,7 @@ impl Layout {
 }
 
 /// Every name that a record of these attributes may hold.
-pub(super) fn names_in(wanted: &[Wanted]) -> Vec<String> {
+pub(super) fn names_in(wanted: &[WantedAttribute]) -> Vec<String> {
     let names = wanted.iter().flat_map(|wanted| match wanted.name.as_str() {
         MANAGER => vec![MANAGER.to_owned(), MANAGER_DN.to_owned(), format!("{MANAGER_DN}_all")],
         name => vec![name.to_owned(), format!("{name}_all")],
@@ -240,8 +240,8 @@ fn group_extras<'a>(preset: LdapPreset, id: &'a str, members: &'a [String]) -> V
 }
 
 /// The attributes of a record: the product's, the operator's and the mappings', each once.
-fn wanted(defaults: &[&str], configured: &[String], read: &[String], without: &[&str]) -> Vec<Wanted> {
-    let mut all: Vec<Wanted> = Vec::new();
+fn wanted(defaults: &[&str], configured: &[String], read: &[String], without: &[&str]) -> Vec<WantedAttribute> {
+    let mut all: Vec<WantedAttribute> = Vec::new();
     let named = defaults.iter().copied().chain(configured.iter().map(String::as_str));
     for name in named.chain(read.iter().map(String::as_str)) {
         let (name, several) = match name.strip_suffix("_all") {
@@ -255,14 +255,14 @@ fn wanted(defaults: &[&str], configured: &[String], read: &[String], without: &[
         }
         match all.iter_mut().find(|known| known.name == name) {
             Some(known) => known.all |= several,
-            None => all.push(Wanted { all: several, ..Wanted::new(name) }),
+            None => all.push(WantedAttribute { all: several, ..WantedAttribute::new(name) }),
         }
     }
     all
 }
 
 /// The attribute list of a search: each name once, whatever its case.
-fn asked(wanted: &[Wanted], extras: Vec<&str>) -> Vec<String> {
+fn asked(wanted: &[WantedAttribute], extras: Vec<&str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in wanted.iter().map(|wanted| wanted.name.as_str()).chain(extras) {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
@@ -301,14 +301,14 @@ mod tests {
         toml::from_str(&text).unwrap()
     }
 
-    fn names(wanted: &[Wanted]) -> Vec<&str> {
+    fn names(wanted: &[WantedAttribute]) -> Vec<&str> {
         wanted.iter().map(|wanted| wanted.name.as_str()).collect()
     }
 
     #[test]
     fn a_preset_fills_in_what_is_left_out() {
-        let layout = Layout::new(&table("preset = 'ad'"), &[]).unwrap();
-        assert_eq!((layout.id.as_str(), layout.id_form), ("objectGUID", Form::Guid));
+        let layout = LdapLayout::new(&table("preset = 'ad'"), &[]).unwrap();
+        assert_eq!((layout.id.as_str(), layout.id_form), ("objectGUID", ValueEncoding::Guid));
         assert_eq!(layout.user_base, "dc=x");
         for name in ["objectGUID", "userAccountControl", "accountExpires", "primaryGroupID", "objectSid", "mail"] {
             assert!(layout.user_attributes.iter().any(|asked| asked == name), "{name}");
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn operational_attributes_are_asked_for_by_name() {
         let asks = |preset: &str, name: &str| {
-            let layout = Layout::new(&table(&format!("preset = '{preset}'")), &[]).unwrap();
+            let layout = LdapLayout::new(&table(&format!("preset = '{preset}'")), &[]).unwrap();
             layout.user_attributes.iter().any(|asked| asked == name)
         };
         assert!(asks("openldap", "entryUUID") && asks("openldap", "pwdAccountLockedTime"));
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn what_mappings_read_is_asked_for_and_what_is_no_attribute_is_not() {
         let read = ["id", "mail_all", "manager_dn", "roomNumber", "Mail", "a b", "x_y", "userPassword"];
-        let layout = Layout::new(&table("attributes = ['labeledURI']"), &read.map(str::to_owned)).unwrap();
+        let layout = LdapLayout::new(&table("attributes = ['labeledURI']"), &read.map(str::to_owned)).unwrap();
         let names = names(&layout.user_wanted);
         for name in ["mail", "Mail", "roomNumber", "labeledURI", "manager"] {
             assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name}");
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_names_in_records_are_told_without_a_directory() {
-        let layout = Layout::new(&table("attributes = ['roomNumber']"), &[]).unwrap();
+        let layout = LdapLayout::new(&table("attributes = ['roomNumber']"), &[]).unwrap();
         let names = names_in(&layout.user_wanted);
         for name in ["id", "dn", "mail", "mail_all", "roomNumber", "manager", "manager_dn"] {
             assert!(names.iter().any(|known| known == name), "{name}");
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn members_never_stand_in_the_record_of_a_group() {
-        let layout = Layout::new(&table(""), &["Member".to_owned(), "name".to_owned(), "o".to_owned()]).unwrap();
+        let layout = LdapLayout::new(&table(""), &["Member".to_owned(), "name".to_owned(), "o".to_owned()]).unwrap();
         assert_eq!(names(&layout.group_wanted), ["description", "cn", "o"]);
     }
 
@@ -368,22 +368,22 @@ mod tests {
             "attributes = ['userPassword']",
             "member_attributes = ['']",
         ] {
-            let refused = Layout::new(&table(bad), &[]);
+            let refused = LdapLayout::new(&table(bad), &[]);
             assert!(matches!(refused, Err(SourceError::Settings(_))), "{bad}: {refused:?}");
         }
     }
 
     #[test]
     fn a_filter_without_parentheses_is_understood() {
-        assert_eq!(Layout::new(&table("user_filter = 'uid=*'"), &[]).unwrap().user_filter, "(uid=*)");
+        assert_eq!(LdapLayout::new(&table("user_filter = 'uid=*'"), &[]).unwrap().user_filter, "(uid=*)");
     }
 
     #[test]
     fn x1_an_id_is_asked_for_as_it_is() {
-        let plain = Layout::new(&table(""), &[]).unwrap();
+        let plain = LdapLayout::new(&table(""), &[]).unwrap();
         assert_eq!(plain.by_id("a)(b*").as_deref(), Some("(entryUUID=a\\29\\28b\\2a)"));
         assert_eq!(plain.by_id(""), None);
-        let ad = Layout::new(&table("preset = 'ad'"), &[]).unwrap();
+        let ad = LdapLayout::new(&table("preset = 'ad'"), &[]).unwrap();
         let filter = ad.by_id("d1e13329-2be0-4843-85e9-b583ebbe3ec7").unwrap();
         assert!(filter.starts_with("(objectGUID=\\293\\e1\\d1\\e0"), "{filter}");
         assert_eq!(ad.by_id("ann"), None);

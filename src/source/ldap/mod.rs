@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use self::connection::{Address, Connection};
-use self::layout::Layout;
+use self::layout::LdapLayout;
 use super::{Presence, Reading, Source, SourceError};
 use crate::clock::Clock;
 use crate::config::directory::ldap::LdapTable;
@@ -51,7 +51,7 @@ pub(crate) const KIND: &dyn super::kind::DirectoryKind = &kind::Ldap;
 /// A directory that speaks LDAP version 3.
 pub struct LdapSource {
     address: Address,
-    layout: Layout,
+    layout: LdapLayout,
     bind_dn: String,
     password: zeroize::Zeroizing<String>,
     clock: Arc<dyn Clock>,
@@ -74,7 +74,7 @@ impl LdapSource {
         read_by_mappings: &[String],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        let layout = Layout::new(table, read_by_mappings)?;
+        let layout = LdapLayout::new(table, read_by_mappings)?;
         let address = Address::new(table, layout.timeout)?;
         if table.bind_dn.is_empty() || password.is_empty() {
             let why = "bind_dn and password must not be empty: that is a bind as nobody, who sees little or nothing";
@@ -126,7 +126,7 @@ impl LdapSource {
 
 /// The names that records may hold: what mappings and filters may read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordNames {
+pub struct LdapRecordNames {
     /// In the record of a person.
     pub people: Vec<String>,
     /// In the record of a group. Its `name` comes beside the record.
@@ -138,9 +138,9 @@ pub struct RecordNames {
 ///
 /// # Errors
 /// [`SourceError::Settings`] for filters and names that no directory would understand.
-pub fn record_names(table: &LdapTable) -> Result<RecordNames, SourceError> {
-    let layout = Layout::new(table, &[])?;
-    Ok(RecordNames { people: layout::names_in(&layout.user_wanted), groups: layout::names_in(&layout.group_wanted) })
+pub fn record_names(table: &LdapTable) -> Result<LdapRecordNames, SourceError> {
+    let layout = LdapLayout::new(table, &[])?;
+    Ok(LdapRecordNames { people: layout::names_in(&layout.user_wanted), groups: layout::names_in(&layout.group_wanted) })
 }
 
 impl std::fmt::Debug for LdapSource {

@@ -26,7 +26,7 @@ pub(super) fn of_bind(result: &LdapResult, bind_dn: &str) -> Result<(), SourceEr
 
 /// One search, for messages.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About<'a> {
+pub(super) struct SearchContext<'a> {
     /// What it looks for: `people`, `groups`.
     pub(super) what: &'a str,
     pub(super) base: &'a str,
@@ -36,9 +36,9 @@ pub(super) struct About<'a> {
 }
 
 /// Judges the result of a search.
-pub(super) fn of_search(result: &LdapResult, about: About<'_>) -> Result<(), SourceError> {
+pub(super) fn of_search(result: &LdapResult, about: SearchContext<'_>) -> Result<(), SourceError> {
     let said = said(result);
-    let About { what, base, bind_dn, received } = about;
+    let SearchContext { what, base, bind_dn, received } = about;
     let cut = |limit: &str| {
         let why = format!("the server's {limit} for {bind_dn} ({said}); raise it there, nothing short is used here");
         SourceError::Incomplete(Incomplete::Cut { what: what.to_owned(), received, why })
@@ -68,7 +68,7 @@ pub(super) fn of_search(result: &LdapResult, about: About<'_>) -> Result<(), Sou
 
 /// What a whole search came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct SearchResult {
     /// Entries, repetitions included.
     pub(super) entries: u64,
     /// Parts of the tree below the base that were not searched.
@@ -76,7 +76,7 @@ pub(super) struct Found {
 }
 
 /// Judges what a search that ended well did not look into.
-pub(super) fn whole(what: &str, base: &str, found: &Found) -> Result<(), SourceError> {
+pub(super) fn whole(what: &str, base: &str, found: &SearchResult) -> Result<(), SourceError> {
     match &found.holes.first {
         None => Ok(()),
         Some(first) => Err(SourceError::Incomplete(Incomplete::Elsewhere {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn search(rc: u32) -> SourceError {
-        let about = About { what: "people", base: "dc=x", bind_dn: "cn=reader", received: 500 };
+        let about = SearchContext { what: "people", base: "dc=x", bind_dn: "cn=reader", received: 500 };
         of_search(&result(rc, ""), about).unwrap_err()
     }
 

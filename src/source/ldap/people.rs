@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::connection::{Connection, Search};
-use super::entry::{self, Entry, Form};
-use super::layout::Layout;
+use super::connection::{Connection, LdapSearch};
+use super::entry::{self, LdapEntry, ValueEncoding};
+use super::layout::LdapLayout;
 use super::{binary, dn, standing};
-use crate::model::{Standing, StatusSign};
+use crate::model::{LifecycleStatus, StatusSign};
 use crate::progress::Progress;
 use crate::source::{Reading, SourceError, UserEntry, UserIx};
 
@@ -29,9 +29,9 @@ pub(super) enum Owner {
 
 /// Names and whom they lead to.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashMap<Box<str>, Owner>);
+pub(super) struct NameTable(HashMap<Box<str>, Owner>);
 
-impl Names {
+impl NameTable {
     fn insert(&mut self, name: &str, place: usize) {
         match self.0.get_mut(name) {
             Some(owner) if *owner == Owner::One(place) => {}
@@ -47,20 +47,20 @@ impl Names {
 
 /// How long a person's parts in a block are: the record, and after it the manager's name in canonical form (if any).
 #[derive(Debug, Clone, Copy)]
-struct Row {
+struct PackedUser {
     record: usize,
     manager: usize,
-    standing: Standing,
+    standing: LifecycleStatus,
 }
 
 /// Ids in the order of reading.
 #[derive(Debug, Default)]
-struct Ids {
+struct EntryIds {
     text: String,
     ends: Vec<usize>,
 }
 
-impl Ids {
+impl EntryIds {
     fn push(&mut self, id: &str) {
         self.text.push_str(id);
         self.ends.push(self.text.len());
@@ -73,17 +73,17 @@ impl Ids {
 }
 
 /// People under way.
-struct People<'a> {
-    layout: &'a Layout,
+struct UserReader<'a> {
+    layout: &'a LdapLayout,
     now: Timestamp,
     /// Ids that the operator's own filter found suspended.
     suspended: HashSet<Box<str>>,
-    blocks: Vec<(String, Vec<Row>)>,
-    ids: Ids,
+    blocks: Vec<(String, Vec<PackedUser>)>,
+    ids: EntryIds,
     /// Which signs of suspension some entry showed.
     signs: Vec<StatusSign>,
-    by_dn: Names,
-    by_uid: Names,
+    by_dn: NameTable,
+    by_uid: NameTable,
     by_primary_group: HashMap<Box<[u8]>, Vec<usize>>,
     key: String,
 }
@@ -93,9 +93,9 @@ struct People<'a> {
 pub(super) struct Roster {
     people: Vec<UserIx>,
     /// By the canonical form of their names.
-    pub(super) by_dn: Names,
+    pub(super) by_dn: NameTable,
     /// By `uid`, as it is written: POSIX user names know case.
-    pub(super) by_uid: Names,
+    pub(super) by_uid: NameTable,
     by_primary_group: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
@@ -122,7 +122,7 @@ impl Roster {
 /// Reads everybody into `reading`.
 pub(super) async fn read(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     now: Timestamp,
     reading: &mut Reading,
     progress: &dyn Progress,
@@ -130,7 +130,7 @@ pub(super) async fn read(
     let suspended = read_suspended(connection, layout, reading).await?;
     progress.stage("reading people", None);
     let list = reading.open_list("people");
-    let mut people = People::new(layout, now, suspended);
+    let mut people = UserReader::new(layout, now, suspended);
     let filter = layout.with_aliases(&layout.user_filter);
     let search = search("people", &layout.user_base, &filter, &layout.user_attributes);
     let found =
@@ -143,7 +143,7 @@ pub(super) async fn read(
 /// The ids of the people whom `suspended_filter` finds: the server judges it, so it means what it means everywhere else.
 async fn read_suspended(
     connection: &mut Connection,
-    layout: &Layout,
+    layout: &LdapLayout,
     reading: &mut Reading,
 ) -> Result<HashSet<Box<str>>, SourceError> {
     let mut ids = HashSet::new();
@@ -152,7 +152,7 @@ async fn read_suspended(
     let filter = format!("(&{}{filter})", layout.user_filter);
     let attributes = [layout.id.clone()];
     let search = search("suspended people", &layout.user_base, &filter, &attributes);
-    let visit = |entry: Entry| Ok(ids.insert(id_of(&entry, layout)?.into()));
+    let visit = |entry: LdapEntry| Ok(ids.insert(id_of(&entry, layout)?.into()));
     let found = connection.pages(search, layout.page_size, visit, |_| ()).await?;
     if let Some(filter) = layout.suspended_filter.as_ref().filter(|_| !ids.is_empty()) {
         reading.saw_sign(&StatusSign::named(format!("suspended_filter {filter}")));
@@ -163,21 +163,21 @@ async fn read_suspended(
 }
 
 /// A search of a whole subtree.
-pub(super) fn search<'a>(what: &'a str, base: &'a str, filter: &'a str, attributes: &'a [String]) -> Search<'a> {
-    Search { what, base, scope: ldap3::Scope::Subtree, filter, attributes }
+pub(super) fn search<'a>(what: &'a str, base: &'a str, filter: &'a str, attributes: &'a [String]) -> LdapSearch<'a> {
+    LdapSearch { what, base, scope: ldap3::Scope::Subtree, filter, attributes }
 }
 
 /// The immutable id of an entry.
 ///
 /// # Errors
 /// When it does not show exactly one: nobody is skipped in silence.
-pub(super) fn id_of(entry: &Entry, layout: &Layout) -> Result<String, SourceError> {
+pub(super) fn id_of(entry: &LdapEntry, layout: &LdapLayout) -> Result<String, SourceError> {
     let id = match entry.values(&layout.id) {
         [] => {
             let why = format!("`{}` of {} (or it has none): without an id nobody can be linked", layout.id, entry.dn);
             return Err(SourceError::Forbidden(why));
         }
-        [value] if layout.id_form == Form::Text => std::str::from_utf8(value).map(str::to_owned).ok(),
+        [value] if layout.id_form == ValueEncoding::Text => std::str::from_utf8(value).map(str::to_owned).ok(),
         [value] => Some(layout.id_form.write(value).into_owned()),
         _ => None,
     };
@@ -186,35 +186,35 @@ pub(super) fn id_of(entry: &Entry, layout: &Layout) -> Result<String, SourceErro
 }
 
 /// The canonical form of an entry's own name.
-pub(super) fn key_of(entry: &Entry, key: &mut String) -> Result<(), SourceError> {
+pub(super) fn key_of(entry: &LdapEntry, key: &mut String) -> Result<(), SourceError> {
     key.clear();
     dn::normalise_into(&entry.dn, key)
         .ok_or_else(|| SourceError::Malformed(format!("{:?} is no distinguished name (RFC 4514)", entry.dn)))
 }
 
-impl<'a> People<'a> {
-    fn new(layout: &'a Layout, now: Timestamp, suspended: HashSet<Box<str>>) -> Self {
+impl<'a> UserReader<'a> {
+    fn new(layout: &'a LdapLayout, now: Timestamp, suspended: HashSet<Box<str>>) -> Self {
         Self {
             layout,
             now,
             suspended,
             blocks: Vec::new(),
-            ids: Ids::default(),
+            ids: EntryIds::default(),
             signs: Vec::new(),
-            by_dn: Names::default(),
-            by_uid: Names::default(),
+            by_dn: NameTable::default(),
+            by_uid: NameTable::default(),
             by_primary_group: HashMap::new(),
             key: String::new(),
         }
     }
 
     /// Takes one entry; whether its name is new.
-    fn take(&mut self, entry: &Entry) -> Result<bool, SourceError> {
+    fn take(&mut self, entry: &LdapEntry) -> Result<bool, SourceError> {
         let id = id_of(entry, self.layout)?;
         standing::note_signs(self.layout.preset, entry, &mut self.signs);
         let mut standing = standing::standing(self.layout.preset, entry, self.now)?;
         if self.suspended.contains(id.as_str()) {
-            standing = Standing::Suspended;
+            standing = LifecycleStatus::Suspended;
         }
         key_of(entry, &mut self.key)?;
         let place = match self.by_dn.get(&self.key) {
@@ -237,7 +237,7 @@ impl<'a> People<'a> {
     }
 
     /// Membership in the primary group is written nowhere but in `primaryGroupID`.
-    fn note_primary_group(&mut self, entry: &Entry, place: usize) -> Result<(), SourceError> {
+    fn note_primary_group(&mut self, entry: &LdapEntry, place: usize) -> Result<(), SourceError> {
         let Some(text) = entry.text("primaryGroupID") else { return Ok(()) };
         let odd = || SourceError::Malformed(format!("`primaryGroupID` of {} is {text:?}", entry.dn));
         let relative_id = text.parse().map_err(|_| odd())?;
@@ -250,7 +250,7 @@ impl<'a> People<'a> {
         Ok(())
     }
 
-    fn store(&mut self, entry: &Entry, id: &str, standing: Standing) {
+    fn store(&mut self, entry: &LdapEntry, id: &str, standing: LifecycleStatus) {
         if self.blocks.last().is_none_or(|(text, _)| text.len() > BLOCK_BYTES) {
             self.blocks.push((String::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 64), Vec::new()));
         }
@@ -263,7 +263,7 @@ impl<'a> People<'a> {
             let _ = dn::normalise_into(manager, text);
         }
         let manager = text.len() - start - record;
-        rows.push(Row { record, manager, standing });
+        rows.push(PackedUser { record, manager, standing });
         self.ids.push(id);
     }
 
@@ -276,7 +276,7 @@ impl<'a> People<'a> {
         let mut managed = String::new();
         for (text, rows) in self.blocks {
             let mut rest = text.as_str();
-            for Row { record, manager, standing } in rows {
+            for PackedUser { record, manager, standing } in rows {
                 let (mut record, after) = rest.split_at(record);
                 let (manager, after) = after.split_at(manager);
                 rest = after;

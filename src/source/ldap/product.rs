@@ -3,9 +3,9 @@
 //! A preset decides by which attributes a user counts as suspended. One that does not fit looks at attributes that are not there, and then every
 //! disabled user looks active, without any error.
 
-use super::connection::{Connection, Search};
-use super::entry::Entry;
-use super::layout::Layout;
+use super::connection::{Connection, LdapSearch};
+use super::entry::LdapEntry;
+use super::layout::LdapLayout;
 use super::standing;
 use crate::config::directory::ldap::LdapPreset;
 use crate::model::{bounds, text};
@@ -25,7 +25,7 @@ enum Product {
 
 impl Product {
     /// `None` for a server that does not say.
-    fn of(root: &Entry) -> Option<Self> {
+    fn of(root: &LdapEntry) -> Option<Self> {
         let has = |name: &str, value: &str| {
             root.values(name).iter().any(|known| known.eq_ignore_ascii_case(value.as_bytes()))
         };
@@ -52,12 +52,12 @@ impl Product {
 
 /// A preset that is for another product than the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misfit {
+pub(super) struct PresetMismatch {
     preset: LdapPreset,
     product: Product,
 }
 
-impl Misfit {
+impl PresetMismatch {
     /// What is the matter.
     pub(super) fn detail(&self) -> String {
         let product = match &self.product {
@@ -102,12 +102,12 @@ fn title(preset: LdapPreset) -> &'static str {
 
 /// Asks the server what it is. `None` if the preset fits, if the server does not say, or if the operator says in `suspended_filter` by what users
 /// count as suspended there.
-pub(super) async fn misfit(connection: &mut Connection, layout: &Layout) -> Option<Misfit> {
+pub(super) async fn misfit(connection: &mut Connection, layout: &LdapLayout) -> Option<PresetMismatch> {
     if layout.suspended_filter.is_some() {
         return None;
     }
     let attributes = ["objectClass", "vendorName", "vendorVersion", "supportedCapabilities"].map(str::to_owned);
-    let search = Search {
+    let search = LdapSearch {
         what: "the server's own entry",
         base: "",
         scope: ldap3::Scope::Base,
@@ -115,7 +115,7 @@ pub(super) async fn misfit(connection: &mut Connection, layout: &Layout) -> Opti
         attributes: &attributes,
     };
     let mut product = None;
-    let visit = |entry: Entry| {
+    let visit = |entry: LdapEntry| {
         product = Product::of(&entry).filter(|_| entry.dn.is_empty());
         Ok(())
     };
@@ -123,7 +123,7 @@ pub(super) async fn misfit(connection: &mut Connection, layout: &Layout) -> Opti
         tracing::debug!(%error, "the server does not show its own entry");
     }
     let preset = layout.preset;
-    product.filter(|product| *product != Product::Known(preset)).map(|product| Misfit { preset, product })
+    product.filter(|product| *product != Product::Known(preset)).map(|product| PresetMismatch { preset, product })
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn product(attributes: &[(&str, &str)]) -> Option<Product> {
-        Product::of(&Entry::of("", attributes))
+        Product::of(&LdapEntry::of("", attributes))
     }
 
     #[test]
@@ -161,13 +161,13 @@ mod tests {
 
     #[test]
     fn mp3_a_misfit_names_both_products_the_sign_and_what_to_set() {
-        let misfit = Misfit { preset: LdapPreset::OpenLdap, product: Product::Known(LdapPreset::ActiveDirectory) };
+        let misfit = PresetMismatch { preset: LdapPreset::OpenLdap, product: Product::Known(LdapPreset::ActiveDirectory) };
         let (detail, remedy) = (misfit.detail(), misfit.remedy());
         for part in ["Active Directory", "`preset = \"openldap\"`", "pwdAccountLockedTime", "would look active"] {
             assert!(detail.contains(part), "{part}: {detail}");
         }
         assert!(remedy.contains("`preset = \"ad\"`"), "{remedy}");
-        let other = Misfit { preset: LdapPreset::Ds389, product: Product::Other("Ping".to_owned()) };
+        let other = PresetMismatch { preset: LdapPreset::Ds389, product: Product::Other("Ping".to_owned()) };
         assert!(other.detail().contains("nsAccountLock") && other.remedy().contains("suspended_filter"));
     }
 }

@@ -32,7 +32,7 @@ fn position(text: &str) -> Option<usize> {
 
 /// Whether a list has come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RangeStep {
     /// Ask for [`Pieces::question`].
     More,
     /// The list is whole.
@@ -57,7 +57,7 @@ impl Pieces {
     }
 
     /// Takes the answer to [`Pieces::question`].
-    pub(super) fn take(&mut self, range: Range<'_>, values: Vec<Vec<u8>>) -> Result<Step, Shifted> {
+    pub(super) fn take(&mut self, range: Range<'_>, values: Vec<Vec<u8>>) -> Result<RangeStep, Shifted> {
         let counted = range.high.is_none_or(|high| high.checked_sub(range.low).map(|n| n + 1) == Some(values.len()));
         if range.low != self.values.len().saturating_sub(1) || !counted {
             return Err(Shifted);
@@ -71,8 +71,8 @@ impl Pieces {
         }
         self.values.extend(values.inspect(|value| self.bytes = self.bytes.saturating_add(value.len() as u64)));
         match range.high {
-            None => Ok(Step::Whole),
-            Some(_) if self.values.len() > before => Ok(Step::More),
+            None => Ok(RangeStep::Whole),
+            Some(_) if self.values.len() > before => Ok(RangeStep::More),
             Some(_) => Err(Shifted),
         }
     }
@@ -122,7 +122,7 @@ mod tests {
             let mut pieces = Pieces::default();
             loop {
                 let (description, values) = answer(&list, &pieces.question("member"), most);
-                if pieces.take(parse(&description).unwrap(), values).unwrap() == Step::Whole {
+                if pieces.take(parse(&description).unwrap(), values).unwrap() == RangeStep::Whole {
                     break;
                 }
             }
@@ -150,11 +150,11 @@ mod tests {
     fn s16_an_answer_that_does_not_move_on_is_refused() {
         let mut pieces = Pieces::default();
         let piece = |low, high| Range { attribute: "member", low, high };
-        assert_eq!(pieces.take(piece(0, Some(1)), vec![b"a".to_vec(), b"b".to_vec()]), Ok(Step::More));
+        assert_eq!(pieces.take(piece(0, Some(1)), vec![b"a".to_vec(), b"b".to_vec()]), Ok(RangeStep::More));
         assert_eq!(pieces.take(piece(1, Some(1)), vec![b"b".to_vec()]), Err(Shifted));
         assert_eq!(pieces.take(piece(0, None), vec![b"a".to_vec()]), Err(Shifted));
         assert_eq!(pieces.take(piece(1, Some(5)), vec![b"b".to_vec(), b"c".to_vec()]), Err(Shifted));
-        assert_eq!(pieces.take(piece(1, None), vec![b"b".to_vec(), b"c".to_vec()]), Ok(Step::Whole));
+        assert_eq!(pieces.take(piece(1, None), vec![b"b".to_vec(), b"c".to_vec()]), Ok(RangeStep::Whole));
         assert_eq!(pieces.bytes(), 3, "each value once");
     }
 }

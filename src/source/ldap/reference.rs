@@ -18,14 +18,14 @@ const OF_THE_FOREST: [&str; 3] = ["dc=forestdnszones", "cn=configuration", "cn=s
 
 /// The parts of a tree that a reading may leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Expected {
+pub(super) struct ExpectedReferrals {
     /// Names that hold nobody, themselves and everything below, in canonical form.
     subtrees: Vec<String>,
     /// Names of whole partitions, in canonical form.
     partitions: Vec<String>,
 }
 
-impl Expected {
+impl ExpectedReferrals {
     /// For these bases, with the subtrees that the operator lists.
     ///
     /// # Errors
@@ -148,12 +148,12 @@ impl Holes {
 mod tests {
     use super::*;
 
-    fn expected(preset: LdapPreset, base: &str, listed: &[&str]) -> Expected {
+    fn expected(preset: LdapPreset, base: &str, listed: &[&str]) -> ExpectedReferrals {
         let listed: Vec<_> = listed.iter().map(|name| (*name).to_owned()).collect();
-        Expected::new(preset, &[base], &listed).unwrap()
+        ExpectedReferrals::new(preset, &[base], &listed).unwrap()
     }
 
-    fn covers(expected: &Expected, address: &str) -> bool {
+    fn covers(expected: &ExpectedReferrals, address: &str) -> bool {
         expected.covers(&[address.to_owned()])
     }
 
@@ -204,7 +204,7 @@ mod tests {
             assert!(!covers(&listed, hole), "{hole}");
         }
         for bad in ["", "sales", "ou=a,,dc=x"] {
-            assert!(Expected::new(LdapPreset::OpenLdap, &["dc=x"], &[bad.to_owned()]).is_err(), "{bad:?}");
+            assert!(ExpectedReferrals::new(LdapPreset::OpenLdap, &["dc=x"], &[bad.to_owned()]).is_err(), "{bad:?}");
         }
     }
 

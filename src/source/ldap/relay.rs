@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use super::ber::{Breach, Limits, Seen, Walker};
-use super::envelope::{self, Envelope, Event, Inspector, Refusal};
+use super::ber::{Breach, BerLimits, BerEvent, Walker};
+use super::envelope::{self, Envelope, EnvelopeProgress, Inspector, RefusedMessage};
 
 /// The largest message before the bind has succeeded. The answers to StartTLS and bind have some hundred bytes.
 pub(super) const BEFORE_BIND: u64 = 1 << 20;
@@ -32,13 +32,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// The request that waits for answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Asked {
+struct PendingRequest {
     id: u32,
     /// The tag of the request.
     operation: u8,
 }
 
-impl Asked {
+impl PendingRequest {
     /// Whether a message of this operation can be its answer.
     fn is_answered_by(self, operation: u8) -> bool {
         match self.operation {
@@ -62,7 +62,7 @@ impl Asked {
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum MessageVerdict {
     Pass,
     /// It answers no request that is open: a request given up, or a notice of the server's own.
     Swallow,
@@ -71,27 +71,27 @@ enum Verdict {
 }
 
 #[derive(Debug)]
-struct State {
+struct RelayState {
     max_message: u64,
     bound: bool,
-    asked: Option<Asked>,
+    asked: Option<PendingRequest>,
     /// The sizes of the messages that passed and were not taken, the oldest first.
     untaken: VecDeque<u64>,
     untaken_bytes: u64,
     last_entry: Option<String>,
-    refusal: Option<Refusal>,
+    refusal: Option<RefusedMessage>,
 }
 
 /// What the relay and the one who asks know of each other.
 #[derive(Debug)]
-pub(super) struct Watch {
-    state: Mutex<State>,
+pub(super) struct RelayWatch {
+    state: Mutex<RelayState>,
     changed: Notify,
 }
 
-impl Watch {
+impl RelayWatch {
     pub(super) fn new(max_message: u64) -> Self {
-        let state = State {
+        let state = RelayState {
             max_message,
             bound: false,
             asked: None,
@@ -103,7 +103,7 @@ impl Watch {
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RelayState> {
         // No change of it can panic half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,18 +124,18 @@ impl Watch {
     }
 
     /// Why the relay refused a message, if it did.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<RefusedMessage> {
         self.state().refusal.clone()
     }
 
     /// How large the next message may be.
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BerLimits {
         let state = self.state();
-        Limits::of_bytes(if state.bound { state.max_message } else { state.max_message.min(BEFORE_BIND) })
+        BerLimits::of_bytes(if state.bound { state.max_message } else { state.max_message.min(BEFORE_BIND) })
     }
 
     /// A request goes out. One is open at a time: what was left of the answers to the one before is no longer waited for.
-    fn asks(&self, asked: Asked) {
+    fn asks(&self, asked: PendingRequest) {
         let mut state = self.state();
         state.asked = Some(asked);
         state.untaken.clear();
@@ -145,21 +145,21 @@ impl Watch {
         self.changed.notify_one();
     }
 
-    fn judge(&self, Envelope { id, operation, size }: Envelope) -> Result<Verdict, Breach> {
+    fn judge(&self, Envelope { id, operation, size }: Envelope) -> Result<MessageVerdict, Breach> {
         let mut state = self.state();
-        let Some(asked) = state.asked.filter(|asked| asked.id == id) else { return Ok(Verdict::Swallow) };
+        let Some(asked) = state.asked.filter(|asked| asked.id == id) else { return Ok(MessageVerdict::Swallow) };
         if !asked.is_answered_by(operation) {
             return Err(Breach::Misfit { operation });
         }
         if state.untaken_bytes > 0 && state.untaken_bytes.saturating_add(size) > UNTAKEN_BYTES {
-            return Ok(Verdict::Wait);
+            return Ok(MessageVerdict::Wait);
         }
         state.untaken.push_back(size);
         state.untaken_bytes = state.untaken_bytes.saturating_add(size);
-        if Asked::is_ended_by(operation) {
+        if PendingRequest::is_ended_by(operation) {
             state.asked = None;
         }
-        Ok(Verdict::Pass)
+        Ok(MessageVerdict::Pass)
     }
 
     fn entry_came(&self, name: Option<String>) {
@@ -172,7 +172,7 @@ impl Watch {
     fn refuse(&self, breach: Breach, entry: Option<String>) {
         let mut state = self.state();
         let (after, bound) = (state.last_entry.clone(), state.bound);
-        state.refusal = Some(Refusal { breach, entry, after, bound });
+        state.refusal = Some(RefusedMessage { breach, entry, after, bound });
     }
 }
 
@@ -180,7 +180,7 @@ impl Watch {
 ///
 /// # Errors
 /// What the server's side of the connection says.
-pub(super) async fn run(server: Box<dyn Duplex>, library: UnixStream, watch: Arc<Watch>) -> io::Result<()> {
+pub(super) async fn run(server: Box<dyn Duplex>, library: UnixStream, watch: Arc<RelayWatch>) -> io::Result<()> {
     let (from_server, to_server) = tokio::io::split(server);
     let (from_library, to_library) = library.into_split();
     tokio::select! {
@@ -193,7 +193,7 @@ pub(super) async fn run(server: Box<dyn Duplex>, library: UnixStream, watch: Arc
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     mut library: impl AsyncWrite + Unpin,
-    watch: &Watch,
+    watch: &RelayWatch,
 ) -> io::Result<()> {
     let mut inspector = Inspector::new();
     let mut chunk = vec![0; CHUNK];
@@ -220,24 +220,24 @@ async fn inspect(
     inspector: &mut Inspector,
     out: &mut Vec<u8>,
     library: &mut (impl AsyncWrite + Unpin),
-    watch: &Watch,
+    watch: &RelayWatch,
 ) -> Result<(), Breach> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let (taken, event) = inspector.scan(rest, watch.limits(), out)?;
         rest = rest.get(taken..).unwrap_or_default();
-        if let Event::Addressed(envelope) = event {
+        if let EnvelopeProgress::Addressed(envelope) = event {
             loop {
                 match watch.judge(envelope)? {
-                    Verdict::Pass => break inspector.pass(out),
-                    Verdict::Swallow => break inspector.swallow(),
+                    MessageVerdict::Pass => break inspector.pass(out),
+                    MessageVerdict::Swallow => break inspector.swallow(),
                     // A library that has hung up is noticed when the whole chunk is handed over.
-                    Verdict::Wait => drop(hand_over(out, library).await),
+                    MessageVerdict::Wait => drop(hand_over(out, library).await),
                 }
                 watch.changed.notified().await;
             }
         }
-        if event != Event::Hungry && inspector.is_whole() {
+        if event != EnvelopeProgress::Hungry && inspector.is_whole() {
             watch.entry_came(inspector.entry());
         }
     }
@@ -255,7 +255,7 @@ async fn hand_over(out: &mut Vec<u8>, library: &mut (impl AsyncWrite + Unpin)) -
 async fn requests(
     mut library: impl AsyncRead + Unpin,
     mut server: impl AsyncWrite + Unpin,
-    watch: &Watch,
+    watch: &RelayWatch,
 ) -> io::Result<()> {
     let mut outline = Outline::new();
     let mut chunk = vec![0; CHUNK];
@@ -285,7 +285,7 @@ impl Outline {
     }
 
     /// The binds and searches that begin in these bytes.
-    fn read(&mut self, bytes: &[u8]) -> Vec<Asked> {
+    fn read(&mut self, bytes: &[u8]) -> Vec<PendingRequest> {
         let (mut rest, mut found) = (bytes, Vec::new());
         while !rest.is_empty() {
             if self.walker.is_whole() {
@@ -296,16 +296,16 @@ impl Outline {
             let (piece, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
             rest = after;
             match seen {
-                Seen::Header(header) => {
+                BerEvent::Header(header) => {
                     self.is_id = header.level == 2 && header.tag == 0x02;
                     if header.level == 2 && matches!(header.tag, envelope::BIND_REQUEST | envelope::SEARCH_REQUEST) {
-                        found.push(Asked { id: self.id, operation: header.tag });
+                        found.push(PendingRequest { id: self.id, operation: header.tag });
                     }
                 }
-                Seen::Contents if self.is_id => {
+                BerEvent::Contents if self.is_id => {
                     self.id = piece.iter().fold(self.id, |id, byte| id << 8 | u32::from(*byte));
                 }
-                Seen::Contents | Seen::Hungry => {}
+                BerEvent::Contents | BerEvent::Hungry => {}
             }
         }
         found
@@ -335,7 +335,7 @@ mod tests {
     struct Scene {
         server: DuplexStream,
         library: UnixStream,
-        watch: Arc<Watch>,
+        watch: Arc<RelayWatch>,
         relay: JoinHandle<io::Result<()>>,
     }
 
@@ -343,7 +343,7 @@ mod tests {
         fn new(max_message: u64) -> Self {
             let (server, far) = tokio::io::duplex(1 << 16);
             let (near, library) = UnixStream::pair().unwrap();
-            let watch = Arc::new(Watch::new(max_message));
+            let watch = Arc::new(RelayWatch::new(max_message));
             let relay = tokio::spawn(run(Box::new(far), near, Arc::clone(&watch)));
             Self { server, library, watch, relay }
         }
@@ -372,7 +372,7 @@ mod tests {
         }
 
         /// Waits for the end, and gives the refusal; nothing more has come.
-        async fn refused(mut self) -> Refusal {
+        async fn refused(mut self) -> RefusedMessage {
             let mut rest = Vec::new();
             self.library.read_to_end(&mut rest).await.unwrap();
             assert_eq!(rest, b"");

@@ -10,9 +10,9 @@
 
 use jiff::Timestamp;
 
-use super::entry::Entry;
+use super::entry::LdapEntry;
 use crate::config::directory::ldap::LdapPreset;
-use crate::model::{Standing, StatusSign};
+use crate::model::{LifecycleStatus, StatusSign};
 use crate::source::SourceError;
 
 /// `ADS_UF_ACCOUNTDISABLE`.
@@ -47,7 +47,7 @@ pub(super) fn signs(preset: LdapPreset) -> &'static [&'static str] {
 
 /// Adds the signs that an entry shows, whatever they say, each once. A sign that no entry shows any more is no evidence that everybody is active:
 /// a credential that lost the right to read it sees the same.
-pub(super) fn note_signs(preset: LdapPreset, entry: &Entry, seen: &mut Vec<StatusSign>) {
+pub(super) fn note_signs(preset: LdapPreset, entry: &LdapEntry, seen: &mut Vec<StatusSign>) {
     for name in signs(preset) {
         if !entry.values(name).is_empty() && !seen.iter().any(|sign| sign.as_str() == *name) {
             seen.push(StatusSign::of(name));
@@ -60,16 +60,16 @@ pub(super) fn note_signs(preset: LdapPreset, entry: &Entry, seen: &mut Vec<Statu
 /// # Errors
 /// When the attributes hold what they can't hold, or when an account of Active Directory does not show its control bits:
 /// every account has them, so the credential may not read them, and a disabled person would look like an active one.
-pub(super) fn standing(preset: LdapPreset, entry: &Entry, now: Timestamp) -> Result<Standing, SourceError> {
+pub(super) fn standing(preset: LdapPreset, entry: &LdapEntry, now: Timestamp) -> Result<LifecycleStatus, SourceError> {
     let suspended = match preset {
         LdapPreset::OpenLdap => entry.text("pwdAccountLockedTime").is_some_and(|time| time == LOCKED_FOR_GOOD),
         LdapPreset::Ds389 => entry.text("nsAccountLock").is_some_and(|lock| lock.eq_ignore_ascii_case("true")),
         LdapPreset::ActiveDirectory => disabled_in_ad(entry)? || expired_in_ad(entry, now)?,
     };
-    Ok(if suspended { Standing::Suspended } else { Standing::Active })
+    Ok(if suspended { LifecycleStatus::Suspended } else { LifecycleStatus::Active })
 }
 
-fn disabled_in_ad(entry: &Entry) -> Result<bool, SourceError> {
+fn disabled_in_ad(entry: &LdapEntry) -> Result<bool, SourceError> {
     match number(entry, "userAccountControl")? {
         Some(bits) => Ok(bits & ACCOUNT_DISABLE != 0),
         None if entry.text("sAMAccountName").is_some() => Err(SourceError::Forbidden(format!(
@@ -81,14 +81,14 @@ fn disabled_in_ad(entry: &Entry) -> Result<bool, SourceError> {
     }
 }
 
-fn expired_in_ad(entry: &Entry, now: Timestamp) -> Result<bool, SourceError> {
+fn expired_in_ad(entry: &LdapEntry, now: Timestamp) -> Result<bool, SourceError> {
     Ok(match number(entry, "accountExpires")? {
         None | Some(i64::MIN..=0) | Some(i64::MAX) => false,
         Some(expires) => expires <= (now.as_second() + FILETIME_TO_UNIX_SECONDS).saturating_mul(FILETIME_STEPS),
     })
 }
 
-fn number(entry: &Entry, name: &str) -> Result<Option<i64>, SourceError> {
+fn number(entry: &LdapEntry, name: &str) -> Result<Option<i64>, SourceError> {
     let Some(text) = entry.text(name) else { return Ok(None) };
     text.parse()
         .map(Some)
@@ -100,36 +100,36 @@ fn number(entry: &Entry, name: &str) -> Result<Option<i64>, SourceError> {
 mod tests {
     use super::*;
 
-    fn says(preset: LdapPreset, attributes: &[(&str, &str)]) -> Result<Standing, SourceError> {
+    fn says(preset: LdapPreset, attributes: &[(&str, &str)]) -> Result<LifecycleStatus, SourceError> {
         let now: Timestamp = "2026-07-01T00:00:00Z".parse().unwrap();
-        standing(preset, &Entry::of("cn=ann,dc=x", attributes), now)
+        standing(preset, &LdapEntry::of("cn=ann,dc=x", attributes), now)
     }
 
     #[test]
     fn only_the_permanent_lock_suspends_in_openldap() {
         let of = |time: &str| says(LdapPreset::OpenLdap, &[("pwdAccountLockedTime", time)]).unwrap();
-        assert_eq!(of("000001010000Z"), Standing::Suspended);
-        assert_eq!(of("20260630120000Z"), Standing::Active);
-        assert_eq!(says(LdapPreset::OpenLdap, &[]).unwrap(), Standing::Active);
+        assert_eq!(of("000001010000Z"), LifecycleStatus::Suspended);
+        assert_eq!(of("20260630120000Z"), LifecycleStatus::Active);
+        assert_eq!(says(LdapPreset::OpenLdap, &[]).unwrap(), LifecycleStatus::Active);
     }
 
     #[test]
     fn the_account_lock_suspends_in_389_ds() {
         let of = |lock: &str| says(LdapPreset::Ds389, &[("nsaccountlock", lock)]).unwrap();
-        assert_eq!(of("true"), Standing::Suspended);
-        assert_eq!(of("TRUE"), Standing::Suspended);
-        assert_eq!(of("false"), Standing::Active);
-        assert_eq!(says(LdapPreset::Ds389, &[]).unwrap(), Standing::Active);
+        assert_eq!(of("true"), LifecycleStatus::Suspended);
+        assert_eq!(of("TRUE"), LifecycleStatus::Suspended);
+        assert_eq!(of("false"), LifecycleStatus::Active);
+        assert_eq!(says(LdapPreset::Ds389, &[]).unwrap(), LifecycleStatus::Active);
     }
 
     #[test]
     fn the_disable_bit_suspends_in_active_directory() {
         let of = |bits: &str| says(LdapPreset::ActiveDirectory, &[("userAccountControl", bits)]).unwrap();
-        assert_eq!(of("512"), Standing::Active);
-        assert_eq!(of("514"), Standing::Suspended);
-        assert_eq!(of("546"), Standing::Suspended);
-        assert_eq!(of("66048"), Standing::Active);
-        assert_eq!(of("-2147483136"), Standing::Active, "the bits are a signed number");
+        assert_eq!(of("512"), LifecycleStatus::Active);
+        assert_eq!(of("514"), LifecycleStatus::Suspended);
+        assert_eq!(of("546"), LifecycleStatus::Suspended);
+        assert_eq!(of("66048"), LifecycleStatus::Active);
+        assert_eq!(of("-2147483136"), LifecycleStatus::Active, "the bits are a signed number");
     }
 
     #[test]
@@ -137,18 +137,18 @@ mod tests {
         let of = |expires: &str| {
             says(LdapPreset::ActiveDirectory, &[("userAccountControl", "512"), ("accountExpires", expires)]).unwrap()
         };
-        assert_eq!(of("0"), Standing::Active);
-        assert_eq!(of("9223372036854775807"), Standing::Active);
-        assert_eq!(of("134273375999999999"), Standing::Suspended, "a step before 2026-07-01");
-        assert_eq!(of("134273376000000000"), Standing::Suspended, "2026-07-01 itself");
-        assert_eq!(of("134273376000000001"), Standing::Active);
+        assert_eq!(of("0"), LifecycleStatus::Active);
+        assert_eq!(of("9223372036854775807"), LifecycleStatus::Active);
+        assert_eq!(of("134273375999999999"), LifecycleStatus::Suspended, "a step before 2026-07-01");
+        assert_eq!(of("134273376000000000"), LifecycleStatus::Suspended, "2026-07-01 itself");
+        assert_eq!(of("134273376000000001"), LifecycleStatus::Active);
     }
 
     #[test]
     fn s9_an_account_whose_bits_are_hidden_is_an_error_and_a_contact_is_not() {
         let hidden = says(LdapPreset::ActiveDirectory, &[("sAMAccountName", "ann")]);
         assert!(matches!(hidden, Err(SourceError::Forbidden(_))), "{hidden:?}");
-        assert_eq!(says(LdapPreset::ActiveDirectory, &[("mail", "ann@x")]).unwrap(), Standing::Active);
+        assert_eq!(says(LdapPreset::ActiveDirectory, &[("mail", "ann@x")]).unwrap(), LifecycleStatus::Active);
     }
 
     #[test]

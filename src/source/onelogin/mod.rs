@@ -30,7 +30,7 @@ use super::web::{
 use crate::config::directory::SourceTables;
 use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginStanding, OneLoginTable};
 use crate::http::{Auth, ClientSettings, Secret, SetupError};
-use crate::model::{Finding, Standing};
+use crate::model::{Finding, LifecycleStatus};
 
 pub use super::web::Parts;
 
@@ -89,21 +89,21 @@ impl OneLogin {
     }
 
     /// What the two numbers of an account mean (documented for the vendor's own clients).
-    fn meaning_of(&self, status: u64, state: u64) -> Standing {
+    fn meaning_of(&self, status: u64, state: u64) -> LifecycleStatus {
         let chosen = |setting| match setting {
-            OneLoginStanding::Active => Standing::Active,
-            OneLoginStanding::Suspended => Standing::Suspended,
-            OneLoginStanding::Staged => Standing::Staged,
+            OneLoginStanding::Active => LifecycleStatus::Active,
+            OneLoginStanding::Suspended => LifecycleStatus::Suspended,
+            OneLoginStanding::Staged => LifecycleStatus::Staged,
         };
         match (state, status) {
             // Unapproved, rejected, unlicensed: nobody may log in. And what a later version may add.
-            (0 | 2 | 3, _) | (_, 2) => Standing::Suspended,
+            (0 | 2 | 3, _) | (_, 2) => LifecycleStatus::Suspended,
             (1, 0) => chosen(self.table.unactivated),
             // Active; the password expired, awaits a reset or is pending; security questions are due.
-            (1, 1 | 4 | 5 | 7 | 8) => Standing::Active,
+            (1, 1 | 4 | 5 | 7 | 8) => LifecycleStatus::Active,
             (1, 3) => chosen(self.table.locked),
             // Not known: neither given nor taken.
-            _ => Standing::Staged,
+            _ => LifecycleStatus::Staged,
         }
     }
 }
@@ -197,7 +197,7 @@ impl HttpDirectory for OneLogin {
         records::user(self, id, record)
     }
 
-    fn standing(&self, record: &Object) -> Standing {
+    fn standing(&self, record: &Object) -> LifecycleStatus {
         records::standing(self, record).0
     }
 

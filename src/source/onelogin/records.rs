@@ -9,7 +9,7 @@ use super::super::SourceError;
 use super::super::web::{Object, User, id};
 use super::OneLogin;
 use super::parameters::PARAMETERS;
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 
 /// Asked of every user, whatever the mappings read: who it is, what shows the lifecycle status, who belongs, and since when.
 pub(super) const ALWAYS: &str = "id username email firstname lastname status state title department company external_id directory_id group_id \
@@ -28,7 +28,7 @@ pub(super) const CUSTOM: &str = "custom_attributes";
 
 /// What the two numbers of a user say of the account, and why they say nothing, if they do not. One user whom the API shows like that stops nobody else:
 /// nothing is given to them and nothing taken.
-pub(super) fn standing(directory: &OneLogin, user: &Object) -> (Standing, Option<String>) {
+pub(super) fn standing(directory: &OneLogin, user: &Object) -> (LifecycleStatus, Option<String>) {
     let of = |name: &str| {
         let shown = user.get(name).unwrap_or(&Value::Null);
         number(shown).ok_or_else(|| format!("OneLogin shows {shown} as its `{name}`, which is no number"))
@@ -37,10 +37,10 @@ pub(super) fn standing(directory: &OneLogin, user: &Object) -> (Standing, Option
         // Neither is one that the vendor documents.
         Ok((status, state)) if state > 3 || (state == 1 && status > 8) => {
             let why = format!("OneLogin shows status {status} and state {state}, and what they mean is not known");
-            (Standing::Active, Some(why))
+            (LifecycleStatus::Active, Some(why))
         }
         Ok((status, state)) => (directory.meaning_of(status, state), None),
-        Err(why) => (Standing::Active, Some(why)),
+        Err(why) => (LifecycleStatus::Active, Some(why)),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(record, expected);
         assert_eq!(person.groups.as_deref(), Some(&["1".into(), "2".into()][..]));
         assert!(person.is_whole);
-        assert_eq!(person.standing, Standing::Active);
+        assert_eq!(person.standing, LifecycleStatus::Active);
     }
 
     #[test]

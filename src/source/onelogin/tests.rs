@@ -8,7 +8,7 @@ fn layout(more: &str, reads: &[&str]) -> OneLogin {
 
 #[test]
 fn every_status_and_state_means_one_of_three_things() {
-    use Standing::{Active, Staged, Suspended};
+    use LifecycleStatus::{Active, Staged, Suspended};
     let usual = layout("", &[]);
     for (status, standing) in [
         (0, Staged),

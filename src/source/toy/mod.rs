@@ -12,7 +12,7 @@ use super::web::{
 };
 use crate::config::directory::{SourceTables, toy::Table};
 use crate::http::{Auth, ClientSettings, Secret, SetupError};
-use crate::model::Standing;
+use crate::model::LifecycleStatus;
 
 /// For the list of directories.
 pub(crate) const KIND: &dyn DirectoryKind = Kind::<Toy>::KIND;
@@ -70,8 +70,8 @@ impl HttpDirectory for Toy {
         Ok(User::new(record, standing))
     }
 
-    fn standing(&self, record: &Object) -> Standing {
-        if record.get("blocked") == Some(&Value::Bool(true)) { Standing::Suspended } else { Standing::Active }
+    fn standing(&self, record: &Object) -> LifecycleStatus {
+        if record.get("blocked") == Some(&Value::Bool(true)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active }
     }
 
     fn groups(&self) -> List {

@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::clock::SystemClock;
 use crate::config::schema;
 use crate::engine::{Engine, Wish};
-use crate::model::{TenantName, Verdict};
+use crate::model::{TenantName, CheckVerdict};
 use crate::progress::Silent;
 use crate::sandbox;
 use crate::source::kind;
@@ -70,7 +70,7 @@ fn engine(config: &Path) -> Engine {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
     assert!(kind::products().any(|product| product == "toy"), "`init` offers it");
-    assert!(schema::text(schema::Kind::Tenant).contains("The application whose teams and people belong"));
+    assert!(schema::text(schema::SchemaKind::Tenant).contains("The application whose teams and people belong"));
     let people: Vec<Value> = (1..=5).map(|number| person(number, false)).collect();
     let server = MockServer::start().await;
     company(&server, &people).await;
@@ -98,8 +98,8 @@ async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
     assert_eq!(tenancy::check(&config, &[]).diagnostics, [], "`check` accepts what `init` wrote");
 
     let checkup = engine(&config).source().await.unwrap().examine().await;
-    let seen: Vec<(&str, Verdict)> = checkup.iter().map(|one| (one.check.as_str(), one.verdict)).collect();
-    assert_eq!(seen, ["token", "users", "groups", "application"].map(|check| (check, Verdict::Ok)), "{checkup:#?}");
+    let seen: Vec<(&str, CheckVerdict)> = checkup.iter().map(|one| (one.check.as_str(), one.verdict)).collect();
+    assert_eq!(seen, ["token", "users", "groups", "application"].map(|check| (check, CheckVerdict::Ok)), "{checkup:#?}");
     let sync = async || engine(&config).run(&Wish::default(), &Silent, &CancellationToken::new()).await.unwrap().0;
     sync().await;
     let names = |active: bool| {

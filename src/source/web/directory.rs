@@ -11,11 +11,11 @@ use super::list::{List, Object, text};
 use super::source::Web;
 use super::{Login, Meaning, Question};
 use crate::config::directory::{DirectoryTable, SourceTables};
-use crate::http::{ClientSettings, Reply, Secret, SetupError};
-use crate::model::{Finding, Standing, StatusSign};
+use crate::http::{ClientSettings, HttpResponse, Secret, SetupError};
+use crate::model::{Finding, LifecycleStatus, StatusSign};
 use crate::source::SourceError;
 use crate::source::choices::Choice;
-use crate::source::kind::Rule;
+use crate::source::kind::DefaultMapping;
 use crate::source::write::CreateError;
 
 /// What is known of a directory before it is asked.
@@ -28,7 +28,7 @@ pub struct About {
     /// The table that `init` writes.
     pub template: &'static str,
     /// The usual mapping.
-    pub mapping: &'static [Rule],
+    pub mapping: &'static [DefaultMapping],
     /// What `init` writes before the mapping and after it.
     pub around_mapping: [&'static str; 2],
     /// Choices that the vendor's guide or console makes otherwise.
@@ -136,7 +136,7 @@ pub struct User {
     /// The record that mappings see.
     pub record: Box<str>,
     /// Whether the directory lets the user have accounts.
-    pub standing: Standing,
+    pub standing: LifecycleStatus,
     /// Why nobody can say what the account's standing is.
     pub odd: Option<String>,
     /// Which of [`About::signs`] the record has, bit by bit.
@@ -149,7 +149,7 @@ pub struct User {
 
 impl User {
     /// A user of whom the record says all there is.
-    pub fn new(record: Object, standing: Standing) -> Self {
+    pub fn new(record: Object, standing: LifecycleStatus) -> Self {
         let record = Value::Object(record).to_string().into();
         Self { record, standing, odd: None, signs: 0, groups: None, is_whole: true }
     }
@@ -234,7 +234,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     fn adjust(_: &Self::Table, _: &mut ClientSettings) {}
 
     /// Reads from a refusal what its status alone does not say.
-    fn meaning(_: &Reply) -> Option<Meaning> {
+    fn meaning(_: &HttpResponse) -> Option<Meaning> {
         None
     }
 
@@ -261,7 +261,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     }
 
     /// What a record says of the account alone.
-    fn standing(&self, record: &Object) -> Standing;
+    fn standing(&self, record: &Object) -> LifecycleStatus;
 
     /// All groups.
     fn groups(&self) -> List;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{HttpDirectory, Parts, WebSource};
 use crate::config::directory::{DirectoryTable as _, SourceTables};
-use crate::http::SecretError;
+use crate::http::InvalidSecret;
 use crate::source::choices::Choice;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, Rule};
+use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
 use crate::source::{Source, SourceError};
 
 /// The kind of a directory.
@@ -35,7 +35,7 @@ impl<D: HttpDirectory> DirectoryKind for Kind<D> {
         D::ABOUT.template
     }
 
-    fn default_mapping(&self, _: &str) -> &'static [Rule] {
+    fn default_mapping(&self, _: &str) -> &'static [DefaultMapping] {
         D::ABOUT.mapping
     }
 
@@ -62,7 +62,7 @@ impl<D: HttpDirectory> DirectoryKind for Kind<D> {
         let keys = table.web().ok_or_else(missing)?;
         // The file's check wants one.
         let place = table.secrets().into_iter().next().map(|(_, place)| place);
-        let secret = place.map(|place| context.token(place)).transpose()?.ok_or(SecretError::Empty)?;
+        let secret = place.map(|place| context.token(place)).transpose()?.ok_or(InvalidSecret::Empty)?;
         let (address, _) = D::addresses(table);
         let parts = Parts {
             ca_pem: context.authorities(keys.ca_file.as_deref())?,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::paging::{self, Manner, Page, Pages, Row};
 use super::{Api, Question, passes};
-use crate::http::{Reply, http_date};
+use crate::http::{HttpResponse, http_date};
 use crate::progress::Progress;
 use crate::source::{Incomplete, SourceError};
 
@@ -101,7 +101,7 @@ impl List {
     ///
     /// # Errors
     /// When it holds no list of objects.
-    pub(crate) fn entries(&self, api: &Api, reply: &Reply) -> Result<Entries, SourceError> {
+    pub(crate) fn entries(&self, api: &Api, reply: &HttpResponse) -> Result<Entries, SourceError> {
         let malformed = |why: &str| SourceError::Malformed(format!("{} from {}: {why}", self.label, api.host()));
         let [member, header] = self.envelope.total;
         let mut total = reply.header(header).and_then(|text| text.trim().parse().ok());

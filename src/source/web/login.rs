@@ -14,7 +14,7 @@ use super::refusal;
 use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::retry::{Backoff, Waited, retry};
 use crate::http::words::{clean, without_mark};
-use crate::http::{Auth, Client, ClientSettings, Method, Reply, Request, Secret, SetupError};
+use crate::http::{Auth, Client, ClientSettings, Method, HttpResponse, HttpRequest, Secret, SetupError};
 use crate::source::SourceError;
 
 /// A token is renewed this long before it ends.
@@ -169,11 +169,11 @@ struct NotGranted {
 
 impl Granting {
     /// Asks for a token, once.
-    async fn ask(&self) -> Result<Reply, NotGranted> {
-        let request = Request {
+    async fn ask(&self) -> Result<HttpResponse, NotGranted> {
+        let request = HttpRequest {
             body: Some(self.grant.body.clone()),
             content_type: Some(self.grant.content_type),
-            ..Request::new(Method::Post, self.grant.segments.clone())
+            ..HttpRequest::new(Method::Post, self.grant.segments.clone())
         };
         let reply = self.endpoint.send(request).await.map_err(|error| NotGranted {
             class: FailureClass::Unknown,

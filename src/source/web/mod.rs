@@ -40,7 +40,7 @@ use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::pace::Pacer;
 use crate::http::retry::{Backoff, Dice, Waited, retry};
 use crate::http::words::{is_html, without_mark};
-use crate::http::{BodyFault, Client, ClientSettings, Method, Reply, Request, SendError, SetupError};
+use crate::http::{BodyFault, Client, ClientSettings, Method, HttpResponse, HttpRequest, SendError, SetupError};
 
 /// How questions are put to one directory.
 pub(crate) struct WebSettings {
@@ -60,7 +60,7 @@ pub(crate) struct WebSettings {
     /// address so.
     pub(crate) forgive_403: bool,
     /// Reads from a refusal what its status alone does not say. Each directory's folder knows its vendor's words.
-    pub(crate) meaning: fn(&Reply) -> Option<Meaning>,
+    pub(crate) meaning: fn(&HttpResponse) -> Option<Meaning>,
     /// What the address should be, for an answer of 404: `is the base URL right`.
     pub(crate) address: &'static str,
 }
@@ -104,9 +104,9 @@ impl Question {
         self
     }
 
-    fn request(&self) -> Request {
+    fn request(&self) -> HttpRequest {
         let method = if self.body.is_some() { Method::Post } else { Method::Get };
-        Request { query: self.query.clone(), body: self.body.clone(), ..Request::new(method, self.segments.clone()) }
+        HttpRequest { query: self.query.clone(), body: self.body.clone(), ..HttpRequest::new(method, self.segments.clone()) }
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) struct Api {
     backoff: Backoff,
     dice: Mutex<Dice>,
     forgive_403: bool,
-    meaning: fn(&Reply) -> Option<Meaning>,
+    meaning: fn(&HttpResponse) -> Option<Meaning>,
     address: &'static str,
     /// The questions that were answered well before.
     answered: Mutex<HashSet<&'static str>>,
@@ -127,9 +127,9 @@ pub(crate) struct Api {
 
 /// Why a single call has no good answer.
 #[derive(Debug)]
-enum Trouble {
+enum WebCallError {
     /// An answer that is no success.
-    Refused(Reply),
+    Refused(HttpResponse),
     /// No answer, or none that can be used.
     Silent {
         /// What happened.
@@ -141,7 +141,7 @@ enum Trouble {
     Login(SourceError),
 }
 
-impl Trouble {
+impl WebCallError {
     /// What kind of failure it is. `is_blocked`: whether a 403 means that this address asked too fast.
     fn class(&self, is_blocked: bool) -> FailureClass {
         match self {
@@ -192,7 +192,7 @@ impl Api {
     ///
     /// # Errors
     /// What the directory said, in the end.
-    pub(crate) async fn read(&self, question: &Question) -> Result<Reply, SourceError> {
+    pub(crate) async fn read(&self, question: &Question) -> Result<HttpResponse, SourceError> {
         match self.ask(question).await? {
             Ok(reply) => Ok(reply),
             Err(reply) => Err(SourceError::Settings(format!(
@@ -210,7 +210,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::read`].
-    pub(crate) async fn find(&self, question: &Question) -> Result<Option<Reply>, SourceError> {
+    pub(crate) async fn find(&self, question: &Question) -> Result<Option<HttpResponse>, SourceError> {
         Ok(self.ask(question).await?.ok())
     }
 
@@ -218,20 +218,20 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::read`].
-    pub(crate) async fn find_once(&self, question: &Question, absent: u16) -> Result<Option<Reply>, SourceError> {
+    pub(crate) async fn find_once(&self, question: &Question, absent: u16) -> Result<Option<HttpResponse>, SourceError> {
         match self.with_good_token(question.request()).await {
             Ok(reply) => Ok(Some(reply)),
-            Err(Trouble::Refused(reply)) if reply.status == absent => Ok(None),
+            Err(WebCallError::Refused(reply)) if reply.status == absent => Ok(None),
             Err(trouble) => Err(self.error(question, trouble, 1)),
         }
     }
 
     /// The inner error is a 404 or 410.
-    async fn ask(&self, question: &Question) -> Result<Result<Reply, Reply>, SourceError> {
-        let judge = |trouble: &Trouble, tried| {
+    async fn ask(&self, question: &Question) -> Result<Result<HttpResponse, HttpResponse>, SourceError> {
+        let judge = |trouble: &WebCallError, tried| {
             after_try(trouble.class(self.is_blocked(question)), CallKind::Read, tried, self.attempts)
         };
-        let wait = |_, trouble: Trouble, tried| async move {
+        let wait = |_, trouble: WebCallError, tried| async move {
             let (class, asked) = (trouble.class(self.is_blocked(question)), trouble.retry_after());
             self.pacer.observer().repeated(class.name());
             let pause = self.backoff.pause(tried, asked, &mut self.lock(&self.dice));
@@ -249,7 +249,7 @@ impl Api {
                 self.lock(&self.answered).insert(question.what);
                 Ok(Ok(reply))
             }
-            Err((Trouble::Refused(reply), _)) if FailureClass::of(reply.status) == FailureClass::NotFound => {
+            Err((WebCallError::Refused(reply), _)) if FailureClass::of(reply.status) == FailureClass::NotFound => {
                 Ok(Err(reply))
             }
             Err((trouble, tried)) => Err(self.error(question, trouble, tried)),
@@ -257,11 +257,11 @@ impl Api {
     }
 
     /// As [`Api::once`], with another token where the one in use is refused.
-    async fn with_good_token(&self, request: Request) -> Result<Reply, Trouble> {
-        let client = self.login.client().await.map_err(Trouble::Login)?;
+    async fn with_good_token(&self, request: HttpRequest) -> Result<HttpResponse, WebCallError> {
+        let client = self.login.client().await.map_err(WebCallError::Login)?;
         match self.once(&client, request.clone()).await {
-            Err(Trouble::Refused(reply)) if reply.status == 401 && self.login.forget(&client).await => {
-                let renewed = self.login.client().await.map_err(Trouble::Login)?;
+            Err(WebCallError::Refused(reply)) if reply.status == 401 && self.login.forget(&client).await => {
+                let renewed = self.login.client().await.map_err(WebCallError::Login)?;
                 self.once(&renewed, request).await
             }
             ended => ended,
@@ -273,17 +273,17 @@ impl Api {
     ///
     /// # Errors
     /// What came instead, and whether it may have been carried out.
-    pub(crate) async fn create(&self, request: Request, taken: &[&str]) -> Result<Reply, CreateError> {
+    pub(crate) async fn create(&self, request: HttpRequest, taken: &[&str]) -> Result<HttpResponse, CreateError> {
         let client = self.login.client().await?;
         let trouble = match self.once(&client, request).await {
             Ok(reply) => return Ok(reply),
             Err(trouble) => trouble,
         };
         let reply = match trouble {
-            Trouble::Login(error) => return Err(error.into()),
-            Trouble::Silent { why, maybe_done: true } => return Err(CreateError::Unclear(why)),
-            Trouble::Silent { why, maybe_done: false } => return Err(SourceError::Unreachable(why).into()),
-            Trouble::Refused(reply) => reply,
+            WebCallError::Login(error) => return Err(error.into()),
+            WebCallError::Silent { why, maybe_done: true } => return Err(CreateError::Unclear(why)),
+            WebCallError::Silent { why, maybe_done: false } => return Err(SourceError::Unreachable(why).into()),
+            WebCallError::Refused(reply) => reply,
         };
         let said = self.said(&reply);
         let exists = taken.iter().any(|words| said.to_lowercase().contains(words));
@@ -309,7 +309,7 @@ impl Api {
     ///
     /// # Errors
     /// What came instead, and whether it may have been carried out.
-    async fn once(&self, client: &Client, request: Request) -> Result<Reply, Trouble> {
+    async fn once(&self, client: &Client, request: HttpRequest) -> Result<HttpResponse, WebCallError> {
         let (method, is_write) = (request.method, request.method != Method::Get);
         let resource = request.segments.join("/");
         let permit = self.pacer.acquire(method.as_str(), &resource).await;
@@ -321,18 +321,18 @@ impl Api {
             Ok(reply) => reply,
             Err(error) => {
                 let maybe_done = is_write && matches!(error, SendError::NoAnswer(_));
-                return Err(Trouble::Silent { why: error.to_string(), maybe_done });
+                return Err(WebCallError::Silent { why: error.to_string(), maybe_done });
             }
         };
         tracing::debug!(product = self.product, method = method.as_str(), status = reply.status, "call");
         if !(200..300).contains(&reply.status) {
-            return Err(Trouble::Refused(reply));
+            return Err(WebCallError::Refused(reply));
         }
         if let Some(pause) = reply.retry_after {
             self.pacer.hold_off(pause.min(self.backoff.cap));
         }
         match &reply.fault {
-            Some(fault @ BodyFault::Cut(_)) => Err(Trouble::Silent { why: fault.to_string(), maybe_done: is_write }),
+            Some(fault @ BodyFault::Cut(_)) => Err(WebCallError::Silent { why: fault.to_string(), maybe_done: is_write }),
             _ => Ok(reply),
         }
     }
@@ -341,7 +341,7 @@ impl Api {
     ///
     /// # Errors
     /// When it is not the JSON that `what` should be.
-    pub(crate) fn json<T: DeserializeOwned>(&self, what: &str, reply: &Reply) -> Result<T, SourceError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, what: &str, reply: &HttpResponse) -> Result<T, SourceError> {
         let malformed = |why: String| SourceError::Malformed(format!("{} from {}: {why}", what, self.host()));
         if let Some(fault) = &reply.fault {
             return Err(malformed(fault.to_string()));
@@ -355,7 +355,7 @@ impl Api {
     }
 
     /// What an answer says, in one line and without the token.
-    pub(crate) fn said(&self, reply: &Reply) -> String {
+    pub(crate) fn said(&self, reply: &HttpResponse) -> String {
         self.login.redact(refusal(reply))
     }
 
@@ -364,13 +364,13 @@ impl Api {
         self.forgive_403 && self.lock(&self.answered).contains(question.what)
     }
 
-    fn error(&self, question: &Question, trouble: Trouble, tried: u32) -> SourceError {
+    fn error(&self, question: &Question, trouble: WebCallError, tried: u32) -> SourceError {
         let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
         let what = question.what;
         let reply = match trouble {
-            Trouble::Login(error) => return error,
-            Trouble::Silent { why, .. } => return SourceError::Unreachable(format!("{what}: {why}{times}")),
-            Trouble::Refused(reply) => reply,
+            WebCallError::Login(error) => return error,
+            WebCallError::Silent { why, .. } => return SourceError::Unreachable(format!("{what}: {why}{times}")),
+            WebCallError::Refused(reply) => reply,
         };
         let text = format!("{what}: {}{times}", self.said(&reply));
         let meaning = (self.meaning)(&reply);

@@ -21,12 +21,12 @@ use crate::clock::Clock;
 use crate::config::directory::DirectoryTable as _;
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
-use crate::http::{ClientSettings, Method, Request, Secret, SetupError};
-use crate::model::{Finding, GroupMatch, SourceId, Standing, fold};
+use crate::http::{ClientSettings, Method, HttpRequest, Secret, SetupError};
+use crate::model::{Finding, GroupMatch, SourceId, LifecycleStatus, fold};
 use crate::progress::{Progress, Silent};
 use crate::source::members::Spared;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
-use crate::source::{GroupEntry, Hint, Presence, Reading, Source, SourceError, UserEntry};
+use crate::source::{GroupEntry, FeedHint, Presence, Reading, Source, SourceError, UserEntry};
 
 /// The most users who are asked for one by one after a reading.
 const LOOKED_AFTER: usize = 100;
@@ -295,7 +295,7 @@ impl<D: HttpDirectory> WebSource<D> {
             let Some(question) = question else { return Ok(Presence::Unknown) };
             Ok(match self.find(&question).await? {
                 None => Presence::Gone,
-                Some(record) if is_user && directory.standing(&record) == Standing::Suspended => Presence::Suspended,
+                Some(record) if is_user && directory.standing(&record) == LifecycleStatus::Suspended => Presence::Suspended,
                 Some(_) => Presence::Present,
             })
         };
@@ -453,11 +453,11 @@ impl<D: HttpDirectory> Source for WebSource<D> {
         self.ask(ids, false).await
     }
 
-    async fn hint(&self, since: Timestamp) -> Result<Hint, SourceError> {
+    async fn hint(&self, since: Timestamp) -> Result<FeedHint, SourceError> {
         let [overlap, kept] = D::ABOUT.feed;
         let oldest = self.web.clock.now().saturating_sub(kept).unwrap_or(Timestamp::MIN);
         let from = since.saturating_sub(overlap).unwrap_or(Timestamp::MIN).max(oldest);
-        let Some(events) = self.directory.events(&self.web, from).await? else { return Ok(Hint::NotOffered) };
+        let Some(events) = self.directory.events(&self.web, from).await? else { return Ok(FeedHint::NotOffered) };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody asks for what lies before again.
         told.retain(|_, at| *at >= from);
@@ -467,7 +467,7 @@ impl<D: HttpDirectory> Source for WebSource<D> {
             seen = seen.max(at);
             news += u64::from(matters && id.is_none_or(|id| told.insert(id, at).is_none()));
         }
-        Ok(if news == 0 { Hint::Quiet { seen } } else { Hint::Changed { seen, events: news } })
+        Ok(if news == 0 { FeedHint::Quiet { seen } } else { FeedHint::Changed { seen, events: news } })
     }
 
     async fn examine(&self) -> Vec<Finding> {
@@ -511,7 +511,7 @@ impl<D: HttpDirectory> NewPeople for WebSource<D> {
         let Some((path, body)) = self.directory.new_user(&person.attributes) else {
             return Err(CreateError::Refused("users of this directory can't be made here".to_owned()));
         };
-        let request = Request { body: Some(body.to_string().into_bytes()), ..Request::new(Method::Post, path) };
+        let request = HttpRequest { body: Some(body.to_string().into_bytes()), ..HttpRequest::new(Method::Post, path) };
         let reply = self.web.api.create(request, D::ABOUT.taken).await.map_err(|error| match error {
             CreateError::Source(error) => CreateError::Source(D::explain(error, Right::Create)),
             other => other,

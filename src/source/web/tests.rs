@@ -44,7 +44,7 @@ fn api(server: &MockServer, login: Login) -> Api {
     api_with(server, login, |_| None)
 }
 
-fn api_with(server: &MockServer, login: Login, meaning: fn(&Reply) -> Option<Meaning>) -> Api {
+fn api_with(server: &MockServer, login: Login, meaning: fn(&HttpResponse) -> Option<Meaning>) -> Api {
     let rate: RateSetting = serde_json::from_value(json!("10000/s")).unwrap();
     Api::new(WebSettings {
         product: "Example",
@@ -179,7 +179,7 @@ async fn a_sudden_403_means_too_fast_and_a_first_one_means_no_right() {
 
 #[tokio::test]
 async fn what_a_refusal_means_beyond_its_status_is_read_from_the_reply_and_not_from_the_errors_text() {
-    fn meaning(reply: &Reply) -> Option<Meaning> {
+    fn meaning(reply: &HttpResponse) -> Option<Meaning> {
         match reply.status {
             401 => Some(Meaning::NoOrganisation),
             _ if reply.header("x-slow").is_some() => Some(Meaning::TooFast),
@@ -294,12 +294,12 @@ async fn a_token_endpoint_that_keeps_failing_is_told_with_what_that_may_mean() {
 async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been_done() {
     let server = answers(vec![status(503)]).await;
     let once = api(&server, key());
-    let request = || Request {
+    let request = || HttpRequest {
         body: Some(b"{}".to_vec()),
-        ..Request::new(Method::Post, vec!["v1".to_owned(), "users".to_owned()])
+        ..HttpRequest::new(Method::Post, vec!["v1".to_owned(), "users".to_owned()])
     };
     assert!(
-        matches!(once.with_good_token(request()).await.unwrap_err(), Trouble::Refused(reply) if reply.status == 503)
+        matches!(once.with_good_token(request()).await.unwrap_err(), WebCallError::Refused(reply) if reply.status == 503)
     );
     assert_eq!(calls(&server).await, 1);
     let nobody = ClientSettings { allow_http_loopback: true, ..ClientSettings::new("http://127.0.0.1:9") };
@@ -316,5 +316,5 @@ async fn what_makes_something_new_is_sent_once_and_says_whether_it_may_have_been
         address: "is the base URL right",
     };
     let trouble = Api::new(settings).unwrap().with_good_token(request()).await.unwrap_err();
-    assert!(matches!(trouble, Trouble::Silent { maybe_done: false, .. }), "{trouble:?}");
+    assert!(matches!(trouble, WebCallError::Silent { maybe_done: false, .. }), "{trouble:?}");
 }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::http::Reply;
+use crate::http::HttpResponse;
 use crate::http::failure::reason;
 use crate::http::words::{clean, html, is_html, without_mark};
 
 /// The status and the reason, whatever shape the product gives it: `{"message"}`, `{"error","description"}`,
 /// `{"status":{"message"}}`, a text, a page.
-pub(crate) fn refusal(reply: &Reply) -> String {
+pub(crate) fn refusal(reply: &HttpResponse) -> String {
     let said = if is_html(reply) {
         html(&reply.body)
     } else {

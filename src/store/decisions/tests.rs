@@ -46,7 +46,7 @@ fn during() -> Timestamp {
 fn approval(plan: &str) -> Decision {
     Decision {
         plan: plan.to_owned(),
-        verdict: Verdict::Approve,
+        verdict: DecisionVerdict::Approve,
         by: "ann".to_owned(),
         identity: None,
         reason: "quarter's end".to_owned(),
@@ -268,7 +268,7 @@ fn sec7_enough_people_are_different_people_and_none_of_them_edited() {
         editors: editors.iter().filter_map(|uid| by(*uid)).collect(),
     };
     let said = |uid: u32, verdict| Decision { identity: by(uid), verdict, ..approval("abc") };
-    let yes = |uid| said(uid, Verdict::Approve);
+    let yes = |uid| said(uid, DecisionVerdict::Approve);
     let weigh = |rule: &ApprovalRule, decisions: &[Decision]| match rule.weigh(decisions) {
         Weighed::Undecided => "undecided".to_owned(),
         Weighed::Approved(words) => format!("approved by {}", words.len()),
@@ -281,15 +281,15 @@ fn sec7_enough_people_are_different_people_and_none_of_them_edited() {
         (0, nobody, vec![yes(1)], "approved by 1"),
         (1, nobody, vec![yes(1)], "approved by 1"),
         (1, &[1], vec![yes(1)], "approved by 1"),
-        (1, nobody, vec![said(1, Verdict::Reject), yes(2)], "approved by 1"),
-        (1, nobody, vec![yes(2), said(1, Verdict::Reject)], "rejected"),
+        (1, nobody, vec![said(1, DecisionVerdict::Reject), yes(2)], "approved by 1"),
+        (1, nobody, vec![yes(2), said(1, DecisionVerdict::Reject)], "rejected"),
         (2, nobody, vec![yes(1)], "waiting after 1"),
         (2, nobody, vec![yes(1), yes(1)], "waiting after 1"),
         (2, nobody, vec![yes(1), yes(2)], "approved by 2"),
         (2, &[2], vec![yes(1), yes(2)], "waiting after 1"),
         (2, &[1, 2], vec![yes(1), yes(2)], "undecided"),
         (2, &[2], vec![yes(1), yes(2), yes(3)], "approved by 2"),
-        (2, nobody, vec![yes(1), said(3, Verdict::Reject), yes(2)], "waiting after 1"),
+        (2, nobody, vec![yes(1), said(3, DecisionVerdict::Reject), yes(2)], "waiting after 1"),
         (2, nobody, vec![approval("abc"), yes(2)], "waiting after 1"),
         (3, nobody, vec![yes(1), yes(2)], "waiting after 2"),
     ] {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{MAX_LINE, line, segment};
 use crate::store::disk;
 use crate::store::error::StoreError;
-use crate::store::record::{Event, Record};
+use crate::store::record::{JournalEvent, Record};
 
 /// Reads a record that has to be number `seq` and follow the record with hash `prev`. Gives its own hash with it.
 ///
@@ -68,7 +68,7 @@ impl Copy {
     }
 
     /// Appends something that happens now.
-    pub(in crate::store) fn append(&mut self, at: Timestamp, event: Event) -> Result<(), StoreError> {
+    pub(in crate::store) fn append(&mut self, at: Timestamp, event: JournalEvent) -> Result<(), StoreError> {
         let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event, was: None };
         let json = serde_json::to_vec(&record).map_err(|error| StoreError::Refused(error.to_string()))?;
         let hash = line::hash(&json);
@@ -77,7 +77,7 @@ impl Copy {
 
     fn put(&mut self, record: &Record, json: &[u8], hash: String) -> Result<(), StoreError> {
         // Each file but the first begins with what came before it.
-        if self.seq == 0 || matches!(record.event, Event::Continued(_)) {
+        if self.seq == 0 || matches!(record.event, JournalEvent::Continued(_)) {
             self.next_file(record.seq)?;
         }
         let Some((path, out)) = &mut self.file else { return Err(StoreError::Refused("no file is open".to_owned())) };

@@ -46,11 +46,11 @@ pub(in crate::store) fn hash(json: &[u8]) -> String {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::store::{Event, FORMAT};
+    use crate::store::{JournalEvent, FORMAT};
 
     #[test]
     fn p2_a_line_with_any_bit_flipped_is_noticed() {
-        let event = Event::Opened { tenant: "acme".into(), format: FORMAT, why: "new\ntenant".into() };
+        let event = JournalEvent::Opened { tenant: "acme".into(), format: FORMAT, why: "new\ntenant".into() };
         let record = Record { seq: 1, prev: String::new(), at: jiff::Timestamp::UNIX_EPOCH, event, was: None };
         let mut bytes = Vec::new();
         let hash_of = encode(&record, &mut bytes).unwrap();

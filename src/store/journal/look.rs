@@ -12,7 +12,7 @@ use crate::files;
 use crate::store::FORMAT;
 use crate::store::error::StoreError;
 use crate::store::ledger::OpenIntent;
-use crate::store::record::{Event, Record};
+use crate::store::record::{JournalEvent, Record};
 use crate::store::tail::Tail;
 
 /// An unfinished end that is to be cut off before anything is appended.
@@ -93,8 +93,8 @@ pub(in crate::store) fn look(folder: &Path, tenant: &str) -> Result<Look, StoreE
 /// The tenant that the first record of a file names.
 fn tenant_of(record: &Record) -> Option<String> {
     match &record.event {
-        Event::Opened { tenant, .. } => Some(tenant.clone()),
-        Event::Continued(before) => Some(before.tenant.clone()),
+        JournalEvent::Opened { tenant, .. } => Some(tenant.clone()),
+        JournalEvent::Continued(before) => Some(before.tenant.clone()),
         _ => None,
     }
 }
@@ -124,7 +124,7 @@ fn fetch_open(files: &[Segment], tail: &mut Tail) -> Result<Option<String>, Stor
         let mut entries = Reader::around(files.to_vec(), *seq);
         let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.record.seq >= *seq));
         match found.transpose() {
-            Ok(Some(Entry { record: Record { at, event: Event::Intent(intent), .. }, .. })) => {
+            Ok(Some(Entry { record: Record { at, event: JournalEvent::Intent(intent), .. }, .. })) => {
                 *open = Some(OpenIntent { seq: *seq, at, intent: *intent });
             }
             Ok(_) => return Ok(Some(format!("intent {seq} is missing"))),

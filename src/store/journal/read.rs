@@ -68,7 +68,7 @@ impl Broken {
 /// Reads records in order, file after file. Ends after the last line or the first [`ReadError`].
 pub(in crate::store) struct Reader {
     files: std::vec::IntoIter<Segment>,
-    current: Option<Open>,
+    current: Option<OpenSegment>,
     /// The next record's number.
     next: u64,
     /// What it must name as its predecessor; `None` where the predecessor was not read.
@@ -76,7 +76,7 @@ pub(in crate::store) struct Reader {
     line: Vec<u8>,
 }
 
-struct Open {
+struct OpenSegment {
     path: PathBuf,
     input: BufReader<File>,
     offset: u64,
@@ -116,7 +116,7 @@ impl Reader {
 
     /// Where the record that was read last stands.
     pub(in crate::store) fn place(&self) -> (PathBuf, u64) {
-        let place = |open: &Open| (open.path.clone(), open.offset.saturating_sub(self.line.len() as u64));
+        let place = |open: &OpenSegment| (open.path.clone(), open.offset.saturating_sub(self.line.len() as u64));
         self.current.as_ref().map(place).unwrap_or_default()
     }
 
@@ -145,7 +145,7 @@ impl Reader {
                 return Err(ReadError::Broken(Broken { seq: self.next, path, offset: 0, why, unfinished: false }));
             }
             let input = BufReader::with_capacity(1 << 16, file);
-            self.current = Some(Open { path, input, offset: 0 });
+            self.current = Some(OpenSegment { path, input, offset: 0 });
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Cut, Entry, MAX_LINE, Segment, line, segment};
 use crate::fail;
 use crate::files;
 use crate::store::error::StoreError;
-use crate::store::record::{Event, Record};
+use crate::store::record::{JournalEvent, Record};
 use crate::store::tail::Tail;
 use crate::store::{FORMAT, disk};
 
@@ -88,7 +88,7 @@ impl Appender {
         at: Timestamp,
         segment_bytes: u64,
     ) -> Result<(Self, Entry), StoreError> {
-        let event = Event::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned() };
+        let event = JournalEvent::Opened { tenant: tenant.to_owned(), format: FORMAT, why: why.to_owned() };
         let record = Record { seq: 1, prev: String::new(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let path = segment::path(folder, 1);
@@ -120,7 +120,7 @@ impl Appender {
     /// An event that can't be a record is refused by itself; the outer error is the disk's.
     pub(in crate::store) fn append(
         &mut self,
-        events: Vec<(Timestamp, Event)>,
+        events: Vec<(Timestamp, JournalEvent)>,
     ) -> Result<Vec<Result<Entry, StoreError>>, StoreError> {
         let mut text = Vec::new();
         let entries = events.into_iter().map(|(at, event)| self.encode(at, event, &mut text)).collect();
@@ -131,7 +131,7 @@ impl Appender {
         Ok(entries)
     }
 
-    fn encode(&mut self, at: Timestamp, event: Event, text: &mut Vec<u8>) -> Result<Entry, StoreError> {
+    fn encode(&mut self, at: Timestamp, event: JournalEvent, text: &mut Vec<u8>) -> Result<Entry, StoreError> {
         let start = text.len();
         let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event, was: None };
         let encoded = line::encode(&record, text).map_err(unwritable).and_then(|hash| {
@@ -165,7 +165,7 @@ impl Appender {
     /// Begins the next file. What came before is on the disk first: a journal has no holes.
     pub(in crate::store) fn rotate(&mut self, tail: &Tail, at: Timestamp) -> Result<Entry, StoreError> {
         self.sync()?;
-        let event = Event::Continued(Box::new(tail.to_continued(&self.tenant, FORMAT)));
+        let event = JournalEvent::Continued(Box::new(tail.to_continued(&self.tenant, FORMAT)));
         let record = Record { seq: self.seq + 1, prev: self.hash.clone(), at, event, was: None };
         let (text, hash) = encode_one(&record)?;
         let path = segment::path(&self.folder, record.seq);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{Batch, Row, Rows, RowsError};
+use super::{Batch, KeyValue, Rows, RowsError};
 
 /// So many rows go down together: larger batches make sled keep a multiple of them in memory (measured: 400 rows instead of 100, and
 /// folding a journal anew takes four times the memory).
@@ -53,7 +53,7 @@ impl<R: Rows> Rows for LateRows<R> {
         }
     }
 
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError> {
         let kept = self.read();
         let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let newer = || {
@@ -101,13 +101,13 @@ mod tests {
 
     /// Rows that count the batches they are given.
     #[derive(Default, Clone)]
-    struct Counted(Arc<(MemoryRows, AtomicUsize)>);
+    struct CountingRows(Arc<(MemoryRows, AtomicUsize)>);
 
-    impl Rows for Counted {
+    impl Rows for CountingRows {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
             self.0.0.get(key)
         }
-        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError> {
             self.0.0.page(prefix, after, limit)
         }
         fn apply(&self, batch: Batch) -> Result<(), RowsError> {
@@ -120,20 +120,20 @@ mod tests {
     }
 
     #[derive(Debug, Clone)]
-    enum Step {
+    enum LateStep {
         Apply(Vec<(u8, Option<u8>)>),
         Flush,
         Get(u8),
         Page { prefix: Option<u8>, after: Option<u8>, limit: usize },
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = LateStep> {
         prop_oneof![
-            4 => prop::collection::vec((0..24_u8, any::<Option<u8>>()), 0..6).prop_map(Step::Apply),
-            1 => Just(Step::Flush),
-            2 => (0..24_u8).prop_map(Step::Get),
+            4 => prop::collection::vec((0..24_u8, any::<Option<u8>>()), 0..6).prop_map(LateStep::Apply),
+            1 => Just(LateStep::Flush),
+            2 => (0..24_u8).prop_map(LateStep::Get),
             4 => (prop::option::of(0..3_u8), prop::option::of(0..24_u8), 0..9_usize)
-                .prop_map(|(prefix, after, limit)| Step::Page { prefix, after, limit }),
+                .prop_map(|(prefix, after, limit)| LateStep::Page { prefix, after, limit }),
         ]
     }
 
@@ -148,14 +148,14 @@ mod tests {
             let (late, plain) = (LateRows::before(MemoryRows::default()), MemoryRows::default());
             for step in steps {
                 match step {
-                    Step::Apply(rows) => {
+                    LateStep::Apply(rows) => {
                         let batch: Batch = rows.iter().map(|(at, value)| (key(*at), value.map(|value| vec![value]))).collect();
                         late.apply(batch.clone()).unwrap();
                         plain.apply(batch).unwrap();
                     }
-                    Step::Flush => late.flush().unwrap(),
-                    Step::Get(at) => prop_assert_eq!(late.get(&key(at)).unwrap(), plain.get(&key(at)).unwrap()),
-                    Step::Page { prefix, after, limit } => {
+                    LateStep::Flush => late.flush().unwrap(),
+                    LateStep::Get(at) => prop_assert_eq!(late.get(&key(at)).unwrap(), plain.get(&key(at)).unwrap()),
+                    LateStep::Page { prefix, after, limit } => {
                         let prefix: Vec<u8> = prefix.into_iter().collect();
                         // As every caller does, it goes on after a key of the same prefix.
                         let after = after.map(key).filter(|key| key.starts_with(&prefix));
@@ -175,7 +175,7 @@ mod tests {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
             self.0.get(key)
         }
-        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+        fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError> {
             self.0.page(prefix, after, limit)
         }
         fn apply(&self, batch: Batch) -> Result<(), RowsError> {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn many_batches_go_down_as_one_and_a_flush_leaves_none_behind() {
-        let below = Counted::default();
+        let below = CountingRows::default();
         let late = LateRows::before(below.clone());
         let batches = || below.0.1.load(Ordering::Relaxed);
         let row = |at: usize| Batch::from([(at.to_string().into_bytes(), Some(vec![0]))]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use super::{Batch, Row, Rows, RowsError};
+use super::{Batch, KeyValue, Rows, RowsError};
 
 /// An ordered map in memory.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Rows for MemoryRows {
         Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
     }
 
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError> {
         let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let rows = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let range = rows.range::<[u8], _>((start, Bound::Unbounded));

@@ -18,7 +18,7 @@ use std::io;
 pub(super) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A key and its value.
-pub(super) type Row = (Vec<u8>, Vec<u8>);
+pub(super) type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// Why rows can't be read or written.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) trait Rows: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError>;
 
     /// Up to `limit` rows whose key begins with `prefix`, in order, after the key `after` if given.
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError>;
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError>;
 
     /// Applies all changes or none.
     fn apply(&self, batch: Batch) -> Result<(), RowsError>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Batch, Row, Rows, RowsError};
+use super::{Batch, KeyValue, Rows, RowsError};
 use crate::fail;
 
 /// Resident memory follows it, plus about 55 MiB.
@@ -65,7 +65,7 @@ impl Rows for SledRows {
         found.map(|value| unwrap(key, &value).map(<[u8]>::to_vec)).transpose()
     }
 
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, RowsError> {
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<KeyValue>, RowsError> {
         let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let found = guarded(|| {
             let rows = self.db()?.range::<&[u8], _>((start, Bound::Unbounded));

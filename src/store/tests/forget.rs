@@ -10,9 +10,9 @@ use crate::model::{AppId, Change, ObjectRef, Obstacle, Path as AttributePath};
 const WORDS: [&str; 6] =
     ["u-ann-4711", "app-u-ann-4711", "ann.lee", "Annabel Leeward", "0177-2255", "ann.the.unmapped"];
 
-fn ann() -> Intent {
+fn ann() -> CallIntent {
     let change = |attribute: &str, to: &str| Change { attribute: attribute.into(), from: json!(null), to: json!(to) };
-    Intent {
+    CallIntent {
         changes: vec![
             change("userName", "ann.lee@acme.test"),
             change("displayName", "Annabel Leeward"),
@@ -60,7 +60,7 @@ async fn lived_in(home: &Home) {
         )
         .await
         .unwrap();
-    let members = Intent {
+    let members = CallIntent {
         op: crate::model::Op::AddMembers,
         object: ObjectRef::Group(id("g")),
         members: vec![id("u2"), id("u-ann-4711")],

@@ -123,11 +123,11 @@ async fn c9_a_newer_file_is_refused_with_what_to_do() {
 async fn i2_what_stops_a_tenant_goes_with_its_state_and_what_was_approved_does_not() {
     let (home, other) = (Home::new(), Home::new());
     lived_in(&home).await;
-    let mark = Mark { at: Some(at(1)), by: "ann".into(), identity: None, reason: "moved".into() };
+    let mark = TenantMark { at: Some(at(1)), by: "ann".into(), identity: None, reason: "moved".into() };
     home.state().set_mark(Sign::Paused, &mark).unwrap();
     let approval = Decision {
         plan: "abcd".into(),
-        verdict: Verdict::Approve,
+        verdict: DecisionVerdict::Approve,
         by: "ann".into(),
         identity: None,
         reason: String::new(),
@@ -141,7 +141,7 @@ async fn i2_what_stops_a_tenant_goes_with_its_state_and_what_was_approved_does_n
     assert!(!other.open().is_approval_waiting().unwrap(), "a word is good once, on one machine");
     take_in(&home, &bytes, true).unwrap();
     assert!(!home.open().is_approval_waiting().unwrap());
-    let here = Mark { at: Some(at(2)), by: "bob".into(), identity: None, reason: "my own".into() };
+    let here = TenantMark { at: Some(at(2)), by: "bob".into(), identity: None, reason: "my own".into() };
     other.state().set_mark(Sign::Paused, &here).unwrap();
     take_in(&other, &bytes, true).unwrap();
     assert_eq!(other.state().mark(Sign::Paused), Some(here), "a pause that is there is nobody's to replace");

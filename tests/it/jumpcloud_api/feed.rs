@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rosterd::clock::{Clock as _, SystemClock};
 use rosterd::config::directory::jumpcloud::JumpCloudTable;
 use rosterd::http::Secret;
-use rosterd::model::{Finding, SourceId, Verdict};
+use rosterd::model::{Finding, SourceId, CheckVerdict};
 use rosterd::source::jumpcloud::{JumpCloudSource, Parts};
 use rosterd::source::write::{CreateError, NewPerson};
-use rosterd::source::{Hint, Presence, Source};
+use rosterd::source::{FeedHint, Presence, Source};
 use serde_json::{Value, json};
 
 use super::scene::company;
@@ -44,7 +44,7 @@ fn source(cloud: &JumpCloud, more: Value) -> Arc<JumpCloudSource> {
     Arc::new(JumpCloudSource::new(&table, parts).unwrap())
 }
 
-fn hint(source: &Arc<JumpCloudSource>, since: &str) -> Hint {
+fn hint(source: &Arc<JumpCloudSource>, since: &str) -> FeedHint {
     let (source, since) = (Arc::clone(source), since.parse().unwrap());
     block_on(async move { source.hint(since).await }).unwrap()
 }
@@ -58,17 +58,17 @@ fn a_hint_tells_once_what_happened_and_asks_again_for_what_may_come_late() {
     let cloud = JumpCloud::start(&company());
     let source = source(&cloud, json!({}));
     let now = SystemClock.now().to_string();
-    assert_eq!(hint(&source, &now), Hint::Quiet { seen: now.parse().unwrap() });
+    assert_eq!(hint(&source, &now), FeedHint::Quiet { seen: now.parse().unwrap() });
     cloud.change(|org| org.suspend(60));
-    let Hint::Changed { seen, events: 1 } = hint(&source, &now) else { panic!("one event") };
-    assert_eq!(hint(&source, &seen.to_string()), Hint::Quiet { seen }, "told once");
+    let FeedHint::Changed { seen, events: 1 } = hint(&source, &now) else { panic!("one event") };
+    assert_eq!(hint(&source, &seen.to_string()), FeedHint::Quiet { seen }, "told once");
     // An event that comes late, with a time before the last look.
     let late = seen - jiff::SignedDuration::from_mins(9);
     cloud.change(|org| org.happened_at("association_change", json!({"association": {"op": "add"}}), late));
-    assert_eq!(hint(&source, &seen.to_string()), Hint::Changed { seen, events: 1 });
+    assert_eq!(hint(&source, &seen.to_string()), FeedHint::Changed { seen, events: 1 });
     // How people log in wakes nobody.
     cloud.change(|org| org.happened("user_lockout", json!({})));
-    assert!(matches!(hint(&source, &seen.to_string()), Hint::Quiet { .. }));
+    assert!(matches!(hint(&source, &seen.to_string()), FeedHint::Quiet { .. }));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn many_events_are_followed_page_by_page_and_old_ones_are_not_asked_for() {
     let source = source(&cloud, json!({}));
     cloud.change(|org| (0..2500).for_each(|_| org.happened("user_update", json!({}))));
     // Longer ago than anything is kept: asked for as far back as there is.
-    let Hint::Changed { events: 2500, .. } = hint(&source, "2020-01-01T00:00:00Z") else { panic!("all of them, once") };
+    let FeedHint::Changed { events: 2500, .. } = hint(&source, "2020-01-01T00:00:00Z") else { panic!("all of them, once") };
     assert_eq!(cloud.counts()["POST /insights/directory/v1/events"], 3);
 }
 
@@ -85,9 +85,9 @@ fn many_events_are_followed_page_by_page_and_old_ones_are_not_asked_for() {
 fn an_organisation_without_the_feed_is_no_error() {
     let cloud = JumpCloud::start(&company());
     cloud.change(|org| org.insights = false);
-    assert_eq!(hint(&source(&cloud, json!({})), "2026-11-01T00:00:00Z"), Hint::NotOffered);
+    assert_eq!(hint(&source(&cloud, json!({})), "2026-11-01T00:00:00Z"), FeedHint::NotOffered);
     cloud.forget();
-    assert_eq!(hint(&source(&cloud, json!({"insights": false})), "2026-11-01T00:00:00Z"), Hint::NotOffered);
+    assert_eq!(hint(&source(&cloud, json!({"insights": false})), "2026-11-01T00:00:00Z"), FeedHint::NotOffered);
     assert!(cloud.calls().is_empty(), "switched off: not even asked");
 }
 
@@ -97,7 +97,7 @@ fn j02_doctor_finds_everything_in_order() {
     cloud.change(|org| org.bind("Heap", &["sales", "eng"]));
     let own = cloud.change(|org| org.id.clone());
     let found = examine(source(&cloud, json!({"org_id": own})));
-    assert!(found.iter().all(|one| one.verdict == Verdict::Ok), "{found:#?}");
+    assert!(found.iter().all(|one| one.verdict == CheckVerdict::Ok), "{found:#?}");
     let checks: Vec<&str> = found.iter().map(|one| one.check.as_str()).collect();
     assert_eq!(
         checks,
@@ -128,7 +128,7 @@ fn j2_doctor_tells_when_jumpclouds_own_provisioning_is_still_on() {
 
     cloud.change(|org| org.apps[0].identity_management = true);
     let found = own(&examine(source(&cloud, json!({})))).expect("a finding");
-    assert_eq!(found.verdict, Verdict::Warning);
+    assert_eq!(found.verdict, CheckVerdict::Warning);
     assert!(
         found.detail.contains("\"Heap\"") && found.remedy.as_ref().unwrap().contains("Identity Management"),
         "{found:#?}"
@@ -152,8 +152,8 @@ fn every_question_of_doctor_fits_the_vendors_spec() {
     cloud.change(|org| org.apps[0].identity_management = true);
     let active = examine(source(&cloud, json!({"base_url": api, "insights_url": insights})));
     let own = active.iter().find(|one| one.check == "own provisioning");
-    assert_eq!((active.len(), own.map(|one| one.verdict)), (8, Some(Verdict::Warning)), "{active:#?}");
-    assert!(found.len() == 7 && found.iter().all(|one| one.verdict == Verdict::Ok), "{found:#?}");
+    assert_eq!((active.len(), own.map(|one| one.verdict)), (8, Some(CheckVerdict::Warning)), "{active:#?}");
+    assert!(found.len() == 7 && found.iter().all(|one| one.verdict == CheckVerdict::Ok), "{found:#?}");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn j02_doctor_names_what_is_wrong_and_what_to_do() {
     let cloud = JumpCloud::start(&company());
     let wrong = |more: Value| -> Vec<(String, String)> {
         let found = examine(source(&cloud, more));
-        let bad = found.into_iter().filter(|one| one.verdict != Verdict::Ok);
+        let bad = found.into_iter().filter(|one| one.verdict != CheckVerdict::Ok);
         bad.map(|one| (one.check, format!("{} / {}", one.detail, one.remedy.unwrap()))).collect()
     };
     let one = |more: Value, check: &str, words: &str| {
