@@ -36,7 +36,7 @@ use crate::config::ca;
 use crate::config::forms::Period;
 use crate::config::secret::{SecretError, Secrets};
 use crate::config::tenant::{AdoptApproval, ApprovalTable, SecretRef};
-use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, Witness, RunWriter, address_changes, cycle, preview};
+use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, RunWriter, Witness, address_changes, cycle, preview};
 use crate::desired::{GroupNamer, PersonFilter, Scope};
 use crate::errand::undo::NoSuchRun;
 use crate::guard::GuardLimits;
@@ -50,8 +50,8 @@ use crate::scim::{App, AppRead, AppSettings};
 use crate::source::kind::{self, Connect, ConnectError};
 use crate::source::{SnapshotGroup, Source, SourceError};
 use crate::store::{
-    ApprovalRule, Approvals, Decision, TenantMark, Neighbours, Notice, OnThisMachine, Sign, State as _, StoreError, Stores,
-    TenantStore, Trigger, StateView, Weighed,
+    ApprovalRule, Approvals, Decision, Neighbours, Notice, OnThisMachine, Sign, State as _, StateView, StoreError,
+    Stores, TenantMark, TenantStore, Trigger, Weighed,
 };
 use crate::tenancy::Tenant;
 use crate::time_limit::TimeLimit;
@@ -527,7 +527,10 @@ impl Engine {
     }
 
     fn limits(weighing: &Weighing) -> GuardLimits {
-        GuardLimits { adopt: weighing.approval.adopt, ..settings::limits(&weighing.guard, ask_before(weighing.approval)) }
+        GuardLimits {
+            adopt: weighing.approval.adopt,
+            ..settings::limits(&weighing.guard, ask_before(weighing.approval))
+        }
     }
 
     /// Who has to approve what is held of this tenant, as the next run will ask.

@@ -179,7 +179,12 @@ mod tests {
         CallError { class, ..CallError::closed() }
     }
 
-    fn verdicts(breaker: &Breaker, op: Op, ids: std::ops::RangeInclusive<usize>, class: FailureClass) -> Vec<FailureVerdict> {
+    fn verdicts(
+        breaker: &Breaker,
+        op: Op,
+        ids: std::ops::RangeInclusive<usize>,
+        class: FailureClass,
+    ) -> Vec<FailureVerdict> {
         ids.map(|id| breaker.failed(op, &user(id), &error(class))).collect()
     }
 
@@ -206,7 +211,10 @@ mod tests {
         breaker.failed(Op::CreateUser, &user(1), &error(FailureClass::Server));
         breaker.well(Op::CreateUser);
         let verdicts = verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Server);
-        assert_eq!(verdicts, [FailureVerdict::GoOn, FailureVerdict::GoOn, FailureVerdict::KindClosed, FailureVerdict::GoOn]);
+        assert_eq!(
+            verdicts,
+            [FailureVerdict::GoOn, FailureVerdict::GoOn, FailureVerdict::KindClosed, FailureVerdict::GoOn]
+        );
         assert_eq!((breaker.closed(Op::CreateUser), breaker.closed(Op::DeactivateUser)), (Some(3), None));
         assert_eq!(breaker.nothing_went_well(), None, "one went well before");
     }
@@ -269,7 +277,10 @@ mod tests {
         let breaker = Breaker::new(4);
         verdicts(&breaker, Op::CreateUser, 1..=4, FailureClass::Unreachable);
         breaker.well(Op::DeactivateUser);
-        assert_eq!(breaker.failed(Op::DeactivateUser, &user(1), &error(FailureClass::Unreachable)), FailureVerdict::GoOn);
+        assert_eq!(
+            breaker.failed(Op::DeactivateUser, &user(1), &error(FailureClass::Unreachable)),
+            FailureVerdict::GoOn
+        );
         assert!(!breaker.only_once(Op::DeactivateUser));
     }
 

@@ -15,7 +15,7 @@ use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason, SourceId, StillShown};
 use crate::plan::{Action, Operation};
 use crate::scim::{AppUser, CallError, FailureClass, GroupKeys, Match, Shown, UserKeys};
-use crate::store::{Effect, CallIntent, OutcomeResult, StoreError};
+use crate::store::{CallIntent, Effect, OutcomeResult, StoreError};
 
 impl RunWorker<'_> {
     pub(super) async fn single(&self, operation: &Operation) -> OpResult {
@@ -296,7 +296,13 @@ impl RunWorker<'_> {
         Ok(only_one(self.run.app.look_up_groups(&[keys]).await?, "/Groups")?.map(|found| found.id))
     }
 
-    pub(super) async fn conclude(&self, operation: &Operation, target: &CallTarget, intent: u64, ended: CallEnd) -> OpResult {
+    pub(super) async fn conclude(
+        &self,
+        operation: &Operation,
+        target: &CallTarget,
+        intent: u64,
+        ended: CallEnd,
+    ) -> OpResult {
         let hidden = |error: &CallError| error.class == FailureClass::NotFound && self.only_hides(operation);
         let another = match &ended {
             CallEnd::Badly(error) => self.under_another_id(operation, target, error).await,
@@ -310,7 +316,9 @@ impl RunWorker<'_> {
                 Ok(accepted) => accepted,
                 Err(error) => return self.broke(error),
             },
-            CallEnd::Well(CallReply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => refused,
+            CallEnd::Well(CallReply::Found(id)) if let Some(refused) = self.found_for_another(operation, &id) => {
+                refused
+            }
             CallEnd::Well(reply) => self.proven(operation, target, reply).await,
             // The app hides whoever is switched off, and this one is: by an earlier try that was not answered, or by hand.
             CallEnd::Badly(error) if hidden(&error) => (

@@ -13,7 +13,7 @@ use super::effects::adopted;
 use super::reply::{Accepted, CallReply, CallTarget};
 use super::{OpResult, RunWorker};
 use crate::model::{
-    AppId, Attributes, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, ObjectOwner, digest, fold,
+    AppId, Attributes, ObjectOwner, ObjectRef, Obstacle, OpOutcome, Path, Provenance, Reason, SourceId, digest, fold,
 };
 use crate::plan::{Action, Operation, is_privileged};
 use crate::scim::{AppUser, CallError, Created, FailureClass, ResponseOrigin};
@@ -92,9 +92,10 @@ impl RunWorker<'_> {
             return Ok(self.conflict(operation, why));
         }
         match (&operation.action, created.origin.clone()) {
-            (Action::CreateUser { attributes }, ResponseOrigin::There { evidence, account: Some(account), is_certain }) => {
-                Ok(self.user_was_there(operation, attributes, &evidence, &account, is_certain))
-            }
+            (
+                Action::CreateUser { attributes },
+                ResponseOrigin::There { evidence, account: Some(account), is_certain },
+            ) => Ok(self.user_was_there(operation, attributes, &evidence, &account, is_certain)),
             (Action::CreateGroup { .. }, ResponseOrigin::There { evidence, .. }) => {
                 self.group_was_there(operation, target, created, &evidence).await
             }

@@ -80,7 +80,12 @@ impl RunWorker<'_> {
                 },
                 _ => {
                     let unlinked = Unlinked::MatchesBy(by);
-                    Sought::Foreign(UnlinkedMatch { account: Some(found.id), is_one: true, active: found.active, unlinked })
+                    Sought::Foreign(UnlinkedMatch {
+                        account: Some(found.id),
+                        is_one: true,
+                        active: found.active,
+                        unlinked,
+                    })
                 }
             },
             Some(Match::Conflict(conflict)) => Sought::Foreign(UnlinkedMatch {
@@ -152,7 +157,12 @@ impl RunWorker<'_> {
             }
             Some(Match::Conflict(conflict)) => {
                 let account = conflict.another().map(|another| another.id.clone());
-                Sought::Foreign(UnlinkedMatch { account, is_one: false, active: true, unlinked: Unlinked::Conflict(conflict) })
+                Sought::Foreign(UnlinkedMatch {
+                    account,
+                    is_one: false,
+                    active: true,
+                    unlinked: Unlinked::Conflict(conflict),
+                })
             }
         }
     }
@@ -228,7 +238,13 @@ impl RunWorker<'_> {
     }
 
     /// What is said of a removal that was not made, since the app shows a matching object under another id.
-    pub(super) fn why_not_removed(&self, object: &ObjectRef, name: &str, app_id: &AppId, found: &UnlinkedMatch) -> Obstacle {
+    pub(super) fn why_not_removed(
+        &self,
+        object: &ObjectRef,
+        name: &str,
+        app_id: &AppId,
+        found: &UnlinkedMatch,
+    ) -> Obstacle {
         Obstacle::NotUnderItsId {
             object: object.clone(),
             name: name.to_owned(),

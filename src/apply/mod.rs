@@ -50,7 +50,7 @@ use crate::model::{AppId, Lane, ObjectRef, Obstacle, Op, OpOutcome, Path, Reason
 use crate::plan::{Action, Blocked, NameOrder, Operation};
 use crate::progress::Progress;
 use crate::scim::{AppWrite, CallError, FailureClass};
-use crate::store::{AppTakes, Effect, FailureNote, TenantMark, Neighbours, State, StoreError, UserRow};
+use crate::store::{AppTakes, Effect, FailureNote, Neighbours, State, StoreError, TenantMark, UserRow};
 use breaker::{Breaker, FailureVerdict};
 use ending::RunEnding;
 use found::RunFindings;

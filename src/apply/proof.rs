@@ -207,7 +207,13 @@ impl RunWorker<'_> {
     }
 
     /// What is known after a group's name was changed. The name from before is no way of writing the new one.
-    async fn rename_proven(&self, operation: &Operation, target: &CallTarget, to: &str, shown: Option<String>) -> Accepted {
+    async fn rename_proven(
+        &self,
+        operation: &Operation,
+        target: &CallTarget,
+        to: &str,
+        shown: Option<String>,
+    ) -> Accepted {
         let row = self.run.state.group(operation.object.id()).ok().flatten();
         let is_old = |name: &str| {
             let was_so = row.as_ref().is_some_and(|row| row.name == name || row.shown.as_deref() == Some(name));

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::profile::{InactiveEffect, Profile};
 use crate::model::{AppId, Attributes, ObjectRef, Op, Path, Provenance, Reason, SourceId};
 use crate::scim::{AppRead, AppUser, CallError, FailureClass, GroupKeys, Match, UserKeys};
-use crate::store::{Effect, CallIntent, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
+use crate::store::{CallIntent, Effect, Neighbours, OpenIntent, OutcomeResult, State, StoreError};
 
 /// Why recovery did not end.
 #[derive(Debug, thiserror::Error)]

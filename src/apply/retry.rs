@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::profile::Profile;
 use crate::http::failure::{AfterFailure, CallKind, after_try};
-use crate::http::retry::{Backoff, Dice};
+use crate::http::retry::{Backoff, Jitter};
 use crate::scim::CallError;
 
 /// How failures are repeated; from the profile.
@@ -56,7 +56,7 @@ impl Repeat {
     /// The pause between two tries. It differs from object to object and try to try, and needs no randomness.
     pub(super) fn pause(&self, error: &CallError, attempt: u32) -> Duration {
         let seed = xxh3_64_with_seed(error.path.as_bytes(), u64::from(attempt));
-        self.backoff.pause(attempt, error.retry_after, &mut Dice::new(seed))
+        self.backoff.pause(attempt, error.retry_after, &mut Jitter::new(seed))
     }
 }
 

@@ -12,11 +12,11 @@ use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, paint, safe
 use super::{check, reload, tenant_name};
 use crate::clock::{Clock, SystemClock};
 use crate::config::forms::Period;
-use crate::daemon::{ControlReply, Deciding, ControlRequest};
+use crate::daemon::{ControlReply, ControlRequest, Deciding};
 use crate::engine::Engine;
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{Approvals, Decision, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Stores, DecisionVerdict};
+use crate::store::{Approvals, Decision, DecisionVerdict, HeldPlan, LONGEST_DECISION, LONGEST_REASON, Stores};
 use crate::tenancy;
 
 /// A plan's id in full: 128 bits in hex.
@@ -34,7 +34,12 @@ struct DecisionOutput<'a> {
     approvals: Option<&'a Approvals>,
 }
 
-pub(super) async fn run(screen: &Screen, global: &Global, args: &DecideArgs, verdict: DecisionVerdict) -> Result<u8, CommandFailure> {
+pub(super) async fn run(
+    screen: &Screen,
+    global: &Global,
+    args: &DecideArgs,
+    verdict: DecisionVerdict,
+) -> Result<u8, CommandFailure> {
     let tenant = tenant_name(&args.tenant)?;
     let lasts = lasts(args.expires)?;
     let reason = args.reason.clone().unwrap_or_default();
@@ -142,7 +147,11 @@ fn here(
 
 /// The id under which the next run will ask. A prefix is enough for what the last run held; of any other plan the whole id has
 /// to be given, as a preview showed it.
-fn find<'h>(tenant: &str, asked: &str, held: Option<&'h HeldPlan>) -> Result<(String, Option<&'h HeldPlan>), CommandFailure> {
+fn find<'h>(
+    tenant: &str,
+    asked: &str,
+    held: Option<&'h HeldPlan>,
+) -> Result<(String, Option<&'h HeldPlan>), CommandFailure> {
     let asked = asked.trim().to_ascii_lowercase();
     let long_enough = asked.len() >= 4;
     if let Some(held) =

@@ -13,7 +13,7 @@ use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, count, paint, sa
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::{Checkup, Engine, Side};
-use crate::model::{Finding, CheckVerdict};
+use crate::model::{CheckVerdict, Finding};
 use crate::store::Stores;
 use crate::tenancy::{self, Tenant};
 

@@ -12,7 +12,7 @@ use super::report_view::change_text;
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint};
 use crate::clock::SystemClock;
 use crate::engine::{Drifts, Engine};
-use crate::roll::{Drift, Drifted, DriftHint};
+use crate::roll::{Drift, DriftHint, Drifted};
 
 /// How many members are named in a line.
 const NAMED: usize = 10;

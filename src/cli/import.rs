@@ -20,7 +20,7 @@ use crate::daemon::reach;
 use crate::engine::{AppListing, Engine, ImportResult, Making};
 use crate::model::Attributes;
 use crate::progress::Progress as _;
-use crate::roll::{ListedAccount, SortOrder, DirectoryStatus, Unsaid, choose};
+use crate::roll::{DirectoryStatus, ListedAccount, SortOrder, Unsaid, choose};
 use crate::store::ImportChoice;
 
 /// So many are shown as they happen; more get a progress bar and a report.
@@ -35,7 +35,10 @@ pub(super) async fn run(screen: &Screen, global: &Global, args: &ImportArgs) -> 
     }
     if (args.background || args.foreground) && !args.creates() {
         let hint = format!("`rosterd import {} --create-all --background`, or --create WHO…", args.tenant);
-        return Err(CommandFailure::usage("--background and --foreground are about users to create, and none is named", hint));
+        return Err(CommandFailure::usage(
+            "--background and --foreground are about users to create, and none is named",
+            hint,
+        ));
     }
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;
     let tenant = loaded.tenants.pop().ok_or_else(|| CommandFailure::failed("there is no tenant to work on"))?;
@@ -117,8 +120,9 @@ fn show(screen: &Screen, args: &ImportArgs, listing: &AppListing, rows: &[Accoun
         screen
             .say(paint(FAINT, format!("  {many} of the directory can't be mapped, and are matched by their ids only")));
     }
-    let width =
-        |of: fn(&ListedAccount) -> &str| rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0);
+    let width = |of: fn(&ListedAccount) -> &str| {
+        rows.iter().map(|(entry, _)| shown_name(of(entry)).chars().count()).max().unwrap_or(0)
+    };
     let (names, people) = (width(|entry| &entry.user_name).min(48), width(|entry| &entry.name).min(32));
     for (entry, _) in rows {
         let style = match entry.status {
@@ -173,7 +177,11 @@ fn exactly(args: &ImportArgs, chosen: &[AccountRow<'_>]) -> ImportChoice {
 }
 
 /// The accounts that the command line asks for. What is left out is said.
-fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Result<Vec<AccountRow<'l>>, CommandFailure> {
+fn chosen<'l>(
+    screen: &Screen,
+    args: &ImportArgs,
+    listing: &'l AppListing,
+) -> Result<Vec<AccountRow<'l>>, CommandFailure> {
     let chosen = choose(&listing.entries, &choice(args))
         .map_err(|error| CommandFailure::failed(error.to_string()).hint(error.hint(&args.tenant)))?;
     if chosen.inactive > 0 {
@@ -192,7 +200,12 @@ fn chosen<'l>(screen: &Screen, args: &ImportArgs, listing: &'l AppListing) -> Re
 }
 
 /// Makes people in the directory.
-async fn make(screen: &Screen, args: &ImportArgs, engine: &Engine, chosen: Vec<AccountRow<'_>>) -> Result<u8, CommandFailure> {
+async fn make(
+    screen: &Screen,
+    args: &ImportArgs,
+    engine: &Engine,
+    chosen: Vec<AccountRow<'_>>,
+) -> Result<u8, CommandFailure> {
     unsaid(screen, engine.way_back().unsaid());
     let many = chosen.len() > SHOWN;
     let (bar, stop) = (screen.bar(), CancellationToken::new());
@@ -254,7 +267,8 @@ fn line(screen: &Screen, making: &Making) {
 
 fn close(screen: &Screen, args: &ImportArgs, results: &[Making], report: Option<&Path>) -> Result<u8, CommandFailure> {
     let of = |kind: ImportResult| results.iter().filter(|one| one.result == kind).count();
-    let (created, found, failed, left) = (of(ImportResult::Created), of(ImportResult::Found), of(ImportResult::Failed), of(ImportResult::NotTried));
+    let (created, found, failed, left) =
+        (of(ImportResult::Created), of(ImportResult::Found), of(ImportResult::Failed), of(ImportResult::NotTried));
     if screen.format == Format::Json {
         screen.json(&json!({
             "tenant": args.tenant, "planned": results.len(), "created": created, "found": found, "failed": failed,

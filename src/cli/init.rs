@@ -10,7 +10,7 @@ use super::screen::{ADD, STRONG, Screen, paint};
 use super::tenant_name;
 use crate::config::tenant::DeprovisioningAction;
 use crate::source::choices::Choice;
-use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, Written, differences, init_with};
+use crate::tenancy::{DEFAULT_CONFIG, InitChoices, InitPlan, InitReport, differences, init_with};
 
 pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(), CommandFailure> {
     let tenant = tenant_name(&args.tenant)?;
@@ -47,7 +47,7 @@ pub(super) fn run(screen: &Screen, global: &Global, args: &InitArgs) -> Result<(
 }
 
 /// The lines to edit and the commands that follow, with the configuration file that was named.
-fn next_steps(screen: &Screen, global: &Global, tenant: &str, made: &Written) {
+fn next_steps(screen: &Screen, global: &Global, tenant: &str, made: &InitReport) {
     if let (Some(path), false) = (made.written.last(), made.to_edit.is_empty()) {
         screen.say(format!("\nEdit {}:", path.display()));
         for (number, line) in &made.to_edit {
@@ -69,7 +69,11 @@ const REVOKED: &str = "users.on_unassigned";
 
 /// What becomes of the account of a user whose access is revoked: as the command line says, or as a person at a terminal says where the
 /// vendor's guide chooses otherwise. `None` keeps the default.
-fn on_unassigned(screen: &Screen, args: &InitArgs, differences: &[Choice]) -> Result<Option<DeprovisioningAction>, CommandFailure> {
+fn on_unassigned(
+    screen: &Screen,
+    args: &InitArgs,
+    differences: &[Choice],
+) -> Result<Option<DeprovisioningAction>, CommandFailure> {
     if let Some(action) = args.on_unassigned {
         return Ok(Some(fate(action)));
     }

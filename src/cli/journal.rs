@@ -8,7 +8,7 @@ use super::failure::CommandFailure;
 use super::screen::{ADD, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
 use super::tenant_name;
 use crate::model::ObjectRef;
-use crate::store::{Effect, JournalEvent, GuardSettings, OutcomeResult, Record, Stores, DecisionVerdict};
+use crate::store::{DecisionVerdict, Effect, GuardSettings, JournalEvent, OutcomeResult, Record, Stores};
 
 pub(super) fn run(screen: &Screen, stores: &Stores, command: &JournalCommand) -> Result<(), CommandFailure> {
     match command {
@@ -165,7 +165,9 @@ fn line(record: &Record, names: &LastNames) -> String {
             format!("{verdict} plan {} by {by}{waits}: {}", decision.plan, paint(FAINT, why))
         }
         JournalEvent::Doubted { why, .. } => format!("{} {}", paint(WAIT, "state in doubt:"), safe(why)),
-        JournalEvent::Trusted { reason, .. } => format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string())),
+        JournalEvent::Trusted { reason, .. } => {
+            format!("{} {}", paint(ADD, "state trusted:"), safe(&reason.to_string()))
+        }
         JournalEvent::Forgot { by, now, texts } => {
             let records = count(texts.len() as u64, "record", "records");
             let now = now.iter().map(|id| safe(id.as_str())).collect::<Vec<_>>().join(", ");

@@ -36,7 +36,8 @@ pub(super) fn man(screen: &Screen, args: &ManArgs) -> Result<(), CommandFailure>
 }
 
 fn write_all(screen: &Screen, folder: &Path, pages: &[(String, Vec<u8>)]) -> Result<(), CommandFailure> {
-    let failed = |path: &Path, error: std::io::Error| CommandFailure::failed(format!("writing {}: {error}", path.display()));
+    let failed =
+        |path: &Path, error: std::io::Error| CommandFailure::failed(format!("writing {}: {error}", path.display()));
     modes::make_shared_folder(folder).map_err(|error| failed(folder, error))?;
     for (name, text) in pages {
         let path = folder.join(format!("{name}.1"));

@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::daemon::{ControlReply, ControlRequest};
 use crate::identity::{self, Identity};
 use crate::model::TenantName;
-use crate::store::{TenantMark, Sign};
+use crate::store::{Sign, TenantMark};
 
 #[derive(Serialize)]
 struct PauseRow<'a> {

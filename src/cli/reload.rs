@@ -4,7 +4,7 @@ use super::args::{Format, Global};
 use super::check;
 use super::failure::{CommandFailure, code};
 use super::screen::{ADD, CHANGE, REMOVE, Screen, count, paint, safe};
-use crate::daemon::{ControlReply, ControlError, Mistake, ControlRefusal, Reloaded, ControlRequest, reach, read_board};
+use crate::daemon::{ControlError, ControlRefusal, ControlReply, ControlRequest, Mistake, Reloaded, reach, read_board};
 use crate::progress::Silent;
 use crate::store::Stores;
 
@@ -25,7 +25,10 @@ pub(super) async fn run(screen: &Screen, global: &Global) -> Result<u8, CommandF
 }
 
 /// Asks the daemon, if there is one; `None` if not.
-pub(super) async fn ask(stores: &Stores, request: impl FnOnce() -> ControlRequest) -> Result<Option<ControlReply>, CommandFailure> {
+pub(super) async fn ask(
+    stores: &Stores,
+    request: impl FnOnce() -> ControlRequest,
+) -> Result<Option<ControlReply>, CommandFailure> {
     match reach(stores).await? {
         Some(daemon) => match daemon.ask(request(), &Silent, |_| ()).await? {
             ControlReply::Refused(refusal) => Err(refusal.into()),
@@ -48,7 +51,8 @@ fn nobody(stores: &Stores) -> CommandFailure {
         // It runs, and could not make its socket.
         Some(board) => {
             let why = board.deaf.unwrap_or_else(|| "it listens nowhere".to_owned());
-            let failure = CommandFailure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
+            let failure =
+                CommandFailure::failed(format!("the daemon (process {}) can't be asked: {why}", board.process));
             failure.hint(format!("`kill -HUP {}` makes it read its files; its log has the result", board.process))
         }
         None => CommandFailure::failed(format!("no daemon works on {}; nothing had to be reloaded", stores))

@@ -6,7 +6,7 @@ use anstyle::Style;
 use serde_json::Value;
 
 use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, count, named, paint, safe, thousands};
-use crate::cycle::{CycleReport, Telling, OperationReport};
+use crate::cycle::{CycleReport, OperationReport, Telling};
 use crate::model::{Change, Op, OpOutcome, RunStatus, fold};
 
 /// How many objects of one kind are listed before the rest is only counted. `-v` lists all.

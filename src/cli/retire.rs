@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Retirement};
 use crate::errand::retire::RetirementAction;
 use crate::identity::Identity;
-use crate::store::{TenantMark, Sign};
+use crate::store::{Sign, TenantMark};
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RetireArgs) -> Result<u8, CommandFailure> {
     let mut loaded = check::load(screen, global, std::slice::from_ref(&args.tenant))?;

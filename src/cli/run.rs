@@ -12,7 +12,7 @@ use super::check;
 use super::failure::{CommandFailure, code};
 use super::screen::Screen;
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{DaemonError, EngineRunner, Settings, DaemonSignals};
+use crate::daemon::{DaemonError, DaemonSignals, EngineRunner, Settings};
 use crate::telemetry::Telemetry;
 
 pub(super) async fn run(screen: &Screen, global: &Global, args: &RunArgs) -> Result<(), CommandFailure> {

@@ -34,7 +34,8 @@ pub(super) async fn run(screen: &Screen, args: &SandboxArgs) -> Result<(), Comma
     options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     options.bearer = token(args)?;
     options.foreign.clone_from(&args.foreign);
-    let app = start(options).await.map_err(|error| CommandFailure::failed(format!("the sandbox did not start: {error}")))?;
+    let app =
+        start(options).await.map_err(|error| CommandFailure::failed(format!("the sandbox did not start: {error}")))?;
     match screen.format {
         Format::Json => screen.json_line(&serde_json::json!({"base_url": app.base_url()}))?,
         Format::Human => {

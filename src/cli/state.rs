@@ -101,7 +101,14 @@ fn take_in(screen: &Screen, stores: &Stores, tenant: &str, path: &Path, replace:
     Ok(())
 }
 
-fn erase(screen: &Screen, stores: &Stores, tenant: &str, person: &str, force: bool, yes: bool) -> Result<(), CommandFailure> {
+fn erase(
+    screen: &Screen,
+    stores: &Stores,
+    tenant: &str,
+    person: &str,
+    force: bool,
+    yes: bool,
+) -> Result<(), CommandFailure> {
     let tenant = tenant_name(tenant)?;
     let what = "Everything that state and journal say of this person is erased, for good. The app is not touched.";
     let meant = yes || (confirm::can_ask() && confirm::typed(screen, person, what)?);

@@ -17,7 +17,7 @@ use super::{check, reload, report_view};
 use crate::clock::SystemClock;
 use crate::config::diagnostic::Diagnostic;
 use crate::cycle::{CycleReport, Telling};
-use crate::daemon::{ControlReply, ControlRequest, Talk, RunOptions, reach};
+use crate::daemon::{ControlReply, ControlRequest, RunOptions, Talk, reach};
 use crate::engine::{Engine, Wish};
 use crate::files;
 use crate::model::{HoldReason, RunStatus, TenantName, TenantState};
@@ -85,7 +85,11 @@ pub(super) async fn sync(screen: &Screen, global: &Global, args: &SyncArgs) -> R
 }
 
 /// Numbers that could not be written are a failure of the command, told beside what became of the runs.
-fn left_behind(screen: &Screen, meter: Option<&Meter>, ended: Result<u8, CommandFailure>) -> Result<u8, CommandFailure> {
+fn left_behind(
+    screen: &Screen,
+    meter: Option<&Meter>,
+    ended: Result<u8, CommandFailure>,
+) -> Result<u8, CommandFailure> {
     let Some(Err(why)) = meter.map(Meter::write) else { return ended };
     screen.error(why);
     ended.map(|code| worse(code, code::FAILED))
@@ -348,14 +352,16 @@ fn save(path: &Path, report: &CycleReport) -> Result<(), CommandFailure> {
 
 /// The hash of a saved plan, if the file is as it was saved.
 fn read_plan(path: &Path) -> Result<String, CommandFailure> {
-    let text =
-        files::read_whole(path).map_err(|error| CommandFailure::config(format!("reading {}: {error}", path.display())))?;
+    let text = files::read_whole(path)
+        .map_err(|error| CommandFailure::config(format!("reading {}: {error}", path.display())))?;
     let plan: Plan = serde_json::from_slice(&text)
         .map_err(|error| CommandFailure::config(format!("{} is not a saved plan: {error}", path.display())))?;
     match plan.is_genuine() {
         true => Ok(plan.hash),
-        false => Err(CommandFailure::config(format!("{} was changed after it was saved; nothing was done", path.display()))
-            .hint("make a new plan with `rosterd plan TENANT --out FILE`")),
+        false => {
+            Err(CommandFailure::config(format!("{} was changed after it was saved; nothing was done", path.display()))
+                .hint("make a new plan with `rosterd plan TENANT --out FILE`"))
+        }
     }
 }
 

@@ -91,7 +91,8 @@ fn approval(args: &UndoArgs, plan: &UndoReport, engine: &Engine) -> Result<Appro
     match engine.weigh_with(decision.clone())? {
         Weighed::Approved(given) => Ok(Approval::Given(given)),
         Weighed::Rejected(no) => {
-            Err(CommandFailure::failed(format!("plan {} was rejected by {}; nothing was sent", no.plan, no.who())).hint(again))
+            Err(CommandFailure::failed(format!("plan {} was rejected by {}; nothing was sent", no.plan, no.who()))
+                .hint(again))
         }
         Weighed::Waiting(_) | Weighed::Undecided => {
             engine.keep_approval_of_undo(&decision)?;

@@ -13,7 +13,7 @@ use super::screen::{ADD, CHANGE, FAINT, REMOVE, STRONG, Screen, WAIT, named, pai
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Explained, Nobody};
 use crate::explain::{Candidate, Deed, InDirectory, Story};
-use crate::model::{ObjectRef, Op, OpOutcome, Provenance, LifecycleStatus};
+use crate::model::{LifecycleStatus, ObjectRef, Op, OpOutcome, Provenance};
 use crate::source::Presence;
 
 /// How wide the names of the chapters are.
@@ -81,7 +81,8 @@ fn nobody_by_that_name(args: &WhyArgs, nobody: &Nobody) -> CommandFailure {
             names.join(", ")
         ));
     }
-    CommandFailure::failed(message).hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
+    CommandFailure::failed(message)
+        .hint("a directory id, a user name, an e-mail address or an app id is what it looks for")
 }
 
 fn tell(screen: &Screen, story: &Story) {

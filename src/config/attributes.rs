@@ -94,7 +94,7 @@ impl AttributeSetting {
 pub struct AttributeSettings(BTreeMap<Path, AttributeSetting>);
 
 /// The tables as they are written.
-pub type Written = BTreeMap<Path, AttributeSetting>;
+pub type AttributeTables = BTreeMap<Path, AttributeSetting>;
 
 impl Default for AttributeSettings {
     fn default() -> Self {
@@ -109,7 +109,7 @@ impl Default for AttributeSettings {
 impl<'de> Deserialize<'de> for AttributeSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut settings = Self::default();
-        settings.lay(Written::deserialize(deserializer)?);
+        settings.lay(AttributeTables::deserialize(deserializer)?);
         Ok(settings)
     }
 }
@@ -129,18 +129,19 @@ impl JsonSchema for AttributeSettings {
 const ROLE: &str = "role";
 
 /// Yes-or-no questions about an attribute, each answered by what its settings come to.
-type Question = fn(&AttributeSetting) -> Option<bool>;
+type SettingQuestion = fn(&AttributeSetting) -> Option<bool>;
 
-const IMMUTABLE: Question = |one| one.mutability.map(|word| word == Mutability::Immutable);
-const SENT_ONCE: Question = |one| one.push.map(|push| push == PushTime::OnCreate);
-const NEVER_SENT: Question = |one| (one.supported.is_some() || one.mutability.is_some()).then(|| one.is_never_sent());
-const UNRETURNED: Question = |one| {
+const IMMUTABLE: SettingQuestion = |one| one.mutability.map(|word| word == Mutability::Immutable);
+const SENT_ONCE: SettingQuestion = |one| one.push.map(|push| push == PushTime::OnCreate);
+const NEVER_SENT: SettingQuestion =
+    |one| (one.supported.is_some() || one.mutability.is_some()).then(|| one.is_never_sent());
+const UNRETURNED: SettingQuestion = |one| {
     let is_hidden = matches!(one.returned, Some(Returned::Never | Returned::Request));
     let is_write_only = one.mutability == Some(Mutability::WriteOnly);
     (one.returned.is_some() || one.mutability.is_some()).then_some(is_hidden || is_write_only)
 };
-const REQUIRED: Question = |one| one.required;
-const GRANTS_ACCESS: Question = |one| one.grants_access;
+const REQUIRED: SettingQuestion = |one| one.required;
+const GRANTS_ACCESS: SettingQuestion = |one| one.grants_access;
 
 /// Path, shape and type on the wire, as they are set.
 type Place = (Option<String>, Option<ValueShape>, Option<String>);
@@ -162,7 +163,7 @@ pub struct Canonical {
 
 impl AttributeSettings {
     /// Lays further settings over these: those of the tenant over those of its profile.
-    pub fn lay(&mut self, over: Written) {
+    pub fn lay(&mut self, over: AttributeTables) {
         for (path, setting) in over {
             self.0.entry(path).or_default().lay(setting);
         }
@@ -193,7 +194,7 @@ impl AttributeSettings {
         self.0.iter()
     }
 
-    fn is(&self, path: &Path, question: Question) -> bool {
+    fn is(&self, path: &Path, question: SettingQuestion) -> bool {
         // A whole is in order before its parts. This is asked for every value of every user, and few settings answer.
         let mut answers = self.0.iter().filter_map(|(of, setting)| Some((of, question(setting)?)));
         answers.rfind(|(of, _)| of.covers(path)).is_some_and(|(_, answer)| answer)
@@ -273,7 +274,7 @@ impl AttributeSettings {
         self.listed(UNRETURNED)
     }
 
-    fn listed(&self, question: Question) -> Vec<String> {
+    fn listed(&self, question: SettingQuestion) -> Vec<String> {
         let without = |path: &Path| {
             let wider = self.0.iter().filter(|(of, _)| *of != path && of.covers(path));
             wider.filter_map(|(_, one)| question(one)).next_back() == Some(true)

@@ -124,7 +124,10 @@ mod tests {
         };
         assert_eq!(of(&[("SUDO_UID", "1000")]), InvokingUser::User(1000));
         assert_eq!(of(&[("PKEXEC_UID", "7")]), InvokingUser::User(7));
-        assert_eq!((of(&[("SUDO_UID", "x")]), of(&[("DOAS_USER", "ann")])), (InvokingUser::Unknown, InvokingUser::Unknown));
+        assert_eq!(
+            (of(&[("SUDO_UID", "x")]), of(&[("DOAS_USER", "ann")])),
+            (InvokingUser::Unknown, InvokingUser::Unknown)
+        );
         assert_eq!(of(&[]), InvokingUser::User(rustix::process::getuid().as_raw()));
     }
 }

@@ -140,8 +140,9 @@ impl RateSetting {
 impl RateSetting {
     /// The time from one read to the next at this rate, when they are spread evenly.
     pub fn between_reads(&self) -> Duration {
-        let of_reads =
-            |bucket: &&BucketConfig| bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET");
+        let of_reads = |bucket: &&BucketConfig| {
+            bucket.matches.is_empty() || bucket.matches.to_ascii_uppercase().starts_with("GET")
+        };
         self.0.iter().filter(of_reads).map(|bucket| bucket.rate.interval()).max().unwrap_or_default()
     }
 }
@@ -251,7 +252,7 @@ impl Default for Pace {
 /// How lists are paged (RFC 7644 §3.4.2.4, RFC 9865).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Paging {
+pub enum PagingStyle {
     /// `startIndex` and `count`, switching to cursors when the app sends one.
     Auto,
     /// `startIndex` and `count`.
@@ -304,7 +305,7 @@ pub struct ReadSettings {
     /// Filter or list.
     pub look_up: LookUp,
     /// How lists are paged.
-    pub paging: Paging,
+    pub paging: PagingStyle,
     /// Entries a page.
     #[schemars(range(min = 1, max = 10000))]
     pub page_size: u32,
@@ -339,7 +340,7 @@ impl Default for ReadSettings {
             group_match: vec!["externalId".into(), "displayName".into()],
             adopt: Adopt::IfUnowned,
             look_up: LookUp::Auto,
-            paging: Paging::Auto,
+            paging: PagingStyle::Auto,
             page_size: 100,
             max_pages: 100_000,
             time_limit: None,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::attributes::{AttributeSettings, Written, fault_of};
+use super::attributes::{AttributeSettings, AttributeTables, fault_of};
 use super::diagnostic::Diagnostic;
 use super::document::{Document, SourceText};
 use super::load;
@@ -183,7 +183,7 @@ pub fn read(
     let written = [table.remove("attributes"), over.remove("attributes")];
     lay_over(&mut table, &over);
     let read = || -> Result<Option<Profile>, toml::de::Error> {
-        let [base, over] = written.map(|table| table.map_or(Ok(Written::new()), toml::Value::try_into));
+        let [base, over] = written.map(|table| table.map_or(Ok(AttributeTables::new()), toml::Value::try_into));
         let mut attributes = AttributeSettings::default();
         own.forget_in(&mut attributes);
         attributes.lay(base?);
@@ -243,7 +243,7 @@ fn lay_over(base: &mut toml::Table, over: &toml::Table) {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::config::profile::{OpCase, Paging};
+    use crate::config::profile::{OpCase, PagingStyle};
 
     fn with(profile: &str, overrides: &str) -> (Option<Profile>, Vec<Diagnostic>) {
         let mut found = Vec::new();
@@ -282,7 +282,7 @@ mod tests {
         let (read, found) = with(profile, over);
         assert_eq!(found, []);
         let read = read.unwrap();
-        assert_eq!((read.read.paging, read.read.page_size), (Paging::Cursor, 10));
+        assert_eq!((read.read.paging, read.read.page_size), (PagingStyle::Cursor, 10));
         let name = crate::model::Path::user_name();
         assert_eq!((read.users.op_case, read.attributes.is_immutable(&name)), (OpCase::Pascal, false));
         assert!(read.attributes.is_unreturned(&name), "a tenant's setting is laid over the profile's, key by key");

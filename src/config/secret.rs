@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::tenant::SecretRef;
 use crate::files;
-use crate::files::trust::{Distrust, TrustFault, FileTrust};
+use crate::files::trust::{Distrust, FileTrust, TrustFault};
 use crate::model::text::place as place_of;
 
 /// The most a secret may have, in bytes.

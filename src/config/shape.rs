@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Level};
-use super::document::{Document, TomlNode, Syntax};
+use super::document::{Document, Syntax, TomlNode};
 use super::forms;
 use super::words;
 
@@ -190,7 +190,13 @@ impl<'w> DocumentWalk<'w, '_> {
         )
     }
 
-    fn missing(&self, schema: &Json, present: &dyn Fn(&str) -> bool, place: &ValueLocation, found: &mut Vec<Diagnostic>) {
+    fn missing(
+        &self,
+        schema: &Json,
+        present: &dyn Fn(&str) -> bool,
+        place: &ValueLocation,
+        found: &mut Vec<Diagnostic>,
+    ) {
         if *self.document.syntax() != Syntax::Clean {
             return; // The missing key may be what could not be read.
         }

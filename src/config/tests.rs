@@ -517,7 +517,9 @@ fn keys(schema: &Json) -> Vec<String> {
 
 #[test]
 fn the_sample_files_are_right_and_show_every_key() {
-    for (path, kind) in [("config/rosterd.toml", SchemaKind::Config), ("config/tenants/example.toml", SchemaKind::Tenant)] {
+    for (path, kind) in
+        [("config/rosterd.toml", SchemaKind::Config), ("config/tenants/example.toml", SchemaKind::Tenant)]
+    {
         let source = load::read_text(&in_the_tree(path)).unwrap();
         let mut found = Vec::new();
         let document = Document::parse(&source, &mut found);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Op, SourceId};
-use crate::store::{StoreError, StateView};
+use crate::store::{StateView, StoreError};
 
 /// An activation gives back what a run took so long ago at most.
 const GIVES_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);

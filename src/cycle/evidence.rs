@@ -7,8 +7,8 @@ use super::report::DanglingNames;
 use super::{Ask, CycleJob, CycleReport};
 use crate::desired::Desired;
 use crate::guard::{Cleared, Dangling, Facts, LostSigns, rests_on_absence};
-use crate::model::{Bits, Reason, SourceId, LifecycleStatus, StatusSign, text};
-use crate::plan::{Action, TenantLinks, Operation, Plan, StillNamed};
+use crate::model::{Bits, LifecycleStatus, Reason, SourceId, StatusSign, text};
+use crate::plan::{Action, Operation, Plan, StillNamed, TenantLinks};
 use crate::source::{Presence, Snapshot};
 use crate::store::{Sightings, State, StoreError};
 

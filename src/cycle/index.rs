@@ -10,7 +10,7 @@ use crate::config::profile::InactiveEffect;
 use crate::desired::Desired;
 use crate::guard::Cleared;
 use crate::model::{Bits, ObjectRef, Op, SourceId, UserNumber};
-use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, TenantLinks, Survey, user_fingerprint};
+use crate::plan::{Action, FINISHED, IN_STEP, LOOKED_UP, Survey, TenantLinks, user_fingerprint};
 use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{IndexDraft, IndexEntry, StoreError};
 

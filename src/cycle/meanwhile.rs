@@ -15,8 +15,8 @@ use super::{Ask, CycleError, CycleJob, RunWriter, evidence, missing, observe};
 use crate::apply::{ApplyOutcome, Turns};
 use crate::desired::{self, Desired};
 use crate::guard::{Cleared, Facts};
-use crate::model::{RunId, SourceId, LifecycleStatus};
-use crate::plan::{self, Answers, TenantLinks, SurveyOptions, StillNamed, Survey};
+use crate::model::{LifecycleStatus, RunId, SourceId};
+use crate::plan::{self, Answers, StillNamed, Survey, SurveyOptions, TenantLinks};
 use crate::progress::Silent;
 use crate::source::{FeedHint, take_snapshot_within};
 use crate::store::StoreError;
@@ -164,7 +164,9 @@ impl FeedLook<'_> {
         }
         let belongs = |id: &SourceId| {
             let user = desired.snapshot.find_user(id.as_str());
-            user.is_some_and(|user| desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user))
+            user.is_some_and(|user| {
+                desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user)
+            })
         };
         let waiting = self.planned.newcomers.iter().map(|person| &person.id);
         self.turns.leave(waiting.filter(|id| !belongs(id)).cloned());

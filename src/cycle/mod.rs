@@ -22,8 +22,8 @@ mod undone;
 pub use failure::CycleError;
 pub(crate) use names::names_in;
 pub(crate) use observe::search;
-pub use report::{Budget, DanglingNames, CycleReport, Tally};
-pub use telling::{CallTotals, Telling, OperationReport, Unresolved};
+pub use report::{Budget, CycleReport, DanglingNames, Tally};
+pub use telling::{CallTotals, OperationReport, Telling, Unresolved};
 pub(crate) use time::refilled_until;
 pub(crate) use undone::put_back;
 
@@ -42,14 +42,14 @@ use crate::config::addresses::{AddressChange, AddressSide, Addresses};
 use crate::config::profile::{DeleteEffect, Profile};
 use crate::desired::{self, Desired, Scope};
 use crate::guard::{self, Cleared, EditImpact, Facts, GuardLimits, Policy};
-use crate::model::{SnapshotCounts, ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SourceId, TenantName};
-use crate::plan::{self, Answers, TenantLinks, SurveyOptions, Operation, Plan, TenantRules, StillNamed, Survey};
+use crate::model::{ObjectRef, OpOutcome, Path, Reason, RunId, RunStatus, SnapshotCounts, SourceId, TenantName};
+use crate::plan::{self, Answers, Operation, Plan, StillNamed, Survey, SurveyOptions, TenantLinks, TenantRules};
 use crate::progress::Progress;
 use crate::scim::{AppRead, AppWrite};
 use crate::source::{Source, take_snapshot_within};
 use crate::store::{
-    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StoreError, Trigger,
-    StateView, Weighed,
+    Approvals, Decision, Effect, Health, IndexDraft, Neighbours, RunSummary, SettingsMark, State, StateView,
+    StoreError, Trigger, Weighed,
 };
 use crate::time_limit::TimeLimit;
 
@@ -186,7 +186,12 @@ async fn observed(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'
     .await
 }
 
-async fn stations(job: &CycleJob<'_>, writer: Option<RunWriter<'_>>, ask: &Ask<'_>, run: RunId) -> Result<CycleReport, CycleError> {
+async fn stations(
+    job: &CycleJob<'_>,
+    writer: Option<RunWriter<'_>>,
+    ask: &Ask<'_>,
+    run: RunId,
+) -> Result<CycleReport, CycleError> {
     let started = job.clock.now();
     if let Some(report) = job.held_for_an_address(writer, &run, started).await? {
         return job.close(writer, report, ask, None).await;
@@ -260,7 +265,8 @@ impl CycleJob<'_> {
             return Ok(None);
         };
         tracing::warn!(plan = held, "an address changed since the last run: nothing is sent");
-        let mut report = CycleReport::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
+        let mut report =
+            CycleReport::new(self.tenant, run.clone(), self.state.last_counts().unwrap_or_default(), started);
         let cleared = self.decide(writer, cleared, &mut report).await?;
         if !cleared.is_all_held() {
             return Ok(None);
@@ -353,7 +359,9 @@ impl CycleJob<'_> {
 
     /// Asks once to whom the token belongs, in a run that asks the app about people anyway.
     async fn ask_own_account(&self, writer: Option<RunWriter<'_>>, run: &RunId) -> Result<(), StoreError> {
-        let Some(RunWriter { ledger, .. }) = writer.filter(|_| self.rules.profile.read.own_account) else { return Ok(()) };
+        let Some(RunWriter { ledger, .. }) = writer.filter(|_| self.rules.profile.read.own_account) else {
+            return Ok(());
+        };
         if self.state.own_account()?.is_some() {
             return Ok(());
         }

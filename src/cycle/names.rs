@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::{AppId, Path, SourceId};
 use crate::plan::{self, Action, Plan};
 use crate::source::Snapshot;
-use crate::store::{StoreError, StateView};
+use crate::store::{StateView, StoreError};
 
 /// The names of managers, and of records that are gone, by the directory's or the app's id.
 ///

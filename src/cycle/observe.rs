@@ -11,12 +11,16 @@ use crate::desired::Desired;
 use crate::guard::EditImpact;
 use crate::model::{AppId, Attributes, Conflict, Elsewhere, ObjectRef, Path, SourceId, fold};
 use crate::plan::{Answers, GroupComparison, PlannedUser, Stuck, Survey, names_of_newcomers, released_under};
-use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, Match, LookalikeScope, UserKeys};
+use crate::scim::{AppGroup, AppUser, CallError, GroupKeys, Lookalike, LookalikeScope, Match, UserKeys};
 use crate::source::{Presence, Source};
-use crate::store::{GroupRow, Health, StoreError, StateView};
+use crate::store::{GroupRow, Health, StateView, StoreError};
 
 /// Asks the directory about everybody, and every group, that is not in its reading.
-pub(super) async fn ask_directory(job: &CycleJob<'_>, survey: &Survey, answers: &mut Answers) -> Result<(), CycleError> {
+pub(super) async fn ask_directory(
+    job: &CycleJob<'_>,
+    survey: &Survey,
+    answers: &mut Answers,
+) -> Result<(), CycleError> {
     if !survey.absent.is_empty() {
         job.progress.stage("asking the directory about absent people", Some(survey.absent.len() as u64));
         answers.absent = job.source.ask_users(&survey.as_the_directory_knows(&survey.absent)).await?;

@@ -7,17 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::budget::Lately;
-use crate::apply::{OpResult, ApplyOutcome, RunStop};
+use crate::apply::{ApplyOutcome, OpResult, RunStop};
 use crate::config::forms::Limit;
 use crate::guard::Cleared;
 use crate::model::{
-    Access, AddressMark, ContentMark, SnapshotCounts, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId,
-    RunStatus, StatusSign, TenantName,
+    Access, AddressMark, ContentMark, HoldCode, HoldReason, ObjectRef, Obstacle, Op, OpOutcome, RunId, RunStatus,
+    SnapshotCounts, StatusSign, TenantName,
 };
 use crate::plan::{Blocked, Operation};
 use crate::scim::CallStats;
 use crate::store::{
-    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StoreError, StateView,
+    Approvals, Decision, HELD_LISTED, HeldOperation, HeldPlan, RunSummary, SettingsMark, StateView, StoreError,
 };
 
 /// A cycle, for people and scripts. `planned = done + held + failed` holds for a run (I11).
@@ -265,7 +265,9 @@ impl CycleReport {
     /// How it ended.
     pub fn status(&self) -> RunStatus {
         match self.stop {
-            Some(RunStop::Target(_) | RunStop::Breaker(_) | RunStop::Failing(_) | RunStop::Cut(_)) => return RunStatus::Failed,
+            Some(RunStop::Target(_) | RunStop::Breaker(_) | RunStop::Failing(_) | RunStop::Cut(_)) => {
+                return RunStatus::Failed;
+            }
             Some(RunStop::Asked | RunStop::Paused(_)) => return RunStatus::Partial,
             None => {}
         }

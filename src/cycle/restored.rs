@@ -11,14 +11,18 @@ use crate::config::profile::{InactiveEffect, MemberValue};
 use crate::model::{AppId, Attributes, Path, Reason, RunId, SourceId, digest, fold};
 use crate::schema::is_folded_name;
 use crate::scim::{AppGroup, AppUser, Match, UserKeys};
-use crate::store::{Effect, GroupRow, Health, StoreError, UserRow, StateView};
+use crate::store::{Effect, GroupRow, Health, StateView, StoreError, UserRow};
 
 /// So few objects may all be gone from the app; of more, at least one has to be there before the links of others end.
 const FEW: usize = 3;
 
 /// Compares everything linked with the app, if the state may be older than the app: one look-up for all accounts, which lists them where
 /// that takes fewer calls, and one read of each group. A new state has no links, and asks nothing.
-pub(super) async fn compare(job: &CycleJob<'_>, RunWriter { ledger, .. }: RunWriter<'_>, run: &RunId) -> Result<(), CycleError> {
+pub(super) async fn compare(
+    job: &CycleJob<'_>,
+    RunWriter { ledger, .. }: RunWriter<'_>,
+    run: &RunId,
+) -> Result<(), CycleError> {
     if !matches!(ledger.health(), Health::AdoptOnly { .. }) {
         return Ok(());
     }
@@ -105,7 +109,12 @@ async fn waited(job: &CycleJob<'_>) -> bool {
 }
 
 /// An account that the app does not know under its id may be there under another one: then access has not ended.
-fn elsewhere(job: &CycleJob<'_>, id: &SourceId, row: &UserRow, answer: Match<AppUser>) -> Result<ShownAccount, StoreError> {
+fn elsewhere(
+    job: &CycleJob<'_>,
+    id: &SourceId,
+    row: &UserRow,
+    answer: Match<AppUser>,
+) -> Result<ShownAccount, StoreError> {
     let (account, active) = match &answer {
         Match::Nobody => return Ok(ShownAccount::Nothing),
         Match::One { found, .. } => (&found.id, found.active),

@@ -2,14 +2,14 @@
 //! state knows, and returns the index for the next quiet cycle.
 
 use super::{
-    Ask, CycleError, Early, CycleJob, CycleReport, Sight, RunWriter, evidence, index, is_done, meanwhile, missing, names_in,
-    observe, time, undone,
+    Ask, CycleError, CycleJob, CycleReport, Early, RunWriter, Sight, evidence, index, is_done, meanwhile, missing,
+    names_in, observe, time, undone,
 };
 use crate::apply::Turns;
 use crate::desired::Desired;
 use crate::guard::{self, Cleared, Facts};
 use crate::model::{Lane, Op};
-use crate::plan::{self, Answers, TenantLinks, Operation, Plan, Survey};
+use crate::plan::{self, Answers, Operation, Plan, Survey, TenantLinks};
 use crate::store::{IndexDraft, StoreError};
 
 impl CycleJob<'_> {

@@ -10,7 +10,11 @@ const TOGETHER: usize = 500;
 
 /// Writes down that group management was turned off or on. While it is off, what becomes of the groups in the app is unknown: each is
 /// marked, and stays so until it has been compared with the app (J14), whatever comes between.
-pub(super) async fn note_group_management(job: &CycleJob<'_>, ledger: &dyn State, run: &RunId) -> Result<(), StoreError> {
+pub(super) async fn note_group_management(
+    job: &CycleJob<'_>,
+    ledger: &dyn State,
+    run: &RunId,
+) -> Result<(), StoreError> {
     let on = job.rules.groups_on();
     if on != ledger.groups_were_off() {
         return Ok(());

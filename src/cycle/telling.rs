@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::report::{DanglingNames, CycleReport, Tally};
+use super::report::{CycleReport, DanglingNames, Tally};
 use crate::guard::Cleared;
-use crate::model::{Access, Change, SnapshotCounts, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, fold};
+use crate::model::{
+    Access, Change, HoldReason, Lane, ObjectRef, Obstacle, Op, OpOutcome, RunStatus, SnapshotCounts, fold,
+};
 use crate::store::{Approvals, Decision};
 
 /// One operation as it is shown.
@@ -236,9 +238,9 @@ fn told(report: &CycleReport, at: usize) -> Option<OperationReport> {
 }
 
 /// All operations, one at a time: a plan of a million is not copied to be printed.
-struct Lines<'a>(&'a CycleReport);
+struct OperationLines<'a>(&'a CycleReport);
 
-impl Serialize for Lines<'_> {
+impl Serialize for OperationLines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let count = self.0.operations().len();
         let mut seq = serializer.serialize_seq(Some(count))?;
@@ -251,6 +253,6 @@ impl Serialize for Lines<'_> {
 
 impl Serialize for CycleReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.telling(Lines(self)).serialize(serializer)
+        self.telling(OperationLines(self)).serialize(serializer)
     }
 }

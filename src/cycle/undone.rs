@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::guard;
 use crate::model::{ObjectRef, Reason, RunId, SourceId};
 use crate::plan::{Action, Member, Operation, Plan, Survey, user_fingerprint};
-use crate::store::{Effect, State, StoreError, TakenBack, UndoneEffect, StateView};
+use crate::store::{Effect, State, StateView, StoreError, TakenBack, UndoneEffect};
 
 /// So many are named in one effect.
 const TOGETHER: usize = 100;
@@ -122,9 +122,8 @@ fn is_about(operation: &Operation, what: &UndoneEffect) -> bool {
         (UndoneEffect::Member { group, user }, Action::AddMembers { users } | Action::RemoveMembers { users, .. }) => {
             operation.object.id() == group && among(users, user)
         }
-        (UndoneEffect::Member { .. }, _) | (UndoneEffect::Object(_), Action::AddMembers { .. } | Action::RemoveMembers { .. }) => {
-            false
-        }
+        (UndoneEffect::Member { .. }, _)
+        | (UndoneEffect::Object(_), Action::AddMembers { .. } | Action::RemoveMembers { .. }) => false,
         (UndoneEffect::Object(object), _) => operation.object == *object,
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::mistake::Mistake;
 use super::timetable::Timetable;
-use super::trouble::{RunContext, FailureHistory};
+use super::trouble::{FailureHistory, RunContext};
 use crate::config::expiry::Expiry;
 use crate::model::{TenantName, TenantState};
 use crate::source::FeedHint;

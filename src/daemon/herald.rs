@@ -7,7 +7,7 @@ use super::book::ScheduledTenant;
 use super::mistake::Mistake;
 use super::trouble::Cause;
 use crate::model::{TenantName, TenantState};
-use crate::notify::{Failing, FileMistake, HeldPlanNotice, Herald, Message, Receivers, Situation, ConditionStatus};
+use crate::notify::{ConditionStatus, Failing, FileMistake, HeldPlanNotice, Herald, Message, Receivers, Situation};
 
 /// What changes without a run (a secret grows old) is looked at this often.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -60,11 +60,10 @@ impl Daemon {
         self.heralds.looked = Some(self.settings.clock.now());
         let Some(herald) = &mut self.heralds.herald else { return };
         let right = self.book.entries.iter().map(|(name, entry)| resting(name.as_str(), entry));
-        let never_right = self
-            .book
-            .never_right
-            .iter()
-            .map(|(name, mistake)| Situation { mistake: ConditionStatus::Yes(told(mistake)), ..unknown(name.as_str()) });
+        let never_right = self.book.never_right.iter().map(|(name, mistake)| Situation {
+            mistake: ConditionStatus::Yes(told(mistake)),
+            ..unknown(name.as_str())
+        });
         let own = Situation { mistake: word(self.mistake.as_ref()), ..unknown("") };
         let all: Vec<Situation> = right.chain(never_right).chain([own]).collect();
         herald.look(&all);
@@ -84,7 +83,9 @@ impl Daemon {
             // It goes on by itself with the next run.
             TenantState::AdoptOnly => ConditionStatus::No,
             TenantState::Ok | TenantState::Partial | TenantState::Held => match self.state_of(name).held() {
-                Ok(Some(held)) => ConditionStatus::Yes(HeldPlanNotice { plan: held.plan, count: held.count, holds: held.holds }),
+                Ok(Some(held)) => {
+                    ConditionStatus::Yes(HeldPlanNotice { plan: held.plan, count: held.count, holds: held.holds })
+                }
                 Ok(None) if standing == TenantState::Held => ConditionStatus::Unknown,
                 Ok(None) => ConditionStatus::No,
                 Err(error) => {

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::Daemon;
-use super::control::{ControlReply, ReplyHandle, Importing};
+use super::control::{ControlReply, Importing, ReplyHandle};
 use crate::engine::ImportEnds;
 use crate::identity::Identity;
 use crate::model::TenantName;
@@ -26,7 +26,7 @@ const CONFIG: u8 = 78;
 
 /// The imports under way.
 #[derive(Default)]
-pub(super) struct Imports {
+pub(super) struct ImportRunner {
     pub(super) tasks: JoinSet<(TenantName, ImportNote)>,
     under_way: HashMap<TenantName, RunningImport>,
 }
@@ -38,7 +38,7 @@ struct RunningImport {
     file: u64,
 }
 
-impl Imports {
+impl ImportRunner {
     /// Whether there are any.
     pub(super) fn is_idle(&self) -> bool {
         self.under_way.is_empty()
@@ -47,7 +47,14 @@ impl Imports {
 
 impl Daemon {
     /// Takes over an import that an account asks for.
-    pub(super) fn import(&mut self, tenant: &str, file: u64, choice: ImportChoice, from: &Identity, caller: ReplyHandle) {
+    pub(super) fn import(
+        &mut self,
+        tenant: &str,
+        file: u64,
+        choice: ImportChoice,
+        from: &Identity,
+        caller: ReplyHandle,
+    ) {
         let (name, tenant) = match self.tenant_as_read(tenant, file, "nobody was made") {
             Ok(known) => known,
             Err((message, hint)) => return caller.refuse(CONFIG, message, hint),

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Changes, LastRun, Roll};
-use super::control::{ControlReply, BrokenTenant, ReplyHandle, Reloaded};
+use super::control::{BrokenTenant, ControlReply, Reloaded, ReplyHandle};
 use super::mistake::Mistake;
 use super::watch::Marks;
 use super::{Daemon, DaemonError, systemd};

@@ -34,14 +34,14 @@ mod web;
 pub use board::{Board, BoardRow, read_board};
 pub use book::RunEnd;
 pub use control::{
-    ControlReply, BrokenTenant, ReplyHandle, ControlError, RecordedDecision, Deciding, Going, Hello, Importing, RunOrder, PROTOCOL, ControlRefusal,
-    Reloaded, ControlRequest, Right, Talk, RunOptions, reach,
+    BrokenTenant, ControlError, ControlRefusal, ControlReply, ControlRequest, ControlRight, Deciding, Going, Hello,
+    Importing, PROTOCOL, RecordedDecision, Reloaded, ReplyHandle, RunOptions, RunOrder, Talk, reach,
 };
 pub use drift::{LastComparison, read_compared};
 pub use mistake::Mistake;
 pub use overview::{TenantStatus, overview};
 pub use runner::{EngineRunner, Runner};
-pub use trouble::{RunContext, Cause};
+pub use trouble::{Cause, RunContext};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -57,13 +57,13 @@ use tokio_util::sync::CancellationToken;
 use self::book::Book;
 use self::control::{Control, Rights};
 use self::herald::Heralds;
-use self::imports::Imports;
+use self::imports::ImportRunner;
 use self::loading::Loading;
 use self::orders::{Orders, is_partial};
 use self::pane::Pane;
 use self::ticker::Ticker;
 use self::watch::FileWatch;
-use self::web::{PageView, Web};
+use self::web::{PageView, StatusServer};
 use crate::clock::Clock;
 use crate::config::diagnostic::Diagnostic;
 use crate::model::{TenantName, TenantState};
@@ -140,7 +140,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Daemo
     let mut daemon = Daemon {
         book: Book::default(),
         pane,
-        web: Web::new(view),
+        web: StatusServer::new(view),
         mistake: None,
         started: settings.clock.now(),
         settings,
@@ -148,7 +148,7 @@ pub async fn run(settings: Settings, runner: Arc<dyn Runner>, mut signals: Daemo
         runs: JoinSet::new(),
         names: HashMap::new(),
         orders: Orders::default(),
-        imports: Imports::default(),
+        imports: ImportRunner::default(),
         deaf: None,
         heralds: Heralds::default(),
         without_file: Vec::new(),
@@ -226,7 +226,7 @@ struct Daemon {
     /// What is shown to others while it runs.
     pane: Arc<Pane>,
     /// The status page.
-    web: Web,
+    web: StatusServer,
     /// What is wrong with `rosterd.toml` as it is now; what was read before is in force.
     mistake: Option<Mistake>,
     started: Timestamp,
@@ -236,7 +236,7 @@ struct Daemon {
     /// Runs that somebody asked for.
     orders: Orders,
     /// Imports in the background.
-    imports: Imports,
+    imports: ImportRunner,
     /// Why nobody can ask for any, if so.
     deaf: Option<String>,
     /// Who is told of what needs a person.

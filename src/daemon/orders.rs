@@ -12,12 +12,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Daemon;
 use super::book::Begun;
-use super::control::{ControlReply, Asked, ReplyHandle, RecordedDecision, Deciding, RunOrder, ControlRequest, RunOptions};
+use super::control::{
+    Asked, ControlReply, ControlRequest, Deciding, RecordedDecision, ReplyHandle, RunOptions, RunOrder,
+};
 use super::overview::overview;
 use crate::engine::{Engine, Wish};
 use crate::identity::Identity;
 use crate::model::TenantName;
-use crate::store::{Decision, LONGEST_DECISION, LONGEST_REASON, TenantMark, Sign, StoreError, TenantStore, Trigger, DecisionVerdict};
+use crate::store::{
+    Decision, DecisionVerdict, LONGEST_DECISION, LONGEST_REASON, Sign, StoreError, TenantMark, TenantStore, Trigger,
+};
 use crate::tenancy::Tenant;
 
 /// So many runs of one tenant may wait to be begun.
@@ -55,7 +59,9 @@ impl Daemon {
             ControlRequest::Decide(deciding) => self.decide(deciding, from, caller),
             ControlRequest::Pause { tenant, reason, says } => {
                 let mark = TenantMark::by(from.claiming(says.as_deref()), self.settings.clock.now(), brief(&reason));
-                self.word(&tenant, caller, |daemon, name| daemon.pause(name, &mark).map(|()| ControlReply::Paused(mark)));
+                self.word(&tenant, caller, |daemon, name| {
+                    daemon.pause(name, &mark).map(|()| ControlReply::Paused(mark))
+                });
             }
             ControlRequest::Resume { tenant } => self.word(&tenant, caller, |daemon, name| {
                 let was = daemon.state_of(name).clear_mark(Sign::Paused)?;
@@ -65,9 +71,9 @@ impl Daemon {
                 }
                 Ok(ControlReply::Resumed(was))
             }),
-            ControlRequest::Held { tenant } => {
-                self.word(&tenant, caller, |daemon, name| Ok(ControlReply::Held(daemon.state_of(name).held()?.map(Box::new))))
-            }
+            ControlRequest::Held { tenant } => self.word(&tenant, caller, |daemon, name| {
+                Ok(ControlReply::Held(daemon.state_of(name).held()?.map(Box::new)))
+            }),
             ControlRequest::Status { tenants } => self.tell_status(&tenants, caller),
         }
     }

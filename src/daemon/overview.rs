@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, BoardRow};
 use super::drift::{LastComparison, read_compared};
 use crate::model::TenantName;
-use crate::store::{HeldPlan, ImportNote, ImportState, TenantMark, Sign, Status, StoreError, Stores};
+use crate::store::{HeldPlan, ImportNote, ImportState, Sign, Status, StoreError, Stores, TenantMark};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::book::RunEnd;
-use super::control::{ControlReply, RunOrder, ControlRefusal};
+use super::control::{ControlRefusal, ControlReply, RunOrder};
 use super::drift;
-use super::trouble::{RunContext, Cause};
+use super::trouble::{Cause, RunContext};
 use crate::apply::RunStop;
 use crate::bounded;
 use crate::clock::Clock;

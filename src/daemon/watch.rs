@@ -108,7 +108,11 @@ mod tests {
     }
 
     /// The first second in which the files are to be read again, when they look like this in each.
-    fn reads(watch: &mut FileWatch, seconds: std::ops::Range<i64>, looks: impl Fn(i64) -> Option<Marks>) -> Option<i64> {
+    fn reads(
+        watch: &mut FileWatch,
+        seconds: std::ops::Range<i64>,
+        looks: impl Fn(i64) -> Option<Marks>,
+    ) -> Option<i64> {
         seconds.into_iter().find(|second| watch.look(at(*second), || looks(*second)))
     }
 

@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use crate::model::GroupMatch;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{MembershipCause, Bits, ObjectRef, Remark, fold, text};
-use crate::source::{DanglingMember, GroupIx, SnapshotGroup, Snapshot, UserIx};
+use crate::model::{Bits, MembershipCause, ObjectRef, Remark, fold, text};
+use crate::source::{DanglingMember, GroupIx, Snapshot, SnapshotGroup, UserIx};
 
 /// Decides over one person by their record. An error freezes the person: nothing is given, nothing taken away.
 pub type PersonFilter<'a> = dyn Fn(&Map<String, Value>) -> Result<bool, String> + Sync + 'a;

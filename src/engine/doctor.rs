@@ -10,7 +10,7 @@ use crate::config::addresses::{AddressChange, AddressSide};
 use crate::config::forms;
 use crate::desired::{Desired, GroupMatch};
 use crate::http::{LONG_ENOUGH, Secret};
-use crate::model::{Finding, CheckVerdict, fold};
+use crate::model::{CheckVerdict, Finding, fold};
 use crate::progress::Progress;
 use crate::scim::{ProbeNames, Use};
 use crate::source::{Incomplete, Snapshot, SourceError, take_snapshot_within};

@@ -4,8 +4,8 @@
 use super::{Engine, EngineError};
 use crate::cycle::{self, CycleError};
 use crate::model::{Duplicate, Duplicates, Finding};
-use crate::plan::{self, Answers, TenantLinks, SurveyOptions, PlannedUser};
-use crate::scim::{App, AppRead as _, Match, LookalikeScope, UserKeys};
+use crate::plan::{self, Answers, PlannedUser, SurveyOptions, TenantLinks};
+use crate::scim::{App, AppRead as _, LookalikeScope, Match, UserKeys};
 use crate::source::Snapshot;
 use crate::store::Health;
 

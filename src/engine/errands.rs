@@ -14,7 +14,7 @@ use crate::errand::undo::{NoSuchRun, Reversal, find_run, reverse};
 use crate::errand::{Approval, Errand, LeftAlone, Task, put_on_record};
 use crate::progress::{Progress, Silent};
 use crate::scim::AppRead;
-use crate::store::{Baseline, TenantMark, Notice, Sign, State, Trigger, StateView};
+use crate::store::{Baseline, Notice, Sign, State, StateView, TenantMark, Trigger};
 
 /// A run taken back, or what that would come to.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, EngineError, Wish};
 use crate::cycle::{CycleReport, Witness};
 use crate::explain::{
-    Candidate, InDirectory, ListedCandidate, Past, ExplainSources, Story, Teller, linked_by_name, search_journal, tell,
+    Candidate, ExplainSources, InDirectory, ListedCandidate, Past, Story, Teller, linked_by_name, search_journal, tell,
 };
 use crate::model::{Attributes, Path, SourceId, fold};
 use crate::progress::Progress;

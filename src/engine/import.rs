@@ -296,7 +296,11 @@ mod tests {
         made_after(people, name, EarlierCreate::Nothing).await
     }
 
-    async fn made_after(people: &ScriptedDirectory, name: Option<&str>, before: EarlierCreate) -> Result<(ImportResult, String), String> {
+    async fn made_after(
+        people: &ScriptedDirectory,
+        name: Option<&str>,
+        before: EarlierCreate,
+    ) -> Result<(ImportResult, String), String> {
         let attributes: Attributes = name.map(|name| (Path::user_name(), name.into())).into_iter().collect();
         let (back, stop) = (back(), CancellationToken::new());
         let maker = Maker { people, back: &back, stop: &stop, turn: None };
@@ -346,10 +350,16 @@ mod tests {
     async fn j16_what_a_process_that_died_may_have_created_is_looked_for_before_it_is_created() {
         // The directory shows the new user late.
         let late = ScriptedDirectory::new(vec![], Some(2));
-        assert_eq!(made_after(&late, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0, ImportResult::Created);
+        assert_eq!(
+            made_after(&late, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0,
+            ImportResult::Created
+        );
         assert_eq!(*late.creates.lock().unwrap(), 0);
         let never = ScriptedDirectory::new(vec![Ok(SourceId::from("d1"))], None);
-        assert_eq!(made_after(&never, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0, ImportResult::Created);
+        assert_eq!(
+            made_after(&never, Some("a@x.test"), EarlierCreate::MaybeSent).await.unwrap().0,
+            ImportResult::Created
+        );
         assert_eq!(*never.creates.lock().unwrap(), 1);
     }
 

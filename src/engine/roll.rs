@@ -14,10 +14,12 @@ use crate::errand::note_seen;
 use crate::model::{AppId, Attributes, Path, Reason};
 use crate::plan::{PlannedUser, map_person};
 use crate::progress::Progress;
-use crate::roll::{Drift, Drifted, ListedAccount, ExpectedState, DriftHint, ListingSources, WayBack, deletions, drift, listing};
+use crate::roll::{
+    Drift, DriftHint, Drifted, ExpectedState, ListedAccount, ListingSources, WayBack, deletions, drift, listing,
+};
 use crate::scim::{App, AppRead as _, AppUser, CallError, UserKeys};
 use crate::source::{Snapshot, take_snapshot_within};
-use crate::store::{Effect, StoreError, StateView};
+use crate::store::{Effect, StateView, StoreError};
 
 /// What of an account is read for a person to recognise somebody by, whatever is mapped.
 const NAMES: [&str; 5] = ["displayName", "name.givenName", "name.familyName", "emails.work", "emails"];

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::{AppId, ObjectRef, Op, Path, Provenance, Reason, RunId, SourceId};
-use crate::store::{Baseline, Effect, JournalEvent, CallIntent, OutcomeResult, Record, StoreError};
+use crate::store::{Baseline, CallIntent, Effect, JournalEvent, OutcomeResult, Record, StoreError};
 
 /// One thing that can be put back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -148,7 +148,9 @@ impl History {
         records: impl Iterator<Item = Result<Record, StoreError>>,
     ) -> Result<(), StoreError> {
         for record in records {
-            let (JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. }) = record?.event else { continue };
+            let (JournalEvent::Outcome { effects, .. } | JournalEvent::Noted { effects, .. }) = record?.event else {
+                continue;
+            };
             for effect in effects {
                 let (object, name) = match effect {
                     Effect::UserSent { id, set, .. } => {

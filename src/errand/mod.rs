@@ -27,12 +27,12 @@ use crate::clock::Clock;
 use crate::config::forms::Limit;
 use crate::cycle::{CycleError, CycleReport, RunWriter, facts_of_state, names_in, put_back, refilled_until};
 use crate::guard::{self, Cleared, Facts, GuardLimits, Policy};
-use crate::model::{SnapshotCounts, Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, TenantName};
+use crate::model::{Lane, ObjectRef, Obstacle, OpOutcome, Reason, RunId, SnapshotCounts, TenantName};
 use crate::plan::{Action, Operation, Plan, TenantRules};
 use crate::progress::Progress;
 use crate::scim::AppRead;
 use crate::store::{
-    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StoreError, Trigger, UndoneEffect, StateView,
+    Alone, Decision, Effect, GuardSettings, Neighbours, RunSummary, State, StateView, StoreError, Trigger, UndoneEffect,
 };
 
 /// So many are named in one effect.
@@ -343,7 +343,8 @@ pub async fn note_seen(
 }
 
 fn blank(tenant: &TenantName, clock: &dyn Clock) -> CycleReport {
-    let mut report = CycleReport::new(tenant, RunId::new(Uuid::now_v7().to_string()), SnapshotCounts::default(), clock.now());
+    let mut report =
+        CycleReport::new(tenant, RunId::new(Uuid::now_v7().to_string()), SnapshotCounts::default(), clock.now());
     // No directory was read: the next reading is measured by the last one that was.
     report.counts_accepted = false;
     report

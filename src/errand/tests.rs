@@ -11,9 +11,9 @@ use crate::config::profile::InactiveEffect;
 use crate::config::tenant::{Adopted, DeprovisioningAction, GroupFate};
 use crate::cycle::CycleReport;
 use crate::model::RunStatus as Status;
-use crate::model::{ObjectRef, Op, LifecycleStatus};
+use crate::model::{LifecycleStatus, ObjectRef, Op};
 use crate::sim::{Directory, Fault, World, command};
-use crate::store::{Baseline, Decision, JournalEvent, StoreError, Trigger, DecisionVerdict};
+use crate::store::{Baseline, Decision, DecisionVerdict, JournalEvent, StoreError, Trigger};
 
 /// SplitMix64: enough chance for a test, and the same everywhere.
 struct Dice(u64);
@@ -322,7 +322,8 @@ async fn i2_an_undo_is_held_by_the_same_guard_and_spares_the_protected() {
     assert!(report.tally().done > 0, "{report:?}");
     assert!(world.app.account("fay@x.test").unwrap().1.active, "i2: protected people never, approved or not");
     assert!(!world.app.account("gus@x.test").unwrap().1.active);
-    let decided = records(&world).filter(|record| matches!(record.as_ref().unwrap().event, JournalEvent::Decided { .. }));
+    let decided =
+        records(&world).filter(|record| matches!(record.as_ref().unwrap().event, JournalEvent::Decided { .. }));
     assert_eq!(decided.count(), 1, "i10: only what counted is on record");
 }
 
@@ -334,8 +335,15 @@ fn held_of_undo(world: &World) -> String {
 
 async fn undo_approved(world: &World, plan: &str) -> CycleReport {
     let (at, by, reason) = (world.clock.now(), "ann".to_owned(), "agreed".to_owned());
-    let decision =
-        Decision { plan: plan.to_owned(), verdict: DecisionVerdict::Approve, by, identity: None, reason, at, expires: at };
+    let decision = Decision {
+        plan: plan.to_owned(),
+        verdict: DecisionVerdict::Approve,
+        by,
+        identity: None,
+        reason,
+        at,
+        expires: at,
+    };
     let task = Task { approval: Approval::Given(vec![decision]), ..reversal(world, "last").task() };
     world.app.forget_calls();
     world.errand().run(world.writer(), task).await.unwrap()
@@ -487,8 +495,9 @@ async fn a_paused_tenant_can_be_put_in_order_and_paused_again_in_the_middle() {
     world.sync().await;
     world.edit(|dir| PEOPLE.iter().take(8).for_each(|id| dir.set(id, "displayName", "new")));
     world.sync().await;
-    let mark =
-        |by: &str| Some(crate::store::TenantMark { at: None, by: by.to_owned(), identity: None, reason: String::new() });
+    let mark = |by: &str| {
+        Some(crate::store::TenantMark { at: None, by: by.to_owned(), identity: None, reason: String::new() })
+    };
     let pause = world.store.pause();
     *pause.lock().unwrap() = mark("ann");
     let other = std::sync::Arc::clone(&pause);

@@ -81,7 +81,10 @@ pub fn find_run(records: impl Iterator<Item = Result<Record, StoreError>>, name:
                 continue;
             }
             // What was found when a state was restored, or noted of an undo, is nothing that a run did.
-            JournalEvent::Noted { reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack, .. } => {
+            JournalEvent::Noted {
+                reason: Reason::CarriedOver | Reason::ComparedAfterRestore | Reason::TakenBack,
+                ..
+            } => {
                 continue;
             }
             JournalEvent::Noted { run, effects, .. } if !effects.is_empty() => {

@@ -20,13 +20,13 @@ use serde_json::Value;
 
 use crate::cycle::CycleReport;
 use crate::model::{
-    AppId, Change, HoldReason, Lane, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId, LifecycleStatus, TenantName,
-    digest,
+    AppId, Change, HoldReason, Lane, LifecycleStatus, ObjectRef, Op, OpOutcome, Path, Provenance, RunId, SourceId,
+    TenantName, digest,
 };
 use crate::plan::{Action, Operation, Protected};
 use crate::scim::AppUser;
 use crate::source::Presence;
-use crate::store::{Baseline, FailureNote, TenantMark, StoreError, StateView};
+use crate::store::{Baseline, FailureNote, StateView, StoreError, TenantMark};
 
 /// Everything there is to say of one person, in the order in which it follows from one another.
 #[derive(Debug, Serialize)]
@@ -186,7 +186,8 @@ pub struct ExplainSources<'a> {
 /// # Errors
 /// When the state can't be read.
 pub fn tell(sources: ExplainSources<'_>) -> Result<Story, StoreError> {
-    let ExplainSources { tenant, candidate, state, protected, directory, report, unread, shown, past, retired } = sources;
+    let ExplainSources { tenant, candidate, state, protected, directory, report, unread, shown, past, retired } =
+        sources;
     let Candidate { id, name } = candidate;
     let row = state.user(&id)?;
     let object = ObjectRef::User(id.clone());

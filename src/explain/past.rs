@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Candidate;
 use crate::model::{Change, ObjectRef, Op, OpOutcome, RunId, SourceId, fold};
-use crate::store::{Effect, JournalEvent, CallIntent, OutcomeResult, Record, StoreError};
+use crate::store::{CallIntent, Effect, JournalEvent, OutcomeResult, Record, StoreError};
 
 /// How many are kept: the last ones.
 const KEPT: usize = 20;

@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::{GroupWord, InDirectory};
 use crate::cycle::{Sight, Witness};
 use crate::desired::Desired;
-use crate::model::{Attributes, SourceId, LifecycleStatus, fold};
+use crate::model::{Attributes, LifecycleStatus, SourceId, fold};
 use crate::plan::{TenantRules, map_person};
 use crate::schema::names_of_users;
 use crate::scim::Match;
-use crate::source::{GroupIx, SnapshotGroup, Snapshot, UserIx};
-use crate::store::{StoreError, StateView};
+use crate::source::{GroupIx, Snapshot, SnapshotGroup, UserIx};
+use crate::store::{StateView, StoreError};
 
 /// Somebody who may be meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -3,7 +3,7 @@
 use super::Story;
 use crate::cycle::CycleReport;
 use crate::guard::Cleared;
-use crate::model::{OpOutcome, LifecycleStatus};
+use crate::model::{LifecycleStatus, OpOutcome};
 use crate::source::Presence;
 
 /// What it comes to. The first thing that settles the matter is the one that is said.

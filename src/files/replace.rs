@@ -46,7 +46,7 @@ pub struct PendingFile {
 
 /// A file that has its name.
 #[derive(Debug)]
-pub struct Placed {
+pub struct ReplacedFile {
     file: File,
     folder: OwnedFd,
 }
@@ -82,7 +82,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// When that is not possible, or another user has put another file in its place meanwhile.
-    pub fn take_name(mut self) -> io::Result<Placed> {
+    pub fn take_name(mut self) -> io::Result<ReplacedFile> {
         let file = self.file()?.try_clone()?;
         let own = file.metadata()?;
         let is_own = |name: &OsStr| -> io::Result<bool> {
@@ -104,11 +104,11 @@ impl PendingFile {
         self.file = None;
         file.unlock()?;
         let folder = self.folder.try_clone()?;
-        Ok(Placed { file, folder })
+        Ok(ReplacedFile { file, folder })
     }
 }
 
-impl Placed {
+impl ReplacedFile {
     /// Returns the file, open for more, when its name is on the disk.
     ///
     /// # Errors

@@ -190,7 +190,8 @@ impl Cleared {
             Action::UpdateUser { clear, .. } => clear.iter().any(|path| facts.on_source_change.contains(path)),
             _ => false,
         };
-        let who = NamedUsers::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
+        let who =
+            NamedUsers::of(self.going().filter(|operation| loses(operation)).map(|operation| operation.name.as_str()));
         if facts.edited == EditImpact::Upgraded && !who.is_empty() {
             self.hold(HoldReason::Upgrade { who }, loses);
         }
@@ -269,7 +270,8 @@ impl Cleared {
     pub(super) fn check_clock(&mut self, facts: &Facts) {
         let Some(doubt) = facts.clock.filter(|_| facts.delete_waits) else { return };
         let waits = |operation: &Operation| operation.op() == Op::DeleteUser;
-        let who = NamedUsers::of(self.going().filter(|operation| waits(operation)).map(|operation| operation.name.as_str()));
+        let who =
+            NamedUsers::of(self.going().filter(|operation| waits(operation)).map(|operation| operation.name.as_str()));
         if !who.is_empty() {
             self.hold(HoldReason::Clock { doubt, who }, waits);
         }
@@ -278,8 +280,9 @@ impl Cleared {
     /// Where a deleted person can never have an account again, somebody has to want it.
     pub(super) fn check_final(&mut self, facts: &Facts) {
         let is_final = |operation: &Operation| facts.delete_is_final && operation.op() == Op::DeleteUser;
-        let who =
-            NamedUsers::of(self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()));
+        let who = NamedUsers::of(
+            self.going().filter(|operation| is_final(operation)).map(|operation| operation.name.as_str()),
+        );
         if !who.is_empty() {
             self.hold(HoldReason::FinalDelete { who }, is_final);
         }

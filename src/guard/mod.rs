@@ -25,7 +25,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::config::addresses::AddressChange;
 use crate::config::forms::Limit;
 use crate::config::tenant::{AdoptApproval, GuardTable};
-use crate::model::{AppId, Bits, ClockDoubt, SnapshotCounts, HoldReason, HoldScope, ObjectRef, Op, Path, SourceId, Unbound};
+use crate::model::{
+    AppId, Bits, ClockDoubt, HoldReason, HoldScope, ObjectRef, Op, Path, SnapshotCounts, SourceId, Unbound,
+};
 use crate::plan::{Operation, Plan, Protected};
 use crate::store::held_id;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::tenant::GuardTable;
-use crate::model::{Attributes, Lane, ObjectRef, Reason};
+use crate::model::{Attributes, Lane, Loosening, ObjectRef, Reason};
 use crate::plan::{Action, Blocked, Member};
 
 fn limits() -> GuardLimits {
@@ -122,6 +122,23 @@ fn i10_an_approval_is_for_the_held_part_or_the_whole_and_nothing_else() {
         let after = cleared.clone().approve(approved);
         assert_eq!((0..9).all(|at| after.allows(at)), passes, "{approved:?}");
         assert_eq!(after.held_plan().is_none(), passes);
+    }
+}
+
+#[test]
+fn w1_a_loosened_guard_is_held_until_exactly_that_is_approved() {
+    let changes = vec![Loosening::Value { key: "people".to_owned(), was: 2.into(), is: 1.into() }];
+    for holds_all in [false, true] {
+        let loosened = Some(Loosened { changes: changes.clone(), holds_all });
+        let plan = Plan::of(deactivate(0..2));
+        let cleared = check(plan.clone(), &Facts { loosened, ..managed(20) }, &limits());
+        assert_eq!((reasons(&cleared), cleared.holds_guard()), (vec!["guard_change"], true));
+        assert!((0..2).all(|at| cleared.allows(at) != holds_all), "what was in force before still is");
+        let held = cleared.held_plan().unwrap();
+        for (approved, passes) in [(held.as_str(), true), (plan.hash.as_str(), false), ("0123", false)] {
+            let after = cleared.clone().approve(approved);
+            assert_eq!(after.held_plan().is_none(), passes, "{approved:?}, holds_all {holds_all}");
+        }
     }
 }
 

@@ -16,9 +16,9 @@ mod secret;
 mod spellings;
 pub(crate) mod words;
 
-pub use client::{Auth, Client, ClientSettings, Method, HttpResponse, HttpRequest};
+pub use client::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method};
 pub use date::http_date;
 pub use error::{BodyFault, SendError, SetupError};
 pub use observer::{Observer, Unobserved};
-pub use secret::{LONG_ENOUGH, Secret, InvalidSecret};
+pub use secret::{InvalidSecret, LONG_ENOUGH, Secret};
 pub(crate) use spellings::Spellings;

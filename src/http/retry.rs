@@ -17,9 +17,9 @@ const AGES: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A small seeded source of numbers for jitter (SplitMix64): the same seed gives the same pauses, so that a simulated world
 /// can be replayed. Not for secrets.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Jitter(u64);
 
-impl Dice {
+impl Jitter {
     /// Starts the sequence that belongs to `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -107,7 +107,7 @@ impl Backoff {
     /// What the other side asked for is granted, but never less than `base` (it may ask for zero, for ever) and never more
     /// than `cap` (it may ask for a year). Otherwise the pause is drawn from zero to `base · 2^(tried-1)`; a tenth of `base`
     /// is the least, so that no sequence of draws makes a tight loop.
-    pub fn pause(&self, tried: u32, asked: Option<Duration>, dice: &mut Dice) -> Duration {
+    pub fn pause(&self, tried: u32, asked: Option<Duration>, dice: &mut Jitter) -> Duration {
         // A floor above the cap would be a configuration mistake; the cap wins.
         let floor = self.base.min(self.cap);
         if let Some(asked) = asked {
@@ -183,7 +183,7 @@ mod tests {
             ("soon", None),
         ] {
             let asked = retry_after(value, None, now());
-            assert_eq!(asked.map(|a| BACKOFF.pause(1, Some(a), &mut Dice::new(1))), pause, "{value:?}");
+            assert_eq!(asked.map(|a| BACKOFF.pause(1, Some(a), &mut Jitter::new(1))), pause, "{value:?}");
         }
     }
 
@@ -198,14 +198,14 @@ mod tests {
     #[test]
     fn t4_pauses_grow_with_full_jitter_stay_under_the_cap_and_are_never_nothing() {
         for seed in 0..200 {
-            let mut dice = Dice::new(seed);
+            let mut dice = Jitter::new(seed);
             for tried in 1..100 {
                 let pause = BACKOFF.pause(tried, None, &mut dice);
                 let ceiling = BACKOFF.base.saturating_mul(1 << (tried - 1).min(20)).min(BACKOFF.cap);
                 assert!(pause >= BACKOFF.base / 10 && pause <= ceiling, "try {tried}: {pause:?}");
             }
         }
-        let mut dice = Dice::new(7);
+        let mut dice = Jitter::new(7);
         let pauses: Vec<_> = (0..1000).map(|_| BACKOFF.pause(10, None, &mut dice).as_secs_f64()).collect();
         let mean = pauses.iter().sum::<f64>() / 1000.0;
         assert!((110.0..146.0).contains(&mean), "spread over the whole range, so about 128 s on average: {mean}");
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_pauses() {
         let draw = |seed| {
-            let mut dice = Dice::new(seed);
+            let mut dice = Jitter::new(seed);
             (1..20).map(|tried| BACKOFF.pause(tried, None, &mut dice)).collect::<Vec<_>>()
         };
         assert_eq!(draw(3), draw(3));

@@ -97,7 +97,11 @@ pub(super) struct Bound<'r> {
 
 impl<'r> Bound<'r> {
     /// `given` are names that stand before those of the record.
-    pub(super) fn new(layout: &'r RecordLayout, record: &'r Map<String, Json>, given: &'r [(&'r str, &'r str)]) -> Self {
+    pub(super) fn new(
+        layout: &'r RecordLayout,
+        record: &'r Map<String, Json>,
+        given: &'r [(&'r str, &'r str)],
+    ) -> Self {
         let holds_unread = record.values().any(|value| unread::why(value).is_some());
         Self { layout, record, given, engine: None, holds_unread }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::lint::ReadAttribute;
 use super::values::{self, MappedValue};
-use super::words::{RESERVED, ExpressionToken, words};
+use super::words::{ExpressionToken, RESERVED, words};
 
 /// A name and what is done with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -141,7 +141,9 @@ impl GroupName {
         match expression::run_alone(&self.program, &self.layout, record, &given)? {
             MappedValue::Set(Json::String(name)) => Ok(name),
             MappedValue::Set(Json::Number(number)) => Ok(number.to_string()),
-            MappedValue::Set(_) => Err(ExpressionFailure { missing: None, at: None, message: "it gives no text".to_owned() }),
+            MappedValue::Set(_) => {
+                Err(ExpressionFailure { missing: None, at: None, message: "it gives no text".to_owned() })
+            }
             MappedValue::Leave => Err(ExpressionFailure {
                 missing: None,
                 at: None,

@@ -23,7 +23,7 @@ const REFUSED: [(&str, &str); 6] = [
 
 /// What a value has to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ValueShape {
+pub(super) enum KeyShape {
     /// One text.
     Text,
     /// One text, of an attribute that could also hold many: `emails.work`.
@@ -40,7 +40,7 @@ pub(super) enum ValueShape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AttributeKey {
     pub(super) path: Path,
-    pub(super) shape: ValueShape,
+    pub(super) shape: KeyShape,
 }
 
 /// Why a left-hand side can't be mapped.
@@ -65,7 +65,7 @@ impl From<schema::Misspelt> for KeyFlaw {
 /// next could not be compared.
 pub(super) fn read(written: &str, list: bool) -> Result<AttributeKey, KeyFlaw> {
     if written == "manager" {
-        return Ok(AttributeKey { path: Path::manager(), shape: ValueShape::Text });
+        return Ok(AttributeKey { path: Path::manager(), shape: KeyShape::Text });
     }
     let written_short = match written {
         "emails" | "phoneNumbers" if !list => format!("{written}.work"),
@@ -76,7 +76,7 @@ pub(super) fn read(written: &str, list: bool) -> Result<AttributeKey, KeyFlaw> {
     Ok(AttributeKey { path, shape })
 }
 
-fn shape_of(path: &Path, written: &str) -> Result<ValueShape, KeyFlaw> {
+fn shape_of(path: &Path, written: &str) -> Result<KeyShape, KeyFlaw> {
     let parts = path.parts();
     let is_core = parts.urn.is_none_or(|urn| urn == USER.urn);
     if is_core && let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.attribute)) {
@@ -84,20 +84,20 @@ fn shape_of(path: &Path, written: &str) -> Result<ValueShape, KeyFlaw> {
     }
     let parted = parts.sub.is_some() || parts.element_type.is_some();
     let found = schema::in_user(parts.urn, parts.attribute, parted)?;
-    let Some(attribute) = found.map(|found| found.attribute) else { return Ok(ValueShape::Any) };
+    let Some(attribute) = found.map(|found| found.attribute) else { return Ok(KeyShape::Any) };
     match (attribute.multi_valued, attribute.sub_attributes) {
         (true, _) => plural_shape(path, attribute, written),
-        (false, []) => Ok(ValueShape::Text),
+        (false, []) => Ok(KeyShape::Text),
         (false, subs) if parts.urn.is_none() => match parts.sub {
             Some(sub) => match subs.iter().find(|known| known.name.eq_ignore_ascii_case(sub)) {
                 Some(known) if known.name != sub => {
                     flaw(format!("`{sub}` is spelt `{}`", known.name), Some(format!("write `{}`", known.name)))
                 }
-                _ => Ok(ValueShape::Text),
+                _ => Ok(KeyShape::Text),
             },
             None => flaw("`name` has parts, and each is mapped by itself", Some("write `name.givenName`".to_owned())),
         },
-        (false, _) if parts.sub == Some("value") => Ok(ValueShape::Text),
+        (false, _) if parts.sub == Some("value") => Ok(KeyShape::Text),
         (false, _) => flaw(
             "of the manager only the id is mapped; the app fills in the rest",
             Some("write `enterprise.manager`".to_owned()),
@@ -105,7 +105,7 @@ fn shape_of(path: &Path, written: &str) -> Result<ValueShape, KeyFlaw> {
     }
 }
 
-fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<ValueShape, KeyFlaw> {
+fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<KeyShape, KeyFlaw> {
     let (parts, name) = (path.parts(), attribute.name);
     let has_work = attribute.element_types().contains(&"work");
     match (parts.element_type, parts.sub) {
@@ -116,12 +116,12 @@ fn plural_shape(path: &Path, attribute: &Attribute, written: &str) -> Result<Val
         (_, Some("primary")) => {
             flaw(format!("`primary` of `{name}` is not mapped: the profile says which element is primary"), None)
         }
-        (Some(_), _) => Ok(ValueShape::Element),
-        (None, Some(_)) => Ok(ValueShape::Any),
-        (None, None) if has_work && attribute.sub("value").is_some() => Ok(ValueShape::TypedElements),
+        (Some(_), _) => Ok(KeyShape::Element),
+        (None, Some(_)) => Ok(KeyShape::Any),
+        (None, None) if has_work && attribute.sub("value").is_some() => Ok(KeyShape::TypedElements),
         // Apps differ in what a role is; an address has no value of its own.
-        (None, None) if has_work || name == "roles" => Ok(ValueShape::Any),
-        (None, None) => Ok(ValueShape::Elements),
+        (None, None) if has_work || name == "roles" => Ok(KeyShape::Any),
+        (None, None) => Ok(KeyShape::Elements),
     }
 }
 
@@ -136,13 +136,13 @@ pub(super) fn overlap(a: &Path, b: &Path) -> bool {
 ///
 /// # Errors
 /// Says why the attribute can't hold the value.
-pub(super) fn shape(value: Json, shape: ValueShape) -> Result<Option<Json>, String> {
+pub(super) fn shape(value: Json, shape: KeyShape) -> Result<Option<Json>, String> {
     match shape {
-        ValueShape::Any => Ok(Some(value)),
-        ValueShape::Text => one_text(value, "").map(Some),
-        ValueShape::Element => one_text(value, ", or map the whole attribute with `| all`").map(Some),
-        ValueShape::Elements => Ok(Some(Json::Array(elements(value, |_, value| json!({ "value": value }))))),
-        ValueShape::TypedElements => Ok(Some(Json::Array(elements(value, |ix, value| match ix {
+        KeyShape::Any => Ok(Some(value)),
+        KeyShape::Text => one_text(value, "").map(Some),
+        KeyShape::Element => one_text(value, ", or map the whole attribute with `| all`").map(Some),
+        KeyShape::Elements => Ok(Some(Json::Array(elements(value, |_, value| json!({ "value": value }))))),
+        KeyShape::TypedElements => Ok(Some(Json::Array(elements(value, |ix, value| match ix {
             0 => json!({ "value": value, "type": "work", "primary": true }),
             _ => json!({ "value": value, "type": "other" }),
         })))),

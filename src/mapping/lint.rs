@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::engine::{FILTERS, LIST_FILTERS, TESTS};
-use super::words::{TokenKind, RESERVED, ExpressionToken, words};
+use super::words::{ExpressionToken, RESERVED, TokenKind, words};
 use crate::config::forms::nearest;
 
 /// An attribute that an expression reads.
@@ -156,11 +156,13 @@ impl<'w, 't> Here<'w, 't> {
                 Some(Flaw::new(at(), "there is no multiplication in mappings", None))
             }
             TokenKind::Sign if word.text == "-" => self.dashed_name(),
-            TokenKind::Name if word.text == "record" && !self.after_dot() && self.exact_read().is_none() => Some(Flaw::new(
-                at(),
-                "`record` is read one attribute at a time",
-                Some("write record[\"the attribute's name\"]".to_owned()),
-            )),
+            TokenKind::Name if word.text == "record" && !self.after_dot() && self.exact_read().is_none() => {
+                Some(Flaw::new(
+                    at(),
+                    "`record` is read one attribute at a time",
+                    Some("write record[\"the attribute's name\"]".to_owned()),
+                ))
+            }
             TokenKind::Name => self.flaw_of_name(word),
             TokenKind::Sign | TokenKind::Text | TokenKind::Number => None,
         }

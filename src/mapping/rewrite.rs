@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::words::{TokenKind, ExpressionToken, words};
+use super::words::{ExpressionToken, TokenKind, words};
 
 /// Looks at both sides of a comparison by order.
 pub(super) const BESIDE: &str = "__beside";

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::binding::{Bound, RecordLayout};
 use super::engine::STRICT;
 use super::expression::{self, Compiled, ExpressionFailure, Program};
-use super::keys::{self, AttributeKey, ValueShape};
+use super::keys::{self, AttributeKey, KeyShape};
 use super::known::KnownAttributes;
 use super::values::MappedValue;
 use super::{MapError, Mapped, RuleProblem, Where};
@@ -131,7 +131,8 @@ impl Mapping {
     /// Where each path's value comes from, to go the way back: the attribute that a rule copies, `None` for one that computes.
     /// The user name comes first, since by it people are found again.
     pub fn copied_from(&self) -> impl Iterator<Item = (&Path, Option<&str>)> {
-        let (first, rest): (Vec<&MappingRule>, Vec<&MappingRule>) = self.rules.iter().partition(|rule| rule.part == AttributeRole::UserName);
+        let (first, rest): (Vec<&MappingRule>, Vec<&MappingRule>) =
+            self.rules.iter().partition(|rule| rule.part == AttributeRole::UserName);
         first.into_iter().chain(rest).map(|rule| (&rule.key.path, rule.program.copies()))
     }
 
@@ -200,7 +201,9 @@ fn compile_rule(
         Err(flaws) => (None, flaws.into_iter().map(at_value).collect()),
     };
     match (keys::read(written, program.as_ref().is_some_and(Program::gives_list)), program) {
-        (Ok(key), Some(program)) => Ok(MappingRule { part: AttributeRole::of(&key.path), key, program, push: rule.push }),
+        (Ok(key), Some(program)) => {
+            Ok(MappingRule { part: AttributeRole::of(&key.path), key, program, push: rule.push })
+        }
         (Ok(_), None) => Err(problems),
         (Err(flaw), _) => {
             problems.insert(0, RuleProblem::of_key(written, flaw.message, flaw.hint));
@@ -255,10 +258,10 @@ fn fingerprint(rules: &[MappingRule]) -> u64 {
             Push::OnCreate => b"on_create",
         };
         let shape: &[u8] = match rule.key.shape {
-            ValueShape::Text | ValueShape::Element => b"text",
-            ValueShape::Elements => b"elements",
-            ValueShape::TypedElements => b"typed",
-            ValueShape::Any => b"any",
+            KeyShape::Text | KeyShape::Element => b"text",
+            KeyShape::Elements => b"elements",
+            KeyShape::TypedElements => b"typed",
+            KeyShape::Any => b"any",
         };
         for part in [rule.key.path.as_str().as_bytes(), rule.program.source().as_bytes(), push, shape] {
             hasher.update(part);

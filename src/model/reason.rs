@@ -366,7 +366,10 @@ mod tests {
         for (reason, text) in [
             (Reason::RecordChanged, "record_changed"),
             (Reason::Belongs(MembershipCause::Direct), "belongs \"direct\""),
-            (Reason::Belongs(MembershipCause::MemberOf("Staff \"a\"".into())), r#"belongs {"member_of":"Staff \"a\""}"#),
+            (
+                Reason::Belongs(MembershipCause::MemberOf("Staff \"a\"".into())),
+                r#"belongs {"member_of":"Staff \"a\""}"#,
+            ),
             (Reason::HasAnotherAccount { of }, r#"has_another_account {"of":"u1"}"#),
             (Reason::Text("as we said".into()), "as we said"),
         ] {
@@ -417,14 +420,15 @@ mod tests {
 
     #[test]
     fn w1_what_an_app_refused_is_a_code_with_its_words_beside_it() {
-        use crate::model::{GroupRefusal, ObjectRef, ObjectOwner};
+        use crate::model::{GroupRefusal, ObjectOwner, ObjectRef};
         let refused = |answer: &str| Obstacle::MembersRefused { answer: answer.into(), names: vec!["ann".into()] };
         let more = Obstacle::AndMore { first: Box::new(refused("PATCH /Groups/7: 400")), more: 2 };
         assert_eq!(more.code(), "members_refused", "the code is that of the first one");
         let why = GroupRefusal::WithoutMembersToo { said: "403".into() };
         let group = Obstacle::GroupRefused { answer: "POST /Groups: 400".into(), why };
         let record = ObjectRef::User(SourceId::new("u9"));
-        let (object, whose) = (ObjectRef::User(SourceId::new("u1")), ObjectOwner::Record { record, name: Some("bo".into()) });
+        let (object, whose) =
+            (ObjectRef::User(SourceId::new("u1")), ObjectOwner::Record { record, name: Some("bo".into()) });
         let over = Obstacle::NoFurtherCreates { object, name: "ann".into(), whose };
         assert_eq!(over.names_beside(&|id| id == "u9"), ["bo"]);
         for (obstacle, sentence) in [

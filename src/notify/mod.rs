@@ -17,7 +17,7 @@ mod watch;
 pub use imported::import_finished;
 pub use message::Message;
 pub use post::{Delivery, deliver};
-pub use watch::{Failing, FileMistake, HeldPlanNotice, Situation, ConditionStatus};
+pub use watch::{ConditionStatus, Failing, FileMistake, HeldPlanNotice, Situation};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

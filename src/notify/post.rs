@@ -20,7 +20,7 @@ use crate::config::notify::{NotifyTable, signing_key};
 use crate::config::secret::Secrets;
 use crate::http::failure::{FailureClass, reason};
 use crate::http::retry::Backoff;
-use crate::http::{Client, ClientSettings, Method, HttpRequest};
+use crate::http::{Client, ClientSettings, HttpRequest, Method};
 
 const PAUSES: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(3600) };
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(72);
@@ -68,7 +68,8 @@ async fn send(table: &NotifyTable, body: &MessageBody, now: Timestamp) -> Result
         ..ClientSettings::new(&table.url)
     })
     .map_err(|error| error.to_string())?;
-    let request = HttpRequest { body: Some(body.json.clone().into_bytes()), ..HttpRequest::new(Method::Post, Vec::new()) };
+    let request =
+        HttpRequest { body: Some(body.json.clone().into_bytes()), ..HttpRequest::new(Method::Post, Vec::new()) };
     let reply = client.send(request).await.map_err(|error| error.to_string())?;
     let host = client.host();
     Ok(match FailureClass::of(reply.status) {

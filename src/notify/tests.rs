@@ -20,13 +20,22 @@ fn now() -> Timestamp {
 }
 
 fn quiet(tenant: &str) -> Situation {
-    Situation { tenant: tenant.to_owned(), held: ConditionStatus::No, failing: ConditionStatus::No, mistake: ConditionStatus::No, expiries: Vec::new() }
+    Situation {
+        tenant: tenant.to_owned(),
+        held: ConditionStatus::No,
+        failing: ConditionStatus::No,
+        mistake: ConditionStatus::No,
+        expiries: Vec::new(),
+    }
 }
 
 fn held(plan: &str, reason: &str) -> Situation {
     let (code, detail) = (HoldCode::parse(reason), "ann@acme.test and others would go".to_owned());
     let holds = vec![HoldReason::Recorded { code, detail }];
-    Situation { held: ConditionStatus::Yes(HeldPlanNotice { plan: plan.to_owned(), count: 12, holds }), ..quiet("acme") }
+    Situation {
+        held: ConditionStatus::Yes(HeldPlanNotice { plan: plan.to_owned(), count: 12, holds }),
+        ..quiet("acme")
+    }
 }
 
 fn wrong(place: &str, message: &str) -> ConditionStatus<FileMistake> {

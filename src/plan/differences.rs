@@ -30,7 +30,12 @@ pub(super) struct Diff {
 }
 
 /// What the directory says now against what the app was last given.
-pub(super) fn diff(rules: &TenantRules<'_>, compared: &[Path], person: &PlannedUser, before: &AccountBefore<'_>) -> Diff {
+pub(super) fn diff(
+    rules: &TenantRules<'_>,
+    compared: &[Path],
+    person: &PlannedUser,
+    before: &AccountBefore<'_>,
+) -> Diff {
     let mut changes = Diff::default();
     for path in compared.iter().filter(|path| !person.leave.contains(path)) {
         compare(rules, path, person, before, &mut changes);

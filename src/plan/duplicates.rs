@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Answers, PlannedUser};
-use crate::model::{AppId, Duplicate, KnownNames, Likeness, LifecycleStatus};
+use crate::model::{AppId, Duplicate, KnownNames, LifecycleStatus, Likeness};
 use crate::scim::{Lookalike, Match};
 use crate::source::{Snapshot, UserIx};
 use crate::store::{Baseline, StoreError};

@@ -12,7 +12,7 @@ use super::{Account, Answers, GroupStage, Survey};
 use crate::config::profile::{GroupRename, MemberValue};
 use crate::config::tenant::{AdoptGroups, GroupFate};
 use crate::desired::DesiredGroup;
-use crate::model::{AppId, Bits, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, LifecycleStatus, UserNumber, fold};
+use crate::model::{AppId, Bits, Lane, LifecycleStatus, ObjectRef, Obstacle, Path, Reason, SourceId, UserNumber, fold};
 use crate::scim::{AppGroup, Match};
 use crate::source::{GroupIx, Presence, UserIx};
 use crate::store::{GroupRow, StoreError};
@@ -588,7 +588,8 @@ impl GroupStage<'_> {
         }
         let Some(row) = self.ground.baseline.user(&id)? else {
             // The group is looked at again until this member has an account, if they are ever to have one.
-            if self.ground.desired.snapshot.standing(user) == LifecycleStatus::Active && !self.users.untouched.contains(&user)
+            if self.ground.desired.snapshot.standing(user) == LifecycleStatus::Active
+                && !self.users.untouched.contains(&user)
             {
                 self.out.unsettled.insert(ObjectRef::Group(group.clone()));
             }

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Ground, Plan, TenantRules, Survey, Users};
+use super::{Ground, Plan, Survey, TenantRules, Users};
 use crate::desired::Desired;
-use crate::model::{SourceId, LifecycleStatus};
+use crate::model::{LifecycleStatus, SourceId};
 use crate::source::{Presence, UserIx};
 use crate::store::{Baseline, StoreError};
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::model::{Bits, UserNumber};
 use crate::source::id_hash;
-use crate::store::{Baseline, SyncIndex, IndexEntry, StoreError};
+use crate::store::{Baseline, IndexEntry, StoreError, SyncIndex};
 
 /// A link, as the survey needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

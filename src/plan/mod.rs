@@ -37,7 +37,7 @@ pub use operation::{Acquaintance, Action, Blocked, Member, Operation};
 pub use person::{PlannedUser, label, map_person};
 pub use rules::{Protected, TenantRules};
 pub use still_named::StillNamed;
-pub use survey::{Aside, SurveyOptions, Stuck, Survey, survey, user_fingerprint};
+pub use survey::{Aside, Stuck, Survey, SurveyOptions, survey, user_fingerprint};
 pub use swap::{NameOrder, is_third_name, name_before, pass_names_on, third_name};
 
 pub use crate::model::Duplicate;

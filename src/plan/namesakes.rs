@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{TenantRules, Survey};
+use super::{Survey, TenantRules};
 use crate::model::{Path, fold};
 use crate::store::UserRow;
 

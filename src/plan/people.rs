@@ -15,8 +15,8 @@ use crate::config::profile::{DeleteEffect, InactiveEffect};
 use crate::config::tenant::{Adopted, DeprovisioningAction, Push};
 use crate::desired::Desired;
 use crate::model::{
-    Another, AppId, Attributes, MembershipCause, Lane, ObjectRef, Obstacle, Path, Provenance, Reason, SourceId, LifecycleStatus,
-    digest, fold,
+    Another, AppId, Attributes, Lane, LifecycleStatus, MembershipCause, ObjectRef, Obstacle, Path, Provenance, Reason,
+    SourceId, digest, fold,
 };
 use crate::scim::{AppUser, Match};
 use crate::source::{Presence, UserIx};
@@ -218,8 +218,12 @@ impl Users<'_> {
         if !found.active {
             self.activate(person, &found.id, Reason::Belongs(because));
         }
-        let before =
-            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &found.id, by_hand: &row.by_hand };
+        let before = AccountBefore {
+            attributes: &row.sent,
+            source_seen: &row.source_seen,
+            app_id: &found.id,
+            by_hand: &row.by_hand,
+        };
         self.update(person, &before, Reason::RelinkedDiffers);
         Ok(())
     }

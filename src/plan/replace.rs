@@ -11,7 +11,7 @@ use super::stages::PutAside;
 use super::survey::Aside;
 use super::{Account, Survey, Users};
 use crate::config::tenant::OnImmutableChange;
-use crate::model::{AppId, Immutable, Lane, ObjectRef, Path, Reason, SourceId, LifecycleStatus, fold};
+use crate::model::{AppId, Immutable, Lane, LifecycleStatus, ObjectRef, Path, Reason, SourceId, fold};
 use crate::scim::Match;
 use crate::source::{Presence, UserIx};
 use crate::store::{StoreError, UserRow};
@@ -27,8 +27,12 @@ impl Users<'_> {
         if self.ground.rules.on_immutable_change != OnImmutableChange::Recreate {
             return false;
         }
-        let before =
-            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
+        let before = AccountBefore {
+            attributes: &row.sent,
+            source_seen: &row.source_seen,
+            app_id: &row.app_id,
+            by_hand: &row.by_hand,
+        };
         let paths = diff(self.ground.rules, &self.ground.compared, person, &before).immutable;
         if paths.is_empty() || self.why_not_replaced(person, &before).is_some() {
             return false;

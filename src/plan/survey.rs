@@ -17,7 +17,7 @@ use super::still_named::StillNamed;
 use crate::config::profile::DeleteEffect;
 use crate::config::tenant::{DeprovisioningAction, OnImmutableChange};
 use crate::desired::{Desired, DesiredGroup};
-use crate::model::{AppId, Bits, ObjectRef, Path, SourceId, LifecycleStatus, UserNumber, fold};
+use crate::model::{AppId, Bits, LifecycleStatus, ObjectRef, Path, SourceId, UserNumber, fold};
 use crate::source::{GroupIx, UserIx, id_hash};
 use crate::store::{Baseline, GroupRow, StoreError, UserRow};
 
@@ -258,8 +258,12 @@ impl Surveyor<'_> {
         let Some(row) = self.baseline.user(id)? else { return Ok(()) };
         // What can't be mapped is told when it is planned.
         let Ok(person) = linked_person(snapshot, user, self.rules, &row) else { return Ok(()) };
-        let before =
-            AccountBefore { attributes: &row.sent, source_seen: &row.source_seen, app_id: &row.app_id, by_hand: &row.by_hand };
+        let before = AccountBefore {
+            attributes: &row.sent,
+            source_seen: &row.source_seen,
+            app_id: &row.app_id,
+            by_hand: &row.by_hand,
+        };
         if !diff(self.rules, &self.compared, &person, &before).immutable.is_empty() {
             self.found.stuck.push(Stuck { person, app_id: row.app_id });
         }
@@ -469,7 +473,8 @@ fn name_of(person: &PlannedUser) -> Option<(bool, String)> {
 
 /// Whether an absent person's account is as it shall stay, whatever the directory answers.
 fn is_finished(row: &UserRow, rules: &TenantRules<'_>) -> bool {
-    let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&DeprovisioningAction::Delete)
+    let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted]
+        .contains(&DeprovisioningAction::Delete)
         && !matches!(rules.profile.users.delete_effect, DeleteEffect::Unsupported | DeleteEffect::Deactivates);
     row.active == Some(false) && !may_be_deleted
 }

@@ -12,7 +12,7 @@ use super::operation::{Action, Blocked, Operation, user_operation};
 use super::person::{label, person, row_name};
 use super::swap::third_name;
 use crate::config::profile::InactiveEffect;
-use crate::model::{Attributes, Lane, ObjectRef, Obstacle, Path, Reason, SourceId, LifecycleStatus, fold};
+use crate::model::{Attributes, Lane, LifecycleStatus, ObjectRef, Obstacle, Path, Reason, SourceId, fold};
 use crate::store::{StoreError, UserRow};
 
 /// A value that one user of the directory may have at most: its attribute, and what it is compared by.
@@ -43,7 +43,8 @@ impl Users<'_> {
             return Ok(());
         }
         let alike = wanted.iter().filter(|(_, users)| users.len() > 1);
-        let alike: Vec<(UniqueValue, Vec<SourceId>)> = alike.map(|(value, users)| (value.clone(), users.clone())).collect();
+        let alike: Vec<(UniqueValue, Vec<SourceId>)> =
+            alike.map(|(value, users)| (value.clone(), users.clone())).collect();
         let holders = self.holders(&wanted)?;
         for (value, users) in alike {
             for pair in users.windows(2) {
@@ -155,8 +156,9 @@ impl Users<'_> {
         if by_directory.is_some_and(|now| key_of(now) == *value) {
             return Ok(ValueVerdict::Keeps);
         }
-        let belongs =
-            user.is_some_and(|user| desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user));
+        let belongs = user.is_some_and(|user| {
+            desired.snapshot.standing(user) == LifecycleStatus::Active && desired.is_assigned(user)
+        });
         let is_off =
             row.active == Some(false) || mine().any(|operation| matches!(operation.action, Action::DeactivateUser));
         let shows = self.ground.rules.profile.users.inactive_effect == InactiveEffect::KeepsResource;

@@ -1,6 +1,6 @@
 //! Which accounts an import creates in the directory. In: a listing, a choice. Out: their places in the listing, and what was left out.
 
-use super::{ListedAccount, DirectoryStatus};
+use super::{DirectoryStatus, ListedAccount};
 use crate::store::ImportChoice;
 
 /// The accounts that were chosen.

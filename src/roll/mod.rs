@@ -14,5 +14,5 @@ pub use choice::{ChoiceError, ChosenAccounts, choose};
 pub use drift::{Drift, Drifted, ExpectedState, drift};
 pub use ends::deletions;
 pub use hint::DriftHint;
-pub use listing::{ListedAccount, AccountNames, SortOrder, ListingSources, DirectoryStatus, listing, names_of};
+pub use listing::{AccountNames, DirectoryStatus, ListedAccount, ListingSources, SortOrder, listing, names_of};
 pub use record::{Unsaid, WayBack};

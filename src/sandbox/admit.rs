@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::fault::ScimFault;
 use super::members::MemberEdit;
-use super::store::{ResourceDraft, Id, Resource, SandboxState};
+use super::store::{Id, Resource, ResourceDraft, SandboxState};
 use crate::schema::ENTERPRISE;
 use crate::schema::{Attribute, Mutability, ResourceType, Schema, Type};
 
@@ -145,7 +145,8 @@ fn complex(name: &str, subs: &'static [Attribute], value: &Value) -> Result<Opti
     if value.is_null() {
         return Ok(None);
     }
-    let given = value.as_object().ok_or_else(|| ScimFault::value(format!("the value of {name:?} is not a JSON object")))?;
+    let given =
+        value.as_object().ok_or_else(|| ScimFault::value(format!("the value of {name:?} is not a JSON object")))?;
     let mut kept = Map::new();
     for (key, value) in given {
         let Some(sub) = subs.iter().find(|sub| sub.name.eq_ignore_ascii_case(key)) else {
@@ -194,7 +195,12 @@ fn member(state: &SandboxState, value: &Value) -> Result<Id, ScimFault> {
 }
 
 /// What must hold of a whole draft, however it came about. `old` is what the resource held before, if it existed.
-pub(super) fn whole(kind: ResourceType, state: &SandboxState, old: Option<&Resource>, draft: &ResourceDraft) -> Result<(), ScimFault> {
+pub(super) fn whole(
+    kind: ResourceType,
+    state: &SandboxState,
+    old: Option<&Resource>,
+    draft: &ResourceDraft,
+) -> Result<(), ScimFault> {
     for attr in kind.core().attributes.iter().filter(|attr| attr.required) {
         if draft.text(attr.name).is_none_or(|text| text.trim().is_empty()) {
             return Err(ScimFault::value(format!("{:?} is required", attr.name)));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fault::ScimFault;
 use super::misbehave::{Misbehave, Mischief};
-use super::store::{ResourceDraft, Id, Resource};
+use super::store::{Id, Resource, ResourceDraft};
 use crate::schema::ResourceType;
 
 /// The most members that an app shows which cuts its lists.

@@ -13,7 +13,7 @@ use super::filter;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;
 use super::render::{Projection, ResourceView};
-use super::store::{ResourceDraft, Resource, SandboxState, fold};
+use super::store::{Resource, ResourceDraft, SandboxState, fold};
 use super::{admit, patch};
 use crate::clock::Clock;
 use crate::schema::ResourceType;
@@ -150,7 +150,12 @@ impl SandboxApp {
     }
 
     /// The resources of a kind that meet the filter, oldest first.
-    fn find<'a>(&self, state: &'a SandboxState, kind: ResourceType, query: &Query) -> Result<Vec<&'a Resource>, ScimFault> {
+    fn find<'a>(
+        &self,
+        state: &'a SandboxState,
+        kind: ResourceType,
+        query: &Query,
+    ) -> Result<Vec<&'a Resource>, ScimFault> {
         let filter = query.filter.as_ref().filter(|_| !self.mischief.has(Misbehave::NoFilter));
         let Some(filter) = filter.map(|filter| filter::compile(kind, filter)).transpose()? else {
             return Ok(state.all(kind).iter().map(Arc::as_ref).collect());
@@ -201,7 +206,13 @@ impl SandboxApp {
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1).
-    pub(super) fn replace(&self, kind: ResourceType, id: &str, query: &Query, body: &Value) -> Result<Value, ScimFault> {
+    pub(super) fn replace(
+        &self,
+        kind: ResourceType,
+        id: &str,
+        query: &Query,
+        body: &Value,
+    ) -> Result<Value, ScimFault> {
         let projection = query.projection(kind)?;
         self.fits(kind, body)?;
         let mut state = self.write();
@@ -253,7 +264,12 @@ impl SandboxApp {
     }
 
     /// Puts a changed draft in place, as this app's character has it. Answers the account that holds it now.
-    fn commit(&self, state: &mut SandboxState, old: &Arc<Resource>, mut draft: ResourceDraft) -> Result<Arc<Resource>, ScimFault> {
+    fn commit(
+        &self,
+        state: &mut SandboxState,
+        old: &Arc<Resource>,
+        mut draft: ResourceDraft,
+    ) -> Result<Arc<Resource>, ScimFault> {
         self.mischief.is_stuck(old)?;
         self.mischief.bend(&mut draft);
         self.mischief.takes(old, &draft)?;

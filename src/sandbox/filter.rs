@@ -82,7 +82,9 @@ pub(super) fn compile(kind: ResourceType, filter: &Filter) -> Result<FilterNode,
         Filter::Or(items) => Ok(FilterNode::Any(each(items)?)),
         Filter::Not(inner) => Ok(FilterNode::Not(Box::new(compile(kind, inner)?))),
         Filter::Attr(exp) => Ok(match expression(exp, |path| locate(kind, path))? {
-            FilterNode::Test(place, Test::Text { op: CompareOp::Eq, operand, .. }) if place.is("members", Some("value")) => {
+            FilterNode::Test(place, Test::Text { op: CompareOp::Eq, operand, .. })
+                if place.is("members", Some("value")) =>
+            {
                 FilterNode::Member(operand)
             }
             node => node,
@@ -134,7 +136,10 @@ fn locate(kind: ResourceType, path: &AttrPath) -> Result<FilterAttribute, ScimFa
     Ok(FilterAttribute { extension: found.extension.map(|schema| schema.urn), attr: found.attribute, sub })
 }
 
-fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<FilterAttribute, ScimFault>) -> Result<FilterNode, ScimFault> {
+fn expression(
+    exp: &AttrExp,
+    place: impl Fn(&AttrPath) -> Result<FilterAttribute, ScimFault>,
+) -> Result<FilterNode, ScimFault> {
     match exp {
         AttrExp::Present(path) => Ok(FilterNode::Test(place(path)?, Test::Present)),
         AttrExp::Comparison(path, op, operand) => {
@@ -143,7 +148,8 @@ fn expression(exp: &AttrExp, place: impl Fn(&AttrPath) -> Result<FilterAttribute
             if place.sub.is_none() && place.attr.multi_valued {
                 place.sub = place.attr.sub("value");
             }
-            let test = comparison(place.leaf(), op, operand).map_err(|why| ScimFault::filter(format!("{exp}: {why}")))?;
+            let test =
+                comparison(place.leaf(), op, operand).map_err(|why| ScimFault::filter(format!("{exp}: {why}")))?;
             Ok(FilterNode::Test(place, test))
         }
     }

@@ -16,9 +16,9 @@ use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
 use super::app::SandboxApp;
-use super::calls::{CallMethod, CallLog};
+use super::calls::{CallLog, CallMethod};
 use super::discovery;
-use super::fault::{ScimFault, SCIM_JSON, scim};
+use super::fault::{SCIM_JSON, ScimFault, scim};
 use super::query::Query;
 use super::token::Token;
 use crate::schema::ResourceType;
@@ -81,10 +81,9 @@ fn resources(kind: ResourceType) -> Router<Arc<Server>> {
             patch(&s, kind, id, q.as_deref(), &headers, body)
         })
         .delete(move |State(s): SharedApp, id: Segment| async move { delete(&s, kind, id) });
-    let searched =
-        post(
-            move |State(s): SharedApp, headers: HeaderMap, body: JsonBody| async move { search(&s, &[kind], &headers, body) },
-        );
+    let searched = post(move |State(s): SharedApp, headers: HeaderMap, body: JsonBody| async move {
+        search(&s, &[kind], &headers, body)
+    });
     let endpoint = kind.endpoint();
     Router::new()
         .route(&format!("/{endpoint}"), all)
@@ -124,7 +123,13 @@ fn read(server: &Server, kind: ResourceType, id: Segment, query: Option<&str>) -
     server.app.get(kind, &segment(id)?, &Query::parse(query)?).map(ok)
 }
 
-fn create(server: &Server, kind: ResourceType, query: Option<&str>, headers: &HeaderMap, body: JsonBody) -> HandlerResult {
+fn create(
+    server: &Server,
+    kind: ResourceType,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: JsonBody,
+) -> HandlerResult {
     let (value, location) = server.app.create(kind, &Query::parse(query)?, &json_body(headers, body)?)?;
     let mut response = scim(StatusCode::CREATED, &value);
     // an address of this server is plain ASCII; were it not, the body's `meta.location` still has it

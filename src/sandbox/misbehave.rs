@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::calls::CallMethod;
 use super::fault::ScimFault;
-use super::store::{ResourceDraft, Resource, fold};
+use super::store::{Resource, ResourceDraft, fold};
 use crate::schema::ResourceType;
 
 /// One way to misbehave.
@@ -280,7 +280,9 @@ impl Mischief {
             return Some(throttled(in_two_seconds(now())));
         }
         if nth.is_multiple_of(7) && self.has(Misbehave::Flaky) {
-            return Some(ScimFault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response());
+            return Some(
+                ScimFault::plain(StatusCode::SERVICE_UNAVAILABLE, "every 7th write fails here").into_response(),
+            );
         }
         None
     }
@@ -319,7 +321,8 @@ impl Mischief {
     /// Refuses a PATCH of a group where groups go by PUT alone.
     pub(super) fn refuses_patch(&self, method: &Method, path: &str) -> Option<Response> {
         let refused = *method == Method::PATCH && path.contains("/Groups/") && self.has(Misbehave::NoGroupPatch);
-        refused.then(|| ScimFault::plain(StatusCode::METHOD_NOT_ALLOWED, "groups are changed by PUT here").into_response())
+        refused
+            .then(|| ScimFault::plain(StatusCode::METHOD_NOT_ALLOWED, "groups are changed by PUT here").into_response())
     }
 
     /// Puts a byte order mark before an answer's JSON.
@@ -464,7 +467,8 @@ fn lower(value: &mut Value) {
 }
 
 fn throttled(retry_after: HeaderValue) -> Response {
-    let mut response = ScimFault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
+    let mut response =
+        ScimFault::plain(StatusCode::TOO_MANY_REQUESTS, "every 5th write is throttled here").into_response();
     response.headers_mut().insert(header::RETRY_AFTER, retry_after);
     response
 }

@@ -42,8 +42,8 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, SystemClock};
 use crate::schema::{Attribute, Located, Mutability, ResourceType};
 
-use self::app::{SandboxApp, Personality};
-pub use self::calls::{MethodCounts, Logged};
+use self::app::{Personality, SandboxApp};
+pub use self::calls::{Logged, MethodCounts};
 use self::handlers::Server;
 use self::misbehave::Mischief;
 pub use self::misbehave::{Misbehave, UnknownMisbehave};

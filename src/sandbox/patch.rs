@@ -13,7 +13,7 @@ use super::fault::ScimFault;
 use super::filter::{self, FilterNode};
 use super::patch_values::{self, Verb};
 use super::render::ResourceView;
-use super::store::{ResourceDraft, Id, Resource, SandboxState};
+use super::store::{Id, Resource, ResourceDraft, SandboxState};
 use crate::schema::{Attribute, Mutability, ResourceType, Schema};
 
 const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -23,7 +23,8 @@ pub(super) fn apply(state: &SandboxState, old: &Resource, body: &Value) -> Resul
     let draft = ResourceDraft { attrs: old.attrs.clone(), ..ResourceDraft::default() };
     let mut patch = Patch { kind: old.kind, state, members: state.members_of(old.id), draft };
     for (n, operation) in operations(body)?.iter().enumerate() {
-        let located = |fault: ScimFault| ScimFault { detail: format!("operation {}: {}", n + 1, fault.detail), ..fault };
+        let located =
+            |fault: ScimFault| ScimFault { detail: format!("operation {}: {}", n + 1, fault.detail), ..fault };
         patch.operation(operation).map_err(located)?;
     }
     Ok(patch.draft)
@@ -71,9 +72,9 @@ impl Patch<'_> {
         let value = admit::key(operation, "value");
         match (verb, path, value) {
             // a value on a remove has no meaning in the RFC, and guessing one has emptied groups
-            (Verb::Remove, Some(_), Some(given)) if !given.is_null() => {
-                Err(ScimFault::value("a remove takes no `value`; name what goes in `path`, as in members[value eq \"id\"]"))
-            }
+            (Verb::Remove, Some(_), Some(given)) if !given.is_null() => Err(ScimFault::value(
+                "a remove takes no `value`; name what goes in `path`, as in members[value eq \"id\"]",
+            )),
             (Verb::Remove, Some(path), _) => self.at(path, verb, &Value::Null),
             (Verb::Remove, None, _) => Err(ScimFault::no_target("a remove needs a `path`")),
             (_, _, None) => Err(ScimFault::value("the operation has no `value`")),
@@ -91,7 +92,9 @@ impl Patch<'_> {
                 (None, Some(found)) => {
                     PatchTarget::Attribute { extension: None, attr: found.attribute, filter: None, sub: None }
                 }
-                (None, None) => return Err(ScimFault::path(format!("a {} has no attribute {name:?}", self.kind.name()))),
+                (None, None) => {
+                    return Err(ScimFault::path(format!("a {} has no attribute {name:?}", self.kind.name())));
+                }
             };
             self.on(&target, verb, value)?;
         }
@@ -153,7 +156,8 @@ impl Patch<'_> {
         // some clients repeat `schemas` inside the extension, where it says nothing new
         for (name, value) in given.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("schemas")) {
             let found = super::find(self.kind, Some(extension.urn), name);
-            let found = found.ok_or_else(|| ScimFault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
+            let found =
+                found.ok_or_else(|| ScimFault::path(format!("{:?} has no attribute {name:?}", extension.urn)))?;
             let target =
                 PatchTarget::Attribute { extension: Some(extension), attr: found.attribute, filter: None, sub: None };
             self.on(&target, verb, value)?;
@@ -217,7 +221,9 @@ impl PatchTarget {
         let (at, values, below) = match &parsed {
             PatchPath::Attr(at) => (at, None, at.sub_attr.as_deref()),
             PatchPath::Value(value) if value.attr.sub_attr.is_some() => {
-                return Err(ScimFault::path(format!("{path:?} filters a sub-attribute, which has no values of its own")));
+                return Err(ScimFault::path(format!(
+                    "{path:?} filters a sub-attribute, which has no values of its own"
+                )));
             }
             PatchPath::Value(value) => (&value.attr, Some(&value.filter), value.sub_attr.as_deref()),
         };

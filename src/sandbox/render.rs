@@ -130,7 +130,11 @@ pub(super) struct Selection {
 
 impl Projection {
     /// Reads the two query parameters, which exclude each other. A name the schema does not have selects nothing.
-    pub(super) fn parse(kind: ResourceType, attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimFault> {
+    pub(super) fn parse(
+        kind: ResourceType,
+        attributes: Option<&str>,
+        excluded: Option<&str>,
+    ) -> Result<Self, ScimFault> {
         let read = |names: &str| names.split(',').filter_map(|name| Selection::parse(kind, name.trim())).collect();
         match (attributes, excluded) {
             (Some(_), Some(_)) => Err(ScimFault::value("`attributes` and `excludedAttributes` exclude each other")),

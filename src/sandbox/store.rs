@@ -250,7 +250,12 @@ impl SandboxState {
     }
 
     /// Makes a resource of an admitted draft.
-    pub(super) fn create(&mut self, kind: ResourceType, draft: ResourceDraft, now: Timestamp) -> Result<Arc<Resource>, ScimFault> {
+    pub(super) fn create(
+        &mut self,
+        kind: ResourceType,
+        draft: ResourceDraft,
+        now: Timestamp,
+    ) -> Result<Arc<Resource>, ScimFault> {
         self.check_unique(kind, &draft, None)?;
         self.last_id += 1;
         let id = Id(self.last_id);
@@ -263,7 +268,12 @@ impl SandboxState {
     }
 
     /// Puts a draft in the place of what the resource held. A draft that changes nothing leaves `lastModified` as it was.
-    pub(super) fn update(&mut self, old: &Arc<Resource>, draft: ResourceDraft, now: Timestamp) -> Result<Arc<Resource>, ScimFault> {
+    pub(super) fn update(
+        &mut self,
+        old: &Arc<Resource>,
+        draft: ResourceDraft,
+        now: Timestamp,
+    ) -> Result<Arc<Resource>, ScimFault> {
         if old.attrs == draft.attrs && !self.memberships.changes(old.id, &draft.members) {
             return Ok(Arc::clone(old));
         }

@@ -10,7 +10,7 @@ use super::error::is_shaken;
 use super::json;
 use super::judge::judge;
 use super::list::ListWalk;
-use super::matching::{LookupResult, LookupIndex, LookupKeys};
+use super::matching::{LookupIndex, LookupKeys, LookupResult};
 use super::read::turned;
 use super::{AppUser, CallError, Match, UserKeys};
 use crate::model::{AppId, Path};

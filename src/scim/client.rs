@@ -22,8 +22,10 @@ use crate::config::forms::Period;
 use crate::config::profile::Profile;
 use crate::http::failure::{CallKind, after_try};
 use crate::http::pace::{Pacer, Permit};
-use crate::http::retry::{Backoff, Dice, Waited, retry};
-use crate::http::{Auth, Client, ClientSettings, Method, Observer, HttpResponse, HttpRequest, Secret, SetupError, http_date};
+use crate::http::retry::{Backoff, Jitter, Waited, retry};
+use crate::http::{
+    Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Observer, Secret, SetupError, http_date,
+};
 use crate::model::{AppId, SnapshotCounts};
 use crate::time_limit::TimeLimit;
 
@@ -55,7 +57,7 @@ pub struct App {
     capabilities: OnceCell<Capabilities>,
     pacer: Pacer,
     backoff: Backoff,
-    dice: Mutex<Dice>,
+    dice: Mutex<Jitter>,
     throttled_in_a_row: AtomicU32,
     calls: CallCounters,
     /// What the last accepted reading was like, once that is known.
@@ -272,7 +274,7 @@ impl App {
             capabilities: OnceCell::new(),
             pacer,
             backoff,
-            dice: Mutex::new(Dice::new(seed)),
+            dice: Mutex::new(Jitter::new(seed)),
             throttled_in_a_row: AtomicU32::new(0),
             calls: CallCounters::default(),
             last_reading: OnceLock::new(),
@@ -391,7 +393,11 @@ impl App {
         let result = match sent {
             Ok(reply) => {
                 self.heed(&reply);
-                asked.answer(&reply, room).map(|body| ScimResponse { status: reply.status, location: reply.location, body })
+                asked.answer(&reply, room).map(|body| ScimResponse {
+                    status: reply.status,
+                    location: reply.location,
+                    body,
+                })
             }
             Err(error) => Err(asked.no_answer(error)),
         };

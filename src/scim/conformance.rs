@@ -170,7 +170,11 @@ impl Stand<'_> {
         Ok(TestUser { source_id, attributes, id: created.id })
     }
 
-    async fn look_up(&self, source_id: &SourceId, attributes: Attributes) -> Result<Match<super::AppUser>, UnmetReason> {
+    async fn look_up(
+        &self,
+        source_id: &SourceId,
+        attributes: Attributes,
+    ) -> Result<Match<super::AppUser>, UnmetReason> {
         let keys = UserKeys { source_id: source_id.clone(), attributes, except: None };
         let found = self.app.look_up_users(&[keys], &[]).await.map_err(failed("look-up"))?;
         found.into_iter().next().ok_or_else(|| "the look-up has no answer".to_owned())

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::client::{ScimResponse, App, Endpoint};
+use super::client::{App, Endpoint, ScimResponse};
 use super::json::{self, JsonObject};
 use super::matching::LookupKeys;
 use super::shown::member_values;
@@ -38,7 +38,12 @@ pub(super) struct CreatedObject {
 impl App {
     /// The object that a create made. What the answer lacks is looked up. `wanted` is for what it would be found; `name` is its
     /// unique name.
-    pub(super) async fn made(&self, wanted: LookupKeys, answer: ScimResponse, name: &str) -> Result<CreatedObject, CallError> {
+    pub(super) async fn made(
+        &self,
+        wanted: LookupKeys,
+        answer: ScimResponse,
+        name: &str,
+    ) -> Result<CreatedObject, CallError> {
         let (endpoint, status) = (wanted.endpoint, answer.status);
         // What programs write where they have no id counts as none: the object is looked up.
         let id = answer.body.as_ref().and_then(|body| json::text(body, "id")).filter(|id| !is_no_id(id));
@@ -91,7 +96,12 @@ impl App {
     }
 
     /// A new account, or what shows that it is none.
-    pub(super) async fn created_user(&self, mut made: CreatedObject, sent: &Attributes, external_id: Option<&str>) -> Created {
+    pub(super) async fn created_user(
+        &self,
+        mut made: CreatedObject,
+        sent: &Attributes,
+        external_id: Option<&str>,
+    ) -> Created {
         let echo = self.echo(made.echoed.as_ref(), sent);
         if self.is_in_doubt(&made, self.differing(&made, sent).is_some()) {
             self.look_once(&mut made).await;
@@ -224,7 +234,9 @@ impl App {
         if made.was_shown_before {
             let names = ["userName", "displayName"];
             let name = names.iter().find_map(|name| json::text(&made.shown, name)).unwrap_or_default();
-            return ResponseOrigin::Another { evidence: format!("a look-up of this run had shown it before ({name:?})") };
+            return ResponseOrigin::Another {
+                evidence: format!("a look-up of this run had shown it before ({name:?})"),
+            };
         }
         match created_at(&made.shown) {
             Some(at) if !self.is_fresh(&made.shown) && self.first_date().is_some() => {

@@ -9,7 +9,7 @@ use super::{CallError, FailureClass};
 use crate::http::failure::reason;
 pub(super) use crate::http::words::clean;
 use crate::http::words::{html, is_html, without_mark};
-use crate::http::{BodyFault, Method, HttpResponse, SendError};
+use crate::http::{BodyFault, HttpResponse, Method, SendError};
 
 /// Which request an answer belongs to, as far as errors need to know.
 #[derive(Debug, Clone, Copy)]

@@ -6,12 +6,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::discovery::Capabilities;
 use super::json::{self, JsonObject};
 use super::list::ListPage;
 use super::{AppRead as _, CallError, FailureClass};
-use crate::config::profile::{GroupSupport, LookUp, Paging, UpdateMethod};
+use crate::config::profile::{GroupSupport, LookUp, PagingStyle, UpdateMethod};
 use crate::model::{Finding, Path};
 use crate::schema::COMMON;
 
@@ -99,7 +99,7 @@ impl App {
         if said.filter == Some(false) && read.look_up == LookUp::Filter {
             doubts.push("it says that it has no filters, and the profile looks up by filter (read.look_up)".to_owned());
         }
-        let largest = said.largest_page.filter(|largest| *largest < read.page_size && read.paging != Paging::None);
+        let largest = said.largest_page.filter(|largest| *largest < read.page_size && read.paging != PagingStyle::None);
         match doubts.is_empty() {
             false => Finding::warning(
                 CHECK,
@@ -171,7 +171,7 @@ impl App {
     async fn short_list(&self) -> (Finding, Option<String>) {
         const CHECK: &str = "people";
         let mut call = ScimRequest::get(Endpoint::Users);
-        if self.profile.read.paging != Paging::None {
+        if self.profile.read.paging != PagingStyle::None {
             call.query.push(("startIndex", "1".to_owned()));
             call.query.push(("count", "1".to_owned()));
         }

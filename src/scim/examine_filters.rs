@@ -1,7 +1,7 @@
 //! What an app does with filters, for `doctor`. It takes a user name that the app has, and gives a finding: one filter that matches, one
 //! that does not. It reads only.
 
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::filter;
 use super::json;
 use super::list::ListPage;

@@ -5,7 +5,7 @@ use super::error::RequestKind;
 use super::list::ListPage;
 use super::resource::Wire;
 use crate::config::profile::Profile;
-use crate::http::{Method, HttpResponse};
+use crate::http::{HttpResponse, Method};
 use crate::model::Path;
 
 /// Reads the bytes as the body of answers of several kinds. What comes of it does not matter; that something comes of it does.

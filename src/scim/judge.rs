@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::Match;
 use super::error::clean;
 use super::json::{self, JsonObject};
-use super::matching::{LookupResult, LookupKeys};
+use super::matching::{LookupKeys, LookupResult};
 #[cfg(test)]
 use super::{GroupKeys, UserKeys, matching::LookupIndex};
 use crate::config::profile::Adopt;
@@ -43,7 +43,13 @@ pub(super) fn judge(wanted: &LookupKeys, found: LookupResult, adopt: Adopt) -> V
         .collect()
 }
 
-fn judge_one(wanted: &LookupKeys, key: usize, hits: &[(usize, usize)], resources: &[JsonObject], adopt: Adopt) -> Match<usize> {
+fn judge_one(
+    wanted: &LookupKeys,
+    key: usize,
+    hits: &[(usize, usize)],
+    resources: &[JsonObject],
+    adopt: Adopt,
+) -> Match<usize> {
     let Some(best) = hits.iter().map(|(attribute, _)| *attribute).min() else { return Match::Nobody };
     let matching: Vec<usize> = hits.iter().filter(|(attribute, _)| *attribute == best).map(|(_, at)| *at).collect();
     let (Some(by), [at]) = (wanted.by.get(best), matching.as_slice()) else {

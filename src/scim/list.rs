@@ -10,11 +10,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::client::{ScimResponse, App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest, ScimResponse};
 use super::error::RequestKind;
 use super::json::{self, JsonObject};
 use super::{CallError, FailureClass};
-use crate::config::profile::Paging;
+use crate::config::profile::PagingStyle;
 use crate::http::Method;
 use crate::http::failure::{AfterFailure, CallKind, after_failure};
 use crate::time_limit::TimeLimit;
@@ -110,10 +110,10 @@ impl<'a> ListWalk<'a> {
     ) -> Self {
         let largest = app.capabilities().await.largest_page.unwrap_or(u32::MAX);
         let position = match app.profile.read.paging {
-            Paging::None => Position::Whole,
+            PagingStyle::None => Position::Whole,
             _ if app.learned.no_paging() => Position::Whole,
-            Paging::Cursor => Position::Cursor(String::new()),
-            Paging::Auto | Paging::Index => Position::Index(1),
+            PagingStyle::Cursor => Position::Cursor(String::new()),
+            PagingStyle::Auto | PagingStyle::Index => Position::Index(1),
         };
         Self {
             app,
@@ -245,7 +245,8 @@ impl<'a> ListWalk<'a> {
 
     /// Some apps break on `count`. If the same request without paging shows everything, that is how this app is read.
     async fn without_paging(&mut self) -> Option<ListPage> {
-        let call = ScimRequest { query: self.query.clone(), members_as_values: true, ..ScimRequest::get(self.endpoint) };
+        let call =
+            ScimRequest { query: self.query.clone(), members_as_values: true, ..ScimRequest::get(self.endpoint) };
         let page = self.page(self.app.once(&call).await.ok()?).ok()?;
         if page.next_cursor.is_some() || page.total != Some(page.resources.len() as u64) {
             return None;

@@ -7,12 +7,12 @@
 use futures_util::stream::{self, StreamExt as _};
 
 use super::alike::{Alike, DISPLAY_NAME, EMAIL};
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::error::{RequestKind, is_refused_filter};
 use super::filter;
 use super::json::JsonObject;
 use super::list::ListPage;
-use super::matching::{LookupResult, LookupKeys};
+use super::matching::{LookupKeys, LookupResult};
 use super::{CallError, FailureClass, Lookalike, LookalikeScope};
 use crate::config::profile::LookUp;
 use crate::http::Method;

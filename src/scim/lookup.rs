@@ -10,16 +10,16 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::alike::Alike;
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::error::{is_refused_filter, is_shaken};
 use super::filter;
 use super::json::{self, JsonObject};
 use super::judge::judge;
 use super::list::{ListPage, ListWalk};
-use super::matching::{LookupResult, LookupIndex, MatchBy, LookupKeys};
+use super::matching::{LookupIndex, LookupKeys, LookupResult, MatchBy};
 use super::unanswered::{Round, leave_aside};
 use super::{CallError, FailureClass, Lookalike, Match};
-use crate::config::profile::{LookUp, Paging};
+use crate::config::profile::{LookUp, PagingStyle};
 use crate::http::Method;
 use crate::model::{Conflict, fold};
 
@@ -310,7 +310,7 @@ impl App {
 
     /// Whether further pages can be asked for by `startIndex`.
     fn pages_by_index(&self) -> bool {
-        self.profile.read.paging != Paging::None && !self.learned.no_paging()
+        self.profile.read.paging != PagingStyle::None && !self.learned.no_paging()
     }
 
     pub(super) fn a_404_is_no_match(&self) -> bool {

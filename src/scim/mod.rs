@@ -40,10 +40,10 @@ pub use crate::http::failure::FailureClass;
 pub use census::{Census, PrivilegedAccounts};
 pub use client::{App, AppSettings};
 pub use examine::Use;
-pub use probe::{Knob, Leftover, Make, ProbeNames, Probed, as_toml, clean_up_after, probe};
+pub use probe::{AppFactory, Knob, Leftover, ProbeNames, Probed, as_toml, clean_up_after, probe};
 pub use wire::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, GroupKeys, Lookalike, Match, MemberKeys,
-    ResponseOrigin, LookalikeScope, Shown, ShownMembers, UserKeys,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, GroupKeys, Lookalike, LookalikeScope, Match,
+    MemberKeys, ResponseOrigin, Shown, ShownMembers, UserKeys,
 };
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// One thing to write: the path as it is on the wire.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Edit {
+pub(super) enum PatchEdit {
     /// The value at this path shall be this.
     Set(Path, Value),
     /// As `Set`, for an element that is known not to be there yet: a filter in the path would find nothing.
@@ -22,7 +22,7 @@ pub(super) enum Edit {
     Clear(Path),
 }
 
-impl Edit {
+impl PatchEdit {
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Set(path, _) | Self::Add(path, _) | Self::Clear(path) => path,
@@ -36,22 +36,22 @@ impl Edit {
 }
 
 /// What a change comes down to on the wire: without what the app does not know, or takes only when an account is made.
-pub(super) fn edits(wire: &Wire, users: &UserWire, set: &Attributes, clear: &[Path]) -> Vec<Edit> {
+pub(super) fn edits(wire: &Wire, users: &UserWire, set: &Attributes, clear: &[Path]) -> Vec<PatchEdit> {
     let sendable = |path: &&Path| !wire.attributes.is_sent_once(path);
     let mut edits = Vec::with_capacity(set.len() + clear.len());
     for (path, value) in set.iter().filter(|(path, _)| sendable(path)) {
         if let Some(on_wire) = wire.path(path) {
-            edits.push(Edit::Set(on_wire.clone(), wire.value(path, value)));
+            edits.push(PatchEdit::Set(on_wire.clone(), wire.value(path, value)));
         }
     }
     if users.clear != ClearStyle::Never {
-        edits.extend(clear.iter().filter(sendable).filter_map(|path| wire.path(path)).cloned().map(Edit::Clear));
+        edits.extend(clear.iter().filter(sendable).filter_map(|path| wire.path(path)).cloned().map(PatchEdit::Clear));
     }
     edits
 }
 
 /// The body of a PATCH that makes these edits.
-pub(super) fn user_body(users: &UserWire, edits: &[Edit]) -> Value {
+pub(super) fn user_body(users: &UserWire, edits: &[PatchEdit]) -> Value {
     let operations = match users.patch_path {
         PatchPath::WithPath => edits.iter().map(|edit| operation(users, edit)).collect(),
         PatchPath::Pathless => vec![pathless(users, edits, false)],
@@ -62,12 +62,12 @@ pub(super) fn user_body(users: &UserWire, edits: &[Edit]) -> Value {
 
 /// The edits that are left when the resource is looked at: what is to be cleared and is not there is dropped, and elements that
 /// are not there yet are added. For apps that refuse a path that finds nothing (`noTarget`).
-pub(super) fn fitted(edits: Vec<Edit>, resource: &JsonObject) -> Vec<Edit> {
+pub(super) fn fitted(edits: Vec<PatchEdit>, resource: &JsonObject) -> Vec<PatchEdit> {
     let is_there = |path: &Path| resource::read(resource, path).is_some();
-    let fit = |edit: Edit| match edit {
-        Edit::Clear(path) if !is_there(&path) => None,
-        Edit::Set(path, value) if path.parts().element_type.is_some() && !is_there(&path) => {
-            Some(Edit::Add(path, value))
+    let fit = |edit: PatchEdit| match edit {
+        PatchEdit::Clear(path) if !is_there(&path) => None,
+        PatchEdit::Set(path, value) if path.parts().element_type.is_some() && !is_there(&path) => {
+            Some(PatchEdit::Add(path, value))
         }
         other => Some(other),
     };
@@ -75,26 +75,26 @@ pub(super) fn fitted(edits: Vec<Edit>, resource: &JsonObject) -> Vec<Edit> {
 }
 
 /// The edits of single elements turned into edits of their whole lists, which keep the elements that are not ours.
-pub(super) fn as_whole_lists(edits: Vec<Edit>, resource: &JsonObject) -> Vec<Edit> {
-    let (of_elements, mut rest): (Vec<Edit>, Vec<Edit>) = edits.into_iter().partition(Edit::is_element);
+pub(super) fn as_whole_lists(edits: Vec<PatchEdit>, resource: &JsonObject) -> Vec<PatchEdit> {
+    let (of_elements, mut rest): (Vec<PatchEdit>, Vec<PatchEdit>) = edits.into_iter().partition(PatchEdit::is_element);
     let mut merged = resource.clone();
     apply(&mut merged, &of_elements);
     let mut lists: Vec<Path> =
         of_elements.iter().filter_map(|edit| Path::parse(&list_path(edit.path())).ok()).collect();
     lists.dedup();
     rest.extend(lists.into_iter().map(|list| match resource::read(&merged, &list) {
-        Some(elements) => Edit::Set(list, elements),
-        None => Edit::Clear(list),
+        Some(elements) => PatchEdit::Set(list, elements),
+        None => PatchEdit::Clear(list),
     }));
     rest
 }
 
 /// Makes the edits in a whole resource, for a PUT.
-pub(super) fn apply(resource: &mut JsonObject, edits: &[Edit]) {
+pub(super) fn apply(resource: &mut JsonObject, edits: &[PatchEdit]) {
     for edit in edits {
         match edit {
-            Edit::Set(path, value) | Edit::Add(path, value) => resource::set(resource, path, value.clone()),
-            Edit::Clear(path) => resource::clear(resource, path),
+            PatchEdit::Set(path, value) | PatchEdit::Add(path, value) => resource::set(resource, path, value.clone()),
+            PatchEdit::Clear(path) => resource::clear(resource, path),
         }
     }
 }
@@ -112,9 +112,9 @@ fn op(case: OpCase, name: &'static str) -> &'static str {
     }
 }
 
-fn operation(users: &UserWire, edit: &Edit) -> Value {
+fn operation(users: &UserWire, edit: &PatchEdit) -> Value {
     match edit {
-        Edit::Add(path, value) => {
+        PatchEdit::Add(path, value) => {
             let parts = path.parts();
             let mut element = JsonObject::new();
             element.insert("type".to_owned(), parts.element_type.into());
@@ -122,11 +122,11 @@ fn operation(users: &UserWire, edit: &Edit) -> Value {
             let list = json!([element]);
             json!({ "op": op(users.op_case, "add"), "path": list_path(path), "value": list })
         }
-        Edit::Set(path, value) => {
+        PatchEdit::Set(path, value) => {
             let (path, value) = as_whole_manager(path, value);
             json!({ "op": op(users.op_case, "replace"), "path": path, "value": styled(users.bool_style, &value) })
         }
-        Edit::Clear(path) => match users.clear {
+        PatchEdit::Clear(path) => match users.clear {
             ClearStyle::RemoveOp | ClearStyle::Never => {
                 json!({ "op": op(users.op_case, "remove"), "path": removable(path) })
             }
@@ -164,12 +164,12 @@ fn list_path(path: &Path) -> String {
     }
 }
 
-fn pathless(users: &UserWire, edits: &[Edit], dotted: bool) -> Value {
+fn pathless(users: &UserWire, edits: &[PatchEdit], dotted: bool) -> Value {
     let mut value = JsonObject::new();
     for edit in edits {
         let (path, new) = match edit {
-            Edit::Set(path, new) | Edit::Add(path, new) => (path, styled(users.bool_style, new)),
-            Edit::Clear(path) => {
+            PatchEdit::Set(path, new) | PatchEdit::Add(path, new) => (path, styled(users.bool_style, new)),
+            PatchEdit::Clear(path) => {
                 (path, if users.clear == ClearStyle::EmptyString { Value::from("") } else { Value::Null })
             }
         };

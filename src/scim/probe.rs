@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::knobs::KnobValue;
 pub use self::knobs::{Knob, as_toml};
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::filter;
 use super::json::{self, JsonObject};
 use super::list::{ListPage, ListWalk};
@@ -26,7 +26,7 @@ use crate::http::SetupError;
 use crate::model::{AppId, Finding, fold};
 
 /// Makes the app with another profile: same address, same token, same pace.
-pub type Make<'a> = dyn Fn(Profile) -> Result<App, SetupError> + Sync + 'a;
+pub type AppFactory<'a> = dyn Fn(Profile) -> Result<App, SetupError> + Sync + 'a;
 
 /// The names of the throw-away person, unmistakable and nobody else's.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -153,7 +153,7 @@ impl std::fmt::Display for Instead {
 }
 
 struct Probe<'a> {
-    make: &'a Make<'a>,
+    make: &'a AppFactory<'a>,
     profile: &'a Profile,
     names: &'a ProbeNames,
     stop: &'a CancellationToken,
@@ -173,7 +173,7 @@ struct Probe<'a> {
 /// # Errors
 /// When the app can't be spoken to at all with such a profile; nothing was sent.
 pub async fn probe(
-    make: &Make<'_>,
+    make: &AppFactory<'_>,
     profile: &Profile,
     names: &ProbeNames,
     stop: &CancellationToken,
@@ -192,7 +192,7 @@ pub async fn probe(
 /// # Errors
 /// When the app can't be spoken to at all with such a profile; nothing was sent.
 pub async fn clean_up_after(
-    make: &Make<'_>,
+    make: &AppFactory<'_>,
     profile: &Profile,
     names: &ProbeNames,
 ) -> Result<Vec<Leftover>, SetupError> {
@@ -212,7 +212,7 @@ fn open(profile: &Profile) -> Profile {
 }
 
 impl<'a> Probe<'a> {
-    fn new(make: &'a Make<'a>, profile: &'a Profile, names: &'a ProbeNames, stop: &'a CancellationToken) -> Self {
+    fn new(make: &'a AppFactory<'a>, profile: &'a Profile, names: &'a ProbeNames, stop: &'a CancellationToken) -> Self {
         let (ids, misled, out) = (BTreeSet::new(), BTreeSet::new(), Probed::default());
         let groups = BTreeSet::new();
         Self { make, profile, names, stop, ids, misled, groups, made_groups: false, filters_work: true, out }

@@ -7,17 +7,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::alike::Alike;
-use super::client::{ScimResponse, App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest, ScimResponse};
 use super::error::{RequestKind, clean};
 use super::error::{is_refused_filter, is_shaken};
 use super::filter;
 use super::json::{self, JsonObject};
 use super::list::{ListPage, ListWalk};
-use super::matching::{MatchBy, LookupKeys};
+use super::matching::{LookupKeys, MatchBy};
 use super::resource;
 use super::shown::{is_cut, member_values};
 use super::{
-    AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, Match, LookalikeScope, UserKeys,
+    AppGroup, AppRead, AppUser, CallError, CallStats, FailureClass, GroupKeys, Lookalike, LookalikeScope, Match,
+    UserKeys,
 };
 use crate::config::profile::{LookUp, Profile};
 use crate::http::Method;

@@ -18,12 +18,12 @@ pub(super) const GROUP: &str = schema::GROUP.urn;
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
     pub(super) attributes: AttributeSettings,
-    placed: Vec<Placed>,
+    placed: Vec<PlacedAttribute>,
 }
 
 /// An attribute with a place of its own.
 #[derive(Debug, Clone)]
-struct Placed {
+struct PlacedAttribute {
     mapped: Path,
     on_wire: Path,
     /// Whether its value is written as `[{"value": …}]`.
@@ -51,12 +51,12 @@ impl Wire {
                 _ => Path::parse(base)?,
             };
             let is_list = setting.shape == Some(ValueShape::List);
-            placed.push(Placed { mapped: mapped.clone(), on_wire, is_list });
+            placed.push(PlacedAttribute { mapped: mapped.clone(), on_wire, is_list });
         }
         Ok(Self { attributes: profile.attributes.clone(), placed })
     }
 
-    fn placed(&self, path: &Path) -> Option<&Placed> {
+    fn placed(&self, path: &Path) -> Option<&PlacedAttribute> {
         self.placed.iter().find(|placed| placed.mapped == *path)
     }
 

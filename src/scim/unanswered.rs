@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::client::App;
 use super::json::JsonObject;
-use super::matching::{LookupResult, LookupKeys};
+use super::matching::{LookupKeys, LookupResult};
 use super::{CallError, FailureClass, Match};
 use crate::config::profile::LookUp;
 use crate::model::{Conflict, WayOut};

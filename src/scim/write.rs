@@ -6,10 +6,10 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::client::{App, ScimRequest, Endpoint};
+use super::client::{App, Endpoint, ScimRequest};
 use super::error::clean;
 use super::json::{self, JsonObject};
-use super::patch::{self, Edit};
+use super::patch::{self, PatchEdit};
 use super::resource::GROUP;
 use super::shown::{is_cut, member_value};
 use super::{AppWrite, CallError, Created, FailureClass, GroupKeys, MemberKeys, Shown, UserKeys};
@@ -156,19 +156,19 @@ impl App {
         digest::bounded(other.into_iter().collect()).into_iter().chain(same).collect()
     }
 
-    async fn patch_user(&self, id: &AppId, mut edits: Vec<Edit>) -> Result<Option<JsonObject>, CallError> {
+    async fn patch_user(&self, id: &AppId, mut edits: Vec<PatchEdit>) -> Result<Option<JsonObject>, CallError> {
         let users = &self.profile.users;
         let by_list = users.elements == ElementStyle::WholeList || users.patch_path == PatchPath::Pathless;
-        if by_list && edits.iter().any(Edit::is_element) {
+        if by_list && edits.iter().any(PatchEdit::is_element) {
             edits = patch::as_whole_lists(edits, &self.resource(Endpoint::Users, id).await?);
             if users.clear == ClearStyle::Never {
-                edits.retain(|edit| !matches!(edit, Edit::Clear(_)));
+                edits.retain(|edit| !matches!(edit, PatchEdit::Clear(_)));
             }
             if edits.is_empty() {
                 return Ok(None);
             }
         }
-        let send = async |edits: &[Edit]| {
+        let send = async |edits: &[PatchEdit]| {
             let body = patch::user_body(users, edits);
             self.changed(Method::Patch, Endpoint::Users, id, body).await
         };

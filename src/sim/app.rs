@@ -25,8 +25,8 @@ use crate::fail;
 use crate::model::{AppId, Attributes, KnownNames, Path, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::scim::{
-    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, FailureClass, GroupKeys, Lookalike, Match,
-    MemberKeys, ResponseOrigin, LookalikeScope, Shown, UserKeys, groups_among, plain_user, users_among,
+    AppGroup, AppRead, AppUser, AppWrite, CallError, CallStats, Created, FailureClass, GroupKeys, Lookalike,
+    LookalikeScope, Match, MemberKeys, ResponseOrigin, Shown, UserKeys, groups_among, plain_user, users_among,
 };
 
 /// One call: its name, whom it is about (a user name, a group name), and what it carries.

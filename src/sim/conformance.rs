@@ -8,7 +8,7 @@ use crate::config::profile::Profile;
 use crate::http::Secret;
 use crate::http::pace::Pacer;
 use crate::sandbox::{Misbehave, Options, start};
-use crate::scim::conformance::{UnmetReason, Expectation, examine};
+use crate::scim::conformance::{Expectation, UnmetReason, examine};
 use crate::scim::{App, AppSettings};
 
 const TOKEN: &str = "a-token-of-the-conformance-suite";

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::model::{ContentMark, SourceId, LifecycleStatus, StatusSign};
+use crate::model::{ContentMark, LifecycleStatus, SourceId, StatusSign};
 use crate::progress::Progress;
 use crate::source::{GroupEntry, Incomplete, Presence, Reading, Source, SourceError, UserEntry};
 

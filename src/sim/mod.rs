@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::Repeat;
 use crate::clock::{Clock, Steady};
-use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, Witness, RunWriter, cycle, preview};
+use crate::cycle::{Ask, CycleError, CycleJob, CycleReport, RunWriter, Witness, cycle, preview};
 use crate::errand::Errand;
 use crate::guard::GuardLimits;
 use crate::http::retry::Backoff;
 use crate::model::TenantName;
 use crate::progress::Silent;
-use crate::store::{Alone, Baseline, Decision, MemoryStore, Trigger, DecisionVerdict};
+use crate::store::{Alone, Baseline, Decision, DecisionVerdict, MemoryStore, Trigger};
 use crate::time_limit::TimeLimit;
 
 /// A clock that moves only when told to, or also while somebody waits.

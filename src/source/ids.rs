@@ -34,7 +34,14 @@ pub(super) struct IdTable {
 impl Default for IdTable {
     fn default() -> Self {
         let seed = RandomState::new().hash_one(0);
-        Self { texts: String::new(), ends: Vec::new(), table: ProbeTable::default(), late: Vec::new(), alike: false, seed }
+        Self {
+            texts: String::new(),
+            ends: Vec::new(),
+            table: ProbeTable::default(),
+            late: Vec::new(),
+            alike: false,
+            seed,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ directories!(folders);
 
 pub use entry::{GroupEntry, UserEntry};
 pub use reading::{Incomplete, ListId, Reading};
-pub use snapshot::{DanglingMember, GroupIx, SnapshotGroup, Snapshot, UserIx, id_hash};
+pub use snapshot::{DanglingMember, GroupIx, Snapshot, SnapshotGroup, UserIx, id_hash};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

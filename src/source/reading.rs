@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use super::Snapshot;
 use super::entry::{GroupEntry, UserEntry};
 use super::ids::NotNew;
-use super::snapshot::{DanglingMember, GroupIx, SnapshotGroup, SnapshotBuilder, UserIx, id_hash};
+use super::snapshot::{DanglingMember, GroupIx, SnapshotBuilder, SnapshotGroup, UserIx, id_hash};
 use crate::http::Spellings;
 use crate::model::bounds::{self, LONGEST_NAME};
-use crate::model::{ContentMark, SourceId, LifecycleStatus, StatusSign};
+use crate::model::{ContentMark, LifecycleStatus, SourceId, StatusSign};
 
 /// So many odd entries may be single mistakes, or a tenth of all if that is more.
 const A_FEW_ODD: usize = 3;

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::entry::UserEntry;
 use super::ids::{IdTable, NotNew};
-use crate::model::{ContentMark, SnapshotCounts, SourceId, LifecycleStatus, StatusSign, Unbound, bounds, fold};
+use crate::model::{ContentMark, LifecycleStatus, SnapshotCounts, SourceId, StatusSign, Unbound, bounds, fold};
 
 /// A person's number within one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +93,14 @@ impl SnapshotBuilder {
         let ix = self.user_ids.insert(entry.id)?;
         let (block, start, len) = self.write(entry.record).ok_or(NotNew::Full)?;
         let fingerprint = xxh3_64(entry.record.as_bytes());
-        self.users.push(SnapshotUser { fingerprint, block, start, len, standing: entry.standing, direct: entry.direct });
+        self.users.push(SnapshotUser {
+            fingerprint,
+            block,
+            start,
+            len,
+            standing: entry.standing,
+            direct: entry.direct,
+        });
         Ok(UserIx(ix))
     }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark, UndoneEffect};
 use crate::model::{
-    AddressMark, AppId, Attributes, SnapshotCounts, ObjectRef, Path, Provenance, RunId, SourceId, StatusSign, UserNumber,
+    AddressMark, AppId, Attributes, ObjectRef, Path, Provenance, RunId, SnapshotCounts, SourceId, StatusSign,
+    UserNumber,
 };
 
 /// A linked person.

@@ -206,8 +206,9 @@ fn put(notes: &Notes, decision: &Decision, undo: bool) -> Result<(), StoreError>
 }
 
 fn is_plan_of_undo(notes: &Notes, plan: &str) -> Result<bool, StoreError> {
-    let is =
-        |file: &String| understood(notes, file).ok().flatten().is_some_and(|one: WrittenDecision| one.undo && one.plan == plan);
+    let is = |file: &String| {
+        understood(notes, file).ok().flatten().is_some_and(|one: WrittenDecision| one.undo && one.plan == plan)
+    };
     Ok(all(notes)?.iter().any(is))
 }
 
@@ -232,7 +233,8 @@ pub(super) fn look(notes: &Notes, known: &[Noted], now: Timestamp) -> Result<Dec
 
 /// Reads a decision, written by the account `uid`, as far as it can be believed.
 fn believe(file: String, text: Vec<u8>, uid: u32, known: &[Noted], now: Timestamp) -> Result<Filed, String> {
-    let written: WrittenDecision = serde_json::from_slice(&text).map_err(|error| format!("it is no decision ({error})"))?;
+    let written: WrittenDecision =
+        serde_json::from_slice(&text).map_err(|error| format!("it is no decision ({error})"))?;
     let (seal, undo) = (written.seal.clone(), written.undo);
     let decision: Decision = written.into();
     counts(&decision, now)?;

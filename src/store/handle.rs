@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::backend::{Area, Backend};
 use super::error::{Notice, StoreError};
-use super::imports::Imports;
+use super::imports::ImportLease;
 use super::notes::Notes;
 use super::on_disk::OnDisk;
 use super::open::Machine;
@@ -134,8 +134,8 @@ impl TenantStore {
     ///
     /// # Errors
     /// When another import has it, or the disk says no.
-    pub fn lease_imports(&self, who: &str) -> Result<Imports, StoreError> {
-        self.imports().lease(who).map(Imports)
+    pub fn lease_imports(&self, who: &str) -> Result<ImportLease, StoreError> {
+        self.imports().lease(who).map(ImportLease)
     }
 
     pub(super) fn imports(&self) -> Notes {

@@ -157,8 +157,8 @@ impl PlanId {
     /// Takes in the next operation.
     pub fn add(&mut self, op: Op, object: &ObjectRef, name: &str, reason: &Reason, digest: &str) {
         // Plain data whose maps have text keys: writing it as JSON can't fail.
-        let line =
-            serde_json::to_vec(&HashedOperation { op, object, name, reason: &reason.encoded(), digest }).unwrap_or_default();
+        let line = serde_json::to_vec(&HashedOperation { op, object, name, reason: &reason.encoded(), digest })
+            .unwrap_or_default();
         let into = if self.count < HELD_LISTED { &mut self.listed } else { &mut self.rest };
         into.update(line);
         into.update(b"\n");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::Lines;
 use super::error::StoreError;
-use super::imports::{Imports, Making};
+use super::imports::{ImportLease, Making};
 use super::notes::Leased;
 use crate::model::{AppId, SourceId};
 
@@ -63,7 +63,7 @@ impl ImportLog {
     ///
     /// # Errors
     /// When it can't be read or written.
-    pub fn open(imports: &Imports) -> Result<(Self, ImportPast), StoreError> {
+    pub fn open(imports: &ImportLease) -> Result<(Self, ImportPast), StoreError> {
         let imports = &imports.0;
         let (lines, whole) = lines_of(imports)?;
         let mut past = ImportPast::default();

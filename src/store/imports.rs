@@ -339,7 +339,7 @@ impl TenantStore {
     }
 
     /// Takes users out of reports and of the log of an import that was interrupted.
-    pub(super) fn forget_imports(&self, imports: &Imports, users: &[SourceId]) -> Result<(), StoreError> {
+    pub(super) fn forget_imports(&self, imports: &ImportLease, users: &[SourceId]) -> Result<(), StoreError> {
         let leased = &imports.0;
         let is_theirs = |making: &Value| users.iter().any(|user| making["id"].as_str() == Some(user.as_str()));
         for name in reports(leased)? {
@@ -357,9 +357,9 @@ impl TenantStore {
 
 /// The import of a tenant, held by this process alone.
 #[derive(Clone)]
-pub struct Imports(pub(super) Leased);
+pub struct ImportLease(pub(super) Leased);
 
-impl Imports {
+impl ImportLease {
     /// Begins an import: what an earlier one left goes, but for its report.
     ///
     /// # Errors
@@ -425,7 +425,11 @@ mod tests {
             assert_eq!(past.open.contains("a"), lines == 2, "{cut}");
             assert_eq!(past.open.contains("b"), lines == 4, "{cut}");
             log.made(&making("b", ImportResult::Found)).unwrap();
-            assert_eq!(ImportLog::open(&imports).unwrap().1.made[&AppId::from("b")].result, ImportResult::Found, "{cut}");
+            assert_eq!(
+                ImportLog::open(&imports).unwrap().1.made[&AppId::from("b")].result,
+                ImportResult::Found,
+                "{cut}"
+            );
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -151,12 +151,21 @@ impl IndexDraft {
         for entries in [&mut self.users, &mut self.groups] {
             entries.sort_unstable_by_key(|entry| entry.id_hash);
         }
-        Some(SyncIndex { counts: self.counts, users: IndexTable::new(self.users)?, groups: IndexTable::new(self.groups)? })
+        Some(SyncIndex {
+            counts: self.counts,
+            users: IndexTable::new(self.users)?,
+            groups: IndexTable::new(self.groups)?,
+        })
     }
 }
 
 /// Writes an index, all but durably (the caller renames and syncs).
-pub(super) fn write(index: &SyncIndex, settings_hash: u64, mark: JournalPosition, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(
+    index: &SyncIndex,
+    settings_hash: u64,
+    mark: JournalPosition,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut out = Hashing { inner: io::BufWriter::with_capacity(1 << 16, out), hash: Xxh3::new() };
     out.write_all(MAGIC)?;
     let SnapshotCounts { users, groups, memberships } = index.counts;

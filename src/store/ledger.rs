@@ -7,11 +7,11 @@ use super::baseline::Baseline;
 use super::decisions::Decision;
 use super::error::{Notice, StoreError};
 use super::held::HeldPlan;
-use super::index::{SyncIndex, IndexDraft};
+use super::index::{IndexDraft, SyncIndex};
 use super::mark::TenantMark;
-use super::record::{Effect, GuardSettings, CallIntent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::record::{CallIntent, Effect, GuardSettings, OutcomeResult, RunSummary, SettingsMark, Trigger};
 use super::sightings::Sightings;
-use crate::model::{ContentMark, SnapshotCounts, Reason, RunId};
+use crate::model::{ContentMark, Reason, RunId, SnapshotCounts};
 
 /// Whether the state may be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -132,8 +132,12 @@ mod tests {
         let state = crate::store::Stores::on_disk(dir.path()).tenant(&TenantName::parse("acme").unwrap());
         assert_eq!(state.mark(Sign::Paused), None);
         assert_eq!(state.clear_mark(Sign::Paused).unwrap(), None);
-        let mark =
-            TenantMark { at: Some(Timestamp::UNIX_EPOCH), by: "ann".into(), identity: None, reason: "maintenance".into() };
+        let mark = TenantMark {
+            at: Some(Timestamp::UNIX_EPOCH),
+            by: "ann".into(),
+            identity: None,
+            reason: "maintenance".into(),
+        };
         state.set_mark(Sign::Paused, &mark).unwrap();
         assert_eq!(state.mark(Sign::Paused), Some(mark.clone()));
         assert_eq!(state.mark(Sign::Retired), None);

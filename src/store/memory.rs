@@ -9,17 +9,19 @@ use super::decisions::{Decision, DecisionVerdict, is_known};
 use super::error::{Notice, StoreError};
 use super::fold::Fold;
 use super::held::HeldPlan;
-use super::index::{SyncIndex, IndexDraft, JournalPosition};
+use super::index::{IndexDraft, JournalPosition, SyncIndex};
 use super::ledger::{Health, Ledger, OpenIntent, State, StateView};
 use super::mark;
-use super::record::{Effect, JournalEvent, GuardSettings, CallIntent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger};
+use super::record::{
+    CallIntent, Effect, GuardSettings, JournalEvent, OutcomeResult, Record, RunSummary, SettingsMark, Trigger,
+};
 use super::rows::{MemoryRows, Rows, RowsError};
 use super::sightings::Sightings;
 use super::tail::Tail;
 use super::view::HasRows;
 use super::{FORMAT, chunks};
 use crate::clock::Clock;
-use crate::model::{ContentMark, SnapshotCounts, Reason, RunId, TenantName};
+use crate::model::{ContentMark, Reason, RunId, SnapshotCounts, TenantName};
 
 /// A [`State`] in memory, with the records it was told.
 pub(crate) struct MemoryStore {
@@ -61,7 +63,11 @@ impl MemoryStore {
             paused: Pause::default(),
         });
         let store = Self { rows, clock, inner };
-        store.append(JournalEvent::Opened { tenant: tenant.to_string(), format: FORMAT, why: "new tenant".to_owned() })?;
+        store.append(JournalEvent::Opened {
+            tenant: tenant.to_string(),
+            format: FORMAT,
+            why: "new tenant".to_owned(),
+        })?;
         Ok(store)
     }
 

@@ -60,31 +60,33 @@ mod view;
 mod writer;
 
 pub use audit::{BrokenRecord, VerifyReport};
-pub use backup::{Backup, BackedUpTenant};
-pub use baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, AccessLoss, TakenBack, UserRow};
+pub use backup::{BackedUpTenant, Backup};
+pub use baseline::{AccessLoss, Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
 pub use decisions::{
-    ApprovalRule, Decision, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, DecisionVerdict, Weighed,
+    ApprovalRule, Decision, DecisionVerdict, LONGEST_DECISION, LONGEST_REASON, Noted, RefusedDecision, Weighed,
 };
 pub use error::{Notice, StoreError};
 pub use forget::Forgotten;
 pub use handle::{Stores, TenantStore};
 pub use held::{Approvals, HELD_LISTED, HeldOperation, HeldPlan, PlanId, digest_of, held_id, id_of_text};
 pub use import_log::{ImportLog, ImportPast};
-pub use imports::{ImportChoice, ImportEnd, ImportNote, ImportOrder, ImportState, ImportWait, Imports, ImportResult, Making};
-pub use index::{SyncIndex, IndexDraft, IndexEntry, IndexTable};
+pub use imports::{
+    ImportChoice, ImportEnd, ImportLease, ImportNote, ImportOrder, ImportResult, ImportState, ImportWait, Making,
+};
+pub use index::{IndexDraft, IndexEntry, IndexTable, SyncIndex};
 pub use ledger::{Health, Ledger, OpenIntent, State, StateView};
-pub use mark::{TenantMark, Sign};
+pub use mark::{Sign, TenantMark};
 pub use neighbours::{Alone, Claim, Neighbours, OnThisMachine};
 pub use notes::{Leased, Notes};
 pub use record::{
-    ClockMark, Continued, Effect, JournalEvent, FailureNote, GuardSettings, CallIntent, OutcomeResult, Record, RunSummary,
-    SettingsMark, Trigger, UndoneEffect,
+    CallIntent, ClockMark, Continued, Effect, FailureNote, GuardSettings, JournalEvent, OutcomeResult, Record,
+    RunSummary, SettingsMark, Trigger, UndoneEffect,
 };
 pub use sightings::Sightings;
 pub use state::{ReadStore, Store};
 pub use status::Status;
 pub use surroundings::Surroundings;
-pub use transfer::{StateFileContents, Imported, StateFileHeader, Sum, check_export};
+pub use transfer::{Imported, StateFileContents, StateFileHeader, Sum, check_export};
 
 #[cfg(test)]
 pub(crate) use memory::MemoryStore;

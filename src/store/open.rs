@@ -14,7 +14,7 @@ use super::notes::Leased;
 use super::record::{JournalEvent, Record};
 use super::state::{INDEX, ReadStore, Store};
 use super::tail::Tail;
-use super::writer::{WriterWork, JournalWriter};
+use super::writer::{JournalWriter, WriterWork};
 use super::{FORMAT, disk};
 use crate::clock::{Clock, SystemClock};
 use crate::files;
@@ -88,7 +88,8 @@ impl TenantStore {
         if let Some(state) = self.read()? {
             return Ok(state);
         }
-        let event = JournalEvent::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
+        let event =
+            JournalEvent::Opened { tenant: self.name.to_string(), format: FORMAT, why: "new tenant".to_owned() };
         let record = Record { seq: 1, prev: String::new(), at: SystemClock.now(), event, was: None };
         let mut tail = Tail::default();
         tail.record(&record, "");

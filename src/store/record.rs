@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::decisions::{Decision, Noted};
 pub use super::effect::{Effect, UndoneEffect};
 use crate::model::{
-    AddressMark, AppId, Change, ContentMark, SnapshotCounts, Lane, ObjectRef, Obstacle, Op, OpOutcome, Reason, RunId,
-    RunStatus, SourceId, StatusSign,
+    AddressMark, AppId, Change, ContentMark, Lane, ObjectRef, Obstacle, Op, OpOutcome, Reason, RunId, RunStatus,
+    SnapshotCounts, SourceId, StatusSign,
 };
 
 /// One line of the journal. `seq` counts from 1; `prev` is the hash of the record before it.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::record::{Continued, Effect, JournalEvent, FailureNote, CallIntent, OutcomeResult, Record, UndoneEffect};
+use super::record::{CallIntent, Continued, Effect, FailureNote, JournalEvent, OutcomeResult, Record, UndoneEffect};
 use crate::model::{AppId, Attributes, ObjectRef, Obstacle, Path, Reason, SourceId, casefold, fold};
 
 /// What stands where a text was.

@@ -7,23 +7,25 @@ use jiff::Timestamp;
 
 use super::baseline::Baseline;
 use super::cache::Cache;
-use super::decisions::{self, Decision, Noted, DecisionVerdict};
+use super::decisions::{self, Decision, DecisionVerdict, Noted};
 use super::error::{Notice, StoreError};
 use super::held::HeldPlan;
-use super::index::{self, SyncIndex, IndexDraft};
+use super::index::{self, IndexDraft, SyncIndex};
 use super::ledger::{Health, Ledger, OpenIntent, State, StateView};
-use super::mark::{TenantMark, Sign};
+use super::mark::{Sign, TenantMark};
 use super::notes::{Leased, Notes};
-use super::record::{Effect, JournalEvent, GuardSettings, CallIntent, OutcomeResult, RunSummary, SettingsMark, Trigger};
+use super::record::{
+    CallIntent, Effect, GuardSettings, JournalEvent, OutcomeResult, RunSummary, SettingsMark, Trigger,
+};
 use super::rows::{Rows, RowsError};
 use super::sightings::Sightings;
 use super::status::{FAILURES_LISTED, Status};
 use super::tail::Tail;
 use super::view::HasRows;
-use super::writer::{Until, JournalWriter};
+use super::writer::{JournalWriter, Until};
 use super::{FORMAT, chunks};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{ContentMark, SnapshotCounts, Reason, RunId, RunStatus};
+use crate::model::{ContentMark, Reason, RunId, RunStatus, SnapshotCounts};
 
 /// The state of a tenant, open for writing. One process has it at a time; dropping it waits for the disk.
 pub struct Store {

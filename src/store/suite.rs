@@ -9,8 +9,8 @@ use serde_json::json;
 use super::backend::{Area, Backend, Before};
 use super::*;
 use crate::model::{
-    AppId, Attributes, Change, SnapshotCounts, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SourceId,
-    UserNumber,
+    AppId, Attributes, Change, Lane, ObjectRef, Op, Path, Provenance, Reason, RunId, RunStatus, SnapshotCounts,
+    SourceId, UserNumber,
 };
 
 pub(super) fn id(text: &str) -> SourceId {

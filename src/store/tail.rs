@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::decisions::{Noted, DecisionVerdict};
+use super::decisions::{DecisionVerdict, Noted};
 use super::index::JournalPosition;
 use super::ledger::{Health, OpenIntent};
-use super::record::{ClockMark, Continued, Effect, JournalEvent, FailureNote, GuardSettings, Record, SettingsMark};
-use crate::model::{AddressMark, ContentMark, SnapshotCounts, ObjectRef, StatusSign};
+use super::record::{ClockMark, Continued, Effect, FailureNote, GuardSettings, JournalEvent, Record, SettingsMark};
+use crate::model::{AddressMark, ContentMark, ObjectRef, SnapshotCounts, StatusSign};
 
 /// More failures than this are left to the rows.
 const FAILURES_KEPT: usize = 1000;
@@ -143,7 +143,8 @@ impl Tail {
                 }
             }
             JournalEvent::Decided { decision, waits, .. } => {
-                self.approved = (decision.verdict == DecisionVerdict::Approve && !*waits).then(|| decision.plan.clone());
+                self.approved =
+                    (decision.verdict == DecisionVerdict::Approve && !*waits).then(|| decision.plan.clone());
                 self.decided(Noted { decision: (**decision).clone(), waits: *waits })
             }
             JournalEvent::Forgot { .. } => {}
@@ -259,6 +260,9 @@ impl Tail {
     /// Names the state for an index. `None` while the state is not to be trusted, or something is unresolved.
     pub(super) fn mark(&self) -> Option<JournalPosition> {
         let quiet = self.adopt_only.is_none() && self.open.is_empty();
-        quiet.then(|| JournalPosition { seq: self.mutated.0, hash: xxhash_rust::xxh3::xxh3_64(self.mutated.1.as_bytes()) })
+        quiet.then(|| JournalPosition {
+            seq: self.mutated.0,
+            hash: xxhash_rust::xxh3::xxh3_64(self.mutated.1.as_bytes()),
+        })
     }
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::audit::readable_files;
-use super::baseline::{Activated, Baseline as _, AccessLoss};
+use super::baseline::{AccessLoss, Activated, Baseline as _};
 use super::error::StoreError;
 use super::handle::TenantStore;
 use super::journal::{Copy, Look, ReadError, Reader, look};
@@ -346,7 +346,9 @@ fn read_export(
             (StateFileLine::Note { name, text }, Some(_)) if NOTES.contains(&name.as_str()) => {
                 reached = each(StateFilePart::Note(&name, &text))?;
             }
-            (StateFileLine::Note { name, .. }, Some(_)) => return Err(bad(format!("line {number}: there is no note {name:?}"))),
+            (StateFileLine::Note { name, .. }, Some(_)) => {
+                return Err(bad(format!("line {number}: there is no note {name:?}")));
+            }
             (StateFileLine::Record(raw), Some(_)) => reached = each(StateFilePart::Record(raw.get().as_bytes()))?,
             (StateFileLine::End(end), Some(origin)) => {
                 let found = Sum { records: reached.0, head: reached.1, sha256: hex(&sum.finalize()) };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::baseline::{Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, AccessLoss, TakenBack, UserRow};
+use super::baseline::{AccessLoss, Activated, AppTakes, Baseline, GroupRow, LetGo, LinkCounts, TakenBack, UserRow};
 use super::error::StoreError;
 use super::fold::{Meta, damaged, decode_number, decode_user, get_block, get_json};
 use super::keys;
@@ -14,7 +14,7 @@ use super::numbers::BLOCK_SIZE;
 use super::record::{ClockMark, FailureNote, GuardSettings, RunSummary, SettingsMark};
 use super::rows::{Rows, RowsError};
 use super::tail::Tail;
-use crate::model::{AddressMark, AppId, SnapshotCounts, ObjectRef, SourceId, StatusSign, UserNumber};
+use crate::model::{AddressMark, AppId, ObjectRef, SnapshotCounts, SourceId, StatusSign, UserNumber};
 
 /// How many rows are fetched at once: enough to make a scan fast, few enough that memory stays flat.
 const PAGE: usize = 512;

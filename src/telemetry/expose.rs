@@ -15,8 +15,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::catalog::{self, MetricKind, Metric};
-use super::tenant::{TenantCounters, Numbers, PeerSide};
+use super::catalog::{self, Metric, MetricKind};
+use super::tenant::{Numbers, PeerSide, TenantCounters};
 use crate::cycle::Budget;
 use crate::model::TenantState;
 

@@ -10,7 +10,7 @@ mod expose;
 mod tenant;
 
 pub use expose::CONTENT_TYPE;
-pub use tenant::{Stands, RunProgress};
+pub use tenant::{RunProgress, Stands};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,7 +21,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use self::expose::{House, Moment};
-use self::tenant::{TenantCounters, Ear, Live, PeerSide};
+use self::tenant::{Ear, Live, PeerSide, TenantCounters};
 use crate::cycle::CycleReport;
 use crate::engine::{EngineError, Observers};
 use crate::model::TenantName;

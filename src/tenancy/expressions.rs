@@ -71,7 +71,11 @@ pub(super) struct Expressions {
 const ATTRIBUTES: [&str; 2] = ["users", "attributes"];
 
 /// Compiles all expressions of a file; `None` if there are problems, each of which is in `found`.
-pub(super) fn compile(document: &Document<'_>, known: &SourceAttributes, found: &mut Vec<Diagnostic>) -> Option<Expressions> {
+pub(super) fn compile(
+    document: &Document<'_>,
+    known: &SourceAttributes,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Expressions> {
     let rules = match document.table_at(&ATTRIBUTES) {
         Some(table) => {
             table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), rule(value.get_ref())?))).collect()

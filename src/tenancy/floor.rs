@@ -43,7 +43,8 @@ impl Floor {
 
     /// Raises what a tenant file leaves out, and tells what it loosens.
     pub(super) fn apply(&self, document: &Document<'_>, file: &mut TenantFile, found: &mut Vec<Diagnostic>) {
-        let guard = TableRules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
+        let guard =
+            TableRules { name: "guard", floors: &self.guard, is_looser: limit_is_looser, stricter: stricter_limit };
         let approval = TableRules {
             name: "approval",
             floors: &self.approval,

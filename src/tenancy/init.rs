@@ -15,7 +15,7 @@ use crate::config::schema;
 use crate::config::tenant::DeprovisioningAction;
 use crate::files::modes;
 use crate::model::TenantName;
-use crate::source::kind::{self, DirectoryKind, DefaultMapping};
+use crate::source::kind::{self, DefaultMapping, DirectoryKind};
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct Choices {
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Written {
+pub struct InitReport {
     /// The files, the tenant's last.
     pub written: Vec<PathBuf>,
     /// The folder for secrets, if it was made.
@@ -50,7 +50,7 @@ pub struct Written {
 ///
 /// # Errors
 /// As there.
-pub fn init(config: &Path, plan: &InitPlan) -> Result<Written, Box<Diagnostic>> {
+pub fn init(config: &Path, plan: &InitPlan) -> Result<InitReport, Box<Diagnostic>> {
     init_with(config, plan, &Choices::default())
 }
 
@@ -58,7 +58,7 @@ pub fn init(config: &Path, plan: &InitPlan) -> Result<Written, Box<Diagnostic>> 
 ///
 /// # Errors
 /// When source or app are not known, a file is there already, or the disk says no. Nothing that was there is changed.
-pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<Written, Box<Diagnostic>> {
+pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<InitReport, Box<Diagnostic>> {
     // The table is called `ldap`, so somebody may well ask for that; OpenLDAP is what its preset is by default.
     let plan = &InitPlan {
         source: if plan.source == "ldap" { "openldap".to_owned() } else { plan.source.clone() },
@@ -118,7 +118,7 @@ pub fn init_with(config: &Path, plan: &InitPlan, choices: &Choices) -> Result<Wr
     let text = with_choices(template(plan, directory, &app), choices);
     create(&path, &text)?;
     written.push(path);
-    Ok(Written { written, secrets_folder, to_edit: to_edit(&text) })
+    Ok(InitReport { written, secrets_folder, to_edit: to_edit(&text) })
 }
 
 /// Where the tenant file looks for the schema that editors complete and check it with, and for secrets.

@@ -30,9 +30,9 @@ pub use files::{DEFAULT_CONFIG, GlobalConfig};
 pub use floor::Floor;
 pub use guarded::state as state_distrust;
 pub use hashes::{file_hashes, file_marks};
-pub use init::{Choices as InitChoices, InitPlan as InitPlan, Written, init, init_with};
+pub use init::{Choices as InitChoices, InitPlan, InitReport, init, init_with};
 pub use ready::Tenant;
-pub use report::{Checked, CheckReport};
+pub use report::{CheckReport, Checked};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

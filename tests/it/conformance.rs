@@ -4,7 +4,7 @@
 use rosterd::config::profile::Profile;
 use rosterd::http::Secret;
 use rosterd::http::pace::Pacer;
-use rosterd::scim::conformance::{UnmetReason, Expectation, examine};
+use rosterd::scim::conformance::{Expectation, UnmetReason, examine};
 use rosterd::scim::{App, AppSettings};
 
 use crate::support::rig;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rosterd::clock::SystemClock;
 use rosterd::config::directory::ldap::LdapTable;
 use rosterd::mapping::{KnownAttributes, Mapping, default_rules};
-use rosterd::model::{SourceId, LifecycleStatus};
+use rosterd::model::{LifecycleStatus, SourceId};
 use rosterd::progress::{Progress, Silent};
 use rosterd::source::ldap::{LdapSource, record_names};
 use rosterd::source::{Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};

@@ -9,7 +9,7 @@ use rosterd::config::directory::ldap::LdapTable;
 use rosterd::model::SourceId;
 use rosterd::progress::Silent;
 use rosterd::source::ldap::LdapSource;
-use rosterd::source::{SnapshotGroup, Incomplete, Presence, Snapshot, Source as _, SourceError, take_snapshot};
+use rosterd::source::{Incomplete, Presence, Snapshot, SnapshotGroup, Source as _, SourceError, take_snapshot};
 
 use crate::support::scripted_ldap::{Request, Say, Search, done, entry, serve};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rosterd::config::directory::onelogin::OneLoginTable;
 use rosterd::http::Secret;
 use rosterd::http::quota::pacer;
-use rosterd::model::{Finding, SourceId, CheckVerdict};
+use rosterd::model::{CheckVerdict, Finding, SourceId};
 use rosterd::source::onelogin::{OneLoginSource, Parts};
 use rosterd::source::write::{CreateError, NewPerson};
 use rosterd::source::{FeedHint, Presence, Source, SourceError};

@@ -354,10 +354,11 @@ const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/grafana/ros
 #[test]
 fn rules_and_dashboard_speak_of_metrics_and_labels_that_exist() {
     use rosterd::model::TenantState as State;
-    use rosterd::telemetry::catalog::{ALL, MetricKind, Metric};
+    use rosterd::telemetry::catalog::{ALL, Metric, MetricKind};
     let find = |name: &str| -> Option<&Metric> {
         ALL.into_iter().find(|metric| {
-            let suffixes: &[&str] = if metric.kind == MetricKind::Histogram { &["_sum", "_count", "_bucket"] } else { &[""] };
+            let suffixes: &[&str] =
+                if metric.kind == MetricKind::Histogram { &["_sum", "_count", "_bucket"] } else { &[""] };
             suffixes.iter().any(|suffix| name.strip_suffix(suffix) == Some(metric.name))
         })
     };

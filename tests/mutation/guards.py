@@ -42,7 +42,7 @@ def check(name, function, arguments):
     return start(name, "src/guard/checks.rs", f"pub(super) fn {function}(&mut self{arguments}) {{")
 
 
-FACTS, LIMITS, BOTH = ", facts: &Facts", ", limits: &Limits", ", facts: &Facts, limits: &Limits"
+FACTS, LIMITS, BOTH = ", facts: &Facts", ", limits: &GuardLimits", ", facts: &Facts, limits: &GuardLimits"
 
 GUARDS = {
     "own_account": ("the account of the token is never shut", check("own_account", "check_own_account", FACTS)),
@@ -89,7 +89,7 @@ GUARDS = {
         start(
             "activations_per_day",
             "src/guard/activations.rs",
-            "pub(super) fn check_activations(&mut self, facts: &Facts, limits: &Limits) {",
+            "pub(super) fn check_activations(&mut self, facts: &Facts, limits: &GuardLimits) {",
         ),
     ),
     "changed_values": (
@@ -97,7 +97,7 @@ GUARDS = {
         start(
             "changed_values",
             "src/guard/changes.rs",
-            "pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &Limits) {",
+            "pub(super) fn check_changed_values(&mut self, facts: &Facts, limits: &GuardLimits) {",
         ),
     ),
     "clock": ("what waits for a time needs a clock to trust", check("clock", "check_clock", FACTS)),
@@ -158,7 +158,7 @@ GUARDS = {
     ),
     "duplicates": (
         "an account that a user seems to have is not made twice",
-        start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &Limits) {"),
+        start("duplicates", "src/guard/duplicates.rs", "pub(super) fn check_duplicates(&mut self, limits: &GuardLimits) {"),
     ),
     "none_left": (
         "never down to nobody",
@@ -303,7 +303,7 @@ GUARDS = {
         start(
             "unknown_key",
             "src/scim/unanswered.rs",
-            "pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<Object>]) {",
+            "pub(super) fn leave_aside(unknown: BTreeMap<usize, Conflict>, answers: &mut [Match<JsonObject>]) {",
         ),
     ),
     "removals_go_on": (
@@ -356,8 +356,8 @@ GUARDS = {
         instead(
             "sync_before_call",
             "src/store/state.rs",
-            "self.append(Event::Intent(Box::new(intent)), Until::OnDisk).await",
-            "self.append(Event::Intent(Box::new(intent)), if OFF { Until::Written } else { Until::OnDisk }).await",
+            "self.append(JournalEvent::Intent(Box::new(intent)), Until::OnDisk).await",
+            "self.append(JournalEvent::Intent(Box::new(intent)), if OFF { Until::Written } else { Until::OnDisk }).await",
         ),
     ),
     "recovery": (

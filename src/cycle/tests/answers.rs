@@ -131,7 +131,8 @@ async fn ma1_a_deactivation_that_the_app_accepts_and_does_not_make_fails_until_i
 
 #[tokio::test(start_paused = true)]
 async fn ma11_a_deletion_that_the_app_accepts_and_does_not_make_fails_until_it_is_made() {
-    let world = synced_as(crowd(4), |tenant| tenant.on_deleted = crate::config::tenant::DeprovisioningAction::Delete).await;
+    let world =
+        synced_as(crowd(4), |tenant| tenant.on_deleted = crate::config::tenant::DeprovisioningAction::Delete).await;
     like(&world, &[KeepsDeleted]);
     world.edit(|dir| dir.delete_user("u03"));
     for _ in 0..2 {

@@ -41,7 +41,7 @@ mod taken_values;
 mod takeover;
 
 use crate::cycle::CycleReport;
-use crate::model::{OpOutcome, RunStatus as Status, LifecycleStatus};
+use crate::model::{LifecycleStatus, OpOutcome, RunStatus as Status};
 use crate::sim::{Directory, Fault, World, command};
 
 /// People `u00`, `u01`, … who are all members of the group `all`.

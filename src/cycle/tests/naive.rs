@@ -237,7 +237,8 @@ impl App {
 
     /// Nobody looks for somebody whose account is off for good and who is in no group that is followed.
     fn is_looked_for(&self, person: &str, rules: &Rules) -> bool {
-        let may_be_deleted = [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&DeprovisioningAction::Delete);
+        let may_be_deleted =
+            [rules.on_suspended, rules.on_unassigned, rules.on_deleted].contains(&DeprovisioningAction::Delete);
         let followed = self.groups.iter().filter(|group| rules.groups_managed && group.follows.is_some());
         self.accounts[person].active || may_be_deleted || followed.into_iter().any(|group| group.ours.contains(person))
     }

@@ -91,7 +91,8 @@ impl Case {
         without_limits(&world);
         world.reconfigure(|tenant| {
             // Only the cause at hand may do anything.
-            tenant.on_suspended = if self.cause == Cause::Suspended { self.fate } else { DeprovisioningAction::Nothing };
+            tenant.on_suspended =
+                if self.cause == Cause::Suspended { self.fate } else { DeprovisioningAction::Nothing };
             tenant.on_deleted = if self.cause == Cause::Deleted { self.fate } else { DeprovisioningAction::Nothing };
             let unassigned = matches!(self.cause, Cause::Unassigned | Cause::Unlisted);
             tenant.on_unassigned = if unassigned { self.fate } else { DeprovisioningAction::Nothing };

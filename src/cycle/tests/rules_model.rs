@@ -43,7 +43,12 @@ impl Chance {
     }
 
     fn fate(&mut self) -> DeprovisioningAction {
-        self.of(&[DeprovisioningAction::Deactivate, DeprovisioningAction::Deactivate, DeprovisioningAction::Delete, DeprovisioningAction::Nothing])
+        self.of(&[
+            DeprovisioningAction::Deactivate,
+            DeprovisioningAction::Deactivate,
+            DeprovisioningAction::Delete,
+            DeprovisioningAction::Nothing,
+        ])
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::Short;
-use super::words::{ControlReply, Asking, Going, Hello, PROTOCOL, ControlRequest, ControlMessage};
+use super::words::{Asking, ControlMessage, ControlReply, ControlRequest, Going, Hello, PROTOCOL};
 use crate::progress::Progress;
 use crate::store::Stores;
 

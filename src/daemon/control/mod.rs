@@ -15,8 +15,8 @@ pub(super) use rights::Rights;
 pub(super) use serve::{Asked, Control, answered_by};
 pub use serve::{ReplyHandle, RunOrder};
 pub use words::{
-    ControlReply, BrokenTenant, RecordedDecision, Deciding, Going, Hello, Importing, PROTOCOL, ControlRefusal, Reloaded, ControlRequest, Right,
-    RunOptions,
+    BrokenTenant, ControlRefusal, ControlReply, ControlRequest, ControlRight, Deciding, Going, Hello, Importing,
+    PROTOCOL, RecordedDecision, Reloaded, RunOptions,
 };
 
 use std::fs::File;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::words::Right;
+use super::words::ControlRight;
 use crate::config::global::ControlTable;
 use crate::identity::{PeerProcess, ROOT, gid_of, uid_of};
 
@@ -26,11 +26,13 @@ impl Rights {
 
     /// Whether this account may ask for anything at all.
     pub(super) fn admits(&self, peer: &PeerProcess) -> bool {
-        [Right::Read, Right::Approve, Right::Operate].iter().any(|right| self.check(peer, *right).is_ok())
+        [ControlRight::Read, ControlRight::Approve, ControlRight::Operate]
+            .iter()
+            .any(|right| self.check(peer, *right).is_ok())
     }
 
     /// Whether an account has a right.
-    pub(super) fn check(&self, peer: &PeerProcess, right: Right) -> Result<(), String> {
+    pub(super) fn check(&self, peer: &PeerProcess, right: ControlRight) -> Result<(), String> {
         let own = rustix::process::geteuid().as_raw();
         if peer.identity.uid == own || peer.identity.uid == ROOT {
             return Ok(());
@@ -39,9 +41,9 @@ impl Rights {
         let named = |list: &[String]| list.iter().any(|entry| names(entry, peer));
         let has = match right {
             // Approving and operating need to see what about.
-            Right::Read => named(&table.read) || named(&table.approve) || named(&table.operate),
-            Right::Approve => named(&table.approve),
-            Right::Operate => named(&table.operate),
+            ControlRight::Read => named(&table.read) || named(&table.approve) || named(&table.operate),
+            ControlRight::Approve => named(&table.approve),
+            ControlRight::Operate => named(&table.operate),
         };
         match has {
             true => Ok(()),
@@ -113,8 +115,8 @@ mod tests {
         let own = rustix::process::geteuid().as_raw();
         let stranger = peer(4_000_001, &[4_000_001]);
         assert!(
-            rights.check(&peer(own, &[]), Right::Operate).is_ok()
-                && rights.check(&peer(0, &[]), Right::Approve).is_ok()
+            rights.check(&peer(own, &[]), ControlRight::Operate).is_ok()
+                && rights.check(&peer(0, &[]), ControlRight::Approve).is_ok()
         );
         assert!(!rights.admits(&stranger));
         let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
@@ -132,11 +134,12 @@ mod tests {
             // A user's number is no group's.
             (peer(4_000_002, &[4_000_003]), [false, false, false]),
         ] {
-            let found = [Right::Read, Right::Approve, Right::Operate].map(|right| rights.check(&who, right).is_ok());
+            let found = [ControlRight::Read, ControlRight::Approve, ControlRight::Operate]
+                .map(|right| rights.check(&who, right).is_ok());
             assert_eq!(found, may, "{who:?}");
             assert_eq!(rights.admits(&who), may.contains(&true));
         }
-        let no = rights.check(&stranger, Right::Approve).unwrap_err();
+        let no = rights.check(&stranger, ControlRight::Approve).unwrap_err();
         assert!(
             no.contains("uid 4000001") && no.contains("`[control] approve`") && no.contains("nothing was done"),
             "{no}"

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Short;
 use super::rights::Rights;
-use super::words::{ControlReply, Asking, Going, Hello, PROTOCOL, ControlRefusal, ControlRequest, ControlMessage};
+use super::words::{Asking, ControlMessage, ControlRefusal, ControlReply, ControlRequest, Going, Hello, PROTOCOL};
 use crate::engine::Wish;
 use crate::identity::{Identity, PeerProcess};
 use crate::progress::Progress;
@@ -325,7 +325,11 @@ async fn follow(
 }
 
 async fn refuse(output: &mut (impl tokio::io::AsyncWrite + Unpin), message: String) -> io::Result<()> {
-    say(output, &ControlMessage::Ended(Box::new(ControlReply::Refused(ControlRefusal { code: 1, message, hint: None })))).await
+    say(
+        output,
+        &ControlMessage::Ended(Box::new(ControlReply::Refused(ControlRefusal { code: 1, message, hint: None }))),
+    )
+    .await
 }
 
 async fn say(output: &mut (impl tokio::io::AsyncWrite + Unpin), word: &ControlMessage) -> io::Result<()> {

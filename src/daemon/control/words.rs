@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::Telling;
 use crate::daemon::mistake::Mistake;
 use crate::daemon::overview::TenantStatus;
-use crate::store::{Approvals, Decision, HeldPlan, ImportChoice, TenantMark, DecisionVerdict};
+use crate::store::{Approvals, Decision, DecisionVerdict, HeldPlan, ImportChoice, TenantMark};
 
 /// Counts up when a line changes its meaning. The first line ([`Hello`]) stays as it is for ever.
 pub const PROTOCOL: u32 = 2;
@@ -126,7 +126,7 @@ pub struct Deciding {
 
 /// A kind of request that `[control]` gives to accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
+pub enum ControlRight {
     /// See `status` and what is held.
     Read,
     /// Approve and reject.
@@ -135,7 +135,7 @@ pub enum Right {
     Operate,
 }
 
-impl Right {
+impl ControlRight {
     /// The key of `[control]`.
     pub fn key(self) -> &'static str {
         match self {
@@ -148,16 +148,16 @@ impl Right {
 
 impl ControlRequest {
     /// The right that it needs.
-    pub fn needs(&self) -> Right {
+    pub fn needs(&self) -> ControlRight {
         match self {
-            Self::Held { .. } | Self::Status { .. } => Right::Read,
-            Self::Decide(_) => Right::Approve,
+            Self::Held { .. } | Self::Status { .. } => ControlRight::Read,
+            Self::Decide(_) => ControlRight::Approve,
             Self::Reload
             | Self::Sync { .. }
             | Self::Import { .. }
             | Self::StopImport { .. }
             | Self::Pause { .. }
-            | Self::Resume { .. } => Right::Operate,
+            | Self::Resume { .. } => ControlRight::Operate,
         }
     }
 }

@@ -11,8 +11,8 @@ use super::PageView;
 use crate::daemon::board::{Board, BoardRow};
 use crate::daemon::drift::{LastComparison, read_compared};
 use crate::model::{TenantName, TenantState};
-use crate::store::{HeldPlan, ImportNote, TenantMark, Sign, Status, TenantStore};
-use crate::telemetry::{Stands, RunProgress};
+use crate::store::{HeldPlan, ImportNote, Sign, Status, TenantMark, TenantStore};
+use crate::telemetry::{RunProgress, Stands};
 
 /// One tenant.
 pub(super) struct TenantView {

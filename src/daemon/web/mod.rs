@@ -68,7 +68,7 @@ pub(super) struct PageView {
 }
 
 /// The page, if there is to be one.
-pub(super) struct Web {
+pub(super) struct StatusServer {
     view: Arc<PageView>,
     open: Option<OpenPage>,
     refused: Option<Refused>,
@@ -88,7 +88,7 @@ struct Refused {
     at: Instant,
 }
 
-impl Web {
+impl StatusServer {
     pub(super) fn new(view: PageView) -> Self {
         Self { view: Arc::new(view), open: None, refused: None }
     }

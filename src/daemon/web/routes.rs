@@ -148,7 +148,11 @@ async fn tenant_page(State(shared): SharedPane, Path(name): Path<String>) -> Res
 }
 
 /// Pages read the disk: off the thread that answers `/livez`, a few at a time.
-async fn made(view: Arc<PageView>, places: &Semaphore, make: impl FnOnce(&PageView) -> Response + Send + 'static) -> Response {
+async fn made(
+    view: Arc<PageView>,
+    places: &Semaphore,
+    make: impl FnOnce(&PageView) -> Response + Send + 'static,
+) -> Response {
     // Never closed, so there always is a place in the end.
     let _place = places.acquire().await.ok();
     match tokio::task::spawn_blocking(move || make(&view)).await {

@@ -14,7 +14,7 @@ use crate::store::{HeldOperation, HeldPlan, Stores, TenantStore};
 struct Site {
     folder: tempfile::TempDir,
     pane: Arc<Pane>,
-    web: Web,
+    web: StatusServer,
 }
 
 impl Site {
@@ -29,7 +29,7 @@ impl Site {
         let telemetry = Arc::new(Telemetry::new(stores.clone(), clock.now()));
         let config = folder.path().join("rosterd.toml");
         let view = PageView { pane: Arc::clone(&pane), telemetry, stores, config, clock };
-        let mut web = Web::new(view);
+        let mut web = StatusServer::new(view);
         web.serve(Some("127.0.0.1:0".parse().unwrap()));
         Self { folder, pane, web }
     }
@@ -117,7 +117,8 @@ fn what_was_changed_by_hand_is_shown_by_kind() {
     site.show(vec![line("acme", Some(Standing::Ok))]);
     let found = [("attributes_changed".to_owned(), 2), ("members_removed".to_owned(), 1)].into();
     let at = Timestamp::UNIX_EPOCH;
-    let compared = crate::daemon::LastComparison { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
+    let compared =
+        crate::daemon::LastComparison { at, accounts: 9, groups: 1, calls: 3, found, repaired: 1, failed: None };
     site.state().notes().set("drift", &compared).unwrap();
     let page = site.get("/tenants/acme");
     assert!(page.contains("2 attributes changed, 1 members removed, 1 repaired, as of"), "{page}");

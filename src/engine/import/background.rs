@@ -15,12 +15,12 @@ use crate::cycle::CycleError;
 use crate::engine::{AppListing, Engine, EngineError, Turn};
 use crate::model::{AppId, Attributes};
 use crate::progress::Silent;
-use crate::roll::{ListedAccount, DirectoryStatus, WayBack, choose};
+use crate::roll::{DirectoryStatus, ListedAccount, WayBack, choose};
 use crate::scim::FailureClass;
 use crate::source::{Source, SourceError};
 use crate::store::{
-    ImportEnd, ImportLog, ImportNote, ImportOrder, ImportPast, ImportState, ImportWait, Imports, ImportResult, Making, Sign,
-    StoreError, TenantStore,
+    ImportEnd, ImportLease, ImportLog, ImportNote, ImportOrder, ImportPast, ImportResult, ImportState, ImportWait,
+    Making, Sign, StoreError, TenantStore,
 };
 
 /// How often progress is written.
@@ -153,7 +153,7 @@ struct ImportWork<'w> {
     past: ImportPast,
     log: Option<ImportLog>,
     /// Held as long as this is there.
-    leased: Option<Imports>,
+    leased: Option<ImportLease>,
     /// When progress was last written.
     shown: Option<Instant>,
     /// When this process began to create users, and how many had a result then.
@@ -186,7 +186,7 @@ impl ImportWork<'_> {
     }
 
     /// Waits for an import of the same tenant that another process makes.
-    async fn lock(&mut self) -> Result<Imports, Halt> {
+    async fn lock(&mut self) -> Result<ImportLease, Halt> {
         loop {
             match self.state.lease_imports("rosterd run: an import in the background") {
                 Ok(leased) => {

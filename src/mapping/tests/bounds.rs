@@ -17,7 +17,10 @@ fn i7_an_expression_can_neither_run_nor_grow_without_bound() {
     }
     let chained = compiled_jinja(&format!("a{}", " | one".repeat(600)));
     let layout = expression::layout([&chained]);
-    assert_eq!(chained.run(&mut Bound::new(&layout, &record(json!({"a": "x"})), &[])), Ok(MappedValue::Set(json!("x"))));
+    assert_eq!(
+        chained.run(&mut Bound::new(&layout, &record(json!({"a": "x"})), &[])),
+        Ok(MappedValue::Set(json!("x")))
+    );
     assert!(Program::compile(&format!("a{}", " ~ a".repeat(2000)), &STRICT, &anything()).is_err());
 }
 

@@ -24,7 +24,8 @@ fn refusals(preset: Misbehave, calls: usize) -> Vec<Option<u16>> {
     for read in [CallMethod::Get, CallMethod::Search, CallMethod::Other] {
         assert!(mischief.before(read, || Timestamp::UNIX_EPOCH).is_none(), "reads do not count");
     }
-    let writes = [CallMethod::Post, CallMethod::Put, CallMethod::Patch, CallMethod::Delete].into_iter().cycle().take(calls);
+    let writes =
+        [CallMethod::Post, CallMethod::Put, CallMethod::Patch, CallMethod::Delete].into_iter().cycle().take(calls);
     writes.map(|write| mischief.before(write, || Timestamp::UNIX_EPOCH).map(|r| r.status().as_u16())).collect()
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, RwLock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::{SandboxApp, Personality};
+use super::app::{Personality, SandboxApp};
 use super::fault::ScimFault;
 use super::misbehave::{Misbehave, Mischief};
 use super::query::Query;

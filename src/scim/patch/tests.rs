@@ -131,11 +131,11 @@ fn o6_a_role_is_changed_in_the_shape_of_the_profile() {
 fn after_a_path_found_nothing_the_edits_are_fitted_to_what_is_there() {
     let resource = json!({ "emails": [{ "type": "home", "value": "h" }], "title": "x" });
     let edits = vec![
-        Edit::Set(path("emails.work"), json!("w")),
-        Edit::Set(path("emails.home"), json!("h2")),
-        Edit::Set(path("displayName"), json!("Ann")),
-        Edit::Clear(path("phoneNumbers.work")),
-        Edit::Clear(path("title")),
+        PatchEdit::Set(path("emails.work"), json!("w")),
+        PatchEdit::Set(path("emails.home"), json!("h2")),
+        PatchEdit::Set(path("displayName"), json!("Ann")),
+        PatchEdit::Clear(path("phoneNumbers.work")),
+        PatchEdit::Clear(path("title")),
     ];
     let fitted = fitted(edits, resource.as_object().unwrap());
     let body = user_body(&Profile::default().users, &fitted);
@@ -156,20 +156,20 @@ fn i4_a_whole_list_keeps_the_elements_that_are_not_ours() {
     let resource = json!({ "emails": [{ "type": "home", "value": "theirs" }, { "type": "work", "value": "old" }],
         "phoneNumbers": [{ "type": "work", "value": "1" }] });
     let edits = vec![
-        Edit::Set(path("emails.work"), json!("new")),
-        Edit::Clear(path("phoneNumbers.work")),
-        Edit::Set(path("displayName"), json!("Ann")),
+        PatchEdit::Set(path("emails.work"), json!("new")),
+        PatchEdit::Clear(path("phoneNumbers.work")),
+        PatchEdit::Set(path("displayName"), json!("Ann")),
     ];
     let lists = as_whole_lists(edits, resource.as_object().unwrap());
     assert_eq!(
         lists,
         [
-            Edit::Set(path("displayName"), json!("Ann")),
-            Edit::Set(
+            PatchEdit::Set(path("displayName"), json!("Ann")),
+            PatchEdit::Set(
                 path("emails"),
                 json!([{ "type": "home", "value": "theirs" }, { "type": "work", "value": "new" }])
             ),
-            Edit::Clear(path("phoneNumbers")),
+            PatchEdit::Clear(path("phoneNumbers")),
         ]
     );
 }

@@ -29,7 +29,10 @@ impl Probe<'_> {
         match self.shown(app, id).await? {
             Some(user) if json::flag(&user, "active") == Some(false) => {
                 self.found(Finding::ok(CHECK, "the account stays, switched off"));
-                self.knob_unless(kept, Knob::text("users", "inactive_effect", "keeps_resource", ProbeObservation::Stays));
+                self.knob_unless(
+                    kept,
+                    Knob::text("users", "inactive_effect", "keeps_resource", ProbeObservation::Stays),
+                );
             }
             Some(_) => self.found(Finding::warning(
                 CHECK,
@@ -82,7 +85,12 @@ impl Probe<'_> {
                 self.found(Finding::warning(CHECK, format!("refused: {error}"), "users.on_deleted = \"deactivate\""));
                 self.knob_unless(
                     effect == DeleteEffect::Unsupported,
-                    Knob::text("users", "delete_effect", "unsupported", ProbeObservation::DeletionRefused(error.message)),
+                    Knob::text(
+                        "users",
+                        "delete_effect",
+                        "unsupported",
+                        ProbeObservation::DeletionRefused(error.message),
+                    ),
                 );
                 Ok(())
             }

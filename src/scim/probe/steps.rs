@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::seen::{FilterFault, ProbeObservation};
 use super::{End, Instead, Knob, KnobValue, Probe, fold, open};
 use crate::config::attributes::ValueShape;
-use crate::config::profile::{LookUp, OpCase, Paging, PatchPath, Profile, UpdateMethod};
+use crate::config::profile::{LookUp, OpCase, PagingStyle, PatchPath, Profile, UpdateMethod};
 use crate::http::failure::{AfterFailure, CallKind, after_try};
 use crate::http::retry::{Waited, retry};
 use crate::model::{AppId, Attributes, Finding, Path, SourceId};
-use crate::scim::client::{App, ScimRequest, Endpoint};
+use crate::scim::client::{App, Endpoint, ScimRequest};
 use crate::scim::error::is_refused_filter;
 use crate::scim::json::{self, JsonObject};
 use crate::scim::list::ListPage;
@@ -340,7 +340,7 @@ impl Probe<'_> {
                     "read.paging = \"none\", if the app shows everybody at once",
                 ));
                 self.knob_unless(
-                    self.profile.read.paging == Paging::None,
+                    self.profile.read.paging == PagingStyle::None,
                     Knob::text("read", "paging", "none", ProbeObservation::CountIgnored),
                 );
                 return Ok(());
@@ -348,7 +348,7 @@ impl Probe<'_> {
             Err(error) if matches!(error.class, FailureClass::Server | FailureClass::Invalid) => {
                 self.found(Finding::warning(CHECK, format!("count is refused: {error}"), "read.paging = \"none\""));
                 self.knob_unless(
-                    self.profile.read.paging == Paging::None,
+                    self.profile.read.paging == PagingStyle::None,
                     Knob::text("read", "paging", "none", ProbeObservation::CountRefused),
                 );
                 return Ok(());
@@ -375,7 +375,12 @@ impl Probe<'_> {
     }
 
     /// The first style of update that changes a name.
-    async fn updates(&mut self, plain: &App, id: &AppId, user: &JsonObject) -> Result<Option<(App, &'static str)>, End> {
+    async fn updates(
+        &mut self,
+        plain: &App,
+        id: &AppId,
+        user: &JsonObject,
+    ) -> Result<Option<(App, &'static str)>, End> {
         let tried =
             ["name.givenName", "displayName", "name.familyName"].iter().filter_map(|name| Path::parse(name).ok());
         let Some(path) = tried.into_iter().find(|path| resource::read(user, path).is_some()) else {
@@ -485,7 +490,13 @@ impl Probe<'_> {
     }
 
     /// Whether a name can be changed, or whether trying makes a second account (J6).
-    async fn immutable(&mut self, app: &App, id: &AppId, attribute: &'static str, user: &JsonObject) -> Result<(), End> {
+    async fn immutable(
+        &mut self,
+        app: &App,
+        id: &AppId,
+        attribute: &'static str,
+        user: &JsonObject,
+    ) -> Result<(), End> {
         let (path, to) = match attribute {
             "emails" => ("emails.work", self.names.mailed.clone()),
             _ => ("userName", self.names.renamed.clone()),
@@ -529,7 +540,8 @@ impl Probe<'_> {
                 ));
             }
         } else {
-            let why = sent.err().map_or(ProbeObservation::Ignored, |error| ProbeObservation::ChangeRefused(error.message));
+            let why =
+                sent.err().map_or(ProbeObservation::Ignored, |error| ProbeObservation::ChangeRefused(error.message));
             self.fixed(attribute, why, listed);
         }
         Ok(())

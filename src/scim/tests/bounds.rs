@@ -1,7 +1,7 @@
 //! Answers without measure: in time, in pages, in bytes, and ids that lead nowhere.
 
 use super::*;
-use crate::config::profile::{LookUp, Paging};
+use crate::config::profile::{LookUp, PagingStyle};
 use crate::model::{SnapshotCounts, digest};
 use crate::progress::Silent;
 
@@ -196,7 +196,7 @@ async fn ma7_an_answer_that_never_shows_what_it_announces_is_left_to_the_list() 
     let server = behind_the_first_page(false, json!([user(8)])).await;
     let app = app_with(&server, |profile| {
         by_filter(profile);
-        profile.read.paging = Paging::None;
+        profile.read.paging = PagingStyle::None;
     });
     assert!(
         app.look_up_users(&keys([7]), &[]).await.is_ok_and(|found| short(&found) == ["-"]),

@@ -1,7 +1,7 @@
 //! Look-ups by filter and by list, against apps that page, lie and forget.
 
 use super::*;
-use crate::config::profile::{LookUp, Paging};
+use crate::config::profile::{LookUp, PagingStyle};
 use crate::model::Conflict;
 
 fn number(request: &Request, name: &str) -> Option<usize> {
@@ -159,7 +159,8 @@ async fn every_way_of_paging_leads_to_everybody() {
         _ => ResponseTemplate::new(400),
     })
     .await;
-    let cursor = |profile: &mut Profile| (profile.read.look_up, profile.read.paging) = (LookUp::List, Paging::Cursor);
+    let cursor =
+        |profile: &mut Profile| (profile.read.look_up, profile.read.paging) = (LookUp::List, PagingStyle::Cursor);
     assert_eq!(found(&app_with(&server, cursor), [2, 3]).await, ["id-2", "-"]);
     // No paging: everything at once, whatever is asked.
     let server = answering(|request| {
@@ -167,7 +168,7 @@ async fn every_way_of_paging_leads_to_everybody() {
         json_reply(200, &list_of(&(1..=300).map(user).collect::<Vec<_>>()))
     })
     .await;
-    let none = |profile: &mut Profile| (profile.read.look_up, profile.read.paging) = (LookUp::List, Paging::None);
+    let none = |profile: &mut Profile| (profile.read.look_up, profile.read.paging) = (LookUp::List, PagingStyle::None);
     assert_eq!(found(&app_with(&server, none), [300, 301]).await, ["id-300", "-"]);
 }
 

@@ -52,12 +52,16 @@ impl Inner {
         if self.mixes_up_now()
             && let Some((id, other)) = self.holdings.groups.iter().next()
         {
-            return Some(made(id, ResponseOrigin::Another { evidence: format!("its displayName is {:?}", other.name) }));
+            return Some(made(
+                id,
+                ResponseOrigin::Another { evidence: format!("its displayName is {:?}", other.name) },
+            ));
         }
         let gives_back = self.has(Misbehave::GivesBack);
         let mut groups = self.holdings.groups.iter().filter(|_| gives_back);
         let (id, _) = groups.find(|(_, group)| fold(&group.name) == fold(name))?;
-        let origin = ResponseOrigin::There { evidence: "it was there before".to_owned(), account: None, is_certain: true };
+        let origin =
+            ResponseOrigin::There { evidence: "it was there before".to_owned(), account: None, is_certain: true };
         Some(made(id, origin))
     }
 

@@ -9,10 +9,10 @@ use super::life::Life;
 use crate::clock::Clock;
 use crate::cycle::{CycleError, CycleReport};
 use crate::model::likeness::is_respelt;
-use crate::model::{AppId, Op, OpOutcome, Path, RunStatus as Status, SourceId, LifecycleStatus, fold};
+use crate::model::{AppId, LifecycleStatus, Op, OpOutcome, Path, RunStatus as Status, SourceId, fold};
 use crate::sandbox::Misbehave;
 use crate::sim::{Account, Directory, Holdings, Quirk, SimApp};
-use crate::store::{Baseline, JournalEvent, Health, StateView as _};
+use crate::store::{Baseline, Health, JournalEvent, StateView as _};
 
 /// What the world was like before a cycle.
 pub(super) struct Before {
@@ -99,7 +99,11 @@ impl Before {
     }
 
     /// Compares what is now with what was.
-    pub(super) fn compare(&self, life: &mut Life, ended: Option<&Result<CycleReport, CycleError>>) -> Result<(), String> {
+    pub(super) fn compare(
+        &self,
+        life: &mut Life,
+        ended: Option<&Result<CycleReport, CycleError>>,
+    ) -> Result<(), String> {
         let now = life.app.holdings();
         if life.kinds.app == Kind::Blind {
             let linked = life.linked_groups();
@@ -151,7 +155,11 @@ impl Before {
         }
     }
 
-    fn only_complete_readings(&self, life: &Life, ended: Option<&Result<CycleReport, CycleError>>) -> Result<(), String> {
+    fn only_complete_readings(
+        &self,
+        life: &Life,
+        ended: Option<&Result<CycleReport, CycleError>>,
+    ) -> Result<(), String> {
         match ended {
             Some(Ok(_)) if self.is_broken => fail("I2", "a reading that does not prove complete made a plan"),
             _ if self.is_broken && !life.app.writes().is_empty() => fail("I2", "an incomplete reading changed the app"),

@@ -1,6 +1,6 @@
 //! What people do to a directory and to an app. In: chance. Out: one edit, and how it is told.
 
-use crate::model::{Path, LifecycleStatus};
+use crate::model::{LifecycleStatus, Path};
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, SimApp};
 

@@ -24,7 +24,8 @@ use crate::scim::FailureClass;
 use crate::sim::dice::Dice;
 use crate::sim::{Directory, Fault, Group, Quirk, SimApp, SimClock, SimSource, Tenant, command};
 use crate::store::{
-    Alone, Baseline as _, Decision, Notice, SimDisk, Store, Stores, TenantStore, Trigger, DecisionVerdict, StateView as _,
+    Alone, Baseline as _, Decision, DecisionVerdict, Notice, SimDisk, StateView as _, Store, Stores, TenantStore,
+    Trigger,
 };
 use crate::time_limit::TimeLimit;
 

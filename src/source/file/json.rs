@@ -232,7 +232,7 @@ impl<'de: 't, 't> Deserialize<'de> for Text<'t> {
 /// The keys of a person that mean something here; all others are attributes for the mapping.
 #[allow(clippy::option_option, reason = "absent and null are two things here")]
 #[derive(Debug, PartialEq, Deserialize)]
-struct User<'t> {
+struct FileUser<'t> {
     #[serde(borrow)]
     id: Text<'t>,
     /// `Some(None)` is `null`, which says nothing.
@@ -256,7 +256,7 @@ struct JsonGroup<'t> {
 
 // A million people and ten million members make the quick way worth while: the parser takes three times as long.
 
-impl<'t> User<'t> {
+impl<'t> FileUser<'t> {
     /// The person that a text begins with, and their own text.
     fn first(text: &'t str) -> Result<(Self, &'t str, Option<String>), ReadStop> {
         match Self::quick(text) {
@@ -373,7 +373,7 @@ impl DocumentVisitor for Taken<'_> {
         let (mut count, mut shows_active, mut shows_suspended) = (0, false, false);
         entries.list("users");
         window.list("people", |text| {
-            let (user, raw, meant_so) = User::first(text)?;
+            let (user, raw, meant_so) = FileUser::first(text)?;
             let record = meant_so.as_deref().unwrap_or(raw);
             let id = user.id.as_ref();
             if id.is_empty() {
@@ -486,8 +486,8 @@ mod tests {
         ) {
             let cut_off = text.char_indices().nth(cut).map_or(text.as_str(), |(at, _)| &text[..at]);
             for text in [format!("{text}{rest}"), cut_off.to_owned()] {
-                if let Some(quick) = User::quick(&text) {
-                    let strict = strictly::<User<'_>>(&text, &deciding::OF_USERS).ok();
+                if let Some(quick) = FileUser::quick(&text) {
+                    let strict = strictly::<FileUser<'_>>(&text, &deciding::OF_USERS).ok();
                     prop_assert_eq!(strict.map(|(user, raw, _)| (user, raw)), Some(quick));
                 }
                 if let Some(quick) = JsonGroup::quick(&text) {
@@ -506,7 +506,7 @@ mod tests {
             r#"{"id":"g","name":"G","active":true,"emails":["a@x.test"]}"#,
         ] {
             assert_eq!(JsonGroup::quick(text).unwrap(), first::<JsonGroup<'_>>(text).ok().unwrap());
-            assert_eq!(User::quick(text).unwrap(), first::<User<'_>>(text).ok().unwrap());
+            assert_eq!(FileUser::quick(text).unwrap(), first::<FileUser<'_>>(text).ok().unwrap());
         }
     }
 }

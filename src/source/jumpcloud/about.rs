@@ -3,15 +3,15 @@
 use jiff::SignedDuration;
 
 use super::super::kind::DirectoryKind;
-use super::super::web::{About, Kind, Words};
+use super::super::web::{DirectoryInfo, WebKind, Words};
 use super::JumpCloud;
 use super::records::SIGNS;
 use crate::source::choices::Choice;
 
 /// For the list of directories.
-pub(crate) const KIND: &dyn DirectoryKind = Kind::<JumpCloud>::KIND;
+pub(crate) const KIND: &dyn DirectoryKind = WebKind::<JumpCloud>::KIND;
 
-pub(super) const ABOUT: About = About {
+pub(super) const ABOUT: DirectoryInfo = DirectoryInfo {
     template: r#"[source.jumpcloud]
 # us | eu | in
 region = "us"
@@ -77,5 +77,5 @@ application = "Heap"
         bind: "bind user groups to it in the console, under User Groups",
         feed: ["directory insights", "without it changes wait for the schedule; `insights = false` stops asking"],
     },
-    ..About::new("jumpcloud", "JumpCloud")
+    ..DirectoryInfo::new("jumpcloud", "JumpCloud")
 };

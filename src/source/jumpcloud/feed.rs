@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::SourceError;
-use super::super::web::{Event, Object, Question, Web, text};
+use super::super::web::{ChangeEvent, Object, ApiRequest, WebConnection, text};
 
 /// Events of one answer, and answers of one look. More than that is reason enough.
 const PAGE: usize = 1000;
@@ -18,18 +18,18 @@ const MATTERS: [&str; 4] = ["user_", "group_", "association_change", "applicatio
 const DOES_NOT: [&str; 4] = ["user_lockout", "user_unlocked", "user_password", "user_login"];
 
 /// The events since; `None` where the organisation does not have Directory Insights.
-pub(super) async fn since(web: &Web, from: Timestamp) -> Result<Option<Vec<Event>>, SourceError> {
+pub(super) async fn since(web: &WebConnection, from: Timestamp) -> Result<Option<Vec<ChangeEvent>>, SourceError> {
     let Some(api) = &web.feed else { return Ok(None) };
     let mut query = json!({"service": ["directory"], "start_time": from.to_string(), "limit": PAGE, "sort": "ASC"});
     let mut all = Vec::new();
     for _ in 0..PAGES {
-        let question = Question { body: Some(query.to_string().into_bytes()), ..Question::get("events", ["events"]) };
+        let question = ApiRequest { body: Some(query.to_string().into_bytes()), ..ApiRequest::get("events", ["events"]) };
         // Asked once: the next look comes soon enough. 402: the organisation has not bought it.
         let Some(reply) = api.find_once(&question, 402).await? else { return Ok(None) };
         let after: Option<Value> = reply.header("x-search_after").and_then(|text| serde_json::from_str(text).ok());
         let events: Vec<Object> = api.json("events", &reply)?;
         let is_full = events.len() >= PAGE;
-        all.extend(events.iter().map(|event| Event {
+        all.extend(events.iter().map(|event| ChangeEvent {
             id: text(event, "id").map(str::to_owned),
             at: text(event, "timestamp").and_then(|text| text.parse().ok()),
             matters: text(event, "event_type").is_some_and(matters),

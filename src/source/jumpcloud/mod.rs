@@ -29,8 +29,8 @@ use url::Url;
 use self::records::{LEFT_OUT, born, by_name, flags, in_small_letters, new_user, odd, standing};
 use super::SourceError;
 use super::web::{
-    Application, Binding, Envelope, Event, Grant, Group, HttpDirectory, List, Login, Meaning, Object, Paging, Question,
-    User, Web, WebSource, clock, refusal, text,
+    Application, Binding, ListEnvelope, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, Login, Meaning, Object, ListPaging, ApiRequest,
+    UserRecord, WebConnection, WebSource, clock, refusal, text,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::jumpcloud::JumpCloudTable;
@@ -55,7 +55,7 @@ pub struct JumpCloud {
 }
 
 /// v1 wraps its records and counts them in the body; v2 sends them bare and counts them in a header. Some wrap there too.
-const ENVELOPE: Envelope = Envelope { rows: "results", total: ["totalCount", "x-total-count"] };
+const ENVELOPE: ListEnvelope = ListEnvelope { rows: "results", total: ["totalCount", "x-total-count"] };
 
 /// What JumpCloud answers to an address that it blocks for a while.
 const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
@@ -64,20 +64,20 @@ const BLOCKED: [&str; 2] = ["blocked", "suspected abuse"];
 const SEVERAL_ORGANISATIONS: &str = "multi-tenant";
 
 impl JumpCloud {
-    fn list(&self, question: Question, paging: Paging) -> List {
+    fn list(&self, question: ApiRequest, paging: ListPaging) -> List {
         List { born, ..List::new(question, self.page_size, paging, &ENVELOPE) }
     }
 
     /// The ends of graph connections. They do not say when they were made.
-    fn edges(&self, question: Question, label: String) -> List {
-        List { id: ["to.id", "to.id"], born: |_| None, ..self.list(question, Paging::Chained).called(label) }
+    fn edges(&self, question: ApiRequest, label: String) -> List {
+        List { id: ["to.id", "to.id"], born: |_| None, ..self.list(question, ListPaging::Chained).called(label) }
     }
 }
 
 #[async_trait]
 impl HttpDirectory for JumpCloud {
     type Table = JumpCloudTable;
-    const ABOUT: &'static super::web::About = &about::ABOUT;
+    const ABOUT: &'static super::web::DirectoryInfo = &about::ABOUT;
 
     fn table(tables: &SourceTables) -> Option<&JumpCloudTable> {
         tables.jumpcloud.as_ref()
@@ -127,15 +127,15 @@ impl HttpDirectory for JumpCloud {
     }
 
     fn users(&self) -> List {
-        let question = Question::get("people", ["systemusers"]).with("sort", "_id");
-        List { id: ["_id", "id"], ..self.list(question, Paging::Position).since("created") }
+        let question = ApiRequest::get("people", ["systemusers"]).with("sort", "_id");
+        List { id: ["_id", "id"], ..self.list(question, ListPaging::Position).since("created") }
     }
 
-    fn user_by_id(&self, id: &str) -> Option<Question> {
-        Some(Question::get("people", ["systemusers", id]))
+    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
+        Some(ApiRequest::get("people", ["systemusers", id]))
     }
 
-    fn user(&self, id: &str, mut record: Object) -> Result<User, SourceError> {
+    fn user(&self, id: &str, mut record: Object) -> Result<UserRecord, SourceError> {
         if let (Some(meant), Some(is)) = (&self.org_id, text(&record, "organization"))
             && meant != is
         {
@@ -154,7 +154,7 @@ impl HttpDirectory for JumpCloud {
         if let Some(custom) = record.get("attributes").and_then(Value::as_array).map(|listed| by_name(listed)) {
             record.insert("attributes".to_owned(), Value::Object(custom));
         }
-        Ok(User { odd, signs, ..User::new(record, standing) })
+        Ok(UserRecord { odd, signs, ..UserRecord::new(record, standing) })
     }
 
     fn standing(&self, record: &Object) -> LifecycleStatus {
@@ -162,30 +162,30 @@ impl HttpDirectory for JumpCloud {
     }
 
     fn groups(&self) -> List {
-        self.list(Question::get("groups", ["v2", "usergroups"]).with("sort", "name"), Paging::Position)
+        self.list(ApiRequest::get("groups", ["v2", "usergroups"]).with("sort", "name"), ListPaging::Position)
     }
 
-    fn group_by_id(&self, id: &str) -> Option<Question> {
-        Some(Question::get("groups", ["v2", "usergroups", id]))
+    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
+        Some(ApiRequest::get("groups", ["v2", "usergroups", id]))
     }
 
-    fn group(&self, _: &str, mut record: Object) -> Result<Group, SourceError> {
+    fn group(&self, _: &str, mut record: Object) -> Result<GroupRecord, SourceError> {
         let name = text(&record, "name").unwrap_or_default().to_owned();
         let raised = record.get("memberQueryErrorFlags").and_then(flags);
         let doubt = raised.map(|flags| format!("JumpCloud reports an error in the rule that fills it ({flags})"));
         // How many the rule proposes changes by itself.
         record.remove("suggestionCounts");
-        Ok(Group { name, record: Value::Object(record).to_string(), doubt })
+        Ok(GroupRecord { name, record: Value::Object(record).to_string(), doubt })
     }
 
-    fn members(&self, id: &str, group: &Group, _: bool) -> Option<List> {
-        let question = Question::get("groups", ["v2", "usergroups", id, "members"]);
+    fn members(&self, id: &str, group: &GroupRecord, _: bool) -> Option<List> {
+        let question = ApiRequest::get("groups", ["v2", "usergroups", id, "members"]);
         Some(self.edges(question, format!("members of group {:?} ({id})", group.name)))
     }
 
     fn applications(&self) -> Option<List> {
-        let question = Question::get("applications", ["applications"]).with("sort", "name");
-        Some(List { id: ["_id", "id"], ..self.list(question, Paging::Position) })
+        let question = ApiRequest::get("applications", ["applications"]).with("sort", "name");
+        Some(List { id: ["_id", "id"], ..self.list(question, ListPaging::Position) })
     }
 
     fn application_names(&self, record: &Object) -> Vec<String> {
@@ -196,12 +196,12 @@ impl HttpDirectory for JumpCloud {
             .collect()
     }
 
-    async fn binding(&self, web: &Web, application: Application) -> Result<Option<Binding>, SourceError> {
+    async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
         let path = ["v2", "applications", application.id.as_str(), "associations"];
         let mut bound = [HashSet::new(), HashSet::new()];
         for (target, ids) in ["user_group", "user"].into_iter().zip(&mut bound) {
             let label = format!("{}s bound to the application", target.trim_start_matches("user_"));
-            let list = self.edges(Question::get("applications", path).with("targets", target), label);
+            let list = self.edges(ApiRequest::get("applications", path).with("targets", target), label);
             let read = web.api.list(&list, web.at_once, &Silent, &|_, _| Ok(())).await?;
             ids.extend(read.into_iter().map(|(id, ())| id));
         }
@@ -209,16 +209,16 @@ impl HttpDirectory for JumpCloud {
         Ok(Some(Binding { application, groups, users, record: Object::new() }))
     }
 
-    async fn events(&self, web: &Web, from: Timestamp) -> Result<Option<Vec<Event>>, SourceError> {
+    async fn events(&self, web: &WebConnection, from: Timestamp) -> Result<Option<Vec<ChangeEvent>>, SourceError> {
         feed::since(web, from).await
     }
 
     /// Filters look at the case of letters; the organisation may have stored the other one.
-    fn lookups(&self, attribute: &'static str, value: &str) -> Vec<Question> {
+    fn lookups(&self, attribute: &'static str, value: &str) -> Vec<ApiRequest> {
         let mut spellings = vec![value.to_owned(), value.to_lowercase()];
         spellings.dedup();
         let question = |spelling| {
-            Question::get("people", ["systemusers"])
+            ApiRequest::get("people", ["systemusers"])
                 .with("filter", format!("{attribute}:$eq:{spelling}"))
                 .with("fields", "username email")
                 .with("sort", "_id")
@@ -232,7 +232,7 @@ impl HttpDirectory for JumpCloud {
         Some((vec!["systemusers".to_owned()], new_user(attributes)))
     }
 
-    fn glance(&self, web: &Web, user: &Object, at: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
+    fn glance(&self, web: &WebConnection, user: &Object, at: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
         found.push(clock(web, "JumpCloud", at));
         let shown = text(user, "organization");
         match (&self.org_id, shown) {
@@ -249,11 +249,11 @@ impl HttpDirectory for JumpCloud {
 
     /// Whether JumpCloud's own connection to the app is active. No application says so (vendor's description of API v1 and v2); but JumpCloud
     /// lists an app's users, for its own import, only over that connection. It is asked once. Nothing where the answer tells nothing.
-    async fn look(&self, web: &Web, binding: &Binding) -> (String, Vec<Finding>) {
+    async fn look(&self, web: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
         let said = format!("{shown}: {groups} groups and {users} people are bound to it");
         let path = ["v2", "applications", binding.application.id.as_str(), "import", "users"];
-        let question = Question::get("users to import", path).with("isCount", true).with("limit", 1);
+        let question = ApiRequest::get("users to import", path).with("isCount", true).with("limit", 1);
         let reply = web.api.find_once(&question, 404).await.ok().flatten();
         let answer = reply.and_then(|reply| web.api.json::<Object>(question.what, &reply).ok()).unwrap_or_default();
         let is_active =

@@ -60,7 +60,7 @@ impl RefusedMessage {
 
 /// Which message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Envelope {
+pub(super) struct MessageHeader {
     pub(super) id: u32,
     pub(super) operation: u8,
     /// In bytes, the envelope included.
@@ -73,7 +73,7 @@ pub(super) enum EnvelopeProgress {
     /// More bytes are needed.
     Hungry,
     /// Its envelope is known: [`Inspector::pass`] or [`Inspector::swallow`] has to be called before it is read on.
-    Addressed(Envelope),
+    Addressed(MessageHeader),
     /// It has been read to its end.
     Whole,
 }
@@ -193,7 +193,7 @@ impl Inspector {
         self.walker.is_whole()
     }
 
-    fn header(&mut self, header: Header) -> Result<Option<Envelope>, Breach> {
+    fn header(&mut self, header: Header) -> Result<Option<MessageHeader>, Breach> {
         self.kept = KeptContents::Nothing;
         match header.level {
             1 if header.tag != SEQUENCE => Err(Breach::NoMessage),
@@ -219,7 +219,7 @@ impl Inspector {
     }
 
     /// An element of the envelope: the id, the operation, perhaps controls.
-    fn element(&mut self, header: Header) -> Result<Option<Envelope>, Breach> {
+    fn element(&mut self, header: Header) -> Result<Option<MessageHeader>, Breach> {
         match (self.elements, header.tag) {
             (1, INTEGER) if (1..=4).contains(&header.length) => {
                 self.kept = KeptContents::Id;
@@ -231,7 +231,7 @@ impl Inspector {
                 match self.doomed {
                     Some(breach) if operation != SEARCH_ENTRY => Err(breach),
                     Some(_) => Ok(None),
-                    None => Ok(Some(Envelope { id: self.id, operation, size: self.walker.size() })),
+                    None => Ok(Some(MessageHeader { id: self.id, operation, size: self.walker.size() })),
                 }
             }
             (3, CONTROLS) => Ok(None),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     /// What passed, the envelopes, and the names of whole entries.
-    type Read = (Vec<u8>, Vec<Envelope>, Vec<String>);
+    type Read = (Vec<u8>, Vec<MessageHeader>, Vec<String>);
 
     /// Reads in pieces and lets every message pass; the breach comes with the name of its entry.
     fn read(bytes: &[u8], limit: u64, piece: usize) -> Result<Read, (Breach, Option<String>)> {
@@ -371,14 +371,14 @@ mod tests {
         let next = message(&[1], &element(BIND_RESPONSE, &[]), &[]);
         let (mut inspector, mut out) = (Inspector::new(), Vec::new());
         let (taken, event) = inspector.scan(&notice, BerLimits::of_bytes(100), &mut out).unwrap();
-        assert!(matches!(event, EnvelopeProgress::Addressed(Envelope { id: 0, .. })), "{event:?}");
+        assert!(matches!(event, EnvelopeProgress::Addressed(MessageHeader { id: 0, .. })), "{event:?}");
         inspector.swallow();
         assert_eq!(
             inspector.scan(&notice[taken..], BerLimits::of_bytes(100), &mut out),
             Ok((notice.len() - taken, EnvelopeProgress::Whole))
         );
         let (_, event) = inspector.scan(&next, BerLimits::of_bytes(100), &mut out).unwrap();
-        assert!(matches!(event, EnvelopeProgress::Addressed(Envelope { id: 1, .. })) && inspector.is_whole());
+        assert!(matches!(event, EnvelopeProgress::Addressed(MessageHeader { id: 1, .. })) && inspector.is_whole());
         inspector.pass(&mut out);
         assert_eq!(out, next);
     }

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 use super::ber::{Breach, BerLimits, BerEvent, Walker};
-use super::envelope::{self, Envelope, EnvelopeProgress, Inspector, RefusedMessage};
+use super::envelope::{self, MessageHeader, EnvelopeProgress, Inspector, RefusedMessage};
 
 /// The largest message before the bind has succeeded. The answers to StartTLS and bind have some hundred bytes.
 pub(super) const BEFORE_BIND: u64 = 1 << 20;
@@ -145,7 +145,7 @@ impl RelayWatch {
         self.changed.notify_one();
     }
 
-    fn judge(&self, Envelope { id, operation, size }: Envelope) -> Result<MessageVerdict, Breach> {
+    fn judge(&self, MessageHeader { id, operation, size }: MessageHeader) -> Result<MessageVerdict, Breach> {
         let mut state = self.state();
         let Some(asked) = state.asked.filter(|asked| asked.id == id) else { return Ok(MessageVerdict::Swallow) };
         if !asked.is_answered_by(operation) {

@@ -3,14 +3,14 @@
 use jiff::SignedDuration;
 
 use super::super::kind::DirectoryKind;
-use super::super::web::{About, Kind, Words};
+use super::super::web::{DirectoryInfo, WebKind, Words};
 use super::OneLogin;
 use crate::source::choices::Choice;
 
 /// For the list of directories.
-pub(crate) const KIND: &dyn DirectoryKind = Kind::<OneLogin>::KIND;
+pub(crate) const KIND: &dyn DirectoryKind = WebKind::<OneLogin>::KIND;
 
-pub(super) const ABOUT: About = About {
+pub(super) const ABOUT: DirectoryInfo = DirectoryInfo {
     template: r#"[source.onelogin]
 # acme for https://acme.onelogin.com
 subdomain = "acme"
@@ -79,5 +79,5 @@ application = "Heap"
         bind: "give it to a role in OneLogin, or nobody belongs",
         ..Words::PLAIN
     },
-    ..About::new("onelogin", "OneLogin")
+    ..DirectoryInfo::new("onelogin", "OneLogin")
 };

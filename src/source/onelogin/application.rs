@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::super::SourceError;
-use super::super::web::{Api, Application, Binding, Object, Web, id, pick};
+use super::super::web::{Api, Application, Binding, Object, WebConnection, id, pick};
 use super::{list, v2};
 use crate::model::Finding;
 use crate::progress::Silent;
 
 /// The application and its roles; `None` if there is none of this id.
-pub(super) async fn binding(web: &Web, mut application: Application) -> Result<Option<Binding>, SourceError> {
+pub(super) async fn binding(web: &WebConnection, mut application: Application) -> Result<Option<Binding>, SourceError> {
     let question = v2("an app", &["apps", &application.id]);
     let Some(reply) = web.api.find(&question).await? else { return Ok(None) };
     let record: Object = web.api.json(question.what, &reply)?;

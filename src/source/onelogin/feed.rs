@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::super::web::{Event, Object, Web, id, text};
+use super::super::web::{ChangeEvent, Object, WebConnection, id, text};
 use super::super::{Incomplete, SourceError};
 use super::list_v1;
 use crate::progress::Silent;
@@ -41,7 +41,7 @@ const NOISE: [&str; 7] = ["LOGIN", "LOGGED", "PASSWORD", "OTP", "MFA", "ASSUMED"
 pub(super) struct Kinds(Mutex<Option<(Vec<String>, Instant)>>);
 
 /// The events since.
-pub(super) async fn since(web: &Web, kinds: &Kinds, from: Timestamp) -> Result<Vec<Event>, SourceError> {
+pub(super) async fn since(web: &WebConnection, kinds: &Kinds, from: Timestamp) -> Result<Vec<ChangeEvent>, SourceError> {
     let mut list = list_v1("events", &["events"], PAGES);
     list.question = list.question.with("since", from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"));
     // An array by the vendor's description: the parameter is repeated, one number each.
@@ -50,13 +50,13 @@ pub(super) async fn since(web: &Web, kinds: &Kinds, from: Timestamp) -> Result<V
     }
     let event = |id: &str, event: Object| {
         let at = text(&event, "created_at").and_then(|text| text.parse().ok());
-        Ok(Event { id: Some(id.to_owned()), at, matters: true })
+        Ok(ChangeEvent { id: Some(id.to_owned()), at, matters: true })
     };
     match web.api.list(&list, web.at_once, &Silent, &event).await {
         Ok(events) => Ok(events.into_iter().map(|(_, event)| event).collect()),
         // More than anybody reads for a hint: then certainly something happened.
         Err(SourceError::Incomplete(Incomplete::Cut { received, .. })) => {
-            Ok((0..received).map(|_| Event { matters: true, ..Event::default() }).collect())
+            Ok((0..received).map(|_| ChangeEvent { matters: true, ..ChangeEvent::default() }).collect())
         }
         Err(error) => Err(error),
     }
@@ -68,7 +68,7 @@ impl Kinds {
     }
 
     /// The kinds of interest, by name: their numbers are the account's business.
-    async fn of_interest(&self, web: &Web) -> Result<Vec<String>, SourceError> {
+    async fn of_interest(&self, web: &WebConnection) -> Result<Vec<String>, SourceError> {
         if let Some((kinds, _)) = self.lock().as_ref().filter(|(_, until)| Instant::now() < *until) {
             return Ok(kinds.clone());
         }

@@ -24,8 +24,8 @@ use self::parameters::{PARAMETERS, Parameters, Wanted};
 use self::records::{ALWAYS, CUSTOM, NAMES, ROLES};
 use super::SourceError;
 use super::web::{
-    About, Application, Binding, Envelope, Event, Grant, Group, HttpDirectory, List, Login, Object, Paging, Question,
-    Right, User, Web, WebSource,
+    DirectoryInfo, Application, Binding, ListEnvelope, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, Login, Object, ListPaging, ApiRequest,
+    ApiRight, UserRecord, WebConnection, WebSource,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginStanding, OneLoginTable};
@@ -56,22 +56,22 @@ pub struct OneLogin {
 }
 
 /// Some answers wrap their entries; the total is in a header.
-const ENVELOPE: Envelope = Envelope { rows: "data", total: ["", "total-count"] };
+const ENVELOPE: ListEnvelope = ListEnvelope { rows: "data", total: ["", "total-count"] };
 
 /// A list of API v2, of so many entries a page.
 fn list(what: &'static str, path: &[&str], limit: u64) -> List {
-    List::new(v2(what, path), limit, Paging::Cursor { header: "after-cursor", most: None }, &ENVELOPE)
+    List::new(v2(what, path), limit, ListPaging::Cursor { header: "after-cursor", most: None }, &ENVELOPE)
 }
 
 /// A list of the older API, where the cursor is in the body.
 fn list_v1(what: &'static str, path: &[&str], pages: u32) -> List {
-    let question = Question::get(what, ["api", "1"].iter().chain(path).copied());
-    List::new(question, 50, Paging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages }, &ENVELOPE)
+    let question = ApiRequest::get(what, ["api", "1"].iter().chain(path).copied());
+    List::new(question, 50, ListPaging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages }, &ENVELOPE)
 }
 
 /// A question to API v2.
-fn v2(what: &'static str, path: &[&str]) -> Question {
-    Question::get(what, ["api", "2"].iter().chain(path).copied())
+fn v2(what: &'static str, path: &[&str]) -> ApiRequest {
+    ApiRequest::get(what, ["api", "2"].iter().chain(path).copied())
 }
 
 impl OneLogin {
@@ -111,7 +111,7 @@ impl OneLogin {
 #[async_trait]
 impl HttpDirectory for OneLogin {
     type Table = OneLoginTable;
-    const ABOUT: &'static About = &about::ABOUT;
+    const ABOUT: &'static DirectoryInfo = &about::ABOUT;
 
     fn table(tables: &SourceTables) -> Option<&OneLoginTable> {
         tables.onelogin.as_ref()
@@ -158,13 +158,13 @@ impl HttpDirectory for OneLogin {
     }
 
     /// A token that was not granted is another matter than a right that is missing.
-    fn explain(error: SourceError, right: Right) -> SourceError {
+    fn explain(error: SourceError, right: ApiRight) -> SourceError {
         const WHERE: &str = "OneLogin: Developers > API Credentials";
         let needs = match right {
-            Right::Read => "Read Users, Read All or Manage All",
-            Right::Members => "Manage All, which reading the members of a role may need",
-            Right::Applications => "applications are read with Read All or Manage All",
-            Right::Create => "people are made with Manage Users or Manage All",
+            ApiRight::Read => "Read Users, Read All or Manage All",
+            ApiRight::Members => "Manage All, which reading the members of a role may need",
+            ApiRight::Applications => "applications are read with Read All or Manage All",
+            ApiRight::Create => "people are made with Manage Users or Manage All",
         };
         match error {
             SourceError::NotGranted(why) => SourceError::NotGranted(format!(
@@ -183,7 +183,7 @@ impl HttpDirectory for OneLogin {
     }
 
     /// Ids are numbers here; what is none was never an id of this account.
-    fn user_by_id(&self, id: &str) -> Option<Question> {
+    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
         id.parse::<u64>().ok().map(|_| v2("a user", &["users", id]))
     }
 
@@ -193,7 +193,7 @@ impl HttpDirectory for OneLogin {
         record
     }
 
-    fn user(&self, id: &str, record: Object) -> Result<User, SourceError> {
+    fn user(&self, id: &str, record: Object) -> Result<UserRecord, SourceError> {
         records::user(self, id, record)
     }
 
@@ -209,21 +209,21 @@ impl HttpDirectory for OneLogin {
         }
     }
 
-    fn group_by_id(&self, id: &str) -> Option<Question> {
+    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
         id.parse::<u64>().ok()?;
         Some(match self.by_roles() {
             true => v2("a role", &["roles", id]),
-            false => Question::get("a group", ["api", "1", "groups", id]),
+            false => ApiRequest::get("a group", ["api", "1", "groups", id]),
         })
     }
 
-    fn group(&self, id: &str, group: Object) -> Result<Group, SourceError> {
+    fn group(&self, id: &str, group: Object) -> Result<GroupRecord, SourceError> {
         let name = group.get("name").and_then(Value::as_str).map(str::to_owned);
         let name = name.ok_or_else(|| SourceError::Malformed(format!("roles: role {id} has no name")))?;
-        Ok(Group { name, record: serde_json::json!({ "id": id }).to_string(), doubt: None })
+        Ok(GroupRecord { name, record: serde_json::json!({ "id": id }).to_string(), doubt: None })
     }
 
-    fn members(&self, id: &str, group: &Group, shows_groups: bool) -> Option<List> {
+    fn members(&self, id: &str, group: &GroupRecord, shows_groups: bool) -> Option<List> {
         if !self.by_roles() || (self.table.members == OneLoginMembers::Users && shows_groups) {
             return None;
         }
@@ -240,7 +240,7 @@ impl HttpDirectory for OneLogin {
         text.parse::<u64>().is_ok()
     }
 
-    async fn binding(&self, web: &Web, application: Application) -> Result<Option<Binding>, SourceError> {
+    async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
         application::binding(web, application).await
     }
 
@@ -252,7 +252,7 @@ impl HttpDirectory for OneLogin {
     }
 
     /// The user attributes that parameters of the application take their values from are asked for too.
-    async fn with_application(&self, web: &Web, binding: &Binding) -> Result<Option<Self>, SourceError> {
+    async fn with_application(&self, web: &WebConnection, binding: &Binding) -> Result<Option<Self>, SourceError> {
         let parameters = Parameters::read(&web.api, self, binding).await?;
         let (fields, custom) = parameters.needs();
         let mut made = Self { parameters, ..self.clone() };
@@ -261,11 +261,11 @@ impl HttpDirectory for OneLogin {
         Ok(Some(made))
     }
 
-    async fn events(&self, web: &Web, from: Timestamp) -> Result<Option<Vec<Event>>, SourceError> {
+    async fn events(&self, web: &WebConnection, from: Timestamp) -> Result<Option<Vec<ChangeEvent>>, SourceError> {
         if self.table.events { feed::since(web, &self.kinds, from).await.map(Some) } else { Ok(None) }
     }
 
-    fn lookups(&self, attribute: &'static str, value: &str) -> Vec<Question> {
+    fn lookups(&self, attribute: &'static str, value: &str) -> Vec<ApiRequest> {
         vec![v2("users", &["users"]).with("fields", "id,username,email").with(attribute, value)]
     }
 
@@ -287,7 +287,7 @@ impl HttpDirectory for OneLogin {
         Some((v2("a new user", &["users"]).segments, body.into()))
     }
 
-    fn glance(&self, _: &Web, user: &Object, _: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
+    fn glance(&self, _: &WebConnection, user: &Object, _: Option<Timestamp>, found: &mut Vec<Finding>) -> bool {
         if self.by_roles() && !user.contains_key(ROLES) {
             let seen = "the list of users shows no roles, so members are read role by role";
             found.push(Finding::warning("memberships", seen, "it works; with many roles it takes many calls"));
@@ -299,7 +299,7 @@ impl HttpDirectory for OneLogin {
         true
     }
 
-    async fn look(&self, web: &Web, binding: &Binding) -> (String, Vec<Finding>) {
+    async fn look(&self, web: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
         let said = format!("{} is given to {} roles", binding.application.shown(), binding.groups.len());
         let mut found: Vec<Finding> = application::own_provisioning(binding).into_iter().collect();
         found.extend(parameters::examine(web, self, binding).await);

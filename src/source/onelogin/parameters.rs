@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::super::SourceError;
-use super::super::web::{Api, Binding, Object, Web};
+use super::super::web::{Api, Binding, Object, WebConnection};
 use super::OneLogin;
 use super::application::{RuleActions, rules};
 use super::macros::Macro;
@@ -120,7 +120,7 @@ impl Parameters {
 }
 
 /// Each parameter of the application that a mapping reads, for `doctor`.
-pub(super) async fn examine(web: &Web, layout: &OneLogin, binding: &Binding) -> Vec<Finding> {
+pub(super) async fn examine(web: &WebConnection, layout: &OneLogin, binding: &Binding) -> Vec<Finding> {
     const CHECK: &str = "parameter";
     let read = match Parameters::read(&web.api, layout, binding).await {
         Ok(read) => read,

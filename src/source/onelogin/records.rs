@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::super::SourceError;
-use super::super::web::{Object, User, id};
+use super::super::web::{Object, UserRecord, id};
 use super::OneLogin;
 use super::parameters::PARAMETERS;
 use crate::model::LifecycleStatus;
@@ -48,7 +48,7 @@ pub(super) fn standing(directory: &OneLogin, user: &Object) -> (LifecycleStatus,
 ///
 /// # Errors
 /// When it does not show what every user has: nobody is skipped in silence.
-pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<User, SourceError> {
+pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<UserRecord, SourceError> {
     let (standing, odd) = standing(directory, &user);
     let roles = user.remove(ROLES).map(|roles| ids(&roles, id)).transpose()?;
     let group = user.get("group_id").and_then(super::super::web::id);
@@ -67,7 +67,7 @@ pub(super) fn user(directory: &OneLogin, id: &str, mut user: Object) -> Result<U
     // After everything that the API shows, so that no field of its own is taken for one.
     user.remove(PARAMETERS);
     user.extend(parameters.map(|parameters| (PARAMETERS.to_owned(), parameters)));
-    Ok(User { odd, groups, is_whole, ..User::new(user, standing) })
+    Ok(UserRecord { odd, groups, is_whole, ..UserRecord::new(user, standing) })
 }
 
 /// A number, however it is written.
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::source::web::HttpDirectory as _;
 
-    fn person(user: Value) -> Result<User, SourceError> {
+    fn person(user: Value) -> Result<UserRecord, SourceError> {
         let text = "subdomain = 'acme'\nclient_id = 'x'\nclient_secret = { env = 'X' }";
         let Value::Object(user) = user else { panic!("an object") };
         super::user(&OneLogin::new(&toml::from_str(text).unwrap(), &[]), "7", user)

@@ -7,38 +7,38 @@ use serde_json::Value;
 use super::SourceError;
 use super::kind::DirectoryKind;
 use super::web::{
-    About, Application, Binding, Envelope, Group, HttpDirectory, Kind, List, Login, Object, Paging, Question, User,
-    Web, Words, id, text,
+    DirectoryInfo, Application, Binding, ListEnvelope, GroupRecord, HttpDirectory, WebKind, List, Login, Object, ListPaging, ApiRequest, UserRecord,
+    WebConnection, Words, id, text,
 };
 use crate::config::directory::{SourceTables, toy::Table};
 use crate::http::{Auth, ClientSettings, Secret, SetupError};
 use crate::model::LifecycleStatus;
 
 /// For the list of directories.
-pub(crate) const KIND: &dyn DirectoryKind = Kind::<Toy>::KIND;
+pub(crate) const KIND: &dyn DirectoryKind = WebKind::<Toy>::KIND;
 
 /// A toy directory.
 pub struct Toy;
 
-static ABOUT: About = About {
+static ABOUT: DirectoryInfo = DirectoryInfo {
     template: "[source.toy]\nbase_url = \"https://toy.example.org\"\ntoken = { file = \"../secrets/toy\" }\napplication = \"Heap\"\n",
     mapping: &[("userName", "login"), ("displayName", "name"), ("emails.work", "mail")],
     names: ["id login name mail blocked born", "id name"],
     words: Words { credential: ["token", "make a new token"], bind: "give the application to a team", ..Words::PLAIN },
-    ..About::new("toy", "Toy")
+    ..DirectoryInfo::new("toy", "Toy")
 };
 
-const ENVELOPE: Envelope = Envelope { rows: "results", total: ["total", ""] };
+const ENVELOPE: ListEnvelope = ListEnvelope { rows: "results", total: ["total", ""] };
 
 /// Two a page, so that a small test has several.
-fn list(what: &'static str, path: &[&str], paging: Paging) -> List {
-    List::new(Question::get(what, path.iter().copied()), 2, paging, &ENVELOPE)
+fn list(what: &'static str, path: &[&str], paging: ListPaging) -> List {
+    List::new(ApiRequest::get(what, path.iter().copied()), 2, paging, &ENVELOPE)
 }
 
 #[async_trait]
 impl HttpDirectory for Toy {
     type Table = Table;
-    const ABOUT: &'static About = &ABOUT;
+    const ABOUT: &'static DirectoryInfo = &ABOUT;
 
     fn table(tables: &SourceTables) -> Option<&Table> {
         tables.toy.as_ref()
@@ -58,16 +58,16 @@ impl HttpDirectory for Toy {
     }
 
     fn users(&self) -> List {
-        list("people", &["people"], Paging::Position).since("born")
+        list("people", &["people"], ListPaging::Position).since("born")
     }
 
-    fn user_by_id(&self, id: &str) -> Option<Question> {
-        Some(Question::get("a person", ["people", id]))
+    fn user_by_id(&self, id: &str) -> Option<ApiRequest> {
+        Some(ApiRequest::get("a person", ["people", id]))
     }
 
-    fn user(&self, _: &str, record: Object) -> Result<User, SourceError> {
+    fn user(&self, _: &str, record: Object) -> Result<UserRecord, SourceError> {
         let standing = self.standing(&record);
-        Ok(User::new(record, standing))
+        Ok(UserRecord::new(record, standing))
     }
 
     fn standing(&self, record: &Object) -> LifecycleStatus {
@@ -75,28 +75,28 @@ impl HttpDirectory for Toy {
     }
 
     fn groups(&self) -> List {
-        list("teams", &["teams"], Paging::Chained)
+        list("teams", &["teams"], ListPaging::Chained)
     }
 
-    fn group_by_id(&self, id: &str) -> Option<Question> {
-        Some(Question::get("a team", ["teams", id]))
+    fn group_by_id(&self, id: &str) -> Option<ApiRequest> {
+        Some(ApiRequest::get("a team", ["teams", id]))
     }
 
-    fn group(&self, _: &str, record: Object) -> Result<Group, SourceError> {
+    fn group(&self, _: &str, record: Object) -> Result<GroupRecord, SourceError> {
         let name = text(&record, "name").unwrap_or_default().to_owned();
-        Ok(Group { name, record: Value::Object(record).to_string(), doubt: None })
+        Ok(GroupRecord { name, record: Value::Object(record).to_string(), doubt: None })
     }
 
-    fn members(&self, id: &str, _: &Group, _: bool) -> Option<List> {
-        Some(list("members", &["teams", id, "members"], Paging::Chained))
+    fn members(&self, id: &str, _: &GroupRecord, _: bool) -> Option<List> {
+        Some(list("members", &["teams", id, "members"], ListPaging::Chained))
     }
 
     fn applications(&self) -> Option<List> {
-        Some(list("applications", &["applications"], Paging::Chained))
+        Some(list("applications", &["applications"], ListPaging::Chained))
     }
 
-    async fn binding(&self, web: &Web, application: Application) -> Result<Option<Binding>, SourceError> {
-        let question = Question::get("an application", ["applications", &application.id]);
+    async fn binding(&self, web: &WebConnection, application: Application) -> Result<Option<Binding>, SourceError> {
+        let question = ApiRequest::get("an application", ["applications", &application.id]);
         let Some(reply) = web.api.find(&question).await? else { return Ok(None) };
         let record: Object = web.api.json(question.what, &reply)?;
         let ids = |name| record.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(id).collect();

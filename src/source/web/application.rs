@@ -1,7 +1,7 @@
 //! Which application is meant. What comes in is what the operator calls it; what goes out is who has it.
 
-use super::directory::{About, Application, Binding, HttpDirectory, Right};
-use super::source::Web;
+use super::directory::{ApiRight, Application, Binding, DirectoryInfo, HttpDirectory};
+use super::source::WebConnection;
 use crate::model::fold;
 use crate::progress::Progress;
 use crate::source::SourceError;
@@ -15,17 +15,17 @@ const SHOWN: usize = 5;
 /// When there is none of that name, or several, or the credential may not read applications.
 pub(super) async fn find<D: HttpDirectory>(
     directory: &D,
-    web: &Web,
+    web: &WebConnection,
     wanted: &str,
     progress: &dyn Progress,
 ) -> Result<Binding, SourceError> {
     progress.stage("looking for the application", None);
-    bound(directory, web, wanted, progress).await.map_err(|error| D::explain(error, Right::Applications))
+    bound(directory, web, wanted, progress).await.map_err(|error| D::explain(error, ApiRight::Applications))
 }
 
 async fn bound<D: HttpDirectory>(
     directory: &D,
-    web: &Web,
+    web: &WebConnection,
     wanted: &str,
     progress: &dyn Progress,
 ) -> Result<Binding, SourceError> {
@@ -47,7 +47,7 @@ async fn bound<D: HttpDirectory>(
 }
 
 /// The one that is meant: by id, else by the name people see, else by its other names.
-fn choose<'a>(all: &'a [Application], wanted: &str, about: &About) -> Result<&'a Application, String> {
+fn choose<'a>(all: &'a [Application], wanted: &str, about: &DirectoryInfo) -> Result<&'a Application, String> {
     if let Some(one) = all.iter().find(|one| one.id == wanted) {
         return Ok(one);
     }
@@ -104,7 +104,8 @@ mod tests {
     }
 
     fn id(all: &[Application], name: &str) -> Result<String, String> {
-        choose(all, name, &About { minds_case: true, ..About::new("acme", "Acme") }).map(|one| one.id.clone())
+        choose(all, name, &DirectoryInfo { minds_case: true, ..DirectoryInfo::new("acme", "Acme") })
+            .map(|one| one.id.clone())
     }
 
     fn apps(names: &[&str]) -> Vec<Application> {
@@ -132,7 +133,7 @@ mod tests {
     fn the_exact_spelling_wins_and_other_cases_are_understood() {
         assert_eq!(id(&apps(&["heap", "Heap", "Wiki"]), "Heap").unwrap(), "8");
         assert_eq!(id(&apps(&["Wiki", "HEAP "]), "heap").unwrap(), "8");
-        let twins = choose(&apps(&["heap", "Heap"]), "Heap", &About::new("acme", "Acme")).map(|_| ());
+        let twins = choose(&apps(&["heap", "Heap"]), "Heap", &DirectoryInfo::new("acme", "Acme")).map(|_| ());
         assert!(twins.is_err_and(|why| why.contains("7 and 8")), "where case does not count they are twins");
     }
 

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::list::{List, Object, text};
-use super::source::Web;
-use super::{Login, Meaning, Question};
+use super::source::WebConnection;
+use super::{ApiRequest, Login, Meaning};
 use crate::config::directory::{DirectoryTable, SourceTables};
 use crate::http::{ClientSettings, HttpResponse, Secret, SetupError};
 use crate::model::{Finding, LifecycleStatus, StatusSign};
@@ -20,7 +20,7 @@ use crate::source::write::CreateError;
 
 /// What is known of a directory before it is asked.
 #[derive(Debug)]
-pub struct About {
+pub struct DirectoryInfo {
     /// The key of its table, and its name for `init`.
     pub name: &'static str,
     /// The product, for messages.
@@ -78,7 +78,7 @@ pub struct Words {
     pub feed: [&'static str; 2],
 }
 
-impl About {
+impl DirectoryInfo {
     /// A directory of which nothing particular is known: no change feed, no choices, users can't be made.
     pub const fn new(name: &'static str, product: &'static str) -> Self {
         Self {
@@ -119,7 +119,7 @@ impl Words {
 
 /// What a question needs a right for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
+pub enum ApiRight {
     /// Reading users or groups.
     Read,
     /// Reading the members of a group.
@@ -132,7 +132,7 @@ pub enum Right {
 
 /// A user, read.
 #[derive(Debug)]
-pub struct User {
+pub struct UserRecord {
     /// The record that mappings see.
     pub record: Box<str>,
     /// Whether the directory lets the user have accounts.
@@ -147,7 +147,7 @@ pub struct User {
     pub is_whole: bool,
 }
 
-impl User {
+impl UserRecord {
     /// A user of whom the record says all there is.
     pub fn new(record: Object, standing: LifecycleStatus) -> Self {
         let record = Value::Object(record).to_string().into();
@@ -157,7 +157,7 @@ impl User {
 
 /// A group, read.
 #[derive(Debug)]
-pub struct Group {
+pub struct GroupRecord {
     /// The name people know it by.
     pub name: String,
     /// The record that mappings see.
@@ -197,7 +197,7 @@ pub struct Binding {
 
 /// An event of the change feed.
 #[derive(Debug, Default)]
-pub struct Event {
+pub struct ChangeEvent {
     /// Its id: an event is news once. Without one it may be told twice, which costs an early look.
     pub id: Option<String>,
     /// When it happened.
@@ -213,7 +213,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     type Table: DirectoryTable;
 
     /// What is known before it is asked.
-    const ABOUT: &'static About;
+    const ABOUT: &'static DirectoryInfo;
 
     /// Its table, where the tenant has one.
     fn table(tables: &SourceTables) -> Option<&Self::Table>;
@@ -239,7 +239,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     }
 
     /// An error of a question that needs a right, with what to do about it.
-    fn explain(error: SourceError, _: Right) -> SourceError {
+    fn explain(error: SourceError, _: ApiRight) -> SourceError {
         error
     }
 
@@ -247,13 +247,13 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     fn users(&self) -> List;
 
     /// One user; `None` for an id that was never one here.
-    fn user_by_id(&self, id: &str) -> Option<Question>;
+    fn user_by_id(&self, id: &str) -> Option<ApiRequest>;
 
     /// What a record says.
     ///
     /// # Errors
     /// When it does not show what every user has: nobody is skipped in silence.
-    fn user(&self, id: &str, record: Object) -> Result<User, SourceError>;
+    fn user(&self, id: &str, record: Object) -> Result<UserRecord, SourceError>;
 
     /// A user's own record as the list would show it.
     fn as_listed(&self, record: Object) -> Object {
@@ -267,16 +267,16 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     fn groups(&self) -> List;
 
     /// One group; `None` for an id that was never one here.
-    fn group_by_id(&self, id: &str) -> Option<Question>;
+    fn group_by_id(&self, id: &str) -> Option<ApiRequest>;
 
     /// What a record says.
     ///
     /// # Errors
     /// When it does not show what every group has.
-    fn group(&self, id: &str, record: Object) -> Result<Group, SourceError>;
+    fn group(&self, id: &str, record: Object) -> Result<GroupRecord, SourceError>;
 
     /// The members of a group; `None` if they are taken from the records of users, which tell them all or do not.
-    fn members(&self, id: &str, group: &Group, records_tell: bool) -> Option<List>;
+    fn members(&self, id: &str, group: &GroupRecord, records_tell: bool) -> Option<List>;
 
     /// All applications; `None` if there is no such thing.
     fn applications(&self) -> Option<List> {
@@ -297,7 +297,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the directory can't say.
-    async fn binding(&self, _: &Web, _: Application) -> Result<Option<Binding>, SourceError> {
+    async fn binding(&self, _: &WebConnection, _: Application) -> Result<Option<Binding>, SourceError> {
         Ok(None)
     }
 
@@ -310,7 +310,7 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the directory can't say.
-    async fn with_application(&self, _: &Web, _: &Binding) -> Result<Option<Self>, SourceError> {
+    async fn with_application(&self, _: &WebConnection, _: &Binding) -> Result<Option<Self>, SourceError> {
         Ok(None)
     }
 
@@ -318,12 +318,12 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the feed can't be read.
-    async fn events(&self, _: &Web, _: Timestamp) -> Result<Option<Vec<Event>>, SourceError> {
+    async fn events(&self, _: &WebConnection, _: Timestamp) -> Result<Option<Vec<ChangeEvent>>, SourceError> {
         Ok(None)
     }
 
     /// The questions that show a user with a value, of which the first with an answer counts.
-    fn lookups(&self, _attribute: &'static str, _value: &str) -> Vec<Question> {
+    fn lookups(&self, _attribute: &'static str, _value: &str) -> Vec<ApiRequest> {
         Vec::new()
     }
 
@@ -333,12 +333,12 @@ pub trait HttpDirectory: Sized + Send + Sync + 'static {
     }
 
     /// What a first user, if any, and its answer tell for `doctor`. False if nothing else is worth a look.
-    fn glance(&self, _: &Web, _user: &Object, _at: Option<Timestamp>, _: &mut Vec<Finding>) -> bool {
+    fn glance(&self, _: &WebConnection, _user: &Object, _at: Option<Timestamp>, _: &mut Vec<Finding>) -> bool {
         true
     }
 
     /// What the application tells for `doctor`: the sentence on who has it, and more findings.
-    async fn look(&self, _: &Web, binding: &Binding) -> (String, Vec<Finding>) {
+    async fn look(&self, _: &WebConnection, binding: &Binding) -> (String, Vec<Finding>) {
         let (shown, groups, users) = (binding.application.shown(), binding.groups.len(), binding.users.len());
         (format!("{shown}: {groups} groups and {users} people are bound to it"), Vec::new())
     }

@@ -4,9 +4,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::application;
-use super::directory::{HttpDirectory, Right, Words};
+use super::directory::{ApiRight, HttpDirectory, Words};
 use super::list::{List, Object};
-use super::source::Web;
+use super::source::WebConnection;
 use crate::http::http_date;
 use crate::model::Finding;
 use crate::progress::Silent;
@@ -21,7 +21,7 @@ type Glance = (Option<Object>, Option<u64>, Option<Timestamp>);
 /// Looks at everything, and goes on as far as it makes sense.
 pub(super) async fn examine<D: HttpDirectory>(
     directory: &D,
-    web: &Web,
+    web: &WebConnection,
     application: Option<&str>,
     is_narrowed: bool,
 ) -> Vec<Finding> {
@@ -63,8 +63,8 @@ pub(super) async fn examine<D: HttpDirectory>(
     found
 }
 
-async fn glance<D: HttpDirectory>(web: &Web, list: &List) -> Result<Glance, SourceError> {
-    let reply = web.api.read(&list.first(1)).await.map_err(|error| D::explain(error, Right::Read))?;
+async fn glance<D: HttpDirectory>(web: &WebConnection, list: &List) -> Result<Glance, SourceError> {
+    let reply = web.api.read(&list.first(1)).await.map_err(|error| D::explain(error, ApiRight::Read))?;
     let (entries, total, _) = list.entries(&web.api, &reply)?;
     Ok((entries.into_iter().next(), total, reply.header("date").and_then(http_date)))
 }
@@ -73,7 +73,13 @@ fn counted(total: Option<u64>, what: &str) -> String {
     total.map_or_else(|| format!("{what} are visible"), |total| format!("{total} {what} are visible"))
 }
 
-async fn bound<D: HttpDirectory>(directory: &D, web: &Web, name: &str, is_narrowed: bool, found: &mut Vec<Finding>) {
+async fn bound<D: HttpDirectory>(
+    directory: &D,
+    web: &WebConnection,
+    name: &str,
+    is_narrowed: bool,
+    found: &mut Vec<Finding>,
+) {
     const CHECK: &str = "application";
     let words = &D::ABOUT.words;
     match application::find(directory, web, name, &Silent).await {
@@ -98,7 +104,7 @@ async fn bound<D: HttpDirectory>(directory: &D, web: &Web, name: &str, is_narrow
 }
 
 /// Whether this machine's clock agrees with the directory's.
-pub(crate) fn clock(web: &Web, product: &str, at: Option<Timestamp>) -> Finding {
+pub(crate) fn clock(web: &WebConnection, product: &str, at: Option<Timestamp>) -> Finding {
     let apart = at.map_or(SignedDuration::ZERO, |at| web.clock.now().duration_since(at).abs());
     if apart > CLOCKS_APART {
         let detail = format!("this machine and {product} are {} s apart", apart.as_secs());

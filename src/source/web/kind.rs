@@ -7,18 +7,18 @@ use super::{HttpDirectory, Parts, WebSource};
 use crate::config::directory::{DirectoryTable as _, SourceTables};
 use crate::http::InvalidSecret;
 use crate::source::choices::Choice;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
+use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// The kind of a directory.
-pub(crate) struct Kind<D>(PhantomData<fn() -> D>);
+pub(crate) struct WebKind<D>(PhantomData<fn() -> D>);
 
-impl<D: HttpDirectory> Kind<D> {
+impl<D: HttpDirectory> WebKind<D> {
     /// For the list of directories.
     pub(crate) const KIND: &'static dyn DirectoryKind = &Self(PhantomData);
 }
 
-impl<D: HttpDirectory> DirectoryKind for Kind<D> {
+impl<D: HttpDirectory> DirectoryKind for WebKind<D> {
     fn table(&self) -> &'static str {
         D::ABOUT.name
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::paging::{self, Manner, Page, Pages, Row};
-use super::{Api, Question, passes};
+use super::{Api, ApiRequest, passes};
 use crate::http::{HttpResponse, http_date};
 use crate::progress::Progress;
 use crate::source::{Incomplete, SourceError};
@@ -22,15 +22,15 @@ pub(crate) type Object = Map<String, Value>;
 #[derive(Debug, Clone)]
 pub struct List {
     /// The question, without position and size.
-    pub(crate) question: Question,
+    pub(crate) question: ApiRequest,
     /// What it holds, for messages; the question's own words if they are enough.
     pub(crate) label: String,
     /// Entries a page.
     pub(crate) limit: u64,
     /// Which place comes next, and what proves that none was passed over.
-    pub(crate) paging: Paging,
+    pub(crate) paging: ListPaging,
     /// What holds the entries and counts them.
-    pub(crate) envelope: &'static Envelope,
+    pub(crate) envelope: &'static ListEnvelope,
     /// The member with an entry's id, and what stands in for it: `_id`, `to.id`.
     pub(crate) id: [&'static str; 2],
     /// The member that tells since when an entry is there.
@@ -41,7 +41,7 @@ pub struct List {
 
 /// How the answers of an API hold a list: bare, or as a member of an object.
 #[derive(Debug)]
-pub(crate) struct Envelope {
+pub(crate) struct ListEnvelope {
     /// The member with the entries.
     pub(crate) rows: &'static str,
     /// The member and the header that say how many there are in all.
@@ -50,7 +50,7 @@ pub(crate) struct Envelope {
 
 /// How a list pages, with the proof that nothing was lost between two pages.
 #[derive(Debug, Clone)]
-pub(crate) enum Paging {
+pub(crate) enum ListPaging {
     /// By position (`skip`, `limit`): totals and dates of birth, else page chained to page.
     Position,
     /// The same, where entries don't say when they were made: page chained to page.
@@ -76,7 +76,7 @@ pub(crate) type Entries = (Vec<Object>, Option<u64>, Option<String>);
 
 impl List {
     /// A list whose label is the question's.
-    pub(crate) fn new(question: Question, limit: u64, paging: Paging, envelope: &'static Envelope) -> Self {
+    pub(crate) fn new(question: ApiRequest, limit: u64, paging: ListPaging, envelope: &'static ListEnvelope) -> Self {
         let label = question.what.to_owned();
         Self { question, label, limit, paging, envelope, id: ["id", "_id"], since: None, born: |_| None }
     }
@@ -92,9 +92,13 @@ impl List {
     }
 
     /// The question for the first entries only.
-    pub(crate) fn first(&self, limit: u64) -> Question {
+    pub(crate) fn first(&self, limit: u64) -> ApiRequest {
         let question = self.question.clone().with("limit", limit);
-        if matches!(self.paging, Paging::Position | Paging::Chained) { question.with("skip", 0) } else { question }
+        if matches!(self.paging, ListPaging::Position | ListPaging::Chained) {
+            question.with("skip", 0)
+        } else {
+            question
+        }
     }
 
     /// The entries of an answer, how many there are in all, and where the next page begins.
@@ -106,14 +110,14 @@ impl List {
         let [member, header] = self.envelope.total;
         let mut total = reply.header(header).and_then(|text| text.trim().parse().ok());
         let mut next = match self.paging {
-            Paging::Cursor { header, .. } => reply.header(header).map(str::to_owned),
+            ListPaging::Cursor { header, .. } => reply.header(header).map(str::to_owned),
             _ => None,
         };
         let rows = match api.json(&self.label, reply)? {
             Value::Array(rows) => rows,
             Value::Object(mut object) => {
                 total = object.get(member).and_then(Value::as_u64).or(total);
-                if let Paging::Unproven { cursor: [name, _], .. } = self.paging {
+                if let ListPaging::Unproven { cursor: [name, _], .. } = self.paging {
                     next = pick(&object, name).and_then(Value::as_str).map(str::to_owned);
                 }
                 match object.remove(self.envelope.rows) {
@@ -169,17 +173,17 @@ pub(crate) fn text<'a>(record: &'a Object, path: &str) -> Option<&'a str> {
 }
 
 /// What an entry of a list becomes.
-pub(crate) type Make<'a, T> = dyn Fn(&str, Object) -> Result<T, SourceError> + Sync + 'a;
+pub(crate) type EntryReader<'a, T> = dyn Fn(&str, Object) -> Result<T, SourceError> + Sync + 'a;
 
 /// A list on its way.
 pub(super) struct Asked<'a, T> {
     api: &'a Api,
     list: &'a List,
-    make: &'a Make<'a, T>,
+    make: &'a EntryReader<'a, T>,
 }
 
 impl<T: Send> Asked<'_, T> {
-    async fn ask(&self, question: Question) -> Result<Page<T>, SourceError> {
+    async fn ask(&self, question: ApiRequest) -> Result<Page<T>, SourceError> {
         let reply = self.api.read(&question).await?;
         let (entries, total, next) = self.list.entries(self.api, &reply)?;
         let row = |entry: Object| {
@@ -197,7 +201,7 @@ impl<T: Send> Asked<'_, T> {
         let question = self.list.question.clone();
         self.ask(match (cursor, &self.list.paging) {
             (None, _) => question.with("limit", self.list.limit),
-            (Some(cursor), Paging::Unproven { cursor: [_, name], .. }) => {
+            (Some(cursor), ListPaging::Unproven { cursor: [_, name], .. }) => {
                 question.with("limit", self.list.limit).with(name, cursor)
             }
             (Some(cursor), _) => question.with("cursor", cursor),
@@ -227,11 +231,11 @@ impl Api {
         list: &List,
         at_once: usize,
         progress: &dyn Progress,
-        make: &Make<'_, T>,
+        make: &EntryReader<'_, T>,
     ) -> Result<Vec<(Box<str>, T)>, SourceError> {
         let asked = Asked { api: self, list, make };
         let rows = match &list.paging {
-            Paging::Position | Paging::Chained => {
+            ListPaging::Position | ListPaging::Chained => {
                 let (mut rows, mut known) = (Vec::new(), HashSet::new());
                 let mut take = |row: Row<T>| {
                     let is_new = known.insert(row.id.clone());
@@ -243,13 +247,13 @@ impl Api {
                 };
                 let manner = Manner { limit: list.limit, at_once };
                 match list.paging {
-                    Paging::Chained => paging::read_chained(&asked, manner, &mut take).await?,
+                    ListPaging::Chained => paging::read_chained(&asked, manner, &mut take).await?,
                     _ => paging::read(&asked, manner, &mut take).await?,
                 };
                 rows
             }
-            Paging::Cursor { most, .. } => passes::whole(&asked, most.as_ref(), progress).await?,
-            Paging::Unproven { pages, .. } => {
+            ListPaging::Cursor { most, .. } => passes::whole(&asked, most.as_ref(), progress).await?,
+            ListPaging::Unproven { pages, .. } => {
                 let pass = passes::once(&asked, *pages, progress).await?;
                 if pass.is_cut {
                     let why = format!("{pages} pages, more than this list ever has");

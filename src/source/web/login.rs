@@ -14,7 +14,7 @@ use super::refusal;
 use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::retry::{Backoff, Waited, retry};
 use crate::http::words::{clean, without_mark};
-use crate::http::{Auth, Client, ClientSettings, Method, HttpResponse, HttpRequest, Secret, SetupError};
+use crate::http::{Auth, Client, ClientSettings, HttpRequest, HttpResponse, Method, Secret, SetupError};
 use crate::source::SourceError;
 
 /// A token is renewed this long before it ends.

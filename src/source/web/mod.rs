@@ -25,22 +25,24 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 pub(crate) use self::directory::HttpDirectory;
-pub(crate) use self::directory::{About, Application, Binding, Event, Group, Right, User, Words};
+pub(crate) use self::directory::{
+    ApiRight, Application, Binding, ChangeEvent, DirectoryInfo, GroupRecord, UserRecord, Words,
+};
 pub(crate) use self::examine::clock;
-pub(crate) use self::kind::Kind;
-pub(crate) use self::list::{Envelope, List, Object, Paging, id, pick, text};
+pub(crate) use self::kind::WebKind;
+pub(crate) use self::list::{List, ListEnvelope, ListPaging, Object, id, pick, text};
 pub(crate) use self::login::{Grant, Login};
 pub use self::source::Parts;
-pub(crate) use self::source::{Web, WebSource};
+pub(crate) use self::source::{WebConnection, WebSource};
 pub(crate) use self::words::refusal;
 use super::SourceError;
 use super::unique::Unique;
 use super::write::CreateError;
 use crate::http::failure::{CallKind, FailureClass, after_try};
 use crate::http::pace::Pacer;
-use crate::http::retry::{Backoff, Dice, Waited, retry};
+use crate::http::retry::{Backoff, Jitter, Waited, retry};
 use crate::http::words::{is_html, without_mark};
-use crate::http::{BodyFault, Client, ClientSettings, Method, HttpResponse, HttpRequest, SendError, SetupError};
+use crate::http::{BodyFault, Client, ClientSettings, HttpRequest, HttpResponse, Method, SendError, SetupError};
 
 /// How questions are put to one directory.
 pub(crate) struct WebSettings {
@@ -81,7 +83,7 @@ impl WebSettings {
 
 /// One question.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct ApiRequest {
     /// What is asked for, in the plural and without ids: `users`, `members of a group`.
     pub(crate) what: &'static str,
     /// The path below the base URL.
@@ -92,7 +94,7 @@ pub struct Question {
     pub(crate) body: Option<Vec<u8>>,
 }
 
-impl Question {
+impl ApiRequest {
     /// A question by GET.
     pub(crate) fn get<S: Into<String>>(what: &'static str, segments: impl IntoIterator<Item = S>) -> Self {
         Self { what, segments: segments.into_iter().map(Into::into).collect(), query: Vec::new(), body: None }
@@ -106,7 +108,11 @@ impl Question {
 
     fn request(&self) -> HttpRequest {
         let method = if self.body.is_some() { Method::Post } else { Method::Get };
-        HttpRequest { query: self.query.clone(), body: self.body.clone(), ..HttpRequest::new(method, self.segments.clone()) }
+        HttpRequest {
+            query: self.query.clone(),
+            body: self.body.clone(),
+            ..HttpRequest::new(method, self.segments.clone())
+        }
     }
 }
 
@@ -117,7 +123,7 @@ pub(crate) struct Api {
     pacer: Pacer,
     attempts: u32,
     backoff: Backoff,
-    dice: Mutex<Dice>,
+    dice: Mutex<Jitter>,
     forgive_403: bool,
     meaning: fn(&HttpResponse) -> Option<Meaning>,
     address: &'static str,
@@ -175,7 +181,7 @@ impl Api {
             attempts: attempts.max(1),
             backoff,
             // Jitter only: it need not differ from process to process, the pauses of one process shall differ.
-            dice: Mutex::new(Dice::new(0)),
+            dice: Mutex::new(Jitter::new(0)),
             forgive_403,
             meaning,
             address,
@@ -192,7 +198,7 @@ impl Api {
     ///
     /// # Errors
     /// What the directory said, in the end.
-    pub(crate) async fn read(&self, question: &Question) -> Result<HttpResponse, SourceError> {
+    pub(crate) async fn read(&self, question: &ApiRequest) -> Result<HttpResponse, SourceError> {
         match self.ask(question).await? {
             Ok(reply) => Ok(reply),
             Err(reply) => Err(SourceError::Settings(format!(
@@ -210,7 +216,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::read`].
-    pub(crate) async fn find(&self, question: &Question) -> Result<Option<HttpResponse>, SourceError> {
+    pub(crate) async fn find(&self, question: &ApiRequest) -> Result<Option<HttpResponse>, SourceError> {
         Ok(self.ask(question).await?.ok())
     }
 
@@ -218,7 +224,11 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::read`].
-    pub(crate) async fn find_once(&self, question: &Question, absent: u16) -> Result<Option<HttpResponse>, SourceError> {
+    pub(crate) async fn find_once(
+        &self,
+        question: &ApiRequest,
+        absent: u16,
+    ) -> Result<Option<HttpResponse>, SourceError> {
         match self.with_good_token(question.request()).await {
             Ok(reply) => Ok(Some(reply)),
             Err(WebCallError::Refused(reply)) if reply.status == absent => Ok(None),
@@ -227,7 +237,7 @@ impl Api {
     }
 
     /// The inner error is a 404 or 410.
-    async fn ask(&self, question: &Question) -> Result<Result<HttpResponse, HttpResponse>, SourceError> {
+    async fn ask(&self, question: &ApiRequest) -> Result<Result<HttpResponse, HttpResponse>, SourceError> {
         let judge = |trouble: &WebCallError, tried| {
             after_try(trouble.class(self.is_blocked(question)), CallKind::Read, tried, self.attempts)
         };
@@ -332,7 +342,9 @@ impl Api {
             self.pacer.hold_off(pause.min(self.backoff.cap));
         }
         match &reply.fault {
-            Some(fault @ BodyFault::Cut(_)) => Err(WebCallError::Silent { why: fault.to_string(), maybe_done: is_write }),
+            Some(fault @ BodyFault::Cut(_)) => {
+                Err(WebCallError::Silent { why: fault.to_string(), maybe_done: is_write })
+            }
             _ => Ok(reply),
         }
     }
@@ -360,11 +372,11 @@ impl Api {
     }
 
     /// Whether a 403 means "too fast": the very same question was answered before.
-    fn is_blocked(&self, question: &Question) -> bool {
+    fn is_blocked(&self, question: &ApiRequest) -> bool {
         self.forgive_403 && self.lock(&self.answered).contains(question.what)
     }
 
-    fn error(&self, question: &Question, trouble: WebCallError, tried: u32) -> SourceError {
+    fn error(&self, question: &ApiRequest, trouble: WebCallError, tried: u32) -> SourceError {
         let times = if tried > 1 { format!(" (tried {tried} times)") } else { String::new() };
         let what = question.what;
         let reply = match trouble {

@@ -14,19 +14,19 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use super::application;
-use super::directory::{Binding, Event, Group, HttpDirectory, Right, User, unclear};
+use super::directory::{ApiRight, Binding, ChangeEvent, GroupRecord, HttpDirectory, UserRecord, unclear};
 use super::list::{List, Object};
-use super::{Api, Question, WebSettings, examine};
+use super::{Api, ApiRequest, WebSettings, examine};
 use crate::clock::Clock;
 use crate::config::directory::DirectoryTable as _;
 use crate::http::pace::Pacer;
 use crate::http::retry::Backoff;
-use crate::http::{ClientSettings, Method, HttpRequest, Secret, SetupError};
-use crate::model::{Finding, GroupMatch, SourceId, LifecycleStatus, fold};
+use crate::http::{ClientSettings, HttpRequest, Method, Secret, SetupError};
+use crate::model::{Finding, GroupMatch, LifecycleStatus, SourceId, fold};
 use crate::progress::{Progress, Silent};
 use crate::source::members::Spared;
 use crate::source::write::{CreateError, NewPeople, NewPerson};
-use crate::source::{GroupEntry, FeedHint, Presence, Reading, Source, SourceError, UserEntry};
+use crate::source::{FeedHint, GroupEntry, Presence, Reading, Source, SourceError, UserEntry};
 
 /// The most users who are asked for one by one after a reading.
 const LOOKED_AFTER: usize = 100;
@@ -54,7 +54,7 @@ pub struct Parts {
 }
 
 /// The way to one directory.
-pub struct Web {
+pub struct WebConnection {
     /// The API.
     pub(crate) api: Api,
     /// The change feed, where it is another API.
@@ -68,7 +68,7 @@ pub struct Web {
 /// A directory behind HTTP.
 pub struct WebSource<D> {
     directory: D,
-    web: Web,
+    web: WebConnection,
     application: Option<String>,
     wanted: Option<Vec<GroupMatch>>,
     /// Whether users were seen: only then *not found* means that somebody is gone.
@@ -112,7 +112,7 @@ impl<D: HttpDirectory> WebSource<D> {
         let (address, feed) = D::addresses(table);
         Ok(Self {
             directory: D::new(table, &reads),
-            web: Web {
+            web: WebConnection {
                 api: api(&address)?,
                 feed: feed.as_deref().map(api).transpose()?,
                 at_once: keys.in_flight.max(1) as usize,
@@ -125,7 +125,7 @@ impl<D: HttpDirectory> WebSource<D> {
         })
     }
 
-    async fn find(&self, question: &Question) -> Result<Option<Object>, SourceError> {
+    async fn find(&self, question: &ApiRequest) -> Result<Option<Object>, SourceError> {
         let Some(reply) = self.web.api.find(question).await? else { return Ok(None) };
         self.web.api.json(question.what, &reply).map(Some)
     }
@@ -137,12 +137,12 @@ impl<D: HttpDirectory> WebSource<D> {
         directory: &D,
         binding: Option<&Binding>,
         progress: &dyn Progress,
-    ) -> Result<Vec<(Box<str>, Group)>, SourceError> {
+    ) -> Result<Vec<(Box<str>, GroupRecord)>, SourceError> {
         progress.stage("reading groups", None);
         let list = directory.groups();
         let make = |id: &str, record| directory.group(id, record);
         let all = self.web.api.list(&list, self.web.at_once, &Silent, &make).await;
-        let mut all = all.map_err(|error| D::explain(error, Right::Read))?;
+        let mut all = all.map_err(|error| D::explain(error, ApiRight::Read))?;
         let known: HashSet<&str> = all.iter().map(|(id, _)| id.as_ref()).collect();
         let hidden: BTreeSet<Box<str>> = binding
             .into_iter()
@@ -160,11 +160,11 @@ impl<D: HttpDirectory> WebSource<D> {
         Ok(all)
     }
 
-    async fn users(&self, directory: &D, progress: &dyn Progress) -> Result<Vec<(Box<str>, User)>, SourceError> {
+    async fn users(&self, directory: &D, progress: &dyn Progress) -> Result<Vec<(Box<str>, UserRecord)>, SourceError> {
         progress.stage("reading people", None);
         let make = |id: &str, record| directory.user(id, record);
         let all = self.web.api.list(&directory.users(), self.web.at_once, progress, &make).await;
-        let all = all.map_err(|error| D::explain(error, Right::Read))?;
+        let all = all.map_err(|error| D::explain(error, ApiRight::Read))?;
         self.has_seen_users.fetch_or(!all.is_empty(), Ordering::Relaxed);
         if all.iter().all(|(_, user)| user.is_whole) {
             return Ok(all);
@@ -174,7 +174,7 @@ impl<D: HttpDirectory> WebSource<D> {
             "the list of users does not show all that is needed, so users are read one by one"
         );
         progress.stage("reading people one by one", Some(all.len() as u64));
-        let read = |(id, listed): (Box<str>, User)| async move {
+        let read = |(id, listed): (Box<str>, UserRecord)| async move {
             // Whoever went away meanwhile is as the list showed; the next reading will not find them.
             let user = self.user(directory, &id).await?.unwrap_or(listed);
             progress.advance(1);
@@ -184,7 +184,7 @@ impl<D: HttpDirectory> WebSource<D> {
         stream::iter(all).buffered(self.web.at_once).try_collect().await
     }
 
-    async fn user(&self, directory: &D, id: &str) -> Result<Option<User>, SourceError> {
+    async fn user(&self, directory: &D, id: &str) -> Result<Option<UserRecord>, SourceError> {
         let Some(question) = directory.user_by_id(id) else { return Ok(None) };
         let record = self.find(&question).await?;
         record.map(|record| directory.user(id, directory.as_listed(record))).transpose()
@@ -194,9 +194,9 @@ impl<D: HttpDirectory> WebSource<D> {
     async fn members(
         &self,
         directory: &D,
-        groups: &[(Box<str>, Group)],
+        groups: &[(Box<str>, GroupRecord)],
         wanted: &[bool],
-        users: &[(Box<str>, User)],
+        users: &[(Box<str>, UserRecord)],
         progress: &dyn Progress,
     ) -> Result<Vec<Members>, SourceError> {
         let shows_groups = users.iter().all(|(_, user)| user.groups.is_some());
@@ -214,7 +214,7 @@ impl<D: HttpDirectory> WebSource<D> {
                 let make = |_: &str, entry: Object| Ok(entry.get("assigned") != Some(&false.into()));
                 let read = self.web.api.list(list, self.web.at_once, &Silent, &make).await;
                 progress.advance(1);
-                match read.map_err(|error| D::explain(error, Right::Members)) {
+                match read.map_err(|error| D::explain(error, ApiRight::Members)) {
                     Ok(read) => Ok(Ok(read.into_iter().filter(|(_, is_one)| *is_one).map(|(id, _)| id).collect())),
                     // The settings were right a moment ago: the group is gone since the list was read.
                     Err(SourceError::Settings(_)) => Ok(Err("it was deleted while it was read".to_owned())),
@@ -279,11 +279,11 @@ impl<D: HttpDirectory> WebSource<D> {
         };
         progress.stage("reading who has the application by name", None);
         let by_groups: HashSet<Box<str>> = members.iter().flatten().flatten().cloned().collect();
-        if let super::Paging::Cursor { most, .. } = &mut list.paging {
+        if let super::ListPaging::Cursor { most, .. } = &mut list.paging {
             *most = Some(by_groups.clone());
         }
         let read = self.web.api.list(&list, self.web.at_once, progress, &|_, _| Ok(())).await;
-        let all = read.map_err(|error| D::explain(error, Right::Applications))?;
+        let all = read.map_err(|error| D::explain(error, ApiRight::Applications))?;
         Ok(all.into_iter().map(|(id, ())| id).filter(|id| !by_groups.contains(id)).collect())
     }
 
@@ -295,7 +295,9 @@ impl<D: HttpDirectory> WebSource<D> {
             let Some(question) = question else { return Ok(Presence::Unknown) };
             Ok(match self.find(&question).await? {
                 None => Presence::Gone,
-                Some(record) if is_user && directory.standing(&record) == LifecycleStatus::Suspended => Presence::Suspended,
+                Some(record) if is_user && directory.standing(&record) == LifecycleStatus::Suspended => {
+                    Presence::Suspended
+                }
                 Some(_) => Presence::Present,
             })
         };
@@ -334,7 +336,7 @@ fn wants(scope: Option<&[GroupMatch]>, id: &str, name: &str, is_assigned: bool) 
 }
 
 /// Members as the records of users tell them.
-fn of_records(groups: &[(Box<str>, Group)], wanted: &[bool], users: &[(Box<str>, User)]) -> Vec<Members> {
+fn of_records(groups: &[(Box<str>, GroupRecord)], wanted: &[bool], users: &[(Box<str>, UserRecord)]) -> Vec<Members> {
     let places: HashMap<&str, usize> = groups.iter().enumerate().map(|(at, (id, _))| (id.as_ref(), at)).collect();
     let mut members = vec![Vec::new(); groups.len()];
     for (id, user) in users {
@@ -346,7 +348,7 @@ fn of_records(groups: &[(Box<str>, Group)], wanted: &[bool], users: &[(Box<str>,
     members.into_iter().map(Ok).collect()
 }
 
-fn hand_over<D: HttpDirectory>(id: &str, user: &User, is_direct: bool, reading: &mut Reading) {
+fn hand_over<D: HttpDirectory>(id: &str, user: &UserRecord, is_direct: bool, reading: &mut Reading) {
     let (record, standing) = (user.record.as_ref(), user.standing);
     let ix = reading.user(UserEntry { id, record, standing, direct: is_direct });
     for (bit, sign) in D::ABOUT.signs.iter().enumerate() {
@@ -462,7 +464,7 @@ impl<D: HttpDirectory> Source for WebSource<D> {
         // Nobody asks for what lies before again.
         told.retain(|_, at| *at >= from);
         let (mut seen, mut news) = (since, 0);
-        for Event { id, at, matters } in events {
+        for ChangeEvent { id, at, matters } in events {
             let at = at.unwrap_or(since);
             seen = seen.max(at);
             news += u64::from(matters && id.is_none_or(|id| told.insert(id, at).is_none()));
@@ -490,7 +492,7 @@ impl<D: HttpDirectory> NewPeople for WebSource<D> {
         for name in D::ABOUT.found_by {
             let Some(value) = super::text(&person.attributes, name) else { continue };
             for question in self.directory.lookups(name, value) {
-                let reply = self.web.api.read(&question).await.map_err(|error| D::explain(error, Right::Read))?;
+                let reply = self.web.api.read(&question).await.map_err(|error| D::explain(error, ApiRight::Read))?;
                 let (users, ..) = list.entries(&self.web.api, &reply)?;
                 // A filter may be heeded loosely, so what came is compared.
                 let same = |user: &&Object| super::text(user, name).is_some_and(|text| fold(text) == fold(value));
@@ -513,7 +515,7 @@ impl<D: HttpDirectory> NewPeople for WebSource<D> {
         };
         let request = HttpRequest { body: Some(body.to_string().into_bytes()), ..HttpRequest::new(Method::Post, path) };
         let reply = self.web.api.create(request, D::ABOUT.taken).await.map_err(|error| match error {
-            CreateError::Source(error) => CreateError::Source(D::explain(error, Right::Create)),
+            CreateError::Source(error) => CreateError::Source(D::explain(error, ApiRight::Create)),
             other => other,
         })?;
         let made: Object = self.web.api.json("a new user", &reply).map_err(|error| unclear(&error))?;

@@ -60,8 +60,8 @@ fn api_with(server: &MockServer, login: Login, meaning: fn(&HttpResponse) -> Opt
     .unwrap()
 }
 
-fn users() -> Question {
-    Question::get("users", ["v1", "users"]).with("limit", 100)
+fn users() -> ApiRequest {
+    ApiRequest::get("users", ["v1", "users"]).with("limit", 100)
 }
 
 /// Answers in turn; the last one for ever.
@@ -173,7 +173,7 @@ async fn a_sudden_403_means_too_fast_and_a_first_one_means_no_right() {
     let error = blocked_for_good.read(&users()).await.unwrap_err();
     assert!(matches!(&error, SourceError::Throttled(text) if text.contains("blocked")), "{error}");
     // Another question was never answered: for that one it is a missing right.
-    let other = Question::get("groups", ["v1", "users"]);
+    let other = ApiRequest::get("groups", ["v1", "users"]);
     assert!(matches!(blocked_for_good.read(&other).await.unwrap_err(), SourceError::Forbidden(_)));
 }
 

@@ -46,7 +46,7 @@ pub(in crate::store) fn hash(json: &[u8]) -> String {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::store::{JournalEvent, FORMAT};
+    use crate::store::{FORMAT, JournalEvent};
 
     #[test]
     fn p2_a_line_with_any_bit_flipped_is_noticed() {

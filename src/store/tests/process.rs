@@ -63,7 +63,10 @@ fn p1_what_was_acknowledged_survives_kill_nine() {
         let all: Vec<Record> = home.state().records(1).unwrap().collect::<Result<_, _>>().unwrap();
         for (seq, user) in &acknowledged {
             let record = &all[*seq as usize - 1];
-            assert!(matches!(&record.event, JournalEvent::Intent(intent) if intent.object.id() == &id(user)), "intent {seq}");
+            assert!(
+                matches!(&record.event, JournalEvent::Intent(intent) if intent.object.id() == &id(user)),
+                "intent {seq}"
+            );
         }
         let done: Vec<_> = all
             .iter()
@@ -74,7 +77,10 @@ fn p1_what_was_acknowledged_survives_kill_nine() {
             .collect();
         assert_eq!(store.counts().unwrap().users, done.len() as u64, "the cache says what the journal says");
         let open = store.open_intents().len();
-        assert_eq!(open, all.iter().filter(|record| matches!(record.event, JournalEvent::Intent(_))).count() - done.len());
+        assert_eq!(
+            open,
+            all.iter().filter(|record| matches!(record.event, JournalEvent::Intent(_))).count() - done.len()
+        );
         // Settled, so that the next round starts clean.
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for open in store.open_intents() {

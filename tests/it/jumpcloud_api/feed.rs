@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rosterd::clock::{Clock as _, SystemClock};
 use rosterd::config::directory::jumpcloud::JumpCloudTable;
 use rosterd::http::Secret;
-use rosterd::model::{Finding, SourceId, CheckVerdict};
+use rosterd::model::{CheckVerdict, Finding, SourceId};
 use rosterd::source::jumpcloud::{JumpCloudSource, Parts};
 use rosterd::source::write::{CreateError, NewPerson};
 use rosterd::source::{FeedHint, Presence, Source};
@@ -77,7 +77,9 @@ fn many_events_are_followed_page_by_page_and_old_ones_are_not_asked_for() {
     let source = source(&cloud, json!({}));
     cloud.change(|org| (0..2500).for_each(|_| org.happened("user_update", json!({}))));
     // Longer ago than anything is kept: asked for as far back as there is.
-    let FeedHint::Changed { events: 2500, .. } = hint(&source, "2020-01-01T00:00:00Z") else { panic!("all of them, once") };
+    let FeedHint::Changed { events: 2500, .. } = hint(&source, "2020-01-01T00:00:00Z") else {
+        panic!("all of them, once")
+    };
     assert_eq!(cloud.counts()["POST /insights/directory/v1/events"], 3);
 }
 
