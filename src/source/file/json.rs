@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::super::unique::Unique;
 use super::super::{GroupEntry, GroupIx, Reading, SourceError, UserEntry};
 use super::deciding::{self, Meant, may_decide, meant};
-use super::mark::{EntryHashes, DocumentHash};
+use super::mark::{DocumentHash, EntryHashes};
 use super::plain::Plain;
 use super::unchanged;
 use super::window::{FileFault, ReadStop, Window, first, hash_of_bytes};
@@ -327,7 +327,9 @@ fn strictly<'t, T: Deserialize<'t>>(
     for (key, value) in &fields {
         let name = match meant(key, known) {
             Meant::Is(name) => name,
-            Meant::Nearly(near) if !has(&fields, near) => return Err(ReadStop::Here(deciding::nearly("key", key, near))),
+            Meant::Nearly(near) if !has(&fields, near) => {
+                return Err(ReadStop::Here(deciding::nearly("key", key, near)));
+            }
             Meant::Nearly(_) | Meant::Attribute => key.as_str(),
         };
         renamed |= name != key;
@@ -379,7 +381,8 @@ impl DocumentVisitor for Taken<'_> {
             if id.is_empty() {
                 return Err(ReadStop::Here("this person's id is empty".to_owned()));
             }
-            let standing = if user.active == Some(Some(false)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active };
+            let standing =
+                if user.active == Some(Some(false)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active };
             shows_active |= user.active == Some(Some(true));
             shows_suspended |= user.active == Some(Some(false));
             let entry = UserEntry { id, record, standing, direct: user.assigned };

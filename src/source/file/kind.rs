@@ -2,7 +2,7 @@
 
 use super::{FileSource, sample};
 use crate::config::directory::SourceTables;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
+use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// A JSON document or a folder of CSV files.

@@ -109,13 +109,17 @@ mod tests {
     #[test]
     fn i12_a_mark_is_read_as_it_was_written() {
         for n in [0, 1, 1023, 1024, 5000] {
-            let mark = DocumentHash::new(u64::MAX, u128::MAX - 1, entries(&[("users", people(n)), ("groups", people(2048))]));
+            let mark =
+                DocumentHash::new(u64::MAX, u128::MAX - 1, entries(&[("users", people(n)), ("groups", people(2048))]));
             assert_eq!(DocumentHash::of_content(&mark.to_content()).as_ref(), Some(&mark));
             let text = mark.to_content().as_str().to_owned();
             assert!(DocumentHash::of_content(&ContentMark::new(format!("{text}0"))).is_none(), "half a step");
             assert!(DocumentHash::of_content(&ContentMark::new(format!("{text}.0"))).is_none());
         }
-        assert!(DocumentHash::of_content(&ContentMark::new("0123456789abcdef".to_owned())).is_none(), "an earlier version's");
+        assert!(
+            DocumentHash::of_content(&ContentMark::new("0123456789abcdef".to_owned())).is_none(),
+            "an earlier version's"
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use super::{Presence, Reading, Source, SourceError};
 use crate::bounded;
 use crate::files;
-use crate::model::{ContentMark, Finding, SourceId, LifecycleStatus};
+use crate::model::{ContentMark, Finding, LifecycleStatus, SourceId};
 use crate::progress::Progress;
 
 /// The kind of directory, for the list.

@@ -124,7 +124,11 @@ impl Grammar {
                 Err(Deviation { line: self.opened, message: "the quote that opens in this line is never closed" })
             }
             // Whether the last row is whole is for the number of its fields to say.
-            CsvPosition::RowStart | CsvPosition::FieldStart | CsvPosition::Unquoted | CsvPosition::Quote | CsvPosition::Return => Ok(()),
+            CsvPosition::RowStart
+            | CsvPosition::FieldStart
+            | CsvPosition::Unquoted
+            | CsvPosition::Quote
+            | CsvPosition::Return => Ok(()),
         }
     }
 }

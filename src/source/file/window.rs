@@ -168,7 +168,11 @@ impl Window {
     }
 
     /// Goes through a list, value by value; as [`Window::value`].
-    pub(super) fn list(&mut self, what: &str, mut take: impl FnMut(&str) -> Result<usize, ReadStop>) -> Result<(), FileFault> {
+    pub(super) fn list(
+        &mut self,
+        what: &str,
+        mut take: impl FnMut(&str) -> Result<usize, ReadStop>,
+    ) -> Result<(), FileFault> {
         self.expect(b"[", &format!("a list of {what}"))?;
         if self.peek()? == Some(b']') {
             self.at += 1;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::SourceError;
-use super::super::web::{ChangeEvent, Object, ApiRequest, WebConnection, text};
+use super::super::web::{ApiRequest, ChangeEvent, Object, WebConnection, text};
 
 /// Events of one answer, and answers of one look. More than that is reason enough.
 const PAGE: usize = 1000;
@@ -23,7 +23,8 @@ pub(super) async fn since(web: &WebConnection, from: Timestamp) -> Result<Option
     let mut query = json!({"service": ["directory"], "start_time": from.to_string(), "limit": PAGE, "sort": "ASC"});
     let mut all = Vec::new();
     for _ in 0..PAGES {
-        let question = ApiRequest { body: Some(query.to_string().into_bytes()), ..ApiRequest::get("events", ["events"]) };
+        let question =
+            ApiRequest { body: Some(query.to_string().into_bytes()), ..ApiRequest::get("events", ["events"]) };
         // Asked once: the next look comes soon enough. 402: the organisation has not bought it.
         let Some(reply) = api.find_once(&question, 402).await? else { return Ok(None) };
         let after: Option<Value> = reply.header("x-search_after").and_then(|text| serde_json::from_str(text).ok());

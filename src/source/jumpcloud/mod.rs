@@ -29,8 +29,8 @@ use url::Url;
 use self::records::{LEFT_OUT, born, by_name, flags, in_small_letters, new_user, odd, standing};
 use super::SourceError;
 use super::web::{
-    Application, Binding, ListEnvelope, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, Login, Meaning, Object, ListPaging, ApiRequest,
-    UserRecord, WebConnection, WebSource, clock, refusal, text,
+    ApiRequest, Application, Binding, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, ListEnvelope, ListPaging,
+    Login, Meaning, Object, UserRecord, WebConnection, WebSource, clock, refusal, text,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::jumpcloud::JumpCloudTable;

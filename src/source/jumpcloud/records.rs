@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn three_states_become_three_standings() {
         assert_eq!(says(json!({"state": "ACTIVATED", "suspended": false})), LifecycleStatus::Active);
-        assert_eq!(says(json!({"state": "ACTIVATED", "activated": false, "account_locked": true})), LifecycleStatus::Active);
+        assert_eq!(
+            says(json!({"state": "ACTIVATED", "activated": false, "account_locked": true})),
+            LifecycleStatus::Active
+        );
         assert_eq!(says(json!({"suspended": false})), LifecycleStatus::Active);
         assert_eq!(says(json!({"state": "SUSPENDED"})), LifecycleStatus::Suspended);
         assert_eq!(says(json!({"state": "ACTIVATED", "suspended": true})), LifecycleStatus::Suspended);

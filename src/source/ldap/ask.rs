@@ -14,7 +14,7 @@ use super::layout::LdapLayout;
 use super::outcome::SearchResult;
 use super::people::{id_of, search};
 use super::standing::{self, standing};
-use crate::model::{SourceId, LifecycleStatus, fold};
+use crate::model::{LifecycleStatus, SourceId, fold};
 use crate::source::{Presence, SourceError};
 
 /// Ids in one search.

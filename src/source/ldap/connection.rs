@@ -30,7 +30,7 @@ use super::relay::{self, BEFORE_BIND, Duplex, RelayWatch};
 use super::{ber, dial};
 use crate::config::ca;
 use crate::config::directory::ldap::LdapTable;
-use crate::config::forms::{LdapAddress, InvalidForm};
+use crate::config::forms::{InvalidForm, LdapAddress};
 
 use crate::source::SourceError;
 
@@ -367,7 +367,8 @@ impl Connection {
                 Ok(Some(item)) => {
                     found.entries += 1;
                     let size = self.watch.take();
-                    let entry = LdapEntry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
+                    let entry =
+                        LdapEntry::parse(item.0).ok_or_else(|| malformed(format!("an entry among the {what}")))?;
                     bounds.entry(found.entries - before, size).map_err(|why| too_much(&entry.dn, why))?;
                     if let Some(target) = entry.text(ALIAS_TARGET) {
                         if self.expected.leads_out(&entry.dn, target, base) {

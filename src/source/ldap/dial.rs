@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::ber::{Breach, BerLimits, Walker};
+use super::ber::{BerLimits, Breach, Walker};
 use super::envelope::{EXTENDED_RESPONSE, RefusedMessage};
 use super::outcome;
 use super::relay::Duplex;

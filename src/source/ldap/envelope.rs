@@ -4,7 +4,7 @@
 //! Nothing is passed on before the operation of a message is known, and no byte before its header was checked. Of contents only
 //! the message id and the name of an entry are kept. This file does not decide for whom a message is.
 
-use super::ber::{Breach, Header, BerLimits, BerEvent, Walker};
+use super::ber::{BerEvent, BerLimits, Breach, Header, Walker};
 
 /// The tags of operations (RFC 4511 §4.2 to §4.13).
 pub(super) const BIND_REQUEST: u8 = 0x60;
@@ -149,7 +149,12 @@ impl Inspector {
     ///
     /// # Errors
     /// The first breach of a limit. After it nothing may be read.
-    pub(super) fn scan(&mut self, bytes: &[u8], limits: BerLimits, out: &mut Vec<u8>) -> Result<(usize, EnvelopeProgress), Breach> {
+    pub(super) fn scan(
+        &mut self,
+        bytes: &[u8],
+        limits: BerLimits,
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, EnvelopeProgress), Breach> {
         let mut at = 0;
         if self.walker.is_whole() || self.walker.is_fresh() {
             *self = Self { walker: Walker::new(limits), held: std::mem::take(&mut self.held), ..Self::new() };
@@ -348,8 +353,9 @@ mod tests {
             for piece in 1..=bytes.len() {
                 let mut out = Vec::new();
                 let mut inspector = Inspector::new();
-                let found =
-                    bytes.chunks(piece).find_map(|part| inspector.scan(part, BerLimits::of_bytes(1000), &mut out).err());
+                let found = bytes
+                    .chunks(piece)
+                    .find_map(|part| inspector.scan(part, BerLimits::of_bytes(1000), &mut out).err());
                 assert_eq!((found, out.len()), (Some(breach), 0), "{bytes:?}");
             }
         }

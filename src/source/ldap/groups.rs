@@ -34,7 +34,8 @@ pub(super) async fn read(
 ) -> Result<(), SourceError> {
     progress.stage("reading groups", None);
     let list = reading.open_list("groups");
-    let mut groups = GroupReader { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
+    let mut groups =
+        GroupReader { layout, roster, reading, by_dn: HashMap::new(), pending: Vec::new(), long: Vec::new() };
     let filter = layout.with_aliases(&layout.group_filter);
     let search = search("groups", &layout.group_base, &filter, &layout.group_attributes);
     let found =

@@ -6,7 +6,7 @@ use super::{LdapSource, record_names};
 use crate::config::directory::SourceTables;
 use crate::config::directory::ldap::LdapPreset;
 use crate::config::secret::Secrets;
-use crate::source::kind::{Connect, ConnectError, DirectoryKind, RecordNames, DefaultMapping};
+use crate::source::kind::{Connect, ConnectError, DefaultMapping, DirectoryKind, RecordNames};
 use crate::source::{Source, SourceError};
 
 /// OpenLDAP, 389 Directory Server, Active Directory.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::binary;
 use super::connection::ALIAS_TARGET;
-use super::entry::{ValueEncoding, MANAGER, MANAGER_DN, WantedAttribute};
+use super::entry::{MANAGER, MANAGER_DN, ValueEncoding, WantedAttribute};
 use super::reference::ExpectedReferrals;
 use super::standing;
 use crate::config::directory::ldap::{LdapPreset, LdapTable};

@@ -140,7 +140,10 @@ pub struct LdapRecordNames {
 /// [`SourceError::Settings`] for filters and names that no directory would understand.
 pub fn record_names(table: &LdapTable) -> Result<LdapRecordNames, SourceError> {
     let layout = LdapLayout::new(table, &[])?;
-    Ok(LdapRecordNames { people: layout::names_in(&layout.user_wanted), groups: layout::names_in(&layout.group_wanted) })
+    Ok(LdapRecordNames {
+        people: layout::names_in(&layout.user_wanted),
+        groups: layout::names_in(&layout.group_wanted),
+    })
 }
 
 impl std::fmt::Debug for LdapSource {

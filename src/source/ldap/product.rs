@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn mp3_a_misfit_names_both_products_the_sign_and_what_to_set() {
-        let misfit = PresetMismatch { preset: LdapPreset::OpenLdap, product: Product::Known(LdapPreset::ActiveDirectory) };
+        let misfit =
+            PresetMismatch { preset: LdapPreset::OpenLdap, product: Product::Known(LdapPreset::ActiveDirectory) };
         let (detail, remedy) = (misfit.detail(), misfit.remedy());
         for part in ["Active Directory", "`preset = \"openldap\"`", "pwdAccountLockedTime", "would look active"] {
             assert!(detail.contains(part), "{part}: {detail}");

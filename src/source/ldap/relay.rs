@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use super::ber::{Breach, BerLimits, BerEvent, Walker};
-use super::envelope::{self, MessageHeader, EnvelopeProgress, Inspector, RefusedMessage};
+use super::ber::{BerEvent, BerLimits, Breach, Walker};
+use super::envelope::{self, EnvelopeProgress, Inspector, MessageHeader, RefusedMessage};
 
 /// The largest message before the bind has succeeded. The answers to StartTLS and bind have some hundred bytes.
 pub(super) const BEFORE_BIND: u64 = 1 << 20;

@@ -41,7 +41,11 @@ const NOISE: [&str; 7] = ["LOGIN", "LOGGED", "PASSWORD", "OTP", "MFA", "ASSUMED"
 pub(super) struct Kinds(Mutex<Option<(Vec<String>, Instant)>>);
 
 /// The events since.
-pub(super) async fn since(web: &WebConnection, kinds: &Kinds, from: Timestamp) -> Result<Vec<ChangeEvent>, SourceError> {
+pub(super) async fn since(
+    web: &WebConnection,
+    kinds: &Kinds,
+    from: Timestamp,
+) -> Result<Vec<ChangeEvent>, SourceError> {
     let mut list = list_v1("events", &["events"], PAGES);
     list.question = list.question.with("since", from.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"));
     // An array by the vendor's description: the parameter is repeated, one number each.

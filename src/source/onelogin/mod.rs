@@ -24,8 +24,8 @@ use self::parameters::{PARAMETERS, Parameters, Wanted};
 use self::records::{ALWAYS, CUSTOM, NAMES, ROLES};
 use super::SourceError;
 use super::web::{
-    DirectoryInfo, Application, Binding, ListEnvelope, ChangeEvent, Grant, GroupRecord, HttpDirectory, List, Login, Object, ListPaging, ApiRequest,
-    ApiRight, UserRecord, WebConnection, WebSource,
+    ApiRequest, ApiRight, Application, Binding, ChangeEvent, DirectoryInfo, Grant, GroupRecord, HttpDirectory, List,
+    ListEnvelope, ListPaging, Login, Object, UserRecord, WebConnection, WebSource,
 };
 use crate::config::directory::SourceTables;
 use crate::config::directory::onelogin::{OneLoginGroups, OneLoginMembers, OneLoginStanding, OneLoginTable};
@@ -66,7 +66,12 @@ fn list(what: &'static str, path: &[&str], limit: u64) -> List {
 /// A list of the older API, where the cursor is in the body.
 fn list_v1(what: &'static str, path: &[&str], pages: u32) -> List {
     let question = ApiRequest::get(what, ["api", "1"].iter().chain(path).copied());
-    List::new(question, 50, ListPaging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages }, &ENVELOPE)
+    List::new(
+        question,
+        50,
+        ListPaging::Unproven { cursor: ["pagination.after_cursor", "after_cursor"], pages },
+        &ENVELOPE,
+    )
 }
 
 /// A question to API v2.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::SourceError;
 use super::kind::DirectoryKind;
 use super::web::{
-    DirectoryInfo, Application, Binding, ListEnvelope, GroupRecord, HttpDirectory, WebKind, List, Login, Object, ListPaging, ApiRequest, UserRecord,
-    WebConnection, Words, id, text,
+    ApiRequest, Application, Binding, DirectoryInfo, GroupRecord, HttpDirectory, List, ListEnvelope, ListPaging, Login,
+    Object, UserRecord, WebConnection, WebKind, Words, id, text,
 };
 use crate::config::directory::{SourceTables, toy::Table};
 use crate::http::{Auth, ClientSettings, Secret, SetupError};
@@ -71,7 +71,11 @@ impl HttpDirectory for Toy {
     }
 
     fn standing(&self, record: &Object) -> LifecycleStatus {
-        if record.get("blocked") == Some(&Value::Bool(true)) { LifecycleStatus::Suspended } else { LifecycleStatus::Active }
+        if record.get("blocked") == Some(&Value::Bool(true)) {
+            LifecycleStatus::Suspended
+        } else {
+            LifecycleStatus::Active
+        }
     }
 
     fn groups(&self) -> List {

@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::clock::SystemClock;
 use crate::config::schema;
 use crate::engine::{Engine, Wish};
-use crate::model::{TenantName, CheckVerdict};
+use crate::model::{CheckVerdict, TenantName};
 use crate::progress::Silent;
 use crate::sandbox;
 use crate::source::kind;
@@ -99,7 +99,11 @@ async fn the_example_reads_and_syncs_and_is_shown_by_every_command() {
 
     let checkup = engine(&config).source().await.unwrap().examine().await;
     let seen: Vec<(&str, CheckVerdict)> = checkup.iter().map(|one| (one.check.as_str(), one.verdict)).collect();
-    assert_eq!(seen, ["token", "users", "groups", "application"].map(|check| (check, CheckVerdict::Ok)), "{checkup:#?}");
+    assert_eq!(
+        seen,
+        ["token", "users", "groups", "application"].map(|check| (check, CheckVerdict::Ok)),
+        "{checkup:#?}"
+    );
     let sync = async || engine(&config).run(&Wish::default(), &Silent, &CancellationToken::new()).await.unwrap().0;
     sync().await;
     let names = |active: bool| {
