@@ -57,6 +57,9 @@ const CIRCULAR: &[(&str, &str)] = &[
     ("store", "decisions and errors; baseline, effects and records; imports and their log"),
 ];
 
+/// Types that every module of a kind has, so that the module's path says which is meant: a directory's table of a tenant file.
+const BY_PATH: [&str; 1] = ["Table"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -315,7 +318,8 @@ fn a_types_name_stands_for_one_thing() {
     for (module, code) in &modules {
         // What is indented is a type of one function, or one that a trait asks for.
         for line in code.lines().filter(|line| !line.starts_with(' ')) {
-            let item = line.strip_prefix("pub").map_or(line, |rest| rest.split_once(' ').map_or(rest, |(_, item)| item));
+            let item =
+                line.strip_prefix("pub").map_or(line, |rest| rest.split_once(' ').map_or(rest, |(_, item)| item));
             let name = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| item.strip_prefix(kind));
             let name = name.map(|name| name.split(|sign: char| !sign.is_alphanumeric()).next().unwrap_or_default());
             if let Some(name) = name {
@@ -324,7 +328,7 @@ fn a_types_name_stands_for_one_thing() {
         }
     }
     assert!(places.len() > 500, "the search finds no more than {} types", places.len());
-    let twice: Vec<_> = places.iter().filter(|(_, places)| places.len() > 1).collect();
+    let twice: Vec<_> = places.iter().filter(|(name, places)| places.len() > 1 && !BY_PATH.contains(*name)).collect();
     assert!(twice.is_empty(), "{twice:#?}");
 }
 
