@@ -1,5 +1,6 @@
 //! The borders between rooms, as the map in ARCHITECTURE.md draws them: no room imports a higher one, no modules of a room import each other in
-//! a circle, a vendor's name stands in the vendor's own folder, only `store` knows how state is kept, and a file has a size that somebody reads.
+//! a circle, a type's name stands for one thing and a vendor's in the vendor's own folder, only `store` knows how state is kept, and a file has
+//! a size that somebody reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,9 @@ const KEPT: [&str; 18] = [
 /// Rooms whose modules import each other in a circle today, and where. None may be added; a room whose circles are gone leaves the list.
 const CIRCULAR: &[(&str, &str)] =
     &[("store", "decisions and errors; baseline, effects and records; imports and their log")];
+
+/// Types that every module of a kind has, so that the module's path says which is meant: a directory's table of a tenant file.
+const BY_PATH: [&str; 1] = ["Table"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -301,6 +305,27 @@ fn no_room_imports_a_higher_one() {
         );
     }
     assert!(uphill.is_empty(), "a lower room imports a higher one: {uphill:#?}");
+}
+
+#[test]
+fn a_types_name_stands_for_one_thing() {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let modules = modules();
+    for (module, code) in &modules {
+        // What is indented is a type of one function, or one that a trait asks for.
+        for line in code.lines().filter(|line| !line.starts_with(' ')) {
+            let item =
+                line.strip_prefix("pub").map_or(line, |rest| rest.split_once(' ').map_or(rest, |(_, item)| item));
+            let name = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| item.strip_prefix(kind));
+            let name = name.map(|name| name.split(|sign: char| !sign.is_alphanumeric()).next().unwrap_or_default());
+            if let Some(name) = name {
+                places.entry(name).or_default().push(module);
+            }
+        }
+    }
+    assert!(places.len() > 500, "the search finds no more than {} types", places.len());
+    let twice: Vec<_> = places.iter().filter(|(name, places)| places.len() > 1 && !BY_PATH.contains(*name)).collect();
+    assert!(twice.is_empty(), "{twice:#?}");
 }
 
 #[test]
