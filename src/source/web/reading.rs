@@ -162,7 +162,8 @@ impl<D: HttpDirectory> WebReader<'_, D> {
         let shows_groups = users.iter().all(|(_, user)| user.groups.is_some());
         let list = |one: &ReadGroup| self.directory.members(&one.id, &one.group, shows_groups);
         if shows_groups && groups.iter().all(|one| list(one).is_none()) {
-            return Ok(of_records(groups, users));
+            of_records(groups, users);
+            return Ok(());
         }
         let wanted = groups.iter().enumerate().filter(|(_, one)| one.wanted);
         let lists: Vec<(usize, List)> = wanted.filter_map(|(at, one)| Some((at, list(one)?))).collect();
@@ -180,7 +181,8 @@ impl<D: HttpDirectory> WebReader<'_, D> {
             match answer {
                 Err(SourceError::Forbidden(why)) if shows_groups => {
                     tracing::warn!(why, "members may not be read group by group; the list of users tells them too");
-                    return Ok(of_records(groups, users));
+                    of_records(groups, users);
+                    return Ok(());
                 }
                 // A 403 may be a missing right, or an address that asks too fast: which it is, the other groups tell.
                 Err(SourceError::Throttled(why)) if D::ABOUT.forgive_403 && blocked.len() < BLOCKED_ALONE => {
